@@ -1,0 +1,2 @@
+//! The fast provider.
+pub struct AwsLc;

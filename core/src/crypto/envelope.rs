@@ -1,0 +1,1 @@
+//! The message envelope, suite 1 (PROTOCOL 4).

@@ -1,0 +1,2 @@
+//! The portable provider.
+pub struct RustCrypto;

@@ -1,0 +1,16 @@
+//! The Sealpost protocol as pure state machines.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(test, feature = "aws-lc"))]
+extern crate std;
+
+pub mod crypto;
+pub mod entropy;
+pub mod host;
+pub mod ids;
+pub mod machine;
+pub mod store;
+pub mod time;
+pub mod wire;

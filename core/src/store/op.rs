@@ -1,0 +1,265 @@
+//! Store operations and their outcomes.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::crypto::{PublicKey, WrappedKey};
+use crate::ids::{Phone, UserId};
+use crate::time::Timestamp;
+use crate::wire::Packet;
+
+/// One operation, durable as a whole or without any effect.
+#[derive(Clone, Debug)]
+pub enum StoreOp {
+    /// Make an account. Ids start at 1, grow, and are never given twice, not even after a user is
+    /// deleted. → [`StoreReply::Created`]
+    CreateUser {
+        /// Must not be registered yet.
+        phone: Phone,
+        /// The user's only key.
+        public_key: PublicKey,
+        /// The first session's key, wrapped.
+        aes_key: WrappedKey,
+        /// When.
+        at: Timestamp,
+        /// The largest id that the deployment's profile carries.
+        max_id: u64,
+    },
+    /// Look a user up. → [`StoreReply::Found`]
+    FindUser(UserRef),
+    /// Accept a reconnect: `at` must be strictly newer than that of the user's last one, and than
+    /// the account. → [`StoreReply::Resumed`]
+    Resume {
+        /// Who reconnects.
+        user: UserId,
+        /// The timestamp of the 106.
+        at: Timestamp,
+        /// The new session's key, wrapped.
+        aes_key: WrappedKey,
+    },
+    /// How many items a mailbox holds. → [`StoreReply::Counted`]
+    Count(UserId),
+    /// Append packets to one mailbox, in order. → [`StoreReply::Appended`], one for each packet.
+    ///
+    /// Once a message is refused with [`Appended::MailboxFull`], later ones of the same sender in
+    /// this operation are refused as well, so that none overtakes another.
+    Append {
+        /// Whose mailbox.
+        recipient: UserId,
+        /// Messages (102) and receipts (203), all addressed to `recipient`.
+        packets: Vec<Packet>,
+        /// When, for the retention time.
+        at: Timestamp,
+    },
+    /// Read a mailbox, oldest first. → [`StoreReply::Page`]
+    Page {
+        /// Whose mailbox.
+        recipient: UserId,
+        /// Only what stands behind this place; [`Seq::START`] for everything.
+        after: Seq,
+        /// How much at most.
+        limit: PageLimit,
+    },
+    /// A reader acknowledged stored messages: delete them, and append the receipt that says so to
+    /// their sender's mailbox, in one transaction. → [`StoreReply::Settled`]
+    Settle(Settlement),
+    /// A user has taken receipts: delete them. → [`StoreReply::Done`]
+    DropReceipts {
+        /// Whose mailbox.
+        recipient: UserId,
+        /// Items of kind [`ItemKind::Receipt`].
+        keys: Vec<ItemKey>,
+    },
+    /// Delete what was appended before `before`, at most `limit` items. → [`StoreReply::Expired`]
+    Expire {
+        /// Retention reaches back to here.
+        before: Timestamp,
+        /// So that one operation stays short.
+        limit: u32,
+    },
+}
+
+/// Names a user to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserRef {
+    /// By id.
+    Id(UserId),
+    /// By phone number.
+    Phone(Phone),
+}
+
+/// What a reader's acknowledgement does to the store.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The reader, whose mailbox holds the messages.
+    pub reader: UserId,
+    /// Items of kind [`ItemKind::Message`], all of one sender. Those already gone are no error.
+    pub delivered: Vec<ItemKey>,
+    /// The reader's packet, for the sender's mailbox. A receipt is stored whatever the quota says,
+    /// and once: a repeat of the same (reader, `receipt_id`) is ignored. A sender who is no longer
+    /// registered gets none.
+    pub receipt: Packet,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why the store did not do it. Nothing of the operation has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the database.
+    #[error("the store is busy")]
+    Busy,
+    /// No space is left.
+    #[error("the store's disk is full")]
+    DiskFull,
+    /// Reading or writing failed.
+    #[error("the store failed to read or write")]
+    Io,
+    /// What the store holds is not what was put there.
+    #[error("the store is damaged")]
+    Corrupt,
+}
+
+/// The outcome of one operation.
+pub type StoreOutcome = Result<StoreReply, StoreError>;
+
+/// What an operation that succeeded answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreReply {
+    /// To [`StoreOp::CreateUser`].
+    Created(CreateOutcome),
+    /// To [`StoreOp::FindUser`]: `None` if nobody is registered there.
+    Found(Option<Box<User>>),
+    /// To [`StoreOp::Resume`].
+    Resumed(ResumeOutcome),
+    /// To [`StoreOp::Count`].
+    Counted(u32),
+    /// To [`StoreOp::Append`]: one for each packet, in order.
+    Appended(Vec<Appended>),
+    /// To [`StoreOp::Page`].
+    Page(Page),
+    /// To [`StoreOp::Settle`].
+    Settled,
+    /// To [`StoreOp::DropReceipts`].
+    Done,
+    /// To [`StoreOp::Expire`]: how many items went.
+    Expired(u32),
+}
+
+/// The outcome of [`StoreOp::CreateUser`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// The account exists, with this id.
+    Created(UserId),
+    /// Somebody has this phone number.
+    PhoneTaken,
+    /// Every id up to the largest was given.
+    NoIdLeft,
+}
+
+/// The outcome of [`StoreOp::Resume`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumeOutcome {
+    /// Recorded.
+    Resumed,
+    /// Not newer than the last accepted one.
+    NotNewer,
+    /// The user was deleted meanwhile.
+    UnknownUser,
+}
+
+/// The outcome for one packet of [`StoreOp::Append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is stored.
+    Stored,
+    /// A message with this sender and id, or a receipt with this reader and id, was stored before;
+    /// the first one stands.
+    Duplicate,
+    /// The mailbox's quota is used up. Never said of a receipt.
+    MailboxFull,
+    /// Nobody has this id.
+    UnknownUser,
+}
+
+/// A registered user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Never given to anyone else.
+    pub id: UserId,
+    /// Unique.
+    pub phone: Phone,
+    /// The only key.
+    pub public_key: PublicKey,
+    /// The timestamp of the last accepted 106, or of the account.
+    pub last_seen: Timestamp,
+}
+
+/// A place in the order of one mailbox. Grows with every append; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// Before everything.
+    pub const START: Self = Self(0);
+}
+
+/// How much a page may hold. At least one item comes, however large, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Items at most.
+    pub items: u32,
+    /// Bytes of packets at most.
+    pub bytes: u32,
+}
+
+/// A stretch of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In order.
+    pub items: Vec<StoredItem>,
+    /// More stands behind the last item.
+    pub more: bool,
+}
+
+/// One item of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredItem {
+    /// Its place.
+    pub seq: Seq,
+    /// The packet, byte for byte as it arrived.
+    pub packet: Packet,
+}
+
+/// What a mailbox holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ItemKind {
+    /// A message (102).
+    Message,
+    /// A reader's receipt (203).
+    Receipt,
+}
+
+/// Names an item: kind, who made it, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ItemKey {
+    /// Message or receipt.
+    pub kind: ItemKind,
+    /// The sender of the message, or the reader who signed the receipt.
+    pub origin: UserId,
+    /// `message_id` or `receipt_id`.
+    pub id: u64,
+}
+
+impl ItemKey {
+    /// The name of a message or receipt. `None` for any other packet, or one from nobody.
+    pub fn of(packet: &Packet) -> Option<Self> {
+        let kind = match packet.op() {
+            crate::wire::Op::Message => ItemKind::Message,
+            crate::wire::Op::DeliveryAck => ItemKind::Receipt,
+            _ => return None,
+        };
+        let (id, _) = packet.payload().split_first_chunk()?;
+        Some(Self { kind, origin: packet.header().sender?, id: u64::from_le_bytes(*id) })
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading and writing the fields of a payload: little-endian integers, `str8`, byte strings.
+
+use alloc::vec::Vec;
+
+use crate::ids::{Phone, UserId};
+
+/// The payload does not parse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed payload")]
+pub struct Malformed;
+
+/// Takes fields off the front of a payload. Every method fails, and none panics, if what is left
+/// is too short.
+#[derive(Clone, Copy)]
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Reads from the start of `bytes`.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
+        let (head, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    /// The next `len` bytes.
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    /// A byte.
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
+        self.array::<1>().map(|&[byte]| byte)
+    }
+
+    /// Two bytes, little endian.
+    pub fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(|bytes| u16::from_le_bytes(*bytes))
+    }
+
+    /// Four bytes, little endian.
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// Eight bytes, little endian.
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// A user's id of eight bytes, which 0 is not.
+    pub fn user_id(&mut self) -> Result<UserId, Malformed> {
+        UserId::new(self.u64()?).ok_or(Malformed)
+    }
+
+    /// A u8 length and that many bytes of UTF-8.
+    pub fn str8(&mut self) -> Result<&'a str, Malformed> {
+        let len = self.u8()?;
+        core::str::from_utf8(self.bytes(len.into())?).map_err(|_| Malformed)
+    }
+
+    /// A phone number as `str8`.
+    pub fn phone(&mut self) -> Result<Phone, Malformed> {
+        self.str8()?.parse().map_err(|_| Malformed)
+    }
+
+    /// The version byte, which is 1.
+    pub fn version(&mut self) -> Result<(), Malformed> {
+        if self.u8()? == VERSION { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Everything that is left.
+    pub const fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Succeeds if nothing is left: for payloads that may not grow.
+    pub const fn end(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+}
+
+/// Appends fields to a payload; the mirror of [`Reader`].
+pub trait Write {
+    /// Bytes as they are.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// A byte.
+    fn put_u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    /// Two bytes, little endian.
+    fn put_u16(&mut self, value: u16) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// Four bytes, little endian.
+    fn put_u32(&mut self, value: u32) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// Eight bytes, little endian.
+    fn put_u64(&mut self, value: u64) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// A u8 length and the text, cut at a character's end if it is over 255 bytes.
+    fn put_str8(&mut self, text: &str) {
+        let end = text.floor_char_boundary(u8::MAX.into());
+        let text = text.get(..end).unwrap_or_default();
+        self.put_u8(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        self.put(text.as_bytes());
+    }
+}
+
+impl Write for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// `v`: the version of every payload that has one.
+pub const VERSION: u8 = 1;

@@ -1,0 +1,220 @@
+//! A packet: header, payload, signature (PROTOCOL 1).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{Op, Timestamp};
+use crate::ids::UserId;
+
+/// Bytes of the signature that ends every packet.
+pub const SIGNATURE_LEN: usize = 256;
+
+/// The width of user ids, one for a whole deployment (PROTOCOL 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// Ids of 2 bytes: up to 65,535 users.
+    Compact,
+    /// Ids of 8 bytes.
+    Wide,
+}
+
+impl Profile {
+    /// Bytes of one id.
+    pub const fn id_len(self) -> usize {
+        match self {
+            Self::Compact => 2,
+            Self::Wide => 8,
+        }
+    }
+
+    /// Bytes of a header: two ids, the timestamp, the op code, the payload's size.
+    pub const fn header_len(self) -> usize {
+        2 * self.id_len() + Timestamp::LEN + 1 + 2
+    }
+
+    /// The largest id that fits. Wide ids stop at 2^63 - 1, the most that SQLite's integers hold.
+    pub const fn max_user_id(self) -> u64 {
+        match self {
+            Self::Compact => u16::MAX as u64,
+            Self::Wide => i64::MAX as u64,
+        }
+    }
+}
+
+/// The fields before the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Who the packet is from; `None` is the server, or a client without an id.
+    pub sender: Option<UserId>,
+    /// Who it is for; `None` is the server, or a client without an id.
+    pub recipient: Option<UserId>,
+    /// When it was made.
+    pub timestamp: Timestamp,
+    /// What it is.
+    pub op: Op,
+}
+
+/// One whole packet with a header that parsed. Its bytes are reference counted: a clone shares
+/// them, and what is forwarded is what arrived.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Packet {
+    profile: Profile,
+    header: Header,
+    bytes: Bytes,
+}
+
+impl Packet {
+    /// The most that one packet takes, in the wide profile.
+    pub const MAX_LEN: usize = Profile::Wide.header_len() + u16::MAX as usize + SIGNATURE_LEN;
+
+    /// Parses exactly one packet: no byte may be missing or left over. `None` for anything else.
+    pub fn parse(profile: Profile, bytes: Bytes) -> Option<Self> {
+        let (header, payload_len) = Header::parse(profile, &bytes)?;
+        let whole = profile.header_len() + payload_len + SIGNATURE_LEN;
+        (bytes.len() == whole).then_some(Self { profile, header, bytes })
+    }
+
+    /// Puts a packet together. `sign` is given every byte before the signature and returns it.
+    ///
+    /// # Errors
+    /// [`Oversized`] if the payload is over 65,535 bytes or an id does not fit the profile;
+    /// otherwise what `sign` returns.
+    pub fn build<E: From<Oversized>>(
+        profile: Profile,
+        header: Header,
+        payload: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<[u8; SIGNATURE_LEN], E>,
+    ) -> Result<Self, E> {
+        let payload_len = u16::try_from(payload.len()).map_err(|_| Oversized)?;
+        let mut out = Vec::with_capacity(profile.header_len() + payload.len() + SIGNATURE_LEN);
+        put_id(&mut out, profile, header.sender)?;
+        put_id(&mut out, profile, header.recipient)?;
+        out.extend_from_slice(&header.timestamp.emit());
+        out.push(header.op.code());
+        out.extend_from_slice(&payload_len.to_le_bytes());
+        out.extend_from_slice(payload);
+        let signature = sign(&out)?;
+        out.extend_from_slice(&signature);
+        Ok(Self { profile, header, bytes: out.into() })
+    }
+
+    /// The profile that it was parsed or built in.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// The fields before the payload.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What it is.
+    pub const fn op(&self) -> Op {
+        self.header.op
+    }
+
+    /// The whole packet as it goes over the wire.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// What lies between header and signature.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(self.profile.header_len()..self.signature_at()).unwrap_or_default()
+    }
+
+    /// What the signature covers: every byte before it.
+    pub fn signed(&self) -> &[u8] {
+        self.bytes.get(..self.signature_at()).unwrap_or_default()
+    }
+
+    /// The last 256 bytes.
+    pub fn signature(&self) -> &[u8] {
+        self.bytes.get(self.signature_at()..).unwrap_or_default()
+    }
+
+    /// SHA-256 over the whole packet, signature included (PROTOCOL 2).
+    pub fn request_hash(&self) -> RequestHash {
+        RequestHash(Sha256::digest(&self.bytes).into())
+    }
+
+    fn signature_at(&self) -> usize {
+        self.bytes.len().saturating_sub(SIGNATURE_LEN)
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload_len = self.payload().len();
+        f.debug_struct("Packet")
+            .field("header", &self.header)
+            .field("payload_len", &payload_len)
+            .finish()
+    }
+}
+
+/// A payload over 65,535 bytes, or an id that the profile can't carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("does not fit into a packet")]
+pub struct Oversized;
+
+/// SHA-256 over a whole request packet; ties an answer to its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestHash(pub [u8; 32]);
+
+impl RequestHash {
+    /// The first 8 bytes.
+    pub fn in_reply_to(self) -> InReplyTo {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        InReplyTo([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// The first 8 bytes of a request's hash; zero where no request caused the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InReplyTo(pub [u8; 8]);
+
+impl Header {
+    /// Parses a header and the payload's size from the front of `bytes`. `None` if it is too
+    /// short, or its op code or timestamp is none of this protocol.
+    pub fn parse(profile: Profile, bytes: &[u8]) -> Option<(Self, usize)> {
+        let (sender, rest) = take_id(profile, bytes)?;
+        let (recipient, rest) = take_id(profile, rest)?;
+        let (timestamp, rest) = rest.split_first_chunk()?;
+        let (&[op, size_low, size_high], _) = rest.split_first_chunk()?;
+        let header = Self {
+            sender,
+            recipient,
+            timestamp: Timestamp::parse(timestamp)?,
+            op: Op::from_code(op)?,
+        };
+        Some((header, usize::from(u16::from_le_bytes([size_low, size_high]))))
+    }
+}
+
+fn take_id(profile: Profile, bytes: &[u8]) -> Option<(Option<UserId>, &[u8])> {
+    match profile {
+        Profile::Compact => {
+            let (id, rest) = bytes.split_first_chunk()?;
+            Some((UserId::new(u16::from_le_bytes(*id).into()), rest))
+        }
+        Profile::Wide => {
+            let (id, rest) = bytes.split_first_chunk()?;
+            Some((UserId::new(u64::from_le_bytes(*id)), rest))
+        }
+    }
+}
+
+fn put_id(out: &mut Vec<u8>, profile: Profile, id: Option<UserId>) -> Result<(), Oversized> {
+    let id = id.map_or(0, UserId::value);
+    match profile {
+        Profile::Compact => {
+            out.extend_from_slice(&u16::try_from(id).map_err(|_| Oversized)?.to_le_bytes());
+        }
+        Profile::Wide => out.extend_from_slice(&id.to_le_bytes()),
+    }
+    Ok(())
+}
