@@ -1,0 +1,80 @@
+//! Results that come in any order, taken in the order in which their work began.
+
+use alloc::collections::VecDeque;
+
+/// A place in the order, from [`InOrder::push`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u64);
+
+/// A queue whose entries are filled in later. The front is taken only once it is filled.
+#[derive(Debug)]
+pub(crate) struct InOrder<T> {
+    entries: VecDeque<Option<T>>,
+    /// The slot of the front entry.
+    front: u64,
+}
+
+impl<T> InOrder<T> {
+    pub(crate) const fn new() -> Self {
+        Self { entries: VecDeque::new(), front: 0 }
+    }
+
+    /// Takes the next place.
+    pub(crate) fn push(&mut self) -> Slot {
+        self.entries.push_back(None);
+        Slot(self.front.wrapping_add(self.entries.len() as u64).wrapping_sub(1))
+    }
+
+    /// Fills a place. A place that was taken or filled before is left alone.
+    pub(crate) fn complete(&mut self, slot: Slot, value: T) {
+        let index = usize::try_from(slot.0.wrapping_sub(self.front)).unwrap_or(usize::MAX);
+        if let Some(entry @ None) = self.entries.get_mut(index) {
+            *entry = Some(value);
+        }
+    }
+
+    /// Takes the front, if it is filled. An empty queue gives its memory back.
+    pub(crate) fn pop_ready(&mut self) -> Option<T> {
+        let value = self.entries.front_mut()?.take()?;
+        self.entries.pop_front();
+        self.front = self.front.wrapping_add(1);
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+        Some(value)
+    }
+
+    /// Places taken and not yet given back.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_leave_in_the_order_of_their_slots() {
+        let mut queue = InOrder::new();
+        let (a, b, c) = (queue.push(), queue.push(), queue.push());
+        queue.complete(c, 'c');
+        assert_eq!(queue.pop_ready(), None);
+        queue.complete(a, 'a');
+        assert_eq!((queue.pop_ready(), queue.pop_ready()), (Some('a'), None));
+        queue.complete(b, 'b');
+        assert_eq!((queue.pop_ready(), queue.pop_ready()), (Some('b'), Some('c')));
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_slot_is_filled_once() {
+        let mut queue = InOrder::new();
+        let a = queue.push();
+        queue.complete(a, 1);
+        queue.complete(a, 2);
+        assert_eq!(queue.pop_ready(), Some(1));
+        queue.complete(a, 3);
+        assert_eq!(queue.pop_ready(), None);
+    }
+}
