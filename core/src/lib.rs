@@ -8,9 +8,13 @@ extern crate std;
 
 pub mod crypto;
 pub mod entropy;
+mod in_order;
+pub mod limits;
 pub mod host;
 pub mod ids;
 pub mod machine;
+pub mod server;
 pub mod store;
 pub mod time;
+mod timers;
 pub mod wire;

@@ -31,6 +31,9 @@ pub struct Limits {
     pub registrations_per_address: Rate,
     /// Reconnects (106) per address; generous, because many users may share one.
     pub reconnects_per_address: Rate,
+    /// Errors said to those without a session, per address: each costs a signature. Over it the
+    /// connection is closed without a word.
+    pub refusals_per_address: Rate,
     /// One-time passwords per phone: each is a message to somebody, and a fresh chance to guess.
     pub otps_per_phone: Rate,
     /// Look-ups (105) per user: they tell who is registered.
@@ -95,6 +98,7 @@ impl Default for Limits {
             waiting_requests: 8,
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
             reconnects_per_address: Rate { burst: 100, every: SECOND / 10 },
+            refusals_per_address: Rate { burst: 50, every: SECOND / 2 },
             otps_per_phone: Rate { burst: 3, every: 120 * SECOND },
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
             messages_per_user: Rate { burst: 2_000, every: SECOND / 200 },
@@ -130,6 +134,7 @@ impl Limits {
         Self {
             registrations_per_address: Rate::UNLIMITED,
             reconnects_per_address: Rate::UNLIMITED,
+            refusals_per_address: Rate::UNLIMITED,
             otps_per_phone: Rate::UNLIMITED,
             lookups_per_user: Rate::UNLIMITED,
             messages_per_user: Rate::UNLIMITED,

@@ -10,4 +10,5 @@ pub use op::{
     Appended, CreateOutcome, ItemKey, ItemKind, Page, PageLimit, ResumeOutcome, Seq, Settlement,
     StoreError, StoreOp, StoreOutcome, StoreReply, StoredItem, User, UserRef,
 };
+pub(crate) use pending::{AppendRefusal, Fate};
 pub use pending::{Durable, Pending};

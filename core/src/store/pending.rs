@@ -1,10 +1,35 @@
 //! Proof that something is on disk.
 
-use super::StoreError;
+use alloc::vec::Vec;
+
+use super::{Appended, StoreError, StoreOutcome, StoreReply};
+use crate::wire::Packet;
 
 /// Something that waits for the store. The only way to a [`Durable`].
 #[derive(Debug)]
 pub struct Pending<T>(T);
+
+/// Something that the store has committed: it survives a loss of power. What is acknowledged is
+/// built from this only.
+#[derive(Debug)]
+pub struct Durable<T>(T);
+
+/// What became of one packet that was to be appended.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// It is stored, now or since an earlier time.
+    Stored(Durable<Packet>),
+    /// It is not, and nothing of it is.
+    Refused(Packet, AppendRefusal),
+}
+
+/// Why a packet was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendRefusal {
+    MailboxFull,
+    UnknownUser,
+    Unavailable,
+}
 
 impl<T> Pending<T> {
     /// Holds what will be durable once the store has answered.
@@ -12,26 +37,40 @@ impl<T> Pending<T> {
         Self(value)
     }
 
-    /// Gives the proof if the store has committed, and the value back if not.
-    ///
-    /// `committed` is the outcome of the operation that this waited for.
-    pub(crate) fn resolve<R>(
-        self,
-        committed: Result<R, StoreError>,
-    ) -> Result<(Durable<T>, R), (T, StoreError)> {
-        match committed {
+    /// Gives the proof with the store's reply; the value back if the store failed.
+    pub(crate) fn resolve(self, outcome: StoreOutcome) -> Result<(Durable<T>, StoreReply), (T, StoreError)> {
+        match outcome {
             Ok(reply) => Ok((Durable(self.0), reply)),
             Err(error) => Err((self.0, error)),
         }
     }
 }
 
-/// Something that the store has committed: it survives a loss of power. What is acknowledged as
-/// *stored* is built from this only.
-#[derive(Debug)]
-pub struct Durable<T>(T);
+impl Pending<Vec<Packet>> {
+    /// Tells each packet's fate by the outcome of the append that it was part of. A packet that
+    /// the reply does not speak of is not durable.
+    pub(crate) fn appended(self, outcome: &StoreOutcome) -> Vec<Fate> {
+        let told: &[Appended] = match outcome {
+            Ok(StoreReply::Appended(each)) => each,
+            Ok(_) | Err(_) => &[],
+        };
+        let mut told = told.iter();
+        let fate = |packet: Packet| match told.next() {
+            Some(Appended::Stored | Appended::Duplicate) => Fate::Stored(Durable(packet)),
+            Some(Appended::MailboxFull) => Fate::Refused(packet, AppendRefusal::MailboxFull),
+            Some(Appended::UnknownUser) => Fate::Refused(packet, AppendRefusal::UnknownUser),
+            None => Fate::Refused(packet, AppendRefusal::Unavailable),
+        };
+        self.0.into_iter().map(fate).collect()
+    }
+}
 
 impl<T> Durable<T> {
+    /// Shows what is durable.
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
     /// What is durable.
     pub fn into_inner(self) -> T {
         self.0

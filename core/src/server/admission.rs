@@ -1,0 +1,161 @@
+//! Who may come in, and how often: rate limits per address, phone and user.
+
+use alloc::collections::BTreeMap;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::ids::Phone;
+use crate::limits::{Limits, Rate};
+use crate::time::Mono;
+
+/// One meter: the generic cell rate algorithm, which needs a single moment for its state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meter {
+    /// When the burst will have been paid off.
+    paid_off: Mono,
+}
+
+/// Too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany {
+    /// When one more may come.
+    pub(super) retry_after: Duration,
+}
+
+impl Meter {
+    pub(super) const fn new() -> Self {
+        Self { paid_off: Mono(0) }
+    }
+
+    /// Counts one event that has happened already. Returns when the next may come, if it is not
+    /// yet.
+    pub(super) fn charge(&mut self, rate: Rate, now: Mono) -> Option<Mono> {
+        self.paid_off = self.paid_off.max(now) + rate.every;
+        let credit = rate.every.saturating_mul(rate.burst.max(1));
+        let debt = self.paid_off.since(now);
+        (debt > credit).then(|| now + debt.saturating_sub(credit))
+    }
+
+    /// Counts one event, or says when it may come instead.
+    pub(super) fn count(&mut self, rate: Rate, now: Mono) -> Result<(), TooMany> {
+        let paid_off = self.paid_off.max(now) + rate.every;
+        let debt = paid_off.since(now);
+        let credit = rate.every.saturating_mul(rate.burst.max(1));
+        if debt > credit {
+            return Err(TooMany { retry_after: debt.saturating_sub(credit) });
+        }
+        self.paid_off = paid_off;
+        Ok(())
+    }
+}
+
+/// Meters by key, at most so many. One that owes nothing is as good as none and is forgotten when
+/// room is needed; if all owe, a newcomer is refused.
+#[derive(Debug)]
+struct Meters<K> {
+    rate: Rate,
+    most: usize,
+    by_key: BTreeMap<K, Meter>,
+}
+
+impl<K: Ord> Meters<K> {
+    const fn new(rate: Rate, most: usize) -> Self {
+        Self { rate, most, by_key: BTreeMap::new() }
+    }
+
+    fn count(&mut self, key: K, now: Mono) -> Result<(), TooMany> {
+        if self.rate.every.is_zero() {
+            return Ok(());
+        }
+        if self.by_key.len() >= self.most && !self.by_key.contains_key(&key) {
+            self.by_key.retain(|_, meter| meter.paid_off > now);
+            if self.by_key.len() >= self.most {
+                return Err(TooMany { retry_after: self.rate.every });
+            }
+        }
+        self.by_key.entry(key).or_default().count(self.rate, now)
+    }
+}
+
+/// The server's rate limits on those who have no session yet.
+#[derive(Debug)]
+pub(super) struct Admission {
+    registrations: Meters<IpAddr>,
+    reconnects: Meters<IpAddr>,
+    refusals: Meters<IpAddr>,
+    otps: Meters<Phone>,
+}
+
+impl Admission {
+    pub(super) const fn new(limits: &Limits) -> Self {
+        Self {
+            registrations: Meters::new(limits.registrations_per_address, limits.remembered),
+            reconnects: Meters::new(limits.reconnects_per_address, limits.remembered),
+            refusals: Meters::new(limits.refusals_per_address, limits.remembered),
+            otps: Meters::new(limits.otps_per_phone, limits.remembered),
+        }
+    }
+
+    pub(super) fn registration(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+        self.registrations.count(neighbourhood(peer), now)
+    }
+
+    pub(super) fn reconnect(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+        self.reconnects.count(neighbourhood(peer), now)
+    }
+
+    /// An error that a stranger is answered with.
+    pub(super) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+        self.refusals.count(neighbourhood(peer), now)
+    }
+
+    pub(super) fn otp(&mut self, phone: Phone, now: Mono) -> Result<(), TooMany> {
+        self.otps.count(phone, now)
+    }
+}
+
+/// An IPv4 address itself; of IPv6 the network of 64 bits, which one household or host has whole.
+fn neighbourhood(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(10) };
+
+    #[test]
+    fn a_burst_passes_then_one_each_interval() {
+        let mut meter = Meter::default();
+        let start = Mono(5_000_000);
+        for _ in 0..3 {
+            assert_eq!(meter.count(RATE, start), Ok(()));
+        }
+        let wait = Duration::from_secs(10);
+        assert_eq!(meter.count(RATE, start), Err(TooMany { retry_after: wait }));
+        assert_eq!(meter.count(RATE, start + wait), Ok(()));
+        assert!(meter.count(RATE, start + wait).is_err());
+        assert_eq!(meter.count(RATE, start + wait * 10), Ok(()));
+    }
+
+    #[test]
+    fn a_full_table_forgets_only_who_owes_nothing() {
+        let mut meters = Meters::new(RATE, 2);
+        assert_eq!([meters.count('a', Mono(0)), meters.count('b', Mono(0))], [Ok(()), Ok(())]);
+        assert!(meters.count('c', Mono(0)).is_err(), "both still owe");
+        assert_eq!(meters.count('c', Mono(0) + RATE.every), Ok(()));
+    }
+
+    #[test]
+    fn ipv6_counts_per_network() {
+        let of = |text: &str| neighbourhood(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

@@ -1,0 +1,108 @@
+//! Public keys: the server's own before a session, users' in one (105 → 204).
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::awaits::{AfterReply, Await, AwaitLookedUp, Request};
+use super::proof::{Authenticated, Verified};
+use super::reply::Refusal;
+use super::Server;
+use crate::crypto::{EmitError, Part, Plaintext};
+use crate::ids::ConnId;
+use crate::store::{StoreOp, User, UserRef};
+use crate::time::{Mono, Now};
+use crate::wire::{ErrorCode, Lookup, Op, Packet, PublicKeyAnswer, emit_server_key};
+
+/// The server's signed key, made on demand and used for a while.
+#[derive(Debug, Default)]
+pub(super) enum ServerKey {
+    /// Not made yet, or too old.
+    #[default]
+    Stale,
+    /// Being signed; these wait for it, each once.
+    AwaitSigned(Vec<ConnId>),
+    /// Signed then.
+    Signed(Packet, Mono),
+}
+
+impl Server {
+    pub(super) fn server_key_request(&mut self, now: Now, request: Request) {
+        if !self.is_timely(now, &request.packet) {
+            return self.refuse_request(now, &request, ErrorCode::ClockSkew, None);
+        }
+        match &mut self.server_key {
+            ServerKey::Signed(packet, at) if now.mono.since(*at) < self.config.limits.server_key_ttl => {
+                self.out.send(request.conn, packet.bytes().clone());
+                self.next_request(now, request.conn);
+            }
+            ServerKey::AwaitSigned(waiting) => waiting.push(request.conn),
+            ServerKey::Signed(..) | ServerKey::Stale => {
+                self.server_key = ServerKey::AwaitSigned(vec![request.conn]);
+                let part = Part::Clear(emit_server_key(&self.config.server_key).into());
+                let draft = self.draft(now, None, Op::PublicKey, vec![part]);
+                self.out.emit(draft, Await::ServerKey);
+            }
+        }
+    }
+
+    pub(super) fn server_key_signed(&mut self, now: Now, emitted: Result<Packet, EmitError>) {
+        let ServerKey::AwaitSigned(waiting) = core::mem::take(&mut self.server_key) else { return };
+        for conn in waiting {
+            match &emitted {
+                Ok(packet) if self.conns.contains_key(&conn) => {
+                    self.out.send(conn, packet.bytes().clone());
+                    self.next_request(now, conn);
+                }
+                Ok(_) => {}
+                Err(EmitError) => self.close(now, conn),
+            }
+        }
+        if let Ok(packet) = emitted {
+            self.server_key = ServerKey::Signed(packet, now.mono);
+        }
+    }
+
+    /// Looks a user up for another.
+    pub(super) fn lookup(
+        &mut self,
+        now: Now,
+        who: Authenticated,
+        packet: Verified<Packet>,
+        opened: &Plaintext,
+    ) {
+        let packet = packet.into_inner();
+        let user = match Lookup::parse(opened.expose()) {
+            Ok(Lookup::Phone(phone)) => UserRef::Phone(phone),
+            Ok(Lookup::Id(id)) => UserRef::Id(id),
+            Err(_) => {
+                return self.refuse(now, who.conn(), Refusal::new(ErrorCode::Malformed).to(&packet), None);
+            }
+        };
+        let in_reply_to = packet.request_hash().in_reply_to();
+        let looked_up = AwaitLookedUp { conn: who.conn(), in_reply_to };
+        self.out.store(StoreOp::FindUser(user), Await::LookedUp(looked_up));
+    }
+
+    pub(super) fn looked_up(
+        &mut self,
+        now: Now,
+        awaited: &AwaitLookedUp,
+        found: Result<Option<Box<User>>, ErrorCode>,
+    ) {
+        let AwaitLookedUp { conn, in_reply_to } = *awaited;
+        let code = match found {
+            Ok(Some(user)) => {
+                let Some((who, session)) = self.session_mut(conn) else { return };
+                let key = session.key().clone();
+                let User { id, phone, public_key, .. } = *user;
+                let answer = PublicKeyAnswer { in_reply_to, user: id, phone, public_key };
+                let draft = self.sealed(now, Some(who.user()), Op::PublicKey, &key, answer.emit());
+                return self.reply(now, conn, draft, AfterReply::Stay);
+            }
+            Ok(None) => ErrorCode::UnknownUser,
+            Err(code) => code,
+        };
+        self.refuse(now, conn, Refusal::new(code).to_hash(in_reply_to), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! What clients send in a session: the checks of PROTOCOL 7, then its effect.
+
+use super::Server;
+use super::awaits::{Await, AwaitChecked};
+use super::proof::{Authenticated, Verified};
+use super::reply::Refusal;
+use super::session::{Arrival, Farewell};
+use crate::crypto::{Job, Plaintext, Rejected};
+use crate::ids::ConnId;
+use crate::store::{ItemKey, ItemKind};
+use crate::time::Now;
+use crate::wire::{ErrorCode, FromClient, Op, Packet};
+
+impl Server {
+    /// Whether a packet's time is near enough to ours. Messages may come late, because they are
+    /// repeated byte for byte until they are acknowledged.
+    pub(super) fn is_timely(&self, now: Now, packet: &Packet) -> bool {
+        let limits = &self.config.limits;
+        let secs = |duration: core::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let oldest = match packet.op() {
+            Op::Message => secs(limits.retention),
+            _ => secs(limits.clock_skew),
+        };
+        let age = now.wall.secs_since(packet.header().timestamp);
+        (-secs(limits.clock_skew)..=oldest).contains(&age)
+    }
+
+    /// The cheap checks first, then the signature.
+    pub(super) fn in_session(&mut self, now: Now, conn: ConnId, inbound: FromClient) {
+        let Some((who, _)) = self.session_mut(conn) else { return };
+        if !self.is_timely(now, inbound.packet()) {
+            let refusal = Refusal::new(ErrorCode::ClockSkew).to(inbound.packet());
+            return self.refuse(now, conn, refusal, None);
+        }
+        if inbound.packet().header().sender != Some(who.user()) {
+            let refusal = Refusal::new(ErrorCode::NotAuthenticated).to(inbound.packet());
+            return self.refuse(now, conn, refusal, None);
+        }
+        let Some(state) = self.conns.get_mut(&conn) else { return };
+        let Some(session) = state.session_mut() else { return };
+        let limits = &self.config.limits;
+        let (packet, signer) = (inbound.packet().clone(), session.public_key().clone());
+        let key = session.key().clone();
+        let mut slowed_until = None;
+        let job = match &inbound {
+            FromClient::Message { .. } => {
+                slowed_until = session.count_message(limits, now.mono);
+                Job::Verify { packet, signer }
+            }
+            FromClient::Lookup(_) => {
+                if let Err(too_many) = session.count_lookup(limits, now.mono) {
+                    return self.refuse(now, conn, Refusal::too_many(too_many).to(&packet), None);
+                }
+                Job::OpenSealed { packet, signer, key, at: 0 }
+            }
+            FromClient::ReceiptsTaken(_) => Job::OpenSealed { packet, signer, key, at: 0 },
+            FromClient::Receipt { .. } | FromClient::Disconnect(_) => Job::Verify { packet, signer },
+            FromClient::Register(_)
+            | FromClient::Confirm { .. }
+            | FromClient::Reconnect(_)
+            | FromClient::ServerKey(_) => {
+                return self.refuse(now, conn, Refusal::new(ErrorCode::Malformed).to(&packet), None);
+            }
+        };
+        let slot = session.arrivals.push();
+        state.slowed_until = slowed_until.or(state.slowed_until);
+        self.out.compute(job, Await::Checked(AwaitChecked { conn, slot, inbound }));
+    }
+
+    /// A signature was checked. Packets take effect in order of arrival.
+    pub(super) fn checked(&mut self, now: Now, awaited: AwaitChecked, checked: Result<Plaintext, Rejected>) {
+        let AwaitChecked { conn, slot, inbound } = awaited;
+        let Some((_, session)) = self.session_mut(conn) else { return };
+        session.arrivals.complete(slot, Arrival { inbound, checked });
+        while let Some((who, session)) = self.session_mut(conn) {
+            if session.farewell.is_some() {
+                return;
+            }
+            let Some(Arrival { inbound, checked }) = session.arrivals.pop_ready() else { break };
+            let hash = || inbound.packet().request_hash().in_reply_to();
+            let rejected = checked.is_err().then(hash);
+            match Verified::mint(inbound, checked) {
+                Ok((inbound, opened)) => self.take_effect(now, who, &inbound, &opened),
+                Err(Rejected) => {
+                    let refusal =
+                        Refusal::new(ErrorCode::BadSignature).to_hash(rejected.unwrap_or_default());
+                    self.refuse(now, conn, refusal, None);
+                }
+            }
+        }
+        self.update_flow(now, conn);
+    }
+
+    fn take_effect(
+        &mut self,
+        now: Now,
+        who: Authenticated,
+        inbound: &Verified<FromClient>,
+        opened: &Plaintext,
+    ) {
+        let packet = inbound.packet();
+        match inbound.get() {
+            FromClient::Lookup(_) => self.lookup(now, who, packet, opened),
+            FromClient::Message { recipient, message_id, .. } => {
+                let key = ItemKey { kind: ItemKind::Message, origin: who.user(), id: message_id.0 };
+                self.route(now, *recipient, key, packet);
+            }
+            FromClient::Receipt { sender, receipt, .. } => self.receipt(now, who, packet, *sender, receipt),
+            FromClient::ReceiptsTaken(_) => self.receipts_taken(now, who, &packet, opened),
+            FromClient::Disconnect(_) => self.begin_farewell(now, who.conn(), Farewell::Disconnect),
+            // The gate lets none of these into a session.
+            FromClient::Register(_)
+            | FromClient::Confirm { .. }
+            | FromClient::Reconnect(_)
+            | FromClient::ServerKey(_) => {}
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! One user's mailbox: away, draining what is stored, or live (PROTOCOL 5).
+//!
+//! ```text
+//!            attach                all acknowledged
+//!    Away ───────────▶ Draining ───────────────────────▶ Live
+//!      ▲                  │  ▲  window full, or time up,   │
+//!      │     detach       │  └───── or reader stalls ──────┤
+//!      └──────────────────┴────────────── detach ──────────┘
+//! ```
+//!
+//! Whatever is not `Live` appends arrivals to the store. An append always begins with what is in
+//! flight and in memory only, so that nothing newer is stored before it.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::awaits::{Await, AwaitAppend, AwaitPage};
+use super::in_flight::{InFlight, Place};
+use super::out::Out;
+use super::proof::Verified;
+use super::Timer;
+use crate::ids::{ConnId, UserId};
+use crate::limits::Limits;
+use crate::store::{ItemKey, ItemKind, Page, PageLimit, Pending, Seq, StoreOp};
+use crate::time::{Mono, Now};
+use crate::timers::Timers;
+use crate::wire::Packet;
+
+/// What a mailbox works with.
+pub(super) struct Cx<'a> {
+    pub(super) now: Now,
+    pub(super) limits: &'a Limits,
+    pub(super) out: &'a mut Out,
+    pub(super) timers: &'a mut Timers<Timer>,
+    pub(super) backlog: &'a mut Backlog,
+}
+
+/// How many packets of each user wait for the store, in all mailboxes.
+#[derive(Debug, Default)]
+pub(super) struct Backlog(BTreeMap<UserId, usize>);
+
+impl Backlog {
+    pub(super) fn of(&self, user: UserId) -> usize {
+        self.0.get(&user).copied().unwrap_or_default()
+    }
+
+    fn enter(&mut self, packet: &Packet) {
+        if let Some(user) = packet.header().sender {
+            let count = self.0.entry(user).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    pub(super) fn leave(&mut self, packet: &Packet) {
+        let Some(user) = packet.header().sender else { return };
+        let Some(count) = self.0.get_mut(&user) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.0.remove(&user);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    owner: UserId,
+    presence: Presence,
+    in_flight: InFlight,
+    /// Arrivals that wait to be appended, oldest first.
+    queue: VecDeque<Packet>,
+    /// An append is under way.
+    appending: bool,
+    /// The reader's acknowledgements of what is being appended; they wait for that.
+    deferred: Vec<Acknowledgement>,
+    /// The store failed; nothing is asked of it before this.
+    retry_at: Option<Mono>,
+}
+
+#[derive(Debug)]
+enum Presence {
+    Away,
+    Draining(Drain),
+    Live(ConnId),
+}
+
+#[derive(Debug)]
+struct Drain {
+    conn: ConnId,
+    /// Everything up to here was read and sent.
+    cursor: Seq,
+    /// A page is being read.
+    reading: bool,
+    /// The store may hold something behind the cursor that no page under way will bring.
+    more: bool,
+    /// The reader's socket takes nothing at the moment.
+    stalled: bool,
+    /// Items that were stored and sent.
+    drained: u32,
+    finale: Finale,
+}
+
+/// What follows once everything stored is out and acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finale {
+    /// A 255.
+    Announce,
+    /// The 255 is being signed.
+    Announcing,
+    /// Nothing: the 255 was said before, or the account is new.
+    Silent,
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A new account: live at once, unless something was stored since it exists.
+    Fresh,
+    /// After a 106: what is stored comes first.
+    Resumed,
+}
+
+/// What became of an item on its way to a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Routed {
+    /// Forwarded and held.
+    Sent,
+    /// Waits for the store.
+    Queued,
+    /// In flight already.
+    Repeat,
+}
+
+/// A reader's word that it has taken items.
+#[derive(Debug)]
+pub(super) enum Acknowledgement {
+    /// Messages of one sender, by the receipt that goes to it.
+    Messages {
+        /// All of one sender.
+        keys: Vec<ItemKey>,
+        /// The reader's packet.
+        receipt: Verified<Packet>,
+        /// Whom it goes to.
+        sender: UserId,
+    },
+    /// Receipts.
+    Receipts(Vec<ItemKey>),
+}
+
+/// What an acknowledgement released.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Released {
+    /// Items that were held in memory alone; they are gone.
+    pub(super) from_memory: usize,
+    /// Items that are stored and are to be settled there; they count as settling from now.
+    pub(super) stored: Vec<ItemKey>,
+}
+
+impl Mailbox {
+    pub(super) fn new(owner: UserId) -> Self {
+        Self {
+            owner,
+            presence: Presence::Away,
+            in_flight: InFlight::default(),
+            queue: VecDeque::new(),
+            appending: false,
+            deferred: Vec::new(),
+            retry_at: None,
+        }
+    }
+
+    /// The owner's session begins on this connection.
+    pub(super) fn attach(&mut self, conn: ConnId, start: Start) {
+        let untouched = self.is_settled();
+        self.presence = match start {
+            Start::Fresh if untouched => Presence::Live(conn),
+            Start::Fresh => Presence::Draining(Drain::new(conn, Finale::Silent)),
+            Start::Resumed => Presence::Draining(Drain::new(conn, Finale::Announce)),
+        };
+    }
+
+    /// The owner's connection is gone: what was held for it goes to the store, oldest first and
+    /// before anything newer.
+    pub(super) fn detach(&mut self, cx: &mut Cx<'_>) {
+        self.presence = Presence::Away;
+        self.deferred.clear();
+        cx.timers.cancel(Timer::Mailbox(self.owner));
+        let mut held: VecDeque<Packet> = VecDeque::new();
+        for sent in self.in_flight.take() {
+            if sent.place == Place::Memory {
+                cx.backlog.enter(&sent.packet);
+                held.push_back(sent.packet);
+            }
+        }
+        held.append(&mut self.queue);
+        self.queue = held;
+    }
+
+    /// The connection that this mailbox delivers to.
+    pub(super) fn conn(&self) -> Option<ConnId> {
+        match &self.presence {
+            Presence::Away => None,
+            Presence::Draining(drain) => Some(drain.conn),
+            Presence::Live(conn) => Some(*conn),
+        }
+    }
+
+    /// Nothing waits for the store.
+    pub(super) fn is_settled(&self) -> bool {
+        self.queue.is_empty() && !self.appending
+    }
+
+    /// There is nothing here to remember.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.presence, Presence::Away) && self.is_settled()
+    }
+
+    /// Takes a message or receipt for the owner.
+    pub(super) fn route(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) -> Routed {
+        if matches!(self.in_flight.place(&key), Some(Place::Memory | Place::Appending)) {
+            return Routed::Repeat;
+        }
+        let room = self.in_flight.len() < cx.limits.in_flight_items
+            && self.in_flight.bytes() < cx.limits.in_flight_bytes;
+        if let Presence::Live(conn) = self.presence {
+            if room {
+                cx.out.send(conn, packet.bytes().clone());
+                self.in_flight.add(key, packet, cx.now.mono, Place::Memory);
+                cx.timers.arm_if_idle(Timer::Mailbox(self.owner), cx.now.mono + cx.limits.in_flight_timeout);
+                return Routed::Sent;
+            }
+            self.spill(conn);
+        }
+        cx.backlog.enter(&packet);
+        self.queue.push_back(packet);
+        Routed::Queued
+    }
+
+    /// A receipt for the owner is in the store since just now. Sent at once while the owner is
+    /// live; else the drain finds it.
+    pub(super) fn receipt_stored(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) {
+        match &mut self.presence {
+            Presence::Away => {}
+            Presence::Draining(drain) => drain.more = true,
+            Presence::Live(conn) => {
+                if self.in_flight.place(&key).is_none() {
+                    cx.out.send(*conn, packet.bytes().clone());
+                }
+                self.in_flight.add(key, packet, cx.now.mono, Place::Stored);
+            }
+        }
+    }
+
+    /// The 255 is on its way: the mailbox goes live, unless something was stored meanwhile.
+    pub(super) fn announced(&mut self) {
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.finale = Finale::Silent;
+        }
+    }
+
+    /// The owner acknowledged items. What is being appended has to be waited for: then the
+    /// acknowledgement is kept, and `None` returned.
+    pub(super) fn acknowledge(
+        &mut self,
+        limits: &Limits,
+        acknowledgement: Acknowledgement,
+    ) -> Option<(Acknowledgement, Released)> {
+        let keys = acknowledgement.keys();
+        if keys.iter().any(|key| self.in_flight.place(key) == Some(Place::Appending)) {
+            // An honest reader acknowledges each item once; who repeats itself is not kept.
+            if self.deferred.len() < limits.in_flight_items {
+                self.deferred.push(acknowledgement);
+            }
+            return None;
+        }
+        let mut released = Released { from_memory: 0, stored: Vec::new() };
+        for key in keys {
+            match self.in_flight.place(key) {
+                Some(Place::Memory) => {
+                    self.in_flight.remove(key);
+                    released.from_memory = released.from_memory.saturating_add(1);
+                }
+                Some(Place::Stored) => {
+                    self.in_flight.set_place(key, Place::Settling);
+                    released.stored.push(*key);
+                }
+                Some(Place::Appending | Place::Settling) | None => {}
+            }
+        }
+        Some((acknowledgement, released))
+    }
+
+    /// Items are out of the store.
+    pub(super) fn settled(&mut self, keys: &[ItemKey]) {
+        for key in keys {
+            self.in_flight.remove(key);
+        }
+    }
+
+    /// An item of the append under way is in the store.
+    pub(super) fn stored(&mut self, key: &ItemKey) {
+        self.in_flight.set_place(key, Place::Stored);
+    }
+
+    /// The store did not take an item. Returns the packet if nobody holds it any more: its sender
+    /// has to be told. One that was sent stays in flight; a receipt is tried again.
+    pub(super) fn not_stored(&mut self, cx: &mut Cx<'_>, key: &ItemKey, packet: Packet) -> Option<Packet> {
+        if self.in_flight.place(key).is_some() {
+            self.in_flight.set_place(key, Place::Memory);
+            return None;
+        }
+        match key.kind {
+            ItemKind::Message => Some(packet),
+            ItemKind::Receipt => {
+                cx.backlog.enter(&packet);
+                self.queue.push_front(packet);
+                None
+            }
+        }
+    }
+
+    /// Takes a sender's waiting messages back, after an earlier one was refused: none may overtake
+    /// it.
+    pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, sender: UserId) -> Vec<Packet> {
+        let is_later = |packet: &Packet| {
+            ItemKey::of(packet).is_some_and(|key| key.kind == ItemKind::Message && key.origin == sender)
+        };
+        let (withdrawn, kept) = core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
+        self.queue = kept.into();
+        for packet in &withdrawn {
+            cx.backlog.leave(packet);
+        }
+        withdrawn
+    }
+
+    /// The append under way has ended. Returns the acknowledgements that waited for it.
+    pub(super) fn append_ended(&mut self) -> Vec<Acknowledgement> {
+        self.appending = false;
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.more = true;
+        }
+        core::mem::take(&mut self.deferred)
+    }
+
+    /// The store failed: it is left alone for a while.
+    pub(super) fn back_off(&mut self, cx: &mut Cx<'_>) {
+        let at = cx.now.mono + cx.limits.store_retry;
+        self.retry_at = Some(at);
+        cx.timers.arm(Timer::Mailbox(self.owner), at);
+    }
+
+    /// A page was read for the session on `conn`; `None` if the store failed.
+    pub(super) fn page(&mut self, cx: &mut Cx<'_>, conn: ConnId, page: Option<Page>) {
+        let Presence::Draining(drain) = &mut self.presence else { return };
+        if drain.conn != conn {
+            return;
+        }
+        drain.reading = false;
+        let Some(page) = page else {
+            drain.more = true;
+            return self.back_off(cx);
+        };
+        drain.more |= page.more;
+        for item in page.items {
+            drain.cursor = drain.cursor.max(item.seq);
+            let Some(key) = ItemKey::of(&item.packet) else { continue };
+            if self.in_flight.place(&key).is_some() {
+                continue;
+            }
+            cx.out.send(conn, item.packet.bytes().clone());
+            drain.drained = drain.drained.saturating_add(1);
+            self.in_flight.add(key, item.packet, cx.now.mono, Place::Stored);
+        }
+    }
+
+    /// The reader's socket is full: a live mailbox goes over to the store.
+    pub(super) fn stall(&mut self) {
+        if let Presence::Live(conn) = self.presence {
+            self.spill(conn);
+        }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.stalled = true;
+        }
+    }
+
+    /// The reader's socket takes bytes again.
+    pub(super) fn unstall(&mut self) {
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.stalled = false;
+        }
+    }
+
+    /// The mailbox's alarm went off: a reader was too slow, or the store is to be tried again.
+    pub(super) fn alarm(&mut self, cx: &mut Cx<'_>) {
+        if self.retry_at.is_some_and(|at| at <= cx.now.mono) {
+            self.retry_at = None;
+        }
+        let Some(oldest) = self.in_flight.oldest_in_memory() else { return };
+        let due = oldest + cx.limits.in_flight_timeout;
+        match self.presence {
+            Presence::Live(conn) if due <= cx.now.mono => self.spill(conn),
+            Presence::Live(_) => cx.timers.arm(Timer::Mailbox(self.owner), due),
+            Presence::Draining(_) | Presence::Away => {}
+        }
+    }
+
+    /// Does what can be done next. Call it after every change. Returns how much was drained, if
+    /// the drain is over and a 255 must say so.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>) -> Option<u32> {
+        if self.retry_at.is_some_and(|at| at > cx.now.mono) {
+            cx.timers.arm_if_idle(Timer::Mailbox(self.owner), cx.now.mono + cx.limits.store_retry);
+            return None;
+        }
+        self.start_append(cx);
+        let Presence::Draining(drain) = &mut self.presence else { return None };
+        if drain.reading || drain.stalled || drain.finale == Finale::Announcing {
+            return None;
+        }
+        if drain.more {
+            if let Some(limit) = drain.window(cx.limits, &self.in_flight) {
+                (drain.reading, drain.more) = (true, false);
+                let page = AwaitPage { owner: self.owner, conn: drain.conn };
+                let op = StoreOp::Page { recipient: self.owner, after: drain.cursor, limit };
+                cx.out.store(op, Await::Page(page));
+            }
+            return None;
+        }
+        if !self.in_flight.is_empty() || !self.queue.is_empty() || self.appending {
+            return None;
+        }
+        if drain.finale == Finale::Announce {
+            drain.finale = Finale::Announcing;
+            return Some(drain.drained);
+        }
+        self.presence = Presence::Live(drain.conn);
+        None
+    }
+
+    /// From live to draining: the next append begins with what is in flight. No 255 follows, the
+    /// client has had it.
+    fn spill(&mut self, conn: ConnId) {
+        self.presence = Presence::Draining(Drain::new(conn, Finale::Silent));
+    }
+
+    /// Appends what waits, unless an append is under way or the mailbox is live.
+    fn start_append(&mut self, cx: &mut Cx<'_>) {
+        if self.appending || matches!(self.presence, Presence::Live(_)) {
+            return;
+        }
+        let mut packets: Vec<Packet> = Vec::new();
+        for sent in self.in_flight.iter_mut().filter(|sent| sent.place == Place::Memory) {
+            sent.place = Place::Appending;
+            cx.backlog.enter(&sent.packet);
+            packets.push(sent.packet.clone());
+        }
+        let room = cx.limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
+        packets.extend(self.queue.drain(..room));
+        if packets.is_empty() {
+            return;
+        }
+        self.appending = true;
+        let append = AwaitAppend { recipient: self.owner, packets: Pending::new(packets.clone()) };
+        let op = StoreOp::Append { recipient: self.owner, packets, at: cx.now.wall };
+        cx.out.store(op, Await::Append(append));
+    }
+}
+
+impl Drain {
+    const fn new(conn: ConnId, finale: Finale) -> Self {
+        Self { conn, cursor: Seq::START, reading: false, more: true, stalled: false, drained: 0, finale }
+    }
+
+    /// How much may be read now: nothing until half of the window is free, so that pages are worth
+    /// their cost.
+    fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
+        let items = limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
+        let bytes = limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
+        let worthwhile = items >= limits.drain_items / 2 && bytes >= limits.drain_bytes / 2;
+        worthwhile.then_some(PageLimit { items, bytes })
+    }
+}
+
+impl Acknowledgement {
+    fn keys(&self) -> &[ItemKey] {
+        match self {
+            Self::Messages { keys, .. } | Self::Receipts(keys) => keys,
+        }
+    }
+}

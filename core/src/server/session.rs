@@ -1,0 +1,118 @@
+//! A session: who is on the other end of a connection, and what is under way for them.
+
+use alloc::collections::VecDeque;
+
+use super::admission::{Meter, TooMany};
+use crate::crypto::{Plaintext, PublicKey, Rejected, SymmetricKey};
+use crate::ids::{MessageId, UserId};
+use crate::in_order::InOrder;
+use crate::limits::Limits;
+use crate::store::Durable;
+use crate::time::Mono;
+use crate::wire::{FromClient, Packet, StoredAck};
+
+#[derive(Debug)]
+pub(super) struct Session {
+    user: UserId,
+    public_key: PublicKey,
+    key: SymmetricKey,
+    /// Packets whose signatures are being checked, in order of arrival.
+    pub(super) arrivals: InOrder<Arrival>,
+    pub(super) acks: Acks,
+    /// The session is ending: nothing more is taken from it, and this is said at last.
+    pub(super) farewell: Option<Farewell>,
+    lookups: Meter,
+    messages: Meter,
+}
+
+/// A packet whose check is done, whatever came of it. With what was sealed in it, if anything was.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) inbound: FromClient,
+    pub(super) checked: Result<Plaintext, Rejected>,
+}
+
+/// How a session ends in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// The client asked for it: 222.
+    Disconnect,
+    /// The server stops: 244 `ShuttingDown`.
+    ShuttingDown,
+}
+
+impl Session {
+    pub(super) const fn new(user: UserId, public_key: PublicKey, key: SymmetricKey) -> Self {
+        Self {
+            user,
+            public_key,
+            key,
+            arrivals: InOrder::new(),
+            acks: Acks { waiting: VecDeque::new(), sealing: false },
+            farewell: None,
+            lookups: Meter::new(),
+            messages: Meter::new(),
+        }
+    }
+
+    pub(super) const fn user(&self) -> UserId {
+        self.user
+    }
+
+    pub(super) const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    pub(super) const fn key(&self) -> &SymmetricKey {
+        &self.key
+    }
+
+    /// Counts a look-up.
+    pub(super) fn count_lookup(&mut self, limits: &Limits, now: Mono) -> Result<(), TooMany> {
+        self.lookups.count(limits.lookups_per_user, now)
+    }
+
+    /// Counts a message. Returns until when no more should be read, if they come too often.
+    pub(super) fn count_message(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
+        self.messages.charge(limits.messages_per_user, now)
+    }
+}
+
+/// Acknowledgements that wait to be said. While one packet of them is being sealed and signed, the
+/// next ones gather and go out together.
+#[derive(Debug)]
+pub(super) struct Acks {
+    waiting: VecDeque<(UserId, MessageId)>,
+    sealing: bool,
+}
+
+impl Acks {
+    /// Takes what may be said: only what is durable.
+    pub(super) fn push(&mut self, stored: Durable<Packet>) {
+        let packet = stored.into_inner();
+        let id = crate::store::ItemKey::of(&packet).map(|key| MessageId(key.id));
+        self.waiting.extend(packet.header().recipient.zip(id));
+    }
+
+    /// The next packet's worth, if none is being sealed.
+    pub(super) fn next_batch(&mut self, limits: &Limits) -> Option<StoredAck> {
+        if self.sealing || self.waiting.is_empty() {
+            return None;
+        }
+        self.sealing = true;
+        let count = self.waiting.len().min(limits.acks_per_packet);
+        let items = self.waiting.drain(..count).collect();
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        Some(StoredAck { items })
+    }
+
+    pub(super) const fn sealed(&mut self) {
+        self.sealing = false;
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        !self.sealing && self.waiting.is_empty()
+    }
+}
