@@ -1,7 +1,10 @@
 //! Reading and writing the fields of a payload: little-endian integers, `str8`, byte strings.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::InReplyTo;
+use crate::crypto::SymmetricKey;
 use crate::ids::{Phone, UserId};
 
 /// The payload does not parse.
@@ -70,6 +73,16 @@ impl<'a> Reader<'a> {
         self.str8()?.parse().map_err(|_| Malformed)
     }
 
+    /// A symmetric key of 32 bytes.
+    pub fn symmetric_key(&mut self) -> Result<SymmetricKey, Malformed> {
+        self.array().map(|bytes| SymmetricKey::from_bytes(*bytes))
+    }
+
+    /// The first 8 bytes of a request's hash.
+    pub fn in_reply_to(&mut self) -> Result<InReplyTo, Malformed> {
+        self.array().map(|bytes| InReplyTo(*bytes))
+    }
+
     /// The version byte, which is 1.
     pub fn version(&mut self) -> Result<(), Malformed> {
         if self.u8()? == VERSION { Ok(()) } else { Err(Malformed) }
@@ -117,6 +130,11 @@ pub trait Write {
         let text = text.get(..end).unwrap_or_default();
         self.put_u8(u8::try_from(text.len()).unwrap_or(u8::MAX));
         self.put(text.as_bytes());
+    }
+
+    /// A phone number as `str8`.
+    fn put_phone(&mut self, phone: Phone) {
+        self.put_str8(&phone.to_string());
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Op, Timestamp};
+use super::{Malformed, Op, Timestamp};
 use crate::ids::UserId;
 
 /// Bytes of the signature that ends every packet.
@@ -77,6 +77,11 @@ impl Packet {
         (bytes.len() == whole).then_some(Self { profile, header, bytes })
     }
 
+    /// A packet whose header was parsed from these bytes, and found to be of this length.
+    pub(super) const fn framed(profile: Profile, header: Header, bytes: Bytes) -> Self {
+        Self { profile, header, bytes }
+    }
+
     /// Puts a packet together. `sign` is given every byte before the signature and returns it.
     ///
     /// # Errors
@@ -126,6 +131,12 @@ impl Packet {
         self.bytes.get(self.profile.header_len()..self.signature_at()).unwrap_or_default()
     }
 
+    /// The payload from byte `at` on; empty if it ends before. Shares the packet's memory.
+    pub(super) fn payload_from(&self, at: usize) -> Bytes {
+        let end = self.signature_at();
+        self.bytes.slice((self.profile.header_len() + at).min(end)..end)
+    }
+
     /// What the signature covers: every byte before it.
     pub fn signed(&self) -> &[u8] {
         self.bytes.get(..self.signature_at()).unwrap_or_default()
@@ -134,6 +145,11 @@ impl Packet {
     /// The last 256 bytes.
     pub fn signature(&self) -> &[u8] {
         self.bytes.get(self.signature_at()..).unwrap_or_default()
+    }
+
+    /// The signature is 256 zero bytes: the packet of a sender without a key on record.
+    pub fn is_unsigned(&self) -> bool {
+        self.signature().iter().all(|byte| *byte == 0)
     }
 
     /// SHA-256 over the whole packet, signature included (PROTOCOL 2).
@@ -156,6 +172,18 @@ impl fmt::Debug for Packet {
     }
 }
 
+/// A whole packet with a shape that its operation does not have; here it is back, for the answer to
+/// name it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed packet")]
+pub struct MalformedPacket(pub Packet);
+
+impl From<MalformedPacket> for Malformed {
+    fn from(_: MalformedPacket) -> Self {
+        Self
+    }
+}
+
 /// A payload over 65,535 bytes, or an id that the profile can't carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("does not fit into a packet")]
@@ -168,8 +196,7 @@ pub struct RequestHash(pub [u8; 32]);
 impl RequestHash {
     /// The first 8 bytes.
     pub fn in_reply_to(self) -> InReplyTo {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        InReplyTo([a, b, c, d, e, f, g, h])
+        InReplyTo(self.0.first_chunk().copied().unwrap_or_default())
     }
 }
 
@@ -178,20 +205,25 @@ impl RequestHash {
 pub struct InReplyTo(pub [u8; 8]);
 
 impl Header {
+    /// The op code and the payload's size, read ahead of everything else. `None` if `bytes` is too
+    /// short for a whole header.
+    pub(super) fn peek(profile: Profile, bytes: &[u8]) -> Option<(u8, usize)> {
+        let header = bytes.get(..profile.header_len())?;
+        let &[.., op, size_low, size_high] = header else {
+            return None;
+        };
+        Some((op, usize::from(u16::from_le_bytes([size_low, size_high]))))
+    }
+
     /// Parses a header and the payload's size from the front of `bytes`. `None` if it is too
     /// short, or its op code or timestamp is none of this protocol.
     pub fn parse(profile: Profile, bytes: &[u8]) -> Option<(Self, usize)> {
         let (sender, rest) = take_id(profile, bytes)?;
         let (recipient, rest) = take_id(profile, rest)?;
-        let (timestamp, rest) = rest.split_first_chunk()?;
-        let (&[op, size_low, size_high], _) = rest.split_first_chunk()?;
-        let header = Self {
-            sender,
-            recipient,
-            timestamp: Timestamp::parse(timestamp)?,
-            op: Op::from_code(op)?,
-        };
-        Some((header, usize::from(u16::from_le_bytes([size_low, size_high]))))
+        let timestamp = Timestamp::parse(rest.first_chunk()?)?;
+        let (op, payload_len) = Self::peek(profile, bytes)?;
+        let header = Self { sender, recipient, timestamp, op: Op::from_code(op)? };
+        Some((header, payload_len))
     }
 }
 

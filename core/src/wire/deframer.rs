@@ -1,0 +1,99 @@
+//! Cuts a stream of bytes into packets.
+
+use alloc::vec::Vec;
+use core::{fmt, mem};
+
+use bytes::Bytes;
+
+use super::{Gate, Header, Op, Packet, Profile, SIGNATURE_LEN, Violation};
+
+/// Finds the packets in a stream that arrives cut anywhere.
+///
+/// A whole packet is copied once, into [`Bytes`] of its own length. Only an incomplete one at the
+/// end is kept; its buffer follows what has arrived, never what a header announces, and becomes the
+/// packet when it is complete. Between packets nothing is held.
+pub struct Deframer {
+    profile: Profile,
+    /// The start of one packet, shorter than that packet.
+    tail: Vec<u8>,
+}
+
+impl Deframer {
+    /// At the start of a stream.
+    pub const fn new(profile: Profile) -> Self {
+        Self { profile, tail: Vec::new() }
+    }
+
+    /// Takes the next packet off the front of `data`. `None` means that what was left is the start
+    /// of a packet: it is kept, and `data` is empty.
+    ///
+    /// Size and op code are held against `gate` as soon as the header stands, then its timestamp is
+    /// parsed; no byte of the payload is buffered before. The gate is asked again at every call, so
+    /// that a packet which is returned always passes the one given with it.
+    ///
+    /// # Errors
+    /// The [`Violation`] of the header in front. Nothing is skipped: the same call fails again.
+    pub fn next(&mut self, data: &mut &[u8], gate: Gate) -> Result<Option<Packet>, Violation> {
+        if !self.tail.is_empty() {
+            self.keep(data, self.profile.header_len());
+        }
+        let front = if self.tail.is_empty() { *data } else { self.tail.as_slice() };
+        let Some((header, packet_len)) = frame(self.profile, front, gate)? else {
+            self.keep(data, self.profile.header_len());
+            return Ok(None);
+        };
+        if self.tail.is_empty()
+            && let Some((packet, rest)) = data.split_at_checked(packet_len)
+        {
+            *data = rest;
+            return Ok(Some(Packet::framed(self.profile, header, Bytes::copy_from_slice(packet))));
+        }
+        self.keep(data, packet_len);
+        if self.tail.len() < packet_len {
+            return Ok(None);
+        }
+        Ok(Some(Packet::framed(self.profile, header, mem::take(&mut self.tail).into())))
+    }
+
+    /// No incomplete packet is held, and no memory.
+    pub const fn is_empty(&self) -> bool {
+        self.tail.is_empty()
+    }
+
+    /// Bytes held of an incomplete packet.
+    pub const fn buffered_len(&self) -> usize {
+        self.tail.len()
+    }
+
+    /// Moves bytes from `data` to the tail until that has `target` bytes. The tail's capacity
+    /// doubles, but stops at `target`: a tail that is complete has no slack, so it turns into
+    /// [`Bytes`] where it lies.
+    fn keep(&mut self, data: &mut &[u8], target: usize) {
+        let missing = target.saturating_sub(self.tail.len());
+        let (head, rest) = data.split_at_checked(missing).unwrap_or((data, &[]));
+        let needed = self.tail.len() + head.len();
+        if needed > self.tail.capacity() {
+            let capacity = needed.max(2 * self.tail.capacity()).min(target);
+            self.tail.reserve_exact(capacity - self.tail.len());
+        }
+        self.tail.extend_from_slice(head);
+        *data = rest;
+    }
+}
+
+impl fmt::Debug for Deframer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deframer({:?}, {} bytes held)", self.profile, self.buffered_len())
+    }
+}
+
+/// The header at the front of `bytes` and the length of its packet; `None` if it is incomplete.
+fn frame(profile: Profile, bytes: &[u8], gate: Gate) -> Result<Option<(Header, usize)>, Violation> {
+    let Some((code, payload_len)) = Header::peek(profile, bytes) else {
+        return Ok(None);
+    };
+    let op = Op::from_code(code).ok_or(Violation::Malformed)?;
+    gate.admit(op, payload_len)?;
+    let (header, _) = Header::parse(profile, bytes).ok_or(Violation::Malformed)?;
+    Ok(Some((header, profile.header_len() + payload_len + SIGNATURE_LEN)))
+}

@@ -1,0 +1,211 @@
+//! Errors (PROTOCOL 6).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::crypto::Plaintext;
+use crate::wire::{InReplyTo, Malformed, Reader, Timestamp, VERSION, Violation, Write};
+
+/// What a 244 says: `v ‖ code u8 ‖ in_reply_to[8] ‖ retry_after_seconds u32 ‖ server_time u64 ‖
+/// text str8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReply {
+    /// What went wrong.
+    pub code: ErrorCode,
+    /// The request that it answers; zero where none caused it.
+    pub in_reply_to: InReplyTo,
+    /// When to try again, in seconds; 0 where that is not the point.
+    pub retry_after_secs: u32,
+    /// The server's clock, not before 1970.
+    pub server_time: Timestamp,
+    /// For people; cut to 255 bytes when it is written.
+    pub text: String,
+}
+
+impl ErrorReply {
+    /// Parses the opened sealed part of a 244 of form 1 or 2.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        Self::read(&mut Reader::new(plaintext))
+    }
+
+    /// Parses the whole payload of a 244 of form 0. Nothing may follow.
+    pub fn parse_clear(payload: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(payload);
+        if ErrorForm::from_code(reader.u8()?) != Some(ErrorForm::Clear) {
+            return Err(Malformed);
+        }
+        let reply = Self::read(&mut reader)?;
+        reader.end()?;
+        Ok(reply)
+    }
+
+    /// What is sealed in a 244 of form 1 or 2; it follows the byte of the form.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        self.write(&mut out);
+        out
+    }
+
+    /// The whole payload of a 244 of form 0.
+    pub fn emit_clear(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u8(ErrorForm::Clear.code());
+        self.write(&mut out);
+        out
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.version()?;
+        Ok(Self {
+            code: ErrorCode::from_code(reader.u8()?).ok_or(Malformed)?,
+            in_reply_to: reader.in_reply_to()?,
+            retry_after_secs: reader.u32()?,
+            server_time: server_time(reader.u64()?)?,
+            text: reader.str8()?.to_owned(),
+        })
+    }
+
+    fn write(&self, out: &mut impl Write) {
+        out.put_u8(VERSION);
+        out.put_u8(self.code.code());
+        out.put(&self.in_reply_to.0);
+        out.put_u32(self.retry_after_secs);
+        out.put_u64(u64::try_from(self.server_time.unix_secs()).unwrap_or(0));
+        out.put_str8(&self.text);
+    }
+}
+
+/// Whether, and with what, a 244 is sealed: the first byte of its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ErrorForm {
+    /// In the clear: before a session, while the request is not opened.
+    Clear = 0,
+    /// With the reply key of the request that it answers.
+    ReplyKey = 1,
+    /// With the session's key.
+    SessionKey = 2,
+}
+
+impl ErrorForm {
+    /// The byte on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The form with this byte.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Clear),
+            1 => Some(Self::ReplyKey),
+            2 => Some(Self::SessionKey),
+            _ => None,
+        }
+    }
+}
+
+/// What went wrong, as the wire says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ErrorCode {
+    /// Not a packet of this protocol, or a payload that does not parse.
+    Malformed = 1,
+    /// The signature does not verify, or a part does not open.
+    BadSignature = 2,
+    /// An operation that needs a session, without one; or another's `sender_id`.
+    NotAuthenticated = 3,
+    /// The recipient, or whom a look-up names, is not registered; for a 106: id, phone and key do
+    /// not belong together, and then the server closes.
+    UnknownUser = 4,
+    /// The wrong one-time password; the text says how many attempts are left.
+    OtpRejected = 5,
+    /// No live one-time password for that phone.
+    OtpExpired = 6,
+    /// Too often; `retry_after_secs` says when.
+    RateLimited = 7,
+    /// The recipient's quota is used up.
+    MailboxFull = 8,
+    /// No id is left in this profile.
+    ServerFull = 9,
+    /// The same user connected elsewhere.
+    Displaced = 10,
+    /// The timestamp is too far from the server's time, or not newer than the last accepted 106.
+    ClockSkew = 11,
+    /// The store could not take it; nothing was acknowledged.
+    Unavailable = 12,
+    /// Orderly stop; what was acknowledged is durable.
+    ShuttingDown = 13,
+    /// Not an RSA-2048 key with exponent 65537, or an unfit one.
+    KeyRejected = 14,
+}
+
+impl ErrorCode {
+    /// Every code, in order.
+    pub const ALL: [Self; 14] = [
+        Self::Malformed,
+        Self::BadSignature,
+        Self::NotAuthenticated,
+        Self::UnknownUser,
+        Self::OtpRejected,
+        Self::OtpExpired,
+        Self::RateLimited,
+        Self::MailboxFull,
+        Self::ServerFull,
+        Self::Displaced,
+        Self::ClockSkew,
+        Self::Unavailable,
+        Self::ShuttingDown,
+        Self::KeyRejected,
+    ];
+
+    /// The byte on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The error with this byte.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.code() == code)
+    }
+
+    /// Whether the server closes the connection after it. `UnknownUser` says no, though as the
+    /// answer to a 106 it closes as well.
+    pub const fn closes(self) -> bool {
+        match self {
+            Self::Malformed
+            | Self::BadSignature
+            | Self::NotAuthenticated
+            | Self::Displaced
+            | Self::ShuttingDown => true,
+            Self::UnknownUser
+            | Self::OtpRejected
+            | Self::OtpExpired
+            | Self::RateLimited
+            | Self::MailboxFull
+            | Self::ServerFull
+            | Self::ClockSkew
+            | Self::Unavailable
+            | Self::KeyRejected => false,
+        }
+    }
+}
+
+impl From<Violation> for ErrorCode {
+    fn from(violation: Violation) -> Self {
+        match violation {
+            Violation::Malformed => Self::Malformed,
+            Violation::NotAuthenticated => Self::NotAuthenticated,
+        }
+    }
+}
+
+/// The moment `secs` after 1970; no year is over 9999.
+fn server_time(secs: u64) -> Result<Timestamp, Malformed> {
+    let secs = i64::try_from(secs).map_err(|_| Malformed)?;
+    let moment = Timestamp::from_unix_secs(secs);
+    if moment.unix_secs() == secs { Ok(moment) } else { Err(Malformed) }
+}
+
+/// Where in the payload of a 244 the sealed part begins, if it has one.
+pub const SEALED_ERROR_AT: usize = 1;

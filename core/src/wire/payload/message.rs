@@ -1,0 +1,193 @@
+//! Messages (102): the head that the server reads, and what only the reader opens.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::crypto::Plaintext;
+use crate::ids::MessageId;
+use crate::wire::{Malformed, Reader, VERSION, Write};
+
+/// What stands in front of a message's body: `message_id u64 ‖ suite u8`. All that the server
+/// reads of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageHead {
+    /// The sender's number for it.
+    pub message_id: MessageId,
+    /// How the body is made; the server passes every suite through.
+    pub suite: u8,
+}
+
+impl MessageHead {
+    /// Bytes on the wire; the body begins there.
+    pub const LEN: usize = 9;
+    /// The suite that this version makes and opens: `oaep(reader, K) ‖ sealed(K, inner)`.
+    pub const SUITE_1: u8 = 1;
+
+    /// Splits the payload of a 102 into head and body. A body has at least one byte.
+    pub fn parse(payload: &[u8]) -> Result<(Self, &[u8]), Malformed> {
+        let mut reader = Reader::new(payload);
+        let head = Self { message_id: MessageId(reader.u64()?), suite: reader.u8()? };
+        let body = reader.rest();
+        if body.is_empty() { Err(Malformed) } else { Ok((head, body)) }
+    }
+
+    /// What goes before the body.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(Self::LEN);
+        out.put_u64(self.message_id.0);
+        out.put_u8(self.suite);
+        out
+    }
+}
+
+/// What a message's content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ContentKind {
+    /// UTF-8.
+    Text = 0,
+    /// The application's own.
+    Bytes = 1,
+}
+
+impl ContentKind {
+    /// The byte on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with this byte; the others are reserved.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Text),
+            1 => Some(Self::Bytes),
+            _ => None,
+        }
+    }
+}
+
+/// Inside a message:
+/// `v ‖ kind u8 ‖ previous_id u64 ‖ length u16 ‖ content[length] ‖ zeros`.
+///
+/// Content that is text is UTF-8, and no content is over [`Inner::MAX_CONTENT`] bytes. `Debug`
+/// shows how long it is, and not what.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Inner {
+    kind: ContentKind,
+    previous: Option<MessageId>,
+    content: Vec<u8>,
+}
+
+/// The content is too long, or is no text; here it is back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InnerRefused {
+    /// Over [`Inner::MAX_CONTENT`] bytes.
+    #[error("a message holds at most {} bytes", Inner::MAX_CONTENT)]
+    TooLong(Vec<u8>),
+    /// Said to be text, and not UTF-8.
+    #[error("the text is not UTF-8")]
+    NotText(Vec<u8>),
+}
+
+impl Inner {
+    /// The most content that a message holds, in bytes.
+    pub const MAX_CONTENT: usize = LARGEST_BUCKET as usize - HEAD_LEN;
+
+    /// What one message says.
+    ///
+    /// `previous` is the sender's message before this one to the same reader.
+    pub fn new(
+        kind: ContentKind,
+        previous: Option<MessageId>,
+        content: Vec<u8>,
+    ) -> Result<Self, InnerRefused> {
+        if content.len() > Self::MAX_CONTENT {
+            return Err(InnerRefused::TooLong(content));
+        }
+        match kind {
+            ContentKind::Text if core::str::from_utf8(&content).is_err() => {
+                Err(InnerRefused::NotText(content))
+            }
+            ContentKind::Text | ContentKind::Bytes => Ok(Self { kind, previous, content }),
+        }
+    }
+
+    /// Text or bytes.
+    pub const fn kind(&self) -> ContentKind {
+        self.kind
+    }
+
+    /// The sender's message before this one to the same reader; `None` if this is the first.
+    pub const fn previous(&self) -> Option<MessageId> {
+        self.previous
+    }
+
+    /// The content.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The content, handed over.
+    pub fn into_content(self) -> Vec<u8> {
+        self.content
+    }
+
+    /// Parses the opened body. What follows the content is ignored.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        let kind = ContentKind::from_code(reader.u8()?).ok_or(Malformed)?;
+        let previous = match reader.u64()? {
+            0 => None,
+            id => Some(MessageId(id)),
+        };
+        let len = reader.u16()?;
+        let content = reader.bytes(len.into())?.to_vec();
+        Self::new(kind, previous, content).map_err(|_| Malformed)
+    }
+
+    /// What is sealed: filled with zeros up to the smallest bucket that holds it, so that sizes say
+    /// little.
+    pub fn emit(&self) -> Plaintext {
+        let padded_len = bucket(HEAD_LEN + self.content.len());
+        let mut out = Vec::with_capacity(padded_len);
+        out.put_u8(VERSION);
+        out.put_u8(self.kind.code());
+        out.put_u64(self.previous.map_or(0, |id| id.0));
+        out.put_u16(u16::try_from(self.content.len()).unwrap_or(u16::MAX));
+        out.put(&self.content);
+        out.resize(padded_len, 0);
+        Plaintext::new(out)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("kind", &self.kind)
+            .field("previous", &self.previous)
+            .field("content_len", &self.content.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for InnerRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(content) => write!(f, "TooLong({} bytes)", content.len()),
+            Self::NotText(content) => write!(f, "NotText({} bytes)", content.len()),
+        }
+    }
+}
+
+/// The smallest bucket that holds `len` bytes.
+fn bucket(len: usize) -> usize {
+    BUCKETS.into_iter().map(usize::from).find(|bucket| *bucket >= len).unwrap_or(len)
+}
+
+/// Each is one less than a multiple of the cipher's block, so that PKCS#7 adds one byte.
+const BUCKETS: [u16; 9] = [255, 511, 1023, 2047, 4095, 8191, 16_383, 32_767, LARGEST_BUCKET];
+const LARGEST_BUCKET: u16 = 65_247;
+
+/// `v`, kind, `previous_id`, length.
+const HEAD_LEN: usize = 1 + 1 + 8 + 2;

@@ -1,0 +1,109 @@
+//! One-time passwords.
+
+use core::fmt;
+use core::str::FromStr;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A one-time password: six decimal digits. Zeroized when dropped, compared in constant time, and
+/// without a readable `Debug`; `Display` writes the digits.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Otp([u8; Self::LEN]);
+
+/// The text is not six decimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a one-time password: it has six digits")]
+pub struct InvalidOtp;
+
+impl Otp {
+    /// Digits, and bytes on the wire.
+    pub const LEN: usize = 6;
+    /// How many there are; [`from_number`](Self::from_number) takes the numbers below.
+    pub const COUNT: u32 = 1_000_000;
+
+    /// The password that writes `number` with leading zeros; `None` if it has more than six digits.
+    pub fn from_number(number: u32) -> Option<Self> {
+        if number >= Self::COUNT {
+            return None;
+        }
+        let mut otp = Self([b'0'; Self::LEN]);
+        let mut rest = number;
+        for digit in otp.0.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).ok()?;
+            rest /= 10;
+        }
+        Some(otp)
+    }
+
+    /// The password that six ASCII digits write.
+    pub fn from_digits(digits: &[u8; Self::LEN]) -> Result<Self, InvalidOtp> {
+        if digits.iter().all(u8::is_ascii_digit) { Ok(Self(*digits)) } else { Err(InvalidOtp) }
+    }
+
+    /// The six ASCII digits.
+    pub fn digits(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Compares in constant time.
+    pub fn ct_eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl FromStr for Otp {
+    type Err = InvalidOtp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOtp> {
+        Self::from_digits(text.as_bytes().try_into().map_err(|_| InvalidOtp)?)
+    }
+}
+
+impl PartialEq for Otp {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other)
+    }
+}
+
+impl Eq for Otp {}
+
+impl fmt::Display for Otp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.digits())
+    }
+}
+
+impl fmt::Debug for Otp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Otp(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_number_is_written_with_leading_zeros() {
+        for (number, digits) in [(0, "000000"), (42_137, "042137"), (999_999, "999999")] {
+            assert_eq!(Otp::from_number(number).unwrap().to_string(), digits);
+        }
+        assert_eq!(Otp::from_number(Otp::COUNT), None);
+    }
+
+    #[test]
+    fn only_six_ascii_digits_parse() {
+        assert_eq!("042137".parse::<Otp>(), Ok(Otp::from_number(42_137).unwrap()));
+        for text in ["", "04213", "0421377", "04213a", " 42137", "+42137", "٠١٢"] {
+            assert_eq!(text.parse::<Otp>(), Err(InvalidOtp), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_digit() {
+        assert_eq!(format!("{:?}", Otp::from_number(42_137)), "Some(Otp(…))");
+    }
+}

@@ -1,0 +1,141 @@
+//! Registration: 100, 200, 150 and the request of 101.
+
+use super::Otp;
+use crate::crypto::{Fingerprint, Plaintext, SymmetricKey};
+use crate::ids::Phone;
+use crate::wire::{InReplyTo, Malformed, Reader, VERSION, Write};
+
+/// Inside a 100: `v ‖ reply_key[32] ‖ phone str8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterRequest {
+    /// What the answer is sealed with.
+    pub reply_key: SymmetricKey,
+    /// Who wants to register.
+    pub phone: Phone,
+}
+
+impl RegisterRequest {
+    /// Parses the opened OAEP part.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        Ok(Self { reply_key: reader.symmetric_key()?, phone: reader.phone()? })
+    }
+
+    /// What goes into the OAEP part.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(self.reply_key.expose());
+        out.put_phone(self.phone);
+        out
+    }
+}
+
+/// Inside a 101: `v ‖ reply_key[32] ‖ otp[6] ‖ fingerprint[32] ‖ phone str8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmRequest {
+    /// What an error is sealed with.
+    pub reply_key: SymmetricKey,
+    /// The one-time password that came with, or because of, the 200.
+    pub otp: Otp,
+    /// Of the key that follows the OAEP part: ties the password to it.
+    pub fingerprint: Fingerprint,
+    /// Who registers.
+    pub phone: Phone,
+}
+
+impl ConfirmRequest {
+    /// Parses the opened OAEP part.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        Ok(Self {
+            reply_key: reader.symmetric_key()?,
+            otp: Otp::from_digits(reader.array()?).map_err(|_| Malformed)?,
+            fingerprint: Fingerprint(*reader.array()?),
+            phone: reader.phone()?,
+        })
+    }
+
+    /// What goes into the OAEP part.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(self.reply_key.expose());
+        out.put(self.otp.digits().as_bytes());
+        out.put(&self.fingerprint.0);
+        out.put_phone(self.phone);
+        out
+    }
+}
+
+/// Inside a 200: `v ‖ in_reply_to[8] ‖ ttl_seconds u16 ‖ attempts u8 ‖ channel u8 ‖ otp str8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtpIssued {
+    /// The 100.
+    pub in_reply_to: InReplyTo,
+    /// How long the password lives, in seconds.
+    pub ttl_secs: u16,
+    /// How many wrong ones are one too many.
+    pub attempts: u8,
+    /// The password if it comes in band (channel 0); `None` if it comes another way (channel 1).
+    pub otp: Option<Otp>,
+}
+
+impl OtpIssued {
+    /// Parses the opened payload.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        let in_reply_to = reader.in_reply_to()?;
+        let ttl_secs = reader.u16()?;
+        let attempts = reader.u8()?;
+        let otp = match (reader.u8()?, reader.str8()?) {
+            (IN_BAND, digits) => Some(digits.parse().map_err(|_| Malformed)?),
+            (OUT_OF_BAND, "") => None,
+            _ => return Err(Malformed),
+        };
+        Ok(Self { in_reply_to, ttl_secs, attempts, otp })
+    }
+
+    /// What is sealed.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(&self.in_reply_to.0);
+        out.put_u16(self.ttl_secs);
+        out.put_u8(self.attempts);
+        out.put_u8(if self.otp.is_some() { IN_BAND } else { OUT_OF_BAND });
+        out.put_str8(self.otp.as_ref().map_or("", Otp::digits));
+        out
+    }
+}
+
+/// Inside a 150: `v ‖ in_reply_to[8]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrationRejected {
+    /// The 100.
+    pub in_reply_to: InReplyTo,
+}
+
+impl RegistrationRejected {
+    /// Parses the opened payload.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        Ok(Self { in_reply_to: reader.in_reply_to()? })
+    }
+
+    /// What is sealed.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(&self.in_reply_to.0);
+        out
+    }
+}
+
+/// Channels of a one-time password.
+const IN_BAND: u8 = 0;
+const OUT_OF_BAND: u8 = 1;

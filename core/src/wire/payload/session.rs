@@ -1,0 +1,114 @@
+//! Sessions: what grants one (201, 206), what asks for one again (106), and when what waited is
+//! out (255).
+
+use crate::crypto::{Plaintext, SymmetricKey};
+use crate::ids::Phone;
+use crate::wire::{Malformed, Reader, RequestHash, VERSION, Write};
+
+/// Inside a 106: `v ‖ reply_key[32] ‖ phone str8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReconnectRequest {
+    /// What an error is sealed with.
+    pub reply_key: SymmetricKey,
+    /// The user's, registered with the key that signs.
+    pub phone: Phone,
+}
+
+impl ReconnectRequest {
+    /// Parses the opened OAEP part.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        Ok(Self { reply_key: reader.symmetric_key()?, phone: reader.phone()? })
+    }
+
+    /// What goes into the OAEP part.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(self.reply_key.expose());
+        out.put_phone(self.phone);
+        out
+    }
+}
+
+/// Inside a 201 and a 206: `v ‖ session_key[32] ‖ request_hash[32]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionGrant {
+    /// The key of the session.
+    pub session_key: SymmetricKey,
+    /// The whole request that it answers.
+    pub request_hash: RequestHash,
+}
+
+impl SessionGrant {
+    /// Parses the opened OAEP part.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(plaintext);
+        reader.version()?;
+        Ok(Self {
+            session_key: reader.symmetric_key()?,
+            request_hash: RequestHash(*reader.array()?),
+        })
+    }
+
+    /// What goes into the OAEP part.
+    pub fn emit(&self) -> Plaintext {
+        let mut out = Plaintext::default();
+        out.put_u8(VERSION);
+        out.put(self.session_key.expose());
+        out.put(&self.request_hash.0);
+        out
+    }
+}
+
+/// Sealed in a 206: `v ‖ pending u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// How many items are stored for the client.
+    pub pending: u32,
+}
+
+impl Resumed {
+    /// Parses the opened sealed part.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        parse_count(plaintext).map(|pending| Self { pending })
+    }
+
+    /// What is sealed.
+    pub fn emit(&self) -> Plaintext {
+        emit_count(self.pending)
+    }
+}
+
+/// Sealed in a 255: `v ‖ drained u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMoreMessages {
+    /// How many stored items went out in this session.
+    pub drained: u32,
+}
+
+impl NoMoreMessages {
+    /// Parses the opened payload.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
+        parse_count(plaintext).map(|drained| Self { drained })
+    }
+
+    /// What is sealed.
+    pub fn emit(&self) -> Plaintext {
+        emit_count(self.drained)
+    }
+}
+
+fn parse_count(plaintext: &[u8]) -> Result<u32, Malformed> {
+    let mut reader = Reader::new(plaintext);
+    reader.version()?;
+    reader.u32()
+}
+
+fn emit_count(count: u32) -> Plaintext {
+    let mut out = Plaintext::default();
+    out.put_u8(VERSION);
+    out.put_u32(count);
+    out
+}
