@@ -25,7 +25,7 @@ pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
     Rejected, RequestKind, WrappedKey,
 };
-pub use keys::{Fingerprint, KeyRejected, PublicKey};
+pub use keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
 pub use provider::{Crypto, PrivateKey, Provider};
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::RustCrypto;
