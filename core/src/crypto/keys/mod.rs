@@ -1,4 +1,4 @@
-//! Public keys: exactly RSA-2048 with exponent 65537, as DER SubjectPublicKeyInfo of 294 bytes.
+//! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
 
 mod fitness;
 
@@ -57,7 +57,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Bytes of the DER SubjectPublicKeyInfo, always.
+    /// Bytes of the DER `SubjectPublicKeyInfo`, always.
     pub const DER_LEN: usize = 294;
 
     /// Accepts a key from its canonical DER (RFC 5280, RFC 3279): `rsaEncryption` with `NULL`
@@ -77,7 +77,7 @@ impl PublicKey {
         Ok(Self { der: Bytes::copy_from_slice(der), fingerprint })
     }
 
-    /// The DER SubjectPublicKeyInfo.
+    /// The DER `SubjectPublicKeyInfo`.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
