@@ -1,12 +1,15 @@
 //! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
 
 mod fitness;
+mod pem;
 
 use core::fmt;
 use core::str::FromStr;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+
+pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
 
 /// SHA-256 over a key's DER.
 ///
