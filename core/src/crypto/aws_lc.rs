@@ -1,2 +1,136 @@
-//! The fast provider.
+//! The fast provider: aws-lc-rs. Constant time; needs std and a C compiler.
+//!
+//! It draws what is random in key pairs, OAEP and blinding from its own generator, which the
+//! operating system seeds, and not from `rng`.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use aws_lc_rs::cipher::{
+    AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
+    PaddedBlockEncryptingKey, UnboundCipherKey,
+};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
+};
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
+};
+use rand_core::CryptoRng;
+
+use super::{
+    EmitError, KeyRejected, Plaintext, PrivateKey, Provider, PublicKey, Rejected, SymmetricKey,
+};
+
+/// aws-lc-rs.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AwsLc;
+
+impl Provider for AwsLc {
+    fn name(&self) -> &'static str {
+        "aws-lc"
+    }
+
+    fn generate_key(&self, _: &mut dyn CryptoRng) -> Result<Plaintext, KeyRejected> {
+        let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyRejected)?;
+        let der = key.as_der().map_err(|_| KeyRejected)?;
+        Ok(Plaintext::new(der.as_ref().to_vec()))
+    }
+
+    fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        let signing = KeyPair::from_pkcs8(pkcs8_der).map_err(|_| KeyRejected)?;
+        let der = signing.public_key().as_der().map_err(|_| KeyRejected)?;
+        let public = PublicKey::from_der(der.as_ref())?;
+        let opening = PrivateDecryptingKey::from_pkcs8(pkcs8_der).map_err(|_| KeyRejected)?;
+        let opening = OaepPrivateDecryptingKey::new(opening).map_err(|_| KeyRejected)?;
+        Ok(Arc::new(Key { signing, opening, public }))
+    }
+
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Rejected> {
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.der())
+            .verify(message, signature)
+            .map_err(|_| Rejected)
+    }
+
+    fn oaep_seal(
+        &self,
+        _: &mut dyn CryptoRng,
+        key: &PublicKey,
+        label: &[u8],
+        plaintext: &[u8],
+    ) -> Result<[u8; 256], EmitError> {
+        let key = PublicEncryptingKey::from_der(key.der()).map_err(|_| EmitError)?;
+        let key = OaepPublicEncryptingKey::new(key).map_err(|_| EmitError)?;
+        let mut ciphertext = [0; 256];
+        key.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut ciphertext, Some(label))
+            .map_err(|_| EmitError)?;
+        Ok(ciphertext)
+    }
+
+    fn cbc_seal(
+        &self,
+        key: &SymmetricKey,
+        iv: &[u8; 16],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, EmitError> {
+        let key = UnboundCipherKey::new(&AES_256, key.expose()).map_err(|_| EmitError)?;
+        let key = PaddedBlockEncryptingKey::cbc_pkcs7(key).map_err(|_| EmitError)?;
+        // Room for the padding, so that the buffer does not move while it holds plaintext.
+        let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(16));
+        buffer.extend_from_slice(plaintext);
+        key.less_safe_encrypt(&mut buffer, EncryptionContext::Iv128(FixedLength::from(iv)))
+            .map_err(|_| EmitError)?;
+        Ok(buffer)
+    }
+
+    fn cbc_open(
+        &self,
+        key: &SymmetricKey,
+        iv: &[u8; 16],
+        ciphertext: &[u8],
+    ) -> Result<Plaintext, Rejected> {
+        let key = UnboundCipherKey::new(&AES_256, key.expose()).map_err(|_| Rejected)?;
+        let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).map_err(|_| Rejected)?;
+        Plaintext::opened(ciphertext, |buffer| {
+            let opened = key.decrypt(buffer, DecryptionContext::Iv128(FixedLength::from(iv)));
+            opened.ok().map(|plaintext| plaintext.len())
+        })
+    }
+}
+
+struct Key {
+    signing: KeyPair,
+    opening: OaepPrivateDecryptingKey,
+    public: PublicKey,
+}
+
+impl PrivateKey for Key {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, _: &mut dyn CryptoRng, message: &[u8]) -> Result<[u8; 256], EmitError> {
+        let mut signature = [0; 256];
+        self.signing
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .map_err(|_| EmitError)?;
+        Ok(signature)
+    }
+
+    fn oaep_open(
+        &self,
+        _: &mut dyn CryptoRng,
+        label: &[u8],
+        ciphertext: &[u8],
+    ) -> Result<Plaintext, Rejected> {
+        Plaintext::opened(&[0; 256], |buffer| {
+            let opened =
+                self.opening.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, buffer, Some(label));
+            opened.ok().map(|plaintext| plaintext.len())
+        })
+    }
+}

@@ -1,1 +1,71 @@
-//! The message envelope, suite 1 (PROTOCOL 4).
+//! The message envelope, suite 1 (PROTOCOL 4): a key for one message, wrapped for its reader under
+//! the label of both parties' fingerprints, and the message sealed with it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::run::{append_sealed, open_sealed};
+use super::{
+    EmitError, Fingerprint, OpenedMessage, Plaintext, PrivateKey, Provider, PublicKey, SymmetricKey,
+};
+use crate::wire::Reader;
+use rand_core::CryptoRng;
+
+/// The suite of this envelope.
+const SUITE: u8 = 1;
+
+/// The OAEP label of a message of suite 1: it ties the ciphertext to both keys (PROTOCOL 2).
+pub(super) fn message_label(sender: &Fingerprint, recipient: &Fingerprint) -> String {
+    format!("sealpost/1/message/{sender}/{recipient}")
+}
+
+/// Appends the body of a message: `oaep(to, message label, K)` and `sealed(K, inner)`.
+pub(super) fn append(
+    body: &mut Vec<u8>,
+    provider: &dyn Provider,
+    rng: &mut dyn CryptoRng,
+    from: &PublicKey,
+    to: &PublicKey,
+    inner: &Plaintext,
+) -> Result<(), EmitError> {
+    let key = SymmetricKey::random(rng);
+    let label = message_label(from.fingerprint(), to.fingerprint());
+    body.extend_from_slice(&provider.oaep_seal(rng, to, label.as_bytes(), key.expose())?);
+    append_sealed(body, provider, rng, &key, inner)
+}
+
+/// Opens the payload of a message whose signature by `sender` has been verified.
+///
+/// Whichever part fails, the same work is done: if the key does not unwrap, a key that was drawn
+/// takes its place, and what that opens, if anything, is dropped.
+pub(super) fn open(
+    payload: &[u8],
+    provider: &dyn Provider,
+    rng: &mut dyn CryptoRng,
+    sender: &PublicKey,
+    reader: &dyn PrivateKey,
+) -> OpenedMessage {
+    let Some((wrapped, sealed)) = split(payload) else {
+        return OpenedMessage::Undecryptable;
+    };
+    let label = message_label(sender.fingerprint(), reader.public_key().fingerprint());
+    let substitute = SymmetricKey::random(rng);
+    let unwrapped = reader.oaep_open(rng, label.as_bytes(), wrapped).ok();
+    let unwrapped =
+        unwrapped.and_then(|key| Some(SymmetricKey::from_bytes(*key.expose().as_array()?)));
+    let inner = open_sealed(provider, unwrapped.as_ref().unwrap_or(&substitute), sealed);
+    match (unwrapped, inner) {
+        (Some(_), Ok(inner)) => OpenedMessage::Inner(inner),
+        (_, _) => OpenedMessage::Undecryptable,
+    }
+}
+
+/// The wrapped key and the sealed part of `message_id ‖ suite ‖ body`, if the suite is this one.
+fn split(payload: &[u8]) -> Option<(&[u8; 256], &[u8])> {
+    let mut fields = Reader::new(payload);
+    fields.u64().ok()?;
+    let suite = fields.u8().ok()?;
+    let wrapped = fields.array().ok()?;
+    (suite == SUITE).then_some((wrapped, fields.rest()))
+}

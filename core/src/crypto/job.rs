@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
+use super::{Plaintext, PublicKey, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Packet, Profile};
 
 /// A job. It holds all that it needs but the private key.
@@ -182,10 +182,6 @@ pub struct FreshSession {
     pub wrapped: WrappedKey,
 }
 
-/// A session key under the wrapping key, which is not in the database (AES-256 key wrap, RFC 3394).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrappedKey(pub [u8; 40]);
-
 /// What a 201 or 206 grants.
 #[derive(Debug)]
 pub struct Grant {
@@ -204,12 +200,4 @@ pub enum OpenedMessage {
     Inner(Plaintext),
     /// It is signed by its sender, and does not open. Shown as such.
     Undecryptable,
-}
-
-/// The OAEP label of a message of suite 1: it ties the ciphertext to both keys (PROTOCOL 2).
-pub(crate) fn message_label(
-    sender: &Fingerprint,
-    recipient: &Fingerprint,
-) -> alloc::string::String {
-    alloc::format!("sealpost/1/message/{sender}/{recipient}")
 }

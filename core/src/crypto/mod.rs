@@ -8,25 +8,28 @@
 //! operations only. `AwsLc` (aws-lc-rs) is constant time and several times faster. What one seals
 //! the other opens.
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+mod envelope;
 mod job;
 pub mod keys;
 mod provider;
-mod secret;
-
-#[cfg(feature = "aws-lc")]
-mod aws_lc;
-pub mod envelope;
+mod run;
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto;
+mod safety_number;
+mod secret;
 
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
 pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    Rejected, RequestKind, WrappedKey,
+    Rejected, RequestKind,
 };
-pub use keys::{Fingerprint, KeyRejected, PublicKey};
-pub use provider::{Crypto, PrivateKey, Provider};
+pub use keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
+pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};
+pub use run::Crypto;
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::RustCrypto;
-pub use secret::{Plaintext, SymmetricKey};
+pub use safety_number::safety_number;
+pub use secret::{Plaintext, SymmetricKey, WrappedKey};

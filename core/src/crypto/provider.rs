@@ -1,12 +1,11 @@
-//! What a provider must be able to do, and the runner of jobs over it.
+//! What a provider of cryptography must be able to do.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 
-use super::{EmitError, Job, KeyRejected, Outcome, Plaintext, PublicKey, Rejected, SymmetricKey};
+use super::{EmitError, KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
 /// Primitives. Every random byte that a provider lets its caller choose comes from `rng`.
 pub trait Provider: Send + Sync {
@@ -16,13 +15,15 @@ pub trait Provider: Send + Sync {
     /// Draws a new RSA-2048 key with exponent 65537, as PKCS#8 DER.
     fn generate_key(&self, rng: &mut dyn CryptoRng) -> Result<Plaintext, KeyRejected>;
 
-    /// Loads a private key from PKCS#8 DER. Refuses what is not RSA-2048 with exponent 65537.
+    /// Loads a private key from PKCS#8 DER. Refuses what is not RSA-2048 with exponent 65537, and
+    /// whose public half [`PublicKey::from_der`] refuses.
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
     /// RSASSA-PKCS1-v1_5 with SHA-256. A signature that is not 256 bytes is rejected.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Rejected>;
 
-    /// RSAES-OAEP with SHA-256 for hash and MGF1.
+    /// RSAES-OAEP with SHA-256 for hash and MGF1. Fails if the plaintext is over
+    /// [`OAEP_MAX_PLAINTEXT`] bytes.
     fn oaep_seal(
         &self,
         rng: &mut dyn CryptoRng,
@@ -32,9 +33,15 @@ pub trait Provider: Send + Sync {
     ) -> Result<[u8; 256], EmitError>;
 
     /// AES-256-CBC with PKCS#7 padding.
-    fn cbc_seal(&self, key: &SymmetricKey, iv: &[u8; 16], plaintext: &[u8]) -> Vec<u8>;
+    fn cbc_seal(
+        &self,
+        key: &SymmetricKey,
+        iv: &[u8; 16],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, EmitError>;
 
-    /// Opens what [`cbc_seal`](Provider::cbc_seal) sealed.
+    /// Opens what [`cbc_seal`](Provider::cbc_seal) sealed. An empty ciphertext, or one that ends
+    /// within a block, is rejected.
     fn cbc_open(
         &self,
         key: &SymmetricKey,
@@ -51,7 +58,7 @@ pub trait PrivateKey: Send + Sync {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     fn sign(&self, rng: &mut dyn CryptoRng, message: &[u8]) -> Result<[u8; 256], EmitError>;
 
-    /// RSAES-OAEP with SHA-256 for hash and MGF1.
+    /// RSAES-OAEP with SHA-256 for hash and MGF1. A ciphertext that is not 256 bytes is rejected.
     fn oaep_open(
         &self,
         rng: &mut dyn CryptoRng,
@@ -60,18 +67,5 @@ pub trait PrivateKey: Send + Sync {
     ) -> Result<Plaintext, Rejected>;
 }
 
-/// Runs jobs: a provider, a private key, and a source of randomness. One for each thread;
-/// [`fork`](Crypto::fork) makes another that shares the key.
-pub struct Crypto {
-    provider: Arc<dyn Provider>,
-    private_key: Arc<dyn PrivateKey>,
-    wrapping_key: SymmetricKey,
-    rng: Box<dyn CryptoRng + Send>,
-}
-
-impl Crypto {
-    /// Runs one job.
-    pub fn run(&mut self, job: Job) -> Outcome {
-        todo!("{job:?}")
-    }
-}
+/// The most that [`Provider::oaep_seal`] takes: 256 bytes less two hashes and two more.
+pub const OAEP_MAX_PLAINTEXT: usize = 256 - 2 * 32 - 2;

@@ -3,8 +3,13 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use aes_kw::cipher::consts::U32;
+use aes_kw::{KeyInit, KwAes256};
+use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::Rejected;
 
 /// An AES-256 key: a session key, a reply key, or the key of one message. Zeroized when dropped,
 /// compared in constant time, and without a readable `Debug`.
@@ -17,9 +22,22 @@ impl SymmetricKey {
         Self(bytes)
     }
 
+    /// Draws a new key.
+    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut key = Self([0; 32]);
+        rng.fill_bytes(&mut key.0);
+        key
+    }
+
     /// The key itself, for the cipher.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Wraps this key under another (AES-256 key wrap, RFC 3394).
+    pub fn wrap(&self, wrapping_key: &Self) -> WrappedKey {
+        let wrap = KwAes256::new(wrapping_key.expose().into());
+        WrappedKey(wrap.wrap_fixed_key::<U32>(self.expose().into()).into())
     }
 }
 
@@ -37,6 +55,23 @@ impl fmt::Debug for SymmetricKey {
     }
 }
 
+/// A session key under the wrapping key, which is not in the database (AES-256 key wrap, RFC 3394).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrappedKey(pub [u8; 40]);
+
+impl WrappedKey {
+    /// The key that was wrapped.
+    ///
+    /// # Errors
+    /// [`Rejected`] if it was wrapped under another key, or was changed.
+    pub fn unwrap(&self, wrapping_key: &SymmetricKey) -> Result<SymmetricKey, Rejected> {
+        let wrap = KwAes256::new(wrapping_key.expose().into());
+        let mut key = SymmetricKey([0; 32]);
+        wrap.unwrap_key(&self.0, &mut key.0).map_err(|_| Rejected)?;
+        Ok(key)
+    }
+}
+
 /// Plaintext before it is sealed, or after it was opened. Zeroized when dropped.
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Plaintext(Vec<u8>);
@@ -50,6 +85,19 @@ impl Plaintext {
     /// The bytes themselves.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Opens in place: `open` turns a copy of the ciphertext into plaintext at its front, and
+    /// returns the plaintext's length. Whatever it left in the buffer is zeroized, also when it
+    /// fails.
+    pub(super) fn opened(
+        ciphertext: &[u8],
+        open: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<Self, Rejected> {
+        let mut buffer = Self(ciphertext.to_vec());
+        let len = open(&mut buffer.0).ok_or(Rejected)?;
+        buffer.0.truncate(len);
+        Ok(buffer)
     }
 }
 

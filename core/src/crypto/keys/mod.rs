@@ -1,0 +1,112 @@
+//! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
+
+mod fitness;
+mod pem;
+
+use core::fmt;
+use core::str::FromStr;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
+
+/// SHA-256 over a key's DER.
+///
+/// Written and read as 64 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// The text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a fingerprint: write 64 lower-case hexadecimal digits")]
+pub struct InvalidFingerprint;
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(InvalidFingerprint);
+        }
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidFingerprint)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+/// Not an RSA-2048 key with exponent 65537, or an unfit one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a fit RSA-2048 key with exponent 65537")]
+pub struct KeyRejected;
+
+/// A public key that was checked. Cheap to clone: the DER is shared.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    der: Bytes,
+    fingerprint: Fingerprint,
+}
+
+impl PublicKey {
+    /// Bytes of the DER `SubjectPublicKeyInfo`, always.
+    pub const DER_LEN: usize = 294;
+
+    /// Accepts a key from its canonical DER (RFC 5280, RFC 3279): `rsaEncryption` with `NULL`
+    /// parameters, a modulus of exactly 2048 bits, exponent 65537.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] for any other encoding, and for a modulus that is even, divisible by a prime
+    /// below 2^11, or made by the library of CVE-2017-15361 (ROCA).
+    pub fn from_der(der: &[u8]) -> Result<Self, KeyRejected> {
+        let modulus = der.strip_prefix(&DER_HEAD).and_then(|rest| rest.strip_suffix(&DER_TAIL));
+        let modulus: &[u8; 256] = modulus.and_then(|m| m.try_into().ok()).ok_or(KeyRejected)?;
+        let full_length = modulus.first().is_some_and(|high| high >> 7 == 1);
+        if !full_length || !fitness::is_fit(modulus) {
+            return Err(KeyRejected);
+        }
+        let fingerprint = Fingerprint(Sha256::digest(der).into());
+        Ok(Self { der: Bytes::copy_from_slice(der), fingerprint })
+    }
+
+    /// The DER `SubjectPublicKeyInfo`.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// SHA-256 over the DER.
+    pub const fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.fingerprint)
+    }
+}
+
+/// What precedes the modulus: there is one canonical encoding, so every byte is known.
+const DER_HEAD: [u8; 33] = [
+    0x30, 0x82, 0x01, 0x22, // SEQUENCE, SubjectPublicKeyInfo
+    0x30, 0x0d, // SEQUENCE, AlgorithmIdentifier
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, // rsaEncryption
+    0x05, 0x00, // NULL
+    0x03, 0x82, 0x01, 0x0f, 0x00, // BIT STRING without unused bits
+    0x30, 0x82, 0x01, 0x0a, // SEQUENCE, RSAPublicKey
+    0x02, 0x82, 0x01, 0x01, 0x00, // INTEGER, the modulus, with the zero before its high bit
+];
+
+/// What follows it: INTEGER 65537.
+const DER_TAIL: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];

@@ -1,0 +1,155 @@
+//! Keys as text (PEM, RFC 7468): private keys as PKCS#8, in the clear or under a passphrase, and
+//! public keys as `SubjectPublicKeyInfo`.
+//!
+//! Under a passphrase means PBES2 (RFC 8018) with scrypt and AES-256-CBC.
+
+use alloc::string::String;
+use core::mem;
+
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::{Decode, SecretDocument};
+use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, ScryptParams};
+use pkcs8::pkcs5::{EncryptionScheme, scrypt};
+use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use rand_core::CryptoRng;
+
+use super::{KeyRejected, PublicKey};
+use crate::crypto::Plaintext;
+
+/// Why a PEM text gives no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PemError {
+    /// It is no PEM, or not of the kind of key that was asked for.
+    #[error("not a PEM text with the key that was asked for")]
+    Malformed,
+    /// The key is under a passphrase, and none was given.
+    #[error("the key is under a passphrase")]
+    PassphraseNeeded,
+    /// The passphrase is not the one.
+    #[error("wrong passphrase")]
+    WrongPassphrase,
+    /// The key is under a passphrase in a way that is not read here, or at an absurd cost.
+    #[error("the key is encrypted in another way than PBES2 with scrypt and AES-256-CBC")]
+    Unsupported,
+    /// The key itself won't do.
+    #[error(transparent)]
+    Rejected(#[from] KeyRejected),
+}
+
+/// Writes a private key in the clear. The text is as secret as the key.
+///
+/// # Errors
+/// [`PemError::Malformed`] if `pkcs8_der` is no PKCS#8.
+pub fn private_key_to_pem(pkcs8_der: &Plaintext) -> Result<Plaintext, PemError> {
+    let key = SecretDocument::try_from(parse(pkcs8_der)?).map_err(|_| PemError::Malformed)?;
+    let mut pem = key.to_pem(PRIVATE_KEY, LineEnding::LF).map_err(|_| PemError::Malformed)?;
+    Ok(Plaintext::new(mem::take(&mut *pem).into_bytes()))
+}
+
+/// Writes a private key under a passphrase. Takes 128 MiB of memory and about half a second.
+///
+/// # Errors
+/// [`PemError::Malformed`] if `pkcs8_der` is no PKCS#8.
+pub fn private_key_to_encrypted_pem(
+    pkcs8_der: &Plaintext,
+    passphrase: &[u8],
+    rng: &mut dyn CryptoRng,
+) -> Result<String, PemError> {
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    rng.fill_bytes(&mut salt);
+    rng.fill_bytes(&mut iv);
+    let cost = scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P);
+    let cost = cost.map_err(|_| PemError::Unsupported)?;
+    let parameters = Parameters::generate_scrypt_aes256cbc(cost, &salt, iv);
+    let parameters = parameters.map_err(|_| PemError::Unsupported)?;
+    let sealed = parse(pkcs8_der)?.encrypt_with_params(parameters, passphrase);
+    let sealed = sealed.map_err(|_| PemError::Unsupported)?;
+    let mut pem =
+        sealed.to_pem(ENCRYPTED_PRIVATE_KEY, LineEnding::LF).map_err(|_| PemError::Malformed)?;
+    Ok(mem::take(&mut *pem))
+}
+
+/// Reads a private key, as PKCS#8 DER for [`Provider::load_key`]. The passphrase is not looked at
+/// if the key is in the clear.
+///
+/// # Errors
+/// Every case of [`PemError`] but the last.
+///
+/// [`Provider::load_key`]: crate::crypto::Provider::load_key
+pub fn private_key_from_pem(pem: &str, passphrase: Option<&[u8]>) -> Result<Plaintext, PemError> {
+    let (label, document) = SecretDocument::from_pem(pem).map_err(|_| PemError::Malformed)?;
+    let der = match label {
+        PRIVATE_KEY => Plaintext::new(document.as_bytes().to_vec()),
+        ENCRYPTED_PRIVATE_KEY => {
+            decrypt(document.as_bytes(), passphrase.ok_or(PemError::PassphraseNeeded)?)?
+        }
+        _ => return Err(PemError::Malformed),
+    };
+    parse(&der)?;
+    Ok(der)
+}
+
+impl PublicKey {
+    /// Writes the key.
+    pub fn to_pem(&self) -> String {
+        let encoded = pkcs8::der::pem::encode_string(PUBLIC_KEY, LineEnding::LF, self.der());
+        // Fails on an invalid label or an overflow of the length only.
+        encoded.unwrap_or_default()
+    }
+
+    /// Reads a key, and accepts it as [`from_der`](PublicKey::from_der) does.
+    ///
+    /// # Errors
+    /// [`PemError::Malformed`], [`PemError::Rejected`].
+    pub fn from_pem(pem: &str) -> Result<Self, PemError> {
+        match pkcs8::der::pem::decode_vec(pem.as_bytes()) {
+            Ok((PUBLIC_KEY, der)) => Ok(Self::from_der(&der)?),
+            _ => Err(PemError::Malformed),
+        }
+    }
+}
+
+fn parse(pkcs8_der: &Plaintext) -> Result<PrivateKeyInfoRef<'_>, PemError> {
+    PrivateKeyInfoRef::from_der(pkcs8_der.expose()).map_err(|_| PemError::Malformed)
+}
+
+fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Plaintext, PemError> {
+    let sealed = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| PemError::Malformed)?;
+    let EncryptionScheme::Pbes2(parameters) = &sealed.encryption_algorithm else {
+        return Err(PemError::Unsupported);
+    };
+    if !is_supported(parameters) {
+        return Err(PemError::Unsupported);
+    }
+    let ciphertext: &OctetStringRef = sealed.encrypted_data;
+    let opened = Plaintext::opened(ciphertext.as_bytes(), |buffer| {
+        parameters.decrypt_in_place(passphrase, buffer).ok().map(<[u8]>::len)
+    });
+    // One wrong passphrase in 256 gives well-formed padding, and no PKCS#8 before it.
+    opened.ok().filter(|der| parse(der).is_ok()).ok_or(PemError::WrongPassphrase)
+}
+
+/// Whether the text asks for what is written here, at a cost that can be borne. A file's word is
+/// not taken for it, because deriving the key would abort the process for want of memory.
+fn is_supported(parameters: &Parameters) -> bool {
+    let Kdf::Scrypt(cost) = &parameters.kdf else { return false };
+    let ScryptParams { cost_parameter, block_size, parallelization, .. } = cost;
+    let affordable = cost_parameter.is_power_of_two()
+        && (2..=SCRYPT_MAX_N).contains(cost_parameter)
+        && u32::from(*block_size) <= SCRYPT_R
+        && *parallelization <= SCRYPT_MAX_P;
+    affordable && matches!(parameters.encryption, Cipher::Aes256Cbc { .. })
+}
+
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
+const PUBLIC_KEY: &str = "PUBLIC KEY";
+
+/// N = 2^17, r = 8, p = 1: what OWASP's cheat sheet for passwords asks for at least.
+const SCRYPT_LOG_N: u8 = 17;
+const SCRYPT_R: u32 = 8;
+const SCRYPT_P: u32 = 1;
+
+/// A text may ask for at most eight times as much memory, 1 GiB.
+const SCRYPT_MAX_N: u64 = 1 << 20;
+const SCRYPT_MAX_P: u16 = 16;

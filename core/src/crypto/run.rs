@@ -1,0 +1,212 @@
+//! The runner of jobs.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use chacha20::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
+
+use super::{
+    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
+    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SymmetricKey, envelope,
+};
+use crate::wire::{Malformed, Oversized, Packet, Reader, SIGNATURE_LEN};
+
+/// Runs jobs: a provider, a private key, and a source of randomness. One for each thread;
+/// [`fork`](Crypto::fork) makes another that shares the key.
+pub struct Crypto {
+    provider: Arc<dyn Provider>,
+    private_key: Arc<dyn PrivateKey>,
+    wrapping_key: SymmetricKey,
+    rng: Box<dyn CryptoRng + Send>,
+}
+
+impl Crypto {
+    /// A runner that signs and opens with `private_key`. `wrapping_key` is for the session keys
+    /// that a server stores; a client never uses it.
+    pub fn new(
+        provider: Arc<dyn Provider>,
+        private_key: Arc<dyn PrivateKey>,
+        wrapping_key: SymmetricKey,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Self {
+        Self { provider, private_key, wrapping_key, rng }
+    }
+
+    /// Another runner for another thread: the same keys, and a generator of its own, seeded from
+    /// this one's.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        Self {
+            provider: Arc::clone(&self.provider),
+            private_key: Arc::clone(&self.private_key),
+            wrapping_key: self.wrapping_key.clone(),
+            rng: Box::new(ChaCha20Rng::from_rng(&mut self.rng)),
+        }
+    }
+
+    /// The public half of the private key.
+    pub fn public_key(&self) -> &PublicKey {
+        self.private_key.public_key()
+    }
+
+    /// Runs one job.
+    pub fn run(&mut self, job: Job) -> Outcome {
+        match job {
+            Job::Verify { packet, signer } => Outcome::Verified(self.verify(&packet, &signer)),
+            Job::OpenSealed { packet, signer, key, at } => {
+                Outcome::Opened(self.open_sealed(&packet, &signer, &key, at))
+            }
+            Job::OpenRequest { packet, signer, kind } => {
+                Outcome::RequestOpened(self.open_request(&packet, signer.as_ref(), kind))
+            }
+            Job::OpenGrant { packet, signer } => {
+                Outcome::GrantOpened(self.open_grant(&packet, &signer))
+            }
+            Job::OpenMessage { packet, signer } => {
+                Outcome::MessageOpened(self.open_message(&packet, &signer))
+            }
+            Job::Emit(draft) => Outcome::Emitted(self.emit(&draft)),
+        }
+    }
+
+    fn verify(&self, packet: &Packet, signer: &PublicKey) -> Result<(), Rejected> {
+        self.provider.verify(signer, packet.signed(), packet.signature())
+    }
+
+    fn open_sealed(
+        &self,
+        packet: &Packet,
+        signer: &PublicKey,
+        key: &SymmetricKey,
+        at: usize,
+    ) -> Result<Plaintext, Rejected> {
+        self.verify(packet, signer)?;
+        open_sealed(&*self.provider, key, packet.payload().get(at..).ok_or(Rejected)?)
+    }
+
+    fn open_request(
+        &mut self,
+        packet: &Packet,
+        signer: Option<&PublicKey>,
+        kind: RequestKind,
+    ) -> Result<OpenedRequest, Rejected> {
+        if let Some(signer) = signer {
+            self.verify(packet, signer)?;
+        }
+        let (wrapped, _) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
+        let plaintext =
+            self.private_key.oaep_open(&mut self.rng, kind.label().as_bytes(), wrapped)?;
+        let session = kind.leads_to_session().then(|| {
+            let key = SymmetricKey::random(&mut self.rng);
+            FreshSession { wrapped: key.wrap(&self.wrapping_key), key }
+        });
+        Ok(OpenedRequest { plaintext, session })
+    }
+
+    fn open_grant(&mut self, packet: &Packet, signer: &PublicKey) -> Result<Grant, Rejected> {
+        self.verify(packet, signer)?;
+        let (wrapped, sealed) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
+        let grant = self.private_key.oaep_open(&mut self.rng, SESSION_LABEL, wrapped)?;
+        let mut fields = Reader::new(grant.expose());
+        fields.version()?;
+        let session_key = SymmetricKey::from_bytes(*fields.array()?);
+        let request_hash = *fields.array()?;
+        let sealed = match sealed {
+            [] => None,
+            sealed => Some(open_sealed(&*self.provider, &session_key, sealed)?),
+        };
+        Ok(Grant { session_key, request_hash, sealed })
+    }
+
+    fn open_message(
+        &mut self,
+        packet: &Packet,
+        signer: &PublicKey,
+    ) -> Result<OpenedMessage, Rejected> {
+        self.verify(packet, signer)?;
+        let (provider, reader) = (&*self.provider, &*self.private_key);
+        Ok(envelope::open(packet.payload(), provider, &mut self.rng, signer, reader))
+    }
+
+    fn emit(&mut self, draft: &Draft) -> Result<Packet, EmitError> {
+        let mut payload = Vec::new();
+        for part in &draft.parts {
+            self.append(&mut payload, part)?;
+        }
+        Packet::build(draft.profile, draft.header, &payload, |signed| {
+            if draft.signed {
+                self.private_key.sign(&mut self.rng, signed)
+            } else {
+                Ok([0; SIGNATURE_LEN])
+            }
+        })
+    }
+
+    fn append(&mut self, payload: &mut Vec<u8>, part: &Part) -> Result<(), EmitError> {
+        let (provider, rng) = (&*self.provider, &mut self.rng);
+        match part {
+            Part::Clear(bytes) => payload.extend_from_slice(bytes),
+            Part::Sealed { key, plaintext } => {
+                append_sealed(payload, provider, rng, key, plaintext)?;
+            }
+            Part::Oaep { to, label, plaintext } => {
+                let wrapped = provider.oaep_seal(rng, to, label.as_bytes(), plaintext.expose())?;
+                payload.extend_from_slice(&wrapped);
+            }
+            Part::Envelope { to, inner } => {
+                let from = self.private_key.public_key();
+                envelope::append(payload, provider, rng, from, to, inner)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends `sealed(key, plaintext)` (PROTOCOL 2).
+pub(super) fn append_sealed(
+    payload: &mut Vec<u8>,
+    provider: &dyn Provider,
+    rng: &mut dyn CryptoRng,
+    key: &SymmetricKey,
+    plaintext: &Plaintext,
+) -> Result<(), EmitError> {
+    let mut iv = [0; IV_LEN];
+    rng.fill_bytes(&mut iv);
+    let ciphertext = provider.cbc_seal(key, &iv, plaintext.expose())?;
+    payload.extend_from_slice(&iv);
+    payload.extend_from_slice(&ciphertext);
+    Ok(())
+}
+
+/// Opens `sealed(key, …)`.
+pub(super) fn open_sealed(
+    provider: &dyn Provider,
+    key: &SymmetricKey,
+    sealed: &[u8],
+) -> Result<Plaintext, Rejected> {
+    let (iv, ciphertext) = sealed.split_first_chunk::<IV_LEN>().ok_or(Rejected)?;
+    provider.cbc_open(key, iv, ciphertext)
+}
+
+impl From<Malformed> for Rejected {
+    fn from(_: Malformed) -> Self {
+        Self
+    }
+}
+
+impl From<Oversized> for EmitError {
+    fn from(_: Oversized) -> Self {
+        Self
+    }
+}
+
+/// The OAEP label of a 201 and a 206 (PROTOCOL 2).
+const SESSION_LABEL: &[u8] = b"sealpost/1/session";
+
+/// Bytes of an OAEP part.
+const OAEP_LEN: usize = 256;
+
+/// Bytes of an IV.
+const IV_LEN: usize = 16;
