@@ -8,10 +8,10 @@ extern crate std;
 
 pub mod crypto;
 pub mod entropy;
-mod in_order;
-pub mod limits;
 pub mod host;
 pub mod ids;
+mod in_order;
+pub mod limits;
 pub mod machine;
 pub mod server;
 pub mod store;

@@ -65,7 +65,10 @@ mod tests {
         timers.arm('c', Mono(30));
         assert_eq!(timers.next(), Some(Mono(10)));
         assert_eq!(timers.pop_due(Mono(9)), None);
-        assert_eq!([timers.pop_due(Mono(20)), timers.pop_due(Mono(20)), timers.pop_due(Mono(20))], [Some('a'), Some('b'), None]);
+        assert_eq!(
+            [timers.pop_due(Mono(20)), timers.pop_due(Mono(20)), timers.pop_due(Mono(20))],
+            [Some('a'), Some('b'), None]
+        );
         assert_eq!(timers.next(), Some(Mono(30)));
     }
 

@@ -201,3 +201,6 @@ pub enum OpenedMessage {
     /// It is signed by its sender, and does not open. Shown as such.
     Undecryptable,
 }
+
+/// The OAEP label of what a 201 or 206 grants (PROTOCOL 2).
+pub const SESSION_LABEL: &str = "sealpost/1/session";

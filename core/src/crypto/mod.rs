@@ -24,7 +24,7 @@ mod secret;
 pub use aws_lc::AwsLc;
 pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    Rejected, RequestKind,
+    Rejected, RequestKind, SESSION_LABEL,
 };
 pub use keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};

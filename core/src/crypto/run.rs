@@ -108,7 +108,8 @@ impl Crypto {
     fn open_grant(&mut self, packet: &Packet, signer: &PublicKey) -> Result<Grant, Rejected> {
         self.verify(packet, signer)?;
         let (wrapped, sealed) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
-        let grant = self.private_key.oaep_open(&mut self.rng, SESSION_LABEL, wrapped)?;
+        let grant =
+            self.private_key.oaep_open(&mut self.rng, super::SESSION_LABEL.as_bytes(), wrapped)?;
         let mut fields = Reader::new(grant.expose());
         fields.version()?;
         let session_key = SymmetricKey::from_bytes(*fields.array()?);
@@ -203,7 +204,6 @@ impl From<Oversized> for EmitError {
 }
 
 /// The OAEP label of a 201 and a 206 (PROTOCOL 2).
-const SESSION_LABEL: &[u8] = b"sealpost/1/session";
 
 /// Bytes of an OAEP part.
 const OAEP_LEN: usize = 256;

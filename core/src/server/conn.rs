@@ -1,5 +1,6 @@
 //! Connections: from bytes to packets, one phase after the other, and the flow of reading.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::net::IpAddr;
 
@@ -91,7 +92,9 @@ impl Server {
                 Ok(None) => return self.update_flow(now, conn_id),
                 Ok(Some(packet)) => match FromClient::parse(packet) {
                     Ok(inbound) => self.packet(now, conn_id, inbound),
-                    Err(_) => return self.refuse(now, conn_id, Refusal::new(ErrorCode::Malformed), None),
+                    Err(_) => {
+                        return self.refuse(now, conn_id, Refusal::new(ErrorCode::Malformed), None);
+                    }
                 },
                 Err(violation) => {
                     let code = match violation {
@@ -114,7 +117,9 @@ impl Server {
                 self.request(now, conn_id, inbound);
             }
             Phase::AwaitReply { waiting } if waiting.len() < most => waiting.push_back(inbound),
-            Phase::AwaitReply { .. } => self.refuse_and_close(now, conn_id, Refusal::new(ErrorCode::RateLimited), None),
+            Phase::AwaitReply { .. } => {
+                self.refuse_and_close(now, conn_id, Refusal::new(ErrorCode::RateLimited), None)
+            }
             Phase::Closing => {}
         }
     }

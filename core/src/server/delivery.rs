@@ -2,21 +2,28 @@
 
 use alloc::vec::Vec;
 
-use super::awaits::{AfterReply, Await, AwaitAppend, AwaitPage};
+use super::awaits::{Await, AwaitAppend, AwaitPage};
 use super::mailbox::{Cx, Mailbox, Routed};
 use super::proof::Verified;
 use super::reply::Refusal;
-use super::session::Session;
 use super::{Notice, Server};
 use crate::crypto::EmitError;
 use crate::ids::{ConnId, UserId};
-use crate::store::{AppendRefusal, Durable, Fate, ItemKey, ItemKind, Page, StoreError, StoreOutcome};
+use crate::store::{
+    AppendRefusal, Durable, Fate, ItemKey, ItemKind, Page, StoreError, StoreOutcome,
+};
 use crate::time::Now;
 use crate::wire::{ErrorCode, NoMoreMessages, Op, Packet};
 
 impl Server {
     /// Brings a message or receipt to its recipient's mailbox.
-    pub(super) fn route(&mut self, now: Now, recipient: UserId, key: ItemKey, packet: Verified<Packet>) {
+    pub(super) fn route(
+        &mut self,
+        now: Now,
+        recipient: UserId,
+        key: ItemKey,
+        packet: Verified<Packet>,
+    ) {
         let (mailbox, mut cx) = self.mailbox(now, recipient);
         match mailbox.route(&mut cx, key, packet.into_inner()) {
             Routed::Sent => self.stats.forwarded = self.stats.forwarded.saturating_add(1),
@@ -118,7 +125,11 @@ impl Server {
         self.advance(now, Some(recipient));
         senders.sort_unstable();
         senders.dedup();
-        for conn in senders.iter().filter_map(|sender| self.sessions.get(sender).copied()).collect::<Vec<_>>() {
+        for conn in senders
+            .iter()
+            .filter_map(|sender| self.sessions.get(sender).copied())
+            .collect::<Vec<_>>()
+        {
             self.seal_acks(now, conn);
             self.update_flow(now, conn);
             self.say_farewell_when_done(now, conn);
@@ -153,7 +164,9 @@ impl Server {
         let Some(packet) = mailbox.not_stored(&mut cx, &key, packet) else { return };
         let later = match why {
             AppendRefusal::UnknownUser => Vec::new(),
-            AppendRefusal::MailboxFull | AppendRefusal::Unavailable => mailbox.withdraw(&mut cx, key.origin),
+            AppendRefusal::MailboxFull | AppendRefusal::Unavailable => {
+                mailbox.withdraw(&mut cx, key.origin)
+            }
         };
         let Some(conn) = self.sessions.get(&key.origin).copied() else { return };
         for refused in core::iter::once(packet).chain(later) {
@@ -171,7 +184,12 @@ impl Server {
         self.out.emit(draft, Await::AckSealed { conn });
     }
 
-    pub(super) fn acks_sealed(&mut self, now: Now, conn: ConnId, emitted: Result<Packet, EmitError>) {
+    pub(super) fn acks_sealed(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        emitted: Result<Packet, EmitError>,
+    ) {
         let Some((_, session)) = self.session_mut(conn) else { return };
         session.acks.sealed();
         let Ok(packet) = emitted else { return self.close(now, conn) };
@@ -180,7 +198,12 @@ impl Server {
         self.say_farewell_when_done(now, conn);
     }
 
-    pub(super) fn page_read(&mut self, now: Now, awaited: &AwaitPage, page: Result<Page, StoreError>) {
+    pub(super) fn page_read(
+        &mut self,
+        now: Now,
+        awaited: &AwaitPage,
+        page: Result<Page, StoreError>,
+    ) {
         if !self.mailboxes.contains_key(&awaited.owner) {
             return;
         }

@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::Server;
 use super::awaits::{AfterReply, Await, AwaitLookedUp, Request};
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
-use super::Server;
 use crate::crypto::{EmitError, Part, Plaintext};
 use crate::ids::ConnId;
 use crate::store::{StoreOp, User, UserRef};
@@ -32,7 +32,9 @@ impl Server {
             return self.refuse_request(now, &request, ErrorCode::ClockSkew, None);
         }
         match &mut self.server_key {
-            ServerKey::Signed(packet, at) if now.mono.since(*at) < self.config.limits.server_key_ttl => {
+            ServerKey::Signed(packet, at)
+                if now.mono.since(*at) < self.config.limits.server_key_ttl =>
+            {
                 self.out.send(request.conn, packet.bytes().clone());
                 self.next_request(now, request.conn);
             }
@@ -76,7 +78,12 @@ impl Server {
             Ok(Lookup::Phone(phone)) => UserRef::Phone(phone),
             Ok(Lookup::Id(id)) => UserRef::Id(id),
             Err(_) => {
-                return self.refuse(now, who.conn(), Refusal::new(ErrorCode::Malformed).to(&packet), None);
+                return self.refuse(
+                    now,
+                    who.conn(),
+                    Refusal::new(ErrorCode::Malformed).to(&packet),
+                    None,
+                );
             }
         };
         let in_reply_to = packet.request_hash().in_reply_to();

@@ -9,7 +9,6 @@ use crate::wire::Packet;
 /// One item on its way.
 #[derive(Debug)]
 pub(super) struct Sent {
-    pub(super) key: ItemKey,
     pub(super) packet: Packet,
     pub(super) at: Mono,
     pub(super) place: Place,
@@ -63,7 +62,7 @@ impl InFlight {
         self.next = self.next.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(packet.bytes().len());
         self.by_key.insert(key, order);
-        self.by_order.insert(order, Sent { key, packet, at, place });
+        self.by_order.insert(order, Sent { packet, at, place });
     }
 
     pub(super) fn remove(&mut self, key: &ItemKey) -> Option<Sent> {

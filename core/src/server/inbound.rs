@@ -16,7 +16,8 @@ impl Server {
     /// repeated byte for byte until they are acknowledged.
     pub(super) fn is_timely(&self, now: Now, packet: &Packet) -> bool {
         let limits = &self.config.limits;
-        let secs = |duration: core::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let secs =
+            |duration: core::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let oldest = match packet.op() {
             Op::Message => secs(limits.retention),
             _ => secs(limits.clock_skew),
@@ -54,12 +55,19 @@ impl Server {
                 Job::OpenSealed { packet, signer, key, at: 0 }
             }
             FromClient::ReceiptsTaken(_) => Job::OpenSealed { packet, signer, key, at: 0 },
-            FromClient::Receipt { .. } | FromClient::Disconnect(_) => Job::Verify { packet, signer },
+            FromClient::Receipt { .. } | FromClient::Disconnect(_) => {
+                Job::Verify { packet, signer }
+            }
             FromClient::Register(_)
             | FromClient::Confirm { .. }
             | FromClient::Reconnect(_)
             | FromClient::ServerKey(_) => {
-                return self.refuse(now, conn, Refusal::new(ErrorCode::Malformed).to(&packet), None);
+                return self.refuse(
+                    now,
+                    conn,
+                    Refusal::new(ErrorCode::Malformed).to(&packet),
+                    None,
+                );
             }
         };
         let slot = session.arrivals.push();
@@ -68,7 +76,12 @@ impl Server {
     }
 
     /// A signature was checked. Packets take effect in order of arrival.
-    pub(super) fn checked(&mut self, now: Now, awaited: AwaitChecked, checked: Result<Plaintext, Rejected>) {
+    pub(super) fn checked(
+        &mut self,
+        now: Now,
+        awaited: AwaitChecked,
+        checked: Result<Plaintext, Rejected>,
+    ) {
         let AwaitChecked { conn, slot, inbound } = awaited;
         let Some((_, session)) = self.session_mut(conn) else { return };
         session.arrivals.complete(slot, Arrival { inbound, checked });
@@ -105,7 +118,9 @@ impl Server {
                 let key = ItemKey { kind: ItemKind::Message, origin: who.user(), id: message_id.0 };
                 self.route(now, *recipient, key, packet);
             }
-            FromClient::Receipt { sender, receipt, .. } => self.receipt(now, who, packet, *sender, receipt),
+            FromClient::Receipt { sender, receipt, .. } => {
+                self.receipt(now, who, packet, *sender, receipt)
+            }
             FromClient::ReceiptsTaken(_) => self.receipts_taken(now, who, &packet, opened),
             FromClient::Disconnect(_) => self.begin_farewell(now, who.conn(), Farewell::Disconnect),
             // The gate lets none of these into a session.

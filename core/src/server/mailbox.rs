@@ -14,11 +14,11 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::Timer;
 use super::awaits::{Await, AwaitAppend, AwaitPage};
 use super::in_flight::{InFlight, Place};
 use super::out::Out;
 use super::proof::Verified;
-use super::Timer;
 use crate::ids::{ConnId, UserId};
 use crate::limits::Limits;
 use crate::store::{ItemKey, ItemKind, Page, PageLimit, Pending, Seq, StoreOp};
@@ -225,7 +225,10 @@ impl Mailbox {
             if room {
                 cx.out.send(conn, packet.bytes().clone());
                 self.in_flight.add(key, packet, cx.now.mono, Place::Memory);
-                cx.timers.arm_if_idle(Timer::Mailbox(self.owner), cx.now.mono + cx.limits.in_flight_timeout);
+                cx.timers.arm_if_idle(
+                    Timer::Mailbox(self.owner),
+                    cx.now.mono + cx.limits.in_flight_timeout,
+                );
                 return Routed::Sent;
             }
             self.spill(conn);
@@ -303,7 +306,12 @@ impl Mailbox {
 
     /// The store did not take an item. Returns the packet if nobody holds it any more: its sender
     /// has to be told. One that was sent stays in flight; a receipt is tried again.
-    pub(super) fn not_stored(&mut self, cx: &mut Cx<'_>, key: &ItemKey, packet: Packet) -> Option<Packet> {
+    pub(super) fn not_stored(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: &ItemKey,
+        packet: Packet,
+    ) -> Option<Packet> {
         if self.in_flight.place(key).is_some() {
             self.in_flight.set_place(key, Place::Memory);
             return None;
@@ -322,9 +330,11 @@ impl Mailbox {
     /// it.
     pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, sender: UserId) -> Vec<Packet> {
         let is_later = |packet: &Packet| {
-            ItemKey::of(packet).is_some_and(|key| key.kind == ItemKind::Message && key.origin == sender)
+            ItemKey::of(packet)
+                .is_some_and(|key| key.kind == ItemKind::Message && key.origin == sender)
         };
-        let (withdrawn, kept) = core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
+        let (withdrawn, kept) =
+            core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
         self.queue = kept.into();
         for packet in &withdrawn {
             cx.backlog.leave(packet);
@@ -466,14 +476,24 @@ impl Mailbox {
 
 impl Drain {
     const fn new(conn: ConnId, finale: Finale) -> Self {
-        Self { conn, cursor: Seq::START, reading: false, more: true, stalled: false, drained: 0, finale }
+        Self {
+            conn,
+            cursor: Seq::START,
+            reading: false,
+            more: true,
+            stalled: false,
+            drained: 0,
+            finale,
+        }
     }
 
     /// How much may be read now: nothing until half of the window is free, so that pages are worth
     /// their cost.
     fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
-        let items = limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
-        let bytes = limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
+        let items =
+            limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
+        let bytes =
+            limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
         let worthwhile = items >= limits.drain_items / 2 && bytes >= limits.drain_bytes / 2;
         worthwhile.then_some(PageLimit { items, bytes })
     }

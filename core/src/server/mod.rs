@@ -41,12 +41,12 @@ use core::fmt;
 
 use self::admission::Admission;
 use self::awaits::{Await, AwaitReconnectorFound};
+pub use self::config::{Command, Config, Misuse, Notice, OtpChannel, OtpDelivery};
 use self::conn::Conn;
 use self::directory::ServerKey;
 use self::mailbox::{Backlog, Mailbox};
 use self::out::Out;
 use self::registration::Otps;
-pub use self::config::{Command, Config, Misuse, Notice, OtpChannel, OtpDelivery};
 pub use self::stats::Stats;
 use crate::crypto::{Outcome, Plaintext};
 use crate::entropy::Entropy;
@@ -158,7 +158,8 @@ impl Server {
 
     fn expired(&mut self, now: Now, outcome: &StoreOutcome) {
         let limits = &self.config.limits;
-        let full_batch = matches!(outcome, Ok(StoreReply::Expired(count)) if *count >= limits.expire_batch);
+        let full_batch =
+            matches!(outcome, Ok(StoreReply::Expired(count)) if *count >= limits.expire_batch);
         let pause = if full_batch { limits.store_retry } else { limits.expire_every };
         self.timers.arm(Timer::Expire, now.mono + pause);
     }
@@ -205,7 +206,9 @@ impl Server {
             (Some(Await::Checked(awaited)), Outcome::Verified(checked)) => {
                 self.checked(now, awaited, checked.map(|()| Plaintext::default()));
             }
-            (Some(Await::Checked(awaited)), Outcome::Opened(opened)) => self.checked(now, awaited, opened),
+            (Some(Await::Checked(awaited)), Outcome::Opened(opened)) => {
+                self.checked(now, awaited, opened)
+            }
             (Some(Await::RegisterOpened(awaited)), Outcome::RequestOpened(opened)) => {
                 self.register_opened(now, awaited, opened);
             }
@@ -218,10 +221,18 @@ impl Server {
             (Some(Await::ReconnectVerified(awaited)), Outcome::Verified(verified)) => {
                 self.reconnect_verified(now, *awaited, verified);
             }
-            (Some(Await::Granted(awaited)), Outcome::Emitted(emitted)) => self.granted(now, *awaited, emitted),
-            (Some(Await::ServerKey), Outcome::Emitted(emitted)) => self.server_key_signed(now, emitted),
-            (Some(Await::Reply(awaited)), Outcome::Emitted(emitted)) => self.replied(now, &awaited, emitted),
-            (Some(Await::AckSealed { conn }), Outcome::Emitted(emitted)) => self.acks_sealed(now, conn, emitted),
+            (Some(Await::Granted(awaited)), Outcome::Emitted(emitted)) => {
+                self.granted(now, *awaited, emitted)
+            }
+            (Some(Await::ServerKey), Outcome::Emitted(emitted)) => {
+                self.server_key_signed(now, emitted)
+            }
+            (Some(Await::Reply(awaited)), Outcome::Emitted(emitted)) => {
+                self.replied(now, &awaited, emitted)
+            }
+            (Some(Await::AckSealed { conn }), Outcome::Emitted(emitted)) => {
+                self.acks_sealed(now, conn, emitted)
+            }
             (Some(Await::NoMoreMessages { conn, user }), Outcome::Emitted(emitted)) => {
                 self.announced(now, conn, user, emitted);
             }
@@ -266,8 +277,12 @@ impl Machine for Server {
             Input::Event(Event::Closed { conn }) => self.closed(now, conn),
             Input::Event(Event::Congested { conn }) => self.congested(now, conn),
             Input::Event(Event::Writable { conn }) => self.writable(now, conn),
-            Input::Event(Event::Stored(ticket, outcome)) => self.stored_outcome(now, ticket, outcome),
-            Input::Event(Event::Computed(ticket, outcome)) => self.computed_outcome(now, ticket, outcome),
+            Input::Event(Event::Stored(ticket, outcome)) => {
+                self.stored_outcome(now, ticket, outcome)
+            }
+            Input::Event(Event::Computed(ticket, outcome)) => {
+                self.computed_outcome(now, ticket, outcome)
+            }
             Input::Event(Event::Command(command)) => match command {},
             Input::Event(Event::Tick) => self.tick(now),
             Input::Event(Event::Shutdown) => self.shutdown(now),

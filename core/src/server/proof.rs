@@ -10,7 +10,10 @@ pub(super) struct Verified<T>(T);
 
 impl<T> Verified<T> {
     /// Gives the proof if the check came out well, with what was sealed in it.
-    pub(super) fn mint(value: T, checked: Result<Plaintext, Rejected>) -> Result<(Self, Plaintext), Rejected> {
+    pub(super) fn mint(
+        value: T,
+        checked: Result<Plaintext, Rejected>,
+    ) -> Result<(Self, Plaintext), Rejected> {
         checked.map(|opened| (Self(value), opened))
     }
 

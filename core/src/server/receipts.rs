@@ -26,7 +26,11 @@ impl Server {
     ) {
         let key = |id: u64| ItemKey { kind: ItemKind::Message, origin: sender, id };
         let keys: Vec<ItemKey> = receipt.message_ids.iter().map(|id| key(id.0)).collect();
-        self.acknowledge(now, who.user(), Acknowledgement::Messages { keys, receipt: packet, sender });
+        self.acknowledge(
+            now,
+            who.user(),
+            Acknowledgement::Messages { keys, receipt: packet, sender },
+        );
     }
 
     /// A client's word that it has taken receipts.
@@ -52,7 +56,12 @@ impl Server {
 
     /// Releases what was acknowledged. A receipt goes on to its sender only if something was
     /// awaited (PROTOCOL 5.6).
-    pub(super) fn acknowledge(&mut self, now: Now, reader: UserId, acknowledgement: Acknowledgement) {
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Now,
+        reader: UserId,
+        acknowledgement: Acknowledgement,
+    ) {
         let limits = &self.config.limits;
         let Some(mailbox) = self.mailboxes.get_mut(&reader) else { return };
         let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
@@ -91,7 +100,8 @@ impl Server {
         if outcome.is_err() {
             return self.retry_later(now, outcome, Await::Settled(awaited));
         }
-        let AwaitSettled { settlement: Settlement { reader, delivered, receipt, .. }, sender } = awaited;
+        let AwaitSettled { settlement: Settlement { reader, delivered, receipt, .. }, sender } =
+            awaited;
         if let Some(mailbox) = self.mailboxes.get_mut(&reader) {
             mailbox.settled(&delivered);
         }

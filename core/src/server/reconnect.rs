@@ -13,11 +13,14 @@ use super::mailbox::{Mailbox, Start};
 use super::reply::Refusal;
 use super::session::Session;
 use super::{Notice, Server, Timer};
-use crate::crypto::{EmitError, Job, OpenedRequest, Part, PublicKey, Rejected, RequestKind, SymmetricKey};
+use crate::crypto::{
+    EmitError, Job, OpenedRequest, Part, PublicKey, Rejected, RequestKind, SESSION_LABEL,
+    SymmetricKey,
+};
 use crate::ids::{ConnId, UserId};
 use crate::store::{Pending, ResumeOutcome, StoreOp, StoreOutcome, StoreReply, User, UserRef};
 use crate::time::Now;
-use crate::wire::{ErrorCode, Op, Packet, ReconnectRequest, Resumed, SESSION_LABEL, SessionGrant};
+use crate::wire::{ErrorCode, Op, Packet, ReconnectRequest, Resumed, SessionGrant};
 
 impl Server {
     pub(super) fn reconnect(&mut self, now: Now, request: Request) {
@@ -114,7 +117,12 @@ impl Server {
         match verified {
             Ok(()) => self.resume(reconnecting),
             Err(Rejected) => {
-                self.refuse_request(now, &reconnecting.request, ErrorCode::BadSignature, Some(&reconnecting.reply_key));
+                self.refuse_request(
+                    now,
+                    &reconnecting.request,
+                    ErrorCode::BadSignature,
+                    Some(&reconnecting.reply_key),
+                );
             }
         }
     }
@@ -129,12 +137,22 @@ impl Server {
         self.out.store(op, Await::Resumed(Box::new(Pending::new(reconnecting))));
     }
 
-    pub(super) fn resumed(&mut self, now: Now, pending: Pending<Reconnecting>, outcome: StoreOutcome) {
+    pub(super) fn resumed(
+        &mut self,
+        now: Now,
+        pending: Pending<Reconnecting>,
+        outcome: StoreOutcome,
+    ) {
         let (reconnecting, reply) = match pending.resolve(outcome) {
             Ok((durable, reply)) => (durable.into_inner(), reply),
             Err((reconnecting, error)) => {
                 let code = self.store_failed(&Err(error));
-                return self.refuse_request(now, &reconnecting.request, code, Some(&reconnecting.reply_key));
+                return self.refuse_request(
+                    now,
+                    &reconnecting.request,
+                    code,
+                    Some(&reconnecting.reply_key),
+                );
             }
         };
         let Reconnecting { request, reply_key, user, .. } = &reconnecting;
@@ -159,7 +177,15 @@ impl Server {
         let Reconnecting { request, reply_key, user, session } = reconnecting;
         match outcome {
             Ok(StoreReply::Counted(pending)) => {
-                self.grant(now, request, user.id, user.public_key, session.key, Start::Resumed, Some(pending));
+                self.grant(
+                    now,
+                    request,
+                    user.id,
+                    user.public_key,
+                    session.key,
+                    Start::Resumed,
+                    Some(pending),
+                );
             }
             other => {
                 if self.granting.get(&user.id) == Some(&request.conn) {
@@ -172,7 +198,10 @@ impl Server {
     }
 
     /// Has the 201 or 206 made. `pending` is said in a 206.
-    #[expect(clippy::too_many_arguments, reason = "each is a field of the packet or of the session")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a field of the packet or of the session"
+    )]
     pub(super) fn grant(
         &mut self,
         now: Now,
@@ -185,7 +214,8 @@ impl Server {
     ) {
         let request_hash = request.packet.request_hash();
         let grant = SessionGrant { session_key: session_key.clone(), request_hash };
-        let oaep = Part::Oaep { to: public_key.clone(), label: SESSION_LABEL, plaintext: grant.emit() };
+        let oaep =
+            Part::Oaep { to: public_key.clone(), label: SESSION_LABEL, plaintext: grant.emit() };
         let mut parts: Vec<Part> = vec![oaep];
         parts.extend(pending.map(|pending| Part::Sealed {
             key: session_key.clone(),
@@ -201,7 +231,12 @@ impl Server {
     }
 
     /// The grant is signed: it goes out, and the session begins.
-    pub(super) fn granted(&mut self, now: Now, granted: AwaitGranted, emitted: Result<Packet, EmitError>) {
+    pub(super) fn granted(
+        &mut self,
+        now: Now,
+        granted: AwaitGranted,
+        emitted: Result<Packet, EmitError>,
+    ) {
         let AwaitGranted { conn: conn_id, user, public_key, session_key, start } = granted;
         if self.granting.get(&user) != Some(&conn_id) {
             // Another connection of the same user was accepted after this one.
@@ -232,7 +267,9 @@ impl Server {
 
     /// Takes a connection's session away: the mailbox goes on without it.
     pub(super) fn end_session(&mut self, now: Now, conn_id: ConnId) {
-        let Some(user) = self.conns.get(&conn_id).and_then(|conn| conn.session()).map(Session::user) else {
+        let Some(user) =
+            self.conns.get(&conn_id).and_then(|conn| conn.session()).map(Session::user)
+        else {
             return;
         };
         if self.sessions.get(&user) == Some(&conn_id) {

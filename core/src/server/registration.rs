@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 use super::awaits::{
-    AfterReply, Await, AwaitConfirmOpened, AwaitRegisterOpened, AwaitRegistrantFound, AwaitUserCreated,
-    Request,
+    AfterReply, Await, AwaitConfirmOpened, AwaitRegisterOpened, AwaitRegistrantFound,
+    AwaitUserCreated, Request,
 };
 use super::mailbox::Start;
 use super::reply::Refusal;
@@ -17,7 +17,9 @@ use crate::ids::Phone;
 use crate::limits::Limits;
 use crate::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply, User, UserRef};
 use crate::time::{Mono, Now};
-use crate::wire::{ConfirmRequest, ErrorCode, Op, Otp, OtpIssued, RegisterRequest, RegistrationRejected};
+use crate::wire::{
+    ConfirmRequest, ErrorCode, Op, Otp, OtpIssued, RegisterRequest, RegistrationRejected,
+};
 
 /// The one-time passwords that are alive, one a phone at most.
 #[derive(Debug, Default)]
@@ -44,14 +46,20 @@ enum Guess {
 
 impl Otps {
     /// Draws a password for a phone, in place of an earlier one. `None` if too many are alive.
-    fn issue(&mut self, limits: &Limits, entropy: &mut Entropy, phone: Phone, now: Mono) -> Option<Otp> {
+    fn issue(
+        &mut self,
+        limits: &Limits,
+        entropy: &mut Entropy,
+        phone: Phone,
+        now: Mono,
+    ) -> Option<Otp> {
         if self.0.len() >= limits.otps {
             self.0.retain(|_, live| live.expires > now);
         }
         if self.0.len() >= limits.otps && !self.0.contains_key(&phone) {
             return None;
         }
-        let otp = Otp::from_number(u32::try_from(entropy.below(1_000_000)).unwrap_or_default());
+        let otp = Otp::from_number(u32::try_from(entropy.below(1_000_000)).ok()?)?;
         let live = LiveOtp {
             otp: otp.clone(),
             expires: now + limits.otp_ttl,
@@ -108,7 +116,9 @@ impl Server {
         let Ok(opened) = opened else {
             return self.refuse_request(now, &request, ErrorCode::BadSignature, None);
         };
-        let Ok(RegisterRequest { reply_key, phone }) = RegisterRequest::parse(opened.plaintext.expose()) else {
+        let Ok(RegisterRequest { reply_key, phone }) =
+            RegisterRequest::parse(opened.plaintext.expose())
+        else {
             return self.refuse_request(now, &request, ErrorCode::Malformed, None);
         };
         let found = AwaitRegistrantFound { request, reply_key, phone };
@@ -127,7 +137,8 @@ impl Server {
             Err(code) => self.refuse_request(now, request, code, Some(reply_key)),
             Ok(Some(_)) => {
                 let rejected = RegistrationRejected { in_reply_to };
-                let draft = self.sealed(now, None, Op::RegistrationRejected, reply_key, rejected.emit());
+                let draft =
+                    self.sealed(now, None, Op::RegistrationRejected, reply_key, rejected.emit());
                 self.reply(now, request.conn, draft, AfterReply::NextRequest);
             }
             Ok(None) => {
@@ -200,7 +211,9 @@ impl Server {
             return self.refuse_request(now, &request, ErrorCode::BadSignature, Some(&reply_key));
         }
         match self.otps.guess(phone, &otp, now.mono) {
-            Guess::Expired => self.refuse_request(now, &request, ErrorCode::OtpExpired, Some(&reply_key)),
+            Guess::Expired => {
+                self.refuse_request(now, &request, ErrorCode::OtpExpired, Some(&reply_key))
+            }
             Guess::Wrong { attempts_left } => {
                 let plural = if attempts_left == 1 { "" } else { "s" };
                 let refusal = Refusal::new(ErrorCode::OtpRejected)
@@ -216,13 +229,19 @@ impl Server {
                     at: request.packet.header().timestamp,
                     max_id: self.config.profile.max_user_id(),
                 };
-                let created = AwaitUserCreated { request, reply_key, phone, public_key, session, otp };
+                let created =
+                    AwaitUserCreated { request, reply_key, phone, public_key, session, otp };
                 self.out.store(op, Await::UserCreated(Box::new(created)));
             }
         }
     }
 
-    pub(super) fn user_created(&mut self, now: Now, created: AwaitUserCreated, outcome: StoreOutcome) {
+    pub(super) fn user_created(
+        &mut self,
+        now: Now,
+        created: AwaitUserCreated,
+        outcome: StoreOutcome,
+    ) {
         let AwaitUserCreated { request, reply_key, phone, public_key, session, otp } = created;
         let code = match outcome {
             Ok(StoreReply::Created(CreateOutcome::Created(user))) => {

@@ -32,7 +32,10 @@ impl Refusal {
 
     pub(super) fn too_many(too_many: TooMany) -> Self {
         let whole = too_many.retry_after.as_millis().div_ceil(1_000);
-        Self { retry_after_secs: u32::try_from(whole).unwrap_or(u32::MAX), ..Self::new(ErrorCode::RateLimited) }
+        Self {
+            retry_after_secs: u32::try_from(whole).unwrap_or(u32::MAX),
+            ..Self::new(ErrorCode::RateLimited)
+        }
     }
 
     /// In answer to this packet.
@@ -54,7 +57,13 @@ impl Refusal {
 impl Server {
     /// Answers with an error, and closes if its code says so. `reply_key` is that of the request,
     /// if it was opened; in a session the session's key is used.
-    pub(super) fn refuse(&mut self, now: Now, conn: ConnId, refusal: Refusal, reply_key: Option<&SymmetricKey>) {
+    pub(super) fn refuse(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        refusal: Refusal,
+        reply_key: Option<&SymmetricKey>,
+    ) {
         if refusal.code.closes() {
             return self.refuse_and_close(now, conn, refusal, reply_key);
         }
@@ -109,7 +118,8 @@ impl Server {
             return self.close(now, conn);
         }
         self.out.notify(Notice::Refused(conn, refusal.code));
-        let session = self.session_mut(conn).map(|(who, session)| (who.user(), session.key().clone()));
+        let session =
+            self.session_mut(conn).map(|(who, session)| (who.user(), session.key().clone()));
         let error = ErrorReply {
             code: refusal.code,
             in_reply_to: refusal.in_reply_to,
@@ -119,8 +129,12 @@ impl Server {
         };
         let plaintext = error.emit();
         let (recipient, form, part) = match (session, reply_key) {
-            (Some((user, key)), _) => (Some(user), ErrorForm::SessionKey, Part::Sealed { key, plaintext }),
-            (None, Some(key)) => (None, ErrorForm::ReplyKey, Part::Sealed { key: key.clone(), plaintext }),
+            (Some((user, key)), _) => {
+                (Some(user), ErrorForm::SessionKey, Part::Sealed { key, plaintext })
+            }
+            (None, Some(key)) => {
+                (None, ErrorForm::ReplyKey, Part::Sealed { key: key.clone(), plaintext })
+            }
             (None, None) => {
                 (None, ErrorForm::Clear, Part::Clear(Bytes::copy_from_slice(plaintext.expose())))
             }
@@ -131,7 +145,13 @@ impl Server {
     }
 
     /// A packet of the server's, to be sealed and signed.
-    pub(super) fn draft(&self, now: Now, recipient: Option<UserId>, op: Op, parts: Vec<Part>) -> Draft {
+    pub(super) fn draft(
+        &self,
+        now: Now,
+        recipient: Option<UserId>,
+        op: Op,
+        parts: Vec<Part>,
+    ) -> Draft {
         let header = Header { sender: None, recipient, timestamp: now.wall, op };
         Draft { profile: self.config.profile, header, parts, signed: true }
     }
@@ -156,7 +176,12 @@ impl Server {
         self.update_flow(now, conn_id);
     }
 
-    pub(super) fn replied(&mut self, now: Now, reply: &AwaitReply, emitted: Result<Packet, EmitError>) {
+    pub(super) fn replied(
+        &mut self,
+        now: Now,
+        reply: &AwaitReply,
+        emitted: Result<Packet, EmitError>,
+    ) {
         let Some(conn) = self.conns.get_mut(&reply.conn) else { return };
         conn.replies = conn.replies.saturating_sub(1);
         // Without a key that signs there is no telling the peer; it will see the end.

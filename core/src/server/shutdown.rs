@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::awaits::AfterReply;
 use super::reply::Refusal;
-use super::session::{Farewell, Session};
+use super::session::Farewell;
 use super::{Notice, Server, Timer};
 use crate::ids::ConnId;
 use crate::time::Now;
@@ -24,7 +24,9 @@ impl Server {
 
     pub(super) fn say_farewell_when_done(&mut self, now: Now, conn_id: ConnId) {
         let Some(conn) = self.conns.get(&conn_id) else { return };
-        let Some((session, farewell)) = conn.session().and_then(|s| Some((s, s.farewell?))) else { return };
+        let Some((session, farewell)) = conn.session().and_then(|s| Some((s, s.farewell?))) else {
+            return;
+        };
         let unsaid = conn.replies > 0 || !session.acks.is_idle();
         if unsaid || self.backlog.of(session.user()) > 0 {
             return;
@@ -36,7 +38,9 @@ impl Server {
                 self.reply(now, conn_id, draft, AfterReply::Close);
                 self.begin_closing(now, conn_id);
             }
-            Farewell::ShuttingDown => self.refuse(now, conn_id, Refusal::new(ErrorCode::ShuttingDown), None),
+            Farewell::ShuttingDown => {
+                self.refuse(now, conn_id, Refusal::new(ErrorCode::ShuttingDown), None)
+            }
         }
     }
 
@@ -47,8 +51,11 @@ impl Server {
         }
         self.stopping = true;
         self.timers.arm(Timer::Shutdown, now.mono + self.config.limits.shutdown);
-        let (sessions, others): (Vec<_>, Vec<_>) =
-            self.conns.iter().map(|(id, conn)| (*id, conn.session().is_some())).partition(|(_, session)| *session);
+        let (sessions, others): (Vec<_>, Vec<_>) = self
+            .conns
+            .iter()
+            .map(|(id, conn)| (*id, conn.session().is_some()))
+            .partition(|(_, session)| *session);
         // First all mailboxes go to the store, so that every sender waits for what it has in any.
         for (conn, _) in &sessions {
             if let Some((who, _)) = self.session_mut(*conn) {
@@ -66,7 +73,8 @@ impl Server {
 
     /// Says that the stop is complete, once nobody is left and nothing waits for the store.
     pub(super) fn stop_when_done(&mut self) {
-        let settled = self.retries.is_empty() && self.mailboxes.values().all(|mailbox| mailbox.is_settled());
+        let settled =
+            self.retries.is_empty() && self.mailboxes.values().all(|mailbox| mailbox.is_settled());
         if self.stopping && !self.stopped && self.conns.is_empty() && settled {
             self.stopped = true;
             self.out.notify(Notice::Stopped);
@@ -83,12 +91,5 @@ impl Server {
             self.stopped = true;
             self.out.notify(Notice::Stopped);
         }
-    }
-}
-
-impl Session {
-    /// Whether the session still takes packets.
-    pub(super) const fn is_open(&self) -> bool {
-        self.farewell.is_none()
     }
 }

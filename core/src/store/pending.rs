@@ -38,7 +38,10 @@ impl<T> Pending<T> {
     }
 
     /// Gives the proof with the store's reply; the value back if the store failed.
-    pub(crate) fn resolve(self, outcome: StoreOutcome) -> Result<(Durable<T>, StoreReply), (T, StoreError)> {
+    pub(crate) fn resolve(
+        self,
+        outcome: StoreOutcome,
+    ) -> Result<(Durable<T>, StoreReply), (T, StoreError)> {
         match outcome {
             Ok(reply) => Ok((Durable(self.0), reply)),
             Err(error) => Err((self.0, error)),
