@@ -97,3 +97,58 @@ fn frame(profile: Profile, bytes: &[u8], gate: Gate) -> Result<Option<(Header, u
     let (header, _) = Header::parse(profile, bytes).ok_or(Violation::Malformed)?;
     Ok(Some((header, profile.header_len() + payload_len + SIGNATURE_LEN)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use core::iter;
+
+    const GATE: Gate = Gate::InSession;
+
+    fn message(payload_len: u16) -> Vec<u8> {
+        let mut packet = b"\x07\0\x09\x002026-11-23 12:34:56\x66".to_vec();
+        packet.extend(payload_len.to_le_bytes());
+        packet.extend(iter::repeat_n(0x5a, usize::from(payload_len) + SIGNATURE_LEN));
+        packet
+    }
+
+    #[test]
+    fn a_header_that_announces_much_reserves_nothing() {
+        let stream = message(u16::MAX);
+        let mut deframer = Deframer::new(Profile::Compact);
+        for piece in stream.get(..10_000).unwrap().chunks(7) {
+            assert_eq!(deframer.next(&mut &*piece, GATE), Ok(None));
+            assert!(deframer.tail.capacity() <= 2 * deframer.tail.len());
+        }
+    }
+
+    #[test]
+    fn single_bytes_are_moved_a_logarithmic_number_of_times() {
+        let stream = message(u16::MAX);
+        let mut deframer = Deframer::new(Profile::Compact);
+        let mut capacities = vec![0];
+        for byte in stream.split_last().unwrap().1 {
+            assert_eq!(deframer.next(&mut [*byte].as_slice(), GATE), Ok(None));
+            assert!(deframer.tail.capacity() <= stream.len());
+            if capacities.last() != Some(&deframer.tail.capacity()) {
+                capacities.push(deframer.tail.capacity());
+            }
+        }
+        assert!(capacities.len() < 20, "{capacities:?}");
+    }
+
+    #[test]
+    fn a_packet_is_of_exactly_its_own_length_and_nothing_is_held_after_it() {
+        let stream = message(1_000);
+        for cut in 0..stream.len() {
+            let (mut first, mut second) = stream.split_at(cut);
+            let mut deframer = Deframer::new(Profile::Compact);
+            assert_eq!(deframer.next(&mut first, GATE), Ok(None));
+            let packet = deframer.next(&mut second, GATE).unwrap().unwrap();
+            assert!(packet.bytes().is_unique());
+            assert_eq!(Vec::from(packet.bytes().clone()).capacity(), stream.len());
+            assert_eq!(deframer.tail.capacity(), 0);
+        }
+    }
+}

@@ -35,7 +35,7 @@ impl Profile {
         2 * self.id_len() + Timestamp::LEN + 1 + 2
     }
 
-    /// The largest id that fits. Wide ids stop at 2^63 - 1, the most that SQLite's integers hold.
+    /// The largest id that fits. Wide ids stop at 2^63 - 1, the most that `SQLite`'s integers hold.
     pub const fn max_user_id(self) -> u64 {
         match self {
             Self::Compact => u16::MAX as u64,
@@ -164,11 +164,9 @@ impl Packet {
 
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { profile, header, bytes: _ } = self;
         let payload_len = self.payload().len();
-        f.debug_struct("Packet")
-            .field("header", &self.header)
-            .field("payload_len", &payload_len)
-            .finish()
+        write!(f, "Packet({profile:?}, {header:?}, payload of {payload_len} bytes)")
     }
 }
 
