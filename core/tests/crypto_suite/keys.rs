@@ -1,0 +1,160 @@
+//! Which public keys are accepted, and the numbers that people compare.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use sealpost_core::crypto::{
+    Fingerprint, InvalidFingerprint, KeyRejected, PublicKey, safety_number,
+};
+
+use crate::support::{providers, rng, vectors};
+
+/// Where in the DER the modulus stands.
+const MODULUS: std::ops::Range<usize> = 33..289;
+
+fn der(person: &str) -> Vec<u8> {
+    hex::decode(vectors()["keys"][person]["public_spki_der"].as_str().unwrap()).unwrap()
+}
+
+fn public_key(person: &str) -> PublicKey {
+    PublicKey::from_der(&der(person)).unwrap()
+}
+
+fn with_modulus(modulus: &[u8]) -> Vec<u8> {
+    let mut der = der("alice");
+    der[MODULUS].copy_from_slice(modulus);
+    der
+}
+
+#[test]
+fn a_sound_key_is_accepted_with_its_fingerprint() {
+    for person in ["server", "alice", "bob"] {
+        let key = public_key(person);
+        assert_eq!(key.der(), der(person));
+        let fingerprint = vectors()["keys"][person]["fingerprint"].as_str().unwrap();
+        assert_eq!(*key.fingerprint(), fingerprint.parse().unwrap());
+        assert_eq!(key.fingerprint().to_string(), fingerprint);
+    }
+}
+
+#[test]
+fn fresh_keys_are_accepted() {
+    let mut rng = rng();
+    for provider in providers() {
+        for _ in 0..4 {
+            let der = provider.generate_key(&mut rng).unwrap();
+            let key = provider.load_key(der.expose()).unwrap();
+            assert_eq!(PublicKey::from_der(key.public_key().der()), Ok(key.public_key().clone()));
+        }
+    }
+}
+
+#[test]
+fn an_unfit_modulus_is_refused() {
+    let sound = der("alice")[MODULUS].to_vec();
+
+    let mut even = sound.clone();
+    even[255] &= !1;
+    assert_eq!(PublicKey::from_der(&with_modulus(&even)), Err(KeyRejected), "even");
+
+    let mut short = sound;
+    short[0] &= 0x7f;
+    assert_eq!(PublicKey::from_der(&with_modulus(&short)), Err(KeyRejected), "2047 bits");
+
+    let roca = hex::decode(ROCA_MODULUS).unwrap();
+    assert_eq!(PublicKey::from_der(&with_modulus(&roca)), Err(KeyRejected), "ROCA");
+}
+
+#[test]
+fn a_modulus_with_a_small_factor_is_refused() {
+    let sound = der("alice")[MODULUS].to_vec();
+    for prime in [3, 5, 7, 251, 257, 1_021, 2_039] {
+        let remainder = sound.iter().fold(0, |r, &byte| (r * 256 + u32::from(byte)) % prime);
+        // Of the two, the even one is taken away, so that the modulus stays odd.
+        let excess = if remainder % 2 == 0 { remainder } else { remainder + prime };
+        let divisible = subtract(&sound, excess);
+        assert_eq!(PublicKey::from_der(&with_modulus(&divisible)), Err(KeyRejected), "{prime}");
+    }
+}
+
+fn subtract(number: &[u8], excess: u32) -> Vec<u8> {
+    let (head, tail) = number.split_last_chunk().unwrap();
+    let tail = u32::from_be_bytes(*tail).checked_sub(excess).expect("no borrow");
+    [head, &tail.to_be_bytes()].concat()
+}
+
+#[test]
+fn fingerprints_are_read_as_they_are_written() {
+    let text = "00".repeat(31) + "af";
+    let fingerprint: Fingerprint = text.parse().unwrap();
+    assert_eq!(fingerprint.to_string(), text);
+    let refused = [
+        "",
+        &text[1..],
+        &format!("{text}0"),
+        &format!("{text}00"),
+        &text.to_uppercase(),
+        &format!("{}zz", &text[2..]),
+        &format!("+{}", &text[1..]),
+        &format!("{}é", &text[2..]),
+    ];
+    for bad in refused {
+        assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidFingerprint), "{bad}");
+    }
+}
+
+/// The numbers were computed with another implementation of SHA-256.
+#[test]
+fn safety_numbers_are_symmetric_and_known() {
+    let (server, alice, bob) = (public_key("server"), public_key("alice"), public_key("bob"));
+    assert_eq!(safety_number(&alice, &bob), SAFETY_ALICE_BOB);
+    assert_eq!(safety_number(&bob, &alice), SAFETY_ALICE_BOB);
+    assert_eq!(safety_number(&alice, &server), SAFETY_ALICE_SERVER);
+    assert_eq!(safety_number(&alice, &alice).len(), 60);
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_no_key(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert_eq!(PublicKey::from_der(&bytes), Err(KeyRejected));
+    }
+
+    #[test]
+    fn a_changed_byte_is_refused_outside_the_modulus(at in any::<Index>(), xor in 1_u8..) {
+        let mut der = der("alice");
+        let at = at.index(der.len());
+        der[at] ^= xor;
+        let accepted = PublicKey::from_der(&der);
+        prop_assert!(accepted.is_err() || MODULUS.contains(&at));
+        if let Ok(key) = accepted {
+            prop_assert_eq!(key.der(), der);
+        }
+    }
+
+    #[test]
+    fn a_missing_or_added_byte_is_refused(at in any::<Index>(), byte in any::<u8>()) {
+        let sound = der("alice");
+        let mut longer = sound.clone();
+        longer.insert(at.index(sound.len() + 1), byte);
+        prop_assert_eq!(PublicKey::from_der(&longer), Err(KeyRejected));
+        let mut shorter = sound.clone();
+        shorter.remove(at.index(sound.len()));
+        prop_assert_eq!(PublicKey::from_der(&shorter), Err(KeyRejected));
+        prop_assert_eq!(PublicKey::from_der(&sound[..at.index(sound.len())]), Err(KeyRejected));
+    }
+}
+
+const SAFETY_ALICE_BOB: &str = "548095000974902119899184116356663010483355183791582801229957";
+const SAFETY_ALICE_SERVER: &str = "663010483355183791582801229957682921651648824960994755141107";
+
+/// Two primes of the form that the library of CVE-2017-15361 chose, k·M + (65537^a mod M) with M
+/// the product of the first 126 primes, multiplied.
+const ROCA_MODULUS: &str = concat!(
+    "c0dfc82585e5b88d9a079012b92b64e543ecc11cc3606f6829de1322bb3e4380",
+    "46f380950d37bba1f5cbb85ecb2c1d35a714b76ecf3755b5377937955c28e2aa",
+    "d70e0b4000792d141729b5821becd75f70b17aa8e5788897160d1eb5900b8104",
+    "1c075567760891eab599c4f71e5d4b067bc04f7f5e2f4c3655bddb00f5ed21b1",
+    "0102e3cb7bfaeba6a3f2fd774b9298d002ea72feedae91c6ed82160f690e7f39",
+    "622a3b24a8ffcac01bf9325441afa06899d99701ca51a22981dfb65ee48d78ef",
+    "c8489877cbaa4878b9a5b6cfe015a93216e6ae0ee30827f9f91e1ff45e322968",
+    "289a8a8913467863241851f54928c44c8a0e3e09e7117a5ce566c2cb7f5c7f7b",
+);
