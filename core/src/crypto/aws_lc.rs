@@ -20,6 +20,8 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{
     KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
 };
+use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::Decode;
 use rand_core::CryptoRng;
 
 use super::{
@@ -42,6 +44,8 @@ impl Provider for AwsLc {
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        // aws-lc-rs does not look at what follows the key.
+        PrivateKeyInfoRef::from_der(pkcs8_der).map_err(|_| KeyRejected)?;
         let signing = KeyPair::from_pkcs8(pkcs8_der).map_err(|_| KeyRejected)?;
         let der = signing.public_key().as_der().map_err(|_| KeyRejected)?;
         let public = PublicKey::from_der(der.as_ref())?;
