@@ -6,43 +6,43 @@ use sealpost_core::wire::{
     Gate, Header, Op, Otp, Oversized, Packet, Profile, SIGNATURE_LEN, Timestamp,
 };
 
-pub const GATES: [Gate; 3] = [Gate::BeforeSession, Gate::InSession, Gate::Client];
-pub const PROFILES: [Profile; 2] = [Profile::Compact, Profile::Wide];
+pub(crate) const GATES: [Gate; 3] = [Gate::BeforeSession, Gate::InSession, Gate::Client];
+pub(crate) const PROFILES: [Profile; 2] = [Profile::Compact, Profile::Wide];
 
-pub fn profile() -> impl Strategy<Value = Profile> {
+pub(crate) fn profile() -> impl Strategy<Value = Profile> {
     prop::sample::select(PROFILES.as_slice())
 }
 
-pub fn gate() -> impl Strategy<Value = Gate> {
+pub(crate) fn gate() -> impl Strategy<Value = Gate> {
     prop::sample::select(GATES.as_slice())
 }
 
-pub fn user() -> impl Strategy<Value = UserId> {
+pub(crate) fn user() -> impl Strategy<Value = UserId> {
     (1..=u64::MAX).prop_map(|id| UserId::new(id).unwrap())
 }
 
-pub fn message_id() -> impl Strategy<Value = MessageId> {
+pub(crate) fn message_id() -> impl Strategy<Value = MessageId> {
     any::<u64>().prop_map(MessageId)
 }
 
-pub fn receipt_id() -> impl Strategy<Value = ReceiptId> {
+pub(crate) fn receipt_id() -> impl Strategy<Value = ReceiptId> {
     any::<u64>().prop_map(ReceiptId)
 }
 
-pub fn phone() -> impl Strategy<Value = Phone> {
+pub(crate) fn phone() -> impl Strategy<Value = Phone> {
     "\\+[1-9][0-9]{6,14}".prop_map(|text| text.parse().unwrap())
 }
 
-pub fn otp() -> impl Strategy<Value = Otp> {
+pub(crate) fn otp() -> impl Strategy<Value = Otp> {
     (0..Otp::COUNT).prop_map(|number| Otp::from_number(number).unwrap())
 }
 
-pub fn timestamp() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
     (Timestamp::MIN.unix_secs()..=Timestamp::MAX.unix_secs()).prop_map(Timestamp::from_unix_secs)
 }
 
 /// A packet of any operation that passes the gate, with any payload that does.
-pub fn packet(profile: Profile, gate: Gate) -> impl Strategy<Value = Packet> {
+pub(crate) fn packet(profile: Profile, gate: Gate) -> impl Strategy<Value = Packet> {
     let longest = gate.max_payload_len();
     let payload_len = prop_oneof![8 => 0..=1_024.min(longest), 1 => 0..=longest];
     let fields = (prop::sample::select(Op::ALL.as_slice()), payload_len);
@@ -66,7 +66,12 @@ fn header(profile: Profile, op: Op) -> impl Strategy<Value = Header> {
 }
 
 /// A packet whose signature is `seed`, over and over.
-pub fn packet_of(profile: Profile, header: Header, payload: &[u8], seed: [u8; 32]) -> Packet {
+pub(crate) fn packet_of(
+    profile: Profile,
+    header: Header,
+    payload: &[u8],
+    seed: [u8; 32],
+) -> Packet {
     let mut signature = [0; SIGNATURE_LEN];
     signature.as_chunks_mut::<32>().0.fill(seed);
     Packet::build(profile, header, payload, |_| Ok::<_, Oversized>(signature)).unwrap()

@@ -197,7 +197,7 @@ proptest! {
             Ok::<_, Oversized>(packet.signature().try_into().unwrap())
         });
         prop_assert_eq!(rebuilt.as_ref(), Ok(&packet));
-        prop_assert_eq!(Packet::parse(profile, bytes.clone()).as_ref(), Some(&packet));
+        prop_assert_eq!(Packet::parse(profile, bytes.clone()), Some(packet.clone()));
         prop_assert_eq!(Packet::parse(profile, bytes.slice(..bytes.len() - 1)), None);
         let longer = [&bytes[..], b"!"].concat();
         prop_assert_eq!(Packet::parse(profile, longer.into()), None);
