@@ -1,1 +1,15 @@
-//! Being built.
+//! Test beds for the machines of `sealpost-core`, and bodies of the fuzz targets.
+//!
+//! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
+//! - [`actor`]: a client whose every packet the test writes itself.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test bed fails its test by panicking"
+)]
+
+pub mod actor;
+pub mod stage;
