@@ -1,0 +1,130 @@
+//! Accounts.
+
+use sealpost_core::ids::UserId;
+use sealpost_core::store::{CreateOutcome, ResumeOutcome, StoreOp, StoreReply, User, UserRef};
+
+use super::harness::Harness;
+use super::{Case, Subject, at, cases, phone, public_key, wrapped_key};
+
+cases![
+    ids_start_at_one_and_grow,
+    created_user_is_found_by_id_and_by_phone,
+    nobody_is_found_where_nobody_is_registered,
+    taken_phone_gets_no_second_account,
+    ids_end_at_the_largest,
+    refused_account_uses_no_id_up,
+    id_of_a_deleted_user_is_never_given_again,
+    deleted_phone_can_register_again,
+    resume_must_be_newer_than_the_account,
+    resume_must_be_newer_than_the_last_one,
+    resume_keeps_the_new_session_key,
+    resume_of_nobody_is_unknown,
+];
+
+fn ids_start_at_one_and_grow<S: Subject>(store: &mut Harness<S>) {
+    assert_eq!([1, 2, 3].map(|n| store.create(n).value()), [1, 2, 3]);
+}
+
+fn created_user_is_found_by_id_and_by_phone<S: Subject>(store: &mut Harness<S>) {
+    let (_, second) = store.pair();
+    let user = User { id: second, phone: phone(2), public_key: public_key(2), last_seen: at(0) };
+    assert_eq!(store.find(UserRef::Id(second)), Some(user.clone()));
+    assert_eq!(store.find(UserRef::Phone(phone(2))), Some(user));
+}
+
+fn nobody_is_found_where_nobody_is_registered<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    assert_eq!(store.find(UserRef::Phone(phone(2))), None);
+    for id in [2, u64::MAX] {
+        assert_eq!(store.find(UserRef::Id(UserId::new(id).expect("not 0"))), None);
+    }
+}
+
+fn taken_phone_gets_no_second_account<S: Subject>(store: &mut Harness<S>) {
+    let id = store.create(1);
+    let again = StoreOp::CreateUser {
+        phone: phone(1),
+        public_key: public_key(2),
+        aes_key: wrapped_key(9),
+        at: at(9),
+        max_id: u64::MAX,
+    };
+    assert_eq!(store.ask(again), StoreReply::Created(CreateOutcome::PhoneTaken));
+    let user = store.find(UserRef::Phone(phone(1))).expect("registered");
+    assert_eq!((user.id, user.public_key, user.last_seen), (id, public_key(1), at(0)));
+    assert_eq!(store.aes_key(id), Some(wrapped_key(1)));
+}
+
+fn ids_end_at_the_largest<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    let full = StoreReply::Created(CreateOutcome::NoIdLeft);
+    assert_eq!(store.ask(Harness::<S>::registration(2, 1)), full);
+    assert_eq!(store.find(UserRef::Phone(phone(2))), None);
+    let last = UserId::new(2).expect("not 0");
+    let created = StoreReply::Created(CreateOutcome::Created(last));
+    assert_eq!(store.ask(Harness::<S>::registration(2, 2)), created);
+    assert_eq!(store.ask(Harness::<S>::registration(3, 2)), full);
+}
+
+fn refused_account_uses_no_id_up<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    store.ask(Harness::<S>::registration(1, u64::MAX));
+    store.ask(Harness::<S>::registration(2, 1));
+    assert_eq!(store.create(2).value(), 2);
+}
+
+fn id_of_a_deleted_user_is_never_given_again<S: Subject>(store: &mut Harness<S>) {
+    let (_, second) = store.pair();
+    assert!(store.store().delete_user(phone(2)));
+    assert!(!store.store().delete_user(phone(2)));
+    assert_eq!(store.find(UserRef::Id(second)), None);
+    assert_eq!(store.create(3).value(), 3);
+}
+
+fn deleted_phone_can_register_again<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    store.store().delete_user(phone(1));
+    assert_eq!(store.create(1).value(), 2);
+}
+
+fn resume_must_be_newer_than_the_account<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    for (secs, outcome) in
+        [(-1, ResumeOutcome::NotNewer), (0, ResumeOutcome::NotNewer), (1, ResumeOutcome::Resumed)]
+    {
+        assert_eq!(resume(store, user, secs), outcome);
+    }
+}
+
+fn resume_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
+    let (user, other) = store.pair();
+    assert_eq!(resume(store, user, 60), ResumeOutcome::Resumed);
+    assert_eq!(resume(store, user, 60), ResumeOutcome::NotNewer);
+    assert_eq!(resume(store, user, 59), ResumeOutcome::NotNewer);
+    assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
+    // Another user's clock is another user's.
+    assert_eq!(resume(store, other, 59), ResumeOutcome::Resumed);
+}
+
+fn resume_keeps_the_new_session_key<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(1)));
+    resume(store, user, 60);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
+    resume(store, user, 50);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
+}
+
+fn resume_of_nobody_is_unknown<S: Subject>(store: &mut Harness<S>) {
+    let nobody = UserId::new(1).expect("not 0");
+    assert_eq!(resume(store, nobody, 1), ResumeOutcome::UnknownUser);
+}
+
+#[track_caller]
+fn resume<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ResumeOutcome {
+    let aes_key = wrapped_key(secs.to_le_bytes()[0]);
+    match store.ask(StoreOp::Resume { user, at: at(secs), aes_key }) {
+        StoreReply::Resumed(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,78 @@
+//! An engine with failures on demand, for simulations and tests of hosts.
+
+use sealpost_core::store::StoreError;
+
+use crate::Storage;
+
+/// Wraps an engine and fails the commits that it is told to fail, without any effect.
+#[derive(Clone, Debug)]
+pub struct Faulty<S> {
+    inner: S,
+    failing: u32,
+    error: StoreError,
+}
+
+impl<S> Faulty<S> {
+    /// Fails nothing yet.
+    pub const fn new(inner: S) -> Self {
+        Self { inner, failing: 0, error: StoreError::Busy }
+    }
+
+    /// The next `commits` calls of [`Storage::commit`] fail with `error`; the ones after these work
+    /// again. 0 ends an earlier fault.
+    pub const fn fail_next(&mut self, commits: u32, error: StoreError) {
+        self.failing = commits;
+        self.error = error;
+    }
+
+    /// The engine itself.
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The engine itself, past any fault.
+    pub const fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+}
+
+impl<R, S: Storage<Outcome = Result<R, StoreError>>> Storage for Faulty<S> {
+    type Op = S::Op;
+    type Outcome = S::Outcome;
+
+    fn commit(&mut self, requests: &[S::Op], outcomes: &mut Vec<S::Outcome>) {
+        if self.failing == 0 {
+            return self.inner.commit(requests, outcomes);
+        }
+        self.failing -= 1;
+        outcomes.clear();
+        outcomes.extend(requests.iter().map(|_| Err(self.error)));
+    }
+
+    fn failure(&mut self) -> Option<String> {
+        self.inner.failure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryStorage, Quota};
+    use sealpost_core::ids::UserId;
+    use sealpost_core::store::{StoreOp, StoreReply};
+    use sealpost_core::wire::Profile;
+
+    #[test]
+    fn as_many_commits_fail_as_were_asked_for() {
+        let mut storage = Faulty::new(MemoryStorage::new(Profile::Compact, Quota::default()));
+        let mut outcomes = Vec::new();
+        let requests = [1, 2].map(|id| StoreOp::Count(UserId::new(id).unwrap()));
+        storage.fail_next(2, StoreError::DiskFull);
+        for _ in 0..2 {
+            storage.commit(&requests, &mut outcomes);
+            assert_eq!(outcomes, [Err(StoreError::DiskFull), Err(StoreError::DiskFull)]);
+        }
+        storage.commit(&requests, &mut outcomes);
+        assert_eq!(outcomes, [Ok(StoreReply::Counted(0)), Ok(StoreReply::Counted(0))]);
+    }
+}

@@ -1,0 +1,83 @@
+//! The tables of the server's database.
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use sealpost_core::wire::Profile;
+
+use super::error::Unreadable;
+use super::file::Schema;
+
+/// `sealpost.db`. The application id reads `SpSv`.
+pub(super) const SERVER: Schema =
+    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1] };
+
+/// Ids are unsigned on the wire and signed here, bit for bit. Times are seconds since 1970. `kind`
+/// is 0 for a message, 1 for a receipt.
+///
+/// The counters stand beside `users`, not in it: every append rewrites one, and rows of 20 bytes
+/// share far fewer pages than rows with a key of 294.
+///
+/// `mailbox_order` needs no `seq`: an index on a rowid table ends in the rowid.
+///
+/// Small columns come first, so that counting and expiring never touch a payload's pages.
+const V1: &str = "
+    CREATE TABLE deployment (
+        only_row     INTEGER PRIMARY KEY CHECK (only_row = 1),
+        profile      TEXT    NOT NULL CHECK (profile IN ('compact', 'wide')),
+        last_user_id INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE users (
+        phone_number   TEXT    NOT NULL PRIMARY KEY,
+        user_id        INTEGER NOT NULL UNIQUE,
+        rsa_public_key BLOB    NOT NULL,
+        aes_key        BLOB    NOT NULL,
+        last_seen      INTEGER NOT NULL,
+        created_at     INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE mailboxes (
+        user_id  INTEGER PRIMARY KEY REFERENCES users (user_id) ON DELETE CASCADE,
+        messages INTEGER NOT NULL DEFAULT 0,
+        receipts INTEGER NOT NULL DEFAULT 0,
+        bytes    INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE pending_messages (
+        seq               INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind              INTEGER NOT NULL CHECK (kind IN (0, 1)),
+        message_id        INTEGER NOT NULL,
+        sender_id         INTEGER NOT NULL,
+        recipient_id      INTEGER NOT NULL REFERENCES mailboxes (user_id) ON DELETE CASCADE,
+        timestamp         INTEGER NOT NULL,
+        stored_at         INTEGER NOT NULL,
+        encrypted_payload BLOB    NOT NULL,
+        signature         BLOB    NOT NULL
+    ) STRICT;
+
+    CREATE UNIQUE INDEX item_name ON pending_messages (kind, sender_id, message_id);
+    CREATE INDEX mailbox_order ON pending_messages (recipient_id);
+    CREATE INDEX age ON pending_messages (stored_at);
+";
+
+/// Writes down whose database this is.
+pub(super) fn record_deployment(
+    transaction: &Transaction<'_>,
+    profile: Profile,
+) -> rusqlite::Result<()> {
+    let profile = match profile {
+        Profile::Compact => "compact",
+        Profile::Wide => "wide",
+    };
+    transaction.execute("INSERT INTO deployment VALUES (1, ?1, 0)", [profile]).map(drop)
+}
+
+/// The profile that the database was made for.
+pub(super) fn recorded_profile(connection: &Connection) -> rusqlite::Result<Profile> {
+    let name: Option<String> =
+        connection.query_row("SELECT profile FROM deployment", (), |row| row.get(0)).optional()?;
+    match name.as_deref() {
+        Some("compact") => Ok(Profile::Compact),
+        Some("wide") => Ok(Profile::Wide),
+        Some(_) | None => Err(Unreadable("profile").into()),
+    }
+}

@@ -1,0 +1,372 @@
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension};
+use sealpost_core::crypto::WrappedKey;
+use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::store::{Appended, Page, PageLimit, Seq, StoreError, StoreReply, UserRef};
+use tempfile::TempDir;
+
+use super::*;
+use crate::Usage;
+use crate::conformance::{self, Subject, at, message, phone, public_key, receipt, wrapped_key};
+
+/// A database in a folder of its own.
+pub(crate) struct Sqlite {
+    folder: TempDir,
+    profile: Profile,
+    quota: Quota,
+    storage: Option<SqliteStorage>,
+}
+
+impl Sqlite {
+    pub(crate) fn new(profile: Profile, quota: Quota) -> Self {
+        Self { folder: folder(), profile, quota, storage: None }.opened()
+    }
+
+    fn opened(mut self) -> Self {
+        self.storage = Some(SqliteStorage::open(&self.path(), self.profile, self.quota).unwrap());
+        self
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("sealpost.db")
+    }
+
+    pub(crate) fn assert_sound(&self) {
+        let report = Inspector::open(&self.path()).unwrap().check().unwrap();
+        assert_eq!(report.findings, []);
+    }
+}
+
+impl Storage for Sqlite {
+    type Op = StoreOp;
+    type Outcome = StoreOutcome;
+
+    fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
+        self.storage.as_mut().unwrap().commit(requests, outcomes);
+    }
+}
+
+impl Subject for Sqlite {
+    fn reopen(mut self) -> Self {
+        self.storage = None;
+        self.opened()
+    }
+
+    fn delete_user(&mut self, phone: Phone) -> bool {
+        self.storage.as_mut().unwrap().delete_user(phone).unwrap()
+    }
+
+    fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
+        let connection = Connection::open(self.path()).unwrap();
+        let sql = "SELECT aes_key FROM users WHERE user_id = ?1";
+        let key = connection.query_row(sql, [user.value().cast_signed()], |row| row.get(0));
+        key.optional().unwrap().map(WrappedKey)
+    }
+}
+
+/// In memory where the system has such a place: what is tested here is not the disk.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// A database with two users and one message from the first to the second.
+fn with_a_message() -> Sqlite {
+    let mut sqlite = Sqlite::new(Profile::Compact, Quota::default());
+    let create = |n| StoreOp::CreateUser {
+        phone: phone(n),
+        public_key: public_key(n),
+        aes_key: wrapped_key(1),
+        at: at(0),
+        max_id: 100,
+    };
+    sqlite.done(&[create(1), create(2), append(1)]);
+    sqlite
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// Message `id` from the first user to the second.
+fn append(id: u64) -> StoreOp {
+    let packets = vec![message(Profile::Compact, user(1), user(2), id, 20)];
+    StoreOp::Append { recipient: user(2), packets, at: at(10) }
+}
+
+fn read(recipient: u64) -> StoreOp {
+    let limit = PageLimit { items: 100, bytes: u32::MAX };
+    StoreOp::Page { recipient: user(recipient), after: Seq::START, limit }
+}
+
+impl Sqlite {
+    fn outcomes(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
+        let mut outcomes = Vec::new();
+        self.commit(requests, &mut outcomes);
+        outcomes
+    }
+
+    fn done(&mut self, requests: &[StoreOp]) -> Vec<StoreReply> {
+        self.outcomes(requests).into_iter().map(Result::unwrap).collect()
+    }
+
+    /// What another process does to the file.
+    fn meddle(&self, sql: &str) {
+        let connection = Connection::open(self.path()).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        Inspector::open(&self.path()).unwrap().check().unwrap().findings
+    }
+}
+
+fn open_error(path: &Path) -> OpenError {
+    SqliteStorage::open(path, Profile::Compact, Quota::default()).unwrap_err()
+}
+
+#[test]
+fn sqlite_conforms() {
+    conformance::run_all(Sqlite::new);
+}
+
+#[test]
+fn foreign_files_are_refused_and_left_alone() {
+    let folder = folder();
+    let path = folder.path().join("sealpost.db");
+    let text = "Dear diary, this is no database, however long it may be.".repeat(100);
+    let tables = "CREATE TABLE diary (day TEXT)";
+    let application = "PRAGMA application_id = 7";
+    for make in [text.as_str(), tables, application] {
+        if make == text {
+            std::fs::write(&path, make).unwrap();
+        } else {
+            Connection::open(&path).unwrap().execute_batch(make).unwrap();
+        }
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(open_error(&path), OpenError::Foreign(_)), "{make}");
+        assert!(matches!(Inspector::open(&path), Err(OpenError::Foreign(_))), "{make}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn empty_file_becomes_a_database() {
+    let folder = folder();
+    let path = folder.path().join("sealpost.db");
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(Inspector::open(&path), Err(OpenError::Foreign(_))));
+    drop(SqliteStorage::open(&path, Profile::Wide, Quota::default()).unwrap());
+    assert_eq!(Inspector::open(&path).unwrap().profile(), Profile::Wide);
+}
+
+#[test]
+fn newer_schema_is_refused() {
+    let mut sqlite = with_a_message();
+    sqlite.storage = None;
+    sqlite.meddle("PRAGMA user_version = 99");
+    let newer = OpenError::Newer { found: 99, known: 1 }.to_string();
+    assert_eq!(open_error(&sqlite.path()).to_string(), newer);
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap_err().to_string(), newer);
+}
+
+#[test]
+fn database_of_the_other_profile_is_refused() {
+    let mut sqlite = with_a_message();
+    sqlite.storage = None;
+    let opened = SqliteStorage::open(&sqlite.path(), Profile::Wide, Quota::default());
+    assert!(matches!(opened, Err(OpenError::OtherProfile(Profile::Compact))));
+}
+
+#[cfg(unix)]
+#[test]
+fn database_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let sqlite = with_a_message();
+    for file in std::fs::read_dir(sqlite.folder.path()).unwrap() {
+        assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn what_was_committed_survives_a_killed_process() {
+    let mut sqlite = with_a_message();
+    sqlite.done(&[append(2)]);
+    // The files as a killed process leaves them: nothing was closed.
+    let copy = folder();
+    for name in ["sealpost.db", "sealpost.db-wal"] {
+        std::fs::copy(sqlite.folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    sqlite.storage = None;
+    sqlite.folder = copy;
+    let mut sqlite = sqlite.opened();
+    let StoreReply::Page(Page { items, .. }) = sqlite.done(&[read(2)]).remove(0) else { panic!() };
+    assert_eq!(items.len(), 2);
+    sqlite.assert_sound();
+}
+
+#[test]
+fn whole_commit_is_busy_while_another_process_writes() {
+    let mut sqlite = with_a_message();
+    sqlite.storage.as_ref().unwrap().set_busy_timeout(Duration::ZERO).unwrap();
+    let other = Connection::open(sqlite.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let requests = [append(2), read(2)];
+    assert_eq!(sqlite.outcomes(&requests), [Err(StoreError::Busy), Err(StoreError::Busy)]);
+    assert!(sqlite.storage.as_mut().unwrap().failure().unwrap().contains("locked"));
+    assert_eq!(sqlite.storage.as_mut().unwrap().failure(), None);
+    other.execute_batch("ROLLBACK").unwrap();
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    assert_eq!(sqlite.done(&[append(2)]), [stored]);
+}
+
+#[test]
+fn full_disk_fails_the_whole_commit_and_passes() {
+    let mut sqlite = with_a_message();
+    let limit = |sqlite: &Sqlite, pages: u32| {
+        let connection = &sqlite.storage.as_ref().unwrap().connection;
+        connection.pragma_update(None, "max_page_count", pages).unwrap();
+    };
+    limit(&sqlite, 1);
+    let packets = vec![message(Profile::Compact, user(1), user(2), 3, 60_000)];
+    let large = StoreOp::Append { recipient: user(2), packets, at: at(10) };
+    let outcomes = sqlite.outcomes(&[append(2), large.clone(), StoreOp::Count(user(2))]);
+    assert_eq!(outcomes, [const { Err(StoreError::DiskFull) }; 3]);
+    limit(&sqlite, 1_000_000);
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    let replies = sqlite.done(&[append(2), large, StoreOp::Count(user(2))]);
+    assert_eq!(replies, [stored.clone(), stored, StoreReply::Counted(3)]);
+    sqlite.assert_sound();
+}
+
+#[test]
+fn damaged_row_spoils_its_own_request_only() {
+    let mut sqlite = with_a_message();
+    sqlite.meddle("UPDATE pending_messages SET signature = x'00'");
+    let outcomes = sqlite.outcomes(&[append(2), read(2), append(3), StoreOp::Count(user(2))]);
+    let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
+    let counted = Ok(StoreReply::Counted(3));
+    assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
+}
+
+#[test]
+fn request_that_fails_half_way_is_undone() {
+    let mut sqlite = with_a_message();
+    sqlite.meddle(
+        "CREATE TRIGGER damage BEFORE INSERT ON pending_messages WHEN new.message_id = 13
+         BEGIN SELECT RAISE(ABORT, 'damaged'); END",
+    );
+    let numbered = |id| message(Profile::Compact, user(1), user(2), id, 20);
+    let packets = vec![numbered(12), numbered(13), numbered(14)];
+    let bad = StoreOp::Append { recipient: user(2), packets, at: at(10) };
+    let outcomes = sqlite.outcomes(&[append(2), bad, append(12), StoreOp::Count(user(2))]);
+    let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
+    let counted = Ok(StoreReply::Counted(3));
+    assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
+    assert!(sqlite.storage.as_mut().unwrap().failure().unwrap().contains("damaged"));
+    sqlite.assert_sound();
+}
+
+#[test]
+fn operator_reads_beside_the_server() {
+    let mut sqlite = with_a_message();
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    let packets = vec![receipt(Profile::Compact, user(2), user(1), 1, &[1])];
+    sqlite.done(&[append(2), StoreOp::Append { recipient: user(1), packets, at: at(5) }]);
+
+    let bytes = 2 * message(Profile::Compact, user(1), user(2), 1, 20).bytes().len() as u64;
+    let pending = Usage { messages: 2, receipts: 1, bytes };
+    let stats = Stats { users: 2, last_user_id: 2, pending, oldest: Some(at(5)) };
+    assert_eq!(inspector.stats().unwrap(), stats);
+
+    let first = inspector.users(None, 1).unwrap();
+    let rest = inspector.users(first.last().map(|record| record.user.id), 10).unwrap();
+    assert_eq!((first.len(), rest.len()), (1, 1));
+    assert_eq!(rest[0].mailbox, Usage { receipts: 0, ..pending });
+    assert_eq!((rest[0].oldest, rest[0].created_at), (Some(at(10)), at(0)));
+    let found = inspector.user(UserRef::Phone(phone(2))).unwrap();
+    assert_eq!(found.as_ref(), rest.first());
+    assert_eq!(inspector.user(UserRef::Id(user(2))).unwrap(), found);
+    assert_eq!(inspector.user(UserRef::Id(user(3))).unwrap(), None);
+
+    let report = inspector.check().unwrap();
+    assert_eq!((report.users, report.items, report.is_sound()), (2, 3, true));
+}
+
+#[test]
+fn operator_reads_when_no_server_runs() {
+    let mut sqlite = with_a_message();
+    sqlite.storage = None;
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap().users, 2);
+    let missing = sqlite.folder.path().join("other.db");
+    assert!(matches!(Inspector::open(&missing), Err(OpenError::Missing(_))));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn check_finds_what_is_not_as_it_must_be() {
+    let recorded = Usage { messages: 1, receipts: 0, bytes: 302 };
+    let counters = |recorded, actual| Finding::Counters { user_id: 2, recorded, actual };
+    let cases = [
+        ("UPDATE pending_messages SET signature = x'00'", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET sender_id = 0", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET message_id = 2", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET timestamp = 1 << 60", vec![Finding::Item { seq: 1 }]),
+        (
+            "UPDATE users SET rsa_public_key = x'00' WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
+        (
+            "UPDATE users SET phone_number = 'Bob' WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
+        ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
+        ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
+        ("DELETE FROM mailboxes WHERE user_id = 1", vec![Finding::NoMailbox { user_id: 1 }]),
+        ("DELETE FROM pending_messages", vec![counters(Some(recorded), Usage::default())]),
+        ("UPDATE mailboxes SET bytes = -1 WHERE user_id = 2", vec![counters(None, recorded)]),
+        (
+            "DELETE FROM users WHERE user_id = 2",
+            vec![Finding::Orphan { table: "mailboxes".into(), rowid: 2 }],
+        ),
+    ];
+    for (damage, findings) in cases {
+        let sqlite = with_a_message();
+        sqlite.meddle(damage);
+        assert_eq!(sqlite.findings(), findings, "{damage}");
+        assert!(findings.iter().all(|finding| !finding.to_string().is_empty()));
+    }
+}
+
+#[test]
+fn check_finds_a_damaged_file() {
+    let mut sqlite = with_a_message();
+    sqlite.storage = None;
+    // Every page but the first three, which hold the schema.
+    let mut file = std::fs::read(sqlite.path()).unwrap();
+    file[3 * 4_096..].fill(0x5a);
+    std::fs::write(sqlite.path(), file).unwrap();
+    assert!(sqlite.findings().iter().any(|finding| matches!(finding, Finding::File(_))));
+}
+
+#[test]
+fn no_request_reads_a_whole_table() {
+    let sqlite = with_a_message();
+    let connection = &sqlite.storage.as_ref().unwrap().connection;
+    for sql in [
+        "SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND seq > 0 ORDER BY seq LIMIT 9",
+        "SELECT 1 FROM pending_messages WHERE stored_at < 9 ORDER BY stored_at, seq LIMIT 9",
+        "SELECT 1 FROM pending_messages WHERE kind = 0 AND sender_id = 1 AND message_id = 1",
+        "SELECT 1 FROM users WHERE phone_number = '+1555000001'",
+        "SELECT 1 FROM users WHERE user_id = 1",
+        "DELETE FROM users WHERE user_id = 1",
+    ] {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = plan.query_map((), |row| row.get::<_, String>(3)).unwrap();
+        for step in steps.map(Result::unwrap) {
+            assert!(step.starts_with("SEARCH"), "{sql}: {step}");
+        }
+    }
+}
