@@ -6,7 +6,7 @@
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A ChaCha20 generator. The same seed gives the same stream, and so the same trace.
+/// A `ChaCha20` generator. The same seed gives the same stream, and so the same trace.
 pub struct Entropy(ChaCha20Rng);
 
 impl Entropy {

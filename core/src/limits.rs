@@ -91,7 +91,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const SECOND: Duration = Duration::from_secs(1);
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        const DAY: Duration = Duration::from_hours(24);
         Self {
             connections: 16_384,
             time_to_session: 10 * SECOND,

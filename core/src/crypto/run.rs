@@ -203,8 +203,6 @@ impl From<Oversized> for EmitError {
     }
 }
 
-/// The OAEP label of a 201 and a 206 (PROTOCOL 2).
-
 /// Bytes of an OAEP part.
 const OAEP_LEN: usize = 256;
 

@@ -118,7 +118,7 @@ impl Server {
             }
             Phase::AwaitReply { waiting } if waiting.len() < most => waiting.push_back(inbound),
             Phase::AwaitReply { .. } => {
-                self.refuse_and_close(now, conn_id, Refusal::new(ErrorCode::RateLimited), None)
+                self.refuse_and_close(now, conn_id, Refusal::new(ErrorCode::RateLimited), None);
             }
             Phase::Closing => {}
         }
@@ -132,7 +132,9 @@ impl Server {
                 self.confirm(now, Request { conn, packet }, &public_key_der);
             }
             FromClient::Reconnect(packet) => self.reconnect(now, Request { conn, packet }),
-            FromClient::ServerKey(packet) => self.server_key_request(now, Request { conn, packet }),
+            FromClient::ServerKey(packet) => {
+                self.server_key_request(now, &Request { conn, packet });
+            }
             FromClient::Lookup(_)
             | FromClient::Message { .. }
             | FromClient::Receipt { .. }

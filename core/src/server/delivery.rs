@@ -170,7 +170,7 @@ impl Server {
         };
         let Some(conn) = self.sessions.get(&key.origin).copied() else { return };
         for refused in core::iter::once(packet).chain(later) {
-            self.refuse(now, conn, Refusal::new(code).to(&refused), None);
+            self.refuse(now, conn, Refusal::new(code).answering(&refused), None);
         }
     }
 

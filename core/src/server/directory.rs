@@ -16,7 +16,7 @@ use crate::wire::{ErrorCode, Lookup, Op, Packet, PublicKeyAnswer, emit_server_ke
 
 /// The server's signed key, made on demand and used for a while.
 #[derive(Debug, Default)]
-pub(super) enum ServerKey {
+pub(super) enum KeyAnswer {
     /// Not made yet, or too old.
     #[default]
     Stale,
@@ -27,20 +27,20 @@ pub(super) enum ServerKey {
 }
 
 impl Server {
-    pub(super) fn server_key_request(&mut self, now: Now, request: Request) {
+    pub(super) fn server_key_request(&mut self, now: Now, request: &Request) {
         if !self.is_timely(now, &request.packet) {
-            return self.refuse_request(now, &request, ErrorCode::ClockSkew, None);
+            return self.refuse_request(now, request, ErrorCode::ClockSkew, None);
         }
-        match &mut self.server_key {
-            ServerKey::Signed(packet, at)
+        match &mut self.key_answer {
+            KeyAnswer::Signed(packet, at)
                 if now.mono.since(*at) < self.config.limits.server_key_ttl =>
             {
                 self.out.send(request.conn, packet.bytes().clone());
                 self.next_request(now, request.conn);
             }
-            ServerKey::AwaitSigned(waiting) => waiting.push(request.conn),
-            ServerKey::Signed(..) | ServerKey::Stale => {
-                self.server_key = ServerKey::AwaitSigned(vec![request.conn]);
+            KeyAnswer::AwaitSigned(waiting) => waiting.push(request.conn),
+            KeyAnswer::Signed(..) | KeyAnswer::Stale => {
+                self.key_answer = KeyAnswer::AwaitSigned(vec![request.conn]);
                 let part = Part::Clear(emit_server_key(&self.config.server_key).into());
                 let draft = self.draft(now, None, Op::PublicKey, vec![part]);
                 self.out.emit(draft, Await::ServerKey);
@@ -49,7 +49,7 @@ impl Server {
     }
 
     pub(super) fn server_key_signed(&mut self, now: Now, emitted: Result<Packet, EmitError>) {
-        let ServerKey::AwaitSigned(waiting) = core::mem::take(&mut self.server_key) else { return };
+        let KeyAnswer::AwaitSigned(waiting) = core::mem::take(&mut self.key_answer) else { return };
         for conn in waiting {
             match &emitted {
                 Ok(packet) if self.conns.contains_key(&conn) => {
@@ -61,7 +61,7 @@ impl Server {
             }
         }
         if let Ok(packet) = emitted {
-            self.server_key = ServerKey::Signed(packet, now.mono);
+            self.key_answer = KeyAnswer::Signed(packet, now.mono);
         }
     }
 
@@ -81,7 +81,7 @@ impl Server {
                 return self.refuse(
                     now,
                     who.conn(),
-                    Refusal::new(ErrorCode::Malformed).to(&packet),
+                    Refusal::new(ErrorCode::Malformed).answering(&packet),
                     None,
                 );
             }
@@ -110,6 +110,6 @@ impl Server {
             Ok(None) => ErrorCode::UnknownUser,
             Err(code) => code,
         };
-        self.refuse(now, conn, Refusal::new(code).to_hash(in_reply_to), None);
+        self.refuse(now, conn, Refusal::new(code).in_reply_to(in_reply_to), None);
     }
 }

@@ -18,10 +18,9 @@ impl Server {
         let limits = &self.config.limits;
         let secs =
             |duration: core::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        let oldest = match packet.op() {
-            Op::Message => secs(limits.retention),
-            _ => secs(limits.clock_skew),
-        };
+        let patience =
+            if packet.op() == Op::Message { limits.retention } else { limits.clock_skew };
+        let oldest = secs(patience);
         let age = now.wall.secs_since(packet.header().timestamp);
         (-secs(limits.clock_skew)..=oldest).contains(&age)
     }
@@ -30,11 +29,11 @@ impl Server {
     pub(super) fn in_session(&mut self, now: Now, conn: ConnId, inbound: FromClient) {
         let Some((who, _)) = self.session_mut(conn) else { return };
         if !self.is_timely(now, inbound.packet()) {
-            let refusal = Refusal::new(ErrorCode::ClockSkew).to(inbound.packet());
+            let refusal = Refusal::new(ErrorCode::ClockSkew).answering(inbound.packet());
             return self.refuse(now, conn, refusal, None);
         }
         if inbound.packet().header().sender != Some(who.user()) {
-            let refusal = Refusal::new(ErrorCode::NotAuthenticated).to(inbound.packet());
+            let refusal = Refusal::new(ErrorCode::NotAuthenticated).answering(inbound.packet());
             return self.refuse(now, conn, refusal, None);
         }
         let Some(state) = self.conns.get_mut(&conn) else { return };
@@ -50,7 +49,12 @@ impl Server {
             }
             FromClient::Lookup(_) => {
                 if let Err(too_many) = session.count_lookup(limits, now.mono) {
-                    return self.refuse(now, conn, Refusal::too_many(too_many).to(&packet), None);
+                    return self.refuse(
+                        now,
+                        conn,
+                        Refusal::too_many(too_many).answering(&packet),
+                        None,
+                    );
                 }
                 Job::OpenSealed { packet, signer, key, at: 0 }
             }
@@ -65,7 +69,7 @@ impl Server {
                 return self.refuse(
                     now,
                     conn,
-                    Refusal::new(ErrorCode::Malformed).to(&packet),
+                    Refusal::new(ErrorCode::Malformed).answering(&packet),
                     None,
                 );
             }
@@ -90,13 +94,10 @@ impl Server {
                 return;
             }
             let Some(Arrival { inbound, checked }) = session.arrivals.pop_ready() else { break };
-            let hash = || inbound.packet().request_hash().in_reply_to();
-            let rejected = checked.is_err().then(hash);
             match Verified::mint(inbound, checked) {
                 Ok((inbound, opened)) => self.take_effect(now, who, &inbound, &opened),
-                Err(Rejected) => {
-                    let refusal =
-                        Refusal::new(ErrorCode::BadSignature).to_hash(rejected.unwrap_or_default());
+                Err(inbound) => {
+                    let refusal = Refusal::new(ErrorCode::BadSignature).answering(inbound.packet());
                     self.refuse(now, conn, refusal, None);
                 }
             }
@@ -119,7 +120,7 @@ impl Server {
                 self.route(now, *recipient, key, packet);
             }
             FromClient::Receipt { sender, receipt, .. } => {
-                self.receipt(now, who, packet, *sender, receipt)
+                self.receipt(now, who, packet, *sender, receipt);
             }
             FromClient::ReceiptsTaken(_) => self.receipts_taken(now, who, &packet, opened),
             FromClient::Disconnect(_) => self.begin_farewell(now, who.conn(), Farewell::Disconnect),

@@ -11,17 +11,19 @@
 //! Whatever is not `Live` appends arrivals to the store. An append always begins with what is in
 //! flight and in memory only, so that nothing newer is stored before it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Timer;
 use super::awaits::{Await, AwaitAppend, AwaitPage};
+use super::backlog::Backlog;
+use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::out::Out;
 use super::proof::Verified;
 use crate::ids::{ConnId, UserId};
 use crate::limits::Limits;
-use crate::store::{ItemKey, ItemKind, Page, PageLimit, Pending, Seq, StoreOp};
+use crate::store::{ItemKey, ItemKind, Page, Pending, StoreOp};
 use crate::time::{Mono, Now};
 use crate::timers::Timers;
 use crate::wire::Packet;
@@ -33,32 +35,6 @@ pub(super) struct Cx<'a> {
     pub(super) out: &'a mut Out,
     pub(super) timers: &'a mut Timers<Timer>,
     pub(super) backlog: &'a mut Backlog,
-}
-
-/// How many packets of each user wait for the store, in all mailboxes.
-#[derive(Debug, Default)]
-pub(super) struct Backlog(BTreeMap<UserId, usize>);
-
-impl Backlog {
-    pub(super) fn of(&self, user: UserId) -> usize {
-        self.0.get(&user).copied().unwrap_or_default()
-    }
-
-    fn enter(&mut self, packet: &Packet) {
-        if let Some(user) = packet.header().sender {
-            let count = self.0.entry(user).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-
-    pub(super) fn leave(&mut self, packet: &Packet) {
-        let Some(user) = packet.header().sender else { return };
-        let Some(count) = self.0.get_mut(&user) else { return };
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            self.0.remove(&user);
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -81,33 +57,6 @@ enum Presence {
     Away,
     Draining(Drain),
     Live(ConnId),
-}
-
-#[derive(Debug)]
-struct Drain {
-    conn: ConnId,
-    /// Everything up to here was read and sent.
-    cursor: Seq,
-    /// A page is being read.
-    reading: bool,
-    /// The store may hold something behind the cursor that no page under way will bring.
-    more: bool,
-    /// The reader's socket takes nothing at the moment.
-    stalled: bool,
-    /// Items that were stored and sent.
-    drained: u32,
-    finale: Finale,
-}
-
-/// What follows once everything stored is out and acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finale {
-    /// A 255.
-    Announce,
-    /// The 255 is being signed.
-    Announcing,
-    /// Nothing: the 255 was said before, or the account is new.
-    Silent,
 }
 
 /// How a session begins.
@@ -422,7 +371,7 @@ impl Mailbox {
         }
         self.start_append(cx);
         let Presence::Draining(drain) = &mut self.presence else { return None };
-        if drain.reading || drain.stalled || drain.finale == Finale::Announcing {
+        if drain.reading || drain.finale == Finale::Announcing {
             return None;
         }
         if drain.more {
@@ -434,7 +383,8 @@ impl Mailbox {
             }
             return None;
         }
-        if !self.in_flight.is_empty() || !self.queue.is_empty() || self.appending {
+        let unsettled = !self.queue.is_empty() || self.appending;
+        if !self.in_flight.is_empty() || unsettled || drain.stalled {
             return None;
         }
         if drain.finale == Finale::Announce {
@@ -471,31 +421,6 @@ impl Mailbox {
         let append = AwaitAppend { recipient: self.owner, packets: Pending::new(packets.clone()) };
         let op = StoreOp::Append { recipient: self.owner, packets, at: cx.now.wall };
         cx.out.store(op, Await::Append(append));
-    }
-}
-
-impl Drain {
-    const fn new(conn: ConnId, finale: Finale) -> Self {
-        Self {
-            conn,
-            cursor: Seq::START,
-            reading: false,
-            more: true,
-            stalled: false,
-            drained: 0,
-            finale,
-        }
-    }
-
-    /// How much may be read now: nothing until half of the window is free, so that pages are worth
-    /// their cost.
-    fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
-        let items =
-            limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
-        let bytes =
-            limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
-        let worthwhile = items >= limits.drain_items / 2 && bytes >= limits.drain_bytes / 2;
-        worthwhile.then_some(PageLimit { items, bytes })
     }
 }
 

@@ -10,17 +10,19 @@
 //! | `conn` | bytes → packets, phases, the flow of reading |
 //! | `registration`, `reconnect`, `directory` | requests, and how a session begins |
 //! | `inbound` | packets in a session: checks, then effects in order of arrival |
-//! | `delivery`, `mailbox`, `in_flight`, `receipts` | the life of a message |
+//! | `delivery`, `mailbox`, `in_flight`, `drain`, `backlog`, `receipts` | the life of a message |
 //! | `reply` | answers, and every 244 |
 //! | `admission` | rate limits |
 //! | `shutdown` | orderly ends |
 
 mod admission;
 mod awaits;
+mod backlog;
 mod config;
 mod conn;
 mod delivery;
 mod directory;
+mod drain;
 mod in_flight;
 mod inbound;
 mod mailbox;
@@ -41,11 +43,13 @@ use core::fmt;
 
 use self::admission::Admission;
 use self::awaits::{Await, AwaitReconnectorFound};
+use self::backlog::Backlog;
 pub use self::config::{Command, Config, Misuse, Notice, OtpChannel, OtpDelivery};
 use self::conn::Conn;
-use self::directory::ServerKey;
-use self::mailbox::{Backlog, Mailbox};
+use self::directory::KeyAnswer;
+use self::mailbox::Mailbox;
 use self::out::Out;
+use self::receipts::Unfinished;
 use self::registration::Otps;
 pub use self::stats::Stats;
 use crate::crypto::{Outcome, Plaintext};
@@ -70,9 +74,9 @@ pub struct Server {
     backlog: Backlog,
     otps: Otps,
     admission: Admission,
-    server_key: ServerKey,
+    key_answer: KeyAnswer,
     /// Store operations that failed and must come to pass.
-    retries: Vec<Await>,
+    retries: Vec<Unfinished>,
     timers: Timers<Timer>,
     out: Out,
     stats: Stats,
@@ -112,7 +116,7 @@ impl Server {
             backlog: Backlog::default(),
             otps: Otps::default(),
             admission,
-            server_key: ServerKey::default(),
+            key_answer: KeyAnswer::default(),
             retries: Vec::new(),
             timers: Timers::new(),
             out: Out::default(),
@@ -168,7 +172,7 @@ impl Server {
         match self.out.resume(ticket) {
             Some(Await::RegistrantFound(awaited)) => {
                 let found = self.found(outcome);
-                self.registrant_found(now, &awaited, found);
+                self.registrant_found(now, &awaited, &found);
             }
             Some(Await::UserCreated(awaited)) => self.user_created(now, *awaited, outcome),
             Some(Await::ReconnectorFound(AwaitReconnectorFound { request })) => {
@@ -207,7 +211,7 @@ impl Server {
                 self.checked(now, awaited, checked.map(|()| Plaintext::default()));
             }
             (Some(Await::Checked(awaited)), Outcome::Opened(opened)) => {
-                self.checked(now, awaited, opened)
+                self.checked(now, awaited, opened);
             }
             (Some(Await::RegisterOpened(awaited)), Outcome::RequestOpened(opened)) => {
                 self.register_opened(now, awaited, opened);
@@ -222,16 +226,16 @@ impl Server {
                 self.reconnect_verified(now, *awaited, verified);
             }
             (Some(Await::Granted(awaited)), Outcome::Emitted(emitted)) => {
-                self.granted(now, *awaited, emitted)
+                self.granted(now, *awaited, emitted);
             }
             (Some(Await::ServerKey), Outcome::Emitted(emitted)) => {
-                self.server_key_signed(now, emitted)
+                self.server_key_signed(now, emitted);
             }
             (Some(Await::Reply(awaited)), Outcome::Emitted(emitted)) => {
-                self.replied(now, &awaited, emitted)
+                self.replied(now, &awaited, emitted);
             }
             (Some(Await::AckSealed { conn }), Outcome::Emitted(emitted)) => {
-                self.acks_sealed(now, conn, emitted)
+                self.acks_sealed(now, conn, emitted);
             }
             (Some(Await::NoMoreMessages { conn, user }), Outcome::Emitted(emitted)) => {
                 self.announced(now, conn, user, emitted);
@@ -278,10 +282,10 @@ impl Machine for Server {
             Input::Event(Event::Congested { conn }) => self.congested(now, conn),
             Input::Event(Event::Writable { conn }) => self.writable(now, conn),
             Input::Event(Event::Stored(ticket, outcome)) => {
-                self.stored_outcome(now, ticket, outcome)
+                self.stored_outcome(now, ticket, outcome);
             }
             Input::Event(Event::Computed(ticket, outcome)) => {
-                self.computed_outcome(now, ticket, outcome)
+                self.computed_outcome(now, ticket, outcome);
             }
             Input::Event(Event::Command(command)) => match command {},
             Input::Event(Event::Tick) => self.tick(now),

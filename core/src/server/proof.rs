@@ -9,12 +9,16 @@ use crate::wire::{FromClient, Packet};
 pub(super) struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// Gives the proof if the check came out well, with what was sealed in it.
+    /// Gives the proof if the check came out well, with what was sealed in it; the value back if
+    /// not.
     pub(super) fn mint(
         value: T,
         checked: Result<Plaintext, Rejected>,
-    ) -> Result<(Self, Plaintext), Rejected> {
-        checked.map(|opened| (Self(value), opened))
+    ) -> Result<(Self, Plaintext), T> {
+        match checked {
+            Ok(opened) => Ok((Self(value), opened)),
+            Err(Rejected) => Err(value),
+        }
     }
 
     pub(super) const fn get(&self) -> &T {

@@ -14,6 +14,13 @@ use crate::store::{ItemKey, ItemKind, Settlement, StoreOp, StoreOutcome};
 use crate::time::Now;
 use crate::wire::{ErrorCode, Packet, Receipt, ReceiptsTaken};
 
+/// What the store failed to do, and must do.
+#[derive(Debug)]
+pub(super) enum Unfinished {
+    Settle(AwaitSettled),
+    DropReceipts(AwaitReceiptsDropped),
+}
+
 impl Server {
     /// A reader's receipt for messages of one sender.
     pub(super) fn receipt(
@@ -42,7 +49,7 @@ impl Server {
         opened: &Plaintext,
     ) {
         let Ok(taken) = ReceiptsTaken::parse(opened.expose()) else {
-            let refusal = Refusal::new(ErrorCode::Malformed).to(packet.get());
+            let refusal = Refusal::new(ErrorCode::Malformed).answering(packet.get());
             return self.refuse(now, who.conn(), refusal, None);
         };
         let key = |(origin, id): (UserId, crate::ids::ReceiptId)| ItemKey {
@@ -98,7 +105,7 @@ impl Server {
     /// Messages are out of the store, and their receipt is in it: it goes on to their sender.
     pub(super) fn settled(&mut self, now: Now, awaited: AwaitSettled, outcome: &StoreOutcome) {
         if outcome.is_err() {
-            return self.retry_later(now, outcome, Await::Settled(awaited));
+            return self.retry_later(now, outcome, Unfinished::Settle(awaited));
         }
         let AwaitSettled { settlement: Settlement { reader, delivered, receipt, .. }, sender } =
             awaited;
@@ -125,7 +132,7 @@ impl Server {
         outcome: &StoreOutcome,
     ) {
         if outcome.is_err() {
-            return self.retry_later(now, outcome, Await::ReceiptsDropped(awaited));
+            return self.retry_later(now, outcome, Unfinished::DropReceipts(awaited));
         }
         if let Some(mailbox) = self.mailboxes.get_mut(&awaited.recipient) {
             mailbox.settled(&awaited.keys);
@@ -134,20 +141,19 @@ impl Server {
     }
 
     /// What was acknowledged must come to pass, however often the store fails.
-    fn retry_later(&mut self, now: Now, outcome: &StoreOutcome, awaited: Await) {
+    fn retry_later(&mut self, now: Now, outcome: &StoreOutcome, unfinished: Unfinished) {
         if let Err(error) = outcome {
             self.out.notify(Notice::StoreFailed(*error));
         }
-        self.retries.push(awaited);
+        self.retries.push(unfinished);
         self.timers.arm_if_idle(Timer::Retry, now.mono + self.config.limits.store_retry);
     }
 
     pub(super) fn retry(&mut self) {
-        for awaited in core::mem::take(&mut self.retries) {
-            match awaited {
-                Await::Settled(awaited) => self.settle(awaited),
-                Await::ReceiptsDropped(awaited) => self.drop_receipts(awaited),
-                _ => {}
+        for unfinished in core::mem::take(&mut self.retries) {
+            match unfinished {
+                Unfinished::Settle(awaited) => self.settle(awaited),
+                Unfinished::DropReceipts(awaited) => self.drop_receipts(awaited),
             }
         }
     }

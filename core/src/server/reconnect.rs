@@ -14,8 +14,7 @@ use super::reply::Refusal;
 use super::session::Session;
 use super::{Notice, Server, Timer};
 use crate::crypto::{
-    EmitError, Job, OpenedRequest, Part, PublicKey, Rejected, RequestKind, SESSION_LABEL,
-    SymmetricKey,
+    EmitError, Job, OpenedRequest, Part, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
 };
 use crate::ids::{ConnId, UserId};
 use crate::store::{Pending, ResumeOutcome, StoreOp, StoreOutcome, StoreReply, User, UserRef};
@@ -156,15 +155,21 @@ impl Server {
             }
         };
         let Reconnecting { request, reply_key, user, .. } = &reconnecting;
-        match reply {
-            StoreReply::Resumed(ResumeOutcome::Resumed) => {}
-            StoreReply::Resumed(ResumeOutcome::NotNewer) => {
+        let StoreReply::Resumed(outcome) = reply else {
+            let code = self.store_failed(&Ok(reply));
+            return self.refuse_request(now, request, code, Some(reply_key));
+        };
+        match outcome {
+            ResumeOutcome::Resumed => {}
+            ResumeOutcome::NotNewer => {
                 let refusal = Refusal::new(ErrorCode::ClockSkew)
-                    .to(&request.packet)
+                    .answering(&request.packet)
                     .saying("not newer than the last reconnect");
                 return self.refuse(now, request.conn, refusal, Some(reply_key));
             }
-            _ => return self.refuse_unknown(now, request, Some(reply_key)),
+            ResumeOutcome::UnknownUser => {
+                return self.refuse_unknown(now, request, Some(reply_key));
+            }
         }
         // From here this connection is the user's; what the old one held goes to the store first,
         // so that it is counted.
@@ -177,15 +182,14 @@ impl Server {
         let Reconnecting { request, reply_key, user, session } = reconnecting;
         match outcome {
             Ok(StoreReply::Counted(pending)) => {
-                self.grant(
-                    now,
-                    request,
-                    user.id,
-                    user.public_key,
-                    session.key,
-                    Start::Resumed,
-                    Some(pending),
-                );
+                let granted = AwaitGranted {
+                    conn: request.conn,
+                    user: user.id,
+                    public_key: user.public_key,
+                    session_key: session.key,
+                    start: Start::Resumed,
+                };
+                self.grant(now, &request.packet, granted, Some(pending));
             }
             other => {
                 if self.granting.get(&user.id) == Some(&request.conn) {
@@ -197,22 +201,16 @@ impl Server {
         }
     }
 
-    /// Has the 201 or 206 made. `pending` is said in a 206.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a field of the packet or of the session"
-    )]
+    /// Has the 201 or 206 made that answers `request`. `pending` is said in a 206.
     pub(super) fn grant(
         &mut self,
         now: Now,
-        request: Request,
-        user: UserId,
-        public_key: PublicKey,
-        session_key: SymmetricKey,
-        start: Start,
+        request: &Packet,
+        granted: AwaitGranted,
         pending: Option<u32>,
     ) {
-        let request_hash = request.packet.request_hash();
+        let AwaitGranted { user, public_key, session_key, start, .. } = &granted;
+        let request_hash = request.request_hash();
         let grant = SessionGrant { session_key: session_key.clone(), request_hash };
         let oaep =
             Part::Oaep { to: public_key.clone(), label: SESSION_LABEL, plaintext: grant.emit() };
@@ -225,8 +223,7 @@ impl Server {
             Start::Fresh => Op::SessionIssued,
             Start::Resumed => Op::SessionResumed,
         };
-        let draft = self.draft(now, Some(user), op, parts);
-        let granted = AwaitGranted { conn: request.conn, user, public_key, session_key, start };
+        let draft = self.draft(now, Some(*user), op, parts);
         self.out.emit(draft, Await::Granted(Box::new(granted)));
     }
 
@@ -284,7 +281,7 @@ impl Server {
 
     /// The id, phone and key of a 106 do not belong together: this one closes.
     fn refuse_unknown(&mut self, now: Now, request: &Request, reply_key: Option<&SymmetricKey>) {
-        let refusal = Refusal::new(ErrorCode::UnknownUser).to(&request.packet);
+        let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
         self.refuse_and_close(now, request.conn, refusal, reply_key);
     }
 }

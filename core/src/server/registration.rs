@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 use super::awaits::{
-    AfterReply, Await, AwaitConfirmOpened, AwaitRegisterOpened, AwaitRegistrantFound,
+    AfterReply, Await, AwaitConfirmOpened, AwaitGranted, AwaitRegisterOpened, AwaitRegistrantFound,
     AwaitUserCreated, Request,
 };
 use super::mailbox::Start;
@@ -129,12 +129,12 @@ impl Server {
         &mut self,
         now: Now,
         registrant: &AwaitRegistrantFound,
-        found: Result<Option<Box<User>>, ErrorCode>,
+        found: &Result<Option<Box<User>>, ErrorCode>,
     ) {
         let AwaitRegistrantFound { request, reply_key, phone } = registrant;
         let in_reply_to = request.packet.request_hash().in_reply_to();
         match found {
-            Err(code) => self.refuse_request(now, request, code, Some(reply_key)),
+            Err(code) => self.refuse_request(now, request, *code, Some(reply_key)),
             Ok(Some(_)) => {
                 let rejected = RegistrationRejected { in_reply_to };
                 let draft =
@@ -143,7 +143,7 @@ impl Server {
             }
             Ok(None) => {
                 if let Err(too_many) = self.admission.otp(*phone, now.mono) {
-                    let refusal = Refusal::too_many(too_many).to_hash(in_reply_to);
+                    let refusal = Refusal::too_many(too_many).in_reply_to(in_reply_to);
                     return self.refuse(now, request.conn, refusal, Some(reply_key));
                 }
                 self.issue_otp(now, registrant);
@@ -212,12 +212,12 @@ impl Server {
         }
         match self.otps.guess(phone, &otp, now.mono) {
             Guess::Expired => {
-                self.refuse_request(now, &request, ErrorCode::OtpExpired, Some(&reply_key))
+                self.refuse_request(now, &request, ErrorCode::OtpExpired, Some(&reply_key));
             }
             Guess::Wrong { attempts_left } => {
                 let plural = if attempts_left == 1 { "" } else { "s" };
                 let refusal = Refusal::new(ErrorCode::OtpRejected)
-                    .to(&request.packet)
+                    .answering(&request.packet)
                     .saying(format!("{attempts_left} attempt{plural} left"));
                 self.refuse(now, request.conn, refusal, Some(&reply_key));
             }
@@ -247,7 +247,14 @@ impl Server {
             Ok(StoreReply::Created(CreateOutcome::Created(user))) => {
                 self.out.notify(Notice::Registered(user));
                 self.granting.insert(user, request.conn);
-                return self.grant(now, request, user, public_key, session.key, Start::Fresh, None);
+                let granted = AwaitGranted {
+                    conn: request.conn,
+                    user,
+                    public_key,
+                    session_key: session.key,
+                    start: Start::Fresh,
+                };
+                return self.grant(now, &request.packet, granted, None);
             }
             // Somebody else's confirmation was faster, and has used the phone's password up.
             Ok(StoreReply::Created(CreateOutcome::PhoneTaken)) => ErrorCode::OtpExpired,

@@ -39,11 +39,11 @@ impl Refusal {
     }
 
     /// In answer to this packet.
-    pub(super) fn to(self, packet: &Packet) -> Self {
-        self.to_hash(packet.request_hash().in_reply_to())
+    pub(super) fn answering(self, packet: &Packet) -> Self {
+        self.in_reply_to(packet.request_hash().in_reply_to())
     }
 
-    pub(super) fn to_hash(mut self, in_reply_to: InReplyTo) -> Self {
+    pub(super) fn in_reply_to(mut self, in_reply_to: InReplyTo) -> Self {
         self.in_reply_to = in_reply_to;
         self
     }
@@ -92,7 +92,7 @@ impl Server {
         code: ErrorCode,
         reply_key: Option<&SymmetricKey>,
     ) {
-        self.refuse(now, request.conn, Refusal::new(code).to(&request.packet), reply_key);
+        self.refuse(now, request.conn, Refusal::new(code).answering(&request.packet), reply_key);
     }
 
     /// Refuses a request that comes too often, and reads no further until it may come again.
@@ -100,7 +100,12 @@ impl Server {
         if let Some(conn) = self.conns.get_mut(&request.conn) {
             conn.slowed_until = Some(now.mono + too_many.retry_after);
         }
-        self.refuse(now, request.conn, Refusal::too_many(too_many).to(&request.packet), None);
+        self.refuse(
+            now,
+            request.conn,
+            Refusal::too_many(too_many).answering(&request.packet),
+            None,
+        );
     }
 
     fn say_error(
@@ -112,7 +117,12 @@ impl Server {
         then: AfterReply,
     ) {
         let Some(Conn { peer, phase, .. }) = self.conns.get(&conn) else { return };
-        let stranger = !matches!(phase, Phase::Session(_));
+        let stranger = match phase {
+            Phase::Session(_) => false,
+            Phase::ExpectRequest | Phase::AwaitReply { .. } => true,
+            // Its last answer is under way.
+            Phase::Closing => return,
+        };
         // Every error costs a signature. Who provokes too many of them is not worth another.
         if stranger && self.admission.refusal(*peer, now.mono).is_err() {
             return self.close(now, conn);

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::awaits::AfterReply;
+use super::mailbox::Mailbox;
 use super::reply::Refusal;
 use super::session::Farewell;
 use super::{Notice, Server, Timer};
@@ -39,7 +40,7 @@ impl Server {
                 self.begin_closing(now, conn_id);
             }
             Farewell::ShuttingDown => {
-                self.refuse(now, conn_id, Refusal::new(ErrorCode::ShuttingDown), None)
+                self.refuse(now, conn_id, Refusal::new(ErrorCode::ShuttingDown), None);
             }
         }
     }
@@ -73,9 +74,11 @@ impl Server {
 
     /// Says that the stop is complete, once nobody is left and nothing waits for the store.
     pub(super) fn stop_when_done(&mut self) {
-        let settled =
-            self.retries.is_empty() && self.mailboxes.values().all(|mailbox| mailbox.is_settled());
-        if self.stopping && !self.stopped && self.conns.is_empty() && settled {
+        if !self.stopping || self.stopped || !self.conns.is_empty() {
+            return;
+        }
+        let settled = self.retries.is_empty() && self.mailboxes.values().all(Mailbox::is_settled);
+        if settled {
             self.stopped = true;
             self.out.notify(Notice::Stopped);
         }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::crypto::{PublicKey, WrappedKey};
 use crate::ids::{Phone, UserId};
 use crate::time::Timestamp;
-use crate::wire::Packet;
+use crate::wire::{Op, Packet};
 
 /// One operation, durable as a whole or without any effect.
 #[derive(Clone, Debug)]
@@ -254,10 +254,12 @@ pub struct ItemKey {
 impl ItemKey {
     /// The name of a message or receipt. `None` for any other packet, or one from nobody.
     pub fn of(packet: &Packet) -> Option<Self> {
-        let kind = match packet.op() {
-            crate::wire::Op::Message => ItemKind::Message,
-            crate::wire::Op::DeliveryAck => ItemKind::Receipt,
-            _ => return None,
+        let kind = if packet.op() == Op::Message {
+            ItemKind::Message
+        } else if packet.op() == Op::DeliveryAck {
+            ItemKind::Receipt
+        } else {
+            return None;
         };
         let (id, _) = packet.payload().split_first_chunk()?;
         Some(Self { kind, origin: packet.header().sender?, id: u64::from_le_bytes(*id) })

@@ -1,0 +1,59 @@
+//! How far the drain of a mailbox has come.
+
+use super::in_flight::InFlight;
+use crate::ids::ConnId;
+use crate::limits::Limits;
+use crate::store::{PageLimit, Seq};
+
+/// The stored items of one mailbox on their way to its reader, page by page.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) conn: ConnId,
+    /// Everything up to here was read and sent.
+    pub(super) cursor: Seq,
+    /// A page is being read.
+    pub(super) reading: bool,
+    /// The store may hold something behind the cursor that no page under way will bring.
+    pub(super) more: bool,
+    /// The reader's socket takes nothing at the moment.
+    pub(super) stalled: bool,
+    /// Items that were stored and sent.
+    pub(super) drained: u32,
+    pub(super) finale: Finale,
+}
+
+/// What follows once everything stored is out and acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finale {
+    /// A 255.
+    Announce,
+    /// The 255 is being signed.
+    Announcing,
+    /// Nothing: the 255 was said before, or the account is new.
+    Silent,
+}
+
+impl Drain {
+    pub(super) const fn new(conn: ConnId, finale: Finale) -> Self {
+        Self {
+            conn,
+            cursor: Seq::START,
+            reading: false,
+            more: true,
+            stalled: false,
+            drained: 0,
+            finale,
+        }
+    }
+
+    /// How much may be read now: nothing until half of the window is free, so that pages are worth
+    /// their cost.
+    pub(super) fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
+        let items =
+            limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
+        let bytes =
+            limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
+        let worthwhile = items >= limits.drain_items / 2 && bytes >= limits.drain_bytes / 2;
+        (worthwhile && !self.stalled).then_some(PageLimit { items, bytes })
+    }
+}
