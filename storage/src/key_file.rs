@@ -140,18 +140,20 @@ pub enum KeyFileError {
 
 fn create_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
     atomic_file::write(path, bytes, Readers::Owner, Existing::Refuse).map_err(|error| {
-        match error.kind() {
-            ErrorKind::AlreadyExists => KeyFileError::Exists(path.into()),
-            _ => KeyFileError::Io(path.into(), error),
+        if error.kind() == ErrorKind::AlreadyExists {
+            return KeyFileError::Exists(path.into());
         }
+        KeyFileError::Io(path.into(), error)
     })
 }
 
 /// Reads a file that only its owner may read. Asks the opened file, not the name, about its mode.
 fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let failed = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound => KeyFileError::Missing(path.into()),
-        _ => KeyFileError::Io(path.into(), error),
+    let failed = |error: io::Error| {
+        if error.kind() == ErrorKind::NotFound {
+            return KeyFileError::Missing(path.into());
+        }
+        KeyFileError::Io(path.into(), error)
     };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -174,7 +176,8 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
 /// An encrypted RSA-2048 key takes 1.9 KB.
 const MAX_LEN: u64 = 16 << 10;
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
@@ -278,7 +281,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
         let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
-        for bad in [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &[b'x'; 20_000]] {
+        for bad in
+            [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &b"x".repeat(20_000)]
+        {
             fs::write(&file.0, bad).unwrap();
             let refused = file.load(None).unwrap_err();
             let told = matches!(
