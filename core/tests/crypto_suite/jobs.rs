@@ -361,6 +361,18 @@ fn what_does_not_fit_is_not_emitted() {
 }
 
 #[test]
+fn a_runner_works_on_any_thread() {
+    for provider in providers() {
+        let mut alice = crypto(&provider, "alice");
+        let mut fork = alice.fork();
+        let work = move || emit(&mut fork, draft(Op::Disconnect, vec![])).unwrap();
+        let packet = std::thread::spawn(work).join().unwrap();
+        let key = alice.public_key().clone();
+        assert_eq!(verify(&mut alice, &packet, &key), Ok(()));
+    }
+}
+
+#[test]
 fn a_fork_signs_with_the_same_key_and_draws_other_secrets() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");

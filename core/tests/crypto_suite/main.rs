@@ -2,7 +2,6 @@
 //! other opens.
 
 #![cfg(any(feature = "rust-crypto", feature = "aws-lc"))]
-
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
