@@ -6,9 +6,9 @@ use sealpost_core::crypto::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, InnerRefused, Lookup,
-    Malformed, MessageHead, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, Resumed,
-    SessionGrant, StoredAck, Timestamp, emit_server_key, parse_server_key,
+    Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, Resumed, SessionGrant,
+    StoredAck, Timestamp, emit_server_key, parse_server_key,
 };
 
 use crate::vectors::public_key;
