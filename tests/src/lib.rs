@@ -1,7 +1,8 @@
-//! Test beds for the machines of `sealpost-core`, and bodies of the fuzz targets.
+//! Test beds for the machines of `sealpost-core`.
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
+//! - [`fuzz`]: bodies of the fuzz targets.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,4 +13,5 @@
 )]
 
 pub mod actor;
+pub mod fuzz;
 pub mod stage;
