@@ -91,7 +91,7 @@ impl Server {
             match conn.deframer.next(&mut data, gate) {
                 Ok(None) => return self.update_flow(now, conn_id),
                 Ok(Some(packet)) if gate == Gate::InSession => {
-                    self.in_session(now, conn_id, packet)
+                    self.in_session(now, conn_id, packet);
                 }
                 Ok(Some(packet)) => self.before_session(now, conn_id, packet),
                 Err(violation) => {
