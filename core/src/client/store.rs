@@ -64,6 +64,12 @@ pub enum ClientOp {
         /// Of the key offered.
         fingerprint: Fingerprint,
     },
+    /// The server names the pinned id and key again: nothing is offered any more.
+    /// → [`ClientReply::Done`]
+    WithdrawOffer {
+        /// Whose.
+        phone: Phone,
+    },
     /// The people compared safety numbers: mark the contact as verified, if the pinned key is this
     /// one. Otherwise nothing changes. → [`ClientReply::Done`]
     MarkVerified {
