@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "aws-lc"))]
 extern crate std;
 
+pub mod address;
 pub mod client;
 pub mod crypto;
 pub mod entropy;

@@ -273,7 +273,7 @@ pub enum LookupFailure {
 }
 
 /// What an honest server, and an undisturbed connection, does not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspicion {
     /// The server's key is another one than its address names. The client stays away from it.
     WrongServerKey {

@@ -111,8 +111,8 @@ pub enum ClientOp {
     Receive(IncomingMessage),
     /// Read the inbox, oldest first, leaving out what was shown. → [`ClientReply::Unshown`]
     Unshown {
-        /// Only what stands behind this place; `None` for everything.
-        after: Option<InboxId>,
+        /// Only what stands behind this place; [`InboxId::START`] for everything.
+        after: InboxId,
         /// Messages at most.
         limit: u32,
     },
@@ -361,6 +361,11 @@ pub enum Trust {
 /// A place in the inbox. Grows with every message appended; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InboxId(pub u64);
+
+impl InboxId {
+    /// Before everything.
+    pub const START: Self = Self(0);
+}
 
 /// What came of a message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
