@@ -281,9 +281,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
         let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
-        for bad in
-            [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &b"x".repeat(20_000)]
-        {
+        for bad in [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &b"x".repeat(20_000)] {
             fs::write(&file.0, bad).unwrap();
             let refused = file.load(None).unwrap_err();
             let told = matches!(
