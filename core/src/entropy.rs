@@ -1,10 +1,12 @@
 //! The machine's own randomness: a seeded generator, given at construction.
 //!
-//! One-time passwords and the jitter of back-offs are drawn from it. Session keys, message keys,
+//! One-time passwords, a client's reply keys and the jitter of back-offs are drawn from it. Session keys, message keys,
 //! IVs and OAEP seeds are not: they are drawn where the job that uses them runs ([`crate::crypto`]).
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+
+use crate::crypto::SymmetricKey;
 
 /// A `ChaCha20` generator. The same seed gives the same stream, and so the same trace.
 pub struct Entropy(ChaCha20Rng);
@@ -28,5 +30,10 @@ impl Entropy {
                 return draw % bound;
             }
         }
+    }
+
+    /// A key that an answer is to be sealed with.
+    pub fn symmetric_key(&mut self) -> SymmetricKey {
+        SymmetricKey::random(&mut self.0)
     }
 }

@@ -89,6 +89,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "aws-lc"))]
 extern crate std;
 
+pub mod address;
+pub mod client;
 pub mod crypto;
 pub mod entropy;
 pub mod host;

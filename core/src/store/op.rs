@@ -80,7 +80,7 @@ pub enum StoreOp {
 }
 
 /// Names a user to look up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserRef {
     /// By id.
     Id(UserId),

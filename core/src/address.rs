@@ -1,0 +1,184 @@
+//! A server's address: `sealpost://HOST:PORT/FINGERPRINT` (PROTOCOL 1).
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::fmt;
+use core::net::Ipv6Addr;
+use core::str::FromStr;
+
+use crate::crypto::Fingerprint;
+use crate::wire::Profile;
+
+/// Where a server is, which profile it speaks, and the fingerprint of its key: all that a client
+/// must be told.
+///
+/// Written `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in the
+/// wide one; an IPv6 host stands in brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    profile: Profile,
+    /// Without brackets.
+    host: String,
+    port: u16,
+    fingerprint: Fingerprint,
+}
+
+/// The text is no address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    /// Neither `sealpost://` nor `sealpost+wide://`.
+    #[error("a server's address begins with sealpost:// or sealpost+wide://")]
+    Scheme,
+    /// No `/` and fingerprint at the end, or none of 64 lower-case hex digits.
+    #[error("a server's address ends with / and the 64 lower-case hex digits of its fingerprint")]
+    Fingerprint,
+    /// Empty, with a character that no host name has, or IPv6 without brackets.
+    #[error("the host is a name, an IPv4 address, or an IPv6 address in brackets")]
+    Host,
+    /// Missing, or not from 1 to 65535.
+    #[error("after the host come : and a port from 1 to 65535")]
+    Port,
+}
+
+impl ServerAddress {
+    /// An address from its parts. An IPv6 host comes without brackets.
+    ///
+    /// # Errors
+    /// [`InvalidAddress::Host`] or [`InvalidAddress::Port`].
+    pub fn new(
+        profile: Profile,
+        host: &str,
+        port: u16,
+        fingerprint: Fingerprint,
+    ) -> Result<Self, InvalidAddress> {
+        if !is_name(host) && host.parse::<Ipv6Addr>().is_err() {
+            return Err(InvalidAddress::Host);
+        }
+        if port == 0 {
+            return Err(InvalidAddress::Port);
+        }
+        Ok(Self { profile, host: host.to_owned(), port, fingerprint })
+    }
+
+    /// The width of user ids there.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// From 1.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Of the server's key.
+    pub const fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let (profile, rest) = SCHEMES
+            .into_iter()
+            .find_map(|(profile, scheme)| Some((profile, text.strip_prefix(scheme)?)))
+            .ok_or(InvalidAddress::Scheme)?;
+        let (place, fingerprint) = rest.rsplit_once('/').ok_or(InvalidAddress::Fingerprint)?;
+        let fingerprint = fingerprint.parse().map_err(|_| InvalidAddress::Fingerprint)?;
+        let (host, port) = split_place(place)?;
+        let decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|_| decimal).ok_or(InvalidAddress::Port)?;
+        Self::new(profile, host, port, fingerprint)
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = SCHEMES.into_iter().find(|(profile, _)| *profile == self.profile);
+        f.write_str(scheme.map_or("", |(_, scheme)| scheme))?;
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        write!(f, ":{}/{}", self.port, self.fingerprint)
+    }
+}
+
+/// Cuts `HOST:PORT`.
+fn split_place(place: &str) -> Result<(&str, &str), InvalidAddress> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(InvalidAddress::Host)?;
+        host.parse::<Ipv6Addr>().map_err(|_| InvalidAddress::Host)?;
+        return Ok((host, rest.strip_prefix(':').ok_or(InvalidAddress::Port)?));
+    }
+    let (host, port) = place.split_once(':').ok_or(InvalidAddress::Port)?;
+    if !is_name(host) || port.contains(':') {
+        return Err(InvalidAddress::Host);
+    }
+    Ok((host, port))
+}
+
+/// A host name or an IPv4 address.
+fn is_name(host: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    (1..=253).contains(&host.len()) && host.bytes().all(fits)
+}
+
+const SCHEMES: [(Profile, &str); 2] =
+    [(Profile::Compact, "sealpost://"), (Profile::Wide, "sealpost+wide://")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn addresses_round_trip() {
+        for (text, profile, host, port) in [
+            (format!("sealpost://example.org:7465/{HEX}"), Profile::Compact, "example.org", 7465),
+            (format!("sealpost+wide://127.0.0.1:1/{HEX}"), Profile::Wide, "127.0.0.1", 1),
+            (format!("sealpost://[::1]:65535/{HEX}"), Profile::Compact, "::1", 65_535),
+        ] {
+            let address: ServerAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!((address.profile(), address.host(), address.port()), (profile, host, port));
+            assert_eq!(address.fingerprint().to_string(), HEX);
+        }
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (text, error) in [
+            (format!("http://example.org:7465/{HEX}"), InvalidAddress::Scheme),
+            (format!("SEALPOST://example.org:7465/{HEX}"), InvalidAddress::Scheme),
+            ("sealpost://example.org:7465".into(), InvalidAddress::Fingerprint),
+            ("sealpost://example.org:7465/00".into(), InvalidAddress::Fingerprint),
+            (format!("sealpost://h:1/{}", HEX.to_uppercase()), InvalidAddress::Fingerprint),
+            (format!("sealpost://h:1/{HEX}/"), InvalidAddress::Fingerprint),
+            (format!("sealpost://example.org/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://example.org:/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://example.org:0/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://example.org:+80/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://example.org:65536/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://[::1]/{HEX}"), InvalidAddress::Port),
+            (format!("sealpost://:7465/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://::1:7465/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[::1:7465/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[example.org]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://user@example.org:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://example org:1/{HEX}"), InvalidAddress::Host),
+        ] {
+            assert_eq!(text.parse::<ServerAddress>(), Err(error), "{text}");
+        }
+    }
+}

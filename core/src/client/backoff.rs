@@ -1,0 +1,51 @@
+//! Pauses that double, with full jitter.
+
+use core::time::Duration;
+
+use crate::entropy::Entropy;
+
+/// How long to wait before the next attempt. Each pause is drawn uniformly from zero up to a
+/// ceiling that doubles, so that many clients who lost one server do not come back at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    max: Duration,
+    ceiling: Duration,
+}
+
+impl Backoff {
+    pub(super) const fn new(first: Duration, max: Duration) -> Self {
+        Self { first, max, ceiling: first }
+    }
+
+    /// Draws the next pause.
+    pub(super) fn next(&mut self, entropy: &mut Entropy) -> Duration {
+        let micros = u64::try_from(self.ceiling.as_micros()).unwrap_or(u64::MAX - 1);
+        self.ceiling = self.ceiling.saturating_mul(2).min(self.max);
+        Duration::from_micros(entropy.below(micros + 1))
+    }
+
+    /// Begins again with the shortest.
+    pub(super) const fn reset(&mut self) {
+        self.ceiling = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn pauses_stay_under_a_ceiling_that_doubles() {
+        let mut entropy = Entropy::from_seed([7; 32]);
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+        let ceilings = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+        let pauses: Vec<_> = ceilings.iter().map(|_| backoff.next(&mut entropy)).collect();
+        for (pause, ceiling) in pauses.iter().zip(ceilings) {
+            assert!(*pause <= Duration::from_millis(ceiling), "{pause:?} over {ceiling} ms");
+        }
+        backoff.reset();
+        assert!(backoff.next(&mut entropy) <= Duration::from_millis(500));
+    }
+}

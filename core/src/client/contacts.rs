@@ -1,0 +1,181 @@
+//! Contacts: whom phone numbers stand for, trusted on first use.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::store::{Binding, Contact, Trust, Verification};
+use crate::crypto::{Fingerprint, PublicKey};
+use crate::ids::{MessageId, Phone, UserId};
+use crate::store::UserRef;
+
+/// Every contact, by phone number and by each user id that was ever named for it and is in use.
+#[derive(Debug)]
+pub(super) struct Contacts {
+    by_phone: BTreeMap<Phone, Contact>,
+    /// Pinned and offered ids.
+    by_user: BTreeMap<UserId, Phone>,
+    limit: usize,
+}
+
+/// What an answer of the server did to the contacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Learnt {
+    /// A new contact, pinned.
+    New,
+    /// What is pinned, or is offered already.
+    Known,
+    /// What is pinned; another binding was offered meanwhile, and is not any more.
+    OfferWithdrawn,
+    /// Another binding than the pinned one: it is offered now.
+    Changed {
+        /// Of the pinned key.
+        pinned: Fingerprint,
+    },
+    /// This id belongs to another phone number. Nothing was changed.
+    Contradiction,
+    /// There are too many contacts. Nothing was changed.
+    Full,
+}
+
+impl Contacts {
+    pub(super) fn new(contacts: Vec<Contact>, limit: usize) -> Self {
+        let mut this = Self { by_phone: BTreeMap::new(), by_user: BTreeMap::new(), limit };
+        for contact in contacts {
+            this.by_user.insert(contact.pinned.user, contact.phone);
+            if let Some(offered) = &contact.offered {
+                this.by_user.insert(offered.user, contact.phone);
+            }
+            this.by_phone.insert(contact.phone, contact);
+        }
+        this
+    }
+
+    pub(super) fn find(&self, who: UserRef) -> Option<&Contact> {
+        match who {
+            UserRef::Phone(phone) => self.by_phone.get(&phone),
+            UserRef::Id(user) => self.by_phone.get(self.by_user.get(&user)?),
+        }
+    }
+
+    /// The key that is pinned for a user id.
+    pub(super) fn pinned_key(&self, user: UserId) -> Option<&PublicKey> {
+        let pinned = &self.find(UserRef::Id(user))?.pinned;
+        (pinned.user == user).then_some(&pinned.public_key)
+    }
+
+    /// The keys under which a message of this user may be signed, the trusted one first.
+    pub(super) fn keys_of(&self, user: UserId) -> impl Iterator<Item = (PublicKey, Trust)> + '_ {
+        let contact = self.find(UserRef::Id(user));
+        let pinned = contact.map(|contact| {
+            let trust = match contact.verification {
+                Verification::FirstUse => Trust::FirstUse,
+                Verification::Verified => Trust::Verified,
+            };
+            (&contact.pinned, trust)
+        });
+        let offered = contact.and_then(|contact| Some((contact.offered.as_ref()?, Trust::Changed)));
+        pinned
+            .into_iter()
+            .chain(offered)
+            .filter(move |(binding, _)| binding.user == user)
+            .map(|(binding, trust)| (binding.public_key.clone(), trust))
+    }
+
+    /// Takes in what the server says of a phone number.
+    pub(super) fn learn(&mut self, phone: Phone, binding: &Binding) -> Learnt {
+        if self.by_user.get(&binding.user).is_some_and(|known| *known != phone) {
+            return Learnt::Contradiction;
+        }
+        let Some(contact) = self.by_phone.get_mut(&phone) else {
+            return self.pin(phone, binding.clone());
+        };
+        let formerly_offered = contact.offered.as_ref().map(|offered| offered.user);
+        if contact.pinned == *binding {
+            contact.offered = None;
+            self.forget_unless_used(formerly_offered, phone);
+            return match formerly_offered {
+                Some(_) => Learnt::OfferWithdrawn,
+                None => Learnt::Known,
+            };
+        }
+        if contact.offered.as_ref() == Some(binding) {
+            return Learnt::Known;
+        }
+        contact.offered = Some(binding.clone());
+        let pinned = *contact.pinned.public_key.fingerprint();
+        self.by_user.insert(binding.user, phone);
+        self.forget_unless_used(formerly_offered, phone);
+        Learnt::Changed { pinned }
+    }
+
+    /// Whether this key is the one offered for the contact.
+    pub(super) fn is_offered(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
+        let offered = self.by_phone.get(&phone).and_then(|contact| contact.offered.as_ref());
+        offered.is_some_and(|offered| offered.public_key.fingerprint() == fingerprint)
+    }
+
+    /// Pins what is offered, if it is this key. Returns the id that was pinned before.
+    pub(super) fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) -> Option<UserId> {
+        if !self.is_offered(phone, fingerprint) {
+            return None;
+        }
+        let contact = self.by_phone.get_mut(&phone)?;
+        let offered = contact.offered.take()?;
+        let before = contact.pinned.user;
+        if before != offered.user {
+            contact.last_sent = None;
+        }
+        contact.pinned = offered;
+        contact.verification = Verification::FirstUse;
+        self.forget_unless_used(Some(before), phone);
+        Some(before)
+    }
+
+    /// Whether this key is the one pinned for the contact.
+    pub(super) fn is_pinned(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
+        let contact = self.by_phone.get(&phone);
+        contact.is_some_and(|contact| contact.pinned.public_key.fingerprint() == fingerprint)
+    }
+
+    /// Marks a contact as verified.
+    pub(super) fn mark_verified(&mut self, phone: Phone) {
+        if let Some(contact) = self.by_phone.get_mut(&phone) {
+            contact.verification = Verification::Verified;
+        }
+    }
+
+    /// Sets the last message to a contact, and returns the one before.
+    pub(super) fn set_last_sent(
+        &mut self,
+        phone: Phone,
+        last: Option<MessageId>,
+    ) -> Option<MessageId> {
+        let contact = self.by_phone.get_mut(&phone)?;
+        core::mem::replace(&mut contact.last_sent, last)
+    }
+
+    fn pin(&mut self, phone: Phone, binding: Binding) -> Learnt {
+        if self.by_phone.len() >= self.limit {
+            return Learnt::Full;
+        }
+        self.by_user.insert(binding.user, phone);
+        let contact = Contact {
+            phone,
+            pinned: binding,
+            verification: Verification::FirstUse,
+            offered: None,
+            last_sent: None,
+        };
+        self.by_phone.insert(phone, contact);
+        Learnt::New
+    }
+
+    /// Takes an id out of the index if its contact has no use for it any more.
+    fn forget_unless_used(&mut self, user: Option<UserId>, phone: Phone) {
+        let (Some(user), Some(contact)) = (user, self.by_phone.get(&phone)) else { return };
+        let offered = contact.offered.as_ref().map(|offered| offered.user);
+        if contact.pinned.user != user && offered != Some(user) {
+            self.by_user.remove(&user);
+        }
+    }
+}

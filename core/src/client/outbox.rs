@@ -1,0 +1,215 @@
+//! The outbox: durable messages until somebody has acknowledged them (PROTOCOL 5).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::backoff::Backoff;
+use super::limits::Limits;
+use super::store::QueuedMessage;
+use crate::entropy::Entropy;
+use crate::ids::{MessageId, UserId};
+use crate::wire::{InReplyTo, Packet};
+
+/// What is queued, each message in exactly one place: ready to be sent, in flight, or held back.
+///
+/// Messages go out in the order of their numbers. If the server can't take one now, all for the
+/// same recipient are held back; after a pause the first of them goes alone, and only when that one
+/// is acknowledged do the others follow.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queued: BTreeMap<MessageId, Queued>,
+    ready: BTreeSet<MessageId>,
+    held: BTreeMap<UserId, Hold>,
+    /// By the hash of the packet, as the server's errors name it.
+    in_flight: BTreeMap<InReplyTo, MessageId>,
+    in_flight_bytes: usize,
+    /// Of every packet queued.
+    bytes: usize,
+}
+
+/// A message in the outbox.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) recipient: UserId,
+    pub(super) packet: Packet,
+    flight: Option<InReplyTo>,
+}
+
+/// The messages held back for one recipient.
+#[derive(Debug)]
+struct Hold {
+    backoff: Backoff,
+    ids: BTreeSet<MessageId>,
+    probe: Probe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// A pause first.
+    Pausing,
+    /// This one goes alone.
+    Trying(MessageId),
+}
+
+impl Outbox {
+    pub(super) fn new(messages: Vec<QueuedMessage>) -> Self {
+        let mut this = Self {
+            queued: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            held: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            bytes: 0,
+        };
+        for QueuedMessage { id, recipient, packet } in messages {
+            this.insert(id, recipient, packet);
+        }
+        this
+    }
+
+    /// Takes a message that has become durable.
+    pub(super) fn insert(&mut self, id: MessageId, recipient: UserId, packet: Packet) {
+        self.bytes += packet.bytes().len();
+        self.queued.insert(id, Queued { recipient, packet, flight: None });
+        self.line_up(id, recipient);
+    }
+
+    /// Messages, and bytes of their packets.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.queued.len(), self.bytes)
+    }
+
+    /// The next message to send, if the window has room for it.
+    pub(super) fn next_ready(&self, limits: &Limits) -> Option<(MessageId, &Packet)> {
+        let id = *self.ready.first()?;
+        let packet = &self.queued.get(&id)?.packet;
+        let fits = self.in_flight.len() < limits.in_flight_messages
+            && self.in_flight_bytes + packet.bytes().len() <= limits.in_flight_bytes;
+        (fits || self.in_flight.is_empty()).then_some((id, packet))
+    }
+
+    /// A message is being sent.
+    pub(super) fn launch(&mut self, id: MessageId) {
+        self.ready.remove(&id);
+        let Some(queued) = self.queued.get_mut(&id) else { return };
+        let hash = queued.packet.request_hash().in_reply_to();
+        queued.flight = Some(hash);
+        self.in_flight.insert(hash, id);
+        self.in_flight_bytes += queued.packet.bytes().len();
+    }
+
+    /// Something is in flight.
+    pub(super) fn awaits_acknowledgement(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// The connection is gone: everything in flight is to be sent again.
+    pub(super) fn land_all(&mut self) {
+        for (_, id) in core::mem::take(&mut self.in_flight) {
+            if let Some(queued) = self.queued.get_mut(&id) {
+                queued.flight = None;
+                let recipient = queued.recipient;
+                self.line_up(id, recipient);
+            }
+        }
+        self.in_flight_bytes = 0;
+    }
+
+    /// The message in flight that an error of the server names.
+    pub(super) fn in_flight(&self, request: InReplyTo) -> Option<(MessageId, &Queued)> {
+        let id = *self.in_flight.get(&request)?;
+        Some((id, self.queued.get(&id)?))
+    }
+
+    /// Takes a message out that was acknowledged, or failed, if it is for this recipient. What is
+    /// held back for the recipient goes on.
+    pub(super) fn remove(&mut self, id: MessageId, recipient: UserId) -> bool {
+        if self.queued.get(&id).is_none_or(|queued| queued.recipient != recipient) {
+            return false;
+        }
+        self.discard(id);
+        true
+    }
+
+    /// The same, whoever it is for.
+    pub(super) fn discard(&mut self, id: MessageId) {
+        self.ground(id);
+        self.ready.remove(&id);
+        let Some(queued) = self.queued.remove(&id) else { return };
+        self.bytes = self.bytes.saturating_sub(queued.packet.bytes().len());
+        if let Some(hold) = self.held.remove(&queued.recipient) {
+            self.ready.extend(hold.ids.into_iter().filter(|held| *held != id));
+        }
+    }
+
+    /// The messages for one recipient.
+    pub(super) fn for_recipient(&self, user: UserId) -> Vec<MessageId> {
+        let theirs = self.queued.iter().filter(|(_, queued)| queued.recipient == user);
+        theirs.map(|(id, _)| *id).collect()
+    }
+
+    /// The server can't take a message now: holds it and all others for its recipient back, except
+    /// those in flight. Returns the recipient, and the pause if one is to begin.
+    pub(super) fn hold(
+        &mut self,
+        id: MessageId,
+        limits: &Limits,
+        entropy: &mut Entropy,
+    ) -> Option<(UserId, Option<Duration>)> {
+        let recipient = self.queued.get(&id)?.recipient;
+        self.ground(id);
+        let theirs = |ready: &MessageId| {
+            self.queued.get(ready).is_some_and(|queued| queued.recipient == recipient)
+        };
+        let waiting: BTreeSet<_> = self.ready.extract_if(.., theirs).collect();
+        let is_new = !self.held.contains_key(&recipient);
+        let hold = self.held.entry(recipient).or_insert_with(|| Hold {
+            backoff: Backoff::new(limits.hold_first, limits.hold_max),
+            ids: BTreeSet::new(),
+            probe: Probe::Pausing,
+        });
+        hold.ids.extend(waiting);
+        hold.ids.insert(id);
+        if is_new || hold.probe == Probe::Trying(id) {
+            hold.probe = Probe::Pausing;
+            return Some((recipient, Some(hold.backoff.next(entropy))));
+        }
+        Some((recipient, None))
+    }
+
+    /// A pause is over: the first message held back goes alone.
+    pub(super) fn probe(&mut self, recipient: UserId) {
+        let Some(hold) = self.held.get_mut(&recipient) else { return };
+        match hold.ids.pop_first() {
+            Some(first) => {
+                hold.probe = Probe::Trying(first);
+                self.ready.insert(first);
+            }
+            None => {
+                self.held.remove(&recipient);
+            }
+        }
+    }
+
+    /// Takes a message out of flight.
+    fn ground(&mut self, id: MessageId) {
+        let Some(queued) = self.queued.get_mut(&id) else { return };
+        if let Some(hash) = queued.flight.take() {
+            self.in_flight.remove(&hash);
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(queued.packet.bytes().len());
+        }
+    }
+
+    /// Puts a message where it waits to be sent.
+    fn line_up(&mut self, id: MessageId, recipient: UserId) {
+        match self.held.get_mut(&recipient) {
+            Some(hold) if hold.probe != Probe::Trying(id) => {
+                hold.ids.insert(id);
+            }
+            Some(_) | None => {
+                self.ready.insert(id);
+            }
+        }
+    }
+}
