@@ -2,6 +2,8 @@
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
+//! - [`client_stage`]: the client machine without sockets, in the same way.
+//! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,4 +14,6 @@
 )]
 
 pub mod actor;
+pub mod clerk;
+pub mod client_stage;
 pub mod stage;
