@@ -110,6 +110,13 @@ impl ClientStage {
         Self::on_store(self.store, self.profile, self.key, self.limits, self.now)
     }
 
+    /// Another client with the same key and a copy of the store as it is now, offline.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        let store = Faulty::new(self.store.inner().clone());
+        Self::on_store(store, self.profile, self.key, self.limits.clone(), self.now)
+    }
+
     /// This one's key.
     pub fn public_key(&self) -> &PublicKey {
         self.crypto.public_key()
@@ -147,8 +154,13 @@ impl ClientStage {
     /// The same, if there is one.
     pub fn open_if_dialled(&mut self) -> Option<ConnId> {
         let conn = self.dialled()?;
-        self.event(Event::Opened { conn, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
+        self.opened(conn);
         Some(conn)
+    }
+
+    /// A connection stands.
+    pub fn opened(&mut self, conn: ConnId) {
+        self.event(Event::Opened { conn, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     }
 
     /// A connection is gone.

@@ -3,6 +3,7 @@
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
+//! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 
 #![expect(
@@ -17,3 +18,4 @@ pub mod actor;
 pub mod clerk;
 pub mod client_stage;
 pub mod stage;
+pub mod town;
