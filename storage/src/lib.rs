@@ -11,9 +11,11 @@
 //! - `conformance` (feature of the same name): the suite that every engine passes.
 #![forbid(unsafe_code)]
 
+mod atomic_file;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod faulty;
+pub mod key_file;
 mod memory;
 mod quota;
 mod request;

@@ -1,10 +1,11 @@
-//! Test beds for the machines of `sealpost-core`, and bodies of the fuzz targets.
+//! Test beds for the machines of `sealpost-core`.
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
 //! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
+//! - [`fuzz`]: bodies of the fuzz targets.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,5 +18,6 @@
 pub mod actor;
 pub mod clerk;
 pub mod client_stage;
+pub mod fuzz;
 pub mod stage;
 pub mod town;

@@ -249,6 +249,17 @@ fn a_reconnect_must_be_newer_than_the_last_and_that_is_durable() {
 }
 
 #[test]
+fn who_registered_may_reconnect_in_the_same_second() {
+    let mut stage = stage();
+    let mut alice = Actor::registered(&mut stage, 1);
+    stage.cut(alice.conn);
+    alice.conn = stage.connect();
+    let request = alice.reconnect(stage.now().wall);
+    stage.packet(alice.conn, &request);
+    assert_eq!(alice.hear(&mut stage), Some(Heard::SessionResumed(Resumed { pending: 0 })));
+}
+
+#[test]
 fn no_206_leaves_before_the_rule_is_durable() {
     let mut stage = stage();
     let mut alice = Actor::registered(&mut stage, 1);

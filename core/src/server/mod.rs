@@ -3,7 +3,7 @@
 //!
 //! An input reaches one of the methods in the files below, by noun; each method changes the state
 //! and queues actions. What must go on once the store or a job has answered is an
-//! [`Await`](awaits::Await) under the action's ticket.
+//! `Await` (file `awaits`) under the action's ticket.
 //!
 //! | file | what |
 //! |---|---|

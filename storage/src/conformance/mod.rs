@@ -8,6 +8,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    clippy::missing_panics_doc,
     reason = "a suite of tests, compiled for the tests of other crates too"
 )]
 

@@ -1,6 +1,5 @@
 //! A database file of ours: how it is made, recognised, migrated and opened.
 
-use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::OpenError;
+use crate::atomic_file::{self, Readers};
 
 /// The shape of a database, and the way to it from every earlier shape.
 pub(crate) struct Schema {
@@ -110,22 +110,12 @@ impl Schema {
 
 /// Makes an empty file that nobody else may read; the -wal and -shm files take its mode over.
 fn create_if_missing(path: &Path) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    match atomic_file::create(path, Readers::Owner) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
         // SQLite syncs what it puts into the file, not the folder's entry for it.
-        Ok(_) => sync_folder_of(path),
+        Ok(_) => atomic_file::sync_folder_of(path),
     }
-}
-
-/// Makes a new or renamed entry of a folder survive a loss of power.
-pub(crate) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// How long to wait for another process, such as an operator's, before saying `Busy`.

@@ -226,7 +226,7 @@ fn whole_commit_is_busy_while_another_process_writes() {
 fn full_disk_fails_the_whole_commit_and_passes() {
     let mut sqlite = with_a_message();
     let limit = |sqlite: &Sqlite, pages: u32| {
-        let connection = &sqlite.storage.as_ref().unwrap().connection;
+        let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
         connection.pragma_update(None, "max_page_count", pages).unwrap();
     };
     limit(&sqlite, 1);
@@ -354,7 +354,7 @@ fn check_finds_a_damaged_file() {
 #[test]
 fn no_request_reads_a_whole_table() {
     let sqlite = with_a_message();
-    let connection = &sqlite.storage.as_ref().unwrap().connection;
+    let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
     for sql in [
         "SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND seq > 0 ORDER BY seq LIMIT 9",
         "SELECT 1 FROM pending_messages WHERE stored_at < 9 ORDER BY stored_at, seq LIMIT 9",
