@@ -6,12 +6,14 @@
 //!   it.
 //! - [`SqliteStorage`]: the server's store in one SQLite file, for production.
 //! - [`Inspector`]: reads that file beside a running server, for the operator.
+//! - [`client`]: the same for a client's own store.
 //! - [`Faulty`]: any engine, with failures on demand.
 //! - [`key_file`]: private keys and the server's wrapping key, each in a file of its own.
 //! - `conformance` (feature of the same name): the suite that every engine passes.
 #![forbid(unsafe_code)]
 
 mod atomic_file;
+pub mod client;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod faulty;

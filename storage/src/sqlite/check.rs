@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Profile;
 
+use super::column::{timestamp, wrapped_key};
 use super::error::EngineError;
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
 use crate::Usage;
@@ -159,7 +160,7 @@ fn check_users(
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let user_id = row.get(0)?;
-        let reads = row::user(row).and(row::timestamp(row, 4)).and(row::wrapped_key(row, 5));
+        let reads = row::user(row).and(timestamp(row, 4)).and(wrapped_key(row, 5));
         if reads.is_err() {
             report.find(Finding::User { user_id });
         }

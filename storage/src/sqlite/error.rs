@@ -6,6 +6,8 @@ use rusqlite::ErrorCode;
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Profile;
 
+use super::column::profile_name;
+
 /// A database can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -31,6 +33,9 @@ pub enum OpenError {
         /// This program's.
         known: u32,
     },
+    /// There is a file already where one was to be made.
+    #[error("there is a file {} already", .0.display())]
+    Exists(PathBuf),
     /// The deployment uses the other width of ids.
     #[error("the database belongs to a deployment with {} ids", profile_name(*.0))]
     OtherProfile(Profile),
@@ -110,12 +115,5 @@ impl From<Unreadable> for rusqlite::Error {
     fn from(unreadable: Unreadable) -> Self {
         let kind = rusqlite::types::Type::Null;
         Self::FromSqlConversionFailure(0, kind, Box::new(unreadable))
-    }
-}
-
-const fn profile_name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Compact => "compact",
-        Profile::Wide => "wide",
     }
 }

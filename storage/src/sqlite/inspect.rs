@@ -9,6 +9,7 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::check::{self, CheckReport};
+use super::column::{count, optional, timestamp};
 use super::error::{EngineError, OpenError};
 use super::row;
 use super::schema;
@@ -95,10 +96,10 @@ impl Inspector {
                    FROM mailboxes";
         Ok(self.connection.query_row(sql, (), |row| {
             Ok(Stats {
-                users: row::count(row, 0)?,
-                last_user_id: row::count(row, 1)?,
+                users: count(row, 0)?,
+                last_user_id: count(row, 1)?,
                 pending: row::usage(row, 3)?,
-                oldest: optional_timestamp(row, 2)?,
+                oldest: optional(row, 2, timestamp)?,
             })
         })?)
     }
@@ -120,13 +121,8 @@ const RECORDS: &str = "
 fn record(row: &Row<'_>) -> rusqlite::Result<UserRecord> {
     Ok(UserRecord {
         user: row::user(row)?,
-        created_at: row::timestamp(row, 4)?,
+        created_at: timestamp(row, 4)?,
         mailbox: row::usage(row, 5)?,
-        oldest: optional_timestamp(row, 8)?,
+        oldest: optional(row, 8, timestamp)?,
     })
-}
-
-fn optional_timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    let known = row.get::<_, Option<i64>>(column)?.is_some();
-    known.then(|| row::timestamp(row, column)).transpose()
 }

@@ -4,6 +4,7 @@
 //! while the disk was busy shares its next sync.
 
 mod check;
+pub(crate) mod column;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod file;

@@ -12,6 +12,7 @@ use sealpost_core::store::{
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Packet, Profile};
 
+use super::column;
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
 use crate::request::{self, Misuse};
 use crate::{Quota, Usage};
@@ -83,7 +84,7 @@ impl Ops<'_> {
         }
         let last: u64 = self
             .prepare("SELECT last_user_id FROM deployment")?
-            .query_row((), |row| row::count(row, 0))?;
+            .query_row((), |row| column::count(row, 0))?;
         let next = last.saturating_add(1);
         let within = next <= max_id.min(self.profile.max_user_id());
         let Some(id) = UserId::new(next).filter(|_| within) else {
@@ -223,7 +224,7 @@ impl Ops<'_> {
         let mut count = 0;
         while let Some(row) = rows.next()? {
             let item = (row::kind(row.get(1)?)?, row::packet_len(self.profile, row, 2)?);
-            gone.entry(row::user_id(row, 0)?).or_default().push(item);
+            gone.entry(column::user_id(row, 0)?).or_default().push(item);
             count += 1;
         }
         for (recipient, items) in gone {

@@ -1,12 +1,10 @@
 //! Rows of the server's database, and the values that they hold.
 
 use rusqlite::Row;
-use sealpost_core::crypto::{PublicKey, WrappedKey};
-use sealpost_core::ids::UserId;
 use sealpost_core::store::{ItemKey, ItemKind, Seq, StoredItem, User};
-use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
 
+use super::column::{count, id, phone, public_key, timestamp, user_id};
 use super::error::Unreadable;
 use crate::Usage;
 
@@ -62,42 +60,12 @@ pub(super) const USER_COLUMNS: &str = "user_id, phone_number, rsa_public_key, la
 
 /// The user of a row.
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    let phone = row.get_ref(1)?.as_str().map_err(|_| Unreadable("phone number"))?;
-    let der = row.get_ref(2)?.as_blob().map_err(|_| Unreadable("public key"))?;
     Ok(User {
         id: user_id(row, 0)?,
-        phone: phone.parse().map_err(|_| Unreadable("phone number"))?,
-        public_key: PublicKey::from_der(der).map_err(|_| Unreadable("public key"))?,
+        phone: phone(row, 1)?,
+        public_key: public_key(row, 2)?,
         last_seen: timestamp(row, 3)?,
     })
-}
-
-/// A number that is unsigned everywhere but in SQLite.
-pub(super) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(row.get::<_, i64>(column)?.cast_unsigned())
-}
-
-/// A user's id.
-pub(super) fn user_id(row: &Row<'_>, column: usize) -> rusqlite::Result<UserId> {
-    Ok(UserId::new(id(row, column)?).ok_or(Unreadable("user id"))?)
-}
-
-/// A second of the calendar.
-pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    let secs = row.get(column)?;
-    let timestamp = Timestamp::from_unix_secs(secs);
-    // `from_unix_secs` holds what is out of the calendar within it.
-    if timestamp.unix_secs() == secs { Ok(timestamp) } else { Err(Unreadable("time").into()) }
-}
-
-/// A wrapped session key.
-pub(super) fn wrapped_key(row: &Row<'_>, column: usize) -> rusqlite::Result<WrappedKey> {
-    Ok(WrappedKey(row.get(column)?))
-}
-
-/// A count of items or bytes.
-pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(row.get::<_, i64>(column)?).map_err(|_| Unreadable("count"))?)
 }
 
 /// The value of column `kind`.

@@ -1,9 +1,9 @@
 //! The tables of the server's database.
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 use sealpost_core::wire::Profile;
 
-use super::error::Unreadable;
+use super::column;
 use super::file::Schema;
 
 /// `sealpost.db`. The application id reads `SpSv`.
@@ -65,20 +65,11 @@ pub(super) fn record_deployment(
     transaction: &Transaction<'_>,
     profile: Profile,
 ) -> rusqlite::Result<()> {
-    let profile = match profile {
-        Profile::Compact => "compact",
-        Profile::Wide => "wide",
-    };
+    let profile = column::profile_name(profile);
     transaction.execute("INSERT INTO deployment VALUES (1, ?1, 0)", [profile]).map(drop)
 }
 
 /// The profile that the database was made for.
 pub(super) fn recorded_profile(connection: &Connection) -> rusqlite::Result<Profile> {
-    let name: Option<String> =
-        connection.query_row("SELECT profile FROM deployment", (), |row| row.get(0)).optional()?;
-    match name.as_deref() {
-        Some("compact") => Ok(Profile::Compact),
-        Some("wide") => Ok(Profile::Wide),
-        Some(_) | None => Err(Unreadable("profile").into()),
-    }
+    connection.query_row("SELECT profile FROM deployment", (), |row| column::profile(row, 0))
 }

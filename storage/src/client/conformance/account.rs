@@ -1,0 +1,184 @@
+//! The account and its contacts.
+
+use sealpost_core::client::store::{Account, ClientOp, Verification};
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::{MessageId, ReceiptId};
+
+use super::harness::{Harness, binding, identity, outgoing, user};
+use super::{Case, Subject, cases};
+use crate::conformance::{at, phone, public_key};
+
+cases![
+    new_store_is_blank,
+    identity_stays_but_for_the_place,
+    account_keeps_what_it_is_told,
+    reconnect_time_never_goes_back,
+    reserved_receipts_never_go_back,
+    first_pin_stands,
+    contacts_come_in_order_of_their_numbers,
+    offer_stands_beside_the_pinned_key,
+    offer_to_a_stranger_makes_no_contact,
+    withdrawn_offer_is_gone,
+    accepted_key_is_pinned_and_unverified,
+    other_key_than_the_offered_is_not_accepted,
+    new_id_forgets_the_last_message,
+    only_the_pinned_key_is_verified,
+];
+
+fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
+    let snapshot = store.load();
+    let account = Account {
+        phone: identity().phone,
+        server: identity().server,
+        server_key: None,
+        user: None,
+        last_reconnect: None,
+        clock_offset_secs: 0,
+    };
+    assert_eq!(snapshot.account, account);
+    assert_eq!((snapshot.contacts, snapshot.outbox), (vec![], vec![]));
+    assert_eq!((snapshot.last_message, snapshot.next_receipt), (None, ReceiptId(1)));
+    assert_eq!(store.store().outbox(), Ok(crate::client::OutboxCounts::default()));
+    assert_eq!(store.unshown_ids(), []);
+}
+
+fn identity_stays_but_for_the_place<S: Subject>(store: &mut Harness<S>) {
+    assert_eq!(store.store().identity(), Ok(identity()));
+    store.store().set_host_port("[::1]:7").expect("the store works");
+    store.tell(ClientOp::SetUser(user(1)));
+    let moved = crate::client::Identity { host_port: "[::1]:7".into(), ..identity() };
+    assert_eq!(store.store().identity(), Ok(moved));
+}
+
+fn account_keeps_what_it_is_told<S: Subject>(store: &mut Harness<S>) {
+    for offset in [5, -7] {
+        store.tell(ClientOp::PinServerKey(public_key(1)));
+        store.tell(ClientOp::SetUser(user(9)));
+        store.tell(ClientOp::SetClockOffset { secs: offset });
+        let account = store.load().account;
+        assert_eq!((account.server_key, account.user), (Some(public_key(1)), Some(user(9))));
+        assert_eq!(account.clock_offset_secs, offset);
+    }
+}
+
+fn reconnect_time_never_goes_back<S: Subject>(store: &mut Harness<S>) {
+    for (told, kept) in [(5, 5), (9, 9), (9, 9), (7, 9)] {
+        store.tell(ClientOp::UseReconnectTime(at(told)));
+        assert_eq!(store.load().account.last_reconnect, Some(at(kept)));
+    }
+}
+
+fn reserved_receipts_never_go_back<S: Subject>(store: &mut Harness<S>) {
+    for (told, kept) in [(0, 1), (9, 9), (7, 9), (u64::MAX, u64::MAX), (1 << 62, u64::MAX)] {
+        store.tell(ClientOp::ReserveReceipts { below: ReceiptId(told) });
+        assert_eq!(store.load().next_receipt, ReceiptId(kept));
+    }
+}
+
+fn first_pin_stands<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    let first = store.contact(2);
+    assert_eq!((&first.pinned, first.verification), (&binding(2, 2), Verification::FirstUse));
+    assert_eq!((&first.offered, first.last_sent), (&None, None));
+    store.tell(ClientOp::PinContact { phone: phone(2), binding: binding(3, 3) });
+    assert_eq!(store.contact(2), first);
+}
+
+fn contacts_come_in_order_of_their_numbers<S: Subject>(store: &mut Harness<S>) {
+    for n in [12, 3, 7] {
+        store.pin(n);
+    }
+    let phones: Vec<_> = store.load().contacts.iter().map(|contact| contact.phone).collect();
+    assert_eq!(phones, [3, 7, 12].map(phone));
+}
+
+fn offer_stands_beside_the_pinned_key<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    for offered in [binding(2, 3), binding(5, 3)] {
+        offer(store, 2, offered.clone());
+        let contact = store.contact(2);
+        assert_eq!((contact.pinned, contact.offered), (binding(2, 2), Some(offered)));
+    }
+}
+
+fn offer_to_a_stranger_makes_no_contact<S: Subject>(store: &mut Harness<S>) {
+    offer(store, 2, binding(2, 3));
+    store.tell(ClientOp::WithdrawOffer { phone: phone(2) });
+    let fingerprint = *public_key(3).fingerprint();
+    store.tell(ClientOp::AcceptKey { phone: phone(2), fingerprint });
+    store.tell(ClientOp::MarkVerified { phone: phone(2), fingerprint });
+    assert_eq!(store.load().contacts, []);
+}
+
+fn withdrawn_offer_is_gone<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    let before = store.contact(2);
+    offer(store, 2, binding(2, 3));
+    for _ in 0..2 {
+        store.tell(ClientOp::WithdrawOffer { phone: phone(2) });
+        assert_eq!(store.contact(2), before);
+    }
+}
+
+fn accepted_key_is_pinned_and_unverified<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.enqueue(&[outgoing(4, 2)]);
+    verify(store, 2, public_key(2).fingerprint());
+    offer(store, 2, binding(2, 3));
+    for _ in 0..2 {
+        accept(store, 2, public_key(3).fingerprint());
+        let contact = store.contact(2);
+        assert_eq!((contact.pinned, contact.offered), (binding(2, 3), None));
+        assert_eq!(contact.verification, Verification::FirstUse);
+        assert_eq!(contact.last_sent, Some(MessageId(4)));
+    }
+}
+
+fn other_key_than_the_offered_is_not_accepted<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    offer(store, 2, binding(2, 3));
+    let before = store.contact(2);
+    accept(store, 2, public_key(2).fingerprint());
+    accept(store, 2, &Fingerprint([0; 32]));
+    assert_eq!(store.contact(2), before);
+}
+
+fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.enqueue(&[outgoing(4, 2)]);
+    assert_eq!(store.contact(2).last_sent, Some(MessageId(4)));
+    offer(store, 2, binding(8, 3));
+    accept(store, 2, public_key(3).fingerprint());
+    let contact = store.contact(2);
+    assert_eq!((contact.pinned, contact.last_sent), (binding(8, 3), None));
+    // A repeat of what went to the old id says nothing about the new one.
+    store.enqueue(&[outgoing(4, 2), outgoing(5, 2)]);
+    assert_eq!(store.contact(2).last_sent, None);
+}
+
+fn only_the_pinned_key_is_verified<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.pin(3);
+    offer(store, 2, binding(2, 3));
+    verify(store, 2, public_key(3).fingerprint());
+    assert_eq!(store.contact(2).verification, Verification::FirstUse);
+    verify(store, 2, public_key(2).fingerprint());
+    assert_eq!(store.contact(2).verification, Verification::Verified);
+    assert_eq!(store.contact(3).verification, Verification::FirstUse);
+}
+
+fn offer<S: Subject>(
+    store: &mut Harness<S>,
+    n: u16,
+    offered: sealpost_core::client::store::Binding,
+) {
+    store.tell(ClientOp::OfferKey { phone: phone(n), offered });
+}
+
+fn accept<S: Subject>(store: &mut Harness<S>, n: u16, fingerprint: &Fingerprint) {
+    store.tell(ClientOp::AcceptKey { phone: phone(n), fingerprint: *fingerprint });
+}
+
+fn verify<S: Subject>(store: &mut Harness<S>, n: u16, fingerprint: &Fingerprint) {
+    store.tell(ClientOp::MarkVerified { phone: phone(n), fingerprint: *fingerprint });
+}

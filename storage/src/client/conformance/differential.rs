@@ -1,0 +1,115 @@
+//! Random requests, to memory and to SQLite: the outcomes must be the same, places included.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sealpost_core::client::store::{ClientOp, Failure, InboxId, Snapshot};
+use sealpost_core::ids::{MessageId, ReceiptId};
+
+use super::Subject;
+use super::harness::{binding, identity, incoming, outgoing, user};
+use crate::Storage;
+use crate::client::sqlite::tests::Sqlite;
+use crate::client::{ClientStorage, MemoryClientStorage, Place};
+use crate::conformance::{at, phone, public_key};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<ClientOp>),
+    Reopen,
+    History { peer: u16, before: Option<u64>, limit: u32 },
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_sqlite_agree(steps in vec(step(), 1..40)) {
+        let mut memory = MemoryClientStorage::new(identity());
+        let mut sqlite = Sqlite::new(&identity());
+        for step in steps {
+            match step {
+                Step::Reopen => sqlite = sqlite.reopen(),
+                Step::History { peer, before, limit } => {
+                    let before = before.map(Place);
+                    let expected = memory.history(phone(peer), before, limit);
+                    prop_assert_eq!(sqlite.history(phone(peer), before, limit), expected);
+                }
+                Step::Commit(requests) => {
+                    let (mut expected, mut outcomes) = (Vec::new(), Vec::new());
+                    memory.commit(&requests, &mut expected);
+                    sqlite.commit(&requests, &mut outcomes);
+                    prop_assert_eq!(outcomes, expected);
+                }
+            }
+            prop_assert_eq!(sqlite.outbox(), memory.outbox());
+            let (loaded, expected) = (sqlite.load().unwrap(), memory.load().unwrap());
+            prop_assert_eq!(parts(&loaded), parts(&expected));
+        }
+    }
+}
+
+fn parts(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug {
+    let Snapshot { account, contacts, outbox, last_message, next_receipt } = snapshot.clone();
+    (account, contacts, outbox, last_message, next_receipt)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => vec(request(), 0..8).prop_map(Step::Commit),
+        2 => Just(Step::Reopen),
+        3 => (peer(), proptest::option::of(0..30_u64), 0..9_u32)
+            .prop_map(|(peer, before, limit)| Step::History { peer, before, limit }),
+    ]
+}
+
+/// Few people and few numbers: so that requests meet.
+fn peer() -> impl Strategy<Value = u16> {
+    2..5_u16
+}
+
+fn id() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0..12_u64, 1 => u64::MAX - 3..=u64::MAX]
+}
+
+fn request() -> impl Strategy<Value = ClientOp> {
+    let key = || (2..4_u16).prop_map(|n| *public_key(n).fingerprint());
+    let person = || (peer(), 2..4_u16).prop_map(|(id, n)| binding(id.into(), n));
+    let ids = || vec(id().prop_map(MessageId), 0..5);
+    let named = (peer(), id()).prop_map(|(to, id)| (user(to.into()), MessageId(id)));
+    let failure = prop_oneof![Just(Failure::Expired), Just(Failure::KeyReplaced)];
+    let told = prop_oneof![
+        (1..3_u16).prop_map(|n| ClientOp::PinServerKey(public_key(n))),
+        (1..3_u64).prop_map(|id| ClientOp::SetUser(user(id))),
+        (0..9_i64).prop_map(|secs| ClientOp::UseReconnectTime(at(secs))),
+        (-9..9_i64).prop_map(|secs| ClientOp::SetClockOffset { secs }),
+        id().prop_map(|id| ClientOp::ReserveReceipts { below: ReceiptId(id) }),
+    ];
+    let contacts = prop_oneof![
+        (peer(), person())
+            .prop_map(|(n, binding)| ClientOp::PinContact { phone: phone(n), binding }),
+        (peer(), person()).prop_map(|(n, offered)| ClientOp::OfferKey { phone: phone(n), offered }),
+        peer().prop_map(|n| ClientOp::WithdrawOffer { phone: phone(n) }),
+        (peer(), key())
+            .prop_map(|(n, fingerprint)| ClientOp::AcceptKey { phone: phone(n), fingerprint }),
+        (peer(), key())
+            .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
+    ];
+    let outbox = prop_oneof![
+        2 => vec((id(), peer()).prop_map(|(id, to)| outgoing(id, to)), 0..4)
+            .prop_map(ClientOp::Enqueue),
+        1 => vec(named, 0..5).prop_map(ClientOp::MarkStored),
+        1 => (peer(), ids()).prop_map(|(reader, messages)| {
+            ClientOp::MarkDelivered { reader: user(reader.into()), messages }
+        }),
+        1 => (ids(), failure)
+            .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
+    ];
+    let inbox = prop_oneof![
+        3 => (id(), peer(), proptest::option::of(id()))
+            .prop_map(|(id, from, previous)| ClientOp::Receive(incoming(id, from, previous))),
+        1 => (0..20_u64, 0..6_u32)
+            .prop_map(|(after, limit)| ClientOp::Unshown { after: InboxId(after), limit }),
+        1 => (0..20_u64).prop_map(|up_to| ClientOp::MarkShown { up_to: InboxId(up_to) }),
+    ];
+    prop_oneof![1 => told, 2 => contacts, 3 => outbox, 3 => inbox]
+}

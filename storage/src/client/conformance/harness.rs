@@ -1,0 +1,187 @@
+//! A client's store under test, and short ways to ask it.
+
+use sealpost_core::client::store::{
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
+    IncomingMessage, OutgoingMessage, ReceivedContent, Snapshot, Status, Trust,
+};
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::wire::Profile;
+
+use super::Subject;
+use crate::client::{HistoryEntry, Identity, Place};
+use crate::conformance::{at, message, phone, public_key};
+
+/// Whether the store is closed and opened again now and then.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reopening {
+    Never,
+    AfterEachCommit,
+}
+
+/// A store.
+pub(super) struct Harness<S> {
+    store: Option<S>,
+    reopening: Reopening,
+}
+
+/// The account of every case: the phone number 1, user 1.
+pub(super) fn identity() -> Identity {
+    Identity {
+        phone: phone(1),
+        server: Fingerprint([7; 32]),
+        profile: Profile::Compact,
+        host_port: "localhost:7465".into(),
+    }
+}
+
+/// A user's id.
+pub(super) fn user(id: u64) -> UserId {
+    UserId::new(id).expect("not 0")
+}
+
+/// User `id` with the `n`-th key.
+pub(super) fn binding(id: u64, n: u16) -> Binding {
+    Binding { user: user(id), public_key: public_key(n) }
+}
+
+/// Our message `id` to user `to`, whose phone number has the same number.
+pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
+    let recipient = user(to.into());
+    OutgoingMessage {
+        id: MessageId(id),
+        recipient,
+        phone: phone(to),
+        content: Content::Text(format!("message {id}")),
+        packet: message(Profile::Compact, user(1), recipient, id, 40),
+    }
+}
+
+/// Message `id` of user `from`, whose phone number has the same number.
+pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMessage {
+    IncomingMessage {
+        sender: user(from.into()),
+        phone: phone(from),
+        id: MessageId(id),
+        previous: previous.map(MessageId),
+        sent_at: at(1),
+        received_at: at(2),
+        content: ReceivedContent::Opened(Content::Text(format!("from {from}: {id}"))),
+        trust: Trust::FirstUse,
+    }
+}
+
+impl<S: Subject> Harness<S> {
+    pub(super) const fn new(store: S, reopening: Reopening) -> Self {
+        Self { store: Some(store), reopening }
+    }
+
+    pub(super) fn store(&mut self) -> &mut S {
+        self.store.as_mut().expect("open")
+    }
+
+    pub(super) fn commit(&mut self, requests: &[ClientOp]) -> Vec<ClientOutcome> {
+        let mut outcomes = Vec::new();
+        self.store().commit(requests, &mut outcomes);
+        assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
+        match self.reopening {
+            Reopening::Never => {}
+            Reopening::AfterEachCommit => self.store = self.store.take().map(S::reopen),
+        }
+        outcomes
+    }
+
+    #[track_caller]
+    pub(super) fn ask(&mut self, request: ClientOp) -> ClientReply {
+        self.commit(&[request]).remove(0).expect("the store works")
+    }
+
+    /// A request that answers nothing.
+    #[track_caller]
+    pub(super) fn tell(&mut self, request: ClientOp) {
+        assert_eq!(self.ask(request), ClientReply::Done);
+    }
+
+    pub(super) fn load(&mut self) -> Snapshot {
+        self.store().load().expect("the store works")
+    }
+
+    /// Makes user `n` a contact.
+    pub(super) fn pin(&mut self, n: u16) {
+        self.tell(ClientOp::PinContact { phone: phone(n), binding: binding(n.into(), n) });
+    }
+
+    #[track_caller]
+    pub(super) fn contact(&mut self, n: u16) -> Contact {
+        let contacts = self.load().contacts;
+        contacts.into_iter().find(|contact| contact.phone == phone(n)).expect("a contact")
+    }
+
+    #[track_caller]
+    pub(super) fn enqueue(&mut self, messages: &[OutgoingMessage]) {
+        self.tell(ClientOp::Enqueue(messages.to_vec()));
+    }
+
+    /// What changed its stage, by number.
+    #[track_caller]
+    pub(super) fn mark(&mut self, request: ClientOp) -> Vec<u64> {
+        match self.ask(request) {
+            ClientReply::Marked(ids) => ids.into_iter().map(|id| id.0).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The stage of our message `id` to user `to`.
+    #[track_caller]
+    pub(super) fn status(&mut self, id: u64, to: u16) -> Status {
+        let entries = self.history(to, None, u32::MAX);
+        let found = entries.into_iter().find_map(|entry| match entry {
+            HistoryEntry::Sent(sent) => (sent.id == MessageId(id)).then_some(sent.status),
+            HistoryEntry::Received(_) => None,
+        });
+        found.expect("in the outbox")
+    }
+
+    #[track_caller]
+    pub(super) fn receive(&mut self, message: IncomingMessage) -> Arrival {
+        match self.ask(ClientOp::Receive(message)) {
+            ClientReply::Received(arrival) => arrival,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Receives what must be new, and returns its place.
+    #[track_caller]
+    pub(super) fn accept(&mut self, message: IncomingMessage) -> InboxId {
+        match self.receive(message) {
+            Arrival::Appended { place, .. } => place,
+            Arrival::Repeat => panic!("a repeat"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn unshown(&mut self, after: InboxId, limit: u32) -> (Vec<InboxItem>, bool) {
+        match self.ask(ClientOp::Unshown { after, limit }) {
+            ClientReply::Unshown { items, more } => (items, more),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The numbers of all messages that were not shown.
+    #[track_caller]
+    pub(super) fn unshown_ids(&mut self) -> Vec<u64> {
+        let (items, more) = self.unshown(InboxId::START, u32::MAX);
+        assert!(!more);
+        items.into_iter().map(|item| item.message.id.0).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn history(
+        &mut self,
+        peer: u16,
+        before: Option<Place>,
+        limit: u32,
+    ) -> Vec<HistoryEntry> {
+        self.store().history(phone(peer), before, limit).expect("the store works")
+    }
+}

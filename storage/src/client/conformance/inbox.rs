@@ -1,0 +1,179 @@
+//! Messages that arrive, and the history.
+
+use sealpost_core::client::Continuity;
+use sealpost_core::client::store::{
+    Arrival, ClientOp, Content, Failure, InboxId, InboxItem, ReceivedContent, Trust,
+};
+use sealpost_core::ids::MessageId;
+
+use super::harness::{Harness, incoming, outgoing, user};
+use super::{Case, Subject, cases};
+use crate::client::{HistoryEntry, Place};
+use crate::conformance::phone;
+
+cases![
+    message_is_delivered_once,
+    each_sender_has_a_window,
+    gap_is_told_and_kept,
+    largest_ids_fit,
+    content_and_trust_come_back_as_they_were,
+    unshown_comes_in_stretches,
+    what_was_shown_is_not_read_again,
+    shown_never_goes_back,
+    what_is_still_to_arrive_is_not_shown,
+    history_is_in_the_order_of_things,
+    history_ends_before_a_place,
+    history_spans_the_ids_of_one_number,
+];
+
+fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(5, 2, None));
+    let mut again = incoming(5, 2, None);
+    again.content = ReceivedContent::Undecryptable;
+    assert_eq!(store.receive(again), Arrival::Repeat);
+    store.accept(incoming(6, 2, None));
+    assert_eq!(store.receive(incoming(5, 2, None)), Arrival::Repeat);
+    assert_eq!(store.unshown_ids(), [5, 6]);
+    // Not even after it was shown; nor what is too old to tell.
+    store.accept(incoming(5_000, 2, None));
+    store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
+    for id in [5, 6, 5_000, 4_000, 1] {
+        let arrival = store.receive(incoming(id, 2, None));
+        assert_eq!(arrival == Arrival::Repeat, id != 4_000, "{id}");
+    }
+}
+
+fn each_sender_has_a_window<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(5, 2, None));
+    store.accept(incoming(5, 3, None));
+    assert_eq!(store.receive(incoming(5, 3, None)), Arrival::Repeat);
+}
+
+fn gap_is_told_and_kept<S: Subject>(store: &mut Harness<S>) {
+    let continuities =
+        [(1, None), (3, Some(2)), (4, Some(3)), (2, Some(1))].map(|(id, previous)| {
+            match store.receive(incoming(id, 2, previous)) {
+                Arrival::Appended { continuity, .. } => continuity,
+                Arrival::Repeat => panic!("a repeat"),
+            }
+        });
+    let expected = [Continuity::Next, Continuity::AfterGap, Continuity::Next, Continuity::Next];
+    assert_eq!(continuities, expected);
+    let (items, _) = store.unshown(InboxId::START, 9);
+    assert!(items.iter().map(|item| item.continuity).eq(expected));
+}
+
+fn largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(u64::MAX - 1, 2, None));
+    store.accept(incoming(u64::MAX, 2, Some(u64::MAX - 1)));
+    assert_eq!(store.unshown_ids(), [u64::MAX - 1, u64::MAX]);
+}
+
+fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) {
+    let contents = [
+        (ReceivedContent::Opened(Content::Text("Grüße".into())), Trust::FirstUse),
+        (ReceivedContent::Opened(Content::Bytes(vec![0, 0xff])), Trust::Verified),
+        (ReceivedContent::Undecryptable, Trust::Changed),
+    ];
+    let mut expected = Vec::new();
+    for (id, (content, trust)) in (1..).zip(contents) {
+        let mut message = incoming(id, 2, None);
+        (message.content, message.trust) = (content, trust);
+        let place = store.accept(message.clone());
+        expected.push(InboxItem { place, message, continuity: Continuity::Next });
+    }
+    assert_eq!(store.unshown(InboxId::START, 9), (expected, false));
+}
+
+fn unshown_comes_in_stretches<S: Subject>(store: &mut Harness<S>) {
+    let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
+    assert!(places.is_sorted_by(|a, b| a < b));
+    let cases = [
+        (InboxId::START, 0, 0..0, true),
+        (InboxId::START, 2, 0..2, true),
+        (InboxId::START, 3, 0..3, false),
+        (places[0], 1, 1..2, true),
+        (places[1], 9, 2..3, false),
+        (places[2], 9, 3..3, false),
+        (InboxId(u64::MAX), 9, 3..3, false),
+    ];
+    for (after, limit, expected, more) in cases {
+        let (items, told_more) = store.unshown(after, limit);
+        assert!(items.iter().map(|item| &item.place).eq(&places[expected]), "{after:?}, {limit}");
+        assert_eq!(told_more, more, "{after:?}, {limit}");
+    }
+}
+
+fn what_was_shown_is_not_read_again<S: Subject>(store: &mut Harness<S>) {
+    let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
+    store.tell(ClientOp::MarkShown { up_to: places[1] });
+    assert_eq!(store.unshown_ids(), [3]);
+    assert_eq!(store.unshown(places[0], 9).0.len(), 1);
+}
+
+fn shown_never_goes_back<S: Subject>(store: &mut Harness<S>) {
+    let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
+    for up_to in [places[2], places[0]] {
+        store.tell(ClientOp::MarkShown { up_to });
+        assert_eq!(store.unshown_ids(), []);
+    }
+}
+
+fn what_is_still_to_arrive_is_not_shown<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(1, 2, None));
+    store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
+    store.accept(incoming(2, 2, None));
+    assert_eq!(store.unshown_ids(), [2]);
+}
+
+fn history_is_in_the_order_of_things<S: Subject>(store: &mut Harness<S>) {
+    store.enqueue(&[outgoing(1, 2)]);
+    store.accept(incoming(1, 2, None));
+    store.accept(incoming(1, 3, None));
+    store.enqueue(&[outgoing(2, 2), outgoing(3, 3)]);
+    store.accept(incoming(2, 2, None));
+    let entries = store.history(2, None, 9);
+    let ids: Vec<_> = entries.iter().map(id_of).collect();
+    assert_eq!(ids, [("ours", 1), ("theirs", 1), ("ours", 2), ("theirs", 2)]);
+    assert!(entries.is_sorted_by(|a, b| a.place() < b.place()));
+    assert_eq!(store.history(4, None, 9), []);
+    // What becomes of a message does not move it.
+    let messages = vec![MessageId(1)];
+    store.mark(ClientOp::MarkFailed { messages, failure: Failure::Expired });
+    store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
+    assert!(store.history(2, None, 9).iter().map(id_of).eq(ids));
+}
+
+fn history_ends_before_a_place<S: Subject>(store: &mut Harness<S>) {
+    for id in 1..=3 {
+        store.enqueue(&[outgoing(id, 2)]);
+        store.accept(incoming(id, 2, None));
+    }
+    let all = store.history(2, None, 9);
+    assert_eq!(store.history(2, None, 0), []);
+    assert_eq!(store.history(2, None, 4), all[2..]);
+    assert_eq!(store.history(2, Some(all[3].place()), 2), all[1..3]);
+    assert_eq!(store.history(2, Some(all[1].place()), 9), all[..1]);
+    assert_eq!(store.history(2, Some(Place(0)), 9), []);
+    assert_eq!(store.history(2, Some(Place(u64::MAX)), 9), all);
+}
+
+fn history_spans_the_ids_of_one_number<S: Subject>(store: &mut Harness<S>) {
+    let mut before = incoming(1, 2, None);
+    before.sender = user(7);
+    store.accept(before);
+    store.accept(incoming(1, 2, None));
+    let entries = store.history(2, None, 9);
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let HistoryEntry::Received(item) = entry else { panic!("not theirs") };
+        assert_eq!(item.message.phone, phone(2));
+    }
+}
+
+const fn id_of(entry: &HistoryEntry) -> (&'static str, u64) {
+    match entry {
+        HistoryEntry::Sent(sent) => ("ours", sent.id.0),
+        HistoryEntry::Received(item) => ("theirs", item.message.id.0),
+    }
+}

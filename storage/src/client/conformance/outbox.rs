@@ -1,0 +1,175 @@
+//! Messages of ours.
+
+use sealpost_core::client::store::{
+    ClientOp, ClientReply, Content, Failure, QueuedMessage, Status,
+};
+use sealpost_core::ids::MessageId;
+
+use super::harness::{Harness, outgoing, user};
+use super::{Case, Subject, cases};
+use crate::client::{HistoryEntry, OutboxCounts};
+
+cases![
+    queued_messages_come_back_byte_for_byte_in_order,
+    repeat_changes_nothing,
+    last_message_is_the_largest,
+    last_sent_is_of_the_contact_and_its_pinned_id,
+    content_comes_back_as_it_was,
+    stages_follow_their_order,
+    what_is_marked_leaves_the_queue,
+    message_to_another_is_not_marked,
+    marked_come_in_the_order_named_and_once,
+    requests_of_one_commit_see_each_other,
+];
+
+fn queued_messages_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
+    let messages = [outgoing(1, 2), outgoing(3, 3), outgoing(7, 2), outgoing(u64::MAX, 3)];
+    store.enqueue(&messages[..2]);
+    store.enqueue(&messages[2..]);
+    let queued = messages.map(|message| QueuedMessage {
+        id: message.id,
+        recipient: message.recipient,
+        packet: message.packet,
+    });
+    assert_eq!(store.load().outbox, queued);
+    store.enqueue(&[]);
+    assert_eq!(store.load().outbox, queued);
+}
+
+fn repeat_changes_nothing<S: Subject>(store: &mut Harness<S>) {
+    let messages = [outgoing(1, 2), outgoing(2, 2)];
+    store.enqueue(&messages);
+    let history = store.history(2, None, 9);
+    store.enqueue(&messages[..1]);
+    assert_eq!(store.history(2, None, 9), history);
+    // Nor does what has gone on come back.
+    store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(1))]));
+    store.enqueue(&messages);
+    assert_eq!(store.status(1, 2), Status::Stored);
+    assert_eq!(store.load().outbox.len(), 1);
+}
+
+fn last_message_is_the_largest<S: Subject>(store: &mut Harness<S>) {
+    let messages = [outgoing(1, 2), outgoing(7, 3)];
+    store.enqueue(&messages);
+    assert_eq!(store.load().last_message, Some(MessageId(7)));
+    store.enqueue(&messages[..1]);
+    assert_eq!(store.load().last_message, Some(MessageId(7)));
+    store.enqueue(&[outgoing(u64::MAX, 2)]);
+    assert_eq!(store.load().last_message, Some(MessageId(u64::MAX)));
+}
+
+fn last_sent_is_of_the_contact_and_its_pinned_id<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.pin(3);
+    store.enqueue(&[outgoing(1, 2), outgoing(2, 2), outgoing(3, 4)]);
+    assert_eq!(store.contact(2).last_sent, Some(MessageId(2)));
+    assert_eq!(store.contact(3).last_sent, None);
+    let mut astray = outgoing(9, 2);
+    astray.recipient = user(5);
+    store.enqueue(&[astray, outgoing(1, 2)]);
+    assert_eq!(store.contact(2).last_sent, Some(MessageId(2)));
+}
+
+fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
+    let contents = [
+        Content::Text("Grüße, 你好".into()),
+        Content::Text(String::new()),
+        Content::Bytes(vec![0, 0xff, 0xfe]),
+        Content::Bytes(vec![]),
+    ];
+    let messages: Vec<_> = (1..)
+        .zip(&contents)
+        .map(|(id, content)| {
+            let mut message = outgoing(id, 2);
+            message.content = content.clone();
+            message
+        })
+        .collect();
+    store.enqueue(&messages);
+    let entries = store.history(2, None, 9);
+    assert_eq!(entries.len(), 4);
+    for (entry, message) in entries.into_iter().zip(messages) {
+        let HistoryEntry::Sent(sent) = entry else { panic!("not ours") };
+        assert_eq!((sent.id, sent.recipient, sent.phone), (message.id, user(2), message.phone));
+        assert_eq!((sent.content, sent.status), (message.content, Status::Queued));
+        assert_eq!(sent.sent_at, message.packet.header().timestamp);
+    }
+}
+
+fn stages_follow_their_order<S: Subject>(store: &mut Harness<S>) {
+    use Status::{Delivered, Failed, Queued, Stored};
+    let failed = Failed(Failure::Refused);
+    let allowed = [(Queued, Stored), (Queued, Delivered), (Queued, failed), (Stored, Delivered)];
+    let mut id = 0;
+    for from in [Queued, Stored, Delivered, failed] {
+        for next in [Stored, Delivered, failed] {
+            id += 1;
+            store.enqueue(&[outgoing(id, 2)]);
+            if from != Queued {
+                assert_eq!(store.mark(to(from, id)), [id]);
+            }
+            let moves = allowed.contains(&(from, next));
+            assert_eq!(!store.mark(to(next, id)).is_empty(), moves, "{from:?} → {next:?}");
+            assert_eq!(store.status(id, 2), if moves { next } else { from });
+        }
+    }
+    for failure in [Failure::UnknownUser, Failure::Refused, Failure::Expired, Failure::KeyReplaced]
+    {
+        id += 1;
+        store.enqueue(&[outgoing(id, 2)]);
+        store.mark(to(Failed(failure), id));
+        assert_eq!(store.status(id, 2), Failed(failure));
+    }
+}
+
+/// What brings message `id` to user 2 to a stage.
+fn to(status: Status, id: u64) -> ClientOp {
+    let id = MessageId(id);
+    match status {
+        Status::Queued => panic!("nothing becomes queued again"),
+        Status::Stored => ClientOp::MarkStored(vec![(user(2), id)]),
+        Status::Delivered => ClientOp::MarkDelivered { reader: user(2), messages: vec![id] },
+        Status::Failed(failure) => ClientOp::MarkFailed { messages: vec![id], failure },
+    }
+}
+
+fn what_is_marked_leaves_the_queue<S: Subject>(store: &mut Harness<S>) {
+    store.enqueue(&[1, 2, 3, 4].map(|id| outgoing(id, 2)));
+    store.mark(to(Status::Stored, 1));
+    store.mark(to(Status::Delivered, 2));
+    store.mark(to(Status::Failed(Failure::Expired), 3));
+    let queued: Vec<_> = store.load().outbox.iter().map(|message| message.id.0).collect();
+    assert_eq!(queued, [4]);
+    let counts = OutboxCounts { queued: 1, stored: 1, delivered: 1, failed: 1 };
+    assert_eq!(store.store().outbox(), Ok(counts));
+}
+
+fn message_to_another_is_not_marked<S: Subject>(store: &mut Harness<S>) {
+    store.enqueue(&[outgoing(1, 2)]);
+    assert_eq!(store.mark(ClientOp::MarkStored(vec![(user(3), MessageId(1))])), []);
+    let messages = vec![MessageId(1), MessageId(9)];
+    assert_eq!(store.mark(ClientOp::MarkDelivered { reader: user(3), messages }), []);
+    assert_eq!(store.status(1, 2), Status::Queued);
+}
+
+fn marked_come_in_the_order_named_and_once<S: Subject>(store: &mut Harness<S>) {
+    store.enqueue(&[1, 2, 3].map(|id| outgoing(id, 2)));
+    let messages = [3, 9, 1, 3].map(MessageId).to_vec();
+    let delivered = ClientOp::MarkDelivered { reader: user(2), messages };
+    assert_eq!(store.mark(delivered.clone()), [3, 1]);
+    assert_eq!(store.mark(delivered), []);
+}
+
+fn requests_of_one_commit_see_each_other<S: Subject>(store: &mut Harness<S>) {
+    let outcomes = store.commit(&[
+        ClientOp::Enqueue(vec![outgoing(1, 2)]),
+        to(Status::Stored, 1),
+        to(Status::Stored, 1),
+        to(Status::Delivered, 1),
+    ]);
+    let marked = |ids: &[u64]| ClientReply::Marked(ids.iter().copied().map(MessageId).collect());
+    let expected = [ClientReply::Done, marked(&[1]), marked(&[]), marked(&[1])];
+    assert_eq!(outcomes, expected.map(Ok));
+    assert_eq!(store.commit(&[]), []);
+}

@@ -1,0 +1,275 @@
+//! The client's store in memory: the executable specification of every [`ClientOp`].
+
+use std::collections::BTreeMap;
+
+use sealpost_core::client::store::{
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, InboxId, InboxItem,
+    IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
+};
+use sealpost_core::client::{Admission, ReplayWindow};
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::store::StoreError;
+use sealpost_core::wire::Packet;
+
+use super::{ClientStorage, HistoryEntry, Identity, OutboxCounts, Place, SentMessage};
+use crate::Storage;
+
+/// Everything in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
+#[derive(Clone, Debug)]
+pub struct MemoryClientStorage {
+    identity: Identity,
+    /// All but its contacts and its outbox, which are below.
+    base: Snapshot,
+    contacts: BTreeMap<Phone, Contact>,
+    outbox: BTreeMap<MessageId, Sent>,
+    inbox: BTreeMap<InboxId, InboxItem>,
+    windows: BTreeMap<UserId, ReplayWindow>,
+    last_place: u64,
+    shown_up_to: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    message: SentMessage,
+    /// There as long as it is queued.
+    packet: Option<Packet>,
+}
+
+impl MemoryClientStorage {
+    /// The store of an account that is not registered yet.
+    pub const fn new(identity: Identity) -> Self {
+        let base = Snapshot::new(identity.phone, identity.server);
+        Self {
+            identity,
+            base,
+            contacts: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            last_place: 0,
+            shown_up_to: 0,
+        }
+    }
+
+    fn run(&mut self, request: &ClientOp) -> ClientReply {
+        let account = &mut self.base.account;
+        match request {
+            ClientOp::PinServerKey(key) => account.server_key = Some(key.clone()),
+            ClientOp::SetUser(user) => account.user = Some(*user),
+            ClientOp::UseReconnectTime(at) => {
+                account.last_reconnect = account.last_reconnect.max(Some(*at));
+            }
+            ClientOp::SetClockOffset { secs } => account.clock_offset_secs = *secs,
+            ClientOp::ReserveReceipts { below } => {
+                self.base.next_receipt = self.base.next_receipt.max(*below);
+            }
+            ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
+            ClientOp::OfferKey { phone, offered } => {
+                if let Some(contact) = self.contacts.get_mut(phone) {
+                    contact.offered = Some(offered.clone());
+                }
+            }
+            ClientOp::WithdrawOffer { phone } => {
+                if let Some(contact) = self.contacts.get_mut(phone) {
+                    contact.offered = None;
+                }
+            }
+            ClientOp::AcceptKey { phone, fingerprint } => self.accept(*phone, fingerprint),
+            ClientOp::MarkVerified { phone, fingerprint } => {
+                if let Some(contact) = self.contacts.get_mut(phone)
+                    && contact.pinned.public_key.fingerprint() == fingerprint
+                {
+                    contact.verification = Verification::Verified;
+                }
+            }
+            ClientOp::Enqueue(messages) => {
+                for message in messages {
+                    self.enqueue(message);
+                }
+            }
+            ClientOp::MarkStored(messages) => {
+                let mark = |(recipient, id): &(_, _)| {
+                    self.mark(*id, Some(*recipient), Status::Stored).then_some(*id)
+                };
+                return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+            }
+            ClientOp::MarkDelivered { reader, messages } => {
+                let mark = |id: &_| self.mark(*id, Some(*reader), Status::Delivered).then_some(*id);
+                return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+            }
+            ClientOp::MarkFailed { messages, failure } => {
+                let mark = |id: &_| self.mark(*id, None, Status::Failed(*failure)).then_some(*id);
+                return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+            }
+            ClientOp::Receive(message) => return ClientReply::Received(self.receive(message)),
+            ClientOp::Unshown { after, limit } => return self.unshown(*after, *limit),
+            ClientOp::MarkShown { up_to } => {
+                // Not what is still to arrive.
+                self.shown_up_to = self.shown_up_to.max(up_to.0.min(self.last_place));
+            }
+        }
+        ClientReply::Done
+    }
+
+    fn pin(&mut self, phone: Phone, binding: &Binding) {
+        self.contacts.entry(phone).or_insert_with(|| Contact {
+            phone,
+            pinned: binding.clone(),
+            verification: Verification::FirstUse,
+            offered: None,
+            last_sent: None,
+        });
+    }
+
+    fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) {
+        let Some(contact) = self.contacts.get_mut(&phone) else { return };
+        let is_this = |offered: &mut Binding| offered.public_key.fingerprint() == fingerprint;
+        let Some(accepted) = contact.offered.take_if(is_this) else { return };
+        if accepted.user != contact.pinned.user {
+            contact.last_sent = None;
+        }
+        contact.pinned = accepted;
+        contact.verification = Verification::FirstUse;
+    }
+
+    fn enqueue(&mut self, message: &OutgoingMessage) {
+        if self.outbox.contains_key(&message.id) {
+            return;
+        }
+        self.last_place += 1;
+        let sent = SentMessage {
+            place: Place(self.last_place),
+            id: message.id,
+            recipient: message.recipient,
+            phone: message.phone,
+            sent_at: message.packet.header().timestamp,
+            content: message.content.clone(),
+            status: Status::Queued,
+        };
+        self.outbox
+            .insert(message.id, Sent { message: sent, packet: Some(message.packet.clone()) });
+        self.base.last_message = self.base.last_message.max(Some(message.id));
+        if let Some(contact) = self.contacts.get_mut(&message.phone)
+            && contact.pinned.user == message.recipient
+        {
+            contact.last_sent = contact.last_sent.max(Some(message.id));
+        }
+    }
+
+    /// Whether the message has come to `next` now.
+    fn mark(&mut self, id: MessageId, recipient: Option<UserId>, next: Status) -> bool {
+        let Some(sent) = self.outbox.get_mut(&id) else { return false };
+        if recipient.is_some_and(|recipient| recipient != sent.message.recipient)
+            || !precedes(sent.message.status, next)
+        {
+            return false;
+        }
+        sent.message.status = next;
+        sent.packet = None;
+        true
+    }
+
+    fn receive(&mut self, message: &IncomingMessage) -> Arrival {
+        let window = self.windows.entry(message.sender).or_default();
+        let continuity = match window.admit(message.id, message.previous) {
+            Admission::New(continuity) => continuity,
+            Admission::Repeat => return Arrival::Repeat,
+        };
+        self.last_place += 1;
+        let place = InboxId(self.last_place);
+        self.inbox.insert(place, InboxItem { place, message: message.clone(), continuity });
+        Arrival::Appended { place, continuity }
+    }
+
+    fn unshown(&self, after: InboxId, limit: u32) -> ClientReply {
+        let after = after.0.max(self.shown_up_to);
+        let behind: Vec<_> = self.inbox.values().filter(|item| item.place.0 > after).collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = behind.len() > limit;
+        ClientReply::Unshown { items: behind.into_iter().take(limit).cloned().collect(), more }
+    }
+}
+
+impl Storage for MemoryClientStorage {
+    type Op = ClientOp;
+    type Outcome = ClientOutcome;
+
+    fn commit(&mut self, requests: &[ClientOp], outcomes: &mut Vec<ClientOutcome>) {
+        outcomes.clear();
+        outcomes.extend(requests.iter().map(|request| Ok(self.run(request))));
+    }
+}
+
+impl ClientStorage for MemoryClientStorage {
+    fn identity(&self) -> Result<Identity, StoreError> {
+        Ok(self.identity.clone())
+    }
+
+    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
+        self.identity.host_port = host_port.into();
+        Ok(())
+    }
+
+    fn load(&self) -> Result<Snapshot, StoreError> {
+        let queued = |sent: &Sent| {
+            let (id, recipient) = (sent.message.id, sent.message.recipient);
+            Some(QueuedMessage { id, recipient, packet: sent.packet.clone()? })
+        };
+        Ok(Snapshot {
+            contacts: self.contacts.values().cloned().collect(),
+            outbox: self.outbox.values().filter_map(queued).collect(),
+            ..self.base.clone()
+        })
+    }
+
+    fn outbox(&self) -> Result<OutboxCounts, StoreError> {
+        let mut counts = OutboxCounts::default();
+        self.outbox.values().for_each(|sent| counts.count(sent.message.status, 1));
+        Ok(counts)
+    }
+
+    fn history(
+        &self,
+        peer: Phone,
+        before: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let sent = self.outbox.values().filter(|sent| sent.message.phone == peer);
+        let received = self.inbox.values().filter(|item| item.message.phone == peer);
+        let mut entries: Vec<_> = sent
+            .map(|sent| HistoryEntry::Sent(sent.message.clone()))
+            .chain(received.cloned().map(HistoryEntry::Received))
+            .filter(|entry| before.is_none_or(|before| entry.place() < before))
+            .collect();
+        entries.sort_unstable_by_key(HistoryEntry::place);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(entries.split_off(entries.len().saturating_sub(limit)))
+    }
+}
+
+/// Whether a message at stage `from` can come to stage `next`.
+const fn precedes(from: Status, next: Status) -> bool {
+    match next {
+        Status::Queued => false,
+        Status::Stored | Status::Failed(_) => matches!(from, Status::Queued),
+        Status::Delivered => matches!(from, Status::Queued | Status::Stored),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::client::conformance::{self, Subject};
+
+    impl Subject for MemoryClientStorage {
+        fn reopen(self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn memory_conforms() {
+        conformance::run_all(|identity| MemoryClientStorage::new(identity.clone()));
+    }
+}

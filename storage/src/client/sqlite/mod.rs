@@ -1,0 +1,196 @@
+//! The client's store in one SQLite file, `client.db`.
+
+mod ops;
+mod row;
+mod schema;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use sealpost_core::client::store::{
+    Account, ClientOp, ClientOutcome, Contact, QueuedMessage, Snapshot,
+};
+use sealpost_core::ids::{Phone, ReceiptId};
+use sealpost_core::store::StoreError;
+
+use super::{ClientStorage, HistoryEntry, Identity, OutboxCounts, Place};
+use crate::Storage;
+use crate::sqlite::OpenError;
+use crate::sqlite::column::{count, id, optional, public_key, timestamp, user_id};
+use crate::sqlite::engine::Engine;
+use crate::sqlite::error::{Unreadable, store_error};
+use ops::{Ops, sql_place};
+use row::{CONTACT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
+
+/// A client's database.
+#[derive(Debug)]
+pub struct SqliteClientStorage {
+    engine: Engine,
+}
+
+impl SqliteClientStorage {
+    /// Makes the database (mode 0600) of an account that is not registered yet.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] if there is one.
+    pub fn create(path: &Path, identity: &Identity) -> Result<Self, OpenError> {
+        if is_made(path)? {
+            return Err(OpenError::Exists(path.into()));
+        }
+        let connection = schema::CLIENT.open(path, |new| schema::record_identity(new, identity))?;
+        Ok(Self { engine: Engine::new(connection) })
+    }
+
+    /// Opens the database for writing. There must be no second one on the same file.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] before [`create`](Self::create).
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        if !is_made(path)? {
+            return Err(OpenError::Missing(path.into()));
+        }
+        let connection = schema::CLIENT.open(path, |_| Err(Unreadable("account").into()))?;
+        Ok(Self { engine: Engine::new(connection) })
+    }
+
+    /// Opens the database beside whoever writes it. Every request of a commit fails.
+    pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { engine: Engine::new(schema::CLIENT.open_read_only(path)?) })
+    }
+
+    /// Reads as of one moment.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let moment = self.engine.connection.unchecked_transaction();
+        moment.and_then(|moment| read(&moment)).map_err(|error| store_error(&error))
+    }
+}
+
+impl Storage for SqliteClientStorage {
+    type Op = ClientOp;
+    type Outcome = ClientOutcome;
+
+    fn commit(&mut self, requests: &[ClientOp], outcomes: &mut Vec<ClientOutcome>) {
+        self.engine
+            .commit(requests, outcomes, |connection, request| Ops(connection).run(request).map(Ok));
+    }
+
+    fn failure(&mut self) -> Option<String> {
+        self.engine.failure()
+    }
+}
+
+impl ClientStorage for SqliteClientStorage {
+    fn identity(&self) -> Result<Identity, StoreError> {
+        self.read(schema::recorded_identity)
+    }
+
+    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE account SET host_port = ?1";
+        let done = self.engine.connection.execute(sql, [host_port]);
+        done.map(drop).map_err(|error| store_error(&error))
+    }
+
+    fn load(&self) -> Result<Snapshot, StoreError> {
+        self.read(|connection| {
+            let identity = schema::recorded_identity(connection)?;
+            let base = Snapshot::new(identity.phone, identity.server);
+            let outbox = queued(connection, &identity)?;
+            Ok(Snapshot { contacts: contacts(connection)?, outbox, ..account(connection, base)? })
+        })
+    }
+
+    fn outbox(&self) -> Result<OutboxCounts, StoreError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT status, count(*) FROM outbox GROUP BY status")?;
+            let mut rows = statement.query(())?;
+            let mut counts = OutboxCounts::default();
+            while let Some(row) = rows.next()? {
+                counts.count(row::status(row.get(0)?)?, count(row, 1)?);
+            }
+            Ok(counts)
+        })
+    }
+
+    fn history(
+        &self,
+        peer: Phone,
+        before: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let before = before.map_or(i64::MAX, |before| sql_place(before.0));
+        let latest = |table, columns| {
+            format!(
+                "SELECT {columns} FROM {table} WHERE phone_number = ?1 AND place < ?2
+                 ORDER BY place DESC LIMIT ?3"
+            )
+        };
+        self.read(|connection| {
+            let asked = params![peer.to_string(), before, limit];
+            let mut statement = connection.prepare_cached(&latest("outbox", SENT_COLUMNS))?;
+            let mut entries = statement
+                .query_map(asked, |row| row::sent(row).map(HistoryEntry::Sent))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut statement = connection.prepare_cached(&latest("inbox", RECEIVED_COLUMNS))?;
+            for item in statement.query_map(asked, row::received)? {
+                entries.push(HistoryEntry::Received(item?));
+            }
+            entries.sort_unstable_by_key(HistoryEntry::place);
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            Ok(entries.split_off(entries.len().saturating_sub(limit)))
+        })
+    }
+}
+
+/// Whether there is a database. A crash may have left an empty file of one that was being made.
+fn is_made(path: &Path) -> std::io::Result<bool> {
+    match path.metadata() {
+        Ok(found) => Ok(found.len() > 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// All of a snapshot but its contacts and its outbox.
+fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
+    let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
+                      last_message
+               FROM account";
+    connection.query_row(sql, (), |row| {
+        let account = Account {
+            server_key: optional(row, 0, public_key)?,
+            user: optional(row, 1, user_id)?,
+            last_reconnect: optional(row, 2, timestamp)?,
+            clock_offset_secs: row.get(3)?,
+            ..base.account
+        };
+        let next_receipt = ReceiptId(id(row, 4)?);
+        let last_message = optional(row, 5, row::message_id)?;
+        Ok(Snapshot { account, last_message, next_receipt, ..base })
+    })
+}
+
+fn contacts(connection: &Connection) -> rusqlite::Result<Vec<Contact>> {
+    let sql = format!("SELECT {CONTACT_COLUMNS} FROM contacts");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut contacts =
+        statement.query_map((), row::contact)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    contacts.sort_unstable_by_key(|contact| contact.phone);
+    Ok(contacts)
+}
+
+fn queued(connection: &Connection, identity: &Identity) -> rusqlite::Result<Vec<QueuedMessage>> {
+    let sql = format!("SELECT {QUEUED_COLUMNS} FROM outbox WHERE status = 0");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let read = |row: &rusqlite::Row<'_>| row::queued(identity.profile, row);
+    let mut queued = statement.query_map((), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    // SQLite would take the largest ids for negative.
+    queued.sort_unstable_by_key(|message| message.id);
+    Ok(queued)
+}

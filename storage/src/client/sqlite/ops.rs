@@ -1,0 +1,287 @@
+//! Each [`ClientOp`] as SQL, inside a transaction that somebody else began.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use sealpost_core::client::store::{
+    Arrival, Binding, ClientOp, ClientReply, Contact, InboxId, IncomingMessage, OutgoingMessage,
+    Status,
+};
+use sealpost_core::client::{Admission, ReplayWindow};
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::{MessageId, Phone, UserId};
+
+use super::row::{self, CONTACT_COLUMNS, RECEIVED_COLUMNS};
+use crate::sqlite::column;
+
+/// The operations, over a connection that is in a transaction.
+pub(super) struct Ops<'a>(pub(super) &'a Connection);
+
+impl Ops<'_> {
+    pub(super) fn run(&self, request: &ClientOp) -> rusqlite::Result<ClientReply> {
+        match request {
+            ClientOp::PinServerKey(key) => {
+                self.prepare("UPDATE account SET server_key = ?1")?.execute([key.der()])?;
+            }
+            ClientOp::SetUser(user) => {
+                self.prepare("UPDATE account SET user_id = ?1")?.execute([sql_id(*user)])?;
+            }
+            ClientOp::UseReconnectTime(at) => {
+                self.prepare(
+                    "UPDATE account SET last_reconnect = max(coalesce(last_reconnect, ?1), ?1)",
+                )?
+                .execute([at.unix_secs()])?;
+            }
+            ClientOp::SetClockOffset { secs } => {
+                self.prepare("UPDATE account SET clock_offset_secs = ?1")?.execute([secs])?;
+            }
+            ClientOp::ReserveReceipts { below } => self.raise("next_receipt", below.0)?,
+            ClientOp::PinContact { phone, binding } => self.pin(*phone, binding)?,
+            ClientOp::OfferKey { phone, offered } => self.offer(*phone, Some(offered))?,
+            ClientOp::WithdrawOffer { phone } => self.offer(*phone, None)?,
+            ClientOp::AcceptKey { phone, fingerprint } => self.accept(*phone, fingerprint)?,
+            ClientOp::MarkVerified { phone, fingerprint } => {
+                self.mark_verified(*phone, fingerprint)?;
+            }
+            ClientOp::Enqueue(messages) => {
+                messages.iter().try_for_each(|message| self.enqueue(message))?;
+            }
+            ClientOp::MarkStored(messages) => {
+                let named = messages.iter().map(|(recipient, id)| (*id, Some(*recipient)));
+                return self.mark(named, Status::Stored);
+            }
+            ClientOp::MarkDelivered { reader, messages } => {
+                let named = messages.iter().map(|id| (*id, Some(*reader)));
+                return self.mark(named, Status::Delivered);
+            }
+            ClientOp::MarkFailed { messages, failure } => {
+                let named = messages.iter().map(|id| (*id, None));
+                return self.mark(named, Status::Failed(*failure));
+            }
+            ClientOp::Receive(message) => {
+                return Ok(ClientReply::Received(self.receive(message)?));
+            }
+            ClientOp::Unshown { after, limit } => return self.unshown(*after, *limit),
+            ClientOp::MarkShown { up_to } => self.mark_shown(*up_to)?,
+        }
+        Ok(ClientReply::Done)
+    }
+
+    fn contact(&self, phone: Phone) -> rusqlite::Result<Option<Contact>> {
+        self.prepare(&format!("SELECT {CONTACT_COLUMNS} FROM contacts WHERE phone_number = ?1"))?
+            .query_row([phone.to_string()], row::contact)
+            .optional()
+    }
+
+    fn pin(&self, phone: Phone, binding: &Binding) -> rusqlite::Result<()> {
+        self.prepare(
+            "INSERT INTO contacts (phone_number, user_id, public_key) VALUES (?1, ?2, ?3)
+             ON CONFLICT (phone_number) DO NOTHING",
+        )?
+        .execute(params![phone.to_string(), sql_id(binding.user), binding.public_key.der()])
+        .map(drop)
+    }
+
+    fn offer(&self, phone: Phone, offered: Option<&Binding>) -> rusqlite::Result<()> {
+        self.prepare(
+            "UPDATE contacts SET offered_user_id = ?2, offered_public_key = ?3
+             WHERE phone_number = ?1",
+        )?
+        .execute(params![
+            phone.to_string(),
+            offered.map(|offered| sql_id(offered.user)),
+            offered.map(|offered| offered.public_key.der()),
+        ])
+        .map(drop)
+    }
+
+    fn accept(&self, phone: Phone, fingerprint: &Fingerprint) -> rusqlite::Result<()> {
+        let Some(Contact { pinned, offered: Some(offered), last_sent, .. }) =
+            self.contact(phone)?
+        else {
+            return Ok(());
+        };
+        if offered.public_key.fingerprint() != fingerprint {
+            return Ok(());
+        }
+        let last_sent = last_sent.filter(|_| offered.user == pinned.user);
+        self.prepare(
+            "UPDATE contacts
+             SET user_id = ?2, public_key = ?3, last_sent = ?4, verified = 0,
+                 offered_user_id = NULL, offered_public_key = NULL
+             WHERE phone_number = ?1",
+        )?
+        .execute(params![
+            phone.to_string(),
+            sql_id(offered.user),
+            offered.public_key.der(),
+            last_sent.map(sql_message_id),
+        ])
+        .map(drop)
+    }
+
+    fn mark_verified(&self, phone: Phone, fingerprint: &Fingerprint) -> rusqlite::Result<()> {
+        let contact = self.contact(phone)?;
+        if contact.is_none_or(|contact| contact.pinned.public_key.fingerprint() != fingerprint) {
+            return Ok(());
+        }
+        self.prepare("UPDATE contacts SET verified = 1 WHERE phone_number = ?1")?
+            .execute([phone.to_string()])
+            .map(drop)
+    }
+
+    fn enqueue(&self, message: &OutgoingMessage) -> rusqlite::Result<()> {
+        let (kind, content) = row::content_columns(&message.content);
+        let (recipient, phone) = (sql_id(message.recipient), message.phone.to_string());
+        let inserted = self
+            .prepare(
+                "INSERT INTO outbox (place, message_id, recipient_id, phone_number, sent_at,
+                                     status, kind, content, packet)
+                 VALUES ((SELECT last_place + 1 FROM account), ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)
+                 ON CONFLICT (message_id) DO NOTHING",
+            )?
+            .execute(params![
+                sql_message_id(message.id),
+                recipient,
+                phone,
+                message.packet.header().timestamp.unix_secs(),
+                kind,
+                content,
+                &message.packet.bytes()[..],
+            ])?;
+        if inserted == 0 {
+            return Ok(());
+        }
+        self.prepare("UPDATE account SET last_place = last_place + 1")?.execute(())?;
+        self.raise("last_message", message.id.0)?;
+        let last_sent = self
+            .prepare("SELECT last_sent FROM contacts WHERE phone_number = ?1 AND user_id = ?2")?
+            .query_row(params![phone, recipient], |row| column::optional(row, 0, row::message_id))
+            .optional()?;
+        if last_sent.is_none_or(|last_sent| last_sent >= Some(message.id)) {
+            return Ok(());
+        }
+        self.prepare("UPDATE contacts SET last_sent = ?2 WHERE phone_number = ?1")?
+            .execute(params![phone, sql_message_id(message.id)])
+            .map(drop)
+    }
+
+    fn mark(
+        &self,
+        named: impl Iterator<Item = (MessageId, Option<UserId>)>,
+        next: Status,
+    ) -> rusqlite::Result<ClientReply> {
+        // A receipt may come without the server's acknowledgement before it.
+        let latest = match next {
+            Status::Queued | Status::Stored | Status::Failed(_) => Status::Queued,
+            Status::Delivered => Status::Stored,
+        };
+        let mut statement = self.prepare(
+            "UPDATE outbox SET status = ?3, packet = NULL
+             WHERE message_id = ?1 AND recipient_id = coalesce(?2, recipient_id) AND status <= ?4",
+        )?;
+        let mut marked = Vec::new();
+        for (id, recipient) in named {
+            let changed = statement.execute(params![
+                sql_message_id(id),
+                recipient.map(sql_id),
+                row::status_code(next),
+                row::status_code(latest),
+            ])?;
+            marked.extend((changed > 0).then_some(id));
+        }
+        Ok(ClientReply::Marked(marked))
+    }
+
+    fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Arrival> {
+        let sender = sql_id(message.sender);
+        let window = self
+            .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?
+            .query_row([sender], |row| row.get::<_, [u8; ReplayWindow::LEN]>(0))
+            .optional()?;
+        let mut window =
+            window.map_or_else(ReplayWindow::default, |bytes| ReplayWindow::from_bytes(&bytes));
+        let continuity = match window.admit(message.id, message.previous) {
+            Admission::New(continuity) => continuity,
+            Admission::Repeat => return Ok(Arrival::Repeat),
+        };
+        self.prepare(
+            "INSERT INTO replay_windows (sender_id, window) VALUES (?1, ?2)
+             ON CONFLICT (sender_id) DO UPDATE SET window = excluded.window",
+        )?
+        .execute(params![sender, window.to_bytes()])?;
+        let place = self
+            .prepare("UPDATE account SET last_place = last_place + 1 RETURNING last_place")?
+            .query_row((), |row| column::id(row, 0))?;
+        let (kind, content) = row::received_columns(&message.content);
+        self.prepare(&format!(
+            "INSERT INTO inbox ({RECEIVED_COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        ))?
+        .execute(params![
+            place.cast_signed(),
+            sender,
+            message.phone.to_string(),
+            sql_message_id(message.id),
+            message.previous.map(sql_message_id),
+            message.sent_at.unix_secs(),
+            message.received_at.unix_secs(),
+            row::trust_code(message.trust),
+            row::continuity_code(continuity),
+            kind,
+            content,
+        ])?;
+        Ok(Arrival::Appended { place: InboxId(place), continuity })
+    }
+
+    fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {
+        // One row more than wanted tells whether more stands behind.
+        let mut statement = self.prepare(&format!(
+            "SELECT {RECEIVED_COLUMNS} FROM inbox
+             WHERE place > max(?1, (SELECT shown_up_to FROM account)) ORDER BY place LIMIT ?2 + 1"
+        ))?;
+        let mut items = statement
+            .query_map(params![sql_place(after.0), limit], row::received)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Ok(ClientReply::Unshown { items, more })
+    }
+
+    /// Not beyond the last place: what is still to arrive has not been shown.
+    fn mark_shown(&self, up_to: InboxId) -> rusqlite::Result<()> {
+        self.prepare("UPDATE account SET shown_up_to = max(shown_up_to, min(?1, last_place))")?
+            .execute([sql_place(up_to.0)])
+            .map(drop)
+    }
+
+    /// Raises a number of the account that never falls.
+    fn raise(&self, name: &'static str, to: u64) -> rusqlite::Result<()> {
+        // Compared here: SQLite would take the largest for negative.
+        let current = self
+            .prepare(&format!("SELECT {name} FROM account"))?
+            .query_row((), |row| column::optional(row, 0, column::id))?;
+        if current >= Some(to) {
+            return Ok(());
+        }
+        self.prepare(&format!("UPDATE account SET {name} = ?1"))?
+            .execute([to.cast_signed()])
+            .map(drop)
+    }
+
+    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.0.prepare_cached(sql)
+    }
+}
+
+const fn sql_id(user: UserId) -> i64 {
+    user.value().cast_signed()
+}
+
+const fn sql_message_id(id: MessageId) -> i64 {
+    id.0.cast_signed()
+}
+
+/// A place as SQLite compares it: what lies beyond every place stays there.
+pub(super) fn sql_place(place: u64) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}

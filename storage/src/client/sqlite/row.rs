@@ -1,0 +1,180 @@
+//! Rows of a client's database, and the values that they hold.
+
+use bytes::Bytes;
+use rusqlite::Row;
+use sealpost_core::client::Continuity;
+use sealpost_core::client::store::{
+    Binding, Contact, Content, Failure, InboxId, InboxItem, IncomingMessage, QueuedMessage,
+    ReceivedContent, Status, Trust, Verification,
+};
+use sealpost_core::ids::MessageId;
+use sealpost_core::wire::{Packet, Profile};
+
+use crate::client::{Place, SentMessage};
+use crate::sqlite::column::{id, optional, phone, public_key, timestamp, user_id};
+use crate::sqlite::error::Unreadable;
+
+/// What [`contact`] reads, in its order.
+pub(super) const CONTACT_COLUMNS: &str =
+    "phone_number, user_id, public_key, verified, offered_user_id, offered_public_key, last_sent";
+
+pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
+    let verification = if row.get(3)? { Verification::Verified } else { Verification::FirstUse };
+    let offered = match optional(row, 4, user_id)? {
+        None => None,
+        Some(user) => Some(Binding { user, public_key: public_key(row, 5)? }),
+    };
+    Ok(Contact {
+        phone: phone(row, 0)?,
+        pinned: Binding { user: user_id(row, 1)?, public_key: public_key(row, 2)? },
+        verification,
+        offered,
+        last_sent: optional(row, 6, message_id)?,
+    })
+}
+
+/// What [`queued`] reads, in its order.
+pub(super) const QUEUED_COLUMNS: &str = "message_id, recipient_id, packet";
+
+pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<QueuedMessage> {
+    let packet = row.get_ref(2)?.as_blob().map_err(|_| Unreadable("packet"))?;
+    let packet = Packet::parse(profile, Bytes::copy_from_slice(packet));
+    Ok(QueuedMessage {
+        id: message_id(row, 0)?,
+        recipient: user_id(row, 1)?,
+        packet: packet.ok_or(Unreadable("packet"))?,
+    })
+}
+
+/// What [`sent`] reads, in its order.
+pub(super) const SENT_COLUMNS: &str =
+    "place, message_id, recipient_id, phone_number, sent_at, status, kind, content";
+
+pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
+    let ReceivedContent::Opened(content) = content(row, 6)? else {
+        return Err(Unreadable("content").into());
+    };
+    Ok(SentMessage {
+        place: Place(id(row, 0)?),
+        id: message_id(row, 1)?,
+        recipient: user_id(row, 2)?,
+        phone: phone(row, 3)?,
+        sent_at: timestamp(row, 4)?,
+        status: status(row.get(5)?)?,
+        content,
+    })
+}
+
+/// What [`received`] reads, in its order.
+pub(super) const RECEIVED_COLUMNS: &str = "place, sender_id, phone_number, message_id, \
+     previous_id, sent_at, received_at, trust, continuity, kind, content";
+
+pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
+    Ok(InboxItem {
+        place: InboxId(id(row, 0)?),
+        message: IncomingMessage {
+            sender: user_id(row, 1)?,
+            phone: phone(row, 2)?,
+            id: message_id(row, 3)?,
+            previous: optional(row, 4, message_id)?,
+            sent_at: timestamp(row, 5)?,
+            received_at: timestamp(row, 6)?,
+            trust: trust(row.get(7)?)?,
+            content: content(row, 9)?,
+        },
+        continuity: continuity(row.get(8)?)?,
+    })
+}
+
+pub(super) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageId> {
+    Ok(MessageId(id(row, column)?))
+}
+
+/// Columns `kind` and `content` of something that was written.
+pub(super) const fn content_columns(content: &Content) -> (i64, &[u8]) {
+    match content {
+        Content::Text(text) => (0, text.as_bytes()),
+        Content::Bytes(bytes) => (1, bytes.as_slice()),
+    }
+}
+
+/// Columns `kind` and `content` of something that arrived.
+pub(super) const fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
+    match content {
+        ReceivedContent::Opened(content) => content_columns(content),
+        ReceivedContent::Undecryptable => (2, &[]),
+    }
+}
+
+fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
+    let bytes: Vec<u8> = row.get(kind + 1)?;
+    Ok(match row.get(kind)? {
+        0 => {
+            let text = String::from_utf8(bytes).map_err(|_| Unreadable("text"))?;
+            ReceivedContent::Opened(Content::Text(text))
+        }
+        1 => ReceivedContent::Opened(Content::Bytes(bytes)),
+        2 => ReceivedContent::Undecryptable,
+        3.. | ..0 => return Err(Unreadable("content").into()),
+    })
+}
+
+pub(super) const fn status_code(status: Status) -> i64 {
+    match status {
+        Status::Queued => QUEUED,
+        Status::Stored => 1,
+        Status::Delivered => 2,
+        Status::Failed(Failure::UnknownUser) => 3,
+        Status::Failed(Failure::Refused) => 4,
+        Status::Failed(Failure::Expired) => 5,
+        Status::Failed(Failure::KeyReplaced) => 6,
+    }
+}
+
+pub(super) const fn status(code: i64) -> Result<Status, Unreadable> {
+    Ok(match code {
+        QUEUED => Status::Queued,
+        1 => Status::Stored,
+        2 => Status::Delivered,
+        3 => Status::Failed(Failure::UnknownUser),
+        4 => Status::Failed(Failure::Refused),
+        5 => Status::Failed(Failure::Expired),
+        6 => Status::Failed(Failure::KeyReplaced),
+        _ => return Err(Unreadable("status")),
+    })
+}
+
+/// The only code that SQL names as well.
+const QUEUED: i64 = 0;
+
+pub(super) const fn trust_code(trust: Trust) -> i64 {
+    match trust {
+        Trust::FirstUse => 0,
+        Trust::Verified => 1,
+        Trust::Changed => 2,
+    }
+}
+
+const fn trust(code: i64) -> Result<Trust, Unreadable> {
+    match code {
+        0 => Ok(Trust::FirstUse),
+        1 => Ok(Trust::Verified),
+        2 => Ok(Trust::Changed),
+        _ => Err(Unreadable("trust")),
+    }
+}
+
+pub(super) const fn continuity_code(continuity: Continuity) -> i64 {
+    match continuity {
+        Continuity::Next => 0,
+        Continuity::AfterGap => 1,
+    }
+}
+
+const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
+    match code {
+        0 => Ok(Continuity::Next),
+        1 => Ok(Continuity::AfterGap),
+        _ => Err(Unreadable("continuity")),
+    }
+}

@@ -1,0 +1,148 @@
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use sealpost_core::client::store::ClientReply;
+use sealpost_core::wire::Profile;
+use tempfile::TempDir;
+
+use super::*;
+use crate::client::conformance::{self, Subject};
+use crate::conformance::phone;
+use crate::sqlite::tests::folder;
+
+/// A database in a folder of its own.
+pub(crate) struct Sqlite {
+    folder: TempDir,
+    storage: Option<SqliteClientStorage>,
+}
+
+impl Sqlite {
+    pub(crate) fn new(identity: &Identity) -> Self {
+        let folder = folder();
+        let path = folder.path().join("client.db");
+        let storage = SqliteClientStorage::create(&path, identity).unwrap();
+        Self { folder, storage: Some(storage) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("client.db")
+    }
+
+    fn inner(&self) -> &SqliteClientStorage {
+        self.storage.as_ref().unwrap()
+    }
+
+    fn inner_mut(&mut self) -> &mut SqliteClientStorage {
+        self.storage.as_mut().unwrap()
+    }
+}
+
+impl Storage for Sqlite {
+    type Op = ClientOp;
+    type Outcome = ClientOutcome;
+
+    fn commit(&mut self, requests: &[ClientOp], outcomes: &mut Vec<ClientOutcome>) {
+        self.inner_mut().commit(requests, outcomes);
+    }
+}
+
+impl ClientStorage for Sqlite {
+    fn identity(&self) -> Result<Identity, StoreError> {
+        self.inner().identity()
+    }
+
+    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
+        self.inner_mut().set_host_port(host_port)
+    }
+
+    fn load(&self) -> Result<Snapshot, StoreError> {
+        self.inner().load()
+    }
+
+    fn outbox(&self) -> Result<OutboxCounts, StoreError> {
+        self.inner().outbox()
+    }
+
+    fn history(
+        &self,
+        peer: Phone,
+        before: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.inner().history(peer, before, limit)
+    }
+}
+
+impl Subject for Sqlite {
+    fn reopen(mut self) -> Self {
+        self.storage = None;
+        self.storage = Some(SqliteClientStorage::open(&self.path()).unwrap());
+        self
+    }
+}
+
+fn identity() -> Identity {
+    Identity {
+        phone: phone(1),
+        server: sealpost_core::crypto::Fingerprint([7; 32]),
+        profile: Profile::Wide,
+        host_port: "localhost:7465".into(),
+    }
+}
+
+#[test]
+fn sqlite_conforms() {
+    conformance::run_all(Sqlite::new);
+}
+
+#[test]
+fn store_is_made_once_and_found_again() {
+    let folder = folder();
+    let path = folder.path().join("client.db");
+    assert!(matches!(SqliteClientStorage::open(&path), Err(OpenError::Missing(_))));
+    assert!(!path.exists());
+    // A crash while the store was made.
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(SqliteClientStorage::open(&path), Err(OpenError::Missing(_))));
+    drop(SqliteClientStorage::create(&path, &identity()).unwrap());
+    let again = SqliteClientStorage::create(&path, &identity());
+    assert!(matches!(again, Err(OpenError::Exists(_))));
+    assert_eq!(SqliteClientStorage::open(&path).unwrap().identity(), Ok(identity()));
+}
+
+#[test]
+fn database_of_a_server_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("client.db");
+    let quota = crate::Quota::default();
+    drop(crate::SqliteStorage::open(&path, Profile::Wide, quota).unwrap());
+    assert!(matches!(SqliteClientStorage::open(&path), Err(OpenError::Foreign(_))));
+    assert!(matches!(SqliteClientStorage::open_read_only(&path), Err(OpenError::Foreign(_))));
+}
+
+#[test]
+fn reader_sees_what_is_committed_and_commits_nothing() {
+    let mut sqlite = Sqlite::new(&identity());
+    let mut reader = SqliteClientStorage::open_read_only(&sqlite.path()).unwrap();
+    let mut outcomes = Vec::new();
+    sqlite.commit(&[ClientOp::SetClockOffset { secs: 5 }], &mut outcomes);
+    assert_eq!(outcomes, [Ok(ClientReply::Done)]);
+    assert_eq!(reader.load().unwrap().account.clock_offset_secs, 5);
+    reader.commit(&[ClientOp::SetClockOffset { secs: 9 }], &mut outcomes);
+    assert_eq!(outcomes, [Err(StoreError::Io)]);
+    assert_eq!(reader.load().unwrap().account.clock_offset_secs, 5);
+}
+
+#[test]
+fn damage_is_told_as_such() {
+    for damage in [
+        "UPDATE account SET server_key = x'00'",
+        "UPDATE account SET phone_number = 'me'",
+        "UPDATE account SET last_reconnect = 1 << 60",
+        "DELETE FROM account",
+    ] {
+        let sqlite = Sqlite::new(&identity());
+        Connection::open(sqlite.path()).unwrap().execute_batch(damage).unwrap();
+        assert_eq!(sqlite.load().unwrap_err(), StoreError::Corrupt, "{damage}");
+    }
+}
