@@ -2,6 +2,9 @@
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
+//! - [`client_stage`]: the client machine without sockets, in the same way.
+//! - [`town`]: both machines, and a network between them.
+//! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`fuzz`]: bodies of the fuzz targets.
 
 #![expect(
@@ -15,5 +18,8 @@
 )]
 
 pub mod actor;
+pub mod clerk;
+pub mod client_stage;
 pub mod fuzz;
 pub mod stage;
+pub mod town;
