@@ -192,3 +192,115 @@ fn work<R: JobRunner>(
 
 const PUBLIC_BATCH: usize = 32;
 const PRIVATE_BATCH: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::time::Duration;
+
+    use sealpost_core::crypto::{Draft, EmitError};
+    use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::{Header, Op, Profile};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Fails each job, once it is let on.
+    struct Gated {
+        begun: Sender<Lane>,
+        go_on: Arc<Mutex<Receiver<()>>>,
+    }
+
+    impl JobRunner for Gated {
+        fn run(&mut self, job: Job) -> Outcome {
+            let _ = self.begun.send(lane(&job));
+            let _ = self.go_on.lock().unwrap().recv();
+            Outcome::Emitted(Err(EmitError))
+        }
+
+        fn fork(&mut self) -> Self {
+            Self { begun: self.begun.clone(), go_on: Arc::clone(&self.go_on) }
+        }
+    }
+
+    struct Rig {
+        pool: CryptoPool,
+        begun: Receiver<Lane>,
+        go_on: Sender<()>,
+        reported: Receiver<Vec<(Ticket, Outcome)>>,
+    }
+
+    fn rig(workers: usize) -> Rig {
+        let (begun_in, begun) = mpsc::channel();
+        let (go_on, go_on_out) = mpsc::channel();
+        let (reported_in, reported) = mpsc::channel();
+        let first = Gated { begun: begun_in, go_on: Arc::new(Mutex::new(go_on_out)) };
+        let report = move |outcomes: &mut Vec<_>| {
+            let _ = reported_in.send(std::mem::take(outcomes));
+        };
+        let pool = CryptoPool::start(first, NonZeroUsize::new(workers).unwrap(), report).unwrap();
+        Rig { pool, begun, go_on, reported }
+    }
+
+    fn job(lane: Lane) -> Job {
+        let header =
+            Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op: Op::Disconnect };
+        Job::Emit(Box::new(Draft {
+            profile: Profile::Compact,
+            header,
+            parts: Vec::new(),
+            signed: lane == Lane::Private,
+        }))
+    }
+
+    #[test]
+    fn every_job_has_one_outcome() {
+        let mut rig = rig(3);
+        for ticket in 0..1_000 {
+            rig.go_on.send(()).unwrap();
+            let lane = if ticket % 3 == 0 { Lane::Private } else { Lane::Public };
+            rig.pool.gather(Ticket(ticket), job(lane));
+        }
+        rig.pool.submit();
+        let mut tickets = Vec::new();
+        while tickets.len() < 1_000 {
+            let batch = rig.reported.recv_timeout(PATIENCE).unwrap();
+            tickets.extend(batch.into_iter().map(|(ticket, _)| ticket.0));
+        }
+        tickets.sort_unstable();
+        assert!(tickets.into_iter().eq(0..1_000));
+        rig.pool.finish();
+        assert_eq!(rig.reported.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn storm_of_private_jobs_lets_public_ones_through() {
+        let mut rig = rig(1);
+        for ticket in 0..100 {
+            rig.pool.gather(Ticket(ticket), job(Lane::Private));
+        }
+        rig.pool.gather(Ticket(100), job(Lane::Public));
+        rig.pool.submit();
+        let mut private_before = 0;
+        while rig.begun.recv_timeout(PATIENCE).unwrap() == Lane::Private {
+            rig.go_on.send(()).unwrap();
+            private_before += 1;
+        }
+        assert!(private_before <= PRIVATE_BATCH, "{private_before}");
+        drop(rig.go_on);
+    }
+
+    #[test]
+    fn jobs_are_shared_among_the_threads() {
+        let mut rig = rig(2);
+        rig.pool.gather(Ticket(1), job(Lane::Public));
+        rig.pool.gather(Ticket(2), job(Lane::Public));
+        rig.pool.submit();
+        // Both have begun, and none was let on.
+        for _ in 0..2 {
+            assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Public);
+        }
+        drop(rig.go_on);
+    }
+}
