@@ -1,6 +1,7 @@
 //! The host of a machine that dials.
 
 use sealpost_core::machine::Machine;
+use sealpost_storage::Storage;
 
 use crate::application::Application;
 use crate::config::Config;
@@ -8,7 +9,6 @@ use crate::crypto_pool::JobRunner;
 use crate::error::Error;
 use crate::inbox::Hosted;
 use crate::reactor::{Handle, Reactor};
-use crate::storage_thread::Store;
 
 /// A machine with a way to one server. Commands reach it through a [`Handle`]; what it delivers
 /// and lets be known goes to its [`Application`].
@@ -29,7 +29,7 @@ impl<M: Hosted, A: Application<M>> ClientHost<M, A> {
         application: A,
     ) -> Result<Self, Error>
     where
-        S: Store<Op = M::StoreOp, Outcome = M::StoreOutcome>,
+        S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
         let mut reactor = Reactor::new(config, machine, store, crypto, application)?;

@@ -44,7 +44,7 @@ pub enum Signals {
 pub struct TransactionLimit {
     /// Requests at most.
     pub requests: NonZeroUsize,
-    /// Bytes at most, as [`Store::weight`](crate::Store::weight) counts them. One request goes
+    /// Bytes at most, as [`StoreRequest::weight`](crate::StoreRequest::weight) counts them. One request goes
     /// through whatever its size.
     pub bytes: usize,
 }

@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use sealpost_core::crypto::{Job, Outcome};
+use sealpost_core::crypto::{Crypto, Job, Outcome};
 use sealpost_core::ids::Ticket;
 
 use crate::error::Error;
 use crate::worker;
 
-/// Runs jobs on one thread; [`Crypto`](sealpost_core::crypto::Crypto) does, and stand-ins of tests.
+/// Runs jobs on one thread: [`Crypto`], or a stand-in of tests.
 pub trait JobRunner: Send + 'static {
     /// Runs one job.
     fn run(&mut self, job: Job) -> Outcome;
@@ -19,6 +19,16 @@ pub trait JobRunner: Send + 'static {
     /// Another one like this, for another thread.
     #[must_use]
     fn fork(&mut self) -> Self;
+}
+
+impl JobRunner for Crypto {
+    fn run(&mut self, job: Job) -> Outcome {
+        Self::run(self, job)
+    }
+
+    fn fork(&mut self) -> Self {
+        Self::fork(self)
+    }
 }
 
 /// Spreads jobs over threads, in batches. Jobs that need the private key cost twenty times the
@@ -56,7 +66,7 @@ enum Lane {
 }
 
 impl CryptoPool {
-    /// Starts the threads. They call `report` with the outcomes of each batch, and drain what it
+    /// Starts the threads. They call `report` with the outcomes of each batch, and drop what it
     /// leaves.
     pub(crate) fn start<R: JobRunner>(
         mut first: R,

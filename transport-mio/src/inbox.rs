@@ -8,15 +8,28 @@ use mio::Waker;
 use sealpost_core::ids::ConnId;
 use sealpost_core::machine::{Event, Machine};
 
-/// A machine that can be run by these hosts: what it says crosses threads.
+use crate::storage_thread::{StoreAnswer, StoreRequest};
+
+/// A machine that these hosts can run: what it says crosses threads.
 pub trait Hosted:
-    Machine<StoreOp: Send, StoreOutcome: Send, Command: Send, Delivery: Send, Notice: Send> + 'static
+    Machine<
+        StoreOp: StoreRequest,
+        StoreOutcome: StoreAnswer,
+        Command: Send,
+        Delivery: Send,
+        Notice: Send,
+    > + 'static
 {
 }
 
 impl<M> Hosted for M where
-    M: Machine<StoreOp: Send, StoreOutcome: Send, Command: Send, Delivery: Send, Notice: Send>
-        + 'static
+    M: Machine<
+            StoreOp: StoreRequest,
+            StoreOutcome: StoreAnswer,
+            Command: Send,
+            Delivery: Send,
+            Notice: Send,
+        > + 'static
 {
 }
 

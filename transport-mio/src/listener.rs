@@ -21,6 +21,7 @@ pub(crate) struct Listener {
     cap: usize,
     pause: Duration,
     supply: Supply,
+    crowd: Crowd,
     /// Connections may be waiting.
     ready: bool,
 }
@@ -35,6 +36,14 @@ enum Supply {
     },
 }
 
+/// Whether there was room for the last connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Crowd {
+    Room,
+    /// There was none. Reported once until there is.
+    Full,
+}
+
 impl Listener {
     /// Listens on `address`. At most `cap` connections are kept; after a shortage none is accepted
     /// for `pause`.
@@ -46,7 +55,7 @@ impl Listener {
                 Error::Listen { address, source }
             }
         })?;
-        Ok(Self { socket, cap, pause, supply: Supply::Ample, ready: false })
+        Ok(Self { socket, cap, pause, supply: Supply::Ample, crowd: Crowd::Room, ready: false })
     }
 
     /// Where it listens: the port that the system chose, if 0 was asked for.
@@ -85,9 +94,10 @@ impl Listener {
                 Ok((stream, peer)) => {
                     self.supply = Supply::Ample;
                     if sockets.len() < self.cap {
+                        self.crowd = Crowd::Room;
                         sockets.accepted(stream, peer.ip().to_canonical());
                     } else {
-                        tracing::debug!(cap = self.cap, "connection refused: at the cap");
+                        self.refuse();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -99,6 +109,13 @@ impl Listener {
                 Err(error) => tracing::debug!(%error, "accepting failed"),
             }
         }
+    }
+
+    fn refuse(&mut self) {
+        if self.crowd == Crowd::Room {
+            tracing::warn!(cap = self.cap, "too many connections: new ones are closed at once");
+        }
+        self.crowd = Crowd::Full;
     }
 
     fn run_short(&mut self, error: &io::Error, now: Mono) {

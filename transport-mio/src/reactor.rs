@@ -9,6 +9,7 @@ use sealpost_core::host::pump;
 use sealpost_core::ids::ConnId;
 use sealpost_core::machine::{Event, Input, Machine};
 use sealpost_core::time::Mono;
+use sealpost_storage::Storage;
 
 use crate::application::{Application, Control};
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ use crate::inbox::{Hosted, Inbox, Mail};
 use crate::listener::Listener;
 use crate::signals::SignalPipe;
 use crate::sockets::{FIRST_CONN, Sockets};
-use crate::storage_thread::{StorageThread, Store};
+use crate::storage_thread::StorageThread;
 
 /// A machine with everything that drives it, on one thread.
 pub(crate) struct Reactor<M: Machine, A> {
@@ -77,7 +78,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         application: A,
     ) -> Result<Self, Error>
     where
-        S: Store<Op = M::StoreOp, Outcome = M::StoreOutcome>,
+        S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
         let poll = Poll::new().map_err(Error::system("watch sockets"))?;

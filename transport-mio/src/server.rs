@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use sealpost_core::machine::Machine;
+use sealpost_storage::Storage;
 
 use crate::application::Application;
 use crate::config::Config;
@@ -11,7 +12,6 @@ use crate::error::Error;
 use crate::inbox::Hosted;
 use crate::listener::Listener;
 use crate::reactor::{Handle, Reactor};
-use crate::storage_thread::Store;
 
 /// A machine behind a listening socket.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl<M: Hosted, A: Application<M>> Server<M, A> {
         application: A,
     ) -> Result<Self, Error>
     where
-        S: Store<Op = M::StoreOp, Outcome = M::StoreOutcome>,
+        S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
         let listener = Listener::bind(listen, config.connection_cap(), config.accept_pause)?;

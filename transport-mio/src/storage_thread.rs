@@ -6,27 +6,51 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sealpost_core::ids::Ticket;
+use sealpost_core::store::{StoreError, StoreOp};
+use sealpost_core::wire::Packet;
+use sealpost_storage::Storage;
 
 use crate::config::TransactionLimit;
 use crate::error::Error;
 use crate::worker;
 
-/// A store as a host drives it: from one thread, many requests at a time.
-pub trait Store: Send + 'static {
-    /// A request.
-    type Op: Send + 'static;
-    /// What came of it.
-    type Outcome: Send + 'static;
+/// A request to a store, as the thread sees it.
+pub trait StoreRequest: Send + 'static {
+    /// About how many bytes it writes: what bounds a transaction.
+    fn weight(&self) -> usize;
+}
 
-    /// Carries out `ops` in order, durably when it returns, and pushes one outcome for each.
-    fn commit(&mut self, ops: &[Self::Op], outcomes: &mut Vec<Self::Outcome>);
-
-    /// About how many bytes a request writes: what bounds a transaction.
-    fn weight(op: &Self::Op) -> usize;
-
+/// What came of a request, as the thread sees it.
+pub trait StoreAnswer: Send + 'static {
     /// Whether nothing has happened because another process held the store, so that another try
     /// may succeed.
-    fn is_busy(outcome: &Self::Outcome) -> bool;
+    fn is_busy(&self) -> bool;
+}
+
+impl StoreRequest for StoreOp {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Append { packets, .. } => packets.iter().map(packet_weight).sum(),
+            Self::Settle(settlement) => {
+                settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
+            }
+            Self::DropReceipts { keys, .. } => keys.len() * ROW,
+            Self::Expire { limit, .. } => {
+                usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
+            }
+            Self::CreateUser { .. }
+            | Self::FindUser(_)
+            | Self::Resume { .. }
+            | Self::Count(_)
+            | Self::Page { .. } => ROW,
+        }
+    }
+}
+
+impl<R: Send + 'static> StoreAnswer for Result<R, StoreError> {
+    fn is_busy(&self) -> bool {
+        matches!(self, Err(StoreError::Busy))
+    }
 }
 
 /// Feeds a store on a thread of its own. While one transaction is being committed, the requests of
@@ -53,14 +77,17 @@ struct Waiting<Op> {
     closed: bool,
 }
 
-impl<Op: Send + 'static> StorageThread<Op> {
-    /// Starts the thread. It calls `report` with the outcomes of each transaction, and drains
-    /// what it is given if `report` does not.
-    pub(crate) fn start<S: Store<Op = Op>>(
+impl<Op: StoreRequest> StorageThread<Op> {
+    /// Starts the thread. It calls `report` with the outcomes of each transaction, and drops what
+    /// `report` leaves.
+    pub(crate) fn start<S>(
         store: S,
         limit: TransactionLimit,
         report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>) + Send + 'static,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Error>
+    where
+        S: Storage<Op = Op, Outcome: StoreAnswer> + Send + 'static,
+    {
         let waiting = Waiting { requests: VecDeque::new(), closed: false };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
         let theirs = Arc::clone(&queue);
@@ -108,13 +135,10 @@ impl<Op> Queue<Op> {
     }
 
     /// Waits for requests and takes the next transaction's. False: there won't be any.
-    fn next(
-        &self,
-        limit: TransactionLimit,
-        weight: impl Fn(&Op) -> usize,
-        tickets: &mut Vec<Ticket>,
-        ops: &mut Vec<Op>,
-    ) -> bool {
+    fn next(&self, limit: TransactionLimit, tickets: &mut Vec<Ticket>, ops: &mut Vec<Op>) -> bool
+    where
+        Op: StoreRequest,
+    {
         let mut waiting = self.lock();
         while waiting.requests.is_empty() {
             if waiting.closed {
@@ -124,7 +148,7 @@ impl<Op> Queue<Op> {
         }
         let mut bytes = 0_usize;
         while let Some((ticket, op)) = waiting.requests.pop_front_if(|(_, op)| {
-            bytes = bytes.saturating_add(weight(op));
+            bytes = bytes.saturating_add(op.weight());
             ops.is_empty() || (ops.len() < limit.requests.get() && bytes <= limit.bytes)
         }) {
             tickets.push(ticket);
@@ -134,7 +158,7 @@ impl<Op> Queue<Op> {
     }
 }
 
-fn run<S: Store>(
+fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     mut store: S,
     limit: TransactionLimit,
     queue: &Queue<S::Op>,
@@ -142,7 +166,7 @@ fn run<S: Store>(
 ) {
     let (mut tickets, mut ops) = (Vec::new(), Vec::new());
     let (mut outcomes, mut results) = (Vec::new(), Vec::new());
-    while queue.next(limit, S::weight, &mut tickets, &mut ops) {
+    while queue.next(limit, &mut tickets, &mut ops) {
         commit(&mut store, &ops, &mut outcomes);
         if outcomes.len() != tickets.len() {
             worker::fail_stop("the store did not answer each request once");
@@ -155,19 +179,34 @@ fn run<S: Store>(
 }
 
 /// Commits, and tries again for a while as long as another process holds the store.
-fn commit<S: Store>(store: &mut S, ops: &[S::Op], outcomes: &mut Vec<S::Outcome>) {
+fn commit<S: Storage<Outcome: StoreAnswer>>(
+    store: &mut S,
+    ops: &[S::Op],
+    outcomes: &mut Vec<S::Outcome>,
+) {
     let begin = Instant::now();
     loop {
         store.commit(ops, outcomes);
-        let busy = !outcomes.is_empty() && outcomes.iter().all(S::is_busy);
-        if !busy || begin.elapsed() >= BUSY_PATIENCE {
-            return;
+        let failure = store.failure();
+        let busy = !outcomes.is_empty() && outcomes.iter().all(StoreAnswer::is_busy);
+        if busy && begin.elapsed() < BUSY_PATIENCE {
+            thread::sleep(BUSY_PAUSE);
+            continue;
         }
-        outcomes.clear();
-        thread::sleep(BUSY_PAUSE);
+        if let Some(failure) = failure {
+            tracing::error!(failure, "the store failed");
+        }
+        return;
     }
 }
 
+/// What a packet costs in the store.
+fn packet_weight(packet: &Packet) -> usize {
+    packet.bytes().len() + ROW
+}
+
+/// About what a row costs beside its packet.
+const ROW: usize = 128;
 /// How long a busy store is tried before it is reported.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long between two tries.
@@ -182,36 +221,40 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    type Answer = Result<u32, StoreError>;
+
+    #[derive(Debug)]
+    struct Request(u32);
+
+    impl StoreRequest for Request {
+        fn weight(&self) -> usize {
+            self.0 as usize
+        }
+    }
+
     /// Says what each transaction holds, and waits to be let on.
     struct GatedStore {
         begun: Sender<Vec<u32>>,
         go_on: Receiver<()>,
     }
 
-    impl Store for GatedStore {
-        type Op = u32;
-        type Outcome = u32;
+    impl Storage for GatedStore {
+        type Op = Request;
+        type Outcome = Answer;
 
-        fn commit(&mut self, ops: &[u32], outcomes: &mut Vec<u32>) {
-            self.begun.send(ops.to_vec()).unwrap();
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            self.begun.send(ops.iter().map(|op| op.0).collect()).unwrap();
             let _ = self.go_on.recv();
-            outcomes.extend(ops.iter().map(|op| op * 10));
-        }
-
-        fn weight(op: &u32) -> usize {
-            *op as usize
-        }
-
-        fn is_busy(_: &u32) -> bool {
-            false
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
         }
     }
 
     struct Rig {
-        thread: StorageThread<u32>,
+        thread: StorageThread<Request>,
         begun: Receiver<Vec<u32>>,
         go_on: Sender<()>,
-        reported: Receiver<Vec<(Ticket, u32)>>,
+        reported: Receiver<Vec<(Ticket, Answer)>>,
     }
 
     fn rig(limit: TransactionLimit) -> Rig {
@@ -227,7 +270,7 @@ mod tests {
     impl Rig {
         fn submit(&mut self, ops: impl IntoIterator<Item = u32>) {
             for op in ops {
-                self.thread.gather(Ticket(op.into()), op);
+                self.thread.gather(Ticket(op.into()), Request(op));
             }
             self.thread.submit();
         }
@@ -252,8 +295,8 @@ mod tests {
         rig.submit([4]);
         rig.go_on.send(()).unwrap();
         assert_eq!((first, rig.transaction()), (vec![1], vec![2, 3, 4]));
-        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), 10)]);
-        let second = [(Ticket(2), 20), (Ticket(3), 30), (Ticket(4), 40)];
+        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), Ok(10))]);
+        let second = [(Ticket(2), Ok(20)), (Ticket(3), Ok(30)), (Ticket(4), Ok(40))];
         assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), second);
         rig.thread.finish();
     }
@@ -274,7 +317,7 @@ mod tests {
             rig.go_on.send(()).unwrap();
         }
         for op in [1, 2, 3] {
-            rig.thread.gather(Ticket(op.into()), op);
+            rig.thread.gather(Ticket(op.into()), Request(op));
         }
         rig.thread.finish();
         assert_eq!(rig.reported.try_iter().flatten().count(), 3);
@@ -283,32 +326,24 @@ mod tests {
     /// Busy so many times, then not.
     struct BusyStore(u32);
 
-    impl Store for BusyStore {
-        type Op = ();
-        type Outcome = Result<u32, ()>;
+    impl Storage for BusyStore {
+        type Op = Request;
+        type Outcome = Answer;
 
-        fn commit(&mut self, ops: &[()], outcomes: &mut Vec<Result<u32, ()>>) {
-            let outcome = if self.0 == 0 { Ok(0) } else { Err(()) };
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            let outcome = if self.0 == 0 { Ok(0) } else { Err(StoreError::Busy) };
             self.0 = self.0.saturating_sub(1);
-            outcomes.extend(ops.iter().map(|()| outcome));
-        }
-
-        fn weight((): &()) -> usize {
-            0
-        }
-
-        fn is_busy(outcome: &Result<u32, ()>) -> bool {
-            outcome.is_err()
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|_| outcome));
         }
     }
 
     #[test]
     fn busy_store_is_tried_again_and_in_the_end_reported() {
         let mut outcomes = Vec::new();
-        commit(&mut BusyStore(3), &[(), ()], &mut outcomes);
+        commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes);
         assert_eq!(outcomes, [Ok(0), Ok(0)]);
-        outcomes.clear();
-        commit(&mut BusyStore(u32::MAX), &[()], &mut outcomes);
-        assert_eq!(outcomes, [Err(())]);
+        commit(&mut BusyStore(u32::MAX), &[Request(1)], &mut outcomes);
+        assert_eq!(outcomes, [Err(StoreError::Busy)]);
     }
 }

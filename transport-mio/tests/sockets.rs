@@ -251,8 +251,8 @@ fn reset_connection_is_reported_once() {
 fn store_crypto_timers_and_deliveries_come_back() {
     let stage = Stage::server(&config(), Manner::Silent);
     stage.order([Do::Store(1, 5), Do::Store(2, 6)]);
-    stage.expect(&Seen::Stored(1, 50));
-    stage.expect(&Seen::Stored(2, 60));
+    stage.expect(&Seen::Stored(1, Ok(50)));
+    stage.expect(&Seen::Stored(2, Ok(60)));
     stage.order([Do::Compute(3)]);
     stage.expect(&Seen::Computed(3));
     stage.order([Do::TickIn(Duration::from_millis(5)), Do::Deliver("here")]);

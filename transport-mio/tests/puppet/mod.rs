@@ -13,11 +13,13 @@ use bytes::Bytes;
 use sealpost_core::crypto::{Draft, EmitError, Job, Outcome};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::machine::{Action, Actions, Event, Flow, Input, Machine};
+use sealpost_core::store::StoreError;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
-    Application, ClientHost, Config, Control, Error, Handle, JobRunner, Server, Store,
+    Application, ClientHost, Config, Control, Error, Handle, JobRunner, Server, StoreRequest,
 };
+use sealpost_storage::Storage;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ pub(crate) enum Seen {
     Congested(ConnId),
     Writable(ConnId),
     Bytes(ConnId, Vec<u8>),
-    Stored(u64, u32),
+    Stored(u64, Result<u32, StoreError>),
     Computed(u64),
     Ticked,
     Shutdown,
@@ -73,8 +75,8 @@ impl std::fmt::Debug for Puppet {
 }
 
 impl Machine for Puppet {
-    type StoreOp = u32;
-    type StoreOutcome = u32;
+    type StoreOp = Request;
+    type StoreOutcome = Result<u32, StoreError>;
     type Command = Vec<Do>;
     type Delivery = &'static str;
     /// The machine has ended.
@@ -135,7 +137,7 @@ impl Puppet {
             Do::Flow(conn, flow) => Action::Flow { conn, flow },
             Do::Close(conn) => Action::Close { conn },
             Do::Dial(conn) => Action::Dial { conn },
-            Do::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op },
+            Do::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op: Request(op) },
             Do::Compute(ticket) => Action::Compute { ticket: Ticket(ticket), job: job() },
             Do::Deliver(what) => Action::Deliver(what),
             Do::End => Action::Notify(()),
@@ -156,23 +158,26 @@ fn job() -> Job {
     Job::Emit(Box::new(draft))
 }
 
+/// A request with a number.
+#[derive(Debug)]
+pub(crate) struct Request(u32);
+
+impl StoreRequest for Request {
+    fn weight(&self) -> usize {
+        4
+    }
+}
+
 /// Answers each request with ten times its number.
 pub(crate) struct Tenfold;
 
-impl Store for Tenfold {
-    type Op = u32;
-    type Outcome = u32;
+impl Storage for Tenfold {
+    type Op = Request;
+    type Outcome = Result<u32, StoreError>;
 
-    fn commit(&mut self, ops: &[u32], outcomes: &mut Vec<u32>) {
-        outcomes.extend(ops.iter().map(|op| op * 10));
-    }
-
-    fn weight(_: &u32) -> usize {
-        4
-    }
-
-    fn is_busy(_: &u32) -> bool {
-        false
+    fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Result<u32, StoreError>>) {
+        outcomes.clear();
+        outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
     }
 }
 
