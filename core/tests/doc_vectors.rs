@@ -15,9 +15,9 @@ use sealpost_core::crypto::{
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::{
     ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup, MessageHead,
-    NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed,
-    SEALED_ERROR_AT, SessionGrant, StoredAck, emit_server_key,
+    NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed, SEALED_ERROR_AT,
+    SessionGrant, StoredAck, emit_server_key,
 };
 
 #[test]
