@@ -81,7 +81,7 @@ impl DataFolder {
     /// Why the database is of no use, with its place.
     pub(crate) fn refused(&self, error: OpenError) -> Failure {
         match error {
-            OpenError::Foreign(_) | OpenError::Missing(_) => error.into(),
+            OpenError::Foreign(_) | OpenError::Missing(_) | OpenError::Exists(_) => error.into(),
             OpenError::OtherProfile(_)
             | OpenError::Newer { .. }
             | OpenError::Older { .. }
@@ -90,19 +90,19 @@ impl DataFolder {
         }
     }
 
-    /// The server's keys; those that are missing are made. Needs the lock.
+    /// The server's keys; those that are missing are made. Needs the lock, and the database.
     ///
-    /// A new server key beside an old database would lock every user out for good: it is refused.
+    /// Beside a database with users a new key would lock all of them out for good: it is refused.
     pub(crate) fn keys(&self, provider: &dyn Provider) -> Result<Keys, Failure> {
         let file = KeyFile::new(self.0.file("server-key.pem"));
         let der = match file.load(None) {
-            Err(KeyFileError::Missing(path)) if self.database().exists() => {
-                return Err(Failure::new(format_args!(
-                    "{} is missing, and the clients of this database trust no other key",
-                    path.display()
-                )));
-            }
-            Err(KeyFileError::Missing(_)) => {
+            Err(KeyFileError::Missing(path)) => {
+                if self.inspect()?.stats()?.last_user_id > 0 {
+                    return Err(Failure::new(format_args!(
+                        "{} is missing, and the users in the database trust no other key",
+                        path.display()
+                    )));
+                }
                 let der = provider.generate_key(&mut *random_rng()?)?;
                 file.create(&der, None, &mut *random_rng()?)?;
                 der

@@ -25,9 +25,9 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
     let profile = data.profile(args.profile.map(ProfileName::profile))?;
-    let keys = data.keys(&*provider)?;
     let store = SqliteStorage::open(&data.database(), profile, Quota::default())
         .map_err(|error| data.refused(error))?;
+    let keys = data.keys(&*provider)?;
 
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
@@ -40,11 +40,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         },
         Entropy::from_seed(random_seed()?),
     );
-    let config = Config {
-        crypto_workers: args.workers,
-        signals: Signals::Stop,
-        ..Config::default()
-    };
+    let config =
+        Config { crypto_workers: args.workers, signals: Signals::Stop, ..Config::default() };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     let operator = Operator::new(OtpCourier::start(&args.otp)?);
     let host = sealpost_mio::Server::bind(&config, args.listen, store, crypto, machine, operator)?;
