@@ -8,9 +8,9 @@
 //!     cargo run --example std_host -- 127.0.0.1:7465
 
 use std::collections::{BTreeMap, VecDeque};
-use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,12 +22,12 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::host::{Host, pump};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::limits::Limits;
-use sealpost_core::machine::{Event, Flow, Input};
+use sealpost_core::machine::{Event, Flow, Input, Machine};
 use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server};
 use sealpost_core::store::StoreOp;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
-use sealpost_programs::{CryptoName, Line, random_rng, random_seed, runner};
+use sealpost_programs::{CryptoName, Failure, Line, random_rng, random_seed, report, runner};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
 /// What the threads of the sockets tell the one thread that decides.
@@ -56,7 +56,11 @@ struct StdHost {
     facts: VecDeque<Event<Server>>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    report("std_host", serve())
+}
+
+fn serve() -> Result<(), Failure> {
     let listen = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7465".into());
     let provider = CryptoName::AwsLc.provider();
     let key = provider.load_key(provider.generate_key(&mut *random_rng()?)?.expose())?;
@@ -104,7 +108,7 @@ fn run(mut machine: Server, mut host: StdHost, mail: &Receiver<Mail>, sender: &S
         while let Some(fact) = host.facts.pop_front() {
             pump(&mut machine, &mut host, now(start), Input::Event(fact));
         }
-        let deadline = sealpost_core::machine::Machine::deadline(&machine);
+        let deadline = machine.deadline();
         let patience = deadline.map_or(FOREVER, |at| at.since(now(start).mono));
         match mail.recv_timeout(patience) {
             Ok(Mail::Accepted(stream)) => {

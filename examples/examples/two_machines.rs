@@ -15,9 +15,7 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{self, Client, Command, Token};
-use sealpost_core::crypto::{
-    Crypto, Job, Provider, PublicKey, RustCrypto, SymmetricKey,
-};
+use sealpost_core::crypto::{Crypto, Job, Provider, PublicKey, RustCrypto, SymmetricKey};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::host::{Host, pump};
 use sealpost_core::ids::{ConnId, Phone, Ticket};
@@ -112,7 +110,7 @@ impl World {
     fn carry(&mut self) -> bool {
         for who in [Who::Alice, Who::Bob] {
             if let Some((conn, thing)) = self.client(who).hands.wire.pop_front() {
-                self.to_server(who, conn, thing);
+                self.carry_to_server(who, conn, thing);
                 return true;
             }
         }
@@ -127,7 +125,7 @@ impl World {
         true
     }
 
-    fn to_server(&mut self, who: Who, theirs: ConnId, thing: OnTheWire) {
+    fn carry_to_server(&mut self, who: Who, theirs: ConnId, thing: OnTheWire) {
         if let OnTheWire::Dial = thing {
             let conn = ConnId(self.conns.len() as u64 + 1);
             self.conns.insert(conn, (who, theirs));

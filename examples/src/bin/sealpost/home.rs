@@ -185,10 +185,10 @@ impl Home {
     }
 
     fn refused(&self, error: OpenError) -> Failure {
-        match error {
-            OpenError::Missing(_) => self.not_registered(),
-            error => Failure::context(self.folder.join(DATABASE).display())(error),
+        if let OpenError::Missing(_) = error {
+            return self.not_registered();
         }
+        Failure::context(self.folder.join(DATABASE).display())(error)
     }
 
     fn not_registered(&self) -> Failure {
