@@ -216,4 +216,4 @@ impl Host<Server> for StdHost {
     fn dial(&mut self, _: ConnId) {}
 }
 
-const FOREVER: Duration = Duration::from_secs(3600);
+const FOREVER: Duration = Duration::from_hours(1);

@@ -197,7 +197,7 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Host<M>
     }
 
     fn deliver(&mut self, delivery: M::Delivery) {
-        self.trace(&format!("delivers {delivery:?}"));
+        self.trace(&format!("delivers {}", name_of(&delivery)));
     }
 
     fn notify(&mut self, notice: M::Notice) {

@@ -55,14 +55,14 @@ fn two_people_online_talk_both_ways() {
 #[test]
 fn what_is_stored_survives_a_restart_is_drained_in_order_and_acknowledged() {
     let bed = Bed::new();
-    let server = bed.serve(&[]);
-    let local = server.local.clone();
+    let place = Bed::place();
+    let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
     for text in ["one", "two"] {
         assert_eq!(bed.sealpost("alice", &["send", BOB, text]).done(), "stored\n");
     }
     assert_eq!(server.stop().status.code(), Some(0));
-    let server = bed.serve_at(&local, &[]);
+    let server = bed.serve_at(&place, &[]);
     let stats = objects(&bed.sealpostd(&["stats", "--json"]).done());
     assert_eq!(stats[0]["pending_messages"], 2);
 
@@ -86,13 +86,13 @@ fn what_is_stored_survives_a_restart_is_drained_in_order_and_acknowledged() {
 #[test]
 fn wide_profile_works_and_is_remembered() {
     let bed = Bed::new();
-    let server = bed.serve(&["--profile", "wide"]);
+    let place = Bed::place();
+    let server = bed.serve_at(&place, &["--profile", "wide"]);
     assert!(bed.sealpostd(&["address"]).done().starts_with("sealpost+wide://"));
     bed.register_both(&server);
     assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).done(), "stored\n");
-    let local = server.local.clone();
     server.stop();
-    let _server = bed.serve_at(&local, &[]);
+    let _server = bed.serve_at(&place, &[]);
     bed.sealpost("bob", &["listen", "--count", "1"]).done();
 }
 
@@ -130,13 +130,13 @@ fn standard_input_is_sent_as_it_is() {
 #[test]
 fn message_that_was_not_waited_for_goes_out_the_next_time() {
     let bed = Bed::new();
-    let server = bed.serve(&[]);
+    let place = Bed::place();
+    let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
     bed.sealpost("alice", &["send", BOB, "one"]).done();
-    let local = server.local.clone();
     server.stop();
     assert_eq!(bed.sealpost("alice", &["send", BOB, "two", "--wait", "none"]).done(), "queued\n");
-    let _server = bed.serve_at(&local, &[]);
+    let _server = bed.serve_at(&place, &[]);
     assert_eq!(bed.sealpost("alice", &["send", BOB, "three"]).done(), "stored\n");
     let heard = bed.sealpost("bob", &["listen", "--count", "3"]).done();
     let order: Vec<_> = ["one", "two", "three"].map(|text| heard.find(text).unwrap()).into();
@@ -225,13 +225,13 @@ fn safety_number_is_the_same_on_both_sides_and_can_be_marked() {
 #[test]
 fn changed_key_stops_sending_until_it_is_accepted() {
     let bed = Bed::new();
-    let server = bed.serve(&[]);
+    let place = Bed::place();
+    let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
     bed.sealpost("alice", &["send", BOB, "to the old key"]).done();
-    let local = server.local.clone();
     server.stop();
     bed.sealpostd(&["users", "delete", BOB]).done();
-    let server = bed.serve_at(&local, &[]);
+    let server = bed.serve_at(&place, &[]);
     bed.sealpost("new-bob", &["register", &server.address, BOB]).done();
     // Alice still writes to the old id, which is nobody now.
     let lost = bed.sealpost("alice", &["send", BOB, "to nobody"]).failed(1);

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,8 +36,6 @@ pub(crate) struct Daemon {
     child: Child,
     stdout: Lines,
     log: PathBuf,
-    /// `127.0.0.1:PORT`.
-    pub(crate) local: String,
     /// `sealpost://…`.
     pub(crate) address: String,
 }
@@ -61,7 +60,15 @@ impl Bed {
         self.0.path().join(name)
     }
 
-    /// Starts a server on `data` in this folder, in band unless `args` say otherwise.
+    /// An address for a server that comes back to it. Nobody else uses it meanwhile, because the
+    /// system gives connections other ports.
+    pub(crate) fn place() -> String {
+        static PLACES: AtomicU8 = AtomicU8::new(1);
+        let [low, high, ..] = std::process::id().to_le_bytes();
+        format!("127.{high}.{low}.{}:7465", PLACES.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Starts a server on `data` in this folder, on a port that the system chooses, in band unless `args` say otherwise.
     pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
         self.serve_at("127.0.0.1:0", args)
     }
@@ -90,7 +97,7 @@ impl Bed {
         let fingerprint = fingerprint.strip_prefix("sha256:").unwrap();
         let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
         let address = format!("{scheme}://{local}/{fingerprint}");
-        Daemon { child, stdout, log, local: local.into(), address }
+        Daemon { child, stdout, log, address }
     }
 
     /// Runs `sealpostd` with arguments to its end.

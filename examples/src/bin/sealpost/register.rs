@@ -97,6 +97,7 @@ fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
         write!(io::stderr(), "One-time password: ")?;
         let mut line = Zeroizing::new(String::with_capacity(64));
         if io::stdin().lock().read_line(&mut line)? == 0 {
+            tell("")?;
             return Err(Failure::new(format_args!(
                 "the one-time password for {} is needed; register again with --otp CODE",
                 args.phone

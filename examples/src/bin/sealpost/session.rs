@@ -135,11 +135,12 @@ impl Session {
     pub(crate) fn given_up(&self, notice: &Notice) -> Option<Failure> {
         let Notice::Offline { reason, retry_in: None } = notice else { return None };
         match reason {
-            // The registration itself says what is next.
-            OfflineReason::AwaitingOtp | OfflineReason::RegistrationFailed => None,
-            OfflineReason::Unreachable => Some(self.unreachable()),
+            // We stop, or the registration itself says what is next.
             OfflineReason::Wished
-            | OfflineReason::Lost
+            | OfflineReason::AwaitingOtp
+            | OfflineReason::RegistrationFailed => None,
+            OfflineReason::Unreachable => Some(self.unreachable()),
+            OfflineReason::Lost
             | OfflineReason::TimedOut
             | OfflineReason::Refused(_)
             | OfflineReason::Fault
