@@ -15,8 +15,7 @@ use sealpost_programs::{CryptoName, Failure, FormatArg};
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
-    /// The folder with key and messages [default: $SEALPOST_HOME, else ~/.sealpost]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,
 
     /// The file with the key's passphrase, its first line; else you are asked if there is one
@@ -30,6 +29,9 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) task: Task,
 }
+
+const HOME_HELP: &str =
+    "The folder with key and messages [default: $SEALPOST_HOME, else ~/.sealpost]";
 
 const EXAMPLES: &str = "Examples:
   sealpost register sealpost://chat.example.org:7465/FINGERPRINT +4915112345678

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::store::{Contact, Verification};
 use sealpost_programs::{Failure, Format, Line};
-use sealpost_storage::ClientStorage;
+use sealpost_storage::client::ClientStorage;
 use serde::Serialize;
 
 use crate::home::Home;

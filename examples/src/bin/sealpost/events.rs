@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
 use sealpost_core::client::{Continuity, Notice};
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::time::Timestamp;
 use sealpost_programs::{Failure, Format, Line, utc};
-use sealpost_storage::{ClientStorage, SqliteClientStorage};
+use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
 
 /// Something worth a line.
@@ -269,6 +268,7 @@ fn list(ids: &[u64]) -> String {
 mod tests {
     use super::*;
     use sealpost_core::client::store::{InboxId, IncomingMessage};
+    use sealpost_core::time::Timestamp;
 
     fn item(content: ReceivedContent, continuity: Continuity) -> InboxItem {
         let message = IncomingMessage {
@@ -294,7 +294,9 @@ mod tests {
         let text = ReceivedContent::Opened(Content::Text("a\n\"b\"".into()));
         assert_eq!(
             json(text, Continuity::Next),
-            [r#"{"type":"message","from":"+4915112345678","from_id":7,"id":3,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#]
+            [
+                r#"{"type":"message","from":"+4915112345678","from_id":7,"id":3,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#
+            ]
         );
     }
 

@@ -8,8 +8,9 @@ use sealpost_core::crypto::keys::PemError;
 use sealpost_core::crypto::{Crypto, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::ids::Phone;
 use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
+use sealpost_storage::OpenError;
+use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
-use sealpost_storage::{ClientStorage, Identity, OpenError, SqliteClientStorage};
 
 use crate::passphrase::{self, Passphrase};
 
@@ -99,7 +100,8 @@ impl Home {
         publish_key(&self.folder.join(PUBLIC_KEY), private.public_key())?;
         // Only servers wrap session keys.
         let crypto = runner(provider, private, SymmetricKey::from_bytes([0; 32]))?;
-        let damaged = || Failure::context(self.folder.join(DATABASE).display());
+        let database = self.folder.join(DATABASE);
+        let damaged = || Failure::context(database.display());
         let identity = store.identity().map_err(damaged())?;
         let snapshot = store.load().map_err(damaged())?;
         Ok(Account { identity, snapshot, store, crypto, lock })
@@ -183,10 +185,10 @@ impl Home {
     }
 
     fn refused(&self, error: OpenError) -> Failure {
-        match error {
-            OpenError::Missing(_) => self.not_registered(),
-            error => Failure::context(self.folder.join(DATABASE).display())(error),
+        if let OpenError::Missing(_) = error {
+            return self.not_registered();
         }
+        Failure::context(self.folder.join(DATABASE).display())(error)
     }
 
     fn not_registered(&self) -> Failure {

@@ -53,11 +53,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
-fn step(
-    session: &Session,
-    args: &RegisterArgs,
-    notice: &Notice,
-) -> Result<Option<Step>, Failure> {
+fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, attempts } => {
@@ -101,6 +97,7 @@ fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
         write!(io::stderr(), "One-time password: ")?;
         let mut line = Zeroizing::new(String::with_capacity(64));
         if io::stdin().lock().read_line(&mut line)? == 0 {
+            tell("")?;
             return Err(Failure::new(format_args!(
                 "the one-time password for {} is needed; register again with --otp CODE",
                 args.phone

@@ -51,8 +51,7 @@ impl Application<Client> for Forward {
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
-        let control =
-            if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
+        let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
         let _ = self.0.send(Told::Notice(notice));
         control
     }
@@ -136,11 +135,12 @@ impl Session {
     pub(crate) fn given_up(&self, notice: &Notice) -> Option<Failure> {
         let Notice::Offline { reason, retry_in: None } = notice else { return None };
         match reason {
-            // The registration itself says what is next.
-            OfflineReason::AwaitingOtp | OfflineReason::RegistrationFailed => None,
-            OfflineReason::Unreachable => Some(self.unreachable()),
+            // We stop, or the registration itself says what is next.
             OfflineReason::Wished
-            | OfflineReason::Lost
+            | OfflineReason::AwaitingOtp
+            | OfflineReason::RegistrationFailed => None,
+            OfflineReason::Unreachable => Some(self.unreachable()),
+            OfflineReason::Lost
             | OfflineReason::TimedOut
             | OfflineReason::Refused(_)
             | OfflineReason::Fault

@@ -2,7 +2,7 @@
 
 use sealpost_core::address::ServerAddress;
 use sealpost_programs::{Failure, Format, Line};
-use sealpost_storage::{ClientStorage, Identity, OutboxCounts};
+use sealpost_storage::client::{ClientStorage, Identity, OutboxCounts};
 use serde::Serialize;
 
 use crate::home::Home;

@@ -10,7 +10,7 @@ use sealpost_core::ids::Phone;
 use sealpost_core::store::UserRef;
 use sealpost_mio::Signals;
 use sealpost_programs::{Failure, Line};
-use sealpost_storage::ClientStorage;
+use sealpost_storage::client::ClientStorage;
 
 use crate::args::VerifyArgs;
 use crate::home::Home;
@@ -60,9 +60,9 @@ fn look_up(session: &Session, phone: Phone, deadline: Instant) -> Result<(), Fai
                 LookupFailure::UnknownUser => {
                     Failure::new(format_args!("nobody is registered as {phone}"))
                 }
-                LookupFailure::Busy
-                | LookupFailure::Contradiction
-                | LookupFailure::Refused(_) => Failure::new(failure),
+                LookupFailure::Busy | LookupFailure::Contradiction | LookupFailure::Refused(_) => {
+                    Failure::new(failure)
+                }
             }))
         }
         _ => None,

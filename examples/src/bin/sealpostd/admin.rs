@@ -3,7 +3,6 @@
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
 use sealpost_programs::{Failure, Line};
-use sealpost_storage::{Quota, SqliteStorage};
 
 use crate::data::DataFolder;
 
@@ -12,8 +11,7 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
     let _lock = data.lock()?;
     // Asked first, so that no database is made.
     let profile = data.inspect()?.profile();
-    let mut store = SqliteStorage::open(&data.database(), profile, Quota::default())
-        .map_err(|error| data.refused(error))?;
+    let (mut store, _) = data.open(Some(profile))?;
     if !store.delete_user(phone)? {
         return Err(Failure::new(format_args!("nobody is registered as {phone}")));
     }
@@ -23,10 +21,10 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
 /// Prints the address that the server noted, with another host if one is given.
 pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
     let file = data.address();
-    let noted = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::new("no server has run on this folder yet"),
-        _ => Failure::context(file.display())(error),
-    })?;
+    if !file.exists() {
+        return Err(data.unused());
+    }
+    let noted = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
     let mut address: ServerAddress =
         noted.trim_end().parse().map_err(Failure::context(file.display()))?;
     if let Some(host) = host {

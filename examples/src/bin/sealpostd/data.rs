@@ -8,7 +8,7 @@ use sealpost_core::crypto::{PrivateKey, Provider, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
-use sealpost_storage::{Inspector, OpenError};
+use sealpost_storage::{Inspector, OpenError, Quota, SqliteStorage};
 
 /// A data folder.
 #[derive(Clone, Debug)]
@@ -41,14 +41,8 @@ impl DataFolder {
         })
     }
 
-    /// The database.
-    pub(crate) fn database(&self) -> PathBuf {
+    fn database(&self) -> PathBuf {
         self.0.file("sealpost.db")
-    }
-
-    /// The public half of the server's key, for whoever wants to see it.
-    pub(crate) fn public_key(&self) -> PathBuf {
-        self.0.file("server-key.pub.pem")
     }
 
     /// Where the server notes its address at each start.
@@ -58,30 +52,34 @@ impl DataFolder {
 
     /// The database, for reading.
     pub(crate) fn inspect(&self) -> Result<Inspector, Failure> {
-        Inspector::open(&self.database()).map_err(|error| match error {
-            OpenError::Missing(_) => Failure::new(format_args!(
-                "no server has run on {} yet: there is no sealpost.db",
-                self.0.path().display()
-            )),
-            error => self.refused(error),
-        })
+        Inspector::open(&self.database()).map_err(|error| self.refused(error))
     }
 
-    /// The profile to serve with: the one asked for, else that of the database, else compact.
-    pub(crate) fn profile(&self, asked: Option<Profile>) -> Result<Profile, Failure> {
-        match (asked, Inspector::open(&self.database())) {
-            (Some(asked), _) => Ok(asked),
-            (None, Ok(inspector)) => Ok(inspector.profile()),
-            // The server opens it for writing next: it makes what is missing, migrates what is
-            // older, and says what is wrong with everything else.
-            (None, Err(_)) => Ok(Profile::Compact),
-        }
+    /// The database, made if it is missing, and its profile: the one asked for, else the one that
+    /// it has, else compact. Needs the lock.
+    pub(crate) fn open(&self, asked: Option<Profile>) -> Result<(SqliteStorage, Profile), Failure> {
+        let open = |profile| {
+            let store = SqliteStorage::open(&self.database(), profile, Quota::default())?;
+            Ok((store, profile))
+        };
+        let opened = match open(asked.unwrap_or(Profile::Compact)) {
+            Err(OpenError::OtherProfile(recorded)) if asked.is_none() => open(recorded),
+            opened => opened,
+        };
+        opened.map_err(|error| self.refused(error))
     }
 
-    /// Why the database is of no use, with its place.
-    pub(crate) fn refused(&self, error: OpenError) -> Failure {
+    /// Nothing is here yet.
+    pub(crate) fn unused(&self) -> Failure {
+        Failure::new(format_args!("no server has run on {} yet", self.0.path().display()))
+    }
+
+    /// Why the database is of no use.
+    fn refused(&self, error: OpenError) -> Failure {
         match error {
-            OpenError::Foreign(_) | OpenError::Missing(_) => error.into(),
+            OpenError::Missing(_) => self.unused(),
+            // These name the file.
+            OpenError::Foreign(_) | OpenError::Exists(_) => error.into(),
             OpenError::OtherProfile(_)
             | OpenError::Newer { .. }
             | OpenError::Older { .. }
@@ -90,19 +88,19 @@ impl DataFolder {
         }
     }
 
-    /// The server's keys; those that are missing are made. Needs the lock.
+    /// The server's keys; those that are missing are made. Needs the lock, and the database.
     ///
-    /// A new server key beside an old database would lock every user out for good: it is refused.
+    /// Beside a database with users a new key would lock all of them out for good: it is refused.
     pub(crate) fn keys(&self, provider: &dyn Provider) -> Result<Keys, Failure> {
         let file = KeyFile::new(self.0.file("server-key.pem"));
         let der = match file.load(None) {
-            Err(KeyFileError::Missing(path)) if self.database().exists() => {
-                return Err(Failure::new(format_args!(
-                    "{} is missing, and the clients of this database trust no other key",
-                    path.display()
-                )));
-            }
-            Err(KeyFileError::Missing(_)) => {
+            Err(KeyFileError::Missing(path)) => {
+                if self.inspect()?.stats()?.last_user_id > 0 {
+                    return Err(Failure::new(format_args!(
+                        "{} is missing, and the users in the database trust no other key",
+                        path.display()
+                    )));
+                }
                 let der = provider.generate_key(&mut *random_rng()?)?;
                 file.create(&der, None, &mut *random_rng()?)?;
                 der
@@ -118,7 +116,7 @@ impl DataFolder {
         let private = provider
             .load_key(der.expose())
             .map_err(Failure::context(self.0.file("server-key.pem").display()))?;
-        publish_key(&self.public_key(), private.public_key())?;
+        publish_key(&self.0.file("server-key.pub.pem"), private.public_key())?;
         Ok(Keys { private, wrapping: self.wrapping_key()? })
     }
 

@@ -11,7 +11,6 @@ use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{Config, Operator, OtpCourier, Signals};
 use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
-use sealpost_storage::{Quota, SqliteStorage};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{ProfileName, Serving};
@@ -24,10 +23,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
-    let profile = data.profile(args.profile.map(ProfileName::profile))?;
+    let (store, profile) = data.open(args.profile.map(ProfileName::profile))?;
     let keys = data.keys(&*provider)?;
-    let store = SqliteStorage::open(&data.database(), profile, Quota::default())
-        .map_err(|error| data.refused(error))?;
 
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
@@ -40,11 +37,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         },
         Entropy::from_seed(random_seed()?),
     );
-    let config = Config {
-        crypto_workers: args.workers,
-        signals: Signals::Stop,
-        ..Config::default()
-    };
+    let config =
+        Config { crypto_workers: args.workers, signals: Signals::Stop, ..Config::default() };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     let operator = Operator::new(OtpCourier::start(&args.otp)?);
     let host = sealpost_mio::Server::bind(&config, args.listen, store, crypto, machine, operator)?;
