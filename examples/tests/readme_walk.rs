@@ -1,4 +1,5 @@
-//! The README's five minutes, as written: its commands run in an empty folder, and print what it shows.
+//! The README's five minutes, as written: its commands run in an empty folder, and print what it
+//! shows.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fs::{self, File};
