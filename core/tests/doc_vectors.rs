@@ -1,5 +1,6 @@
-//! The vectors of `docs/PROTOCOL-VECTORS.md`, which the Python client made. Every packet verifies and opens with every
-//! provider; what is inside is taken apart, and put together again without a change.
+//! The vectors of `docs/PROTOCOL-VECTORS.md`, which the Python client made. Every packet verifies
+//! and opens with every provider; what is inside is taken apart, and put together again without a
+//! change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -231,7 +232,8 @@ fn put_together_by_server(parsed: FromServer, vector: &Vector<'_>) -> Again {
     vec![("sealed_plain", plaintext.expose().to_vec())]
 }
 
-/// Which side of the server a packet of the page comes from. Forwarded ones are the same either way.
+/// Which side of the server a packet of the page comes from. Forwarded ones are the same either
+/// way.
 fn is_from_client(op: Op, sender: Option<UserId>) -> bool {
     match op {
         Op::Register | Op::Confirm | Op::Reconnect | Op::RequestPublicKey => true,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Python client and the Rust client talk through a real server: one line for each check, exit status 0 only if all hold.
 
-    interop.py --sealpostd target/release/sealpostd --sealpost target/release/sealpost [--profile wide]
+    interop.py --sealpostd target/release/sealpostd --sealpost target/release/sealpost [--profile wide] [--crypto rust]
 """
 import argparse, json, re, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -28,10 +28,11 @@ class Checks:
 
 class Server:
     """A `sealpostd` in a folder of its own; `address` is where clients find it."""
-    def __init__(self, program, folder, profile):
+    def __init__(self, program, folder, profile, crypto):
         self.log = open(folder / "sealpostd.log", "w+")
         self.process = subprocess.Popen(
-            [program, "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile, "--no-limits"],
+            [program, "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
+             "--crypto", crypto, "--no-limits"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\s*", line)
@@ -56,8 +57,8 @@ class Server:
 
 class Rust:
     """The account of a `sealpost` program."""
-    def __init__(self, program, home):
-        self.base = [program, "--home", home]
+    def __init__(self, program, home, crypto):
+        self.base = [program, "--home", home, "--crypto", crypto]
 
     def run(self, *args):
         done = subprocess.run([*self.base, *args], capture_output=True, text=True, timeout=PATIENCE_SECS, stdin=subprocess.DEVNULL)
@@ -153,12 +154,13 @@ def main():
     parser.add_argument("--sealpostd", required=True, metavar="PATH", help="the server program")
     parser.add_argument("--sealpost", required=True, metavar="PATH", help="the Rust client program")
     parser.add_argument("--profile", choices=["compact", "wide"], default="compact")
+    parser.add_argument("--crypto", choices=["aws-lc", "rust"], default="aws-lc", help="who does that of the two programs")
     args, check = parser.parse_args(), Checks()
     with tempfile.TemporaryDirectory(prefix="sealpost-interop-") as name:
         folder = Path(name)
-        server = Server(args.sealpostd, folder, args.profile)
+        server = Server(args.sealpostd, folder, args.profile, args.crypto)
         try:
-            python, rust = Python(folder / "python"), Rust(args.sealpost, folder / "rust")
+            python, rust = Python(folder / "python"), Rust(args.sealpost, folder / "rust", args.crypto)
             python.register(server.address, PYTHON_PHONE, lambda: sys.exit("the one-time password did not come in band"))
             check("python registers", python.state["id"] > 0)
             python.close()
