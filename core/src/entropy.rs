@@ -1,7 +1,8 @@
 //! The machine's own randomness: a seeded generator, given at construction.
 //!
-//! One-time passwords, a client's reply keys and the jitter of back-offs are drawn from it. Session keys, message keys,
-//! IVs and OAEP seeds are not: they are drawn where the job that uses them runs ([`crate::crypto`]).
+//! One-time passwords, a client's reply keys and the jitter of back-offs are drawn from it. Session
+//! keys, message keys, IVs and OAEP seeds are not: they are drawn where the job that uses them runs
+//! ([`crate::crypto`]).
 
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};

@@ -31,6 +31,7 @@ pub struct MemoryStorage {
 struct Account {
     user: User,
     aes_key: WrappedKey,
+    last_reconnect: Option<Timestamp>,
     mailbox: BTreeMap<Seq, Item>,
 }
 
@@ -143,7 +144,8 @@ impl MemoryStorage {
         };
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
-        self.accounts.insert(id, Account { user, aes_key, mailbox: BTreeMap::new() });
+        let account = Account { user, aes_key, last_reconnect: None, mailbox: BTreeMap::new() };
+        self.accounts.insert(id, account);
         CreateOutcome::Created(id)
     }
 
@@ -151,9 +153,10 @@ impl MemoryStorage {
         let Some(account) = self.accounts.get_mut(&user) else {
             return ResumeOutcome::UnknownUser;
         };
-        if at <= account.user.last_seen {
+        if account.last_reconnect.is_some_and(|last| at <= last) {
             return ResumeOutcome::NotNewer;
         }
+        account.last_reconnect = Some(at);
         account.user.last_seen = at;
         account.aes_key = aes_key;
         ResumeOutcome::Resumed

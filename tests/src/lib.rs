@@ -1,15 +1,25 @@
-//! Test beds for the machines of `sealpost-core`, and bodies of the fuzz targets.
+//! Test beds for the machines of `sealpost-core`.
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
+//! - [`client_stage`]: the client machine without sockets, in the same way.
+//! - [`town`]: both machines, and a network between them.
+//! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
+//! - [`fuzz`]: bodies of the fuzz targets.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     clippy::missing_panics_doc,
     reason = "a test bed fails its test by panicking"
 )]
 
 pub mod actor;
+pub mod clerk;
+pub mod client_stage;
+pub mod fuzz;
 pub mod stage;
+pub mod town;

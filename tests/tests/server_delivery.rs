@@ -1,5 +1,13 @@
 //! The server machine: the life of a message (PROTOCOL 5).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
 use std::time::Duration;
 
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
@@ -322,6 +330,27 @@ fn a_full_mailbox_refuses_messages_and_takes_receipts() {
     }
     acknowledge(&mut stage, &mut alice, &bob, 1, &[1]);
     assert_eq!(bob.return_to(&mut stage), 3);
+}
+
+#[test]
+fn what_a_reader_holds_and_the_store_has_no_room_for_is_tried_again_without_haste() {
+    let quota = Quota { messages: 1, ..Quota::default() };
+    let limits = Limits::without_rates();
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, quota);
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::registered(&mut stage, 2);
+    send(&mut stage, &mut alice, &bob, "one");
+    send(&mut stage, &mut alice, &bob, "two");
+    stage.hold_store = true;
+    stage.pass(Duration::from_secs(5));
+    stage.release_store(); // there is room for the first only
+    assert_eq!(stage.waiting_ops().count(), 0);
+    stage.hold_store = false;
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[1])]);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2].map(|id| message(&alice, id)));
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1, 2]);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1, 2])]);
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! The fast provider: aws-lc-rs. Constant time; needs std and a C compiler.
+//! The fast provider: aws-lc-rs. Needs std and a C compiler.
 //!
 //! It draws what is random in key pairs, OAEP and blinding from its own generator, which the
 //! operating system seeds, and not from `rng`.
+//!
+//! Taking PKCS#7 padding off is the one step that is not constant time. Nobody can time it to
+//! their use: what is sealed is opened only after its sender's signature was verified.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

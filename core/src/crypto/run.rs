@@ -9,9 +9,10 @@ use rand_core::{CryptoRng, SeedableRng};
 
 use super::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SymmetricKey, envelope,
+    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
+    envelope,
 };
-use crate::wire::{Malformed, Oversized, Packet, Reader, SIGNATURE_LEN};
+use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
 
 /// Runs jobs: a provider, a private key, and a source of randomness. One for each thread;
 /// [`fork`](Crypto::fork) makes another that shares the key.
@@ -108,17 +109,13 @@ impl Crypto {
     fn open_grant(&mut self, packet: &Packet, signer: &PublicKey) -> Result<Grant, Rejected> {
         self.verify(packet, signer)?;
         let (wrapped, sealed) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
-        let grant =
-            self.private_key.oaep_open(&mut self.rng, super::SESSION_LABEL.as_bytes(), wrapped)?;
-        let mut fields = Reader::new(grant.expose());
-        fields.version()?;
-        let session_key = SymmetricKey::from_bytes(*fields.array()?);
-        let request_hash = *fields.array()?;
+        let grant = self.private_key.oaep_open(&mut self.rng, SESSION_LABEL.as_bytes(), wrapped)?;
+        let SessionGrant { session_key, request_hash } = SessionGrant::parse(grant.expose())?;
         let sealed = match sealed {
             [] => None,
             sealed => Some(open_sealed(&*self.provider, &session_key, sealed)?),
         };
-        Ok(Grant { session_key, request_hash, sealed })
+        Ok(Grant { session_key, request_hash: request_hash.0, sealed })
     }
 
     fn open_message(

@@ -48,7 +48,7 @@ pub(super) struct Mailbox {
     appending: bool,
     /// The reader's acknowledgements of what is being appended; they wait for that.
     deferred: Vec<Acknowledgement>,
-    /// The store failed; nothing is asked of it before this.
+    /// The store failed, or had no room; nothing is asked of it before this.
     retry_at: Option<Mono>,
 }
 
@@ -263,6 +263,7 @@ impl Mailbox {
     ) -> Option<Packet> {
         if self.in_flight.place(key).is_some() {
             self.in_flight.set_place(key, Place::Memory);
+            self.back_off(cx);
             return None;
         }
         match key.kind {
@@ -300,7 +301,7 @@ impl Mailbox {
         core::mem::take(&mut self.deferred)
     }
 
-    /// The store failed: it is left alone for a while.
+    /// The store failed, or had no room: it is left alone for a while.
     pub(super) fn back_off(&mut self, cx: &mut Cx<'_>) {
         let at = cx.now.mono + cx.limits.store_retry;
         self.retry_at = Some(at);

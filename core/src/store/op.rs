@@ -27,8 +27,8 @@ pub enum StoreOp {
     },
     /// Look a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
-    /// Accept a reconnect: `at` must be strictly newer than that of the user's last one, and than
-    /// the account. → [`StoreReply::Resumed`]
+    /// Accept a reconnect: `at` must be strictly newer than that of the user's last one, if there
+    /// was one. → [`StoreReply::Resumed`]
     Resume {
         /// Who reconnects.
         user: UserId,

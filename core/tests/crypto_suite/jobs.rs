@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rand_core::CryptoRng;
 use sealpost_core::crypto::{
     Crypto, Draft, EmitError, Grant, Job, KeyRejected, OpenedMessage, OpenedRequest, Outcome, Part,
-    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SymmetricKey,
+    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
 };
 use sealpost_core::ids::UserId;
 use sealpost_core::time::Timestamp;
@@ -135,8 +135,8 @@ fn parts_stand_in_order_and_a_sealed_one_opens_where_it_begins() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let signer = server.public_key().clone();
-        for plaintext in [&[][..], b"text", &[7; 65_000]] {
-            let parts = vec![clear(&[2]), clear(&[3, 4]), sealed(plaintext)];
+        for plaintext in [vec![], b"text".to_vec(), vec![7; 65_000]] {
+            let parts = vec![clear(&[2]), clear(&[3, 4]), sealed(&plaintext)];
             let packet = emit(&mut server, draft(Op::Error, parts)).unwrap();
             assert_eq!(packet.payload()[..3], [2, 3, 4]);
             let opened = open_sealed(&mut alice, &packet, &signer, &SESSION_KEY, 3).unwrap();
@@ -144,7 +144,7 @@ fn parts_stand_in_order_and_a_sealed_one_opens_where_it_begins() {
 
             let other = SymmetricKey::from_bytes([0x56; 32]);
             let wrong_key = open_sealed(&mut alice, &packet, &signer, &other, 3);
-            assert_ne!(wrong_key, Ok(Plaintext::new(plaintext.to_vec())));
+            assert_ne!(wrong_key, Ok(Plaintext::new(plaintext)));
             let len = packet.payload().len();
             for at in [0, 2, 4, len - 17, len - 16, len, len + 1, usize::MAX] {
                 let misplaced = open_sealed(&mut alice, &packet, &signer, &SESSION_KEY, at);
@@ -195,7 +195,7 @@ fn a_grant_gives_the_session_key_and_what_is_sealed_with_it() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
-        let grant_part = oaep(&to, "sealpost/1/session", &grant(&SESSION_KEY));
+        let grant_part = oaep(&to, SESSION_LABEL, &grant(&SESSION_KEY));
 
         let issued = draft(Op::SessionIssued, vec![grant_part.clone()]);
         let issued = emit(&mut server, issued).unwrap();
@@ -222,18 +222,17 @@ fn a_grant_that_is_signed_and_malformed_is_rejected() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
-        let label = "sealpost/1/session";
         for parts in [
             vec![],
             vec![clear(&[0; 255])],
             vec![clear(&[0; 256])],
             vec![oaep(&to, RECONNECT, &whole)],
-            vec![oaep(&to, label, &[])],
-            vec![oaep(&to, label, &whole[..64])],
-            vec![oaep(&to, label, &version_2)],
-            vec![oaep(&to, label, &whole), clear(&[0; 16])],
-            vec![oaep(&to, label, &whole), clear(&[0; 31])],
-            vec![oaep(&to, label, &grant(&WRAPPING_KEY)), sealed(&[1, 3, 0, 0, 0])],
+            vec![oaep(&to, SESSION_LABEL, &[])],
+            vec![oaep(&to, SESSION_LABEL, &whole[..64])],
+            vec![oaep(&to, SESSION_LABEL, &version_2)],
+            vec![oaep(&to, SESSION_LABEL, &whole), clear(&[0; 16])],
+            vec![oaep(&to, SESSION_LABEL, &whole), clear(&[0; 31])],
+            vec![oaep(&to, SESSION_LABEL, &grant(&WRAPPING_KEY)), sealed(&[1, 3, 0, 0, 0])],
         ] {
             let packet = emit(&mut server, draft(Op::SessionResumed, parts.clone())).unwrap();
             assert!(open_grant(&mut alice, &packet, &signer).is_err(), "{parts:?}");
@@ -246,8 +245,8 @@ fn a_message_opens_for_its_reader_from_its_sender() {
     for (sealer, opener) in pairs() {
         let (mut alice, mut bob) = (crypto(&sealer, "alice"), crypto(&opener, "bob"));
         let (from, to) = (alice.public_key().clone(), bob.public_key().clone());
-        for inner in [&[][..], &[1; 255], &[2; 65_247]] {
-            let parts = vec![clear(&MESSAGE_HEAD), envelope(&to, inner)];
+        for inner in [vec![], vec![1; 255], vec![2; 65_247]] {
+            let parts = vec![clear(&MESSAGE_HEAD), envelope(&to, &inner)];
             let packet = emit(&mut alice, draft(Op::Message, parts)).unwrap();
             let opened = open_message(&mut bob, &packet, &from).unwrap().unwrap();
             assert_eq!(opened.expose(), inner);
@@ -313,7 +312,7 @@ fn any_byte_changed_on_the_way_is_rejected() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
         let message = vec![clear(&MESSAGE_HEAD), envelope(&to, b"inner")];
-        let grant = oaep(&to, "sealpost/1/session", &grant(&SESSION_KEY));
+        let grant = oaep(&to, SESSION_LABEL, &grant(&SESSION_KEY));
         let request = oaep(&to, RECONNECT, b"request");
         let packets = [
             draft(Op::Message, message),
@@ -358,6 +357,18 @@ fn what_does_not_fit_is_not_emitted() {
         let mut too_wide = draft(Op::Disconnect, vec![]);
         too_wide.header.sender = UserId::new(65_536);
         assert!(fails(too_wide));
+    }
+}
+
+#[test]
+fn a_runner_works_on_any_thread() {
+    for provider in providers() {
+        let mut alice = crypto(&provider, "alice");
+        let mut fork = alice.fork();
+        let work = move || emit(&mut fork, draft(Op::Disconnect, vec![])).unwrap();
+        let packet = std::thread::spawn(work).join().unwrap();
+        let key = alice.public_key().clone();
+        assert_eq!(verify(&mut alice, &packet, &key), Ok(()));
     }
 }
 

@@ -53,7 +53,8 @@ fn signatures_verify_and_nothing_else_does() {
     let mut rng = rng();
     for (signer, verifier) in pairs() {
         let (alice, bob) = (key(&signer, "alice"), key(&signer, "bob"));
-        for message in [&b""[..], b"message", &[0x5a; 66_000]] {
+        for message in [vec![], b"message".to_vec(), vec![0x5a; 66_000]] {
+            let message = &message[..];
             let signature = alice.sign(&mut rng, message).unwrap();
             let verify = |message: &[u8], signature: &[u8]| {
                 verifier.verify(alice.public_key(), message, signature)

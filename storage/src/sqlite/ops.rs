@@ -121,17 +121,19 @@ impl Ops<'_> {
         aes_key: &WrappedKey,
     ) -> rusqlite::Result<ResumeOutcome> {
         let user_id = user.value().cast_signed();
-        let last_seen = self
-            .prepare("SELECT last_seen FROM users WHERE user_id = ?1")?
-            .query_row([user_id], |row| column::timestamp(row, 0))
+        let newer = self
+            .prepare("SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users WHERE user_id = ?1")?
+            .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
             .optional()?;
-        match last_seen {
+        match newer {
             None => return Ok(ResumeOutcome::UnknownUser),
-            Some(last_seen) if at <= last_seen => return Ok(ResumeOutcome::NotNewer),
-            Some(_) => {}
+            Some(false) => return Ok(ResumeOutcome::NotNewer),
+            Some(true) => {}
         }
-        self.prepare("UPDATE users SET last_seen = ?2, aes_key = ?3 WHERE user_id = ?1")?
-            .execute(params![user_id, at.unix_secs(), aes_key.0])?;
+        self.prepare(
+            "UPDATE users SET last_reconnect = ?2, last_seen = ?2, aes_key = ?3 WHERE user_id = ?1",
+        )?
+        .execute(params![user_id, at.unix_secs(), aes_key.0])?;
         Ok(ResumeOutcome::Resumed)
     }
 

@@ -32,6 +32,7 @@ const V1: &str = "
         rsa_public_key BLOB    NOT NULL,
         aes_key        BLOB    NOT NULL,
         last_seen      INTEGER NOT NULL,
+        last_reconnect INTEGER,
         created_at     INTEGER NOT NULL
     ) STRICT;
 

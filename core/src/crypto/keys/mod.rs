@@ -1,4 +1,5 @@
 //! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
+//! Their fingerprints; and keys of both kinds as PEM.
 
 mod fitness;
 mod pem;
