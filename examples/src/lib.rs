@@ -1,1 +1,14 @@
-//! Being built.
+//! What `sealpostd` and `sealpost` share: folders, logs, output, and how a program fails.
+#![forbid(unsafe_code)]
+
+mod failure;
+mod folder;
+mod logging;
+mod output;
+mod providers;
+
+pub use failure::{Failure, report};
+pub use folder::{Folder, FolderLock};
+pub use logging::log_to_stderr;
+pub use output::{Format, FormatArg, Line, utc};
+pub use providers::{CryptoName, random_rng, random_seed, runner};

@@ -12,7 +12,7 @@ use super::{Misuse, Notice, Server, Timer};
 use crate::ids::ConnId;
 use crate::machine::Flow;
 use crate::time::{Mono, Now};
-use crate::wire::{Deframer, ErrorCode, FromClient, Gate, Violation};
+use crate::wire::{Deframer, ErrorCode, FromClient, Gate, MalformedPacket, Packet};
 
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -90,28 +90,28 @@ impl Server {
             let Some(gate) = conn.gate() else { return };
             match conn.deframer.next(&mut data, gate) {
                 Ok(None) => return self.update_flow(now, conn_id),
-                Ok(Some(packet)) => match FromClient::parse(packet) {
-                    Ok(inbound) => self.packet(now, conn_id, inbound),
-                    Err(_) => {
-                        return self.refuse(now, conn_id, Refusal::new(ErrorCode::Malformed), None);
-                    }
-                },
+                Ok(Some(packet)) if gate == Gate::InSession => {
+                    self.in_session(now, conn_id, packet);
+                }
+                Ok(Some(packet)) => self.before_session(now, conn_id, packet),
                 Err(violation) => {
-                    let code = match violation {
-                        Violation::Malformed => ErrorCode::Malformed,
-                        Violation::NotAuthenticated => ErrorCode::NotAuthenticated,
-                    };
-                    return self.refuse(now, conn_id, Refusal::new(code), None);
+                    return self.refuse(now, conn_id, Refusal::new(violation.into()), None);
                 }
             }
         }
     }
 
-    fn packet(&mut self, now: Now, conn_id: ConnId, inbound: FromClient) {
+    fn before_session(&mut self, now: Now, conn_id: ConnId, packet: Packet) {
+        let inbound = match FromClient::parse(packet) {
+            Ok(inbound) => inbound,
+            Err(MalformedPacket(packet)) => {
+                let refusal = Refusal::new(ErrorCode::Malformed).answering(&packet);
+                return self.refuse(now, conn_id, refusal, None);
+            }
+        };
         let most = self.config.limits.waiting_requests;
         let Some(conn) = self.conns.get_mut(&conn_id) else { return };
         match &mut conn.phase {
-            Phase::Session(_) => self.in_session(now, conn_id, inbound),
             Phase::ExpectRequest => {
                 conn.phase = Phase::AwaitReply { waiting: VecDeque::new() };
                 self.request(now, conn_id, inbound);
@@ -120,7 +120,7 @@ impl Server {
             Phase::AwaitReply { .. } => {
                 self.refuse_and_close(now, conn_id, Refusal::new(ErrorCode::RateLimited), None);
             }
-            Phase::Closing => {}
+            Phase::Session(_) | Phase::Closing => {}
         }
     }
 

@@ -9,7 +9,7 @@ use crate::crypto::{Job, Plaintext, Rejected};
 use crate::ids::ConnId;
 use crate::store::{ItemKey, ItemKind};
 use crate::time::Now;
-use crate::wire::{ErrorCode, FromClient, Op, Packet};
+use crate::wire::{ErrorCode, FromClient, MalformedPacket, Op, Packet};
 
 impl Server {
     /// Whether a packet's time is near enough to ours. Messages may come late, because they are
@@ -26,16 +26,27 @@ impl Server {
     }
 
     /// The cheap checks first, then the signature.
-    pub(super) fn in_session(&mut self, now: Now, conn: ConnId, inbound: FromClient) {
+    pub(super) fn in_session(&mut self, now: Now, conn: ConnId, packet: Packet) {
         let Some((who, _)) = self.session_mut(conn) else { return };
-        if !self.is_timely(now, inbound.packet()) {
-            let refusal = Refusal::new(ErrorCode::ClockSkew).answering(inbound.packet());
+        if !self.is_timely(now, &packet) {
+            let refusal = Refusal::new(ErrorCode::ClockSkew).answering(&packet);
             return self.refuse(now, conn, refusal, None);
         }
-        if inbound.packet().header().sender != Some(who.user()) {
-            let refusal = Refusal::new(ErrorCode::NotAuthenticated).answering(inbound.packet());
+        if packet.header().sender != Some(who.user()) {
+            let refusal = Refusal::new(ErrorCode::NotAuthenticated).answering(&packet);
             return self.refuse(now, conn, refusal, None);
         }
+        match FromClient::parse(packet) {
+            Ok(inbound) => self.check(now, conn, inbound),
+            Err(MalformedPacket(packet)) => {
+                let refusal = Refusal::new(ErrorCode::Malformed).answering(&packet);
+                self.refuse(now, conn, refusal, None);
+            }
+        }
+    }
+
+    /// Has the signature checked, if the limits allow it.
+    fn check(&mut self, now: Now, conn: ConnId, inbound: FromClient) {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         let Some(session) = state.session_mut() else { return };
         let limits = &self.config.limits;

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension};
 use sealpost_core::crypto::WrappedKey;
 use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{Appended, Page, PageLimit, Seq, StoreError, StoreReply, UserRef};
+use sealpost_core::store::{
+    Appended, CreateOutcome, Page, PageLimit, Seq, StoreError, StoreReply, UserRef,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -170,6 +172,31 @@ fn newer_schema_is_refused() {
     let newer = OpenError::Newer { found: 99, known: 1 }.to_string();
     assert_eq!(open_error(&sqlite.path()).to_string(), newer);
     assert_eq!(Inspector::open(&sqlite.path()).unwrap_err().to_string(), newer);
+}
+
+#[test]
+fn older_schema_is_not_read_before_it_is_migrated() {
+    let mut sqlite = with_a_message();
+    sqlite.storage = None;
+    sqlite.meddle("PRAGMA user_version = 0");
+    let older = OpenError::Older { found: 0, known: 1 }.to_string();
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap_err().to_string(), older);
+}
+
+#[test]
+fn ids_end_with_the_profile() {
+    let mut sqlite = with_a_message();
+    sqlite.meddle("UPDATE deployment SET last_user_id = 65534");
+    let create = |n| StoreOp::CreateUser {
+        phone: phone(n),
+        public_key: public_key(n),
+        aes_key: wrapped_key(1),
+        at: at(0),
+        max_id: u64::MAX,
+    };
+    let created = StoreReply::Created(CreateOutcome::Created(user(65_535)));
+    let full = StoreReply::Created(CreateOutcome::NoIdLeft);
+    assert_eq!(sqlite.done(&[create(3), create(4)]), [created, full]);
 }
 
 #[test]

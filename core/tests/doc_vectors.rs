@@ -1,0 +1,347 @@
+//! The vectors of `docs/PROTOCOL-VECTORS.md`, which the Python client made. Every packet verifies
+//! and opens with every provider; what is inside is taken apart, and put together again without a
+//! change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sealpost_core::crypto::keys::private_key_from_pem;
+use sealpost_core::crypto::{
+    Crypto, Fingerprint, Job, OpenedMessage, Outcome, PrivateKey, Provider, SymmetricKey,
+    safety_number,
+};
+use sealpost_core::ids::UserId;
+use sealpost_core::wire::{
+    ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup, MessageHead,
+    NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed, SEALED_ERROR_AT,
+    SessionGrant, StoredAck, emit_server_key,
+};
+
+#[test]
+fn keys_load_and_have_their_fingerprints() {
+    let page = Page::read();
+    for provider in providers() {
+        for (name, pem) in PEM_FILES {
+            let vector = page.vector(name);
+            let pkcs8 = private_key_from_pem(pem, None).unwrap();
+            assert_eq!(pkcs8.expose(), vector.bytes("pkcs8"), "{name}");
+            let key = provider.load_key(pkcs8.expose()).unwrap();
+            assert_eq!(key.public_key().der(), vector.bytes("spki"), "{name}");
+            let fingerprint: Fingerprint = vector.text("fingerprint").parse().unwrap();
+            assert_eq!(*key.public_key().fingerprint(), fingerprint, "{name}");
+        }
+    }
+}
+
+#[test]
+fn safety_number_is_the_one_shown() {
+    let page = Page::read();
+    for provider in providers() {
+        let [alice, bob] = ["alice", "bob"].map(|name| page.key(&provider, name));
+        let shown = page.vector("safety_number").text("safety_number").replace(' ', "");
+        assert_eq!(safety_number(alice.public_key(), bob.public_key()), shown);
+        assert_eq!(safety_number(bob.public_key(), alice.public_key()), shown);
+    }
+}
+
+#[test]
+fn every_operation_is_there_in_both_profiles() {
+    let page = Page::read();
+    for profile in ["compact", "wide"] {
+        let of_profile = page.packets().filter(|vector| vector.text("profile") == profile);
+        let ops: Vec<u64> = of_profile.map(|vector| vector.number("op")).collect();
+        assert_eq!(ops.len(), 31, "{profile}");
+        let ops: BTreeSet<u64> = ops.into_iter().collect();
+        let all = [100, 101, 102, 105, 106, 150, 200, 201, 203, 204, 206, 222, 244, 255];
+        assert_eq!(ops, BTreeSet::from(all), "{profile}");
+    }
+}
+
+#[test]
+fn headers_and_payloads_are_the_ones_listed() {
+    for vector in Page::read().packets() {
+        let (packet, name) = (vector.packet(), vector.name);
+        let header = packet.header();
+        assert_eq!(u64::from(header.op.code()), vector.number("op"), "{name}");
+        assert_eq!(header.sender, UserId::new(vector.number("sender_id")), "{name}");
+        assert_eq!(header.recipient, UserId::new(vector.number("recipient_id")), "{name}");
+        let secs = u64::try_from(header.timestamp.unix_secs()).unwrap();
+        assert_eq!(secs, vector.number("timestamp"), "{name}");
+        assert_eq!(packet.payload(), vector.bytes("payload"), "{name}");
+    }
+}
+
+#[test]
+fn every_packet_verifies_and_opens_with_every_provider() {
+    let page = Page::read();
+    for provider in providers() {
+        for vector in page.packets() {
+            let (packet, name) = (vector.packet(), vector.name);
+            match vector.text("signed_by") {
+                "none" => assert!(packet.is_unsigned(), "{name}"),
+                signer => {
+                    let signer = page.key(&provider, signer);
+                    let verified =
+                        provider.verify(signer.public_key(), packet.signed(), packet.signature());
+                    assert_eq!(verified, Ok(()), "{name}");
+                }
+            }
+            opens_to_what_is_listed(&page, &provider, &vector);
+        }
+    }
+}
+
+/// The `oaep(…)` and the `sealed(…)` of a packet, with the label and the keys that are listed.
+fn opens_to_what_is_listed(page: &Page, provider: &Arc<dyn Provider>, vector: &Vector<'_>) {
+    let (packet, name) = (vector.packet(), vector.name);
+    let payload = packet.payload();
+    let oaep_at = if packet.op() == Op::Message { MessageHead::LEN } else { 0 };
+    let mut sealed_at = if packet.op() == Op::Error { SEALED_ERROR_AT } else { oaep_at };
+    if vector.has("oaep_plain") {
+        let reader = page.key(provider, vector.text("oaep_key"));
+        let label = vector.text("oaep_label").as_bytes();
+        let wrapped = &payload[oaep_at..oaep_at + OAEP_LEN];
+        let opened = reader.oaep_open(&mut rng(), label, wrapped).unwrap();
+        assert_eq!(opened.expose(), vector.bytes("oaep_plain"), "{name}");
+        sealed_at = oaep_at + OAEP_LEN;
+    }
+    if vector.has("sealed_plain") {
+        let key = SymmetricKey::from_bytes(vector.array("sealed_key"));
+        let (iv, ciphertext) = payload[sealed_at..].split_first_chunk().unwrap();
+        assert_eq!(*iv, vector.array("iv"), "{name}");
+        let opened = provider.cbc_open(&key, iv, ciphertext).unwrap();
+        assert_eq!(opened.expose(), vector.bytes("sealed_plain"), "{name}");
+    }
+}
+
+#[test]
+fn messages_open_as_their_reader_opens_them_or_are_shown_as_undecryptable() {
+    let page = Page::read();
+    for provider in providers() {
+        let bob = page.key(&provider, "bob");
+        let alice = page.key(&provider, "alice").public_key().clone();
+        let unused = SymmetricKey::from_bytes([0; 32]);
+        let mut bob = Crypto::new(Arc::clone(&provider), bob, unused, Box::new(rng()));
+        for vector in page.packets().filter(|vector| vector.number("op") == 102) {
+            let job = Job::OpenMessage { packet: vector.packet(), signer: alice.clone() };
+            let Outcome::MessageOpened(Ok(opened)) = bob.run(job) else { panic!() };
+            match opened {
+                OpenedMessage::Inner(inner) => {
+                    assert!(!vector.has("opens"), "{}", vector.name);
+                    assert_eq!(inner.expose(), vector.bytes("sealed_plain"), "{}", vector.name);
+                    let inner = Inner::parse(inner.expose()).unwrap();
+                    let previous = inner.previous().map_or(0, |id| id.0);
+                    assert_eq!(previous, vector.number("previous_id"), "{}", vector.name);
+                    assert_eq!(inner.content(), vector.bytes("content"), "{}", vector.name);
+                }
+                OpenedMessage::Undecryptable => {
+                    assert_eq!(vector.text("opens"), "no", "{}", vector.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn plaintexts_are_taken_apart_and_put_together_without_a_change() {
+    for vector in Page::read().packets() {
+        let packet = vector.packet();
+        let again = if is_from_client(packet.op(), packet.header().sender) {
+            put_together_by_client(FromClient::parse(packet).unwrap(), &vector)
+        } else {
+            put_together_by_server(FromServer::parse(packet).unwrap(), &vector)
+        };
+        for (field, bytes) in again {
+            let mut listed = vector.bytes(field);
+            if vector.name.starts_with("no_more_messages_grown") {
+                listed.truncate(bytes.len()); // what follows the last known field is ignored
+            }
+            assert_eq!(bytes, listed, "{}: {field}", vector.name);
+        }
+    }
+}
+
+/// What the code makes of a plaintext or a clear payload, under the name of what the page lists.
+type Again = Vec<(&'static str, Vec<u8>)>;
+
+fn put_together_by_client(parsed: FromClient, vector: &Vector<'_>) -> Again {
+    let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
+    let plaintext = match parsed {
+        FromClient::Register(_) => RegisterRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Confirm { public_key_der, .. } => {
+            assert_eq!(public_key_der, vector.bytes("public_key"));
+            ConfirmRequest::parse(&oaep).unwrap().emit()
+        }
+        FromClient::Reconnect(_) => ReconnectRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Lookup(_) => Lookup::parse(&sealed).unwrap().emit(),
+        FromClient::ReceiptsTaken(_) => ReceiptsTaken::parse(&sealed).unwrap().emit(),
+        FromClient::Receipt { receipt, .. } => return vec![("payload", receipt.emit())],
+        FromClient::Message { message_id, .. } => {
+            assert_eq!(message_id.0, vector.number("message_id"));
+            if vector.has("opens") {
+                return vec![];
+            }
+            Inner::parse(&sealed).unwrap().emit()
+        }
+        FromClient::ServerKey(_) | FromClient::Disconnect(_) => return vec![("payload", vec![])],
+    };
+    let field = if oaep.is_empty() || !sealed.is_empty() { "sealed_plain" } else { "oaep_plain" };
+    vec![(field, plaintext.expose().to_vec())]
+}
+
+fn put_together_by_server(parsed: FromServer, vector: &Vector<'_>) -> Again {
+    let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
+    let grant = || {
+        let grant = SessionGrant::parse(&oaep).unwrap();
+        ("oaep_plain", grant.emit().expose().to_vec())
+    };
+    let plaintext = match parsed {
+        FromServer::OtpIssued(_) => OtpIssued::parse(&sealed).unwrap().emit(),
+        FromServer::RegistrationRejected(_) => RegistrationRejected::parse(&sealed).unwrap().emit(),
+        FromServer::PublicKey(_) => PublicKeyAnswer::parse(&sealed).unwrap().emit(),
+        FromServer::Stored(_) => StoredAck::parse(&sealed).unwrap().emit(),
+        FromServer::NoMoreMessages(_) => NoMoreMessages::parse(&sealed).unwrap().emit(),
+        FromServer::SessionIssued { .. } => return vec![grant()],
+        FromServer::SessionResumed { .. } => {
+            let resumed = Resumed::parse(&sealed).unwrap().emit();
+            return vec![grant(), ("sealed_plain", resumed.expose().to_vec())];
+        }
+        FromServer::ServerKey { public_key, .. } => {
+            return vec![("payload", emit_server_key(&public_key))];
+        }
+        FromServer::Error { packet, form } => {
+            assert_eq!(u64::from(form.code()), vector.number("form"));
+            match form {
+                ErrorForm::Clear => {
+                    let reply = ErrorReply::parse_clear(packet.payload()).unwrap();
+                    return vec![("payload", reply.emit_clear())];
+                }
+                ErrorForm::ReplyKey | ErrorForm::SessionKey => {
+                    ErrorReply::parse(&sealed).unwrap().emit()
+                }
+            }
+        }
+        FromServer::Receipt { receipt, .. } => return vec![("payload", receipt.emit())],
+        FromServer::Message { .. } => return vec![],
+        FromServer::Disconnect(_) => return vec![("payload", vec![])],
+    };
+    vec![("sealed_plain", plaintext.expose().to_vec())]
+}
+
+/// Which side of the server a packet of the page comes from. Forwarded ones are the same either
+/// way.
+fn is_from_client(op: Op, sender: Option<UserId>) -> bool {
+    match op {
+        Op::Register | Op::Confirm | Op::Reconnect | Op::RequestPublicKey => true,
+        Op::Message | Op::DeliveryAck | Op::Disconnect => sender.is_some(),
+        Op::OtpIssued
+        | Op::RegistrationRejected
+        | Op::SessionIssued
+        | Op::SessionResumed
+        | Op::PublicKey
+        | Op::NoMoreMessages
+        | Op::Error => false,
+    }
+}
+
+/// The page: its vectors in order.
+struct Page(Vec<(&'static str, BTreeMap<&'static str, &'static str>)>);
+
+/// One vector: what stands in a block, by key.
+struct Vector<'a> {
+    name: &'a str,
+    lines: &'a BTreeMap<&'static str, &'static str>,
+}
+
+impl Page {
+    /// Reads it by the rules that its head gives.
+    fn read() -> Self {
+        let (mut vectors, mut name) = (Vec::new(), "");
+        let mut lines = include_str!("../../docs/PROTOCOL-VECTORS.md").lines();
+        while let Some(line) = lines.next() {
+            if let Some(heading) = line.strip_prefix("### ") {
+                name = heading;
+            } else if line == "```vector" {
+                let block = lines.by_ref().take_while(|line| *line != "```");
+                let pair = |line: &'static str| {
+                    let (key, value) = line.split_once(':').unwrap();
+                    (key, value.trim_start())
+                };
+                vectors.push((name, block.map(pair).collect()));
+            }
+        }
+        Self(vectors)
+    }
+
+    fn vectors(&self) -> impl Iterator<Item = Vector<'_>> {
+        self.0.iter().map(|(name, lines)| Vector { name, lines })
+    }
+
+    fn packets(&self) -> impl Iterator<Item = Vector<'_>> {
+        self.vectors().filter(|vector| vector.text("type") == "packet")
+    }
+
+    fn vector(&self, name: &str) -> Vector<'_> {
+        self.vectors().find(|vector| vector.name == name).unwrap()
+    }
+
+    fn key(&self, provider: &Arc<dyn Provider>, name: &str) -> Arc<dyn PrivateKey> {
+        provider.load_key(&self.vector(name).bytes("pkcs8")).unwrap()
+    }
+}
+
+impl Vector<'_> {
+    fn has(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.lines.get(key).unwrap_or_else(|| panic!("{}: no {key}", self.name))
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        self.text(key).parse().unwrap()
+    }
+
+    /// The bytes of a key; none if it isn't there.
+    fn bytes(&self, key: &str) -> Vec<u8> {
+        hex::decode(self.lines.get(key).copied().unwrap_or_default()).unwrap()
+    }
+
+    fn array<const N: usize>(&self, key: &str) -> [u8; N] {
+        self.bytes(key).try_into().unwrap()
+    }
+
+    fn packet(&self) -> Packet {
+        let profile = match self.text("profile") {
+            "compact" => Profile::Compact,
+            "wide" => Profile::Wide,
+            other => panic!("{other}"),
+        };
+        Packet::parse(profile, Bytes::from(self.bytes("packet"))).unwrap()
+    }
+}
+
+fn providers() -> Vec<Arc<dyn Provider>> {
+    vec![
+        #[cfg(feature = "rust-crypto")]
+        Arc::new(sealpost_core::crypto::RustCrypto),
+        #[cfg(feature = "aws-lc")]
+        Arc::new(sealpost_core::crypto::AwsLc),
+    ]
+}
+
+/// Opening draws random bytes for blinding only, so the seed has no part in what comes out.
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(0)
+}
+
+const PEM_FILES: [(&str, &str); 3] = [
+    ("server", include_str!("../../docs/vectors/test-only-server.pem")),
+    ("alice", include_str!("../../docs/vectors/test-only-alice.pem")),
+    ("bob", include_str!("../../docs/vectors/test-only-bob.pem")),
+];

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""The Python client and the Rust client talk through a real server: one line for each check, exit status 0 only if all hold.
+
+    interop.py --sealpostd target/release/sealpostd --sealpost target/release/sealpost [--profile wide] [--crypto rust]
+"""
+import argparse, json, re, subprocess, sys, tempfile, time
+from pathlib import Path
+
+from Crypto.PublicKey import RSA
+
+from make_vectors import safety_number
+from sealpost_client import Client
+
+PYTHON_PHONE, RUST_PHONE = "+4915112345678", "+4915187654321"
+TEXTS = {"plain": "See you at eight", "unicode": "Grüße, 世界 🦭 مرحبا", "empty": "", "large": "0123456789" * 6000}
+PATIENCE_SECS = 30
+
+
+class Checks:
+    """Prints what held and what didn't; nothing stops at the first failure but an exception."""
+    def __init__(self):
+        self.failed = 0
+
+    def __call__(self, what, holds, detail=""):
+        self.failed += not holds
+        print(f"{'ok    ' if holds else 'FAILED'} {what}" + (f": {detail}" if detail and not holds else ""), flush=True)
+
+
+class Server:
+    """A `sealpostd` in a folder of its own; `address` is where clients find it."""
+    def __init__(self, program, folder, profile, crypto):
+        self.log = open(folder / "sealpostd.log", "w+")
+        self.process = subprocess.Popen(
+            [program, "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
+             "--crypto", crypto, "--no-limits"],
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\s*", line)
+        if not ready:
+            self.stop()
+            raise RuntimeError(f"no ready line but {line!r}")
+        self.address = f"{'sealpost+wide' if profile == 'wide' else 'sealpost'}://{ready[1]}/{ready[2]}"
+
+    def stop(self):
+        """Asks for an orderly stop; its exit status."""
+        self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE_SECS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def tail(self):
+        self.log.seek(0)
+        return "".join(self.log.readlines()[-20:])
+
+
+class Rust:
+    """The account of a `sealpost` program."""
+    def __init__(self, program, home, crypto):
+        self.base = [program, "--home", home, "--crypto", crypto]
+
+    def run(self, *args):
+        done = subprocess.run([*self.base, *args], capture_output=True, text=True, timeout=PATIENCE_SECS, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise RuntimeError(f"sealpost {args[0]}: exit status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def listen(self, count):
+        """The messages among what `listen --json` prints until it has `count` of them."""
+        objects = []
+        for line in self.run("listen", "--json", "--count", str(count)).splitlines():
+            try:
+                objects.append(json.loads(line))
+            except ValueError:
+                continue  # not an object: something for people
+        return [item for item in objects if isinstance(item, dict) and item.get("type") == "message"]
+
+
+class Python(Client):
+    """The Python client, with the events that were not taken yet."""
+    def __init__(self, home):
+        self.events = []
+        super().__init__(home, self.events.append)
+
+    def take(self, kind, count):
+        """The events of one kind, once there are `count` of them or nothing more comes."""
+        def found():
+            return [event for event in self.events if event["type"] == kind]
+        self.receive(PATIENCE_SECS, lambda: len(found()) >= count)
+        taken = found()
+        self.events[:] = [event for event in self.events if event["type"] != kind]
+        return taken
+
+
+def python_to_rust(check, python, rust):
+    python.connect()
+    ids = {}
+    for name, text in TEXTS.items():
+        became = python.send(RUST_PHONE, text.encode())
+        check(f"python to rust, offline, {name}: stored", became == "stored", became)
+        ids[name] = python.state["last_message_id"]
+    got = rust.listen(len(TEXTS))
+    for (name, text), message in zip(TEXTS.items(), got + [{}] * len(TEXTS)):
+        check(f"python to rust, offline, {name}: received", (message.get("from"), message.get("text")) == (PYTHON_PHONE, text),
+              str(message)[:200])
+    check("python to rust: nothing twice", len(got) == len(TEXTS), f"{len(got)} messages")
+    receipts = [event["message_id"] for event in python.take("delivered", len(TEXTS))]
+    check("python to rust: delivered, with receipts that verify", sorted(receipts) == sorted(ids.values()), receipts)
+    check("python to rust: nothing is left to wait for", python.state["sent"] == {}, list(python.state["sent"]))
+    python.close()
+
+
+def rust_to_python(check, python, rust):
+    for text in TEXTS.values():
+        rust.run("send", PYTHON_PHONE, text)
+    python.connect()
+    got = python.take("message", len(TEXTS))
+    for (name, text), message in zip(TEXTS.items(), got + [{}] * len(TEXTS)):
+        check(f"rust to python, offline, {name}: received", (message.get("from"), message.get("text")) == (RUST_PHONE, text),
+              str(message)[:200])
+    check("rust to python: in order and complete", len(got) == len(TEXTS) and not any(event["gap"] for event in got), got[-1:])
+
+
+def live(check, python, rust):
+    """`python` is in a session: what the other sends reaches it at once."""
+    sender = subprocess.Popen([*rust.base, "send", PYTHON_PHONE, "live"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              stdin=subprocess.DEVNULL)
+    got = python.take("message", 1)
+    check("rust to python, live: received", [event.get("text") for event in got] == ["live"], got)
+    check("rust to python, live: the sender is content", sender.wait(PATIENCE_SECS) == 0, sender.returncode)
+    python.close()
+    listener = subprocess.Popen([*rust.base, "listen", "--json", "--count", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                text=True, stdin=subprocess.DEVNULL)
+    time.sleep(2)  # long enough to be connected and drained; if it isn't, the message is stored first, and that is right too
+    python.connect()
+    became = python.send(RUST_PHONE, b"live as well")
+    out, _ = listener.communicate(timeout=PATIENCE_SECS)
+    check("python to rust, live: received", "live as well" in out, out)
+    check("python to rust, live: delivered", len(python.take("delivered", 1)) == 1, became)
+    python.close()
+
+
+def safety(check, python, rust):
+    """Both show the same number, however they space it."""
+    [rust_key] = [contact["key"] for contact in python.state["contacts"] if contact["phone"] == RUST_PHONE]
+    ours = safety_number(python.key, RSA.import_key(rust_key))
+    theirs = re.sub(r"\s", "", rust.run("verify", PYTHON_PHONE))
+    check("the safety numbers are the same", ours.replace(" ", "") in theirs, theirs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sealpostd", required=True, metavar="PATH", help="the server program")
+    parser.add_argument("--sealpost", required=True, metavar="PATH", help="the Rust client program")
+    parser.add_argument("--profile", choices=["compact", "wide"], default="compact")
+    parser.add_argument("--crypto", choices=["aws-lc", "rust"], default="aws-lc", help="who does that of the two programs")
+    args, check = parser.parse_args(), Checks()
+    with tempfile.TemporaryDirectory(prefix="sealpost-interop-") as name:
+        folder = Path(name)
+        server = Server(args.sealpostd, folder, args.profile, args.crypto)
+        try:
+            python, rust = Python(folder / "python"), Rust(args.sealpost, folder / "rust", args.crypto)
+            python.register(server.address, PYTHON_PHONE, lambda: sys.exit("the one-time password did not come in band"))
+            check("python registers", python.state["id"] > 0)
+            python.close()
+            rust.run("register", server.address, RUST_PHONE)
+            check("rust registers", True)
+            for part in (python_to_rust, rust_to_python, live, safety):
+                try:
+                    part(check, python, rust)
+                except Exception as error:  # the other parts may still say something
+                    check(part.__name__.replace("_", " "), False, f"{type(error).__name__}: {error}")
+                    python.close()
+            status = server.stop()
+            check("the server stops in order", status == 0, f"exit status {status}")
+        finally:
+            server.stop()
+            if check.failed or sys.exc_info()[0]:
+                print(server.tail(), file=sys.stderr)
+    sys.exit(1 if check.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

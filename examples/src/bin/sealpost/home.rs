@@ -1,0 +1,232 @@
+//! The client's home: which files are in it, and how they come to be.
+
+use std::path::PathBuf;
+
+use sealpost_core::address::ServerAddress;
+use sealpost_core::client::store::Snapshot;
+use sealpost_core::crypto::keys::PemError;
+use sealpost_core::crypto::{Crypto, Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::ids::Phone;
+use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
+use sealpost_storage::OpenError;
+use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
+use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
+
+use crate::passphrase::{self, Passphrase};
+
+/// A client's folder, which may not exist yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    folder: PathBuf,
+    passphrase_file: Option<PathBuf>,
+    crypto: CryptoName,
+}
+
+/// An account in a home that no other process uses.
+pub(crate) struct Account {
+    /// Whose, and where.
+    pub(crate) identity: Identity,
+    /// What the machine starts with.
+    pub(crate) snapshot: Snapshot,
+    /// Where it keeps everything.
+    pub(crate) store: SqliteClientStorage,
+    /// With the account's private key.
+    pub(crate) crypto: Crypto,
+    /// Held until the account is dropped.
+    pub(crate) lock: FolderLock,
+}
+
+impl Home {
+    /// A home at this place.
+    pub(crate) const fn new(
+        folder: PathBuf,
+        passphrase_file: Option<PathBuf>,
+        crypto: CryptoName,
+    ) -> Self {
+        Self { folder, passphrase_file, crypto }
+    }
+
+    /// The account's database, for looking at while another process may use it.
+    pub(crate) fn look(&self) -> Result<SqliteClientStorage, Failure> {
+        let folder = self.registered_folder()?;
+        let database = folder.file(DATABASE);
+        SqliteClientStorage::open_read_only(&database).map_err(|error| self.refused(error))
+    }
+
+    /// The account's own public key. It is not secret, so no passphrase is asked for.
+    pub(crate) fn public_key(&self) -> Result<PublicKey, Failure> {
+        let file = self.folder.join(PUBLIC_KEY);
+        let pem = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
+        PublicKey::from_pem(&pem).map_err(Failure::context(file.display()))
+    }
+
+    /// Opens the account.
+    pub(crate) fn open(&self) -> Result<Account, Failure> {
+        let folder = self.registered_folder()?;
+        let lock = self.lock(&folder)?;
+        let key = self.load_key()?;
+        let store = SqliteClientStorage::open(&folder.file(DATABASE));
+        self.account(lock, &key, store.map_err(|error| self.refused(error))?)
+    }
+
+    /// Opens the account for registration: makes folder, key and database if they are missing. A
+    /// key that is made is kept under `passphrase` if there is one.
+    pub(crate) fn open_or_make(
+        &self,
+        address: &ServerAddress,
+        phone: Phone,
+        passphrase: Option<Passphrase>,
+    ) -> Result<Account, Failure> {
+        let folder = Folder::make(&self.folder)?;
+        let lock = self.lock(&folder)?;
+        let key = match KeyFile::new(self.folder.join(KEY)).load(None) {
+            Err(KeyFileError::Missing(_)) => self.make_key(passphrase)?,
+            _ => self.load_key()?,
+        };
+        let store = self.open_or_make_store(&folder, address, phone)?;
+        self.account(lock, &key, store)
+    }
+
+    fn account(
+        &self,
+        lock: FolderLock,
+        key: &Plaintext,
+        store: SqliteClientStorage,
+    ) -> Result<Account, Failure> {
+        let provider = self.crypto.provider();
+        let private = provider
+            .load_key(key.expose())
+            .map_err(Failure::context(self.folder.join(KEY).display()))?;
+        publish_key(&self.folder.join(PUBLIC_KEY), private.public_key())?;
+        // Only servers wrap session keys.
+        let crypto = runner(provider, private, SymmetricKey::from_bytes([0; 32]))?;
+        let database = self.folder.join(DATABASE);
+        let damaged = || Failure::context(database.display());
+        let identity = store.identity().map_err(damaged())?;
+        let snapshot = store.load().map_err(damaged())?;
+        Ok(Account { identity, snapshot, store, crypto, lock })
+    }
+
+    /// The database of this account. One that was never registered makes way for another number or
+    /// server; one that was does not.
+    fn open_or_make_store(
+        &self,
+        folder: &Folder,
+        address: &ServerAddress,
+        phone: Phone,
+    ) -> Result<SqliteClientStorage, Failure> {
+        let wanted = identity(address, phone);
+        let database = folder.file(DATABASE);
+        let mut store = match SqliteClientStorage::open(&database) {
+            Err(OpenError::Missing(_)) => {
+                return SqliteClientStorage::create(&database, &wanted)
+                    .map_err(|error| self.refused(error));
+            }
+            opened => opened.map_err(|error| self.refused(error))?,
+        };
+        let found = store.identity()?;
+        if found == wanted {
+            return Ok(store);
+        }
+        if (Identity { host_port: wanted.host_port.clone(), ..found.clone() }) == wanted {
+            store.set_host_port(&wanted.host_port)?;
+            return Ok(store);
+        }
+        if store.load()?.account.user.is_some() {
+            return Err(Failure::new(format_args!(
+                "{} belongs to {} on another server or by another number; choose another --home",
+                self.folder.display(),
+                found.phone
+            )));
+        }
+        drop(store);
+        for name in [DATABASE, DATABASE_LOG, DATABASE_INDEX] {
+            remove(&folder.file(name))?;
+        }
+        SqliteClientStorage::create(&database, &wanted).map_err(|error| self.refused(error))
+    }
+
+    fn make_key(&self, passphrase: Option<Passphrase>) -> Result<Plaintext, Failure> {
+        let passphrase = match (&self.passphrase_file, passphrase) {
+            (Some(file), _) => Some(passphrase::from_file(file)?),
+            (None, passphrase) => passphrase,
+        };
+        let key = self.crypto.provider().generate_key(&mut *random_rng()?)?;
+        let secret = passphrase.as_ref().map(|passphrase| passphrase.as_bytes());
+        KeyFile::new(self.folder.join(KEY)).create(&key, secret, &mut *random_rng()?)?;
+        Ok(key)
+    }
+
+    fn load_key(&self) -> Result<Plaintext, Failure> {
+        let file = KeyFile::new(self.folder.join(KEY));
+        match file.load(None) {
+            Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
+                let passphrase = match &self.passphrase_file {
+                    Some(file) => passphrase::from_file(file)?,
+                    None => passphrase::ask()?,
+                };
+                Ok(file.load(Some(passphrase.as_bytes()))?)
+            }
+            loaded => Ok(loaded?),
+        }
+    }
+
+    fn lock(&self, folder: &Folder) -> Result<FolderLock, Failure> {
+        folder.try_lock()?.ok_or_else(|| {
+            Failure::new(format_args!("another sealpost uses {}", self.folder.display()))
+        })
+    }
+
+    fn registered_folder(&self) -> Result<Folder, Failure> {
+        if !self.folder.exists() {
+            return Err(self.not_registered());
+        }
+        Folder::existing(&self.folder)
+    }
+
+    fn refused(&self, error: OpenError) -> Failure {
+        if let OpenError::Missing(_) = error {
+            return self.not_registered();
+        }
+        Failure::context(self.folder.join(DATABASE).display())(error)
+    }
+
+    fn not_registered(&self) -> Failure {
+        Failure::new(format_args!(
+            "no account in {}: begin with sealpost register",
+            self.folder.display()
+        ))
+    }
+}
+
+fn identity(address: &ServerAddress, phone: Phone) -> Identity {
+    Identity {
+        phone,
+        server: *address.fingerprint(),
+        profile: address.profile(),
+        host_port: host_port(address),
+    }
+}
+
+fn host_port(address: &ServerAddress) -> String {
+    if address.host().contains(':') {
+        format!("[{}]:{}", address.host(), address.port())
+    } else {
+        format!("{}:{}", address.host(), address.port())
+    }
+}
+
+fn remove(path: &std::path::Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::context(path.display())(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+const KEY: &str = "key.pem";
+const PUBLIC_KEY: &str = "key.pub.pem";
+const DATABASE: &str = "client.db";
+const DATABASE_LOG: &str = "client.db-wal";
+const DATABASE_INDEX: &str = "client.db-shm";

@@ -1,0 +1,62 @@
+//! `sealpost listen`.
+
+use std::time::{Duration, Instant};
+
+use sealpost_core::client::Command;
+use sealpost_mio::Signals;
+use sealpost_programs::Failure;
+
+use crate::args::ListenArgs;
+use crate::events::{Event, Names};
+use crate::home::Home;
+use crate::session::{Session, Told, Waited};
+
+/// Prints what comes, until it is enough.
+pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
+    let account = home.open()?;
+    if account.snapshot.account.user.is_none() {
+        return Err(Failure::new("not registered yet: finish sealpost register first"));
+    }
+    let mut names = Names::new(home.look()?);
+    let session = Session::start(account, Signals::Stop)?;
+    session.command(Command::Connect);
+    let outcome = print_all(&session, args, &mut names);
+    session.finish()?;
+    outcome
+}
+
+fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<(), Failure> {
+    let format = args.format.format();
+    let deadline = args.seconds.map(|secs| Instant::now() + Duration::from_secs(secs));
+    let mut shown = 0;
+    while args.count.is_none_or(|count| shown < count) {
+        match session.wait(deadline) {
+            Waited::Told(Told::Message(item)) => {
+                for event in Event::of_message(&item) {
+                    event.print(format)?;
+                }
+                // Only now: what is not printed is delivered again the next time.
+                session.command(Command::MarkShown { up_to: item.place });
+                shown += 1;
+            }
+            Waited::Told(Told::Notice(notice)) => {
+                if let Some(event) = Event::of_notice(&notice, names) {
+                    event.print(format)?;
+                }
+                if let Some(failure) = session.given_up(&notice) {
+                    return Err(failure);
+                }
+            }
+            Waited::Stopped => return Ok(()),
+            Waited::TimedOut => {
+                return match args.count {
+                    Some(count) => {
+                        Err(Failure::new(format_args!("{shown} of {count} messages came in time")))
+                    }
+                    None => Ok(()),
+                };
+            }
+        }
+    }
+    Ok(())
+}

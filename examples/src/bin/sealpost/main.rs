@@ -1,0 +1,40 @@
+//! `sealpost`, a client.
+#![forbid(unsafe_code)]
+
+mod args;
+mod contacts;
+mod events;
+mod home;
+mod listen;
+mod passphrase;
+mod register;
+mod send;
+mod session;
+mod status;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sealpost_programs::{Failure, log_to_stderr, report};
+use tracing_subscriber::filter::LevelFilter;
+
+use args::{Args, Task};
+use home::Home;
+
+fn main() -> ExitCode {
+    report("sealpost", run(Args::parse()))
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    log_to_stderr(LevelFilter::ERROR)?;
+    let home = Home::new(args.home_folder()?, args.passphrase_file, args.crypto);
+    match args.task {
+        Task::Register(args) => register::register(&home, &args),
+        Task::Send(args) => send::send(&home, args),
+        Task::Listen(args) => listen::listen(&home, &args),
+        Task::Contacts { format } => contacts::contacts(&home, format.format()),
+        Task::Verify(args) => verify::verify(&home, &args),
+        Task::Status { format } => status::status(&home, format.format()),
+    }
+}

@@ -1,0 +1,116 @@
+//! `sealpost register`.
+
+use std::io::{self, BufRead, Write};
+use std::time::{Duration, Instant};
+
+use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel, RegistrationFailure};
+use sealpost_core::ids::UserId;
+use sealpost_core::wire::Otp;
+use sealpost_mio::Signals;
+use sealpost_programs::{Failure, Line};
+use zeroize::Zeroizing;
+
+use crate::args::RegisterArgs;
+use crate::home::Home;
+use crate::passphrase;
+use crate::session::Session;
+
+/// Makes a key and an account.
+pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
+    let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
+    let account = home.open_or_make(&args.address, args.phone, passphrase)?;
+    let known = account.snapshot.account.user;
+    // Signals end the program at once: the prompt would not notice an orderly stop.
+    let session = Session::start(account, Signals::Ignore)?;
+    let user = match known {
+        Some(user) => user,
+        None => make_account(&session, args)?,
+    };
+    session.finish()?;
+    let already = if known.is_some() { "already " } else { "" };
+    Ok(Line::text(format_args!("{already}registered {} as user {user}", args.phone))?)
+}
+
+/// What registration comes to next.
+enum Step {
+    Done(UserId),
+    AskForOtp,
+}
+
+fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failure> {
+    session.command(match &args.otp {
+        Some(otp) => Command::Confirm { otp: otp.clone() },
+        None => Command::Register,
+    });
+    loop {
+        let deadline = Instant::now() + Duration::from_secs(args.timeout);
+        let step = session.until(deadline, |notice| step(session, args, notice).transpose())?;
+        match step.ok_or_else(|| session.silent())? {
+            Step::Done(user) => return Ok(user),
+            Step::AskForOtp => session.command(Command::Confirm { otp: ask_for_otp(args)? }),
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
+fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
+    match notice {
+        Notice::Registered { user } => Ok(Some(Step::Done(*user))),
+        Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, attempts } => {
+            tell(&format!(
+                "A one-time password is on its way to {}, good for {ttl_secs} s and {attempts} \
+                 attempts.",
+                args.phone
+            ))?;
+            Ok(Some(Step::AskForOtp))
+        }
+        Notice::OtpRejected { text } if args.otp.is_some() => {
+            Err(Failure::new(format_args!("wrong one-time password: {text}")))
+        }
+        Notice::OtpRejected { text } => {
+            tell(&format!("Wrong one-time password: {text}."))?;
+            Ok(Some(Step::AskForOtp))
+        }
+        Notice::RegistrationFailed(failure) => Err(failed(*failure, args)),
+        Notice::Offline { reason: OfflineReason::Unreachable, .. } => Err(session.unreachable()),
+        _ => Ok(None),
+    }
+}
+
+fn failed(failure: RegistrationFailure, args: &RegisterArgs) -> Failure {
+    match failure {
+        RegistrationFailure::PhoneTaken => {
+            Failure::new(format_args!("{} is registered by somebody else", args.phone))
+        }
+        RegistrationFailure::OtpExpired => {
+            Failure::new("no such one-time password is valid; register without --otp for a new one")
+        }
+        RegistrationFailure::RateLimited { .. }
+        | RegistrationFailure::ServerFull
+        | RegistrationFailure::KeyRejected => Failure::new(failure),
+    }
+}
+
+/// Asks until six digits come.
+fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
+    loop {
+        write!(io::stderr(), "One-time password: ")?;
+        let mut line = Zeroizing::new(String::with_capacity(64));
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            tell("")?;
+            return Err(Failure::new(format_args!(
+                "the one-time password for {} is needed; register again with --otp CODE",
+                args.phone
+            )));
+        }
+        match line.trim().parse() {
+            Ok(otp) => return Ok(otp),
+            Err(error) => tell(&error.to_string())?,
+        }
+    }
+}
+
+/// Speaks to the person, beside what programs read.
+fn tell(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stderr(), "{text}")?)
+}

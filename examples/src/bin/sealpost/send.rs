@@ -1,0 +1,117 @@
+//! `sealpost send`.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use sealpost_core::client::store::Content;
+use sealpost_core::client::{Command, Notice, Refusal, Token};
+use sealpost_core::ids::{MessageId, Phone};
+use sealpost_core::store::UserRef;
+use sealpost_mio::Signals;
+use sealpost_programs::{Failure, Line};
+
+use crate::args::{SendArgs, Wait};
+use crate::home::Home;
+use crate::session::Session;
+
+/// Sends one message, and tells how far it came.
+pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
+    let account = home.open()?;
+    if account.snapshot.account.user.is_none() {
+        return Err(Failure::new("not registered yet: finish sealpost register first"));
+    }
+    let content = content(args.text)?;
+    let session = Session::start(account, Signals::Stop)?;
+    session.command(Command::Connect);
+    session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
+    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let outcome = follow(&session, args.to, args.wait, deadline);
+    // What is in the outbox goes on from there the next time, whatever happened.
+    session.finish()?;
+    Ok(Line::text(outcome?)?)
+}
+
+/// The argument, or standard input as it is: text if it is UTF-8.
+fn content(argument: Option<String>) -> Result<Content, Failure> {
+    if let Some(text) = argument.filter(|text| text != "-") {
+        return Ok(Content::Text(text));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(MOST)
+        .read_to_end(&mut bytes)
+        .map_err(Failure::context("can't read standard input"))?;
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => Content::Text(text),
+        Err(error) => Content::Bytes(error.into_bytes()),
+    })
+}
+
+/// Follows the message until it has come as far as it must: the word for that.
+fn follow(
+    session: &Session,
+    to: Phone,
+    wait: Wait,
+    deadline: Instant,
+) -> Result<&'static str, Failure> {
+    let mut journey = Journey { to, wait, id: None, stored: false };
+    let arrived = session.until(deadline, |notice| journey.step(notice).transpose())?;
+    arrived.ok_or_else(|| match journey {
+        Journey { id: None, .. } => session.silent(),
+        Journey { stored: false, .. } => {
+            Failure::new("the server did not take it in time; it is sent later")
+        }
+        Journey { stored: true, .. } => Failure::new("stored, but not delivered in time"),
+    })
+}
+
+/// How far the message has come.
+struct Journey {
+    to: Phone,
+    wait: Wait,
+    /// Its number, once it is in the outbox.
+    id: Option<MessageId>,
+    stored: bool,
+}
+
+impl Journey {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
+    fn step(&mut self, notice: &Notice) -> Result<Option<&'static str>, Failure> {
+        let is_ours = |ids: &[MessageId]| self.id.is_some_and(|id| ids.contains(&id));
+        match notice {
+            Notice::Queued { token: TOKEN, id } => {
+                self.id = Some(*id);
+                Ok((self.wait == Wait::None).then_some("queued"))
+            }
+            Notice::SendRefused { token: TOKEN, refusal, .. } => Err(refused(*refusal, self.to)),
+            Notice::Stored(ids) if is_ours(ids) => {
+                self.stored = true;
+                Ok((self.wait == Wait::Stored).then_some("stored"))
+            }
+            Notice::Delivered { ids, .. } if is_ours(ids) => Ok(Some("delivered")),
+            Notice::Failed { ids, failure } if is_ours(ids) => Err(Failure::new(failure)),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn refused(refusal: Refusal, to: Phone) -> Failure {
+    match refusal {
+        Refusal::UnknownUser => Failure::new(format_args!("nobody is registered as {to}")),
+        Refusal::KeyChanged => Failure::new(format_args!(
+            "the key of {to} has changed; see sealpost verify {to}, and --accept there"
+        )),
+        Refusal::NotRegistered
+        | Refusal::OutboxFull
+        | Refusal::TooLong
+        | Refusal::LookupFailed
+        | Refusal::StoreFailed
+        | Refusal::SealFailed => Failure::new(refusal),
+    }
+}
+
+/// There is one message.
+const TOKEN: Token = Token(1);
+/// More than a message holds, so that one too long is refused instead of cut.
+const MOST: u64 = 1 << 20;

@@ -1,0 +1,71 @@
+//! `sealpost status`.
+
+use sealpost_core::address::ServerAddress;
+use sealpost_programs::{Failure, Format, Line};
+use sealpost_storage::client::{ClientStorage, Identity, OutboxCounts};
+use serde::Serialize;
+
+use crate::home::Home;
+
+/// Tells whose account this is, and what waits to be sent.
+pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
+    let store = home.look()?;
+    let identity = store.identity()?;
+    let snapshot = store.load()?;
+    let OutboxCounts { queued, stored, delivered, failed } = store.outbox()?;
+    let status = Status {
+        phone: identity.phone.to_string(),
+        id: snapshot.account.user.map(sealpost_core::ids::UserId::value),
+        server: address(&identity)?.to_string(),
+        fingerprint: home.public_key()?.fingerprint().to_string(),
+        contacts: snapshot.contacts.len(),
+        queued,
+        stored,
+        delivered,
+        failed,
+        clock_offset_seconds: snapshot.account.clock_offset_secs,
+    };
+    match format {
+        Format::Json => Line::json(&status)?,
+        Format::Text => Line::text(status.text())?,
+    }
+    Ok(())
+}
+
+fn address(identity: &Identity) -> Result<ServerAddress, Failure> {
+    let (host, port) = identity.host_port.rsplit_once(':').unwrap_or((&identity.host_port, ""));
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Ok(ServerAddress::new(identity.profile, host, port.parse()?, identity.server)?)
+}
+
+#[derive(Serialize)]
+struct Status {
+    phone: String,
+    id: Option<u64>,
+    server: String,
+    fingerprint: String,
+    contacts: usize,
+    queued: u64,
+    stored: u64,
+    delivered: u64,
+    failed: u64,
+    clock_offset_seconds: i64,
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let id = self.id.map_or_else(|| "not registered".into(), |id| format!("user {id}"));
+        format!(
+            "account   {} ({id})\nserver    {}\nkey       sha256:{}\ncontacts  {}\n\
+             messages  {} queued, {} stored, {} delivered, {} failed",
+            self.phone,
+            self.server,
+            self.fingerprint,
+            self.contacts,
+            self.queued,
+            self.stored,
+            self.delivered,
+            self.failed,
+        )
+    }
+}

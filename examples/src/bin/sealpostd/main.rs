@@ -1,0 +1,35 @@
+//! `sealpostd`, the Sealpost server.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod args;
+mod data;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sealpost_programs::{Failure, report};
+
+use args::{Args, Task, UserTask};
+use data::DataFolder;
+
+fn main() -> ExitCode {
+    report("sealpostd", run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let Some(task) = &args.task else { return serve::serve(&args.data, &args.serving) };
+    let data = DataFolder::existing(&args.data)?;
+    match task {
+        Task::Users { task: UserTask::List { format } } => show::users(&data, format.format()),
+        Task::Users { task: UserTask::Show { phone, format } } => {
+            show::user(&data, *phone, format.format())
+        }
+        Task::Users { task: UserTask::Delete { phone } } => admin::delete_user(&data, *phone),
+        Task::Stats { format } => show::stats(&data, format.format()),
+        Task::Check { format } => show::check(&data, format.format()),
+        Task::Address { host } => admin::print_address(&data, host.as_deref()),
+    }
+}

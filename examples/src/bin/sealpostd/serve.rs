@@ -1,0 +1,92 @@
+//! Serving.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use sealpost_core::address::ServerAddress;
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::entropy::Entropy;
+use sealpost_core::limits::Limits;
+use sealpost_core::server::{self, Server};
+use sealpost_core::wire::Profile;
+use sealpost_mio::{Config, Operator, OtpCourier, Signals};
+use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::{ProfileName, Serving};
+use crate::data::DataFolder;
+
+/// Serves until a signal stops it.
+pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
+    refuse_open_house(args)?;
+    log_to_stderr(LevelFilter::INFO)?;
+    let data = DataFolder::make(data)?;
+    let _lock = data.lock()?;
+    let provider = args.crypto.provider();
+    let (store, profile) = data.open(args.profile.map(ProfileName::profile))?;
+    let keys = data.keys(&*provider)?;
+
+    let server_key = keys.private.public_key().clone();
+    let fingerprint = *server_key.fingerprint();
+    let machine = Server::new(
+        server::Config {
+            profile,
+            server_key,
+            otp_channel: args.otp.channel(),
+            limits: limits(args),
+        },
+        Entropy::from_seed(random_seed()?),
+    );
+    let config =
+        Config { crypto_workers: args.workers, signals: Signals::Stop, ..Config::default() };
+    let crypto = runner(provider, keys.private, keys.wrapping)?;
+    let operator = Operator::new(OtpCourier::start(&args.otp)?);
+    let host = sealpost_mio::Server::bind(&config, args.listen, store, crypto, machine, operator)?;
+
+    let local = host.local_addr();
+    announce(&data, profile, local, fingerprint)?;
+    Line::text(format_args!("ready {local} sha256:{fingerprint}"))
+        .map_err(Failure::context("can't write to standard output"))?;
+    host.run()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Without limits a stranger can flood the server, so none must reach it.
+fn refuse_open_house(args: &Serving) -> Result<(), Failure> {
+    if args.no_limits && !args.listen.ip().to_canonical().is_loopback() {
+        return Err(Failure::usage(format_args!(
+            "--no-limits is refused on {}: it is no loopback address",
+            args.listen
+        )));
+    }
+    Ok(())
+}
+
+fn limits(args: &Serving) -> Limits {
+    if args.no_limits {
+        tracing::warn!("no limits on rates: for tests and benchmarks only");
+        Limits::without_rates()
+    } else {
+        Limits::default()
+    }
+}
+
+/// Logs the address, and notes it for `sealpostd address`.
+fn announce(
+    data: &DataFolder,
+    profile: Profile,
+    local: SocketAddr,
+    fingerprint: Fingerprint,
+) -> Result<(), Failure> {
+    let open = local.ip().is_unspecified();
+    let host = if open { "HOST".to_owned() } else { local.ip().to_string() };
+    let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
+    if open {
+        tracing::info!("{address} with this machine's name or address in place of HOST");
+    } else {
+        tracing::info!("{address}");
+    }
+    let file = data.address();
+    std::fs::write(&file, format!("{address}\n")).map_err(Failure::context(file.display()))
+}

@@ -1,0 +1,174 @@
+//! What an operator sees of the database.
+
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::Phone;
+use sealpost_core::store::UserRef;
+use sealpost_core::time::Timestamp;
+use sealpost_programs::{Failure, Format, Line, utc};
+use sealpost_storage::{CheckReport, Stats, UserRecord};
+use serde::Serialize;
+
+use crate::data::DataFolder;
+
+/// Lists all users.
+pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
+    let inspector = data.inspect()?;
+    if format == Format::Text {
+        Line::text(HEADLINE)?;
+    }
+    let mut last = None;
+    loop {
+        let page = inspector.users(last, PAGE)?;
+        let Some(end) = page.last() else { return Ok(()) };
+        last = Some(end.user.id);
+        for record in &page {
+            match format {
+                Format::Text => Line::text(row(record))?,
+                Format::Json => Line::json(&UserJson::from(record))?,
+            }
+        }
+    }
+}
+
+/// Shows one user.
+pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<(), Failure> {
+    let found = data.inspect()?.user(UserRef::Phone(phone))?;
+    let record =
+        found.ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
+    match format {
+        Format::Json => Line::json(&UserJson::from(&record))?,
+        Format::Text => Line::text(details(&record))?,
+    }
+    Ok(())
+}
+
+/// Shows the whole store in figures.
+pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
+    let Stats { users, last_user_id, pending, oldest } = data.inspect()?.stats()?;
+    match format {
+        Format::Json => Line::json(&StatsJson {
+            users,
+            last_user_id,
+            pending_messages: pending.messages,
+            pending_receipts: pending.receipts,
+            pending_bytes: pending.bytes,
+            oldest: oldest.map(utc),
+        })?,
+        Format::Text => {
+            Line::text(format_args!("users         {users}"))?;
+            Line::text(format_args!("last user id  {last_user_id}"))?;
+            Line::text(format_args!("waiting       {pending}"))?;
+            Line::text(format_args!("oldest        {}", when(oldest)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads everything, and fails if something is not as it must be.
+pub(crate) fn check(data: &DataFolder, format: Format) -> Result<(), Failure> {
+    let report = data.inspect()?.check()?;
+    let CheckReport { users, items, findings } = &report;
+    match format {
+        Format::Json => Line::json(&CheckJson {
+            sound: report.is_sound(),
+            users: *users,
+            items: *items,
+            findings: findings.iter().map(ToString::to_string).collect(),
+        })?,
+        Format::Text => {
+            findings.iter().try_for_each(Line::text)?;
+            Line::text(format_args!("read {users} users and {items} stored items"))?;
+        }
+    }
+    match findings.len() {
+        0 => Ok(()),
+        1 => Err(Failure::new("the database is damaged: 1 finding")),
+        many => Err(Failure::new(format_args!("the database is damaged: {many} findings"))),
+    }
+}
+
+#[derive(Serialize)]
+struct UserJson {
+    id: u64,
+    phone: String,
+    fingerprint: String,
+    created: String,
+    last_seen: String,
+    pending_messages: u64,
+    pending_receipts: u64,
+    pending_bytes: u64,
+    oldest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StatsJson {
+    users: u64,
+    last_user_id: u64,
+    pending_messages: u64,
+    pending_receipts: u64,
+    pending_bytes: u64,
+    oldest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CheckJson {
+    sound: bool,
+    users: u64,
+    items: u64,
+    findings: Vec<String>,
+}
+
+impl From<&UserRecord> for UserJson {
+    fn from(record: &UserRecord) -> Self {
+        Self {
+            id: record.user.id.value(),
+            phone: record.user.phone.to_string(),
+            fingerprint: fingerprint(record).to_string(),
+            created: utc(record.created_at),
+            last_seen: utc(record.user.last_seen),
+            pending_messages: record.mailbox.messages,
+            pending_receipts: record.mailbox.receipts,
+            pending_bytes: record.mailbox.bytes,
+            oldest: record.oldest.map(utc),
+        }
+    }
+}
+
+const HEADLINE: &str = "id      phone             last seen (UTC)      messages  receipts  key";
+
+fn row(record: &UserRecord) -> String {
+    format!(
+        "{:<6}  {:<16}  {}  {:>8}  {:>8}  {}",
+        record.user.id,
+        record.user.phone.to_string(),
+        record.user.last_seen,
+        record.mailbox.messages,
+        record.mailbox.receipts,
+        fingerprint(record),
+    )
+}
+
+fn details(record: &UserRecord) -> String {
+    format!(
+        "id         {}\nphone      {}\nkey        sha256:{}\nmade       {} UTC\nlast seen  {} UTC\n\
+         waiting    {}\noldest     {}",
+        record.user.id,
+        record.user.phone,
+        fingerprint(record),
+        record.created_at,
+        record.user.last_seen,
+        record.mailbox,
+        when(record.oldest),
+    )
+}
+
+fn fingerprint(record: &UserRecord) -> &Fingerprint {
+    record.user.public_key.fingerprint()
+}
+
+fn when(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| "-".to_owned(), |time| format!("{time} UTC"))
+}
+
+/// Users read at once.
+const PAGE: u32 = 1_000;

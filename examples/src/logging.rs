@@ -1,0 +1,23 @@
+//! The log, on standard error.
+
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::Failure;
+
+/// Sends the log to standard error from here on: what is at least as grave as `SEALPOST_LOG` says
+/// (`off`, `error`, `warn`, `info`, `debug` or `trace`), or `default` if it says nothing.
+pub fn log_to_stderr(default: LevelFilter) -> Result<(), Failure> {
+    let level = match std::env::var(VARIABLE) {
+        Err(_) => default,
+        Ok(level) => level.parse().map_err(Failure::context(VARIABLE))?,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+    Ok(())
+}
+
+const VARIABLE: &str = "SEALPOST_LOG";

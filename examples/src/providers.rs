@@ -1,0 +1,50 @@
+//! Where the programs' cryptography and randomness come from.
+
+use std::sync::Arc;
+
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{CryptoRng, SeedableRng};
+use sealpost_core::crypto::{AwsLc, Crypto, PrivateKey, Provider, RustCrypto, SymmetricKey};
+
+use crate::Failure;
+
+/// The providers that a program offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CryptoName {
+    /// Constant time, and several times faster.
+    AwsLc,
+    /// Pure Rust.
+    Rust,
+}
+
+impl CryptoName {
+    /// The provider of this name.
+    pub fn provider(self) -> Arc<dyn Provider> {
+        match self {
+            Self::AwsLc => Arc::new(AwsLc),
+            Self::Rust => Arc::new(RustCrypto),
+        }
+    }
+}
+
+/// A seed from the operating system.
+pub fn random_seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(Failure::context("the operating system gives no randomness"))?;
+    Ok(seed)
+}
+
+/// A generator with such a seed.
+pub fn random_rng() -> Result<Box<dyn CryptoRng + Send>, Failure> {
+    Ok(Box::new(ChaCha20Rng::from_seed(random_seed()?)))
+}
+
+/// A runner of jobs. `wrapping_key` is for the session keys that a server stores.
+pub fn runner(
+    provider: Arc<dyn Provider>,
+    private_key: Arc<dyn PrivateKey>,
+    wrapping_key: SymmetricKey,
+) -> Result<Crypto, Failure> {
+    Ok(Crypto::new(provider, private_key, wrapping_key, random_rng()?))
+}

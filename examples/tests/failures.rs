@@ -1,0 +1,188 @@
+#![cfg(test)]
+//! Whatever goes wrong is said in one line, and in the exit status.
+
+mod harness;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::{ALICE, BOB, Bed};
+use rusqlite::Connection;
+
+/// A data folder of a server that has run and made two users.
+fn used_bed() -> (Bed, String) {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let address = server.address.clone();
+    assert!(server.stop().status.success());
+    (bed, address)
+}
+
+#[test]
+fn server_says_what_it_can_not_do() {
+    let (bed, _) = used_bed();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = bed.sealpostd(&["--listen", &address]).failed(1);
+    assert!(said.contains(&address) && said.contains("in use"), "{said}");
+
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:0", "--profile", "wide"]).failed(1);
+    assert!(said.contains("compact"), "{said}");
+
+    let said = bed.sealpostd(&["--listen", "0.0.0.0:0", "--no-limits"]).failed(2);
+    assert!(said.contains("--no-limits"), "{said}");
+
+    let usage = bed.sealpostd(&["--listen", "nowhere"]);
+    assert_eq!(usage.status.code(), Some(2));
+    let usage = bed.sealpostd(&["--otp", "pigeon"]);
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn second_server_is_kept_out() {
+    let bed = Bed::new();
+    let _server = bed.serve(&[]);
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    assert!(said.contains("another sealpostd runs"), "{said}");
+}
+
+#[test]
+fn data_folder_that_is_none_is_refused() {
+    let bed = Bed::new();
+    fs::write(bed.path("data"), "a file").unwrap();
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    assert!(said.contains("folder"), "{said}");
+    let said = bed.sealpostd(&["stats"]).failed(1);
+    assert!(said.contains("not a folder"), "{said}");
+
+    let bed = Bed::new();
+    let said = bed.sealpostd(&["stats"]).failed(1);
+    assert!(said.contains("data"), "{said}");
+    fs::create_dir(bed.path("data")).unwrap();
+    for task in [&["stats"][..], &["check"], &["address"], &["users", "list"]] {
+        let said = bed.sealpostd(task).failed(1);
+        assert!(said.contains("no server has run"), "{said}");
+    }
+}
+
+#[test]
+fn foreign_newer_or_damaged_database_is_refused() {
+    let bed = Bed::new();
+    fs::create_dir(bed.path("data")).unwrap();
+    let database = bed.path("data/sealpost.db");
+    fs::write(&database, "Dear diary, today I was mistaken for a database, and it hurt.").unwrap();
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    assert!(said.contains("not a database of this program"), "{said}");
+    assert!(bed.sealpostd(&["check"]).failed(1).contains("not a database"));
+
+    let (bed, _) = used_bed();
+    let sql = |sql: &str| {
+        let database = Connection::open(bed.path("data/sealpost.db")).unwrap();
+        database.execute_batch(sql).unwrap();
+    };
+    sql("UPDATE mailboxes SET messages = 99 WHERE user_id = 1");
+    let checked = bed.sealpostd(&["check"]);
+    assert!(checked.stdout.contains("user 1"), "{checked:?}");
+    assert!(checked.failed(1).contains("damaged"));
+
+    sql("PRAGMA user_version = 1000");
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    assert!(said.contains("1000"), "{said}");
+}
+
+#[test]
+fn key_that_is_readable_damaged_or_lost_is_refused() {
+    let (bed, _) = used_bed();
+    let key = bed.path("data/server-key.pem");
+    let serve = || bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(serve().contains("others may read"), "{}", serve());
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let pem = fs::read_to_string(&key).unwrap();
+    fs::write(&key, pem.replace('A', "B")).unwrap();
+    assert!(serve().contains("server-key.pem"), "{}", serve());
+
+    fs::remove_file(&key).unwrap();
+    assert!(serve().contains("server-key.pem is missing"), "{}", serve());
+}
+
+#[test]
+fn client_says_what_it_can_not_do() {
+    let (bed, address) = used_bed();
+    // Nobody listens there any more.
+    let said = bed.sealpost("carol", &["register", &address, "+4915100000003"]).failed(1);
+    assert!(said.contains("no server can be reached"), "{said}");
+    let said = bed.sealpost("alice", &["send", BOB, "hi", "--timeout", "1"]).failed(1);
+    assert!(said.contains("127.0.0.1"), "{said}");
+    let said = bed.sealpost("nobody", &["send", BOB, "hi"]).failed(1);
+    assert!(said.contains("no account"), "{said}");
+    let said = bed.sealpost("carol", &["send", BOB, "hi"]).failed(1);
+    assert!(said.contains("not registered yet"), "{said}");
+
+    let key = bed.path("alice/key.pem");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = bed.sealpost("alice", &["listen"]).failed(1);
+    assert!(said.contains("others may read"), "{said}");
+    let usage = bed.sealpost("alice", &["send", "12345"]);
+    assert_eq!(usage.status.code(), Some(2));
+    let usage = bed.sealpost("alice", &["register", "http://example.org", ALICE]);
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn server_with_another_key_is_not_trusted() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let (place, _) = server.address.rsplit_once('/').unwrap();
+    let other = format!("{place}/{}", "ab".repeat(32));
+    let said = bed.sealpost("alice", &["register", &other, ALICE]).failed(1);
+    assert!(said.contains("key is not the one in its address"), "{said}");
+    // The mistake in the address leaves nothing behind that keeps from the right one.
+    bed.sealpost("alice", &["register", &server.address, ALICE]).done();
+}
+
+#[test]
+fn phone_number_is_registered_once_and_strangers_are_unknown() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let said = bed.sealpost("thief", &["register", &server.address, BOB]).failed(1);
+    assert!(said.contains("registered by somebody else"), "{said}");
+    let said = bed.sealpost("alice", &["send", "+4915199999999", "hi"]).failed(1);
+    assert!(said.contains("nobody is registered as +4915199999999"), "{said}");
+    let said = bed.sealpost("alice", &["verify", "+4915199999999"]).failed(1);
+    assert!(said.contains("nobody is registered as +4915199999999"), "{said}");
+    let said = bed.sealpost("alice", &["register", &server.address, "+4915100000009"]).failed(1);
+    assert!(said.contains("belongs to"), "{said}");
+}
+
+#[test]
+fn home_belongs_to_one_process_at_a_time() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let alice = bed.start("alice", &["listen", "--json"]);
+    alice.event("online");
+    let said = bed.sealpost("alice", &["send", BOB, "hi"]).failed(1);
+    assert!(said.contains("another sealpost uses"), "{said}");
+    bed.sealpost("alice", &["status"]).done();
+    bed.sealpost("alice", &["contacts"]).done();
+}
+
+#[test]
+fn waiting_in_vain_is_a_failure() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let late = ["send", BOB, "hi", "--wait", "delivered", "--timeout", "1"];
+    let said = bed.sealpost("alice", &late).failed(1);
+    assert!(said.contains("stored, but not delivered"), "{said}");
+    let said = bed.sealpost("bob", &["listen", "--count", "2", "--seconds", "1"]).failed(1);
+    assert!(said.contains("1 of 2"), "{said}");
+    let long = "x".repeat(65_236);
+    let said = bed.sealpost("alice", &["send", BOB, &long]).failed(1);
+    assert!(said.contains("too long"), "{said}");
+}

@@ -1,0 +1,349 @@
+//! The thread that owns the store, and what it commits together.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sealpost_core::ids::Ticket;
+use sealpost_core::store::{StoreError, StoreOp};
+use sealpost_core::wire::Packet;
+use sealpost_storage::Storage;
+
+use crate::config::TransactionLimit;
+use crate::error::Error;
+use crate::worker;
+
+/// A request to a store, as the thread sees it.
+pub trait StoreRequest: Send + 'static {
+    /// About how many bytes it writes: what bounds a transaction.
+    fn weight(&self) -> usize;
+}
+
+/// What came of a request, as the thread sees it.
+pub trait StoreAnswer: Send + 'static {
+    /// Whether nothing has happened because another process held the store, so that another try
+    /// may succeed.
+    fn is_busy(&self) -> bool;
+}
+
+impl StoreRequest for StoreOp {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Append { packets, .. } => packets.iter().map(packet_weight).sum(),
+            Self::Settle(settlement) => {
+                settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
+            }
+            Self::DropReceipts { keys, .. } => keys.len() * ROW,
+            Self::Expire { limit, .. } => {
+                usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
+            }
+            Self::CreateUser { .. }
+            | Self::FindUser(_)
+            | Self::Resume { .. }
+            | Self::Count(_)
+            | Self::Page { .. } => ROW,
+        }
+    }
+}
+
+impl<R: Send + 'static> StoreAnswer for Result<R, StoreError> {
+    fn is_busy(&self) -> bool {
+        matches!(self, Err(StoreError::Busy))
+    }
+}
+
+/// Feeds a store on a thread of its own. While one transaction is being committed, the requests of
+/// the next one gather: the busier the store, the larger its transactions, and no request waits
+/// for company.
+#[derive(Debug)]
+pub(crate) struct StorageThread<Op> {
+    gathered: Vec<(Ticket, Op)>,
+    queue: Arc<Queue<Op>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The requests between the reactor and the thread. The machine bounds them.
+#[derive(Debug)]
+struct Queue<Op> {
+    waiting: Mutex<Waiting<Op>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<Op> {
+    requests: VecDeque<(Ticket, Op)>,
+    /// Nothing more comes: end when all is committed.
+    closed: bool,
+}
+
+impl<Op: StoreRequest> StorageThread<Op> {
+    /// Starts the thread. It calls `report` with the outcomes of each transaction, and drops what
+    /// `report` leaves.
+    pub(crate) fn start<S>(
+        store: S,
+        limit: TransactionLimit,
+        report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>) + Send + 'static,
+    ) -> Result<Self, Error>
+    where
+        S: Storage<Op = Op, Outcome: StoreAnswer> + Send + 'static,
+    {
+        let waiting = Waiting { requests: VecDeque::new(), closed: false };
+        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
+        let theirs = Arc::clone(&queue);
+        let thread = worker::spawn("storage", move || run(store, limit, &theirs, report))?;
+        Ok(Self { gathered: Vec::new(), queue, thread: Some(thread) })
+    }
+
+    /// Notes a request; [`StorageThread::submit`] hands it over.
+    pub(crate) fn gather(&mut self, ticket: Ticket, op: Op) {
+        self.gathered.push((ticket, op));
+    }
+
+    /// Hands over what was gathered.
+    pub(crate) fn submit(&mut self) {
+        if !self.gathered.is_empty() {
+            self.queue.lock().requests.extend(self.gathered.drain(..));
+            self.queue.changed.notify_one();
+        }
+    }
+
+    /// Waits until everything is committed and the thread has ended.
+    pub(crate) fn finish(&mut self) {
+        self.submit();
+        self.join();
+    }
+}
+
+impl<Op> StorageThread<Op> {
+    fn join(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.changed.notify_one();
+        worker::join(&mut self.thread);
+    }
+}
+
+impl<Op> Drop for StorageThread<Op> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl<Op> Queue<Op> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<Op>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for requests and takes the next transaction's. False: there won't be any.
+    fn next(&self, limit: TransactionLimit, tickets: &mut Vec<Ticket>, ops: &mut Vec<Op>) -> bool
+    where
+        Op: StoreRequest,
+    {
+        let mut waiting = self.lock();
+        while waiting.requests.is_empty() {
+            if waiting.closed {
+                return false;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut bytes = 0_usize;
+        while let Some((ticket, op)) = waiting.requests.pop_front_if(|(_, op)| {
+            bytes = bytes.saturating_add(op.weight());
+            ops.is_empty() || (ops.len() < limit.requests.get() && bytes <= limit.bytes)
+        }) {
+            tickets.push(ticket);
+            ops.push(op);
+        }
+        true
+    }
+}
+
+fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
+    mut store: S,
+    limit: TransactionLimit,
+    queue: &Queue<S::Op>,
+    mut report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>),
+) {
+    let (mut tickets, mut ops) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut results) = (Vec::new(), Vec::new());
+    while queue.next(limit, &mut tickets, &mut ops) {
+        commit(&mut store, &ops, &mut outcomes);
+        if outcomes.len() != tickets.len() {
+            worker::fail_stop("the store did not answer each request once");
+        }
+        results.extend(tickets.drain(..).zip(outcomes.drain(..)));
+        report(&mut results);
+        results.clear();
+        ops.clear();
+    }
+}
+
+/// Commits, and tries again for a while as long as another process holds the store.
+fn commit<S: Storage<Outcome: StoreAnswer>>(
+    store: &mut S,
+    ops: &[S::Op],
+    outcomes: &mut Vec<S::Outcome>,
+) {
+    let begin = Instant::now();
+    loop {
+        store.commit(ops, outcomes);
+        let failure = store.failure();
+        let busy = !outcomes.is_empty() && outcomes.iter().all(StoreAnswer::is_busy);
+        if busy && begin.elapsed() < BUSY_PATIENCE {
+            thread::sleep(BUSY_PAUSE);
+            continue;
+        }
+        if let Some(failure) = failure {
+            tracing::error!(failure, "the store failed");
+        }
+        return;
+    }
+}
+
+/// What a packet costs in the store.
+fn packet_weight(packet: &Packet) -> usize {
+    packet.bytes().len() + ROW
+}
+
+/// About what a row costs beside its packet.
+const ROW: usize = 128;
+/// How long a busy store is tried before it is reported.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+/// How long between two tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    type Answer = Result<u32, StoreError>;
+
+    #[derive(Debug)]
+    struct Request(u32);
+
+    impl StoreRequest for Request {
+        fn weight(&self) -> usize {
+            self.0 as usize
+        }
+    }
+
+    /// Says what each transaction holds, and waits to be let on.
+    struct GatedStore {
+        begun: Sender<Vec<u32>>,
+        go_on: Receiver<()>,
+    }
+
+    impl Storage for GatedStore {
+        type Op = Request;
+        type Outcome = Answer;
+
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            self.begun.send(ops.iter().map(|op| op.0).collect()).unwrap();
+            let _ = self.go_on.recv();
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
+        }
+    }
+
+    struct Rig {
+        thread: StorageThread<Request>,
+        begun: Receiver<Vec<u32>>,
+        go_on: Sender<()>,
+        reported: Receiver<Vec<(Ticket, Answer)>>,
+    }
+
+    fn rig(limit: TransactionLimit) -> Rig {
+        let (begun_in, begun) = mpsc::channel();
+        let (go_on, go_on_out) = mpsc::channel();
+        let (reported_in, reported) = mpsc::channel();
+        let store = GatedStore { begun: begun_in, go_on: go_on_out };
+        let report = move |results: &mut Vec<_>| reported_in.send(std::mem::take(results)).unwrap();
+        let thread = StorageThread::start(store, limit, report).unwrap();
+        Rig { thread, begun, go_on, reported }
+    }
+
+    impl Rig {
+        fn submit(&mut self, ops: impl IntoIterator<Item = u32>) {
+            for op in ops {
+                self.thread.gather(Ticket(op.into()), Request(op));
+            }
+            self.thread.submit();
+        }
+
+        fn transaction(&self) -> Vec<u32> {
+            let ops = self.begun.recv_timeout(PATIENCE).unwrap();
+            self.go_on.send(()).unwrap();
+            ops
+        }
+    }
+
+    fn limit(requests: usize, bytes: usize) -> TransactionLimit {
+        TransactionLimit { requests: NonZeroUsize::new(requests).unwrap(), bytes }
+    }
+
+    #[test]
+    fn what_gathers_during_a_commit_is_the_next_transaction() {
+        let mut rig = rig(limit(100, 1_000));
+        rig.submit([1]);
+        let first = rig.begun.recv_timeout(PATIENCE).unwrap();
+        rig.submit([2, 3]);
+        rig.submit([4]);
+        rig.go_on.send(()).unwrap();
+        assert_eq!((first, rig.transaction()), (vec![1], vec![2, 3, 4]));
+        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), Ok(10))]);
+        let second = [(Ticket(2), Ok(20)), (Ticket(3), Ok(30)), (Ticket(4), Ok(40))];
+        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), second);
+        rig.thread.finish();
+    }
+
+    #[test]
+    fn transaction_is_bounded_by_count_and_by_bytes() {
+        let mut rig = rig(limit(3, 50));
+        rig.submit([1, 2, 3, 4, 5, 40, 60, 7]);
+        let transactions: Vec<_> = (0..4).map(|_| rig.transaction()).collect();
+        assert_eq!(transactions, [vec![1, 2, 3], vec![4, 5, 40], vec![60], vec![7]]);
+        rig.thread.finish();
+    }
+
+    #[test]
+    fn finish_commits_what_was_gathered() {
+        let mut rig = rig(limit(1, 50));
+        for _ in 0..3 {
+            rig.go_on.send(()).unwrap();
+        }
+        for op in [1, 2, 3] {
+            rig.thread.gather(Ticket(op.into()), Request(op));
+        }
+        rig.thread.finish();
+        assert_eq!(rig.reported.try_iter().flatten().count(), 3);
+    }
+
+    /// Busy so many times, then not.
+    struct BusyStore(u32);
+
+    impl Storage for BusyStore {
+        type Op = Request;
+        type Outcome = Answer;
+
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            let outcome = if self.0 == 0 { Ok(0) } else { Err(StoreError::Busy) };
+            self.0 = self.0.saturating_sub(1);
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|_| outcome));
+        }
+    }
+
+    #[test]
+    fn busy_store_is_tried_again_and_in_the_end_reported() {
+        let mut outcomes = Vec::new();
+        commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes);
+        assert_eq!(outcomes, [Ok(0), Ok(0)]);
+        commit(&mut BusyStore(u32::MAX), &[Request(1)], &mut outcomes);
+        assert_eq!(outcomes, [Err(StoreError::Busy)]);
+    }
+}
