@@ -286,18 +286,12 @@ impl Clerk {
         let reply = ErrorReply { code, in_reply_to, retry_after_secs: 0, server_time: at, text };
         let (recipient, parts) = match form {
             ErrorForm::Clear => (None, vec![Part::Clear(reply.emit_clear().into())]),
-            ErrorForm::ReplyKey => (None, self.error_parts(form, self.reply_key.clone(), &reply)),
+            ErrorForm::ReplyKey => (None, sealed_error(form, self.reply_key.clone(), &reply)),
             ErrorForm::SessionKey => {
-                (Some(self.user), self.error_parts(form, self.session_key.clone(), &reply))
+                (Some(self.user), sealed_error(form, self.session_key.clone(), &reply))
             }
         };
         self.packet(Op::Error, recipient, at, parts)
-    }
-
-    fn error_parts(&self, form: ErrorForm, key: SymmetricKey, reply: &ErrorReply) -> Vec<Part> {
-        let mut clear = Vec::new();
-        clear.put_u8(form.code());
-        vec![Part::Clear(clear.into()), Part::Sealed { key, plaintext: reply.emit() }]
     }
 }
 
@@ -360,6 +354,12 @@ impl Peer {
         let header = Header { sender: Some(self.id), recipient: Some(to), timestamp: at, op };
         emit(&mut self.crypto, self.profile, header, parts)
     }
+}
+
+fn sealed_error(form: ErrorForm, key: SymmetricKey, reply: &ErrorReply) -> Vec<Part> {
+    let mut clear = Vec::new();
+    clear.put_u8(form.code());
+    vec![Part::Clear(clear.into()), Part::Sealed { key, plaintext: reply.emit() }]
 }
 
 fn emit(crypto: &mut Crypto, profile: Profile, header: Header, parts: Vec<Part>) -> Packet {

@@ -63,11 +63,11 @@ impl Town {
     /// A server with one-time passwords in band and without rates, and `clients` who are offline
     /// and not registered.
     pub fn new(profile: Profile, clients: usize) -> Self {
-        Self::with(profile, clients, Limits::default(), Quota::default())
+        Self::with(profile, clients, &Limits::default(), Quota::default())
     }
 
     /// The same with other limits of the clients, and another quota.
-    pub fn with(profile: Profile, clients: usize, limits: Limits, quota: Quota) -> Self {
+    pub fn with(profile: Profile, clients: usize, limits: &Limits, quota: Quota) -> Self {
         let server =
             Stage::with(profile, OtpChannel::InBand, limits::Limits::without_rates(), quota);
         let fingerprint = *server.server_key().fingerprint();

@@ -1,4 +1,5 @@
 //! The client machine: the life of a message, both ways (PROTOCOL 5).
+#![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
 use std::time::Duration;
 
@@ -159,9 +160,9 @@ fn messages_wait_while_offline_and_keep_their_order_however_sealing_finishes() {
     assert_eq!(counter.stage.waiting_jobs(), 3);
     counter.stage.hold_jobs = false;
     counter.stage.release_jobs(|jobs| jobs.reverse());
-    let queued = counter.stage.notices().into_iter().filter_map(|notice| match notice {
-        Notice::Queued { id, .. } => Some(id),
-        _ => None,
+    let queued = counter.stage.notices().into_iter().filter_map(|notice| {
+        let Notice::Queued { id, .. } = notice else { return None };
+        Some(id)
     });
     assert_eq!(queued.collect::<Vec<_>>(), ids(&[1, 2, 3]));
     counter.come_back();

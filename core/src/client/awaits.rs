@@ -19,9 +19,8 @@ use crate::wire::{Packet, Receipt};
 /// Awaits a job.
 #[derive(Debug)]
 pub(super) enum AwaitJob {
-    /// A packet is made that nothing more depends on than its being sent: the 105 before a
-    /// session, and a 222.
-    Sent,
+    /// The 105 before a session is made.
+    ServerKeyRequest,
     /// The 204 before a session is verified with the key that it carries.
     ServerKey(PublicKey),
     /// A 100, 101 or 106 is made.
@@ -32,14 +31,16 @@ pub(super) enum AwaitJob {
     Lookup(UserRef),
     /// A packet of the server's in a session is verified and opened.
     FromServer(Slot, ServerPacket),
-    /// A message is verified and opened, under a key of this trust.
-    PeerMessage(PeerMessage, Trust),
+    /// A message is verified and opened, under a key of the contact with this phone number.
+    PeerMessage { message: PeerMessage, phone: Phone, trust: Trust },
     /// A peer's receipt is verified.
     PeerReceipt { slot: Slot, reader: UserId, receipt: Receipt },
     /// A receipt for this sender is made.
     Receipt(UserId),
     /// A 203 to the server is made.
     ReceiptsTaken,
+    /// A 222 is made.
+    Goodbye,
     /// A message of ours is sealed and signed. It does not depend on a connection.
     Message(MessageId),
 }
@@ -93,13 +94,14 @@ impl AwaitJob {
             Self::ServerKey(_)
             | Self::Answer(_)
             | Self::FromServer(..)
-            | Self::PeerMessage(..)
+            | Self::PeerMessage { .. }
             | Self::PeerReceipt { .. } => true,
-            Self::Sent
+            Self::ServerKeyRequest
             | Self::Request
             | Self::Lookup(_)
             | Self::Receipt(_)
             | Self::ReceiptsTaken
+            | Self::Goodbye
             | Self::Message(_) => false,
         }
     }

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn pauses_stay_under_a_ceiling_that_doubles() {
         let mut entropy = Entropy::from_seed([7; 32]);
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_mins(1));
         let ceilings = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
         let pauses: Vec<_> = ceilings.iter().map(|_| backoff.next(&mut entropy)).collect();
         for (pause, ceiling) in pauses.iter().zip(ceilings) {

@@ -33,7 +33,8 @@ pub enum Command {
         /// What.
         content: Content,
     },
-    /// Ask the server who has this phone number, and pin the key on first contact.
+    /// Ask the server, once we are online, who has this phone number, and pin the key on first
+    /// contact.
     Lookup {
         /// Whose.
         phone: Phone,

@@ -37,6 +37,14 @@ pub(super) enum Learnt {
     Full,
 }
 
+/// A key under which a contact may sign.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    pub(super) phone: Phone,
+    pub(super) public_key: PublicKey,
+    pub(super) trust: Trust,
+}
+
 impl Contacts {
     pub(super) fn new(contacts: Vec<Contact>, limit: usize) -> Self {
         let mut this = Self { by_phone: BTreeMap::new(), by_user: BTreeMap::new(), limit };
@@ -63,22 +71,21 @@ impl Contacts {
         (pinned.user == user).then_some(&pinned.public_key)
     }
 
-    /// The keys under which a message of this user may be signed, the trusted one first.
-    pub(super) fn keys_of(&self, user: UserId) -> impl Iterator<Item = (PublicKey, Trust)> + '_ {
-        let contact = self.find(UserRef::Id(user));
-        let pinned = contact.map(|contact| {
-            let trust = match contact.verification {
-                Verification::FirstUse => Trust::FirstUse,
-                Verification::Verified => Trust::Verified,
-            };
-            (&contact.pinned, trust)
-        });
-        let offered = contact.and_then(|contact| Some((contact.offered.as_ref()?, Trust::Changed)));
-        pinned
-            .into_iter()
-            .chain(offered)
-            .filter(move |(binding, _)| binding.user == user)
-            .map(|(binding, trust)| (binding.public_key.clone(), trust))
+    /// Who may have signed a message of this user, the trusted key first, leaving out keys that
+    /// were tried.
+    pub(super) fn next_signer(&self, user: UserId, tried: &[Fingerprint]) -> Option<Signer> {
+        let contact = self.find(UserRef::Id(user))?;
+        let pinned_trust = match contact.verification {
+            Verification::FirstUse => Trust::FirstUse,
+            Verification::Verified => Trust::Verified,
+        };
+        let pinned = core::iter::once((&contact.pinned, pinned_trust));
+        let offered = contact.offered.iter().map(|offered| (offered, Trust::Changed));
+        let is_next = |binding: &Binding| {
+            binding.user == user && !tried.contains(binding.public_key.fingerprint())
+        };
+        let (binding, trust) = pinned.chain(offered).find(|(binding, _)| is_next(binding))?;
+        Some(Signer { phone: contact.phone, public_key: binding.public_key.clone(), trust })
     }
 
     /// Takes in what the server says of a phone number.

@@ -1,7 +1,5 @@
 //! Who has which key: look-ups, their answers, and what people decide about a key that changed.
 
-use core::time::Duration;
-
 use super::awaits::{AwaitJob, AwaitStore};
 use super::contacts::Learnt;
 use super::lookups::Asker;
@@ -96,7 +94,7 @@ impl Client {
     pub(super) fn on_lookup_refused(&mut self, reply: &ErrorReply) {
         match reply.code {
             ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::ClockSkew => {
-                let named = Duration::from_secs(reply.retry_after_secs.into());
+                let named = self.named_pause(reply.retry_after_secs.into());
                 let at = self.now.mono + named.max(self.config.limits.lookup_retry);
                 if let Some(who) = self.lookups.who(reply.in_reply_to) {
                     self.timers.cancel(Alarm::LookupAnswer(who));

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -56,10 +55,21 @@ impl Client {
         if self.account.server_key.is_some() {
             return self.run_errand();
         }
-        self.set_phase(Phase::ExpectServerKey);
+        self.ask_server_key(None);
+    }
+
+    /// 105 before a session, dated now or as the server wants it.
+    fn ask_server_key(&mut self, at: Option<Timestamp>) {
+        self.set_phase(Phase::ExpectServerKey(None));
         self.expect_progress();
-        let header = self.header_to_server(Op::RequestPublicKey, None, None);
-        self.emit(header, Vec::new(), Signing::Unsigned, AwaitJob::Sent);
+        let header = self.header_to_server(Op::RequestPublicKey, None, at);
+        self.emit(header, Vec::new(), Signing::Unsigned, AwaitJob::ServerKeyRequest);
+    }
+
+    pub(super) fn on_server_key_request_made(&mut self, made: Result<Packet, EmitError>) {
+        let Ok(packet) = made else { return self.lose(OfflineReason::Local) };
+        self.set_phase(Phase::ExpectServerKey(Some(packet.request_hash().in_reply_to())));
+        self.send(&packet);
     }
 
     /// 204 before a session. The key must be the one of the address, and sign for itself.
@@ -75,10 +85,27 @@ impl Client {
                 let signer = public_key.clone();
                 self.compute(Job::Verify { packet, signer }, AwaitJob::ServerKey(public_key));
             }
-            // Nobody can tell who says so while the key is not known.
-            Ok(FromServer::Error { .. }) => self.lose(OfflineReason::Lost),
+            Ok(FromServer::Error { packet, form: ErrorForm::Clear }) => {
+                self.on_server_key_refused(&packet);
+            }
             Ok(_) | Err(_) => self.fault(Suspicion::BadPacket(Violation::Malformed)),
         }
+    }
+
+    /// A 244 before the server's key is known, so that nobody can tell who says so. If it is our
+    /// clock, the key is asked for once more, dated as the answer wants it; no other use is made
+    /// of that time. The next request is answered by somebody who signs.
+    fn on_server_key_refused(&mut self, packet: &Packet) {
+        let Ok(reply) = ErrorReply::parse_clear(packet.payload()) else { return };
+        let limit = self.config.limits.clock_corrections;
+        let Some(connection) = self.connection() else { return };
+        let Phase::ExpectServerKey(Some(asked)) = connection.phase else { return };
+        connection.clock_corrections += 1;
+        let is_clock = reply.code == ErrorCode::ClockSkew && reply.in_reply_to == asked;
+        if !is_clock || connection.clock_corrections > limit {
+            return self.lose(OfflineReason::Lost);
+        }
+        self.ask_server_key(Some(reply.server_time));
     }
 
     pub(super) fn on_server_key_checked(&mut self, key: PublicKey, outcome: &Outcome) {
@@ -342,7 +369,7 @@ impl Client {
             | ErrorCode::Unavailable
             | ErrorCode::ShuttingDown
             | ErrorCode::KeyRejected) => {
-                let pause = Duration::from_secs(reply.retry_after_secs.into());
+                let pause = self.named_pause(reply.retry_after_secs.into());
                 self.lose_for(OfflineReason::Refused(code), pause);
             }
         }
@@ -396,7 +423,7 @@ impl Client {
         match &mut self.connection()?.phase {
             Phase::Exchange(exchange) => Some(exchange),
             Phase::Fresh
-            | Phase::ExpectServerKey
+            | Phase::ExpectServerKey(_)
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectTime
             | Phase::Session(_) => None,

@@ -131,8 +131,8 @@ mod tests {
         }
     }
 
-    fn appended(place: u64) -> Option<Arrival> {
-        Some(Arrival::Appended { place: InboxId(place), continuity: Continuity::Next })
+    fn appended(place: u64) -> Arrival {
+        Arrival::Appended { place: InboxId(place), continuity: Continuity::Next }
     }
 
     #[test]
@@ -143,8 +143,8 @@ mod tests {
         let after = inbox.begin(message(2));
         inbox.page_read(InboxId(1), false);
         // The page was asked for behind the first message, and before the second.
-        inbox.settle(after, appended(2));
-        inbox.settle(before, appended(1));
+        inbox.settle(after, Some(appended(2)));
+        inbox.settle(before, Some(appended(1)));
         let first = inbox.next_settled().unwrap();
         assert!(!inbox.delivers(&first));
         let second = inbox.next_settled().unwrap();
@@ -156,7 +156,7 @@ mod tests {
         let mut inbox = Inbox::new();
         assert_eq!(inbox.next_page(), Some(InboxId::START));
         let storing = inbox.begin(message(1));
-        inbox.settle(storing, appended(1));
+        inbox.settle(storing, Some(appended(1)));
         let settled = inbox.next_settled().unwrap();
         assert!(!inbox.delivers(&settled));
         inbox.page_read(InboxId::START, false);

@@ -46,6 +46,9 @@ pub struct Limits {
 
     /// Packets of one session that are being verified, opened or stored. Over it, reading pauses.
     pub arriving: usize,
+    /// Packets that wait for another one of their sender's, or for its key. Over it, the connection
+    /// is given up: a server that waits for acknowledgements does not send so many.
+    pub waiting: usize,
     /// Look-ups asked at once. The server limits their rate.
     pub lookups_at_once: usize,
     /// Look-ups that the application may have waiting.
@@ -69,6 +72,9 @@ pub struct Limits {
     /// Receipts that are gathered at most.
     pub taken_items: usize,
 
+    /// How long a pause we believe the server when it names one. A wrong clock or a bad joke must
+    /// not keep us away for years.
+    pub named_pause_max: Duration,
     /// How long until an operation that the store refused is tried again.
     pub store_retry: Duration,
 }
@@ -96,6 +102,7 @@ impl Default for Limits {
             hold_max: 600 * SECOND,
             retention: 30 * DAY,
             arriving: 512,
+            waiting: 2_048,
             lookups_at_once: 8,
             lookups_waiting: 64,
             lookup_retry: 5 * SECOND,
@@ -106,6 +113,7 @@ impl Default for Limits {
             receipt_numbers: 1_024,
             taken_gather: SECOND,
             taken_items: 64,
+            named_pause_max: 3_600 * SECOND,
             store_retry: SECOND,
         }
     }

@@ -11,7 +11,7 @@ use super::session::Session;
 use super::{Alarm, AwaitJob, Client};
 use crate::ids::ConnId;
 use crate::machine::{Action, Flow};
-use crate::wire::{Deframer, Gate, Packet};
+use crate::wire::{Deframer, Gate, InReplyTo, Packet};
 
 /// Where the connection stands.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ pub(super) struct Connection {
 pub(super) enum Phase {
     /// It has just opened.
     Fresh,
-    /// The server's key was asked for.
-    ExpectServerKey,
+    /// The server's key is asked for; with the hash of the request once it was sent.
+    ExpectServerKey(Option<InReplyTo>),
     /// The server's key came, and is verified.
     AwaitServerKey,
     /// The date of a 106 is being recorded.
@@ -81,23 +81,23 @@ impl Connection {
     }
 
     /// The next packet, if the phase takes one.
-    fn next_packet(&mut self, arriving_limit: usize) -> Option<Packet> {
+    fn next_packet(&mut self, arriving_limit: usize, storing: usize) -> Option<Packet> {
         let takes = match &self.phase {
             Phase::Fresh | Phase::AwaitServerKey | Phase::AwaitReconnectTime => false,
-            Phase::ExpectServerKey => true,
+            Phase::ExpectServerKey(asked) => asked.is_some(),
             Phase::Exchange(exchange) => exchange.expects_answer(),
-            Phase::Session(session) => session.arriving() < arriving_limit,
+            Phase::Session(session) => session.checking() + storing < arriving_limit,
         };
         if takes { self.backlog.pop_front() } else { None }
     }
 
     /// Whether to read: not while packets wait, and, once paused, not before half of what may be
     /// under way is done.
-    fn wished_flow(&self, arriving_limit: usize) -> Flow {
+    fn wished_flow(&self, arriving_limit: usize, storing: usize) -> Flow {
         let arriving = match &self.phase {
-            Phase::Session(session) => session.arriving(),
+            Phase::Session(session) => session.checking() + storing,
             Phase::Fresh
-            | Phase::ExpectServerKey
+            | Phase::ExpectServerKey(_)
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectTime
             | Phase::Exchange(_) => 0,
@@ -169,11 +169,14 @@ impl Client {
     /// Works packets off as far as the phase takes them, gives up a connection that has ended once
     /// nothing that arrived on it is under way, and says whether to read on.
     pub(super) fn work_off(&mut self) {
-        let limit = self.config.limits.arriving;
+        let (limit, waiting_limit) = (self.config.limits.arriving, self.config.limits.waiting);
         while let Link::Up(connection) = &mut self.link
-            && let Some(packet) = connection.next_packet(limit)
+            && let Some(packet) = connection.next_packet(limit, self.inbox.storing())
         {
             self.on_packet(packet);
+        }
+        if self.session().is_some_and(|session| session.waiting() > waiting_limit) {
+            return self.lose(OfflineReason::Local);
         }
         let Link::Up(connection) = &mut self.link else { return };
         if connection.outgoing == Outgoing::Ended {
@@ -182,7 +185,7 @@ impl Client {
             }
             return;
         }
-        let flow = connection.wished_flow(limit);
+        let flow = connection.wished_flow(limit, self.inbox.storing());
         if flow != connection.flow {
             connection.flow = flow;
             let conn = connection.id;
@@ -193,7 +196,7 @@ impl Client {
     fn on_packet(&mut self, packet: Packet) {
         let Link::Up(connection) = &self.link else { return };
         match &connection.phase {
-            Phase::ExpectServerKey => self.on_server_key(packet),
+            Phase::ExpectServerKey(_) => self.on_server_key(packet),
             Phase::Exchange(_) => self.on_answer(packet),
             Phase::Session(_) => self.on_session_packet(packet),
             Phase::Fresh | Phase::AwaitServerKey | Phase::AwaitReconnectTime => {}
@@ -257,6 +260,11 @@ impl Client {
         self.down(reason, at_least);
     }
 
+    /// A pause that the server names, as far as we believe it.
+    pub(super) fn named_pause(&self, secs: u64) -> Duration {
+        Duration::from_secs(secs).min(self.config.limits.named_pause_max)
+    }
+
     /// The connection is gone: forgets what belonged to it.
     fn down(&mut self, reason: OfflineReason, at_least: Duration) {
         self.link = Link::Down;
@@ -266,7 +274,9 @@ impl Client {
         self.timers.cancel(Alarm::Acknowledgement);
         self.timers.cancel(Alarm::Taken);
         self.timers.cancel(Alarm::Goodbye);
-        self.lookups.reset();
+        for who in self.lookups.reset() {
+            self.timers.cancel(Alarm::LookupAnswer(who));
+        }
         self.outbox.land_all();
         let retry_in = self.goal.needs_link().then(|| {
             let pause = self.redial.next(&mut self.entropy).max(at_least);

@@ -1,6 +1,7 @@
 //! Look-ups (105): who is asked for, until the server has answered.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::store::UserRef;
 use crate::time::Mono;
@@ -91,13 +92,14 @@ impl Lookups {
         }
     }
 
-    /// The connection is gone: all are to be asked again.
-    pub(super) fn reset(&mut self) {
+    /// The connection is gone: what was asked on it is to be asked again. Returns what that is.
+    pub(super) fn reset(&mut self) -> Vec<UserRef> {
         self.asked.clear();
-        for wanted in self.wanted.values_mut() {
-            if !matches!(wanted.stage, Stage::Waiting(_)) {
-                wanted.stage = Stage::Waiting(Mono(0));
-            }
-        }
+        let lost = self.wanted.iter_mut().filter(|(_, w)| !matches!(w.stage, Stage::Waiting(_)));
+        lost.map(|(who, wanted)| {
+            wanted.stage = Stage::Waiting(Mono(0));
+            *who
+        })
+        .collect()
     }
 }

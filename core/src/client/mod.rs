@@ -203,23 +203,24 @@ impl Client {
 
     fn on_computed(&mut self, awaits: AwaitJob, outcome: Outcome) {
         match awaits {
-            AwaitJob::Sent => match emitted(outcome) {
-                Ok(packet) => self.send(&packet),
-                Err(_) => self.lose(OfflineReason::Local),
-            },
+            AwaitJob::ServerKeyRequest => self.on_server_key_request_made(emitted(outcome)),
             AwaitJob::ServerKey(key) => self.on_server_key_checked(key, &outcome),
             AwaitJob::Request => self.on_request_made(emitted(outcome)),
             AwaitJob::Answer(answer) => self.on_answer_opened(answer, outcome),
             AwaitJob::Lookup(who) => self.on_lookup_made(who, emitted(outcome)),
             AwaitJob::FromServer(slot, kind) => self.on_said(slot, kind, outcome),
-            AwaitJob::PeerMessage(message, trust) => {
-                self.on_message_opened(message, trust, outcome);
+            AwaitJob::PeerMessage { message, phone, trust } => {
+                self.on_message_opened(message, phone, trust, outcome);
             }
             AwaitJob::PeerReceipt { slot, reader, receipt } => {
                 self.on_receipt_verified(slot, reader, receipt, &outcome);
             }
             AwaitJob::Receipt(sender) => self.on_receipt_signed(sender, emitted(outcome)),
             AwaitJob::ReceiptsTaken => self.on_taken_sealed(emitted(outcome)),
+            AwaitJob::Goodbye => match emitted(outcome) {
+                Ok(packet) => self.send(&packet),
+                Err(_) => self.lose(OfflineReason::Local),
+            },
             AwaitJob::Message(id) => self.on_sealed(id, emitted(outcome)),
         }
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::awaits::{AwaitJob, AwaitStore, message_opened, verified};
+use super::contacts::Signer;
 use super::inbox::{Settled, Storing};
 use super::lookups::Asker;
 use super::notice::{Notice, OfflineReason, Suspicion};
@@ -15,7 +16,7 @@ use super::store::{
 };
 use super::{Alarm, Client, Signing};
 use crate::crypto::{EmitError, Fingerprint, Job, OpenedMessage, Outcome, Part};
-use crate::ids::{MessageId, ReceiptId, UserId};
+use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::in_order::Slot;
 use crate::store::{StoreError, UserRef};
 use crate::wire::{ContentKind, Header, Inner, Op, Packet, Receipt, ReceiptsTaken};
@@ -64,14 +65,15 @@ impl Client {
     /// offered, and then whatever the server says when it is asked again.
     fn verify_message(&mut self, mut message: PeerMessage) {
         let sender = message.sender;
-        let untried = self
-            .contacts
-            .keys_of(sender)
-            .find(|(key, _)| !message.tried.contains(key.fingerprint()));
-        if let Some((signer, trust)) = untried {
+        if let Some(signer) = self.contacts.next_signer(sender, &message.tried) {
+            let Signer { phone, public_key: signer, trust } = signer;
             message.tried.push(*signer.fingerprint());
-            let job = Job::OpenMessage { packet: message.packet.clone(), signer };
-            return self.compute(job, AwaitJob::PeerMessage(message, trust));
+            if let Some(session) = self.session() {
+                session.begin_check();
+            }
+            let packet = message.packet.clone();
+            let awaits = AwaitJob::PeerMessage { message, phone, trust };
+            return self.compute(Job::OpenMessage { packet, signer }, awaits);
         }
         match message.lookup {
             Lookup::NotYet => {
@@ -104,18 +106,21 @@ impl Client {
     pub(super) fn on_message_opened(
         &mut self,
         message: PeerMessage,
+        phone: Phone,
         trust: Trust,
         outcome: Outcome,
     ) {
+        if let Some(session) = self.session() {
+            session.end_check();
+        }
         let Ok(opened) = message_opened(outcome) else {
             return self.verify_message(message);
         };
         let PeerMessage { slot, sender, id, packet, .. } = message;
-        let Some(contact) = self.contacts.find(UserRef::Id(sender)) else { return };
         let (content, previous) = content(&opened);
         let incoming = IncomingMessage {
             sender,
-            phone: contact.phone,
+            phone,
             id,
             previous,
             sent_at: packet.header().timestamp,
@@ -135,6 +140,7 @@ impl Client {
             let forged = FromPeer::ForgedReceipt(reader, receipt.receipt_id);
             return self.complete_from(reader, slot, forged);
         };
+        session.begin_check();
         let job = Job::Verify { packet, signer };
         self.compute(job, AwaitJob::PeerReceipt { slot, reader, receipt });
     }
@@ -146,6 +152,9 @@ impl Client {
         receipt: Receipt,
         outcome: &Outcome,
     ) {
+        if let Some(session) = self.session() {
+            session.end_check();
+        }
         let from_peer = match verified(outcome) {
             Ok(()) => FromPeer::Receipt(reader, receipt),
             Err(_) => FromPeer::ForgedReceipt(reader, receipt.receipt_id),

@@ -1,7 +1,5 @@
 //! Registration: 100, 200, 101, 201, and what to do when one of them is lost (PROTOCOL 3).
 
-use core::time::Duration;
-
 use super::Client;
 use super::link::Link;
 use super::notice::{Notice, OfflineReason, OtpChannel, RegistrationFailure};
@@ -148,7 +146,7 @@ impl Client {
             | ErrorCode::ClockSkew
             | ErrorCode::Unavailable
             | ErrorCode::ShuttingDown) => {
-                let pause = Duration::from_secs(retry_after_secs.into());
+                let pause = self.named_pause(retry_after_secs.into());
                 self.lose_for(OfflineReason::Refused(code), pause);
             }
         }

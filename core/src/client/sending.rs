@@ -226,7 +226,7 @@ impl Client {
 
     /// A 244 that answers a message of ours.
     pub(super) fn on_message_refused(&mut self, id: MessageId, reply: &ErrorReply) {
-        let pause = Duration::from_secs(reply.retry_after_secs.into());
+        let pause = self.named_pause(reply.retry_after_secs.into());
         match reply.code {
             ErrorCode::UnknownUser => self.fail(vec![id], Failure::UnknownUser),
             ErrorCode::MailboxFull | ErrorCode::RateLimited | ErrorCode::Unavailable => {
@@ -250,7 +250,7 @@ impl Client {
         let Some((_, queued)) = self.outbox.in_flight(reply.in_reply_to) else { return };
         let ahead_secs = queued.packet.header().timestamp.secs_since(reply.server_time);
         match u64::try_from(ahead_secs) {
-            Ok(ahead_secs) => self.hold(id, Duration::from_secs(ahead_secs)),
+            Ok(ahead_secs) => self.hold(id, self.named_pause(ahead_secs)),
             Err(_) => self.fail(vec![id], Failure::Expired),
         }
     }

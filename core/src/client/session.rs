@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) peers: BTreeMap<UserId, InOrder<FromPeer>>,
     /// Packets in all of these.
     arriving: usize,
+    /// Those of them that are being verified or opened.
+    checking: usize,
     /// Messages whose sender's key is being asked for. Each has its place in `peers`.
     pub(super) parked: BTreeMap<UserId, Vec<PeerMessage>>,
     pub(super) receipts: Receipts,
@@ -79,8 +81,23 @@ impl Session {
     }
 
     /// How many packets are being verified or opened.
-    pub(super) const fn arriving(&self) -> usize {
-        self.arriving
+    pub(super) const fn checking(&self) -> usize {
+        self.checking
+    }
+
+    /// How many packets wait for another one of their sender's, or for its key.
+    pub(super) const fn waiting(&self) -> usize {
+        self.arriving.saturating_sub(self.checking)
+    }
+
+    /// A packet is given to a job.
+    pub(super) const fn begin_check(&mut self) {
+        self.checking += 1;
+    }
+
+    /// A job has ended.
+    pub(super) const fn end_check(&mut self) {
+        self.checking = self.checking.saturating_sub(1);
     }
 
     /// Takes the next place in the order of a peer's packets.
@@ -113,7 +130,7 @@ impl Link {
         match &mut connection.phase {
             Phase::Session(session) => Some(session),
             Phase::Fresh
-            | Phase::ExpectServerKey
+            | Phase::ExpectServerKey(_)
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectTime
             | Phase::Exchange(_) => None,
@@ -137,6 +154,7 @@ impl Client {
             server: InOrder::new(),
             peers: BTreeMap::new(),
             arriving: 0,
+            checking: 0,
             parked: BTreeMap::new(),
             receipts: Receipts::default(),
             leaving: Leaving::No,
@@ -188,6 +206,7 @@ impl Client {
         let Some(signer) = self.account.server_key.clone() else { return };
         let Some(session) = self.session() else { return };
         session.arriving += 1;
+        session.begin_check();
         let (slot, key) = (session.server.push(), session.key.clone());
         let job = Job::OpenSealed { packet, signer, key, at };
         self.compute(job, AwaitJob::FromServer(slot, kind));
@@ -197,18 +216,17 @@ impl Client {
         let Some(signer) = self.account.server_key.clone() else { return };
         let Some(session) = self.session() else { return };
         session.arriving += 1;
+        session.begin_check();
         let slot = session.server.push();
         let job = Job::Verify { packet, signer };
         self.compute(job, AwaitJob::FromServer(slot, ServerPacket::Goodbye));
     }
 
     pub(super) fn on_said(&mut self, slot: Slot, kind: ServerPacket, outcome: Outcome) {
+        let Some(session) = self.session() else { return };
+        session.end_check();
         match read(kind, outcome) {
-            Ok(said) => {
-                if let Some(session) = self.session() {
-                    session.server.complete(slot, said);
-                }
-            }
+            Ok(said) => session.server.complete(slot, said),
             Err(suspicion) => return self.fault(suspicion),
         }
         while let Some(said) = self.session().and_then(Session::pop_said) {
@@ -256,15 +274,16 @@ impl Client {
 
     /// Takes leave once everything that is under way has been dealt with.
     pub(super) fn say_goodbye(&mut self) {
-        let storing = self.inbox.storing() > 0 || self.marks_delivered();
         let Some(session) = self.link.open_session(Leaving::Flushing) else { return };
-        let idle = session.arriving == 0 && !storing && session.receipts.is_idle();
-        if session.leaving != Leaving::Flushing || !idle {
+        let idle = session.arriving == 0 && session.receipts.is_idle();
+        if !session.is_flushing() || !idle || self.inbox.storing() > 0 || self.marks_delivered() {
             return;
         }
-        session.leaving = Leaving::Said;
+        if let Some(session) = self.session() {
+            session.leaving = Leaving::Said;
+        }
         let header = self.header_to_server(Op::Disconnect, self.account.user, None);
-        self.emit(header, Vec::new(), Signing::Signed, AwaitJob::Sent);
+        self.emit(header, Vec::new(), Signing::Signed, AwaitJob::Goodbye);
     }
 }
 
