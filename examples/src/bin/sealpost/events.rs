@@ -294,7 +294,9 @@ mod tests {
         let text = ReceivedContent::Opened(Content::Text("a\n\"b\"".into()));
         assert_eq!(
             json(text, Continuity::Next),
-            [r#"{"type":"message","from":"+4915112345678","from_id":7,"id":3,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#]
+            [
+                r#"{"type":"message","from":"+4915112345678","from_id":7,"id":3,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#
+            ]
         );
     }
 

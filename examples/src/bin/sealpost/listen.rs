@@ -50,9 +50,9 @@ fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<
             Waited::Stopped => return Ok(()),
             Waited::TimedOut => {
                 return match args.count {
-                    Some(count) => Err(Failure::new(format_args!(
-                        "{shown} of {count} messages came in time"
-                    ))),
+                    Some(count) => {
+                        Err(Failure::new(format_args!("{shown} of {count} messages came in time")))
+                    }
                     None => Ok(()),
                 };
             }

@@ -33,9 +33,9 @@ pub(crate) fn ask_for_new() -> Result<Passphrase, Failure> {
 }
 
 fn prompt(question: &str) -> Result<Passphrase, Failure> {
-    rpassword::prompt_password(question)
-        .map(Zeroizing::new)
-        .map_err(Failure::context("no terminal to ask for the passphrase on; use --passphrase-file"))
+    rpassword::prompt_password(question).map(Zeroizing::new).map_err(Failure::context(
+        "no terminal to ask for the passphrase on; use --passphrase-file",
+    ))
 }
 
 fn not_empty(passphrase: Passphrase) -> Result<Passphrase, Failure> {

@@ -53,11 +53,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
-fn step(
-    session: &Session,
-    args: &RegisterArgs,
-    notice: &Notice,
-) -> Result<Option<Step>, Failure> {
+fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, attempts } => {

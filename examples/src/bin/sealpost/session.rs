@@ -51,8 +51,7 @@ impl Application<Client> for Forward {
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
-        let control =
-            if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
+        let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
         let _ = self.0.send(Told::Notice(notice));
         control
     }

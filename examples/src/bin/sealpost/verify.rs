@@ -60,9 +60,9 @@ fn look_up(session: &Session, phone: Phone, deadline: Instant) -> Result<(), Fai
                 LookupFailure::UnknownUser => {
                     Failure::new(format_args!("nobody is registered as {phone}"))
                 }
-                LookupFailure::Busy
-                | LookupFailure::Contradiction
-                | LookupFailure::Refused(_) => Failure::new(failure),
+                LookupFailure::Busy | LookupFailure::Contradiction | LookupFailure::Refused(_) => {
+                    Failure::new(failure)
+                }
             }))
         }
         _ => None,

@@ -40,11 +40,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         },
         Entropy::from_seed(random_seed()?),
     );
-    let config = Config {
-        crypto_workers: args.workers,
-        signals: Signals::Stop,
-        ..Config::default()
-    };
+    let config =
+        Config { crypto_workers: args.workers, signals: Signals::Stop, ..Config::default() };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     let operator = Operator::new(OtpCourier::start(&args.otp)?);
     let host = sealpost_mio::Server::bind(&config, args.listen, store, crypto, machine, operator)?;

@@ -33,8 +33,8 @@ pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
 /// Shows one user.
 pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<(), Failure> {
     let found = data.inspect()?.user(UserRef::Phone(phone))?;
-    let record = found
-        .ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
+    let record =
+        found.ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
     match format {
         Format::Json => Line::json(&UserJson::from(&record))?,
         Format::Text => Line::text(details(&record))?,
@@ -134,8 +134,7 @@ impl From<&UserRecord> for UserJson {
     }
 }
 
-const HEADLINE: &str =
-    "id      phone             last seen (UTC)      messages  receipts  key";
+const HEADLINE: &str = "id      phone             last seen (UTC)      messages  receipts  key";
 
 fn row(record: &UserRecord) -> String {
     format!(
