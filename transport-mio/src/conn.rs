@@ -252,3 +252,42 @@ const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// ... and given up after so many questions without an answer.
 const KEEPALIVE_TRIES: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn pair() -> (Conn, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        near.set_nonblocking(true).unwrap();
+        (Conn::new(TcpStream::from_std(near)), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn idle_connection_holds_no_buffer() {
+        let (mut conn, mut peer) = pair();
+        for _ in 0..1_000 {
+            conn.push(Bytes::from_static(b"packet"));
+        }
+        assert_eq!(conn.write(), Sent::All);
+        peer.read_exact(&mut [0; 6_000]).unwrap();
+        assert_eq!((conn.queued(), conn.queue.capacity()), (0, 0));
+        assert!(size_of::<Conn>() <= 64, "{} bytes", size_of::<Conn>());
+    }
+
+    #[test]
+    fn packets_that_went_out_in_part_go_on_where_they_stopped() {
+        let (mut conn, _peer) = pair();
+        for packet in ["one", "three", "five"] {
+            conn.push(Bytes::from_static(packet.as_bytes()));
+        }
+        conn.advance(5);
+        assert_eq!(conn.queue, ["ree", "five"]);
+        assert_eq!(conn.queued(), 7);
+        conn.advance(3);
+        assert_eq!(conn.queue, ["five"]);
+    }
+}

@@ -82,3 +82,40 @@ fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token, Waker};
+    use sealpost_core::server::Server;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_took_too_long_is_not_awaited_any_more() {
+        let poll = Poll::new().unwrap();
+        let inbox = Inbox::<Server>::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let nobody = "127.0.0.1:0".to_owned();
+        let mut dialler = Dialler::new(nobody, 10 * SECOND, Arc::new(inbox));
+        let start = Mono(0);
+        dialler.dial(ConnId(1), start).unwrap();
+        dialler.dial(ConnId(2), start + SECOND).unwrap();
+        assert_eq!(dialler.deadline(), Some(start + 10 * SECOND));
+
+        let late = start + 10 * SECOND;
+        assert_eq!(dialler.expired(late), Some(ConnId(1)));
+        assert_eq!(dialler.expired(late), None);
+        assert!(!dialler.is_awaited(ConnId(1)));
+        assert!(dialler.is_awaited(ConnId(2)));
+        assert!(!dialler.is_awaited(ConnId(2)), "asked once");
+        assert_eq!(dialler.deadline(), None);
+    }
+
+    #[test]
+    fn name_without_an_answer_is_an_error() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(connect(&nobody.to_string(), SECOND).is_err());
+        assert!(connect("no port", SECOND).is_err());
+    }
+}

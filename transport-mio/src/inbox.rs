@@ -8,7 +8,7 @@ use mio::Waker;
 use sealpost_core::ids::ConnId;
 use sealpost_core::machine::{Event, Machine};
 
-use crate::storage_thread::{StoreAnswer, StoreRequest};
+use crate::store_request::{StoreAnswer, StoreRequest};
 
 /// A machine that these hosts can run: what it says crosses threads.
 pub trait Hosted:
@@ -87,5 +87,40 @@ impl<M: Machine> Inbox<M> {
 impl<M: Machine> fmt::Debug for Inbox<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Inbox")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mio::{Events, Poll, Token};
+    use sealpost_core::server::Server;
+
+    use super::*;
+
+    #[test]
+    fn many_posts_wake_once() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let inbox = Inbox::<Server>::new(waker);
+        let mut events = Events::with_capacity(8);
+        let mut wake_ups = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().count()
+        };
+
+        inbox.post_all([]);
+        assert_eq!(wake_ups(), 0);
+        inbox.post(Mail::Stop);
+        inbox.post_all([Mail::Stop, Mail::Stop]);
+        assert_eq!(wake_ups(), 1);
+        inbox.post(Mail::Stop);
+        assert_eq!(wake_ups(), 0, "it was woken, and has not looked yet");
+        let mut turn = Vec::new();
+        inbox.take(&mut turn);
+        assert_eq!(turn.len(), 4);
+        inbox.post(Mail::Stop);
+        assert_eq!(wake_ups(), 1);
     }
 }

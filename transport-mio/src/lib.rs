@@ -48,6 +48,7 @@ mod signals;
 mod slots;
 mod sockets;
 mod storage_thread;
+mod store_request;
 mod worker;
 
 pub use application::{Application, Control};
@@ -60,4 +61,4 @@ pub use operator::Operator;
 pub use otp::{InvalidRoute, InvalidUrl, OtpCourier, OtpRoute, WebhookUrl};
 pub use reactor::Handle;
 pub use server::Server;
-pub use storage_thread::{StoreAnswer, StoreRequest};
+pub use store_request::{StoreAnswer, StoreRequest};

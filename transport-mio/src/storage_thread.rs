@@ -6,52 +6,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sealpost_core::ids::Ticket;
-use sealpost_core::store::{StoreError, StoreOp};
-use sealpost_core::wire::Packet;
 use sealpost_storage::Storage;
 
 use crate::config::TransactionLimit;
 use crate::error::Error;
+use crate::store_request::{StoreAnswer, StoreRequest};
 use crate::worker;
-
-/// A request to a store, as the thread sees it.
-pub trait StoreRequest: Send + 'static {
-    /// About how many bytes it writes: what bounds a transaction.
-    fn weight(&self) -> usize;
-}
-
-/// What came of a request, as the thread sees it.
-pub trait StoreAnswer: Send + 'static {
-    /// Whether nothing has happened because another process held the store, so that another try
-    /// may succeed.
-    fn is_busy(&self) -> bool;
-}
-
-impl StoreRequest for StoreOp {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Append { packets, .. } => packets.iter().map(packet_weight).sum(),
-            Self::Settle(settlement) => {
-                settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
-            }
-            Self::DropReceipts { keys, .. } => keys.len() * ROW,
-            Self::Expire { limit, .. } => {
-                usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
-            }
-            Self::CreateUser { .. }
-            | Self::FindUser(_)
-            | Self::Resume { .. }
-            | Self::Count(_)
-            | Self::Page { .. } => ROW,
-        }
-    }
-}
-
-impl<R: Send + 'static> StoreAnswer for Result<R, StoreError> {
-    fn is_busy(&self) -> bool {
-        matches!(self, Err(StoreError::Busy))
-    }
-}
 
 /// Feeds a store on a thread of its own. While one transaction is being committed, the requests of
 /// the next one gather: the busier the store, the larger its transactions, and no request waits
@@ -167,7 +127,7 @@ fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     let (mut tickets, mut ops) = (Vec::new(), Vec::new());
     let (mut outcomes, mut results) = (Vec::new(), Vec::new());
     while queue.next(limit, &mut tickets, &mut ops) {
-        commit(&mut store, &ops, &mut outcomes);
+        commit(&mut store, &ops, &mut outcomes, BUSY_PATIENCE);
         if outcomes.len() != tickets.len() {
             worker::fail_stop("the store did not answer each request once");
         }
@@ -178,18 +138,19 @@ fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     }
 }
 
-/// Commits, and tries again for a while as long as another process holds the store.
+/// Commits. As long as another process holds the store, tries again until `patience` is at its end.
 fn commit<S: Storage<Outcome: StoreAnswer>>(
     store: &mut S,
     ops: &[S::Op],
     outcomes: &mut Vec<S::Outcome>,
+    patience: Duration,
 ) {
     let begin = Instant::now();
     loop {
         store.commit(ops, outcomes);
         let failure = store.failure();
         let busy = !outcomes.is_empty() && outcomes.iter().all(StoreAnswer::is_busy);
-        if busy && begin.elapsed() < BUSY_PATIENCE {
+        if busy && begin.elapsed() < patience {
             thread::sleep(BUSY_PAUSE);
             continue;
         }
@@ -200,13 +161,6 @@ fn commit<S: Storage<Outcome: StoreAnswer>>(
     }
 }
 
-/// What a packet costs in the store.
-fn packet_weight(packet: &Packet) -> usize {
-    packet.bytes().len() + ROW
-}
-
-/// About what a row costs beside its packet.
-const ROW: usize = 128;
 /// How long a busy store is tried before it is reported.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long between two tries.
@@ -216,6 +170,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 mod tests {
     use std::num::NonZeroUsize;
     use std::sync::mpsc::{self, Receiver, Sender};
+
+    use sealpost_core::store::StoreError;
 
     use super::*;
 
@@ -341,9 +297,9 @@ mod tests {
     #[test]
     fn busy_store_is_tried_again_and_in_the_end_reported() {
         let mut outcomes = Vec::new();
-        commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes);
+        commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes, PATIENCE);
         assert_eq!(outcomes, [Ok(0), Ok(0)]);
-        commit(&mut BusyStore(u32::MAX), &[Request(1)], &mut outcomes);
+        commit(&mut BusyStore(u32::MAX), &[Request(1)], &mut outcomes, Duration::ZERO);
         assert_eq!(outcomes, [Err(StoreError::Busy)]);
     }
 }

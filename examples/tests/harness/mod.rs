@@ -1,6 +1,8 @@
 //! The programs as children of a test.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+pub(crate) mod sender;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Profile;
 
-use super::column::{timestamp, wrapped_key};
+use super::column::{optional, timestamp, wrapped_key};
 use super::error::EngineError;
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
 use crate::Usage;
@@ -152,7 +152,7 @@ fn check_users(
     report: &mut CheckReport,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {USER_COLUMNS}, created_at, aes_key,
+        "SELECT {USER_COLUMNS}, created_at, aes_key, last_reconnect,
                 user_id > (SELECT last_user_id FROM deployment),
                 user_id NOT IN (SELECT user_id FROM mailboxes)
          FROM users ORDER BY user_id"
@@ -160,14 +160,17 @@ fn check_users(
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let user_id = row.get(0)?;
-        let reads = row::user(row).and(timestamp(row, 4)).and(wrapped_key(row, 5));
+        let reads = row::user(row)
+            .and(timestamp(row, 4))
+            .and(wrapped_key(row, 5))
+            .and(optional(row, 6, timestamp));
         if reads.is_err() {
             report.find(Finding::User { user_id });
         }
-        if row.get(6)? {
+        if row.get(7)? {
             report.find(Finding::IdNotGiven { user_id });
         }
-        if row.get(7)? {
+        if row.get(8)? {
             report.find(Finding::NoMailbox { user_id });
         }
         report.users += 1;

@@ -122,7 +122,10 @@ impl Ops<'_> {
     ) -> rusqlite::Result<ResumeOutcome> {
         let user_id = user.value().cast_signed();
         let newer = self
-            .prepare("SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users WHERE user_id = ?1")?
+            .prepare(
+                "SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users
+                 WHERE user_id = ?1",
+            )?
             .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
             .optional()?;
         match newer {

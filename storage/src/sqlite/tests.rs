@@ -350,6 +350,10 @@ fn check_finds_what_is_not_as_it_must_be() {
             vec![Finding::User { user_id: 2 }],
         ),
         ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
+        (
+            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
         ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
         ("DELETE FROM mailboxes WHERE user_id = 1", vec![Finding::NoMailbox { user_id: 1 }]),
         ("DELETE FROM pending_messages", vec![counters(Some(recorded), Usage::default())]),
