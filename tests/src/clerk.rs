@@ -274,6 +274,16 @@ impl Clerk {
         self.error_to(at, form, code, in_reply_to)
     }
 
+    /// 244 to the last request before a session: come back after a pause.
+    pub fn rate_limited(&mut self, at: Timestamp, retry_after_secs: u32) -> Packet {
+        let (code, in_reply_to) = (ErrorCode::RateLimited, self.in_reply_to());
+        let text = String::new();
+        let reply = ErrorReply { code, in_reply_to, retry_after_secs, server_time: at, text };
+        let form = ErrorForm::ReplyKey;
+        let parts = sealed_error(form, self.reply_key.clone(), &reply);
+        self.packet(Op::Error, None, at, parts)
+    }
+
     /// 244 to any request, or to none.
     pub fn error_to(
         &mut self,

@@ -772,3 +772,64 @@ fn a_session_error_that_is_not_in_the_sessions_form_ends_the_connection() {
         panic!("an old clear error must not keep us away: {notices:?}");
     };
 }
+
+#[test]
+fn the_answer_to_a_lookup_is_read_however_many_messages_wait_for_it() {
+    let limits = Limits { arriving: 2, ..Limits::default() };
+    let mut counter = Counter::online(limits);
+    let mut bob = bob();
+    for id in 1..=6 {
+        arrive(&mut counter, &mut bob, (id, id - 1), &id.to_string());
+    }
+    assert!(!counter.stage.is_paused(counter.conn));
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Id(bob.id))]);
+    let answer = counter.clerk.key_of(counter.at(), &bob);
+    counter.say(&answer);
+    assert_eq!(texts(&counter.stage.delivered()), ["1", "2", "3", "4", "5", "6"]);
+}
+
+#[test]
+fn a_server_that_sends_far_more_than_can_wait_is_left() {
+    let limits = Limits { waiting: 3, ..Limits::default() };
+    let mut counter = Counter::online(limits);
+    let mut bob = bob();
+    for id in 1..=4 {
+        arrive(&mut counter, &mut bob, (id, id - 1), "hello");
+    }
+    assert!(counter.stage.is_closed(counter.conn));
+}
+
+#[test]
+fn a_lookup_has_its_full_time_on_each_connection() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.command(Command::Lookup { phone: bob().phone });
+    counter.hear_all();
+    counter.stage.pass(Duration::from_secs(8));
+    counter.stage.cut(counter.conn);
+    counter.come_back();
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Phone(bob().phone))]);
+    counter.stage.pass(Duration::from_secs(9));
+    assert!(!counter.stage.is_closed(counter.conn));
+    counter.stage.pass(Duration::from_secs(1));
+    assert!(counter.stage.is_closed(counter.conn));
+}
+
+#[test]
+fn a_message_under_way_outlives_the_acceptance_of_another_key() {
+    let (mut counter, mut bob) = acquainted();
+    let mut new_bob = Peer::new(Profile::Compact, 3);
+    new_bob.phone = bob.phone;
+    counter.stage.command(Command::Lookup { phone: bob.phone });
+    counter.hear_all();
+    let answer = counter.clerk.key_of(counter.at(), &new_bob);
+    counter.say(&answer);
+    counter.stage.hold_jobs = true;
+    arrive(&mut counter, &mut bob, (1, 0), "the last of the old");
+    let fingerprint = *new_bob.public_key().fingerprint();
+    counter.stage.command(Command::AcceptKey { phone: bob.phone, fingerprint });
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| {});
+    assert_eq!(texts(&counter.stage.delivered()), ["the last of the old"]);
+    arrive(&mut counter, &mut new_bob, (1, 0), "the first of the new");
+    assert_eq!(texts(&counter.stage.delivered()), ["the first of the new"]);
+}

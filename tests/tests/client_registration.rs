@@ -437,3 +437,35 @@ fn bytes_may_come_one_at_a_time() {
     }
     assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
 }
+
+#[test]
+fn before_the_servers_key_is_known_its_word_on_the_time_counts_for_one_question_only() {
+    let mut counter = Counter::new();
+    counter.stage.command(Command::Register);
+    counter.open();
+    assert_eq!(counter.hear(), Some(Asked::ServerKey));
+    let claimed = counter.at().plus_secs(86_400);
+    let skew = counter.clerk.error(claimed, ErrorForm::Clear, ErrorCode::ClockSkew);
+    counter.say(&skew);
+    assert_eq!(counter.hear(), Some(Asked::ServerKey));
+    assert_eq!(counter.clerk.last().header().timestamp, claimed);
+    let key = counter.clerk.server_key(counter.at());
+    counter.say(&key);
+    assert!(matches!(counter.hear(), Some(Asked::Register(_))));
+    assert_eq!(counter.clerk.last().header().timestamp, counter.at(), "our own clock");
+    assert_eq!(counter.stage.notices(), []);
+}
+
+#[test]
+fn a_pause_that_the_server_names_is_believed_up_to_an_hour() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.cut(counter.conn);
+    counter.redial();
+    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
+    counter.stage.notices();
+    let limited = counter.clerk.rate_limited(counter.at(), u32::MAX);
+    counter.say(&limited);
+    let retry_in = Some(Duration::from_hours(1));
+    let reason = OfflineReason::Refused(ErrorCode::RateLimited);
+    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in }]);
+}

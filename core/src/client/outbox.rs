@@ -181,6 +181,9 @@ impl Outbox {
     /// A pause is over: the first message held back goes alone.
     pub(super) fn probe(&mut self, recipient: UserId) {
         let Some(hold) = self.held.get_mut(&recipient) else { return };
+        if hold.probe != Probe::Pausing {
+            return;
+        }
         match hold.ids.pop_first() {
             Some(first) => {
                 hold.probe = Probe::Trying(first);
@@ -210,6 +213,116 @@ impl Outbox {
             Some(_) | None => {
                 self.ready.insert(id);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use crate::wire::{Header, Op, Oversized, Profile, SIGNATURE_LEN};
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert { recipient: u64 },
+        SendNext,
+        Acknowledge { nth: usize },
+        Hold { nth: usize },
+        Pause { recipient: u64 },
+        Reconnect,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (1..4_u64).prop_map(|recipient| Step::Insert { recipient }),
+            Just(Step::SendNext),
+            (0..8_usize).prop_map(|nth| Step::Acknowledge { nth }),
+            (0..8_usize).prop_map(|nth| Step::Hold { nth }),
+            (1..4_u64).prop_map(|recipient| Step::Pause { recipient }),
+            Just(Step::Reconnect),
+        ];
+        prop::collection::vec(step, 0..120)
+    }
+
+    fn user(id: u64) -> UserId {
+        UserId::new(id).unwrap()
+    }
+
+    fn packet(id: u64, recipient: u64) -> Packet {
+        let (sender, recipient) = (Some(user(9)), Some(user(recipient)));
+        let timestamp = Timestamp::from_unix_secs(0);
+        let header = Header { sender, recipient, timestamp, op: Op::Message };
+        let unsigned = |_: &[u8]| Ok::<_, Oversized>([0; SIGNATURE_LEN]);
+        Packet::build(Profile::Compact, header, &id.to_le_bytes(), unsigned).unwrap()
+    }
+
+    /// The number and the recipient of the `nth` message in flight.
+    fn flying(outbox: &Outbox, nth: usize) -> Option<(MessageId, UserId)> {
+        let id = *outbox.in_flight.values().nth(nth)?;
+        Some((id, outbox.queued[&id].recipient))
+    }
+
+    fn take(outbox: &mut Outbox, step: Step, last: &mut u64) {
+        let (limits, mut entropy) = (Limits::default(), Entropy::from_seed([1; 32]));
+        match step {
+            Step::Insert { recipient } => {
+                *last += 1;
+                outbox.insert(MessageId(*last), user(recipient), packet(*last, recipient));
+            }
+            Step::SendNext => {
+                if let Some((id, _)) = outbox.next_ready(&limits) {
+                    outbox.launch(id);
+                }
+            }
+            Step::Acknowledge { nth } => {
+                if let Some((id, recipient)) = flying(outbox, nth) {
+                    assert!(outbox.remove(id, recipient));
+                }
+            }
+            Step::Hold { nth } => {
+                if let Some((id, _)) = flying(outbox, nth) {
+                    outbox.hold(id, &limits, &mut entropy);
+                }
+            }
+            Step::Pause { recipient } => outbox.probe(user(recipient)),
+            Step::Reconnect => outbox.land_all(),
+        }
+    }
+
+    /// Every message is in one place, and none of a recipient's that is held back is ready but the
+    /// one that goes alone.
+    fn check(outbox: &Outbox) {
+        let held = |id: &MessageId| outbox.held.values().any(|hold| hold.ids.contains(id));
+        for (id, queued) in &outbox.queued {
+            let (ready, flies) = (outbox.ready.contains(id), queued.flight.is_some());
+            let places = [ready, flies, held(id)].into_iter().filter(|here| *here).count();
+            assert_eq!(places, 1, "{id:?}");
+            let hold = outbox.held.get(&queued.recipient);
+            assert!(!ready || hold.is_none_or(|hold| hold.probe == Probe::Trying(*id)), "{id:?}");
+        }
+        let len = |id: &MessageId| outbox.queued[id].packet.bytes().len();
+        assert_eq!(outbox.in_flight_bytes, outbox.in_flight.values().map(len).sum());
+        assert_eq!(outbox.bytes, outbox.queued.keys().map(len).sum());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_on_the_way_out(steps in steps()) {
+            let (mut outbox, mut last) = (Outbox::new(Vec::new()), 0);
+            for step in steps {
+                take(&mut outbox, step, &mut last);
+                check(&outbox);
+            }
+            // Once the server takes everything, everything goes.
+            for _ in 0..4 * last {
+                (1..4).for_each(|recipient| outbox.probe(user(recipient)));
+                take(&mut outbox, Step::SendNext, &mut last);
+                take(&mut outbox, Step::Acknowledge { nth: 0 }, &mut last);
+                check(&outbox);
+            }
+            prop_assert_eq!(outbox.size(), (0, 0));
         }
     }
 }
