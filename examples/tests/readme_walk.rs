@@ -58,7 +58,7 @@ fn block(marker: &str) -> &'static str {
 fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
     let mut script = String::from("set -eu; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n");
     for step in steps {
-        script.extend([step.command.as_str(), "\necho '", END, "'\n"]);
+        script.extend([step.command, "\necho '", END, "'\n"]);
     }
     let programs = Path::new(env!("CARGO_BIN_EXE_sealpostd")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());

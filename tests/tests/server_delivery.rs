@@ -1,6 +1,6 @@
 //! The server machine: the life of a message (PROTOCOL 5).
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -76,7 +76,7 @@ fn between_two_who_are_live_nothing_is_stored_and_nothing_signed() {
     let taken = alice.taken(stage.now().wall, &[(bob.id.unwrap(), 1)]);
     stage.packet(alice.conn, &taken);
     assert_eq!(stage.waiting_ops().count(), 0);
-    stage.pass(Duration::from_secs(60));
+    stage.pass(Duration::from_mins(1));
     assert_eq!(stage.waiting_ops().filter(|op| !matches!(op, StoreOp::Expire { .. })).count(), 0);
     assert_eq!((alice.hear_all(&mut stage), bob.hear_all(&mut stage)), (vec![], vec![]));
 }
@@ -553,6 +553,6 @@ fn what_is_past_retention_is_expired() {
     stage.cut(bob.conn);
     send(&mut stage, &mut alice, &bob, "one");
     stage.jump(31 * 24 * 60 * 60);
-    stage.pass(Duration::from_secs(600));
+    stage.pass(Duration::from_mins(10));
     assert_eq!(bob.return_to(&mut stage), 0);
 }
