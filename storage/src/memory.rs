@@ -55,14 +55,19 @@ impl MemoryStorage {
         }
     }
 
-    /// Deletes a user and what waits for them; what they sent to others stays. Returns whether
-    /// there was one.
+    /// Deletes a user, what waits for them, and messages of theirs that wait for others: nobody
+    /// could verify those any more. Receipts stay, as their readers know the key. Returns whether
+    /// there was a user.
     pub fn delete_user(&mut self, phone: Phone) -> bool {
         let Some(id) = self.find(UserRef::Phone(phone)).map(|account| account.user.id) else {
             return false;
         };
         self.accounts.remove(&id);
-        self.places.retain(|_, (recipient, _)| *recipient != id);
+        let gone = |key: &ItemKey| key.kind == ItemKind::Message && key.origin == id;
+        for account in self.accounts.values_mut() {
+            account.mailbox.retain(|_, item| !gone(&item.key));
+        }
+        self.places.retain(|key, (recipient, _)| *recipient != id && !gone(key));
         true
     }
 

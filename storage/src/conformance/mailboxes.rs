@@ -30,7 +30,7 @@ cases![
     page_of_nobody_is_empty,
     places_are_never_used_twice,
     deleted_user_leaves_no_mailbox,
-    what_a_deleted_user_sent_stays,
+    deleted_users_messages_go_and_their_receipts_stay,
 ];
 
 fn packets_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -247,10 +247,19 @@ fn deleted_user_leaves_no_mailbox<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.expire(1_000, 10), 0);
 }
 
-fn what_a_deleted_user_sent_stays<S: Subject>(store: &mut Harness<S>) {
+fn deleted_users_messages_go_and_their_receipts_stay<S: Subject>(store: &mut Harness<S>) {
     let (bob, messages) = three_messages(store);
+    let alice = messages[0].header().sender.expect("a message has a sender");
+    let carol = store.create(3);
+    let from_carol = store.message(carol, bob, 1);
+    let from_bob = store.message(bob, alice, 1);
+    let receipt = store.receipt(alice, bob, 1, &[1]);
+    store.append(bob, std::slice::from_ref(&from_carol));
+    store.append(alice, std::slice::from_ref(&from_bob));
+    store.settle(alice, &[from_bob], receipt.clone());
     store.store().delete_user(phone(1));
-    assert_eq!(store.mailbox(bob), messages);
+    assert_eq!(store.mailbox(bob), [from_carol, receipt]);
+    assert_eq!(store.count(bob), 2);
 }
 
 /// The second user, and three messages from the first in their mailbox, of 400 bytes each.

@@ -18,9 +18,10 @@ pub(crate) mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{OptionalExtension, params};
 use sealpost_core::ids::Phone;
 use sealpost_core::store::{StoreOp, StoreOutcome};
-use sealpost_core::wire::Profile;
+use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 
 pub use check::{CheckReport, Finding};
 pub use error::{EngineError, OpenError};
@@ -56,13 +57,36 @@ impl SqliteStorage {
         Ok(self.engine.connection.busy_timeout(timeout)?)
     }
 
-    /// Deletes a user and what waits for them; what they sent to others stays. Returns whether
-    /// there was one. For when no server runs: a running one would not learn of it.
+    /// Deletes a user, what waits for them, and messages of theirs that wait for others: nobody
+    /// could verify those any more. Receipts stay, as their readers know the key. Returns whether
+    /// there was a user. For when no server runs: a running one would not learn of it.
     pub fn delete_user(&mut self, phone: Phone) -> Result<bool, EngineError> {
-        let sql = "DELETE FROM users WHERE phone_number = ?1";
-        Ok(self.engine.connection.execute(sql, [phone.to_string()])? > 0)
+        let overhead = (self.profile.header_len() + SIGNATURE_LEN) as u64;
+        let transaction = self.engine.connection.transaction()?;
+        let sql = "DELETE FROM users WHERE phone_number = ?1 RETURNING user_id";
+        let user: Option<i64> =
+            transaction.query_row(sql, [phone.to_string()], |row| row.get(0)).optional()?;
+        if let Some(user) = user {
+            transaction.execute(COUNT_OUT_MESSAGES_OF, params![user, overhead.cast_signed()])?;
+            let sql = "DELETE FROM pending_messages WHERE kind = 0 AND sender_id = ?1";
+            transaction.execute(sql, [user])?;
+        }
+        transaction.commit()?;
+        Ok(user.is_some())
     }
 }
+
+/// Takes the messages of a sender out of the counters of every mailbox. A packet is its payload and
+/// `?2` bytes.
+const COUNT_OUT_MESSAGES_OF: &str = "
+    UPDATE mailboxes SET messages = messages - gone_messages, bytes = bytes - gone_bytes
+    FROM (
+        SELECT recipient_id, COUNT(*) AS gone_messages,
+               SUM(LENGTH(encrypted_payload) + ?2) AS gone_bytes
+        FROM pending_messages WHERE kind = 0 AND sender_id = ?1 GROUP BY recipient_id
+    )
+    WHERE user_id = recipient_id
+";
 
 impl Storage for SqliteStorage {
     type Op = StoreOp;
