@@ -6,8 +6,8 @@
 //! Everything is drawn from fixed seeds, so every run prints the same.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_core::store::UserRef;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Packet, Profile};
-use sealpost_programs::Line;
+use sealpost_programs::{Failure, Line, report};
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
@@ -51,14 +51,18 @@ enum OnTheWire {
     Close,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    report("two_machines", tell())
+}
+
+fn tell() -> Result<(), Failure> {
     let mut world = World::new()?;
-    say("--- Alice and Bob register: 105 → 204, 100 → 200, 101 → 201 ---")?;
+    Line::text("--- Alice and Bob register: 105 → 204, 100 → 200, 101 → 201 ---")?;
     world.alice.hands.facts.push_back(Event::Command(Command::Register));
     world.run();
     world.bob.hands.facts.push_back(Event::Command(Command::Register));
     world.run();
-    say("\n--- Alice writes to Bob: whose key is it, then message and receipt ---")?;
+    Line::text("\n--- Alice writes to Bob: whose key is it, then message and receipt ---")?;
     let (token, to) = (Token(1), UserRef::Phone(BOB.parse()?));
     let content = Content::Text("Hello Bob".into());
     world.alice.hands.facts.push_back(Event::Command(Command::Send { token, to, content }));
@@ -82,7 +86,7 @@ enum Who {
 }
 
 impl World {
-    fn new() -> Result<Self, Box<dyn Error>> {
+    fn new() -> Result<Self, Failure> {
         let crypto = crypto(1)?;
         let server_key = crypto.public_key().clone();
         let config = server::Config {
@@ -171,7 +175,7 @@ impl<M: Machine, S> Hands<M, S> {
     /// One line of the trace.
     fn trace(&self, what: &str) {
         // A trace that can't be printed is not worth stopping for.
-        let _ = say(&format!("{:<7} {what}", self.name));
+        let _ = Line::text(format_args!("{:<7} {what}", self.name));
     }
 }
 
@@ -221,7 +225,7 @@ fn client(
     phone: Phone,
     server: &PublicKey,
     seed: u8,
-) -> Result<Node<Client, MemoryClientStorage>, Box<dyn Error>> {
+) -> Result<Node<Client, MemoryClientStorage>, Failure> {
     let crypto = crypto(seed)?;
     let config = client::Config {
         profile: Profile::Compact,
@@ -238,7 +242,7 @@ fn client(
     Ok(Node { machine, hands: Hands::new(name, store, crypto) })
 }
 
-fn crypto(seed: u8) -> Result<Crypto, Box<dyn Error>> {
+fn crypto(seed: u8) -> Result<Crypto, Failure> {
     let mut rng = ChaCha20Rng::from_seed([seed; 32]);
     let key = RustCrypto.load_key(RustCrypto.generate_key(&mut rng)?.expose())?;
     let wrapping_key = SymmetricKey::from_bytes([seed; 32]);
@@ -248,10 +252,6 @@ fn crypto(seed: u8) -> Result<Crypto, Box<dyn Error>> {
 /// The first word of how something prints: the variant's name.
 fn name_of(thing: &impl std::fmt::Debug) -> String {
     format!("{thing:?}").chars().take_while(|c| c.is_alphanumeric()).collect()
-}
-
-fn say(line: &str) -> std::io::Result<()> {
-    Line::text(line)
 }
 
 const ALICE: &str = "+4915100000001";

@@ -1,9 +1,12 @@
 //! Standard output: what people and programs read.
 
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::io::{self, StdoutLock, Write};
 
 use sealpost_core::time::Timestamp;
 use serde::Serialize;
+
+use crate::Failure;
 
 /// For whom a command writes.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -35,18 +38,23 @@ pub struct Line;
 
 impl Line {
     /// Writes text. It may have more than one line; a line's end is added.
-    pub fn text(text: impl std::fmt::Display) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}")?;
-        stdout.flush()
+    pub fn text(text: impl Display) -> Result<(), Failure> {
+        Self::write(|stdout| writeln!(stdout, "{text}"))
     }
 
     /// Writes one JSON object on one line.
-    pub fn json(value: &impl Serialize) -> io::Result<()> {
+    pub fn json(value: &impl Serialize) -> Result<(), Failure> {
+        Self::write(|stdout| {
+            serde_json::to_writer(&mut *stdout, value)?;
+            stdout.write_all(b"\n")
+        })
+    }
+
+    fn write(write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<()>) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        serde_json::to_writer(&mut stdout, value)?;
-        stdout.write_all(b"\n")?;
-        stdout.flush()
+        write(&mut stdout)
+            .and_then(|()| stdout.flush())
+            .map_err(Failure::context("can't write to standard output"))
     }
 }
 

@@ -199,7 +199,6 @@ impl Event {
             Format::Json => Line::json(self),
             Format::Text => Line::text(self.text()),
         }
-        .map_err(Failure::context("can't write to standard output"))
     }
 
     fn text(&self) -> String {

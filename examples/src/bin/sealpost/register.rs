@@ -28,7 +28,7 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     };
     session.finish()?;
     let already = if known.is_some() { "already " } else { "" };
-    Ok(Line::text(format_args!("{already}registered {} as user {user}", args.phone))?)
+    Line::text(format_args!("{already}registered {} as user {user}", args.phone))
 }
 
 /// What registration comes to next.

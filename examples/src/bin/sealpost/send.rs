@@ -28,7 +28,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     let outcome = follow(&session, args.to, args.wait, deadline);
     // What is in the outbox goes on from there the next time, whatever happened.
     session.finish()?;
-    Ok(Line::text(outcome?)?)
+    Line::text(outcome?)
 }
 
 /// The argument, or standard input as it is: text if it is UTF-8.

@@ -52,6 +52,9 @@ impl Application<Client> for Forward {
 
     fn notify(&mut self, notice: Notice) -> Control {
         let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
+        if let Notice::StoreFailed(error) = &notice {
+            tracing::error!(%error, "the client's database did not do it");
+        }
         let _ = self.0.send(Told::Notice(notice));
         control
     }

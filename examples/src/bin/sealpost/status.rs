@@ -26,10 +26,9 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
         clock_offset_seconds: snapshot.account.clock_offset_secs,
     };
     match format {
-        Format::Json => Line::json(&status)?,
-        Format::Text => Line::text(status.text())?,
+        Format::Json => Line::json(&status),
+        Format::Text => Line::text(status.text()),
     }
-    Ok(())
 }
 
 fn address(identity: &Identity) -> Result<ServerAddress, Failure> {

@@ -15,7 +15,7 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
     if !store.delete_user(phone)? {
         return Err(Failure::new(format_args!("nobody is registered as {phone}")));
     }
-    Ok(Line::text(format_args!("deleted {phone}"))?)
+    Line::text(format_args!("deleted {phone}"))
 }
 
 /// Prints the address that the server noted, with another host if one is given.
@@ -33,5 +33,5 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
             ServerAddress::new(address.profile(), host, address.port(), *address.fingerprint())
                 .map_err(Failure::context("--host"))?;
     }
-    Ok(Line::text(address)?)
+    Line::text(address)
 }

@@ -45,8 +45,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
 
     let local = host.local_addr();
     announce(&data, profile, local, fingerprint)?;
-    Line::text(format_args!("ready {local} sha256:{fingerprint}"))
-        .map_err(Failure::context("can't write to standard output"))?;
+    Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
     tracing::info!("stopped");
     Ok(())
