@@ -278,6 +278,22 @@ fn operator_looks_while_the_server_runs_and_deletes_when_it_does_not() {
 }
 
 #[test]
+fn server_on_every_interface_asks_for_its_name() {
+    let bed = Bed::new();
+    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band"]);
+    assert!(server.line().starts_with("ready 0.0.0.0:"));
+    let address = bed.sealpostd(&["address"]);
+    assert!(address.stderr.contains("in place of HOST"), "{address:?}");
+    assert!(address.done().starts_with("sealpost://HOST:"));
+    let address = bed.sealpostd(&["address", "--host", "127.0.0.1"]).done();
+    bed.sealpost("alice", &["register", address.trim_end(), ALICE]).done();
+    assert!(server.is_running());
+    let ended = server.stop();
+    assert!(ended.stderr.contains("in place of HOST"), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(0));
+}
+
+#[test]
 fn help_and_version_are_there() {
     let bed = Bed::new();
     for (help, version) in [

@@ -114,9 +114,17 @@ impl Bed {
 
     /// Starts `sealpost` with the home `home`.
     pub(crate) fn start(&self, home: &str, args: &[&str]) -> Running {
-        let stderr = self.path(&format!("{home}.stderr"));
-        let mut child = sealpost(&self.path(home))
-            .args(args)
+        self.start_command(home, sealpost(&self.path(home)).args(args))
+    }
+
+    /// Starts `sealpostd` with arguments of all kinds.
+    pub(crate) fn start_sealpostd(&self, args: &[&str]) -> Running {
+        self.start_command("sealpostd", sealpostd(&self.path("data")).args(args))
+    }
+
+    fn start_command(&self, name: &str, command: &mut Command) -> Running {
+        let stderr = self.path(&format!("{name}.stderr"));
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&stderr).unwrap())
@@ -179,6 +187,12 @@ impl Daemon {
 }
 
 impl Running {
+    /// The next line.
+    #[track_caller]
+    pub(crate) fn line(&self) -> String {
+        self.stdout.next(PATIENCE).unwrap()
+    }
+
     /// The next JSON object with this type; those before it are passed over.
     #[track_caller]
     pub(crate) fn event(&self, kind: &str) -> Value {

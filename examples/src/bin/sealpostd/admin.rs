@@ -1,10 +1,13 @@
 //! What an operator does about users and the address.
 
+use std::io::Write;
+
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
 use sealpost_programs::{Failure, Line};
 
 use crate::data::DataFolder;
+use crate::serve::ANY_HOST;
 
 /// Deletes a user. A running server would not learn of it, so none may be.
 pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure> {
@@ -32,6 +35,10 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
         address =
             ServerAddress::new(address.profile(), host, address.port(), *address.fingerprint())
                 .map_err(Failure::context("--host"))?;
+    } else if address.host() == ANY_HOST {
+        let hint = "write this machine's name or address in place of HOST, or give it with --host";
+        // The address itself is what was asked for.
+        let _ = writeln!(std::io::stderr(), "sealpostd: {hint}");
     }
     Line::text(address)
 }

@@ -79,7 +79,7 @@ fn announce(
     fingerprint: Fingerprint,
 ) -> Result<(), Failure> {
     let open = local.ip().is_unspecified();
-    let host = if open { "HOST".to_owned() } else { local.ip().to_string() };
+    let host = if open { ANY_HOST.to_owned() } else { local.ip().to_string() };
     let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
     if open {
         tracing::info!("{address} with this machine's name or address in place of HOST");
@@ -89,3 +89,6 @@ fn announce(
     let file = data.address();
     std::fs::write(&file, format!("{address}\n")).map_err(Failure::context(file.display()))
 }
+
+/// Stands in an address for the name by which clients reach this machine.
+pub(crate) const ANY_HOST: &str = "HOST";
