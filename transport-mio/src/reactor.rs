@@ -203,9 +203,13 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         [at_once, accepting, tick, self.host.deadline()].into_iter().flatten().min()
     }
 
-    /// Whether the machine has ended since the loop last looked.
+    /// Whether the loop is over, or begins to end, since it last looked: a flush may have closed the
+    /// last connection.
     fn is_ending(&self) -> bool {
-        self.phase != Phase::Closing && self.host.control == Control::Stop
+        match self.phase {
+            Phase::Serving | Phase::Stopping => self.host.control == Control::Stop,
+            Phase::Closing => self.host.sockets.len() == 0,
+        }
     }
 
     fn take_mail(&mut self) {

@@ -1,6 +1,7 @@
 //! The client's home: which files are in it, and how they come to be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
@@ -119,8 +120,7 @@ impl Home {
         let database = folder.file(DATABASE);
         let mut store = match SqliteClientStorage::open(&database) {
             Err(OpenError::Missing(_)) => {
-                return SqliteClientStorage::create(&database, &wanted)
-                    .map_err(|error| self.refused(error));
+                return self.make_store(&database, &wanted);
             }
             opened => opened.map_err(|error| self.refused(error))?,
         };
@@ -143,7 +143,21 @@ impl Home {
         for name in [DATABASE, DATABASE_LOG, DATABASE_INDEX] {
             remove(&folder.file(name))?;
         }
-        SqliteClientStorage::create(&database, &wanted).map_err(|error| self.refused(error))
+        self.make_store(&database, &wanted)
+    }
+
+    /// Makes the database of an account that may be older: then numbers that it used before, which
+    /// only the lost database knew, are far below those that the clock gives.
+    fn make_store(
+        &self,
+        database: &Path,
+        identity: &Identity,
+    ) -> Result<SqliteClientStorage, Failure> {
+        let mut store =
+            SqliteClientStorage::create(database, identity).map_err(|error| self.refused(error))?;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?;
+        Ok(store)
     }
 
     fn make_key(&self, passphrase: Option<Passphrase>) -> Result<Plaintext, Failure> {
@@ -216,7 +230,7 @@ fn host_port(address: &ServerAddress) -> String {
     }
 }
 
-fn remove(path: &std::path::Path) -> Result<(), Failure> {
+fn remove(path: &Path) -> Result<(), Failure> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::context(path.display())(error))
@@ -230,3 +244,7 @@ const PUBLIC_KEY: &str = "key.pub.pem";
 const DATABASE: &str = "client.db";
 const DATABASE_LOG: &str = "client.db-wal";
 const DATABASE_INDEX: &str = "client.db-shm";
+
+/// A client can make a million messages and receipts a second before its numbers overtake the
+/// clock: 2 to this power.
+const NUMBERS_A_SECOND_LOG2: u32 = 20;

@@ -61,6 +61,16 @@ impl SqliteClientStorage {
         Ok(Self { engine: Engine::new(schema::CLIENT.open_read_only(path)?) })
     }
 
+    /// Numbers messages and receipts from `first` on, unless larger numbers were given. For an
+    /// account that may be older than this database: readers take each number once. `first` is at
+    /// most 2^63 - 1.
+    pub fn number_from(&mut self, first: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE account SET next_receipt = MAX(next_receipt, ?1),
+                                      last_message = MAX(IFNULL(last_message, 0), ?1 - 1)";
+        let done = self.engine.connection.execute(sql, [first.cast_signed()]);
+        done.map(drop).map_err(|error| store_error(&error))
+    }
+
     /// Reads as of one moment.
     fn read<T>(
         &self,

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use sealpost_core::client::store::ClientReply;
+use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::wire::Profile;
 use tempfile::TempDir;
 
@@ -108,6 +109,17 @@ fn store_is_made_once_and_found_again() {
     let again = SqliteClientStorage::create(&path, &identity());
     assert!(matches!(again, Err(OpenError::Exists(_))));
     assert_eq!(SqliteClientStorage::open(&path).unwrap().identity(), Ok(identity()));
+}
+
+#[test]
+fn numbers_can_start_late_and_never_go_back() {
+    let mut sqlite = Sqlite::new(&identity());
+    for (first, next) in [(1 << 40, 1 << 40), (7, 1 << 40)] {
+        sqlite.inner_mut().number_from(first).unwrap();
+        let snapshot = sqlite.inner().load().unwrap();
+        assert_eq!(snapshot.next_receipt, ReceiptId(next));
+        assert_eq!(snapshot.last_message, Some(MessageId(next - 1)));
+    }
 }
 
 #[test]
