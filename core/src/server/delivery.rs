@@ -176,9 +176,9 @@ impl Server {
 
     /// Has the acknowledgements sealed that have gathered, unless some are being sealed.
     pub(super) fn seal_acks(&mut self, now: Now, conn: ConnId) {
-        let limits = self.config.limits.clone();
+        let most = self.config.limits.acks_per_packet;
         let Some((who, session)) = self.session_mut(conn) else { return };
-        let Some(batch) = session.acks.next_batch(&limits) else { return };
+        let Some(batch) = session.acks.next_batch(most) else { return };
         let key = session.key().clone();
         let draft = self.sealed(now, Some(who.user()), Op::DeliveryAck, &key, batch.emit());
         self.out.emit(draft, Await::AckSealed { conn });

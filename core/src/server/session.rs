@@ -94,13 +94,13 @@ impl Acks {
         self.waiting.extend(packet.header().recipient.zip(id));
     }
 
-    /// The next packet's worth, if none is being sealed.
-    pub(super) fn next_batch(&mut self, limits: &Limits) -> Option<StoredAck> {
+    /// The next packet's worth, at most `most`, if none is being sealed.
+    pub(super) fn next_batch(&mut self, most: usize) -> Option<StoredAck> {
         if self.sealing || self.waiting.is_empty() {
             return None;
         }
         self.sealing = true;
-        let count = self.waiting.len().min(limits.acks_per_packet);
+        let count = self.waiting.len().min(most);
         let items = self.waiting.drain(..count).collect();
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
