@@ -6,6 +6,7 @@
 //! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,5 +22,6 @@ pub mod actor;
 pub mod clerk;
 pub mod client_stage;
 pub mod fuzz;
+pub mod sim;
 pub mod stage;
 pub mod town;
