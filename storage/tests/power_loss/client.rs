@@ -192,7 +192,7 @@ fn incoming(dice: &mut Dice) -> IncomingMessage {
 
 fn content(dice: &mut Dice) -> Content {
     let len = dice.pick(&[0, 10, 10, 9_000]);
-    Content::Bytes(vec![dice.pick(&[b'a', b'b']); len])
+    Content::Bytes(vec![dice.pick(b"ab"); len])
 }
 
 fn ids(dice: &mut Dice) -> Vec<MessageId> {

@@ -190,22 +190,21 @@ impl Disk {
     /// Makes every entry durable as it is.
     pub(crate) fn sync_folder(&mut self) -> Result<(), Fault> {
         let (done, _) = self.change()?;
-        if self.lies.contains(&Part::Folder) {
-            return done;
-        }
-        for entry in self.entries.values_mut() {
-            entry.sync(done);
+        if done.is_ok() && !self.lies.contains(&Part::Folder) {
+            self.entries.values_mut().for_each(Volatile::sync);
         }
         done
     }
 
-    /// Makes a file's bytes and length durable as they are. After a failure, what was not durable
-    /// may never become so, as on Linux.
+    /// Makes a file's bytes and length durable as they are. After a failure, bytes that were not
+    /// durable don't become so by a later sync, as on Linux.
     pub(crate) fn sync(&mut self, inode: Inode) -> Result<(), Fault> {
         let (done, _) = self.change()?;
         let file = self.files.get_mut(&inode).ok_or(Fault::Missing)?;
-        if !self.lies.contains(&file.part) {
-            file.sync(done);
+        match done {
+            Ok(()) if self.lies.contains(&file.part) => {}
+            Ok(()) => file.sync(),
+            Err(_) => file.forget(),
         }
         done
     }
@@ -369,9 +368,13 @@ impl File {
         self.len.set(len);
     }
 
-    fn sync(&mut self, done: Result<(), Fault>) {
-        self.len.sync(done);
-        self.sectors.iter_mut().for_each(|sector| sector.sync(done));
+    fn sync(&mut self) {
+        self.len.sync();
+        self.sectors.iter_mut().for_each(Volatile::sync);
+    }
+
+    fn forget(&mut self) {
+        self.sectors.iter_mut().for_each(|sector| sector.dirty = false);
     }
 
     fn settle(&mut self, survival: Survival, dice: &mut Dice) {
@@ -406,8 +409,8 @@ impl<T: Clone> Volatile<T> {
         self.dirty = true;
     }
 
-    fn sync(&mut self, done: Result<(), Fault>) {
-        if self.dirty && done.is_ok() {
+    fn sync(&mut self) {
+        if self.dirty {
             self.settle_on(self.since.len());
         }
         self.dirty = false;

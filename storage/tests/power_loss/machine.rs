@@ -19,7 +19,8 @@ struct Parts {
 /// Whether a file may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Making {
-    /// It is made if it is missing, and its entry is synced with its first sync.
+    /// It is made if it is missing. Its entry is synced with its first sync, as the system's own
+    /// VFS does it, for it may have been made at another opening that ended early.
     Allowed,
     /// The database: the program makes it before SQLite comes, and syncs its folder.
     Elsewhere,
@@ -53,11 +54,12 @@ impl Machine {
     pub(crate) fn open(&self, name: &str, making: Making) -> Result<Handle, Fault> {
         let mut parts = self.parts();
         parts.disk.powered()?;
-        let (inode, is_new) = match (parts.disk.find(name), making) {
-            (Some(inode), _) => (inode, false),
-            (None, Making::Elsewhere) => (parts.disk.adopt(name), false),
-            (None, Making::Allowed) => (parts.disk.create(name)?, true),
+        let inode = match (parts.disk.find(name), making) {
+            (Some(inode), _) => inode,
+            (None, Making::Elsewhere) => parts.disk.adopt(name),
+            (None, Making::Allowed) => parts.disk.create(name)?,
         };
+        let is_new = making == Making::Allowed;
         parts.next_holder += 1;
         let holder = parts.next_holder;
         parts.memory.entry(name.into()).or_default().enter(holder);

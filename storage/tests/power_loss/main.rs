@@ -20,7 +20,7 @@ use std::time::Instant;
 use client::Client;
 use disk::Part;
 use server::Server;
-use world::{Broken, Subject, Tally, Troubles, World};
+use world::{Subject, Tally, Troubles, World};
 
 #[test]
 fn server_keeps_what_it_acknowledged_through_losses_of_power() {
@@ -42,18 +42,37 @@ fn client_goes_on_after_failed_writes_and_full_disks() {
     survive::<Client>(Troubles::Faults);
 }
 
+/// After a failed sync the system's cache may hold what the disk does not, and give it to whoever
+/// opens the log next.
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_not_built_upon() {
+    for (changes, times) in (0..30).flat_map(|changes| [1, 2, 4, 20].map(|times| (changes, times)))
+    {
+        let world = World::<Server>::new(first_seed() + changes, Troubles::None);
+        if let Err(broken) = world.run_into_faults(changes, times) {
+            panic!("{times} faults after {changes} changes: {broken}");
+        }
+    }
+}
+
 /// The suite would notice if a store did not sync what it must.
 #[test]
 fn a_disk_that_lies_about_syncs_is_noticed() {
-    for part in [Part::Log, Part::Database, Part::Folder] {
-        let broken = |seed| {
-            let world = World::<Server>::new(seed, Troubles::None).lying_about(&[part]);
-            world.run(PULLS_OF_A_SEED).err()
-        };
-        let noticed: Vec<Broken> = (first_seed()..).take(LIARS).filter_map(broken).collect();
-        println!("lies about the {part:?}: {} of {LIARS} noticed", noticed.len());
-        assert!(!noticed.is_empty(), "{part:?}");
+    let everything = [Part::Log, Part::Database, Part::Journal, Part::Folder];
+    for lies in [&everything[..], &[Part::Log], &[Part::Database], &[Part::Folder]] {
+        must_notice::<Server>(lies);
+        must_notice::<Client>(lies);
     }
+}
+
+fn must_notice<S: Subject>(lies: &[Part]) {
+    let is_noticed = |seed: &u64| {
+        let world = World::<S>::new(*seed, Troubles::None).lying_about(lies);
+        world.run(PULLS_OF_A_SEED).is_err()
+    };
+    let noticed = (first_seed()..).take(LIARS).filter(is_noticed).count();
+    println!("{}, lies about {lies:?}: {noticed} of {LIARS} noticed", S::FILE);
+    assert!(noticed >= LIARS / 5, "{lies:?}");
 }
 
 fn survive<S: Subject>(troubles: Troubles) {
@@ -84,6 +103,6 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// How often each test pulls the plug, unless it is told.
-const PULLS: u64 = 400;
+const PULLS: u64 = 300;
 const PULLS_OF_A_SEED: u64 = 8;
 const LIARS: usize = 20;

@@ -75,7 +75,9 @@ impl Subject for Server {
     fn expected(model: &mut MemoryStorage) -> Vec<UserContents> {
         let keys = model.clone();
         let mut contents = contents(model, |user| Ok(keys.aes_key(user))).unwrap();
-        contents.iter_mut().for_each(|user| Self::without_places(&mut user.answers));
+        for user in &mut contents {
+            Self::without_places(&mut user.answers);
+        }
         contents
     }
 
@@ -103,11 +105,8 @@ impl Subject for Server {
     }
 
     fn findings(path: &Path) -> Result<Vec<String>, StoreError> {
-        let kind = |error| match error {
-            OpenError::Engine(error) => error.kind(),
-            _ => StoreError::Io,
-        };
-        let report = Inspector::open(path).map_err(kind)?.check().map_err(|error| error.kind())?;
+        let inspector = Inspector::open(path).map_err(|_| StoreError::Io)?;
+        let report = inspector.check().map_err(|error| error.kind())?;
         Ok(report.findings.iter().map(ToString::to_string).collect())
     }
 }

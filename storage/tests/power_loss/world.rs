@@ -1,6 +1,7 @@
 //! A store on a machine that fails, and what the store must hold by its specification.
 
-use std::fmt::Debug;
+use std::collections::VecDeque;
+use std::fmt::{Debug, Display};
 use std::path::{Path, PathBuf};
 
 use sealpost_core::store::StoreError;
@@ -88,6 +89,7 @@ pub(crate) struct World<S: Subject> {
     /// What may be there instead, after the next opening: `certain` and a commit that failed.
     doubtful: Vec<S::Model>,
     tally: Tally,
+    trace: VecDeque<String>,
 }
 
 impl<S: Subject> World<S> {
@@ -105,6 +107,7 @@ impl<S: Subject> World<S> {
             certain: S::model(),
             doubtful: Vec::new(),
             tally: Tally::default(),
+            trace: VecDeque::new(),
         }
     }
 
@@ -116,6 +119,33 @@ impl<S: Subject> World<S> {
 
     /// Goes through so many losses of power, and then through none.
     pub(crate) fn run(mut self, pulls: u64) -> Result<Tally, Broken> {
+        match self.go_through(pulls) {
+            Ok(()) => Ok(self.tally),
+            Err(broken) => {
+                let trace = self.trace.make_contiguous().join("\n");
+                Err(format!("{broken}\nWhat led there:\n{trace}"))
+            }
+        }
+    }
+
+    /// Lets `times` changes fail after so many, while the store commits and is closed; then opens it
+    /// again, commits, and loses power and everything that was not synced.
+    pub(crate) fn run_into_faults(mut self, changes: u64, times: u64) -> Result<Tally, Broken> {
+        let mut store = self.open()?.ok_or("the power is gone")?;
+        self.machine.disk(|disk| disk.fail_after(changes, times));
+        self.commit(&mut store)?;
+        drop(store);
+        self.machine.disk(Disk::end_faults);
+        let mut store = self.open()?.ok_or("the power is gone")?;
+        self.commit(&mut store)?;
+        self.machine.disk(|disk| disk.pull_after(0));
+        drop(store);
+        self.machine.disk(|disk| disk.power_up(Survival::Nothing));
+        self.go_through(0)?;
+        Ok(self.tally)
+    }
+
+    fn go_through(&mut self, pulls: u64) -> Result<(), Broken> {
         while self.tally.pulls < pulls {
             self.live()?;
             assert!(!self.machine.is_in_use(), "nobody survives");
@@ -124,6 +154,7 @@ impl<S: Subject> World<S> {
                 1 => Survival::Nothing,
                 _ => Survival::Percent(self.dice.pick(&[10, 50, 90])),
             };
+            self.note(format_args!("power is back, {survival:?}"));
             self.machine.disk(|disk| disk.power_up(survival));
             self.tally.pulls += 1;
         }
@@ -132,7 +163,7 @@ impl<S: Subject> World<S> {
             self.commit(&mut store)?;
             self.look(&mut store)?;
         }
-        Ok(self.tally)
+        Ok(())
     }
 
     /// Uses the store until the power is gone.
@@ -156,6 +187,7 @@ impl<S: Subject> World<S> {
                 84..92 => self.look(&mut store)?,
                 _ => {
                     drop(store);
+                    self.note("closed");
                     let Some(again) = self.open()? else { return Ok(()) };
                     store = again;
                 }
@@ -168,6 +200,7 @@ impl<S: Subject> World<S> {
     fn arm(&mut self) {
         let longest = self.dice.pick(&[8, 40, 200]);
         let changes = self.dice.between(1, longest);
+        self.note(format_args!("the plug will be pulled after {changes} changes"));
         self.machine.disk(|disk| disk.pull_after(changes));
     }
 
@@ -175,10 +208,12 @@ impl<S: Subject> World<S> {
         match self.dice.below(20) {
             0 => {
                 let (changes, times) = (self.dice.between(0, 30), self.dice.between(1, 4));
+                self.note(format_args!("{times} changes will fail after {changes}"));
                 self.machine.disk(|disk| disk.fail_after(changes, times));
             }
             1 => {
                 let room = self.dice.below(30_000);
+                self.note(format_args!("{room} bytes are left"));
                 self.machine.disk(|disk| disk.leave_room(room));
             }
             2 => self.machine.disk(Disk::end_faults),
@@ -192,6 +227,7 @@ impl<S: Subject> World<S> {
             self.show_database();
             let before = self.faults();
             let opened = S::open(&self.path());
+            self.note(format_args!("opening: {:?}", opened.as_ref().err()));
             match opened {
                 Ok(mut store) => {
                     return self.find_out(&mut store).map(|found| found.map(|()| store));
@@ -221,6 +257,7 @@ impl<S: Subject> World<S> {
             let expected = S::expected(&mut self.certain);
             return Err(format!("there must be {expected:?}, there is {contents:?}"));
         };
+        self.note(format_args!("found state {index}"));
         self.certain = model;
         self.tally.completed += u64::from(index > 0);
         let before = self.faults();
@@ -241,6 +278,7 @@ impl<S: Subject> World<S> {
 
         let (faults, changes) = (self.faults(), self.changes());
         store.commit(&requests, &mut outcomes);
+        self.note(format_args!("commit: {:?} {:?}", outcomes[0].as_ref().err(), store.failure()));
         S::without_places(&mut outcomes);
         S::without_places(&mut expected);
         if outcomes == expected {
@@ -264,7 +302,9 @@ impl<S: Subject> World<S> {
         let mut after = self.certain.clone();
         S::meddle_with_model(&mut after, &mut Dice::new(seed));
         let (faults, changes) = (self.faults(), self.changes());
-        match S::meddle(store, &mut Dice::new(seed)) {
+        let meddled = S::meddle(store, &mut Dice::new(seed));
+        self.note(format_args!("meddling: {:?}", meddled.err()));
+        match meddled {
             Ok(()) => {
                 self.certain = after;
                 if self.changes() > changes {
@@ -322,7 +362,7 @@ impl<S: Subject> World<S> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         let done = rusqlite::Connection::open(self.path())
             .and_then(|connection| connection.query_row(&sql, (), |_| Ok(())));
-        drop(done);
+        self.note(format_args!("checkpoint {mode}: {done:?}"));
     }
 
     /// Puts the database where the program looks for it before it asks SQLite.
@@ -331,6 +371,11 @@ impl<S: Subject> World<S> {
         if let Some(bytes) = bytes {
             std::fs::write(self.path(), bytes).unwrap();
         }
+    }
+
+    fn note(&mut self, what: impl Display) {
+        self.trace.truncate(TRACE - 1);
+        self.trace.push_front(format!("{:>5} {what}", self.changes()));
     }
 
     fn path(&self) -> PathBuf {
@@ -364,3 +409,6 @@ impl Tally {
         self.completed += other.completed;
     }
 }
+
+/// How much of what led to a failure is told, the latest first.
+const TRACE: usize = 40;
