@@ -97,6 +97,9 @@ impl Schema {
     ) -> Result<(), OpenError> {
         // A foreign file is refused before anything is written to it, a lock included.
         self.recognise(connection, path)?;
+        // After a failed sync, the system may show an earlier process's log as written though the
+        // disk does not have it: what is added behind would be lost with it. So nothing is.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = self.recognise(&transaction, path)?;
         let missing = self.migrations.iter().skip(found.unwrap_or(0) as usize);
