@@ -33,7 +33,7 @@ fn killed_server_loses_nothing_that_it_acknowledged() {
         server.kill();
         server = bed.serve_at(&place, &[]);
     }
-    let told = alice.stop();
+    let told = alice.stop().told;
     assert!(bob.stop().status.success(), "it went on through every restart");
     settle(&bed, &server, &told);
 }
@@ -51,7 +51,7 @@ fn killed_reader_keeps_each_message_once() {
         moments.pass();
         bob.kill();
     }
-    let told = alice.stop();
+    let told = alice.stop().told;
     settle(&bed, &server, &told);
 }
 
