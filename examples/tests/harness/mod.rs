@@ -1,6 +1,7 @@
 //! The programs as children of a test.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+mod daemon;
 pub(crate) mod sender;
 pub(crate) mod small_disk;
 
@@ -18,6 +19,8 @@ use sealpost_core::client::store::{Content, ReceivedContent};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, SqliteClientStorage};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use daemon::Daemon;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,26 +41,6 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-}
-
-/// A running `sealpostd` that accepts connections. Killed when dropped.
-pub(crate) struct Daemon {
-    process: Process,
-    /// `sealpost://…`.
-    pub(crate) address: String,
-}
-
-/// A `sealpostd` that was just started. Killed when dropped.
-pub(crate) struct Starting {
-    process: Process,
-    scheme: &'static str,
-}
-
-/// A server's process, and what it writes.
-struct Process {
-    child: Child,
-    stdout: Lines,
-    log: PathBuf,
 }
 
 /// A running program whose standard output is read line by line. Killed when dropped.
@@ -97,35 +80,6 @@ impl Bed {
         static PLACES: AtomicU8 = AtomicU8::new(1);
         let [low, high, ..] = std::process::id().to_le_bytes();
         format!("127.{high}.{low}.{}:7465", PLACES.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Starts a server on `data` in this folder, on a port that the system chooses, in band unless `args` say otherwise.
-    pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
-        self.serve_at("127.0.0.1:0", args)
-    }
-
-    /// The same at an address.
-    pub(crate) fn serve_at(&self, listen: &str, args: &[&str]) -> Daemon {
-        self.launch(listen, args).ready()
-    }
-
-    /// The same without waiting until it accepts connections.
-    pub(crate) fn launch(&self, listen: &str, args: &[&str]) -> Starting {
-        let in_band = if args.contains(&"--otp") { &[][..] } else { &["--otp", "in-band"] };
-        let log = self.path("sealpostd.log");
-        let mut child = self
-            .command()
-            .args(["--listen", listen, "--no-limits"])
-            .args(in_band)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let stdout = Lines::of(child.stdout.take().unwrap());
-        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
-        Starting { process: Process { child, stdout, log }, scheme }
     }
 
     /// `sealpostd` on `data` in this folder.
@@ -207,71 +161,6 @@ impl Ended {
     }
 }
 
-impl Starting {
-    /// Waits until it accepts connections.
-    pub(crate) fn ready(self) -> Daemon {
-        let Some(ready) = self.process.stdout.next(PATIENCE) else {
-            panic!("no ready line; the log: {}", self.process.log());
-        };
-        let [word, local, fingerprint] = ready.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("{ready}");
-        };
-        assert_eq!(word, "ready");
-        let fingerprint = fingerprint.strip_prefix("sha256:").unwrap();
-        let address = format!("{}://{local}/{fingerprint}", self.scheme);
-        Daemon { process: self.process, address }
-    }
-
-    /// Sends SIGKILL, and waits for the end.
-    pub(crate) fn kill(self) {
-        drop(self.process);
-    }
-}
-
-impl Daemon {
-    /// Sends SIGTERM, and waits for the end.
-    pub(crate) fn stop(mut self) -> Ended {
-        self.terminate();
-        let status = wait(&mut self.process.child);
-        let stdout = self.process.stdout.rest();
-        Ended { status, stdout, stderr: self.log() }
-    }
-
-    /// Sends SIGTERM.
-    pub(crate) fn terminate(&self) {
-        terminate(&self.process.child);
-    }
-
-    /// Sends SIGKILL, and waits for the end.
-    pub(crate) fn kill(self) {
-        drop(self.process);
-    }
-
-    /// Whether it still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.process.child.try_wait().unwrap().is_none()
-    }
-
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.process.child)
-    }
-
-    pub(crate) fn log(&self) -> String {
-        self.process.log()
-    }
-
-    /// The next line on its standard output after the ready line.
-    pub(crate) fn line(&self) -> Option<String> {
-        self.process.stdout.next(PATIENCE)
-    }
-}
-
-impl Process {
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-}
-
 impl Running {
     /// The next line.
     #[track_caller]
@@ -320,12 +209,6 @@ impl Running {
         let status = wait(&mut self.child);
         let stdout = self.stdout.rest();
         Ended { status, stdout, stderr: fs::read_to_string(&self.stderr).unwrap() }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        end_child(&mut self.child);
     }
 }
 
