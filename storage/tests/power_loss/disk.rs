@@ -17,6 +17,7 @@ pub(crate) struct Disk {
     dice: Dice,
     plug: Plug,
     failing: Failing,
+    failing_reads: Failing,
     room: usize,
     lies: BTreeSet<Part>,
     changes: u64,
@@ -66,10 +67,10 @@ enum Plug {
     Out,
 }
 
-/// Which changes fail: `times` from number `from` on.
-#[derive(Clone, Copy, Debug)]
+/// What fails: `times` operations, after `after` that don't.
+#[derive(Clone, Copy, Debug, Default)]
 struct Failing {
-    from: u64,
+    after: u64,
     times: u64,
 }
 
@@ -82,7 +83,8 @@ impl Disk {
             next_inode: 0,
             dice,
             plug: Plug::In,
-            failing: Failing { from: 0, times: 0 },
+            failing: Failing::default(),
+            failing_reads: Failing::default(),
             room: usize::MAX,
             lies: BTreeSet::new(),
             changes: 0,
@@ -102,8 +104,13 @@ impl Disk {
     }
 
     /// Lets `times` changes fail, after `changes` that don't.
-    pub(crate) fn fail_after(&mut self, changes: u64, times: u64) {
-        self.failing = Failing { from: self.changes + 1 + changes, times };
+    pub(crate) const fn fail_after(&mut self, changes: u64, times: u64) {
+        self.failing = Failing { after: changes, times };
+    }
+
+    /// Lets `times` reads fail, after `reads` that don't.
+    pub(crate) const fn fail_reads_after(&mut self, reads: u64, times: u64) {
+        self.failing_reads = Failing { after: reads, times };
     }
 
     /// Leaves room for so many bytes more, beyond what the files take now.
@@ -114,6 +121,7 @@ impl Disk {
     /// Nothing fails any more, unless the power does.
     pub(crate) const fn end_faults(&mut self) {
         self.failing.times = 0;
+        self.failing_reads.times = 0;
         self.room = usize::MAX;
     }
 
@@ -239,6 +247,10 @@ impl Disk {
         bytes: &mut [u8],
     ) -> Result<usize, Fault> {
         self.powered()?;
+        if self.failing_reads.strikes() {
+            self.faults += 1;
+            return Err(Fault::Io);
+        }
         Ok(self.files.get(&inode).ok_or(Fault::Missing)?.read(at, bytes))
     }
 
@@ -267,11 +279,10 @@ impl Disk {
     fn change(&mut self) -> Result<(Result<(), Fault>, bool), Fault> {
         self.powered()?;
         self.changes += 1;
-        let Failing { from, times } = self.failing;
         let done = if matches!(self.plug, Plug::PulledAt(at) if self.changes >= at) {
             self.plug = Plug::Out;
             Err(Fault::Off)
-        } else if (from..from + times).contains(&self.changes) {
+        } else if self.failing.strikes() {
             Err(Fault::Io)
         } else {
             Ok(())
@@ -291,6 +302,19 @@ impl Disk {
     fn used(&self) -> usize {
         let linked = self.entries.values().filter_map(|entry| *entry.now());
         linked.filter_map(|inode| self.files.get(&inode)).map(File::len).sum()
+    }
+}
+
+impl Failing {
+    /// Counts an operation that is about to begin; whether it fails.
+    const fn strikes(&mut self) -> bool {
+        if self.after > 0 {
+            self.after -= 1;
+            return false;
+        }
+        let strikes = self.times > 0;
+        self.times = self.times.saturating_sub(1);
+        strikes
     }
 }
 

@@ -33,12 +33,12 @@ fn client_keeps_what_it_acknowledged_through_losses_of_power() {
 }
 
 #[test]
-fn server_goes_on_after_failed_writes_and_full_disks() {
+fn server_goes_on_after_faults_and_full_disks() {
     survive::<Server>(Troubles::Faults);
 }
 
 #[test]
-fn client_goes_on_after_failed_writes_and_full_disks() {
+fn client_goes_on_after_faults_and_full_disks() {
     survive::<Client>(Troubles::Faults);
 }
 

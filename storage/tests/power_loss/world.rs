@@ -57,7 +57,7 @@ pub(crate) trait Subject: Default {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Troubles {
     None,
-    /// Writes that fail, and disks that are full, now and then.
+    /// Writes and reads that fail, and disks that are full, now and then.
     Faults,
 }
 
@@ -216,7 +216,12 @@ impl<S: Subject> World<S> {
                 self.note(format_args!("{room} bytes are left"));
                 self.machine.disk(|disk| disk.leave_room(room));
             }
-            2 => self.machine.disk(Disk::end_faults),
+            2 => {
+                let (reads, times) = (self.dice.between(0, 30), self.dice.between(1, 4));
+                self.note(format_args!("{times} reads will fail after {reads}"));
+                self.machine.disk(|disk| disk.fail_reads_after(reads, times));
+            }
+            3 => self.machine.disk(Disk::end_faults),
             _ => {}
         }
     }
@@ -260,12 +265,19 @@ impl<S: Subject> World<S> {
         self.note(format_args!("found state {index}"));
         self.certain = model;
         self.tally.completed += u64::from(index > 0);
-        let before = self.faults();
-        match S::findings(&self.path()) {
-            Ok(findings) if findings.is_empty() => Ok(Some(())),
-            Ok(findings) => Err(format!("the check finds {findings:?}")),
-            Err(_) if self.faults() > before => Ok((!self.is_off()).then_some(())),
-            Err(error) => Err(format!("the check fails: {error}")),
+        self.check()
+    }
+
+    /// Checks the whole file. `None` if the power goes meanwhile.
+    fn check(&mut self) -> Result<Option<()>, Broken> {
+        loop {
+            let before = self.faults();
+            match S::findings(&self.path()) {
+                Ok(findings) if findings.is_empty() => return Ok(Some(())),
+                _ if self.is_off() => return Ok(None),
+                _ if self.faults() > before => self.machine.disk(Disk::end_faults),
+                found => return Err(format!("the check finds {found:?}")),
+            }
         }
     }
 
