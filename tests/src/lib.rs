@@ -5,6 +5,7 @@
 //! - [`client_stage`]: the client machine without sockets, in the same way.
 //! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
+//! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
 
 #![expect(
@@ -18,6 +19,7 @@
 )]
 
 pub mod actor;
+pub mod arb;
 pub mod clerk;
 pub mod client_stage;
 pub mod fuzz;

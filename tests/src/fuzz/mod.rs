@@ -1,0 +1,18 @@
+//! The bodies of the fuzz targets. Each takes any bytes and panics if something is wrong; the
+//! corpora under `fuzz/corpus` also run through them in `cargo test`.
+//!
+//! `deframer`, `payloads`, `keys` and `envelope` read their input as what arrives from outside.
+//! `server`, `client` and `storage` read it as a program ([`Arb`](crate::arb::Arb)): each takes the
+//! next byte for its next step, so that a fuzzer's small change is a small change of the story.
+
+mod deframer;
+mod payloads;
+
+pub use deframer::{deframer, selector};
+pub use payloads::payloads;
+
+/// A body: it takes any bytes, and panics if something is wrong.
+pub type Body = fn(&[u8]);
+
+/// Every body under the name of its target and of its corpus.
+pub const BODIES: [(&str, Body); 2] = [("deframer", deframer), ("payloads", payloads)];
