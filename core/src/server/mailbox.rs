@@ -168,10 +168,8 @@ impl Mailbox {
         if matches!(self.in_flight.place(&key), Some(Place::Memory | Place::Appending)) {
             return Routed::Repeat;
         }
-        let room = self.in_flight.len() < cx.limits.in_flight_items
-            && self.in_flight.bytes() < cx.limits.in_flight_bytes;
         if let Presence::Live(conn) = self.presence {
-            if room {
+            if self.has_room(cx.limits) {
                 cx.out.send(conn, packet.bytes().clone());
                 self.in_flight.add(key, packet, cx.now.mono, Place::Memory);
                 cx.timers.arm_if_idle(
@@ -188,18 +186,25 @@ impl Mailbox {
     }
 
     /// A receipt for the owner is in the store since just now. Sent at once while the owner is
-    /// live; else the drain finds it.
+    /// live and there is room; else the drain finds it.
     pub(super) fn receipt_stored(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) {
-        match &mut self.presence {
-            Presence::Away => {}
-            Presence::Draining(drain) => drain.more = true,
-            Presence::Live(conn) => {
-                if self.in_flight.place(&key).is_none() {
-                    cx.out.send(*conn, packet.bytes().clone());
-                }
-                self.in_flight.add(key, packet, cx.now.mono, Place::Stored);
-            }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.more = true;
         }
+        let Presence::Live(conn) = self.presence else { return };
+        if self.in_flight.place(&key).is_some() {
+            return;
+        }
+        if !self.has_room(cx.limits) {
+            return self.spill(conn);
+        }
+        cx.out.send(conn, packet.bytes().clone());
+        self.in_flight.add(key, packet, cx.now.mono, Place::Stored);
+    }
+
+    fn has_room(&self, limits: &Limits) -> bool {
+        self.in_flight.len() < limits.in_flight_items
+            && self.in_flight.bytes() < limits.in_flight_bytes
     }
 
     /// The 255 is on its way: the mailbox goes live, unless something was stored meanwhile.
