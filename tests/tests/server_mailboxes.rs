@@ -51,3 +51,16 @@ fn receipts_that_go_out_at_once_stay_within_the_window() {
     stage.packet(alice.conn, &taken);
     assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 3, 3)]);
 }
+
+#[test]
+fn a_receipt_with_the_number_of_one_in_flight_is_not_sent() {
+    let (mut stage, mut alice, mut bob) = pair(Limits::without_rates());
+    send(&mut stage, &mut alice, bob.id.unwrap(), &bob);
+    assert_eq!(bob.return_to(&mut stage), 1);
+    alice.hear_all(&mut stage);
+    acknowledge(&mut stage, &mut bob, &alice, 7, 1);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 7, 1)]);
+    send(&mut stage, &mut alice, bob.id.unwrap(), &bob);
+    acknowledge(&mut stage, &mut bob, &alice, 7, 2);
+    assert_eq!(alice.hear_all(&mut stage), []);
+}

@@ -165,7 +165,13 @@ impl Mailbox {
 
     /// Takes a message or receipt for the owner.
     pub(super) fn route(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) -> Routed {
-        if matches!(self.in_flight.place(&key), Some(Place::Memory | Place::Appending)) {
+        let is_repeat = match self.in_flight.place(&key) {
+            Some(Place::Memory | Place::Appending) => true,
+            // Nobody waits to hear that a receipt is stored; a message's sender does.
+            Some(Place::Stored | Place::Settling) => key.kind == ItemKind::Receipt,
+            None => false,
+        };
+        if is_repeat {
             return Routed::Repeat;
         }
         if let Presence::Live(conn) = self.presence {
