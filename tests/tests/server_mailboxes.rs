@@ -64,3 +64,23 @@ fn a_receipt_with_the_number_of_one_in_flight_is_not_sent() {
     acknowledge(&mut stage, &mut bob, &alice, 7, 2);
     assert_eq!(alice.hear_all(&mut stage), []);
 }
+
+#[test]
+fn what_was_stored_before_a_new_accounts_session_comes_with_it() {
+    let mut stage = Stage::new(Profile::Compact);
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    let request = bob.register(stage.now().wall);
+    stage.packet(bob.conn, &request);
+    let Some(Heard::OtpIssued(OtpIssued { otp: Some(otp), .. })) = bob.hear(&mut stage) else {
+        panic!("no one-time password");
+    };
+    let confirm = bob.confirm(stage.now().wall, &otp);
+    stage.hold_store = true;
+    stage.packet(bob.conn, &confirm);
+    send(&mut stage, &mut alice, UserId::new(2).unwrap(), &bob);
+    stage.hold_store = false;
+    stage.release_store();
+    let message = Heard::Message(alice.id.unwrap(), MessageId(1));
+    assert_eq!(bob.hear_all(&mut stage), [Heard::SessionIssued, message]);
+}

@@ -62,9 +62,10 @@ enum Presence {
 /// How a session begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// A new account: live at once, unless something was stored since it exists.
+    /// A new account: nobody has announced a drain, but somebody may have written since the account
+    /// exists.
     Fresh,
-    /// After a 106: what is stored comes first.
+    /// After a 106: a 255 says when everything stored is out.
     Resumed,
 }
 
@@ -119,12 +120,11 @@ impl Mailbox {
 
     /// The owner's session begins on this connection.
     pub(super) fn attach(&mut self, conn: ConnId, start: Start) {
-        let untouched = self.is_settled();
-        self.presence = match start {
-            Start::Fresh if untouched => Presence::Live(conn),
-            Start::Fresh => Presence::Draining(Drain::new(conn, Finale::Silent)),
-            Start::Resumed => Presence::Draining(Drain::new(conn, Finale::Announce)),
+        let finale = match start {
+            Start::Fresh => Finale::Silent,
+            Start::Resumed => Finale::Announce,
         };
+        self.presence = Presence::Draining(Drain::new(conn, finale));
     }
 
     /// The owner's connection is gone: what was held for it goes to the store, oldest first and
