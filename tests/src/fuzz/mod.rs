@@ -6,13 +6,17 @@
 //! next byte for its next step, so that a fuzzer's small change is a small change of the story.
 
 mod deframer;
+mod glass;
 mod payloads;
+mod server;
 
 pub use deframer::{deframer, selector};
 pub use payloads::payloads;
+pub use server::server;
 
 /// A body: it takes any bytes, and panics if something is wrong.
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its corpus.
-pub const BODIES: [(&str, Body); 2] = [("deframer", deframer), ("payloads", payloads)];
+pub const BODIES: [(&str, Body); 3] =
+    [("deframer", deframer), ("payloads", payloads), ("server", server)];
