@@ -145,3 +145,24 @@ const READER_PRAGMAS: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA temp_store = MEMORY;
 ";
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::store::StoreError;
+
+    use super::*;
+    use crate::sqlite::schema::SERVER;
+    use crate::sqlite::tests::folder;
+
+    #[test]
+    fn file_that_is_locked_is_not_said_to_be_foreign() {
+        let folder = folder();
+        let path = folder.path().join("sealpost.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE diary (day TEXT); BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let refused = SERVER.recognise(&connection, &path).unwrap_err();
+        assert!(matches!(refused, OpenError::Engine(error) if error.kind() == StoreError::Busy));
+    }
+}
