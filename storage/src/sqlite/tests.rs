@@ -419,6 +419,14 @@ fn check_finds_an_index_that_misses_a_row() {
 }
 
 #[test]
+fn what_keeps_a_check_from_reading_is_no_finding() {
+    let sqlite = with_a_message();
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    sqlite.meddle("DROP TABLE deployment");
+    assert_eq!(inspector.check().unwrap_err().kind(), StoreError::Io);
+}
+
+#[test]
 fn no_request_reads_a_whole_table() {
     let sqlite = with_a_message();
     let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
