@@ -96,6 +96,46 @@ fn the_servers_key_is_signed_once_and_serves_many() {
 }
 
 #[test]
+fn requests_before_a_session_wait_for_each_other_and_not_too_many_of_them() {
+    let limits = Limits { waiting_requests: 2, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    stage.hold_jobs = true;
+    for _ in 0..3 {
+        let request = alice.ask_server_key(stage.now().wall);
+        stage.packet(alice.conn, &request);
+        let request = bob.register(stage.now().wall);
+        stage.packet(bob.conn, &request);
+    }
+    let request = bob.register(stage.now().wall);
+    stage.packet(bob.conn, &request);
+    stage.hold_jobs = false;
+    stage.release_jobs(|_| ());
+    let key = stage.server_key().clone();
+    assert_eq!(alice.hear_all(&mut stage), [0; 3].map(|_| Heard::ServerKey(key.clone())));
+    assert!(!stage.is_closed(alice.conn));
+    assert_eq!(error(&bob.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::RateLimited));
+    assert!(stage.is_closed(bob.conn));
+}
+
+#[test]
+fn so_many_passwords_are_alive_at_once() {
+    let limits = Limits { otps: 1, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    otp(&mut alice, &mut stage);
+    let request = bob.register(stage.now().wall);
+    stage.packet(bob.conn, &request);
+    assert_eq!(error(&bob.hear_all(&mut stage)), (ErrorForm::ReplyKey, ErrorCode::RateLimited));
+    otp(&mut alice, &mut stage); // in place of her first
+    stage.pass(Duration::from_secs(300));
+    bob.conn = stage.connect();
+    otp(&mut bob, &mut stage);
+}
+
+#[test]
 fn a_registered_phone_is_rejected() {
     let mut stage = stage();
     let alice = Actor::registered(&mut stage, 1);
