@@ -83,7 +83,15 @@ fn the_servers_key_is_signed_once_and_serves_many() {
     let key = stage.server_key().clone();
     assert_eq!(alice.hear(&mut stage), Some(Heard::ServerKey(key.clone())));
     assert_eq!(bob.hear(&mut stage), Some(Heard::ServerKey(key)));
-    // A minute later it is signed anew.
+    // For 50 seconds it serves everybody; then it is signed anew.
+    for (millis, serves) in [(49_999, true), (1, false)] {
+        stage.pass(Duration::from_millis(millis));
+        bob.conn = stage.connect();
+        let request = bob.ask_server_key(stage.now().wall);
+        stage.packet(bob.conn, &request);
+        assert_eq!(bob.hear(&mut stage).is_some(), serves);
+    }
+    stage.release_jobs(|jobs| assert_eq!(jobs.len(), 1));
     stage.hold_jobs = false;
     let mut carol = Actor::stranger(&mut stage, 3);
     stage.pass(Duration::from_secs(55));
@@ -509,6 +517,32 @@ fn a_disconnect_is_acknowledged_and_closes() {
     let bye = alice.disconnect(stage.now().wall);
     stage.packet(alice.conn, &bye);
     assert_eq!(alice.hear_all(&mut stage), [Heard::Disconnect]);
+    assert!(stage.is_closed(alice.conn));
+}
+
+#[test]
+fn a_disconnect_is_answered_after_what_was_asked_before_it() {
+    let mut stage = stage();
+    let mut alice = Actor::registered(&mut stage, 1);
+    stage.hold_jobs = true;
+    let late = alice.lookup(stage.now().wall.plus_secs(-999), &Lookup::Phone(alice.phone));
+    stage.packet(alice.conn, &late);
+    let bye = alice.disconnect(stage.now().wall);
+    stage.packet(alice.conn, &bye);
+    let mut error = None;
+    stage.release_jobs(|jobs| error = Some(jobs.remove(0))); // the 222 is checked
+    stage.release_jobs(|jobs| {
+        assert_eq!(jobs.len(), 0, "its answer waits");
+        jobs.extend(error);
+    });
+    stage.hold_jobs = false;
+    stage.release_jobs(|_| ());
+    match &alice.hear_all(&mut stage)[..] {
+        [Heard::Error(_, reply), Heard::Disconnect] => {
+            assert_eq!(reply.code, ErrorCode::ClockSkew);
+        }
+        other => panic!("{other:?}"),
+    }
     assert!(stage.is_closed(alice.conn));
 }
 
