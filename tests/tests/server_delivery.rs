@@ -447,6 +447,20 @@ fn a_reader_that_stalls_spills_to_the_store() {
 }
 
 #[test]
+fn a_reader_that_stalls_is_told_the_255_when_it_takes_bytes_again() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "one");
+    bob.return_to(&mut stage);
+    assert_eq!(bob.hear_all(&mut stage), [message(&alice, 1)]);
+    stage.event(Event::Congested { conn: bob.conn });
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(bob.hear_all(&mut stage), []);
+    stage.event(Event::Writable { conn: bob.conn });
+    assert_eq!(bob.hear_all(&mut stage), [caught_up(1)]);
+}
+
+#[test]
 fn a_window_is_full_by_bytes_too() {
     let (mut stage, mut alice, bob) = pair();
     let len = send(&mut stage, &mut alice, &bob, "text").bytes().len();
@@ -520,6 +534,8 @@ fn a_sender_that_floods_is_paused_until_the_store_has_caught_up() {
         send(&mut stage, &mut alice, &bob, "text");
     }
     assert!(stage.is_paused(alice.conn));
+    stage.release_store(); // the first alone
+    assert!(stage.is_paused(alice.conn), "until half is free");
     stage.hold_store = false;
     stage.release_store();
     assert!(!stage.is_paused(alice.conn));
