@@ -59,3 +59,47 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
         (**self).failure()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::wire::Profile;
+
+    use super::*;
+    use crate::{MemoryStorage, Quota};
+
+    /// Answers requests with themselves.
+    struct Echo {
+        failure: Option<String>,
+    }
+
+    impl Storage for Echo {
+        type Op = u8;
+        type Outcome = u8;
+
+        fn commit(&mut self, requests: &[u8], outcomes: &mut Vec<u8>) {
+            outcomes.clear();
+            outcomes.extend_from_slice(requests);
+        }
+
+        fn failure(&mut self) -> Option<String> {
+            self.failure.take()
+        }
+    }
+
+    #[test]
+    fn engine_in_a_box_answers_and_tells_its_failure() {
+        let echo = Echo { failure: Some("worn out".into()) };
+        let mut boxed: Box<dyn Storage<Op = u8, Outcome = u8>> = Box::new(echo);
+        let mut outcomes = vec![9];
+        boxed.commit(&[1, 2], &mut outcomes);
+        assert_eq!(outcomes, [1, 2]);
+        assert_eq!(boxed.failure().as_deref(), Some("worn out"));
+        assert_eq!(boxed.failure(), None);
+    }
+
+    #[test]
+    fn engine_that_never_fails_has_no_failure_to_tell() {
+        let mut memory = MemoryStorage::new(Profile::Compact, Quota::default());
+        assert_eq!(memory.failure(), None);
+    }
+}

@@ -187,3 +187,57 @@ const READER_PRAGMAS: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA temp_store = MEMORY;
 ";
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::store::StoreError;
+
+    use super::*;
+    use crate::sqlite::schema::SERVER;
+    use crate::sqlite::tests::folder;
+
+    const FIRST: &str = "CREATE TABLE notes (text TEXT)";
+    const SECOND: &str = "ALTER TABLE notes ADD COLUMN at INTEGER DEFAULT 7";
+    const BEFORE: Schema = Schema { application_id: 5, migrations: &[FIRST] };
+    const NOW: Schema = Schema { application_id: 5, migrations: &[FIRST, SECOND] };
+
+    fn fill(new: &Transaction<'_>) -> rusqlite::Result<()> {
+        new.execute_batch("INSERT INTO notes (text) VALUES ('kept')")
+    }
+
+    #[test]
+    fn file_with_an_earlier_schema_is_migrated_and_keeps_what_it_holds() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        drop(BEFORE.open(&path, fill).unwrap());
+        let refused = NOW.open_read_only(&path).unwrap_err();
+        assert!(matches!(refused, OpenError::Older { found: 1, known: 2 }));
+
+        let connection = NOW.open(&path, |_| unreachable!("it is filled")).unwrap();
+        let sql = "SELECT text, at FROM notes";
+        let note = connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(note, Ok(("kept".to_owned(), 7)));
+        NOW.open_read_only(&path).unwrap();
+        let refused = BEFORE.open(&path, fill).unwrap_err();
+        assert!(matches!(refused, OpenError::Newer { found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn file_in_a_folder_that_is_missing_can_not_be_made() {
+        let folder = folder();
+        let refused = NOW.open(&folder.path().join("missing").join("notes.db"), fill);
+        assert!(matches!(refused, Err(OpenError::File(_))));
+    }
+
+    #[test]
+    fn file_that_is_locked_is_not_said_to_be_foreign() {
+        let folder = folder();
+        let path = folder.path().join("sealpost.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE diary (day TEXT); BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let refused = SERVER.recognise(&connection, &path).unwrap_err();
+        assert!(matches!(refused, OpenError::Engine(error) if error.kind() == StoreError::Busy));
+    }
+}
