@@ -239,7 +239,12 @@ impl Bench {
                     self.sent.push(key);
                 }
                 Action::Store { ticket, op } => self.asked.push_back(Asked::Op(ticket, op)),
-                other => panic!("{other:?}"),
+                other @ (Action::Compute { .. }
+                | Action::Deliver(_)
+                | Action::Notify(_)
+                | Action::Flow { .. }
+                | Action::Close { .. }
+                | Action::Dial { .. }) => panic!("{other:?}"),
             }
         }
     }
