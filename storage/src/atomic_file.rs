@@ -79,3 +79,27 @@ fn beside(path: &Path) -> PathBuf {
     name.push(".new");
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_of_a_bare_name_is_the_current_one() {
+        sync_folder_of(Path::new("name")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        sync_folder_of(&folder.path().join("name")).unwrap();
+        let missing = sync_folder_of(&folder.path().join("missing").join("name"));
+        assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_not_taken_for_the_file_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::create_dir(beside(&path)).unwrap();
+        let refused = write(&path, b"text", Readers::Owner, Existing::Refuse).unwrap_err();
+        assert_ne!(refused.kind(), ErrorKind::AlreadyExists);
+        assert!(!path.exists());
+    }
+}

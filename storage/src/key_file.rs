@@ -293,6 +293,21 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_be_a_key_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = KeyFile::new(folder.path().join("key.pem"));
+        let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
+        let longest = usize::try_from(MAX_LEN).unwrap();
+        fs::write(&file.0, b"x".repeat(longest)).unwrap();
+        assert!(matches!(file.load(None), Err(KeyFileError::Pem(..))), "read, and no key");
+        fs::write(&file.0, b"x".repeat(longest + 1)).unwrap();
+        assert!(matches!(file.load(None), Err(KeyFileError::Malformed(_))));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let of_folder = KeyFile::new(folder.path()).load(None);
+        assert!(matches!(of_folder, Err(KeyFileError::Malformed(_))));
+    }
+
+    #[test]
     fn published_key_reads_back_and_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server-key.pub.pem");

@@ -76,3 +76,14 @@ impl fmt::Display for Usage {
         write!(f, "{messages} messages ({bytes} bytes) and {receipts} receipts")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_reads_as_a_phrase() {
+        let usage = Usage { messages: 2, receipts: 1, bytes: 604 };
+        assert_eq!(usage.to_string(), "2 messages (604 bytes) and 1 receipts");
+    }
+}

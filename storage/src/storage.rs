@@ -30,8 +30,8 @@ pub trait Storage {
     ///   profile) gets its own error, `Corrupt`, and the others stand.
     /// - **All or nothing.** If the transaction fails, every request gets the error, and none has
     ///   happened. `Busy` and `DiskFull` may pass: repeat later. `Io` is for the operator. After
-    ///   `Io`, and only if power is lost before the next commit, the transaction may be found
-    ///   complete on disk.
+    ///   `Io`, and only if the store is opened again before the next commit that changes something,
+    ///   the transaction may be found complete.
     /// - **Idempotent.** So a repeat is always safe: it changes nothing more. It may be answered
     ///   differently (`Duplicate`, `PhoneTaken`, `NotNewer`).
     /// - **Numbers are used once.** No user id and no place in a mailbox is ever given again, not
@@ -57,5 +57,49 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
 
     fn failure(&mut self) -> Option<String> {
         (**self).failure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::wire::Profile;
+
+    use super::*;
+    use crate::{MemoryStorage, Quota};
+
+    /// Answers requests with themselves.
+    struct Echo {
+        failure: Option<String>,
+    }
+
+    impl Storage for Echo {
+        type Op = u8;
+        type Outcome = u8;
+
+        fn commit(&mut self, requests: &[u8], outcomes: &mut Vec<u8>) {
+            outcomes.clear();
+            outcomes.extend_from_slice(requests);
+        }
+
+        fn failure(&mut self) -> Option<String> {
+            self.failure.take()
+        }
+    }
+
+    #[test]
+    fn engine_in_a_box_answers_and_tells_its_failure() {
+        let echo = Echo { failure: Some("worn out".into()) };
+        let mut boxed: Box<dyn Storage<Op = u8, Outcome = u8>> = Box::new(echo);
+        let mut outcomes = vec![9];
+        boxed.commit(&[1, 2], &mut outcomes);
+        assert_eq!(outcomes, [1, 2]);
+        assert_eq!(boxed.failure().as_deref(), Some("worn out"));
+        assert_eq!(boxed.failure(), None);
+    }
+
+    #[test]
+    fn engine_that_never_fails_has_no_failure_to_tell() {
+        let mut memory = MemoryStorage::new(Profile::Compact, Quota::default());
+        assert_eq!(memory.failure(), None);
     }
 }

@@ -7,6 +7,7 @@
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,5 +24,6 @@ pub mod arb;
 pub mod clerk;
 pub mod client_stage;
 pub mod fuzz;
+pub mod sim;
 pub mod stage;
 pub mod town;

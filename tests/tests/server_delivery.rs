@@ -123,6 +123,27 @@ fn what_is_stored_is_drained_in_order_then_255() {
 }
 
 #[test]
+fn nothing_overtakes_the_255() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "one");
+    bob.return_to(&mut stage);
+    stage.hold_jobs = true;
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    stage.release_jobs(|_| ()); // the receipt is checked, and the 255 waits to be signed
+    stage.event(Event::Writable { conn: bob.conn });
+    send(&mut stage, &mut alice, &bob, "two");
+    stage.release_jobs(|jobs| jobs.reverse()); // first the message, then the 255
+    stage.hold_jobs = false;
+    stage.release_jobs(|_| ());
+    assert_eq!(bob.hear_all(&mut stage), [message(&alice, 1), caught_up(1), message(&alice, 2)]);
+    assert_eq!(
+        alice.hear_all(&mut stage),
+        [stored(&bob, &[1]), delivered(&bob, 1, &[1]), stored(&bob, &[2])]
+    );
+}
+
+#[test]
 fn who_returns_to_nothing_gets_255_at_once() {
     let (mut stage, _, mut bob) = pair();
     assert_eq!(bob.return_to(&mut stage), 0);
@@ -426,6 +447,42 @@ fn a_reader_that_stalls_spills_to_the_store() {
 }
 
 #[test]
+fn a_reader_that_stalls_is_told_the_255_when_it_takes_bytes_again() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "one");
+    bob.return_to(&mut stage);
+    assert_eq!(bob.hear_all(&mut stage), [message(&alice, 1)]);
+    stage.event(Event::Congested { conn: bob.conn });
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(bob.hear_all(&mut stage), []);
+    stage.event(Event::Writable { conn: bob.conn });
+    assert_eq!(bob.hear_all(&mut stage), [caught_up(1)]);
+}
+
+#[test]
+fn a_window_is_full_by_bytes_too() {
+    let (mut stage, mut alice, bob) = pair();
+    let len = send(&mut stage, &mut alice, &bob, "text").bytes().len();
+    let limits = Limits { in_flight_bytes: 2 * len, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::registered(&mut stage, 2);
+    for first in [1, 3] {
+        send(&mut stage, &mut alice, &bob, "text");
+        send(&mut stage, &mut alice, &bob, "text");
+        assert_eq!(alice.hear_all(&mut stage), [], "both are in flight");
+        acknowledge(&mut stage, &mut bob, &alice, first, &[first, first + 1]);
+        assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, first, &[first, first + 1])]);
+    }
+    for _ in 5..=7 {
+        send(&mut stage, &mut alice, &bob, "text");
+    }
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[5, 6, 7])]);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2, 3, 4, 5, 6, 7].map(|id| message(&alice, id)));
+}
+
+#[test]
 fn a_full_window_spills_to_the_store() {
     let limits = Limits { in_flight_items: 2, ..Limits::without_rates() };
     let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
@@ -477,6 +534,8 @@ fn a_sender_that_floods_is_paused_until_the_store_has_caught_up() {
         send(&mut stage, &mut alice, &bob, "text");
     }
     assert!(stage.is_paused(alice.conn));
+    stage.release_store(); // the first alone
+    assert!(stage.is_paused(alice.conn), "until half is free");
     stage.hold_store = false;
     stage.release_store();
     assert!(!stage.is_paused(alice.conn));
@@ -522,6 +581,7 @@ fn what_was_sent_before_a_222_is_acknowledged_before_its_answer() {
     send(&mut stage, &mut alice, &bob, "one");
     let bye = alice.disconnect(stage.now().wall);
     stage.packet(alice.conn, &bye);
+    send(&mut stage, &mut alice, &bob, "after the goodbye");
     assert_eq!(alice.hear_all(&mut stage), []);
     stage.hold_store = false;
     stage.release_store();
@@ -555,4 +615,29 @@ fn what_is_past_retention_is_expired() {
     stage.jump(31 * 24 * 60 * 60);
     stage.pass(Duration::from_mins(10));
     assert_eq!(bob.return_to(&mut stage), 0);
+}
+
+#[test]
+fn what_is_past_retention_goes_a_batch_at_a_time_and_is_looked_for_again() {
+    let limits = Limits { expire_batch: 2, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let bob = Actor::registered(&mut stage, 2);
+    stage.cut(bob.conn);
+    stage.pass(Duration::ZERO); // the first look finds nothing
+    for (messages, first_look) in [(3, 1), (1, 0)] {
+        for _ in 0..messages {
+            send(&mut stage, &mut alice, &bob, "text");
+        }
+        stage.jump(31 * 24 * 60 * 60);
+        stage.pass(Duration::from_secs(599));
+        assert_eq!(stage.store.inner().packets().count(), messages);
+        stage.pass(Duration::from_secs(1));
+        assert_eq!(stage.store.inner().packets().count(), first_look);
+        // After a full batch there may be more.
+        stage.pass(Duration::from_millis(999));
+        assert_eq!(stage.store.inner().packets().count(), first_look);
+        stage.pass(Duration::from_millis(1));
+        assert_eq!(stage.store.inner().packets().count(), 0);
+    }
 }

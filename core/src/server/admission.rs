@@ -195,7 +195,8 @@ mod tests {
         let mut meters = Meters::new(RATE, 2);
         assert_eq!([meters.count('a', Mono(0)), meters.count('b', Mono(0))], [Ok(()), Ok(())]);
         assert!(meters.count('c', Mono(0)).is_err(), "both still owe");
-        assert_eq!(meters.count('c', Mono(0) + RATE.every), Ok(()));
+        assert_eq!(meters.count('a', Mono(0)), Ok(()), "who is known needs no room");
+        assert_eq!(meters.count('c', Mono(0) + RATE.every), Ok(()), "the other owes nothing more");
     }
 
     #[test]

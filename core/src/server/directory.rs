@@ -50,6 +50,10 @@ impl Server {
 
     pub(super) fn server_key_signed(&mut self, now: Now, emitted: Result<Packet, EmitError>) {
         let KeyAnswer::AwaitSigned(waiting) = core::mem::take(&mut self.key_answer) else { return };
+        // Before anyone is answered: the next request of a connection may ask for the key again.
+        if let Ok(packet) = &emitted {
+            self.key_answer = KeyAnswer::Signed(packet.clone(), now.mono);
+        }
         for conn in waiting {
             match &emitted {
                 Ok(packet) if self.conns.contains_key(&conn) => {
@@ -59,9 +63,6 @@ impl Server {
                 Ok(_) => {}
                 Err(EmitError) => self.close(now, conn),
             }
-        }
-        if let Ok(packet) = emitted {
-            self.key_answer = KeyAnswer::Signed(packet, now.mono);
         }
     }
 

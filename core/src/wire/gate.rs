@@ -148,4 +148,15 @@ mod tests {
         assert_eq!(codes(Gate::Client, 65_535, Ok(())), all);
         assert_eq!(codes(Gate::Client, 0, Err(Violation::NotAuthenticated)), []);
     }
+
+    #[test]
+    fn the_longest_packet_is_the_longest_payload_and_what_stands_around_it() {
+        for (gate, payload_len) in
+            [(Gate::BeforeSession, 1_024), (Gate::InSession, 65_535), (Gate::Client, 65_535)]
+        {
+            assert_eq!(gate.max_payload_len(), payload_len);
+            assert_eq!(gate.max_packet_len(Profile::Compact), 26 + payload_len + 256);
+            assert_eq!(gate.max_packet_len(Profile::Wide), 38 + payload_len + 256);
+        }
+    }
 }

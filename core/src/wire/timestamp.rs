@@ -161,6 +161,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use proptest::prelude::*;
 
     #[test]
@@ -175,6 +176,36 @@ mod tests {
             assert_eq!(Timestamp::parse(text), Some(Timestamp(secs)));
             assert_eq!(&Timestamp(secs).emit(), text);
         }
+    }
+
+    #[test]
+    fn a_moment_outside_the_calendar_is_held_at_its_end() {
+        let (first, last) = (Timestamp::MIN.unix_secs(), Timestamp::MAX.unix_secs());
+        assert_eq!(Timestamp::from_unix_secs(first), Timestamp(first));
+        assert_eq!(Timestamp::from_unix_secs(last), Timestamp(last));
+        for outside in [first - 1, i64::MIN] {
+            assert_eq!(Timestamp::from_unix_secs(outside), Timestamp::MIN);
+        }
+        for outside in [last + 1, i64::MAX] {
+            assert_eq!(Timestamp::from_unix_secs(outside), Timestamp::MAX);
+        }
+        assert_eq!(Timestamp::MIN.plus_secs(-1), Timestamp::MIN);
+        assert_eq!(Timestamp::MAX.plus_secs(i64::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn what_is_added_to_a_moment_is_what_lies_between() {
+        let moment = Timestamp::from_unix_secs(1_795_437_296);
+        for secs in [0, 1, 86_400, -5] {
+            assert_eq!(moment.plus_secs(secs).secs_since(moment), secs);
+            assert_eq!(moment.secs_since(moment.plus_secs(secs)), -secs);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_shown_as_it_is_written() {
+        let moment = Timestamp::from_unix_secs(1_795_437_296);
+        assert_eq!(moment.to_string(), "2026-11-23 12:34:56");
     }
 
     #[test]

@@ -75,6 +75,7 @@ proptest! {
             feed(&mut deframer, gate, &stream[..stream.len() - missing], &[64]);
         prop_assert_eq!((received.as_slice(), violation), (whole, None));
         prop_assert_eq!(deframer.buffered_len(), last[0].bytes().len() - missing);
+        prop_assert!(!deframer.is_empty());
     }
 
     #[test]

@@ -172,6 +172,12 @@ fn a_refused_packet_is_given_back() {
 }
 
 #[test]
+fn the_largest_ids_are_these() {
+    assert_eq!(Profile::Compact.max_user_id(), 65_535);
+    assert_eq!(Profile::Wide.max_user_id(), (1 << 63) - 1, "SQLite's integers hold no more");
+}
+
+#[test]
 fn what_does_not_fit_is_not_built() {
     let build = |profile, sender, payload_len| {
         let header = header(Op::Message, sender, 9);

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use sealpost_core::crypto::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, InnerRefused, Lookup,
-    Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, InReplyTo, Inner, InnerRefused,
+    Lookup, Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
     ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, Resumed, SessionGrant,
     StoredAck, Timestamp, emit_server_key, parse_server_key,
 };
@@ -234,6 +234,9 @@ fn inner_has_this_layout() {
     assert_eq!(zeros, [0; 236]);
 
     assert_eq!(Inner::parse(emitted.expose()).as_ref(), Ok(&inner));
+    assert_eq!((inner.kind(), inner.previous()), (ContentKind::Text, Some(MessageId(0x0102))));
+    assert_eq!(inner.content(), text.as_bytes());
+    assert_eq!(inner.clone().into_content(), text.as_bytes());
     let unfilled = &emitted.expose()[..12 + text.len()];
     assert_eq!(Inner::parse(unfilled), Ok(inner), "the filling is not looked at");
     assert_eq!(Inner::parse(&unfilled[..unfilled.len() - 1]), Err(Malformed));
@@ -307,6 +310,13 @@ fn an_error_from_no_year_of_the_calendar_or_of_no_code_is_malformed() {
     assert_eq!(error(1, u64::MAX), Err(Malformed));
     assert_eq!(error(0, 0), Err(Malformed));
     assert_eq!(error(15, 0), Err(Malformed));
+}
+
+#[test]
+fn an_error_has_one_of_three_forms() {
+    let forms = [ErrorForm::Clear, ErrorForm::ReplyKey, ErrorForm::SessionKey];
+    assert!((0..=u8::MAX).filter_map(ErrorForm::from_code).eq(forms));
+    assert_eq!(forms.map(ErrorForm::code), [0, 1, 2]);
 }
 
 #[test]

@@ -211,3 +211,18 @@ fn check_items(
 }
 
 const MOST_FINDINGS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_keeps_the_first_thousand_findings() {
+        let mut report = CheckReport::default();
+        for seq in 0..1_500 {
+            report.find(Finding::Item { seq });
+        }
+        assert_eq!(report.findings.len(), 1_000);
+        assert_eq!(report.findings.last(), Some(&Finding::Item { seq: 999 }));
+    }
+}

@@ -99,3 +99,50 @@ enum Isolation {
     Shared,
     Savepoints,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    /// What comes of each request, in turn, and how often one was run.
+    fn commit(requests: &[Request]) -> (Vec<Result<(), StoreError>>, usize) {
+        let (mut outcomes, runs) = (Vec::new(), Cell::new(0));
+        let mut engine = Engine::new(Connection::open_in_memory().unwrap());
+        engine.commit(requests, &mut outcomes, |_, request| {
+            runs.set(runs.get() + 1);
+            let failure = |code| Err(Error::SqliteFailure(ffi::Error::new(code), None));
+            match request {
+                Good => Ok(Ok(())),
+                MeetsDamage => failure(ffi::SQLITE_CORRUPT),
+                FindsTheDiskFull => failure(ffi::SQLITE_FULL),
+            }
+        });
+        (outcomes, runs.get())
+    }
+
+    #[derive(Clone, Copy)]
+    enum Request {
+        Good,
+        MeetsDamage,
+        FindsTheDiskFull,
+    }
+    use Request::{FindsTheDiskFull, Good, MeetsDamage};
+
+    #[test]
+    fn only_damage_is_worth_a_second_attempt() {
+        let full = [Err(StoreError::DiskFull); 2];
+        assert_eq!(commit(&[Good, Good]), (vec![Ok(()); 2], 2));
+        assert_eq!(commit(&[Good, FindsTheDiskFull]), (full.to_vec(), 2));
+        assert_eq!(commit(&[MeetsDamage, Good]), (vec![Err(StoreError::Corrupt), Ok(())], 1 + 2));
+    }
+
+    #[test]
+    fn full_disk_fails_all_requests_in_the_second_attempt_too() {
+        let (outcomes, _) = commit(&[MeetsDamage, FindsTheDiskFull, Good]);
+        assert_eq!(outcomes, [Err(StoreError::DiskFull); 3]);
+    }
+}

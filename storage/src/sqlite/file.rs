@@ -30,9 +30,41 @@ impl Schema {
         fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<Connection, OpenError> {
         create_if_missing(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.ready(connect(path)?, path, fill)
+    }
+
+    /// The same, if there is no database yet.
+    pub(crate) fn create(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
+        create_if_missing(path)?;
+        let connection = connect(path)?;
+        if self.recognise(&connection, path)?.is_some() {
+            return Err(OpenError::Exists(path.into()));
+        }
+        self.ready(connection, path, fill)
+    }
+
+    /// The same, if there is a database already. A crash may have left a file, of any length, in
+    /// which one was being made: that is none.
+    pub(crate) fn open_existing(&self, path: &Path) -> Result<Connection, OpenError> {
+        let missing = || OpenError::Missing(path.into());
+        if !path.try_exists()? {
+            return Err(missing());
+        }
+        let connection = connect(path)?;
+        self.recognise(&connection, path)?.ok_or_else(missing)?;
+        self.ready(connection, path, |_| Ok(()))
+    }
+
+    fn ready(
+        &self,
+        mut connection: Connection,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
         self.migrate(&mut connection, path, fill)?;
         connection.execute_batch(WRITER_PRAGMAS)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
@@ -65,6 +97,9 @@ impl Schema {
     ) -> Result<(), OpenError> {
         // A foreign file is refused before anything is written to it, a lock included.
         self.recognise(connection, path)?;
+        // After a failed sync, the system may show an earlier process's log as written though the
+        // disk does not have it: what is added behind would be lost with it. So nothing is.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = self.recognise(&transaction, path)?;
         let missing = self.migrations.iter().skip(found.unwrap_or(0) as usize);
@@ -108,6 +143,13 @@ impl Schema {
     }
 }
 
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
 /// Makes an empty file that nobody else may read; the -wal and -shm files take its mode over.
 fn create_if_missing(path: &Path) -> std::io::Result<()> {
     match atomic_file::create(path, Readers::Owner) {
@@ -145,3 +187,57 @@ const READER_PRAGMAS: &str = "
     PRAGMA cell_size_check = ON;
     PRAGMA temp_store = MEMORY;
 ";
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::store::StoreError;
+
+    use super::*;
+    use crate::sqlite::schema::SERVER;
+    use crate::sqlite::tests::folder;
+
+    const FIRST: &str = "CREATE TABLE notes (text TEXT)";
+    const SECOND: &str = "ALTER TABLE notes ADD COLUMN at INTEGER DEFAULT 7";
+    const BEFORE: Schema = Schema { application_id: 5, migrations: &[FIRST] };
+    const NOW: Schema = Schema { application_id: 5, migrations: &[FIRST, SECOND] };
+
+    fn fill(new: &Transaction<'_>) -> rusqlite::Result<()> {
+        new.execute_batch("INSERT INTO notes (text) VALUES ('kept')")
+    }
+
+    #[test]
+    fn file_with_an_earlier_schema_is_migrated_and_keeps_what_it_holds() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        drop(BEFORE.open(&path, fill).unwrap());
+        let refused = NOW.open_read_only(&path).unwrap_err();
+        assert!(matches!(refused, OpenError::Older { found: 1, known: 2 }));
+
+        let connection = NOW.open(&path, |_| unreachable!("it is filled")).unwrap();
+        let sql = "SELECT text, at FROM notes";
+        let note = connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(note, Ok(("kept".to_owned(), 7)));
+        NOW.open_read_only(&path).unwrap();
+        let refused = BEFORE.open(&path, fill).unwrap_err();
+        assert!(matches!(refused, OpenError::Newer { found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn file_in_a_folder_that_is_missing_can_not_be_made() {
+        let folder = folder();
+        let refused = NOW.open(&folder.path().join("missing").join("notes.db"), fill);
+        assert!(matches!(refused, Err(OpenError::File(_))));
+    }
+
+    #[test]
+    fn file_that_is_locked_is_not_said_to_be_foreign() {
+        let folder = folder();
+        let path = folder.path().join("sealpost.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE diary (day TEXT); BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let refused = SERVER.recognise(&connection, &path).unwrap_err();
+        assert!(matches!(refused, OpenError::Engine(error) if error.kind() == StoreError::Busy));
+    }
+}

@@ -118,10 +118,6 @@ impl Sqlite {
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection.execute_batch(sql).unwrap();
     }
-
-    fn findings(&self) -> Vec<Finding> {
-        Inspector::open(&self.path()).unwrap().check().unwrap().findings
-    }
 }
 
 fn open_error(path: &Path) -> OpenError {
@@ -250,6 +246,31 @@ fn whole_commit_is_busy_while_another_process_writes() {
 }
 
 #[test]
+fn host_says_how_long_a_commit_waits_for_another_process() {
+    let sqlite = with_a_message();
+    let storage = sqlite.storage.as_ref().unwrap();
+    let waits = |ms: i64| {
+        let connection = &storage.engine.connection;
+        let found = connection.pragma_query_value(None, "busy_timeout", |row| row.get::<_, i64>(0));
+        assert_eq!(found.unwrap(), ms);
+    };
+    waits(2_000);
+    storage.set_busy_timeout(Duration::from_millis(70)).unwrap();
+    waits(70);
+}
+
+#[test]
+fn transaction_that_a_fault_left_open_does_not_stop_the_next_commit() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
+    connection.execute_batch("BEGIN; DELETE FROM pending_messages").unwrap();
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    let replies = sqlite.done(&[append(2), StoreOp::Count(user(2))]);
+    assert_eq!(replies, [stored, StoreReply::Counted(2)]);
+    sqlite.assert_sound();
+}
+
+#[test]
 fn full_disk_fails_the_whole_commit_and_passes() {
     let mut sqlite = with_a_message();
     let limit = |sqlite: &Sqlite, pages: u32| {
@@ -366,7 +387,8 @@ fn check_finds_what_is_not_as_it_must_be() {
     for (damage, findings) in cases {
         let sqlite = with_a_message();
         sqlite.meddle(damage);
-        assert_eq!(sqlite.findings(), findings, "{damage}");
+        let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+        assert_eq!((report.is_sound(), &report.findings), (false, &findings), "{damage}");
         assert!(findings.iter().all(|finding| !finding.to_string().is_empty()));
     }
 }
@@ -379,7 +401,29 @@ fn check_finds_a_damaged_file() {
     let mut file = std::fs::read(sqlite.path()).unwrap();
     file[3 * 4_096..].fill(0x5a);
     std::fs::write(sqlite.path(), file).unwrap();
-    assert!(sqlite.findings().iter().any(|finding| matches!(finding, Finding::File(_))));
+    let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+    assert!(report.findings.iter().any(|finding| matches!(finding, Finding::File(_))));
+}
+
+#[test]
+fn check_finds_an_index_that_misses_a_row() {
+    let sqlite = with_a_message();
+    // From here on the index is said to be of another column than it was filled from.
+    sqlite.meddle(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'stored_at', 'timestamp') WHERE name = 'age'",
+    );
+    let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+    let [Finding::File(words)] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert!(words.contains("missing from index age"), "{words}");
+}
+
+#[test]
+fn what_keeps_a_check_from_reading_is_no_finding() {
+    let sqlite = with_a_message();
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    sqlite.meddle("DROP TABLE deployment");
+    assert_eq!(inspector.check().unwrap_err().kind(), StoreError::Io);
 }
 
 #[test]

@@ -103,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_equal_when_every_digit_is() {
+        let otp = Otp::from_number(42_137).unwrap();
+        assert_eq!(otp, "042137".parse().unwrap());
+        for other in ["142137", "043137", "042136"] {
+            assert_ne!(otp, other.parse().unwrap());
+        }
+    }
+
+    #[test]
     fn debug_shows_no_digit() {
         assert_eq!(format!("{:?}", Otp::from_number(42_137)), "Some(Otp(…))");
     }
