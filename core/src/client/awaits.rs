@@ -7,7 +7,8 @@ use super::inbox::Storing;
 use super::peers::PeerMessage;
 use super::session::ServerPacket;
 use super::store::{
-    Arrival, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem, Trust,
+    Arrival, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem, QueuedMessage,
+    Trust,
 };
 use crate::crypto::{
     EmitError, Fingerprint, Grant, OpenedMessage, Outcome, Plaintext, PublicKey, Rejected,
@@ -81,8 +82,8 @@ pub(super) enum AwaitStore {
     Enqueued,
     /// These are marked as stored.
     Stored(Vec<(UserId, MessageId)>),
-    /// Messages are marked as delivered, for this receipt.
-    Delivered { reader: UserId, receipt: ReceiptId },
+    /// Messages are marked as delivered, for this receipt; these of them are out of the outbox.
+    Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
     /// Messages are marked as failed.
     Failed(Failure),
     /// A message is in the inbox.

@@ -258,8 +258,8 @@ impl Client {
             (AwaitStore::Stored(items), outcome) => {
                 self.on_marked_stored(items, marked(outcome));
             }
-            (AwaitStore::Delivered { reader, receipt }, outcome) => {
-                self.on_delivered_kept(reader, receipt, marked(outcome));
+            (AwaitStore::Delivered { reader, receipt, done }, outcome) => {
+                self.on_delivered_kept(reader, receipt, done, marked(outcome));
             }
             (AwaitStore::Failed(failure), outcome) => {
                 if let Ok(ids) = marked(outcome) {

@@ -146,25 +146,23 @@ impl Outbox {
         Some((id, self.queued.get(&id)?))
     }
 
-    /// Takes a message out that was acknowledged, or failed, if it is for this recipient. What is
-    /// held back for the recipient goes on.
-    pub(super) fn remove(&mut self, id: MessageId, recipient: UserId) -> bool {
-        if self.queued.get(&id).is_none_or(|queued| queued.recipient != recipient) {
-            return false;
-        }
-        self.discard(id);
-        true
+    /// Takes a message out that was acknowledged, if it is for this recipient. What is held back for
+    /// the recipient goes on.
+    pub(super) fn take(&mut self, id: MessageId, recipient: UserId) -> Option<QueuedMessage> {
+        self.queued.get(&id).filter(|queued| queued.recipient == recipient)?;
+        self.discard(id)
     }
 
     /// The same, whoever it is for.
-    pub(super) fn discard(&mut self, id: MessageId) {
+    pub(super) fn discard(&mut self, id: MessageId) -> Option<QueuedMessage> {
         self.ground(id);
         self.ready.remove(&id);
-        let Some(queued) = self.queued.remove(&id) else { return };
-        self.bytes = self.bytes.saturating_sub(queued.packet.bytes().len());
-        if let Some(hold) = self.held.remove(&queued.recipient) {
+        let Queued { recipient, packet, .. } = self.queued.remove(&id)?;
+        self.bytes = self.bytes.saturating_sub(packet.bytes().len());
+        if let Some(hold) = self.held.remove(&recipient) {
             self.ready.extend(hold.ids.into_iter().filter(|held| *held != id));
         }
+        Some(QueuedMessage { id, recipient, packet })
     }
 
     /// The messages for one recipient.
@@ -200,7 +198,10 @@ impl Outbox {
         });
         hold.ids.extend(waiting);
         hold.ids.insert(id);
-        if is_new || hold.probe == Probe::Trying(id) {
+        // One that was to go alone and comes after this one has to wait for it.
+        let overtaken = hold.probe.tried().filter(|tried| *tried > id && self.ready.remove(tried));
+        hold.ids.extend(overtaken);
+        if is_new || overtaken.is_some() || hold.probe == Probe::Trying(id) {
             hold.probe = Probe::Pausing;
             return Some((recipient, Some(hold.backoff.next(entropy))));
         }
@@ -235,12 +236,22 @@ impl Outbox {
 
     /// Puts a message where it waits to be sent.
     fn line_up(&mut self, id: MessageId, recipient: UserId) {
-        match self.held.get_mut(&recipient) {
-            Some(hold) if hold.probe != Probe::Trying(id) => {
-                hold.ids.insert(id);
+        let Some(hold) = self.held.get_mut(&recipient) else {
+            self.ready.insert(id);
+            return;
+        };
+        match hold.probe.tried() {
+            Some(tried) if tried == id => {
+                self.ready.insert(id);
+            }
+            // It comes before the one that was to go alone, and goes in its place.
+            Some(tried) if tried > id && self.ready.remove(&tried) => {
+                hold.ids.insert(tried);
+                hold.probe = Probe::Trying(id);
+                self.ready.insert(id);
             }
             Some(_) | None => {
-                self.ready.insert(id);
+                hold.ids.insert(id);
             }
         }
     }
@@ -308,7 +319,7 @@ mod tests {
             }
             Step::Acknowledge { nth } => {
                 if let Some((id, recipient)) = flying(outbox, nth) {
-                    assert!(outbox.remove(id, recipient));
+                    assert!(outbox.take(id, recipient).is_some());
                 }
             }
             Step::Hold { nth } => {

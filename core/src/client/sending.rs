@@ -11,7 +11,7 @@ use super::lookups::Asker;
 use super::notice::{Notice, OfflineReason, Refusal};
 use super::sealing::Outgoing;
 use super::session::Leaving;
-use super::store::{ClientOp, Content, Failure};
+use super::store::{ClientOp, Content, Failure, QueuedMessage};
 use super::{Alarm, Client, Signing, Token};
 use crate::crypto::{EmitError, Part};
 use crate::ids::{MessageId, ReceiptId, UserId};
@@ -171,7 +171,7 @@ impl Client {
     /// 203 from the server: these are durable there.
     pub(super) fn on_stored(&mut self, ack: StoredAck) {
         let mut items = ack.items;
-        items.retain(|(recipient, id)| self.outbox.remove(*id, *recipient));
+        items.retain(|(recipient, id)| self.outbox.take(*id, *recipient).is_some());
         self.on_progress();
         self.unmarked.extend(items);
     }
@@ -191,12 +191,11 @@ impl Client {
         items: Vec<(UserId, MessageId)>,
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
-        match marked {
-            Ok(ids) => self.notify(Notice::Stored(ids)),
-            Err(_) => {
-                self.unmarked.extend(items);
-                self.rest_store();
-            }
+        if let Ok(ids) = marked {
+            self.notify(Notice::Stored(ids));
+        } else {
+            self.unmarked.extend(items);
+            self.rest_store();
         }
     }
 
@@ -204,11 +203,9 @@ impl Client {
     /// at the server long before.
     pub(super) fn on_delivered(&mut self, reader: UserId, receipt: Receipt) {
         let Receipt { receipt_id, message_ids: messages } = receipt;
-        for id in &messages {
-            self.outbox.remove(*id, reader);
-        }
+        let done = messages.iter().filter_map(|id| self.outbox.take(*id, reader)).collect();
         self.on_progress();
-        let awaits = AwaitStore::Delivered { reader, receipt: receipt_id };
+        let awaits = AwaitStore::Delivered { reader, receipt: receipt_id, done };
         self.store(ClientOp::MarkDelivered { reader, messages }, awaits);
     }
 
@@ -217,10 +214,15 @@ impl Client {
         &mut self,
         reader: UserId,
         receipt: ReceiptId,
+        done: Vec<QueuedMessage>,
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
         let Ok(ids) = marked else {
-            // Not taken, so the server brings the receipt again; but not on this connection.
+            // Not taken, so the server brings the receipt again if it can; but not on this
+            // connection. If it has lost the receipt, the message leads to another one.
+            for QueuedMessage { id, recipient, packet } in done {
+                self.outbox.insert(id, recipient, packet);
+            }
             return self.lose(OfflineReason::Local);
         };
         if !ids.is_empty() {

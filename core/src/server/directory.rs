@@ -48,14 +48,14 @@ impl Server {
         }
     }
 
-    pub(super) fn server_key_signed(&mut self, now: Now, emitted: Result<Packet, EmitError>) {
+    pub(super) fn server_key_signed(&mut self, now: Now, emitted: &Result<Packet, EmitError>) {
         let KeyAnswer::AwaitSigned(waiting) = core::mem::take(&mut self.key_answer) else { return };
         // Before anyone is answered: the next request of a connection may ask for the key again.
-        if let Ok(packet) = &emitted {
+        if let Ok(packet) = emitted {
             self.key_answer = KeyAnswer::Signed(packet.clone(), now.mono);
         }
         for conn in waiting {
-            match &emitted {
+            match emitted {
                 Ok(packet) if self.conns.contains_key(&conn) => {
                     self.out.send(conn, packet.bytes().clone());
                     self.next_request(now, conn);
