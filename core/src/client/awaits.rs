@@ -86,8 +86,8 @@ pub(super) enum AwaitStore {
     Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
     /// Messages are marked as failed.
     Failed(Failure),
-    /// A message is in the inbox.
-    Received(Storing),
+    /// A message of this sender is in the inbox.
+    Received(UserId, Storing),
     /// A page of the inbox from behind this place.
     Page(InboxId),
 }

@@ -91,6 +91,8 @@ pub struct Client {
     /// What the server holds, and the store was not told yet.
     unmarked: Vec<(UserId, MessageId)>,
     inbox: Inbox,
+    /// Senders of whom a message is being stored.
+    storing_from: BTreeSet<UserId>,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
     /// Items that were not authentic when they came first.
@@ -156,6 +158,7 @@ impl Client {
             outbox: Outbox::new(outbox),
             unmarked: Vec::new(),
             inbox: Inbox::new(),
+            storing_from: BTreeSet::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
             suspects: BTreeSet::new(),
@@ -266,8 +269,8 @@ impl Client {
                     self.notify(Notice::Failed { ids, failure });
                 }
             }
-            (AwaitStore::Received(storing), outcome) => {
-                self.on_received(storing, received(outcome));
+            (AwaitStore::Received(sender, storing), outcome) => {
+                self.on_received(sender, storing, received(outcome));
             }
             (AwaitStore::Page(after), outcome) => {
                 self.on_page(after, unshown(outcome));

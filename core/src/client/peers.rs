@@ -173,11 +173,20 @@ impl Client {
         if let Some(lane) = self.session().and_then(|session| session.peers.get_mut(&peer)) {
             lane.complete(slot, from_peer);
         }
-        while let Some(from_peer) = self.session().and_then(|session| session.pop_from(peer)) {
+        self.take_from(peer);
+    }
+
+    /// Takes what has come from a peer in, in order. One message of each is being stored at a time:
+    /// if that failed, none behind it must have been stored.
+    fn take_from(&mut self, peer: UserId) {
+        while !self.storing_from.contains(&peer)
+            && let Some(from_peer) = self.session().and_then(|session| session.pop_from(peer))
+        {
             match from_peer {
                 FromPeer::Message(message) => {
+                    self.storing_from.insert(peer);
                     let storing = self.inbox.begin(message.clone());
-                    self.store(ClientOp::Receive(message), AwaitStore::Received(storing));
+                    self.store(ClientOp::Receive(message), AwaitStore::Received(peer, storing));
                 }
                 FromPeer::Receipt(reader, receipt) => self.on_delivered(reader, receipt),
                 FromPeer::ForgedReceipt(reader, id) => {
@@ -209,7 +218,13 @@ impl Client {
     }
 
     /// The store has answered for a message: delivers it, and owes its sender a receipt.
-    pub(super) fn on_received(&mut self, storing: Storing, answer: Result<Arrival, StoreError>) {
+    pub(super) fn on_received(
+        &mut self,
+        peer: UserId,
+        storing: Storing,
+        answer: Result<Arrival, StoreError>,
+    ) {
+        self.storing_from.remove(&peer);
         if answer.is_err() {
             // Not acknowledged, so the server brings it again; but in order, so not on this
             // connection.
@@ -229,6 +244,7 @@ impl Client {
                 session.receipts.owe(sender, id);
             }
         }
+        self.take_from(peer);
     }
 
     /// Reads what the application has not been shown, from the start of the client on.

@@ -15,6 +15,8 @@ pub(super) struct Drain {
     pub(super) reading: bool,
     /// The store may hold something behind the cursor that no page under way will bring.
     pub(super) more: bool,
+    /// What comes next is on its way out of the store, and in it once more.
+    pub(super) blocked: bool,
     /// The reader's socket takes nothing at the moment.
     pub(super) stalled: bool,
     /// Items that were stored and sent.
@@ -40,6 +42,7 @@ impl Drain {
             cursor: Seq::START,
             reading: false,
             more: true,
+            blocked: false,
             stalled: false,
             drained: 0,
             finale,

@@ -257,11 +257,17 @@ impl Mailbox {
         for key in keys {
             self.in_flight.remove(key);
         }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.blocked = false;
+        }
     }
 
     /// An item of the append under way is in the store.
     pub(super) fn stored(&mut self, key: &ItemKey) {
-        self.in_flight.set_place(key, Place::Stored);
+        // A repeat of one that is on its way out of the store is not the one in flight.
+        if self.in_flight.place(key) == Some(Place::Appending) {
+            self.in_flight.set_place(key, Place::Stored);
+        }
     }
 
     /// The store did not take an item. Returns the packet if its sender has to be told: nobody holds
@@ -333,9 +339,17 @@ impl Mailbox {
         };
         drain.more |= page.more;
         for item in page.items {
+            let key = ItemKey::of(&item.packet);
+            let place = key.and_then(|key| self.in_flight.place(&key));
+            if place == Some(Place::Settling) {
+                // Its sender has repeated it, and it was stored anew behind the deletion that is
+                // under way. It goes out after that.
+                (drain.blocked, drain.more) = (true, true);
+                break;
+            }
             drain.cursor = drain.cursor.max(item.seq);
-            let Some(key) = ItemKey::of(&item.packet) else { continue };
-            if self.in_flight.place(&key).is_some() {
+            let Some(key) = key else { continue };
+            if place.is_some() {
                 continue;
             }
             cx.out.send(conn, item.packet.bytes().clone());
@@ -384,7 +398,7 @@ impl Mailbox {
         }
         self.start_append(cx);
         let Presence::Draining(drain) = &mut self.presence else { return None };
-        if drain.reading || drain.finale == Finale::Announcing {
+        if drain.reading || drain.blocked || drain.finale == Finale::Announcing {
             return None;
         }
         if drain.more {

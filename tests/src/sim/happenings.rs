@@ -72,6 +72,7 @@ impl World {
             Happening::Ghost { client } => self.summon_ghost(*client),
             Happening::Attack { how, victim } => self.attack(*how, *victim),
             Happening::Dishonest { client, how } => {
+                self.tampered = true;
                 for id in self.around.net.of(Who::Client(*client)) {
                     if let Some(line) = self.around.net.lines.get_mut(&id) {
                         line.down.mischief = Some(*how);

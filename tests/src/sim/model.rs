@@ -65,7 +65,7 @@ pub(super) type Verdict = Result<(), String>;
 impl Model {
     pub(super) fn new(clients: usize, plan: &Plan) -> Self {
         let honest_server = plan.server_is_honest();
-        let in_order = honest_server && !plan.replays_to_clients();
+        let in_order = honest_server && !plan.replays();
         let readers = (0..clients).map(|_| Reader::default()).collect();
         Self { readers, honest_server, in_order, ..Self::default() }
     }

@@ -331,10 +331,10 @@ impl Plan {
         !self.steps.iter().any(|step| matches!(step.what, Happening::Dishonest { .. }))
     }
 
-    /// Whether somebody on the wire brings clients packets that are authentic and out of place.
-    pub fn replays_to_clients(&self) -> bool {
+    /// Whether somebody on the wire brings packets that are authentic and out of place.
+    pub fn replays(&self) -> bool {
         let replays = |what: &Happening| {
-            matches!(what, Happening::Tamper { from: End::Server, how: Tampering::Replay, .. })
+            matches!(what, Happening::Tamper { how: Tampering::Replay | Tampering::Repeat, .. })
         };
         self.steps.iter().any(|step| replays(&step.what))
     }

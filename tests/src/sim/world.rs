@@ -114,7 +114,7 @@ pub struct World {
     /// The server's stop is complete.
     pub(super) stopped: bool,
     pub(super) boot_server_after: u64,
-    /// Somebody on the wire changed what passed.
+    /// Somebody on the wire, or the server, changed what passed.
     pub(super) tampered: bool,
 }
 
