@@ -25,9 +25,11 @@ use super::model::{self, Model};
 use super::net::{Arrival, LineId, Net};
 use super::node::{Node, Said};
 use super::plan::{End, LastWrite, Otps, Plan, Step};
+use super::script::Script;
 use super::states::{error_state, notice_state, store_state, store_words};
 use super::tally::Tally;
 use super::trace::Trace;
+use crate::scenario::{Device, Heard};
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +114,7 @@ pub struct World {
     /// The server's stop is complete.
     pub(super) stopped: bool,
     pub(super) boot_server_after: u64,
+    pub(super) script: Option<Script>,
 }
 
 impl World {
@@ -165,6 +168,7 @@ impl World {
             client_limits: around.settings.client_limits(),
             stopped: false,
             boot_server_after: 0,
+            script: None,
             steps: plan.steps.clone(),
             server_config,
             attackers,
@@ -357,7 +361,8 @@ impl World {
     ) {
         for (_, op, outcome) in done {
             let user = self.apps[client].user;
-            let verdict = self.model.client_stored(client, user, op, outcome);
+            let account = self.account(client);
+            let verdict = self.model.client_stored(account, user, op, outcome);
             self.judge(verdict);
         }
     }
@@ -500,7 +505,7 @@ impl World {
                 };
                 let snapshot = node.desk.disk.engine.load().unwrap();
                 node.boot(Client::new(config, snapshot, entropy));
-                self.model.restarted(index);
+                self.model.restarted(self.account(index));
                 (self.apps[index].online, self.apps[index].caught_up) = (false, false);
                 if self.apps[index].aim == Aim::Online {
                     self.go_online(index);
@@ -571,7 +576,10 @@ impl World {
                 self.around.agenda.after(after, Due::Boot(Who::Server));
                 self.crash(Who::Server, LastWrite::Kept);
             }
-            server::Notice::Refused(_, code) => self.around.tally.state(error_state(code)),
+            server::Notice::Refused(_, code) => {
+                self.tell(|| Heard::Refused(code));
+                self.around.tally.state(error_state(code));
+            }
             server::Notice::StoreFailed(_) => self.around.tally.state("server's store failed"),
             server::Notice::SessionClosed(..)
             | server::Notice::SessionOpened(..)
@@ -581,6 +589,9 @@ impl World {
 
     /// The messenger takes a one-time password to its owner, if he does not lose it.
     fn bring(&mut self, delivery: &OtpDelivery) {
+        if self.tell(|| Heard::Otp(delivery.clone())) {
+            return;
+        }
         if self.attackers.has(delivery.phone) {
             return self.bring_to_attacker(&delivery.otp);
         }
@@ -599,11 +610,15 @@ impl World {
         for said in self.clients[client].listen() {
             match said {
                 Said::Delivery(item) => {
-                    let verdict = self.model.taken_over(client, &item);
+                    let verdict = self.model.taken_over(self.account(client), &item);
                     self.judge(verdict);
                     self.mark_shown(client, item.place);
+                    self.tell(|| Heard::Message(Device(client), Box::new(item)));
                 }
-                Said::Notice(notice) => self.heed_client_notice(client, &notice),
+                Said::Notice(notice) => {
+                    self.heed_client_notice(client, &notice);
+                    self.tell(|| Heard::Notice(Device(client), notice));
+                }
             }
         }
     }
