@@ -538,6 +538,10 @@ impl World {
             let after = if at_once { self.around.moment() } else { self.around.until_noticed() };
             let Some(line) = self.around.net.lines.get_mut(&id) else { continue };
             line.socket(end).open = false;
+            if who == Who::Server && self.stopped && line.down.ended {
+                // What a host sent before it stopped in order still arrives.
+                continue;
+            }
             line.up.lose();
             line.down.lose();
             self.around.agenda.after(after, Due::Lost(id, end.other()));
