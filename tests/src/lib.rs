@@ -3,7 +3,6 @@
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
-//! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
@@ -28,4 +27,3 @@ pub mod fuzz;
 pub mod scenario;
 pub mod sim;
 pub mod stage;
-pub mod town;

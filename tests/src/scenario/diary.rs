@@ -14,7 +14,7 @@ pub struct Diary {
     notices: Vec<Notice>,
     shown: Vec<InboxItem>,
     events: Vec<Event>,
-    session: Option<Option<u32>>,
+    session: Option<u32>,
     /// How many messages had been handed over when the process was started last.
     shown_before: usize,
 }
@@ -30,8 +30,8 @@ impl Diary {
         &self.events
     }
 
-    /// While the device is online: what the server said that it held for it.
-    pub const fn session(&self) -> Option<Option<u32>> {
+    /// While the device is online: how much the server said that it held for it.
+    pub const fn session(&self) -> Option<u32> {
         self.session
     }
 
@@ -56,7 +56,7 @@ impl Diary {
 
     pub(super) fn note(&mut self, notice: Notice) {
         match &notice {
-            Notice::Online { pending } => self.session = Some(*pending),
+            Notice::Online { pending } => self.session = Some(pending.unwrap_or(0)),
             Notice::Offline { .. } => self.session = None,
             _ => {}
         }

@@ -80,7 +80,7 @@ pub trait Ground {
     /// A device's process starts again, offline.
     fn start(&mut self, device: Device);
 
-    /// Another device with the same key, and a copy of what the first one has stored.
+    /// Another device with the same key, and a copy of what the first one, which runs, has stored.
     fn twin(&mut self, device: Device) -> Device;
 
     /// The server is stopped in order, and has ended.

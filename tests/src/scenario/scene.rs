@@ -1,5 +1,7 @@
 //! A script's hands and eyes.
 
+use std::collections::BTreeMap;
+
 use sealpost_core::client::store::{Content, Status};
 use sealpost_core::client::{Command, Notice, Token};
 use sealpost_core::ids::Phone;
@@ -58,10 +60,10 @@ impl<'a> Scene<'a> {
     }
 
     /// A device goes online. Returns how much the server says that it holds for it.
-    pub fn go_online(&mut self, device: Device) -> Option<u32> {
+    pub fn go_online(&mut self, device: Device) -> u32 {
         self.command(device, Command::Connect);
         self.until("online", |scene| scene.diary(device).session().is_some());
-        self.diary(device).session().flatten()
+        self.diary(device).session().unwrap()
     }
 
     /// A device takes its leave, and is offline.
@@ -262,8 +264,8 @@ impl<'a> Scene<'a> {
         let diary = self.diary(device);
         let mut saw = DeviceSaw {
             events: diary.events().to_vec(),
-            inbox: Default::default(),
-            outbox: Default::default(),
+            inbox: BTreeMap::new(),
+            outbox: BTreeMap::new(),
         };
         for item in diary.inbox() {
             let (continuity, trust) = (item.continuity, item.message.trust);

@@ -31,7 +31,7 @@ fn a_second_device_displaces_the_first_which_stays_away() {
         scene.write(ALICE, BOB, "to the first");
         scene.until_all_is_delivered();
         let second = scene.twin(BOB);
-        assert_eq!(scene.go_online(second), Some(0));
+        assert_eq!(scene.go_online(second), 0);
         let displaced = Event::Offline(OfflineReason::Displaced, Return::OnDemand);
         scene.until_told(BOB, &displaced);
         scene.write(ALICE, BOB, "to the second");

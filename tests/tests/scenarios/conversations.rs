@@ -4,7 +4,7 @@ use sealpost_core::client::store::Status;
 use sealpost_core::client::{Command, LookupFailure, Notice, Refusal};
 use sealpost_core::store::UserRef;
 use sealpost_core::wire::Inner;
-use sealpost_tests::scenario::{Device, Event, Words};
+use sealpost_tests::scenario::{Device, Event, Scene, Words};
 use sealpost_tests::sim::{Settings, Width};
 
 use crate::{ALICE, BOB, CAROL, play, texts};
@@ -79,26 +79,31 @@ fn empty_foreign_and_long_texts_arrive_whole_and_one_too_long_is_given_back() {
 }
 
 #[test]
-fn with_wide_ids_and_in_pieces_of_97_bytes_everybody_finds_the_others_and_talks() {
-    let settings = Settings { clients: 3, width: Width::Wide, piece: 97, ..Settings::default() };
-    play(&settings, |scene| {
-        let all = [ALICE, BOB, CAROL];
-        scene.register(&all);
-        let pairs = all.into_iter().flat_map(|from| all.map(|to| (from, to)));
-        for (from, to) in pairs.filter(|(from, to)| from != to) {
-            let phone = scene.phone(to);
-            scene.command(from, Command::Lookup { phone });
-            let key = scene.ground().fingerprint(to);
-            let found = |notice: &Notice| {
-                matches!(notice, Notice::Found { phone: of, fingerprint, .. }
-                    if (*of, *fingerprint) == (phone, key))
-            };
-            scene.until("found", |scene| scene.diary(from).notices().iter().any(found));
-            scene.write(from, to, format!("{} to {}", from.0, to.0));
-        }
-        scene.until_all_is_delivered();
-        scene.until_read(CAROL, ALICE, &["0 to 2"]);
-    });
+fn in_pieces_of_97_bytes_and_with_ids_of_either_width_everybody_finds_the_others_and_talks() {
+    for width in [Width::Compact, Width::Wide] {
+        play(&Settings { clients: 3, width, piece: 97, ..Settings::default() }, |scene| {
+            let all = [ALICE, BOB, CAROL];
+            scene.register(&all);
+            let pairs = all.into_iter().flat_map(|from| all.map(|to| (from, to)));
+            for (from, to) in pairs.filter(|(from, to)| from != to) {
+                find(scene, from, to);
+                scene.write(from, to, format!("{} to {}", from.0, to.0));
+            }
+            scene.until_all_is_delivered();
+            scene.until_read(CAROL, ALICE, &["0 to 2"]);
+        });
+    }
+}
+
+/// Somebody looks somebody up, and finds the key that they have.
+fn find(scene: &mut Scene<'_>, from: Device, to: Device) {
+    let (phone, key) = (scene.phone(to), scene.ground().fingerprint(to));
+    scene.command(from, Command::Lookup { phone });
+    let found = |notice: &Notice| {
+        matches!(notice, Notice::Found { phone: of, fingerprint, .. }
+            if (*of, *fingerprint) == (phone, key))
+    };
+    scene.until("found", |scene| scene.diary(from).notices().iter().any(found));
 }
 
 #[test]

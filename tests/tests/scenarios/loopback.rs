@@ -1,5 +1,5 @@
-//! Real hosts on 127.0.0.1: `sealpost-mio` under both machines, SQLite under them, real crypto, and
-//! a relay before the server for each client.
+//! Real hosts on 127.0.0.1: `sealpost-mio` under both machines, databases in files, real crypto,
+//! and a relay before the server for each client.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -198,12 +198,11 @@ impl Ground for Loopback {
         let twin = self.seat(phone, key);
         let Seat { path, process, .. } = &self.clients[device.0];
         {
-            let mut disk = process.as_ref().map(|process| process.disk.lock());
+            let mut disk = process.as_ref().unwrap().disk.lock();
             // A database that is closed is all in one file.
-            disk.iter_mut().for_each(|disk| **disk = None);
+            *disk = None;
             std::fs::copy(path, &twin.path).unwrap();
-            let open = || SqliteClientStorage::open(path).unwrap();
-            disk.iter_mut().for_each(|disk| **disk = Some(open()));
+            *disk = Some(SqliteClientStorage::open(path).unwrap());
         }
         self.clients.push(twin);
         let twin = Device(self.clients.len() - 1);

@@ -1,5 +1,11 @@
-//! Twenty scenarios, each played in the simulator and over real sockets. What people saw must be
-//! the same; a scenario says itself what that must be.
+//! Scenarios, each played in the simulator and over real sockets. A script says what people must
+//! see; beyond that, all that they saw must be the same on both grounds, to the last message.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what goes wrong fails the test"
+)]
 
 mod absence;
 mod accounts;
