@@ -3,10 +3,10 @@
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
-//! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`scenario`]: scripts that run the same on the simulator and on real hosts.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 
 #![expect(
@@ -24,6 +24,6 @@ pub mod arb;
 pub mod clerk;
 pub mod client_stage;
 pub mod fuzz;
+pub mod scenario;
 pub mod sim;
 pub mod stage;
-pub mod town;

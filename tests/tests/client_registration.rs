@@ -141,6 +141,20 @@ fn a_password_that_comes_out_of_band_is_waited_for_without_a_connection() {
 }
 
 #[test]
+fn a_password_that_is_quicker_than_the_200_is_used_when_that_has_come() {
+    let mut counter = registering();
+    counter.stage.command(Command::Confirm { otp: otp() });
+    assert_eq!(counter.hear(), None);
+    let issued = counter.clerk.otp_issued(counter.at(), None);
+    counter.say(&issued);
+    assert_eq!(
+        counter.stage.notices(),
+        [Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs: 300, attempts: 5 }]
+    );
+    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+}
+
+#[test]
 fn a_lost_201_is_made_good_by_a_106_without_an_id() {
     let mut counter = confirming();
     counter.stage.cut(counter.conn);

@@ -95,6 +95,10 @@ impl Client {
             self.goal = Goal::Confirm(otp);
             return self.run_errand();
         }
+        if matches!(self.goal, Goal::Confirm(_)) {
+            // The password was quicker than the answer.
+            return self.run_errand();
+        }
         // People are slower than the server's patience with a connection without a session.
         self.goal = Goal::AwaitOtp;
         self.lose(OfflineReason::AwaitingOtp);

@@ -25,6 +25,7 @@ mod node;
 mod plan;
 mod rest;
 mod run;
+mod script;
 mod states;
 mod tally;
 mod trace;

@@ -19,6 +19,8 @@ pub(super) const MARK: &str = "SEALPOST-PLAINTEXT";
 #[derive(Debug, Default)]
 pub(super) struct Model {
     messages: Vec<Message>,
+    /// Texts that a script has chosen.
+    adopted: BTreeMap<String, usize>,
     /// Messages that are durable with their senders, by their names on the wire.
     by_name: BTreeMap<(UserId, MessageId), usize>,
     /// The last one of them, for each sender and reader.
@@ -74,18 +76,15 @@ impl Model {
     pub(super) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
         let number = self.messages.len();
         let content = text(number, size);
-        let message = Message {
-            from,
-            to,
-            len: content.len(),
-            previous: None,
-            queued: false,
-            stored: false,
-            received: false,
-            delivered: false,
-        };
-        self.messages.push(message);
+        self.messages.push(Message::new(from, to, content.len()));
         (number as u64, Content::Text(content))
+    }
+
+    /// A client is about to send a text that a script has chosen, another than all before.
+    pub(super) fn adopt(&mut self, from: usize, to: usize, text: &str) {
+        let before = self.adopted.insert(text.to_owned(), self.messages.len());
+        assert!(before.is_none(), "{text:?} is written twice");
+        self.messages.push(Message::new(from, to, text.len()));
     }
 
     /// Whether the server does only what an honest one does.
@@ -285,10 +284,28 @@ impl Model {
     /// The number of a text, if it was written, word for word.
     fn read(&self, content: &Content) -> Option<usize> {
         let Content::Text(written) = content else { return None };
+        if let Some(number) = self.adopted.get(written) {
+            return Some(*number);
+        }
         let number =
             written.strip_prefix(MARK)?.split_whitespace().next()?.parse::<usize>().ok()?;
         let message = self.messages.get(number)?;
         (*written == text(number, message.len)).then_some(number)
+    }
+}
+
+impl Message {
+    const fn new(from: usize, to: usize, len: usize) -> Self {
+        Self {
+            from,
+            to,
+            len,
+            previous: None,
+            queued: false,
+            stored: false,
+            received: false,
+            delivered: false,
+        }
     }
 }
 

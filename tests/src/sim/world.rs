@@ -25,9 +25,11 @@ use super::model::{self, Model};
 use super::net::{Arrival, LineId, Net};
 use super::node::{Node, Said};
 use super::plan::{End, LastWrite, Otps, Plan, Step};
+use super::script::Script;
 use super::states::{error_state, notice_state, store_state, store_words};
 use super::tally::Tally;
 use super::trace::Trace;
+use crate::scenario::{Device, Heard};
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +118,7 @@ pub struct World {
     pub(super) boot_server_after: u64,
     /// Somebody on the wire, or the server, changed what passed.
     pub(super) tampered: bool,
+    pub(super) script: Option<Script>,
 }
 
 impl World {
@@ -171,6 +174,7 @@ impl World {
             stopped: false,
             boot_server_after: 0,
             tampered: false,
+            script: None,
             steps: plan.steps.clone(),
             server_config,
             attackers,
@@ -364,7 +368,8 @@ impl World {
     ) {
         for (_, op, outcome) in done {
             let user = self.apps[client].user;
-            let verdict = self.model.client_stored(client, user, op, outcome);
+            let account = self.account(client);
+            let verdict = self.model.client_stored(account, user, op, outcome);
             self.judge(verdict);
         }
     }
@@ -507,7 +512,7 @@ impl World {
                 };
                 let snapshot = node.desk.disk.engine.load().unwrap();
                 node.boot(Client::new(config, snapshot, entropy));
-                self.model.restarted(index);
+                self.model.restarted(self.account(index));
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.will_try) = (false, false, false);
                 if self.apps[index].aim == Aim::Online {
@@ -541,6 +546,10 @@ impl World {
             let after = if at_once { self.around.moment() } else { self.around.until_noticed() };
             let Some(line) = self.around.net.lines.get_mut(&id) else { continue };
             line.socket(end).open = false;
+            if who == Who::Server && self.stopped && line.down.ended {
+                // What a host sent before it stopped in order still arrives.
+                continue;
+            }
             line.up.lose();
             line.down.lose();
             self.around.agenda.after(after, Due::Lost(id, end.other()));
@@ -579,7 +588,10 @@ impl World {
                 self.around.agenda.after(after, Due::Boot(Who::Server));
                 self.crash(Who::Server, LastWrite::Kept);
             }
-            server::Notice::Refused(_, code) => self.around.tally.state(error_state(code)),
+            server::Notice::Refused(_, code) => {
+                self.tell(|| Heard::Refused(code));
+                self.around.tally.state(error_state(code));
+            }
             server::Notice::StoreFailed(_) => self.around.tally.state("server's store failed"),
             server::Notice::SessionClosed(..)
             | server::Notice::SessionOpened(..)
@@ -589,6 +601,9 @@ impl World {
 
     /// The messenger takes a one-time password to its owner, if he does not lose it.
     fn bring(&mut self, delivery: &OtpDelivery) {
+        if self.tell(|| Heard::Otp(delivery.clone())) {
+            return;
+        }
         if self.attackers.has(delivery.phone) {
             return self.bring_to_attacker(&delivery.otp);
         }
@@ -607,11 +622,15 @@ impl World {
         for said in self.clients[client].listen() {
             match said {
                 Said::Delivery(item) => {
-                    let verdict = self.model.taken_over(client, &item);
+                    let verdict = self.model.taken_over(self.account(client), &item);
                     self.judge(verdict);
                     self.mark_shown(client, item.place);
+                    self.tell(|| Heard::Message(Device(client), Box::new(item)));
                 }
-                Said::Notice(notice) => self.heed_client_notice(client, &notice),
+                Said::Notice(notice) => {
+                    self.heed_client_notice(client, &notice);
+                    self.tell(|| Heard::Notice(Device(client), notice));
+                }
             }
         }
     }
