@@ -13,7 +13,7 @@ use std::time::Duration;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
-use sealpost_core::server::OtpChannel;
+use sealpost_core::server::{OtpChannel, Stats};
 use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::wire::{ErrorCode, NoMoreMessages, Packet, Profile, Receipt};
 use sealpost_storage::Quota;
@@ -375,6 +375,67 @@ fn what_a_reader_holds_and_the_store_has_no_room_for_is_tried_again_without_hast
 }
 
 #[test]
+fn what_is_refused_to_one_sender_is_not_refused_to_others() {
+    let (mut stage, mut alice, mut bob) = pair();
+    let mut carol = Actor::registered(&mut stage, 3);
+    send(&mut stage, &mut bob, &alice, "to alice");
+    alice.hear_all(&mut stage);
+    stage.cut(bob.conn);
+    stage.hold_store = true;
+    send(&mut stage, &mut alice, &bob, "one");
+    send(&mut stage, &mut carol, &bob, "from carol");
+    acknowledge(&mut stage, &mut alice, &bob, 1, &[1]);
+    send(&mut stage, &mut alice, &bob, "two");
+    stage.fail_store(1, StoreError::Busy);
+    stage.release_store(); // the first fails, while the others wait
+    stage.hold_store = false;
+    stage.pass(Duration::from_secs(1));
+    let refused = |heard| match heard {
+        Heard::Error(_, reply) => reply.code,
+        other => panic!("{other:?}"),
+    };
+    let refused: Vec<_> = alice.hear_all(&mut stage).into_iter().map(refused).collect();
+    assert_eq!(refused, [ErrorCode::Unavailable; 2]);
+    assert_eq!(carol.hear_all(&mut stage), [stored(&bob, &[1])]);
+    assert_eq!(bob.return_to(&mut stage), 2);
+    assert_eq!(bob.hear_all(&mut stage), [message(&carol, 1), delivered(&alice, 1, &[1])]);
+}
+
+#[test]
+fn what_reaches_a_new_account_before_its_session_is_drained_to_it() {
+    let mut stage = Stage::new(Profile::Compact);
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    let request = bob.register(stage.now().wall);
+    stage.packet(bob.conn, &request);
+    let Some(Heard::OtpIssued(issued)) = bob.hear(&mut stage) else { panic!("no password") };
+    stage.hold_jobs = true;
+    let confirm = bob.confirm(stage.now().wall, &issued.otp.unwrap());
+    stage.packet(bob.conn, &confirm);
+    stage.release_jobs(|_| ()); // the account is made, and the 201 waits to be signed
+    let (to, key) = (UserId::new(2).unwrap(), bob.public_key().clone());
+    let early = alice.message(stage.now().wall, to, &key, "early");
+    stage.packet(alice.conn, &early);
+    stage.release_jobs(|jobs| jobs.reverse()); // first the message, then the 201
+    stage.hold_jobs = false;
+    stage.release_jobs(|_| ());
+    assert_eq!(bob.hear_all(&mut stage), [Heard::SessionIssued, message(&alice, 1)]);
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[1])]);
+}
+
+#[test]
+fn the_server_counts_what_it_forwards_and_stores() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.connect();
+    send(&mut stage, &mut alice, &bob, "one");
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "two");
+    let stats = Stats { connections: 2, sessions: 1, forwarded: 2, stored: 1 };
+    assert_eq!(stage.stats(), stats);
+}
+
+#[test]
 fn a_message_to_nobody_is_refused() {
     let (mut stage, mut alice, bob) = pair();
     let key = bob.public_key().clone();
@@ -519,6 +580,26 @@ fn a_long_mailbox_is_drained_a_window_at_a_time() {
     assert_eq!(bob.hear_all(&mut stage), [8, 9, 10].map(|id| message(&alice, id)));
     acknowledge(&mut stage, &mut bob, &alice, 4, &[8, 9, 10]);
     assert_eq!(bob.hear_all(&mut stage), [caught_up(10)]);
+}
+
+#[test]
+fn a_long_mailbox_is_drained_by_bytes_too() {
+    let (mut stage, mut alice, bob) = pair();
+    let len = send(&mut stage, &mut alice, &bob, "text").bytes().len();
+    let limits = Limits { drain_bytes: u32::try_from(4 * len).unwrap(), ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::registered(&mut stage, 2);
+    stage.cut(bob.conn);
+    for _ in 0..6 {
+        send(&mut stage, &mut alice, &bob, "text");
+    }
+    bob.return_to(&mut stage);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2, 3, 4].map(|id| message(&alice, id)));
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(bob.hear_all(&mut stage), [], "not for a quarter");
+    acknowledge(&mut stage, &mut bob, &alice, 2, &[2]);
+    assert_eq!(bob.hear_all(&mut stage), [5, 6].map(|id| message(&alice, id)));
 }
 
 #[test]

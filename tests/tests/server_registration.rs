@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sealpost_core::ids::UserId;
-use sealpost_core::limits::Limits;
+use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
 use sealpost_core::server::OtpChannel;
 use sealpost_core::store::StoreError;
@@ -74,11 +74,13 @@ fn the_servers_key_is_signed_once_and_serves_many() {
     let mut alice = Actor::stranger(&mut stage, 1);
     stage.hold_jobs = true;
     let mut bob = Actor::stranger(&mut stage, 2);
-    for actor in [&mut alice, &mut bob] {
+    let mut gone = Actor::stranger(&mut stage, 4);
+    for actor in [&mut alice, &mut bob, &mut gone] {
         let request = actor.ask_server_key(stage.now().wall);
         stage.packet(actor.conn, &request);
         assert_eq!(actor.hear(&mut stage), None);
     }
+    stage.cut(gone.conn);
     stage.release_jobs(|jobs| assert_eq!(jobs.len(), 1));
     let key = stage.server_key().clone();
     assert_eq!(alice.hear(&mut stage), Some(Heard::ServerKey(key.clone())));
@@ -496,6 +498,57 @@ fn registrations_are_limited_by_phone_and_by_address() {
 }
 
 #[test]
+fn reconnects_are_limited_by_address_and_lookups_by_user() {
+    let rate = Rate { burst: 2, every: Duration::from_secs(7) };
+    let limits =
+        Limits { reconnects_per_address: rate, lookups_per_user: rate, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    alice.return_to(&mut stage);
+    alice.return_to(&mut stage);
+    alice.hear_all(&mut stage);
+    let lookup = Lookup::Phone(alice.phone);
+    for _ in 0..2 {
+        let request = alice.lookup(stage.now().wall, &lookup);
+        stage.packet(alice.conn, &request);
+        assert!(matches!(alice.hear(&mut stage), Some(Heard::PublicKey(_))));
+    }
+    let request = alice.lookup(stage.now().wall, &lookup);
+    stage.packet(alice.conn, &request);
+    let refused = |heard, expected| match heard {
+        Some(Heard::Error(form, reply)) => {
+            assert_eq!((form, reply.code, reply.retry_after_secs), expected);
+        }
+        other => panic!("{other:?}"),
+    };
+    refused(alice.hear(&mut stage), (ErrorForm::SessionKey, ErrorCode::RateLimited, 7));
+
+    alice.conn = stage.connect();
+    let request = alice.reconnect(stage.now().wall);
+    stage.packet(alice.conn, &request);
+    refused(alice.hear(&mut stage), (ErrorForm::Clear, ErrorCode::RateLimited, 6));
+    assert!(stage.is_paused(alice.conn));
+    stage.pass(Duration::from_secs(6));
+    assert!(!stage.is_paused(alice.conn));
+    let request = alice.reconnect(stage.now().wall);
+    stage.packet(alice.conn, &request);
+    assert!(matches!(alice.hear(&mut stage), Some(Heard::SessionResumed(_))));
+}
+
+#[test]
+fn a_new_account_has_nothing_to_drain() {
+    let mut stage = stage();
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let password = otp(&mut alice, &mut stage);
+    stage.hold_store = true;
+    let confirm = alice.confirm(stage.now().wall, &password);
+    stage.packet(alice.conn, &confirm);
+    stage.release_store();
+    assert_eq!(alice.hear_all(&mut stage), [Heard::SessionIssued]);
+    assert_eq!(stage.waiting_ops().count(), 0);
+}
+
+#[test]
 fn a_second_session_displaces_the_first() {
     let mut stage = stage();
     let mut alice = Actor::registered(&mut stage, 1);
@@ -576,6 +629,19 @@ fn at_the_orderly_stop_everyone_is_told() {
     assert_eq!(error(&stranger.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ShuttingDown));
     assert!(stage.is_closed(alice.conn) && stage.is_closed(stranger.conn));
     assert_eq!(stage.notices().last(), Some(&Notice::Stopped));
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(stage.notices(), [], "once");
     let late = stage.connect();
     assert!(stage.is_closed(late));
+}
+
+#[test]
+fn nothing_is_stopped_because_nobody_is_left() {
+    use sealpost_core::server::Notice;
+    let mut stage = stage();
+    let alice = Actor::registered(&mut stage, 1);
+    stage.cut(alice.conn);
+    assert!(!stage.notices().contains(&Notice::Stopped));
+    let bob = Actor::registered(&mut stage, 2);
+    assert!(!stage.is_closed(bob.conn));
 }
