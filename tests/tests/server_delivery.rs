@@ -13,7 +13,7 @@ use std::time::Duration;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
-use sealpost_core::server::{OtpChannel, Stats};
+use sealpost_core::server::{Notice, OtpChannel, Stats};
 use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::wire::{ErrorCode, NoMoreMessages, Packet, Profile, Receipt};
 use sealpost_storage::Quota;
@@ -652,6 +652,22 @@ fn at_the_orderly_stop_what_is_in_flight_is_stored_and_acknowledged_first() {
     }
     let mut stage = stage.restart(OtpChannel::InBand, Limits::without_rates());
     assert_eq!(bob.return_to(&mut stage), 1);
+}
+
+#[test]
+fn a_stop_is_complete_once_everyone_is_gone_and_everything_stored() {
+    let (mut stage, mut alice, bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    (stage.hold_jobs, stage.hold_store) = (true, true);
+    stage.event(Event::Shutdown);
+    let stopped = |stage: &mut Stage| stage.notices().contains(&Notice::Stopped);
+    stage.release_jobs(|_| ());
+    assert!(stage.is_closed(bob.conn) && !stage.is_closed(alice.conn));
+    assert!(!stopped(&mut stage), "alice waits for her acknowledgement");
+    stage.cut(alice.conn);
+    assert!(!stopped(&mut stage), "her message waits for the store");
+    stage.release_store();
+    assert!(stopped(&mut stage));
 }
 
 #[test]
