@@ -671,6 +671,19 @@ fn a_stop_is_complete_once_everyone_is_gone_and_everything_stored() {
 }
 
 #[test]
+fn a_stop_that_takes_too_long_is_cut_short() {
+    let (mut stage, mut alice, bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.hold_store = true;
+    stage.event(Event::Shutdown);
+    stage.pass(Duration::from_millis(9_999));
+    assert!(!stage.is_closed(alice.conn) && !stage.notices().contains(&Notice::Stopped));
+    stage.pass(Duration::from_millis(1));
+    assert!(stage.is_closed(alice.conn) && stage.notices().contains(&Notice::Stopped));
+    assert_eq!(alice.hear_all(&mut stage), [], "what is not stored is not acknowledged");
+}
+
+#[test]
 fn what_was_sent_before_a_222_is_acknowledged_before_its_answer() {
     let (mut stage, mut alice, bob) = pair();
     stage.cut(bob.conn);

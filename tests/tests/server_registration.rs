@@ -536,6 +536,26 @@ fn reconnects_are_limited_by_address_and_lookups_by_user() {
 }
 
 #[test]
+fn who_provokes_too_many_errors_is_closed_without_a_word() {
+    let refusals_per_address = Rate { burst: 2, every: Duration::from_secs(1) };
+    let limits = Limits { refusals_per_address, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let late = alice.register(stage.now().wall.plus_secs(-999));
+    for _ in 0..2 {
+        stage.packet(alice.conn, &late);
+        assert_eq!(error(&alice.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ClockSkew));
+    }
+    stage.packet(alice.conn, &late);
+    assert_eq!(alice.hear_all(&mut stage), []);
+    assert!(stage.is_closed(alice.conn));
+    // Elsewhere they are still told.
+    alice.conn = stage.connect_from(IpAddr::from([192, 0, 2, 2]));
+    stage.packet(alice.conn, &late);
+    assert_eq!(error(&alice.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ClockSkew));
+}
+
+#[test]
 fn a_new_account_has_nothing_to_drain() {
     let mut stage = stage();
     let mut alice = Actor::stranger(&mut stage, 1);
