@@ -67,6 +67,9 @@ pub struct Limits {
     /// Answers to one connection that are being made; each costs a signature. Over it, reading
     /// pauses.
     pub replies_per_conn: usize,
+    /// Messages of one session that were refused for now, and before whose repetition none to the
+    /// same recipient goes. Over it the connection is closed, and its client begins anew.
+    pub refused_messages: usize,
     /// Acknowledgements in one 203; 16 bytes each.
     pub acks_per_packet: usize,
 
@@ -114,6 +117,7 @@ impl Default for Limits {
             checks_per_conn: 256,
             unstored_per_user: 1_024,
             replies_per_conn: 32,
+            refused_messages: 4_096,
             acks_per_packet: 1_024,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,

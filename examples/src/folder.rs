@@ -1,6 +1,7 @@
 //! A folder that belongs to one process at a time, and to one user of the machine.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -26,12 +27,12 @@ impl Folder {
         }
     }
 
-    /// A folder, made with mode 0700 if it is missing.
+    /// A folder, made with mode 0700 if it is missing. It survives a loss of power before anything
+    /// in it is counted on.
     pub fn make(path: &Path) -> Result<Self, Failure> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
+        let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.and_then(|()| path.ancestors().skip(1).take(missing).try_for_each(sync))
             .map_err(Failure::context(format_args!("can't make the folder {}", path.display())))?;
         Self::existing(path)
     }
@@ -62,6 +63,12 @@ impl Folder {
             Err(TryLockError::Error(error)) => Err(can_not()(error)),
         }
     }
+}
+
+/// Makes the entries of a folder durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    let here = folder.as_os_str().is_empty();
+    File::open(if here { Path::new(".") } else { folder })?.sync_all()
 }
 
 #[cfg(test)]

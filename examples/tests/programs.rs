@@ -8,6 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use harness::{ALICE, BOB, Bed, objects, until};
+use sealpost_core::address::ServerAddress;
+use sealpost_core::ids::MessageId;
+use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
 
 #[test]
@@ -199,6 +202,25 @@ fn key_under_a_passphrase_opens_with_it_only() {
     with(right, &["listen", "--seconds", "0"]).done();
     assert!(with(wrong, &["listen"]).failed(1).contains("wrong passphrase"));
     assert!(bed.sealpost("alice", &["status"]).done().contains("user 1"), "needs no key");
+}
+
+#[test]
+fn half_made_account_is_numbered_from_the_clock() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let address: ServerAddress = server.address.parse().unwrap();
+    let identity = Identity {
+        phone: ALICE.parse().unwrap(),
+        server: *address.fingerprint(),
+        profile: address.profile(),
+        host_port: format!("{}:{}", address.host(), address.port()),
+    };
+    fs::create_dir(bed.path("alice")).unwrap();
+    let database = bed.path("alice/client.db");
+    drop(SqliteClientStorage::create(&database, &identity).unwrap());
+    bed.sealpost("alice", &["register", &server.address, ALICE]).done();
+    let store = SqliteClientStorage::open_read_only(&database).unwrap();
+    assert!(store.load().unwrap().last_message > Some(MessageId(1 << 50)));
 }
 
 #[test]

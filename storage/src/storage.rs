@@ -30,8 +30,8 @@ pub trait Storage {
     ///   profile) gets its own error, `Corrupt`, and the others stand.
     /// - **All or nothing.** If the transaction fails, every request gets the error, and none has
     ///   happened. `Busy` and `DiskFull` may pass: repeat later. `Io` is for the operator. After
-    ///   `Io`, and only if power is lost before the next commit, the transaction may be found
-    ///   complete on disk.
+    ///   `Io`, and only if the store is opened again before the next commit that changes something,
+    ///   the transaction may be found complete.
     /// - **Idempotent.** So a repeat is always safe: it changes nothing more. It may be answered
     ///   differently (`Duplicate`, `PhoneTaken`, `NotNewer`).
     /// - **Numbers are used once.** No user id and no place in a mailbox is ever given again, not

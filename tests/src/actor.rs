@@ -86,20 +86,32 @@ pub enum Heard {
 }
 
 impl Actor {
-    /// Somebody with the `key`-th test key (1 to 4), not registered yet, on a new connection.
-    pub fn stranger(stage: &mut Stage, key: usize) -> Self {
-        let conn = stage.connect();
+    /// Somebody who is not registered yet.
+    pub const fn new(
+        crypto: Crypto,
+        server_key: PublicKey,
+        profile: Profile,
+        phone: Phone,
+        conn: ConnId,
+    ) -> Self {
         Self {
-            crypto: crypto(key),
-            server_key: stage.server_key().clone(),
-            profile: stage.profile(),
-            phone: format!("+4915100000{key:02}").parse().unwrap(),
+            crypto,
+            server_key,
+            profile,
+            phone,
             id: None,
             conn,
             session_key: SymmetricKey::from_bytes([0; 32]),
-            reply_key: SymmetricKey::from_bytes([u8::try_from(key).unwrap(); 32]),
+            reply_key: SymmetricKey::from_bytes([7; 32]),
             last_message: 0,
         }
+    }
+
+    /// Somebody with the `key`-th test key (1 to 4), not registered yet, on a new connection.
+    pub fn stranger(stage: &mut Stage, key: usize) -> Self {
+        let conn = stage.connect();
+        let phone = format!("+4915100000{key:02}").parse().unwrap();
+        Self::new(crypto(key), stage.server_key().clone(), stage.profile(), phone, conn)
     }
 
     /// Somebody registered, with a session.
@@ -143,6 +155,11 @@ impl Actor {
         parts: Vec<Part>,
     ) -> Packet {
         self.emit(Header { sender: self.id, recipient, timestamp: at, op }, parts, Signed::Yes)
+    }
+
+    /// Puts a packet with any header together, and signs it.
+    pub fn sign(&mut self, header: Header, parts: Vec<Part>) -> Packet {
+        self.emit(header, parts, Signed::Yes)
     }
 
     fn emit(&mut self, header: Header, parts: Vec<Part>, signed: Signed) -> Packet {
@@ -276,7 +293,8 @@ impl Actor {
         std::iter::from_fn(|| self.hear(stage)).collect()
     }
 
-    fn open(&mut self, packet: Packet) -> Heard {
+    /// Verifies and opens a packet that has come.
+    pub fn open(&mut self, packet: Packet) -> Heard {
         let reply_key = self.reply_key.clone();
         let session_key = self.session_key.clone();
         match FromServer::parse(packet).expect("a packet for a client") {

@@ -5,7 +5,9 @@
 //! - [`client_stage`]: the client machine without sockets, in the same way.
 //! - [`town`]: both machines, and a network between them.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
+//! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,8 +20,10 @@
 )]
 
 pub mod actor;
+pub mod arb;
 pub mod clerk;
 pub mod client_stage;
 pub mod fuzz;
+pub mod sim;
 pub mod stage;
 pub mod town;

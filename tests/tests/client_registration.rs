@@ -469,3 +469,19 @@ fn a_pause_that_the_server_names_is_believed_up_to_an_hour() {
     let reason = OfflineReason::Refused(ErrorCode::RateLimited);
     assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in }]);
 }
+
+/// What had arrived on it was still being verified.
+#[test]
+fn a_connection_that_has_ended_is_not_closed() {
+    let mut counter = Counter::new();
+    counter.stage.command(Command::Register);
+    counter.open();
+    assert_eq!(counter.hear(), Some(Asked::ServerKey));
+    let key = counter.clerk.server_key(counter.at());
+    counter.stage.hold_jobs = true;
+    counter.say(&key);
+    counter.stage.cut(counter.conn);
+    counter.stage.command(Command::Disconnect);
+    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Wished, false)));
+    assert!(!counter.stage.is_closed(counter.conn));
+}

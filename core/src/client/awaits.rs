@@ -75,8 +75,8 @@ pub(super) enum AwaitStore {
     Verified { phone: Phone, fingerprint: Fingerprint },
     /// The front of what is sealed is in the outbox.
     Enqueued,
-    /// Messages are marked as stored.
-    Stored,
+    /// These are marked as stored.
+    Stored(Vec<(UserId, MessageId)>),
     /// Messages are marked as delivered, for this receipt.
     Delivered { reader: UserId, receipt: ReceiptId },
     /// Messages are marked as failed.

@@ -64,6 +64,15 @@ impl Client {
             Err(failure) => self.tell_lookup_failed(who, asker, failure),
         }
         self.resume(who, learnt.map_err(|_| Refusal::LookupFailed));
+        if learnt.is_ok() {
+            // What waits for the same person under the other name must not be overtaken by what is
+            // sent from now on.
+            let other = match who {
+                UserRef::Phone(_) => UserRef::Id(user),
+                UserRef::Id(_) => UserRef::Phone(phone),
+            };
+            self.resume(other, Ok(()));
+        }
     }
 
     /// Takes in whom the server says a phone number stands for.

@@ -49,6 +49,9 @@ pub struct Limits {
     /// Packets that wait for another one of their sender's, or for its key. Over it, the connection
     /// is given up: a server that waits for acknowledgements does not send so many.
     pub waiting: usize,
+    /// Items remembered that were not authentic. For each the connection is made anew once; over it,
+    /// for none.
+    pub suspects: usize,
     /// Look-ups asked at once. The server limits their rate.
     pub lookups_at_once: usize,
     /// Look-ups that the application may have waiting.
@@ -103,6 +106,7 @@ impl Default for Limits {
             retention: 30 * DAY,
             arriving: 512,
             waiting: 2_048,
+            suspects: 256,
             lookups_at_once: 8,
             lookups_waiting: 64,
             lookup_retry: 5 * SECOND,

@@ -251,12 +251,16 @@ impl Client {
 
     /// The same, but not before `at_least` has passed.
     pub(super) fn lose_for(&mut self, reason: OfflineReason, at_least: Duration) {
-        let conn = match &self.link {
+        let standing = match &self.link {
             Link::Down => return,
-            Link::Dialling(conn) => *conn,
-            Link::Up(connection) => connection.id,
+            // It is gone already; what had arrived on it was still being worked off.
+            Link::Up(connection) if connection.outgoing == Outgoing::Ended => None,
+            Link::Up(connection) => Some(connection.id),
+            Link::Dialling(conn) => Some(*conn),
         };
-        self.act(Action::Close { conn });
+        if let Some(conn) = standing {
+            self.act(Action::Close { conn });
+        }
         self.down(reason, at_least);
     }
 

@@ -37,7 +37,8 @@ mod sending;
 mod session;
 pub mod store;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 use core::fmt;
 
 pub use crate::address::{InvalidAddress, ServerAddress};
@@ -65,9 +66,9 @@ use store::{Account, ClientOp, ClientOutcome, InboxItem, Snapshot};
 
 use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
-use crate::ids::{Ticket, Tickets, UserId};
+use crate::ids::{MessageId, Ticket, Tickets, UserId};
 use crate::machine::{Action, Actions, Event, Input, Machine};
-use crate::store::UserRef;
+use crate::store::{ItemKey, UserRef};
 use crate::time::{Mono, Now};
 use crate::timers::Timers;
 
@@ -83,9 +84,13 @@ pub struct Client {
     redial: Backoff,
     sealing: Sealing,
     outbox: Outbox,
+    /// What the server holds, and the store was not told yet.
+    unmarked: Vec<(UserId, MessageId)>,
     inbox: Inbox,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
+    /// Items that were not authentic when they came first.
+    suspects: BTreeSet<ItemKey>,
     jobs: BTreeMap<Ticket, AwaitJob>,
     stores: BTreeMap<Ticket, AwaitStore>,
     tickets: Tickets,
@@ -143,9 +148,11 @@ impl Client {
             redial: Backoff::new(limits.redial_first, limits.redial_max),
             sealing: Sealing::new(last_message),
             outbox: Outbox::new(outbox),
+            unmarked: Vec::new(),
             inbox: Inbox::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
+            suspects: BTreeSet::new(),
             jobs: BTreeMap::new(),
             stores: BTreeMap::new(),
             tickets: Tickets::default(),
@@ -241,10 +248,8 @@ impl Client {
                 self.on_verified(phone, fingerprint, done);
             }
             (AwaitStore::Enqueued, _) => self.on_enqueued(done),
-            (AwaitStore::Stored, outcome) => {
-                if let Ok(ids) = marked(outcome) {
-                    self.notify(Notice::Stored(ids));
-                }
+            (AwaitStore::Stored(items), outcome) => {
+                self.on_marked_stored(items, marked(outcome));
             }
             (AwaitStore::Delivered { reader, receipt }, outcome) => {
                 self.on_delivered_kept(reader, receipt, marked(outcome));
@@ -286,6 +291,7 @@ impl Client {
         self.read_inbox();
         self.seal_next();
         self.enqueue_next();
+        self.mark_stored();
         self.ask_lookups();
         self.send_ready();
         self.sign_receipts();

@@ -286,7 +286,8 @@ pub enum Suspicion {
     BadPacket(Violation),
     /// An answer to something that was not asked, or for somebody else.
     UnaskedAnswer,
-    /// A message that its sender did not sign. It was neither delivered nor acknowledged.
+    /// A message that its sender did not sign. It was neither delivered nor acknowledged; the first
+    /// time, the connection is made anew, so that the server brings it again.
     ForgedMessage {
         /// In whose name.
         sender: UserId,

@@ -18,7 +18,7 @@ use super::{Alarm, Client, Signing};
 use crate::crypto::{EmitError, Fingerprint, Job, OpenedMessage, Outcome, Part};
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::in_order::Slot;
-use crate::store::{StoreError, UserRef};
+use crate::store::{ItemKey, ItemKind, StoreError, UserRef};
 use crate::wire::{ContentKind, Header, Inner, Op, Packet, Receipt, ReceiptsTaken};
 
 /// A message that is being verified.
@@ -47,10 +47,17 @@ pub(super) enum FromPeer {
     Message(IncomingMessage),
     /// Signed by its reader.
     Receipt(UserId, Receipt),
-    /// Not signed by whom it names.
+    /// Not signed by whom it names; told already.
     ForgedReceipt(UserId, ReceiptId),
     /// Not signed by whom it names; told already.
-    ForgedMessage,
+    ForgedMessage(MessageId),
+}
+
+/// Whether an item that is not authentic is brought for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspect {
+    First,
+    Repeated,
 }
 
 impl Client {
@@ -90,7 +97,7 @@ impl Client {
                 } else {
                     Suspicion::ForgedMessage { sender, id }
                 }));
-                self.complete_from(sender, message.slot, FromPeer::ForgedMessage);
+                self.complete_from(sender, message.slot, FromPeer::ForgedMessage(id));
             }
         }
     }
@@ -174,13 +181,31 @@ impl Client {
                 }
                 FromPeer::Receipt(reader, receipt) => self.on_delivered(reader, receipt),
                 FromPeer::ForgedReceipt(reader, id) => {
-                    // Acknowledged all the same: the server would bring it again and again.
                     self.notify(Notice::Suspicious(Suspicion::ForgedReceipt { reader }));
-                    self.take_receipt(reader, id);
+                    let key = ItemKey { kind: ItemKind::Receipt, origin: reader, id: id.0 };
+                    if self.suspect(key) == Suspect::Repeated {
+                        // Taken all the same: the server would bring it again and again.
+                        self.take_receipt(reader, id);
+                    }
                 }
-                FromPeer::ForgedMessage => {}
+                FromPeer::ForgedMessage(id) => {
+                    self.suspect(ItemKey { kind: ItemKind::Message, origin: peer, id: id.0 });
+                }
             }
         }
+    }
+
+    /// An item is not signed by whom it names. The first time, somebody on the wire may have
+    /// changed it: in a new session the server brings it again, and what stands behind it after
+    /// it. If it is the same again, nothing is gained by that, and the session goes on without it.
+    fn suspect(&mut self, item: ItemKey) -> Suspect {
+        let known = self.suspects.contains(&item);
+        if known || self.suspects.len() >= self.config.limits.suspects {
+            return Suspect::Repeated;
+        }
+        self.suspects.insert(item);
+        self.lose(OfflineReason::Fault);
+        Suspect::First
     }
 
     /// The store has answered for a message: delivers it, and owes its sender a receipt.

@@ -173,8 +173,30 @@ impl Client {
         let mut items = ack.items;
         items.retain(|(recipient, id)| self.outbox.remove(*id, *recipient));
         self.on_progress();
-        if !items.is_empty() {
-            self.store(ClientOp::MarkStored(items), AwaitStore::Stored);
+        self.unmarked.extend(items);
+    }
+
+    /// Has it recorded which messages the server holds, until the store has taken it: the server
+    /// does not say it again.
+    pub(super) fn mark_stored(&mut self) {
+        if self.unmarked.is_empty() || self.store_rests() {
+            return;
+        }
+        let items = core::mem::take(&mut self.unmarked);
+        self.store(ClientOp::MarkStored(items.clone()), AwaitStore::Stored(items));
+    }
+
+    pub(super) fn on_marked_stored(
+        &mut self,
+        items: Vec<(UserId, MessageId)>,
+        marked: Result<Vec<MessageId>, StoreError>,
+    ) {
+        match marked {
+            Ok(ids) => self.notify(Notice::Stored(ids)),
+            Err(_) => {
+                self.unmarked.extend(items);
+                self.rest_store();
+            }
         }
     }
 
@@ -197,7 +219,10 @@ impl Client {
         receipt: ReceiptId,
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
-        let Ok(ids) = marked else { return };
+        let Ok(ids) = marked else {
+            // Not taken, so the server brings the receipt again; but not on this connection.
+            return self.lose(OfflineReason::Local);
+        };
         if !ids.is_empty() {
             self.notify(Notice::Delivered { reader, ids });
         }

@@ -257,6 +257,9 @@ impl Client {
             self.on_lookup_refused(reply);
         } else if let Some((id, _)) = self.outbox.in_flight(reply.in_reply_to) {
             self.on_message_refused(id, reply);
+        } else if reply.code == ErrorCode::ClockSkew {
+            // It answers a receipt, and what that was for the server asks for again in a new session.
+            return self.lose(OfflineReason::Refused(reply.code));
         }
         if reply.code == ErrorCode::Displaced {
             self.leave(OfflineReason::Displaced);

@@ -23,8 +23,8 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{
     KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
 };
-use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::Decode;
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use rand_core::CryptoRng;
 
 use super::{
@@ -47,8 +47,11 @@ impl Provider for AwsLc {
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        // aws-lc-rs does not look at what follows the key.
-        PrivateKeyInfoRef::from_der(pkcs8_der).map_err(|_| KeyRejected)?;
+        // aws-lc-rs does not look at what follows the key, and takes one for OAEP alone.
+        let info = PrivateKeyInfoRef::from_der(pkcs8_der).map_err(|_| KeyRejected)?;
+        if info.algorithm.oid != RSA_ENCRYPTION {
+            return Err(KeyRejected);
+        }
         let signing = KeyPair::from_pkcs8(pkcs8_der).map_err(|_| KeyRejected)?;
         let der = signing.public_key().as_der().map_err(|_| KeyRejected)?;
         let public = PublicKey::from_der(der.as_ref())?;
@@ -141,3 +144,6 @@ impl PrivateKey for Key {
         })
     }
 }
+
+/// RFC 3279.
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

@@ -211,6 +211,7 @@ impl Server {
     /// The peer is gone.
     pub(super) fn closed(&mut self, now: Now, conn: ConnId) {
         self.forget(now, conn);
+        self.stop_when_done();
     }
 
     /// Closes a connection once what was sent has gone out.
@@ -218,6 +219,7 @@ impl Server {
         if self.forget(now, conn) {
             self.out.close(conn);
         }
+        self.stop_when_done();
     }
 
     /// Takes nothing more from a connection; an answer that is being made is its last.
@@ -232,8 +234,6 @@ impl Server {
         self.end_session(now, conn);
         self.timers.cancel(Timer::Handshake(conn));
         self.timers.cancel(Timer::Flow(conn));
-        let known = self.conns.remove(&conn).is_some();
-        self.stop_when_done();
-        known
+        self.conns.remove(&conn).is_some()
     }
 }

@@ -170,6 +170,9 @@ impl Server {
         };
         let Some(conn) = self.sessions.get(&key.origin).copied() else { return };
         for refused in core::iter::once(packet).chain(later) {
+            if why != AppendRefusal::UnknownUser {
+                self.hold_back(now, conn, &refused, code);
+            }
             self.refuse(now, conn, Refusal::new(code).answering(&refused), None);
         }
     }

@@ -2,11 +2,12 @@
 
 use super::Server;
 use super::awaits::{Await, AwaitChecked};
+use super::conn::Conn;
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
 use super::session::{Arrival, Farewell};
 use crate::crypto::{Job, Plaintext, Rejected};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, MessageId};
 use crate::store::{ItemKey, ItemKind};
 use crate::time::Now;
 use crate::wire::{ErrorCode, FromClient, MalformedPacket, Op, Packet};
@@ -29,6 +30,10 @@ impl Server {
     pub(super) fn in_session(&mut self, now: Now, conn: ConnId, packet: Packet) {
         let Some((who, _)) = self.session_mut(conn) else { return };
         if !self.is_timely(now, &packet) {
+            if packet.header().timestamp > now.wall {
+                // Its time will come; what follows it has to wait until then.
+                self.hold_back(now, conn, &packet, ErrorCode::Unavailable);
+            }
             let refusal = Refusal::new(ErrorCode::ClockSkew).answering(&packet);
             return self.refuse(now, conn, refusal, None);
         }
@@ -90,6 +95,19 @@ impl Server {
         self.out.compute(job, Await::Checked(AwaitChecked { conn, slot, inbound }));
     }
 
+    /// A message is refused for now: none to the same recipient goes before it (PROTOCOL 5.5). A
+    /// session of which too much would have to be remembered is closed; in the next one its client
+    /// repeats everything in order.
+    pub(super) fn hold_back(&mut self, now: Now, conn: ConnId, packet: &Packet, code: ErrorCode) {
+        let Some(ItemKey { kind: ItemKind::Message, id, .. }) = ItemKey::of(packet) else { return };
+        let Some(recipient) = packet.header().recipient else { return };
+        let limits = &self.config.limits;
+        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session_mut) else { return };
+        if session.refused(limits, recipient, MessageId(id), code).is_err() {
+            self.refuse_and_close(now, conn, Refusal::new(ErrorCode::RateLimited), None);
+        }
+    }
+
     /// A signature was checked. Packets take effect in order of arrival.
     pub(super) fn checked(
         &mut self,
@@ -127,6 +145,13 @@ impl Server {
         match inbound.get() {
             FromClient::Lookup(_) => self.lookup(now, who, packet, opened),
             FromClient::Message { recipient, message_id, .. } => {
+                let session = self.session_mut(who.conn()).map(|(_, session)| session);
+                let waits = session.and_then(|s| s.out_of_turn(*recipient, *message_id));
+                if let Some(code) = waits {
+                    self.hold_back(now, who.conn(), packet.get(), code);
+                    let refusal = Refusal::new(code).answering(packet.get());
+                    return self.refuse(now, who.conn(), refusal, None);
+                }
                 let key = ItemKey { kind: ItemKind::Message, origin: who.user(), id: message_id.0 };
                 self.route(now, *recipient, key, packet);
             }

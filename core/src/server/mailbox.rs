@@ -62,9 +62,10 @@ enum Presence {
 /// How a session begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// A new account: live at once, unless something was stored since it exists.
+    /// A new account: nobody has announced a drain, but somebody may have written since the account
+    /// exists.
     Fresh,
-    /// After a 106: what is stored comes first.
+    /// After a 106: a 255 says when everything stored is out.
     Resumed,
 }
 
@@ -119,12 +120,11 @@ impl Mailbox {
 
     /// The owner's session begins on this connection.
     pub(super) fn attach(&mut self, conn: ConnId, start: Start) {
-        let untouched = self.is_settled();
-        self.presence = match start {
-            Start::Fresh if untouched => Presence::Live(conn),
-            Start::Fresh => Presence::Draining(Drain::new(conn, Finale::Silent)),
-            Start::Resumed => Presence::Draining(Drain::new(conn, Finale::Announce)),
+        let finale = match start {
+            Start::Fresh => Finale::Silent,
+            Start::Resumed => Finale::Announce,
         };
+        self.presence = Presence::Draining(Drain::new(conn, finale));
     }
 
     /// The owner's connection is gone: what was held for it goes to the store, oldest first and
@@ -165,13 +165,17 @@ impl Mailbox {
 
     /// Takes a message or receipt for the owner.
     pub(super) fn route(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) -> Routed {
-        if matches!(self.in_flight.place(&key), Some(Place::Memory | Place::Appending)) {
+        let is_repeat = match self.in_flight.place(&key) {
+            Some(Place::Memory | Place::Appending) => true,
+            // Nobody waits to hear that a receipt is stored; a message's sender does.
+            Some(Place::Stored | Place::Settling) => key.kind == ItemKind::Receipt,
+            None => false,
+        };
+        if is_repeat {
             return Routed::Repeat;
         }
-        let room = self.in_flight.len() < cx.limits.in_flight_items
-            && self.in_flight.bytes() < cx.limits.in_flight_bytes;
         if let Presence::Live(conn) = self.presence {
-            if room {
+            if self.has_room(cx.limits) {
                 cx.out.send(conn, packet.bytes().clone());
                 self.in_flight.add(key, packet, cx.now.mono, Place::Memory);
                 cx.timers.arm_if_idle(
@@ -188,18 +192,25 @@ impl Mailbox {
     }
 
     /// A receipt for the owner is in the store since just now. Sent at once while the owner is
-    /// live; else the drain finds it.
+    /// live and there is room; else the drain finds it.
     pub(super) fn receipt_stored(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) {
-        match &mut self.presence {
-            Presence::Away => {}
-            Presence::Draining(drain) => drain.more = true,
-            Presence::Live(conn) => {
-                if self.in_flight.place(&key).is_none() {
-                    cx.out.send(*conn, packet.bytes().clone());
-                }
-                self.in_flight.add(key, packet, cx.now.mono, Place::Stored);
-            }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.more = true;
         }
+        let Presence::Live(conn) = self.presence else { return };
+        if self.in_flight.place(&key).is_some() {
+            return;
+        }
+        if !self.has_room(cx.limits) {
+            return self.spill(conn);
+        }
+        cx.out.send(conn, packet.bytes().clone());
+        self.in_flight.add(key, packet, cx.now.mono, Place::Stored);
+    }
+
+    fn has_room(&self, limits: &Limits) -> bool {
+        self.in_flight.len() < limits.in_flight_items
+            && self.in_flight.bytes() < limits.in_flight_bytes
     }
 
     /// The 255 is on its way: the mailbox goes live, unless something was stored meanwhile.

@@ -1,6 +1,6 @@
 //! A session: who is on the other end of a connection, and what is under way for them.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 
 use super::admission::{Meter, TooMany};
 use crate::crypto::{Plaintext, PublicKey, Rejected, SymmetricKey};
@@ -9,7 +9,7 @@ use crate::in_order::InOrder;
 use crate::limits::Limits;
 use crate::store::Durable;
 use crate::time::Mono;
-use crate::wire::{FromClient, Packet, StoredAck};
+use crate::wire::{ErrorCode, FromClient, Packet, StoredAck};
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) acks: Acks,
     /// The session is ending: nothing more is taken from it, and this is said at last.
     pub(super) farewell: Option<Farewell>,
+    /// Messages that were refused for now, and why; their sender repeats them.
+    refused: BTreeMap<(UserId, MessageId), ErrorCode>,
     lookups: Meter,
     messages: Meter,
 }
@@ -31,6 +33,10 @@ pub(super) struct Arrival {
     pub(super) inbound: FromClient,
     pub(super) checked: Result<Plaintext, Rejected>,
 }
+
+/// Too many messages were refused to remember one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
 
 /// How a session ends in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,7 @@ impl Session {
             arrivals: InOrder::new(),
             acks: Acks { waiting: VecDeque::new(), sealing: false },
             farewell: None,
+            refused: BTreeMap::new(),
             lookups: Meter::new(),
             messages: Meter::new(),
         }
@@ -65,6 +72,30 @@ impl Session {
 
     pub(super) const fn key(&self) -> &SymmetricKey {
         &self.key
+    }
+
+    /// A message was refused that its sender will repeat: until it has, none to the same recipient
+    /// goes before it.
+    pub(super) fn refused(
+        &mut self,
+        limits: &Limits,
+        recipient: UserId,
+        id: MessageId,
+        code: ErrorCode,
+    ) -> Result<(), NoRoom> {
+        if self.refused.len() >= limits.refused_messages {
+            return Err(NoRoom);
+        }
+        self.refused.insert((recipient, id), code);
+        Ok(())
+    }
+
+    /// A message comes, perhaps one that was refused. Returns why it has to wait for one before it
+    /// that was; `None` if it has not.
+    pub(super) fn out_of_turn(&mut self, recipient: UserId, id: MessageId) -> Option<ErrorCode> {
+        self.refused.remove(&(recipient, id));
+        let before = (recipient, MessageId(0))..(recipient, id);
+        self.refused.range(before).next().map(|(_, code)| *code)
     }
 
     /// Counts a look-up.

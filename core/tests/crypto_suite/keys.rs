@@ -6,7 +6,7 @@ use sealpost_core::crypto::{
     Fingerprint, InvalidFingerprint, KeyRejected, PublicKey, safety_number,
 };
 
-use crate::support::{providers, rng, vectors};
+use crate::support::{pkcs8, providers, rng, vectors};
 
 /// Where in the DER the modulus stands.
 const MODULUS: std::ops::Range<usize> = 33..289;
@@ -45,6 +45,18 @@ fn fresh_keys_are_accepted() {
             let key = provider.load_key(der.expose()).unwrap();
             assert_eq!(PublicKey::from_der(key.public_key().der()), Ok(key.public_key().clone()));
         }
+    }
+}
+
+/// One that says it is for OAEP alone, which AWS-LC takes.
+#[test]
+fn a_private_key_for_another_algorithm_is_refused() {
+    let mut der = pkcs8("alice").expose().to_vec();
+    let rsa_encryption = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let at = der.windows(9).position(|window| window == rsa_encryption).unwrap();
+    der[at + 8] = 7;
+    for provider in providers() {
+        assert_eq!(provider.load_key(&der).err(), Some(KeyRejected), "{}", provider.name());
     }
 }
 

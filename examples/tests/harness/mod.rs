@@ -1,7 +1,9 @@
 //! The programs as children of a test.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+mod daemon;
 pub(crate) mod sender;
+pub(crate) mod small_disk;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -13,8 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sealpost_core::client::store::{Content, ReceivedContent};
+use sealpost_storage::client::{ClientStorage, HistoryEntry, SqliteClientStorage};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub(crate) use daemon::Daemon;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,7 +29,11 @@ pub(crate) const ALICE: &str = "+4915100000001";
 pub(crate) const BOB: &str = "+4915100000002";
 
 /// A folder for one test, with whatever its programs keep.
-pub(crate) struct Bed(TempDir);
+pub(crate) struct Bed {
+    folder: TempDir,
+    /// A command that runs `sealpostd`, and its arguments; empty for none.
+    wrapper: Vec<String>,
+}
 
 /// How a program ended, and what it wrote.
 #[derive(Debug)]
@@ -31,15 +41,6 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-}
-
-/// A running `sealpostd` that accepts connections. Killed when dropped.
-pub(crate) struct Daemon {
-    child: Child,
-    stdout: Lines,
-    log: PathBuf,
-    /// `sealpost://…`.
-    pub(crate) address: String,
 }
 
 /// A running program whose standard output is read line by line. Killed when dropped.
@@ -55,11 +56,22 @@ struct Lines(Receiver<String>);
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { folder: tempfile::tempdir().unwrap(), wrapper: Vec::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
+    }
+
+    /// Processes that were started with something of this folder and run still.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let ours = self.folder.path().to_str().unwrap();
+        let commands = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            // Others come and go.
+            let command = fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&command).replace('\0', " "))
+        });
+        commands.filter(|command| command.contains(ours)).collect()
     }
 
     /// An address for a server that comes back to it. Nobody else uses it meanwhile, because the
@@ -70,41 +82,24 @@ impl Bed {
         format!("127.{high}.{low}.{}:7465", PLACES.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Starts a server on `data` in this folder, on a port that the system chooses, in band unless `args` say otherwise.
-    pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
-        self.serve_at("127.0.0.1:0", args)
-    }
-
-    /// The same at an address.
-    pub(crate) fn serve_at(&self, listen: &str, args: &[&str]) -> Daemon {
-        let in_band = if args.contains(&"--otp") { &[][..] } else { &["--otp", "in-band"] };
-        let log = self.path("sealpostd.log");
-        let mut child = sealpostd(&self.path("data"))
-            .args(["--listen", listen, "--no-limits"])
-            .args(in_band)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let stdout = Lines::of(child.stdout.take().unwrap());
-        let Some(ready) = stdout.next(PATIENCE) else {
-            panic!("no ready line; the log: {}", fs::read_to_string(log).unwrap());
+    /// `sealpostd` on `data` in this folder.
+    fn command(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_sealpostd");
+        let mut command = match self.wrapper.split_first() {
+            Some((wrapper, args)) => {
+                let mut command = Command::new(wrapper);
+                command.args(args).arg(program);
+                command
+            }
+            None => Command::new(program),
         };
-        let [word, local, fingerprint] = ready.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("{ready}");
-        };
-        assert_eq!(word, "ready");
-        let fingerprint = fingerprint.strip_prefix("sha256:").unwrap();
-        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
-        let address = format!("{scheme}://{local}/{fingerprint}");
-        Daemon { child, stdout, log, address }
+        command.arg("--data").arg(self.path("data")).env_remove("SEALPOST_LOG");
+        command
     }
 
     /// Runs `sealpostd` with arguments to its end.
     pub(crate) fn sealpostd(&self, args: &[&str]) -> Ended {
-        finish(sealpostd(&self.path("data")).args(args))
+        finish(self.command().args(args))
     }
 
     /// Runs `sealpost` with the home `home` to its end.
@@ -119,7 +114,7 @@ impl Bed {
 
     /// Starts `sealpostd` with arguments of all kinds.
     pub(crate) fn start_sealpostd(&self, args: &[&str]) -> Running {
-        self.start_command("sealpostd", sealpostd(&self.path("data")).args(args))
+        self.start_command("sealpostd", self.command().args(args))
     }
 
     fn start_command(&self, name: &str, command: &mut Command) -> Running {
@@ -137,9 +132,14 @@ impl Bed {
     /// Registers Alice and Bob in homes of these names.
     pub(crate) fn register_both(&self, server: &Daemon) {
         for (home, phone) in [("alice", ALICE), ("bob", BOB)] {
-            let said = self.sealpost(home, &["register", &server.address, phone]).done();
-            assert!(said.contains(phone), "{said}");
+            self.register(server, home, phone);
         }
+    }
+
+    /// Registers a phone number in a home of this name.
+    pub(crate) fn register(&self, server: &Daemon, home: &str, phone: &str) {
+        let said = self.sealpost(home, &["register", &server.address, phone]).done();
+        assert!(said.contains(phone), "{said}");
     }
 }
 
@@ -158,31 +158,6 @@ impl Ended {
         let last = self.stderr.trim_end().lines().last().unwrap_or_default().to_owned();
         assert!(last.starts_with("sealpost"), "{self:?}");
         last
-    }
-}
-
-impl Daemon {
-    /// Sends SIGTERM, and waits for the end.
-    pub(crate) fn stop(mut self) -> Ended {
-        terminate(&self.child);
-        let status = wait(&mut self.child);
-        let stdout = self.stdout.rest();
-        Ended { status, stdout, stderr: self.log() }
-    }
-
-    /// Sends SIGKILL, and waits for the end.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// The next line on its standard output after the ready line.
-    pub(crate) fn line(&self) -> Option<String> {
-        self.stdout.next(PATIENCE)
     }
 }
 
@@ -237,12 +212,6 @@ impl Running {
     }
 }
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        end_child(&mut self.child);
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         end_child(&mut self.child);
@@ -277,6 +246,27 @@ pub(crate) fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The numbers in Bob's history that Alice sent, in its order.
+pub(crate) fn numbers_from_alice(bed: &Bed) -> Vec<u64> {
+    numbers(&bed.path("bob"), ALICE)
+}
+
+/// The numbers in the history of a home that somebody sent to it, in its order.
+pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
+    let store = SqliteClientStorage::open_read_only(&home.join("client.db")).unwrap();
+    let history = store.history(from.parse().unwrap(), None, u32::MAX).unwrap();
+    let number = |entry| match entry {
+        HistoryEntry::Received(item) => match item.message.content {
+            ReceivedContent::Opened(Content::Text(text)) => Some(text.parse().unwrap()),
+            ReceivedContent::Opened(Content::Bytes(_)) | ReceivedContent::Undecryptable => {
+                panic!("only text was sent")
+            }
+        },
+        HistoryEntry::Sent(_) => None,
+    };
+    history.into_iter().filter_map(number).collect()
+}
+
 /// Waits until `done` says so.
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
@@ -284,12 +274,6 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
         thread::sleep(PAUSE);
     }
-}
-
-fn sealpostd(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sealpostd"));
-    command.arg("--data").arg(data).env_remove("SEALPOST_LOG");
-    command
 }
 
 fn sealpost(home: &Path) -> Command {

@@ -52,6 +52,11 @@ impl MemoryClientStorage {
         }
     }
 
+    /// Our id, if the server has named it.
+    pub const fn user(&self) -> Option<UserId> {
+        self.base.account.user
+    }
+
     fn run(&mut self, request: &ClientOp) -> ClientReply {
         let account = &mut self.base.account;
         match request {

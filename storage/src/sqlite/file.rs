@@ -30,9 +30,41 @@ impl Schema {
         fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<Connection, OpenError> {
         create_if_missing(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        self.ready(connect(path)?, path, fill)
+    }
+
+    /// The same, if there is no database yet.
+    pub(crate) fn create(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
+        create_if_missing(path)?;
+        let connection = connect(path)?;
+        if self.recognise(&connection, path)?.is_some() {
+            return Err(OpenError::Exists(path.into()));
+        }
+        self.ready(connection, path, fill)
+    }
+
+    /// The same, if there is a database already. A crash may have left a file, of any length, in
+    /// which one was being made: that is none.
+    pub(crate) fn open_existing(&self, path: &Path) -> Result<Connection, OpenError> {
+        let missing = || OpenError::Missing(path.into());
+        if !path.try_exists()? {
+            return Err(missing());
+        }
+        let connection = connect(path)?;
+        self.recognise(&connection, path)?.ok_or_else(missing)?;
+        self.ready(connection, path, |_| Ok(()))
+    }
+
+    fn ready(
+        &self,
+        mut connection: Connection,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
         self.migrate(&mut connection, path, fill)?;
         connection.execute_batch(WRITER_PRAGMAS)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
@@ -65,6 +97,9 @@ impl Schema {
     ) -> Result<(), OpenError> {
         // A foreign file is refused before anything is written to it, a lock included.
         self.recognise(connection, path)?;
+        // After a failed sync, the system may show an earlier process's log as written though the
+        // disk does not have it: what is added behind would be lost with it. So nothing is.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found = self.recognise(&transaction, path)?;
         let missing = self.migrations.iter().skip(found.unwrap_or(0) as usize);
@@ -106,6 +141,13 @@ impl Schema {
         }
         Ok(Some(version))
     }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
 }
 
 /// Makes an empty file that nobody else may read; the -wal and -shm files take its mode over.

@@ -125,14 +125,18 @@ impl Home {
             opened => opened.map_err(|error| self.refused(error))?,
         };
         let found = store.identity()?;
-        if found == wanted {
-            return Ok(store);
-        }
+        let registered = store.load()?.account.user.is_some();
         if (Identity { host_port: wanted.host_port.clone(), ..found.clone() }) == wanted {
-            store.set_host_port(&wanted.host_port)?;
+            if found.host_port != wanted.host_port {
+                store.set_host_port(&wanted.host_port)?;
+            }
+            if !registered {
+                // Once more: a crash may have come between the two steps of making it.
+                number_from_the_clock(&mut store)?;
+            }
             return Ok(store);
         }
-        if store.load()?.account.user.is_some() {
+        if registered {
             return Err(Failure::new(format_args!(
                 "{} belongs to {} on another server or by another number; choose another --home",
                 self.folder.display(),
@@ -146,8 +150,6 @@ impl Home {
         self.make_store(&database, &wanted)
     }
 
-    /// Makes the database of an account that may be older: then numbers that it used before, which
-    /// only the lost database knew, are far below those that the clock gives.
     fn make_store(
         &self,
         database: &Path,
@@ -155,8 +157,7 @@ impl Home {
     ) -> Result<SqliteClientStorage, Failure> {
         let mut store =
             SqliteClientStorage::create(database, identity).map_err(|error| self.refused(error))?;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?;
+        number_from_the_clock(&mut store)?;
         Ok(store)
     }
 
@@ -211,6 +212,13 @@ impl Home {
             self.folder.display()
         ))
     }
+}
+
+/// The account may be older than its database: then numbers that it used before, which only a lost
+/// database knew, are far below those that the clock gives.
+fn number_from_the_clock(store: &mut SqliteClientStorage) -> Result<(), Failure> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?)
 }
 
 fn identity(address: &ServerAddress, phone: Phone) -> Identity {

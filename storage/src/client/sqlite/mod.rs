@@ -6,7 +6,6 @@ mod schema;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -21,7 +20,7 @@ use crate::Storage;
 use crate::sqlite::OpenError;
 use crate::sqlite::column::{count, id, optional, public_key, timestamp, user_id};
 use crate::sqlite::engine::Engine;
-use crate::sqlite::error::{Unreadable, store_error};
+use crate::sqlite::error::store_error;
 use ops::{Ops, sql_place};
 use row::{CONTACT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
 
@@ -37,10 +36,8 @@ impl SqliteClientStorage {
     /// # Errors
     /// [`OpenError::Exists`] if there is one.
     pub fn create(path: &Path, identity: &Identity) -> Result<Self, OpenError> {
-        if is_made(path)? {
-            return Err(OpenError::Exists(path.into()));
-        }
-        let connection = schema::CLIENT.open(path, |new| schema::record_identity(new, identity))?;
+        let connection =
+            schema::CLIENT.create(path, |new| schema::record_identity(new, identity))?;
         Ok(Self { engine: Engine::new(connection) })
     }
 
@@ -49,11 +46,7 @@ impl SqliteClientStorage {
     /// # Errors
     /// [`OpenError::Missing`] before [`create`](Self::create).
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        if !is_made(path)? {
-            return Err(OpenError::Missing(path.into()));
-        }
-        let connection = schema::CLIENT.open(path, |_| Err(Unreadable("account").into()))?;
-        Ok(Self { engine: Engine::new(connection) })
+        Ok(Self { engine: Engine::new(schema::CLIENT.open_existing(path)?) })
     }
 
     /// Opens the database beside whoever writes it. Every request of a commit fails.
@@ -155,15 +148,6 @@ impl ClientStorage for SqliteClientStorage {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             Ok(entries.split_off(entries.len().saturating_sub(limit)))
         })
-    }
-}
-
-/// Whether there is a database. A crash may have left an empty file of one that was being made.
-fn is_made(path: &Path) -> std::io::Result<bool> {
-    match path.metadata() {
-        Ok(found) => Ok(found.len() > 0),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -111,6 +111,26 @@ fn store_is_made_once_and_found_again() {
     assert_eq!(SqliteClientStorage::open(&path).unwrap().identity(), Ok(identity()));
 }
 
+/// As a loss of power leaves them: the new database written, and the journal that undoes it.
+#[test]
+fn store_that_was_half_made_is_made_again() {
+    let (made, crashed) = (folder(), folder());
+    let path = made.path().join("client.db");
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("PRAGMA cache_size = 1; BEGIN; CREATE TABLE account (phone_number TEXT)")
+        .unwrap();
+    connection.execute("INSERT INTO account VALUES (hex(randomblob(10000)))", ()).unwrap();
+    for name in ["client.db", "client.db-journal"] {
+        std::fs::copy(made.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let path = crashed.path().join("client.db");
+    assert!(path.metadata().unwrap().len() > 0);
+    assert!(matches!(SqliteClientStorage::open(&path), Err(OpenError::Missing(_))));
+    drop(SqliteClientStorage::create(&path, &identity()).unwrap());
+    assert_eq!(SqliteClientStorage::open(&path).unwrap().identity(), Ok(identity()));
+}
+
 #[cfg(unix)]
 #[test]
 fn what_can_not_be_looked_at_is_not_said_to_be_missing() {

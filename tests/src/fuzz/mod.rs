@@ -1,0 +1,22 @@
+//! The bodies of the fuzz targets. Each takes any bytes and panics if something is wrong; the
+//! corpora under `fuzz/corpus` also run through them in `cargo test`.
+//!
+//! `deframer`, `payloads`, `keys` and `envelope` read their input as what arrives from outside.
+//! `server`, `client` and `storage` read it as a program ([`Arb`](crate::arb::Arb)): each takes the
+//! next byte for its next step, so that a fuzzer's small change is a small change of the story.
+
+mod deframer;
+mod glass;
+mod payloads;
+mod server;
+
+pub use deframer::{deframer, selector};
+pub use payloads::payloads;
+pub use server::server;
+
+/// A body: it takes any bytes, and panics if something is wrong.
+pub type Body = fn(&[u8]);
+
+/// Every body under the name of its target and of its corpus.
+pub const BODIES: [(&str, Body); 3] =
+    [("deframer", deframer), ("payloads", payloads), ("server", server)];

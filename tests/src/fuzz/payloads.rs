@@ -1,0 +1,61 @@
+//! Payloads and plaintexts, read by every parser.
+
+use core::fmt::Debug;
+
+use sealpost_core::crypto::Plaintext;
+use sealpost_core::wire::{
+    ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead, NoMoreMessages, OtpIssued,
+    PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
+    RegistrationRejected, Resumed, SessionGrant, StoredAck, emit_server_key, parse_server_key,
+};
+
+/// One payload or plaintext, read by every parser: what parses is written as the same bytes, up to
+/// the end of its last field, and as all of them where nothing may follow.
+///
+/// # Panics
+/// If any of that does not hold.
+pub fn payloads(data: &[u8]) {
+    // More can't be in one sealed payload.
+    let data = data.get(..65_503).unwrap_or(data);
+    rewrites(data, RegisterRequest::parse, RegisterRequest::emit);
+    rewrites(data, ConfirmRequest::parse, ConfirmRequest::emit);
+    rewrites(data, ReconnectRequest::parse, ReconnectRequest::emit);
+    rewrites(data, OtpIssued::parse, OtpIssued::emit);
+    rewrites(data, RegistrationRejected::parse, RegistrationRejected::emit);
+    rewrites(data, SessionGrant::parse, SessionGrant::emit);
+    rewrites(data, Resumed::parse, Resumed::emit);
+    rewrites(data, NoMoreMessages::parse, NoMoreMessages::emit);
+    rewrites(data, Lookup::parse, Lookup::emit);
+    rewrites(data, PublicKeyAnswer::parse, PublicKeyAnswer::emit);
+    rewrites(data, StoredAck::parse, StoredAck::emit);
+    rewrites(data, ReceiptsTaken::parse, ReceiptsTaken::emit);
+    rewrites(data, ErrorReply::parse, ErrorReply::emit);
+    if let Ok(inner) = Inner::parse(data) {
+        // The filling may differ.
+        assert_eq!(Inner::parse(inner.emit().expose()), Ok(inner));
+    }
+    if let Ok(receipt) = Receipt::parse(data) {
+        assert_eq!(receipt.emit(), data);
+    }
+    if let Ok(reply) = ErrorReply::parse_clear(data) {
+        assert_eq!(reply.emit_clear(), data);
+    }
+    if let Ok(key) = parse_server_key(data) {
+        assert_eq!(emit_server_key(&key), data);
+    }
+    if let Ok((head, body)) = MessageHead::parse(data) {
+        assert_eq!([&head.emit(), body].concat(), data);
+    }
+}
+
+fn rewrites<T: PartialEq + Debug>(
+    data: &[u8],
+    parse: fn(&[u8]) -> Result<T, Malformed>,
+    emit: fn(&T) -> Plaintext,
+) {
+    if let Ok(value) = parse(data) {
+        let emitted = emit(&value);
+        assert!(data.starts_with(emitted.expose()));
+        assert_eq!(parse(emitted.expose()), Ok(value));
+    }
+}

@@ -1,0 +1,122 @@
+//! When faults stop: the server comes to rest, everything drains, and a stop comes to its end.
+
+use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
+use sealpost_core::machine::{Event, Machine};
+use sealpost_core::store::{ItemKey, ItemKind};
+use sealpost_core::wire::{Header, Op, Oversized, Packet, Receipt, ReceiptsTaken};
+
+use super::World;
+use super::witness::Wire;
+use crate::fuzz::glass;
+
+impl World<'_> {
+    /// Workers and disk do all their work, and well.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..MOST_ROUNDS {
+            if self.is_idle() {
+                return;
+            }
+            self.answer_all();
+            self.report_all();
+            self.commit();
+            self.report_all();
+        }
+        panic!("the server goes on and on");
+    }
+
+    fn is_idle(&self) -> bool {
+        self.witness.jobs.is_empty() && self.witness.ops.is_empty() && self.answers.is_empty()
+    }
+
+    /// Every socket takes bytes, every reader acknowledges what it has: nothing is left for those
+    /// who are online.
+    pub(super) fn drain(&mut self) {
+        self.settle();
+        let congested = self.witness.wires.iter().filter(|(_, wire)| wire.congested);
+        for conn in congested.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.event(Event::Writable { conn });
+        }
+        for round in 0..MOST_ROUNDS {
+            self.pass_to_alarm();
+            self.settle();
+            for (conn, user, received) in self.readers() {
+                self.acknowledge(conn, user, &received, round);
+            }
+            self.settle();
+            if round >= 8
+                && self.readers().iter().all(|(conn, user, _)| self.left(*conn, *user) == (0, 0))
+            {
+                return;
+            }
+        }
+        for (conn, user, _) in self.readers() {
+            assert_eq!(self.left(conn, user), (0, 0), "left for {user} on {conn:?}");
+        }
+    }
+
+    /// What a reader has not acknowledged, and what the store holds for it.
+    fn left(&self, conn: ConnId, user: UserId) -> (usize, u64) {
+        let held = self.witness.wires.get(&conn).map_or(0, |wire| wire.unacknowledged.len());
+        (held, self.store.usage(user).items())
+    }
+
+    fn pass_to_alarm(&mut self) {
+        if let Some(at) = self.server.deadline() {
+            self.alarm(at);
+        }
+    }
+
+    /// Who is online and understood, and what they have received: an acknowledgement among too many
+    /// may have been dropped.
+    fn readers(&self) -> Vec<(ConnId, UserId, Vec<ItemKey>)> {
+        let wires = self.witness.wires.iter().filter(|(_, wire)| !wire.garbled);
+        let reader = |(conn, wire): (&ConnId, &Wire)| {
+            Some((*conn, wire.user?, wire.received.iter().copied().collect()))
+        };
+        wires.filter_map(reader).collect()
+    }
+
+    fn acknowledge(&mut self, conn: ConnId, user: UserId, held: &[ItemKey], round: u64) {
+        let mut origins: Vec<_> = held.iter().map(|key| key.origin).collect();
+        origins.dedup();
+        let of = |kind, origin: UserId| {
+            held.iter().filter(move |key| key.kind == kind && key.origin == origin)
+        };
+        for origin in origins {
+            let message_ids: Vec<_> =
+                of(ItemKind::Message, origin).map(|key| MessageId(key.id)).collect();
+            if !message_ids.is_empty() {
+                // No other receipt has this number: it must not be taken for a repeat.
+                let receipt_id = ReceiptId(1_000 * (round + 1) + origin.value());
+                let receipt = Receipt { receipt_id, message_ids };
+                self.say_honestly(conn, user, Some(origin), &receipt.emit());
+            }
+        }
+        let receipts = held.iter().filter(|key| key.kind == ItemKind::Receipt);
+        let items: Vec<_> = receipts.map(|key| (key.origin, ReceiptId(key.id))).collect();
+        if !items.is_empty() {
+            let taken = glass::seal(ReceiptsTaken { items }.emit().expose());
+            self.say_honestly(conn, user, None, &taken);
+        }
+    }
+
+    fn say_honestly(&mut self, conn: ConnId, user: UserId, to: Option<UserId>, payload: &[u8]) {
+        let timestamp = self.now.wall;
+        let header = Header { sender: Some(user), recipient: to, timestamp, op: Op::DeliveryAck };
+        let sign = |_: &[u8]| Ok::<_, Oversized>(glass::SIGNATURE);
+        let packet = Packet::build(self.profile, header, payload, sign).expect("it fits");
+        self.queue(conn, packet.bytes());
+        self.read_all(conn);
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.event(Event::Shutdown);
+        while !self.witness.stopped {
+            let at = self.server.deadline().expect("a stop comes to its end");
+            self.alarm(at);
+        }
+    }
+}
+
+/// Rounds of work until the server must be at rest: what it holds goes out three at a time.
+const MOST_ROUNDS: u64 = 200;

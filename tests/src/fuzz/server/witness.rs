@@ -1,0 +1,299 @@
+//! What carries out the server's actions, and holds each against what the machine promises.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use sealpost_core::crypto::Job;
+use sealpost_core::host::Host;
+use sealpost_core::ids::{ConnId, Phone, Ticket, UserId};
+use sealpost_core::limits::Limits;
+use sealpost_core::machine::Flow;
+use sealpost_core::server::{Notice, OtpDelivery, Server};
+use sealpost_core::store::{Appended, ItemKey, ItemKind, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::{
+    FromServer, Op, Otp, OtpIssued, Packet, Profile, Receipt, ReceiptsTaken, StoredAck,
+};
+
+use crate::fuzz::glass;
+
+/// Everything that the server has asked for and been told.
+pub(super) struct Witness {
+    profile: Profile,
+    limits: Limits,
+    /// The connections that stand, as both ends see it.
+    pub(super) wires: BTreeMap<ConnId, Wire>,
+    /// Store operations that were not carried out yet, in order.
+    pub(super) ops: VecDeque<(Ticket, StoreOp)>,
+    /// Jobs that were not answered yet.
+    pub(super) jobs: Vec<(Ticket, Job)>,
+    /// The last one-time password of each phone.
+    pub(super) otps: BTreeMap<Phone, Otp>,
+    pub(super) stopped: bool,
+    /// Actions since the last input.
+    actions: usize,
+    /// The connection whose bytes the machine is being given.
+    reading: Option<ConnId>,
+    /// Checks of what came on a connection.
+    checks: BTreeMap<Ticket, ConnId>,
+    /// Packets of clients that were verified.
+    verified: BTreeSet<Bytes>,
+    /// Messages that the store has said to hold.
+    durable: BTreeSet<ItemKey>,
+    /// The phone of each 100 that was opened, by its hash.
+    registering: BTreeMap<[u8; 8], Phone>,
+}
+
+/// A connection that stands.
+#[derive(Default)]
+pub(super) struct Wire {
+    pub(super) user: Option<UserId>,
+    /// The same, after the session too.
+    was: Option<UserId>,
+    pub(super) paused: bool,
+    pub(super) congested: bool,
+    /// The client has sent bytes that are no packet.
+    pub(super) garbled: bool,
+    /// What the client has sent and the server has not read.
+    pub(super) unread: Vec<u8>,
+    /// Items sent to the client.
+    pub(super) received: BTreeSet<ItemKey>,
+    /// Those that it has not acknowledged.
+    pub(super) unacknowledged: BTreeSet<ItemKey>,
+}
+
+impl Witness {
+    pub(super) const fn new(profile: Profile, limits: Limits) -> Self {
+        Self {
+            profile,
+            limits,
+            wires: BTreeMap::new(),
+            ops: VecDeque::new(),
+            jobs: Vec::new(),
+            otps: BTreeMap::new(),
+            stopped: false,
+            actions: 0,
+            reading: None,
+            checks: BTreeMap::new(),
+            verified: BTreeSet::new(),
+            durable: BTreeSet::new(),
+            registering: BTreeMap::new(),
+        }
+    }
+
+    /// An input is about to be given; bytes, if `reading` says on which connection.
+    pub(super) const fn begin(&mut self, reading: Option<ConnId>) {
+        (self.actions, self.reading) = (0, reading);
+    }
+
+    /// The input of so many bytes was taken.
+    pub(super) fn end(&self, bytes: usize) {
+        let packets = bytes / SMALLEST_PACKET + 1;
+        assert!(self.actions <= MOST_ACTIONS + 8 * packets, "{} actions", self.actions);
+        if let Some(conn) = self.reading {
+            let checks = self.checks.values().filter(|of| **of == conn).count();
+            let most = self.limits.checks_per_conn.max(1) + packets;
+            assert!(checks <= most, "{checks} checks of one connection");
+        }
+    }
+
+    /// The packet's signature holds: it may be forwarded, and what it acknowledges sent again.
+    pub(super) fn verified(&mut self, packet: &Packet) {
+        self.verified.insert(packet.bytes().clone());
+        let (Some(reader), op) = (packet.header().sender, packet.op()) else { return };
+        if op != Op::DeliveryAck {
+            return;
+        }
+        let released: Vec<ItemKey> = match packet.header().recipient {
+            Some(origin) => Receipt::parse(packet.payload()).map_or(Vec::new(), |receipt| {
+                let ids = receipt.message_ids.into_iter();
+                ids.map(|id| ItemKey { kind: ItemKind::Message, origin, id: id.0 }).collect()
+            }),
+            None => glass::open(packet.payload())
+                .and_then(|opened| ReceiptsTaken::parse(opened.expose()).ok())
+                .map_or(Vec::new(), |taken| {
+                    let key = |(origin, id): (UserId, sealpost_core::ids::ReceiptId)| ItemKey {
+                        kind: ItemKind::Receipt,
+                        origin,
+                        id: id.0,
+                    };
+                    taken.items.into_iter().map(key).collect()
+                }),
+        };
+        self.released(reader, &released);
+    }
+
+    /// What was opened may be anything: whatever the reader holds counts as acknowledged.
+    pub(super) fn opened_anything(&mut self, packet: &Packet) {
+        let reader = packet.header().sender;
+        for wire in self.wires.values_mut().filter(|wire| wire.user == reader) {
+            wire.unacknowledged.clear();
+        }
+    }
+
+    /// A job is answered.
+    pub(super) fn answered(&mut self, ticket: Ticket) {
+        self.checks.remove(&ticket);
+    }
+
+    /// A 100 with this hash asks for this phone.
+    pub(super) fn registers(&mut self, request: &Packet, phone: Phone) {
+        self.registering.insert(request.request_hash().in_reply_to().0, phone);
+    }
+
+    /// The store has carried an operation out.
+    pub(super) fn committed(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
+        if let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome) {
+            for (packet, appended) in packets.iter().zip(each) {
+                assert!(self.verified.contains(packet.bytes()), "stored unverified: {packet:?}");
+                if matches!(appended, Appended::Stored | Appended::Duplicate) {
+                    self.durable.extend(ItemKey::of(packet));
+                }
+            }
+        }
+    }
+
+    /// The machine is about to hear of it. What was acknowledged on an earlier connection may have
+    /// been sent again meanwhile, and is gone now.
+    pub(super) fn told(&mut self, op: &StoreOp) {
+        if let StoreOp::Settle(settlement) = op {
+            self.released(settlement.reader, &settlement.delivered);
+        } else if let StoreOp::DropReceipts { recipient, keys } = op {
+            self.released(*recipient, keys);
+        }
+    }
+
+    fn released(&mut self, reader: UserId, keys: &[ItemKey]) {
+        for wire in self.wires.values_mut().filter(|wire| wire.user == Some(reader)) {
+            wire.unacknowledged.retain(|key| !keys.contains(key));
+        }
+    }
+
+    fn wire(&mut self, conn: ConnId) -> &mut Wire {
+        self.wires.get_mut(&conn).expect("a connection that stands")
+    }
+
+    /// A packet of a client's, forwarded or from the store.
+    fn forwarded(&mut self, conn: ConnId, packet: &Packet) {
+        assert!(self.verified.contains(packet.bytes()), "forwarded unverified: {packet:?}");
+        let most = self.limits.in_flight_items.max(self.limits.drain_items as usize);
+        let wire = self.wire(conn);
+        assert_eq!(packet.header().recipient, wire.user, "somebody else's");
+        let key = ItemKey::of(packet).expect("a message or receipt");
+        wire.received.insert(key);
+        assert!(wire.unacknowledged.insert(key), "sent twice: {key:?}");
+        assert!(wire.unacknowledged.len() <= most, "{} in flight", wire.unacknowledged.len());
+    }
+
+    fn stored(&mut self, conn: ConnId, packet: &Packet) {
+        let sender = packet.header().recipient;
+        assert_eq!(sender, self.wire(conn).user, "somebody else's acknowledgement");
+        let opened = glass::open(packet.payload()).expect("sealed");
+        for (_, id) in StoredAck::parse(opened.expose()).expect("a 203").items {
+            let origin = sender.expect("a user");
+            let key = ItemKey { kind: ItemKind::Message, origin, id: id.0 };
+            assert!(self.durable.contains(&key), "acknowledged and not stored: {key:?}");
+        }
+    }
+
+    fn otp_issued(&mut self, packet: &Packet) {
+        let opened = glass::open(packet.payload()).expect("sealed");
+        let issued = OtpIssued::parse(opened.expose()).expect("a 200");
+        let phone = self.registering.get(&issued.in_reply_to.0);
+        if let Some((phone, otp)) = phone.zip(issued.otp) {
+            self.otps.insert(*phone, otp);
+        }
+    }
+}
+
+impl Host<Server> for Witness {
+    fn send(&mut self, conn: ConnId, bytes: Bytes) {
+        self.actions += 1;
+        let packet = Packet::parse(self.profile, bytes).expect("one whole packet");
+        match FromServer::parse(packet).expect("a packet for a client") {
+            FromServer::Message { packet, .. } | FromServer::Receipt { packet, .. } => {
+                self.forwarded(conn, &packet);
+            }
+            FromServer::Stored(packet) => self.stored(conn, &packet),
+            FromServer::OtpIssued(packet) => {
+                self.wire(conn);
+                self.otp_issued(&packet);
+            }
+            FromServer::PublicKey(packet) | FromServer::NoMoreMessages(packet) => {
+                assert_eq!(packet.header().recipient, self.wire(conn).was, "somebody else's");
+            }
+            FromServer::ServerKey { .. }
+            | FromServer::RegistrationRejected(_)
+            | FromServer::SessionIssued { .. }
+            | FromServer::SessionResumed { .. }
+            | FromServer::Disconnect(_)
+            | FromServer::Error { .. } => {
+                self.wire(conn);
+            }
+        }
+    }
+
+    fn store(&mut self, ticket: Ticket, op: StoreOp) {
+        self.actions += 1;
+        self.ops.push_back((ticket, op));
+    }
+
+    fn compute(&mut self, ticket: Ticket, job: Job) {
+        self.actions += 1;
+        if let (Some(conn), Job::Verify { .. } | Job::OpenSealed { .. }) = (self.reading, &job) {
+            self.checks.insert(ticket, conn);
+        }
+        self.jobs.push((ticket, job));
+    }
+
+    fn deliver(&mut self, delivery: OtpDelivery) {
+        self.actions += 1;
+        self.otps.insert(delivery.phone, delivery.otp);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.actions += 1;
+        match notice {
+            Notice::Misuse(misuse) => panic!("{misuse}"),
+            Notice::SessionOpened(user, conn) => {
+                let wire = self.wire(conn);
+                assert_eq!(wire.was, None, "two sessions on one connection");
+                (wire.user, wire.was) = (Some(user), Some(user));
+                let sessions = self.wires.values().filter(|wire| wire.user == Some(user)).count();
+                assert_eq!(sessions, 1, "two sessions of one user");
+            }
+            Notice::SessionClosed(user, conn) => {
+                if let Some(wire) = self.wires.get_mut(&conn) {
+                    assert_eq!(wire.user.take(), Some(user));
+                }
+            }
+            Notice::Stopped => {
+                assert!(!self.stopped && self.wires.is_empty(), "stopped too early, or twice");
+                self.stopped = true;
+            }
+            Notice::Registered(_) | Notice::Refused(..) | Notice::StoreFailed(_) => {}
+        }
+    }
+
+    fn flow(&mut self, conn: ConnId, flow: Flow) {
+        self.actions += 1;
+        let pause = flow == Flow::Pause;
+        let before = std::mem::replace(&mut self.wire(conn).paused, pause);
+        assert_ne!(before, pause, "told twice to {flow:?}");
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.actions += 1;
+        self.wires.remove(&conn).expect("a connection that stands");
+    }
+
+    fn dial(&mut self, _: ConnId) {
+        panic!("a server does not dial");
+    }
+}
+
+/// A compact header, no payload, a signature.
+const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
+
+/// What may follow from one input that is not bytes: with limits as small as these, the most is a
+/// stop with everybody in a session, or an append that refuses all that it holds.
+const MOST_ACTIONS: usize = 120;

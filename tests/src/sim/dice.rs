@@ -1,0 +1,83 @@
+//! Where choices come from.
+
+use chacha20::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// A stream of choices: without end from a seed, or from bytes, after which every choice is 0.
+#[derive(Debug)]
+pub struct Dice<'a>(Source<'a>);
+
+enum Source<'a> {
+    Seed(Box<ChaCha8Rng>),
+    Bytes(&'a [u8]),
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Seed(_) => "a seed",
+            Self::Bytes(_) => "bytes",
+        })
+    }
+}
+
+impl Dice<'static> {
+    /// The same seed gives the same choices.
+    pub fn from_seed(seed: u64) -> Self {
+        let mut wide = [0; 32];
+        wide[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(Source::Seed(Box::new(ChaCha8Rng::from_seed(wide))))
+    }
+}
+
+impl<'a> Dice<'a> {
+    /// Choices as the bytes make them.
+    pub const fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(Source::Bytes(bytes))
+    }
+
+    /// Whether bytes ran out. A seed never does.
+    pub const fn is_used_up(&self) -> bool {
+        matches!(self.0, Source::Bytes([]))
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.below(u64::MAX)
+    }
+
+    /// A number below `bound`, or 0 for a bound of 0. Takes as few bytes as the bound needs; the
+    /// bias is of no account here.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        let drawn = match &mut self.0 {
+            Source::Seed(rng) => rng.next_u64(),
+            Source::Bytes(bytes) => {
+                let wanted = bound.saturating_sub(1).checked_ilog2().map_or(0, |bits| bits / 8 + 1);
+                let (taken, rest) = bytes.split_at(bytes.len().min(wanted as usize));
+                *bytes = rest;
+                taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+            }
+        };
+        drawn.checked_rem(bound).unwrap_or(0)
+    }
+
+    /// A number from `least` to `most`, both included.
+    pub fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.below(most.saturating_sub(least).saturating_add(1))
+    }
+
+    /// An index into something of this length.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).unwrap_or(0)
+    }
+
+    /// Whether something happens that does so `per_mille` times in a thousand.
+    pub fn chance(&mut self, per_mille: u64) -> bool {
+        self.below(1_000) >= 1_000 - per_mille.min(1_000)
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.index(of.len())]
+    }
+}

@@ -1,0 +1,263 @@
+//! Plans from choices: swarm testing. Each plan turns its own subset of faults on, so that rare
+//! combinations come up which a mixture of everything would drown.
+
+use super::dice::Dice;
+use super::plan::{
+    Attack, CryptoKind, DiskFault, End, Happening, LastWrite, Mischief, Otps, Plan, Rates,
+    Settings, Step, Tampering, Width,
+};
+
+/// A family of faults that a plan may contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// Connections that break, stall, or are half open.
+    Network,
+    /// Clients that crash.
+    Crashes,
+    /// A server that loses power or is stopped.
+    Power,
+    /// Disks that are busy, full or failing.
+    Disks,
+    /// Clocks that jump.
+    Clocks,
+    /// Somebody on the wire.
+    Wire,
+    /// Registered attackers and strangers, and second connections.
+    Attackers,
+    /// A dishonest server.
+    Dishonest,
+}
+
+impl Family {
+    /// Every family, with the name that options use.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Network, "network"),
+        (Self::Crashes, "crashes"),
+        (Self::Power, "power"),
+        (Self::Disks, "disks"),
+        (Self::Clocks, "clocks"),
+        (Self::Wire, "wire"),
+        (Self::Attackers, "attackers"),
+        (Self::Dishonest, "dishonest"),
+    ];
+}
+
+impl Plan {
+    /// The plan of a seed, with faults of these families only.
+    pub fn from_seed(seed: u64, crypto: CryptoKind, families: &[Family]) -> Self {
+        Self::generate(&mut Dice::from_seed(seed), crypto, families)
+    }
+
+    /// The plan that these choices make.
+    pub fn generate(dice: &mut Dice<'_>, crypto: CryptoKind, families: &[Family]) -> Self {
+        let settings = settings(dice, crypto);
+        let mut steps = Vec::new();
+        for client in 0..settings.clients {
+            // Most are there from the beginning.
+            let at_ms =
+                if dice.chance(800) { dice.below(300) } else { dice.below(settings.end_ms) };
+            steps.push(Step { at_ms, what: Happening::Register { client } });
+        }
+        let families = subset(dice, families);
+        let faults =
+            if families.is_empty() { 0 } else { dice.between(1, 1 + settings.end_ms / 400) };
+        for _ in 0..faults {
+            let family = dice.pick(&families);
+            let at_ms = dice.below(settings.end_ms);
+            let what = fault(dice, family, settings.clients);
+            if !dice.is_used_up() {
+                steps.push(Step { at_ms, what });
+            }
+        }
+        traffic(dice, &settings, &mut steps);
+        steps.sort_by_key(|step| step.at_ms);
+        Self { noise: dice.number(), settings, steps }
+    }
+}
+
+fn settings(dice: &mut Dice<'_>, crypto: CryptoKind) -> Settings {
+    let most = match crypto {
+        CryptoKind::Insecure => 40,
+        CryptoKind::Real => 6,
+    };
+    let clients = if dice.chance(900) { dice.between(2, 5) } else { dice.between(2, most) };
+    let base = Settings {
+        clients: usize::try_from(clients.min(most)).unwrap_or(2),
+        width: if dice.chance(300) { Width::Wide } else { Width::Compact },
+        otps: if dice.chance(300) { Otps::Messenger } else { Otps::InBand },
+        rates: if dice.chance(300) { Rates::Limited } else { Rates::Free },
+        end_ms: if dice.chance(850) {
+            dice.between(2_000, 20_000)
+        } else {
+            dice.between(20_000, 200_000)
+        },
+        crypto,
+        ..Settings::default()
+    };
+    let base = if dice.chance(600) { tight(dice, base) } else { base };
+    surroundings(dice, base)
+}
+
+/// Limits so narrow that they are met all the time.
+fn tight(dice: &mut Dice<'_>, base: Settings) -> Settings {
+    let few = |dice: &mut Dice<'_>, most: u64| usize::try_from(dice.between(1, most)).unwrap_or(1);
+    Settings {
+        quota_messages: if dice.chance(300) { dice.between(1, 30) } else { base.quota_messages },
+        in_flight_items: few(dice, 12),
+        in_flight_bytes: few(dice, 20_000),
+        drain_items: u32::try_from(dice.between(1, 10)).unwrap_or(1),
+        drain_bytes: u32::try_from(dice.between(1, 20_000)).unwrap_or(1),
+        append_batch: few(dice, 8),
+        checks_per_conn: few(dice, 8),
+        unstored_per_user: few(dice, 8),
+        replies_per_conn: few(dice, 8),
+        acks_per_packet: few(dice, 4),
+        client_in_flight: few(dice, 8),
+        client_sealing: few(dice, 4),
+        client_enqueue: few(dice, 4),
+        client_arriving: few(dice, 16),
+        client_receipts_signing: few(dice, 3),
+        client_receipt_items: few(dice, 4),
+        client_receipt_numbers: dice.between(1, 5),
+        client_taken: few(dice, 4),
+        client_page: u32::try_from(dice.between(1, 6)).unwrap_or(1),
+        ..base
+    }
+}
+
+fn surroundings(dice: &mut Dice<'_>, base: Settings) -> Settings {
+    let least = dice.pick(&[50, 1_000, 20_000]);
+    let slow = dice.pick(&[0, 2_000, 20_000]);
+    Settings {
+        latency: (least, least + dice.pick(&[0, 1_000, 100_000])),
+        piece: if dice.chance(500) { 0 } else { dice.pick(&[40, 700, 5_000]) },
+        window: if dice.chance(700) { base.window } else { dice.pick(&[600, 4_000, 20_000]) },
+        congested_at: if dice.chance(700) {
+            base.congested_at
+        } else {
+            dice.pick(&[1, 3_000, 20_000])
+        },
+        commit: 100 + slow * dice.below(3),
+        outcome: if dice.chance(500) { 0 } else { dice.pick(&[100, 5_000, 50_000]) },
+        client_commit: 100 + slow * dice.below(3),
+        job: dice.pick(&[1, 500, 500, 30_000]),
+        unmarked_per_mille: dice.pick(&[0, 100, 900]),
+        ..base
+    }
+}
+
+fn subset(dice: &mut Dice<'_>, families: &[Family]) -> Vec<Family> {
+    // A dishonest server lets less be checked, so it is rare.
+    let keep = |dice: &mut Dice<'_>, family: &Family| match family {
+        Family::Dishonest => dice.chance(60),
+        Family::Wire | Family::Attackers => dice.chance(200),
+        Family::Network | Family::Crashes | Family::Power | Family::Disks | Family::Clocks => {
+            dice.chance(400)
+        }
+    };
+    families.iter().copied().filter(|family| keep(dice, family)).collect()
+}
+
+fn fault(dice: &mut Dice<'_>, family: Family, clients: usize) -> Happening {
+    let client = dice.index(clients);
+    let end = dice.pick(&[End::Client, End::Server]);
+    let last_write = dice.pick(&[LastWrite::Kept, LastWrite::Lost]);
+    let disk = dice.pick(&[DiskFault::Busy, DiskFault::Full, DiskFault::Io]);
+    let ms = dice.pick(&[10, 300, 3_000, 12_000]);
+    match family {
+        Family::Network => match dice.below(10) {
+            0..4 => Happening::Cut { client },
+            4..6 => Happening::HalfOpen { client, unaware: end },
+            6..9 => Happening::Stall { client, from: end, ms },
+            _ => Happening::Unreachable { client, ms },
+        },
+        Family::Crashes => {
+            Happening::CrashClient { client, down_ms: dice.pick(&[1, 200, 5_000]), last_write }
+        }
+        Family::Power => match dice.below(4) {
+            0 => Happening::StopServer { down_ms: dice.pick(&[1, 1_000]) },
+            _ => Happening::CrashServer { down_ms: dice.pick(&[1, 200, 5_000]), last_write },
+        },
+        Family::Disks => match dice.below(2) {
+            0 => Happening::ServerDisk { fault: disk, ms },
+            _ => Happening::ClientDisk { client, fault: disk, ms },
+        },
+        Family::Clocks => {
+            let far = dice.pick(&[2, 100, 1_000, 20_000]);
+            let secs = dice.below(far).cast_signed() - far.cast_signed() / 3;
+            match dice.below(2) {
+                0 => Happening::ServerClock { secs },
+                _ => Happening::ClientClock { client, secs },
+            }
+        }
+        Family::Wire => {
+            let how = dice.pick(&[
+                Tampering::Flip,
+                Tampering::Truncate,
+                Tampering::Garbage,
+                Tampering::Repeat,
+                Tampering::Replay,
+                Tampering::Forge,
+            ]);
+            Happening::Tamper { client, from: end, how }
+        }
+        Family::Attackers => attack(dice, client),
+        Family::Dishonest => {
+            let how = dice.pick(&[
+                Mischief::Drop,
+                Mischief::Repeat,
+                Mischief::Swap,
+                Mischief::Late,
+                Mischief::Misdeliver,
+                Mischief::ForgeReceipt,
+            ]);
+            Happening::Dishonest { client, how }
+        }
+    }
+}
+
+fn attack(dice: &mut Dice<'_>, victim: usize) -> Happening {
+    if dice.chance(250) {
+        return Happening::Ghost { client: victim };
+    }
+    let how = dice.pick(&[
+        Attack::Replay,
+        Attack::Impersonate,
+        Attack::Adopt,
+        Attack::FalseReceipt,
+        Attack::FalseTaken,
+        Attack::ReplayReconnect,
+        Attack::StealSession,
+        Attack::Unauthenticated,
+        Attack::StealPhone,
+        Attack::Flood,
+        Attack::Loiter,
+    ]);
+    Happening::Attack { how, victim }
+}
+
+/// What the people do.
+fn traffic(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
+    let wishes = dice.between(3, 40);
+    let restless = dice.pick(&[0, 50, 300]);
+    for _ in 0..wishes {
+        let at_ms = dice.below(settings.end_ms);
+        let from = dice.index(settings.clients);
+        let to = (from + 1 + dice.index(settings.clients - 1)) % settings.clients;
+        let what = if dice.chance(restless) {
+            match dice.below(2) {
+                0 => Happening::Disconnect { client: from },
+                _ => Happening::Connect { client: from },
+            }
+        } else {
+            let count = if dice.chance(800) { dice.between(1, 4) } else { dice.between(1, 40) };
+            let size = dice.pick(&[0, 30, 200, 200, 1_000, 9_000]);
+            let count = u32::try_from(count).unwrap_or(1);
+            Happening::Send { from, to, count, size }
+        };
+        if dice.is_used_up() {
+            return;
+        }
+        steps.push(Step { at_ms, what });
+    }
+}

@@ -1,0 +1,316 @@
+//! What must hold, whatever happens: what was written, how far each message has come, and what may
+//! follow from that.
+
+use std::collections::BTreeMap;
+
+use super::plan::Plan;
+use sealpost_core::client::Continuity;
+use sealpost_core::client::store::{
+    Arrival, ClientOp, ClientOutcome, ClientReply, Content, InboxItem, IncomingMessage,
+    OutgoingMessage, ReceivedContent,
+};
+use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::store::{Appended, ItemKey, ItemKind, StoreOp, StoreOutcome, StoreReply};
+
+/// Stands in every plaintext, and must stand nowhere else.
+pub(super) const MARK: &str = "SEALPOST-PLAINTEXT";
+
+/// All that was ever written, and by whom.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    messages: Vec<Message>,
+    /// Messages that are durable with their senders, by their names on the wire.
+    by_name: BTreeMap<(UserId, MessageId), usize>,
+    /// The last one of them, for each sender and reader.
+    last: BTreeMap<(usize, usize), usize>,
+    readers: Vec<Reader>,
+    /// What a dishonest server does to messages is not its clients' fault.
+    honest_server: bool,
+    /// Nobody puts authentic packets where they do not belong.
+    in_order: bool,
+}
+
+/// One message.
+#[derive(Debug)]
+struct Message {
+    from: usize,
+    to: usize,
+    len: usize,
+    /// The message before it that is durable with the sender, for the same reader.
+    previous: Option<usize>,
+    /// Durable in its sender's outbox.
+    queued: bool,
+    /// Durable at the server, once.
+    stored: bool,
+    /// Durable with its reader.
+    received: bool,
+    /// Its reader's application has it.
+    delivered: bool,
+}
+
+/// An application that takes messages over.
+#[derive(Debug, Default)]
+struct Reader {
+    /// The last place that was taken over in this life of the process.
+    last_place: u64,
+    /// Up to here everything was taken over in some life.
+    taken_up_to: u64,
+    /// The last message of each sender that is durable here.
+    last_from: BTreeMap<usize, usize>,
+}
+
+/// What must not be.
+pub(super) type Verdict = Result<(), String>;
+
+impl Model {
+    pub(super) fn new(clients: usize, plan: &Plan) -> Self {
+        let honest_server = plan.server_is_honest();
+        let in_order = honest_server && !plan.replays_to_clients();
+        let readers = (0..clients).map(|_| Reader::default()).collect();
+        Self { readers, honest_server, in_order, ..Self::default() }
+    }
+
+    /// A client is about to send something of about this size. Returns what, and its number.
+    pub(super) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
+        let number = self.messages.len();
+        let content = text(number, size);
+        let message = Message {
+            from,
+            to,
+            len: content.len(),
+            previous: None,
+            queued: false,
+            stored: false,
+            received: false,
+            delivered: false,
+        };
+        self.messages.push(message);
+        (number as u64, Content::Text(content))
+    }
+
+    /// Whether the server does only what an honest one does.
+    pub(super) const fn is_honest(&self) -> bool {
+        self.honest_server
+    }
+
+    /// How many messages reached their readers' applications.
+    pub(super) fn delivered(&self) -> u64 {
+        self.messages.iter().filter(|message| message.delivered).count() as u64
+    }
+
+    /// The server's store has done something.
+    pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) -> Verdict {
+        let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
+        else {
+            return Ok(());
+        };
+        for (packet, appended) in packets.iter().zip(each) {
+            let Some(ItemKey { kind: ItemKind::Message, origin, id }) = ItemKey::of(packet) else {
+                continue;
+            };
+            let name = (origin, MessageId(id));
+            let message = self.by_name.get(&name).and_then(|number| self.messages.get_mut(*number));
+            if let Some(message) = message.filter(|_| *appended == Appended::Stored) {
+                message.stored = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// A client's store has done something.
+    pub(super) fn client_stored(
+        &mut self,
+        client: usize,
+        user: Option<UserId>,
+        op: &ClientOp,
+        outcome: &ClientOutcome,
+    ) -> Verdict {
+        match (op, outcome) {
+            (ClientOp::Enqueue(messages), Ok(_)) => {
+                messages.iter().try_for_each(|message| self.queued(client, user, message))
+            }
+            (ClientOp::MarkStored(_), Ok(ClientReply::Marked(ids))) => {
+                self.each(user, ids, |message| {
+                    let kept = message.stored || message.received;
+                    kept.then_some(()).ok_or("acknowledged as stored, and is not")
+                })
+            }
+            (ClientOp::MarkDelivered { .. }, Ok(ClientReply::Marked(ids))) => {
+                self.each(user, ids, |message| {
+                    message.received.then_some(()).ok_or("shown as delivered, and is not")
+                })
+            }
+            (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids)))
+                if self.honest_server && !ids.is_empty() =>
+            {
+                Err(format!("client {client} gives up {ids:?}: {failure}"))
+            }
+            (
+                ClientOp::Receive(message),
+                Ok(ClientReply::Received(Arrival::Appended { continuity, .. })),
+            ) => self.received(client, message, *continuity),
+            _ => Ok(()),
+        }
+    }
+
+    /// A message is durable with its sender.
+    fn queued(
+        &mut self,
+        client: usize,
+        user: Option<UserId>,
+        message: &OutgoingMessage,
+    ) -> Verdict {
+        let id = message.id.0;
+        let number = self.read(&message.content).ok_or("an unknown text is queued")?;
+        let user = user.ok_or("a client without an id queues a message")?;
+        if self.by_name.insert((user, message.id), number).is_some_and(|other| other != number) {
+            return Err(format!("client {client} uses message id {id} twice"));
+        }
+        let written = &mut self.messages[number];
+        if std::mem::replace(&mut written.queued, true) {
+            return Ok(());
+        }
+        written.previous = self.last.insert((written.from, written.to), number);
+        if written.previous.is_some_and(|previous| previous > number) {
+            return Err(format!("text {number} is queued after {:?}", written.previous));
+        }
+        Ok(())
+    }
+
+    /// A message is durable with a reader.
+    fn received(
+        &mut self,
+        reader: usize,
+        message: &IncomingMessage,
+        continuity: Continuity,
+    ) -> Verdict {
+        if is_attacker(message.phone) {
+            return Ok(());
+        }
+        let name = format!("message {} of {:?} at client {reader}", message.id.0, message.phone);
+        let ReceivedContent::Opened(content) = &message.content else {
+            return Err(format!("{name} does not open"));
+        };
+        let number = self.read(content).ok_or_else(|| format!("{name} was never written"))?;
+        let written = &mut self.messages[number];
+        if written.to != reader || phone(written.from) != message.phone {
+            return Err(format!(
+                "{name} is text {number}, of another sender or for another reader"
+            ));
+        }
+        if std::mem::replace(&mut written.received, true) {
+            return Err(format!("{name}, text {number}, is delivered twice"));
+        }
+        let (from, previous) = (written.from, written.previous);
+        let expected = match previous {
+            Some(previous) if !self.messages[previous].received => Continuity::AfterGap,
+            Some(_) | None => Continuity::Next,
+        };
+        if continuity != expected {
+            return Err(format!("{name}, text {number}, is said to be {continuity:?}"));
+        }
+        let before = self.readers[reader].last_from.insert(from, number);
+        if self.in_order && (expected != Continuity::Next || before > Some(number)) {
+            return Err(format!("{name}, text {number}, comes after {before:?}"));
+        }
+        Ok(())
+    }
+
+    /// A reader's application is handed a message.
+    pub(super) fn taken_over(&mut self, reader: usize, item: &InboxItem) -> Verdict {
+        let Reader { last_place, taken_up_to, .. } = &mut self.readers[reader];
+        let place = item.place.0;
+        if place <= *last_place {
+            return Err(format!("client {reader} shows place {place} after {last_place}"));
+        }
+        *last_place = place;
+        if place <= *taken_up_to {
+            // Shown again after a restart, because nobody said that it was shown.
+            return Ok(());
+        }
+        *taken_up_to = place;
+        if is_attacker(item.message.phone) {
+            return Ok(());
+        }
+        if let ReceivedContent::Opened(content) = &item.message.content
+            && let Some(number) = self.read(content)
+            && self.messages[number].received
+        {
+            self.messages[number].delivered = true;
+            return Ok(());
+        }
+        Err(format!("client {reader} shows place {place}, which is not durable"))
+    }
+
+    /// A client's process starts again.
+    pub(super) fn restarted(&mut self, reader: usize) {
+        self.readers[reader].last_place = 0;
+    }
+
+    /// At rest, everything that is durable with its sender has been delivered.
+    pub(super) fn at_rest(&self) -> Verdict {
+        if !self.honest_server {
+            return Ok(());
+        }
+        for (number, message) in self.messages.iter().enumerate() {
+            if message.queued && !message.delivered {
+                let Message { from, to, stored, received, .. } = message;
+                return Err(format!(
+                    "text {number} from client {from} to {to} was never delivered \
+                     (stored: {stored}, received: {received})"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn each(
+        &self,
+        user: Option<UserId>,
+        ids: &[MessageId],
+        check: impl Fn(&Message) -> Result<(), &'static str>,
+    ) -> Verdict {
+        for id in ids {
+            let number = user.and_then(|user| self.by_name.get(&(user, *id)));
+            let Some(message) = number.map(|number| &self.messages[*number]) else {
+                return Err(format!("message {} of {user:?} was never queued", id.0));
+            };
+            // A dishonest server may lie about what it has stored; nobody can tell.
+            check(message)
+                .map_err(|what| format!("text {} (id {}) is {what}", number.unwrap_or(&0), id.0))?;
+        }
+        Ok(())
+    }
+
+    /// The number of a text, if it was written, word for word.
+    fn read(&self, content: &Content) -> Option<usize> {
+        let Content::Text(written) = content else { return None };
+        let number =
+            written.strip_prefix(MARK)?.split_whitespace().next()?.parse::<usize>().ok()?;
+        let message = self.messages.get(number)?;
+        (*written == text(number, message.len)).then_some(number)
+    }
+}
+
+/// A text that is told from all others, of about this size.
+fn text(number: usize, size: usize) -> String {
+    let mut text = format!("{MARK} {number} ");
+    while text.len() < size {
+        text.push(char::from(b'a' + u8::try_from((text.len() + number) % 26).unwrap_or(0)));
+    }
+    text
+}
+
+/// A client's phone number.
+pub(super) fn phone(client: usize) -> Phone {
+    format!("+49151{client:08}").parse().unwrap()
+}
+
+/// An attacker's phone number.
+pub(super) fn attacker_phone(index: usize) -> Phone {
+    format!("+666{index:08}").parse().unwrap()
+}
+
+const fn is_attacker(phone: Phone) -> bool {
+    phone.digits() / 100_000_000 == 666
+}

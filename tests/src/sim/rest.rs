@@ -1,0 +1,140 @@
+//! The end of a plan: faults stop, everything drains, and the world goes quiet.
+
+use sealpost_core::time::Mono;
+use sealpost_storage::client::ClientStorage;
+
+use super::plan::End;
+use super::world::{Aim, Due, Who, World};
+
+impl World {
+    /// Runs a plan to its end, and through what must follow.
+    pub fn run(&mut self) {
+        self.run_until(Mono(self.around.settings.end_ms * 1_000));
+        let ahead = u64::try_from(self.server.desk.skew).unwrap_or(0) * 1_000_000;
+        self.heal();
+        let patience = Mono(self.around.agenda.now().0 + PATIENCE + ahead);
+        loop {
+            self.come_to_rest(patience);
+            if self.violation().is_some() || self.is_quiet() {
+                break;
+            }
+        }
+        self.check_rest();
+    }
+
+    /// Everything has arrived, every receipt came back, and nobody holds anything.
+    fn check_rest(&mut self) {
+        if self.violation().is_some() || !self.model.is_honest() {
+            return;
+        }
+        let verdict = self.model.at_rest();
+        self.judge(verdict);
+        self.check_outboxes();
+        let stored = self.server.desk.disk.engine.packets().count();
+        if stored > 0 && !self.around.watched {
+            self.around.violate(|| format!("{stored} items are stored in a world at rest"));
+        }
+    }
+
+    /// Faults stop. Everybody who has an account, or wanted one, is to be online.
+    fn heal(&mut self) {
+        let now = self.around.agenda.now();
+        self.around.trace.note(now, &[13], || "faults stop".to_owned());
+        self.server.desk.disk.mend();
+        self.server.desk.skew = 0;
+        self.attackers.retire();
+        if self.server.machine.is_none() {
+            self.boot(Who::Server);
+        }
+        for (id, line) in &mut self.around.net.lines {
+            if line.up.void {
+                // Whoever has not noticed that a connection is gone does so now.
+                self.around.agenda.after(0, Due::Lost(*id, End::Client));
+                self.around.agenda.after(0, Due::Lost(*id, End::Server));
+            }
+            for way in [&mut line.up, &mut line.down] {
+                (way.tampering, way.mischief) = (None, None);
+                way.stalled_until = way.stalled_until.min(now);
+            }
+        }
+        for index in 0..self.clients.len() {
+            self.around.unreachable[index] = now;
+            self.clients[index].desk.disk.mend();
+            if self.clients[index].machine.is_none() {
+                self.boot(Who::Client(index));
+            }
+            if self.apps[index].aim == Aim::Offline {
+                self.apps[index].aim = Aim::Online;
+            }
+            if self.apps[index].aim == Aim::Online {
+                self.around.agenda.after(0, Due::GoOnline(index, self.clients[index].desk.life));
+            }
+        }
+        self.close_puppets();
+    }
+
+    /// Waits until everybody is online and nothing is left to do, in steps that grow.
+    fn come_to_rest(&mut self, patience: Mono) {
+        let mut step = 1_000_000;
+        while self.violation().is_none() && !self.is_at_rest() {
+            let now = self.around.agenda.now();
+            if now > patience {
+                let why = self.restless();
+                return self.around.violate(|| format!("the world does not come to rest: {why}"));
+            }
+            self.run_until(Mono(now.0 + step));
+            step = (step * 5 / 4).min(60_000_000);
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.clients.iter().zip(&self.apps).all(|(node, app)| {
+            if app.aim != Aim::Online {
+                return true;
+            }
+            let queued =
+                node.desk.disk.engine.outbox().map_or(1, |counts| counts.queued + counts.stored);
+            app.online && app.caught_up && (queued == 0 || !self.model.is_honest())
+        })
+    }
+
+    fn restless(&self) -> String {
+        let of = |index: usize| {
+            let app = &self.apps[index];
+            let counts = self.clients[index].desk.disk.engine.outbox();
+            format!(
+                "client {index}: {:?}, online {}, caught up {}, {counts:?}",
+                app.aim, app.online, app.caught_up
+            )
+        };
+        let restless = (0..self.clients.len()).filter(|index| {
+            let app = &self.apps[*index];
+            let counts = self.clients[*index].desk.disk.engine.outbox().unwrap_or_default();
+            app.aim == Aim::Online
+                && (!app.online || !app.caught_up || counts.queued + counts.stored > 0)
+        });
+        restless.map(of).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Nothing of what was sent was given up.
+    fn check_outboxes(&mut self) {
+        for index in 0..self.clients.len() {
+            let counts = self.clients[index].desk.disk.engine.outbox().unwrap_or_default();
+            if self.apps[index].aim == Aim::Online && counts.failed > 0 {
+                self.around.violate(|| format!("client {index} at rest: {counts:?}"));
+            }
+        }
+    }
+
+    /// Whether a world at rest stays so: nobody sends anything for a while.
+    fn is_quiet(&mut self) -> bool {
+        // What is gathered for a second has gone out by then.
+        self.run_until(Mono(self.around.agenda.now().0 + 10_000_000));
+        let before = self.around.tally.packets;
+        self.run_until(Mono(self.around.agenda.now().0 + 60_000_000));
+        self.around.tally.packets == before
+    }
+}
+
+/// Longer than every pause that an honest party makes, in microseconds.
+const PATIENCE: u64 = 30 * 3_600 * 1_000_000;
