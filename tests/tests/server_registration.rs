@@ -556,19 +556,6 @@ fn who_provokes_too_many_errors_is_closed_without_a_word() {
 }
 
 #[test]
-fn a_new_account_has_nothing_to_drain() {
-    let mut stage = stage();
-    let mut alice = Actor::stranger(&mut stage, 1);
-    let password = otp(&mut alice, &mut stage);
-    stage.hold_store = true;
-    let confirm = alice.confirm(stage.now().wall, &password);
-    stage.packet(alice.conn, &confirm);
-    stage.release_store();
-    assert_eq!(alice.hear_all(&mut stage), [Heard::SessionIssued]);
-    assert_eq!(stage.waiting_ops().count(), 0);
-}
-
-#[test]
 fn a_second_session_displaces_the_first() {
     let mut stage = stage();
     let mut alice = Actor::registered(&mut stage, 1);
