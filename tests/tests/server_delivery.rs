@@ -183,6 +183,34 @@ fn a_reader_that_does_not_acknowledge_in_time_is_stored_for_and_not_sent_to_twic
 }
 
 #[test]
+fn each_message_has_its_own_time() {
+    let (mut stage, mut alice, mut bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.pass(Duration::from_secs(3));
+    send(&mut stage, &mut alice, &bob, "two");
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1])]);
+    stage.pass(Duration::from_millis(4_999));
+    assert_eq!(alice.hear_all(&mut stage), []);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[2])]);
+}
+
+#[test]
+fn a_stored_receipt_goes_to_a_live_sender_without_being_read_back() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "one");
+    bob.return_to(&mut stage);
+    alice.hear_all(&mut stage);
+    stage.hold_store = true;
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    stage.release_store();
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1])]);
+    assert_eq!(stage.waiting_ops().count(), 0);
+}
+
+#[test]
 fn a_repeat_in_flight_changes_nothing_and_a_stored_one_is_acknowledged_again() {
     let (mut stage, mut alice, mut bob) = pair();
     let first = send(&mut stage, &mut alice, &bob, "one");
