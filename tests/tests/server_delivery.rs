@@ -357,6 +357,65 @@ fn no_message_overtakes_one_that_was_refused_before_it() {
     assert_eq!(codes, [ErrorCode::Unavailable; 3]);
 }
 
+fn refused(heard: &[Heard]) -> ErrorCode {
+    match heard {
+        [Heard::Error(_, reply)] => reply.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_follows_a_refused_message_is_refused_until_that_comes_again() {
+    let (mut stage, mut alice, bob) = pair();
+    let mut carol = Actor::registered(&mut stage, 3);
+    stage.cut(bob.conn);
+    stage.fail_store(1, StoreError::DiskFull);
+    let first = send(&mut stage, &mut alice, &bob, "one");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.pass(Duration::from_secs(1)); // the store has room again
+    let second = send(&mut stage, &mut alice, &bob, "two");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    send(&mut stage, &mut alice, &carol, "to another");
+    assert_eq!(carol.hear_all(&mut stage), [message(&alice, 3)]);
+    stage.packet(alice.conn, &second);
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.packet(alice.conn, &first);
+    stage.packet(alice.conn, &second);
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[1]), stored(&bob, &[2])]);
+}
+
+#[test]
+fn what_follows_a_message_from_the_future_waits_for_its_time() {
+    let (mut stage, mut alice, mut bob) = pair();
+    let (to, key) = (bob.id.unwrap(), bob.public_key().clone());
+    let early = alice.message(stage.now().wall.plus_secs(301), to, &key, "early");
+    stage.packet(alice.conn, &early);
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::ClockSkew);
+    let second = send(&mut stage, &mut alice, &bob, "two");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.jump(1);
+    stage.packet(alice.conn, &early);
+    stage.packet(alice.conn, &second);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2].map(|id| message(&alice, id)));
+}
+
+#[test]
+fn so_many_refused_messages_are_remembered_and_no_more() {
+    let limits = Limits { refused_messages: 2, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let bob = Actor::registered(&mut stage, 2);
+    stage.cut(bob.conn);
+    stage.fail_store(1, StoreError::DiskFull);
+    for _ in 0..2 {
+        send(&mut stage, &mut alice, &bob, "text");
+        assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    }
+    send(&mut stage, &mut alice, &bob, "text");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::RateLimited);
+    assert!(stage.is_closed(alice.conn));
+}
+
 #[test]
 fn a_full_mailbox_refuses_messages_and_takes_receipts() {
     let quota = Quota { messages: 2, ..Quota::default() };
@@ -743,6 +802,9 @@ fn an_old_message_may_still_come_and_one_past_retention_may_not() {
         [Heard::Error(_, reply)] => assert_eq!(reply.code, ErrorCode::ClockSkew),
         other => panic!("{other:?}"),
     }
+    // Its time is over, so nothing has to wait for it.
+    send(&mut stage, &mut alice, &bob, "new");
+    assert_eq!(bob.hear_all(&mut stage), [message(&alice, 3)]);
 }
 
 #[test]
