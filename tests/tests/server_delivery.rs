@@ -249,6 +249,19 @@ fn receipts_for_an_absent_sender_are_kept_until_it_takes_them() {
 }
 
 #[test]
+fn a_receipt_that_the_store_could_not_take_is_tried_again() {
+    let (mut stage, mut alice, mut bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.cut(alice.conn);
+    stage.fail_store(1, StoreError::Busy);
+    acknowledge(&mut stage, &mut bob, &alice, 7, &[1]);
+    assert_eq!(stage.store.inner().packets().count(), 0);
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(alice.return_to(&mut stage), 1);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 7, &[1])]);
+}
+
+#[test]
 fn a_receipt_nobody_awaits_is_dropped() {
     let (mut stage, mut alice, mut bob) = pair();
     let mut carol = Actor::registered(&mut stage, 3);
