@@ -671,6 +671,31 @@ fn a_contact_whose_safety_number_was_compared_is_verified() {
 }
 
 #[test]
+fn the_fingerprint_of_another_key_verifies_nobody() {
+    let (mut counter, bob) = acquainted();
+    let fingerprint = *Peer::new(Profile::Compact, 3).public_key().fingerprint();
+    counter.stage.command(Command::MarkVerified { phone: bob.phone, fingerprint });
+    assert_eq!(counter.stage.notices(), [Notice::KeyMismatch { phone: bob.phone }]);
+    let contacts = counter.stage.store.inner().load().unwrap().contacts;
+    assert_eq!(contacts[0].verification, Verification::FirstUse);
+}
+
+#[test]
+fn what_comes_right_behind_the_206_is_taken_in_the_session() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.cut(counter.conn);
+    counter.redial();
+    counter.hear();
+    counter.stage.hold_jobs = true;
+    let resumed = counter.clerk.session_resumed(counter.at(), 1);
+    counter.say(&resumed);
+    arrive(&mut counter, &mut bob, (1, 0), "hello");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(texts(&counter.stage.delivered()), ["hello"]);
+}
+
+#[test]
 fn what_the_application_has_not_taken_over_is_delivered_again_at_the_next_start() {
     let (mut counter, mut bob) = acquainted();
     for (numbers, text) in [((1, 0), "one"), ((2, 1), "two"), ((3, 2), "three")] {

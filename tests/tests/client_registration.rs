@@ -297,6 +297,23 @@ fn a_106_waits_until_its_date_is_durable() {
 }
 
 #[test]
+fn a_106_is_sent_once_on_the_connection_that_its_date_is_for() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.cut(counter.conn);
+    counter.stage.hold_store = true;
+    for _ in 0..2 {
+        counter.redial();
+        assert_eq!(counter.hear(), None);
+        counter.stage.cut(counter.conn);
+    }
+    counter.redial();
+    counter.stage.hold_store = false;
+    counter.stage.release_store(); // the dates for all three
+    let asked = counter.hear_all();
+    assert!(matches!(asked[..], [Asked::Reconnect(..)]), "{asked:?}");
+}
+
+#[test]
 fn a_wrong_clock_is_corrected_by_the_answer_to_a_request_of_ours_and_kept() {
     let mut counter = Counter::online(Limits::default());
     counter.stage.cut(counter.conn);
