@@ -764,6 +764,21 @@ fn reading_pauses_while_too_much_is_under_way() {
 }
 
 #[test]
+fn a_stop_waits_for_what_is_being_sealed() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.cut(counter.conn);
+    counter.stage.hold_jobs = true;
+    let token = counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    counter.stage.notices();
+    counter.stage.event(Event::Shutdown);
+    assert!(!counter.stage.notices().contains(&Notice::Stopped));
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    let queued = Notice::Queued { token, id: MessageId(1) };
+    assert_eq!(counter.stage.notices(), [queued, Notice::Stopped]);
+}
+
+#[test]
 fn before_leaving_what_is_owed_goes_out() {
     let (mut counter, mut bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");

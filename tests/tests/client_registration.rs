@@ -8,6 +8,7 @@ use sealpost_core::client::{
 };
 use sealpost_core::crypto::{Fingerprint, Part};
 use sealpost_core::ids::UserId;
+use sealpost_core::machine::Event;
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
@@ -188,6 +189,36 @@ fn a_phone_that_somebody_else_has_ends_the_registration() {
     let taken = Notice::RegistrationFailed(RegistrationFailure::PhoneTaken);
     assert!(notices.contains(&taken));
     assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
+}
+
+#[test]
+fn a_100_that_comes_too_often_ends_the_registration_and_a_101_does_not() {
+    let mut counter = registering();
+    let refused = counter.clerk.rate_limited(counter.at(), 30);
+    counter.say(&refused);
+    let failure = RegistrationFailure::RateLimited { retry_after_secs: 30 };
+    let notices = counter.stage.notices();
+    assert!(notices.contains(&Notice::RegistrationFailed(failure)), "{notices:?}");
+    assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
+
+    let mut counter = confirming();
+    let refused = counter.clerk.rate_limited(counter.at(), 30);
+    counter.say(&refused);
+    let reason = OfflineReason::Refused(ErrorCode::RateLimited);
+    assert_eq!(offline(&counter.stage.notices()), Some((reason, true)));
+}
+
+#[test]
+fn the_end_of_another_connection_ends_no_attempt() {
+    let mut counter = Counter::online(Limits::default());
+    let old = counter.conn;
+    counter.stage.cut(old);
+    while counter.stage.dialled().is_none() {
+        counter.stage.pass_to_alarm();
+    }
+    counter.stage.notices();
+    counter.stage.event(Event::Closed { conn: old });
+    assert_eq!(counter.stage.notices(), []);
 }
 
 #[test]
