@@ -779,6 +779,51 @@ fn a_stop_waits_for_what_is_being_sealed() {
 }
 
 #[test]
+fn before_leaving_what_has_arrived_is_read() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.hold_jobs = true;
+    let stored = counter.clerk.stored(counter.at(), &[]);
+    counter.say(&stored);
+    counter.stage.command(Command::Disconnect);
+    assert_eq!(counter.stage.waiting_jobs(), 1, "the 222 is not made yet");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(counter.hear_all(), [Asked::Disconnect]);
+}
+
+#[test]
+fn what_is_being_sealed_outlives_the_connection() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.hold_jobs = true;
+    let token = counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    counter.stage.cut(counter.conn);
+    let notices = counter.stage.notices();
+    let lost = |notice: &Notice| {
+        matches!(notice, Notice::Offline { reason: OfflineReason::Lost, retry_in: Some(_) })
+    };
+    assert!(notices.len() == 1 && lost(&notices[0]), "{notices:?}");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(counter.stage.notices(), [Notice::Queued { token, id: MessageId(1) }]);
+    counter.come_back();
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+}
+
+#[test]
+fn a_message_from_the_servers_future_waits_for_its_time() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+    let behind = counter.at().plus_secs(-400);
+    let skew = counter.clerk.error(behind, ErrorForm::SessionKey, ErrorCode::ClockSkew);
+    counter.say(&skew);
+    counter.stage.pass(Duration::from_secs(399));
+    assert_eq!(counter.hear_all(), []);
+    counter.stage.pass(Duration::from_secs(1));
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+}
+
+#[test]
 fn before_leaving_what_is_owed_goes_out() {
     let (mut counter, mut bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");
@@ -790,7 +835,11 @@ fn before_leaving_what_is_owed_goes_out() {
     counter.stage.command(Command::Disconnect);
     assert_eq!(counter.hear_all(), [Asked::Taken(vec![(bob.id, ReceiptId(1))])]);
     counter.stage.hold_store = false;
+    counter.stage.hold_jobs = true;
     counter.stage.release_store();
+    assert_eq!(counter.stage.waiting_jobs(), 1, "the receipt is signed first");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
     assert_eq!(counter.hear_all(), [receipt(&bob, 1, &[1]), Asked::Disconnect]);
 }
 
@@ -851,6 +900,7 @@ fn a_server_that_sends_far_more_than_can_wait_is_left() {
     let mut counter = Counter::online(limits);
     let mut bob = bob();
     for id in 1..=4 {
+        assert!(!counter.stage.is_closed(counter.conn));
         arrive(&mut counter, &mut bob, (id, id - 1), "hello");
     }
     assert!(counter.stage.is_closed(counter.conn));

@@ -206,6 +206,8 @@ fn a_100_that_comes_too_often_ends_the_registration_and_a_101_does_not() {
     counter.say(&refused);
     let reason = OfflineReason::Refused(ErrorCode::RateLimited);
     assert_eq!(offline(&counter.stage.notices()), Some((reason, true)));
+    counter.redial();
+    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
 }
 
 #[test]
