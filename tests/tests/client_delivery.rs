@@ -327,6 +327,31 @@ fn what_is_too_much_is_refused_and_given_back() {
 }
 
 #[test]
+fn what_is_being_sealed_fills_the_outbox_too() {
+    let limits = Limits { outbox_messages: 2, ..Limits::default() };
+    let (mut counter, bob) = acquainted_with(limits);
+    counter.stage.hold_jobs = true;
+    for text in ["one", "two"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    assert_eq!(counter.stage.notices(), []);
+    let (refusal, content) = (Refusal::OutboxFull, Content::Text("three".into()));
+    let token = counter.stage.send_text(UserRef::Id(bob.id), "three");
+    assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
+}
+
+#[test]
+fn so_many_lookups_wait_and_no_more() {
+    let mut counter = Counter::online(Limits { lookups_waiting: 1, ..Limits::default() });
+    let (bob, carol) = (bob(), Peer::new(Profile::Compact, 3));
+    counter.stage.command(Command::Lookup { phone: bob.phone });
+    assert_eq!(counter.stage.notices(), []);
+    counter.stage.command(Command::Lookup { phone: carol.phone });
+    let (who, failure) = (UserRef::Phone(carol.phone), LookupFailure::Busy);
+    assert_eq!(counter.stage.notices(), [Notice::LookupFailed { who, failure }]);
+}
+
+#[test]
 fn only_a_window_of_messages_is_in_flight() {
     let limits = Limits { in_flight_messages: 2, ..Limits::default() };
     let (mut counter, bob) = acquainted_with(limits);

@@ -452,7 +452,7 @@ fn leaving_is_said_and_waits_for_the_answer() {
 #[test]
 fn leaving_a_server_that_does_not_answer_takes_five_seconds() {
     let mut counter = Counter::online(Limits::default());
-    counter.stage.event(sealpost_core::machine::Event::Shutdown);
+    counter.stage.event(Event::Shutdown);
     assert_eq!(counter.hear_all(), [Asked::Disconnect]);
     counter.stage.pass(Duration::from_secs(5));
     assert!(counter.stage.is_closed(counter.conn));
@@ -486,6 +486,22 @@ fn bytes_may_come_one_at_a_time() {
         counter.stage.bytes(counter.conn, &[*byte]);
     }
     assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+}
+
+#[test]
+fn before_the_servers_key_is_known_so_many_errors_are_put_up_with() {
+    let limits = Limits { clock_corrections: 2, ..Limits::default() };
+    for (code, questions) in [(ErrorCode::ClockSkew, 3), (ErrorCode::Unavailable, 1)] {
+        let mut counter = Counter::with(limits.clone());
+        counter.stage.command(Command::Register);
+        counter.open();
+        for _ in 0..questions {
+            assert_eq!(counter.hear_all(), [Asked::ServerKey]);
+            let error = counter.clerk.error(counter.at(), ErrorForm::Clear, code);
+            counter.say(&error);
+        }
+        assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Lost, true)));
+    }
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn so_many_passwords_are_alive_at_once() {
     stage.packet(bob.conn, &request);
     assert_eq!(error(&bob.hear_all(&mut stage)), (ErrorForm::ReplyKey, ErrorCode::RateLimited));
     otp(&mut alice, &mut stage); // in place of her first
-    stage.pass(Duration::from_secs(300));
+    stage.pass(Duration::from_mins(5));
     bob.conn = stage.connect();
     otp(&mut bob, &mut stage);
 }
