@@ -328,16 +328,35 @@ fn what_is_too_much_is_refused_and_given_back() {
 
 #[test]
 fn what_is_being_sealed_fills_the_outbox_too() {
-    let limits = Limits { outbox_messages: 2, ..Limits::default() };
-    let (mut counter, bob) = acquainted_with(limits);
-    counter.stage.hold_jobs = true;
+    let by_number = Limits { outbox_messages: 2, ..Limits::default() };
+    let by_size = Limits { outbox_bytes: 6, ..Limits::default() };
+    for limits in [by_number, by_size] {
+        let (mut counter, bob) = acquainted_with(limits);
+        counter.stage.hold_jobs = true;
+        for text in ["one", "two"] {
+            counter.stage.send_text(UserRef::Id(bob.id), text);
+        }
+        assert_eq!(counter.stage.notices(), []);
+        let (refusal, content) = (Refusal::OutboxFull, Content::Text("3".into()));
+        let token = counter.stage.send_text(UserRef::Id(bob.id), "3");
+        assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
+    }
+}
+
+#[test]
+fn a_server_that_acknowledges_is_not_left() {
+    let (mut counter, bob) = acquainted();
     for text in ["one", "two"] {
         counter.stage.send_text(UserRef::Id(bob.id), text);
     }
-    assert_eq!(counter.stage.notices(), []);
-    let (refusal, content) = (Refusal::OutboxFull, Content::Text("three".into()));
-    let token = counter.stage.send_text(UserRef::Id(bob.id), "three");
-    assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
+    for id in 1..=2 {
+        counter.stage.pass(Duration::from_secs(45));
+        assert!(!counter.stage.is_closed(counter.conn));
+        let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(id))]);
+        counter.say(&stored);
+    }
+    counter.stage.pass(Duration::from_mins(5));
+    assert!(!counter.stage.is_closed(counter.conn), "nothing more is awaited");
 }
 
 #[test]
