@@ -3,13 +3,15 @@
 use chacha20::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::arb::Arb;
+
 /// A stream of choices: without end from a seed, or from bytes, after which every choice is 0.
 #[derive(Debug)]
 pub struct Dice<'a>(Source<'a>);
 
 enum Source<'a> {
     Seed(Box<ChaCha8Rng>),
-    Bytes(&'a [u8]),
+    Bytes(Arb<'a>),
 }
 
 impl std::fmt::Debug for Source<'_> {
@@ -33,12 +35,15 @@ impl Dice<'static> {
 impl<'a> Dice<'a> {
     /// Choices as the bytes make them.
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
-        Self(Source::Bytes(bytes))
+        Self(Source::Bytes(Arb::new(bytes)))
     }
 
     /// Whether bytes ran out. A seed never does.
     pub const fn is_used_up(&self) -> bool {
-        matches!(self.0, Source::Bytes([]))
+        match &self.0 {
+            Source::Seed(_) => false,
+            Source::Bytes(arb) => arb.is_empty(),
+        }
     }
 
     /// Any number.
@@ -46,19 +51,12 @@ impl<'a> Dice<'a> {
         self.below(u64::MAX)
     }
 
-    /// A number below `bound`, or 0 for a bound of 0. Takes as few bytes as the bound needs; the
-    /// bias is of no account here.
+    /// A number below `bound`, or 0 for a bound of 0. The bias is of no account here.
     pub fn below(&mut self, bound: u64) -> u64 {
-        let drawn = match &mut self.0 {
-            Source::Seed(rng) => rng.next_u64(),
-            Source::Bytes(bytes) => {
-                let wanted = bound.saturating_sub(1).checked_ilog2().map_or(0, |bits| bits / 8 + 1);
-                let (taken, rest) = bytes.split_at(bytes.len().min(wanted as usize));
-                *bytes = rest;
-                taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
-            }
-        };
-        drawn.checked_rem(bound).unwrap_or(0)
+        match &mut self.0 {
+            Source::Seed(rng) => rng.next_u64().checked_rem(bound).unwrap_or(0),
+            Source::Bytes(arb) => arb.below(bound),
+        }
     }
 
     /// A number from `least` to `most`, both included.

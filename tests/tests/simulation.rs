@@ -1,0 +1,85 @@
+//! Simulated worlds: many seeds, each twice; every plan that failed once; and real cryptography.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, thread};
+
+use sealpost_tests::sim::{CryptoKind, Family, Plan, Ran, run};
+
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions");
+
+fn families() -> Vec<Family> {
+    Family::ALL.iter().map(|(family, _)| *family).collect()
+}
+
+/// Runs the plans of these seeds on all cores. Returns every violation, by seed.
+fn run_seeds(
+    seeds: std::ops::Range<u64>,
+    crypto: CryptoKind,
+    check: impl Fn(&Plan) -> Option<String> + Sync,
+) -> Vec<(u64, String)> {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let plan = Plan::from_seed(seed, crypto, &families());
+            if let Some(violation) = check(&plan) {
+                failed.lock().unwrap().push((seed, violation));
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(work);
+        }
+    });
+    failed.into_inner().unwrap()
+}
+
+#[test]
+fn three_hundred_seeds_are_as_they_must_be_and_the_same_twice() {
+    let failed = run_seeds(1..301, CryptoKind::Insecure, |plan| {
+        let first = run(plan);
+        let second = run(plan);
+        first.violation.clone().or_else(|| {
+            (first != second).then(|| format!("{:016x}, then {:016x}", first.digest, second.digest))
+        })
+    });
+    assert_eq!(failed, []);
+}
+
+#[test]
+fn seeds_with_real_cryptography_are_as_they_must_be() {
+    assert_eq!(run_seeds(1..5, CryptoKind::Real, |plan| run(plan).violation), []);
+}
+
+/// Each was made small from a world in which something was wrong; docs/TESTING.md says what.
+#[test]
+fn every_plan_that_failed_once_is_as_it_must_be() {
+    let mut plans = 0;
+    for entry in fs::read_dir(PathBuf::from(REGRESSIONS)).unwrap() {
+        let path = entry.unwrap().path();
+        let plan = Plan::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+        let Ran { violation, .. } = run(&plan);
+        assert_eq!(violation, None, "{}", path.display());
+        plans += 1;
+    }
+    assert!(plans > 0, "there are no regressions in {REGRESSIONS}");
+}
+
+#[test]
+fn a_plan_is_read_as_it_is_written() {
+    for seed in 0..50 {
+        let plan = Plan::from_seed(seed, CryptoKind::Insecure, &families());
+        match Plan::parse(&plan.to_string()) {
+            Ok(read) => assert_eq!(read, plan),
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+}
