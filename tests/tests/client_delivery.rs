@@ -327,6 +327,50 @@ fn what_is_too_much_is_refused_and_given_back() {
 }
 
 #[test]
+fn what_is_being_sealed_fills_the_outbox_too() {
+    let by_number = Limits { outbox_messages: 2, ..Limits::default() };
+    let by_size = Limits { outbox_bytes: 6, ..Limits::default() };
+    for limits in [by_number, by_size] {
+        let (mut counter, bob) = acquainted_with(limits);
+        counter.stage.hold_jobs = true;
+        for text in ["one", "two"] {
+            counter.stage.send_text(UserRef::Id(bob.id), text);
+        }
+        assert_eq!(counter.stage.notices(), []);
+        let (refusal, content) = (Refusal::OutboxFull, Content::Text("3".into()));
+        let token = counter.stage.send_text(UserRef::Id(bob.id), "3");
+        assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
+    }
+}
+
+#[test]
+fn a_server_that_acknowledges_is_not_left() {
+    let (mut counter, bob) = acquainted();
+    for text in ["one", "two"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    for id in 1..=2 {
+        counter.stage.pass(Duration::from_secs(45));
+        assert!(!counter.stage.is_closed(counter.conn));
+        let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(id))]);
+        counter.say(&stored);
+    }
+    counter.stage.pass(Duration::from_mins(5));
+    assert!(!counter.stage.is_closed(counter.conn), "nothing more is awaited");
+}
+
+#[test]
+fn so_many_lookups_wait_and_no_more() {
+    let mut counter = Counter::online(Limits { lookups_waiting: 1, ..Limits::default() });
+    let (bob, carol) = (bob(), Peer::new(Profile::Compact, 3));
+    counter.stage.command(Command::Lookup { phone: bob.phone });
+    assert_eq!(counter.stage.notices(), []);
+    counter.stage.command(Command::Lookup { phone: carol.phone });
+    let (who, failure) = (UserRef::Phone(carol.phone), LookupFailure::Busy);
+    assert_eq!(counter.stage.notices(), [Notice::LookupFailed { who, failure }]);
+}
+
+#[test]
 fn only_a_window_of_messages_is_in_flight() {
     let limits = Limits { in_flight_messages: 2, ..Limits::default() };
     let (mut counter, bob) = acquainted_with(limits);
@@ -691,6 +735,31 @@ fn a_contact_whose_safety_number_was_compared_is_verified() {
 }
 
 #[test]
+fn the_fingerprint_of_another_key_verifies_nobody() {
+    let (mut counter, bob) = acquainted();
+    let fingerprint = *Peer::new(Profile::Compact, 3).public_key().fingerprint();
+    counter.stage.command(Command::MarkVerified { phone: bob.phone, fingerprint });
+    assert_eq!(counter.stage.notices(), [Notice::KeyMismatch { phone: bob.phone }]);
+    let contacts = counter.stage.store.inner().load().unwrap().contacts;
+    assert_eq!(contacts[0].verification, Verification::FirstUse);
+}
+
+#[test]
+fn what_comes_right_behind_the_206_is_taken_in_the_session() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.cut(counter.conn);
+    counter.redial();
+    counter.hear();
+    counter.stage.hold_jobs = true;
+    let resumed = counter.clerk.session_resumed(counter.at(), 1);
+    counter.say(&resumed);
+    arrive(&mut counter, &mut bob, (1, 0), "hello");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(texts(&counter.stage.delivered()), ["hello"]);
+}
+
+#[test]
 fn what_the_application_has_not_taken_over_is_delivered_again_at_the_next_start() {
     let (mut counter, mut bob) = acquainted();
     for (numbers, text) in [((1, 0), "one"), ((2, 1), "two"), ((3, 2), "three")] {
@@ -742,6 +811,66 @@ fn reading_pauses_while_too_much_is_under_way() {
 }
 
 #[test]
+fn a_stop_waits_for_what_is_being_sealed() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.cut(counter.conn);
+    counter.stage.hold_jobs = true;
+    let token = counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    counter.stage.notices();
+    counter.stage.event(Event::Shutdown);
+    assert!(!counter.stage.notices().contains(&Notice::Stopped));
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    let queued = Notice::Queued { token, id: MessageId(1) };
+    assert_eq!(counter.stage.notices(), [queued, Notice::Stopped]);
+}
+
+#[test]
+fn before_leaving_what_has_arrived_is_read() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.hold_jobs = true;
+    let stored = counter.clerk.stored(counter.at(), &[]);
+    counter.say(&stored);
+    counter.stage.command(Command::Disconnect);
+    assert_eq!(counter.stage.waiting_jobs(), 1, "the 222 is not made yet");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(counter.hear_all(), [Asked::Disconnect]);
+}
+
+#[test]
+fn what_is_being_sealed_outlives_the_connection() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.hold_jobs = true;
+    let token = counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    counter.stage.cut(counter.conn);
+    let notices = counter.stage.notices();
+    let lost = |notice: &Notice| {
+        matches!(notice, Notice::Offline { reason: OfflineReason::Lost, retry_in: Some(_) })
+    };
+    assert!(notices.len() == 1 && lost(&notices[0]), "{notices:?}");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(counter.stage.notices(), [Notice::Queued { token, id: MessageId(1) }]);
+    counter.come_back();
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+}
+
+#[test]
+fn a_message_from_the_servers_future_waits_for_its_time() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "hello");
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+    let behind = counter.at().plus_secs(-400);
+    let skew = counter.clerk.error(behind, ErrorForm::SessionKey, ErrorCode::ClockSkew);
+    counter.say(&skew);
+    counter.stage.pass(Duration::from_secs(399));
+    assert_eq!(counter.hear_all(), []);
+    counter.stage.pass(Duration::from_secs(1));
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+}
+
+#[test]
 fn before_leaving_what_is_owed_goes_out() {
     let (mut counter, mut bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");
@@ -753,7 +882,11 @@ fn before_leaving_what_is_owed_goes_out() {
     counter.stage.command(Command::Disconnect);
     assert_eq!(counter.hear_all(), [Asked::Taken(vec![(bob.id, ReceiptId(1))])]);
     counter.stage.hold_store = false;
+    counter.stage.hold_jobs = true;
     counter.stage.release_store();
+    assert_eq!(counter.stage.waiting_jobs(), 1, "the receipt is signed first");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
     assert_eq!(counter.hear_all(), [receipt(&bob, 1, &[1]), Asked::Disconnect]);
 }
 
@@ -814,6 +947,7 @@ fn a_server_that_sends_far_more_than_can_wait_is_left() {
     let mut counter = Counter::online(limits);
     let mut bob = bob();
     for id in 1..=4 {
+        assert!(!counter.stage.is_closed(counter.conn));
         arrive(&mut counter, &mut bob, (id, id - 1), "hello");
     }
     assert!(counter.stage.is_closed(counter.conn));

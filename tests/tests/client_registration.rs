@@ -8,6 +8,7 @@ use sealpost_core::client::{
 };
 use sealpost_core::crypto::{Fingerprint, Part};
 use sealpost_core::ids::UserId;
+use sealpost_core::machine::Event;
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
@@ -205,6 +206,38 @@ fn a_phone_that_somebody_else_has_ends_the_registration() {
 }
 
 #[test]
+fn a_100_that_comes_too_often_ends_the_registration_and_a_101_does_not() {
+    let mut counter = registering();
+    let refused = counter.clerk.rate_limited(counter.at(), 30);
+    counter.say(&refused);
+    let failure = RegistrationFailure::RateLimited { retry_after_secs: 30 };
+    let notices = counter.stage.notices();
+    assert!(notices.contains(&Notice::RegistrationFailed(failure)), "{notices:?}");
+    assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
+
+    let mut counter = confirming();
+    let refused = counter.clerk.rate_limited(counter.at(), 30);
+    counter.say(&refused);
+    let reason = OfflineReason::Refused(ErrorCode::RateLimited);
+    assert_eq!(offline(&counter.stage.notices()), Some((reason, true)));
+    counter.redial();
+    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+}
+
+#[test]
+fn the_end_of_another_connection_ends_no_attempt() {
+    let mut counter = Counter::online(Limits::default());
+    let old = counter.conn;
+    counter.stage.cut(old);
+    while counter.stage.dialled().is_none() {
+        counter.stage.pass_to_alarm();
+    }
+    counter.stage.notices();
+    counter.stage.event(Event::Closed { conn: old });
+    assert_eq!(counter.stage.notices(), []);
+}
+
+#[test]
 fn an_answer_to_another_request_is_no_answer() {
     let mut counter = registering();
     let stale = counter.clerk.otp_issued(counter.at(), Some(otp()));
@@ -308,6 +341,23 @@ fn a_106_waits_until_its_date_is_durable() {
     counter.open();
     assert_eq!(counter.hear(), None, "and does not leave if it is not");
     assert!(counter.stage.is_closed(counter.conn));
+}
+
+#[test]
+fn a_106_is_sent_once_on_the_connection_that_its_date_is_for() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.cut(counter.conn);
+    counter.stage.hold_store = true;
+    for _ in 0..2 {
+        counter.redial();
+        assert_eq!(counter.hear(), None);
+        counter.stage.cut(counter.conn);
+    }
+    counter.redial();
+    counter.stage.hold_store = false;
+    counter.stage.release_store(); // the dates for all three
+    let asked = counter.hear_all();
+    assert!(matches!(asked[..], [Asked::Reconnect(..)]), "{asked:?}");
 }
 
 #[test]
@@ -416,7 +466,7 @@ fn leaving_is_said_and_waits_for_the_answer() {
 #[test]
 fn leaving_a_server_that_does_not_answer_takes_five_seconds() {
     let mut counter = Counter::online(Limits::default());
-    counter.stage.event(sealpost_core::machine::Event::Shutdown);
+    counter.stage.event(Event::Shutdown);
     assert_eq!(counter.hear_all(), [Asked::Disconnect]);
     counter.stage.pass(Duration::from_secs(5));
     assert!(counter.stage.is_closed(counter.conn));
@@ -450,6 +500,22 @@ fn bytes_may_come_one_at_a_time() {
         counter.stage.bytes(counter.conn, &[*byte]);
     }
     assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+}
+
+#[test]
+fn before_the_servers_key_is_known_so_many_errors_are_put_up_with() {
+    let limits = Limits { clock_corrections: 2, ..Limits::default() };
+    for (code, questions) in [(ErrorCode::ClockSkew, 3), (ErrorCode::Unavailable, 1)] {
+        let mut counter = Counter::with(limits.clone());
+        counter.stage.command(Command::Register);
+        counter.open();
+        for _ in 0..questions {
+            assert_eq!(counter.hear_all(), [Asked::ServerKey]);
+            let error = counter.clerk.error(counter.at(), ErrorForm::Clear, code);
+            counter.say(&error);
+        }
+        assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Lost, true)));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
-use sealpost_core::server::OtpChannel;
+use sealpost_core::server::{Notice, OtpChannel, Stats};
 use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::wire::{ErrorCode, NoMoreMessages, Packet, Profile, Receipt};
 use sealpost_storage::Quota;
@@ -183,6 +183,34 @@ fn a_reader_that_does_not_acknowledge_in_time_is_stored_for_and_not_sent_to_twic
 }
 
 #[test]
+fn each_message_has_its_own_time() {
+    let (mut stage, mut alice, mut bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.pass(Duration::from_secs(3));
+    send(&mut stage, &mut alice, &bob, "two");
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1])]);
+    stage.pass(Duration::from_millis(4_999));
+    assert_eq!(alice.hear_all(&mut stage), []);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[2])]);
+}
+
+#[test]
+fn a_stored_receipt_goes_to_a_live_sender_without_being_read_back() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "one");
+    bob.return_to(&mut stage);
+    alice.hear_all(&mut stage);
+    stage.hold_store = true;
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    stage.release_store();
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1])]);
+    assert_eq!(stage.waiting_ops().count(), 0);
+}
+
+#[test]
 fn a_repeat_in_flight_changes_nothing_and_a_stored_one_is_acknowledged_again() {
     let (mut stage, mut alice, mut bob) = pair();
     let first = send(&mut stage, &mut alice, &bob, "one");
@@ -218,6 +246,19 @@ fn receipts_for_an_absent_sender_are_kept_until_it_takes_them() {
     stage.packet(alice.conn, &taken);
     assert_eq!(alice.hear_all(&mut stage), [caught_up(1)]);
     assert_eq!(alice.return_to(&mut stage), 0);
+}
+
+#[test]
+fn a_receipt_that_the_store_could_not_take_is_tried_again() {
+    let (mut stage, mut alice, mut bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.cut(alice.conn);
+    stage.fail_store(1, StoreError::Busy);
+    acknowledge(&mut stage, &mut bob, &alice, 7, &[1]);
+    assert_eq!(stage.store.inner().packets().count(), 0);
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(alice.return_to(&mut stage), 1);
+    assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 7, &[1])]);
 }
 
 #[test]
@@ -329,6 +370,65 @@ fn no_message_overtakes_one_that_was_refused_before_it() {
     assert_eq!(codes, [ErrorCode::Unavailable; 3]);
 }
 
+fn refused(heard: &[Heard]) -> ErrorCode {
+    match heard {
+        [Heard::Error(_, reply)] => reply.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_follows_a_refused_message_is_refused_until_that_comes_again() {
+    let (mut stage, mut alice, bob) = pair();
+    let mut carol = Actor::registered(&mut stage, 3);
+    stage.cut(bob.conn);
+    stage.fail_store(1, StoreError::DiskFull);
+    let first = send(&mut stage, &mut alice, &bob, "one");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.pass(Duration::from_secs(1)); // the store has room again
+    let second = send(&mut stage, &mut alice, &bob, "two");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    send(&mut stage, &mut alice, &carol, "to another");
+    assert_eq!(carol.hear_all(&mut stage), [message(&alice, 3)]);
+    stage.packet(alice.conn, &second);
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.packet(alice.conn, &first);
+    stage.packet(alice.conn, &second);
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[1]), stored(&bob, &[2])]);
+}
+
+#[test]
+fn what_follows_a_message_from_the_future_waits_for_its_time() {
+    let (mut stage, mut alice, mut bob) = pair();
+    let (to, key) = (bob.id.unwrap(), bob.public_key().clone());
+    let early = alice.message(stage.now().wall.plus_secs(301), to, &key, "early");
+    stage.packet(alice.conn, &early);
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::ClockSkew);
+    let second = send(&mut stage, &mut alice, &bob, "two");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    stage.jump(1);
+    stage.packet(alice.conn, &early);
+    stage.packet(alice.conn, &second);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2].map(|id| message(&alice, id)));
+}
+
+#[test]
+fn so_many_refused_messages_are_remembered_and_no_more() {
+    let limits = Limits { refused_messages: 2, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let bob = Actor::registered(&mut stage, 2);
+    stage.cut(bob.conn);
+    stage.fail_store(1, StoreError::DiskFull);
+    for _ in 0..2 {
+        send(&mut stage, &mut alice, &bob, "text");
+        assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::Unavailable);
+    }
+    send(&mut stage, &mut alice, &bob, "text");
+    assert_eq!(refused(&alice.hear_all(&mut stage)), ErrorCode::RateLimited);
+    assert!(stage.is_closed(alice.conn));
+}
+
 #[test]
 fn a_full_mailbox_refuses_messages_and_takes_receipts() {
     let quota = Quota { messages: 2, ..Quota::default() };
@@ -372,6 +472,67 @@ fn what_a_reader_holds_and_the_store_has_no_room_for_is_tried_again_without_hast
     assert_eq!(bob.hear_all(&mut stage), [1, 2].map(|id| message(&alice, id)));
     acknowledge(&mut stage, &mut bob, &alice, 1, &[1, 2]);
     assert_eq!(alice.hear_all(&mut stage), [delivered(&bob, 1, &[1, 2])]);
+}
+
+#[test]
+fn what_is_refused_to_one_sender_is_not_refused_to_others() {
+    let (mut stage, mut alice, mut bob) = pair();
+    let mut carol = Actor::registered(&mut stage, 3);
+    send(&mut stage, &mut bob, &alice, "to alice");
+    alice.hear_all(&mut stage);
+    stage.cut(bob.conn);
+    stage.hold_store = true;
+    send(&mut stage, &mut alice, &bob, "one");
+    send(&mut stage, &mut carol, &bob, "from carol");
+    acknowledge(&mut stage, &mut alice, &bob, 1, &[1]);
+    send(&mut stage, &mut alice, &bob, "two");
+    stage.fail_store(1, StoreError::Busy);
+    stage.release_store(); // the first fails, while the others wait
+    stage.hold_store = false;
+    stage.pass(Duration::from_secs(1));
+    let refused = |heard| match heard {
+        Heard::Error(_, reply) => reply.code,
+        other => panic!("{other:?}"),
+    };
+    let refused: Vec<_> = alice.hear_all(&mut stage).into_iter().map(refused).collect();
+    assert_eq!(refused, [ErrorCode::Unavailable; 2]);
+    assert_eq!(carol.hear_all(&mut stage), [stored(&bob, &[1])]);
+    assert_eq!(bob.return_to(&mut stage), 2);
+    assert_eq!(bob.hear_all(&mut stage), [message(&carol, 1), delivered(&alice, 1, &[1])]);
+}
+
+#[test]
+fn what_reaches_a_new_account_before_its_session_is_drained_to_it() {
+    let mut stage = Stage::new(Profile::Compact);
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    let request = bob.register(stage.now().wall);
+    stage.packet(bob.conn, &request);
+    let Some(Heard::OtpIssued(issued)) = bob.hear(&mut stage) else { panic!("no password") };
+    stage.hold_jobs = true;
+    let confirm = bob.confirm(stage.now().wall, &issued.otp.unwrap());
+    stage.packet(bob.conn, &confirm);
+    stage.release_jobs(|_| ()); // the account is made, and the 201 waits to be signed
+    let (to, key) = (UserId::new(2).unwrap(), bob.public_key().clone());
+    let early = alice.message(stage.now().wall, to, &key, "early");
+    stage.packet(alice.conn, &early);
+    stage.release_jobs(|jobs| jobs.reverse()); // first the message, then the 201
+    stage.hold_jobs = false;
+    stage.release_jobs(|_| ());
+    assert_eq!(bob.hear_all(&mut stage), [Heard::SessionIssued, message(&alice, 1)]);
+    assert_eq!(alice.hear_all(&mut stage), [stored(&bob, &[1])]);
+}
+
+#[test]
+fn the_server_counts_what_it_forwards_and_stores() {
+    let (mut stage, mut alice, mut bob) = pair();
+    stage.connect();
+    send(&mut stage, &mut alice, &bob, "one");
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    stage.cut(bob.conn);
+    send(&mut stage, &mut alice, &bob, "two");
+    let stats = Stats { connections: 2, sessions: 1, forwarded: 2, stored: 1 };
+    assert_eq!(stage.stats(), stats);
 }
 
 #[test]
@@ -522,6 +683,26 @@ fn a_long_mailbox_is_drained_a_window_at_a_time() {
 }
 
 #[test]
+fn a_long_mailbox_is_drained_by_bytes_too() {
+    let (mut stage, mut alice, bob) = pair();
+    let len = send(&mut stage, &mut alice, &bob, "text").bytes().len();
+    let limits = Limits { drain_bytes: u32::try_from(4 * len).unwrap(), ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    let mut bob = Actor::registered(&mut stage, 2);
+    stage.cut(bob.conn);
+    for _ in 0..6 {
+        send(&mut stage, &mut alice, &bob, "text");
+    }
+    bob.return_to(&mut stage);
+    assert_eq!(bob.hear_all(&mut stage), [1, 2, 3, 4].map(|id| message(&alice, id)));
+    acknowledge(&mut stage, &mut bob, &alice, 1, &[1]);
+    assert_eq!(bob.hear_all(&mut stage), [], "not for a quarter");
+    acknowledge(&mut stage, &mut bob, &alice, 2, &[2]);
+    assert_eq!(bob.hear_all(&mut stage), [5, 6].map(|id| message(&alice, id)));
+}
+
+#[test]
 fn a_sender_that_floods_is_paused_until_the_store_has_caught_up() {
     let limits = Limits { unstored_per_user: 4, ..Limits::without_rates() };
     let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
@@ -574,6 +755,35 @@ fn at_the_orderly_stop_what_is_in_flight_is_stored_and_acknowledged_first() {
 }
 
 #[test]
+fn a_stop_is_complete_once_everyone_is_gone_and_everything_stored() {
+    let (mut stage, mut alice, bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    (stage.hold_jobs, stage.hold_store) = (true, true);
+    stage.event(Event::Shutdown);
+    let stopped = |stage: &mut Stage| stage.notices().contains(&Notice::Stopped);
+    stage.release_jobs(|_| ());
+    assert!(stage.is_closed(bob.conn) && !stage.is_closed(alice.conn));
+    assert!(!stopped(&mut stage), "alice waits for her acknowledgement");
+    stage.cut(alice.conn);
+    assert!(!stopped(&mut stage), "her message waits for the store");
+    stage.release_store();
+    assert!(stopped(&mut stage));
+}
+
+#[test]
+fn a_stop_that_takes_too_long_is_cut_short() {
+    let (mut stage, mut alice, bob) = pair();
+    send(&mut stage, &mut alice, &bob, "one");
+    stage.hold_store = true;
+    stage.event(Event::Shutdown);
+    stage.pass(Duration::from_millis(9_999));
+    assert!(!stage.is_closed(alice.conn) && !stage.notices().contains(&Notice::Stopped));
+    stage.pass(Duration::from_millis(1));
+    assert!(stage.is_closed(alice.conn) && stage.notices().contains(&Notice::Stopped));
+    assert_eq!(alice.hear_all(&mut stage), [], "what is not stored is not acknowledged");
+}
+
+#[test]
 fn what_was_sent_before_a_222_is_acknowledged_before_its_answer() {
     let (mut stage, mut alice, bob) = pair();
     stage.cut(bob.conn);
@@ -605,6 +815,9 @@ fn an_old_message_may_still_come_and_one_past_retention_may_not() {
         [Heard::Error(_, reply)] => assert_eq!(reply.code, ErrorCode::ClockSkew),
         other => panic!("{other:?}"),
     }
+    // Its time is over, so nothing has to wait for it.
+    send(&mut stage, &mut alice, &bob, "new");
+    assert_eq!(bob.hear_all(&mut stage), [message(&alice, 3)]);
 }
 
 #[test]

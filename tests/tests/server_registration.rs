@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sealpost_core::ids::UserId;
-use sealpost_core::limits::Limits;
+use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
 use sealpost_core::server::OtpChannel;
 use sealpost_core::store::StoreError;
@@ -74,11 +74,13 @@ fn the_servers_key_is_signed_once_and_serves_many() {
     let mut alice = Actor::stranger(&mut stage, 1);
     stage.hold_jobs = true;
     let mut bob = Actor::stranger(&mut stage, 2);
-    for actor in [&mut alice, &mut bob] {
+    let mut gone = Actor::stranger(&mut stage, 4);
+    for actor in [&mut alice, &mut bob, &mut gone] {
         let request = actor.ask_server_key(stage.now().wall);
         stage.packet(actor.conn, &request);
         assert_eq!(actor.hear(&mut stage), None);
     }
+    stage.cut(gone.conn);
     stage.release_jobs(|jobs| assert_eq!(jobs.len(), 1));
     let key = stage.server_key().clone();
     assert_eq!(alice.hear(&mut stage), Some(Heard::ServerKey(key.clone())));
@@ -138,7 +140,7 @@ fn so_many_passwords_are_alive_at_once() {
     stage.packet(bob.conn, &request);
     assert_eq!(error(&bob.hear_all(&mut stage)), (ErrorForm::ReplyKey, ErrorCode::RateLimited));
     otp(&mut alice, &mut stage); // in place of her first
-    stage.pass(Duration::from_secs(300));
+    stage.pass(Duration::from_mins(5));
     bob.conn = stage.connect();
     otp(&mut bob, &mut stage);
 }
@@ -496,6 +498,64 @@ fn registrations_are_limited_by_phone_and_by_address() {
 }
 
 #[test]
+fn reconnects_are_limited_by_address_and_lookups_by_user() {
+    let rate = Rate { burst: 2, every: Duration::from_secs(7) };
+    let limits =
+        Limits { reconnects_per_address: rate, lookups_per_user: rate, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    alice.return_to(&mut stage);
+    alice.return_to(&mut stage);
+    alice.hear_all(&mut stage);
+    let lookup = Lookup::Phone(alice.phone);
+    for _ in 0..2 {
+        let request = alice.lookup(stage.now().wall, &lookup);
+        stage.packet(alice.conn, &request);
+        assert!(matches!(alice.hear(&mut stage), Some(Heard::PublicKey(_))));
+    }
+    let request = alice.lookup(stage.now().wall, &lookup);
+    stage.packet(alice.conn, &request);
+    let refused = |heard, expected| match heard {
+        Some(Heard::Error(form, reply)) => {
+            assert_eq!((form, reply.code, reply.retry_after_secs), expected);
+        }
+        other => panic!("{other:?}"),
+    };
+    refused(alice.hear(&mut stage), (ErrorForm::SessionKey, ErrorCode::RateLimited, 7));
+
+    alice.conn = stage.connect();
+    let request = alice.reconnect(stage.now().wall);
+    stage.packet(alice.conn, &request);
+    refused(alice.hear(&mut stage), (ErrorForm::Clear, ErrorCode::RateLimited, 6));
+    assert!(stage.is_paused(alice.conn));
+    stage.pass(Duration::from_secs(6));
+    assert!(!stage.is_paused(alice.conn));
+    let request = alice.reconnect(stage.now().wall);
+    stage.packet(alice.conn, &request);
+    assert!(matches!(alice.hear(&mut stage), Some(Heard::SessionResumed(_))));
+}
+
+#[test]
+fn who_provokes_too_many_errors_is_closed_without_a_word() {
+    let refusals_per_address = Rate { burst: 2, every: Duration::from_secs(1) };
+    let limits = Limits { refusals_per_address, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let late = alice.register(stage.now().wall.plus_secs(-999));
+    for _ in 0..2 {
+        stage.packet(alice.conn, &late);
+        assert_eq!(error(&alice.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ClockSkew));
+    }
+    stage.packet(alice.conn, &late);
+    assert_eq!(alice.hear_all(&mut stage), []);
+    assert!(stage.is_closed(alice.conn));
+    // Elsewhere they are still told.
+    alice.conn = stage.connect_from(IpAddr::from([192, 0, 2, 2]));
+    stage.packet(alice.conn, &late);
+    assert_eq!(error(&alice.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ClockSkew));
+}
+
+#[test]
 fn a_second_session_displaces_the_first() {
     let mut stage = stage();
     let mut alice = Actor::registered(&mut stage, 1);
@@ -576,6 +636,19 @@ fn at_the_orderly_stop_everyone_is_told() {
     assert_eq!(error(&stranger.hear_all(&mut stage)), (ErrorForm::Clear, ErrorCode::ShuttingDown));
     assert!(stage.is_closed(alice.conn) && stage.is_closed(stranger.conn));
     assert_eq!(stage.notices().last(), Some(&Notice::Stopped));
+    stage.pass(Duration::from_secs(10));
+    assert_eq!(stage.notices(), [], "once");
     let late = stage.connect();
     assert!(stage.is_closed(late));
+}
+
+#[test]
+fn nothing_is_stopped_because_nobody_is_left() {
+    use sealpost_core::server::Notice;
+    let mut stage = stage();
+    let alice = Actor::registered(&mut stage, 1);
+    stage.cut(alice.conn);
+    assert!(!stage.notices().contains(&Notice::Stopped));
+    let bob = Actor::registered(&mut stage, 2);
+    assert!(!stage.is_closed(bob.conn));
 }

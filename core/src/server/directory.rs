@@ -48,20 +48,18 @@ impl Server {
         }
     }
 
-    pub(super) fn server_key_signed(&mut self, now: Now, emitted: &Result<Packet, EmitError>) {
+    pub(super) fn server_key_signed(&mut self, now: Now, emitted: Result<Packet, EmitError>) {
         let KeyAnswer::AwaitSigned(waiting) = core::mem::take(&mut self.key_answer) else { return };
+        let Ok(packet) = emitted else {
+            return waiting.into_iter().for_each(|conn| self.close(now, conn));
+        };
+        let bytes = packet.bytes().clone();
         // Before anyone is answered: the next request of a connection may ask for the key again.
-        if let Ok(packet) = emitted {
-            self.key_answer = KeyAnswer::Signed(packet.clone(), now.mono);
-        }
+        self.key_answer = KeyAnswer::Signed(packet, now.mono);
         for conn in waiting {
-            match emitted {
-                Ok(packet) if self.conns.contains_key(&conn) => {
-                    self.out.send(conn, packet.bytes().clone());
-                    self.next_request(now, conn);
-                }
-                Ok(_) => {}
-                Err(EmitError) => self.close(now, conn),
+            if self.conns.contains_key(&conn) {
+                self.out.send(conn, bytes.clone());
+                self.next_request(now, conn);
             }
         }
     }

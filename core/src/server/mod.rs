@@ -231,7 +231,7 @@ impl Server {
                 self.granted(now, *awaited, emitted);
             }
             (Some(Await::ServerKey), Outcome::Emitted(emitted)) => {
-                self.server_key_signed(now, &emitted);
+                self.server_key_signed(now, emitted);
             }
             (Some(Await::Reply(awaited)), Outcome::Emitted(emitted)) => {
                 self.replied(now, &awaited, emitted);
