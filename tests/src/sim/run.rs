@@ -41,8 +41,8 @@ fn observe(plan: &Plan, trace: Trace) -> (Ran, Vec<String>) {
 }
 
 /// Makes a plan that fails smaller, as long as it fails: fewer steps, then fewer clients, then
-/// settings as they are by default. `tried` is told of every attempt. Gives up after `attempts`.
-pub fn shrink(plan: &Plan, attempts: u32, mut tried: impl FnMut(&Plan)) -> Plan {
+/// settings as they are by default. Gives up after so many attempts.
+pub fn shrink(plan: &Plan, attempts: u32) -> Plan {
     let mut left = attempts;
     let kind = run(plan).violation.as_deref().map(kind);
     let mut fails = |candidate: &Plan| {
@@ -50,11 +50,7 @@ pub fn shrink(plan: &Plan, attempts: u32, mut tried: impl FnMut(&Plan)) -> Plan 
             return false;
         }
         left -= 1;
-        let failed = run(candidate).violation.as_deref().map(self::kind) == kind;
-        if failed {
-            tried(candidate);
-        }
-        failed
+        run(candidate).violation.as_deref().map(self::kind) == kind
     };
     let mut smallest = plan.clone();
     loop {

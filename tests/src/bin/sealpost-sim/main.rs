@@ -1,0 +1,194 @@
+//! `sealpost-sim`: simulated worlds, one for each seed. See `--help`.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to whoever runs it"
+)]
+
+mod args;
+mod table;
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use args::{Args, Replay, Run, Task};
+use clap::Parser;
+use sealpost_tests::sim::{Family, Plan, Tally, run, run_with_lines, shrink};
+use table::{Table, grouped};
+
+fn main() -> ExitCode {
+    // A panic in a world is a finding, and is told as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let done = match Args::parse().task {
+        Task::Run(options) => run_many(&options),
+        Task::Replay(options) => replay(&options),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("sealpost-sim: {error}");
+        ExitCode::from(2)
+    })
+}
+
+/// What the threads of a run share.
+struct Running<'a> {
+    options: &'a Run,
+    families: Vec<Family>,
+    started: Instant,
+    next: AtomicU64,
+    done: AtomicU64,
+    failed: AtomicU64,
+    stop: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+fn run_many(options: &Run) -> Result<ExitCode, String> {
+    let jobs = options.jobs.or_else(|| thread::available_parallelism().ok());
+    let jobs = jobs.map_or(1, std::num::NonZero::get);
+    let running = Running {
+        options,
+        families: options.families(),
+        started: Instant::now(),
+        next: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+        stop: AtomicBool::new(false),
+        tally: Mutex::new(Tally::default()),
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| running.work())).collect();
+        scope.spawn(|| running.show_progress());
+        let ended = workers.into_iter().map(|worker| {
+            worker.join().unwrap_or_else(|_| Err("a worker ended unexpectedly".to_owned()))
+        });
+        let ended = ended.collect::<Result<Vec<()>, _>>();
+        running.stop.store(true, Ordering::Relaxed);
+        ended
+    })?;
+    let (seeds, failed) =
+        (running.done.load(Ordering::Relaxed), running.failed.load(Ordering::Relaxed));
+    let tally = running.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let elapsed = running.started.elapsed();
+    print!("{}", Table { seeds, failed, tally: &tally, elapsed, jobs });
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Running<'_> {
+    fn work(&self) -> Result<(), String> {
+        while !self.is_over() {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.options.seeds {
+                return Ok(());
+            }
+            self.run_seed(self.options.seed.wrapping_add(index))?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let minutes = self.started.elapsed().as_secs_f64() / 60.0;
+        self.stop.load(Ordering::Relaxed)
+            || self.options.minutes.is_some_and(|most| minutes >= most)
+    }
+
+    fn run_seed(&self, seed: u64) -> Result<(), String> {
+        let plan = Plan::from_seed(seed, self.options.crypto.kind(), &self.families);
+        let ran = run(&plan);
+        let mut violation = ran.violation.clone();
+        if violation.is_none() && self.options.twice && run(&plan) != ran {
+            violation = Some("a second run of the same seed is another one".to_owned());
+        }
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&ran.tally);
+        self.done.fetch_add(1, Ordering::Relaxed);
+        match violation {
+            None => Ok(()),
+            Some(violation) => self.report(seed, &plan, &violation),
+        }
+    }
+
+    /// Makes a failing seed small, writes it to a file, and says how to see it again.
+    fn report(&self, seed: u64, plan: &Plan, violation: &str) -> Result<(), String> {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        if !self.options.keep_going {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        eprintln!("seed {seed}: {violation}");
+        let small = shrink(plan, SHRINK_ATTEMPTS);
+        let file = self.options.out.join(format!("seed-{seed}.json"));
+        let written = fs::create_dir_all(&self.options.out)
+            .and_then(|()| fs::write(&file, small.to_string()));
+        written.map_err(|error| format!("{}: {error}", file.display()))?;
+        let (before, after) = (plan.steps.len(), small.steps.len());
+        eprintln!("  from {before} steps to {after}; see it with");
+        eprintln!("  sealpost-sim replay --trace {}", file.display());
+        Ok(())
+    }
+
+    /// Tells how far it is: on a terminal every second on one line, else every ten seconds.
+    fn show_progress(&self) {
+        let on_terminal = std::io::stderr().is_terminal();
+        let pause = if on_terminal { 1 } else { 10 };
+        let mut shown = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(50));
+            if shown.elapsed() < Duration::from_secs(pause) {
+                continue;
+            }
+            shown = Instant::now();
+            let done = self.done.load(Ordering::Relaxed);
+            let failed = self.failed.load(Ordering::Relaxed);
+            let (delivered, hours) = {
+                let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+                (tally.delivered, tally.micros / 3_600_000_000)
+            };
+            let line = format!(
+                "{} of {} seeds, {} simulated hours, {} messages, {failed} failed",
+                grouped(done),
+                grouped(self.options.seeds),
+                grouped(hours),
+                grouped(delivered)
+            );
+            if on_terminal { eprint!("\r\x1b[K{line}") } else { eprintln!("{line}") }
+        }
+        if on_terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+fn replay(options: &Replay) -> Result<ExitCode, String> {
+    let plan = read(&options.file)?;
+    let ran = if options.trace {
+        let (ran, lines) = run_with_lines(&plan);
+        lines.iter().for_each(|line| println!("{line}"));
+        ran
+    } else {
+        run(&plan)
+    };
+    println!("trace {:016x}", ran.digest);
+    match ran.violation {
+        None => {
+            println!("everything is as it must be");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(violation) => {
+            println!("violation: {violation}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn read(file: &PathBuf) -> Result<Plan, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| named(&error))?;
+    Plan::parse(&text).map_err(|error| named(&error))
+}
+
+/// Runs that making a failing plan small may take.
+const SHRINK_ATTEMPTS: u32 = 3_000;
