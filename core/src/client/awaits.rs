@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::inbox::Storing;
 use super::peers::PeerMessage;
 use super::session::ServerPacket;
-use super::store::{Arrival, ClientOutcome, ClientReply, Failure, InboxId, InboxItem, Trust};
+use super::store::{
+    Arrival, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem, Trust,
+};
 use crate::crypto::{
     EmitError, Fingerprint, Grant, OpenedMessage, Outcome, Plaintext, PublicKey, Rejected,
 };
@@ -63,8 +65,10 @@ pub(super) enum Answer {
 /// Awaits the store.
 #[derive(Debug)]
 pub(super) enum AwaitStore {
-    /// Something that only matters at the next start.
+    /// Something that only matters at the next start, and can be learnt again.
     Kept,
+    /// The same, of which everything that is sent depends: it is asked for until it is done.
+    Pinned(ClientOp),
     /// The date of a 106 is recorded; the 106 may leave on this connection.
     ReconnectTime(ConnId, Timestamp),
     /// Receipt numbers are reserved.

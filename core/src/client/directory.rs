@@ -44,6 +44,15 @@ impl Client {
         self.send(&packet);
     }
 
+    /// No answer yet. On a slow connection it may stand behind much else: while that comes, the
+    /// connection is alive.
+    pub(super) fn on_lookup_overdue(&mut self, who: UserRef) {
+        match self.silent_until(self.config.limits.request_timeout) {
+            Some(at) => self.timers.arm(Alarm::LookupAnswer(who), at),
+            None => self.lose(OfflineReason::TimedOut),
+        }
+    }
+
     /// 204 in a session.
     pub(super) fn on_key_answer(&mut self, answer: PublicKeyAnswer) {
         let PublicKeyAnswer { in_reply_to, user, phone, public_key } = answer;
@@ -79,7 +88,7 @@ impl Client {
     fn learn(&mut self, phone: Phone, binding: Binding) -> Result<(), LookupFailure> {
         match self.contacts.learn(phone, &binding) {
             Learnt::Known => {}
-            Learnt::New => self.store(ClientOp::PinContact { phone, binding }, AwaitStore::Kept),
+            Learnt::New => self.pin(ClientOp::PinContact { phone, binding }),
             Learnt::OfferWithdrawn => {
                 self.store(ClientOp::WithdrawOffer { phone }, AwaitStore::Kept);
                 self.notify(Notice::OfferWithdrawn { phone });

@@ -113,7 +113,7 @@ impl Client {
             return self.fault(Suspicion::BadServerSignature);
         }
         self.account.server_key = Some(key.clone());
-        self.store(ClientOp::PinServerKey(key), AwaitStore::Kept);
+        self.pin(ClientOp::PinServerKey(key));
         self.run_errand();
     }
 
@@ -311,7 +311,7 @@ impl Client {
         };
         if self.account.user.is_none() {
             self.account.user = Some(user);
-            self.store(ClientOp::SetUser(user), AwaitStore::Kept);
+            self.pin(ClientOp::SetUser(user));
             self.notify(Notice::Registered { user });
         }
         if self.goal.needs_link() {

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::{Alarm, AwaitJob, Client};
 use crate::ids::ConnId;
 use crate::machine::{Action, Flow};
+use crate::time::Mono;
 use crate::wire::{Deframer, Gate, InReplyTo, Packet};
 
 /// Where the connection stands.
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     /// Packets that have arrived and wait for the phase to take them. Reading pauses while there
     /// are any, so these are what the host had read by then.
     backlog: VecDeque<Packet>,
+    /// When something arrived last.
+    heard_at: Mono,
     flow: Flow,
     pub(super) outgoing: Outgoing,
     /// How often the server has corrected our clock on this connection.
@@ -68,12 +71,13 @@ pub(super) enum Outgoing {
 }
 
 impl Connection {
-    fn new(id: ConnId, deframer: Deframer) -> Self {
+    fn new(id: ConnId, deframer: Deframer, now: Mono) -> Self {
         Self {
             id,
             deframer,
             phase: Phase::Fresh,
             backlog: VecDeque::new(),
+            heard_at: now,
             flow: Flow::Resume,
             outgoing: Outgoing::Flows,
             clock_corrections: 0,
@@ -128,7 +132,11 @@ impl Client {
         if !matches!(self.link, Link::Dialling(id) if id == conn) {
             return;
         }
-        self.link = Link::Up(Box::new(Connection::new(conn, Deframer::new(self.config.profile))));
+        self.link = Link::Up(Box::new(Connection::new(
+            conn,
+            Deframer::new(self.config.profile),
+            self.now.mono,
+        )));
         self.greet();
     }
 
@@ -157,6 +165,7 @@ impl Client {
             if connection.id != conn {
                 return;
             }
+            connection.heard_at = self.now.mono;
             match connection.deframer.next(&mut data, Gate::Client) {
                 Ok(Some(packet)) => connection.backlog.push_back(packet),
                 Ok(None) => return,
@@ -211,6 +220,13 @@ impl Client {
             let conn = connection.id;
             self.act(Action::Send { conn, bytes: packet.bytes().clone() });
         }
+    }
+
+    /// When the connection will have been silent for so long; `None` if it has been already.
+    pub(super) fn silent_until(&self, timeout: Duration) -> Option<Mono> {
+        let Link::Up(connection) = &self.link else { return None };
+        let at = connection.heard_at + timeout;
+        (at > self.now.mono).then_some(at)
     }
 
     /// What we wait for must come within the time for a request.

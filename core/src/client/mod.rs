@@ -68,7 +68,7 @@ use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
 use crate::ids::{MessageId, Ticket, Tickets, UserId};
 use crate::machine::{Action, Actions, Event, Input, Machine};
-use crate::store::{ItemKey, UserRef};
+use crate::store::{ItemKey, StoreError, UserRef};
 use crate::time::{Mono, Now};
 use crate::timers::Timers;
 
@@ -82,6 +82,10 @@ pub struct Client {
     /// The number of the last connection.
     next_conn: u64,
     redial: Backoff,
+    /// Who we and others are, as far as the store has not taken it yet: being asked for, and to be
+    /// asked for again.
+    pinning: usize,
+    unpinned: Vec<ClientOp>,
     sealing: Sealing,
     outbox: Outbox,
     /// What the server holds, and the store was not told yet.
@@ -146,6 +150,8 @@ impl Client {
             link: Link::Down,
             next_conn: 0,
             redial: Backoff::new(limits.redial_first, limits.redial_max),
+            pinning: 0,
+            unpinned: Vec::new(),
             sealing: Sealing::new(last_message),
             outbox: Outbox::new(outbox),
             unmarked: Vec::new(),
@@ -239,6 +245,7 @@ impl Client {
         let done = outcome.as_ref().map(|_| ()).map_err(|error| *error);
         match (awaits, outcome) {
             (AwaitStore::Kept, _) => {}
+            (AwaitStore::Pinned(op), _) => self.on_pinned(op, done),
             (AwaitStore::ReconnectTime(conn, at), _) => self.on_reconnect_time(conn, at, done),
             (AwaitStore::ReceiptNumbers, _) => self.on_receipt_numbers(done),
             (AwaitStore::KeyAccepted { phone, fingerprint }, _) => {
@@ -276,7 +283,8 @@ impl Client {
                 Alarm::Acknowledgement => self.on_acknowledgement_overdue(),
                 Alarm::Taken => self.on_taken_due(),
                 Alarm::Goodbye => self.lose(OfflineReason::Wished),
-                Alarm::Progress | Alarm::LookupAnswer(_) => self.lose(OfflineReason::TimedOut),
+                Alarm::Progress => self.lose(OfflineReason::TimedOut),
+                Alarm::LookupAnswer(who) => self.on_lookup_overdue(who),
                 Alarm::Hold(recipient) => self.outbox.probe(recipient),
                 // What waits for these is looked for after every input.
                 Alarm::LookupRetry(_) | Alarm::StoreRest => {}
@@ -290,6 +298,7 @@ impl Client {
         self.work_off();
         self.read_inbox();
         self.seal_next();
+        self.pin_again();
         self.enqueue_next();
         self.mark_stored();
         self.ask_lookups();
@@ -329,6 +338,34 @@ impl Client {
         let ticket = self.tickets.issue();
         self.stores.insert(ticket, awaits);
         self.act(Action::Store { ticket, op });
+    }
+
+    /// Has it recorded who we or others are. No message is queued before that is durable: its
+    /// receipt could not be told from a forged one after a restart.
+    fn pin(&mut self, op: ClientOp) {
+        self.pinning += 1;
+        self.store(op.clone(), AwaitStore::Pinned(op));
+    }
+
+    fn on_pinned(&mut self, op: ClientOp, pinned: Result<(), StoreError>) {
+        self.pinning = self.pinning.saturating_sub(1);
+        if pinned.is_err() {
+            self.unpinned.push(op);
+            self.rest_store();
+        }
+    }
+
+    fn pin_again(&mut self) {
+        if !self.store_rests() {
+            for op in core::mem::take(&mut self.unpinned) {
+                self.pin(op);
+            }
+        }
+    }
+
+    /// Who we and others are is durable.
+    const fn is_pinned(&self) -> bool {
+        self.pinning == 0 && self.unpinned.is_empty()
     }
 
     /// The store has failed: what can be repeated is, after a pause.

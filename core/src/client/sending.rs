@@ -100,7 +100,7 @@ impl Client {
 
     /// Has what is sealed made durable, in the order of numbers, one operation at a time.
     pub(super) fn enqueue_next(&mut self) {
-        if self.store_rests() {
+        if self.store_rests() || !self.is_pinned() {
             return;
         }
         let batch = self.sealing.next_batch(self.config.limits.enqueue_batch);
@@ -244,8 +244,12 @@ impl Client {
     }
 
     pub(super) fn on_acknowledgement_overdue(&mut self) {
-        if self.outbox.awaits_acknowledgement() {
-            self.lose(OfflineReason::TimedOut);
+        if !self.outbox.awaits_acknowledgement() {
+            return;
+        }
+        match self.silent_until(self.config.limits.ack_timeout) {
+            Some(at) => self.timers.arm(Alarm::Acknowledgement, at),
+            None => self.lose(OfflineReason::TimedOut),
         }
     }
 

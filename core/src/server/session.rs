@@ -90,6 +90,11 @@ impl Session {
         Ok(())
     }
 
+    /// The sender is told that a message has come to its end in another way: it will not be repeated.
+    pub(super) fn settled(&mut self, recipient: UserId, id: MessageId) {
+        self.refused.remove(&(recipient, id));
+    }
+
     /// A message comes, perhaps one that was refused. Returns why it has to wait for one before it
     /// that was; `None` if it has not.
     pub(super) fn out_of_turn(&mut self, recipient: UserId, id: MessageId) -> Option<ErrorCode> {

@@ -137,4 +137,4 @@ impl World {
 }
 
 /// Longer than every pause that an honest party makes, in microseconds.
-const PATIENCE: u64 = 30 * 3_600 * 1_000_000;
+const PATIENCE: u64 = 5 * 3_600 * 1_000_000;

@@ -191,4 +191,4 @@ fn read(file: &PathBuf) -> Result<Plan, String> {
 }
 
 /// Runs that making a failing plan small may take.
-const SHRINK_ATTEMPTS: u32 = 3_000;
+const SHRINK_ATTEMPTS: u32 = 1_000;
