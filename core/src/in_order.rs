@@ -53,6 +53,38 @@ impl<T> InOrder<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A step is a new place, or the filling of one of those that were ever taken.
+        #[test]
+        fn everything_leaves_once_and_in_order(
+            steps in prop::collection::vec(prop::option::of(0..40_usize), 0..80),
+        ) {
+            let (mut queue, mut slots, mut filled) = (InOrder::new(), Vec::new(), Vec::new());
+            let mut left = 0;
+            for step in steps {
+                match step {
+                    None => {
+                        slots.push(queue.push());
+                        filled.push(false);
+                    }
+                    Some(nth) if nth < slots.len() => {
+                        queue.complete(slots[nth], nth);
+                        filled[nth] = true;
+                    }
+                    Some(_) => {}
+                }
+                while let Some(value) = queue.pop_ready() {
+                    prop_assert_eq!(value, left);
+                    left += 1;
+                }
+                prop_assert_eq!(left, filled.iter().take_while(|filled| **filled).count());
+                prop_assert_eq!(queue.len(), slots.len() - left);
+            }
+        }
+    }
 
     #[test]
     fn results_leave_in_the_order_of_their_slots() {

@@ -56,6 +56,60 @@ impl<K: Copy + Ord> Timers<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Arm(u8, u64),
+        ArmIfIdle(u8, u64),
+        Cancel(u8),
+        PopDue(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (name, at) = (|| 0..5_u8, || 0..20_u64);
+        prop_oneof![
+            (name(), at()).prop_map(|(name, at)| Step::Arm(name, at)),
+            (name(), at()).prop_map(|(name, at)| Step::ArmIfIdle(name, at)),
+            name().prop_map(Step::Cancel),
+            at().prop_map(Step::PopDue),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn they_go_off_as_in_a_sorted_list(steps in prop::collection::vec(step(), 0..60)) {
+            let mut timers = Timers::new();
+            let mut list: Vec<(Mono, u8)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Arm(name, at) => {
+                        timers.arm(name, Mono(at));
+                        list.retain(|(_, other)| *other != name);
+                        list.push((Mono(at), name));
+                    }
+                    Step::ArmIfIdle(name, at) => {
+                        timers.arm_if_idle(name, Mono(at));
+                        if list.iter().all(|(_, other)| *other != name) {
+                            list.push((Mono(at), name));
+                        }
+                    }
+                    Step::Cancel(name) => {
+                        timers.cancel(name);
+                        list.retain(|(_, other)| *other != name);
+                    }
+                    Step::PopDue(now) => {
+                        let due = list.first().copied().filter(|(at, _)| *at <= Mono(now));
+                        prop_assert_eq!(timers.pop_due(Mono(now)), due.map(|(_, name)| name));
+                        list.drain(..usize::from(due.is_some()));
+                    }
+                }
+                list.sort_unstable();
+                prop_assert_eq!(timers.next(), list.first().map(|(at, _)| *at));
+            }
+        }
+    }
 
     #[test]
     fn due_alarms_go_off_once_earliest_first() {

@@ -33,6 +33,8 @@ pub(super) struct Outbox {
 pub(super) struct Queued {
     pub(super) recipient: UserId,
     pub(super) packet: Packet,
+    /// The server could not take it on this connection.
+    refused: bool,
     flight: Option<InReplyTo>,
 }
 
@@ -80,7 +82,7 @@ impl Outbox {
     /// Takes a message that has become durable.
     pub(super) fn insert(&mut self, id: MessageId, recipient: UserId, packet: Packet) {
         self.bytes += packet.bytes().len();
-        self.queued.insert(id, Queued { recipient, packet, flight: None });
+        self.queued.insert(id, Queued { recipient, packet, refused: false, flight: None });
         self.line_up(id, recipient);
     }
 
@@ -91,11 +93,21 @@ impl Outbox {
 
     /// The next message to send, if the window has room for it.
     pub(super) fn next_ready(&self, limits: &Limits) -> Option<(MessageId, &Packet)> {
-        let id = *self.ready.first()?;
+        let id = *self.ready.iter().find(|id| !self.waits(**id))?;
         let packet = &self.queued.get(&id)?.packet;
         let fits = self.in_flight.len() < limits.in_flight_messages
             && self.in_flight_bytes + packet.bytes().len() <= limits.in_flight_bytes;
         (fits || self.in_flight.is_empty()).then_some((id, packet))
+    }
+
+    /// Whether a message was refused, and one before it to the same recipient is in flight: the
+    /// server takes its repetition as a sign that we have heard of all before it.
+    fn waits(&self, id: MessageId) -> bool {
+        let Some(queued) = self.queued.get(&id).filter(|queued| queued.refused) else {
+            return false;
+        };
+        let mut before = self.queued.range(..id).map(|(_, before)| before);
+        before.any(|before| before.flight.is_some() && before.recipient == queued.recipient)
     }
 
     /// A message is being sent.
@@ -123,6 +135,9 @@ impl Outbox {
             }
         }
         self.in_flight_bytes = 0;
+        for queued in self.queued.values_mut() {
+            queued.refused = false;
+        }
     }
 
     /// The message in flight that an error of the server names.
@@ -166,7 +181,9 @@ impl Outbox {
         limits: &Limits,
         entropy: &mut Entropy,
     ) -> Option<(UserId, Option<Duration>)> {
-        let recipient = self.queued.get(&id)?.recipient;
+        let queued = self.queued.get_mut(&id)?;
+        queued.refused = true;
+        let recipient = queued.recipient;
         self.ground(id);
         let trying = self.held.get(&recipient).and_then(|hold| hold.probe.tried());
         // What goes alone still goes, when an earlier refusal of another comes late.

@@ -195,6 +195,26 @@ mod tests {
             prop_assert_eq!(window.newest().map(|id| id.0), admitted.last().copied());
         }
 
+        /// A gap is told when the message before has not come, unless it is too old to tell.
+        #[test]
+        fn tells_of_exactly_the_gaps_within_reach(
+            messages in prop::collection::vec((1..1_400_u64, 0..1_400_u64), 0..120),
+        ) {
+            let (mut window, mut admitted) = (ReplayWindow::default(), BTreeSet::new());
+            for (id, previous) in messages {
+                let top: Option<u64> = admitted.last().copied();
+                let forgotten = top.is_some_and(|top| top >= previous + 1_024);
+                let has_come = previous == 0 || forgotten || admitted.contains(&previous);
+                match admit(&mut window, id, previous) {
+                    Admission::Repeat => {}
+                    new @ Admission::New(_) => {
+                        prop_assert_eq!(new, if has_come { NEXT } else { AFTER_GAP });
+                        admitted.insert(id);
+                    }
+                }
+            }
+        }
+
         #[test]
         fn survives_storage(ids in ids()) {
             let mut window = ReplayWindow::default();

@@ -125,6 +125,54 @@ fn neighbourhood(peer: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Over every stretch of time: at most the burst, and one for each interval in it. And who
+        /// was told to wait is let in then.
+        #[test]
+        fn no_stretch_of_time_sees_more_than_the_rate(
+            burst in 0..6_u32,
+            every in 1..30_u64,
+            waits in prop::collection::vec(0..40_u64, 1..80),
+        ) {
+            let rate = Rate { burst, every: Duration::from_micros(every) };
+            let (mut meter, mut now, mut ledger) = (Meter::new(), Mono(0), Vec::new());
+            for wait in waits {
+                now = Mono(now.0 + wait);
+                match meter.count(rate, now) {
+                    Ok(()) => ledger.push(now),
+                    Err(TooMany { retry_after }) => {
+                        prop_assert!(!retry_after.is_zero());
+                        let just_before = now + retry_after.saturating_sub(Duration::from_micros(1));
+                        let (mut early, mut punctual) = (meter, meter);
+                        prop_assert!(early.count(rate, just_before).is_err());
+                        prop_assert_eq!(punctual.count(rate, now + retry_after), Ok(()));
+                    }
+                }
+                for (nth, since) in ledger.iter().enumerate() {
+                    let seen = ledger.len() - nth;
+                    let most = u64::from(burst.max(1)) + (now.0 - since.0) / every;
+                    prop_assert!(seen as u64 <= most, "{seen} since {since:?}");
+                }
+            }
+        }
+
+        /// What was counted after the fact is paid for as well.
+        #[test]
+        fn what_has_happened_is_charged(burst in 1..6_u32, extra in 1..20_u32) {
+            let rate = Rate { burst, every: Duration::from_secs(1) };
+            let mut meter = Meter::new();
+            for _ in 0..burst {
+                prop_assert_eq!(meter.charge(rate, Mono(0)), None);
+            }
+            for nth in 1..=extra {
+                prop_assert_eq!(meter.charge(rate, Mono(0)), Some(Mono(0) + rate.every * nth));
+            }
+            prop_assert_eq!(meter.charge(rate, Mono(0) + rate.every * (extra + 1)), None);
+        }
+    }
 
     const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(10) };
 

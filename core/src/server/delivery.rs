@@ -8,7 +8,7 @@ use super::proof::Verified;
 use super::reply::Refusal;
 use super::{Notice, Server};
 use crate::crypto::EmitError;
-use crate::ids::{ConnId, MessageId, UserId};
+use crate::ids::{ConnId, UserId};
 use crate::store::{
     AppendRefusal, Durable, Fate, ItemKey, ItemKind, Page, StoreError, StoreOutcome,
 };
@@ -145,7 +145,6 @@ impl Server {
         if key.kind == ItemKind::Message {
             let conn = self.sessions.get(&key.origin).copied();
             if let Some((_, session)) = conn.and_then(|conn| self.session_mut(conn)) {
-                session.settled(recipient, MessageId(key.id));
                 session.acks.push(durable);
             }
         }

@@ -264,15 +264,16 @@ impl Mailbox {
         self.in_flight.set_place(key, Place::Stored);
     }
 
-    /// The store did not take an item. Returns the packet if nobody holds it any more: its sender
-    /// has to be told. One that was sent stays in flight; a receipt is tried again.
+    /// The store did not take an item. Returns the packet if its sender has to be told: nobody holds
+    /// it any more, or it was a repeat of one that is stored. One that was sent stays in flight; a
+    /// receipt is tried again.
     pub(super) fn not_stored(
         &mut self,
         cx: &mut Cx<'_>,
         key: &ItemKey,
         packet: Packet,
     ) -> Option<Packet> {
-        if self.in_flight.place(key).is_some() {
+        if self.in_flight.place(key) == Some(Place::Appending) {
             self.in_flight.set_place(key, Place::Memory);
             self.back_off(cx);
             return None;

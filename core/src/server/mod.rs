@@ -26,6 +26,8 @@ mod drain;
 mod in_flight;
 mod inbound;
 mod mailbox;
+#[cfg(test)]
+mod mailbox_model;
 mod out;
 mod proof;
 mod receipts;

@@ -31,12 +31,6 @@ impl Server {
         sender: UserId,
         receipt: &Receipt,
     ) {
-        let sending = self.sessions.get(&sender).copied();
-        if let Some((_, session)) = sending.and_then(|conn| self.session_mut(conn)) {
-            for id in &receipt.message_ids {
-                session.settled(who.user(), *id);
-            }
-        }
         let key = |id: u64| ItemKey { kind: ItemKind::Message, origin: sender, id };
         let keys: Vec<ItemKey> = receipt.message_ids.iter().map(|id| key(id.0)).collect();
         self.acknowledge(

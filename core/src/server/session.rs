@@ -22,7 +22,9 @@ pub(super) struct Session {
     /// The session is ending: nothing more is taken from it, and this is said at last.
     pub(super) farewell: Option<Farewell>,
     /// Messages that were refused for now, and why; their sender repeats them.
-    refused: BTreeMap<(UserId, MessageId), ErrorCode>,
+    refused: BTreeMap<(UserId, MessageId), Refused>,
+    /// How many there were.
+    refusals: u64,
     lookups: Meter,
     messages: Meter,
 }
@@ -32,6 +34,14 @@ pub(super) struct Session {
 pub(super) struct Arrival {
     pub(super) inbound: FromClient,
     pub(super) checked: Result<Plaintext, Rejected>,
+}
+
+/// A message that was refused for now.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    code: ErrorCode,
+    /// Which refusal of the session it was.
+    number: u64,
 }
 
 /// Too many messages were refused to remember one more.
@@ -57,6 +67,7 @@ impl Session {
             acks: Acks { waiting: VecDeque::new(), sealing: false },
             farewell: None,
             refused: BTreeMap::new(),
+            refusals: 0,
             lookups: Meter::new(),
             messages: Meter::new(),
         }
@@ -86,21 +97,26 @@ impl Session {
         if self.refused.len() >= limits.refused_messages {
             return Err(NoRoom);
         }
-        self.refused.insert((recipient, id), code);
+        self.refusals = self.refusals.wrapping_add(1);
+        self.refused.insert((recipient, id), Refused { code, number: self.refusals });
         Ok(())
-    }
-
-    /// The sender is told that a message has come to its end in another way: it will not be repeated.
-    pub(super) fn settled(&mut self, recipient: UserId, id: MessageId) {
-        self.refused.remove(&(recipient, id));
     }
 
     /// A message comes, perhaps one that was refused. Returns why it has to wait for one before it
     /// that was; `None` if it has not.
+    ///
+    /// A sender repeats a message only when it has heard of all that it sent before it. So one that
+    /// was refused and comes again does not wait for those that were refused earlier than it: what
+    /// is still awaited of them has come to its end in another way, by a receipt say.
     pub(super) fn out_of_turn(&mut self, recipient: UserId, id: MessageId) -> Option<ErrorCode> {
-        self.refused.remove(&(recipient, id));
-        let before = (recipient, MessageId(0))..(recipient, id);
-        self.refused.range(before).next().map(|(_, code)| *code)
+        let own = self.refused.remove(&(recipient, id)).map_or(0, |refused| refused.number);
+        let before = || (recipient, MessageId(0))..(recipient, id);
+        let awaited = self.refused.range(before()).find(|(_, refused)| refused.number > own);
+        if let Some((_, refused)) = awaited {
+            return Some(refused.code);
+        }
+        self.refused.extract_if(before(), |_, _| true).for_each(drop);
+        None
     }
 
     /// Counts a look-up.

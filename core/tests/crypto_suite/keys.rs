@@ -124,6 +124,29 @@ fn safety_numbers_are_symmetric_and_known() {
     assert_eq!(safety_number(&alice, &alice).len(), 60);
 }
 
+/// Keys that resemble each other as much as keys can.
+#[test]
+fn safety_numbers_differ_with_either_key() {
+    let sound = der("alice");
+    let resembling = (1..=u8::MAX).filter_map(|xor| {
+        let mut der = sound.clone();
+        der[MODULUS.end - 2] ^= xor;
+        PublicKey::from_der(&der).ok()
+    });
+    let (bob, resembling) = (public_key("bob"), resembling.take(12).collect::<Vec<_>>());
+    let mut numbers: Vec<_> = resembling.iter().map(|key| safety_number(key, &bob)).collect();
+    let pairs = resembling.windows(2).map(|pair| (&pair[0], &pair[1]));
+    numbers.extend(pairs.map(|(a, b)| {
+        assert_eq!(safety_number(a, b), safety_number(b, a));
+        safety_number(a, b)
+    }));
+    let count = numbers.len();
+    assert!(count > 20 && numbers.iter().all(|number| number.len() == 60));
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count);
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_are_no_key(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -5,18 +5,33 @@
 //! `server`, `client` and `storage` read it as a program ([`Arb`](crate::arb::Arb)): each takes the
 //! next byte for its next step, so that a fuzzer's small change is a small change of the story.
 
+mod client;
 mod deframer;
+mod envelope;
 mod glass;
+mod keys;
 mod payloads;
 mod server;
+mod storage;
 
+pub use client::client;
 pub use deframer::{deframer, selector};
+pub use envelope::envelope;
+pub use keys::keys;
 pub use payloads::payloads;
 pub use server::server;
+pub use storage::storage;
 
 /// A body: it takes any bytes, and panics if something is wrong.
 pub type Body = fn(&[u8]);
 
 /// Every body under the name of its target and of its corpus.
-pub const BODIES: [(&str, Body); 3] =
-    [("deframer", deframer), ("payloads", payloads), ("server", server)];
+pub const BODIES: [(&str, Body); 7] = [
+    ("client", client),
+    ("deframer", deframer),
+    ("envelope", envelope),
+    ("keys", keys),
+    ("payloads", payloads),
+    ("server", server),
+    ("storage", storage),
+];

@@ -59,8 +59,9 @@ impl Plan {
             steps.push(Step { at_ms, what: Happening::Register { client } });
         }
         let families = subset(dice, families);
-        let faults =
-            if families.is_empty() { 0 } else { dice.between(1, 1 + settings.end_ms / 400) };
+        let calm = dice.pick(&[500, 2_000, 8_000]);
+        let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / calm };
+        let faults = dice.below(most + 1);
         for _ in 0..faults {
             let family = dice.pick(&families);
             let at_ms = dice.below(settings.end_ms);
@@ -130,7 +131,7 @@ fn surroundings(dice: &mut Dice<'_>, base: Settings) -> Settings {
     let slow = dice.pick(&[0, 2_000, 20_000]);
     Settings {
         latency: (least, least + dice.pick(&[0, 1_000, 100_000])),
-        piece: if dice.chance(500) { 0 } else { dice.pick(&[40, 700, 5_000]) },
+        piece: if dice.chance(600) { 0 } else { dice.pick(&[40, 700, 700, 5_000, 5_000]) },
         window: if dice.chance(700) { base.window } else { dice.pick(&[600, 4_000, 20_000]) },
         congested_at: if dice.chance(700) {
             base.congested_at
@@ -183,7 +184,7 @@ fn fault(dice: &mut Dice<'_>, family: Family, clients: usize) -> Happening {
             _ => Happening::ClientDisk { client, fault: disk, ms },
         },
         Family::Clocks => {
-            let far = dice.pick(&[2, 100, 1_000, 20_000]);
+            let far = dice.pick(&[2, 2, 100, 100, 400, 400, 1_000, 20_000]);
             let secs = dice.below(far).cast_signed() - far.cast_signed() / 3;
             match dice.below(2) {
                 0 => Happening::ServerClock { secs },

@@ -62,6 +62,7 @@ impl World {
                 self.server.desk.skew += secs;
             }
             Happening::Tamper { client, from, how } => {
+                self.tampered = true;
                 for id in self.around.net.of(Who::Client(*client)) {
                     if let Some(line) = self.around.net.lines.get_mut(&id) {
                         line.way(*from).tampering = Some(*how);

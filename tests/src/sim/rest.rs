@@ -47,8 +47,11 @@ impl World {
             self.boot(Who::Server);
         }
         for (id, line) in &mut self.around.net.lines {
-            if line.up.void {
-                // Whoever has not noticed that a connection is gone does so now.
+            if line.up.void || self.tampered {
+                // Whoever has not noticed that a connection is gone does so now. One from which
+                // somebody took bytes is good for nothing more, and may not be noticed for days.
+                line.up.lose();
+                line.down.lose();
                 self.around.agenda.after(0, Due::Lost(*id, End::Client));
                 self.around.agenda.after(0, Due::Lost(*id, End::Server));
             }

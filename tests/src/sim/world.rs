@@ -92,6 +92,8 @@ pub(super) struct App {
     pub(super) online: bool,
     /// Everything that waited has come.
     pub(super) caught_up: bool,
+    /// It is going to try again.
+    pub(super) will_try: bool,
     /// The user's id, since the server has made the account.
     pub(super) user: Option<UserId>,
 }
@@ -112,6 +114,8 @@ pub struct World {
     /// The server's stop is complete.
     pub(super) stopped: bool,
     pub(super) boot_server_after: u64,
+    /// Somebody on the wire changed what passed.
+    pub(super) tampered: bool,
 }
 
 impl World {
@@ -142,7 +146,8 @@ impl World {
             Node::new(Who::Client(index), crypto, MemoryClientStorage::new(identity))
         };
         let clients: Vec<_> = (0..settings.clients).map(client).collect();
-        let app = || App { aim: Aim::Idle, online: false, caught_up: false, user: None };
+        let app =
+            || App { aim: Aim::Idle, online: false, caught_up: false, will_try: false, user: None };
         let attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
         let around = Around {
             agenda: Agenda::new(),
@@ -165,6 +170,7 @@ impl World {
             client_limits: around.settings.client_limits(),
             stopped: false,
             boot_server_after: 0,
+            tampered: false,
             steps: plan.steps.clone(),
             server_config,
             attackers,
@@ -236,6 +242,7 @@ impl World {
             }
             Due::GoOnline(client, life) => {
                 if self.clients[client].desk.life == life {
+                    self.apps[client].will_try = false;
                     self.go_online(client);
                 }
             }
@@ -501,7 +508,8 @@ impl World {
                 let snapshot = node.desk.disk.engine.load().unwrap();
                 node.boot(Client::new(config, snapshot, entropy));
                 self.model.restarted(index);
-                (self.apps[index].online, self.apps[index].caught_up) = (false, false);
+                let app = &mut self.apps[index];
+                (app.online, app.caught_up, app.will_try) = (false, false, false);
                 if self.apps[index].aim == Aim::Online {
                     self.go_online(index);
                 }
@@ -621,7 +629,6 @@ impl World {
         let now = self.around.agenda.now();
         self.around.trace.note(now, &[11], || format!("client {client}: {notice:?}"));
         self.around.tally.state(notice_state(notice));
-        let life = self.clients[client].desk.life;
         match notice {
             Notice::Online { pending } => {
                 self.apps[client].online = true;
@@ -632,23 +639,26 @@ impl World {
                 self.apps[client].online = false;
                 let aims = self.apps[client].aim == Aim::Online;
                 if retry_in.is_none() && aims && *reason != OfflineReason::AwaitingOtp {
-                    let after = self.around.dice.between(1_000_000, 20_000_000);
-                    self.around.agenda.after(after, Due::GoOnline(client, life));
+                    let after = self.around.dice.between(1_000_000, 40_000_000);
+                    self.go_online_after(client, after);
                 }
             }
             Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, .. } => {
                 // If the messenger loses it, somebody asks again.
-                let after = u64::from(*ttl_secs) * 1_000_000;
-                self.around.agenda.after(after, Due::GoOnline(client, life));
-            }
-            Notice::RegistrationFailed(_) => {
-                let after = self.around.dice.between(10_000_000, 60_000_000);
-                self.around.agenda.after(after, Due::GoOnline(client, life));
+                self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);
             }
             Notice::Suspicious(suspicion) if self.is_undisturbed() => {
                 self.around.violate(|| format!("client {client} suspects {suspicion:?}"));
             }
             _ => {}
+        }
+    }
+
+    /// The application tries again after a while, once.
+    fn go_online_after(&mut self, client: usize, micros: u64) {
+        let life = self.clients[client].desk.life;
+        if !std::mem::replace(&mut self.apps[client].will_try, true) {
+            self.around.agenda.after(micros, Due::GoOnline(client, life));
         }
     }
 

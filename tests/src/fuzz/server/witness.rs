@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use sealpost_core::crypto::Job;
+use sealpost_core::crypto::{Job, Plaintext};
 use sealpost_core::host::Host;
-use sealpost_core::ids::{ConnId, Phone, Ticket, UserId};
+use sealpost_core::ids::{ConnId, Phone, ReceiptId, Ticket, UserId};
 use sealpost_core::limits::Limits;
 use sealpost_core::machine::Flow;
 use sealpost_core::server::{Notice, OtpDelivery, Server};
@@ -59,6 +59,9 @@ pub(super) struct Wire {
     pub(super) received: BTreeSet<ItemKey>,
     /// Those that it has not acknowledged.
     pub(super) unacknowledged: BTreeSet<ItemKey>,
+    /// What it has ever acknowledged. Nothing holds for these: an acknowledgement takes effect some
+    /// time after its check, and may meet the item sent anew.
+    acknowledged: BTreeSet<ItemKey>,
 }
 
 impl Witness {
@@ -108,25 +111,15 @@ impl Witness {
                 let ids = receipt.message_ids.into_iter();
                 ids.map(|id| ItemKey { kind: ItemKind::Message, origin, id: id.0 }).collect()
             }),
-            None => glass::open(packet.payload())
-                .and_then(|opened| ReceiptsTaken::parse(opened.expose()).ok())
-                .map_or(Vec::new(), |taken| {
-                    let key = |(origin, id): (UserId, sealpost_core::ids::ReceiptId)| ItemKey {
-                        kind: ItemKind::Receipt,
-                        origin,
-                        id: id.0,
-                    };
-                    taken.items.into_iter().map(key).collect()
-                }),
+            None => glass::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
         };
         self.released(reader, &released);
     }
 
-    /// What was opened may be anything: whatever the reader holds counts as acknowledged.
-    pub(super) fn opened_anything(&mut self, packet: &Packet) {
-        let reader = packet.header().sender;
-        for wire in self.wires.values_mut().filter(|wire| wire.user == reader) {
-            wire.unacknowledged.clear();
+    /// A packet was opened, and holds this.
+    pub(super) fn opened(&mut self, packet: &Packet, plaintext: &Plaintext) {
+        if let Some(reader) = packet.header().sender {
+            self.released(reader, &taken(plaintext));
         }
     }
 
@@ -165,6 +158,7 @@ impl Witness {
     fn released(&mut self, reader: UserId, keys: &[ItemKey]) {
         for wire in self.wires.values_mut().filter(|wire| wire.user == Some(reader)) {
             wire.unacknowledged.retain(|key| !keys.contains(key));
+            wire.acknowledged.extend(keys);
         }
     }
 
@@ -180,6 +174,9 @@ impl Witness {
         assert_eq!(packet.header().recipient, wire.user, "somebody else's");
         let key = ItemKey::of(packet).expect("a message or receipt");
         wire.received.insert(key);
+        if wire.acknowledged.contains(&key) {
+            return;
+        }
         assert!(wire.unacknowledged.insert(key), "sent twice: {key:?}");
         assert!(wire.unacknowledged.len() <= most, "{} in flight", wire.unacknowledged.len());
     }
@@ -289,6 +286,14 @@ impl Host<Server> for Witness {
     fn dial(&mut self, _: ConnId) {
         panic!("a server does not dial");
     }
+}
+
+/// The receipts that a client says to have taken.
+fn taken(plaintext: &Plaintext) -> Vec<ItemKey> {
+    let taken = ReceiptsTaken::parse(plaintext.expose()).map(|taken| taken.items);
+    let key =
+        |(origin, id): (UserId, ReceiptId)| ItemKey { kind: ItemKind::Receipt, origin, id: id.0 };
+    taken.unwrap_or_default().into_iter().map(key).collect()
 }
 
 /// A compact header, no payload, a signature.

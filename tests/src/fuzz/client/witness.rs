@@ -1,0 +1,272 @@
+//! What carries out the client's actions, and holds each against what the machine promises.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId, InboxItem};
+use sealpost_core::client::{Client, Limits, Notice};
+use sealpost_core::crypto::{Fingerprint, Job};
+use sealpost_core::host::Host;
+use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
+use sealpost_core::machine::Flow;
+use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
+
+/// Everything that the client has asked for and been told.
+pub(super) struct Witness {
+    profile: Profile,
+    limits: Limits,
+    /// The connection that stands or is being made.
+    pub(super) line: Option<Line>,
+    /// Store operations that were not carried out yet, in order.
+    pub(super) ops: VecDeque<(Ticket, ClientOp)>,
+    /// Jobs that were not answered yet.
+    pub(super) jobs: Vec<(Ticket, Job)>,
+    /// What was sent last, for the server to answer.
+    pub(super) asked: VecDeque<Packet>,
+    /// Keys that are offered for a contact.
+    pub(super) offered: Vec<(Phone, Fingerprint)>,
+    /// The last place that was delivered since the client started.
+    pub(super) shown: InboxId,
+    pub(super) stopped: bool,
+    actions: usize,
+    /// Jobs since the last connection began, which the machine must bound.
+    recent: BTreeSet<Ticket>,
+    /// Messages that a job has verified.
+    verified: BTreeSet<(UserId, MessageId)>,
+    /// Those that the store has received.
+    received: BTreeSet<(UserId, MessageId)>,
+    /// Those that the application was given since the client started.
+    delivered: BTreeSet<(UserId, MessageId)>,
+    /// Our messages that the store holds, as they must go over the wire.
+    enqueued: BTreeMap<MessageId, Bytes>,
+    /// What readers have signed for, and what the server has said to hold.
+    signed_for: BTreeSet<(UserId, MessageId)>,
+    said_stored: BTreeSet<MessageId>,
+}
+
+/// The one connection.
+pub(super) struct Line {
+    pub(super) conn: ConnId,
+    pub(super) reach: Reach,
+    pub(super) paused: bool,
+    pub(super) congested: bool,
+    /// What the server has sent and the client has not read.
+    pub(super) unread: Vec<u8>,
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    Dialled,
+    Open,
+    Session,
+}
+
+impl Witness {
+    pub(super) const fn new(profile: Profile, limits: Limits) -> Self {
+        Self {
+            profile,
+            limits,
+            line: None,
+            ops: VecDeque::new(),
+            jobs: Vec::new(),
+            asked: VecDeque::new(),
+            offered: Vec::new(),
+            shown: InboxId::START,
+            stopped: false,
+            actions: 0,
+            recent: BTreeSet::new(),
+            verified: BTreeSet::new(),
+            received: BTreeSet::new(),
+            delivered: BTreeSet::new(),
+            enqueued: BTreeMap::new(),
+            signed_for: BTreeSet::new(),
+            said_stored: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn begin(&mut self) {
+        self.actions = 0;
+    }
+
+    /// The input of so many bytes was taken.
+    pub(super) fn end(&self, bytes: usize) {
+        let packets = bytes / SMALLEST_PACKET + 1;
+        assert!(self.actions <= MOST_ACTIONS + 8 * packets, "{} actions", self.actions);
+        let Limits { arriving, sealing, receipts_signing, lookups_at_once, .. } = self.limits;
+        // One packet may be in the way beside: a request, a look-up, receipts taken, a farewell.
+        let most = arriving + sealing + receipts_signing + lookups_at_once + 4;
+        assert!(self.recent.len() <= most, "{} jobs at once", self.recent.len());
+    }
+
+    /// The process has died; another begins with what the store holds.
+    pub(super) fn restarted(&mut self) {
+        self.line = None;
+        self.ops.clear();
+        self.jobs.clear();
+        self.asked.clear();
+        self.recent.clear();
+        self.delivered.clear();
+        self.shown = InboxId::START;
+    }
+
+    pub(super) fn answered(&mut self, ticket: Ticket) {
+        self.recent.remove(&ticket);
+    }
+
+    /// A job has verified a peer's packet.
+    pub(super) fn verified(&mut self, packet: &Packet) {
+        let Some(peer) = packet.header().sender else { return };
+        if packet.op() == Op::Message
+            && let Ok((head, _)) = MessageHead::parse(packet.payload())
+        {
+            self.verified.insert((peer, head.message_id));
+        }
+        if packet.op() == Op::DeliveryAck
+            && let Ok(receipt) = Receipt::parse(packet.payload())
+        {
+            self.signed_for.extend(receipt.message_ids.into_iter().map(|id| (peer, id)));
+        }
+    }
+
+    /// A job has opened a packet of the server's, with this inside.
+    pub(super) fn opened(&mut self, plaintext: &[u8]) {
+        if let Ok(ack) = StoredAck::parse(plaintext) {
+            self.said_stored.extend(ack.items.into_iter().map(|(_, id)| id));
+        }
+    }
+
+    /// The store has carried an operation out.
+    pub(super) fn committed(&mut self, op: &ClientOp, outcome: &ClientOutcome) {
+        if outcome.is_err() {
+            return;
+        }
+        if let ClientOp::Enqueue(messages) = op {
+            for message in messages {
+                let bytes = message.packet.bytes().clone();
+                let before = self.enqueued.insert(message.id, bytes.clone());
+                assert!(before.is_none_or(|before| before == bytes), "a number used twice");
+            }
+        }
+        if let (ClientOp::Receive(message), Ok(ClientReply::Received(_))) = (op, outcome) {
+            let key = (message.sender, message.id);
+            assert!(self.verified.contains(&key), "kept and not verified: {key:?}");
+            self.received.insert(key);
+        }
+    }
+
+    pub(super) fn in_session(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.reach == Reach::Session)
+    }
+
+    fn line(&mut self, conn: ConnId) -> &mut Line {
+        let line = self.line.as_mut().filter(|line| line.conn == conn);
+        line.expect("a connection that stands or is being made")
+    }
+}
+
+impl Host<Client> for Witness {
+    fn send(&mut self, conn: ConnId, bytes: Bytes) {
+        self.actions += 1;
+        assert!(self.line(conn).reach >= Reach::Open, "sent before the connection stood");
+        let packet = Packet::parse(self.profile, bytes).expect("one whole packet");
+        match FromClient::parse(packet.clone()).expect("a packet for a server") {
+            FromClient::Message { packet, message_id, .. } => {
+                let kept = self.enqueued.get(&message_id);
+                assert_eq!(kept, Some(packet.bytes()), "sent and not kept: {message_id:?}");
+            }
+            FromClient::Receipt { sender, receipt, .. } => {
+                for id in receipt.message_ids {
+                    assert!(self.received.contains(&(sender, id)), "not durable: {id:?}");
+                }
+            }
+            FromClient::Register(_)
+            | FromClient::Confirm { .. }
+            | FromClient::Reconnect(_)
+            | FromClient::ServerKey(_)
+            | FromClient::Lookup(_)
+            | FromClient::ReceiptsTaken(_)
+            | FromClient::Disconnect(_) => {}
+        }
+        self.asked.push_front(packet);
+        self.asked.truncate(MOST_ASKED);
+    }
+
+    fn store(&mut self, ticket: Ticket, op: ClientOp) {
+        self.actions += 1;
+        self.ops.push_back((ticket, op));
+    }
+
+    fn compute(&mut self, ticket: Ticket, job: Job) {
+        self.actions += 1;
+        self.recent.insert(ticket);
+        self.jobs.push((ticket, job));
+    }
+
+    fn deliver(&mut self, item: InboxItem) {
+        self.actions += 1;
+        let key = (item.message.sender, item.message.id);
+        assert!(self.received.contains(&key), "delivered and not durable: {key:?}");
+        assert!(self.delivered.insert(key), "delivered twice: {key:?}");
+        assert!(item.place > self.shown, "out of order: {:?}", item.place);
+        self.shown = item.place;
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.actions += 1;
+        match notice {
+            Notice::Queued { id, .. } => assert!(self.enqueued.contains_key(&id)),
+            Notice::Delivered { reader, ids } => {
+                for id in ids {
+                    assert!(self.signed_for.contains(&(reader, id)), "not signed for: {id:?}");
+                }
+            }
+            Notice::Stored(ids) => {
+                assert!(ids.iter().all(|id| self.said_stored.contains(id)), "{ids:?}");
+            }
+            Notice::Online { .. } => {
+                // The connection may have ended since the grant arrived.
+                if let Some(line) = &mut self.line {
+                    line.reach = Reach::Session;
+                }
+            }
+            Notice::KeyChanged { phone, offered, .. } => self.offered.push((phone, offered)),
+            Notice::Stopped => {
+                assert!(!self.stopped && self.line.is_none(), "stopped too early, or twice");
+                self.stopped = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn flow(&mut self, conn: ConnId, flow: Flow) {
+        self.actions += 1;
+        let pause = flow == Flow::Pause;
+        let before = std::mem::replace(&mut self.line(conn).paused, pause);
+        assert_ne!(before, pause, "told twice to {flow:?}");
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.actions += 1;
+        self.line(conn);
+        self.line = None;
+    }
+
+    fn dial(&mut self, conn: ConnId) {
+        self.actions += 1;
+        assert!(self.line.is_none(), "one connection at a time");
+        self.recent.clear();
+        let unread = Vec::new();
+        let reach = Reach::Dialled;
+        self.line = Some(Line { conn, reach, paused: false, congested: false, unread });
+    }
+}
+
+/// A compact header, no payload, a signature.
+const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
+
+/// What may follow from one input that is not bytes, with limits as small as these.
+const MOST_ACTIONS: usize = 120;
+
+/// What a server remembers, to answer it.
+const MOST_ASKED: usize = 6;

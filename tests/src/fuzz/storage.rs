@@ -1,0 +1,180 @@
+//! The two stores of a server, side by side.
+
+use std::collections::VecDeque;
+
+use sealpost_core::ids::UserId;
+use sealpost_core::store::{
+    ItemKey, ItemKind, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply, UserRef,
+};
+use sealpost_core::wire::{Packet, Profile};
+use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use sealpost_storage::{Inspector, MemoryStorage, Quota, SqliteStorage, Storage};
+
+use crate::arb::Arb;
+
+/// The same operations for the store in memory and for the one on disk, in transactions, with
+/// restarts and deletions between them.
+///
+/// What must hold: the same outcomes, but for how each numbers its places; and a database in which
+/// `check` finds nothing.
+///
+/// # Panics
+/// If any of that does not hold.
+pub fn storage(data: &[u8]) {
+    let mut arb = Arb::new(data);
+    let profile = if arb.byte() & 1 == 0 { Profile::Compact } else { Profile::Wide };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sealpost.db");
+    let open = || SqliteStorage::open(&path, profile, QUOTA).expect("it opens");
+    let mut memory = MemoryStorage::new(profile, QUOTA);
+    let mut sqlite = open();
+    // Places that both have told, in the same order.
+    let mut places = vec![(Seq::START, Seq::START)];
+    for _ in 0..MOST_COMMITS {
+        if arb.is_empty() {
+            break;
+        }
+        match arb.below(16) {
+            0 => {
+                drop(sqlite);
+                sqlite = open();
+            }
+            1 => {
+                let phone = phone(number(&mut arb, 4));
+                assert_eq!(sqlite.delete_user(phone).expect("it works"), memory.delete_user(phone));
+            }
+            _ => commit(&mut arb, profile, &mut memory, &mut sqlite, &mut places),
+        }
+    }
+    let report = Inspector::open(&path).expect("it opens").check().expect("it reads");
+    assert_eq!(report.findings, []);
+}
+
+fn commit(
+    arb: &mut Arb<'_>,
+    profile: Profile,
+    memory: &mut MemoryStorage,
+    sqlite: &mut SqliteStorage,
+    places: &mut Vec<(Seq, Seq)>,
+) {
+    let count = 1 + arb.below(4);
+    let (ops, twins): (Vec<_>, Vec<_>) = (0..count).map(|_| op(arb, profile, places)).unzip();
+    let (mut expected, mut outcomes) = (Vec::new(), Vec::new());
+    memory.commit(&ops, &mut expected);
+    sqlite.commit(&twins, &mut outcomes);
+    let told = take_places(&mut expected);
+    places.extend(told.into_iter().zip(take_places(&mut outcomes)));
+    assert_eq!(outcomes, expected, "to {ops:?}");
+}
+
+/// Replaces the places in every page by zero and returns them.
+fn take_places(outcomes: &mut [StoreOutcome]) -> VecDeque<Seq> {
+    let mut places = VecDeque::new();
+    for outcome in outcomes {
+        if let Ok(StoreReply::Page(page)) = outcome {
+            assert!(page.items.is_sorted_by(|a, b| a.seq < b.seq));
+            let seqs = page.items.iter_mut().map(|item| std::mem::replace(&mut item.seq, Seq(0)));
+            places.extend(seqs);
+        }
+    }
+    places
+}
+
+/// An operation for the first store, and for the second. Few users, numbers and moments, so that
+/// operations meet.
+fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, StoreOp) {
+    let op = match arb.below(16) {
+        0..3 => {
+            let n = number(arb, 4);
+            StoreOp::CreateUser {
+                phone: phone(n),
+                public_key: public_key(n),
+                aes_key: wrapped_key(arb.byte()),
+                at: at(secs(arb)),
+                max_id: if arb.chance(100) { 3 } else { u64::MAX },
+            }
+        }
+        3 => StoreOp::FindUser(if arb.chance(500) {
+            UserRef::Id(user(arb))
+        } else {
+            UserRef::Phone(phone(number(arb, 4)))
+        }),
+        4 => {
+            let aes_key = wrapped_key(arb.byte());
+            StoreOp::Resume { user: user(arb), at: at(secs(arb)), aes_key }
+        }
+        5 => StoreOp::Count(user(arb)),
+        6..10 => {
+            let recipient = user(arb);
+            let count = arb.below(4);
+            let packets = (0..count).map(|_| packet(arb, profile, recipient)).collect();
+            StoreOp::Append { recipient, packets, at: at(secs(arb)) }
+        }
+        10 | 11 => {
+            let recipient = user(arb);
+            let (after, twin) = *arb.pick(places).expect("the start");
+            let items = u32::from(number(arb, 6));
+            let bytes = u32::from(number(arb, 3_000));
+            let limit = PageLimit { items, bytes };
+            let page = |after| StoreOp::Page { recipient, after, limit };
+            return (page(after), page(twin));
+        }
+        12 | 13 => settle(arb, profile),
+        14 => {
+            let (recipient, origin) = (user(arb), user(arb));
+            let kind = if arb.chance(50) { ItemKind::Message } else { ItemKind::Receipt };
+            let ids = ids(arb);
+            let keys = ids.into_iter().map(|id| ItemKey { kind, origin, id }).collect();
+            StoreOp::DropReceipts { recipient, keys }
+        }
+        _ => StoreOp::Expire { before: at(secs(arb)), limit: u32::from(number(arb, 5)) },
+    };
+    (op.clone(), op)
+}
+
+fn settle(arb: &mut Arb<'_>, profile: Profile) -> StoreOp {
+    let (reader, sender) = (user(arb), user(arb));
+    let (id, messages) = (arb.below(10), ids(arb));
+    let key = |id: &u64| ItemKey { kind: ItemKind::Message, origin: sender, id: *id };
+    let signer = if arb.chance(20) { user(arb) } else { reader };
+    StoreOp::Settle(Settlement {
+        reader,
+        delivered: messages.iter().map(key).collect(),
+        receipt: receipt(profile, signer, sender, id, &messages),
+        at: at(secs(arb)),
+    })
+}
+
+/// Meant for somebody else, now and then.
+fn packet(arb: &mut Arb<'_>, profile: Profile, recipient: UserId) -> Packet {
+    let to = if arb.chance(20) { user(arb) } else { recipient };
+    let (origin, id) = (user(arb), arb.below(10));
+    if arb.chance(250) {
+        return receipt(profile, origin, to, id, &[id]);
+    }
+    let len = if arb.chance(200) { usize::from(number(arb, 2_000)) } else { 9 };
+    message(profile, origin, to, id, len)
+}
+
+fn ids(arb: &mut Arb<'_>) -> Vec<u64> {
+    let count = arb.below(5);
+    (0..count).map(|_| arb.below(10)).collect()
+}
+
+fn user(arb: &mut Arb<'_>) -> UserId {
+    UserId::new(1 + arb.below(5)).expect("not 0")
+}
+
+fn number(arb: &mut Arb<'_>, below: u64) -> u16 {
+    u16::try_from(arb.below(below)).expect("small")
+}
+
+fn secs(arb: &mut Arb<'_>) -> i64 {
+    i64::from(number(arb, 20))
+}
+
+/// Small, so that mailboxes are full.
+const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+
+/// So that one input takes a fraction of a second, on a disk that takes its time.
+const MOST_COMMITS: usize = 24;
