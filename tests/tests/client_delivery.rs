@@ -915,6 +915,20 @@ fn a_repeat_of_the_stored_ack_changes_nothing() {
 }
 
 #[test]
+fn a_message_is_stored_for_its_own_recipient_only() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    counter.stage.notices();
+    let wrong = counter.clerk.stored(counter.at(), &[(me(), MessageId(1))]);
+    counter.say(&wrong);
+    assert_eq!(counter.stage.notices(), []);
+    let right = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
+    counter.say(&right);
+    assert_eq!(counter.stage.notices(), [Notice::Stored(ids(&[1]))]);
+}
+
+#[test]
 fn a_session_error_that_is_not_in_the_sessions_form_ends_the_connection() {
     let (mut counter, _) = acquainted();
     let clear = counter.clerk.error(counter.at(), ErrorForm::Clear, ErrorCode::Displaced);

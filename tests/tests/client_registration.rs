@@ -324,6 +324,24 @@ fn every_106_is_dated_after_the_last_even_after_a_crash() {
 }
 
 #[test]
+fn a_recorded_206_begins_no_session() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.cut(counter.conn);
+    counter.redial();
+    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
+    let recorded = counter.clerk.session_resumed(counter.at(), 0);
+    counter.say(&recorded);
+    counter.stage.cut(counter.conn);
+    counter.redial();
+    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
+    counter.stage.notices();
+    counter.say(&recorded);
+    let notices = counter.stage.notices();
+    assert!(notices.contains(&Notice::Suspicious(Suspicion::UnaskedAnswer)));
+    assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
+}
+
+#[test]
 fn a_106_waits_until_its_date_is_durable() {
     let mut counter = Counter::online(Limits::default());
     counter.stage.cut(counter.conn);

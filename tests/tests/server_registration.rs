@@ -146,6 +146,19 @@ fn so_many_passwords_are_alive_at_once() {
 }
 
 #[test]
+fn a_password_that_was_right_makes_room_for_another() {
+    let limits = Limits { otps: 1, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::stranger(&mut stage, 1);
+    let right = otp(&mut alice, &mut stage);
+    let confirm = alice.confirm(stage.now().wall, &right);
+    stage.packet(alice.conn, &confirm);
+    assert_eq!(alice.hear_all(&mut stage), [Heard::SessionIssued]);
+    let mut bob = Actor::stranger(&mut stage, 2);
+    otp(&mut bob, &mut stage);
+}
+
+#[test]
 fn a_registered_phone_is_rejected() {
     let mut stage = stage();
     let alice = Actor::registered(&mut stage, 1);

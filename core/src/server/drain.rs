@@ -7,6 +7,7 @@ use crate::store::{PageLimit, Seq};
 
 /// The stored items of one mailbox on their way to its reader, page by page.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Drain {
     pub(super) conn: ConnId,
     /// Everything up to here was read and sent.

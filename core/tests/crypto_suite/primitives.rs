@@ -1,7 +1,9 @@
 //! Every primitive, sealed or signed with one provider, opened or verified with another.
 
 use rand_core::Rng;
-use sealpost_core::crypto::{EmitError, KeyRejected, OAEP_MAX_PLAINTEXT, Rejected, SymmetricKey};
+use sealpost_core::crypto::{
+    EmitError, KeyRejected, OAEP_MAX_PLAINTEXT, Plaintext, Rejected, SymmetricKey,
+};
 
 use crate::support::{WRAPPING_KEY, key, pairs, pkcs8, providers, rng};
 
@@ -167,6 +169,12 @@ fn a_wrapped_key_unwraps_under_its_wrapping_key_only() {
         changed.0[at] ^= 1;
         assert_eq!(changed.unwrap(&WRAPPING_KEY), Err(Rejected), "byte {at}");
     }
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    assert_eq!(format!("{WRAPPING_KEY:?}"), "SymmetricKey(…)");
+    assert_eq!(format!("{:?}", Plaintext::new(b"secret".to_vec())), "Plaintext(6 bytes)");
 }
 
 /// RFC 3394, 4.6: 256 bits of key data with a 256-bit wrapping key.

@@ -126,7 +126,7 @@ impl Around {
         let tampering = way.tampering.take();
         match (mischief, tampering) {
             (Some(mischief), _) => self.do_mischief(id, bytes, mischief),
-            (None, Some(how)) => self.tamper(id, from, bytes, how),
+            (None, Some(how)) => self.tamper(id, from, &bytes, how),
             (None, None) => {
                 way.send(bytes);
                 if let Some(held) = way.held.take() {
@@ -286,7 +286,7 @@ impl Around {
         }
     }
 
-    fn tamper(&mut self, id: LineId, from: End, bytes: Bytes, how: Tampering) {
+    fn tamper(&mut self, id: LineId, from: End, bytes: &Bytes, how: Tampering) {
         self.tally.fault(match how {
             Tampering::Flip => "wire: a bit flipped",
             Tampering::Truncate => "wire: bytes taken out",

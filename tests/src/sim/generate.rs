@@ -95,12 +95,12 @@ fn settings(dice: &mut Dice<'_>, crypto: CryptoKind) -> Settings {
         crypto,
         ..Settings::default()
     };
-    let base = if dice.chance(600) { tight(dice, base) } else { base };
-    surroundings(dice, base)
+    let base = if dice.chance(600) { tight(dice, &base) } else { base };
+    surroundings(dice, &base)
 }
 
 /// Limits so narrow that they are met all the time.
-fn tight(dice: &mut Dice<'_>, base: Settings) -> Settings {
+fn tight(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     let few = |dice: &mut Dice<'_>, most: u64| usize::try_from(dice.between(1, most)).unwrap_or(1);
     Settings {
         quota_messages: if dice.chance(300) { dice.between(1, 30) } else { base.quota_messages },
@@ -122,11 +122,11 @@ fn tight(dice: &mut Dice<'_>, base: Settings) -> Settings {
         client_receipt_numbers: dice.between(1, 5),
         client_taken: few(dice, 4),
         client_page: u32::try_from(dice.between(1, 6)).unwrap_or(1),
-        ..base
+        ..base.clone()
     }
 }
 
-fn surroundings(dice: &mut Dice<'_>, base: Settings) -> Settings {
+fn surroundings(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     let least = dice.pick(&[50, 1_000, 20_000]);
     let slow = dice.pick(&[0, 2_000, 20_000]);
     Settings {
@@ -143,7 +143,7 @@ fn surroundings(dice: &mut Dice<'_>, base: Settings) -> Settings {
         client_commit: 100 + slow * dice.below(3),
         job: dice.pick(&[1, 500, 500, 30_000]),
         unmarked_per_mille: dice.pick(&[0, 100, 900]),
-        ..base
+        ..base.clone()
     }
 }
 

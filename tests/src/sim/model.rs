@@ -34,6 +34,7 @@ pub(super) struct Model {
 
 /// One message.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says how far the message has come")]
 struct Message {
     from: usize,
     to: usize,
@@ -98,10 +99,10 @@ impl Model {
     }
 
     /// The server's store has done something.
-    pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) -> Verdict {
+    pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
         let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
         else {
-            return Ok(());
+            return;
         };
         for (packet, appended) in packets.iter().zip(each) {
             let Some(ItemKey { kind: ItemKind::Message, origin, id }) = ItemKey::of(packet) else {
@@ -113,7 +114,6 @@ impl Model {
                 message.stored = true;
             }
         }
-        Ok(())
     }
 
     /// A client's store has done something.

@@ -38,6 +38,7 @@ pub(super) struct Socket {
 
 /// A direction of a connection.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Way {
     /// Sent, and not on its way yet.
     queue: VecDeque<Bytes>,

@@ -142,7 +142,13 @@ impl Ground for World {
         let crypto = self.around.settings.crypto.runner(account + 1, noise);
         self.clients.push(Node::new(Who::Client(twin), crypto, store));
         let user = self.apps[device.0].user;
-        self.apps.push(App { aim: Aim::Idle, online: false, caught_up: false, user });
+        self.apps.push(App {
+            aim: Aim::Idle,
+            online: false,
+            caught_up: false,
+            will_try: false,
+            user,
+        });
         self.around.unreachable.push(Mono(0));
         if let Some(script) = &mut self.script {
             script.accounts.push(account);

@@ -345,8 +345,7 @@ impl World {
                 .note(now, &[14], || format!("server's {state} {}", store_words(op, outcome)));
             self.around.tally.state(state);
             self.note_account(op, outcome);
-            let verdict = self.model.server_stored(op, outcome);
-            self.judge(verdict);
+            self.model.server_stored(op, outcome);
         }
     }
 
