@@ -15,6 +15,7 @@ use sealpost_core::store::{StoreError, UserRef};
 use sealpost_core::wire::{ErrorCode, ErrorForm, Packet, Profile, Receipt};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::clerk::{Asked, Counter, Peer};
+use sealpost_tests::client_stage::ClientStage;
 
 fn me() -> UserId {
     UserId::new(1).unwrap()
@@ -1000,4 +1001,35 @@ fn a_message_under_way_outlives_the_acceptance_of_another_key() {
     assert_eq!(texts(&counter.stage.delivered()), ["the last of the old"]);
     arrive(&mut counter, &mut new_bob, (1, 0), "the first of the new");
     assert_eq!(texts(&counter.stage.delivered()), ["the first of the new"]);
+}
+
+#[test]
+fn a_contact_is_durable_before_anything_is_queued_for_it() {
+    let mut counter = Counter::online(Limits::default());
+    let bob = bob();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    counter.stage.fail_store(1, StoreError::Busy);
+    let answer = counter.clerk.key_of(counter.at(), &bob);
+    counter.say(&answer);
+    let kept = |counter: &Counter| {
+        let store = counter.stage.store.inner();
+        (store.load().unwrap().contacts.len(), store.outbox().unwrap().queued)
+    };
+    assert_eq!(kept(&counter), (0, 0));
+    counter.stage.pass(Duration::from_secs(2));
+    assert_eq!(kept(&counter), (1, 1));
+}
+
+#[test]
+fn a_lookup_behind_much_else_is_waited_for() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.command(Command::Lookup { phone: ClientStage::phone(3) });
+    for id in 1..=4 {
+        counter.stage.pass(Duration::from_secs(8));
+        arrive(&mut counter, &mut bob, (id, id - 1), "more");
+    }
+    assert!(!counter.stage.is_closed(counter.conn), "the connection is alive");
+    counter.stage.pass(Duration::from_secs(11));
+    assert!(counter.stage.is_closed(counter.conn), "and now it is silent");
 }

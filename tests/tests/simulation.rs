@@ -1,5 +1,5 @@
 //! Simulated worlds: many seeds, each twice; every plan that failed once; and real cryptography.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -166,7 +166,9 @@ fn replay(options: &Replay) -> Result<ExitCode, String> {
     let plan = read(&options.file)?;
     let ran = if options.trace {
         let (ran, lines) = run_with_lines(&plan);
-        lines.iter().for_each(|line| println!("{line}"));
+        for line in &lines {
+            println!("{line}");
+        }
         ran
     } else {
         run(&plan)
