@@ -44,10 +44,13 @@ impl StoreRequest for ClientOp {
                 .iter()
                 .map(|message| message.content.as_bytes().len() + packet_weight(&message.packet))
                 .sum(),
-            Self::Receive(message) => match &message.content {
-                ReceivedContent::Opened(content) => content.as_bytes().len() + ROW,
-                ReceivedContent::Undecryptable => ROW,
-            },
+            Self::Receive(messages) => messages
+                .iter()
+                .map(|message| match &message.content {
+                    ReceivedContent::Opened(content) => content.as_bytes().len() + ROW,
+                    ReceivedContent::Undecryptable => ROW,
+                })
+                .sum(),
             Self::MarkStored(messages) => messages.len() * ROW,
             Self::MarkDelivered { messages, .. } | Self::MarkFailed { messages, .. } => {
                 messages.len() * ROW

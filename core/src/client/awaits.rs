@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::inbox::Storing;
+use super::inbox::Batch;
 use super::peers::PeerMessage;
 use super::session::ServerPacket;
 use super::store::{
@@ -86,8 +86,8 @@ pub(super) enum AwaitStore {
     Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
     /// Messages are marked as failed.
     Failed(Failure),
-    /// A message of this sender is in the inbox.
-    Received(UserId, Storing),
+    /// What has arrived is in the inbox.
+    Received(Batch),
     /// A page of the inbox from behind this place.
     Page(InboxId),
 }
@@ -145,8 +145,15 @@ pub(super) fn marked(outcome: ClientOutcome) -> Result<Vec<MessageId>, StoreErro
     if let ClientReply::Marked(ids) = outcome? { Ok(ids) } else { Err(StoreError::Io) }
 }
 
-pub(super) fn received(outcome: ClientOutcome) -> Result<Arrival, StoreError> {
-    if let ClientReply::Received(arrival) = outcome? { Ok(arrival) } else { Err(StoreError::Io) }
+/// What came of each of so many messages.
+pub(super) fn received(outcome: ClientOutcome, count: usize) -> Result<Vec<Arrival>, StoreError> {
+    if let ClientReply::Received(arrivals) = outcome?
+        && arrivals.len() == count
+    {
+        Ok(arrivals)
+    } else {
+        Err(StoreError::Io)
+    }
 }
 
 /// A page, and whether more stands behind it.

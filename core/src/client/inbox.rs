@@ -1,12 +1,20 @@
-//! The inbox: what arrived goes to the application once it is durable, in the order of its places.
+//! The inbox: what arrived is stored a batch at a time, and goes to the application once it is
+//! durable, in the order of its places.
 
-use super::store::{Arrival, InboxId, IncomingMessage};
-use crate::in_order::{InOrder, Slot};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-/// Keeps what the store is at work on, and whether the application has caught up with the store.
+use super::store::{InboxId, IncomingMessage};
+
+/// Keeps what has arrived until it is durable, and whether the application has caught up with the
+/// store.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    storing: InOrder<Settled>,
+    /// What the store was not given yet.
+    arrived: VecDeque<IncomingMessage>,
+    /// How many messages the store is at work on. One batch at a time: if that fails, nothing that
+    /// stands behind it must have been stored.
+    storing: usize,
     feed: Feed,
     /// How many pages were asked for.
     pages: u64,
@@ -14,19 +22,9 @@ pub(super) struct Inbox {
 
 /// What the store was asked to receive.
 #[derive(Debug)]
-pub(super) struct Storing {
-    slot: Slot,
+pub(super) struct Batch {
+    pub(super) messages: Vec<IncomingMessage>,
     /// Pages asked for before it was.
-    pages: u64,
-    pub(super) message: IncomingMessage,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) message: IncomingMessage,
-    /// `None` if the store failed.
-    pub(super) arrival: Option<Arrival>,
     pages: u64,
 }
 
@@ -49,38 +47,47 @@ enum Since {
 
 impl Inbox {
     pub(super) const fn new() -> Self {
-        Self { storing: InOrder::new(), feed: Feed::Behind(InboxId::START), pages: 0 }
+        Self { arrived: VecDeque::new(), storing: 0, feed: Feed::Behind(InboxId::START), pages: 0 }
     }
 
-    /// A message is given to the store.
-    pub(super) fn begin(&mut self, message: IncomingMessage) -> Storing {
-        Storing { slot: self.storing.push(), pages: self.pages, message }
+    /// A message has arrived, and is to be stored behind those before it.
+    pub(super) fn push(&mut self, message: IncomingMessage) {
+        self.arrived.push_back(message);
     }
 
-    /// The store has answered; `None` if it failed.
-    pub(super) fn settle(&mut self, storing: Storing, arrival: Option<Arrival>) {
-        let Storing { slot, pages, message } = storing;
-        self.storing.complete(slot, Settled { message, arrival, pages });
+    /// What the store is to be given now, if anything.
+    pub(super) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
+        if self.storing > 0 || self.arrived.is_empty() {
+            return None;
+        }
+        let count = limit.clamp(1, self.arrived.len());
+        self.storing = count;
+        Some(Batch { messages: self.arrived.drain(..count).collect(), pages: self.pages })
     }
 
-    /// The next message whose turn it is.
-    pub(super) fn next_settled(&mut self) -> Option<Settled> {
-        self.storing.pop_ready()
+    /// The store has answered for its batch, and can be given the next.
+    pub(super) const fn batch_ended(&mut self) {
+        self.storing = 0;
     }
 
-    /// How many the store is at work on.
+    /// Forgets what the store was not given.
+    pub(super) fn forget_arrived(&mut self) {
+        self.arrived.clear();
+    }
+
+    /// How many messages have arrived and are not durable yet.
     pub(super) fn storing(&self) -> usize {
-        self.storing.len()
+        self.arrived.len() + self.storing
     }
 
-    /// Whether a message that was appended is for the application now. If not, a page of the store
+    /// Whether what this batch has appended is for the application now. If not, a page of the store
     /// brings it.
-    pub(super) fn delivers(&mut self, settled: &Settled) -> bool {
+    pub(super) fn delivers(&mut self, batch: &Batch) -> bool {
         match &mut self.feed {
-            Feed::Live => settled.pages == self.pages,
+            Feed::Live => batch.pages == self.pages,
             Feed::Behind(_) => false,
             Feed::Reading(since) => {
-                if settled.pages == self.pages {
+                if batch.pages == self.pages {
                     *since = Since::Dirty;
                 }
                 false
@@ -113,7 +120,6 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::replay::Continuity;
     use crate::client::store::{ReceivedContent, Trust};
     use crate::ids::{MessageId, UserId};
     use crate::time::Timestamp;
@@ -131,34 +137,46 @@ mod tests {
         }
     }
 
-    fn appended(place: u64) -> Arrival {
-        Arrival::Appended { place: InboxId(place), continuity: Continuity::Next }
+    #[test]
+    fn one_batch_is_stored_at_a_time_and_failure_takes_all_behind_it() {
+        let mut inbox = Inbox::new();
+        assert!(inbox.next_batch(2).is_none());
+        (1..=5).for_each(|id| inbox.push(message(id)));
+        let ids = |batch: Batch| batch.messages.iter().map(|m| m.id.0).collect::<Vec<_>>();
+        assert_eq!(ids(inbox.next_batch(2).unwrap()), [1, 2]);
+        assert!(inbox.next_batch(2).is_none(), "the first is being stored");
+        assert_eq!(inbox.storing(), 5);
+        inbox.batch_ended();
+        assert_eq!(ids(inbox.next_batch(0).unwrap()), [3], "a limit of none would never end");
+        inbox.batch_ended();
+        inbox.forget_arrived();
+        assert!(inbox.next_batch(2).is_none());
+        assert_eq!(inbox.storing(), 0);
     }
 
     #[test]
     fn what_a_page_brings_is_not_delivered_from_memory_as_well() {
         let mut inbox = Inbox::new();
-        let before = inbox.begin(message(1));
+        inbox.push(message(1));
+        let before = inbox.next_batch(9).unwrap();
         assert_eq!(inbox.next_page(), Some(InboxId::START));
-        let after = inbox.begin(message(2));
+        inbox.batch_ended();
+        assert!(!inbox.delivers(&before), "the page was asked for behind it");
+        inbox.push(message(2));
+        let after = inbox.next_batch(9).unwrap();
         inbox.page_read(InboxId(1), false);
-        // The page was asked for behind the first message, and before the second.
-        inbox.settle(after, Some(appended(2)));
-        inbox.settle(before, Some(appended(1)));
-        let first = inbox.next_settled().unwrap();
-        assert!(!inbox.delivers(&first));
-        let second = inbox.next_settled().unwrap();
-        assert!(inbox.delivers(&second));
+        inbox.batch_ended();
+        assert!(inbox.delivers(&after));
     }
 
     #[test]
     fn what_is_appended_while_a_page_is_read_comes_with_the_next() {
         let mut inbox = Inbox::new();
         assert_eq!(inbox.next_page(), Some(InboxId::START));
-        let storing = inbox.begin(message(1));
-        inbox.settle(storing, Some(appended(1)));
-        let settled = inbox.next_settled().unwrap();
-        assert!(!inbox.delivers(&settled));
+        inbox.push(message(1));
+        let batch = inbox.next_batch(9).unwrap();
+        inbox.batch_ended();
+        assert!(!inbox.delivers(&batch));
         inbox.page_read(InboxId::START, false);
         assert_eq!(inbox.next_page(), Some(InboxId::START));
         inbox.page_read(InboxId(1), false);

@@ -46,6 +46,8 @@ pub struct Limits {
 
     /// Packets of one session that are being verified, opened or stored. Over it, reading pauses.
     pub arriving: usize,
+    /// Messages that one store operation receives.
+    pub receive_batch: usize,
     /// Packets that wait for another one of their sender's, or for its key. Over it, the connection
     /// is given up: a server that waits for acknowledgements does not send so many.
     pub waiting: usize,
@@ -105,6 +107,7 @@ impl Default for Limits {
             hold_max: 600 * SECOND,
             retention: 30 * DAY,
             arriving: 512,
+            receive_batch: 256,
             waiting: 2_048,
             suspects: 256,
             lookups_at_once: 8,

@@ -91,8 +91,6 @@ pub struct Client {
     /// What the server holds, and the store was not told yet.
     unmarked: Vec<(UserId, MessageId)>,
     inbox: Inbox,
-    /// Senders of whom a message is being stored.
-    storing_from: BTreeSet<UserId>,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
     /// Items that were not authentic when they came first.
@@ -158,7 +156,6 @@ impl Client {
             outbox: Outbox::new(outbox),
             unmarked: Vec::new(),
             inbox: Inbox::new(),
-            storing_from: BTreeSet::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
             suspects: BTreeSet::new(),
@@ -269,8 +266,9 @@ impl Client {
                     self.notify(Notice::Failed { ids, failure });
                 }
             }
-            (AwaitStore::Received(sender, storing), outcome) => {
-                self.on_received(sender, storing, received(outcome));
+            (AwaitStore::Received(batch), outcome) => {
+                let count = batch.messages.len();
+                self.on_received(batch, received(outcome, count));
             }
             (AwaitStore::Page(after), outcome) => {
                 self.on_page(after, unshown(outcome));
@@ -299,6 +297,7 @@ impl Client {
     /// nothing if there is nothing to do.
     fn advance(&mut self) {
         self.work_off();
+        self.store_arrived();
         self.read_inbox();
         self.seal_next();
         self.pin_again();

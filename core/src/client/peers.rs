@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::awaits::{AwaitJob, AwaitStore, message_opened, verified};
 use super::contacts::Signer;
-use super::inbox::{Settled, Storing};
+use super::inbox::Batch;
 use super::lookups::Asker;
 use super::notice::{Notice, OfflineReason, Suspicion};
 use super::session::Leaving;
@@ -176,18 +176,11 @@ impl Client {
         self.take_from(peer);
     }
 
-    /// Takes what has come from a peer in, in order. One message of each is being stored at a time:
-    /// if that failed, none behind it must have been stored.
+    /// Takes what has come from a peer in, in order.
     fn take_from(&mut self, peer: UserId) {
-        while !self.storing_from.contains(&peer)
-            && let Some(from_peer) = self.session().and_then(|session| session.pop_from(peer))
-        {
+        while let Some(from_peer) = self.session().and_then(|session| session.pop_from(peer)) {
             match from_peer {
-                FromPeer::Message(message) => {
-                    self.storing_from.insert(peer);
-                    let storing = self.inbox.begin(message.clone());
-                    self.store(ClientOp::Receive(message), AwaitStore::Received(peer, storing));
-                }
+                FromPeer::Message(message) => self.inbox.push(message),
                 FromPeer::Receipt(reader, receipt) => self.on_delivered(reader, receipt),
                 FromPeer::ForgedReceipt(reader, id) => {
                     self.notify(Notice::Suspicious(Suspicion::ForgedReceipt { reader }));
@@ -217,34 +210,33 @@ impl Client {
         Suspect::First
     }
 
-    /// The store has answered for a message: delivers it, and owes its sender a receipt.
-    pub(super) fn on_received(
-        &mut self,
-        peer: UserId,
-        storing: Storing,
-        answer: Result<Arrival, StoreError>,
-    ) {
-        self.storing_from.remove(&peer);
-        if answer.is_err() {
-            // Not acknowledged, so the server brings it again; but in order, so not on this
-            // connection.
-            self.lose(OfflineReason::Local);
+    /// Has what has arrived made durable, one operation at a time.
+    pub(super) fn store_arrived(&mut self) {
+        if let Some(batch) = self.inbox.next_batch(self.config.limits.receive_batch) {
+            self.store(ClientOp::Receive(batch.messages.clone()), AwaitStore::Received(batch));
         }
-        self.inbox.settle(storing, answer.ok());
-        while let Some(settled) = self.inbox.next_settled() {
-            let Some(arrival) = settled.arrival else { continue };
-            let (sender, id) = (settled.message.sender, settled.message.id);
+    }
+
+    /// The store has answered for a batch: delivers what is new, and owes receipts for all of it.
+    pub(super) fn on_received(&mut self, batch: Batch, answer: Result<Vec<Arrival>, StoreError>) {
+        self.inbox.batch_ended();
+        let Ok(arrivals) = answer else {
+            // Not acknowledged, so the server brings it again; but in order, so not on this
+            // connection, and nothing that stands behind it before.
+            self.inbox.forget_arrived();
+            return self.lose(OfflineReason::Local);
+        };
+        let delivers = self.inbox.delivers(&batch);
+        for (message, arrival) in batch.messages.into_iter().zip(arrivals) {
+            if let Some(session) = self.session() {
+                session.receipts.owe(message.sender, message.id);
+            }
             if let Arrival::Appended { place, continuity } = arrival
-                && self.inbox.delivers(&settled)
+                && delivers
             {
-                let Settled { message, .. } = settled;
                 self.deliver(InboxItem { place, message, continuity });
             }
-            if let Some(session) = self.session() {
-                session.receipts.owe(sender, id);
-            }
         }
-        self.take_from(peer);
     }
 
     /// Reads what the application has not been shown, from the start of the client on.

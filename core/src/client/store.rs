@@ -104,11 +104,11 @@ pub enum ClientOp {
         failure: Failure,
     },
 
-    /// Admit a message to its sender's replay window
+    /// One after the other, admit each message to its sender's replay window
     /// ([`ReplayWindow::admit`](super::ReplayWindow::admit) with its id and `previous`), and append
-    /// it to the inbox if it is new: both or neither. A sender without a window yet has an empty
-    /// one. → [`ClientReply::Received`]
-    Receive(IncomingMessage),
+    /// it to the inbox if it is new. A sender without a window yet has an empty one.
+    /// → [`ClientReply::Received`]
+    Receive(Vec<IncomingMessage>),
     /// Read the inbox, oldest first, leaving out what was shown. → [`ClientReply::Unshown`]
     Unshown {
         /// Only what stands behind this place; [`InboxId::START`] for everything.
@@ -135,8 +135,8 @@ pub enum ClientReply {
     /// To [`ClientOp::MarkStored`], [`ClientOp::MarkDelivered`] and [`ClientOp::MarkFailed`]: those
     /// whose status changed now, in the order in which they were named.
     Marked(Vec<MessageId>),
-    /// To [`ClientOp::Receive`].
-    Received(Arrival),
+    /// To [`ClientOp::Receive`]: what came of each, in the order in which they were given.
+    Received(Vec<Arrival>),
     /// To [`ClientOp::Unshown`].
     Unshown {
         /// In order.

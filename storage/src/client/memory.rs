@@ -107,7 +107,10 @@ impl MemoryClientStorage {
                 let mark = |id: &_| self.mark(*id, None, Status::Failed(*failure)).then_some(*id);
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
             }
-            ClientOp::Receive(message) => return ClientReply::Received(self.receive(message)),
+            ClientOp::Receive(messages) => {
+                let arrivals = messages.iter().map(|message| self.receive(message));
+                return ClientReply::Received(arrivals.collect());
+            }
             ClientOp::Unshown { after, limit } => return self.unshown(*after, *limit),
             ClientOp::MarkShown { up_to } => {
                 // Not what is still to arrive.

@@ -158,7 +158,7 @@ fn about_what_we_write(dice: &mut Dice) -> ClientOp {
 
 fn about_what_arrives(dice: &mut Dice) -> ClientOp {
     match dice.below(5) {
-        0..3 => ClientOp::Receive(incoming(dice)),
+        0..3 => ClientOp::Receive((0..dice.below(4)).map(|_| incoming(dice)).collect()),
         3 => ClientOp::Unshown { after: InboxId(dice.between(0, 20)), limit: 3 },
         _ => ClientOp::MarkShown { up_to: InboxId(dice.between(0, 20)) },
     }

@@ -144,10 +144,14 @@ impl Model {
             {
                 Err(format!("client {client} gives up {ids:?}: {failure}"))
             }
-            (
-                ClientOp::Receive(message),
-                Ok(ClientReply::Received(Arrival::Appended { continuity, .. })),
-            ) => self.received(client, message, *continuity),
+            (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
+                messages.iter().zip(arrivals).try_for_each(|(message, arrival)| match arrival {
+                    Arrival::Appended { continuity, .. } => {
+                        self.received(client, message, *continuity)
+                    }
+                    Arrival::Repeat => Ok(()),
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -104,9 +104,10 @@ fn request() -> impl Strategy<Value = ClientOp> {
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
     ];
+    let arriving = (id(), peer(), proptest::option::of(id()))
+        .prop_map(|(id, from, previous)| incoming(id, from, previous));
     let inbox = prop_oneof![
-        3 => (id(), peer(), proptest::option::of(id()))
-            .prop_map(|(id, from, previous)| ClientOp::Receive(incoming(id, from, previous))),
+        3 => vec(arriving, 0..4).prop_map(ClientOp::Receive),
         1 => (0..20_u64, 0..6_u32)
             .prop_map(|(after, limit)| ClientOp::Unshown { after: InboxId(after), limit }),
         1 => (0..20_u64).prop_map(|up_to| ClientOp::MarkShown { up_to: InboxId(up_to) }),

@@ -144,8 +144,15 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn receive(&mut self, message: IncomingMessage) -> Arrival {
-        match self.ask(ClientOp::Receive(message)) {
-            ClientReply::Received(arrival) => arrival,
+        let arrivals = self.receive_all(vec![message]);
+        assert_eq!(arrivals.len(), 1);
+        arrivals[0]
+    }
+
+    #[track_caller]
+    pub(super) fn receive_all(&mut self, messages: Vec<IncomingMessage>) -> Vec<Arrival> {
+        match self.ask(ClientOp::Receive(messages)) {
+            ClientReply::Received(arrivals) => arrivals,
             other => panic!("{other:?}"),
         }
     }

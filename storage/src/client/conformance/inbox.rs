@@ -14,6 +14,7 @@ use crate::conformance::phone;
 cases![
     message_is_delivered_once,
     each_sender_has_a_window,
+    batch_is_received_one_after_the_other,
     gap_is_told_and_kept,
     largest_ids_fit,
     content_and_trust_come_back_as_they_were,
@@ -47,6 +48,15 @@ fn each_sender_has_a_window<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(5, 2, None));
     store.accept(incoming(5, 3, None));
     assert_eq!(store.receive(incoming(5, 3, None)), Arrival::Repeat);
+}
+
+fn batch_is_received_one_after_the_other<S: Subject>(store: &mut Harness<S>) {
+    let batch = [(1, 2), (1, 3), (1, 2), (2, 2)].map(|(id, from)| incoming(id, from, None));
+    let arrivals = store.receive_all(batch.into());
+    let new: Vec<_> = arrivals.iter().map(|arrival| *arrival != Arrival::Repeat).collect();
+    assert_eq!(new, [true, true, false, true]);
+    assert_eq!(store.unshown_ids(), [1, 1, 2]);
+    assert_eq!(store.receive_all(Vec::new()), []);
 }
 
 fn gap_is_told_and_kept<S: Subject>(store: &mut Harness<S>) {

@@ -56,8 +56,9 @@ impl Ops<'_> {
                 let named = messages.iter().map(|id| (*id, None));
                 return self.mark(named, Status::Failed(*failure));
             }
-            ClientOp::Receive(message) => {
-                return Ok(ClientReply::Received(self.receive(message)?));
+            ClientOp::Receive(messages) => {
+                let arrivals = messages.iter().map(|message| self.receive(message));
+                return Ok(ClientReply::Received(arrivals.collect::<rusqlite::Result<_>>()?));
             }
             ClientOp::Unshown { after, limit } => return self.unshown(*after, *limit),
             ClientOp::MarkShown { up_to } => self.mark_shown(*up_to)?,

@@ -148,10 +148,12 @@ impl Witness {
                 assert!(before.is_none_or(|before| before == bytes), "a number used twice");
             }
         }
-        if let (ClientOp::Receive(message), Ok(ClientReply::Received(_))) = (op, outcome) {
-            let key = (message.sender, message.id);
-            assert!(self.verified.contains(&key), "kept and not verified: {key:?}");
-            self.received.insert(key);
+        if let (ClientOp::Receive(messages), Ok(ClientReply::Received(_))) = (op, outcome) {
+            for message in messages {
+                let key = (message.sender, message.id);
+                assert!(self.verified.contains(&key), "kept and not verified: {key:?}");
+                self.received.insert(key);
+            }
         }
     }
 
