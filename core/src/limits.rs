@@ -64,8 +64,8 @@ pub struct Limits {
     pub checks_per_conn: usize,
     /// Messages of one user that wait for the store. Over it, reading pauses.
     pub unstored_per_user: usize,
-    /// Answers to one connection that are being made; each costs a signature. Over it, reading
-    /// pauses.
+    /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
+    /// reading pauses.
     pub replies_per_conn: usize,
     /// Messages of one session that were refused for now, and before whose repetition none to the
     /// same recipient goes. Over it the connection is closed, and its client begins anew.

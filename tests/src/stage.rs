@@ -13,7 +13,7 @@ use sealpost_core::host::{Host, pump};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::limits::Limits;
 use sealpost_core::machine::{Event, Flow, Input};
-use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server, Stats};
+use sealpost_core::server::{Config, Held, Notice, OtpChannel, OtpDelivery, Server, Stats};
 use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Deframer, Gate, Packet, Profile};
@@ -97,6 +97,11 @@ impl Stage {
     /// What the server has done and holds.
     pub fn stats(&self) -> Stats {
         self.server.stats()
+    }
+
+    /// What the server holds in memory.
+    pub fn held(&self) -> Held {
+        self.server.held()
     }
 
     /// Opens a connection from 192.0.2.1.

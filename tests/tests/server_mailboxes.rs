@@ -1,10 +1,10 @@
-//! The server machine: what fuzzing has found in mailboxes.
+//! The server machine: what fuzzing and simulation have found in mailboxes.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::limits::Limits;
-use sealpost_core::server::OtpChannel;
+use sealpost_core::server::{Held, OtpChannel};
 use sealpost_core::wire::{OtpIssued, Profile, Receipt};
 use sealpost_storage::Quota;
 use sealpost_tests::actor::{Actor, Heard};
@@ -53,6 +53,20 @@ fn receipts_that_go_out_at_once_stay_within_the_window() {
 }
 
 #[test]
+fn a_window_of_one_brings_one() {
+    let limits = Limits { drain_items: 1, ..Limits::without_rates() };
+    let (mut stage, mut alice, mut bob) = pair(limits);
+    for _ in 1..=3 {
+        send(&mut stage, &mut alice, bob.id.unwrap(), &bob);
+    }
+    assert_eq!(bob.return_to(&mut stage), 3);
+    for id in 1..=3 {
+        assert_eq!(bob.hear_all(&mut stage).len(), 1, "message {id}");
+        acknowledge(&mut stage, &mut bob, &alice, id, id);
+    }
+}
+
+#[test]
 fn a_receipt_with_the_number_of_one_in_flight_is_not_sent() {
     let (mut stage, mut alice, mut bob) = pair(Limits::without_rates());
     send(&mut stage, &mut alice, bob.id.unwrap(), &bob);
@@ -83,4 +97,13 @@ fn what_was_stored_before_a_new_accounts_session_comes_with_it() {
     stage.release_store();
     let message = Heard::Message(alice.id.unwrap(), MessageId(1));
     assert_eq!(bob.hear_all(&mut stage), [Heard::SessionIssued, message]);
+}
+
+#[test]
+fn of_who_is_away_nothing_is_kept_in_memory() {
+    let (mut stage, mut alice, bob) = pair(Limits::without_rates());
+    send(&mut stage, &mut alice, bob.id.unwrap(), &bob);
+    alice.hear_all(&mut stage);
+    stage.cut(alice.conn);
+    assert_eq!(stage.held(), Held::default());
 }

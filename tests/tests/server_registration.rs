@@ -15,7 +15,7 @@ use sealpost_core::ids::UserId;
 use sealpost_core::limits::{Limits, Rate};
 use sealpost_core::machine::Event;
 use sealpost_core::server::OtpChannel;
-use sealpost_core::store::StoreError;
+use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::wire::{
     ErrorCode, ErrorForm, ErrorReply, Lookup, Otp, OtpIssued, Profile, Resumed,
 };
@@ -341,6 +341,8 @@ fn no_206_leaves_before_the_rule_is_durable() {
     let request = alice.reconnect(stage.now().wall);
     stage.packet(alice.conn, &request);
     stage.release_store(); // finds the user
+    let ops: Vec<_> = stage.waiting_ops().collect();
+    assert!(matches!(ops.as_slice(), [StoreOp::Resume { .. }]), "nothing is begun before: {ops:?}");
     assert_eq!(alice.hear(&mut stage), None);
     stage.fail_store(1, StoreError::Io);
     stage.release_store();
@@ -508,6 +510,28 @@ fn registrations_are_limited_by_phone_and_by_address() {
     assert!(stage.is_paused(alice.conn), "who asks too often is not even read");
     alice.conn = stage.connect_from(IpAddr::from([192, 0, 2, 2]));
     otp(&mut alice, &mut stage);
+}
+
+#[test]
+fn look_ups_under_way_pause_reading_and_hold_the_goodbye_back() {
+    let limits = Limits { replies_per_conn: 2, ..Limits::without_rates() };
+    let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = Actor::registered(&mut stage, 1);
+    stage.hold_store = true;
+    for count in 1..=3 {
+        let request = alice.lookup(stage.now().wall, &Lookup::Phone(alice.phone));
+        stage.packet(alice.conn, &request);
+        assert_eq!(stage.is_paused(alice.conn), count > 2);
+    }
+    let goodbye = alice.disconnect(stage.now().wall);
+    stage.packet(alice.conn, &goodbye);
+    stage.hold_store = false;
+    stage.release_store();
+    let heard = alice.hear_all(&mut stage);
+    let (goodbye, answers) = heard.split_last().unwrap();
+    assert_eq!(*goodbye, Heard::Disconnect);
+    assert_eq!(answers.len(), 3);
+    assert!(answers.iter().all(|answer| matches!(answer, Heard::PublicKey(_))));
 }
 
 #[test]

@@ -96,6 +96,13 @@ impl Admission {
         }
     }
 
+    /// How much the largest limiter remembers.
+    pub(super) fn remembered(&self) -> usize {
+        let addresses = [&self.registrations, &self.reconnects, &self.refusals];
+        let most = addresses.map(|meters| meters.by_key.len()).into_iter().max();
+        most.unwrap_or(0).max(self.otps.by_key.len())
+    }
+
     pub(super) fn registration(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
         self.registrations.count(neighbourhood(peer), now)
     }

@@ -14,6 +14,11 @@ impl Backlog {
         self.0.get(&user).copied().unwrap_or_default()
     }
 
+    /// The most of a user's.
+    pub(super) fn most(&self) -> usize {
+        self.0.values().copied().max().unwrap_or(0)
+    }
+
     /// A packet begins to wait.
     pub(super) fn enter(&mut self, packet: &Packet) {
         if let Some(user) = packet.header().sender {

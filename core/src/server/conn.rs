@@ -19,7 +19,7 @@ pub(super) struct Conn {
     pub(super) peer: IpAddr,
     pub(super) phase: Phase,
     deframer: Deframer,
-    /// Answers that are being made.
+    /// Answers that are being looked up or made.
     pub(super) replies: usize,
     /// The peer takes nothing at the moment.
     congested: bool,
@@ -47,6 +47,10 @@ impl Conn {
             Phase::Session(session) if session.farewell.is_none() => Some(Gate::InSession),
             Phase::Session(_) | Phase::Closing => None,
         }
+    }
+
+    pub(super) const fn incomplete_bytes(&self) -> usize {
+        self.deframer.buffered_len()
     }
 
     pub(super) fn session(&self) -> Option<&Session> {

@@ -88,6 +88,10 @@ impl Server {
         let in_reply_to = packet.request_hash().in_reply_to();
         let looked_up = AwaitLookedUp { conn: who.conn(), in_reply_to };
         self.out.store(StoreOp::FindUser(user), Await::LookedUp(looked_up));
+        if let Some(conn) = self.conns.get_mut(&who.conn()) {
+            conn.replies = conn.replies.saturating_add(1);
+        }
+        self.update_flow(now, who.conn());
     }
 
     pub(super) fn looked_up(
@@ -97,6 +101,9 @@ impl Server {
         found: Result<Option<Box<User>>, ErrorCode>,
     ) {
         let AwaitLookedUp { conn, in_reply_to } = *awaited;
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.replies = conn.replies.saturating_sub(1);
+        }
         let code = match found {
             Ok(Some(user)) => {
                 let Some((who, session)) = self.session_mut(conn) else { return };

@@ -57,7 +57,8 @@ impl Drain {
             limits.drain_items.saturating_sub(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         let bytes =
             limits.drain_bytes.saturating_sub(u32::try_from(in_flight.bytes()).unwrap_or(u32::MAX));
-        let worthwhile = items >= limits.drain_items / 2 && bytes >= limits.drain_bytes / 2;
+        let worthwhile =
+            items >= limits.drain_items.div_ceil(2) && bytes >= limits.drain_bytes.div_ceil(2);
         (worthwhile && !self.stalled).then_some(PageLimit { items, bytes })
     }
 }

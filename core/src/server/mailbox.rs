@@ -26,7 +26,7 @@ use crate::limits::Limits;
 use crate::store::{ItemKey, ItemKind, Page, Pending, StoreOp};
 use crate::time::{Mono, Now};
 use crate::timers::Timers;
-use crate::wire::Packet;
+use crate::wire::{Packet, Receipt};
 
 /// What a mailbox works with.
 pub(super) struct Cx<'a> {
@@ -153,6 +153,15 @@ impl Mailbox {
         }
     }
 
+    pub(super) const fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// How many items are named by acknowledgements that wait for the append under way.
+    pub(super) fn deferred_len(&self) -> usize {
+        self.deferred.iter().map(|waiting| waiting.keys().len()).sum()
+    }
+
     /// Nothing waits for the store.
     pub(super) fn is_settled(&self) -> bool {
         self.queue.is_empty() && !self.appending
@@ -229,8 +238,9 @@ impl Mailbox {
     ) -> Option<(Acknowledgement, Released)> {
         let keys = acknowledgement.keys();
         if keys.iter().any(|key| self.in_flight.place(key) == Some(Place::Appending)) {
-            // An honest reader acknowledges each item once; who repeats itself is not kept.
-            if self.deferred.len() < limits.in_flight_items {
+            // An honest reader acknowledges an item once in a session, and once more if it came in
+            // the one before as well; who goes on repeating itself is not heard.
+            if self.deferred_len() < limits.in_flight_items + Receipt::MAX_ITEMS {
                 self.deferred.push(acknowledgement);
             }
             return None;

@@ -53,7 +53,7 @@ use self::mailbox::Mailbox;
 use self::out::Out;
 use self::receipts::Unfinished;
 use self::registration::Otps;
-pub use self::stats::Stats;
+pub use self::stats::{Held, Stats};
 use crate::crypto::{Outcome, Plaintext};
 use crate::entropy::Entropy;
 use crate::ids::{ConnId, Ticket, UserId};
@@ -127,11 +127,6 @@ impl Server {
             stopping: false,
             stopped: false,
         }
-    }
-
-    /// What the server has done and holds.
-    pub fn stats(&self) -> Stats {
-        Stats { connections: self.conns.len(), sessions: self.sessions.len(), ..self.stats }
     }
 
     fn tick(&mut self, now: Now) {

@@ -58,6 +58,11 @@ impl Out {
         self.compute(Job::Emit(Box::new(draft)), then);
     }
 
+    /// How many tickets are out.
+    pub(super) fn awaited(&self) -> usize {
+        self.awaiting.len()
+    }
+
     /// Takes back what waits for a ticket.
     pub(super) fn resume(&mut self, ticket: Ticket) -> Option<Await> {
         self.awaiting.remove(&ticket)

@@ -45,6 +45,10 @@ enum Guess {
 }
 
 impl Otps {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Draws a password for a phone, in place of an earlier one. `None` if too many are alive.
     fn issue(
         &mut self,

@@ -85,6 +85,11 @@ impl Session {
         &self.key
     }
 
+    /// How many messages are awaited again.
+    pub(super) fn refused_len(&self) -> usize {
+        self.refused.len()
+    }
+
     /// A message was refused that its sender will repeat: until it has, none to the same recipient
     /// goes before it.
     pub(super) fn refused(

@@ -14,6 +14,7 @@
 mod agenda;
 mod around;
 mod attackers;
+mod bounds;
 mod crypto;
 mod dice;
 mod disk;

@@ -33,6 +33,7 @@ impl World {
         let verdict = self.model.at_rest();
         self.judge(verdict);
         self.check_outboxes();
+        self.check_nothing_held();
         let stored = self.server.desk.disk.engine.packets().count();
         if stored > 0 && !self.around.watched {
             self.around.violate(|| format!("{stored} items are stored in a world at rest"));

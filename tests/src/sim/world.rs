@@ -19,6 +19,7 @@ use sealpost_storage::{MemoryStorage, Quota};
 use super::agenda::Agenda;
 use super::around::Around;
 use super::attackers::Attackers;
+use super::bounds;
 use super::dice::Dice;
 use super::happenings;
 use super::model::{self, Model};
@@ -566,6 +567,9 @@ impl World {
 
     fn heed_server(&mut self, actions: usize) {
         self.check_work(Who::Server, actions);
+        if self.around.tally.inputs.is_multiple_of(bounds::EVERY) {
+            self.check_held();
+        }
         for said in self.server.listen() {
             match said {
                 Said::Delivery(otp) => self.bring(&otp),
