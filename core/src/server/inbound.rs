@@ -56,7 +56,6 @@ impl Server {
         let Some(session) = state.session_mut() else { return };
         let limits = &self.config.limits;
         let (packet, signer) = (inbound.packet().clone(), session.public_key().clone());
-        let key = session.key().clone();
         let mut slowed_until = None;
         let job = match &inbound {
             FromClient::Message { .. } => {
@@ -72,9 +71,11 @@ impl Server {
                         None,
                     );
                 }
-                Job::OpenSealed { packet, signer, key, at: 0 }
+                Job::OpenSealed { packet, signer, key: session.key().clone(), at: 0 }
             }
-            FromClient::ReceiptsTaken(_) => Job::OpenSealed { packet, signer, key, at: 0 },
+            FromClient::ReceiptsTaken(_) => {
+                Job::OpenSealed { packet, signer, key: session.key().clone(), at: 0 }
+            }
             FromClient::Receipt { .. } | FromClient::Disconnect(_) => {
                 Job::Verify { packet, signer }
             }

@@ -102,7 +102,7 @@ impl Bench {
         };
         Self {
             limits,
-            out: Out::default(),
+            out: Out::new(),
             timers: Timers::new(),
             backlog: Backlog::default(),
             now: Now { mono: Mono(0), wall: Timestamp::from_unix_secs(0) },

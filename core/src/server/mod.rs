@@ -121,7 +121,7 @@ impl Server {
             key_answer: KeyAnswer::default(),
             retries: Vec::new(),
             timers: Timers::new(),
-            out: Out::default(),
+            out: Out::new(),
             stats: Stats::default(),
             started: false,
             stopping: false,

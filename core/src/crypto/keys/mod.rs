@@ -4,10 +4,10 @@
 mod fitness;
 mod pem;
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
@@ -53,11 +53,14 @@ impl fmt::Debug for Fingerprint {
 #[error("not a fit RSA-2048 key with exponent 65537")]
 pub struct KeyRejected;
 
-/// A public key that was checked. Cheap to clone: the DER is shared.
+/// A public key that was checked. Cheap to clone, and small: everything is shared.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    der: Bytes,
+pub struct PublicKey(Arc<Shared>);
+
+#[derive(PartialEq, Eq)]
+struct Shared {
     fingerprint: Fingerprint,
+    der: [u8; PublicKey::DER_LEN],
 }
 
 impl PublicKey {
@@ -85,24 +88,25 @@ impl PublicKey {
     /// [`KeyRejected`] for any other encoding.
     pub fn from_accepted_der(der: &[u8]) -> Result<Self, KeyRejected> {
         modulus(der)?;
+        let der: [u8; Self::DER_LEN] = der.try_into().map_err(|_| KeyRejected)?;
         let fingerprint = Fingerprint(Sha256::digest(der).into());
-        Ok(Self { der: Bytes::copy_from_slice(der), fingerprint })
+        Ok(Self(Arc::new(Shared { fingerprint, der })))
     }
 
     /// The DER `SubjectPublicKeyInfo`.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// SHA-256 over the DER.
-    pub const fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.fingerprint)
+        write!(f, "PublicKey({})", self.fingerprint())
     }
 }
 
