@@ -157,3 +157,101 @@ fn position(lane: &VecDeque<Sent>, id: u64) -> Result<usize, usize> {
         (_, Some(_)) => lane.binary_search_by_key(&id, |sent| sent.id),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    use super::super::mailbox_model::{key, packet};
+
+    const PLACES: [Place; 4] = [Place::Memory, Place::Appending, Place::Stored, Place::Settling];
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add(u64, u64, Place),
+        SetPlace(u64, u64, Place),
+        Remove(u64, u64),
+        BeginAppend,
+        Take,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (origin, id, place) = (1..3_u64, 0..8_u64, prop::sample::select(&PLACES[..]));
+        prop_oneof![
+            8 => (origin.clone(), id.clone(), place.clone())
+                .prop_map(|(origin, id, place)| Step::Add(origin, id, place)),
+            3 => (origin.clone(), id.clone(), place)
+                .prop_map(|(origin, id, place)| Step::SetPlace(origin, id, place)),
+            4 => (origin, id).prop_map(|(origin, id)| Step::Remove(origin, id)),
+            1 => Just(Step::BeginAppend),
+            1 => Just(Step::Take),
+        ]
+    }
+
+    fn keys(packets: &[Packet]) -> Vec<ItemKey> {
+        packets.iter().filter_map(ItemKey::of).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_like_a_list_in_the_order_of_sending(steps in prop::collection::vec(step(), 0..60)) {
+            let mut in_flight = InFlight::default();
+            let mut list: Vec<(ItemKey, Place)> = vec![];
+            for step in steps {
+                match step {
+                    Step::Add(origin, id, place) => {
+                        let key = key(origin, id);
+                        in_flight.add(key, packet(origin, id), Mono(id), place);
+                        if list.iter().all(|(other, _)| *other != key) {
+                            list.push((key, place));
+                        }
+                    }
+                    Step::SetPlace(origin, id, place) => {
+                        in_flight.set_place(&key(origin, id), place);
+                        let found = list.iter_mut().find(|(other, _)| *other == key(origin, id));
+                        if let Some((_, before)) = found {
+                            *before = place;
+                        }
+                    }
+                    Step::Remove(origin, id) => {
+                        in_flight.remove(&key(origin, id));
+                        list.retain(|(other, _)| *other != key(origin, id));
+                    }
+                    Step::BeginAppend => {
+                        let mut moved = vec![];
+                        for (key, place) in &mut list {
+                            if *place == Place::Memory {
+                                *place = Place::Appending;
+                                moved.push(*key);
+                            }
+                        }
+                        prop_assert_eq!(keys(&in_flight.begin_append()), moved);
+                    }
+                    Step::Take => {
+                        let taken: Vec<_> =
+                            in_flight.take().into_iter().map(|sent| sent.packet).collect();
+                        let expected: Vec<_> = list.drain(..).map(|(key, _)| key).collect();
+                        prop_assert_eq!(keys(&taken), expected);
+                    }
+                }
+                prop_assert_eq!((in_flight.len(), in_flight.is_empty()), (list.len(), list.is_empty()));
+                for place in PLACES {
+                    let count = list.iter().filter(|(_, other)| *other == place).count();
+                    prop_assert_eq!(in_flight.count(place), count);
+                }
+                let packet_len = packet(1, 0).bytes().len();
+                prop_assert_eq!(in_flight.bytes(), list.len() * packet_len);
+                for (key, place) in &list {
+                    prop_assert_eq!(in_flight.place(key), Some(*place));
+                }
+                let oldest = list.iter().filter(|(_, place)| *place == Place::Memory);
+                prop_assert_eq!(
+                    in_flight.oldest_in_memory(),
+                    oldest.map(|(key, _)| Mono(key.id)).min()
+                );
+            }
+        }
+    }
+}

@@ -2,7 +2,6 @@
 
 use super::Server;
 use super::awaits::{Await, AwaitChecked};
-use super::conn::Conn;
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
 use super::session::{Arrival, Farewell};
@@ -103,7 +102,9 @@ impl Server {
         let Some(ItemKey { kind: ItemKind::Message, id, .. }) = ItemKey::of(packet) else { return };
         let Some(recipient) = packet.header().recipient else { return };
         let limits = &self.config.limits;
-        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session_mut) else { return };
+        let Some(session) = self.conns.get_mut(&conn).and_then(|conn| conn.session_mut()) else {
+            return;
+        };
         if session.refused(limits, recipient, MessageId(id), code).is_err() {
             self.refuse_and_close(now, conn, Refusal::new(ErrorCode::RateLimited), None);
         }

@@ -403,11 +403,11 @@ fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
-fn key(sender: u64, id: u64) -> ItemKey {
+pub(super) fn key(sender: u64, id: u64) -> ItemKey {
     ItemKey { kind: ItemKind::Message, origin: user(sender), id }
 }
 
-fn packet(sender: u64, id: u64) -> Packet {
+pub(super) fn packet(sender: u64, id: u64) -> Packet {
     let header = Header {
         sender: Some(user(sender)),
         recipient: Some(user(OWNER)),
