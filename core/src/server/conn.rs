@@ -20,7 +20,7 @@ pub(super) struct Conn {
     pub(super) phase: Phase,
     deframer: Deframer,
     /// Answers that are being looked up or made.
-    pub(super) replies: usize,
+    pub(super) replies: u32,
     /// The peer takes nothing at the moment.
     congested: bool,
     /// The peer asks too often; nothing is read before this.
@@ -169,8 +169,8 @@ impl Server {
         let Some(conn) = self.conns.get_mut(&conn_id) else { return };
         conn.congested = true;
         let user = conn.session().map(Session::user);
-        if let Some(mailbox) = user.and_then(|user| self.mailboxes.get_mut(&user)) {
-            mailbox.stall();
+        if let Some(user) = user {
+            self.mailbox(now, user).0.stall();
         }
         self.update_flow(now, conn_id);
         self.advance(now, user);
@@ -205,7 +205,7 @@ impl Server {
         let pause = busy
             || conn.congested
             || conn.slowed_until.is_some()
-            || over(conn.replies, limits.replies_per_conn);
+            || over(conn.replies as usize, limits.replies_per_conn);
         if pause != conn.paused {
             conn.paused = pause;
             self.out.flow(conn_id, if pause { Flow::Pause } else { Flow::Resume });

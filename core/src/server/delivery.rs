@@ -35,7 +35,13 @@ impl Server {
 
     /// A user's mailbox, made if there is none, and what it works with.
     pub(super) fn mailbox(&mut self, now: Now, user: UserId) -> (&mut Mailbox, Cx<'_>) {
-        let mailbox = self.mailboxes.entry(user).or_insert_with(|| Box::new(Mailbox::new(user)));
+        let mailbox = self.mailboxes.entry(user).or_insert_with(|| {
+            let conn = self.sessions.get(&user).copied().filter(|conn| {
+                let session = self.conns.get(conn).and_then(|conn| conn.session());
+                session.is_some_and(|session| session.farewell.is_none())
+            });
+            Box::new(conn.map_or_else(|| Mailbox::new(user), |conn| Mailbox::live(user, conn)))
+        });
         let cx = Cx {
             now,
             limits: &self.config.limits,

@@ -118,6 +118,12 @@ impl Mailbox {
         }
     }
 
+    /// Of somebody whose session is on this connection, and of whom nothing is stored: what
+    /// [`Mailbox::is_idle`] has let go.
+    pub(super) fn live(owner: UserId, conn: ConnId) -> Self {
+        Self { presence: Presence::Live(conn), ..Self::new(owner) }
+    }
+
     /// The owner's session begins on this connection.
     pub(super) fn attach(&mut self, conn: ConnId, start: Start) {
         let finale = match start {
@@ -167,9 +173,14 @@ impl Mailbox {
         self.queue.is_empty() && !self.appending
     }
 
-    /// There is nothing here to remember.
+    /// There is nothing here to remember: of somebody who is away, or who is live and has
+    /// acknowledged everything.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.presence, Presence::Away) && self.is_settled()
+        let known = match self.presence {
+            Presence::Away | Presence::Live(_) => true,
+            Presence::Draining(_) => false,
+        };
+        known && self.is_settled() && self.in_flight.is_empty()
     }
 
     /// Takes a message or receipt for the owner.

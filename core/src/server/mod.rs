@@ -67,12 +67,13 @@ use crate::wire::ErrorCode;
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    /// Boxed, for nodes of the map stand half empty.
+    // Boxed, here and below, because the nodes of these maps stand half empty.
     conns: BTreeMap<ConnId, Box<Conn>>,
     /// Who has a session, and where.
     sessions: BTreeMap<UserId, ConnId>,
     /// Whose session is about to begin, and where: the last accepted counts.
     granting: BTreeMap<UserId, ConnId>,
+    /// Those in which there is something to remember.
     mailboxes: BTreeMap<UserId, Box<Mailbox>>,
     backlog: Backlog,
     otps: Otps,

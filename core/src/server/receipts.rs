@@ -113,7 +113,7 @@ impl Server {
             mailbox.settled(&delivered);
         }
         self.advance(now, Some(reader));
-        if let Some(key) = ItemKey::of(&receipt).filter(|_| self.mailboxes.contains_key(&sender)) {
+        if let Some(key) = ItemKey::of(&receipt) {
             let (mailbox, mut cx) = self.mailbox(now, sender);
             mailbox.receipt_stored(&mut cx, key, receipt);
             self.advance(now, Some(sender));

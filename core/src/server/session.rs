@@ -1,5 +1,6 @@
 //! A session: who is on the other end of a connection, and what is under way for them.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use super::admission::{Meter, TooMany};
@@ -21,10 +22,8 @@ pub(super) struct Session {
     pub(super) acks: Acks,
     /// The session is ending: nothing more is taken from it, and this is said at last.
     pub(super) farewell: Option<Farewell>,
-    /// Messages that were refused for now, and why; their sender repeats them.
-    refused: BTreeMap<(UserId, MessageId), Refused>,
-    /// How many there were.
-    refusals: u64,
+    /// Most sessions have none.
+    refused: Option<Box<RefusedMessages>>,
     lookups: Meter,
     messages: Meter,
 }
@@ -34,6 +33,14 @@ pub(super) struct Session {
 pub(super) struct Arrival {
     pub(super) inbound: FromClient,
     pub(super) checked: Result<Plaintext, Rejected>,
+}
+
+/// Messages that were refused for now, and why; their sender repeats them.
+#[derive(Debug, Default)]
+struct RefusedMessages {
+    by_name: BTreeMap<(UserId, MessageId), Refused>,
+    /// How many there were.
+    count: u64,
 }
 
 /// A message that was refused for now.
@@ -66,8 +73,7 @@ impl Session {
             arrivals: InOrder::new(),
             acks: Acks { waiting: VecDeque::new(), sealing: false },
             farewell: None,
-            refused: BTreeMap::new(),
-            refusals: 0,
+            refused: None,
             lookups: Meter::new(),
             messages: Meter::new(),
         }
@@ -87,7 +93,7 @@ impl Session {
 
     /// How many messages are awaited again.
     pub(super) fn refused_len(&self) -> usize {
-        self.refused.len()
+        self.refused.as_ref().map_or(0, |refused| refused.by_name.len())
     }
 
     /// A message was refused that its sender will repeat: until it has, none to the same recipient
@@ -99,11 +105,12 @@ impl Session {
         id: MessageId,
         code: ErrorCode,
     ) -> Result<(), NoRoom> {
-        if self.refused.len() >= limits.refused_messages {
+        let refused = self.refused.get_or_insert_default();
+        if refused.by_name.len() >= limits.refused_messages {
             return Err(NoRoom);
         }
-        self.refusals = self.refusals.wrapping_add(1);
-        self.refused.insert((recipient, id), Refused { code, number: self.refusals });
+        refused.count = refused.count.wrapping_add(1);
+        refused.by_name.insert((recipient, id), Refused { code, number: refused.count });
         Ok(())
     }
 
@@ -114,13 +121,14 @@ impl Session {
     /// was refused and comes again does not wait for those that were refused earlier than it: what
     /// is still awaited of them has come to its end in another way, by a receipt say.
     pub(super) fn out_of_turn(&mut self, recipient: UserId, id: MessageId) -> Option<ErrorCode> {
-        let own = self.refused.remove(&(recipient, id)).map_or(0, |refused| refused.number);
+        let by_name = &mut self.refused.as_mut()?.by_name;
+        let own = by_name.remove(&(recipient, id)).map_or(0, |refused| refused.number);
         let before = || (recipient, MessageId(0))..(recipient, id);
-        let awaited = self.refused.range(before()).find(|(_, refused)| refused.number > own);
+        let awaited = by_name.range(before()).find(|(_, refused)| refused.number > own);
         if let Some((_, refused)) = awaited {
             return Some(refused.code);
         }
-        self.refused.extract_if(before(), |_, _| true).for_each(drop);
+        by_name.extract_if(before(), |_, _| true).for_each(drop);
         None
     }
 

@@ -21,7 +21,7 @@ pub struct Stats {
 /// ([`Limits`](crate::limits::Limits)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// Users of whom something is known: who is online, or has something waiting for the store.
+    /// Users for whom something is on its way to them or to the store, or is being drained.
     pub mailboxes: usize,
     /// Jobs and store operations whose outcome is awaited.
     pub awaited: usize,
@@ -75,7 +75,7 @@ impl Server {
                 Phase::ExpectRequest | Phase::Session(_) | Phase::Closing => 0,
             }),
             checks: conns(|conn| conn.session().map_or(0, |session| session.arrivals.len())),
-            replies: conns(|conn| conn.replies),
+            replies: conns(|conn| conn.replies as usize),
             refused: conns(|conn| conn.session().map_or(0, super::session::Session::refused_len)),
             unstored: self.backlog.most(),
             in_flight_items: readers(|mailbox| mailbox.in_flight().len()),
