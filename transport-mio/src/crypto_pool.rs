@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sealpost_core::crypto::{Crypto, Job, Outcome};
 use sealpost_core::ids::Ticket;
+use sealpost_core::time::Mono;
 
 use crate::error::Error;
 use crate::worker;
@@ -43,9 +45,9 @@ pub(crate) struct CryptoPool {
     threads: Vec<Option<JoinHandle<()>>>,
     /// Runs a job on the reactor's thread.
     own: Box<dyn FnMut(Job) -> Outcome + Send>,
-    /// The lane that the reactor took from last.
-    last: Lane,
-    /// What it has taken.
+    /// When there was a public operation last.
+    last_public: Mono,
+    /// What the reactor has taken.
     taken: Vec<(Ticket, Job)>,
     waiting: usize,
 }
@@ -100,7 +102,7 @@ impl CryptoPool {
             queue,
             threads: Vec::new(),
             own: Box::new(move |job| own.run(job)),
-            last: Lane::Private,
+            last_public: Mono(0),
             taken: Vec::new(),
             waiting: 0,
         };
@@ -113,17 +115,17 @@ impl CryptoPool {
     }
 
     /// Notes a job; [`CryptoPool::submit`] hands it over.
-    pub(crate) fn gather(&mut self, ticket: Ticket, job: Job) {
+    pub(crate) fn gather(&mut self, ticket: Ticket, job: Job, now: Mono) {
         self.gathered.push((ticket, job));
         // A long turn of the reactor should not leave the threads idle.
         if self.gathered.len() >= PUBLIC_BATCH {
-            self.submit();
+            self.submit(now);
         }
     }
 
     /// Hands over what was gathered, and wakes as many threads as are worth it. Call it once a turn
     /// at least.
-    pub(crate) fn submit(&mut self) {
+    pub(crate) fn submit(&mut self, now: Mono) {
         let mut lanes = self.queue.lock();
         let left = lanes.public.len();
         for (ticket, job) in self.gathered.drain(..) {
@@ -134,6 +136,9 @@ impl CryptoPool {
         let batches = lanes.public.len().saturating_sub(share).div_ceil(WORTH_WAKING);
         let wake = (batches + lanes.private.len()).min(lanes.idle);
         self.waiting = lanes.public.len() + lanes.private.len();
+        if !lanes.public.is_empty() {
+            self.last_public = now;
+        }
         drop(lanes);
         for _ in 0..wake {
             self.queue.changed.notify_one();
@@ -146,8 +151,9 @@ impl CryptoPool {
     }
 
     /// Runs a few jobs on this thread, if more wait than the threads soon take. In an idle turn it
-    /// leaves them nothing. The outcomes are appended.
-    pub(crate) fn help(&mut self, turn: Turn, outcomes: &mut Vec<(Ticket, Outcome)>) {
+    /// leaves them nothing. Private operations it takes only while no messages come: they would
+    /// wait for it. The outcomes are appended.
+    pub(crate) fn help(&mut self, turn: Turn, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
         let theirs = match turn {
             Turn::Idle => 0,
             Turn::Busy => self.threads.len() * PUBLIC_BATCH,
@@ -156,10 +162,11 @@ impl CryptoPool {
             return;
         }
         let mut lanes = self.queue.lock();
-        let Some(lane) = lanes.next(self.last) else { return };
-        self.last = lane;
-        let waiting = lanes.of(lane);
-        self.taken.extend(waiting.drain(..lane.own_batch().min(waiting.len())));
+        let batch = OWN_SHARE.min(lanes.public.len());
+        self.taken.extend(lanes.public.drain(..batch));
+        if batch == 0 && now.since(self.last_public) >= MESSAGES_REST {
+            self.taken.extend(lanes.private.pop_front());
+        }
         drop(lanes);
         outcomes.extend(self.taken.drain(..).map(|(ticket, job)| (ticket, (self.own)(job))));
     }
@@ -244,14 +251,6 @@ impl Lane {
             Self::Private => PRIVATE_BATCH,
         }
     }
-
-    /// Jobs that the reactor takes at once: while it is at them it reads nothing.
-    const fn own_batch(self) -> usize {
-        match self {
-            Self::Public => OWN_SHARE,
-            Self::Private => 1,
-        }
-    }
 }
 
 const fn lane(job: &Job) -> Lane {
@@ -279,15 +278,17 @@ fn work<R: JobRunner>(
 
 const PUBLIC_BATCH: usize = 32;
 const PRIVATE_BATCH: usize = 2;
-/// Verifications that the reactor keeps to itself: some hundred microseconds of work.
+/// Verifications that the reactor keeps to itself, or takes at once: some hundred microseconds of
+/// work, during which it reads nothing.
 const OWN_SHARE: usize = 8;
+/// How long no message has come when they are taken to have stopped.
+const MESSAGES_REST: Duration = Duration::from_millis(2);
 /// Verifications for which a thread is woken.
 const WORTH_WAKING: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{self, Receiver, Sender};
-    use std::time::Duration;
 
     use sealpost_core::crypto::{Draft, EmitError};
     use sealpost_core::time::Timestamp;
@@ -297,21 +298,30 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Fails each job, once it is let on.
+    /// Fails each job: on a thread of the pool once it is let on, on the reactor's at once.
     struct Gated {
         begun: Sender<Lane>,
         go_on: Arc<Mutex<Receiver<()>>>,
+        place: Place,
+    }
+
+    #[derive(PartialEq, Eq)]
+    enum Place {
+        Reactor,
+        Thread,
     }
 
     impl JobRunner for Gated {
         fn run(&mut self, job: Job) -> Outcome {
-            let _ = self.begun.send(lane(&job));
-            let _ = self.go_on.lock().unwrap().recv();
+            if self.place == Place::Thread {
+                let _ = self.begun.send(lane(&job));
+                let _ = self.go_on.lock().unwrap().recv();
+            }
             Outcome::Emitted(Err(EmitError))
         }
 
         fn fork(&mut self) -> Self {
-            Self { begun: self.begun.clone(), go_on: Arc::clone(&self.go_on) }
+            Self { begun: self.begun.clone(), go_on: Arc::clone(&self.go_on), place: Place::Thread }
         }
     }
 
@@ -326,7 +336,8 @@ mod tests {
         let (begun_in, begun) = mpsc::channel();
         let (go_on, go_on_out) = mpsc::channel();
         let (reported_in, reported) = mpsc::channel();
-        let own = Gated { begun: begun_in, go_on: Arc::new(Mutex::new(go_on_out)) };
+        let go_on_out = Arc::new(Mutex::new(go_on_out));
+        let own = Gated { begun: begun_in, go_on: go_on_out, place: Place::Reactor };
         let report = move |outcomes: &mut Vec<_>| {
             let _ = reported_in.send(std::mem::take(outcomes));
         };
@@ -340,7 +351,7 @@ mod tests {
     impl Rig {
         fn gather(&mut self, tickets: std::ops::Range<u64>, lane: Lane) {
             for ticket in tickets {
-                self.pool.gather(Ticket(ticket), job(lane));
+                self.pool.gather(Ticket(ticket), job(lane), Mono(0));
             }
         }
     }
@@ -365,8 +376,8 @@ mod tests {
         rig.gather(600..1_000, Lane::Public);
         let mut outcomes = Vec::new();
         while outcomes.len() < 1_000 {
-            rig.pool.submit();
-            rig.pool.help(Turn::Idle, &mut outcomes);
+            rig.pool.submit(Mono(0));
+            rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
             outcomes.extend(rig.reported.try_iter().flatten());
         }
         let mut tickets: Vec<_> = outcomes.into_iter().map(|(ticket, _)| ticket.0).collect();
@@ -381,7 +392,7 @@ mod tests {
         let mut rig = rig(1);
         rig.gather(0..100, Lane::Private);
         rig.gather(100..101, Lane::Public);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         let mut private_before = 0;
         while rig.begun.recv_timeout(PATIENCE).unwrap() == Lane::Private {
             rig.go_on.send(()).unwrap();
@@ -395,7 +406,7 @@ mod tests {
     fn jobs_are_shared_among_the_threads() {
         let mut rig = rig(2);
         rig.gather(0..20, Lane::Public);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         // Both have begun, and none was let on.
         for _ in 0..2 {
             assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Public);
@@ -407,15 +418,14 @@ mod tests {
     fn few_verifications_are_left_to_the_reactor() {
         let mut rig = rig(2);
         rig.gather(0..8, Lane::Public);
-        rig.pool.submit();
-        (0..8).for_each(|_| rig.go_on.send(()).unwrap());
+        rig.pool.submit(Mono(0));
         let mut outcomes = Vec::new();
-        rig.pool.help(Turn::Busy, &mut outcomes);
+        rig.pool.help(Turn::Busy, Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), 0, "it has other things to do");
-        rig.pool.help(Turn::Idle, &mut outcomes);
+        rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
         let tickets: Vec<_> = outcomes.iter().map(|(ticket, _)| ticket.0).collect();
         assert_eq!(tickets, [0, 1, 2, 3, 4, 5, 6, 7]);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         assert_eq!(rig.pool.waiting(), 0);
     }
 
@@ -423,9 +433,9 @@ mod tests {
     fn what_the_reactor_does_not_come_to_the_threads_do() {
         let mut rig = rig(1);
         rig.gather(0..1, Lane::Public);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         assert_eq!(rig.pool.queue.lock().public.len(), 1);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Public);
         drop(rig.go_on);
     }
@@ -434,11 +444,30 @@ mod tests {
     fn behind_much_work_the_reactor_helps_though_it_is_busy() {
         let mut rig = rig(1);
         rig.gather(0..100, Lane::Public);
-        rig.pool.submit();
+        rig.pool.submit(Mono(0));
         rig.begun.recv_timeout(PATIENCE).unwrap();
-        drop(rig.go_on);
         let mut outcomes = Vec::new();
-        rig.pool.help(Turn::Busy, &mut outcomes);
+        rig.pool.help(Turn::Busy, Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), OWN_SHARE);
+        drop(rig.go_on);
+    }
+
+    #[test]
+    fn while_messages_come_the_reactor_leaves_private_operations_alone() {
+        let mut rig = rig(1);
+        rig.gather(0..1, Lane::Public);
+        rig.pool.submit(Mono(0));
+        let mut outcomes = Vec::new();
+        rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
+        assert_eq!(outcomes.len(), 1);
+        // The thread has taken two of these, and is not let on.
+        rig.gather(1..5, Lane::Private);
+        rig.pool.submit(Mono(0));
+        assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Private);
+        rig.pool.help(Turn::Idle, Mono(1_999), &mut outcomes);
+        assert_eq!(outcomes.len(), 1);
+        rig.pool.help(Turn::Idle, Mono(2_000), &mut outcomes);
+        assert_eq!(outcomes.len(), 2);
+        drop(rig.go_on);
     }
 }

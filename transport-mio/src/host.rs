@@ -32,9 +32,9 @@ pub(crate) struct MioHost<M: Machine, A> {
 
 impl<M: Hosted, A: Application<M>> MioHost<M, A> {
     /// Hands over what was gathered.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, now: Mono) {
         self.storage.submit();
-        self.crypto.submit();
+        self.crypto.submit(now);
         self.sockets.flush();
     }
 
@@ -92,7 +92,7 @@ impl<M: Hosted, A: Application<M>> Host<M> for MioHost<M, A> {
     }
 
     fn compute(&mut self, ticket: Ticket, job: Job) {
-        self.crypto.gather(ticket, job);
+        self.crypto.gather(ticket, job, self.now);
     }
 
     fn deliver(&mut self, delivery: M::Delivery) {

@@ -181,7 +181,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     /// Takes part in the cryptography.
     fn help(&mut self, turn: Turn) {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.host.crypto.help(turn, &mut outcomes);
+        self.host.crypto.help(turn, self.clock.mono(), &mut outcomes);
         for (ticket, outcome) in outcomes.drain(..) {
             self.input(Input::Event(Event::Computed(ticket, outcome)));
         }
@@ -191,7 +191,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     /// Hands over what was gathered, until nothing more follows from it.
     fn hand_over(&mut self) {
         loop {
-            self.host.flush();
+            self.host.flush(self.clock.mono());
             if !self.host.sockets.has_facts() {
                 return;
             }
