@@ -94,8 +94,11 @@ pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     let daemon = Daemon::start(&args.common.server)?;
     let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
     let (pairs, size) = (args.shape.pairs, args.shape.size);
-    say(format_args!("registering {} users, signing {} messages for each pair",
-        2 * u32::from(pairs), shape.slots()));
+    say(format_args!(
+        "registering {} users, signing {} messages for each pair",
+        2 * u32::from(pairs),
+        shape.slots()
+    ));
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs.into(), size, shape)?;
     say(format_args!("measuring for {} s", args.seconds));
     let pace = args.rate.map_or(Pace::Window, Pace::Rate);
@@ -113,17 +116,24 @@ fn text(run: &OnlineRun) -> String {
     let mebibytes = crate::figures::per_second(run.bytes, Duration::from_secs_f64(*seconds))
         / f64::from(1 << 20);
     let mut lines = vec![
-        format!("{messages_per_second:.0} messages/s over {pairs} pairs: {messages} in {seconds:.2} s, {packet_bytes} bytes each, {mebibytes:.0} MiB/s in all"),
+        format!(
+            "{messages_per_second:.0} messages/s over {pairs} pairs: {messages} in {seconds:.2} s, {packet_bytes} bytes each, {mebibytes:.0} MiB/s in all"
+        ),
         format!("latency    {}", run.latency),
     ];
     if let (Some(cpu), Some(cores), Some(rss)) =
         (run.server_cpu_us_per_message, run.server_cores, run.server_rss_bytes)
     {
-        lines.push(format!("server     {cpu:.1} µs of processor time a message, {cores:.2} cores, {} KiB resident", rss / 1024));
+        lines.push(format!(
+            "server     {cpu:.1} µs of processor time a message, {cores:.2} cores, {} KiB resident",
+            rss / 1024
+        ));
     }
     lines.push(format!(
         "generator  {:.1} µs of processor time a message, {:.2} cores, {} KiB resident",
-        run.own_cpu_us_per_message, run.own_cores, run.own_rss_bytes / 1024
+        run.own_cpu_us_per_message,
+        run.own_cores,
+        run.own_rss_bytes / 1024
     ));
     lines.push(format!(
         "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; stored by the server meanwhile: {}",

@@ -19,7 +19,8 @@ impl Pid {
     /// hundredth of a second on Linux.
     pub(crate) fn cpu_time(self) -> Result<Duration, Failure> {
         let stat = self.read("stat")?;
-        let ticks = ticks(&stat).ok_or_else(|| Failure::new("/proc/PID/stat reads unlike Linux"))?;
+        let ticks =
+            ticks(&stat).ok_or_else(|| Failure::new("/proc/PID/stat reads unlike Linux"))?;
         let a_second = rustix::param::clock_ticks_per_second().max(1);
         Ok(Duration::from_micros(ticks.saturating_mul(1_000_000) / a_second))
     }

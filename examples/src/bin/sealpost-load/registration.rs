@@ -94,10 +94,7 @@ impl Registry {
     }
 
     /// Registers one user.
-    pub(crate) fn register(
-        &self,
-        key: &Arc<dyn PrivateKey>,
-    ) -> Result<(User, TcpStream), Failure> {
+    pub(crate) fn register(&self, key: &Arc<dyn PrivateKey>) -> Result<(User, TcpStream), Failure> {
         let mut stream: TcpStream = self.dial()?.into();
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
