@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use sealpost_core::address::ServerAddress;
 use sealpost_programs::FormatArg;
 
+use crate::offline::OfflineArgs;
 use crate::online::OnlineArgs;
+use crate::reconnect::ReconnectArgs;
 
 /// Puts a Sealpost server under load, and measures it.
 ///
@@ -29,6 +31,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "Examples:
   sealpost-load online                          as fast as 50 pairs can
   sealpost-load online --rate 5000 --json       latency at 5,000 messages a second
+  sealpost-load offline --readers 1             what one reader drains
+  sealpost-load reconnect                       new connections, from nothing to 255
 
 Latencies at a fixed rate count from the time at which a message was due, so that a stall shows.";
 
@@ -37,6 +41,10 @@ Latencies at a fixed rate count from the time at which a message was due, so tha
 pub(crate) enum Task {
     /// Messages between users who are both connected
     Online(OnlineArgs),
+    /// Messages for readers who are away, and the drain when they come back
+    Offline(OfflineArgs),
+    /// A storm of clients that come back
+    Reconnect(ReconnectArgs),
 }
 
 /// Which server.

@@ -5,14 +5,19 @@ mod args;
 mod daemon;
 mod figures;
 mod fleet;
+mod letters;
 mod link;
+mod offline;
 mod online;
 mod pair;
 mod parallel;
 mod process;
 mod progress;
+mod reader;
+mod reconnect;
 mod registration;
 mod ring;
+mod sender;
 mod user;
 
 use std::process::ExitCode;
@@ -33,5 +38,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     match &args.task {
         Task::Online(args) => online::run(args),
+        Task::Offline(args) => offline::run(args),
+        Task::Reconnect(args) => reconnect::run(args),
     }
 }
