@@ -6,9 +6,13 @@ use clap::{Parser, Subcommand};
 use sealpost_core::address::ServerAddress;
 use sealpost_programs::FormatArg;
 
+use crate::ceiling::CeilingArgs;
+use crate::compare::CompareArgs;
+use crate::idle::IdleArgs;
 use crate::offline::OfflineArgs;
 use crate::online::OnlineArgs;
 use crate::reconnect::ReconnectArgs;
+use crate::storm::StormArgs;
 
 /// Puts a Sealpost server under load, and measures it.
 ///
@@ -33,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-load online --rate 5000 --json       latency at 5,000 messages a second
   sealpost-load offline --readers 1             what one reader drains
   sealpost-load reconnect                       new connections, from nothing to 255
+  sealpost-load compare --markdown              everything, five times, as a table
 
 Latencies at a fixed rate count from the time at which a message was due, so that a stall shows.";
 
@@ -45,6 +50,14 @@ pub(crate) enum Task {
     Offline(OfflineArgs),
     /// A storm of clients that come back
     Reconnect(ReconnectArgs),
+    /// What an idle connection costs the server in memory
+    Idle(IdleArgs),
+    /// What a storm of registrations does to the latency of messages
+    Storm(StormArgs),
+    /// What this machine allows: RSA, and SQLite's group commits
+    Ceiling(CeilingArgs),
+    /// All of it, against what the machine allows
+    Compare(CompareArgs),
 }
 
 /// Which server.

@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod ceiling;
+mod compare;
 mod daemon;
 mod figures;
 mod fleet;
+mod idle;
 mod letters;
 mod link;
 mod offline;
@@ -18,6 +21,7 @@ mod reconnect;
 mod registration;
 mod ring;
 mod sender;
+mod storm;
 mod user;
 
 use std::process::ExitCode;
@@ -40,5 +44,9 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Online(args) => online::run(args),
         Task::Offline(args) => offline::run(args),
         Task::Reconnect(args) => reconnect::run(args),
+        Task::Idle(args) => idle::run(args),
+        Task::Storm(args) => storm::run(args),
+        Task::Ceiling(args) => ceiling::run(args),
+        Task::Compare(args) => compare::run(args),
     }
 }

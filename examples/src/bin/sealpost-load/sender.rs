@@ -116,7 +116,7 @@ impl Sender {
 
     /// Checks the signatures of the server's words.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        self.acks.drain(..).try_for_each(|packet| self.user.opened(packet).map(drop))
+        self.acks.iter().try_for_each(|packet| self.user.opened(packet.clone()).map(drop))
     }
 }
 
