@@ -13,7 +13,7 @@ use sealpost_storage::{Quota, SqliteStorage, Storage};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::figures::{float, per_second};
+use crate::figures::{micros_each, per_second};
 use crate::process::Pid;
 use crate::progress::say;
 use crate::user::now;
@@ -103,7 +103,7 @@ pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
     say("RSA on one core, then on all");
     let cpu = Pid::own().cpu_time()?;
     let (verified, time) = repeat(span, 1, || bench.verify())?;
-    let verify_cpu_us = (Pid::own().cpu_time()? - cpu).as_secs_f64() * 1e6 / float(verified);
+    let verify_cpu_us = micros_each(Pid::own().cpu_time_since(cpu)?, verified);
     let rate = |threads, operation: &(dyn Fn() -> Result<(), Failure> + Sync)| {
         repeat(span, threads, operation).map(|(count, time)| per_second(count, time))
     };

@@ -250,8 +250,9 @@ impl Fleet {
     ) -> Result<OnlineRun, Failure> {
         let messages = end.arrived - begin.arrived;
         let time = end.at - begin.at;
-        let server_cpu = end.server_cpu.zip(begin.server_cpu).map(|(end, begin)| end - begin);
-        let own_cpu = end.own_cpu - begin.own_cpu;
+        let server_cpu =
+            end.server_cpu.zip(begin.server_cpu).map(|(end, begin)| end.saturating_sub(begin));
+        let own_cpu = end.own_cpu.saturating_sub(begin.own_cpu);
         let cores = |cpu: Duration| cpu.as_secs_f64() / time.as_secs_f64();
         Ok(OnlineRun {
             pairs: self.pairs.len(),

@@ -114,11 +114,11 @@ fn quiet(pid: Pid) -> Result<Duration, Failure> {
     let mut before = pid.cpu_time()?;
     for _ in 0..PATIENCE_SECS {
         thread::sleep(Duration::from_secs(1));
-        let after = pid.cpu_time()?;
-        if after - before <= QUIET {
-            return Ok(after - before);
+        let used = pid.cpu_time_since(before)?;
+        if used <= QUIET {
+            return Ok(used);
         }
-        before = after;
+        before += used;
     }
     Err(Failure::new("the server does not come to rest"))
 }

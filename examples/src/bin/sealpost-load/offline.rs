@@ -287,11 +287,11 @@ impl Watch {
 
     /// Ends the stage, which was over at `end`.
     fn stop(self, end: Instant) -> Result<Stage, Failure> {
-        let cpu = |(pid, before): (Pid, Duration)| Ok::<_, Failure>(pid.cpu_time()? - before);
+        let cpu = |(pid, before): (Pid, Duration)| pid.cpu_time_since(before);
         Ok(Stage {
             time: end - self.start,
             server_cpu: self.server.map(cpu).transpose()?,
-            own_cpu: Pid::own().cpu_time()? - self.own_cpu,
+            own_cpu: Pid::own().cpu_time_since(self.own_cpu)?,
         })
     }
 }

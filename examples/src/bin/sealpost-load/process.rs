@@ -25,6 +25,11 @@ impl Pid {
         Ok(Duration::from_micros(ticks.saturating_mul(1_000_000) / a_second))
     }
 
+    /// What it has used since that was `before`.
+    pub(crate) fn cpu_time_since(self, before: Duration) -> Result<Duration, Failure> {
+        Ok(self.cpu_time()?.saturating_sub(before))
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(self) -> Result<u64, Failure> {
         let status = self.read("status")?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::Common;
 use crate::daemon::Daemon;
-use crate::figures::{Latencies, Latency, micros_each, per_second};
+use crate::figures::{Latencies, Latency, float, micros_each, per_second};
 use crate::link::{self, Link};
 use crate::pair::unexpected;
 use crate::parallel;
@@ -106,8 +106,8 @@ pub(crate) fn measure(
     let mut storm = Storm::new(registry, clients, at_once)?;
     let (cpu, own_cpu) = (server.map(Pid::cpu_time).transpose()?, Pid::own().cpu_time()?);
     let time = storm.blow(span)?;
-    let cpu_after = server.map(Pid::cpu_time).transpose()?;
-    let own_cpu = Pid::own().cpu_time()? - own_cpu;
+    let cpu = server.zip(cpu).map(|(pid, before)| pid.cpu_time_since(before)).transpose()?;
+    let own_cpu = Pid::own().cpu_time_since(own_cpu)?;
     let server_rss_bytes = server.map(Pid::resident_bytes).transpose()?;
     say("checking what was answered");
     let reconnects = parallel::map(storm.clients, Client::check)?.iter().sum();
@@ -119,9 +119,7 @@ pub(crate) fn measure(
         reconnects,
         reconnects_per_second: per_second(reconnects, time),
         latency: storm.latencies.summary(),
-        server_cpu_us_each: cpu_after
-            .zip(cpu)
-            .map(|(end, begin)| micros_each(end - begin, reconnects)),
+        server_cpu_us_each: cpu.map(|cpu| micros_each(cpu, reconnects)),
         own_cpu_us_each: micros_each(own_cpu, reconnects),
         server_rss_bytes,
     })
@@ -129,8 +127,8 @@ pub(crate) fn measure(
 
 /// How many requests each user needs, so that the storm does not die down before its time.
 fn rounds(users: usize, span: Duration) -> Result<i64, Failure> {
-    let all = span.as_secs_f64() * f64::from(MOST_A_SECOND);
-    let rounds = (1..=MOST_ROUNDS).find(|rounds| *rounds as usize * users >= all as usize);
+    let needed = span.as_secs_f64() * f64::from(MOST_A_SECOND) / float(users as u64);
+    let rounds = (1..=MOST_ROUNDS).find(|rounds| f64::from(*rounds) >= needed);
     rounds.map(i64::from).ok_or_else(|| Failure::usage("so long a storm needs more users"))
 }
 

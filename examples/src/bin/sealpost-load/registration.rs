@@ -65,14 +65,6 @@ impl Registry {
         })
     }
 
-    pub(crate) fn provider(&self) -> &Arc<dyn Provider> {
-        &self.provider
-    }
-
-    pub(crate) const fn server_key(&self) -> &PublicKey {
-        &self.server_key
-    }
-
     /// Draws so many key pairs, on all cores.
     pub(crate) fn keys(&self, count: usize) -> Result<Vec<Arc<dyn PrivateKey>>, Failure> {
         parallel::map(0..count, |_| {
@@ -95,16 +87,26 @@ impl Registry {
 
     /// Registers one user.
     pub(crate) fn register(&self, key: &Arc<dyn PrivateKey>) -> Result<(User, TcpStream), Failure> {
+        let (newcomer, stream) = self.register_unchecked(key)?;
+        Ok((newcomer.check()?, stream))
+    }
+
+    /// Registers one user, and leaves it for later to open and check what the server said.
+    pub(crate) fn register_unchecked(
+        &self,
+        key: &Arc<dyn PrivateKey>,
+    ) -> Result<(Newcomer, TcpStream), Failure> {
         let mut stream: TcpStream = self.dial()?.into();
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut applicant = Applicant::new(self, key)?;
         stream.write_all(&applicant.register()?)?;
-        let otp = applicant.otp(receive(&mut stream)?)?;
+        let issued = receive(&mut stream)?;
+        let otp = applicant.otp(&issued)?;
         let confirm = applicant.confirm(otp)?;
         stream.write_all(&confirm)?;
-        let answer = receive(&mut stream)?;
-        Ok((applicant.registered(confirm, answer)?, stream))
+        let granted = receive(&mut stream)?;
+        Ok((Newcomer { applicant, issued, confirm, granted }, stream))
     }
 
     /// A new blocking connection, from one of several local addresses if the server is on this
@@ -148,6 +150,7 @@ impl Registry {
 
 /// Somebody on the way to an account.
 struct Applicant {
+    provider: Arc<dyn Provider>,
     crypto: Crypto,
     server_key: PublicKey,
     phone: Phone,
@@ -158,6 +161,7 @@ impl Applicant {
     fn new(registry: &Registry, key: &Arc<dyn PrivateKey>) -> Result<Self, Failure> {
         let unused = SymmetricKey::from_bytes([0; 32]);
         Ok(Self {
+            provider: Arc::clone(&registry.provider),
             crypto: runner(Arc::clone(&registry.provider), Arc::clone(key), unused)?,
             server_key: registry.server_key.clone(),
             phone: registry.phone()?,
@@ -177,17 +181,17 @@ impl Applicant {
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
     }
 
-    /// Opens a 200.
-    fn otp(&mut self, answer: Packet) -> Result<Otp, Failure> {
+    /// Opens a 200; its signature is checked later.
+    fn otp(&mut self, answer: &Packet) -> Result<Otp, Failure> {
         let code = answer.op().code();
-        let FromServer::OtpIssued(packet) = FromServer::parse(answer)? else {
+        let FromServer::OtpIssued(packet) = FromServer::parse(answer.clone())? else {
             return Err(Failure::new(format_args!("the server answered a 100 with a {code}")));
         };
-        let (signer, key) = (self.server_key.clone(), self.reply_key.clone());
-        let job = Job::OpenSealed { packet, signer, key, at: 0 };
-        let Outcome::Opened(Ok(opened)) = self.crypto.run(job) else {
-            return Err(Failure::new("a 200 is not authentic"));
-        };
+        let (iv, sealed) = packet
+            .payload()
+            .split_first_chunk()
+            .ok_or_else(|| Failure::new("a 200 is too short"))?;
+        let opened = self.provider.cbc_open(&self.reply_key, iv, sealed)?;
         OtpIssued::parse(opened.expose())?
             .otp
             .ok_or_else(|| Failure::usage("the server must send one-time passwords in band"))
@@ -211,29 +215,36 @@ impl Applicant {
         let header = header(Op::Confirm);
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts, signed: true })
     }
+}
 
-    /// Opens a 201.
-    fn registered(mut self, confirm: Bytes, answer: Packet) -> Result<User, Failure> {
-        let code = answer.op().code();
-        let FromServer::SessionIssued { packet, user } = FromServer::parse(answer)? else {
+/// Somebody who has an account, but has not looked at what the server said.
+pub(crate) struct Newcomer {
+    applicant: Applicant,
+    issued: Packet,
+    confirm: Bytes,
+    granted: Packet,
+}
+
+impl Newcomer {
+    /// Checks the 200, checks and opens the 201.
+    pub(crate) fn check(self) -> Result<User, Failure> {
+        let Self { applicant, issued, confirm, granted } = self;
+        let Applicant { provider, mut crypto, server_key, phone, reply_key } = applicant;
+        provider.verify(&server_key, issued.signed(), issued.signature())?;
+        let code = granted.op().code();
+        let FromServer::SessionIssued { packet, user } = FromServer::parse(granted)? else {
             return Err(Failure::new(format_args!("the server answered a 101 with a {code}")));
         };
-        let job = Job::OpenGrant { packet, signer: self.server_key.clone() };
-        let Outcome::GrantOpened(Ok(grant)) = self.crypto.run(job) else {
+        let job = Job::OpenGrant { packet, signer: server_key.clone() };
+        let Outcome::GrantOpened(Ok(grant)) = crypto.run(job) else {
             return Err(Failure::new("a 201 is not authentic"));
         };
         let confirm = Packet::parse(PROFILE, confirm);
         if confirm.is_none_or(|confirm| confirm.request_hash().0 != grant.request_hash) {
             return Err(Failure::new("a 201 does not answer the request"));
         }
-        Ok(User {
-            id: user,
-            phone: self.phone,
-            crypto: self.crypto,
-            server_key: self.server_key,
-            session_key: grant.session_key,
-            reply_key: self.reply_key,
-        })
+        let session_key = grant.session_key;
+        Ok(User { id: user, phone, crypto, server_key, session_key, reply_key })
     }
 }
 

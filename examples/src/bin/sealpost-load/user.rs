@@ -110,10 +110,11 @@ impl User {
     /// Checks what the server sealed for this session, and opens it.
     pub(crate) fn opened(&mut self, packet: Packet) -> Result<Plaintext, Failure> {
         let (signer, key) = (self.server_key.clone(), self.session_key.clone());
-        match self.crypto.run(Job::OpenSealed { packet, signer, key, at: 0 }) {
-            Outcome::Opened(Ok(plaintext)) => Ok(plaintext),
-            _ => Err(Failure::new("a packet of the server's is not authentic")),
-        }
+        let job = Job::OpenSealed { packet, signer, key, at: 0 };
+        let Outcome::Opened(Ok(plaintext)) = self.crypto.run(job) else {
+            return Err(Failure::new("a packet of the server's is not authentic"));
+        };
+        Ok(plaintext)
     }
 
     /// What a packet is, for a report of what went wrong; an error in its own words.
@@ -136,10 +137,9 @@ impl User {
 
     fn error(&mut self, packet: Packet, key: SymmetricKey) -> Option<ErrorReply> {
         let signer = self.server_key.clone();
-        match self.crypto.run(Job::OpenSealed { packet, signer, key, at: SEALED_ERROR_AT }) {
-            Outcome::Opened(Ok(opened)) => ErrorReply::parse(opened.expose()).ok(),
-            _ => None,
-        }
+        let job = Job::OpenSealed { packet, signer, key, at: SEALED_ERROR_AT };
+        let Outcome::Opened(Ok(opened)) = self.crypto.run(job) else { return None };
+        ErrorReply::parse(opened.expose()).ok()
     }
 
     fn sealed(&self, plaintext: Plaintext) -> Part {
@@ -160,10 +160,10 @@ impl User {
 
 /// Seals, assembles and signs a packet.
 pub(crate) fn emit(crypto: &mut Crypto, draft: Draft) -> Result<Bytes, Failure> {
-    match crypto.run(Job::Emit(Box::new(draft))) {
-        Outcome::Emitted(packet) => Ok(packet?.bytes().clone()),
-        _ => Err(Failure::new("a draft became something else than a packet")),
-    }
+    let Outcome::Emitted(packet) = crypto.run(Job::Emit(Box::new(draft))) else {
+        return Err(Failure::new("a draft became something else than a packet"));
+    };
+    Ok(packet?.bytes().clone())
 }
 
 /// What the clock on the wall shows.
