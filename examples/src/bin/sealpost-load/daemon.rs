@@ -1,0 +1,140 @@
+//! The server under load: one of our own, ended with the run, or one that runs already.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+use sealpost_core::address::ServerAddress;
+use sealpost_core::wire::Profile;
+use sealpost_programs::Failure;
+use tempfile::TempDir;
+
+use crate::args::ServerArgs;
+use crate::process::Pid;
+
+/// A server that accepts connections.
+pub(crate) struct Daemon {
+    address: ServerAddress,
+    /// Unknown for a server that was started elsewhere, unless the command line tells.
+    pid: Option<Pid>,
+    /// Ours, and so to be ended.
+    own: Option<Own>,
+}
+
+struct Own {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts a server, or finds the one that the command line names.
+    pub(crate) fn start(args: &ServerArgs) -> Result<Self, Failure> {
+        if let Some(address) = &args.connect {
+            if address.profile() != Profile::Compact {
+                return Err(Failure::usage("sealpost-load speaks the compact profile only"));
+            }
+            return Ok(Self { address: address.clone(), pid: args.pid.map(Pid), own: None });
+        }
+        let folder = match &args.data_dir {
+            Some(parent) => TempDir::new_in(parent),
+            None => TempDir::new(),
+        }
+        .map_err(Failure::context("can't make a folder for the server"))?;
+        let program = args.server.clone().map_or_else(beside_us, Ok)?;
+        let child = spawn(&program, folder.path(), args)?;
+        let pid = Pid(child.id());
+        // From here on it is ended whatever happens.
+        let mut own = Own { child, folder };
+        let address = own.ready()?;
+        Ok(Self { address, pid: Some(pid), own: Some(own) })
+    }
+
+    /// Where it listens, and its key's fingerprint.
+    pub(crate) const fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// Its process, if that is known.
+    pub(crate) const fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Ends it, if it is ours, in order.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        self.own.take().map_or(Ok(()), Own::stop)
+    }
+}
+
+impl Own {
+    /// Reads the line that says it accepts connections.
+    fn ready(&mut self) -> Result<ServerAddress, Failure> {
+        let stdout = self.child.stdout.take().ok_or_else(|| Failure::new("no standard output"))?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let &["ready", local, fingerprint] = words.as_slice() else {
+            let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+            return Err(Failure::new(format_args!("the server did not start: {log}")));
+        };
+        let fingerprint = fingerprint.trim_start_matches("sha256:");
+        Ok(format!("sealpost://{local}/{fingerprint}").parse()?)
+    }
+
+    fn stop(mut self) -> Result<(), Failure> {
+        self.terminate();
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(Failure::new(format_args!("the server ended with {status}")))
+                };
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Err(Failure::new("the server did not end when it was told to"))
+    }
+
+    fn terminate(&self) {
+        // Not waited for yet, so the number is still this child's.
+        let _ = kill_process(rustix::process::Pid::from_child(&self.child), Signal::TERM);
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // It may have ended by itself, or in order.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn spawn(program: &Path, folder: &Path, args: &ServerArgs) -> Result<Child, Failure> {
+    let log = File::create(folder.join(LOG))?;
+    let mut command = Command::new(program);
+    command
+        .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--no-limits", "--data"])
+        .arg(folder.join("data"))
+        .args(args.workers.map(|workers| format!("--workers={workers}")))
+        .env_remove("SEALPOST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    command.spawn().map_err(Failure::context(program.display()))
+}
+
+/// The `sealpostd` that was built with this program.
+fn beside_us() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?.with_file_name("sealpostd"))
+}
+
+const LOG: &str = "sealpostd.log";
+/// More than the server gives itself.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,279 @@
+//! `reconnect`: a storm of clients that come back.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mio::{Events, Poll, Token};
+use sealpost_core::wire::{Op, Packet};
+use sealpost_programs::{CryptoName, Failure, Format, Line};
+use serde::Serialize;
+
+use crate::args::Common;
+use crate::daemon::Daemon;
+use crate::figures::{Latencies, Latency, float, micros_each, per_second};
+use crate::link::{self, Link};
+use crate::pair::unexpected;
+use crate::parallel;
+use crate::process::Pid;
+use crate::progress::say;
+use crate::registration::Registry;
+use crate::user::{User, now};
+
+/// A storm of clients that come back: each on a new connection, from nothing to 255.
+///
+/// The requests are signed before. A 106 must be newer than its user's last one by a second at
+/// least, so a user's requests bear the seconds before the run, one after the other; the server
+/// takes them up to five minutes late. To open a 206 costs a client a private operation: the
+/// packets are kept, and all of them checked when the clock has stopped.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReconnectArgs {
+    /// Users who take turns
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) users: u16,
+
+    /// Connections under way at any time
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) at_once: u16,
+
+    /// How long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    pub(crate) seconds: f64,
+
+    /// RSA keys that the users share, because to draw one takes 60 ms; to the server it is the same
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) keys: u16,
+
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+const EXAMPLES: &str = "Examples:
+  sealpost-load reconnect
+  sealpost-load reconnect --users 500 --at-once 8 --seconds 10 --json";
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ReconnectRun {
+    pub(crate) users: usize,
+    pub(crate) keys: u16,
+    pub(crate) at_once: usize,
+    pub(crate) seconds: f64,
+    /// Each one from a new connection to its 255, and every packet checked.
+    pub(crate) reconnects: u64,
+    pub(crate) reconnects_per_second: f64,
+    /// From dialling to the 255.
+    pub(crate) latency: Latency,
+    pub(crate) server_cpu_us_each: Option<f64>,
+    pub(crate) own_cpu_us_each: f64,
+    pub(crate) server_rss_bytes: Option<u64>,
+}
+
+/// Measures, and reports.
+pub(crate) fn run(args: &ReconnectArgs) -> Result<(), Failure> {
+    let daemon = Daemon::start(&args.common.server)?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let run = measure(args, &registry, daemon.pid())?;
+    daemon.stop()?;
+    match args.common.format.format() {
+        Format::Json => Line::json(&run),
+        Format::Text => Line::text(text(&run)),
+    }
+}
+
+/// Registers, signs, storms, and checks.
+pub(crate) fn measure(
+    args: &ReconnectArgs,
+    registry: &Registry,
+    server: Option<Pid>,
+) -> Result<ReconnectRun, Failure> {
+    let (users, at_once) = (usize::from(args.users), usize::from(args.at_once));
+    if at_once == 0 || users <= at_once || args.keys == 0 {
+        return Err(Failure::usage("there must be more users than connections at once"));
+    }
+    let span = Duration::try_from_secs_f64(args.seconds)?;
+    let rounds = rounds(users, span)?;
+    say(format_args!("registering {users} users, signing {rounds} requests for each"));
+    let keys = registry.keys(args.keys.into())?;
+    let users = registry.users(&keys, users)?;
+    let begin = now().plus_secs(-rounds);
+    let clients = parallel::map(users, |(mut user, _)| {
+        let request = |round| user.reconnect(begin.plus_secs(round));
+        let requests = (0..rounds).map(request).collect::<Result<_, _>>()?;
+        Ok(Client { user, requests, answers: Vec::new() })
+    })?;
+    say(format_args!("{at_once} connections at once for {} s", args.seconds));
+    let mut storm = Storm::new(registry, clients, at_once)?;
+    let (cpu, own_cpu) = (server.map(Pid::cpu_time).transpose()?, Pid::own().cpu_time()?);
+    let time = storm.blow(span)?;
+    let cpu = server.zip(cpu).map(|(pid, before)| pid.cpu_time_since(before)).transpose()?;
+    let own_cpu = Pid::own().cpu_time_since(own_cpu)?;
+    let server_rss_bytes = server.map(Pid::resident_bytes).transpose()?;
+    say("checking what was answered");
+    let reconnects = parallel::map(storm.clients, Client::check)?.iter().sum();
+    Ok(ReconnectRun {
+        users: args.users.into(),
+        keys: args.keys,
+        at_once,
+        seconds: time.as_secs_f64(),
+        reconnects,
+        reconnects_per_second: per_second(reconnects, time),
+        latency: storm.latencies.summary(),
+        server_cpu_us_each: cpu.map(|cpu| micros_each(cpu, reconnects)),
+        own_cpu_us_each: micros_each(own_cpu, reconnects),
+        server_rss_bytes,
+    })
+}
+
+/// How many requests each user needs, so that the storm does not die down before its time.
+fn rounds(users: usize, span: Duration) -> Result<i64, Failure> {
+    let needed = span.as_secs_f64() * f64::from(MOST_A_SECOND) / float(users as u64);
+    let rounds = (1..=MOST_ROUNDS).find(|rounds| f64::from(*rounds) >= needed);
+    rounds.map(i64::from).ok_or_else(|| Failure::usage("so long a storm needs more users"))
+}
+
+/// A user, the requests, and the server's answers: 206 and 255.
+struct Client {
+    user: User,
+    requests: Vec<Bytes>,
+    answers: Vec<(Packet, Packet)>,
+}
+
+impl Client {
+    /// Checks all answers, and returns how many there are.
+    fn check(mut self) -> Result<u64, Failure> {
+        let count = self.answers.len() as u64;
+        for (request, (resumed, live)) in self.requests.iter().zip(self.answers) {
+            let pending = self.user.resumed(request, resumed)?;
+            let drained = self.user.drained(live)?;
+            if (pending, drained) != (0, 0) {
+                return Err(Failure::new("an empty mailbox is said to hold something"));
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// One connection from nothing to 255.
+struct Attempt {
+    client: usize,
+    link: Link,
+    begun: Instant,
+    resumed: Option<Packet>,
+    live: Option<Packet>,
+}
+
+struct Storm<'a> {
+    registry: &'a Registry,
+    poll: Poll,
+    buffer: Vec<u8>,
+    clients: Vec<Client>,
+    /// Whose turn it is.
+    next: usize,
+    attempts: Vec<Option<Attempt>>,
+    latencies: Latencies,
+}
+
+impl<'a> Storm<'a> {
+    fn new(registry: &'a Registry, clients: Vec<Client>, at_once: usize) -> Result<Self, Failure> {
+        let attempts = std::iter::repeat_with(|| None).take(at_once).collect();
+        Ok(Self {
+            registry,
+            poll: Poll::new()?,
+            buffer: link::buffer(),
+            clients,
+            next: 0,
+            attempts,
+            latencies: Latencies::new()?,
+        })
+    }
+
+    /// Keeps connections coming for so long, and waits for the last ones. Returns how long it took.
+    fn blow(&mut self, span: Duration) -> Result<Duration, Failure> {
+        let start = Instant::now();
+        let mut events = Events::with_capacity(1_024);
+        loop {
+            let over = start.elapsed() >= span;
+            for slot in 0..self.attempts.len() {
+                let idle = self.attempts.get(slot).is_some_and(Option::is_none);
+                if idle && !over {
+                    let attempt = self.begin(slot)?;
+                    if let Some(place) = self.attempts.get_mut(slot) {
+                        *place = attempt;
+                    }
+                }
+            }
+            if self.attempts.iter().all(Option::is_none) {
+                return Ok(start.elapsed());
+            }
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            if events.is_empty() {
+                return Err(Failure::new(format_args!("no answer came for {PATIENCE:?}")));
+            }
+            for event in &events {
+                self.go_on(event.token().0)?;
+            }
+        }
+    }
+
+    /// The next user dials; `None` if all requests are used up.
+    fn begin(&mut self, slot: usize) -> Result<Option<Attempt>, Failure> {
+        let client = self.next;
+        let Some(Client { requests, answers, .. }) = self.clients.get(client) else {
+            return Ok(None);
+        };
+        let Some(request) = requests.get(answers.len()) else { return Ok(None) };
+        self.next = (client + 1) % self.clients.len();
+        let begun = Instant::now();
+        let stream = self.registry.dial_nonblocking()?;
+        let mut link = Link::new(stream, self.poll.registry(), Token(slot))?;
+        link.queue(request);
+        Ok(Some(Attempt { client, link, begun, resumed: None, live: None }))
+    }
+
+    fn go_on(&mut self, slot: usize) -> Result<(), Failure> {
+        let Some(place) = self.attempts.get_mut(slot) else { return Ok(()) };
+        let Some(Attempt { client, link, resumed, live, .. }) = place else { return Ok(()) };
+        let Some(client) = self.clients.get_mut(*client) else { return Ok(()) };
+        link.flush()?;
+        let mut done_at = None;
+        link.read(&mut self.buffer, |frame, at| {
+            let op = frame.op().filter(|_| frame.is_from_server());
+            if op == Some(Op::SessionResumed) && resumed.is_none() {
+                *resumed = Some(frame.packet()?);
+                Ok(())
+            } else if op == Some(Op::NoMoreMessages) && resumed.is_some() && live.is_none() {
+                *live = Some(frame.packet()?);
+                done_at = Some(at);
+                Ok(())
+            } else {
+                Err(unexpected(&mut client.user, frame, "a client", "a 206 and a 255"))
+            }
+        })?;
+        let Some(done_at) = done_at else { return Ok(()) };
+        // With the attempt its connection ends.
+        if let Some(Attempt { begun, resumed: Some(resumed), live: Some(live), .. }) = place.take()
+        {
+            client.answers.push((resumed, live));
+            self.latencies.record(done_at - begun);
+        }
+        Ok(())
+    }
+}
+
+fn text(run: &ReconnectRun) -> String {
+    let ReconnectRun { users, keys, at_once, seconds, reconnects, .. } = run;
+    let server = run
+        .server_cpu_us_each
+        .map_or_else(String::new, |cpu| format!("server     {cpu:.0} µs of processor time each\n"));
+    format!(
+        "{:.0} reconnects/s, {at_once} at once: {reconnects} in {seconds:.2} s, by {users} users with {keys} keys\nlatency    {} (from dialling to 255)\n{server}generator  {:.0} µs of processor time each\nchecked    every 206 and 255",
+        run.reconnects_per_second, run.latency, run.own_cpu_us_each
+    )
+}
+
+/// More than the server can do here: a reconnect is three private operations.
+const MOST_A_SECOND: u32 = 4_000;
+/// Of the 300 seconds that a 106 may be late, some are for the run itself.
+const MOST_ROUNDS: u32 = 150;
+const PATIENCE: Duration = Duration::from_secs(15);
