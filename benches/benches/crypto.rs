@@ -21,12 +21,12 @@ use sealpost_storage::conformance::at;
 
 /// Each with the same private key.
 fn providers() -> [(Arc<dyn Provider>, Arc<dyn PrivateKey>); 2] {
-    let der = AwsLc.generate_key(&mut rng()).expect("a key");
+    let der = AwsLc::default().generate_key(&mut rng()).expect("a key");
     let with_key = |provider: Arc<dyn Provider>| {
         let key = provider.load_key(der.expose()).expect("a key that was just made");
         (provider, key)
     };
-    [with_key(Arc::new(AwsLc)), with_key(Arc::new(RustCrypto))]
+    [with_key(Arc::new(AwsLc::default())), with_key(Arc::new(RustCrypto))]
 }
 
 fn rng() -> ChaCha20Rng {

@@ -62,8 +62,11 @@ fn parse(criterion: &mut Criterion) {
         bencher.iter(|| FromClient::parse(black_box(&receipt).clone()).expect("a receipt"));
     });
     let key = public_key(0);
-    group.bench_function("public key", |bencher| {
+    group.bench_function("new public key", |bencher| {
         bencher.iter(|| PublicKey::from_der(black_box(key.der())).expect("a key"));
+    });
+    group.bench_function("stored public key", |bencher| {
+        bencher.iter(|| PublicKey::from_accepted_der(black_box(key.der())).expect("a key"));
     });
     group.finish();
 }

@@ -90,6 +90,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod address;
+mod awaiting;
 pub mod client;
 pub mod crypto;
 pub mod entropy;

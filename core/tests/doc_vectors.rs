@@ -337,7 +337,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         #[cfg(feature = "rust-crypto")]
         Arc::new(sealpost_core::crypto::RustCrypto),
         #[cfg(feature = "aws-lc")]
-        Arc::new(sealpost_core::crypto::AwsLc),
+        Arc::new(sealpost_core::crypto::AwsLc::default()),
     ]
 }
 

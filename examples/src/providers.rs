@@ -21,7 +21,7 @@ impl CryptoName {
     /// The provider of this name.
     pub fn provider(self) -> Arc<dyn Provider> {
         match self {
-            Self::AwsLc => Arc::new(AwsLc),
+            Self::AwsLc => Arc::new(AwsLc::default()),
             Self::Rust => Arc::new(RustCrypto),
         }
     }

@@ -9,7 +9,8 @@ pub struct Config {
     /// Connections at once; over it, a new one is closed as soon as it is accepted. `None`: what
     /// the process's limit on open files allows, less some for the store and for programs.
     pub max_connections: Option<usize>,
-    /// Threads that do cryptography. `None`: one for each core.
+    /// Threads that do cryptography beside the reactor's own, which helps when it has nothing else
+    /// to do. `None`: one for each core but one, and one at least.
     pub crypto_workers: Option<NonZeroUsize>,
     /// Whether SIGTERM and SIGINT stop the host.
     pub signals: Signals,
@@ -80,8 +81,11 @@ impl Config {
 
     /// The number of threads that do cryptography.
     pub(crate) fn worker_count(&self) -> NonZeroUsize {
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.crypto_workers.unwrap_or_else(cores)
+        let others = || {
+            let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
+        };
+        self.crypto_workers.unwrap_or_else(others)
     }
 }
 

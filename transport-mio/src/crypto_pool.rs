@@ -1,7 +1,7 @@
-//! Threads that run cryptographic jobs.
+//! Threads that run cryptographic jobs, and the reactor's own share of them.
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -34,11 +34,27 @@ impl JobRunner for Crypto {
 /// Spreads jobs over threads, in batches. Jobs that need the private key cost twenty times the
 /// others and come in storms when clients reconnect; they have a lane of their own, and each
 /// thread serves the lanes in turn, so that neither stops the other.
-#[derive(Debug)]
+///
+/// The reactor's thread takes part when it has nothing else to do. A few verifications it does
+/// all alone: to wake a thread takes longer than they do.
 pub(crate) struct CryptoPool {
     gathered: Vec<(Ticket, Job)>,
     queue: Arc<Queue>,
     threads: Vec<Option<JoinHandle<()>>>,
+    /// Runs a job on the reactor's thread.
+    own: Box<dyn FnMut(Job) -> Outcome + Send>,
+    /// The lane that the reactor took from last.
+    last: Lane,
+    /// What it has taken.
+    taken: Vec<(Ticket, Job)>,
+    waiting: usize,
+}
+
+/// Whether the reactor had something to do in its last turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Busy,
+    Idle,
 }
 
 /// The jobs between the reactor and the threads. The machine bounds them.
@@ -46,13 +62,16 @@ pub(crate) struct CryptoPool {
 struct Queue {
     lanes: Mutex<Lanes>,
     changed: Condvar,
-    workers: NonZeroUsize,
+    /// Who takes jobs: the threads, and the reactor.
+    takers: usize,
 }
 
 #[derive(Debug, Default)]
 struct Lanes {
     public: VecDeque<(Ticket, Job)>,
     private: VecDeque<(Ticket, Job)>,
+    /// Threads that wait.
+    idle: usize,
     closed: bool,
 }
 
@@ -66,17 +85,25 @@ enum Lane {
 }
 
 impl CryptoPool {
-    /// Starts the threads. They call `report` with the outcomes of each batch, and drop what it
-    /// leaves.
+    /// Starts so many threads. They call `report` with the outcomes of each batch, and drop what
+    /// it leaves.
     pub(crate) fn start<R: JobRunner>(
-        mut first: R,
-        workers: NonZeroUsize,
+        mut own: R,
+        threads: usize,
         report: impl FnMut(&mut Vec<(Ticket, Outcome)>) + Clone + Send + 'static,
     ) -> Result<Self, Error> {
-        let queue = Arc::new(Queue { lanes: Mutex::default(), changed: Condvar::new(), workers });
-        let mut pool = Self { gathered: Vec::new(), queue, threads: Vec::new() };
-        let mut runners: Vec<_> = (1..workers.get()).map(|_| first.fork()).collect();
-        runners.push(first);
+        let runners: Vec<_> = (0..threads).map(|_| own.fork()).collect();
+        let lanes = Mutex::default();
+        let queue = Arc::new(Queue { lanes, changed: Condvar::new(), takers: threads + 1 });
+        let mut pool = Self {
+            gathered: Vec::new(),
+            queue,
+            threads: Vec::new(),
+            own: Box::new(move |job| own.run(job)),
+            last: Lane::Private,
+            taken: Vec::new(),
+            waiting: 0,
+        };
         for (index, runner) in runners.into_iter().enumerate() {
             let (queue, report) = (Arc::clone(&pool.queue), report.clone());
             let body = move || work(runner, &queue, report);
@@ -94,20 +121,47 @@ impl CryptoPool {
         }
     }
 
-    /// Hands over what was gathered.
+    /// Hands over what was gathered, and wakes as many threads as are worth it. Call it once a turn
+    /// at least.
     pub(crate) fn submit(&mut self) {
-        let jobs = self.gathered.len();
-        if jobs == 0 {
-            return;
-        }
         let mut lanes = self.queue.lock();
+        let left = lanes.public.len();
         for (ticket, job) in self.gathered.drain(..) {
             lanes.of(lane(&job)).push_back((ticket, job));
         }
+        // What the reactor has left of its share since the last time, it is too busy for.
+        let share = if left == 0 { OWN_SHARE } else { 0 };
+        let batches = lanes.public.len().saturating_sub(share).div_ceil(WORTH_WAKING);
+        let wake = (batches + lanes.private.len()).min(lanes.idle);
+        self.waiting = lanes.public.len() + lanes.private.len();
         drop(lanes);
-        for _ in 0..jobs.min(self.queue.workers.get()) {
+        for _ in 0..wake {
             self.queue.changed.notify_one();
         }
+    }
+
+    /// How many jobs waited after the last [`CryptoPool::submit`].
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Runs a few jobs on this thread, if more wait than the threads soon take. In an idle turn it
+    /// leaves them nothing. The outcomes are appended.
+    pub(crate) fn help(&mut self, turn: Turn, outcomes: &mut Vec<(Ticket, Outcome)>) {
+        let theirs = match turn {
+            Turn::Idle => 0,
+            Turn::Busy => self.threads.len() * PUBLIC_BATCH,
+        };
+        if self.waiting <= theirs {
+            return;
+        }
+        let mut lanes = self.queue.lock();
+        let Some(lane) = lanes.next(self.last) else { return };
+        self.last = lane;
+        let waiting = lanes.of(lane);
+        self.taken.extend(waiting.drain(..lane.own_batch().min(waiting.len())));
+        drop(lanes);
+        outcomes.extend(self.taken.drain(..).map(|(ticket, job)| (ticket, (self.own)(job))));
     }
 
     /// Ends the threads after the jobs that they have begun; the others are dropped.
@@ -126,6 +180,12 @@ impl Drop for CryptoPool {
     }
 }
 
+impl fmt::Debug for CryptoPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CryptoPool").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,20 +198,29 @@ impl Queue {
             if lanes.closed {
                 return None;
             }
-            for lane in [last.other(), last] {
+            if let Some(lane) = lanes.next(last) {
                 let waiting = lanes.of(lane);
-                if !waiting.is_empty() {
-                    let share = waiting.len().div_ceil(self.workers.get());
-                    batch.extend(waiting.drain(..share.min(lane.batch())));
-                    return Some(lane);
-                }
+                let share = waiting.len().div_ceil(self.takers);
+                batch.extend(waiting.drain(..share.min(lane.batch())));
+                return Some(lane);
             }
+            lanes.idle += 1;
             lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            lanes.idle -= 1;
         }
     }
 }
 
 impl Lanes {
+    /// The lane whose turn it is after `last`, if there is something in it.
+    fn next(&self, last: Lane) -> Option<Lane> {
+        let is_waiting = |lane: &Lane| match lane {
+            Lane::Public => !self.public.is_empty(),
+            Lane::Private => !self.private.is_empty(),
+        };
+        [last.other(), last].into_iter().find(is_waiting)
+    }
+
     const fn of(&mut self, lane: Lane) -> &mut VecDeque<(Ticket, Job)> {
         match lane {
             Lane::Public => &mut self.public,
@@ -173,6 +242,14 @@ impl Lane {
         match self {
             Self::Public => PUBLIC_BATCH,
             Self::Private => PRIVATE_BATCH,
+        }
+    }
+
+    /// Jobs that the reactor takes at once: while it is at them it reads nothing.
+    const fn own_batch(self) -> usize {
+        match self {
+            Self::Public => OWN_SHARE,
+            Self::Private => 1,
         }
     }
 }
@@ -202,6 +279,10 @@ fn work<R: JobRunner>(
 
 const PUBLIC_BATCH: usize = 32;
 const PRIVATE_BATCH: usize = 2;
+/// Verifications that the reactor keeps to itself: some hundred microseconds of work.
+const OWN_SHARE: usize = 8;
+/// Verifications for which a thread is woken.
+const WORTH_WAKING: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -241,16 +322,27 @@ mod tests {
         reported: Receiver<Vec<(Ticket, Outcome)>>,
     }
 
-    fn rig(workers: usize) -> Rig {
+    fn rig(threads: usize) -> Rig {
         let (begun_in, begun) = mpsc::channel();
         let (go_on, go_on_out) = mpsc::channel();
         let (reported_in, reported) = mpsc::channel();
-        let first = Gated { begun: begun_in, go_on: Arc::new(Mutex::new(go_on_out)) };
+        let own = Gated { begun: begun_in, go_on: Arc::new(Mutex::new(go_on_out)) };
         let report = move |outcomes: &mut Vec<_>| {
             let _ = reported_in.send(std::mem::take(outcomes));
         };
-        let pool = CryptoPool::start(first, NonZeroUsize::new(workers).unwrap(), report).unwrap();
+        let pool = CryptoPool::start(own, threads, report).unwrap();
+        while pool.queue.lock().idle < threads {
+            std::thread::yield_now();
+        }
         Rig { pool, begun, go_on, reported }
+    }
+
+    impl Rig {
+        fn gather(&mut self, tickets: std::ops::Range<u64>, lane: Lane) {
+            for ticket in tickets {
+                self.pool.gather(Ticket(ticket), job(lane));
+            }
+        }
     }
 
     fn job(lane: Lane) -> Job {
@@ -267,17 +359,17 @@ mod tests {
     #[test]
     fn every_job_has_one_outcome() {
         let mut rig = rig(3);
-        for ticket in 0..1_000 {
-            rig.go_on.send(()).unwrap();
-            let lane = if ticket % 3 == 0 { Lane::Private } else { Lane::Public };
-            rig.pool.gather(Ticket(ticket), job(lane));
+        (0..1_000).for_each(|_| rig.go_on.send(()).unwrap());
+        rig.gather(0..400, Lane::Public);
+        rig.gather(400..600, Lane::Private);
+        rig.gather(600..1_000, Lane::Public);
+        let mut outcomes = Vec::new();
+        while outcomes.len() < 1_000 {
+            rig.pool.submit();
+            rig.pool.help(Turn::Idle, &mut outcomes);
+            outcomes.extend(rig.reported.try_iter().flatten());
         }
-        rig.pool.submit();
-        let mut tickets = Vec::new();
-        while tickets.len() < 1_000 {
-            let batch = rig.reported.recv_timeout(PATIENCE).unwrap();
-            tickets.extend(batch.into_iter().map(|(ticket, _)| ticket.0));
-        }
+        let mut tickets: Vec<_> = outcomes.into_iter().map(|(ticket, _)| ticket.0).collect();
         tickets.sort_unstable();
         assert!(tickets.into_iter().eq(0..1_000));
         rig.pool.finish();
@@ -287,10 +379,8 @@ mod tests {
     #[test]
     fn storm_of_private_jobs_lets_public_ones_through() {
         let mut rig = rig(1);
-        for ticket in 0..100 {
-            rig.pool.gather(Ticket(ticket), job(Lane::Private));
-        }
-        rig.pool.gather(Ticket(100), job(Lane::Public));
+        rig.gather(0..100, Lane::Private);
+        rig.gather(100..101, Lane::Public);
         rig.pool.submit();
         let mut private_before = 0;
         while rig.begun.recv_timeout(PATIENCE).unwrap() == Lane::Private {
@@ -304,13 +394,51 @@ mod tests {
     #[test]
     fn jobs_are_shared_among_the_threads() {
         let mut rig = rig(2);
-        rig.pool.gather(Ticket(1), job(Lane::Public));
-        rig.pool.gather(Ticket(2), job(Lane::Public));
+        rig.gather(0..20, Lane::Public);
         rig.pool.submit();
         // Both have begun, and none was let on.
         for _ in 0..2 {
             assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Public);
         }
         drop(rig.go_on);
+    }
+
+    #[test]
+    fn few_verifications_are_left_to_the_reactor() {
+        let mut rig = rig(2);
+        rig.gather(0..8, Lane::Public);
+        rig.pool.submit();
+        (0..8).for_each(|_| rig.go_on.send(()).unwrap());
+        let mut outcomes = Vec::new();
+        rig.pool.help(Turn::Busy, &mut outcomes);
+        assert_eq!(outcomes.len(), 0, "it has other things to do");
+        rig.pool.help(Turn::Idle, &mut outcomes);
+        let tickets: Vec<_> = outcomes.iter().map(|(ticket, _)| ticket.0).collect();
+        assert_eq!(tickets, [0, 1, 2, 3, 4, 5, 6, 7]);
+        rig.pool.submit();
+        assert_eq!(rig.pool.waiting(), 0);
+    }
+
+    #[test]
+    fn what_the_reactor_does_not_come_to_the_threads_do() {
+        let mut rig = rig(1);
+        rig.gather(0..1, Lane::Public);
+        rig.pool.submit();
+        assert_eq!(rig.pool.queue.lock().public.len(), 1);
+        rig.pool.submit();
+        assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Public);
+        drop(rig.go_on);
+    }
+
+    #[test]
+    fn behind_much_work_the_reactor_helps_though_it_is_busy() {
+        let mut rig = rig(1);
+        rig.gather(0..100, Lane::Public);
+        rig.pool.submit();
+        rig.begun.recv_timeout(PATIENCE).unwrap();
+        drop(rig.go_on);
+        let mut outcomes = Vec::new();
+        rig.pool.help(Turn::Busy, &mut outcomes);
+        assert_eq!(outcomes.len(), OWN_SHARE);
     }
 }

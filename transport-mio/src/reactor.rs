@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use mio::{Events, Poll, Token, Waker};
+use sealpost_core::crypto::Outcome;
 use sealpost_core::host::pump;
-use sealpost_core::ids::ConnId;
+use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::machine::{Event, Input, Machine};
 use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
@@ -14,7 +15,7 @@ use sealpost_storage::Storage;
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{Config, Signals};
-use crate::crypto_pool::{CryptoPool, JobRunner};
+use crate::crypto_pool::{CryptoPool, JobRunner, Turn};
 use crate::dialler::Dialler;
 use crate::error::Error;
 use crate::host::MioHost;
@@ -40,6 +41,9 @@ pub(crate) struct Reactor<M: Machine, A> {
     buffer: Box<[u8]>,
     mail: Vec<Mail<M>>,
     ready: Vec<ConnId>,
+    outcomes: Vec<(Ticket, Outcome)>,
+    /// Since the poll.
+    inputs: usize,
 }
 
 /// How far the host is from its end.
@@ -96,7 +100,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             stored.post_all(results.drain(..).map(mail));
         })?;
         let computed = Arc::clone(&inbox);
-        let crypto = CryptoPool::start(crypto, config.worker_count(), move |results| {
+        let crypto = CryptoPool::start(crypto, config.worker_count().get(), move |results| {
             let mail = |(ticket, outcome)| Mail::Event(Event::Computed(ticket, outcome));
             computed.post_all(results.drain(..).map(mail));
         })?;
@@ -123,6 +127,8 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             buffer: vec![0; config.read_budget.get()].into_boxed_slice(),
             mail: Vec::new(),
             ready: Vec::new(),
+            outcomes: Vec::new(),
+            inputs: 0,
         })
     }
 
@@ -146,14 +152,17 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     /// Runs until the machine has ended, then flushes, commits and ends the threads.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut turn = Turn::Busy;
         while !self.is_done() {
-            self.host.flush();
-            self.tell_facts();
+            self.help(turn);
+            self.hand_over();
             self.wait(&mut events)?;
+            self.inputs = 0;
             self.take_mail();
             self.accept();
             self.read();
             self.expire();
+            turn = if self.inputs == 0 { Turn::Idle } else { Turn::Busy };
         }
         self.host.finish();
         Ok(())
@@ -167,6 +176,27 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             self.host.sockets.close_all(self.clock.mono());
         }
         self.phase == Phase::Closing && self.host.sockets.len() == 0
+    }
+
+    /// Takes part in the cryptography.
+    fn help(&mut self, turn: Turn) {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.host.crypto.help(turn, &mut outcomes);
+        for (ticket, outcome) in outcomes.drain(..) {
+            self.input(Input::Event(Event::Computed(ticket, outcome)));
+        }
+        self.outcomes = outcomes;
+    }
+
+    /// Hands over what was gathered, until nothing more follows from it.
+    fn hand_over(&mut self) {
+        loop {
+            self.host.flush();
+            if !self.host.sockets.has_facts() {
+                return;
+            }
+            self.tell_facts();
+        }
     }
 
     /// Waits until something happens, and notes on which sockets.
@@ -197,7 +227,8 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
 
     /// When the loop must go on, whatever the poll says.
     fn deadline(&self) -> Option<Mono> {
-        let at_once = (self.host.sockets.is_busy() || self.is_ending()).then_some(Mono(0));
+        let busy = self.host.sockets.is_busy() || self.host.crypto.waiting() > 0;
+        let at_once = (busy || self.is_ending()).then_some(Mono(0));
         let accepting = self.listener.as_ref().and_then(Listener::deadline);
         let tick = self.tick_at.filter(|_| self.phase != Phase::Closing);
         [at_once, accepting, tick, self.host.deadline()].into_iter().flatten().min()
@@ -233,8 +264,12 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         self.tell_facts();
     }
 
-    /// Reads from everyone who has something, once each.
+    /// Reads from everyone who has something, once each; from nobody while the cryptography is
+    /// behind, so that what was read first is also done first, and little memory is held.
     fn read(&mut self) {
+        if self.host.crypto.waiting() > READ_BELOW {
+            return;
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let mut buffer = std::mem::take(&mut self.buffer);
         self.host.sockets.take_ready(&mut ready);
@@ -280,6 +315,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         if self.phase == Phase::Closing {
             return;
         }
+        self.inputs += 1;
         let now = self.clock.now();
         self.host.now = now.mono;
         self.tick_at = pump(&mut self.machine, &mut self.host, now, input);
@@ -308,5 +344,7 @@ const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
 const _: () = assert!(SIGNALS.0 < FIRST_CONN);
+/// Jobs that wait while others are read: some milliseconds of work.
+const READ_BELOW: usize = 256;
 /// Events taken from the poll at once.
 const EVENTS: usize = 1_024;

@@ -74,7 +74,12 @@ impl Sockets {
 
     /// Whether reading or writing can go on without the poll's saying so.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || !self.facts.is_empty()
+        !self.ready.is_empty() || !self.dirty.is_empty()
+    }
+
+    /// Whether there is something to tell the machine.
+    pub(crate) fn has_facts(&self) -> bool {
+        !self.facts.is_empty()
     }
 
     /// When [`Sockets::expire`] wants to be called.

@@ -8,6 +8,8 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+use core::num::NonZeroUsize;
 
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
@@ -20,20 +22,40 @@ use aws_lc_rs::rsa::{
     KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{
-    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
-};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use pkcs8::der::Decode;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use rand_core::CryptoRng;
 
+use super::parsed_keys::ParsedKeys;
 use super::{
     EmitError, KeyRejected, Plaintext, PrivateKey, Provider, PublicKey, Rejected, SymmetricKey,
 };
 
-/// aws-lc-rs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AwsLc;
+/// aws-lc-rs, with the public keys that verified last.
+pub struct AwsLc {
+    parsed: ParsedKeys,
+}
+
+impl AwsLc {
+    /// With room for so many parsed keys, of 2 KB each.
+    pub fn with_parsed_keys(most: NonZeroUsize) -> Self {
+        Self { parsed: ParsedKeys::new(most) }
+    }
+}
+
+impl Default for AwsLc {
+    /// With room for a thousand: the users of a private server who write at the same time.
+    fn default() -> Self {
+        Self::with_parsed_keys(PARSED_KEYS)
+    }
+}
+
+impl fmt::Debug for AwsLc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsLc").finish_non_exhaustive()
+    }
+}
 
 impl Provider for AwsLc {
     fn name(&self) -> &'static str {
@@ -61,9 +83,7 @@ impl Provider for AwsLc {
     }
 
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Rejected> {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.der())
-            .verify(message, signature)
-            .map_err(|_| Rejected)
+        self.parsed.get(key)?.verify_sig(message, signature).map_err(|_| Rejected)
     }
 
     fn oaep_seal(
@@ -144,6 +164,8 @@ impl PrivateKey for Key {
         })
     }
 }
+
+const PARSED_KEYS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// RFC 3279.
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

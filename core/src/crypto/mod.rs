@@ -45,6 +45,8 @@ mod aws_lc;
 mod envelope;
 mod job;
 pub mod keys;
+#[cfg(feature = "aws-lc")]
+mod parsed_keys;
 mod provider;
 mod run;
 #[cfg(feature = "rust-crypto")]

@@ -85,7 +85,7 @@ impl Server {
             slowed_until: None,
             paused: false,
         };
-        self.conns.insert(conn, fresh);
+        self.conns.insert(conn, Box::new(fresh));
         self.timers.arm(Timer::Handshake(conn), now.mono + self.config.limits.time_to_session);
     }
 

@@ -1,5 +1,6 @@
 //! Messages and receipts on their way into mailboxes, and what the store says of them.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::awaits::{Await, AwaitAppend, AwaitPage};
@@ -34,7 +35,7 @@ impl Server {
 
     /// A user's mailbox, made if there is none, and what it works with.
     pub(super) fn mailbox(&mut self, now: Now, user: UserId) -> (&mut Mailbox, Cx<'_>) {
-        let mailbox = self.mailboxes.entry(user).or_insert_with(|| Mailbox::new(user));
+        let mailbox = self.mailboxes.entry(user).or_insert_with(|| Box::new(Mailbox::new(user)));
         let cx = Cx {
             now,
             limits: &self.config.limits,
@@ -89,7 +90,7 @@ impl Server {
 
     /// The owner's connection ended.
     pub(super) fn detach(&mut self, now: Now, user: UserId, conn: ConnId) {
-        if self.mailboxes.get(&user).and_then(Mailbox::conn) != Some(conn) {
+        if self.mailboxes.get(&user).and_then(|mailbox| mailbox.conn()) != Some(conn) {
             return;
         }
         let (mailbox, mut cx) = self.mailbox(now, user);

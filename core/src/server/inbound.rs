@@ -2,7 +2,6 @@
 
 use super::Server;
 use super::awaits::{Await, AwaitChecked};
-use super::conn::Conn;
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
 use super::session::{Arrival, Farewell};
@@ -56,7 +55,6 @@ impl Server {
         let Some(session) = state.session_mut() else { return };
         let limits = &self.config.limits;
         let (packet, signer) = (inbound.packet().clone(), session.public_key().clone());
-        let key = session.key().clone();
         let mut slowed_until = None;
         let job = match &inbound {
             FromClient::Message { .. } => {
@@ -72,9 +70,11 @@ impl Server {
                         None,
                     );
                 }
-                Job::OpenSealed { packet, signer, key, at: 0 }
+                Job::OpenSealed { packet, signer, key: session.key().clone(), at: 0 }
             }
-            FromClient::ReceiptsTaken(_) => Job::OpenSealed { packet, signer, key, at: 0 },
+            FromClient::ReceiptsTaken(_) => {
+                Job::OpenSealed { packet, signer, key: session.key().clone(), at: 0 }
+            }
             FromClient::Receipt { .. } | FromClient::Disconnect(_) => {
                 Job::Verify { packet, signer }
             }
@@ -102,7 +102,9 @@ impl Server {
         let Some(ItemKey { kind: ItemKind::Message, id, .. }) = ItemKey::of(packet) else { return };
         let Some(recipient) = packet.header().recipient else { return };
         let limits = &self.config.limits;
-        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session_mut) else { return };
+        let Some(session) = self.conns.get_mut(&conn).and_then(|conn| conn.session_mut()) else {
+            return;
+        };
         if session.refused(limits, recipient, MessageId(id), code).is_err() {
             self.refuse_and_close(now, conn, Refusal::new(ErrorCode::RateLimited), None);
         }

@@ -237,7 +237,8 @@ impl Mailbox {
         acknowledgement: Acknowledgement,
     ) -> Option<(Acknowledgement, Released)> {
         let keys = acknowledgement.keys();
-        if keys.iter().any(|key| self.in_flight.place(key) == Some(Place::Appending)) {
+        let is_appending = |key| self.in_flight.place(key) == Some(Place::Appending);
+        if self.in_flight.count(Place::Appending) > 0 && keys.iter().any(is_appending) {
             // An honest reader acknowledges an item once in a session, and once more if it came in
             // the one before as well; who goes on repeating itself is not heard.
             if self.deferred_len() < limits.in_flight_items + Receipt::MAX_ITEMS {
@@ -443,11 +444,9 @@ impl Mailbox {
         if self.appending || matches!(self.presence, Presence::Live(_)) {
             return;
         }
-        let mut packets: Vec<Packet> = Vec::new();
-        for sent in self.in_flight.iter_mut().filter(|sent| sent.place == Place::Memory) {
-            sent.place = Place::Appending;
-            cx.backlog.enter(&sent.packet);
-            packets.push(sent.packet.clone());
+        let mut packets = self.in_flight.begin_append();
+        for packet in &packets {
+            cx.backlog.enter(packet);
         }
         let room = cx.limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
         packets.extend(self.queue.drain(..room));

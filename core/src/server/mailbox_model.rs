@@ -102,7 +102,7 @@ impl Bench {
         };
         Self {
             limits,
-            out: Out::default(),
+            out: Out::new(),
             timers: Timers::new(),
             backlog: Backlog::default(),
             now: Now { mono: Mono(0), wall: Timestamp::from_unix_secs(0) },
@@ -403,11 +403,11 @@ fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
-fn key(sender: u64, id: u64) -> ItemKey {
+pub(super) fn key(sender: u64, id: u64) -> ItemKey {
     ItemKey { kind: ItemKind::Message, origin: user(sender), id }
 }
 
-fn packet(sender: u64, id: u64) -> Packet {
+pub(super) fn packet(sender: u64, id: u64) -> Packet {
     let header = Header {
         sender: Some(user(sender)),
         recipient: Some(user(OWNER)),

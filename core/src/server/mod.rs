@@ -67,12 +67,13 @@ use crate::wire::ErrorCode;
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    conns: BTreeMap<ConnId, Conn>,
+    /// Boxed, for nodes of the map stand half empty.
+    conns: BTreeMap<ConnId, Box<Conn>>,
     /// Who has a session, and where.
     sessions: BTreeMap<UserId, ConnId>,
     /// Whose session is about to begin, and where: the last accepted counts.
     granting: BTreeMap<UserId, ConnId>,
-    mailboxes: BTreeMap<UserId, Mailbox>,
+    mailboxes: BTreeMap<UserId, Box<Mailbox>>,
     backlog: Backlog,
     otps: Otps,
     admission: Admission,
@@ -121,7 +122,7 @@ impl Server {
             key_answer: KeyAnswer::default(),
             retries: Vec::new(),
             timers: Timers::new(),
-            out: Out::default(),
+            out: Out::new(),
             stats: Stats::default(),
             started: false,
             stopping: false,

@@ -1,26 +1,30 @@
 //! The way out: the queue of actions, and what waits for the outcome of each.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::awaits::Await;
 use super::{Notice, OtpDelivery, Server};
+use crate::awaiting::Awaiting;
 use crate::crypto::{Draft, Job};
-use crate::ids::{ConnId, Ticket, Tickets};
+use crate::ids::{ConnId, Ticket};
 use crate::machine::{Action, Flow};
 use crate::store::StoreOp;
 
 /// Actions not yet drained, and continuations not yet resumed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Out {
     pub(super) actions: VecDeque<Action<Server>>,
-    awaiting: BTreeMap<Ticket, Await>,
-    tickets: Tickets,
+    awaiting: Awaiting<Await>,
 }
 
 impl Out {
+    pub(super) const fn new() -> Self {
+        Self { actions: VecDeque::new(), awaiting: Awaiting::new() }
+    }
+
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.actions.push_back(Action::Send { conn, bytes });
     }
@@ -43,13 +47,13 @@ impl Out {
 
     /// Asks the store; `then` goes on with its answer.
     pub(super) fn store(&mut self, op: StoreOp, then: Await) {
-        let ticket = self.await_ticket(then);
+        let ticket = self.awaiting.insert(then);
         self.actions.push_back(Action::Store { ticket, op });
     }
 
     /// Has a job run; `then` goes on with its outcome.
     pub(super) fn compute(&mut self, job: Job, then: Await) {
-        let ticket = self.await_ticket(then);
+        let ticket = self.awaiting.insert(then);
         self.actions.push_back(Action::Compute { ticket, job });
     }
 
@@ -59,18 +63,12 @@ impl Out {
     }
 
     /// How many tickets are out.
-    pub(super) fn awaited(&self) -> usize {
+    pub(super) const fn awaited(&self) -> usize {
         self.awaiting.len()
     }
 
     /// Takes back what waits for a ticket.
     pub(super) fn resume(&mut self, ticket: Ticket) -> Option<Await> {
-        self.awaiting.remove(&ticket)
-    }
-
-    fn await_ticket(&mut self, then: Await) -> Ticket {
-        let ticket = self.tickets.issue();
-        self.awaiting.insert(ticket, then);
-        ticket
+        self.awaiting.take(ticket)
     }
 }

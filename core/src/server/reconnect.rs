@@ -251,7 +251,10 @@ impl Server {
         self.displace(now, user);
         self.sessions.insert(user, conn_id);
         self.out.notify(Notice::SessionOpened(user, conn_id));
-        self.mailboxes.entry(user).or_insert_with(|| Mailbox::new(user)).attach(conn_id, start);
+        self.mailboxes
+            .entry(user)
+            .or_insert_with(|| Box::new(Mailbox::new(user)))
+            .attach(conn_id, start);
         self.advance(now, Some(user));
     }
 

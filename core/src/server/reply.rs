@@ -116,7 +116,9 @@ impl Server {
         reply_key: Option<&SymmetricKey>,
         then: AfterReply,
     ) {
-        let Some(Conn { peer, phase, .. }) = self.conns.get(&conn) else { return };
+        let Some(Conn { peer, phase, .. }) = self.conns.get(&conn).map(|conn| &**conn) else {
+            return;
+        };
         let stranger = match phase {
             Phase::Session(_) => false,
             Phase::ExpectRequest | Phase::AwaitReply { .. } => true,

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::awaits::AfterReply;
-use super::mailbox::Mailbox;
 use super::reply::Refusal;
 use super::session::Farewell;
 use super::{Notice, Server, Timer};
@@ -77,7 +76,8 @@ impl Server {
         if !self.stopping || self.stopped || !self.conns.is_empty() {
             return;
         }
-        let settled = self.retries.is_empty() && self.mailboxes.values().all(Mailbox::is_settled);
+        let settled =
+            self.retries.is_empty() && self.mailboxes.values().all(|mailbox| mailbox.is_settled());
         if settled {
             self.stopped = true;
             self.out.notify(Notice::Stopped);

@@ -59,8 +59,10 @@ impl Server {
 
     /// What the server holds. Looks at every connection and every mailbox.
     pub fn held(&self) -> Held {
-        let conns = |count: fn(&Conn) -> usize| most(self.conns.values().map(count));
-        let readers = |count: fn(&Mailbox) -> usize| most(self.mailboxes.values().map(count));
+        let conns = |count: fn(&Conn) -> usize| most(self.conns.values().map(|conn| count(conn)));
+        let readers = |count: fn(&Mailbox) -> usize| {
+            most(self.mailboxes.values().map(|mailbox| count(mailbox)))
+        };
         Held {
             mailboxes: self.mailboxes.len(),
             awaited: self.out.awaited(),

@@ -14,7 +14,7 @@ pub(crate) fn providers() -> Vec<Arc<dyn Provider>> {
         #[cfg(feature = "rust-crypto")]
         Arc::new(sealpost_core::crypto::RustCrypto),
         #[cfg(feature = "aws-lc")]
-        Arc::new(sealpost_core::crypto::AwsLc),
+        Arc::new(sealpost_core::crypto::AwsLc::default()),
     ]
 }
 

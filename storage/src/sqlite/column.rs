@@ -28,7 +28,7 @@ pub(crate) fn phone(row: &Row<'_>, column: usize) -> rusqlite::Result<Phone> {
 /// A public key.
 pub(crate) fn public_key(row: &Row<'_>, column: usize) -> rusqlite::Result<PublicKey> {
     let der = row.get_ref(column)?.as_blob().map_err(|_| Unreadable("public key"))?;
-    Ok(PublicKey::from_der(der).map_err(|_| Unreadable("public key"))?)
+    Ok(PublicKey::from_accepted_der(der).map_err(|_| Unreadable("public key"))?)
 }
 
 /// A second of the calendar.

@@ -63,7 +63,7 @@ fn private_pem(pem: &[u8]) {
 
 fn private_der(der: &[u8]) {
     let portable = RustCrypto.load_key(der);
-    if let Ok(fast) = AwsLc.load_key(der) {
+    if let Ok(fast) = AwsLc::default().load_key(der) {
         let portable = portable.expect("AWS-LC accepts it");
         assert_eq!(fast.public_key(), portable.public_key());
     }

@@ -30,6 +30,8 @@ impl World {
             mailboxes: stats.sessions,
             otps: held.otps,
             remembered: held.remembered,
+            // What came to its end in another way than by being repeated; until the session ends.
+            refused: held.refused,
             ..Held::default()
         };
         if held != expected {

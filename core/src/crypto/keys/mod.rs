@@ -4,10 +4,10 @@
 mod fitness;
 mod pem;
 
+use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
@@ -53,11 +53,14 @@ impl fmt::Debug for Fingerprint {
 #[error("not a fit RSA-2048 key with exponent 65537")]
 pub struct KeyRejected;
 
-/// A public key that was checked. Cheap to clone: the DER is shared.
+/// A public key that was checked. Cheap to clone, and small: everything is shared.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    der: Bytes,
+pub struct PublicKey(Arc<Shared>);
+
+#[derive(PartialEq, Eq)]
+struct Shared {
     fingerprint: Fingerprint,
+    der: [u8; PublicKey::DER_LEN],
 }
 
 impl PublicKey {
@@ -71,31 +74,48 @@ impl PublicKey {
     /// [`KeyRejected`] for any other encoding, and for a modulus that is even, divisible by a prime
     /// below 2^11, or made by the library of CVE-2017-15361 (ROCA).
     pub fn from_der(der: &[u8]) -> Result<Self, KeyRejected> {
-        let modulus = der.strip_prefix(&DER_HEAD).and_then(|rest| rest.strip_suffix(&DER_TAIL));
-        let modulus: &[u8; 256] = modulus.and_then(|m| m.try_into().ok()).ok_or(KeyRejected)?;
-        let full_length = modulus.first().is_some_and(|high| high >> 7 == 1);
-        if !full_length || !fitness::is_fit(modulus) {
+        if !fitness::is_fit(modulus(der)?) {
             return Err(KeyRejected);
         }
+        Self::from_accepted_der(der)
+    }
+
+    /// Reads a key that [`from_der`](Self::from_der) has accepted before, and that was kept since
+    /// where nobody else writes. Its form is checked again; the search for small factors, which
+    /// costs twice a verification, is not repeated.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] for any other encoding.
+    pub fn from_accepted_der(der: &[u8]) -> Result<Self, KeyRejected> {
+        modulus(der)?;
+        let der: [u8; Self::DER_LEN] = der.try_into().map_err(|_| KeyRejected)?;
         let fingerprint = Fingerprint(Sha256::digest(der).into());
-        Ok(Self { der: Bytes::copy_from_slice(der), fingerprint })
+        Ok(Self(Arc::new(Shared { fingerprint, der })))
     }
 
     /// The DER `SubjectPublicKeyInfo`.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// SHA-256 over the DER.
-    pub const fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.fingerprint)
+        write!(f, "PublicKey({})", self.fingerprint())
     }
+}
+
+/// The modulus in a key of the one form that we take.
+fn modulus(der: &[u8]) -> Result<&[u8; 256], KeyRejected> {
+    let modulus = der.strip_prefix(&DER_HEAD).and_then(|rest| rest.strip_suffix(&DER_TAIL));
+    let modulus: &[u8; 256] = modulus.and_then(|m| m.try_into().ok()).ok_or(KeyRejected)?;
+    let full_length = modulus.first().is_some_and(|high| high >> 7 == 1);
+    full_length.then_some(modulus).ok_or(KeyRejected)
 }
 
 /// What precedes the modulus: there is one canonical encoding, so every byte is known.
