@@ -6,6 +6,7 @@
 )]
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
@@ -72,6 +73,26 @@ fn provider(criterion: &mut Criterion) {
     }
 }
 
+/// The key of somebody who has not written for a while has to be parsed first: two keys by turns,
+/// and room for one.
+fn verify_anew(criterion: &mut Criterion) {
+    let provider = AwsLc::with_parsed_keys(NonZeroUsize::MIN);
+    let message = [5; BODY];
+    let rng = &mut rng();
+    let signed = [0, 1].map(|_| {
+        let der = provider.generate_key(rng).expect("a key");
+        let key = provider.load_key(der.expose()).expect("a key that was just made");
+        (key.public_key().clone(), key.sign(rng, &message).expect("a signature"))
+    });
+    let mut turns = signed.iter().cycle();
+    criterion.bench_function("aws-lc/verify anew", |bencher| {
+        bencher.iter(|| {
+            let (key, signature) = turns.next().expect("no end");
+            provider.verify(key, black_box(&message), signature).expect("it holds");
+        });
+    });
+}
+
 /// One 203 that says *stored* of so many messages, sealed and signed. Its signature costs the same
 /// for one and for a thousand, which is why they gather.
 fn coalesce(criterion: &mut Criterion) {
@@ -101,5 +122,5 @@ fn stored(ack: &StoredAck) -> Draft {
     Draft { profile: Profile::Compact, header, parts, signed: true }
 }
 
-criterion_group!(benches, provider, coalesce);
+criterion_group!(benches, provider, verify_anew, coalesce);
 criterion_main!(benches);
