@@ -85,10 +85,17 @@ impl Pair {
         assert_eq!(self.stats().forwarded - done.forwarded, MESSAGES + RECEIPTS);
     }
 
-    /// Routes [`ROUND`] messages while the reader takes nothing: they are appended, and
-    /// acknowledged as stored. Then the reader takes them all; each receipt settles its messages,
-    /// and their sender's word drops the receipts.
+    /// Routes [`ROUND`] messages to a reader who takes nothing for a while, and then everything:
+    /// what [`fall_behind`](Self::fall_behind), [`catch_up`](Self::catch_up) and
+    /// [`settle_all`](Self::settle_all) do, one after the other.
     pub fn stored_round(&mut self) {
+        self.fall_behind();
+        self.catch_up();
+        self.settle_all();
+    }
+
+    /// The reader takes nothing: [`ROUND`] messages are appended, and acknowledged as stored.
+    pub fn fall_behind(&mut self) {
         let (done, sent) = (self.stats(), self.desk.sent);
         self.event(Event::Congested { conn: READER });
         for _ in 0..ROUND / READ {
@@ -97,12 +104,24 @@ impl Pair {
         let (acks, none) = self.since(sent);
         assert!(acks > 0 && none == 0);
         assert_eq!(self.stats().stored - done.stored, MESSAGES);
+    }
+
+    /// The reader takes again, and is sent all that is stored, in one page.
+    pub fn catch_up(&mut self) {
+        let sent = self.desk.sent;
         self.event(Event::Writable { conn: READER });
+        assert_eq!(self.since(sent), (0, MESSAGES));
+    }
+
+    /// Each receipt of the reader settles its messages, and its sender's word drops the receipt:
+    /// nothing is left in the store, and the reader is live again.
+    pub fn settle_all(&mut self) {
+        let sent = self.desk.sent;
         for _ in 0..PER_TAKEN {
             self.acknowledge();
         }
         self.take_receipts();
-        assert_eq!(self.since(sent), (acks + RECEIPTS, MESSAGES));
+        assert_eq!(self.since(sent), (RECEIPTS, 0));
         let left = [1, 2].map(|id| self.desk.store.usage(user(id)));
         assert!(left.iter().all(|usage| *usage == Usage::default()), "{left:?}");
     }
