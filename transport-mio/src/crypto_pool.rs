@@ -118,7 +118,7 @@ impl CryptoPool {
     pub(crate) fn gather(&mut self, ticket: Ticket, job: Job, now: Mono) {
         self.gathered.push((ticket, job));
         // A long turn of the reactor should not leave the threads idle.
-        if self.gathered.len() >= PUBLIC_BATCH {
+        if self.gathered.len() >= HAND_OVER {
             self.submit(now);
         }
     }
@@ -156,7 +156,7 @@ impl CryptoPool {
     pub(crate) fn help(&mut self, turn: Turn, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
         let theirs = match turn {
             Turn::Idle => 0,
-            Turn::Busy => self.threads.len() * PUBLIC_BATCH,
+            Turn::Busy => self.threads.len() * HAND_OVER,
         };
         if self.waiting <= theirs {
             return;
@@ -244,11 +244,12 @@ impl Lane {
         }
     }
 
-    /// Jobs that a thread takes at once: about as much time in either lane.
+    /// Jobs that a thread takes at once. Few: if the system takes the thread's core away, all of
+    /// them wait; and a lock costs little beside one of them.
     const fn batch(self) -> usize {
         match self {
-            Self::Public => PUBLIC_BATCH,
-            Self::Private => PRIVATE_BATCH,
+            Self::Public => 4,
+            Self::Private => 1,
         }
     }
 }
@@ -276,8 +277,8 @@ fn work<R: JobRunner>(
     }
 }
 
-const PUBLIC_BATCH: usize = 32;
-const PRIVATE_BATCH: usize = 2;
+/// Jobs of which some are handed over before the reactor's turn is at its end.
+const HAND_OVER: usize = 32;
 /// Verifications that the reactor keeps to itself, or takes at once: some hundred microseconds of
 /// work, during which it reads nothing.
 const OWN_SHARE: usize = 8;
@@ -398,7 +399,7 @@ mod tests {
             rig.go_on.send(()).unwrap();
             private_before += 1;
         }
-        assert!(private_before <= PRIVATE_BATCH, "{private_before}");
+        assert!(private_before <= Lane::Private.batch(), "{private_before}");
         drop(rig.go_on);
     }
 
@@ -460,7 +461,7 @@ mod tests {
         let mut outcomes = Vec::new();
         rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
-        // The thread has taken two of these, and is not let on.
+        // The thread has taken one of these, and is not let on.
         rig.gather(1..5, Lane::Private);
         rig.pool.submit(Mono(0));
         assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Private);

@@ -45,9 +45,16 @@ impl Client {
     }
 
     /// No answer yet. On a slow connection it may stand behind much else: while that comes, the
-    /// connection is alive.
+    /// connection is alive. And the question may stand behind messages of ours: then it has their
+    /// time.
     pub(super) fn on_lookup_overdue(&mut self, who: UserRef) {
-        match self.silent_until(self.config.limits.request_timeout) {
+        let limits = &self.config.limits;
+        let patience = if self.outbox.awaits_acknowledgement() {
+            limits.ack_timeout
+        } else {
+            limits.request_timeout
+        };
+        match self.silent_until(patience) {
             Some(at) => self.timers.arm(Alarm::LookupAnswer(who), at),
             None => self.lose(OfflineReason::TimedOut),
         }

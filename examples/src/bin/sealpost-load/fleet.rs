@@ -32,7 +32,7 @@ pub(crate) struct Fleet {
 }
 
 /// How fast messages are sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Pace {
     /// Each sender keeps its window full.
     Window,
@@ -133,16 +133,18 @@ impl Fleet {
         latencies: &mut Latencies,
     ) -> Result<Reading, Failure> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut tick = Instant::now();
         loop {
             let now = Instant::now();
             if now >= until {
                 return self.reading(now);
             }
-            let next = schedule.send_due(&mut self.pairs, now);
-            self.flush()?;
-            if let Some(next) = next {
-                self.set_timer(next)?;
+            let is_tick = schedule.pace == Pace::Window || now >= tick;
+            if is_tick && let Some(next) = schedule.send_due(&mut self.pairs, now) {
+                tick = next.max(now + GRAIN);
+                self.set_timer(tick)?;
             }
+            self.flush()?;
             self.poll.poll(&mut events, Some(TURN))?;
             self.take_in(&events, span, latencies)?;
         }
@@ -323,6 +325,9 @@ impl Schedule {
 
 const TIMER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1_024;
+/// What is due within so much of time is sent together, at its end: one message at a time would
+/// cost the generator more than the server. Latencies are too long by that, never too short.
+const GRAIN: Duration = Duration::from_micros(100);
 /// How long a turn may take if nothing happens.
 const TURN: Duration = Duration::from_millis(20);
 /// How long nothing may come before what is missing is lost.
