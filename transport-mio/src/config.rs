@@ -9,8 +9,8 @@ pub struct Config {
     /// Connections at once; over it, a new one is closed as soon as it is accepted. `None`: what
     /// the process's limit on open files allows, less some for the store and for programs.
     pub max_connections: Option<usize>,
-    /// Threads that do cryptography beside the reactor's own, which helps when it has nothing else
-    /// to do. `None`: one for each core but one, and one at least.
+    /// Threads that do cryptography beside the reactor's own, which takes part. `None`: one for each
+    /// core but one, and one at least.
     pub crypto_workers: Option<NonZeroUsize>,
     /// Whether SIGTERM and SIGINT stop the host.
     pub signals: Signals,

@@ -37,8 +37,8 @@ impl JobRunner for Crypto {
 /// others and come in storms when clients reconnect; they have a lane of their own, and each
 /// thread serves the lanes in turn, so that neither stops the other.
 ///
-/// The reactor's thread takes part when it has nothing else to do. A few verifications it does
-/// all alone: to wake a thread takes longer than they do.
+/// The reactor's thread takes part. A few verifications it does all alone: to wake a thread takes
+/// longer than they do.
 pub(crate) struct CryptoPool {
     gathered: Vec<(Ticket, Job)>,
     queue: Arc<Queue>,
@@ -50,13 +50,6 @@ pub(crate) struct CryptoPool {
     /// What the reactor has taken.
     taken: Vec<(Ticket, Job)>,
     waiting: usize,
-}
-
-/// Whether the reactor had something to do in its last turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    Busy,
-    Idle,
 }
 
 /// The jobs between the reactor and the threads. The machine bounds them.
@@ -152,15 +145,11 @@ impl CryptoPool {
         self.waiting
     }
 
-    /// Runs a few jobs on this thread, if more wait than the threads soon take. In an idle turn it
-    /// leaves them nothing. Private operations it takes only while no messages come: they would
-    /// wait for it. The outcomes are appended.
-    pub(crate) fn help(&mut self, turn: Turn, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
-        let theirs = match turn {
-            Turn::Idle => 0,
-            Turn::Busy => self.threads.len() * HAND_OVER,
-        };
-        if self.waiting <= theirs {
+    /// Runs a few jobs on this thread: the share of verifications that it keeps to itself. Private
+    /// operations it takes only while no messages come, as they would wait for it. The outcomes
+    /// are appended.
+    pub(crate) fn help(&mut self, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
+        if self.waiting == 0 {
             return;
         }
         let mut lanes = self.queue.lock();
@@ -380,7 +369,7 @@ mod tests {
         let mut outcomes = Vec::new();
         while outcomes.len() < 1_000 {
             rig.pool.submit(Mono(0));
-            rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
+            rig.pool.help(Mono(0), &mut outcomes);
             outcomes.extend(rig.reported.try_iter().flatten());
         }
         let mut tickets: Vec<_> = outcomes.into_iter().map(|(ticket, _)| ticket.0).collect();
@@ -423,9 +412,7 @@ mod tests {
         rig.gather(0..8, Lane::Public);
         rig.pool.submit(Mono(0));
         let mut outcomes = Vec::new();
-        rig.pool.help(Turn::Busy, Mono(0), &mut outcomes);
-        assert_eq!(outcomes.len(), 0, "it has other things to do");
-        rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
+        rig.pool.help(Mono(0), &mut outcomes);
         let tickets: Vec<_> = outcomes.iter().map(|(ticket, _)| ticket.0).collect();
         assert_eq!(tickets, [0, 1, 2, 3, 4, 5, 6, 7]);
         rig.pool.submit(Mono(0));
@@ -444,13 +431,13 @@ mod tests {
     }
 
     #[test]
-    fn behind_much_work_the_reactor_helps_though_it_is_busy() {
+    fn of_much_work_the_reactor_takes_its_share() {
         let mut rig = rig(1);
         rig.gather(0..100, Lane::Public);
         rig.pool.submit(Mono(0));
         rig.begun.recv_timeout(PATIENCE).unwrap();
         let mut outcomes = Vec::new();
-        rig.pool.help(Turn::Busy, Mono(0), &mut outcomes);
+        rig.pool.help(Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), OWN_SHARE);
         drop(rig.go_on);
     }
@@ -461,15 +448,15 @@ mod tests {
         rig.gather(0..1, Lane::Public);
         rig.pool.submit(Mono(0));
         let mut outcomes = Vec::new();
-        rig.pool.help(Turn::Idle, Mono(0), &mut outcomes);
+        rig.pool.help(Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
         // The thread has taken one of these, and is not let on.
         rig.gather(1..5, Lane::Private);
         rig.pool.submit(Mono(0));
         assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Private);
-        rig.pool.help(Turn::Idle, Mono(1_999), &mut outcomes);
+        rig.pool.help(Mono(1_999), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
-        rig.pool.help(Turn::Idle, Mono(2_000), &mut outcomes);
+        rig.pool.help(Mono(2_000), &mut outcomes);
         assert_eq!(outcomes.len(), 2);
         drop(rig.go_on);
     }

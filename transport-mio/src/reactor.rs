@@ -15,7 +15,7 @@ use sealpost_storage::Storage;
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{Config, Signals};
-use crate::crypto_pool::{CryptoPool, JobRunner, Turn};
+use crate::crypto_pool::{CryptoPool, JobRunner};
 use crate::dialler::Dialler;
 use crate::error::Error;
 use crate::host::MioHost;
@@ -42,8 +42,6 @@ pub(crate) struct Reactor<M: Machine, A> {
     mail: Vec<Mail<M>>,
     ready: Vec<ConnId>,
     outcomes: Vec<(Ticket, Outcome)>,
-    /// Since the poll.
-    inputs: usize,
 }
 
 /// How far the host is from its end.
@@ -128,7 +126,6 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             mail: Vec::new(),
             ready: Vec::new(),
             outcomes: Vec::new(),
-            inputs: 0,
         })
     }
 
@@ -152,17 +149,14 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     /// Runs until the machine has ended, then flushes, commits and ends the threads.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         let mut events = Events::with_capacity(EVENTS);
-        let mut turn = Turn::Busy;
         while !self.is_done() {
-            self.help(turn);
+            self.help();
             self.hand_over();
             self.wait(&mut events)?;
-            self.inputs = 0;
             self.take_mail();
             self.accept();
             self.read();
             self.expire();
-            turn = if self.inputs == 0 { Turn::Idle } else { Turn::Busy };
         }
         self.host.finish();
         Ok(())
@@ -179,9 +173,9 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     }
 
     /// Takes part in the cryptography.
-    fn help(&mut self, turn: Turn) {
+    fn help(&mut self) {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.host.crypto.help(turn, self.clock.mono(), &mut outcomes);
+        self.host.crypto.help(self.clock.mono(), &mut outcomes);
         for (ticket, outcome) in outcomes.drain(..) {
             self.input(Input::Event(Event::Computed(ticket, outcome)));
         }
@@ -315,7 +309,6 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         if self.phase == Phase::Closing {
             return;
         }
-        self.inputs += 1;
         let now = self.clock.now();
         self.host.now = now.mono;
         self.tick_at = pump(&mut self.machine, &mut self.host, now, input);
