@@ -614,6 +614,22 @@ fn a_receipt_is_told_to_the_server_only_once_it_is_durable() {
     let (mut counter, mut bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");
     counter.hear_all();
+    counter.stage.hold_store = true;
+    let packet = bob.receipt(counter.at(), me(), 1, &[1]);
+    counter.say(&packet);
+    counter.stage.pass(Duration::from_secs(5));
+    assert_eq!(counter.hear_all(), [], "the server would forget it");
+    counter.stage.hold_store = false;
+    counter.stage.release_store();
+    counter.stage.pass(Duration::from_secs(2));
+    assert_eq!(counter.hear_all(), [Asked::Taken(vec![(bob.id, ReceiptId(1))])]);
+}
+
+#[test]
+fn a_receipt_that_can_not_be_recorded_is_not_taken_and_comes_again() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
     counter.stage.notices();
     counter.stage.fail_store(1, StoreError::Io);
     let packet = bob.receipt(counter.at(), me(), 1, &[1]);
