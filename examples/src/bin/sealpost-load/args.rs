@@ -72,7 +72,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "connect")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Threads that do the server's cryptography [default: one for each core]
+    /// Threads that do the server's cryptography beside its main one [default: one for each core but
+    /// one, at least one]
     #[arg(long, value_name = "N", conflicts_with = "connect")]
     pub(crate) workers: Option<u16>,
 

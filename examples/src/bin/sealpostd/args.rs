@@ -57,7 +57,8 @@ pub(crate) struct Serving {
     #[arg(long, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
 
-    /// Threads that do it [default: one for each core]
+    /// Threads that do it beside the one with the sockets, which takes a share [default: one for each
+    /// core but one, at least one]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
 
