@@ -2,7 +2,16 @@
 //! The load generator against a real server, with little of everything: what it measures is nobody's
 //! business here, that everything arrives is.
 
+mod harness;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use harness::{Bed, Ended};
 
 use serde_json::Value;
 
@@ -55,6 +64,120 @@ fn clients_that_come_back_are_let_in_each_time() {
     let run = report(&[&["reconnect"], &small[..]].concat());
     assert!(run["reconnects"].as_u64().unwrap() >= 2, "{run}");
     assert_eq!(run["latency"]["count"], run["reconnects"], "{run}");
+}
+
+#[test]
+fn a_changed_message_ends_the_run() {
+    let ended = online_through(|op, packet| {
+        if op == 102 {
+            *packet.last_mut().unwrap() ^= 1;
+        }
+        Fate::Forwarded
+    });
+    assert!(ended.failed(1).contains("a reader got a 102"));
+}
+
+#[test]
+fn a_changed_receipt_ends_the_run() {
+    let ended = online_through(|op, packet| {
+        if op == 203 {
+            *packet.last_mut().unwrap() ^= 1;
+        }
+        Fate::Forwarded
+    });
+    assert!(ended.failed(1).contains("a sender got a 203"));
+}
+
+#[test]
+fn a_message_that_comes_twice_ends_the_run() {
+    let twice = |op, packet: &mut Vec<u8>| {
+        if op == 102 {
+            packet.extend_from_within(..);
+        }
+        Fate::Forwarded
+    };
+    assert!(online_through(twice).failed(1).contains("a reader got a 102"));
+}
+
+#[test]
+fn a_message_that_is_missing_ends_the_run() {
+    let first = AtomicBool::new(true);
+    let swallow = move |op, _: &mut Vec<u8>| {
+        let is_first = op == 102 && first.swap(false, Ordering::Relaxed);
+        if is_first { Fate::Swallowed } else { Fate::Forwarded }
+    };
+    assert!(online_through(swallow).failed(1).contains("a reader got a 102"));
+}
+
+/// What becomes of a packet on its way from the server.
+enum Fate {
+    Forwarded,
+    Swallowed,
+}
+
+/// Runs a pair online, with somebody between it and the server who is shown each packet of the
+/// server's, by its op code.
+fn online_through(meddle: impl Fn(u8, &mut Vec<u8>) -> Fate + Send + Sync + 'static) -> Ended {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let (real, fingerprint) =
+        server.address.strip_prefix("sealpost://").unwrap().split_once('/').unwrap();
+    let relay = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("sealpost://{}/{fingerprint}", relay.local_addr().unwrap());
+    let (real, meddle) = (real.to_owned(), Arc::new(meddle));
+    thread::spawn(move || {
+        for client in relay.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&real).unwrap());
+            let (up, down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let meddle = Arc::clone(&meddle);
+            thread::spawn(move || pass_on(up, &server));
+            thread::spawn(move || pass_packets_on(down, client, &*meddle));
+        }
+    });
+    let output = Command::new(env!("CARGO_BIN_EXE_sealpost-load"))
+        .args([
+            "online",
+            "--pairs",
+            "1",
+            "--size",
+            "100",
+            "--seconds",
+            "0.2",
+            "--connect",
+            &address,
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Until either end is gone.
+fn pass_on(mut from: TcpStream, mut to: &TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// The same, packet by packet.
+fn pass_packets_on(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    meddle: &dyn Fn(u8, &mut Vec<u8>) -> Fate,
+) {
+    let mut packet = vec![0; 26];
+    while from.read_exact(&mut packet).is_ok() {
+        let payload_len = u16::from_le_bytes([packet[24], packet[25]]);
+        packet.resize(26 + usize::from(payload_len) + 256, 0);
+        if from.read_exact(&mut packet[26..]).is_err() {
+            break;
+        }
+        match meddle(packet[23], &mut packet) {
+            Fate::Forwarded if to.write_all(&packet).is_err() => break,
+            Fate::Forwarded | Fate::Swallowed => packet.truncate(26),
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 #[test]
