@@ -4,14 +4,15 @@
 
 mod harness;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use harness::{Bed, Ended};
+use harness::{Bed, Ended, until};
+use rustix::process::{Pid, Signal, kill_process};
 
 use serde_json::Value;
 
@@ -107,6 +108,27 @@ fn a_message_that_is_missing_ends_the_run() {
         if is_first { Fate::Swallowed } else { Fate::Forwarded }
     };
     assert!(online_through(swallow).failed(1).contains("a reader got a 102"));
+}
+
+#[test]
+fn an_interrupted_run_leaves_neither_server_nor_folder() {
+    let bed = Bed::new();
+    let is_empty = || std::fs::read_dir(bed.path("")).unwrap().next().is_none();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_sealpost-load"))
+        .args(["online", "--pairs", "1", "--seconds", "100", "--data-dir"])
+        .arg(bed.path(""))
+        .args(["--server", env!("CARGO_BIN_EXE_sealpostd")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("measuring")));
+    assert!(!is_empty() && bed.processes().len() == 2, "{:?}", bed.processes());
+    kill_process(Pid::from_child(&run), Signal::TERM).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    until("the server is gone", || bed.processes().is_empty());
+    assert!(is_empty());
 }
 
 /// What becomes of a packet on its way from the server.

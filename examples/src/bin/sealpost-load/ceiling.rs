@@ -21,10 +21,10 @@ use crate::{PROFILE, parallel};
 
 /// What this machine allows: RSA on one core and on all of them, and SQLite's group commits.
 ///
-/// RSA is that of the server's provider, from a key's DER as the server uses it. SQLite writes rows
-/// of messages into the server's tables, with the server's indexes and pragmas (WAL, synchronous
-/// FULL), in transactions of a given number of rows, and nothing else: no quotas are counted and
-/// no mailboxes looked up.
+/// RSA is that of the server's provider, always with the same key, which it has parsed: the least
+/// that a verification costs. SQLite writes rows of messages into the server's tables, with the
+/// server's indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows,
+/// and nothing else: no quotas are counted and no mailboxes looked up.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CeilingArgs {

@@ -14,6 +14,7 @@ use sealpost_programs::Failure;
 use tempfile::TempDir;
 
 use crate::args::ServerArgs;
+use crate::interrupt::{self, Leftovers};
 use crate::process::Pid;
 
 /// A server that accepts connections.
@@ -45,8 +46,13 @@ impl Daemon {
         }
         .map_err(Failure::context("can't make a folder for the server"))?;
         let program = args.server.clone().map_or_else(beside_us, Ok)?;
+        interrupt::watch()?;
         let child = spawn(&program, folder.path(), args)?;
         let pid = Pid(child.id());
+        interrupt::note(Some(Leftovers {
+            server: rustix::process::Pid::from_child(&child),
+            folder: folder.path().to_owned(),
+        }));
         // From here on it is ended whatever happens.
         let mut own = Own { child, folder };
         let address = own.ready()?;
@@ -108,6 +114,8 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
+        // A number may be another process's once it was waited for.
+        interrupt::note(None);
         // It may have ended by itself, or in order.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();

@@ -8,6 +8,7 @@ mod daemon;
 mod figures;
 mod fleet;
 mod idle;
+mod interrupt;
 mod letters;
 mod link;
 mod offline;
