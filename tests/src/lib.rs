@@ -4,6 +4,7 @@
 //! - [`actor`]: a client whose every packet the test writes itself.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
+//! - [`acquaintance`]: such a client that is online and knows a peer.
 //! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`scenario`]: scripts that run the same on the simulator and on real hosts.
@@ -19,6 +20,7 @@
     reason = "a test bed fails its test by panicking"
 )]
 
+pub mod acquaintance;
 pub mod actor;
 pub mod arb;
 pub mod clerk;
