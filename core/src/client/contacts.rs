@@ -115,24 +115,23 @@ impl Contacts {
         Learnt::Changed { pinned }
     }
 
-    /// Whether this key is the one offered for the contact.
-    pub(super) fn is_offered(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
-        let offered = self.by_phone.get(&phone).and_then(|contact| contact.offered.as_ref());
-        offered.is_some_and(|offered| offered.public_key.fingerprint() == fingerprint)
+    /// What is offered for the contact, if it is this key.
+    pub(super) fn offered(&self, phone: Phone, fingerprint: &Fingerprint) -> Option<&Binding> {
+        let offered = self.by_phone.get(&phone)?.offered.as_ref();
+        offered.filter(|offered| offered.public_key.fingerprint() == fingerprint)
     }
 
-    /// Pins what is offered, if it is this key. Returns the id that was pinned before.
-    pub(super) fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) -> Option<UserId> {
-        if !self.is_offered(phone, fingerprint) {
-            return None;
-        }
+    /// Pins what was offered when somebody accepted it; what the server has offered since stays
+    /// offered. Returns the id that was pinned before.
+    pub(super) fn accept(&mut self, phone: Phone, accepted: Binding) -> Option<UserId> {
         let contact = self.by_phone.get_mut(&phone)?;
-        let offered = contact.offered.take()?;
+        contact.offered.take_if(|offered| *offered == accepted);
         let before = contact.pinned.user;
-        if before != offered.user {
+        if before != accepted.user {
             contact.last_sent = None;
         }
-        contact.pinned = offered;
+        self.by_user.insert(accepted.user, phone);
+        contact.pinned = accepted;
         contact.verification = Verification::FirstUse;
         self.forget_unless_used(Some(before), phone);
         Some(before)

@@ -248,8 +248,8 @@ impl Client {
             (AwaitStore::Pinned(op), _) => self.on_pinned(op, done),
             (AwaitStore::ReconnectTime(conn, at), _) => self.on_reconnect_time(conn, at, done),
             (AwaitStore::ReceiptNumbers, _) => self.on_receipt_numbers(done),
-            (AwaitStore::KeyAccepted { phone, fingerprint }, _) => {
-                self.on_key_accepted(phone, fingerprint, done);
+            (AwaitStore::KeyAccepted { phone, accepted }, _) => {
+                self.on_key_accepted(phone, accepted, done);
             }
             (AwaitStore::Verified { phone, fingerprint }, _) => {
                 self.on_verified(phone, fingerprint, done);

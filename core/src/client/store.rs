@@ -55,14 +55,15 @@ pub enum ClientOp {
         /// Not trusted until accepted.
         offered: Binding,
     },
-    /// Trust what is offered, if it is this key: it becomes the pinned one, not verified, and
-    /// nothing is offered any more. `last_sent` is forgotten if the user id is another one.
-    /// Otherwise nothing changes. → [`ClientReply::Done`]
+    /// Somebody trusts this id and key, which may have been offered or not: they become the pinned
+    /// ones, not verified, of a contact that is made if there is none. `last_sent` is forgotten if
+    /// the user id is another one. If they are pinned already, that stays as it is. Nothing is
+    /// offered any more. → [`ClientReply::Done`]
     AcceptKey {
         /// Whose.
         phone: Phone,
-        /// Of the key offered.
-        fingerprint: Fingerprint,
+        /// Trusted from now on.
+        accepted: Binding,
     },
     /// The server names the pinned id and key again: nothing is offered any more.
     /// → [`ClientReply::Done`]

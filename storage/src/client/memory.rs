@@ -7,7 +7,6 @@ use sealpost_core::client::store::{
     IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
 };
 use sealpost_core::client::{Admission, ReplayWindow};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Packet;
@@ -80,7 +79,7 @@ impl MemoryClientStorage {
                     contact.offered = None;
                 }
             }
-            ClientOp::AcceptKey { phone, fingerprint } => self.accept(*phone, fingerprint),
+            ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted),
             ClientOp::MarkVerified { phone, fingerprint } => {
                 if let Some(contact) = self.contacts.get_mut(phone)
                     && contact.pinned.public_key.fingerprint() == fingerprint
@@ -130,14 +129,17 @@ impl MemoryClientStorage {
         });
     }
 
-    fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) {
+    fn accept(&mut self, phone: Phone, accepted: &Binding) {
+        self.pin(phone, accepted);
         let Some(contact) = self.contacts.get_mut(&phone) else { return };
-        let is_this = |offered: &mut Binding| offered.public_key.fingerprint() == fingerprint;
-        let Some(accepted) = contact.offered.take_if(is_this) else { return };
-        if accepted.user != contact.pinned.user {
+        contact.offered = None;
+        if contact.pinned == *accepted {
+            return;
+        }
+        if contact.pinned.user != accepted.user {
             contact.last_sent = None;
         }
-        contact.pinned = accepted;
+        contact.pinned = accepted.clone();
         contact.verification = Verification::FirstUse;
     }
 
