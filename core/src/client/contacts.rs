@@ -14,6 +14,8 @@ pub(super) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
     /// Pinned and offered ids.
     by_user: BTreeMap<UserId, Phone>,
+    /// Ids that were pinned before others were accepted. As many as people have decided.
+    former: BTreeMap<UserId, PublicKey>,
     limit: usize,
 }
 
@@ -46,8 +48,10 @@ pub(super) struct Signer {
 }
 
 impl Contacts {
-    pub(super) fn new(contacts: Vec<Contact>, limit: usize) -> Self {
-        let mut this = Self { by_phone: BTreeMap::new(), by_user: BTreeMap::new(), limit };
+    pub(super) fn new(contacts: Vec<Contact>, former: Vec<Binding>, limit: usize) -> Self {
+        let (by_phone, by_user) = (BTreeMap::new(), BTreeMap::new());
+        let former = former.into_iter().map(|former| (former.user, former.public_key)).collect();
+        let mut this = Self { by_phone, by_user, former, limit };
         for contact in contacts {
             this.by_user.insert(contact.pinned.user, contact.phone);
             if let Some(offered) = &contact.offered {
@@ -65,10 +69,11 @@ impl Contacts {
         }
     }
 
-    /// The key that is pinned for a user id.
-    pub(super) fn pinned_key(&self, user: UserId) -> Option<&PublicKey> {
-        let pinned = &self.find(UserRef::Id(user))?.pinned;
-        (pinned.user == user).then_some(&pinned.public_key)
+    /// The key for which messages to a user id were sealed: the pinned one, or one that was.
+    pub(super) fn reader_key(&self, user: UserId) -> Option<&PublicKey> {
+        let pinned = self.find(UserRef::Id(user)).map(|contact| &contact.pinned);
+        let pinned = pinned.filter(|pinned| pinned.user == user).map(|pinned| &pinned.public_key);
+        pinned.or_else(|| self.former.get(&user))
     }
 
     /// Who may have signed a message of this user, the trusted key first, leaving out keys that
@@ -126,15 +131,15 @@ impl Contacts {
     pub(super) fn accept(&mut self, phone: Phone, accepted: Binding) -> Option<UserId> {
         let contact = self.by_phone.get_mut(&phone)?;
         contact.offered.take_if(|offered| *offered == accepted);
-        let before = contact.pinned.user;
-        if before != accepted.user {
-            contact.last_sent = None;
-        }
         self.by_user.insert(accepted.user, phone);
-        contact.pinned = accepted;
+        let former = core::mem::replace(&mut contact.pinned, accepted);
+        if former.user != contact.pinned.user {
+            contact.last_sent = None;
+            self.former.insert(former.user, former.public_key);
+        }
         contact.verification = Verification::FirstUse;
-        self.forget_unless_used(Some(before), phone);
-        Some(before)
+        self.forget_unless_used(Some(former.user), phone);
+        Some(former.user)
     }
 
     /// Whether this key is the one pinned for the contact.

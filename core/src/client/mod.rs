@@ -142,10 +142,10 @@ enum Stopping {
 impl Client {
     /// A client that is offline, with what its store holds.
     pub fn new(config: Config, snapshot: Snapshot, entropy: Entropy) -> Self {
-        let Snapshot { account, contacts, outbox, last_message, next_receipt } = snapshot;
+        let Snapshot { account, contacts, former, outbox, last_message, next_receipt } = snapshot;
         let limits = &config.limits;
         Self {
-            contacts: Contacts::new(contacts, limits.contacts),
+            contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
             link: Link::Down,
             next_conn: 0,

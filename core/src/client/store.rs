@@ -57,8 +57,9 @@ pub enum ClientOp {
     },
     /// Somebody trusts this id and key, which may have been offered or not: they become the pinned
     /// ones, not verified, of a contact that is made if there is none. `last_sent` is forgotten if
-    /// the user id is another one. If they are pinned already, that stays as it is. Nothing is
-    /// offered any more. → [`ClientReply::Done`]
+    /// the user id is another one; then what was pinned is among [`Snapshot::former`] from now on.
+    /// If they are pinned already, that stays as it is. Nothing is offered any more.
+    /// → [`ClientReply::Done`]
     AcceptKey {
         /// Whose.
         phone: Phone,
@@ -154,6 +155,9 @@ pub struct Snapshot {
     pub account: Account,
     /// Every contact.
     pub contacts: Vec<Contact>,
+    /// Whom contacts were before somebody accepted another id, in the order of ids: what they have
+    /// signed for before may still come.
+    pub former: Vec<Binding>,
     /// What is queued, in the order of ids. Not what is stored, delivered or failed.
     pub outbox: Vec<QueuedMessage>,
     /// The largest message id ever enqueued, kept even if that message is deleted from the history.
@@ -175,6 +179,7 @@ impl Snapshot {
                 clock_offset_secs: 0,
             },
             contacts: Vec::new(),
+            former: Vec::new(),
             outbox: Vec::new(),
             last_message: None,
             next_receipt: ReceiptId(1),

@@ -7,6 +7,7 @@ use sealpost_core::client::store::{
     IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
 };
 use sealpost_core::client::{Admission, ReplayWindow};
+use sealpost_core::crypto::PublicKey;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Packet;
@@ -18,9 +19,10 @@ use crate::Storage;
 #[derive(Clone, Debug)]
 pub struct MemoryClientStorage {
     identity: Identity,
-    /// All but its contacts and its outbox, which are below.
+    /// All but its contacts, former ones, and its outbox, which are below.
     base: Snapshot,
     contacts: BTreeMap<Phone, Contact>,
+    former: BTreeMap<UserId, PublicKey>,
     outbox: BTreeMap<MessageId, Sent>,
     inbox: BTreeMap<InboxId, InboxItem>,
     windows: BTreeMap<UserId, ReplayWindow>,
@@ -43,6 +45,7 @@ impl MemoryClientStorage {
             identity,
             base,
             contacts: BTreeMap::new(),
+            former: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -136,10 +139,11 @@ impl MemoryClientStorage {
         if contact.pinned == *accepted {
             return;
         }
-        if contact.pinned.user != accepted.user {
+        let former = std::mem::replace(&mut contact.pinned, accepted.clone());
+        if former.user != accepted.user {
             contact.last_sent = None;
+            self.former.insert(former.user, former.public_key);
         }
-        contact.pinned = accepted.clone();
         contact.verification = Verification::FirstUse;
     }
 
@@ -226,8 +230,11 @@ impl ClientStorage for MemoryClientStorage {
             let (id, recipient) = (sent.message.id, sent.message.recipient);
             Some(QueuedMessage { id, recipient, packet: sent.packet.clone()? })
         };
+        let former =
+            |(user, key): (&UserId, &PublicKey)| Binding { user: *user, public_key: key.clone() };
         Ok(Snapshot {
             contacts: self.contacts.values().cloned().collect(),
+            former: self.former.iter().map(former).collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),
             ..self.base.clone()
         })

@@ -23,6 +23,7 @@ cases![
     key_is_accepted_though_its_offer_was_not_kept,
     accepted_stranger_is_a_contact,
     offer_behind_the_acceptance_stands,
+    former_ids_are_kept,
     new_id_forgets_the_last_message,
     only_the_pinned_key_is_verified,
 ];
@@ -174,6 +175,22 @@ fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {
     // A repeat of what went to the old id says nothing about the new one.
     store.enqueue(&[outgoing(4, 2), outgoing(5, 2)]);
     assert_eq!(store.contact(2).last_sent, None);
+}
+
+fn former_ids_are_kept<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    accept(store, 2, binding(2, 3));
+    assert_eq!(store.load().former, [], "the id is the same");
+    for last in [7, 5, u64::MAX] {
+        accept(store, 2, binding(last, 3));
+    }
+    let kept = [binding(2, 3), binding(5, 3), binding(7, 3)];
+    assert_eq!(store.load().former, kept);
+    accept(store, 2, binding(u64::MAX, 3));
+    accept(store, 2, binding(5, 4));
+    accept(store, 2, binding(6, 4));
+    let kept = [binding(2, 3), binding(5, 4), binding(7, 3), binding(u64::MAX, 3)];
+    assert_eq!(store.load().former, kept, "under the key that was accepted last");
 }
 
 fn only_the_pinned_key_is_verified<S: Subject>(store: &mut Harness<S>) {

@@ -49,8 +49,9 @@ proptest! {
 }
 
 fn parts(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug {
-    let Snapshot { account, contacts, outbox, last_message, next_receipt } = snapshot.clone();
-    (account, contacts, outbox, last_message, next_receipt)
+    let Snapshot { account, contacts, former, outbox, last_message, next_receipt } =
+        snapshot.clone();
+    (account, contacts, former, outbox, last_message, next_receipt)
 }
 
 fn step() -> impl Strategy<Value = Step> {

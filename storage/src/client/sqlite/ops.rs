@@ -102,6 +102,11 @@ impl Ops<'_> {
             return self.offer(phone, None);
         }
         let last_sent = last_sent.filter(|_| accepted.user == pinned.user);
+        if accepted.user != pinned.user {
+            let sql =
+                "INSERT OR REPLACE INTO former_contacts (user_id, public_key) VALUES (?1, ?2)";
+            self.prepare(sql)?.execute(params![sql_id(pinned.user), pinned.public_key.der()])?;
+        }
         self.prepare(
             "UPDATE contacts
              SET user_id = ?2, public_key = ?3, last_sent = ?4, verified = 0,
