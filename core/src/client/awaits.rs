@@ -85,7 +85,7 @@ pub(super) enum AwaitStore {
     /// Messages are marked as delivered, for this receipt; these of them are out of the outbox.
     Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
     /// Messages are marked as failed.
-    Failed(Failure),
+    Failed { messages: Vec<MessageId>, failure: Failure },
     /// What has arrived is in the inbox.
     Received(Batch),
     /// A page of the inbox from behind this place.

@@ -62,7 +62,7 @@ use peers::Timing;
 use receipts::ReceiptNumbers;
 use registration::Goal;
 use sealing::Sealing;
-use store::{Account, ClientOp, ClientOutcome, InboxItem, Snapshot};
+use store::{Account, ClientOp, ClientOutcome, Failure, InboxItem, Snapshot};
 
 use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
@@ -90,6 +90,8 @@ pub struct Client {
     outbox: Outbox,
     /// What the server holds, and the store was not told yet.
     unmarked: Vec<(UserId, MessageId)>,
+    /// What was given up, and the store could not record.
+    unfailed: Vec<(Vec<MessageId>, Failure)>,
     inbox: Inbox,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
@@ -155,6 +157,7 @@ impl Client {
             sealing: Sealing::new(last_message),
             outbox: Outbox::new(outbox),
             unmarked: Vec::new(),
+            unfailed: Vec::new(),
             inbox: Inbox::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
@@ -261,10 +264,8 @@ impl Client {
             (AwaitStore::Delivered { reader, receipt, done }, outcome) => {
                 self.on_delivered_kept(reader, receipt, done, marked(outcome));
             }
-            (AwaitStore::Failed(failure), outcome) => {
-                if let Ok(ids) = marked(outcome) {
-                    self.notify(Notice::Failed { ids, failure });
-                }
+            (AwaitStore::Failed { messages, failure }, outcome) => {
+                self.on_marked_failed(messages, failure, marked(outcome));
             }
             (AwaitStore::Received(batch), outcome) => {
                 let count = batch.messages.len();
@@ -303,6 +304,7 @@ impl Client {
         self.pin_again();
         self.enqueue_next();
         self.mark_stored();
+        self.mark_failed_again();
         self.ask_lookups();
         self.send_ready();
         self.sign_receipts();
