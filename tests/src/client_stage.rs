@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, InboxItem};
-use sealpost_core::client::{Client, Command, Config, Limits, Notice, Token};
+use sealpost_core::client::{Client, Command, Config, Limits, Notice, OfflineReason, Token};
 use sealpost_core::crypto::{Crypto, Fingerprint, Job, PublicKey};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::host::{Host, pump};
@@ -38,6 +38,14 @@ pub struct ClientStage {
     pub hold_store: bool,
     /// Jobs wait for [`ClientStage::release_jobs`].
     pub hold_jobs: bool,
+}
+
+/// Why the client went offline, and whether it is to dial again, if these say that it did.
+pub fn offline(notices: &[Notice]) -> Option<(OfflineReason, bool)> {
+    notices.iter().find_map(|notice| {
+        let Notice::Offline { reason, retry_in } = notice else { return None };
+        Some((*reason, retry_in.is_some()))
+    })
 }
 
 /// What the machine asked for and nobody has looked at yet.

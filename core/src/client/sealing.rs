@@ -15,7 +15,7 @@ use crate::wire::Packet;
 /// sealed or stored, it is refused with all that follow it, and their numbers are given again.
 #[derive(Debug)]
 pub(super) struct Sealing {
-    /// The last number that was given.
+    /// The last number that was given. `None` and 0 are the same: the next is 1.
     last: Option<MessageId>,
     /// Those whose recipient is being looked up.
     unresolved: BTreeMap<UserRef, Vec<Outgoing>>,
@@ -138,7 +138,7 @@ impl Sealing {
         let Some(first) = self.numbered.get(from).map(|numbered| numbered.id) else {
             return Vec::new();
         };
-        self.last = first.0.checked_sub(1).filter(|last| *last > 0).map(MessageId);
+        self.last = first.0.checked_sub(1).map(MessageId);
         let given_up: Vec<_> = self.numbered.drain(from..).rev().collect();
         let done = self.numbered.iter().filter(|numbered| numbered.sealed.is_some()).count();
         self.started = self.started.min(self.numbered.len());
