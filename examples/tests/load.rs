@@ -6,14 +6,14 @@ mod harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use harness::{Bed, Ended, until};
 use rustix::process::{Pid, Signal, kill_process};
-
 use serde_json::Value;
 
 /// Runs `sealpost-load`, which starts a server of its own, and reads what it reports.
@@ -114,21 +114,42 @@ fn a_message_that_is_missing_ends_the_run() {
 fn an_interrupted_run_leaves_neither_server_nor_folder() {
     let bed = Bed::new();
     let is_empty = || std::fs::read_dir(bed.path("")).unwrap().next().is_none();
-    let mut run = Command::new(env!("CARGO_BIN_EXE_sealpost-load"))
-        .args(["online", "--pairs", "1", "--seconds", "100", "--data-dir"])
-        .arg(bed.path(""))
-        .args(["--server", env!("CARGO_BIN_EXE_sealpostd")])
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("measuring")));
+    let mut run = measuring(&bed, &["--seconds", "100"]);
     assert!(!is_empty() && bed.processes().len() == 2, "{:?}", bed.processes());
     kill_process(Pid::from_child(&run), Signal::TERM).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(1));
     until("the server is gone", || bed.processes().is_empty());
     assert!(is_empty());
+}
+
+#[test]
+fn a_run_that_is_stopped_and_continued_goes_on() {
+    let bed = Bed::new();
+    let mut run = measuring(&bed, &["--seconds", "1", "--rate", "200"]);
+    for _ in 0..3 {
+        for signal in [Signal::STOP, Signal::CONT] {
+            kill_process(Pid::from_child(&run), signal).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    assert!(run.wait().unwrap().success());
+}
+
+/// One pair online, when the clock starts.
+fn measuring(bed: &Bed, args: &[&str]) -> Child {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_sealpost-load"))
+        .args(["online", "--pairs", "1", "--data-dir"])
+        .arg(bed.path(""))
+        .args(["--server", env!("CARGO_BIN_EXE_sealpostd")])
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("measuring")));
+    run
 }
 
 /// What becomes of a packet on its way from the server.

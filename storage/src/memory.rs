@@ -32,7 +32,14 @@ struct Account {
     user: User,
     aes_key: WrappedKey,
     last_reconnect: Option<Timestamp>,
-    mailbox: BTreeMap<Seq, Item>,
+    mailbox: Mailbox,
+}
+
+/// Items in order, counted as they come and go: every append asks how many there are.
+#[derive(Clone, Debug, Default)]
+struct Mailbox {
+    items: BTreeMap<Seq, Item>,
+    usage: Usage,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +72,7 @@ impl MemoryStorage {
         self.accounts.remove(&id);
         let gone = |key: &ItemKey| key.kind == ItemKind::Message && key.origin == id;
         for account in self.accounts.values_mut() {
-            account.mailbox.retain(|_, item| !gone(&item.key));
+            account.mailbox.remove_all(gone);
         }
         self.places.retain(|key, (recipient, _)| *recipient != id && !gone(key));
         true
@@ -78,14 +85,14 @@ impl MemoryStorage {
 
     /// What a mailbox holds; nothing if nobody has this id.
     pub fn usage(&self, user: UserId) -> Usage {
-        self.accounts.get(&user).map(Account::usage).unwrap_or_default()
+        self.accounts.get(&user).map(|account| account.mailbox.usage).unwrap_or_default()
     }
 
     /// Every item, mailbox by mailbox, in order.
     pub fn packets(&self) -> impl Iterator<Item = (UserId, &Packet)> {
-        self.accounts
-            .iter()
-            .flat_map(|(id, account)| account.mailbox.values().map(move |item| (*id, &item.packet)))
+        self.accounts.iter().flat_map(|(id, account)| {
+            account.mailbox.items.values().map(move |item| (*id, &item.packet))
+        })
     }
 
     fn run(&mut self, request: &StoreOp) -> Result<StoreReply, Misuse> {
@@ -149,7 +156,8 @@ impl MemoryStorage {
         };
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
-        let account = Account { user, aes_key, last_reconnect: None, mailbox: BTreeMap::new() };
+        let mailbox = Mailbox::default();
+        let account = Account { user, aes_key, last_reconnect: None, mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
     }
@@ -183,7 +191,7 @@ impl MemoryStorage {
                 return Appended::Duplicate;
             }
             let in_turn = key.kind == ItemKind::Receipt || !refused.contains(&key.origin);
-            if !in_turn || !account.usage().admits(self.quota, key.kind, len(packet)) {
+            if !in_turn || !account.mailbox.usage.admits(self.quota, key.kind, len(packet)) {
                 refused.insert(key.origin);
                 return Appended::MailboxFull;
             }
@@ -196,7 +204,7 @@ impl MemoryStorage {
     fn page(&self, recipient: UserId, after: Seq, limit: PageLimit) -> Page {
         let mut page = Page { items: Vec::new(), more: false };
         let mut bytes = 0;
-        let mailbox = self.accounts.get(&recipient).map(|account| &account.mailbox);
+        let mailbox = self.accounts.get(&recipient).map(|account| &account.mailbox.items);
         let behind = (Bound::Excluded(after), Bound::Unbounded);
         for (seq, item) in mailbox.into_iter().flat_map(|mailbox| mailbox.range(behind)) {
             bytes += len(&item.packet);
@@ -221,7 +229,8 @@ impl MemoryStorage {
 
     fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {
         let all = self.accounts.iter().flat_map(|(id, account)| {
-            account.mailbox.iter().map(move |(seq, item)| (item.stored_at, *seq, *id, item.key))
+            let items = account.mailbox.items.iter();
+            items.map(move |(seq, item)| (item.stored_at, *seq, *id, item.key))
         });
         let mut expired: Vec<_> = all.filter(|(stored_at, ..)| *stored_at < before).collect();
         expired.sort_unstable();
@@ -254,18 +263,29 @@ impl MemoryStorage {
         }
         self.places.remove(key);
         if let Some(account) = self.accounts.get_mut(&recipient) {
-            account.mailbox.remove(&seq);
+            account.mailbox.remove(seq);
         }
     }
 }
 
-impl Account {
-    fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
-        for item in self.mailbox.values() {
-            usage.add(item.key.kind, len(&item.packet));
+impl Mailbox {
+    fn insert(&mut self, seq: Seq, item: Item) {
+        self.usage.add(item.key.kind, len(&item.packet));
+        self.items.insert(seq, item);
+    }
+
+    fn remove(&mut self, seq: Seq) {
+        if let Some(item) = self.items.remove(&seq) {
+            self.usage.remove(item.key.kind, len(&item.packet));
         }
-        usage
+    }
+
+    /// Removes all with such a name.
+    fn remove_all(&mut self, gone: impl Fn(&ItemKey) -> bool) {
+        let (items, usage) = (&mut self.items, &mut self.usage);
+        for (_, item) in items.extract_if(.., |_, item| gone(&item.key)) {
+            usage.remove(item.key.kind, len(&item.packet));
+        }
     }
 }
 

@@ -317,6 +317,25 @@ fn a_message_under_way_outlives_the_acceptance_of_another_key() {
 }
 
 #[test]
+fn an_accepted_key_is_durable_though_its_offer_was_not() {
+    let (mut counter, bob) = acquainted();
+    let mut new_bob = Peer::new(Profile::Compact, 3);
+    new_bob.phone = bob.phone;
+    counter.stage.command(Command::Lookup { phone: bob.phone });
+    counter.hear_all();
+    counter.stage.fail_store(1, StoreError::DiskFull);
+    let answer = counter.clerk.key_of(counter.at(), &new_bob);
+    counter.say(&answer);
+    let pinned =
+        |counter: &Counter| counter.stage.store.inner().load().unwrap().contacts[0].pinned.user;
+    let fingerprint = *new_bob.public_key().fingerprint();
+    counter.stage.command(Command::AcceptKey { phone: bob.phone, fingerprint });
+    assert_eq!(pinned(&counter), new_bob.id);
+    counter.stage.send_text(UserRef::Phone(bob.phone), "hello");
+    assert_eq!(counter.hear_all(), [message(&new_bob, 1)]);
+}
+
+#[test]
 fn a_contact_is_durable_before_anything_is_queued_for_it() {
     let mut counter = Counter::online(Limits::default());
     let bob = bob();

@@ -116,6 +116,38 @@ fn while_a_receipt_is_signed_the_next_are_gathered() {
 }
 
 #[test]
+fn a_receipt_signed_before_another_key_was_accepted_counts() {
+    let (mut counter, mut bob) = acquainted();
+    for text in ["one", "two"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    counter.hear_all();
+    let items = [1, 2].map(|id| (bob.id, MessageId(id)));
+    let stored = counter.clerk.stored(counter.at(), &items);
+    counter.say(&stored);
+    let receipts = [1, 2].map(|id| bob.receipt(counter.at(), me(), id, &[id]));
+    let mut new_bob = Peer::new(Profile::Compact, 3);
+    new_bob.phone = bob.phone;
+    counter.stage.command(Command::Lookup { phone: bob.phone });
+    counter.hear_all();
+    let answer = counter.clerk.key_of(counter.at(), &new_bob);
+    counter.say(&answer);
+    let fingerprint = *new_bob.public_key().fingerprint();
+    counter.stage.command(Command::AcceptKey { phone: bob.phone, fingerprint });
+    counter.stage.notices();
+    counter.say(&receipts[0]);
+    assert_eq!(counter.stage.notices(), [Notice::Delivered { reader: bob.id, ids: ids(&[1]) }]);
+
+    counter.stage = counter.stage.restart();
+    counter.stage.command(Command::Connect);
+    counter.open();
+    counter.resume(1);
+    counter.stage.notices();
+    counter.say(&receipts[1]);
+    assert_eq!(counter.stage.notices(), [Notice::Delivered { reader: bob.id, ids: ids(&[2]) }]);
+}
+
+#[test]
 fn a_forged_receipt_is_not_believed_and_is_taken_off_the_server_when_it_comes_again() {
     let (mut counter, bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");

@@ -191,6 +191,21 @@ fn a_message_to_nobody_fails() {
 }
 
 #[test]
+fn a_failure_that_could_not_be_recorded_is_recorded_later() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    counter.stage.notices();
+    counter.stage.fail_store(1, StoreError::Busy);
+    session_error(&mut counter, ErrorCode::UnknownUser);
+    assert_eq!(counter.stage.notices(), [Notice::StoreFailed(StoreError::Busy)]);
+    counter.stage.pass(Duration::from_secs(1));
+    let failure = Failure::UnknownUser;
+    assert_eq!(counter.stage.notices(), [Notice::Failed { ids: ids(&[1]), failure }]);
+    assert_eq!(counter.hear_all(), []);
+}
+
+#[test]
 fn a_message_that_the_server_can_not_read_is_not_sent_again() {
     let (mut counter, bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "one");

@@ -153,7 +153,7 @@ impl CryptoPool {
             return;
         }
         let mut lanes = self.queue.lock();
-        let batch = OWN_SHARE.min(lanes.public.len());
+        let batch = share(lanes.public.len(), self.queue.takers, OWN_SHARE).min(lanes.public.len());
         self.taken.extend(lanes.public.drain(..batch));
         if batch == 0 && now.since(self.last_public) >= MESSAGES_REST {
             self.taken.extend(lanes.private.pop_front());
@@ -208,15 +208,12 @@ impl Queue {
 
 impl Lanes {
     /// Moves a thread's next jobs into `batch`, out of the lane whose turn it is after `last`.
-    ///
-    /// They are few: should the system take the thread's core away, all of them wait. Where many
-    /// wait anyhow, they are more, and cost fewer locks and wake-ups.
     fn take(&mut self, last: Lane, takers: usize, batch: &mut Vec<(Ticket, Job)>) -> Option<Lane> {
         for lane in [last.other(), last] {
             let count = match lane {
                 Lane::Public => {
                     let free = self.public.len().saturating_sub(self.reserved);
-                    free.min((free / (4 * takers)).clamp(4, 16))
+                    share(free, takers, LEAST).min(free)
                 }
                 Lane::Private => self.private.len().min(1),
             };
@@ -253,6 +250,14 @@ const fn lane(job: &Job) -> Lane {
     }
 }
 
+/// How many of so many verifications one taker takes at once, `least` at least.
+///
+/// They are few: should the system take its core away, all of them wait. Where many wait anyhow,
+/// they are more: longer turns of the reactor write more at once, and fewer readers are woken.
+fn share(waiting: usize, takers: usize, least: usize) -> usize {
+    (waiting / (4 * takers)).clamp(least, MOST)
+}
+
 fn work<R: JobRunner>(
     mut runner: R,
     queue: &Queue,
@@ -265,14 +270,21 @@ fn work<R: JobRunner>(
         outcomes.extend(batch.drain(..).map(|(ticket, job)| (ticket, runner.run(job))));
         report(&mut outcomes);
         outcomes.clear();
+        if lane == Lane::Private {
+            std::thread::yield_now();
+        }
     }
 }
 
 /// Jobs of which some are handed over before the reactor's turn is at its end.
 const HAND_OVER: usize = 32;
-/// Verifications that the reactor keeps to itself, or takes at once: some hundred microseconds of
-/// work, during which it reads nothing.
+/// Verifications that the reactor keeps to itself, or takes at once at least: some hundred
+/// microseconds of work, during which it reads nothing.
 const OWN_SHARE: usize = 8;
+/// Verifications that a thread takes at once at least.
+const LEAST: usize = 4;
+/// Verifications that are taken at once at most: a millisecond of work.
+const MOST: usize = 64;
 /// How long no message has come when they are taken to have stopped.
 const MESSAGES_REST: Duration = Duration::from_millis(2);
 /// Verifications for which a thread is woken.
@@ -318,9 +330,10 @@ mod tests {
     }
 
     struct Rig {
+        // Dropped before the pool, so that a test that fails ends.
+        go_on: Sender<()>,
         pool: CryptoPool,
         begun: Receiver<Lane>,
-        go_on: Sender<()>,
         reported: Receiver<Vec<(Ticket, Outcome)>>,
     }
 
@@ -337,7 +350,7 @@ mod tests {
         while pool.queue.lock().idle < threads {
             std::thread::yield_now();
         }
-        Rig { pool, begun, go_on, reported }
+        Rig { go_on, pool, begun, reported }
     }
 
     impl Rig {
@@ -432,14 +445,25 @@ mod tests {
 
     #[test]
     fn of_much_work_the_reactor_takes_its_share() {
-        let mut rig = rig(1);
-        rig.gather(0..100, Lane::Public);
-        rig.pool.submit(Mono(0));
-        rig.begun.recv_timeout(PATIENCE).unwrap();
-        let mut outcomes = Vec::new();
-        rig.pool.help(Mono(0), &mut outcomes);
-        assert_eq!(outcomes.len(), OWN_SHARE);
-        drop(rig.go_on);
+        for (jobs, taken) in [(20, 8), (4_000, 64)] {
+            let mut rig = rig(1);
+            rig.gather(0..jobs, Lane::Public);
+            rig.pool.submit(Mono(0));
+            rig.begun.recv_timeout(PATIENCE).unwrap();
+            let mut outcomes = Vec::new();
+            rig.pool.help(Mono(0), &mut outcomes);
+            assert_eq!(outcomes.len(), taken);
+            drop(rig.go_on);
+        }
+    }
+
+    #[test]
+    fn the_more_verifications_wait_the_more_are_taken_at_once() {
+        let takers = 2;
+        assert_eq!(
+            [1, 40, 400, 4_000].map(|waiting| share(waiting, takers, LEAST)),
+            [4, 5, 50, 64]
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::inbox::Batch;
 use super::peers::PeerMessage;
 use super::session::ServerPacket;
 use super::store::{
-    Arrival, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem, QueuedMessage,
-    Trust,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem,
+    QueuedMessage, Trust,
 };
 use crate::crypto::{
     EmitError, Fingerprint, Grant, OpenedMessage, Outcome, Plaintext, PublicKey, Rejected,
@@ -75,7 +75,7 @@ pub(super) enum AwaitStore {
     /// Receipt numbers are reserved.
     ReceiptNumbers,
     /// A key is accepted.
-    KeyAccepted { phone: Phone, fingerprint: Fingerprint },
+    KeyAccepted { phone: Phone, accepted: Binding },
     /// A contact is marked as verified.
     Verified { phone: Phone, fingerprint: Fingerprint },
     /// The front of what is sealed is in the outbox.
@@ -85,7 +85,7 @@ pub(super) enum AwaitStore {
     /// Messages are marked as delivered, for this receipt; these of them are out of the outbox.
     Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
     /// Messages are marked as failed.
-    Failed(Failure),
+    Failed { messages: Vec<MessageId>, failure: Failure },
     /// What has arrived is in the inbox.
     Received(Batch),
     /// A page of the inbox from behind this place.

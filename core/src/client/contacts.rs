@@ -14,6 +14,8 @@ pub(super) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
     /// Pinned and offered ids.
     by_user: BTreeMap<UserId, Phone>,
+    /// Ids that were pinned before others were accepted. As many as people have decided.
+    former: BTreeMap<UserId, PublicKey>,
     limit: usize,
 }
 
@@ -46,8 +48,10 @@ pub(super) struct Signer {
 }
 
 impl Contacts {
-    pub(super) fn new(contacts: Vec<Contact>, limit: usize) -> Self {
-        let mut this = Self { by_phone: BTreeMap::new(), by_user: BTreeMap::new(), limit };
+    pub(super) fn new(contacts: Vec<Contact>, former: Vec<Binding>, limit: usize) -> Self {
+        let (by_phone, by_user) = (BTreeMap::new(), BTreeMap::new());
+        let former = former.into_iter().map(|former| (former.user, former.public_key)).collect();
+        let mut this = Self { by_phone, by_user, former, limit };
         for contact in contacts {
             this.by_user.insert(contact.pinned.user, contact.phone);
             if let Some(offered) = &contact.offered {
@@ -65,10 +69,11 @@ impl Contacts {
         }
     }
 
-    /// The key that is pinned for a user id.
-    pub(super) fn pinned_key(&self, user: UserId) -> Option<&PublicKey> {
-        let pinned = &self.find(UserRef::Id(user))?.pinned;
-        (pinned.user == user).then_some(&pinned.public_key)
+    /// The key for which messages to a user id were sealed: the pinned one, or one that was.
+    pub(super) fn reader_key(&self, user: UserId) -> Option<&PublicKey> {
+        let pinned = self.find(UserRef::Id(user)).map(|contact| &contact.pinned);
+        let pinned = pinned.filter(|pinned| pinned.user == user).map(|pinned| &pinned.public_key);
+        pinned.or_else(|| self.former.get(&user))
     }
 
     /// Who may have signed a message of this user, the trusted key first, leaving out keys that
@@ -115,27 +120,26 @@ impl Contacts {
         Learnt::Changed { pinned }
     }
 
-    /// Whether this key is the one offered for the contact.
-    pub(super) fn is_offered(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
-        let offered = self.by_phone.get(&phone).and_then(|contact| contact.offered.as_ref());
-        offered.is_some_and(|offered| offered.public_key.fingerprint() == fingerprint)
+    /// What is offered for the contact, if it is this key.
+    pub(super) fn offered(&self, phone: Phone, fingerprint: &Fingerprint) -> Option<&Binding> {
+        let offered = self.by_phone.get(&phone)?.offered.as_ref();
+        offered.filter(|offered| offered.public_key.fingerprint() == fingerprint)
     }
 
-    /// Pins what is offered, if it is this key. Returns the id that was pinned before.
-    pub(super) fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) -> Option<UserId> {
-        if !self.is_offered(phone, fingerprint) {
-            return None;
-        }
+    /// Pins what was offered when somebody accepted it; what the server has offered since stays
+    /// offered. Returns the id that was pinned before.
+    pub(super) fn accept(&mut self, phone: Phone, accepted: Binding) -> Option<UserId> {
         let contact = self.by_phone.get_mut(&phone)?;
-        let offered = contact.offered.take()?;
-        let before = contact.pinned.user;
-        if before != offered.user {
+        contact.offered.take_if(|offered| *offered == accepted);
+        self.by_user.insert(accepted.user, phone);
+        let former = core::mem::replace(&mut contact.pinned, accepted);
+        if former.user != contact.pinned.user {
             contact.last_sent = None;
+            self.former.insert(former.user, former.public_key);
         }
-        contact.pinned = offered;
         contact.verification = Verification::FirstUse;
-        self.forget_unless_used(Some(before), phone);
-        Some(before)
+        self.forget_unless_used(Some(former.user), phone);
+        Some(former.user)
     }
 
     /// Whether this key is the one pinned for the contact.

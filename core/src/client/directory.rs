@@ -187,25 +187,24 @@ impl Client {
 
     /// [`Command::AcceptKey`](super::Command::AcceptKey).
     pub(super) fn accept_key(&mut self, phone: Phone, fingerprint: Fingerprint) {
-        if !self.contacts.is_offered(phone, &fingerprint) {
+        let Some(accepted) = self.contacts.offered(phone, &fingerprint).cloned() else {
             return self.notify(Notice::KeyMismatch { phone });
-        }
-        let op = ClientOp::AcceptKey { phone, fingerprint };
-        self.store(op, AwaitStore::KeyAccepted { phone, fingerprint });
+        };
+        let op = ClientOp::AcceptKey { phone, accepted: accepted.clone() };
+        self.store(op, AwaitStore::KeyAccepted { phone, accepted });
     }
 
     pub(super) fn on_key_accepted(
         &mut self,
         phone: Phone,
-        fingerprint: Fingerprint,
+        accepted: Binding,
         kept: Result<(), StoreError>,
     ) {
         if kept.is_err() {
             return;
         }
-        let Some(before) = self.contacts.accept(phone, &fingerprint) else {
-            return self.notify(Notice::KeyMismatch { phone });
-        };
+        let fingerprint = *accepted.public_key.fingerprint();
+        let Some(before) = self.contacts.accept(phone, accepted) else { return };
         self.notify(Notice::KeyAccepted { phone, fingerprint });
         let sealed_for_old_key = self.outbox.for_recipient(before);
         self.fail(sealed_for_old_key, Failure::KeyReplaced);

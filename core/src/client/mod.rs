@@ -62,7 +62,7 @@ use peers::Timing;
 use receipts::ReceiptNumbers;
 use registration::Goal;
 use sealing::Sealing;
-use store::{Account, ClientOp, ClientOutcome, InboxItem, Snapshot};
+use store::{Account, ClientOp, ClientOutcome, Failure, InboxItem, Snapshot};
 
 use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
@@ -90,6 +90,8 @@ pub struct Client {
     outbox: Outbox,
     /// What the server holds, and the store was not told yet.
     unmarked: Vec<(UserId, MessageId)>,
+    /// What was given up, and the store could not record.
+    unfailed: Vec<(Vec<MessageId>, Failure)>,
     inbox: Inbox,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
@@ -142,10 +144,10 @@ enum Stopping {
 impl Client {
     /// A client that is offline, with what its store holds.
     pub fn new(config: Config, snapshot: Snapshot, entropy: Entropy) -> Self {
-        let Snapshot { account, contacts, outbox, last_message, next_receipt } = snapshot;
+        let Snapshot { account, contacts, former, outbox, last_message, next_receipt } = snapshot;
         let limits = &config.limits;
         Self {
-            contacts: Contacts::new(contacts, limits.contacts),
+            contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
             link: Link::Down,
             next_conn: 0,
@@ -155,6 +157,7 @@ impl Client {
             sealing: Sealing::new(last_message),
             outbox: Outbox::new(outbox),
             unmarked: Vec::new(),
+            unfailed: Vec::new(),
             inbox: Inbox::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
@@ -248,8 +251,8 @@ impl Client {
             (AwaitStore::Pinned(op), _) => self.on_pinned(op, done),
             (AwaitStore::ReconnectTime(conn, at), _) => self.on_reconnect_time(conn, at, done),
             (AwaitStore::ReceiptNumbers, _) => self.on_receipt_numbers(done),
-            (AwaitStore::KeyAccepted { phone, fingerprint }, _) => {
-                self.on_key_accepted(phone, fingerprint, done);
+            (AwaitStore::KeyAccepted { phone, accepted }, _) => {
+                self.on_key_accepted(phone, accepted, done);
             }
             (AwaitStore::Verified { phone, fingerprint }, _) => {
                 self.on_verified(phone, fingerprint, done);
@@ -261,10 +264,8 @@ impl Client {
             (AwaitStore::Delivered { reader, receipt, done }, outcome) => {
                 self.on_delivered_kept(reader, receipt, done, marked(outcome));
             }
-            (AwaitStore::Failed(failure), outcome) => {
-                if let Ok(ids) = marked(outcome) {
-                    self.notify(Notice::Failed { ids, failure });
-                }
+            (AwaitStore::Failed { messages, failure }, outcome) => {
+                self.on_marked_failed(messages, failure, marked(outcome));
             }
             (AwaitStore::Received(batch), outcome) => {
                 let count = batch.messages.len();
@@ -303,6 +304,7 @@ impl Client {
         self.pin_again();
         self.enqueue_next();
         self.mark_stored();
+        self.mark_failed_again();
         self.ask_lookups();
         self.send_ready();
         self.sign_receipts();

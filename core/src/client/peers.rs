@@ -138,9 +138,10 @@ impl Client {
         self.complete_from(sender, slot, FromPeer::Message(incoming));
     }
 
-    /// 203 from a peer: counts only under the key that our messages were sealed for.
+    /// 203 from a peer: counts only under the key that our messages were sealed for, even if another
+    /// one was accepted since.
     pub(super) fn on_peer_receipt(&mut self, packet: Packet, reader: UserId, receipt: Receipt) {
-        let signer = self.contacts.pinned_key(reader).cloned();
+        let signer = self.contacts.reader_key(reader).cloned();
         let Some(session) = self.session() else { return };
         let slot = session.push_from(reader);
         let Some(signer) = signer else {

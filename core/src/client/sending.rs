@@ -304,6 +304,34 @@ impl Client {
             self.outbox.discard(*id);
         }
         self.on_progress();
-        self.store(ClientOp::MarkFailed { messages, failure }, AwaitStore::Failed(failure));
+        self.mark_failed(messages, failure);
+    }
+
+    fn mark_failed(&mut self, messages: Vec<MessageId>, failure: Failure) {
+        let op = ClientOp::MarkFailed { messages: messages.clone(), failure };
+        self.store(op, AwaitStore::Failed { messages, failure });
+    }
+
+    /// Nobody says again that they failed: it is recorded as soon as the store takes it.
+    pub(super) fn on_marked_failed(
+        &mut self,
+        messages: Vec<MessageId>,
+        failure: Failure,
+        marked: Result<Vec<MessageId>, StoreError>,
+    ) {
+        if let Ok(ids) = marked {
+            self.notify(Notice::Failed { ids, failure });
+        } else {
+            self.unfailed.push((messages, failure));
+            self.rest_store();
+        }
+    }
+
+    pub(super) fn mark_failed_again(&mut self) {
+        if !self.store_rests() {
+            for (messages, failure) in core::mem::take(&mut self.unfailed) {
+                self.mark_failed(messages, failure);
+            }
+        }
     }
 }

@@ -55,14 +55,16 @@ pub enum ClientOp {
         /// Not trusted until accepted.
         offered: Binding,
     },
-    /// Trust what is offered, if it is this key: it becomes the pinned one, not verified, and
-    /// nothing is offered any more. `last_sent` is forgotten if the user id is another one.
-    /// Otherwise nothing changes. → [`ClientReply::Done`]
+    /// Somebody trusts this id and key, which may have been offered or not: they become the pinned
+    /// ones, not verified, of a contact that is made if there is none. `last_sent` is forgotten if
+    /// the user id is another one; then what was pinned is among [`Snapshot::former`] from now on.
+    /// If they are pinned already, that stays as it is. Nothing is offered any more.
+    /// → [`ClientReply::Done`]
     AcceptKey {
         /// Whose.
         phone: Phone,
-        /// Of the key offered.
-        fingerprint: Fingerprint,
+        /// Trusted from now on.
+        accepted: Binding,
     },
     /// The server names the pinned id and key again: nothing is offered any more.
     /// → [`ClientReply::Done`]
@@ -153,6 +155,9 @@ pub struct Snapshot {
     pub account: Account,
     /// Every contact.
     pub contacts: Vec<Contact>,
+    /// Whom contacts were before somebody accepted another id, in the order of ids: what they have
+    /// signed for before may still come.
+    pub former: Vec<Binding>,
     /// What is queued, in the order of ids. Not what is stored, delivered or failed.
     pub outbox: Vec<QueuedMessage>,
     /// The largest message id ever enqueued, kept even if that message is deleted from the history.
@@ -174,6 +179,7 @@ impl Snapshot {
                 clock_offset_secs: 0,
             },
             contacts: Vec::new(),
+            former: Vec::new(),
             outbox: Vec::new(),
             last_message: None,
             next_receipt: ReceiptId(1),

@@ -7,7 +7,7 @@ use sealpost_core::client::store::{
     IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
 };
 use sealpost_core::client::{Admission, ReplayWindow};
-use sealpost_core::crypto::Fingerprint;
+use sealpost_core::crypto::PublicKey;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::store::StoreError;
 use sealpost_core::wire::Packet;
@@ -19,9 +19,10 @@ use crate::Storage;
 #[derive(Clone, Debug)]
 pub struct MemoryClientStorage {
     identity: Identity,
-    /// All but its contacts and its outbox, which are below.
+    /// All but its contacts, former ones, and its outbox, which are below.
     base: Snapshot,
     contacts: BTreeMap<Phone, Contact>,
+    former: BTreeMap<UserId, PublicKey>,
     outbox: BTreeMap<MessageId, Sent>,
     inbox: BTreeMap<InboxId, InboxItem>,
     windows: BTreeMap<UserId, ReplayWindow>,
@@ -44,6 +45,7 @@ impl MemoryClientStorage {
             identity,
             base,
             contacts: BTreeMap::new(),
+            former: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -80,7 +82,7 @@ impl MemoryClientStorage {
                     contact.offered = None;
                 }
             }
-            ClientOp::AcceptKey { phone, fingerprint } => self.accept(*phone, fingerprint),
+            ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted),
             ClientOp::MarkVerified { phone, fingerprint } => {
                 if let Some(contact) = self.contacts.get_mut(phone)
                     && contact.pinned.public_key.fingerprint() == fingerprint
@@ -130,14 +132,18 @@ impl MemoryClientStorage {
         });
     }
 
-    fn accept(&mut self, phone: Phone, fingerprint: &Fingerprint) {
+    fn accept(&mut self, phone: Phone, accepted: &Binding) {
+        self.pin(phone, accepted);
         let Some(contact) = self.contacts.get_mut(&phone) else { return };
-        let is_this = |offered: &mut Binding| offered.public_key.fingerprint() == fingerprint;
-        let Some(accepted) = contact.offered.take_if(is_this) else { return };
-        if accepted.user != contact.pinned.user {
-            contact.last_sent = None;
+        contact.offered = None;
+        if contact.pinned == *accepted {
+            return;
         }
-        contact.pinned = accepted;
+        let former = std::mem::replace(&mut contact.pinned, accepted.clone());
+        if former.user != accepted.user {
+            contact.last_sent = None;
+            self.former.insert(former.user, former.public_key);
+        }
         contact.verification = Verification::FirstUse;
     }
 
@@ -224,8 +230,11 @@ impl ClientStorage for MemoryClientStorage {
             let (id, recipient) = (sent.message.id, sent.message.recipient);
             Some(QueuedMessage { id, recipient, packet: sent.packet.clone()? })
         };
+        let former =
+            |(user, key): (&UserId, &PublicKey)| Binding { user: *user, public_key: key.clone() };
         Ok(Snapshot {
             contacts: self.contacts.values().cloned().collect(),
+            former: self.former.iter().map(former).collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),
             ..self.base.clone()
         })

@@ -139,7 +139,7 @@ fn about_contacts(dice: &mut Dice) -> ClientOp {
         0 => ClientOp::PinContact { phone, binding: person },
         1 => ClientOp::OfferKey { phone, offered: person },
         2 => ClientOp::WithdrawOffer { phone },
-        3 => ClientOp::AcceptKey { phone, fingerprint },
+        3 => ClientOp::AcceptKey { phone, accepted: person },
         _ => ClientOp::MarkVerified { phone, fingerprint },
     }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod payloads;
 mod server;
 mod storage;
+mod workers;
 mod world;
 
 pub use client::client;

@@ -70,6 +70,11 @@ impl Attackers {
         phone == self.mallory.actor.phone
     }
 
+    /// The index of the registered attacker's key, the last one that is in use from the start.
+    pub(super) const fn key(&self) -> usize {
+        self.key
+    }
+
     /// Nobody attacks any more.
     pub(super) fn retire(&mut self) {
         self.mallory.standing = Standing::Retired;
@@ -139,7 +144,7 @@ impl World {
     pub(super) fn summon_ghost(&mut self, client: usize) {
         let Some(user) = self.apps.get(client).and_then(|app| app.user) else { return };
         self.fault("user: a second connection");
-        let mut ghost = self.attackers.as_somebody(client + 1, model::phone(client));
+        let mut ghost = self.attackers.as_somebody(self.apps[client].key, model::phone(client));
         ghost.id = Some(user);
         let packet = ghost.reconnect(self.server_time());
         self.send_stranger(vec![packet]);

@@ -26,11 +26,13 @@ pub enum Family {
     Attackers,
     /// A dishonest server.
     Dishonest,
+    /// Homes that are lost, and people who register again with another key.
+    Homes,
 }
 
 impl Family {
     /// Every family, with the name that options use.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -39,6 +41,7 @@ impl Family {
         (Self::Wire, "wire"),
         (Self::Attackers, "attackers"),
         (Self::Dishonest, "dishonest"),
+        (Self::Homes, "homes"),
     ];
 }
 
@@ -50,7 +53,7 @@ impl Plan {
 
     /// The plan that these choices make.
     pub fn generate(dice: &mut Dice<'_>, crypto: CryptoKind, families: &[Family]) -> Self {
-        let settings = settings(dice, crypto);
+        let mut settings = settings(dice, crypto);
         let mut steps = Vec::new();
         for client in 0..settings.clients {
             // Most are there from the beginning.
@@ -58,6 +61,7 @@ impl Plan {
                 if dice.chance(800) { dice.below(300) } else { dice.below(settings.end_ms) };
             steps.push(Step { at_ms, what: Happening::Register { client } });
         }
+        let loses_homes = families.contains(&Family::Homes);
         let families = subset(dice, families);
         let calm = dice.pick(&[500, 2_000, 8_000]);
         let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / calm };
@@ -71,8 +75,13 @@ impl Plan {
             }
         }
         traffic(dice, &settings, &mut steps);
+        let noise = dice.number();
+        // Last, so that a seed's other choices do not depend on it.
+        if loses_homes && dice.chance(150) {
+            lost_homes(dice, &families, &mut settings, &mut steps);
+        }
         steps.sort_by_key(|step| step.at_ms);
-        Self { noise: dice.number(), settings, steps }
+        Self { noise, settings, steps }
     }
 }
 
@@ -155,6 +164,8 @@ fn subset(dice: &mut Dice<'_>, families: &[Family]) -> Vec<Family> {
         Family::Network | Family::Crashes | Family::Power | Family::Disks | Family::Clocks => {
             dice.chance(400)
         }
+        // Are drawn apart.
+        Family::Homes => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -213,6 +224,41 @@ fn fault(dice: &mut Dice<'_>, family: Family, clients: usize) -> Happening {
                 Mischief::ForgeReceipt,
             ]);
             Happening::Dishonest { client, how }
+        }
+        Family::Homes => lost_home(dice, client),
+    }
+}
+
+fn lost_home(dice: &mut Dice<'_>, client: usize) -> Happening {
+    Happening::LoseHome { client, down_ms: dice.pick(&[1, 200, 5_000]) }
+}
+
+/// Some lose their homes. The world goes on for long enough that they come back, and that the
+/// others learn of it, among faults.
+fn lost_homes(
+    dice: &mut Dice<'_>,
+    families: &[Family],
+    settings: &mut Settings,
+    steps: &mut Vec<Step>,
+) {
+    for _ in 0..dice.between(1, 3) {
+        let client = dice.index(settings.clients);
+        let at_ms = dice.below(settings.end_ms);
+        steps.push(Step { at_ms, what: lost_home(dice, client) });
+        let until = at_ms + dice.between(5_000, 40_000);
+        settings.end_ms = settings.end_ms.max(until);
+        for _ in 0..dice.between(2, 8) {
+            let at_ms = dice.between(at_ms, until);
+            let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
+            let (from, to) = dice.pick(&[(client, other), (other, client)]);
+            let count = u32::try_from(dice.between(1, 4)).unwrap_or(1);
+            steps.push(Step { at_ms, what: Happening::Send { from, to, count, size: 30 } });
+        }
+        let faults = if families.is_empty() { 0 } else { dice.below(4) };
+        for _ in 0..faults {
+            let at_ms = dice.between(at_ms, until);
+            let family = dice.pick(families);
+            steps.push(Step { at_ms, what: fault(dice, family, settings.clients) });
         }
     }
 }

@@ -33,6 +33,7 @@ impl World {
             Happening::CrashClient { client, down_ms, last_write } => {
                 self.crash_client(*client, *down_ms, *last_write);
             }
+            Happening::LoseHome { client, down_ms } => self.lose_home(*client, *down_ms),
             Happening::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);
             }
@@ -95,7 +96,7 @@ impl World {
         }
     }
 
-    fn write(&mut self, from: usize, to: usize, count: u32, size: u32) {
+    pub(super) fn write(&mut self, from: usize, to: usize, count: u32, size: u32) {
         let clients = self.clients.len();
         if from >= clients || to >= clients || from == to || self.clients[from].machine.is_none() {
             return;

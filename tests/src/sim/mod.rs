@@ -20,6 +20,7 @@ mod dice;
 mod disk;
 mod generate;
 mod happenings;
+mod homes;
 mod model;
 mod net;
 mod node;
@@ -30,6 +31,7 @@ mod script;
 mod states;
 mod tally;
 mod trace;
+mod trust;
 mod world;
 
 pub use crypto::InsecureRsa;

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::Plan;
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
     Arrival, ClientOp, ClientOutcome, ClientReply, Content, InboxItem, IncomingMessage,
-    OutgoingMessage, ReceivedContent,
+    OutgoingMessage, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::store::{Appended, ItemKey, ItemKind, StoreOp, StoreOutcome, StoreReply};
+
+use super::plan::Plan;
+use super::trust::Trusted;
 
 /// Stands in every plaintext, and must stand nowhere else.
 pub(super) const MARK: &str = "SEALPOST-PLAINTEXT";
@@ -23,9 +25,15 @@ pub(super) struct Model {
     adopted: BTreeMap<String, usize>,
     /// Messages that are durable with their senders, by their names on the wire.
     by_name: BTreeMap<(UserId, MessageId), usize>,
-    /// The last one of them, for each sender and reader.
-    last: BTreeMap<(usize, usize), usize>,
+    /// The last one of them, for each sender's and reader's account.
+    last: BTreeMap<(UserId, UserId), usize>,
+    /// The same for each sender and reader, whatever accounts they had.
+    last_queued: BTreeMap<(usize, usize), usize>,
     readers: Vec<Reader>,
+    /// The account that the server has for each client.
+    accounts: Vec<Option<UserId>>,
+    /// An account was deleted: not everything is delivered any more.
+    deleted: bool,
     /// What a dishonest server does to messages is not its clients' fault.
     honest_server: bool,
     /// Nobody puts authentic packets where they do not belong.
@@ -34,15 +42,16 @@ pub(super) struct Model {
 
 /// One message.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each says how far the message has come")]
 struct Message {
     from: usize,
     to: usize,
     len: usize,
-    /// The message before it that is durable with the sender, for the same reader.
+    /// The accounts that it goes from and to, once it is durable in its sender's outbox.
+    between: Option<(UserId, UserId)>,
+    /// The message before it that is durable with the sender, between the same accounts.
     previous: Option<usize>,
-    /// Durable in its sender's outbox.
-    queued: bool,
+    /// As its sender's outbox has it.
+    status: Status,
     /// Durable at the server, once.
     stored: bool,
     /// Durable with its reader.
@@ -60,6 +69,7 @@ struct Reader {
     taken_up_to: u64,
     /// The last message of each sender that is durable here.
     last_from: BTreeMap<usize, usize>,
+    trusted: Trusted,
 }
 
 /// What must not be.
@@ -70,7 +80,54 @@ impl Model {
         let honest_server = plan.server_is_honest();
         let in_order = honest_server && !plan.replays();
         let readers = (0..clients).map(|_| Reader::default()).collect();
-        Self { readers, honest_server, in_order, ..Self::default() }
+        let accounts = vec![None; clients];
+        Self { readers, accounts, honest_server, in_order, ..Self::default() }
+    }
+
+    /// The server has an account for a client.
+    pub(super) fn account_made(&mut self, client: usize, user: UserId) {
+        self.accounts[client] = Some(user);
+    }
+
+    /// The server has none any more.
+    pub(super) fn account_deleted(&mut self, client: usize) {
+        self.accounts[client] = None;
+        self.deleted = true;
+    }
+
+    /// A client has nothing any more of what it had.
+    pub(super) fn home_lost(&mut self, client: usize) {
+        self.readers[client] = Reader::default();
+    }
+
+    /// For whom a message was written.
+    pub(super) fn reader(&self, number: u64) -> Option<usize> {
+        let message = self.messages.get(usize::try_from(number).ok()?)?;
+        Some(message.to)
+    }
+
+    /// For whom a client's messages are, by their names on the wire.
+    pub(super) fn readers(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
+        let user = self.accounts[client];
+        let reader = |id: &MessageId| Some(self.messages[*self.by_name.get(&(user?, *id))?].to);
+        ids.iter().filter_map(reader).collect()
+    }
+
+    /// How many messages of a client the server has acknowledged whose readers' accounts it has
+    /// deleted since: nothing more will be heard of them.
+    pub(super) fn stranded(&self, client: usize) -> u64 {
+        if !self.deleted {
+            return 0;
+        }
+        let is_stranded = |message: &&Message| {
+            message.from == client
+                && message.status == Status::Stored
+                && message.between.is_some_and(|(sender, recipient)| {
+                    self.accounts[client] == Some(sender)
+                        && self.accounts[message.to] != Some(recipient)
+                })
+        };
+        self.messages.iter().filter(is_stranded).count() as u64
     }
 
     /// A client is about to send something of about this size. Returns what, and its number.
@@ -120,29 +177,35 @@ impl Model {
     pub(super) fn client_stored(
         &mut self,
         client: usize,
-        user: Option<UserId>,
         op: &ClientOp,
         outcome: &ClientOutcome,
     ) -> Verdict {
+        let user = self.accounts[client];
+        if outcome.is_ok() {
+            self.readers[client].trusted.heed(op);
+        }
         match (op, outcome) {
             (ClientOp::Enqueue(messages), Ok(_)) => {
                 messages.iter().try_for_each(|message| self.queued(client, user, message))
             }
             (ClientOp::MarkStored(_), Ok(ClientReply::Marked(ids))) => {
-                self.each(user, ids, |message| {
+                self.each(user, ids, Status::Stored, |message| {
                     let kept = message.stored || message.received;
                     kept.then_some(()).ok_or("acknowledged as stored, and is not")
                 })
             }
             (ClientOp::MarkDelivered { .. }, Ok(ClientReply::Marked(ids))) => {
-                self.each(user, ids, |message| {
+                self.each(user, ids, Status::Delivered, |message| {
                     message.received.then_some(()).ok_or("shown as delivered, and is not")
                 })
             }
-            (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids)))
-                if self.honest_server && !ids.is_empty() =>
-            {
-                Err(format!("client {client} gives up {ids:?}: {failure}"))
+            (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids))) => {
+                let (accounts, honest) = (self.accounts.clone(), self.honest_server);
+                self.each(user, ids, Status::Failed(*failure), |message| {
+                    let to = message.between.map(|(_, recipient)| recipient);
+                    let gone = accounts[message.to] != to;
+                    (gone || !honest).then_some(()).ok_or("given up, though its reader is there")
+                })
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
                 messages.iter().zip(arrivals).try_for_each(|(message, arrival)| match arrival {
@@ -166,16 +229,19 @@ impl Model {
         let id = message.id.0;
         let number = self.read(&message.content).ok_or("an unknown text is queued")?;
         let user = user.ok_or("a client without an id queues a message")?;
+        self.readers[client].trusted.sealed(message.phone, message.recipient)?;
         if self.by_name.insert((user, message.id), number).is_some_and(|other| other != number) {
             return Err(format!("client {client} uses message id {id} twice"));
         }
         let written = &mut self.messages[number];
-        if std::mem::replace(&mut written.queued, true) {
+        let accounts = (user, message.recipient);
+        if written.between.replace(accounts).is_some() {
             return Ok(());
         }
-        written.previous = self.last.insert((written.from, written.to), number);
-        if written.previous.is_some_and(|previous| previous > number) {
-            return Err(format!("text {number} is queued after {:?}", written.previous));
+        written.previous = self.last.insert(accounts, number);
+        let before = self.last_queued.insert((written.from, written.to), number);
+        if before.is_some_and(|before| before > number) {
+            return Err(format!("text {number} is queued after {before:?}"));
         }
         Ok(())
     }
@@ -190,7 +256,9 @@ impl Model {
         if is_attacker(message.phone) {
             return Ok(());
         }
+        self.readers[reader].trusted.shown(message)?;
         let name = format!("message {} of {:?} at client {reader}", message.id.0, message.phone);
+        let user = self.accounts[reader];
         let ReceivedContent::Opened(content) = &message.content else {
             return Err(format!("{name} does not open"));
         };
@@ -200,6 +268,9 @@ impl Model {
             return Err(format!(
                 "{name} is text {number}, of another sender or for another reader"
             ));
+        }
+        if written.between.map(|(sender, to)| (sender, Some(to))) != Some((message.sender, user)) {
+            return Err(format!("{name} is text {number}, between {:?}", written.between));
         }
         if std::mem::replace(&mut written.received, true) {
             return Err(format!("{name}, text {number}, is delivered twice"));
@@ -250,14 +321,18 @@ impl Model {
         self.readers[reader].last_place = 0;
     }
 
-    /// At rest, everything that is durable with its sender has been delivered.
+    /// At rest, everything that is durable with its sender has been delivered, and everything that is
+    /// durable with its reader; but for what was lost with a home or an account.
     pub(super) fn at_rest(&self) -> Verdict {
         if !self.honest_server {
             return Ok(());
         }
         for (number, message) in self.messages.iter().enumerate() {
-            if message.queued && !message.delivered {
-                let Message { from, to, stored, received, .. } = message;
+            let Some((sender, recipient)) = message.between else { continue };
+            let Message { from, to, stored, received, .. } = message;
+            let is_there = self.accounts[*to] == Some(recipient);
+            let awaited = self.accounts[*from] == Some(sender) || *received;
+            if is_there && awaited && !message.delivered {
                 return Err(format!(
                     "text {number} from client {from} to {to} was never delivered \
                      (stored: {stored}, received: {received})"
@@ -267,17 +342,20 @@ impl Model {
         Ok(())
     }
 
+    /// The status of each has changed, as it may.
     fn each(
-        &self,
+        &mut self,
         user: Option<UserId>,
         ids: &[MessageId],
+        status: Status,
         check: impl Fn(&Message) -> Result<(), &'static str>,
     ) -> Verdict {
         for id in ids {
             let number = user.and_then(|user| self.by_name.get(&(user, *id)));
-            let Some(message) = number.map(|number| &self.messages[*number]) else {
+            let Some(message) = number.and_then(|number| self.messages.get_mut(*number)) else {
                 return Err(format!("message {} of {user:?} was never queued", id.0));
             };
+            message.status = status;
             // A dishonest server may lie about what it has stored; nobody can tell.
             check(message)
                 .map_err(|what| format!("text {} (id {}) is {what}", number.unwrap_or(&0), id.0))?;
@@ -304,8 +382,9 @@ impl Message {
             from,
             to,
             len,
+            between: None,
             previous: None,
-            queued: false,
+            status: Status::Queued,
             stored: false,
             received: false,
             delivered: false,

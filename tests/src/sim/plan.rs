@@ -54,6 +54,9 @@ pub enum Happening {
     Unreachable { client: usize, ms: u64 },
     /// A client's process dies, and starts again.
     CrashClient { client: usize, down_ms: u64, last_write: LastWrite },
+    /// A client's home is lost with its key and all that was in it; the person registers the same
+    /// number again. The operator deletes the old account, which nobody can open any more.
+    LoseHome { client: usize, down_ms: u64 },
     /// The server loses power, and starts again.
     CrashServer { down_ms: u64, last_write: LastWrite },
     /// The server is stopped in order, and started again.
@@ -355,6 +358,7 @@ impl Plan {
             | Happening::Stall { .. }
             | Happening::Unreachable { .. }
             | Happening::CrashClient { .. }
+            | Happening::LoseHome { .. }
             | Happening::CrashServer { .. }
             | Happening::StopServer { .. }
             | Happening::ClientDisk { .. }

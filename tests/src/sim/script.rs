@@ -19,7 +19,7 @@ use super::model;
 use super::node::Node;
 use super::plan::{Happening, LastWrite, Plan, Settings};
 use super::trace::Trace;
-use super::world::{Aim, App, Who, World};
+use super::world::{App, Who, World};
 use crate::scenario::{Device, Ground, Heard, Road};
 
 /// What the script has not heard yet, and whose the devices are.
@@ -142,13 +142,7 @@ impl Ground for World {
         let crypto = self.around.settings.crypto.runner(account + 1, noise);
         self.clients.push(Node::new(Who::Client(twin), crypto, store));
         let user = self.apps[device.0].user;
-        self.apps.push(App {
-            aim: Aim::Idle,
-            online: false,
-            caught_up: false,
-            will_try: false,
-            user,
-        });
+        self.apps.push(App { user, ..App::new(account + 1) });
         self.around.unreachable.push(Mono(0));
         if let Some(script) = &mut self.script {
             script.accounts.push(account);

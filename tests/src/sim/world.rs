@@ -1,13 +1,14 @@
 //! The world: a server, its clients, and everything between them, under one queue of events.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use bytes::Bytes;
-use sealpost_core::client::store::InboxId;
+use sealpost_core::client::store::{InboxId, Trust};
 use sealpost_core::client::{self, Client, Command, Notice, OfflineReason, OtpChannel};
+use sealpost_core::crypto::Fingerprint;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::ids::{Ticket, UserId};
+use sealpost_core::ids::{Phone, Ticket, UserId};
 use sealpost_core::machine::{Event, Flow, Input};
 use sealpost_core::server::{self, OtpDelivery, Server};
 use sealpost_core::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
@@ -73,6 +74,10 @@ pub(super) enum Due {
     Wish(usize, u32, Command),
     /// The application makes sure that its client is online.
     GoOnline(usize, u32),
+    /// Somebody writes to a contact whose new key was accepted.
+    Greet(usize, Phone),
+    /// The operator hears of somebody who has lost their key.
+    Operator(usize),
     /// A dishonest server sends something again.
     Late(LineId, Bytes),
     /// A dishonest server makes a receipt up for this message.
@@ -99,6 +104,24 @@ pub(super) struct App {
     pub(super) will_try: bool,
     /// The user's id, since the server has made the account.
     pub(super) user: Option<UserId>,
+    /// The index of the home's key.
+    pub(super) key: usize,
+    /// Keys that the server offers for contacts, as far as they were told in this life.
+    pub(super) offers: BTreeMap<Phone, Fingerprint>,
+}
+
+impl App {
+    pub(super) const fn new(key: usize) -> Self {
+        Self {
+            aim: Aim::Idle,
+            online: false,
+            caught_up: false,
+            will_try: false,
+            user: None,
+            key,
+            offers: BTreeMap::new(),
+        }
+    }
 }
 
 /// A world in the course of a plan.
@@ -120,6 +143,10 @@ pub struct World {
     /// Somebody on the wire, or the server, changed what passed.
     pub(super) tampered: bool,
     pub(super) script: Option<Script>,
+    /// Keys that nobody has had yet are those before this one.
+    pub(super) keys_left: usize,
+    /// Whose accounts the operator is going to delete if they have another key by then.
+    pub(super) condemned: BTreeSet<usize>,
 }
 
 impl World {
@@ -150,8 +177,6 @@ impl World {
             Node::new(Who::Client(index), crypto, MemoryClientStorage::new(identity))
         };
         let clients: Vec<_> = (0..settings.clients).map(client).collect();
-        let app =
-            || App { aim: Aim::Idle, online: false, caught_up: false, will_try: false, user: None };
         let attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
         let around = Around {
             agenda: Agenda::new(),
@@ -168,7 +193,9 @@ impl World {
         };
         let mut world = Self {
             model: Model::new(clients.len(), plan),
-            apps: clients.iter().map(|_| app()).collect(),
+            apps: (1..=clients.len()).map(App::new).collect(),
+            keys_left: around.settings.crypto.keys(),
+            condemned: BTreeSet::new(),
             server: Node::new(Who::Server, server_crypto, store),
             most_actions: happenings::most_actions(&around.settings.server_limits()),
             client_limits: around.settings.client_limits(),
@@ -251,6 +278,8 @@ impl World {
                     self.go_online(client);
                 }
             }
+            Due::Greet(client, phone) => self.greet(client, phone),
+            Due::Operator(client) => self.call_operator(client),
             Due::Late(id, bytes) => {
                 if let Some(line) = self.around.net.lines.get_mut(&id) {
                     line.down.send(bytes);
@@ -358,6 +387,7 @@ impl World {
             && let Some(index) = (0..self.apps.len()).find(|index| model::phone(*index) == *phone)
         {
             self.apps[index].user = Some(*user);
+            self.model.account_made(index, *user);
         }
     }
 
@@ -367,9 +397,8 @@ impl World {
         done: &[super::disk::Done<MemoryClientStorage>],
     ) {
         for (_, op, outcome) in done {
-            let user = self.apps[client].user;
             let account = self.account(client);
-            let verdict = self.model.client_stored(account, user, op, outcome);
+            let verdict = self.model.client_stored(account, op, outcome);
             self.judge(verdict);
         }
     }
@@ -499,6 +528,7 @@ impl World {
         match who {
             Who::Server if self.server.machine.is_none() => {
                 self.stopped = false;
+                self.delete_accounts();
                 self.around.server_up = true;
                 self.server.boot(Server::new(self.server_config.clone(), entropy));
                 self.input_server(Input::Event(Event::Tick));
@@ -515,6 +545,7 @@ impl World {
                 self.model.restarted(self.account(index));
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.will_try) = (false, false, false);
+                app.offers.clear();
                 if self.apps[index].aim == Aim::Online {
                     self.go_online(index);
                 }
@@ -625,6 +656,9 @@ impl World {
         for said in self.clients[client].listen() {
             match said {
                 Said::Delivery(item) => {
+                    if item.message.trust == Trust::Changed {
+                        self.around.tally.state("client: message under a changed key");
+                    }
                     let verdict = self.model.taken_over(self.account(client), &item);
                     self.judge(verdict);
                     self.mark_shown(client, item.place);
@@ -651,6 +685,7 @@ impl World {
         let now = self.around.agenda.now();
         self.around.trace.note(now, &[11], || format!("client {client}: {notice:?}"));
         self.around.tally.state(notice_state(notice));
+        self.heed_keys(client, notice);
         match notice {
             Notice::Online { pending } => {
                 self.apps[client].online = true;

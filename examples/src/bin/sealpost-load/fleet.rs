@@ -145,7 +145,7 @@ impl Fleet {
                 self.set_timer(tick)?;
             }
             self.flush()?;
-            self.poll.poll(&mut events, Some(TURN))?;
+            link::wait(&mut self.poll, &mut events, TURN)?;
             self.take_in(&events, span, latencies)?;
         }
     }
@@ -167,7 +167,7 @@ impl Fleet {
             if self.pairs.iter().zip(&goals).all(at_rest) {
                 return Ok(());
             }
-            self.poll.poll(&mut events, Some(TURN))?;
+            link::wait(&mut self.poll, &mut events, TURN)?;
             self.take_in(&events, span, latencies)?;
             let receipted = self.counts(|pair| pair.arrived + pair.receipted).iter().sum();
             if receipted > progress {

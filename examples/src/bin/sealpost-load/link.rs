@@ -1,11 +1,11 @@
 //! One nonblocking connection: whole packets in, gathered writes out, no allocation per packet.
 
 use std::io::{ErrorKind, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use sealpost_core::wire::{Op, Packet, SIGNATURE_LEN};
 use sealpost_programs::Failure;
 
@@ -28,6 +28,17 @@ pub(crate) struct Link {
 pub(crate) struct Frame<'a> {
     /// The whole packet.
     pub(crate) bytes: &'a [u8],
+}
+
+/// Waits for what happens on the connections; no event: nothing did in that time. A run that was
+/// stopped and continued, as by a shell, goes on.
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events, time: Duration) -> Result<(), Failure> {
+    loop {
+        match poll.poll(events, Some(time)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return Ok(done?),
+        }
+    }
 }
 
 impl Link {

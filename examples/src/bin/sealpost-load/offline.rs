@@ -230,7 +230,7 @@ impl Post {
     }
 
     fn turn(&mut self, events: &mut Events) -> Result<(), Failure> {
-        self.poll.poll(events, Some(PATIENCE))?;
+        link::wait(&mut self.poll, events, PATIENCE)?;
         if events.is_empty() {
             return Err(self.missing());
         }

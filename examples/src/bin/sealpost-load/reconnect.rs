@@ -206,7 +206,7 @@ impl<'a> Storm<'a> {
             if self.attempts.iter().all(Option::is_none) {
                 return Ok(start.elapsed());
             }
-            self.poll.poll(&mut events, Some(PATIENCE))?;
+            link::wait(&mut self.poll, &mut events, PATIENCE)?;
             if events.is_empty() {
                 return Err(Failure::new(format_args!("no answer came for {PATIENCE:?}")));
             }

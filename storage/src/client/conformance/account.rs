@@ -1,6 +1,6 @@
 //! The account and its contacts.
 
-use sealpost_core::client::store::{Account, ClientOp, Verification};
+use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
 use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{MessageId, ReceiptId};
 
@@ -20,7 +20,10 @@ cases![
     offer_to_a_stranger_makes_no_contact,
     withdrawn_offer_is_gone,
     accepted_key_is_pinned_and_unverified,
-    other_key_than_the_offered_is_not_accepted,
+    key_is_accepted_though_its_offer_was_not_kept,
+    accepted_stranger_is_a_contact,
+    offer_behind_the_acceptance_stands,
+    former_ids_are_kept,
     new_id_forgets_the_last_message,
     only_the_pinned_key_is_verified,
 ];
@@ -105,7 +108,6 @@ fn offer_to_a_stranger_makes_no_contact<S: Subject>(store: &mut Harness<S>) {
     offer(store, 2, binding(2, 3));
     store.tell(ClientOp::WithdrawOffer { phone: phone(2) });
     let fingerprint = *public_key(3).fingerprint();
-    store.tell(ClientOp::AcceptKey { phone: phone(2), fingerprint });
     store.tell(ClientOp::MarkVerified { phone: phone(2), fingerprint });
     assert_eq!(store.load().contacts, []);
 }
@@ -126,7 +128,7 @@ fn accepted_key_is_pinned_and_unverified<S: Subject>(store: &mut Harness<S>) {
     verify(store, 2, public_key(2).fingerprint());
     offer(store, 2, binding(2, 3));
     for _ in 0..2 {
-        accept(store, 2, public_key(3).fingerprint());
+        accept(store, 2, binding(2, 3));
         let contact = store.contact(2);
         assert_eq!((contact.pinned, contact.offered), (binding(2, 3), None));
         assert_eq!(contact.verification, Verification::FirstUse);
@@ -134,13 +136,32 @@ fn accepted_key_is_pinned_and_unverified<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn other_key_than_the_offered_is_not_accepted<S: Subject>(store: &mut Harness<S>) {
+fn key_is_accepted_though_its_offer_was_not_kept<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
-    offer(store, 2, binding(2, 3));
-    let before = store.contact(2);
-    accept(store, 2, public_key(2).fingerprint());
-    accept(store, 2, &Fingerprint([0; 32]));
-    assert_eq!(store.contact(2), before);
+    accept(store, 2, binding(8, 3));
+    assert_eq!((store.contact(2).pinned, store.contact(2).offered), (binding(8, 3), None));
+    offer(store, 2, binding(9, 4));
+    verify(store, 2, public_key(3).fingerprint());
+    accept(store, 2, binding(8, 3));
+    let contact = store.contact(2);
+    assert_eq!((contact.pinned, contact.offered), (binding(8, 3), None));
+    assert_eq!(contact.verification, Verification::Verified, "it was pinned before");
+}
+
+fn accepted_stranger_is_a_contact<S: Subject>(store: &mut Harness<S>) {
+    accept(store, 2, binding(8, 3));
+    let contact = store.contact(2);
+    assert_eq!((&contact.pinned, contact.verification), (&binding(8, 3), Verification::FirstUse));
+    store.pin(2);
+    assert_eq!(store.contact(2), contact);
+}
+
+fn offer_behind_the_acceptance_stands<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    accept(store, 2, binding(8, 3));
+    offer(store, 2, binding(9, 4));
+    let contact = store.contact(2);
+    assert_eq!((contact.pinned, contact.offered), (binding(8, 3), Some(binding(9, 4))));
 }
 
 fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {
@@ -148,12 +169,28 @@ fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[outgoing(4, 2)]);
     assert_eq!(store.contact(2).last_sent, Some(MessageId(4)));
     offer(store, 2, binding(8, 3));
-    accept(store, 2, public_key(3).fingerprint());
+    accept(store, 2, binding(8, 3));
     let contact = store.contact(2);
     assert_eq!((contact.pinned, contact.last_sent), (binding(8, 3), None));
     // A repeat of what went to the old id says nothing about the new one.
     store.enqueue(&[outgoing(4, 2), outgoing(5, 2)]);
     assert_eq!(store.contact(2).last_sent, None);
+}
+
+fn former_ids_are_kept<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    accept(store, 2, binding(2, 3));
+    assert_eq!(store.load().former, [], "the id is the same");
+    for last in [7, 5, u64::MAX] {
+        accept(store, 2, binding(last, 3));
+    }
+    let kept = [binding(2, 3), binding(5, 3), binding(7, 3)];
+    assert_eq!(store.load().former, kept);
+    accept(store, 2, binding(u64::MAX, 3));
+    accept(store, 2, binding(5, 4));
+    accept(store, 2, binding(6, 4));
+    let kept = [binding(2, 3), binding(5, 4), binding(7, 3), binding(u64::MAX, 3)];
+    assert_eq!(store.load().former, kept, "under the key that was accepted last");
 }
 
 fn only_the_pinned_key_is_verified<S: Subject>(store: &mut Harness<S>) {
@@ -167,16 +204,12 @@ fn only_the_pinned_key_is_verified<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.contact(3).verification, Verification::FirstUse);
 }
 
-fn offer<S: Subject>(
-    store: &mut Harness<S>,
-    n: u16,
-    offered: sealpost_core::client::store::Binding,
-) {
+fn offer<S: Subject>(store: &mut Harness<S>, n: u16, offered: Binding) {
     store.tell(ClientOp::OfferKey { phone: phone(n), offered });
 }
 
-fn accept<S: Subject>(store: &mut Harness<S>, n: u16, fingerprint: &Fingerprint) {
-    store.tell(ClientOp::AcceptKey { phone: phone(n), fingerprint: *fingerprint });
+fn accept<S: Subject>(store: &mut Harness<S>, n: u16, accepted: Binding) {
+    store.tell(ClientOp::AcceptKey { phone: phone(n), accepted });
 }
 
 fn verify<S: Subject>(store: &mut Harness<S>, n: u16, fingerprint: &Fingerprint) {

@@ -49,8 +49,9 @@ proptest! {
 }
 
 fn parts(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug {
-    let Snapshot { account, contacts, outbox, last_message, next_receipt } = snapshot.clone();
-    (account, contacts, outbox, last_message, next_receipt)
+    let Snapshot { account, contacts, former, outbox, last_message, next_receipt } =
+        snapshot.clone();
+    (account, contacts, former, outbox, last_message, next_receipt)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -89,8 +90,8 @@ fn request() -> impl Strategy<Value = ClientOp> {
             .prop_map(|(n, binding)| ClientOp::PinContact { phone: phone(n), binding }),
         (peer(), person()).prop_map(|(n, offered)| ClientOp::OfferKey { phone: phone(n), offered }),
         peer().prop_map(|n| ClientOp::WithdrawOffer { phone: phone(n) }),
-        (peer(), key())
-            .prop_map(|(n, fingerprint)| ClientOp::AcceptKey { phone: phone(n), fingerprint }),
+        (peer(), person())
+            .prop_map(|(n, accepted)| ClientOp::AcceptKey { phone: phone(n), accepted }),
         (peer(), key())
             .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
     ];

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 use sealpost_core::client::store::{
-    Account, ClientOp, ClientOutcome, Contact, QueuedMessage, Snapshot,
+    Account, Binding, ClientOp, ClientOutcome, Contact, QueuedMessage, Snapshot,
 };
 use sealpost_core::ids::{Phone, ReceiptId};
 use sealpost_core::store::StoreError;
@@ -104,7 +104,8 @@ impl ClientStorage for SqliteClientStorage {
             let identity = schema::recorded_identity(connection)?;
             let base = Snapshot::new(identity.phone, identity.server);
             let outbox = queued(connection, &identity)?;
-            Ok(Snapshot { contacts: contacts(connection)?, outbox, ..account(connection, base)? })
+            let (contacts, former) = (contacts(connection)?, former(connection)?);
+            Ok(Snapshot { contacts, former, outbox, ..account(connection, base)? })
         })
     }
 
@@ -151,7 +152,7 @@ impl ClientStorage for SqliteClientStorage {
     }
 }
 
-/// All of a snapshot but its contacts and its outbox.
+/// All of a snapshot but its contacts, former ones, and its outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
                       last_message
@@ -179,12 +180,24 @@ fn contacts(connection: &Connection) -> rusqlite::Result<Vec<Contact>> {
     Ok(contacts)
 }
 
+fn former(connection: &Connection) -> rusqlite::Result<Vec<Binding>> {
+    let mut statement =
+        connection.prepare_cached("SELECT user_id, public_key FROM former_contacts")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Binding { user: user_id(row, 0)?, public_key: public_key(row, 1)? })
+    };
+    let mut former = statement.query_map((), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    // SQLite would take the largest ids for negative.
+    former.sort_unstable_by_key(|binding| binding.user);
+    Ok(former)
+}
+
 fn queued(connection: &Connection, identity: &Identity) -> rusqlite::Result<Vec<QueuedMessage>> {
     let sql = format!("SELECT {QUEUED_COLUMNS} FROM outbox WHERE status = 0");
     let mut statement = connection.prepare_cached(&sql)?;
     let read = |row: &rusqlite::Row<'_>| row::queued(identity.profile, row);
     let mut queued = statement.query_map((), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    // SQLite would take the largest ids for negative.
+    // As above.
     queued.sort_unstable_by_key(|message| message.id);
     Ok(queued)
 }

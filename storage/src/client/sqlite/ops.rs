@@ -37,7 +37,7 @@ impl Ops<'_> {
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding)?,
             ClientOp::OfferKey { phone, offered } => self.offer(*phone, Some(offered))?,
             ClientOp::WithdrawOffer { phone } => self.offer(*phone, None)?,
-            ClientOp::AcceptKey { phone, fingerprint } => self.accept(*phone, fingerprint)?,
+            ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted)?,
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
             }
@@ -94,16 +94,19 @@ impl Ops<'_> {
         .map(drop)
     }
 
-    fn accept(&self, phone: Phone, fingerprint: &Fingerprint) -> rusqlite::Result<()> {
-        let Some(Contact { pinned, offered: Some(offered), last_sent, .. }) =
-            self.contact(phone)?
-        else {
-            return Ok(());
+    fn accept(&self, phone: Phone, accepted: &Binding) -> rusqlite::Result<()> {
+        let Some(Contact { pinned, last_sent, .. }) = self.contact(phone)? else {
+            return self.pin(phone, accepted);
         };
-        if offered.public_key.fingerprint() != fingerprint {
-            return Ok(());
+        if pinned == *accepted {
+            return self.offer(phone, None);
         }
-        let last_sent = last_sent.filter(|_| offered.user == pinned.user);
+        let last_sent = last_sent.filter(|_| accepted.user == pinned.user);
+        if accepted.user != pinned.user {
+            let sql =
+                "INSERT OR REPLACE INTO former_contacts (user_id, public_key) VALUES (?1, ?2)";
+            self.prepare(sql)?.execute(params![sql_id(pinned.user), pinned.public_key.der()])?;
+        }
         self.prepare(
             "UPDATE contacts
              SET user_id = ?2, public_key = ?3, last_sent = ?4, verified = 0,
@@ -112,8 +115,8 @@ impl Ops<'_> {
         )?
         .execute(params![
             phone.to_string(),
-            sql_id(offered.user),
-            offered.public_key.der(),
+            sql_id(accepted.user),
+            accepted.public_key.der(),
             last_sent.map(sql_message_id),
         ])
         .map(drop)

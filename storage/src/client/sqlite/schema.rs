@@ -9,7 +9,7 @@ use crate::sqlite::file::Schema;
 
 /// `client.db`. The application id reads `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are seconds since 1970. `place`
 /// is one counter for what is written and what arrives, so that both together are the history.
@@ -76,6 +76,14 @@ const V1: &str = "
     CREATE TABLE replay_windows (
         sender_id INTEGER PRIMARY KEY,
         window    BLOB    NOT NULL
+    ) STRICT;
+";
+
+/// Whom contacts were before somebody accepted another id.
+const V2: &str = "
+    CREATE TABLE former_contacts (
+        user_id    INTEGER PRIMARY KEY,
+        public_key BLOB    NOT NULL
     ) STRICT;
 ";
 

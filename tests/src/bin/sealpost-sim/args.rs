@@ -52,7 +52,7 @@ pub(crate) struct Run {
     pub(crate) minutes: Option<f64>,
 
     /// Kinds of faults, from which each seed takes some: network, crashes, power, disks, clocks,
-    /// wire, attackers, dishonest; or none
+    /// wire, attackers, dishonest, homes; or none
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = fault)]
     pub(crate) faults: Option<Vec<FaultName>>,
 

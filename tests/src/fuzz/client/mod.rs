@@ -2,7 +2,6 @@
 
 mod server;
 mod witness;
-mod workers;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content};
 use sealpost_core::client::{Client, Command, Config, Limits, Token};
-use sealpost_core::crypto::PublicKey;
+use sealpost_core::crypto::{Outcome, PublicKey};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::host::pump;
 use sealpost_core::ids::Ticket;
@@ -25,6 +24,7 @@ use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 use self::server::phone;
 use self::witness::{Line, Reach, Witness};
 use super::glass;
+use super::workers::Workers;
 use crate::arb::Arb;
 
 /// A client under a program, for a host that keeps its contract.
@@ -326,6 +326,24 @@ impl<'a> World<'a> {
             self.pass_to_alarm();
         }
         panic!("the client does not stop");
+    }
+}
+
+impl<'a> Workers<'a> for World<'a> {
+    type Witness = Witness;
+    const OUTCOMES: u64 = 12;
+
+    fn arb(&mut self) -> &mut Arb<'a> {
+        &mut self.arb
+    }
+
+    fn witness(&mut self) -> &mut Witness {
+        &mut self.witness
+    }
+
+    fn computed(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.witness.answered(ticket);
+        self.event(Event::Computed(ticket, outcome));
     }
 }
 

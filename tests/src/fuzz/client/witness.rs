@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId, InboxItem};
 use sealpost_core::client::{Client, Limits, Notice};
-use sealpost_core::crypto::{Fingerprint, Job};
+use sealpost_core::crypto::{Fingerprint, Job, Plaintext};
 use sealpost_core::host::Host;
 use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
 use sealpost_core::machine::Flow;
 use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
+
+use crate::fuzz::workers::Watch;
 
 /// Everything that the client has asked for and been told.
 pub(super) struct Witness {
@@ -114,28 +116,6 @@ impl Witness {
         self.recent.remove(&ticket);
     }
 
-    /// A job has verified a peer's packet.
-    pub(super) fn verified(&mut self, packet: &Packet) {
-        let Some(peer) = packet.header().sender else { return };
-        if packet.op() == Op::Message
-            && let Ok((head, _)) = MessageHead::parse(packet.payload())
-        {
-            self.verified.insert((peer, head.message_id));
-        }
-        if packet.op() == Op::DeliveryAck
-            && let Ok(receipt) = Receipt::parse(packet.payload())
-        {
-            self.signed_for.extend(receipt.message_ids.into_iter().map(|id| (peer, id)));
-        }
-    }
-
-    /// A job has opened a packet of the server's, with this inside.
-    pub(super) fn opened(&mut self, plaintext: &[u8]) {
-        if let Ok(ack) = StoredAck::parse(plaintext) {
-            self.said_stored.extend(ack.items.into_iter().map(|(_, id)| id));
-        }
-    }
-
     /// The store has carried an operation out.
     pub(super) fn committed(&mut self, op: &ClientOp, outcome: &ClientOutcome) {
         if outcome.is_err() {
@@ -165,6 +145,38 @@ impl Witness {
         let line = self.line.as_mut().filter(|line| line.conn == conn);
         line.expect("a connection that stands or is being made")
     }
+}
+
+impl Watch for Witness {
+    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
+        &mut self.jobs
+    }
+
+    fn may_ask(job: &Job) -> bool {
+        !matches!(job, Job::OpenRequest { .. })
+    }
+
+    fn verified(&mut self, packet: &Packet) {
+        let Some(peer) = packet.header().sender else { return };
+        if packet.op() == Op::Message
+            && let Ok((head, _)) = MessageHead::parse(packet.payload())
+        {
+            self.verified.insert((peer, head.message_id));
+        }
+        if packet.op() == Op::DeliveryAck
+            && let Ok(receipt) = Receipt::parse(packet.payload())
+        {
+            self.signed_for.extend(receipt.message_ids.into_iter().map(|id| (peer, id)));
+        }
+    }
+
+    fn opened(&mut self, _: &Packet, plaintext: &Plaintext) {
+        if let Ok(ack) = StoredAck::parse(plaintext.expose()) {
+            self.said_stored.extend(ack.items.into_iter().map(|(_, id)| id));
+        }
+    }
+
+    fn registers(&mut self, _: &Packet, _: Phone) {}
 }
 
 impl Host<Client> for Witness {

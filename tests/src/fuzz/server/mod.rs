@@ -3,14 +3,13 @@
 mod packets;
 mod rest;
 mod witness;
-mod workers;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sealpost_core::crypto::PublicKey;
+use sealpost_core::crypto::{Outcome, PublicKey};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::host::pump;
 use sealpost_core::ids::{ConnId, Ticket};
@@ -24,6 +23,7 @@ use sealpost_storage::{MemoryStorage, Quota, Storage};
 
 use self::witness::{Wire, Witness};
 use super::glass;
+use super::workers::Workers;
 use crate::arb::Arb;
 
 /// A server under a program, for a host that keeps its contract.
@@ -289,6 +289,24 @@ impl<'a> World<'a> {
     fn jump(&mut self) {
         let secs = i64::from(self.arb.byte()) * 50 - 6_000;
         self.now.wall = self.now.wall.plus_secs(secs);
+    }
+}
+
+impl<'a> Workers<'a> for World<'a> {
+    type Witness = Witness;
+    const OUTCOMES: u64 = 16;
+
+    fn arb(&mut self) -> &mut Arb<'a> {
+        &mut self.arb
+    }
+
+    fn witness(&mut self) -> &mut Witness {
+        &mut self.witness
+    }
+
+    fn computed(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.witness.answered(ticket);
+        self.event(Event::Computed(ticket, outcome));
     }
 }
 

@@ -8,6 +8,7 @@ use sealpost_core::wire::{Header, Op, Oversized, Packet, Receipt, ReceiptsTaken}
 use super::World;
 use super::witness::Wire;
 use crate::fuzz::glass;
+use crate::fuzz::workers::Workers;
 
 impl World<'_> {
     /// Workers and disk do all their work, and well.

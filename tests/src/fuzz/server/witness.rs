@@ -15,6 +15,7 @@ use sealpost_core::wire::{
 };
 
 use crate::fuzz::glass;
+use crate::fuzz::workers::Watch;
 
 /// Everything that the server has asked for and been told.
 pub(super) struct Witness {
@@ -99,38 +100,9 @@ impl Witness {
         }
     }
 
-    /// The packet's signature holds: it may be forwarded, and what it acknowledges sent again.
-    pub(super) fn verified(&mut self, packet: &Packet) {
-        self.verified.insert(packet.bytes().clone());
-        let (Some(reader), op) = (packet.header().sender, packet.op()) else { return };
-        if op != Op::DeliveryAck {
-            return;
-        }
-        let released: Vec<ItemKey> = match packet.header().recipient {
-            Some(origin) => Receipt::parse(packet.payload()).map_or(Vec::new(), |receipt| {
-                let ids = receipt.message_ids.into_iter();
-                ids.map(|id| ItemKey { kind: ItemKind::Message, origin, id: id.0 }).collect()
-            }),
-            None => glass::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
-        };
-        self.released(reader, &released);
-    }
-
-    /// A packet was opened, and holds this.
-    pub(super) fn opened(&mut self, packet: &Packet, plaintext: &Plaintext) {
-        if let Some(reader) = packet.header().sender {
-            self.released(reader, &taken(plaintext));
-        }
-    }
-
     /// A job is answered.
     pub(super) fn answered(&mut self, ticket: Ticket) {
         self.checks.remove(&ticket);
-    }
-
-    /// A 100 with this hash asks for this phone.
-    pub(super) fn registers(&mut self, request: &Packet, phone: Phone) {
-        self.registering.insert(request.request_hash().in_reply_to().0, phone);
     }
 
     /// The store has carried an operation out.
@@ -199,6 +171,43 @@ impl Witness {
         if let Some((phone, otp)) = phone.zip(issued.otp) {
             self.otps.insert(*phone, otp);
         }
+    }
+}
+
+impl Watch for Witness {
+    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
+        &mut self.jobs
+    }
+
+    fn may_ask(job: &Job) -> bool {
+        !matches!(job, Job::OpenGrant { .. } | Job::OpenMessage { .. })
+    }
+
+    /// It may be forwarded, and what it acknowledges sent again.
+    fn verified(&mut self, packet: &Packet) {
+        self.verified.insert(packet.bytes().clone());
+        let (Some(reader), op) = (packet.header().sender, packet.op()) else { return };
+        if op != Op::DeliveryAck {
+            return;
+        }
+        let released: Vec<ItemKey> = match packet.header().recipient {
+            Some(origin) => Receipt::parse(packet.payload()).map_or(Vec::new(), |receipt| {
+                let ids = receipt.message_ids.into_iter();
+                ids.map(|id| ItemKey { kind: ItemKind::Message, origin, id: id.0 }).collect()
+            }),
+            None => glass::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
+        };
+        self.released(reader, &released);
+    }
+
+    fn opened(&mut self, packet: &Packet, plaintext: &Plaintext) {
+        if let Some(reader) = packet.header().sender {
+            self.released(reader, &taken(plaintext));
+        }
+    }
+
+    fn registers(&mut self, request: &Packet, phone: Phone) {
+        self.registering.insert(request.request_hash().in_reply_to().0, phone);
     }
 }
 

@@ -1,0 +1,110 @@
+//! Whom a client trusts, as far as its store says: what may be sealed for whom, and in whose name a
+//! message may be shown.
+
+use std::collections::BTreeMap;
+
+use sealpost_core::client::store::{Binding, ClientOp, IncomingMessage, Trust};
+use sealpost_core::crypto::Fingerprint;
+use sealpost_core::ids::{Phone, UserId};
+
+use super::model::Verdict;
+
+/// A client's contacts.
+#[derive(Debug, Default)]
+pub(super) struct Trusted {
+    contacts: BTreeMap<Phone, Contact>,
+}
+
+#[derive(Debug)]
+struct Contact {
+    pinned: Known,
+    /// Every id that was pinned, in turn.
+    accepted: Vec<UserId>,
+    /// Those of them for which safety numbers were compared.
+    verified: Vec<UserId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    user: UserId,
+    fingerprint: Fingerprint,
+}
+
+impl Known {
+    fn of(binding: &Binding) -> Self {
+        Self { user: binding.user, fingerprint: *binding.public_key.fingerprint() }
+    }
+}
+
+impl Trusted {
+    /// The store has done this.
+    pub(super) fn heed(&mut self, op: &ClientOp) {
+        match op {
+            ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
+            ClientOp::AcceptKey { phone, accepted } => {
+                self.pin(*phone, accepted);
+                if let Some(contact) = self.contacts.get_mut(phone) {
+                    contact.pinned = Known::of(accepted);
+                    contact.accepted.push(accepted.user);
+                }
+            }
+            ClientOp::MarkVerified { phone, fingerprint } => {
+                if let Some(contact) = self.contacts.get_mut(phone)
+                    && contact.pinned.fingerprint == *fingerprint
+                {
+                    contact.verified.push(contact.pinned.user);
+                }
+            }
+            ClientOp::PinServerKey(_)
+            | ClientOp::SetUser(_)
+            | ClientOp::UseReconnectTime(_)
+            | ClientOp::SetClockOffset { .. }
+            | ClientOp::ReserveReceipts { .. }
+            | ClientOp::OfferKey { .. }
+            | ClientOp::WithdrawOffer { .. }
+            | ClientOp::Enqueue(_)
+            | ClientOp::MarkStored(_)
+            | ClientOp::MarkDelivered { .. }
+            | ClientOp::MarkFailed { .. }
+            | ClientOp::Receive(_)
+            | ClientOp::Unshown { .. }
+            | ClientOp::MarkShown { .. } => {}
+        }
+    }
+
+    fn pin(&mut self, phone: Phone, binding: &Binding) {
+        let pinned = Known::of(binding);
+        let accepted = vec![pinned.user];
+        let pin = || Contact { pinned, accepted, verified: Vec::new() };
+        self.contacts.entry(phone).or_insert_with(pin);
+    }
+
+    /// A message is sealed for this user: somebody has accepted that.
+    pub(super) fn sealed(&self, phone: Phone, recipient: UserId) -> Verdict {
+        if self.accepted(phone).contains(&recipient) {
+            return Ok(());
+        }
+        Err(format!("a message for {phone:?} is sealed for {recipient:?}, whom nobody accepted"))
+    }
+
+    /// A message is shown under as much trust as there was.
+    pub(super) fn shown(&self, message: &IncomingMessage) -> Verdict {
+        let IncomingMessage { phone, sender, trust, .. } = message;
+        let accepted = self.accepted(*phone);
+        let contact = self.contacts.get(phone);
+        let holds = match trust {
+            // A contact that could not be recorded yet is trusted on first use all the same.
+            Trust::FirstUse => accepted.is_empty() || accepted.contains(sender),
+            Trust::Verified => contact.is_some_and(|contact| contact.verified.contains(sender)),
+            Trust::Changed => accepted.first().is_none_or(|first| first != sender),
+        };
+        if holds {
+            return Ok(());
+        }
+        Err(format!("a message of {sender:?} is shown as {phone:?}'s, {trust:?}"))
+    }
+
+    fn accepted(&self, phone: Phone) -> &[UserId] {
+        self.contacts.get(&phone).map_or(&[], |contact| &contact.accepted)
+    }
+}
