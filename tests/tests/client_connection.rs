@@ -12,6 +12,17 @@ use sealpost_tests::clerk::{Asked, Counter};
 use sealpost_tests::client_stage::offline;
 
 #[test]
+fn the_end_of_another_connection_ends_no_session() {
+    let mut counter = Counter::online(Limits::default());
+    let old = counter.conn;
+    counter.stage.cut(old);
+    counter.come_back();
+    counter.stage.notices();
+    counter.stage.event(Event::Closed { conn: old });
+    assert_eq!(counter.stage.notices(), []);
+}
+
+#[test]
 fn the_end_of_another_connection_ends_no_attempt() {
     let mut counter = Counter::online(Limits::default());
     let old = counter.conn;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost_core::client::store::{Content, Failure, Trust, Verification};
+use sealpost_core::client::store::{ClientOp, Content, Failure, Trust, Verification};
 use sealpost_core::client::{Command, Limits, LookupFailure, Notice, Refusal, Suspicion};
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::store::{StoreError, UserRef};
@@ -13,6 +13,23 @@ use sealpost_tests::acquaintance::{
 };
 use sealpost_tests::clerk::{Asked, Counter, Peer};
 use sealpost_tests::client_stage::ClientStage;
+
+/// The server names another user for bob's phone.
+fn offer_key(counter: &mut Counter, bob: &Peer) -> Peer {
+    let mut new_bob = Peer::new(Profile::Compact, 3);
+    new_bob.phone = bob.phone;
+    counter.introduce(&new_bob);
+    new_bob
+}
+
+/// The same, and the application accepts it.
+fn replace_key(counter: &mut Counter, bob: &Peer) -> Peer {
+    let new_bob = offer_key(counter, bob);
+    let fingerprint = *new_bob.public_key().fingerprint();
+    counter.stage.command(Command::AcceptKey { phone: bob.phone, fingerprint });
+    counter.stage.notices();
+    new_bob
+}
 
 #[test]
 fn a_stranger_is_looked_up_before_the_first_message() {
@@ -81,6 +98,18 @@ fn an_unanswered_lookup_ends_the_connection_and_is_asked_on_the_next() {
 }
 
 #[test]
+fn a_lookup_whose_connection_ends_while_it_is_made_is_asked_on_the_next() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.hold_jobs = true;
+    counter.stage.command(Command::Lookup { phone: bob().phone });
+    counter.stage.cut(counter.conn);
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| {});
+    counter.come_back();
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Phone(bob().phone))]);
+}
+
+#[test]
 fn so_many_lookups_wait_and_no_more() {
     let mut counter = Counter::online(Limits { lookups_waiting: 1, ..Limits::default() });
     let (bob, carol) = (bob(), Peer::new(Profile::Compact, 3));
@@ -89,6 +118,19 @@ fn so_many_lookups_wait_and_no_more() {
     counter.stage.command(Command::Lookup { phone: carol.phone });
     let (who, failure) = (UserRef::Phone(carol.phone), LookupFailure::Busy);
     assert_eq!(counter.stage.notices(), [Notice::LookupFailed { who, failure }]);
+}
+
+#[test]
+fn so_many_lookups_are_asked_at_once() {
+    let mut counter = Counter::online(Limits { lookups_at_once: 1, ..Limits::default() });
+    let (bob, carol) = (bob(), Peer::new(Profile::Compact, 3));
+    for phone in [bob.phone, carol.phone] {
+        counter.stage.command(Command::Lookup { phone });
+    }
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Phone(bob.phone))]);
+    let answer = counter.clerk.key_of(counter.at(), &bob);
+    counter.say(&answer);
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Phone(carol.phone))]);
 }
 
 #[test]
@@ -131,6 +173,16 @@ fn under_a_changed_key_messages_are_shown_so_and_nothing_is_sent_until_it_is_acc
     assert_eq!(counter.hear_all(), [message(&new_bob, 2)]);
     let last = counter.clerk.last().clone();
     assert_eq!(new_bob.read(last, counter.stage.public_key()).previous(), None);
+}
+
+#[test]
+fn the_id_of_a_replaced_key_stands_for_nobody_we_know() {
+    let (mut counter, bob) = acquainted();
+    let new_bob = replace_key(&mut counter, &bob);
+    counter.stage.send_text(UserRef::Id(bob.id), "to the old one");
+    assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Id(bob.id))]);
+    counter.stage.send_text(UserRef::Id(new_bob.id), "to the new one");
+    assert_eq!(counter.hear_all(), [message(&new_bob, 1)]);
 }
 
 #[test]
@@ -196,6 +248,30 @@ fn the_fingerprint_of_another_key_verifies_nobody() {
 }
 
 #[test]
+fn who_was_compared_under_the_old_key_is_not_verified_under_the_new_one() {
+    let (mut counter, bob) = acquainted();
+    let new_bob = offer_key(&mut counter, &bob);
+    let (phone, old) = (bob.phone, *bob.public_key().fingerprint());
+    let new = *new_bob.public_key().fingerprint();
+    counter.stage.hold_store = true;
+    counter.stage.command(Command::AcceptKey { phone, fingerprint: new });
+    counter.stage.command(Command::MarkVerified { phone, fingerprint: old });
+    counter.stage.release_store();
+    assert_eq!(counter.stage.notices(), [Notice::KeyAccepted { phone, fingerprint: new }]);
+}
+
+#[test]
+fn a_verification_that_is_not_recorded_does_not_count() {
+    let (mut counter, mut bob) = acquainted();
+    let (phone, fingerprint) = (bob.phone, *bob.public_key().fingerprint());
+    counter.stage.fail_store(1, StoreError::Io);
+    counter.stage.command(Command::MarkVerified { phone, fingerprint });
+    assert_eq!(counter.stage.notices(), [Notice::StoreFailed(StoreError::Io)]);
+    arrive(&mut counter, &mut bob, (1, 0), "hello");
+    assert_eq!(counter.stage.delivered()[0].message.trust, Trust::FirstUse);
+}
+
+#[test]
 fn the_answer_to_a_lookup_is_read_however_many_messages_wait_for_it() {
     let limits = Limits { arriving: 2, ..Limits::default() };
     let mut counter = Counter::online(limits);
@@ -228,12 +304,7 @@ fn a_lookup_has_its_full_time_on_each_connection() {
 #[test]
 fn a_message_under_way_outlives_the_acceptance_of_another_key() {
     let (mut counter, mut bob) = acquainted();
-    let mut new_bob = Peer::new(Profile::Compact, 3);
-    new_bob.phone = bob.phone;
-    counter.stage.command(Command::Lookup { phone: bob.phone });
-    counter.hear_all();
-    let answer = counter.clerk.key_of(counter.at(), &new_bob);
-    counter.say(&answer);
+    let mut new_bob = offer_key(&mut counter, &bob);
     counter.stage.hold_jobs = true;
     arrive(&mut counter, &mut bob, (1, 0), "the last of the old");
     let fingerprint = *new_bob.public_key().fingerprint();
@@ -280,6 +351,21 @@ fn a_contact_is_durable_before_anything_is_queued_for_it() {
     assert_eq!(kept(&counter), (0, 0));
     counter.stage.pass(Duration::from_secs(2));
     assert_eq!(kept(&counter), (1, 1));
+}
+
+#[test]
+fn nothing_is_queued_while_its_contact_is_being_recorded() {
+    let mut counter = Counter::online(Limits::default());
+    let bob = bob();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    counter.stage.hold_store = true;
+    let answer = counter.clerk.key_of(counter.at(), &bob);
+    counter.say(&answer);
+    let waiting = |counter: &Counter| counter.stage.waiting_ops().cloned().collect::<Vec<_>>();
+    assert!(matches!(waiting(&counter)[..], [ClientOp::PinContact { .. }]));
+    counter.stage.release_store();
+    assert!(matches!(waiting(&counter)[..], [ClientOp::Enqueue(_)]));
 }
 
 #[test]

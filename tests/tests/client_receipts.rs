@@ -62,6 +62,21 @@ fn a_server_that_acknowledges_is_not_left() {
 }
 
 #[test]
+fn what_is_sent_after_a_silence_has_its_full_minute() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
+    counter.stage.pass(Duration::from_secs(1));
+    counter.say(&stored);
+    counter.stage.pass(Duration::from_secs(50));
+    counter.stage.send_text(UserRef::Id(bob.id), "two");
+    counter.stage.pass(Duration::from_secs(59));
+    assert!(!counter.stage.is_closed(counter.conn));
+    counter.stage.pass(Duration::from_secs(1));
+    assert!(counter.stage.is_closed(counter.conn));
+}
+
+#[test]
 fn a_repeat_is_acknowledged_again_and_not_delivered_again() {
     let (mut counter, mut bob) = acquainted();
     let packet = arrive(&mut counter, &mut bob, (1, 0), "hello");
@@ -214,6 +229,33 @@ fn before_leaving_what_is_owed_goes_out() {
     counter.stage.hold_jobs = false;
     counter.stage.release_jobs(|_| ());
     assert_eq!(counter.hear_all(), [receipt(&bob, 1, &[1]), Asked::Disconnect]);
+}
+
+#[test]
+fn leaving_waits_for_a_receipt_that_is_being_recorded() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    counter.stage.hold_store = true;
+    let packet = bob.receipt(counter.at(), me(), 1, &[1]);
+    counter.say(&packet);
+    counter.stage.command(Command::Disconnect);
+    assert_eq!(counter.hear_all(), []);
+    counter.stage.release_store();
+    assert_eq!(counter.hear_all(), [Asked::Taken(vec![(bob.id, ReceiptId(1))]), Asked::Disconnect]);
+}
+
+#[test]
+fn a_client_with_nothing_to_do_sets_no_alarm() {
+    let (mut counter, mut bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "one");
+    counter.hear_all();
+    let packet = bob.receipt(counter.at(), me(), 1, &[1]);
+    counter.say(&packet);
+    counter.stage.pass(Duration::from_secs(1));
+    assert_eq!(counter.hear_all(), [Asked::Taken(vec![(bob.id, ReceiptId(1))])]);
+    counter.stage.pass(Duration::from_mins(1));
+    assert_eq!(counter.stage.deadline(), None);
 }
 
 #[test]

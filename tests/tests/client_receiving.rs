@@ -1,5 +1,7 @@
 //! The client machine: what comes from peers, until it is delivered (PROTOCOL 5.3).
 
+use std::time::Duration;
+
 use sealpost_core::client::store::Trust;
 use sealpost_core::client::{Command, Continuity, Limits, Notice, OfflineReason, Suspicion};
 use sealpost_core::ids::MessageId;
@@ -168,6 +170,19 @@ fn a_long_backlog_comes_in_pages_and_in_order_with_what_arrives_meanwhile() {
 }
 
 #[test]
+fn a_page_that_could_not_be_read_is_asked_for_again() {
+    let (mut counter, mut bob) = acquainted();
+    arrive(&mut counter, &mut bob, (1, 0), "hello");
+    counter.stage.delivered();
+    counter.stage = counter.stage.restart();
+    counter.stage.fail_store(1, StoreError::Busy);
+    counter.stage.event(Event::Tick);
+    assert_eq!(counter.stage.delivered(), []);
+    counter.stage.pass(Duration::from_secs(1));
+    assert_eq!(texts(&counter.stage.delivered()), ["hello"]);
+}
+
+#[test]
 fn reading_pauses_while_too_much_is_under_way() {
     let limits = Limits { arriving: 4, ..Limits::default() };
     let (mut counter, mut bob) = acquainted_with(limits);
@@ -181,6 +196,37 @@ fn reading_pauses_while_too_much_is_under_way() {
     counter.stage.release_jobs(|_| {});
     assert!(!counter.stage.is_paused(counter.conn));
     assert_eq!(texts(&counter.stage.delivered()), ["1", "2", "3", "4", "5", "6"]);
+}
+
+#[test]
+fn reading_goes_on_when_half_of_it_is_done() {
+    let limits = Limits { arriving: 4, receive_batch: 1, ..Limits::default() };
+    let (mut counter, mut bob) = acquainted_with(limits);
+    counter.stage.hold_store = true;
+    for id in 1..=5 {
+        arrive(&mut counter, &mut bob, (id, id - 1), "hello");
+    }
+    let mut paused = Vec::new();
+    for _ in 0..4 {
+        paused.push(counter.stage.is_paused(counter.conn));
+        counter.stage.release_store();
+    }
+    assert_eq!(paused, [true, true, true, false], "with 5, 4, 3 and 2 under way");
+}
+
+#[test]
+fn a_server_that_takes_leave_first_is_not_answered() {
+    let mut counter = Counter::online(Limits::default());
+    counter.stage.hold_jobs = true;
+    let goodbye = counter.clerk.goodbye(counter.at());
+    counter.say(&goodbye);
+    counter.stage.command(Command::Disconnect);
+    assert_eq!(counter.stage.waiting_jobs(), 1, "no 222 is made");
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| ());
+    assert_eq!(counter.hear_all(), []);
+    let reason = OfflineReason::Wished;
+    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
 }
 
 #[test]

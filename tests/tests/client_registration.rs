@@ -133,6 +133,18 @@ fn a_password_that_comes_out_of_band_is_waited_for_without_a_connection() {
 }
 
 #[test]
+fn to_connect_while_the_password_is_waited_for_changes_nothing() {
+    let mut counter = registering();
+    let issued = counter.clerk.otp_issued(counter.at(), None);
+    counter.say(&issued);
+    counter.stage.command(Command::Connect);
+    assert_eq!(counter.stage.dialled(), None);
+    counter.stage.command(Command::Confirm { otp: otp() });
+    counter.open();
+    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+}
+
+#[test]
 fn a_password_that_is_quicker_than_the_200_is_used_when_that_has_come() {
     let mut counter = registering();
     counter.stage.command(Command::Confirm { otp: otp() });

@@ -7,7 +7,7 @@ use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Refusal, Tok
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::machine::Event;
 use sealpost_core::store::{StoreError, UserRef};
-use sealpost_core::wire::{ErrorCode, ErrorForm, Profile};
+use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Profile};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::acquaintance::{acquainted, acquainted_with, ids, me, message, session_error};
 use sealpost_tests::clerk::{Asked, Counter, Peer};
@@ -107,6 +107,75 @@ fn nothing_overtakes_a_message_that_a_full_mailbox_holds_back() {
     assert_eq!(counter.hear_all(), [message(&bob, 2)]);
 }
 
+/// The server can't take a message of ours now.
+fn refuse(counter: &mut Counter, request: InReplyTo) {
+    let (form, code) = (ErrorForm::SessionKey, ErrorCode::MailboxFull);
+    let error = counter.clerk.error_to(counter.at(), form, code, request);
+    counter.say(&error);
+}
+
+/// Two messages to bob are in flight. Returns what the server's errors call them.
+fn two_in_flight() -> (Counter, Peer, [InReplyTo; 2]) {
+    let (mut counter, bob) = acquainted();
+    let requests = [1, 2].map(|id| {
+        counter.stage.send_text(UserRef::Id(bob.id), "hello");
+        assert_eq!(counter.hear_all(), [message(&bob, id)]);
+        counter.clerk.last().request_hash().in_reply_to()
+    });
+    (counter, bob, requests)
+}
+
+#[test]
+fn a_refused_message_waits_for_those_before_it_to_the_same_reader() {
+    let (mut counter, bob, [_, second]) = two_in_flight();
+    refuse(&mut counter, second);
+    counter.stage.pass(Duration::from_secs(4));
+    assert_eq!(counter.hear_all(), [], "the first may still be refused too");
+    let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
+    counter.say(&stored);
+    assert_eq!(counter.hear_all(), [message(&bob, 2)]);
+}
+
+#[test]
+fn a_refused_message_does_not_wait_for_those_to_others() {
+    let (mut counter, bob) = acquainted();
+    let carol = Peer::new(Profile::Compact, 3);
+    counter.introduce(&carol);
+    counter.stage.send_text(UserRef::Id(carol.id), "one");
+    counter.stage.send_text(UserRef::Id(bob.id), "two");
+    assert_eq!(counter.hear_all(), [message(&carol, 1), message(&bob, 2)]);
+    session_error(&mut counter, ErrorCode::MailboxFull);
+    counter.stage.pass(Duration::from_secs(4));
+    assert_eq!(counter.hear_all(), [message(&bob, 2)]);
+}
+
+#[test]
+fn refusals_in_the_wrong_order_change_nothing_in_the_order_of_messages() {
+    let (mut counter, bob, [first, second]) = two_in_flight();
+    refuse(&mut counter, second);
+    counter.stage.pass(Duration::from_secs(4));
+    refuse(&mut counter, first);
+    assert_eq!(counter.hear_all(), [], "a pause first");
+    counter.stage.pass(Duration::from_secs(8));
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+    let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
+    counter.say(&stored);
+    assert_eq!(counter.hear_all(), [message(&bob, 2)]);
+}
+
+#[test]
+fn after_a_lost_connection_a_refused_message_still_comes_second() {
+    let (mut counter, bob, [_, second]) = two_in_flight();
+    refuse(&mut counter, second);
+    counter.stage.pass(Duration::from_secs(4));
+    counter.stage.cut(counter.conn);
+    counter.come_back();
+    assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+    let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
+    counter.say(&stored);
+    assert_eq!(counter.hear_all(), [message(&bob, 2)]);
+}
+
 #[test]
 fn a_message_to_nobody_fails() {
     let (mut counter, bob) = acquainted();
@@ -199,6 +268,19 @@ fn what_is_being_sealed_fills_the_outbox_too() {
 }
 
 #[test]
+fn so_many_messages_are_sealed_at_once() {
+    let (mut counter, bob) = acquainted_with(Limits { sealing: 2, ..Limits::default() });
+    counter.stage.hold_jobs = true;
+    for text in ["one", "two", "three"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    assert_eq!(counter.stage.waiting_jobs(), 2);
+    counter.stage.hold_jobs = false;
+    counter.stage.release_jobs(|_| {});
+    assert_eq!(counter.hear_all(), [message(&bob, 1), message(&bob, 2), message(&bob, 3)]);
+}
+
+#[test]
 fn only_a_window_of_messages_is_in_flight() {
     let limits = Limits { in_flight_messages: 2, ..Limits::default() };
     let (mut counter, bob) = acquainted_with(limits);
@@ -246,6 +328,27 @@ fn what_the_store_can_not_keep_is_refused_and_its_numbers_are_given_again() {
     assert_eq!(counter.hear_all(), [message(&bob, 2)]);
     let last = counter.clerk.last().clone();
     assert_eq!(bob.read(last, counter.stage.public_key()).previous(), Some(MessageId(1)));
+}
+
+#[test]
+fn what_is_sealed_too_late_is_not_sent_under_a_number_given_again() {
+    let (mut counter, mut bob) = acquainted();
+    (counter.stage.hold_store, counter.stage.hold_jobs) = (true, true);
+    for text in ["one", "two"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    let mut late = None;
+    counter.stage.release_jobs(|jobs| late = jobs.pop());
+    counter.stage.fail_store(1, StoreError::DiskFull);
+    counter.stage.release_store();
+    counter.stage.hold_store = false;
+    for text in ["three", "four"] {
+        counter.stage.send_text(UserRef::Id(bob.id), text);
+    }
+    counter.stage.release_jobs(|jobs| jobs.extend(late));
+    assert_eq!(counter.hear_all(), [message(&bob, 1), message(&bob, 2)]);
+    let last = counter.clerk.last().clone();
+    assert_eq!(bob.read(last, counter.stage.public_key()).content(), b"four");
 }
 
 #[test]
@@ -313,9 +416,11 @@ fn a_message_from_the_servers_future_waits_for_its_time() {
     let (mut counter, bob) = acquainted();
     counter.stage.send_text(UserRef::Id(bob.id), "hello");
     assert_eq!(counter.hear_all(), [message(&bob, 1)]);
+    counter.stage.notices();
     let behind = counter.at().plus_secs(-400);
     let skew = counter.clerk.error(behind, ErrorForm::SessionKey, ErrorCode::ClockSkew);
     counter.say(&skew);
+    assert_eq!(counter.stage.notices(), [Notice::ClockOffset { secs: -400 }]);
     counter.stage.pass(Duration::from_secs(399));
     assert_eq!(counter.hear_all(), []);
     counter.stage.pass(Duration::from_secs(1));

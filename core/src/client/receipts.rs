@@ -142,6 +142,7 @@ impl ReceiptNumbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn user(id: u64) -> UserId {
         UserId::new(id).unwrap()
@@ -167,6 +168,32 @@ mod tests {
         let (_, second) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
         assert_eq!(second.message_ids, [MessageId(2), MessageId(3)]);
         assert_eq!((first.receipt_id, second.receipt_id), (ReceiptId(10), ReceiptId(11)));
+    }
+
+    #[test]
+    fn a_receipt_for_too_many_is_divided_and_none_is_empty() {
+        for (owed, expected) in [(1, vec![1]), (2, vec![2]), (3, vec![2, 1])] {
+            let (mut receipts, mut numbers) = (Receipts::default(), numbers());
+            (1..=owed).for_each(|id| receipts.owe(user(1), MessageId(id)));
+            let mut lens = Vec::new();
+            while let Some((sender, receipt)) = receipts.next_to_sign(4, 2, &mut numbers) {
+                lens.push(receipt.message_ids.len());
+                receipts.signed(sender);
+            }
+            assert_eq!(lens, expected);
+            assert!(receipts.is_idle());
+        }
+    }
+
+    #[test]
+    fn more_numbers_are_reserved_when_half_of_them_are_used() {
+        let mut numbers = numbers();
+        let mut asked = Vec::new();
+        for _ in 0..3 {
+            asked.push(numbers.reserve(4));
+            numbers.take();
+        }
+        assert_eq!(asked, [None, None, Some(ReceiptId(18))], "with 4, 3 and 2 left");
     }
 
     #[test]
