@@ -4,34 +4,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use bytes::Bytes;
-use sealpost_core::client::store::{InboxId, Trust};
-use sealpost_core::client::{self, Client, Command, Notice, OfflineReason, OtpChannel};
+use sealpost_core::client::{self, Client, Command};
 use sealpost_core::crypto::Fingerprint;
-use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{Phone, Ticket, UserId};
-use sealpost_core::machine::{Event, Flow, Input};
-use sealpost_core::server::{self, OtpDelivery, Server};
+use sealpost_core::machine::{Event, Input};
+use sealpost_core::server::{self, Server};
 use sealpost_core::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::time::Mono;
-use sealpost_core::wire::Otp;
-use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
+use sealpost_storage::client::{Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota};
 
 use super::agenda::Agenda;
 use super::around::Around;
 use super::attackers::Attackers;
-use super::bounds;
 use super::dice::Dice;
 use super::happenings;
 use super::model::{self, Model};
-use super::net::{Arrival, LineId, Net};
-use super::node::{Node, Said};
-use super::plan::{End, LastWrite, Otps, Plan, Step};
+use super::net::{LineId, Net};
+use super::node::Node;
+use super::plan::{End, Otps, Plan, Step};
 use super::script::Script;
-use super::states::{error_state, notice_state, store_state, store_words};
+use super::states::{store_state, store_words};
 use super::tally::Tally;
 use super::trace::Trace;
-use crate::scenario::{Device, Heard};
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,10 +128,10 @@ pub struct World {
     pub(super) attackers: Attackers,
     pub(super) model: Model,
     steps: Vec<Step>,
-    server_config: server::Config,
-    client_limits: client::Limits,
+    pub(super) server_config: server::Config,
+    pub(super) client_limits: client::Limits,
     /// The most actions that may follow from one input.
-    most_actions: usize,
+    pub(super) most_actions: usize,
     /// The server's stop is complete.
     pub(super) stopped: bool,
     pub(super) boot_server_after: u64,
@@ -366,7 +361,7 @@ impl World {
         }
     }
 
-    fn watch_server_store(&mut self, done: &[super::disk::Done<MemoryStorage>]) {
+    pub(super) fn watch_server_store(&mut self, done: &[super::disk::Done<MemoryStorage>]) {
         let now = self.around.agenda.now();
         for (_, op, outcome) in done {
             let state = store_state(op, outcome);
@@ -391,7 +386,7 @@ impl World {
         }
     }
 
-    fn watch_client_store(
+    pub(super) fn watch_client_store(
         &mut self,
         client: usize,
         done: &[super::disk::Done<MemoryClientStorage>],
@@ -406,327 +401,6 @@ impl World {
     pub(super) fn judge(&mut self, verdict: model::Verdict) {
         if let Err(what) = verdict {
             self.around.violate(|| what);
-        }
-    }
-
-    fn opened(&mut self, id: LineId, end: End) {
-        let Some(line) = self.around.net.lines.get_mut(&id) else { return };
-        if line.up.void {
-            return;
-        }
-        let (who, dialler) = (line.who(end), line.dialler);
-        match end {
-            End::Server => line.server.open = true,
-            End::Client if !line.client.open => return,
-            End::Client => {}
-        }
-        let conn = line.socket(end).conn;
-        let peer = Around::address(if end == End::Server { dialler } else { Who::Server });
-        match who {
-            Who::Server => self.input_server(Input::Event(Event::Opened { conn, peer })),
-            Who::Client(index) => {
-                self.input_client(index, Input::Event(Event::Opened { conn, peer }));
-            }
-            Who::Puppet(index) => self.puppet_opened(index, conn),
-        }
-    }
-
-    fn arrive(&mut self, id: LineId, from: End) {
-        let now = self.around.agenda.now();
-        let piece = self.piece();
-        let Some(line) = self.around.net.lines.get_mut(&id) else { return };
-        let to = from.other();
-        let who = line.who(to);
-        line.way(from).awaited = false;
-        let socket = line.socket(to);
-        let (open, paused, conn) = (socket.open, socket.flow == Flow::Pause, socket.conn);
-        if open && paused {
-            return;
-        }
-        match line.way(from).arrive(now, piece) {
-            Arrival::Nothing => {}
-            Arrival::Bytes(bytes) => {
-                self.around.trace.note(now, &[7, id.0, bytes.len() as u64], || {
-                    format!("{who} gets {} bytes", bytes.len())
-                });
-                if open {
-                    self.hand_over(who, conn, &bytes);
-                }
-                self.around.pour(id, from);
-            }
-            Arrival::End => return self.lost(id, to),
-        }
-        self.around.await_arrival(id, from);
-    }
-
-    fn piece(&mut self) -> Option<usize> {
-        match self.around.settings.piece {
-            0 => None,
-            most => Some(1 + self.around.dice.index(most)),
-        }
-    }
-
-    fn hand_over(&mut self, who: Who, conn: sealpost_core::ids::ConnId, data: &[u8]) {
-        match who {
-            Who::Server => self.input_server(Input::Bytes { conn, data }),
-            Who::Client(index) => self.input_client(index, Input::Bytes { conn, data }),
-            Who::Puppet(index) => self.puppet_bytes(index, data),
-        }
-    }
-
-    fn lost(&mut self, id: LineId, end: End) {
-        let Some(line) = self.around.net.lines.get_mut(&id) else { return };
-        let who = line.who(end);
-        let was_open = std::mem::take(&mut line.socket(end).open);
-        let conn = line.socket(end).conn;
-        line.up.lose();
-        line.down.lose();
-        self.around.forget_if_closed(id);
-        if !was_open {
-            return;
-        }
-        let now = self.around.agenda.now();
-        self.around.trace.note(now, &[8, id.0], || format!("{who} loses {}", conn.0));
-        match who {
-            Who::Server => self.input_server(Input::Event(Event::Closed { conn })),
-            Who::Client(index) => self.input_client(index, Input::Event(Event::Closed { conn })),
-            Who::Puppet(index) => self.puppet_lost(index, conn),
-        }
-    }
-
-    fn pressure(&mut self, id: LineId, end: End) {
-        let Some(line) = self.around.net.lines.get_mut(&id) else { return };
-        let (who, congested) = (line.who(end), line.way(end).congested);
-        let socket = line.socket(end);
-        let conn = socket.conn;
-        if !socket.open {
-            return;
-        }
-        if congested {
-            let server = who == Who::Server;
-            self.around.tally.state(if server { "reader congested" } else { "client congested" });
-        }
-        match who {
-            Who::Server if congested => {
-                self.input_server(Input::Event(Event::Congested { conn }));
-            }
-            Who::Server => self.input_server(Input::Event(Event::Writable { conn })),
-            Who::Client(index) if congested => {
-                self.input_client(index, Input::Event(Event::Congested { conn }));
-            }
-            Who::Client(index) => {
-                self.input_client(index, Input::Event(Event::Writable { conn }));
-            }
-            Who::Puppet(_) => {}
-        }
-    }
-
-    pub(super) fn boot(&mut self, who: Who) {
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.around.dice.number().to_le_bytes());
-        let entropy = Entropy::from_seed(seed);
-        match who {
-            Who::Server if self.server.machine.is_none() => {
-                self.stopped = false;
-                self.delete_accounts();
-                self.around.server_up = true;
-                self.server.boot(Server::new(self.server_config.clone(), entropy));
-                self.input_server(Input::Event(Event::Tick));
-            }
-            Who::Client(index) if self.clients[index].machine.is_none() => {
-                let node = &mut self.clients[index];
-                let config = client::Config {
-                    profile: self.server_config.profile,
-                    public_key: node.desk.crypto.public_key().clone(),
-                    limits: self.client_limits.clone(),
-                };
-                let snapshot = node.desk.disk.engine.load().unwrap();
-                node.boot(Client::new(config, snapshot, entropy));
-                self.model.restarted(self.account(index));
-                let app = &mut self.apps[index];
-                (app.online, app.caught_up, app.will_try) = (false, false, false);
-                app.offers.clear();
-                if self.apps[index].aim == Aim::Online {
-                    self.go_online(index);
-                }
-            }
-            Who::Server | Who::Client(_) | Who::Puppet(_) => {}
-        }
-    }
-
-    /// The process is gone, and its connections with it.
-    pub(super) fn crash(&mut self, who: Who, last_write: LastWrite) {
-        let now = self.around.agenda.now();
-        self.around.trace.note(now, &[9], || format!("{who} dies"));
-        match who {
-            Who::Server => {
-                self.around.server_up = false;
-                let done = self.server.crash(now, last_write);
-                self.watch_server_store(&done);
-            }
-            Who::Client(index) => {
-                let done = self.clients[index].crash(now, last_write);
-                self.watch_client_store(index, &done);
-                self.apps[index].online = false;
-            }
-            Who::Puppet(_) => {}
-        }
-        for id in self.around.net.of(who) {
-            let end = if who == Who::Server { End::Server } else { End::Client };
-            let at_once = self.around.dice.chance(500);
-            let after = if at_once { self.around.moment() } else { self.around.until_noticed() };
-            let Some(line) = self.around.net.lines.get_mut(&id) else { continue };
-            line.socket(end).open = false;
-            if who == Who::Server && self.stopped && line.down.ended {
-                // What a host sent before it stopped in order still arrives.
-                continue;
-            }
-            line.up.lose();
-            line.down.lose();
-            self.around.agenda.after(after, Due::Lost(id, end.other()));
-        }
-    }
-
-    /// The application makes sure that its client has an account and is online.
-    pub(super) fn go_online(&mut self, client: usize) {
-        if self.clients[client].machine.is_none() || self.apps[client].online {
-            return;
-        }
-        let registered = self.clients[client].desk.disk.engine.user().is_some();
-        self.command(client, if registered { Command::Connect } else { Command::Register });
-    }
-
-    fn heed_server(&mut self, actions: usize) {
-        self.check_work(Who::Server, actions);
-        if self.around.tally.inputs.is_multiple_of(bounds::EVERY) {
-            self.check_held();
-        }
-        for said in self.server.listen() {
-            match said {
-                Said::Delivery(otp) => self.bring(&otp),
-                Said::Notice(notice) => self.heed_server_notice(notice),
-            }
-        }
-    }
-
-    fn heed_server_notice(&mut self, notice: server::Notice) {
-        let now = self.around.agenda.now();
-        self.around.trace.note(now, &[10], || format!("server: {notice:?}"));
-        match notice {
-            server::Notice::Misuse(misuse) => {
-                self.around.violate(|| format!("the server says that its host {misuse}"));
-            }
-            server::Notice::Stopped => {
-                self.stopped = true;
-                let after = self.boot_server_after;
-                self.around.agenda.after(after, Due::Boot(Who::Server));
-                self.crash(Who::Server, LastWrite::Kept);
-            }
-            server::Notice::Refused(_, code) => {
-                self.tell(|| Heard::Refused(code));
-                self.around.tally.state(error_state(code));
-            }
-            server::Notice::StoreFailed(_) => self.around.tally.state("server's store failed"),
-            server::Notice::SessionClosed(..)
-            | server::Notice::SessionOpened(..)
-            | server::Notice::Registered(_) => {}
-        }
-    }
-
-    /// The messenger takes a one-time password to its owner, if he does not lose it.
-    fn bring(&mut self, delivery: &OtpDelivery) {
-        if self.tell(|| Heard::Otp(delivery.clone())) {
-            return;
-        }
-        if self.attackers.has(delivery.phone) {
-            return self.bring_to_attacker(&delivery.otp);
-        }
-        let client = (0..self.clients.len()).find(|index| model::phone(*index) == delivery.phone);
-        let lost = self.around.dice.chance(100);
-        let after = self.around.dice.between(1_000_000, 60_000_000);
-        if let Some(client) = client.filter(|_| !lost) {
-            let life = self.clients[client].desk.life;
-            let command = Command::Confirm { otp: Otp::clone(&delivery.otp) };
-            self.around.agenda.after(after, Due::Wish(client, life, command));
-        }
-    }
-
-    fn heed_client(&mut self, client: usize, actions: usize) {
-        self.check_work(Who::Client(client), actions);
-        for said in self.clients[client].listen() {
-            match said {
-                Said::Delivery(item) => {
-                    if item.message.trust == Trust::Changed {
-                        self.around.tally.state("client: message under a changed key");
-                    }
-                    let verdict = self.model.taken_over(self.account(client), &item);
-                    self.judge(verdict);
-                    self.mark_shown(client, item.place);
-                    self.tell(|| Heard::Message(Device(client), Box::new(item)));
-                }
-                Said::Notice(notice) => {
-                    self.heed_client_notice(client, &notice);
-                    self.tell(|| Heard::Notice(Device(client), notice));
-                }
-            }
-        }
-    }
-
-    fn mark_shown(&mut self, client: usize, up_to: InboxId) {
-        if !self.around.dice.chance(self.around.settings.unmarked_per_mille) {
-            let life = self.clients[client].desk.life;
-            let after = self.around.dice.below(5_000);
-            let command = Command::MarkShown { up_to };
-            self.around.agenda.after(after, Due::Wish(client, life, command));
-        }
-    }
-
-    fn heed_client_notice(&mut self, client: usize, notice: &Notice) {
-        let now = self.around.agenda.now();
-        self.around.trace.note(now, &[11], || format!("client {client}: {notice:?}"));
-        self.around.tally.state(notice_state(notice));
-        self.heed_keys(client, notice);
-        match notice {
-            Notice::Online { pending } => {
-                self.apps[client].online = true;
-                self.apps[client].caught_up = pending.is_none();
-            }
-            Notice::CaughtUp { .. } => self.apps[client].caught_up = true,
-            Notice::Offline { reason, retry_in } => {
-                self.apps[client].online = false;
-                let aims = self.apps[client].aim == Aim::Online;
-                if retry_in.is_none() && aims && *reason != OfflineReason::AwaitingOtp {
-                    let after = self.around.dice.between(1_000_000, 40_000_000);
-                    self.go_online_after(client, after);
-                }
-            }
-            Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, .. } => {
-                // If the messenger loses it, somebody asks again.
-                self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);
-            }
-            Notice::Suspicious(suspicion) if self.is_undisturbed() => {
-                self.around.violate(|| format!("client {client} suspects {suspicion:?}"));
-            }
-            _ => {}
-        }
-    }
-
-    /// The application tries again after a while, once.
-    fn go_online_after(&mut self, client: usize, micros: u64) {
-        let life = self.clients[client].desk.life;
-        if !std::mem::replace(&mut self.apps[client].will_try, true) {
-            self.around.agenda.after(micros, Due::GoOnline(client, life));
-        }
-    }
-
-    /// Nobody but honest parties and an ordinary network had a hand in this.
-    fn is_undisturbed(&self) -> bool {
-        !self.around.watched
-    }
-
-    fn check_work(&mut self, who: Who, actions: usize) {
-        if actions > self.most_actions {
-            self.around.violate(|| format!("{who} does {actions} things for one input"));
         }
     }
 }
