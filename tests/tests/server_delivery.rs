@@ -413,6 +413,29 @@ fn what_follows_a_message_from_the_future_waits_for_its_time() {
 }
 
 #[test]
+fn what_follows_a_message_whose_time_was_changed_on_the_way_is_not_taken() {
+    for years in [-1, 1] {
+        let (mut stage, mut alice, mut bob) = pair();
+        let (now, to, key) = (stage.now().wall, bob.id.unwrap(), bob.public_key().clone());
+        let first = alice.message(now, to, &key, "one");
+        let second = alice.message(now, to, &key, "two");
+        let misdated = alice.message(now.plus_secs(years * 366 * 24 * 60 * 60), to, &key, "one");
+        let header_len = Profile::Compact.header_len();
+        let changed = [&misdated.bytes()[..header_len], &first.bytes()[header_len..]].concat();
+        stage.bytes(alice.conn, &[&changed[..], second.bytes()].concat());
+        assert_eq!(bob.hear_all(&mut stage), []);
+        match &alice.hear_all(&mut stage)[..] {
+            [Heard::Error(_, misdated), Heard::Error(_, forged)] => assert_eq!(
+                [misdated.code, forged.code],
+                [ErrorCode::ClockSkew, ErrorCode::BadSignature]
+            ),
+            other => panic!("{other:?}"),
+        }
+        assert!(stage.is_closed(alice.conn));
+    }
+}
+
+#[test]
 fn so_many_refused_messages_are_remembered_and_no_more() {
     let limits = Limits { refused_messages: 2, ..Limits::without_rates() };
     let mut stage = Stage::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::mailbox::Start;
 use super::registration::LiveOtp;
+use super::session::Standing;
 use crate::crypto::{FreshSession, PublicKey, SymmetricKey};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::in_order::Slot;
@@ -120,6 +121,7 @@ pub(super) struct AwaitChecked {
     pub(super) conn: ConnId,
     pub(super) slot: Slot,
     pub(super) inbound: FromClient,
+    pub(super) standing: Standing,
 }
 
 #[derive(Debug)]

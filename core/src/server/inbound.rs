@@ -4,7 +4,7 @@ use super::Server;
 use super::awaits::{Await, AwaitChecked};
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
-use super::session::{Arrival, Farewell};
+use super::session::{Arrival, Farewell, Standing};
 use crate::crypto::{Job, Plaintext, Rejected};
 use crate::ids::{ConnId, MessageId};
 use crate::store::{ItemKey, ItemKind};
@@ -28,20 +28,27 @@ impl Server {
     /// The cheap checks first, then the signature.
     pub(super) fn in_session(&mut self, now: Now, conn: ConnId, packet: Packet) {
         let Some((who, _)) = self.session_mut(conn) else { return };
+        let mut standing = Standing::Open;
         if !self.is_timely(now, &packet) {
             if packet.header().timestamp > now.wall {
                 // Its time will come; what follows it has to wait until then.
                 self.hold_back(now, conn, &packet, ErrorCode::Unavailable);
             }
             let refusal = Refusal::new(ErrorCode::ClockSkew).answering(&packet);
-            return self.refuse(now, conn, refusal, None);
+            self.refuse(now, conn, refusal, None);
+            if packet.op() != Op::Message {
+                return;
+            }
+            // If its time was changed on the way, its client will repeat it, and what follows must
+            // not be taken before.
+            standing = Standing::Refused;
         }
         if packet.header().sender != Some(who.user()) {
             let refusal = Refusal::new(ErrorCode::NotAuthenticated).answering(&packet);
             return self.refuse(now, conn, refusal, None);
         }
         match FromClient::parse(packet) {
-            Ok(inbound) => self.check(now, conn, inbound),
+            Ok(inbound) => self.check(now, conn, inbound, standing),
             Err(MalformedPacket(packet)) => {
                 let refusal = Refusal::new(ErrorCode::Malformed).answering(&packet);
                 self.refuse(now, conn, refusal, None);
@@ -50,7 +57,7 @@ impl Server {
     }
 
     /// Has the signature checked, if the limits allow it.
-    fn check(&mut self, now: Now, conn: ConnId, inbound: FromClient) {
+    fn check(&mut self, now: Now, conn: ConnId, inbound: FromClient, standing: Standing) {
         let Some(state) = self.conns.get_mut(&conn) else { return };
         let Some(session) = state.session_mut() else { return };
         let limits = &self.config.limits;
@@ -92,7 +99,7 @@ impl Server {
         };
         let slot = session.arrivals.push();
         state.slowed_until = slowed_until.or(state.slowed_until);
-        self.out.compute(job, Await::Checked(AwaitChecked { conn, slot, inbound }));
+        self.out.compute(job, Await::Checked(AwaitChecked { conn, slot, inbound, standing }));
     }
 
     /// A message is refused for now: none to the same recipient goes before it (PROTOCOL 5.5). A
@@ -117,16 +124,21 @@ impl Server {
         awaited: AwaitChecked,
         checked: Result<Plaintext, Rejected>,
     ) {
-        let AwaitChecked { conn, slot, inbound } = awaited;
+        let AwaitChecked { conn, slot, inbound, standing } = awaited;
         let Some((_, session)) = self.session_mut(conn) else { return };
-        session.arrivals.complete(slot, Arrival { inbound, checked });
+        session.arrivals.complete(slot, Arrival { inbound, checked, standing });
         while let Some((who, session)) = self.session_mut(conn) {
             if session.farewell.is_some() {
                 return;
             }
-            let Some(Arrival { inbound, checked }) = session.arrivals.pop_ready() else { break };
+            let Some(arrival) = session.arrivals.pop_ready() else { break };
+            let Arrival { inbound, checked, standing } = arrival;
             match Verified::mint(inbound, checked) {
-                Ok((inbound, opened)) => self.take_effect(now, who, &inbound, &opened),
+                Ok((inbound, opened)) => {
+                    if standing == Standing::Open {
+                        self.take_effect(now, who, &inbound, &opened);
+                    }
+                }
                 Err(inbound) => {
                     let refusal = Refusal::new(ErrorCode::BadSignature).answering(inbound.packet());
                     self.refuse(now, conn, refusal, None);

@@ -33,6 +33,16 @@ pub(super) struct Session {
 pub(super) struct Arrival {
     pub(super) inbound: FromClient,
     pub(super) checked: Result<Plaintext, Rejected>,
+    pub(super) standing: Standing,
+}
+
+/// What a packet can still do when its signature is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It takes effect.
+    Open,
+    /// It was answered with a refusal. A false signature ends the session all the same.
+    Refused,
 }
 
 /// Messages that were refused for now, and why; their sender repeats them.
