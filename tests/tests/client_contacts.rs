@@ -380,3 +380,14 @@ fn a_lookup_behind_much_else_is_waited_for() {
     counter.stage.pass(Duration::from_secs(11));
     assert!(counter.stage.is_closed(counter.conn), "and now it is silent");
 }
+
+#[test]
+fn a_lookup_behind_messages_of_ours_has_their_minute() {
+    let (mut counter, bob) = acquainted();
+    counter.stage.send_text(UserRef::Id(bob.id), "much to read");
+    counter.stage.command(Command::Lookup { phone: ClientStage::phone(3) });
+    counter.stage.pass(Duration::from_secs(59));
+    assert!(!counter.stage.is_closed(counter.conn));
+    counter.stage.pass(Duration::from_secs(1));
+    assert!(counter.stage.is_closed(counter.conn));
+}
