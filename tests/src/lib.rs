@@ -2,6 +2,7 @@
 //!
 //! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
 //! - [`actor`]: a client whose every packet the test writes itself.
+//! - [`correspondence`]: two such clients that write to each other.
 //! - [`client_stage`]: the client machine without sockets, in the same way.
 //! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
 //! - [`acquaintance`]: such a client that is online and knows a peer.
@@ -25,6 +26,7 @@ pub mod actor;
 pub mod arb;
 pub mod clerk;
 pub mod client_stage;
+pub mod correspondence;
 pub mod fuzz;
 pub mod scenario;
 pub mod sim;
