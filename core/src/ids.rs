@@ -38,11 +38,11 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// A message's number, unique and strictly growing for each sender (PROTOCOL 4).
+/// A message's number, unique and strictly growing for each sender (PROTOCOL 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
-/// A receipt's number, unique for each reader who signs receipts (PROTOCOL 4).
+/// A receipt's number, unique for each reader who signs receipts (PROTOCOL 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub u64);
 
@@ -65,7 +65,7 @@ impl Tickets {
     }
 }
 
-/// A phone number in E.164: `+` and 7 to 15 digits, the first one not 0 (PROTOCOL, head).
+/// A phone number in E.164: `+` and 7 to 15 digits, the first one not 0 (PROTOCOL 1).
 ///
 /// Held as the number that its digits write, which loses nothing because there is no leading
 /// zero. `Debug` is redacted; `Display` is the whole number.

@@ -43,21 +43,21 @@ pub struct Limits {
     /// Addresses, or phones, that a rate limiter remembers.
     pub remembered: usize,
 
-    /// A one-time password's life (PROTOCOL 7).
+    /// A one-time password's life (PROTOCOL 8).
     pub otp_ttl: Duration,
-    /// Guesses that a one-time password takes (PROTOCOL 7).
+    /// Guesses that a one-time password takes (PROTOCOL 8).
     pub otp_attempts: u8,
     /// One-time passwords alive at once.
     pub otps: usize,
-    /// How far a packet's time may be from the server's (PROTOCOL 7).
+    /// How far a packet's time may be from the server's (PROTOCOL 8).
     pub clock_skew: Duration,
-    /// How long messages are kept, and how old one may be when it arrives (PROTOCOL 7).
+    /// How long messages are kept, and how old one may be when it arrives (PROTOCOL 8).
     pub retention: Duration,
     /// How often what is past retention is looked for.
     pub expire_every: Duration,
     /// Items that one operation expires, so that the store is not held up.
     pub expire_batch: u32,
-    /// How long the server's signed key answer serves (PROTOCOL 4: up to 60 s).
+    /// How long the server's signed key answer serves (PROTOCOL 4.1: up to 60 s).
     pub server_key_ttl: Duration,
 
     /// Packets of one connection whose signatures are being checked. Over it, reading pauses.
@@ -77,7 +77,7 @@ pub struct Limits {
     pub in_flight_items: usize,
     /// The same in bytes.
     pub in_flight_bytes: usize,
-    /// How long a reader may take to acknowledge before what it holds is stored (PROTOCOL 5).
+    /// How long a reader may take to acknowledge before what it holds is stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
     /// Stored items sent ahead of their acknowledgements.
     pub drain_items: u32,

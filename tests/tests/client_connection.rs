@@ -1,4 +1,4 @@
-//! The client machine: connections, and how they end; back to a session on a new one (PROTOCOL 3).
+//! The client machine: connections, and how they end; back to a session on a new one (PROTOCOL 4).
 
 use std::time::Duration;
 

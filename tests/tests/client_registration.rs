@@ -1,4 +1,4 @@
-//! The client machine: from a fresh store to an account (PROTOCOL 3).
+//! The client machine: from a fresh store to an account (PROTOCOL 4).
 #![expect(clippy::unwrap_used, reason = "a helper fails its test by panicking")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The server machine: the life of a message (PROTOCOL 5).
+//! The server machine: the life of a message (PROTOCOL 6).
 
 #![allow(
     clippy::unwrap_used,

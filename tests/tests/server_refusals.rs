@@ -1,4 +1,5 @@
-//! The server machine: what it does not take, and what that means for what follows (PROTOCOL 5.5, 7).
+//! The server machine: what it does not take, and what that means for what follows
+//! (PROTOCOL 6.2, 8).
 
 #![allow(
     clippy::unwrap_used,

@@ -17,7 +17,7 @@ impl Account {
         changed.then_some(secs)
     }
 
-    /// The date for the next 106, which must be strictly newer than the last (PROTOCOL 7): the
+    /// The date for the next 106, which must be strictly newer than the last (PROTOCOL 4.3): the
     /// present, or the second after the last one if that is near. One that is further ahead was
     /// dated by a wrong clock, and the server did not accept it.
     pub(super) fn next_reconnect(&self, now: Now, ahead_secs: i64) -> Timestamp {

@@ -41,7 +41,7 @@ pub struct Limits {
     pub hold_first: Duration,
     /// What that pause grows to.
     pub hold_max: Duration,
-    /// How long a message is tried. The server takes none that is over 30 days old (PROTOCOL 7).
+    /// How long a message is tried. The server takes none that is over 30 days old (PROTOCOL 8).
     pub retention: Duration,
 
     /// Packets of one session that are being verified, opened or stored. Over it, reading pauses.
@@ -72,7 +72,8 @@ pub struct Limits {
     pub receipt_items: usize,
     /// Receipt numbers that are reserved at once, so that few store operations are spent on them.
     pub receipt_numbers: u64,
-    /// How long receipts taken are gathered before the server is told (PROTOCOL 5: up to a second).
+    /// How long receipts taken are gathered before the server is told, up to a second
+    /// (PROTOCOL 6.1).
     pub taken_gather: Duration,
     /// Receipts that are gathered at most.
     pub taken_items: usize,

@@ -1,4 +1,4 @@
-//! The outbox: durable messages until somebody has acknowledged them (PROTOCOL 5).
+//! The outbox: durable messages until somebody has acknowledged them (PROTOCOL 6.2).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -1,4 +1,5 @@
-//! Receipts, both ways: those that we owe for messages, and those that we have taken (PROTOCOL 5).
+//! Receipts, both ways: those that we owe for messages, and those that we have taken
+//! (PROTOCOL 6.1).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

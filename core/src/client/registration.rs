@@ -1,4 +1,4 @@
-//! Registration: 100, 200, 101, 201, and what to do when one of them is lost (PROTOCOL 3).
+//! Registration: 100, 200, 101, 201, and what to do when one of them is lost (PROTOCOL 4.2).
 
 use super::Client;
 use super::link::Link;

@@ -1,4 +1,4 @@
-//! The replay window: which of one sender's messages have arrived (PROTOCOL 5.4).
+//! The replay window: which of one sender's messages have arrived (PROTOCOL 6.2).
 
 use crate::ids::MessageId;
 

@@ -1,4 +1,4 @@
-//! Sending: from the application's wish to the reader's receipt (PROTOCOL 5).
+//! Sending: from the application's wish to the reader's receipt (PROTOCOL 6).
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
-//! The message envelope, suite 1 (PROTOCOL 4): a key for one message, wrapped for its reader under
-//! the label of both parties' fingerprints, and the message sealed with it.
+//! The message envelope, suite 1 (PROTOCOL 5.2): a key for one message, wrapped for its reader
+//! under the label of both parties' fingerprints, and the message sealed with it.
 
 use alloc::format;
 use alloc::string::String;

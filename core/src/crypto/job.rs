@@ -131,7 +131,7 @@ pub enum Part {
     Envelope {
         /// The reader's key. The sender is whose private key signs.
         to: PublicKey,
-        /// `inner` of PROTOCOL 4, padding included.
+        /// `inner` of PROTOCOL 5.2, padding included.
         inner: Plaintext,
     },
 }
@@ -196,7 +196,7 @@ pub struct Grant {
 /// A message whose signature holds.
 #[derive(Debug)]
 pub enum OpenedMessage {
-    /// It opened: `inner` of PROTOCOL 4, padding included, not parsed yet.
+    /// It opened: `inner` of PROTOCOL 5.2, padding included, not parsed yet.
     Inner(Plaintext),
     /// It is signed by its sender, and does not open. Shown as such.
     Undecryptable,

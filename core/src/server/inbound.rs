@@ -1,4 +1,4 @@
-//! What clients send in a session: the checks of PROTOCOL 7, then its effect.
+//! What clients send in a session: the checks of PROTOCOL 8, then its effect.
 
 use super::Server;
 use super::awaits::{Await, AwaitChecked};
@@ -102,7 +102,7 @@ impl Server {
         self.out.compute(job, Await::Checked(AwaitChecked { conn, slot, inbound, standing }));
     }
 
-    /// A message is refused for now: none to the same recipient goes before it (PROTOCOL 5.5). A
+    /// A message is refused for now: none to the same recipient goes before it (PROTOCOL 6.2). A
     /// session of which too much would have to be remembered is closed; in the next one its client
     /// repeats everything in order.
     pub(super) fn hold_back(&mut self, now: Now, conn: ConnId, packet: &Packet, code: ErrorCode) {

@@ -1,4 +1,4 @@
-//! One user's mailbox: away, draining what is stored, or live (PROTOCOL 5).
+//! One user's mailbox: away, draining what is stored, or live (PROTOCOL 6).
 //!
 //! ```text
 //!            attach                all acknowledged

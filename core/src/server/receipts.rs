@@ -1,5 +1,5 @@
 //! Acknowledgements by clients: of messages, which become receipts for their senders, and of
-//! receipts (PROTOCOL 5).
+//! receipts (PROTOCOL 6.1).
 
 use alloc::vec::Vec;
 
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Releases what was acknowledged. A receipt goes on to its sender only if something was
-    /// awaited (PROTOCOL 5.6).
+    /// awaited (PROTOCOL 6.1).
     pub(super) fn acknowledge(
         &mut self,
         now: Now,

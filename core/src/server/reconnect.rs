@@ -1,4 +1,4 @@
-//! Reconnect: 106 → 206 (PROTOCOL 4), and what 201 and 206 have in common: a session begins.
+//! Reconnect: 106 → 206 (PROTOCOL 4.3), and what 201 and 206 have in common: a session begins.
 
 use alloc::boxed::Box;
 use alloc::vec;

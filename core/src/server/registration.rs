@@ -1,4 +1,4 @@
-//! Registration: 100 → 200 or 150, 101 → 201 (PROTOCOL 4).
+//! Registration: 100 → 200 or 150, 101 → 201 (PROTOCOL 4.2).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -10,7 +10,7 @@ use crate::ids::{MessageId, UserId};
 /// have signed. Nothing is verified, and nothing opened.
 ///
 /// Who the sender claims to be is for the caller to hold against the session; in a session that
-/// comes first (PROTOCOL 7).
+/// comes first (PROTOCOL 8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient {
     /// 100: a phone number asks for an account.

@@ -1,4 +1,4 @@
-//! What may arrive, and where: the check on a header before its payload is buffered (PROTOCOL 7).
+//! What may arrive, and where: the check on a header before its payload is buffered (PROTOCOL 8).
 
 use super::{Op, Profile, SIGNATURE_LEN};
 

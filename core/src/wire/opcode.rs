@@ -20,7 +20,7 @@ pub enum Op {
     OtpIssued = 200,
     /// Registered: the session key and the new id.
     SessionIssued = 201,
-    /// Stored, delivered, or receipts taken (PROTOCOL 5).
+    /// Stored, delivered, or receipts taken (PROTOCOL 6.1).
     DeliveryAck = 203,
     /// The answer to a look-up.
     PublicKey = 204,

@@ -1,4 +1,4 @@
-//! A packet: header, payload, signature (PROTOCOL 1).
+//! A packet: header, payload, signature (PROTOCOL 3).
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,4 +1,4 @@
-//! The 19 bytes of a timestamp: `YYYY-MM-DD HH:MM:SS`, UTC, a real calendar second (PROTOCOL 1).
+//! The 19 bytes of a timestamp: `YYYY-MM-DD HH:MM:SS`, UTC, a real calendar second (PROTOCOL 3).
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The message envelope, suite 1 (PROTOCOL 4), with real keys.
+//! The message envelope, suite 1 (PROTOCOL 5.2), with real keys.
 
 use sealpost_core::crypto::{
     Crypto, Draft, Job, OpenedMessage, Outcome, Part, PublicKey, Rejected,
@@ -147,7 +147,7 @@ fn edit(arb: &mut Arb<'_>, bytes: &mut [u8]) {
     bytes[at] ^= arb.byte().max(1);
 }
 
-/// PROTOCOL 4, written out once more.
+/// PROTOCOL 5.2, written out once more.
 fn bucket(len: usize) -> usize {
     let buckets = [255, 511, 1_023, 2_047, 4_095, 8_191, 16_383, 32_767, 65_247];
     *buckets.iter().find(|bucket| **bucket >= len).expect("the largest holds everything")

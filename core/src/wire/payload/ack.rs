@@ -1,4 +1,4 @@
-//! The three forms of a 203: stored, delivered, receipts taken (PROTOCOL 5).
+//! The three forms of a 203: stored, delivered, receipts taken (PROTOCOL 6.1).
 
 use alloc::vec::Vec;
 

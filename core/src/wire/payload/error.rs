@@ -1,4 +1,4 @@
-//! Errors (PROTOCOL 6).
+//! Errors (PROTOCOL 7).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

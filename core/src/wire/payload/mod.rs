@@ -1,4 +1,4 @@
-//! What payloads hold (PROTOCOL 4 and 6).
+//! What payloads hold (PROTOCOL 4 to 7).
 
 mod ack;
 mod directory;

@@ -36,7 +36,7 @@ pub(crate) struct OfflineArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) messages: u32,
 
-    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 4)
+    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 5.2)
     #[arg(long, value_name = "BYTES", default_value_t = 512)]
     pub(crate) size: usize,
 

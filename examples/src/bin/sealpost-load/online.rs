@@ -46,7 +46,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) pairs: u16,
 
-    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 4)
+    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 5.2)
     #[arg(long, value_name = "BYTES", default_value_t = 512)]
     pub(crate) size: usize,
 
