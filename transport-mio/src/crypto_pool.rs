@@ -270,9 +270,6 @@ fn work<R: JobRunner>(
         outcomes.extend(batch.drain(..).map(|(ticket, job)| (ticket, runner.run(job))));
         report(&mut outcomes);
         outcomes.clear();
-        if lane == Lane::Private {
-            std::thread::yield_now();
-        }
     }
 }
 
