@@ -134,11 +134,10 @@ impl Server {
             let Some(arrival) = session.arrivals.pop_ready() else { break };
             let Arrival { inbound, checked, standing } = arrival;
             match Verified::mint(inbound, checked) {
-                Ok((inbound, opened)) => {
-                    if standing == Standing::Open {
-                        self.take_effect(now, who, &inbound, &opened);
-                    }
+                Ok((inbound, opened)) if standing == Standing::Open => {
+                    self.take_effect(now, who, &inbound, &opened);
                 }
+                Ok(_) => {}
                 Err(inbound) => {
                     let refusal = Refusal::new(ErrorCode::BadSignature).answering(inbound.packet());
                     self.refuse(now, conn, refusal, None);
