@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sealpost_core::crypto::{Crypto, Job, Outcome};
@@ -49,7 +49,15 @@ pub(crate) struct CryptoPool {
     last_public: Mono,
     /// What the reactor has taken.
     taken: Vec<(Ticket, Job)>,
-    waiting: usize,
+    /// What waited after the last [`CryptoPool::submit`].
+    waiting: Waiting,
+}
+
+/// How many jobs of each lane wait.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    public: usize,
+    private: usize,
 }
 
 /// The jobs between the reactor and the threads. The machine bounds them.
@@ -99,7 +107,7 @@ impl CryptoPool {
             own: Box::new(move |job| own.run(job)),
             last_public: Mono(0),
             taken: Vec::new(),
-            waiting: 0,
+            waiting: Waiting::default(),
         };
         for (index, runner) in runners.into_iter().enumerate() {
             let (queue, report) = (Arc::clone(&pool.queue), report.clone());
@@ -130,8 +138,8 @@ impl CryptoPool {
         lanes.reserved = if left == 0 { OWN_SHARE } else { 0 };
         let batches = lanes.public.len().saturating_sub(lanes.reserved).div_ceil(WORTH_WAKING);
         let wake = (batches + lanes.private.len()).min(lanes.idle);
-        self.waiting = lanes.public.len() + lanes.private.len();
-        if !lanes.public.is_empty() {
+        self.waiting = Waiting { public: lanes.public.len(), private: lanes.private.len() };
+        if self.waiting.public > 0 {
             self.last_public = now;
         }
         drop(lanes);
@@ -140,26 +148,41 @@ impl CryptoPool {
         }
     }
 
-    /// How many jobs waited after the last [`CryptoPool::submit`].
-    pub(crate) const fn waiting(&self) -> usize {
-        self.waiting
+    /// Whether so many verifications wait that nothing more should be read. Private operations
+    /// don't count: strangers would hold up messages with them.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.waiting.public > READ_BELOW
+    }
+
+    /// When [`CryptoPool::help`] wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        match self.waiting {
+            Waiting { public: 0, private: 0 } => None,
+            Waiting { public: 0, .. } => Some(self.rest_at()),
+            Waiting { .. } => Some(Mono(0)),
+        }
     }
 
     /// Runs a few jobs on this thread: the share of verifications that it keeps to itself. Private
     /// operations it takes only while no messages come, as they would wait for it. The outcomes
     /// are appended.
     pub(crate) fn help(&mut self, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
-        if self.waiting == 0 {
+        if self.deadline().is_none_or(|at| now < at) {
             return;
         }
         let mut lanes = self.queue.lock();
         let batch = share(lanes.public.len(), self.queue.takers, OWN_SHARE).min(lanes.public.len());
         self.taken.extend(lanes.public.drain(..batch));
-        if batch == 0 && now.since(self.last_public) >= MESSAGES_REST {
+        if batch == 0 && self.rest_at() <= now {
             self.taken.extend(lanes.private.pop_front());
         }
         drop(lanes);
         outcomes.extend(self.taken.drain(..).map(|(ticket, job)| (ticket, (self.own)(job))));
+    }
+
+    /// When no message will have come for a while.
+    fn rest_at(&self) -> Mono {
+        self.last_public + MESSAGES_REST
     }
 
     /// Ends the threads after the jobs that they have begun; the others are dropped.
@@ -270,6 +293,11 @@ fn work<R: JobRunner>(
         outcomes.extend(batch.drain(..).map(|(ticket, job)| (ticket, runner.run(job))));
         report(&mut outcomes);
         outcomes.clear();
+        if lane == Lane::Private {
+            // In a storm of them this thread would keep its core for milliseconds, and who brings
+            // or fetches a message waits for it.
+            thread::yield_now();
+        }
     }
 }
 
@@ -284,6 +312,8 @@ const LEAST: usize = 4;
 const MOST: usize = 64;
 /// How long no message has come when they are taken to have stopped.
 const MESSAGES_REST: Duration = Duration::from_millis(2);
+/// Verifications that wait while others are read: some milliseconds of work.
+const READ_BELOW: usize = 256;
 /// Verifications for which a thread is woken.
 const WORTH_WAKING: usize = 8;
 
@@ -345,7 +375,7 @@ mod tests {
         };
         let pool = CryptoPool::start(own, threads, report).unwrap();
         while pool.queue.lock().idle < threads {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         Rig { go_on, pool, begun, reported }
     }
@@ -426,7 +456,7 @@ mod tests {
         let tickets: Vec<_> = outcomes.iter().map(|(ticket, _)| ticket.0).collect();
         assert_eq!(tickets, [0, 1, 2, 3, 4, 5, 6, 7]);
         rig.pool.submit(Mono(0));
-        assert_eq!(rig.pool.waiting(), 0);
+        assert_eq!(rig.pool.deadline(), None);
     }
 
     #[test]
@@ -464,6 +494,28 @@ mod tests {
     }
 
     #[test]
+    fn only_verifications_hold_up_reading() {
+        let mut rig = rig(1);
+        rig.gather(0..1_000, Lane::Private);
+        rig.pool.submit(Mono(0));
+        assert!(!rig.pool.is_behind());
+        rig.gather(1_000..1_300, Lane::Public);
+        rig.pool.submit(Mono(0));
+        assert!(rig.pool.is_behind());
+        drop(rig.go_on);
+    }
+
+    #[test]
+    fn verification_that_waits_leaves_the_reactor_no_rest() {
+        let mut rig = rig(1);
+        assert_eq!(rig.pool.deadline(), None);
+        rig.gather(0..1, Lane::Public);
+        rig.pool.submit(Mono(5_000));
+        assert_eq!(rig.pool.deadline(), Some(Mono(0)));
+        drop(rig.go_on);
+    }
+
+    #[test]
     fn while_messages_come_the_reactor_leaves_private_operations_alone() {
         let mut rig = rig(1);
         rig.gather(0..1, Lane::Public);
@@ -475,6 +527,7 @@ mod tests {
         rig.gather(1..5, Lane::Private);
         rig.pool.submit(Mono(0));
         assert_eq!(rig.begun.recv_timeout(PATIENCE).unwrap(), Lane::Private);
+        assert_eq!(rig.pool.deadline(), Some(Mono(2_000)));
         rig.pool.help(Mono(1_999), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
         rig.pool.help(Mono(2_000), &mut outcomes);

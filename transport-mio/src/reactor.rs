@@ -221,11 +221,11 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
 
     /// When the loop must go on, whatever the poll says.
     fn deadline(&self) -> Option<Mono> {
-        let busy = self.host.sockets.is_busy() || self.host.crypto.waiting() > 0;
-        let at_once = (busy || self.is_ending()).then_some(Mono(0));
+        let at_once = (self.host.sockets.is_busy() || self.is_ending()).then_some(Mono(0));
+        let helping = self.host.crypto.deadline();
         let accepting = self.listener.as_ref().and_then(Listener::deadline);
         let tick = self.tick_at.filter(|_| self.phase != Phase::Closing);
-        [at_once, accepting, tick, self.host.deadline()].into_iter().flatten().min()
+        [at_once, helping, accepting, tick, self.host.deadline()].into_iter().flatten().min()
     }
 
     /// Whether the loop is over, or begins to end, since it last looked: a flush may have closed the
@@ -261,7 +261,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
     /// Reads from everyone who has something, once each; from nobody while the cryptography is
     /// behind, so that what was read first is also done first, and little memory is held.
     fn read(&mut self) {
-        if self.host.crypto.waiting() > READ_BELOW {
+        if self.host.crypto.is_behind() {
             return;
         }
         let mut ready = std::mem::take(&mut self.ready);
@@ -337,7 +337,5 @@ const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
 const _: () = assert!(SIGNALS.0 < FIRST_CONN);
-/// Jobs that wait while others are read: some milliseconds of work.
-const READ_BELOW: usize = 256;
 /// Events taken from the poll at once.
 const EVENTS: usize = 1_024;
