@@ -62,7 +62,7 @@ pub trait Ground {
     /// if nothing comes until then.
     fn hear(&mut self, until: Duration) -> Option<Heard>;
 
-    /// Lets much time pass, if that costs nothing here.
+    /// Lets time pass until what is under way is over: much, if that costs nothing here.
     fn while_away(&mut self);
 
     /// A device's application wishes something. If the process is down, nothing happens.

@@ -146,7 +146,9 @@ impl Ground for Loopback {
         self.heard.recv_timeout(until.saturating_sub(self.now())).ok()
     }
 
-    fn while_away(&mut self) {}
+    fn while_away(&mut self) {
+        std::thread::sleep(A_MOMENT);
+    }
 
     fn command(&mut self, device: Device, command: Command) {
         if let Some(process) = &self.clients[device.0].process {
@@ -275,5 +277,8 @@ impl Drop for Loopback {
 
 /// How long to wait for what must come: a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What is under way between server and clients is over by then: a message that was repeated though
+/// the dying server had it, for one, and the receipt for it.
+const A_MOMENT: Duration = Duration::from_millis(300);
 /// Bytes that a relay carries at once, if nothing else is asked for.
 const BUFFER: usize = 64 * 1024;
