@@ -258,7 +258,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         self.tell_facts();
     }
 
-    /// Reads from everyone who has something, once each; from nobody while the cryptography is
+    /// Reads from everyone who has something, once each; from nobody while verifications are
     /// behind, so that what was read first is also done first, and little memory is held.
     fn read(&mut self) {
         if self.host.crypto.is_behind() {
