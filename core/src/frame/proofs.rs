@@ -251,3 +251,11 @@ impl<O> Completed<O> {
         Self(outcome)
     }
 }
+
+/// Tests of state types need proofs without a machine around them.
+#[cfg(test)]
+impl<T> Durable<T> {
+    pub(crate) const fn in_test(value: T) -> Self {
+        Self(value)
+    }
+}
