@@ -54,17 +54,6 @@ pub struct ConnId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// Hands out tickets, each once.
-#[derive(Debug, Default)]
-pub(crate) struct Tickets(u64);
-
-impl Tickets {
-    pub(crate) fn issue(&mut self) -> Ticket {
-        self.0 = self.0.wrapping_add(1);
-        Ticket(self.0)
-    }
-}
-
 /// Names a user to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserRef {

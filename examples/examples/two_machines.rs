@@ -237,7 +237,7 @@ fn client(
         profile: Profile::Compact,
         host_port: "nowhere:1".into(),
     });
-    let machine = Client::new(config, store.load()?, Entropy::from_seed([seed; 32]));
+    let machine = Client::new(config, store.load()?, Entropy::from_seed([seed; 32]))?;
     Ok(Node { machine, hands: Hands::new(name, store, crypto) })
 }
 

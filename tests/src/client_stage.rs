@@ -97,7 +97,7 @@ impl ClientStage {
         let seed = [u8::try_from(key).unwrap(); 32];
         let snapshot = store.inner().load().unwrap();
         Self {
-            client: Client::new(config, snapshot, Entropy::from_seed(seed)),
+            client: Client::new(config, snapshot, Entropy::from_seed(seed)).unwrap(),
             crypto,
             key,
             now,

@@ -98,7 +98,7 @@ fn a_recorded_206_begins_no_session() {
     counter.stage.notices();
     counter.say(&recorded);
     let notices = counter.stage.notices();
-    assert!(notices.contains(&Notice::Suspicious(Suspicion::UnaskedAnswer)));
+    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 
@@ -223,7 +223,7 @@ fn leaving_is_said_and_waits_for_the_answer() {
     let goodbye = counter.clerk.goodbye(counter.at());
     counter.say(&goodbye);
     assert!(counter.stage.is_closed(counter.conn));
-    let reason = OfflineReason::Wished;
+    let reason = OfflineReason::Requested;
     assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
     assert_eq!(counter.stage.deadline(), None);
 }
@@ -244,7 +244,7 @@ fn bytes_that_are_no_packet_end_the_connection() {
     counter.stage.bytes(counter.conn, &[0xff; 40]);
     assert!(counter.stage.is_closed(counter.conn));
     let notices = counter.stage.notices();
-    assert!(matches!(notices[0], Notice::Suspicious(Suspicion::BadPacket(_))));
+    assert!(matches!(notices[0], Notice::Suspicious { suspicion: Suspicion::BadPacket(_) }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 
@@ -283,6 +283,6 @@ fn a_connection_that_has_ended_is_not_closed() {
     counter.say(&key);
     counter.stage.cut(counter.conn);
     counter.stage.command(Command::Disconnect);
-    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Wished, false)));
+    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Requested, false)));
     assert!(!counter.stage.is_closed(counter.conn));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealpost_core::client::store::{ClientOp, Content, Failure, Trust, Verification};
-use sealpost_core::client::{Command, Limits, LookupFailure, Notice, Refusal, Suspicion};
+use sealpost_core::client::{Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, Profile};
@@ -46,7 +46,7 @@ fn a_stranger_is_looked_up_before_the_first_message() {
     assert_eq!(counter.hear_all(), [Asked::Lookup(UserRef::Id(UserId::new(9).unwrap()))]);
     session_error(&mut counter, ErrorCode::UnknownUser);
     let content = Content::Text("hello".into());
-    let refusal = Refusal::UnknownUser;
+    let refusal = SendRefusal::UnknownUser;
     assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
 }
 
@@ -82,7 +82,7 @@ fn an_answer_about_somebody_else_is_not_believed() {
     let answer = counter.clerk.key_of(counter.at(), &carol);
     counter.say(&answer);
     let notices = counter.stage.notices();
-    assert_eq!(notices[0], Notice::Suspicious(Suspicion::UnaskedAnswer));
+    assert_eq!(notices[0], Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer });
     assert!(counter.stage.is_closed(counter.conn));
 }
 
@@ -155,7 +155,7 @@ fn under_a_changed_key_messages_are_shown_so_and_nothing_is_sent_until_it_is_acc
     assert_eq!(counter.hear_all(), [receipt(&new_bob, 1, &[1])]);
 
     let token = counter.stage.send_text(UserRef::Phone(phone), "hello");
-    let (refusal, content) = (Refusal::KeyChanged, Content::Text("hello".into()));
+    let (refusal, content) = (SendRefusal::KeyChanged, Content::Text("hello".into()));
     assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
     counter.stage.command(Command::AcceptKey { phone, fingerprint: pinned });
     assert_eq!(counter.stage.notices(), [Notice::KeyMismatch { phone }]);
@@ -221,7 +221,7 @@ fn one_id_for_two_phones_is_not_believed() {
     assert_eq!(
         counter.stage.notices(),
         [
-            Notice::Suspicious(Suspicion::Contradiction { user: bob.id }),
+            Notice::Suspicious { suspicion: Suspicion::Contradiction { user: bob.id } },
             Notice::LookupFailed { who, failure },
         ]
     );
@@ -266,7 +266,7 @@ fn a_verification_that_is_not_recorded_does_not_count() {
     let (phone, fingerprint) = (bob.phone, *bob.public_key().fingerprint());
     counter.stage.fail_store(1, StoreError::Io);
     counter.stage.command(Command::MarkVerified { phone, fingerprint });
-    assert_eq!(counter.stage.notices(), [Notice::StoreFailed(StoreError::Io)]);
+    assert_eq!(counter.stage.notices(), [Notice::StoreFailed { error: StoreError::Io }]);
     arrive(&mut counter, &mut bob, (1, 0), "hello");
     assert_eq!(counter.stage.delivered()[0].message.trust, Trust::FirstUse);
 }

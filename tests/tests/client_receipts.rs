@@ -136,7 +136,7 @@ fn a_receipt_signed_before_another_key_was_accepted_counts() {
     counter.stage.command(Command::AcceptKey { phone: bob.phone, fingerprint });
     counter.stage.notices();
     counter.say(&receipts[0]);
-    assert_eq!(counter.stage.notices(), [Notice::Delivered { reader: bob.id, ids: ids(&[1]) }]);
+    assert_eq!(counter.stage.notices(), [Notice::Delivered { recipient: bob.id, ids: ids(&[1]) }]);
 
     counter.stage = counter.stage.restart();
     counter.stage.command(Command::Connect);
@@ -144,7 +144,7 @@ fn a_receipt_signed_before_another_key_was_accepted_counts() {
     counter.resume(1);
     counter.stage.notices();
     counter.say(&receipts[1]);
-    assert_eq!(counter.stage.notices(), [Notice::Delivered { reader: bob.id, ids: ids(&[2]) }]);
+    assert_eq!(counter.stage.notices(), [Notice::Delivered { recipient: bob.id, ids: ids(&[2]) }]);
 }
 
 #[test]
@@ -156,7 +156,8 @@ fn a_forged_receipt_is_not_believed_and_is_taken_off_the_server_when_it_comes_ag
     let mut mallory = Peer::new(Profile::Compact, 3);
     mallory.id = bob.id;
     let forged = mallory.receipt(counter.at(), me(), 9, &[1]);
-    let suspicion = Notice::Suspicious(Suspicion::ForgedReceipt { reader: bob.id });
+    let suspicion =
+        Notice::Suspicious { suspicion: Suspicion::ForgedReceipt { recipient: bob.id } };
     counter.say(&forged);
     assert_eq!(counter.stage.notices().first(), Some(&suspicion));
     assert!(counter.stage.is_closed(counter.conn), "it may have been changed on the way");
@@ -200,14 +201,17 @@ fn a_receipt_that_can_not_be_recorded_is_not_taken_and_comes_again() {
     counter.stage.fail_store(1, StoreError::Io);
     let packet = bob.receipt(counter.at(), me(), 1, &[1]);
     counter.say(&packet);
-    assert_eq!(counter.stage.notices().first(), Some(&Notice::StoreFailed(StoreError::Io)));
+    assert_eq!(
+        counter.stage.notices().first(),
+        Some(&Notice::StoreFailed { error: StoreError::Io })
+    );
     assert!(counter.stage.is_closed(counter.conn), "so that the server brings it again");
     counter.come_back();
     counter.stage.pass(Duration::from_secs(2));
     counter.hear_all();
     counter.stage.notices();
     counter.say(&packet);
-    let delivered = Notice::Delivered { reader: bob.id, ids: ids(&[1]) };
+    let delivered = Notice::Delivered { recipient: bob.id, ids: ids(&[1]) };
     assert_eq!(counter.stage.notices(), [delivered]);
 }
 
@@ -267,7 +271,7 @@ fn a_repeat_of_the_stored_ack_changes_nothing() {
     let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
     counter.say(&stored);
     counter.say(&stored);
-    assert_eq!(counter.stage.notices(), [Notice::Stored(ids(&[1]))]);
+    assert_eq!(counter.stage.notices(), [Notice::Stored { ids: ids(&[1]) }]);
     counter.stage.hold_store = true;
     let wrong = counter.clerk.stored(counter.at(), &[(me(), MessageId(1))]);
     counter.say(&wrong);
@@ -285,5 +289,5 @@ fn a_message_is_stored_for_its_own_recipient_only() {
     assert_eq!(counter.stage.notices(), []);
     let right = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
     counter.say(&right);
-    assert_eq!(counter.stage.notices(), [Notice::Stored(ids(&[1]))]);
+    assert_eq!(counter.stage.notices(), [Notice::Stored { ids: ids(&[1]) }]);
 }

@@ -81,7 +81,10 @@ fn a_forged_message_is_neither_delivered_nor_acknowledged_and_asked_for_once_mor
         let answer = counter.clerk.key_of(counter.at(), &bob);
         counter.say(&answer);
         let forged = Suspicion::ForgedMessage { sender: bob.id, id: MessageId(1) };
-        assert_eq!(counter.stage.notices().first(), Some(&Notice::Suspicious(forged)));
+        assert_eq!(
+            counter.stage.notices().first(),
+            Some(&Notice::Suspicious { suspicion: forged })
+        );
         assert_eq!((counter.hear_all(), counter.stage.delivered()), (vec![], vec![]));
         assert_eq!(counter.stage.is_closed(counter.conn), !again, "the second time it is left");
         if !again {
@@ -102,7 +105,7 @@ fn a_message_from_nobody_is_neither_delivered_nor_acknowledged() {
     counter.hear_all();
     session_error(&mut counter, ErrorCode::UnknownUser);
     let unknown = Suspicion::UnknownSender { sender: bob.id, id: MessageId(1) };
-    assert_eq!(counter.stage.notices().first(), Some(&Notice::Suspicious(unknown)));
+    assert_eq!(counter.stage.notices().first(), Some(&Notice::Suspicious { suspicion: unknown }));
     assert_eq!((counter.hear_all(), counter.stage.delivered()), (vec![], vec![]));
 }
 
@@ -224,7 +227,7 @@ fn a_server_that_takes_leave_first_is_not_answered() {
     counter.stage.hold_jobs = false;
     counter.stage.release_jobs(|_| ());
     assert_eq!(counter.hear_all(), []);
-    let reason = OfflineReason::Wished;
+    let reason = OfflineReason::Requested;
     assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sealpost_core::client::{
-    Command, Limits, Notice, OfflineReason, OtpChannel, RegistrationFailure, Suspicion,
+    Command, Limits, Notice, OfflineReason, OtpSource, RegistrationFailure, Suspicion,
 };
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::Fingerprint;
@@ -54,7 +54,7 @@ fn first_contact_fetches_the_key_registers_and_is_online() {
     assert_eq!(
         counter.stage.notices(),
         [
-            Notice::OtpRequested { channel: OtpChannel::InBand, ttl_secs: 300, attempts: 5 },
+            Notice::OtpRequested { source: OtpSource::InBand, ttl_secs: 300, attempts: 5 },
             Notice::Registered { user: me() },
             Notice::Online { pending: None },
         ]
@@ -78,7 +78,7 @@ fn a_server_with_another_key_than_its_address_is_left_for_good() {
     assert_eq!(
         stage.notices(),
         [
-            Notice::Suspicious(Suspicion::WrongServerKey { offered }),
+            Notice::Suspicious { suspicion: Suspicion::WrongServerKey { offered } },
             Notice::Offline { reason: OfflineReason::WrongServer, retry_in: None },
         ]
     );
@@ -96,7 +96,7 @@ fn a_server_key_that_does_not_sign_for_itself_is_refused() {
     *bytes.last_mut().unwrap() ^= 1;
     counter.stage.bytes(counter.conn, &bytes);
     let notices = counter.stage.notices();
-    assert!(notices.contains(&Notice::Suspicious(Suspicion::BadServerSignature)));
+    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::BadServerSignature }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
     assert_eq!(counter.stage.store.inner().load().unwrap().account.server_key, None);
 }
@@ -109,7 +109,7 @@ fn a_password_that_comes_out_of_band_is_waited_for_without_a_connection() {
     assert_eq!(
         counter.stage.notices(),
         [
-            Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs: 300, attempts: 5 },
+            Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs: 300, attempts: 5 },
             Notice::Offline { reason: OfflineReason::AwaitingOtp, retry_in: None },
         ]
     );
@@ -153,7 +153,7 @@ fn a_password_that_is_quicker_than_the_200_is_used_when_that_has_come() {
     counter.say(&issued);
     assert_eq!(
         counter.stage.notices(),
-        [Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs: 300, attempts: 5 }]
+        [Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs: 300, attempts: 5 }]
     );
     assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
 }
@@ -203,7 +203,7 @@ fn a_phone_that_somebody_else_has_ends_the_registration() {
     let refused = counter.clerk.error(counter.at(), ErrorForm::Clear, ErrorCode::BadSignature);
     counter.say(&refused);
     let notices = counter.stage.notices();
-    let taken = Notice::RegistrationFailed(RegistrationFailure::PhoneTaken);
+    let taken = Notice::RegistrationFailed { failure: RegistrationFailure::PhoneTaken };
     assert!(notices.contains(&taken));
     assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
 }
@@ -215,7 +215,7 @@ fn a_100_that_comes_too_often_ends_the_registration_and_a_101_does_not() {
     counter.say(&refused);
     let failure = RegistrationFailure::RateLimited { retry_after_secs: 30 };
     let notices = counter.stage.notices();
-    assert!(notices.contains(&Notice::RegistrationFailed(failure)), "{notices:?}");
+    assert!(notices.contains(&Notice::RegistrationFailed { failure }), "{notices:?}");
     assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
 
     let mut counter = confirming();
@@ -237,7 +237,7 @@ fn an_answer_to_another_request_is_no_answer() {
     // Sealed with the key of the earlier request, so it does not open.
     counter.say(&stale);
     let notices = counter.stage.notices();
-    assert!(notices.contains(&Notice::Suspicious(Suspicion::BadServerSignature)));
+    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::BadServerSignature }));
 
     counter.redial();
     counter.hear();
@@ -249,7 +249,7 @@ fn an_answer_to_another_request_is_no_answer() {
     );
     counter.say(&error);
     let notices = counter.stage.notices();
-    assert!(notices.contains(&Notice::Suspicious(Suspicion::UnaskedAnswer)));
+    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealpost_core::client::store::{Content, Failure};
-use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Refusal, Token};
+use sealpost_core::client::{Command, Limits, Notice, OfflineReason, SendRefusal, Token};
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Profile};
@@ -29,10 +29,10 @@ fn a_message_leaves_once_it_is_durable_and_is_stored_and_delivered() {
 
     let stored = counter.clerk.stored(counter.at(), &[(bob.id, MessageId(1))]);
     counter.say(&stored);
-    assert_eq!(counter.stage.notices(), [Notice::Stored(ids(&[1]))]);
+    assert_eq!(counter.stage.notices(), [Notice::Stored { ids: ids(&[1]) }]);
     let receipt = bob.receipt(counter.at(), me(), 7, &[1]);
     counter.say(&receipt);
-    let delivered = Notice::Delivered { reader: bob.id, ids: ids(&[1]) };
+    let delivered = Notice::Delivered { recipient: bob.id, ids: ids(&[1]) };
     assert_eq!(counter.stage.notices(), [delivered]);
     assert_eq!(counter.hear_all(), [], "receipts are gathered for a second");
     counter.stage.pass(Duration::from_secs(1));
@@ -197,7 +197,7 @@ fn a_failure_that_could_not_be_recorded_is_recorded_later() {
     counter.stage.notices();
     counter.stage.fail_store(1, StoreError::Busy);
     session_error(&mut counter, ErrorCode::UnknownUser);
-    assert_eq!(counter.stage.notices(), [Notice::StoreFailed(StoreError::Busy)]);
+    assert_eq!(counter.stage.notices(), [Notice::StoreFailed { error: StoreError::Busy }]);
     counter.stage.pass(Duration::from_secs(1));
     let failure = Failure::UnknownUser;
     assert_eq!(counter.stage.notices(), [Notice::Failed { ids: ids(&[1]), failure }]);
@@ -239,7 +239,7 @@ fn what_is_too_much_is_refused_and_given_back() {
         .into();
     let refused = Notice::SendRefused {
         token: tokens[2],
-        refusal: Refusal::OutboxFull,
+        refusal: SendRefusal::OutboxFull,
         content: Content::Text("three".into()),
     };
     assert!(counter.stage.notices().contains(&refused));
@@ -260,7 +260,7 @@ fn what_is_being_sealed_fills_the_outbox_too() {
             counter.stage.send_text(UserRef::Id(bob.id), text);
         }
         assert_eq!(counter.stage.notices(), []);
-        let (refusal, content) = (Refusal::OutboxFull, Content::Text("3".into()));
+        let (refusal, content) = (SendRefusal::OutboxFull, Content::Text("3".into()));
         let token = counter.stage.send_text(UserRef::Id(bob.id), "3");
         assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
     }
@@ -315,11 +315,11 @@ fn what_the_store_can_not_keep_is_refused_and_its_numbers_are_given_again() {
     counter.stage.release_store();
     let refused = lost.map(|(token, text)| Notice::SendRefused {
         token,
-        refusal: Refusal::StoreFailed,
+        refusal: SendRefusal::StoreFailed,
         content: Content::Text(text.into()),
     });
     let notices = counter.stage.notices();
-    assert_eq!(notices[0], Notice::StoreFailed(StoreError::DiskFull));
+    assert_eq!(notices[0], Notice::StoreFailed { error: StoreError::DiskFull });
     assert_eq!(notices[1..], refused);
 
     counter.stage.hold_store = false;
@@ -364,13 +364,13 @@ fn a_busy_store_is_asked_again() {
 fn nobody_sends_without_an_account_nor_more_than_fits() {
     let mut counter = Counter::new();
     let token = counter.stage.send_text(UserRef::Id(me()), "hello");
-    let (refusal, content) = (Refusal::NotRegistered, Content::Text("hello".into()));
+    let (refusal, content) = (SendRefusal::NotRegistered, Content::Text("hello".into()));
     assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
 
     let (mut counter, bob) = acquainted();
     let (token, to, content) = (Token(9), UserRef::Id(bob.id), Content::Bytes(vec![0; 65_236]));
     counter.stage.command(Command::Send { token, to, content: content.clone() });
-    let refusal = Refusal::TooLong;
+    let refusal = SendRefusal::TooLong;
     assert_eq!(counter.stage.notices(), [Notice::SendRefused { token, refusal, content }]);
     let (token, content) = (Token(10), Content::Bytes(vec![7; 65_235]));
     counter.stage.command(Command::Send { token, to, content });

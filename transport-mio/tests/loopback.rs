@@ -126,7 +126,8 @@ impl Sealpost {
             public_key: crypto.public_key().clone(),
             limits: client::Limits::default(),
         };
-        let machine = Client::new(config, store.load().unwrap(), Entropy::from_seed([seed; 32]));
+        let entropy = Entropy::from_seed([seed; 32]);
+        let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
         let (sender, said) = mpsc::channel();
         let host = ClientHost::new(
             &Config::default(),
@@ -211,7 +212,7 @@ fn message_and_receipt_travel_between_two_people() {
     bob.handle.command(Command::Disconnect);
     bob.wait_for(|notice| matches!(notice, client::Notice::Offline { .. }));
     let id = alice.write(&bob, "are you there?");
-    alice.wait_for(|notice| matches!(notice, client::Notice::Stored(ids) if ids.contains(&id)));
+    alice.wait_for(|notice| matches!(notice, client::Notice::Stored { ids } if ids.contains(&id)));
     bob.handle.command(Command::Connect);
     assert_eq!(bob.read(), (id, alice.phone, text("are you there?")));
     alice.wait_for_receipt(id);

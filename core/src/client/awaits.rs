@@ -1,104 +1,108 @@
-//! What the client waits for from its host: one value for each ticket, with exactly what the
-//! continuation needs.
+//! What the client waits for from its host: one value for each job and store operation under way,
+//! with exactly what the client goes on with.
 
 use alloc::vec::Vec;
 
-use super::inbox::Batch;
-use super::peers::PeerMessage;
-use super::session::ServerPacket;
-use super::store::{
-    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem,
-    QueuedMessage, Trust,
-};
-use crate::crypto::{EmitError, Grant, OpenedMessage, Outcome};
-use crate::frame::{Slot, StoreError};
+use super::state::account::{ReconnectDate, ServerKeyOffer};
+use super::state::contacts::{Acceptance, Comparison};
+use super::state::exchange::GrantPacket;
+use super::state::inbox::Batch;
+use super::state::outbox::Withdrawn;
+use super::state::peer_packet::{PeerMessage, PeerReceipt, TakenReceipt};
+use super::state::server_packet::SealedPacket;
+use super::store::{ClientOp, Failure, InboxId, IncomingMessage, QueuedMessage, Trust};
+use crate::frame::{Pending, Slot, Unverified};
 use crate::ids::{ConnId, MessageId, Phone, ReceiptId, UserId, UserRef};
-use crate::keys::{Fingerprint, Plaintext, PublicKey, Rejected};
-use crate::time::Timestamp;
-use crate::wire::{Packet, Receipt};
+use crate::wire::Packet;
 
-/// Awaits a job.
+/// A job under way.
 #[derive(Debug)]
 pub(super) enum AwaitJob {
-    /// The 105 before a session is made.
+    /// The 105 before a session is being made.
     ServerKeyRequest,
-    /// The 204 before a session is verified with the key that it carries.
-    ServerKey(PublicKey),
-    /// A 100, 101 or 106 is made.
+    /// The 204 before a session is being verified with the key that it offers.
+    ServerKey(Unverified<ServerKeyOffer>),
+    /// A 100, 101 or 106 is being made.
     Request,
-    /// The answer to one is verified and opened.
-    Answer(Answer),
-    /// A 105 is made.
+    /// The sealed answer to one of them (200, 150, 244) is being verified and opened.
+    Answer(Unverified<Packet>, SealedAnswer),
+    /// A 244 in the clear, which answers one of them, is being verified.
+    ClearError(Unverified<Packet>),
+    /// A 201 or 206 is being verified and opened.
+    Grant(Unverified<GrantPacket>),
+    /// A 105 in a session is being made.
     Lookup(UserRef),
-    /// A packet of the server's in a session is verified and opened.
-    FromServer(Slot, ServerPacket),
-    /// A message is verified and opened, under a key of the contact with this phone number.
-    PeerMessage { message: PeerMessage, phone: Phone, trust: Trust },
-    /// A peer's receipt is verified.
-    PeerReceipt { slot: Slot, reader: UserId, receipt: Receipt },
-    /// A receipt for this sender is made.
+    /// A sealed packet of the server in a session is being verified and opened.
+    ServerPacket(Slot, Unverified<SealedPacket>),
+    /// The server's 222 is being verified.
+    ServerGoodbye(Slot, Unverified<Packet>),
+    /// A message is being verified and opened, under a key of the contact with this phone number.
+    PeerMessage { message: Unverified<PeerMessage>, phone: Phone, trust: Trust },
+    /// A peer's receipt is being verified.
+    PeerReceipt(Unverified<PeerReceipt>),
+    /// A receipt for this sender is being made.
     Receipt(UserId),
-    /// A 203 to the server is made.
+    /// A 203 to the server is being made.
     ReceiptsTaken,
-    /// A 222 is made.
+    /// Our 222 is being made.
     Goodbye,
-    /// A message of ours is sealed and signed. It does not depend on a connection.
+    /// A message of ours is being sealed and signed.
     Message(MessageId),
 }
 
-/// An answer before a session.
-#[derive(Debug)]
-pub(super) enum Answer {
+/// What is inside a sealed answer before a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SealedAnswer {
     /// 200.
     OtpIssued,
     /// 150.
-    Rejected,
-    /// 201 or 206, for this user.
-    Granted(UserId),
-    /// 244, sealed.
+    RegistrationRejected,
+    /// 244.
     Error,
-    /// 244 in the clear, which is verified only.
-    ClearError(Packet),
 }
 
-/// Awaits the store.
+/// A store operation under way.
 #[derive(Debug)]
 pub(super) enum AwaitStore {
-    /// Something that only matters at the next start, and can be learnt again.
+    /// It matters at the next start only, and can be learnt again.
     Kept,
-    /// The same, of which everything that is sent depends: it is asked for until it is done.
+    /// The same, but everything that is sent depends on it: it is repeated until it is done.
     Pinned(ClientOp),
-    /// The date of a 106 is recorded; the 106 may leave on this connection.
-    ReconnectTime(ConnId, Timestamp),
-    /// Receipt numbers are reserved.
-    ReceiptNumbers,
-    /// A key is accepted.
-    KeyAccepted { phone: Phone, accepted: Binding },
-    /// A contact is marked as verified.
-    Verified { phone: Phone, fingerprint: Fingerprint },
-    /// The front of what is sealed is in the outbox.
-    Enqueued,
-    /// These are marked as stored.
-    Stored(Vec<(UserId, MessageId)>),
-    /// Messages are marked as delivered, for this receipt; these of them are out of the outbox.
-    Delivered { reader: UserId, receipt: ReceiptId, done: Vec<QueuedMessage> },
-    /// Messages are marked as failed.
-    Failed { messages: Vec<MessageId>, failure: Failure },
-    /// What has arrived is in the inbox.
-    Received(Batch),
-    /// A page of the inbox from behind this place.
+    /// The date of a 106 is being recorded; the 106 may then leave on this connection.
+    ReconnectDate(ConnId, Pending<ReconnectDate>),
+    /// All receipt numbers below this one are being reserved.
+    ReceiptNumbers(Pending<ReceiptId>),
+    /// A key is being accepted.
+    KeyAccepted(Pending<Acceptance>),
+    /// A contact is being marked as verified.
+    ContactVerified(Pending<Comparison>),
+    /// The messages at the front of the sealing queue are being put into the outbox.
+    Enqueued(Pending<Vec<QueuedMessage>>),
+    /// These messages are being marked as stored.
+    MarkedStored(Vec<(UserId, MessageId)>),
+    /// The messages named in a receipt are being marked as delivered; these of them were taken out
+    /// of the outbox.
+    MarkedDelivered { receipt: Pending<TakenReceipt>, withdrawn: Vec<Withdrawn> },
+    /// These messages are being marked as failed.
+    MarkedFailed { messages: Vec<MessageId>, failure: Failure },
+    /// Messages that have arrived are being put into the inbox.
+    Received(Batch, Pending<Vec<IncomingMessage>>),
+    /// A page of the inbox from behind this place is being read.
     Page(InboxId),
 }
 
 impl AwaitJob {
-    /// It is a step of something that has arrived, rather than of something to be sent.
+    /// Whether it belongs to something that has arrived, rather than to something to be sent.
     pub(super) const fn is_inbound(&self) -> bool {
         match self {
             Self::ServerKey(_)
-            | Self::Answer(_)
-            | Self::FromServer(..)
+            | Self::Answer(..)
+            | Self::ClearError(_)
+            | Self::Grant(_)
+            | Self::ServerPacket(..)
+            | Self::ServerGoodbye(..)
             | Self::PeerMessage { .. }
-            | Self::PeerReceipt { .. } => true,
+            | Self::PeerReceipt(_) => true,
             Self::ServerKeyRequest
             | Self::Request
             | Self::Lookup(_)
@@ -109,57 +113,30 @@ impl AwaitJob {
         }
     }
 
-    /// It is of no use once the connection is gone.
-    pub(super) const fn needs_connection(&self) -> bool {
-        !matches!(self, Self::Message(_))
+    /// Whether it verifies a packet of a session.
+    pub(super) const fn verifies_in_session(&self) -> bool {
+        match self {
+            Self::ServerPacket(..)
+            | Self::ServerGoodbye(..)
+            | Self::PeerMessage { .. }
+            | Self::PeerReceipt(_) => true,
+            Self::ServerKeyRequest
+            | Self::ServerKey(_)
+            | Self::Request
+            | Self::Answer(..)
+            | Self::ClearError(_)
+            | Self::Grant(_)
+            | Self::Lookup(_)
+            | Self::Receipt(_)
+            | Self::ReceiptsTaken
+            | Self::Goodbye
+            | Self::Message(_) => false,
+        }
     }
-}
 
-/// The packet that a [`Job::Emit`](crate::crypto::Job::Emit) made. An outcome of another job is the
-/// host's mistake, and counts as a failure; so in all of these.
-pub(super) fn emitted(outcome: Outcome) -> Result<Packet, EmitError> {
-    if let Outcome::Emitted(result) = outcome { result } else { Err(EmitError) }
-}
-
-pub(super) fn verified(outcome: &Outcome) -> Result<(), Rejected> {
-    if let Outcome::Verified(result) = outcome { *result } else { Err(Rejected) }
-}
-
-pub(super) fn opened(outcome: Outcome) -> Result<Plaintext, Rejected> {
-    if let Outcome::Opened(result) = outcome { result } else { Err(Rejected) }
-}
-
-pub(super) fn granted(outcome: Outcome) -> Result<Grant, Rejected> {
-    if let Outcome::GrantOpened(result) = outcome { result } else { Err(Rejected) }
-}
-
-pub(super) fn message_opened(outcome: Outcome) -> Result<OpenedMessage, Rejected> {
-    if let Outcome::MessageOpened(result) = outcome { result } else { Err(Rejected) }
-}
-
-/// The messages whose status the store has changed. An answer to another operation is the host's
-/// mistake, and counts as a failure; so in all of these.
-pub(super) fn marked(outcome: ClientOutcome) -> Result<Vec<MessageId>, StoreError> {
-    if let ClientReply::Marked(ids) = outcome? { Ok(ids) } else { Err(StoreError::Io) }
-}
-
-/// What came of each of so many messages.
-pub(super) fn received(outcome: ClientOutcome, count: usize) -> Result<Vec<Arrival>, StoreError> {
-    if let ClientReply::Received(arrivals) = outcome?
-        && arrivals.len() == count
-    {
-        Ok(arrivals)
-    } else {
-        Err(StoreError::Io)
-    }
-}
-
-/// A page, and whether more stands behind it.
-pub(super) fn unshown(outcome: ClientOutcome) -> Result<(Vec<InboxItem>, bool), StoreError> {
-    let reply = outcome?;
-    if let ClientReply::Unshown { items, more } = reply {
-        Ok((items, more))
-    } else {
-        Err(StoreError::Io)
+    /// Whether it is of use after the connection is gone: a message of ours is sealed for its
+    /// recipient, whatever connection it will leave on.
+    pub(super) const fn outlives_connection(&self) -> bool {
+        matches!(self, Self::Message(_))
     }
 }

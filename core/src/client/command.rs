@@ -5,62 +5,62 @@ use crate::ids::{Phone, UserRef};
 use crate::keys::Fingerprint;
 use crate::wire::Otp;
 
-/// A wish of the application. What comes of it is told in notices.
+/// A request of the application. [Notices](super::Notice) tell what came of it.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Go online and stay so: resume the account's session, and dial again whenever the connection
-    /// is lost.
+    /// Go online and stay online: begin a session for the account, and dial again whenever the
+    /// connection is lost.
     Connect,
-    /// Send what is due, take leave of the server in order, and stay offline.
+    /// Send what is due, take leave of the server in an orderly way, and stay offline.
     Disconnect,
-    /// Register the account's phone number, and then be online. A one-time password that comes in
-    /// band is used at once; for any other the client waits for [`Command::Confirm`].
+    /// Register the account's phone number, then go online. A one-time password that arrives in the
+    /// server's answer is used at once; for any other, the client waits for [`Command::Confirm`].
     Register,
     /// The one-time password that reached the user.
     Confirm {
         /// Six digits.
         otp: Otp,
     },
-    /// Send a message. It is answered with [`Notice::Queued`](super::Notice::Queued) once it is
-    /// durable, or with [`Notice::SendRefused`](super::Notice::SendRefused), which gives the content
-    /// back. Somebody who is no contact yet is looked up first, which waits until we are online.
+    /// Send a message. The answer is [`Notice::Queued`](super::Notice::Queued) once the message is
+    /// durable, or [`Notice::SendRefused`](super::Notice::SendRefused), which returns the content.
+    /// A recipient who is not a contact yet is looked up first, which takes until the client is
+    /// online.
     Send {
-        /// The application's name for it, until it has an id.
+        /// The application's name for the message until it has an id.
         token: Token,
-        /// To whom.
+        /// Recipient of the message.
         to: UserRef,
-        /// What.
+        /// Content of the message.
         content: Content,
     },
-    /// Ask the server, once we are online, who has this phone number, and pin the key on first
-    /// contact.
+    /// Ask the server, once online, who has this phone number, and pin the key on first contact.
     Lookup {
-        /// Whose.
+        /// Phone number to look up.
         phone: Phone,
     },
-    /// Trust the key that the server offers for a contact in place of the pinned one. What is
-    /// queued under the old key fails, for it could not be read.
+    /// Trust the key that the server offers for a contact in place of the pinned one. Messages
+    /// queued under the old key fail, because the contact could not decrypt them.
     AcceptKey {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
-        /// Of the key offered, as the people saw it.
+        /// Fingerprint of the offered key, as the users saw it.
         fingerprint: Fingerprint,
     },
-    /// The people compared safety numbers.
+    /// Mark a contact as verified: the users compared safety numbers.
     MarkVerified {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
-        /// Of the pinned key.
+        /// Fingerprint of the pinned key.
         fingerprint: Fingerprint,
     },
-    /// The application has taken over every message up to this place. The others are delivered
-    /// again when the client starts the next time.
+    /// The application has taken over every message up to this place. Later ones are delivered
+    /// again the next time the client starts.
     MarkShown {
-        /// The last one.
+        /// Place of the last message taken over.
         up_to: InboxId,
     },
 }
 
-/// The application's name for something that it sends.
+/// The application's name for a message that it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);

@@ -1,17 +1,17 @@
-//! What a client is told at its start, beside its store.
+//! What a client is given at its start, beside the content of its store.
 
-use super::Limits;
+use super::limits::Limits;
 use crate::keys::PublicKey;
 use crate::wire::Profile;
 
-/// The constants of one client.
+/// The settings of one client.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's, from the server's address.
+    /// Wire profile of the deployment, from the server's address.
     pub profile: Profile,
-    /// Our key. The private half is durable on the host before the client exists, and signs in the
-    /// host's jobs.
+    /// The user's public key. The private key is durable on the host before the client exists, and
+    /// signs in the host's jobs.
     pub public_key: PublicKey,
-    /// Bounds.
+    /// Every bound. [`Client::new`](super::Client::new) rejects limits that it can't work with.
     pub limits: Limits,
 }

@@ -2,93 +2,165 @@
 
 use core::time::Duration;
 
-/// What the client takes on. [`Limits::default`] suits one person, and a busy program.
+use crate::frame::InvalidLimits;
+use crate::wire::Receipt;
+
+/// Bounds on what the client takes on. [`Limits::default`] suits one person, and a busy program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From dialling, or a request, to its answer. After it the connection is taken for dead.
+    /// Time from dialling, or from a request, to its answer. After that the connection is taken for
+    /// dead.
     pub request_timeout: Duration,
-    /// How long what is in flight may go without any acknowledgement before the connection is taken
-    /// for dead. A server stores what a reader does not acknowledge within 5 s, and says so.
+    /// Time without any acknowledgement, while messages are in flight, after which the connection
+    /// is taken for dead. A server stores what a recipient does not acknowledge within 5 s, and
+    /// says so, so an honest one is much faster.
     pub ack_timeout: Duration,
-    /// The longest first pause before dialling again; it doubles each time.
+    /// Upper bound of the first pause before dialling again; it doubles with each attempt.
     pub redial_first: Duration,
-    /// What that pause grows to.
+    /// Upper bound of that pause after many attempts.
     pub redial_max: Duration,
-    /// A session that lasted this long makes the pauses short again.
+    /// Duration of a session after which the pauses before dialling start small again.
     pub stable_after: Duration,
-    /// How long an orderly end may take before the connection is simply closed.
+    /// Time that an orderly end of a session may take before the connection is simply closed.
     pub goodbye: Duration,
-    /// How often one connection may answer that our clock is wrong before we give it up.
+    /// Corrections of our clock that one connection may make before it is given up.
     pub clock_corrections: u32,
-    /// How far a 106 may be dated ahead of the clock to be newer than the last one. Well under the
-    /// 300 s that the server allows.
+    /// How far ahead of the clock, in seconds, a 106 may be dated in order to be newer than the last
+    /// one. Well under the 300 s that the server allows.
     pub reconnect_ahead_secs: i64,
 
-    /// Messages that wait for an acknowledgement, or to be sent; over it, sending is refused.
+    /// Messages that wait for an acknowledgement, or to be sent. Above it, sending is refused.
     pub outbox_messages: usize,
-    /// The same in bytes of content, or of packets once they are sealed.
+    /// The same in bytes: of content, or of packets once they are sealed.
     pub outbox_bytes: usize,
     /// Messages that are being sealed at once; each costs two RSA operations.
     pub sealing: usize,
-    /// Messages that one store operation enqueues.
+    /// Messages enqueued by one store operation.
     pub enqueue_batch: usize,
-    /// Messages sent and not acknowledged. What a connection that breaks makes us repeat.
+    /// Messages sent and not acknowledged. They are sent again if the connection breaks.
     pub in_flight_messages: usize,
     /// The same in bytes.
     pub in_flight_bytes: usize,
-    /// The longest first pause before sending again to a recipient whose mailbox was full; it
-    /// doubles each time.
+    /// Upper bound of the first pause before sending again to a recipient whose mailbox was full;
+    /// it doubles with each attempt.
     pub hold_first: Duration,
-    /// What that pause grows to.
+    /// Upper bound of that pause after many attempts.
     pub hold_max: Duration,
-    /// How long a message is tried. The server takes none that is over 30 days old (PROTOCOL 8).
+    /// Time for which a message is tried. The server rejects messages older than 30 days
+    /// (PROTOCOL 8).
     pub retention: Duration,
 
-    /// Packets of one session that are being verified, opened or stored. Over it, reading pauses.
+    /// Packets of one session that are being verified, opened or stored. Above it, reading pauses.
     pub arriving: usize,
-    /// Messages that one store operation receives.
+    /// Messages received by one store operation.
     pub receive_batch: usize,
-    /// Packets that wait for another one of their sender's, or for its key. Over it, the connection
-    /// is given up: a server that waits for acknowledgements does not send so many.
+    /// Verified packets that wait for an earlier packet of the same sender, and packets that wait
+    /// for their sender's key. Above it, the connection is given up: a server that waits for
+    /// acknowledgements does not send that many.
     pub waiting: usize,
-    /// Items remembered that were not authentic. For each the connection is made anew once; over it,
-    /// for none.
+    /// Items remembered because they were not authentic. For each of them the client reconnects
+    /// once; for those that no longer fit, it does not.
     pub suspects: usize,
-    /// Look-ups asked at once. The server limits their rate.
+    /// Look-ups that are asked at once. The server limits their rate.
     pub lookups_at_once: usize,
-    /// Look-ups that the application may have waiting.
+    /// Look-ups that may be waiting when the application adds another one.
     pub lookups_waiting: usize,
-    /// How long until a look-up that the server could not answer is asked again.
+    /// Pause before repeating a look-up that the server could not answer.
     pub lookup_retry: Duration,
-    /// Contacts. A stranger's first message makes one; over it, strangers are not heard.
+    /// Contacts. The first message of a stranger makes one; above the limit, strangers are ignored.
     pub contacts: usize,
     /// Messages that one store operation reads for the application.
     pub unshown_page: u32,
 
-    /// Receipts that are being signed at once, each for another sender. While one is being signed,
-    /// what arrives from the same sender waits for the next.
+    /// Receipts that are being signed at once, each for another sender. Messages of the same sender
+    /// that arrive meanwhile share the next receipt.
     pub receipts_signing: usize,
-    /// Messages in one receipt; 8 bytes each.
+    /// Messages in one receipt, 8 bytes each; at most [`Receipt::MAX_ITEMS`].
     pub receipt_items: usize,
-    /// Receipt numbers that are reserved at once, so that few store operations are spent on them.
+    /// Receipt numbers reserved by one store operation. A block keeps these operations rare.
     pub receipt_numbers: u64,
-    /// How long receipts taken are gathered before the server is told, up to a second
-    /// (PROTOCOL 6.1).
+    /// Time for which receipts taken are gathered before the server is told (PROTOCOL 6.1: at most
+    /// one second).
     pub taken_gather: Duration,
-    /// Receipts that are gathered at most.
+    /// Receipts taken after which the server is told at once.
     pub taken_items: usize,
 
-    /// How long a pause we believe the server when it names one. A wrong clock or a bad joke must
+    /// Longest pause named by the server that the client believes. A wrong clock or a bad joke must
     /// not keep us away for years.
     pub named_pause_max: Duration,
-    /// How long until an operation that the store refused is tried again.
+    /// Pause before repeating store operations after one has failed.
     pub store_retry: Duration,
+}
+
+impl Limits {
+    /// Checks that a client can make progress within these limits.
+    ///
+    /// # Errors
+    /// Names the first field that does not allow it, and what must hold for the field.
+    pub fn validate(&self) -> Result<(), InvalidLimits> {
+        self.validate_times()?;
+        self.validate_counts()
+    }
+
+    fn validate_times(&self) -> Result<(), InvalidLimits> {
+        // A timeout or a pause of zero repeats its work at once, and again, without end.
+        let must = "must be longer than zero";
+        for (time, field) in [
+            (self.request_timeout, "request_timeout"),
+            (self.ack_timeout, "ack_timeout"),
+            (self.redial_first, "redial_first"),
+            (self.hold_first, "hold_first"),
+            (self.lookup_retry, "lookup_retry"),
+            (self.store_retry, "store_retry"),
+        ] {
+            InvalidLimits::unless(!time.is_zero(), field, must)?;
+        }
+        let (redial, hold) = (self.redial_first, self.hold_first);
+        let must = "must be at least `redial_first`";
+        InvalidLimits::unless(self.redial_max >= redial, "redial_max", must)?;
+        let must = "must be at least `hold_first`";
+        InvalidLimits::unless(self.hold_max >= hold, "hold_max", must)?;
+        let kept = !self.retention.is_zero() && self.retention <= SERVER_RETENTION;
+        let must = "must be longer than zero and at most 30 days";
+        InvalidLimits::unless(kept, "retention", must)?;
+        let must = "must be at most one second";
+        InvalidLimits::unless(self.taken_gather <= Duration::from_secs(1), "taken_gather", must)?;
+        // At zero, a second 106 in the same second would be dated like the first, and refused.
+        let ahead = (1..SERVER_CLOCK_SKEW_SECS).contains(&self.reconnect_ahead_secs);
+        InvalidLimits::unless(ahead, "reconnect_ahead_secs", "must be from 1 to 299")
+    }
+
+    fn validate_counts(&self) -> Result<(), InvalidLimits> {
+        // Each of these bounds a queue or a batch; at zero, what is queued would wait for ever.
+        for (count, field) in [
+            (self.outbox_messages, "outbox_messages"),
+            (self.outbox_bytes, "outbox_bytes"),
+            (self.sealing, "sealing"),
+            (self.enqueue_batch, "enqueue_batch"),
+            (self.in_flight_messages, "in_flight_messages"),
+            (self.in_flight_bytes, "in_flight_bytes"),
+            (self.arriving, "arriving"),
+            (self.receive_batch, "receive_batch"),
+            (self.waiting, "waiting"),
+            (self.lookups_at_once, "lookups_at_once"),
+            (self.lookups_waiting, "lookups_waiting"),
+            (self.contacts, "contacts"),
+            (self.receipts_signing, "receipts_signing"),
+            (self.taken_items, "taken_items"),
+        ] {
+            InvalidLimits::unless(count > 0, field, AT_LEAST_ONE)?;
+        }
+        InvalidLimits::unless(self.clock_corrections > 0, "clock_corrections", AT_LEAST_ONE)?;
+        InvalidLimits::unless(self.unshown_page > 0, "unshown_page", AT_LEAST_ONE)?;
+        InvalidLimits::unless(self.receipt_numbers > 0, "receipt_numbers", AT_LEAST_ONE)?;
+        let items = (1..=Receipt::MAX_ITEMS).contains(&self.receipt_items);
+        InvalidLimits::unless(items, "receipt_items", "must be from 1 to `Receipt::MAX_ITEMS`")
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const SECOND: Duration = Duration::from_secs(1);
-        const DAY: Duration = Duration::from_hours(24);
         Self {
             request_timeout: 10 * SECOND,
             ack_timeout: 60 * SECOND,
@@ -106,7 +178,7 @@ impl Default for Limits {
             in_flight_bytes: 1024 * 1024,
             hold_first: 4 * SECOND,
             hold_max: 600 * SECOND,
-            retention: 30 * DAY,
+            retention: SERVER_RETENTION,
             arriving: 512,
             receive_batch: 256,
             waiting: 2_048,
@@ -123,6 +195,40 @@ impl Default for Limits {
             taken_items: 64,
             named_pause_max: 3_600 * SECOND,
             store_retry: SECOND,
+        }
+    }
+}
+
+/// What PROTOCOL 8 fixes for every server.
+const SERVER_RETENTION: Duration = Duration::from_hours(30 * 24);
+const SERVER_CLOCK_SKEW_SECS: i64 = 300;
+
+const AT_LEAST_ONE: &str = "must be at least 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(Limits::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_without_progress_is_named_with_its_reason() {
+        let limits = Limits { enqueue_batch: 0, ..Limits::default() };
+        let invalid = limits.validate().unwrap_err();
+        assert_eq!(invalid.to_string(), "limit `enqueue_batch` must be at least 1");
+        for (limits, field) in [
+            (Limits { store_retry: Duration::ZERO, ..Limits::default() }, "store_retry"),
+            (Limits { redial_max: Duration::ZERO, ..Limits::default() }, "redial_max"),
+            (Limits { retention: Duration::MAX, ..Limits::default() }, "retention"),
+            (Limits { reconnect_ahead_secs: 300, ..Limits::default() }, "reconnect_ahead_secs"),
+            (Limits { receipt_items: usize::MAX, ..Limits::default() }, "receipt_items"),
+            (Limits { taken_gather: Duration::MAX, ..Limits::default() }, "taken_gather"),
+        ] {
+            assert_eq!(limits.validate().map_err(|invalid| invalid.field), Err(field));
         }
     }
 }

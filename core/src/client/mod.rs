@@ -1,219 +1,161 @@
 //! The client machine: one user on one server, over one connection at a time.
 //!
-//! A [`Client`] is given what its store holds ([`store::Snapshot`]) and then events: bytes, outcomes
-//! of jobs and of store operations, and the application's [`Command`]s. What comes of a command is
-//! told in [`Notice`]s; messages from others are delivered as [`store::InboxItem`]s, each at least
-//! once, and once only if the application says with [`Command::MarkShown`] what it has taken over.
+//! A [`Client`] is given the content of its store ([`store::Snapshot`]), and then events: bytes,
+//! outcomes of jobs and store operations, and the application's [`Command`]s. [`Notice`]s say what
+//! came of a command. Messages from others are delivered as [`store::InboxItem`]s, each at least
+//! once, and only once if the application says with [`Command::MarkShown`] what it has taken over.
 //!
-//! 1. Make a key, and make it durable. Make a store ([`store::Snapshot::new`] is what it holds).
-//! 2. [`Command::Register`]; if the one-time password does not come in band, [`Command::Confirm`].
-//! 3. From then on, and at every start after, [`Command::Connect`].
+//! 1. Make a key, and make it durable. Make a store ([`store::Snapshot::new`] is its content).
+//! 2. [`Command::Register`]; unless the server's answer contains the one-time password,
+//!    [`Command::Confirm`].
+//! 3. From then on, and at every later start, [`Command::Connect`].
 //! 4. [`Command::Send`] at any time: what can't be sent now waits, durably.
 //!
-//! Nothing in a packet has an effect before its signature has been verified with the server's key,
+//! Nothing in a packet takes effect before its signature has been verified with the server's key,
 //! whose fingerprint is in the address, or with the pinned key of a contact. A message is
-//! acknowledged only when it is durable here, and sent only when it is.
+//! acknowledged only once it is durable here, and sent only once it is durable here. The types of
+//! [`frame`](crate::frame) hold both: a [`Verified`](crate::frame::Verified) packet and a
+//! [`Durable`](crate::frame::Durable) message are demanded where they are acted on.
+//!
+//! # How an input is handled
+//!
+//! This file finds the step that an input belongs to. A step (folder `steps`, one verb a file)
+//! changes state (folder `state`, one noun a file) and begins work: packets to send, jobs to
+//! compute, operations to store. After every input, `settle` begins whatever has become possible by
+//! it, in one fixed order, so that no step has to think of what follows from it elsewhere.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config`, `limits`, `command`, `notice`, `store` | what a client is given, is asked for, tells, and asks of its store |
+//! | `awaits`, `alarm` | what it waits for: the host, and time |
+//! | `replay` | the replay window, which the store keeps |
+//! | `state` | nouns: what it knows |
+//! | `steps` | verbs: what it does |
 
-mod account;
+mod alarm;
 mod awaits;
-mod backoff;
 mod command;
 mod config;
-mod contacts;
-mod directory;
-mod handshake;
-mod inbox;
 mod limits;
-mod link;
-mod lookups;
 mod notice;
-mod outbox;
-mod peers;
-mod receipts;
-mod registration;
 pub mod replay;
-mod sealing;
-mod sending;
-mod session;
+mod state;
+mod steps;
 pub mod store;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::vec::Vec;
 use core::fmt;
 
-pub use crate::address::{InvalidAddress, ServerAddress};
-pub use command::{Command, Token};
-pub use config::Config;
-pub use limits::Limits;
-pub use notice::{
-    LookupFailure, Notice, OfflineReason, OtpChannel, Refusal, RegistrationFailure, Suspicion,
+pub use self::command::{Command, Token};
+pub use self::config::Config;
+pub use self::limits::Limits;
+pub use self::notice::{
+    LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
 };
-pub use replay::{Admission, Continuity, ReplayWindow};
+pub use self::replay::{Continuity, Novelty, ReplayWindow};
+pub use crate::address::{InvalidAddress, ServerAddress};
 
-use awaits::{AwaitJob, AwaitStore, emitted, marked, received, unshown};
-use backoff::Backoff;
-use contacts::Contacts;
-use handshake::Signing;
-use inbox::Inbox;
-use link::{Link, Outgoing};
-use lookups::Lookups;
-use outbox::Outbox;
-use peers::Timing;
-use receipts::ReceiptNumbers;
-use registration::Goal;
-use sealing::Sealing;
-use store::{Account, ClientOp, ClientOutcome, Failure, InboxItem, Snapshot};
-
-use crate::crypto::{Job, Outcome};
+use self::alarm::Alarm;
+use self::awaits::{AwaitJob, AwaitStore};
+use self::state::account::OwnAccount;
+use self::state::backoff::Backoff;
+use self::state::contacts::Contacts;
+use self::state::goal::Goal;
+use self::state::inbox::Inbox;
+use self::state::link::{Link, Sending};
+use self::state::lookups::Lookups;
+use self::state::outbox::Outbox;
+use self::state::receipt_numbers::ReceiptNumbers;
+use self::state::sealing_queue::{SealedMessage, SealingQueue};
+use self::state::suspects::Suspects;
+use self::state::unrecorded::Unrecorded;
+use self::store::{ClientOp, ClientOutcome, InboxItem, Snapshot};
+use crate::crypto::Outcome;
 use crate::entropy::Entropy;
-use crate::frame::{Action, Actions, Alarms, Deadline, Event, Input, Machine, StoreError};
-use crate::ids::{MessageId, Ticket, Tickets, UserId, UserRef};
-use crate::time::{Mono, Now};
-use crate::wire::ItemId;
+use crate::frame::{
+    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
+    WrongOutcome,
+};
+use crate::ids::Ticket;
+use crate::time::{Mono, Now, Timestamp};
 
-/// One user on one server.
+/// One user on one server. See the [module](self) and [`Machine`].
 pub struct Client {
     config: Config,
-    account: Account,
+    entropy: Entropy,
+    /// The clocks, as the host read them for this input.
+    now: Now,
+    account: OwnAccount,
     contacts: Contacts,
     goal: Goal,
     link: Link,
-    /// The number of the last connection.
-    next_conn: u64,
+    /// Pauses between attempts to connect.
     redial: Backoff,
-    /// Who we and others are, as far as the store has not taken it yet: being asked for, and to be
-    /// asked for again.
-    pinning: usize,
-    unpinned: Vec<ClientOp>,
-    sealing: Sealing,
+    sealing: SealingQueue,
     outbox: Outbox,
-    /// What the server holds, and the store was not told yet.
-    unmarked: Vec<(UserId, MessageId)>,
-    /// What was given up, and the store could not record.
-    unfailed: Vec<(Vec<MessageId>, Failure)>,
     inbox: Inbox,
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
-    /// Items that were not authentic when they came first.
-    suspects: BTreeSet<ItemId>,
-    jobs: BTreeMap<Ticket, AwaitJob>,
-    stores: BTreeMap<Ticket, AwaitStore>,
-    tickets: Tickets,
-    timers: Alarms<Alarm>,
-    /// The store has refused something: operations that can wait do so until then.
-    store_rests_until: Mono,
-    stopping: Stopping,
-    entropy: Entropy,
-    now: Now,
-    actions: VecDeque<Action<Self>>,
+    suspects: Suspects,
+    unrecorded: Unrecorded,
+    alarms: Alarms<Alarm>,
+    shutdown: Shutdown,
+    out: Out<Self, AwaitJob, AwaitStore>,
 }
 
-/// What the client has set its alarm for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
-    /// To dial again.
-    Redial,
-    /// A connection or an answer before the session is overdue.
-    Progress,
-    /// The session has lasted.
-    Stable,
-    /// No acknowledgement of what is in flight has come.
-    Acknowledgement,
-    /// Receipts have been gathered.
-    Taken,
-    /// Taking leave takes too long.
-    Goodbye,
-    /// The answer to a look-up is overdue.
-    LookupAnswer(UserRef),
-    /// A look-up may be asked again.
-    LookupRetry(UserRef),
-    /// A recipient's messages have been held back for long enough.
-    Hold(UserId),
-    /// The store may be asked again.
-    StoreRest,
-}
-
-impl crate::frame::Alarm for Alarm {
-    fn why(self) -> &'static str {
-        match self {
-            Self::Redial => "dial again",
-            Self::Progress => "give up a connection that makes no progress",
-            Self::Stable => "shorten the next pause before dialling",
-            Self::Acknowledgement => "give up a connection that acknowledges nothing",
-            Self::Taken => "acknowledge the receipts that were gathered",
-            Self::Goodbye => "close without waiting for the answer to a 222",
-            Self::LookupAnswer(_) => "give up a look-up that was not answered",
-            Self::LookupRetry(_) => "repeat a look-up",
-            Self::Hold(_) => "try a recipient again whose messages were held back",
-            Self::StoreRest => "repeat store operations that failed",
-        }
-    }
-}
-
+/// How far the end of the process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
+enum Shutdown {
     No,
     Begun,
     Done,
 }
 
 impl Client {
-    /// A client that is offline, with what its store holds.
-    pub fn new(config: Config, snapshot: Snapshot, entropy: Entropy) -> Self {
+    /// A client that is offline, with the content of its store.
+    ///
+    /// # Errors
+    /// [`InvalidLimits`] if the limits in `config` allow no progress.
+    pub fn new(
+        config: Config,
+        snapshot: Snapshot,
+        entropy: Entropy,
+    ) -> Result<Self, InvalidLimits> {
+        config.limits.validate()?;
         let Snapshot { account, contacts, former, outbox, last_message, next_receipt } = snapshot;
         let limits = &config.limits;
-        Self {
+        Ok(Self {
+            now: Now { mono: Mono(0), wall: Timestamp::MIN },
+            account: OwnAccount::new(account),
             contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
-            link: Link::Down,
-            next_conn: 0,
+            link: Link::new(),
             redial: Backoff::new(limits.redial_first, limits.redial_max),
-            pinning: 0,
-            unpinned: Vec::new(),
-            sealing: Sealing::new(last_message),
+            sealing: SealingQueue::new(last_message),
             outbox: Outbox::new(outbox),
-            unmarked: Vec::new(),
-            unfailed: Vec::new(),
             inbox: Inbox::new(),
             lookups: Lookups::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
-            suspects: BTreeSet::new(),
-            jobs: BTreeMap::new(),
-            stores: BTreeMap::new(),
-            tickets: Tickets::default(),
-            timers: Alarms::new(),
-            store_rests_until: Mono(0),
-            stopping: Stopping::No,
-            entropy,
-            now: Now { mono: Mono(0), wall: crate::time::Timestamp::MIN },
-            actions: VecDeque::new(),
-            account,
+            suspects: Suspects::new(limits.suspects),
+            unrecorded: Unrecorded::new(),
+            alarms: Alarms::new(),
+            shutdown: Shutdown::No,
+            out: Out::new(),
             config,
-        }
+            entropy,
+        })
     }
 
     fn on_event(&mut self, event: Event<Self>) {
         match event {
             Event::Opened { conn, .. } => self.on_opened(conn),
             Event::Closed { conn } => self.on_closed(conn),
-            Event::Congested { conn } => self.on_congested(conn, Outgoing::Congested),
-            Event::Writable { conn } => self.on_congested(conn, Outgoing::Flows),
-            Event::Stored(ticket, outcome) => {
-                if let Some(awaits) = self.stores.remove(&ticket) {
-                    self.on_store_answer(awaits, outcome);
-                }
-            }
-            Event::Computed(ticket, outcome) => {
-                if let Some(awaits) = self.jobs.remove(&ticket) {
-                    self.on_computed(awaits, outcome);
-                }
-            }
+            Event::Congested { conn } => self.on_congestion(conn, Sending::Congested),
+            Event::Writable { conn } => self.on_congestion(conn, Sending::Flows),
+            Event::Stored(ticket, outcome) => self.on_stored(ticket, outcome),
+            Event::Computed(ticket, outcome) => self.on_computed(ticket, outcome),
             Event::Command(command) => self.on_command(command),
             Event::Tick => self.on_tick(),
-            Event::Shutdown => {
-                self.stopping = Stopping::Begun;
-                self.disconnect();
-            }
+            Event::Shutdown => self.on_shutdown(),
         }
     }
 
@@ -223,179 +165,182 @@ impl Client {
             Command::Disconnect => self.disconnect(),
             Command::Register => self.register(),
             Command::Confirm { otp } => self.confirm(otp),
-            Command::Send { token, to, content } => self.on_send(token, to, content),
-            Command::Lookup { phone } => self.lookup(phone),
+            Command::Send { token, to, content } => self.send_message(token, to, content),
+            Command::Lookup { phone } => self.look_up(phone),
             Command::AcceptKey { phone, fingerprint } => self.accept_key(phone, fingerprint),
             Command::MarkVerified { phone, fingerprint } => self.mark_verified(phone, fingerprint),
             Command::MarkShown { up_to } => {
-                self.store(ClientOp::MarkShown { up_to }, AwaitStore::Kept);
+                self.out.store(ClientOp::MarkShown { up_to }, AwaitStore::Kept);
             }
         }
     }
 
-    fn on_computed(&mut self, awaits: AwaitJob, outcome: Outcome) {
-        match awaits {
-            AwaitJob::ServerKeyRequest => self.on_server_key_request_made(emitted(outcome)),
-            AwaitJob::ServerKey(key) => self.on_server_key_checked(key, &outcome),
-            AwaitJob::Request => self.on_request_made(emitted(outcome)),
-            AwaitJob::Answer(answer) => self.on_answer_opened(answer, outcome),
-            AwaitJob::Lookup(who) => self.on_lookup_made(who, emitted(outcome)),
-            AwaitJob::FromServer(slot, kind) => self.on_said(slot, kind, outcome),
+    fn on_computed(&mut self, ticket: Ticket, outcome: Outcome) {
+        let handled = match self.out.computed(ticket, outcome) {
+            Ok(Some((awaited, completed))) => self.on_job_done(awaited, completed),
+            // The job was abandoned with its connection, or with its message.
+            Ok(None) => Ok(()),
+            Err(misuse) => return self.out.notify(Notice::Misuse { misuse }),
+        };
+        self.expect_right(handled);
+    }
+
+    fn on_job_done(
+        &mut self,
+        awaited: AwaitJob,
+        completed: Completed<Outcome>,
+    ) -> Result<(), WrongOutcome> {
+        match awaited {
+            AwaitJob::ServerKeyRequest => {
+                self.on_server_key_request_made(completed.emitted()?);
+            }
+            AwaitJob::ServerKey(offer) => self.on_server_key_verified(completed.verified(offer)?),
+            AwaitJob::Request => self.on_request_made(completed.emitted()?),
+            AwaitJob::Answer(packet, kind) => {
+                self.on_answer_opened(kind, completed.opened(packet)?);
+            }
+            AwaitJob::ClearError(packet) => {
+                self.on_clear_error_verified(completed.verified(packet)?);
+            }
+            AwaitJob::Grant(packet) => self.on_grant_opened(completed.grant_opened(packet)?),
+            AwaitJob::Lookup(who) => self.on_lookup_made(who, completed.emitted()?),
+            AwaitJob::ServerPacket(slot, packet) => {
+                self.on_server_packet_opened(slot, completed.opened(packet)?);
+            }
+            AwaitJob::ServerGoodbye(slot, packet) => {
+                self.on_server_goodbye_verified(slot, completed.verified(packet)?);
+            }
             AwaitJob::PeerMessage { message, phone, trust } => {
-                self.on_message_opened(message, phone, trust, outcome);
+                self.on_message_opened(completed.message_opened(message)?, phone, trust);
             }
-            AwaitJob::PeerReceipt { slot, reader, receipt } => {
-                self.on_receipt_verified(slot, reader, receipt, &outcome);
+            AwaitJob::PeerReceipt(receipt) => {
+                self.on_receipt_verified(completed.verified(receipt)?);
             }
-            AwaitJob::Receipt(sender) => self.on_receipt_signed(sender, emitted(outcome)),
-            AwaitJob::ReceiptsTaken => self.on_taken_sealed(emitted(outcome)),
-            AwaitJob::Goodbye => match emitted(outcome) {
-                Ok(packet) => self.send(&packet),
-                Err(_) => self.lose(OfflineReason::Local),
-            },
-            AwaitJob::Message(id) => self.on_sealed(id, emitted(outcome)),
+            AwaitJob::Receipt(sender) => self.on_receipt_signed(sender, completed.emitted()?),
+            AwaitJob::ReceiptsTaken => self.on_receipts_taken_sealed(completed.emitted()?),
+            AwaitJob::Goodbye => self.on_goodbye_signed(completed.emitted()?),
+            AwaitJob::Message(id) => {
+                self.on_message_sealed(id, completed.emitted()?.map(SealedMessage::new));
+            }
         }
+        Ok(())
     }
 
-    fn on_store_answer(&mut self, awaits: AwaitStore, outcome: ClientOutcome) {
-        if let Err(error) = outcome {
-            self.notify(Notice::StoreFailed(error));
+    fn on_stored(&mut self, ticket: Ticket, outcome: ClientOutcome) {
+        let error = outcome.as_ref().err().copied();
+        let handled = match self.out.stored(ticket, outcome) {
+            Ok((awaited, completed)) => {
+                if let Some(error) = error {
+                    self.out.notify(Notice::StoreFailed { error });
+                }
+                self.on_store_answered(awaited, completed)
+            }
+            Err(misuse) => return self.out.notify(Notice::Misuse { misuse }),
+        };
+        self.expect_right(handled);
+    }
+
+    fn on_store_answered(
+        &mut self,
+        awaited: AwaitStore,
+        completed: Completed<ClientOutcome>,
+    ) -> Result<(), WrongOutcome> {
+        match awaited {
+            // What is lost with a failure is learnt again, or delivered again.
+            AwaitStore::Kept => drop(completed.done()?),
+            AwaitStore::Pinned(op) => self.on_pinned(op, completed.done()?),
+            AwaitStore::ReconnectDate(conn, date) => {
+                self.on_reconnect_date(conn, completed.kept(date)?);
+            }
+            AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(completed.kept(below)?),
+            AwaitStore::KeyAccepted(key) => self.on_key_accepted(completed.kept(key)?),
+            AwaitStore::ContactVerified(comparison) => {
+                self.on_contact_verified(completed.kept(comparison)?);
+            }
+            AwaitStore::Enqueued(messages) => self.on_enqueued(completed.all_kept(messages)?),
+            AwaitStore::MarkedStored(items) => self.on_marked_stored(items, completed.marked()?),
+            AwaitStore::MarkedDelivered { receipt, withdrawn } => {
+                self.on_marked_delivered(withdrawn, completed.marked_for(receipt)?);
+            }
+            AwaitStore::MarkedFailed { messages, failure } => {
+                self.on_marked_failed(messages, failure, completed.marked()?);
+            }
+            AwaitStore::Received(batch, messages) => {
+                self.on_received(batch, completed.received(messages)?);
+            }
+            AwaitStore::Page(after) => self.on_page(after, completed.unshown()?),
         }
-        let done = outcome.as_ref().map(|_| ()).map_err(|error| *error);
-        match (awaits, outcome) {
-            (AwaitStore::Kept, _) => {}
-            (AwaitStore::Pinned(op), _) => self.on_pinned(op, done),
-            (AwaitStore::ReconnectTime(conn, at), _) => self.on_reconnect_time(conn, at, done),
-            (AwaitStore::ReceiptNumbers, _) => self.on_receipt_numbers(done),
-            (AwaitStore::KeyAccepted { phone, accepted }, _) => {
-                self.on_key_accepted(phone, accepted, done);
-            }
-            (AwaitStore::Verified { phone, fingerprint }, _) => {
-                self.on_verified(phone, fingerprint, done);
-            }
-            (AwaitStore::Enqueued, _) => self.on_enqueued(done),
-            (AwaitStore::Stored(items), outcome) => {
-                self.on_marked_stored(items, marked(outcome));
-            }
-            (AwaitStore::Delivered { reader, receipt, done }, outcome) => {
-                self.on_delivered_kept(reader, receipt, done, marked(outcome));
-            }
-            (AwaitStore::Failed { messages, failure }, outcome) => {
-                self.on_marked_failed(messages, failure, marked(outcome));
-            }
-            (AwaitStore::Received(batch), outcome) => {
-                let count = batch.messages.len();
-                self.on_received(batch, received(outcome, count));
-            }
-            (AwaitStore::Page(after), outcome) => {
-                self.on_page(after, unshown(outcome));
-            }
+        Ok(())
+    }
+
+    /// Reports an outcome that is not of the kind that was asked for. Nothing else follows from it:
+    /// what it says can't be trusted.
+    fn expect_right(&mut self, handled: Result<(), WrongOutcome>) {
+        if let Err(WrongOutcome) = handled {
+            self.out.notify(Notice::Misuse { misuse: Misuse::UnexpectedOutcome });
         }
     }
 
     fn on_tick(&mut self) {
-        while let Some(alarm) = self.timers.pop_due(self.now.mono) {
+        while let Some(alarm) = self.alarms.pop_due(self.now.mono) {
             match alarm {
                 Alarm::Redial => self.dial(),
                 Alarm::Stable => self.redial.reset(),
                 Alarm::Acknowledgement => self.on_acknowledgement_overdue(),
-                Alarm::Taken => self.on_taken_due(),
-                Alarm::Goodbye => self.lose(OfflineReason::Wished),
+                Alarm::ReceiptsTaken => self.on_receipts_taken_due(),
+                Alarm::Goodbye => self.lose(OfflineReason::Requested),
                 Alarm::Progress => self.lose(OfflineReason::TimedOut),
                 Alarm::LookupAnswer(who) => self.on_lookup_overdue(who),
                 Alarm::Hold(recipient) => self.outbox.probe(recipient),
-                // What waits for these is looked for after every input.
+                // They only wake the client up: `settle` looks for what waited for them.
                 Alarm::LookupRetry(_) | Alarm::StoreRest => {}
             }
         }
     }
 
-    /// Does whatever has become possible. Each step begins only what fits its limits, and does
-    /// nothing if there is nothing to do.
-    fn advance(&mut self) {
-        self.work_off();
-        self.store_arrived();
-        self.read_inbox();
-        self.seal_next();
-        self.pin_again();
-        self.enqueue_next();
-        self.mark_stored();
-        self.mark_failed_again();
-        self.ask_lookups();
-        self.send_ready();
-        self.sign_receipts();
-        self.tell_taken(Timing::Gathering);
-        self.say_goodbye();
-        if self.stopping == Stopping::Begun
-            && matches!(self.link, Link::Down)
-            && self.stores.is_empty()
-            && self.sealing.is_idle()
-        {
-            self.stopping = Stopping::Done;
-            self.notify(Notice::Stopped);
+    fn check_state(&self) -> Result<(), &'static str> {
+        self.contacts.is_consistent()?;
+        self.sealing.is_consistent()?;
+        self.outbox.is_consistent()?;
+        self.lookups.is_consistent()?;
+        self.receipt_numbers.is_consistent()?;
+        self.link.session().map_or(Ok(()), |session| session.is_consistent())
+    }
+
+    /// Whether state knows of all work under way. It may believe in more: an outcome that the host
+    /// got wrong is never followed up.
+    fn check_awaited(&self) -> Result<(), &'static str> {
+        let verifying = self.link.session().map_or(0, |session| session.verifying());
+        let (mut jobs, mut sealing) = (0, 0);
+        for job in self.out.jobs() {
+            jobs += usize::from(job.verifies_in_session());
+            sealing += usize::from(matches!(job, AwaitJob::Message(_)));
         }
-    }
-
-    fn act(&mut self, action: Action<Self>) {
-        self.actions.push_back(action);
-    }
-
-    fn notify(&mut self, notice: Notice) {
-        self.act(Action::Notify(notice));
-    }
-
-    fn deliver(&mut self, item: InboxItem) {
-        self.act(Action::Deliver(item));
-    }
-
-    fn compute(&mut self, job: Job, awaits: AwaitJob) {
-        let ticket = self.tickets.issue();
-        self.jobs.insert(ticket, awaits);
-        self.act(Action::Compute { ticket, job });
-    }
-
-    fn store(&mut self, op: ClientOp, awaits: AwaitStore) {
-        let ticket = self.tickets.issue();
-        self.stores.insert(ticket, awaits);
-        self.act(Action::Store { ticket, op });
-    }
-
-    /// Has it recorded who we or others are. No message is queued before that is durable: its
-    /// receipt could not be told from a forged one after a restart.
-    fn pin(&mut self, op: ClientOp) {
-        self.pinning += 1;
-        self.store(op.clone(), AwaitStore::Pinned(op));
-    }
-
-    fn on_pinned(&mut self, op: ClientOp, pinned: Result<(), StoreError>) {
-        self.pinning = self.pinning.saturating_sub(1);
-        if pinned.is_err() {
-            self.unpinned.push(op);
-            self.rest_store();
+        if jobs > verifying || sealing > self.sealing.running() {
+            return Err("a job is under way that nothing counts");
         }
-    }
-
-    fn pin_again(&mut self) {
-        if !self.store_rests() {
-            for op in core::mem::take(&mut self.unpinned) {
-                self.pin(op);
+        let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
+        for operation in self.out.stores() {
+            match operation {
+                AwaitStore::Pinned(_) => pins += 1,
+                AwaitStore::Enqueued(_) => enqueuing += 1,
+                AwaitStore::Received(..) => receiving += 1,
+                AwaitStore::ReceiptNumbers(_) => reserving += 1,
+                AwaitStore::Kept
+                | AwaitStore::ReconnectDate(..)
+                | AwaitStore::KeyAccepted(_)
+                | AwaitStore::ContactVerified(_)
+                | AwaitStore::MarkedStored(_)
+                | AwaitStore::MarkedDelivered { .. }
+                | AwaitStore::MarkedFailed { .. }
+                | AwaitStore::Page(_) => {}
             }
         }
-    }
-
-    /// Who we and others are is durable.
-    const fn is_pinned(&self) -> bool {
-        self.pinning == 0 && self.unpinned.is_empty()
-    }
-
-    /// The store has failed: what can be repeated is, after a pause.
-    fn rest_store(&mut self) {
-        self.store_rests_until = self.now.mono + self.config.limits.store_retry;
-        self.timers.arm(Alarm::StoreRest, self.store_rests_until);
-    }
-
-    fn store_rests(&self) -> bool {
-        self.now.mono < self.store_rests_until
+        let counted = pins <= self.unrecorded.pinning()
+            && enqueuing <= usize::from(self.sealing.is_enqueuing())
+            && receiving <= usize::from(self.inbox.is_storing())
+            && reserving <= usize::from(self.receipt_numbers.is_reserving());
+        if counted { Ok(()) } else { Err("a store operation is under way that nothing counts") }
     }
 }
 
@@ -412,33 +357,29 @@ impl Machine for Client {
             Input::Bytes { conn, data } => self.on_bytes(conn, data),
             Input::Event(event) => self.on_event(event),
         }
-        self.advance();
-        Actions::new(&mut self.actions)
+        self.settle();
+        debug_assert_eq!(self.is_consistent(), Ok(()));
+        self.out.actions()
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.timers.deadline()
+        self.alarms.deadline()
     }
 
     fn is_consistent(&self) -> Result<(), &'static str> {
-        Ok(())
+        self.check_state()?;
+        self.check_awaited()
     }
 }
 
 impl fmt::Debug for Client {
-    /// Where it stands; no names and no contents.
+    /// How far the client has come, without names and contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let link = match &self.link {
-            Link::Down => "down",
-            Link::Dialling(_) => "dialling",
-            Link::Up(_) => "up",
-        };
         let (queued, _) = self.outbox.size();
         f.debug_struct("Client")
-            .field("link", &link)
+            .field("link", &self.link.name())
             .field("queued", &queued)
-            .field("jobs", &self.jobs.len())
-            .field("stores", &self.stores.len())
+            .field("awaited", &self.out.awaited())
             .finish_non_exhaustive()
     }
 }

@@ -1,190 +1,208 @@
-//! What the client lets be known.
+//! What the client tells the application: for displays, logs and metrics.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Token;
+use super::command::Token;
 use super::store::{Content, Failure, Verification};
-use crate::frame::StoreError;
+use crate::frame::{Misuse, StoreError};
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::Fingerprint;
 use crate::wire::{ErrorCode, Violation};
 
-/// Something that happened. Nothing here is the only place where it is kept: what must not be lost
+/// Something that happened. No notice is the only record of what it says: whatever must not be lost
 /// is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// In a session.
+    /// A session has begun.
     Online {
-        /// What the server holds for us; `None` for a new account, which holds nothing.
+        /// Count of items that the server holds for us; `None` for a new account, which has none.
         pending: Option<u32>,
     },
-    /// Everything that was stored for us has come; from here delivery is live.
+    /// Every stored item has arrived; from here on delivery is live.
     CaughtUp {
-        /// How many items came.
+        /// Count of stored items that arrived.
         drained: u32,
     },
     /// The connection is gone, or could not be made.
     Offline {
-        /// Why.
+        /// Reason for being offline.
         reason: OfflineReason,
-        /// When the next attempt is made; `None` if none is.
+        /// Pause before the next attempt; `None` if there will be none.
         retry_in: Option<Duration>,
     },
 
     /// The server has issued a one-time password.
     OtpRequested {
-        /// How it comes.
-        channel: OtpChannel,
-        /// How long it lives, in seconds.
+        /// Where the password comes from.
+        source: OtpSource,
+        /// Lifetime of the password, in seconds.
         ttl_secs: u16,
-        /// How many attempts it takes.
+        /// Count of guesses before the password is void.
         attempts: u8,
     },
     /// The one-time password was wrong.
     OtpRejected {
-        /// The server's words: how many attempts are left.
+        /// The server's explanation, with the count of guesses left.
         text: String,
     },
-    /// The account stands.
+    /// The account exists.
     Registered {
-        /// Our id.
+        /// The account's user id.
         user: UserId,
     },
-    /// Registration is over, without an account.
-    RegistrationFailed(RegistrationFailure),
+    /// Registration has ended without an account.
+    RegistrationFailed {
+        /// Reason of the failure.
+        failure: RegistrationFailure,
+    },
 
     /// A message is durable here, and will be sent.
     Queued {
-        /// The application's name for it.
+        /// The application's name for the message.
         token: Token,
-        /// Its id from now on.
+        /// Id of the message from now on.
         id: MessageId,
     },
-    /// A message was not taken.
+    /// A message was not accepted for sending.
     SendRefused {
-        /// The application's name for it.
+        /// The application's name for the message.
         token: Token,
-        /// Why.
-        refusal: Refusal,
-        /// Its content, given back.
+        /// Reason of the refusal.
+        refusal: SendRefusal,
+        /// Content of the message, given back.
         content: Content,
     },
-    /// The server holds these durably.
-    Stored(Vec<MessageId>),
-    /// The reader has signed for these.
-    Delivered {
-        /// Who.
-        reader: UserId,
-        /// Which.
+    /// The server holds these messages durably.
+    Stored {
+        /// The messages.
         ids: Vec<MessageId>,
     },
-    /// These will not be sent.
-    Failed {
-        /// Which.
+    /// The recipient has signed a receipt for these messages.
+    Delivered {
+        /// Recipient of the messages.
+        recipient: UserId,
+        /// The messages.
         ids: Vec<MessageId>,
-        /// Why.
+    },
+    /// These messages will not be sent again.
+    Failed {
+        /// The messages.
+        ids: Vec<MessageId>,
+        /// Reason of the failure.
         failure: Failure,
     },
 
-    /// The answer to a look-up: a contact, pinned now or before.
+    /// A look-up found a contact, pinned now or before.
     Found {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
-        /// The pinned id.
+        /// The pinned user id.
         user: UserId,
-        /// Of the pinned key.
+        /// Fingerprint of the pinned key.
         fingerprint: Fingerprint,
-        /// How far it is trusted.
+        /// Whether the users have compared safety numbers.
         verification: Verification,
     },
-    /// A look-up had no answer.
+    /// A look-up failed.
     LookupFailed {
-        /// Who was asked for.
+        /// The user who was looked up.
         who: UserRef,
-        /// Why.
+        /// Reason of the failure.
         failure: LookupFailure,
     },
-    /// The server names another id or key for a contact than the pinned one. Nothing is sent to
-    /// them until somebody accepts it.
+    /// The server names another id or key for a contact than the pinned one. Nothing is sent to the
+    /// contact until the user accepts the change.
     KeyChanged {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
-        /// Of the pinned key.
+        /// Fingerprint of the pinned key.
         pinned: Fingerprint,
-        /// Of the other key.
+        /// Fingerprint of the offered key.
         offered: Fingerprint,
     },
-    /// The key offered is the pinned one now.
+    /// The offered key has become the pinned one.
     KeyAccepted {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
-        /// Of that key.
+        /// Fingerprint of the key.
         fingerprint: Fingerprint,
     },
-    /// The server names the pinned id and key again; sending goes on.
+    /// The server names the pinned id and key again; sending continues.
     OfferWithdrawn {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
     },
     /// The contact is marked as verified.
     Verified {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
     },
-    /// A key could not be accepted or marked: it is not the one in question.
+    /// A key could not be accepted or marked as verified: the fingerprint is not that of the
+    /// offered or the pinned key.
     KeyMismatch {
-        /// Whose.
+        /// Phone number of the contact.
         phone: Phone,
     },
 
     /// The server's clock and ours differ.
     ClockOffset {
-        /// What is added to ours, in seconds.
+        /// Seconds to be added to our clock.
         secs: i64,
     },
-    /// Somebody, the server or who stands between, does what an honest server does not.
-    Suspicious(Suspicion),
-    /// The store could not do something. What was lost by it is asked for again, from the server or
-    /// by the client itself.
-    StoreFailed(StoreError),
-    /// After [`Event::Shutdown`](crate::frame::Event::Shutdown): nothing is left to be done.
+    /// The server, or somebody between it and us, did what an honest server does not do.
+    Suspicious {
+        /// What was observed.
+        suspicion: Suspicion,
+    },
+    /// A store operation failed. The client repeats it, or asks the server again for what it lost.
+    StoreFailed {
+        /// The store's error.
+        error: StoreError,
+    },
+    /// The host reported something that it was not asked for.
+    Misuse {
+        /// The host's mistake.
+        misuse: Misuse,
+    },
+    /// Nothing is left to be done after [`Event::Shutdown`](crate::frame::Event::Shutdown).
     Stopped,
 }
 
-/// How a one-time password reaches the user.
+/// Where a one-time password comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OtpChannel {
-    /// In the answer itself; the client has used it.
+pub enum OtpSource {
+    /// The server's answer itself; the client has used it already.
     InBand,
-    /// Another way; the client waits for [`Command::Confirm`](super::Command::Confirm).
+    /// Another channel, such as a text message. The client waits for
+    /// [`Command::Confirm`](super::Command::Confirm).
     OutOfBand,
 }
 
 /// Why the client is offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum OfflineReason {
-    /// The application wished it.
-    #[error("as you wished")]
-    Wished,
+    /// The application asked for it.
+    #[error("as requested")]
+    Requested,
     /// A connection could not be made.
-    #[error("the server can't be reached")]
+    #[error("the server is unreachable")]
     Unreachable,
     /// The connection broke.
     #[error("the connection broke")]
     Lost,
     /// The server did not answer in time.
-    #[error("the server does not answer")]
+    #[error("the server did not answer in time")]
     TimedOut,
-    /// The server refused or ended the connection with this error.
-    #[error("the server said {0:?}")]
+    /// The server refused the request, or ended the connection, with this error.
+    #[error("the server refused with the error {0:?}")]
     Refused(ErrorCode),
-    /// What came was no packet of the protocol, or was not authentic.
-    #[error("what came was not from the server, or not in the protocol")]
+    /// What arrived was not valid in the protocol, or not authentic.
+    #[error("what arrived was not from the server, or not valid in the protocol")]
     Fault,
-    /// The server at this address is another one than the address names.
-    #[error("the server's key is not the one in its address")]
+    /// The server at this address has another key than the address says.
+    #[error("the server's key does not match its address")]
     WrongServer,
     /// The same account is online elsewhere. The client does not fight over it.
     #[error("the account is online elsewhere")]
@@ -195,118 +213,118 @@ pub enum OfflineReason {
     /// Registration waits for the one-time password.
     #[error("waiting for the one-time password")]
     AwaitingOtp,
-    /// Registration failed; a notice before this one says why.
+    /// Registration failed; the notice before this one says why.
     #[error("registration failed")]
     RegistrationFailed,
-    /// The store or the crypto on this side failed.
-    #[error("something failed on this side")]
+    /// The store or the cryptography on this side failed.
+    #[error("the local store or cryptography failed")]
     Local,
 }
 
-/// Why registration is over.
+/// Why registration has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum RegistrationFailure {
     /// Somebody else has registered this phone number.
-    #[error("the phone number is registered by somebody else")]
+    #[error("the phone number is registered to somebody else")]
     PhoneTaken,
-    /// The one-time password is no longer alive. Register again.
-    #[error("the one-time password is no longer valid")]
+    /// The one-time password has expired. Register again.
+    #[error("the one-time password has expired; register again")]
     OtpExpired,
-    /// Too often.
+    /// One-time passwords were requested too often.
     #[error("too many attempts; try again in {retry_after_secs} s")]
     RateLimited {
-        /// When to try again, in seconds.
+        /// Seconds to wait before the next attempt.
         retry_after_secs: u32,
     },
-    /// No id is left.
+    /// The server has no user id left.
     #[error("the server is full")]
     ServerFull,
     /// The server does not accept our key.
-    #[error("the server does not accept the key")]
+    #[error("the server does not accept the public key")]
     KeyRejected,
 }
 
-/// Why a message was not taken.
+/// Why a message was not accepted for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Refusal {
+pub enum SendRefusal {
     /// There is no account to send from.
     #[error("not registered")]
     NotRegistered,
-    /// Too much waits already. Try again when something was acknowledged.
-    #[error("too much waits to be sent")]
+    /// Too many messages wait already. Try again when some have been acknowledged.
+    #[error("too many messages wait to be sent")]
     OutboxFull,
-    /// Over [`Inner::MAX_CONTENT`](crate::wire::Inner::MAX_CONTENT) bytes.
+    /// The content is longer than [`Inner::MAX_CONTENT`](crate::wire::Inner::MAX_CONTENT) bytes.
     #[error("the message is too long")]
     TooLong,
-    /// Nobody is registered there.
-    #[error("nobody is registered there")]
+    /// The recipient is not registered.
+    #[error("the recipient is not registered")]
     UnknownUser,
-    /// The recipient's key changed, and nobody has accepted the new one.
+    /// The recipient's key changed, and the user has not accepted the new one.
     #[error("the recipient's key changed; accept it first")]
     KeyChanged,
     /// The recipient could not be looked up.
     #[error("the recipient could not be looked up")]
     LookupFailed,
-    /// The store could not keep it.
+    /// The store could not keep the message.
     #[error("the message could not be stored")]
     StoreFailed,
-    /// It could not be sealed or signed.
+    /// The message could not be sealed or signed.
     #[error("the message could not be sealed")]
     SealFailed,
 }
 
-/// Why a look-up had no answer.
+/// Why a look-up failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum LookupFailure {
-    /// Nobody is registered there.
-    #[error("nobody is registered there")]
+    /// The user is not registered.
+    #[error("the user is not registered")]
     UnknownUser,
-    /// Too many look-ups or contacts; try again later.
-    #[error("too many look-ups or contacts")]
+    /// There are too many look-ups or contacts; try again later.
+    #[error("too many look-ups or contacts; try again later")]
     Busy,
-    /// The answer contradicts what the server said before.
+    /// The answer contradicts an earlier one.
     #[error("the answer contradicts an earlier one")]
     Contradiction,
-    /// The server refused it.
-    #[error("the server said {0:?}")]
+    /// The server refused the look-up.
+    #[error("the server refused with the error {0:?}")]
     Refused(ErrorCode),
 }
 
-/// What an honest server, and an undisturbed connection, does not do.
+/// Something that an honest server, on an undisturbed connection, does not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspicion {
-    /// The server's key is another one than its address names. The client stays away from it.
+    /// The server offers another key than its address names. The client stays away from it.
     WrongServerKey {
-        /// What was offered.
+        /// Fingerprint of the offered key.
         offered: Fingerprint,
     },
     /// A packet in the server's name does not carry its signature, or does not open.
     BadServerSignature,
-    /// Bytes that are no packet of the protocol, or none that may come here.
+    /// Bytes that are not a packet of the protocol, or a packet that may not arrive here.
     BadPacket(Violation),
-    /// An answer to something that was not asked, or for somebody else.
+    /// An answer to a request that was not made, or about somebody else.
     UnaskedAnswer,
     /// A message that its sender did not sign. It was neither delivered nor acknowledged; the first
-    /// time, the connection is made anew, so that the server brings it again.
+    /// time, the client reconnects, so that the server sends it again.
     ForgedMessage {
-        /// In whose name.
+        /// User named as the sender.
         sender: UserId,
-        /// Its number.
+        /// Number of the message.
         id: MessageId,
     },
-    /// A message from somebody whom the server does not know, so that nobody can tell who signed
-    /// it. It was neither delivered nor acknowledged.
+    /// A message of a user whom the server does not know, so that its signature can't be verified.
+    /// It was neither delivered nor acknowledged.
     UnknownSender {
-        /// In whose name.
+        /// User named as the sender.
         sender: UserId,
-        /// Its number.
+        /// Number of the message.
         id: MessageId,
     },
-    /// A receipt that its reader did not sign, or of somebody to whom nothing was sent. Nothing is
-    /// shown as delivered by it.
+    /// A receipt that the recipient of our messages did not sign, or of a user to whom nothing was
+    /// sent. Nothing is shown as delivered by it.
     ForgedReceipt {
-        /// In whose name.
-        reader: UserId,
+        /// User named as the recipient of the messages.
+        recipient: UserId,
     },
     /// The server gives one id to two phone numbers.
     Contradiction {

@@ -16,7 +16,7 @@ pub struct ReplayWindow {
 
 /// What the window says of a message that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum Novelty {
     /// It is new: deliver it.
     New(Continuity),
     /// It was admitted before, or is too old to tell. Acknowledge it again; deliver nothing.
@@ -42,14 +42,14 @@ impl ReplayWindow {
     ///
     /// `previous` is the sender's message before it to the same reader, if it opened and named
     /// one. A `previous` behind the window tells nothing: the message after it has shown the gap.
-    pub fn admit(&mut self, id: MessageId, previous: Option<MessageId>) -> Admission {
+    pub fn admit(&mut self, id: MessageId, previous: Option<MessageId>) -> Novelty {
         if self.is_repeat(id) {
-            return Admission::Repeat;
+            return Novelty::Repeat;
         }
         let gap = previous.is_some_and(|previous| !self.is_repeat(previous));
         self.advance_to(id.0);
         self.mark(id.0);
-        Admission::New(if gap { Continuity::AfterGap } else { Continuity::Next })
+        Novelty::New(if gap { Continuity::AfterGap } else { Continuity::Next })
     }
 
     /// Whether the message was admitted before, or is too old to tell.
@@ -120,10 +120,10 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    const NEXT: Admission = Admission::New(Continuity::Next);
-    const AFTER_GAP: Admission = Admission::New(Continuity::AfterGap);
+    const NEXT: Novelty = Novelty::New(Continuity::Next);
+    const AFTER_GAP: Novelty = Novelty::New(Continuity::AfterGap);
 
-    fn admit(window: &mut ReplayWindow, id: u64, previous: u64) -> Admission {
+    fn admit(window: &mut ReplayWindow, id: u64, previous: u64) -> Novelty {
         window.admit(MessageId(id), (previous != 0).then_some(MessageId(previous)))
     }
 
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(admit(&mut window, 1, 0), NEXT);
         assert_eq!(admit(&mut window, 3, 2), AFTER_GAP);
         assert_eq!(admit(&mut window, 2, 1), NEXT);
-        assert_eq!(admit(&mut window, 2, 1), Admission::Repeat);
+        assert_eq!(admit(&mut window, 2, 1), Novelty::Repeat);
     }
 
     #[test]
@@ -155,9 +155,9 @@ mod tests {
         let mut window = ReplayWindow::default();
         assert_eq!(admit(&mut window, 0, 0), NEXT);
         assert_eq!(admit(&mut window, u64::MAX, 0), NEXT);
-        assert_eq!(admit(&mut window, u64::MAX, 0), Admission::Repeat);
+        assert_eq!(admit(&mut window, u64::MAX, 0), Novelty::Repeat);
         assert_eq!(admit(&mut window, u64::MAX - 1023, 0), NEXT);
-        assert_eq!(admit(&mut window, u64::MAX - 1024, 0), Admission::Repeat);
+        assert_eq!(admit(&mut window, u64::MAX - 1024, 0), Novelty::Repeat);
     }
 
     /// Ids that cluster at the edges of the window.
@@ -176,7 +176,7 @@ mod tests {
             for id in ids {
                 let top = admitted.last().copied().unwrap_or(id);
                 let expect_new = !admitted.contains(&id) && (id > top || top - id < 1024);
-                let is_new = admit(&mut window, id, 0) != Admission::Repeat;
+                let is_new = admit(&mut window, id, 0) != Novelty::Repeat;
                 prop_assert_eq!(is_new, expect_new, "id {}", id);
                 if is_new {
                     admitted.insert(id);
@@ -195,8 +195,8 @@ mod tests {
                 let forgotten = top.is_some_and(|top| top >= previous + 1_024);
                 let has_come = previous == 0 || forgotten || admitted.contains(&previous);
                 match admit(&mut window, id, previous) {
-                    Admission::Repeat => {}
-                    new @ Admission::New(_) => {
+                    Novelty::Repeat => {}
+                    new @ Novelty::New(_) => {
                         prop_assert_eq!(new, if has_come { NEXT } else { AFTER_GAP });
                         admitted.insert(id);
                     }

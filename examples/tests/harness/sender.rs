@@ -91,7 +91,7 @@ impl Ledger {
             News::Notice(Notice::Queued { token, id }) => {
                 self.under_way.insert(id, token.0);
             }
-            News::Notice(Notice::Stored(ids)) => self.note_safe(&ids),
+            News::Notice(Notice::Stored { ids }) => self.note_safe(&ids),
             News::Notice(Notice::Delivered { ids, .. }) => {
                 self.note_safe(&ids);
                 self.delivered += ids.len() as u64;
@@ -146,7 +146,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forward>, Receiver<News>) {
         limits: impatient(),
     };
     let entropy = Entropy::from_seed(random_seed().unwrap());
-    let machine = Client::new(config, store.load().unwrap(), entropy);
+    let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
     let crypto = runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap();
     let (sender, news) = mpsc::channel();
     let application = Forward(sender);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{
-    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, InboxId, InboxItem,
-    IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
+    Binding, ClientOp, ClientOutcome, ClientReply, Contact, InboxId, InboxItem, IncomingMessage,
+    OutgoingMessage, Placement, QueuedMessage, Snapshot, Status, Verification,
 };
-use sealpost_core::client::{Admission, ReplayWindow};
+use sealpost_core::client::{Novelty, ReplayWindow};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
@@ -101,8 +101,9 @@ impl MemoryClientStorage {
                 };
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
             }
-            ClientOp::MarkDelivered { reader, messages } => {
-                let mark = |id: &_| self.mark(*id, Some(*reader), Status::Delivered).then_some(*id);
+            ClientOp::MarkDelivered { recipient, messages } => {
+                let mark =
+                    |id: &_| self.mark(*id, Some(*recipient), Status::Delivered).then_some(*id);
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
             }
             ClientOp::MarkFailed { messages, failure } => {
@@ -184,16 +185,16 @@ impl MemoryClientStorage {
         true
     }
 
-    fn receive(&mut self, message: &IncomingMessage) -> Arrival {
+    fn receive(&mut self, message: &IncomingMessage) -> Placement {
         let window = self.windows.entry(message.sender).or_default();
         let continuity = match window.admit(message.id, message.previous) {
-            Admission::New(continuity) => continuity,
-            Admission::Repeat => return Arrival::Repeat,
+            Novelty::New(continuity) => continuity,
+            Novelty::Repeat => return Placement::Repeat,
         };
         self.last_place += 1;
         let place = InboxId(self.last_place);
         self.inbox.insert(place, InboxItem { place, message: message.clone(), continuity });
-        Arrival::Appended { place, continuity }
+        Placement::Appended { place, continuity }
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> ClientReply {

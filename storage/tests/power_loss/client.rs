@@ -151,7 +151,7 @@ fn about_what_we_write(dice: &mut Dice) -> ClientOp {
             let named = ids(dice).into_iter().map(|id| (user(peer(dice)), id)).collect();
             ClientOp::MarkStored(named)
         }
-        3 => ClientOp::MarkDelivered { reader: user(peer(dice)), messages: ids(dice) },
+        3 => ClientOp::MarkDelivered { recipient: user(peer(dice)), messages: ids(dice) },
         _ => ClientOp::MarkFailed { messages: ids(dice), failure: Failure::Expired },
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sealpost_core::client::store::{Content, Status, Trust};
 use sealpost_core::client::{
-    Continuity, LookupFailure, Notice, OfflineReason, OtpChannel, Refusal, RegistrationFailure,
+    Continuity, LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
@@ -51,10 +51,10 @@ pub struct Words(pub String);
 #[expect(missing_docs, reason = "they are notices, and say what those say")]
 pub enum Event {
     Registered(UserId),
-    OtpRequested(OtpChannel),
+    OtpRequested(OtpSource),
     OtpRejected(String),
     RegistrationFailed(RegistrationFailure),
-    SendRefused(Words, Refusal),
+    SendRefused(Words, SendRefusal),
     Found(Phone, UserId),
     LookupFailed(UserRef, LookupFailure),
     KeyChanged(Phone),
@@ -78,17 +78,17 @@ impl Event {
     pub(super) fn of(notice: &Notice) -> Option<Self> {
         Some(match notice {
             Notice::Registered { user } => Self::Registered(*user),
-            Notice::OtpRequested { channel, .. } => Self::OtpRequested(*channel),
+            Notice::OtpRequested { source, .. } => Self::OtpRequested(*source),
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
-            Notice::RegistrationFailed(failure) => Self::RegistrationFailed(*failure),
+            Notice::RegistrationFailed { failure } => Self::RegistrationFailed(*failure),
             Notice::SendRefused { refusal, content, .. } => {
                 Self::SendRefused(Words::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
             Notice::LookupFailed { who, failure } => Self::LookupFailed(*who, *failure),
             Notice::KeyChanged { phone, .. } => Self::KeyChanged(*phone),
-            Notice::Suspicious(suspicion) => Self::Suspicious(format!("{suspicion:?}")),
-            Notice::StoreFailed(error) => Self::StoreFailed(*error),
+            Notice::Suspicious { suspicion } => Self::Suspicious(format!("{suspicion:?}")),
+            Notice::StoreFailed { error } => Self::StoreFailed(*error),
             Notice::Offline { reason, retry_in } => {
                 let comes_back =
                     if retry_in.is_some() { Return::ByItself } else { Return::OnDemand };
@@ -97,7 +97,7 @@ impl Event {
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
             | Notice::Queued { .. }
-            | Notice::Stored(_)
+            | Notice::Stored { .. }
             | Notice::Delivered { .. }
             | Notice::Failed { .. }
             | Notice::KeyAccepted { .. }
@@ -105,6 +105,7 @@ impl Event {
             | Notice::Verified { .. }
             | Notice::KeyMismatch { .. }
             | Notice::ClockOffset { .. }
+            | Notice::Misuse { .. }
             | Notice::Stopped => return None,
         })
     }
@@ -113,7 +114,7 @@ impl Event {
 /// Whether somebody gave the reason, and it was not found in the network.
 const fn is_said(reason: OfflineReason) -> bool {
     match reason {
-        OfflineReason::Wished
+        OfflineReason::Requested
         | OfflineReason::Unreachable
         | OfflineReason::Lost
         | OfflineReason::TimedOut

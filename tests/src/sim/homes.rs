@@ -2,7 +2,7 @@
 //! operator who takes the old account away; and those who notice that a key has changed.
 
 use sealpost_core::client::store::Failure;
-use sealpost_core::client::{Command, Notice, Refusal, RegistrationFailure};
+use sealpost_core::client::{Command, Notice, RegistrationFailure, SendRefusal};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -44,7 +44,7 @@ impl World {
             return;
         }
         match notice {
-            Notice::RegistrationFailed(RegistrationFailure::PhoneTaken) => {
+            Notice::RegistrationFailed { failure: RegistrationFailure::PhoneTaken } => {
                 let after = self.around.dice.between(50_000, 3_000_000);
                 self.around.agenda.after(after, Due::Operator(client));
             }
@@ -55,7 +55,7 @@ impl World {
                     self.accept(client, *phone, *offered);
                 }
             }
-            Notice::SendRefused { refusal: Refusal::KeyChanged, token, .. } => {
+            Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
                 let phone = self.model.reader(token.0).map(model::phone);
                 if let Some(phone) = phone
                     && let Some(offered) = self.offered(client, phone)

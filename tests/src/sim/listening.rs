@@ -1,7 +1,7 @@
 //! What the machines say to their applications, and what those do about it.
 
 use sealpost_core::client::store::{InboxId, Trust};
-use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel};
+use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource};
 use sealpost_core::server::{self, OtpDelivery};
 use sealpost_core::wire::Otp;
 
@@ -117,12 +117,15 @@ impl World {
                     self.go_online_after(client, after);
                 }
             }
-            Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, .. } => {
+            Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, .. } => {
                 // If the messenger loses it, somebody asks again.
                 self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);
             }
-            Notice::Suspicious(suspicion) if self.is_undisturbed() => {
+            Notice::Suspicious { suspicion } if self.is_undisturbed() => {
                 self.around.violate(|| format!("client {client} suspects {suspicion:?}"));
+            }
+            Notice::Misuse { misuse } => {
+                self.around.violate(|| format!("client {client} says that its host {misuse}"));
             }
             _ => {}
         }

@@ -30,7 +30,7 @@ impl World {
                     limits: self.client_limits.clone(),
                 };
                 let snapshot = node.desk.disk.engine.load().unwrap();
-                node.boot(Client::new(config, snapshot, entropy));
+                node.boot(Client::new(config, snapshot, entropy).unwrap());
                 self.model.restarted(self.account(index));
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.will_try) = (false, false, false);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
-    Arrival, ClientOp, ClientOutcome, ClientReply, Content, InboxItem, IncomingMessage,
-    OutgoingMessage, ReceivedContent, Status,
+    ClientOp, ClientOutcome, ClientReply, Content, InboxItem, IncomingMessage, OutgoingMessage,
+    Placement, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
@@ -210,10 +210,10 @@ impl Model {
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
                 messages.iter().zip(arrivals).try_for_each(|(message, arrival)| match arrival {
-                    Arrival::Appended { continuity, .. } => {
+                    Placement::Appended { continuity, .. } => {
                         self.received(client, message, *continuity)
                     }
-                    Arrival::Repeat => Ok(()),
+                    Placement::Repeat => Ok(()),
                 })
             }
             _ => Ok(()),

@@ -90,10 +90,10 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::OtpRequested { .. } => "client: one-time password issued",
         Notice::OtpRejected { .. } => "client: one-time password rejected",
         Notice::Registered { .. } => "client: registered",
-        Notice::RegistrationFailed(_) => "client: registration failed",
+        Notice::RegistrationFailed { .. } => "client: registration failed",
         Notice::Queued { .. } => "client: message queued",
         Notice::SendRefused { .. } => "client: message refused",
-        Notice::Stored(_) => "client: messages stored",
+        Notice::Stored { .. } => "client: messages stored",
         Notice::Delivered { .. } => "client: messages delivered",
         Notice::Failed { .. } => "client: messages given up",
         Notice::Found { .. } => "client: contact found",
@@ -104,15 +104,16 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::Verified { .. } => "client: contact verified",
         Notice::KeyMismatch { .. } => "client: key mismatch",
         Notice::ClockOffset { .. } => "client: clock corrected",
-        Notice::Suspicious(suspicion) => suspicion_state(suspicion),
-        Notice::StoreFailed(_) => "client: store failed",
+        Notice::Suspicious { suspicion } => suspicion_state(suspicion),
+        Notice::StoreFailed { .. } => "client: store failed",
+        Notice::Misuse { .. } => "client: misused",
         Notice::Stopped => "client: stopped",
     }
 }
 
 const fn offline_state(reason: OfflineReason) -> &'static str {
     match reason {
-        OfflineReason::Wished => "offline: as wished",
+        OfflineReason::Requested => "offline: as wished",
         OfflineReason::Unreachable => "offline: unreachable",
         OfflineReason::Lost => "offline: lost",
         OfflineReason::TimedOut => "offline: timed out",

@@ -1,7 +1,7 @@
 //! People who are online and write to each other.
 
 use sealpost_core::client::store::Status;
-use sealpost_core::client::{Command, LookupFailure, Notice, Refusal};
+use sealpost_core::client::{Command, LookupFailure, Notice, SendRefusal};
 use sealpost_core::ids::UserRef;
 use sealpost_core::wire::Inner;
 use sealpost_tests::scenario::{Device, Event, Scene, Words};
@@ -20,7 +20,7 @@ fn between_two_who_are_online_messages_are_delivered_and_never_stored() {
         scene.until_all_is_delivered();
         for device in [ALICE, BOB] {
             let notices = scene.diary(device).notices();
-            assert!(!notices.iter().any(|notice| matches!(notice, Notice::Stored(_))));
+            assert!(!notices.iter().any(|notice| matches!(notice, Notice::Stored { .. })));
         }
     });
 }
@@ -68,7 +68,7 @@ fn empty_foreign_and_long_texts_arrive_whole_and_one_too_long_is_given_back() {
     play(&Settings::default(), |scene| {
         scene.register(&[ALICE, BOB]);
         scene.write(ALICE, BOB, &too_long);
-        let refused = Event::SendRefused(Words(too_long.clone()), Refusal::TooLong);
+        let refused = Event::SendRefused(Words(too_long.clone()), SendRefusal::TooLong);
         scene.until_told(ALICE, &refused);
         for text in all {
             scene.write(ALICE, BOB, text);
@@ -116,7 +116,7 @@ fn nobody_is_found_and_written_to_before_there_is_somebody() {
         scene.until_told(ALICE, &Event::LookupFailed(UserRef::Phone(nobody), failure));
         scene.write(ALICE, BOB, "is anybody there?");
         let words = Words("is anybody there?".to_owned());
-        scene.until_told(ALICE, &Event::SendRefused(words, Refusal::UnknownUser));
+        scene.until_told(ALICE, &Event::SendRefused(words, SendRefusal::UnknownUser));
         scene.register(&[BOB]);
         scene.write(ALICE, BOB, "you are there");
         scene.until_all_is_delivered();

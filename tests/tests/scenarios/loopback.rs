@@ -181,7 +181,7 @@ impl Ground for Loopback {
             public_key: crypto.public_key().clone(),
             limits,
         };
-        let machine = Client::new(config, store.load().unwrap(), entropy);
+        let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
         let (disk, dead) = (Disk::new(store), Arc::default());
         let host = ClientHost::new(
             &Config::default(),

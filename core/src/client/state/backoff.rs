@@ -4,29 +4,30 @@ use core::time::Duration;
 
 use crate::entropy::Entropy;
 
-/// How long to wait before the next attempt. Each pause is drawn uniformly from zero up to a
-/// ceiling that doubles, so that many clients who lost one server do not come back at once.
+/// The pause before the next attempt. Each is drawn uniformly from zero up to a ceiling that
+/// doubles, so that many clients who lost one server do not return all at once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
+pub(in crate::client) struct Backoff {
     first: Duration,
     max: Duration,
     ceiling: Duration,
 }
 
 impl Backoff {
-    pub(super) const fn new(first: Duration, max: Duration) -> Self {
+    pub(in crate::client) const fn new(first: Duration, max: Duration) -> Self {
         Self { first, max, ceiling: first }
     }
 
     /// Draws the next pause.
-    pub(super) fn next(&mut self, entropy: &mut Entropy) -> Duration {
+    pub(in crate::client) fn next(&mut self, entropy: &mut Entropy) -> Duration {
         let micros = u64::try_from(self.ceiling.as_micros()).unwrap_or(u64::MAX - 1);
+        // Saturates because the longest pause is the embedder's choice.
         self.ceiling = self.ceiling.saturating_mul(2).min(self.max);
         Duration::from_micros(entropy.below(micros + 1))
     }
 
-    /// Begins again with the shortest.
-    pub(super) const fn reset(&mut self) {
+    /// Starts over with the shortest pause.
+    pub(in crate::client) const fn reset(&mut self) {
         self.ceiling = self.first;
     }
 }

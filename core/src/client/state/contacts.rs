@@ -1,38 +1,40 @@
-//! Contacts: whom phone numbers stand for, trusted on first use.
+//! Contacts: the ids and keys behind phone numbers, trusted on first use.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::store::{Binding, Contact, Trust, Verification};
+use crate::client::store::{Binding, Contact, Trust, Verification};
+use crate::frame::Durable;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::{Fingerprint, PublicKey};
 
-/// Every contact, by phone number and by each user id that was ever named for it and is in use.
+/// Every contact, by phone number and by each user id that is pinned or offered for it.
 #[derive(Debug)]
-pub(super) struct Contacts {
+pub(in crate::client) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
     /// Pinned and offered ids.
     by_user: BTreeMap<UserId, Phone>,
-    /// Ids that were pinned before others were accepted. As many as people have decided.
+    /// Ids that were pinned until the user accepted another one. Only people make it grow, one
+    /// decision at a time.
     former: BTreeMap<UserId, PublicKey>,
     limit: usize,
 }
 
-/// What an answer of the server did to the contacts.
+/// How an answer of the server has changed the contacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Learnt {
-    /// A new contact, pinned.
+pub(in crate::client) enum Learnt {
+    /// There is a new contact, pinned.
     New,
-    /// What is pinned, or is offered already.
+    /// It names what is pinned, or is offered already.
     Known,
-    /// What is pinned; another binding was offered meanwhile, and is not any more.
+    /// It names what is pinned; the other binding, offered meanwhile, is withdrawn.
     OfferWithdrawn,
-    /// Another binding than the pinned one: it is offered now.
+    /// It names another binding than the pinned one, which is offered now.
     Changed {
-        /// Of the pinned key.
+        /// Fingerprint of the pinned key.
         pinned: Fingerprint,
     },
-    /// This id belongs to another phone number. Nothing was changed.
+    /// Its id belongs to another phone number. Nothing was changed.
     Contradiction,
     /// There are too many contacts. Nothing was changed.
     Full,
@@ -40,14 +42,43 @@ pub(super) enum Learnt {
 
 /// A key under which a contact may sign.
 #[derive(Clone, Debug)]
-pub(super) struct Signer {
-    pub(super) phone: Phone,
-    pub(super) public_key: PublicKey,
-    pub(super) trust: Trust,
+pub(in crate::client) struct Signer {
+    pub(in crate::client) phone: Phone,
+    pub(in crate::client) public_key: PublicKey,
+    pub(in crate::client) trust: Trust,
+}
+
+/// A key that the user has accepted. It becomes the pinned one once that is durable: until then a
+/// crash would bring the old one back, and with it messages sealed for two keys.
+#[derive(Debug)]
+pub(in crate::client) struct Acceptance {
+    pub(in crate::client) phone: Phone,
+    pub(in crate::client) accepted: Binding,
+}
+
+/// A comparison of safety numbers. It counts once it is durable, and only for the key that was
+/// compared.
+#[derive(Debug)]
+pub(in crate::client) struct Comparison {
+    pub(in crate::client) phone: Phone,
+    pub(in crate::client) fingerprint: Fingerprint,
+}
+
+/// The effect of an accepted key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) struct Accepted {
+    pub(in crate::client) phone: Phone,
+    pub(in crate::client) fingerprint: Fingerprint,
+    /// The id that was pinned before; messages to it are sealed for the old key.
+    pub(in crate::client) before: UserId,
 }
 
 impl Contacts {
-    pub(super) fn new(contacts: Vec<Contact>, former: Vec<Binding>, limit: usize) -> Self {
+    pub(in crate::client) fn new(
+        contacts: Vec<Contact>,
+        former: Vec<Binding>,
+        limit: usize,
+    ) -> Self {
         let (by_phone, by_user) = (BTreeMap::new(), BTreeMap::new());
         let former = former.into_iter().map(|former| (former.user, former.public_key)).collect();
         let mut this = Self { by_phone, by_user, former, limit };
@@ -61,23 +92,27 @@ impl Contacts {
         this
     }
 
-    pub(super) fn find(&self, who: UserRef) -> Option<&Contact> {
+    pub(in crate::client) fn find(&self, who: UserRef) -> Option<&Contact> {
         match who {
             UserRef::Phone(phone) => self.by_phone.get(&phone),
             UserRef::Id(user) => self.by_phone.get(self.by_user.get(&user)?),
         }
     }
 
-    /// The key for which messages to a user id were sealed: the pinned one, or one that was.
-    pub(super) fn reader_key(&self, user: UserId) -> Option<&PublicKey> {
+    /// The key for which messages to a user id were sealed: the pinned one, or one pinned before.
+    pub(in crate::client) fn recipient_key(&self, user: UserId) -> Option<&PublicKey> {
         let pinned = self.find(UserRef::Id(user)).map(|contact| &contact.pinned);
         let pinned = pinned.filter(|pinned| pinned.user == user).map(|pinned| &pinned.public_key);
         pinned.or_else(|| self.former.get(&user))
     }
 
-    /// Who may have signed a message of this user, the trusted key first, leaving out keys that
-    /// were tried.
-    pub(super) fn next_signer(&self, user: UserId, tried: &[Fingerprint]) -> Option<Signer> {
+    /// The next key that may have signed a message of this user: the pinned one first, because it
+    /// is trusted, and none of those that were tried.
+    pub(in crate::client) fn next_signer(
+        &self,
+        user: UserId,
+        tried: &[Fingerprint],
+    ) -> Option<Signer> {
         let contact = self.find(UserRef::Id(user))?;
         let pinned_trust = match contact.verification {
             Verification::FirstUse => Trust::FirstUse,
@@ -92,13 +127,15 @@ impl Contacts {
         Some(Signer { phone: contact.phone, public_key: binding.public_key.clone(), trust })
     }
 
-    /// Takes in what the server says of a phone number.
-    pub(super) fn learn(&mut self, phone: Phone, binding: &Binding) -> Learnt {
+    /// Takes in the binding that the server names for a phone number. It is pinned on first contact
+    /// only; later, another one is offered to the user, who alone can tell a new phone from an
+    /// attack.
+    pub(in crate::client) fn learn(&mut self, phone: Phone, binding: &Binding) -> Learnt {
         if self.by_user.get(&binding.user).is_some_and(|known| *known != phone) {
             return Learnt::Contradiction;
         }
         let Some(contact) = self.by_phone.get_mut(&phone) else {
-            return self.pin(phone, binding.clone());
+            return self.pin_new(phone, binding.clone());
         };
         let formerly_offered = contact.offered.as_ref().map(|offered| offered.user);
         if contact.pinned == *binding {
@@ -119,43 +156,60 @@ impl Contacts {
         Learnt::Changed { pinned }
     }
 
-    /// What is offered for the contact, if it is this key.
-    pub(super) fn offered(&self, phone: Phone, fingerprint: &Fingerprint) -> Option<&Binding> {
+    /// The binding that is offered for the contact, if it has this key.
+    pub(in crate::client) fn offered(
+        &self,
+        phone: Phone,
+        fingerprint: &Fingerprint,
+    ) -> Option<&Binding> {
         let offered = self.by_phone.get(&phone)?.offered.as_ref();
         offered.filter(|offered| offered.public_key.fingerprint() == fingerprint)
     }
 
-    /// Pins what was offered when somebody accepted it; what the server has offered since stays
-    /// offered. Returns the id that was pinned before.
-    pub(super) fn accept(&mut self, phone: Phone, accepted: Binding) -> Option<UserId> {
+    /// Pins a key that the user has accepted. If the server has offered yet another one since, that
+    /// one stays offered: nobody has accepted it.
+    pub(in crate::client) fn accept(
+        &mut self,
+        acceptance: Durable<Acceptance>,
+    ) -> Option<Accepted> {
+        let Acceptance { phone, accepted } = acceptance.into_inner();
         let contact = self.by_phone.get_mut(&phone)?;
         contact.offered.take_if(|offered| *offered == accepted);
         self.by_user.insert(accepted.user, phone);
+        let fingerprint = *accepted.public_key.fingerprint();
         let former = core::mem::replace(&mut contact.pinned, accepted);
-        if former.user != contact.pinned.user {
+        let before = former.user;
+        if before != contact.pinned.user {
+            // Ids of messages are told apart by recipient, so the chain starts over.
             contact.last_sent = None;
-            self.former.insert(former.user, former.public_key);
+            self.former.insert(before, former.public_key);
         }
         contact.verification = Verification::FirstUse;
-        self.forget_unless_used(Some(former.user), phone);
-        Some(former.user)
+        self.forget_unless_used(Some(before), phone);
+        Some(Accepted { phone, fingerprint, before })
     }
 
     /// Whether this key is the one pinned for the contact.
-    pub(super) fn is_pinned(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
+    pub(in crate::client) fn is_pinned(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
         let contact = self.by_phone.get(&phone);
         contact.is_some_and(|contact| contact.pinned.public_key.fingerprint() == fingerprint)
     }
 
-    /// Marks a contact as verified.
-    pub(super) fn mark_verified(&mut self, phone: Phone) {
-        if let Some(contact) = self.by_phone.get_mut(&phone) {
-            contact.verification = Verification::Verified;
+    /// Marks a contact as verified. `None` if another key has been pinned since the comparison.
+    pub(in crate::client) fn mark_verified(
+        &mut self,
+        comparison: &Durable<Comparison>,
+    ) -> Option<Phone> {
+        let Comparison { phone, fingerprint } = comparison.get();
+        if !self.is_pinned(*phone, fingerprint) {
+            return None;
         }
+        self.by_phone.get_mut(phone)?.verification = Verification::Verified;
+        Some(*phone)
     }
 
-    /// Sets the last message to a contact, and returns the one before.
-    pub(super) fn set_last_sent(
+    /// Sets the last message sent to a contact, and returns the one before.
+    pub(in crate::client) fn set_last_sent(
         &mut self,
         phone: Phone,
         last: Option<MessageId>,
@@ -164,7 +218,7 @@ impl Contacts {
         core::mem::replace(&mut contact.last_sent, last)
     }
 
-    fn pin(&mut self, phone: Phone, binding: Binding) -> Learnt {
+    fn pin_new(&mut self, phone: Phone, binding: Binding) -> Learnt {
         if self.by_phone.len() >= self.limit {
             return Learnt::Full;
         }
@@ -180,12 +234,33 @@ impl Contacts {
         Learnt::New
     }
 
-    /// Takes an id out of the index if its contact has no use for it any more.
+    /// Takes an id out of the index if it is neither pinned nor offered for the contact any more.
     fn forget_unless_used(&mut self, user: Option<UserId>, phone: Phone) {
         let (Some(user), Some(contact)) = (user, self.by_phone.get(&phone)) else { return };
         let offered = contact.offered.as_ref().map(|offered| offered.user);
         if contact.pinned.user != user && offered != Some(user) {
             self.by_user.remove(&user);
         }
+    }
+
+    pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
+        let offered = |contact: &Contact| contact.offered.as_ref().map(|offered| offered.user);
+        let uses = |contact: &Contact, user: UserId| {
+            contact.pinned.user == user || offered(contact) == Some(user)
+        };
+        let indexed = |user: UserId, phone: Phone| self.by_user.get(&user) == Some(&phone);
+        for contact in self.by_phone.values() {
+            let known = indexed(contact.pinned.user, contact.phone)
+                && offered(contact).is_none_or(|user| indexed(user, contact.phone));
+            if !known {
+                return Err("an id of a contact is not in the index");
+            }
+        }
+        for (user, phone) in &self.by_user {
+            if !self.by_phone.get(phone).is_some_and(|contact| uses(contact, *user)) {
+                return Err("the index has an id that its contact does not use");
+            }
+        }
+        Ok(())
     }
 }

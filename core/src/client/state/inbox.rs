@@ -4,115 +4,138 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::store::{InboxId, IncomingMessage};
+use super::count::Count;
+use super::peer_packet::AuthenticMessage;
+use crate::client::store::{InboxId, IncomingMessage};
 
-/// Keeps what has arrived until it is durable, and whether the application has caught up with the
-/// store.
+/// Messages that have arrived and are not durable yet, and whether the application has caught up
+/// with the store.
 #[derive(Debug)]
-pub(super) struct Inbox {
-    /// What the store was not given yet.
+pub(in crate::client) struct Inbox {
+    /// Messages that the store was not given yet.
     arrived: VecDeque<IncomingMessage>,
-    /// How many messages the store is at work on. One batch at a time: if that fails, nothing that
-    /// stands behind it must have been stored.
-    storing: usize,
+    /// Messages that the store is at work on. One batch at a time: if it fails, nothing after it may
+    /// have been stored, or messages of one sender would be delivered out of order.
+    storing: Count,
     feed: Feed,
-    /// How many pages were asked for.
+    /// Count of pages that were asked for.
     pages: u64,
 }
 
-/// What the store was asked to receive.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) messages: Vec<IncomingMessage>,
-    /// Pages asked for before it was.
+/// A batch that the store was asked to receive.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct Batch {
+    /// Pages asked for before it was. A page asked for later brings its messages too.
     pages: u64,
 }
 
-/// Where what is new to the application comes from.
+/// Where the application's new messages come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Feed {
     /// A page of the store is to be asked for, from behind this place.
     Behind(InboxId),
-    /// One was asked for; `Dirty` if something was appended since.
+    /// A page was asked for.
     Reading(Since),
     /// Everything in the store was delivered: what is appended is delivered from memory.
     Live,
 }
 
+/// Whether something was appended since a page was asked for, so that the page may lack it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Since {
     Clean,
     Dirty,
 }
 
+/// Who delivers the messages that a batch has appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum DeliveredBy {
+    /// The batch itself, from memory.
+    Batch,
+    /// A page of the store. Delivering them from memory too would show them twice.
+    Page,
+}
+
 impl Inbox {
-    pub(super) const fn new() -> Self {
-        Self { arrived: VecDeque::new(), storing: 0, feed: Feed::Behind(InboxId::START), pages: 0 }
+    pub(in crate::client) const fn new() -> Self {
+        let feed = Feed::Behind(InboxId::START);
+        Self { arrived: VecDeque::new(), storing: Count::ZERO, feed, pages: 0 }
     }
 
-    /// A message has arrived, and is to be stored behind those before it.
-    pub(super) fn push(&mut self, message: IncomingMessage) {
-        self.arrived.push_back(message);
+    /// A message has arrived, to be stored after those before it.
+    pub(in crate::client) fn push(&mut self, message: AuthenticMessage) {
+        self.arrived.push_back(message.into_incoming());
     }
 
     /// What the store is to be given now, if anything.
-    pub(super) fn next_batch(&mut self, limit: usize) -> Option<Batch> {
-        if self.storing > 0 || self.arrived.is_empty() {
+    pub(in crate::client) fn next_batch(
+        &mut self,
+        limit: usize,
+    ) -> Option<(Vec<IncomingMessage>, Batch)> {
+        if self.storing.get() > 0 || self.arrived.is_empty() {
             return None;
         }
-        let count = limit.clamp(1, self.arrived.len());
-        self.storing = count;
-        Some(Batch { messages: self.arrived.drain(..count).collect(), pages: self.pages })
+        let count = limit.min(self.arrived.len());
+        self.storing.take(count);
+        Some((self.arrived.drain(..count).collect(), Batch { pages: self.pages }))
     }
 
     /// The store has answered for its batch, and can be given the next.
-    pub(super) const fn batch_ended(&mut self) {
-        self.storing = 0;
+    pub(in crate::client) const fn batch_ended(&mut self) {
+        self.storing.release(self.storing.get());
     }
 
     /// Forgets what the store was not given.
-    pub(super) fn forget_arrived(&mut self) {
+    pub(in crate::client) fn forget_arrived(&mut self) {
         self.arrived.clear();
     }
 
-    /// How many messages have arrived and are not durable yet.
-    pub(super) fn storing(&self) -> usize {
-        self.arrived.len() + self.storing
+    /// Count of messages that have arrived and are not durable yet.
+    pub(in crate::client) fn undurable(&self) -> usize {
+        self.arrived.len() + self.storing.get()
     }
 
-    /// Whether what this batch has appended is for the application now. If not, a page of the store
-    /// brings it.
-    pub(super) fn delivers(&mut self, batch: &Batch) -> bool {
+    /// Whether the store is at work on a batch.
+    pub(in crate::client) const fn is_storing(&self) -> bool {
+        self.storing.get() > 0
+    }
+
+    /// Who delivers what this batch has appended.
+    pub(in crate::client) fn delivered_by(&mut self, batch: Batch) -> DeliveredBy {
+        // The store takes operations in order, so a page that was asked for after the batch
+        // contains the batch.
+        let in_asked_page = batch.pages != self.pages;
         match &mut self.feed {
-            Feed::Live => batch.pages == self.pages,
-            Feed::Behind(_) => false,
+            Feed::Live if in_asked_page => DeliveredBy::Page,
+            Feed::Live => DeliveredBy::Batch,
+            Feed::Behind(_) => DeliveredBy::Page,
             Feed::Reading(since) => {
-                if batch.pages == self.pages {
+                if !in_asked_page {
                     *since = Since::Dirty;
                 }
-                false
+                DeliveredBy::Page
             }
         }
     }
 
     /// The place behind which the store is to be read, if it is.
-    pub(super) fn next_page(&mut self) -> Option<InboxId> {
+    pub(in crate::client) const fn next_page(&mut self) -> Option<InboxId> {
         let Feed::Behind(after) = self.feed else { return None };
         self.feed = Feed::Reading(Since::Clean);
         self.pages += 1;
         Some(after)
     }
 
-    /// A page came, up to this place; `more` stands behind it.
-    pub(super) fn page_read(&mut self, up_to: InboxId, more: bool) {
+    /// A page was read, up to this place; `more` says whether the store holds more behind it.
+    pub(in crate::client) fn page_read(&mut self, up_to: InboxId, more: bool) {
         self.feed = match self.feed {
             Feed::Reading(Since::Clean) if !more => Feed::Live,
             Feed::Reading(_) | Feed::Behind(_) | Feed::Live => Feed::Behind(up_to),
         };
     }
 
-    /// The page could not be read: ask again from behind this place.
-    pub(super) fn page_failed(&mut self, after: InboxId) {
+    /// The page could not be read, and is to be asked for again from behind this place.
+    pub(in crate::client) const fn page_failed(&mut self, after: InboxId) {
         self.feed = Feed::Behind(after);
     }
 }
@@ -124,8 +147,8 @@ mod tests {
     use crate::ids::{MessageId, UserId};
     use crate::time::Timestamp;
 
-    fn message(id: u64) -> IncomingMessage {
-        IncomingMessage {
+    fn message(id: u64) -> AuthenticMessage {
+        AuthenticMessage::in_test(IncomingMessage {
             sender: UserId::new(1).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(id),
@@ -134,7 +157,7 @@ mod tests {
             received_at: Timestamp::from_unix_secs(0),
             content: ReceivedContent::Undecryptable,
             trust: Trust::FirstUse,
-        }
+        })
     }
 
     #[test]
@@ -142,31 +165,37 @@ mod tests {
         let mut inbox = Inbox::new();
         assert!(inbox.next_batch(2).is_none());
         (1..=5).for_each(|id| inbox.push(message(id)));
-        let ids = |batch: Batch| batch.messages.iter().map(|m| m.id.0).collect::<Vec<_>>();
+        let ids = |(messages, _): (Vec<IncomingMessage>, Batch)| {
+            messages.iter().map(|message| message.id.0).collect::<Vec<_>>()
+        };
         assert_eq!(ids(inbox.next_batch(2).unwrap()), [1, 2]);
         assert!(inbox.next_batch(2).is_none(), "the first is being stored");
-        assert_eq!(inbox.storing(), 5);
+        assert_eq!(inbox.undurable(), 5);
         inbox.batch_ended();
-        assert_eq!(ids(inbox.next_batch(0).unwrap()), [3], "a limit of none would never end");
+        assert_eq!(ids(inbox.next_batch(1).unwrap()), [3]);
         inbox.batch_ended();
         inbox.forget_arrived();
         assert!(inbox.next_batch(2).is_none());
-        assert_eq!(inbox.storing(), 0);
+        assert_eq!(inbox.undurable(), 0);
     }
 
     #[test]
     fn what_a_page_brings_is_not_delivered_from_memory_as_well() {
         let mut inbox = Inbox::new();
         inbox.push(message(1));
-        let before = inbox.next_batch(9).unwrap();
+        let (_, before) = inbox.next_batch(9).unwrap();
         assert_eq!(inbox.next_page(), Some(InboxId::START));
         inbox.batch_ended();
-        assert!(!inbox.delivers(&before), "the page was asked for behind it");
+        assert_eq!(
+            inbox.delivered_by(before),
+            DeliveredBy::Page,
+            "it was asked for after the batch"
+        );
         inbox.push(message(2));
-        let after = inbox.next_batch(9).unwrap();
+        let (_, after) = inbox.next_batch(9).unwrap();
         inbox.page_read(InboxId(1), false);
         inbox.batch_ended();
-        assert!(inbox.delivers(&after));
+        assert_eq!(inbox.delivered_by(after), DeliveredBy::Batch);
     }
 
     #[test]
@@ -174,9 +203,9 @@ mod tests {
         let mut inbox = Inbox::new();
         assert_eq!(inbox.next_page(), Some(InboxId::START));
         inbox.push(message(1));
-        let batch = inbox.next_batch(9).unwrap();
+        let (_, batch) = inbox.next_batch(9).unwrap();
         inbox.batch_ended();
-        assert!(!inbox.delivers(&batch));
+        assert_eq!(inbox.delivered_by(batch), DeliveredBy::Page);
         inbox.page_read(InboxId::START, false);
         assert_eq!(inbox.next_page(), Some(InboxId::START));
         inbox.page_read(InboxId(1), false);

@@ -1,77 +1,218 @@
-//! The link: at most one connection to the server, dialled again when it is lost.
+//! The link: at most one connection to the server.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use super::handshake::Exchange;
-use super::notice::{Notice, OfflineReason, Suspicion};
-use super::registration::Goal;
-use super::session::Session;
-use super::{Alarm, AwaitJob, Client};
-use crate::frame::{Action, Flow};
+use super::exchange::Exchange;
+use super::session::{Leaving, Session};
+use crate::frame::Flow;
 use crate::ids::ConnId;
 use crate::time::Mono;
-use crate::wire::{Deframer, Gate, InReplyTo, Packet};
+use crate::wire::{Deframer, Gate, InReplyTo, Packet, Profile, Violation};
 
-/// Where the connection stands.
+/// The one connection, and the numbers of those before it.
 #[derive(Debug)]
-pub(super) enum Link {
-    /// There is none.
+pub(in crate::client) struct Link {
+    stage: Stage,
+    /// Number of the last connection. Numbers are never used twice, so that what the host says of
+    /// an old connection, late, is not taken for news of the present one.
+    last_conn: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
     Down,
-    /// The host is making it.
+    /// The host is making the connection.
     Dialling(ConnId),
-    /// It stands.
     Up(Box<Connection>),
 }
 
-/// A connection that stands.
+/// A connection that was established.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) id: ConnId,
+pub(in crate::client) struct Connection {
+    id: ConnId,
     deframer: Deframer,
-    pub(super) phase: Phase,
-    /// Packets that have arrived and wait for the phase to take them. Reading pauses while there
-    /// are any, so these are what the host had read by then.
+    phase: Phase,
+    /// Packets that have arrived and wait for the phase to take them. Reading pauses while there are
+    /// any, so it holds no more than the host had read by then.
     backlog: VecDeque<Packet>,
     /// When something arrived last.
     heard_at: Mono,
     flow: Flow,
-    pub(super) outgoing: Outgoing,
+    sending: Sending,
     /// How often the server has corrected our clock on this connection.
-    pub(super) clock_corrections: u32,
+    clock_corrections: u32,
 }
 
 /// What the connection is used for.
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(in crate::client) enum Phase {
     /// It has just opened.
     Fresh,
-    /// The server's key is asked for; with the hash of the request once it was sent.
-    ExpectServerKey(Option<InReplyTo>),
-    /// The server's key came, and is verified.
+    /// The request for the server's key is being made.
+    AwaitServerKeyRequest,
+    /// The server's key was asked for.
+    ExpectServerKey(InReplyTo),
+    /// The server's key is being verified.
     AwaitServerKey,
     /// The date of a 106 is being recorded.
-    AwaitReconnectTime,
-    /// A request before a session.
+    AwaitReconnectDate,
+    /// A request before a session is under way.
     Exchange(Exchange),
-    /// In a session.
+    /// A session.
     Session(Session),
 }
 
-/// Whether what is sent goes out.
+/// Whether packets that are sent go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outgoing {
-    /// Yes.
+pub(in crate::client) enum Sending {
     Flows,
     /// More is queued than the connection takes.
     Congested,
-    /// The connection is gone; what has arrived before that still counts.
+    /// The connection is gone. What arrived before that still counts, so it is worked off first.
     Ended,
 }
 
+/// What the end of a connection means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Gone {
+    /// It could not be made.
+    Unreachable,
+    /// It has ended; packets that had arrived may still be under way.
+    Ended,
+    /// It was not ours, or not any more.
+    Unknown,
+}
+
+impl Link {
+    pub(in crate::client) const fn new() -> Self {
+        Self { stage: Stage::Down, last_conn: 0 }
+    }
+
+    /// Begins a connection, unless there is one.
+    pub(in crate::client) fn dial(&mut self) -> Option<ConnId> {
+        if !self.is_down() {
+            return None;
+        }
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        self.stage = Stage::Dialling(conn);
+        Some(conn)
+    }
+
+    /// The connection that was dialled is established. `None` if it is not the one.
+    pub(in crate::client) fn open(
+        &mut self,
+        conn: ConnId,
+        profile: Profile,
+        now: Mono,
+    ) -> Option<&mut Connection> {
+        if !matches!(self.stage, Stage::Dialling(id) if id == conn) {
+            return None;
+        }
+        self.stage = Stage::Up(Box::new(Connection::new(conn, Deframer::new(profile), now)));
+        self.connection_mut()
+    }
+
+    /// The host says that a connection is gone.
+    pub(in crate::client) fn gone(&mut self, conn: ConnId) -> Gone {
+        match &mut self.stage {
+            Stage::Dialling(id) if *id == conn => Gone::Unreachable,
+            Stage::Up(connection) if connection.id == conn => {
+                connection.sending = Sending::Ended;
+                Gone::Ended
+            }
+            Stage::Down | Stage::Dialling(_) | Stage::Up(_) => Gone::Unknown,
+        }
+    }
+
+    /// Forgets the connection and everything on it.
+    pub(in crate::client) fn take_down(&mut self) {
+        self.stage = Stage::Down;
+    }
+
+    pub(in crate::client) const fn is_down(&self) -> bool {
+        matches!(self.stage, Stage::Down)
+    }
+
+    /// The connection that the host still holds, being made or established: to be closed by us.
+    pub(in crate::client) fn held_by_host(&self) -> Option<ConnId> {
+        match &self.stage {
+            Stage::Dialling(conn) => Some(*conn),
+            Stage::Up(connection) => connection.sends_to(),
+            Stage::Down => None,
+        }
+    }
+
+    pub(in crate::client) fn connection(&self) -> Option<&Connection> {
+        match &self.stage {
+            Stage::Up(connection) => Some(connection),
+            Stage::Down | Stage::Dialling(_) => None,
+        }
+    }
+
+    pub(in crate::client) fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match &mut self.stage {
+            Stage::Up(connection) => Some(connection),
+            Stage::Down | Stage::Dialling(_) => None,
+        }
+    }
+
+    pub(in crate::client) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match &mut self.connection_mut()?.phase {
+            Phase::Exchange(exchange) => Some(exchange),
+            Phase::Fresh
+            | Phase::AwaitServerKeyRequest
+            | Phase::ExpectServerKey(_)
+            | Phase::AwaitServerKey
+            | Phase::AwaitReconnectDate
+            | Phase::Session(_) => None,
+        }
+    }
+
+    pub(in crate::client) fn session(&self) -> Option<&Session> {
+        self.connection()?.phase.session()
+    }
+
+    pub(in crate::client) fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.connection_mut()?.phase {
+            Phase::Session(session) => Some(session),
+            Phase::Fresh
+            | Phase::AwaitServerKeyRequest
+            | Phase::ExpectServerKey(_)
+            | Phase::AwaitServerKey
+            | Phase::AwaitReconnectDate
+            | Phase::Exchange(_) => None,
+        }
+    }
+
+    /// The session, if packets can be sent in it now, and leaving it has come no further than
+    /// `at_most`.
+    pub(in crate::client) fn open_session(&mut self, at_most: Leaving) -> Option<&mut Session> {
+        if self.connection()?.sending != Sending::Flows {
+            return None;
+        }
+        self.session_mut().filter(|session| session.leaving() <= at_most)
+    }
+
+    /// When the connection will have been silent for this long; `None` if it has been already.
+    pub(in crate::client) fn silent_until(&self, timeout: Duration, now: Mono) -> Option<Mono> {
+        let at = self.connection()?.heard_at + timeout;
+        (at > now).then_some(at)
+    }
+
+    pub(in crate::client) const fn name(&self) -> &'static str {
+        match &self.stage {
+            Stage::Down => "down",
+            Stage::Dialling(_) => "dialling",
+            Stage::Up(_) => "up",
+        }
+    }
+}
+
 impl Connection {
-    fn new(id: ConnId, deframer: Deframer, now: Mono) -> Self {
+    const fn new(id: ConnId, deframer: Deframer, now: Mono) -> Self {
         Self {
             id,
             deframer,
@@ -79,230 +220,108 @@ impl Connection {
             backlog: VecDeque::new(),
             heard_at: now,
             flow: Flow::Resume,
-            outgoing: Outgoing::Flows,
+            sending: Sending::Flows,
             clock_corrections: 0,
         }
     }
 
-    /// The next packet, if the phase takes one.
-    fn next_packet(&mut self, arriving_limit: usize, storing: usize) -> Option<Packet> {
+    pub(in crate::client) const fn id(&self) -> ConnId {
+        self.id
+    }
+
+    pub(in crate::client) const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    pub(in crate::client) fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// The number to send to; `None` once the connection has ended.
+    pub(in crate::client) fn sends_to(&self) -> Option<ConnId> {
+        (self.sending != Sending::Ended).then_some(self.id)
+    }
+
+    /// The host takes more, or no more, for now. An end is final.
+    pub(in crate::client) fn set_sending(&mut self, sending: Sending) {
+        if self.sending != Sending::Ended {
+            self.sending = sending;
+        }
+    }
+
+    /// Cuts bytes into packets, which wait for the phase to take them.
+    pub(in crate::client) fn read(&mut self, now: Mono, mut data: &[u8]) -> Result<(), Violation> {
+        self.heard_at = now;
+        while let Some(packet) = self.deframer.next(&mut data, Gate::Client)? {
+            self.backlog.push_back(packet);
+        }
+        Ok(())
+    }
+
+    /// The next packet, if the phase takes one. Before a session one is taken at a time; in a
+    /// session as many as `limit` may be under way, those that wait for the store (`storing`)
+    /// included.
+    pub(in crate::client) fn next_packet(
+        &mut self,
+        limit: usize,
+        storing: usize,
+    ) -> Option<Packet> {
         let takes = match &self.phase {
-            Phase::Fresh | Phase::AwaitServerKey | Phase::AwaitReconnectTime => false,
-            Phase::ExpectServerKey(asked) => asked.is_some(),
+            Phase::Fresh
+            | Phase::AwaitServerKeyRequest
+            | Phase::AwaitServerKey
+            | Phase::AwaitReconnectDate => false,
+            Phase::ExpectServerKey(_) => true,
             Phase::Exchange(exchange) => exchange.expects_answer(),
-            Phase::Session(session) => session.checking() + storing < arriving_limit,
+            Phase::Session(session) => session.verifying() + storing < limit,
         };
         if takes { self.backlog.pop_front() } else { None }
     }
 
-    /// Whether to read: not while packets wait, and, once paused, not before half of what may be
-    /// under way is done.
-    fn wished_flow(&self, arriving_limit: usize, storing: usize) -> Flow {
-        let arriving = match &self.phase {
-            Phase::Session(session) => session.checking() + storing,
-            Phase::Fresh
-            | Phase::ExpectServerKey(_)
-            | Phase::AwaitServerKey
-            | Phase::AwaitReconnectTime
-            | Phase::Exchange(_) => 0,
+    /// Whether the host is to change its reading: it does not read while packets wait and, once
+    /// paused, not before half of what may be under way is done. Without that gap, reading would be
+    /// paused and resumed for every packet.
+    pub(in crate::client) fn flow_change(&mut self, limit: usize, storing: usize) -> Option<Flow> {
+        let arriving = self.phase.session().map_or(0, |session| session.verifying() + storing);
+        let most = match self.flow {
+            Flow::Resume => limit,
+            Flow::Pause => limit / 2,
         };
-        let limit = match self.flow {
-            Flow::Resume => arriving_limit,
-            Flow::Pause => arriving_limit / 2,
-        };
-        if self.backlog.is_empty() && arriving <= limit { Flow::Resume } else { Flow::Pause }
+        let flow =
+            if self.backlog.is_empty() && arriving <= most { Flow::Resume } else { Flow::Pause };
+        let changed = flow != self.flow;
+        self.flow = flow;
+        changed.then_some(flow)
+    }
+
+    /// The server says that our clock is wrong. Returns whether it may be corrected once more: a
+    /// server that says so each time would keep us asking for ever.
+    pub(in crate::client) const fn correct_clock(&mut self, limit: u32) -> ClockCorrection {
+        if self.clock_corrections >= limit {
+            return ClockCorrection::OneTooMany;
+        }
+        self.clock_corrections += 1;
+        ClockCorrection::Granted
     }
 }
 
-impl Client {
-    /// Makes a connection now, unless there is one.
-    pub(super) fn dial(&mut self) {
-        if !matches!(self.link, Link::Down) {
-            return;
+/// Whether our clock may be corrected once more on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum ClockCorrection {
+    Granted,
+    OneTooMany,
+}
+
+impl Phase {
+    const fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Fresh
+            | Self::AwaitServerKeyRequest
+            | Self::ExpectServerKey(_)
+            | Self::AwaitServerKey
+            | Self::AwaitReconnectDate
+            | Self::Exchange(_) => None,
         }
-        self.timers.cancel(Alarm::Redial);
-        self.next_conn += 1;
-        let conn = ConnId(self.next_conn);
-        self.link = Link::Dialling(conn);
-        self.expect_progress();
-        self.act(Action::Dial { conn });
-    }
-
-    pub(super) fn on_opened(&mut self, conn: ConnId) {
-        if !matches!(self.link, Link::Dialling(id) if id == conn) {
-            return;
-        }
-        self.link = Link::Up(Box::new(Connection::new(
-            conn,
-            Deframer::new(self.config.profile),
-            self.now.mono,
-        )));
-        self.greet();
-    }
-
-    pub(super) fn on_closed(&mut self, conn: ConnId) {
-        match &mut self.link {
-            Link::Dialling(id) if *id == conn => {
-                self.down(OfflineReason::Unreachable, Duration::ZERO);
-            }
-            Link::Up(connection) if connection.id == conn => connection.outgoing = Outgoing::Ended,
-            Link::Down | Link::Dialling(_) | Link::Up(_) => {}
-        }
-    }
-
-    pub(super) fn on_congested(&mut self, conn: ConnId, outgoing: Outgoing) {
-        if let Link::Up(connection) = &mut self.link
-            && connection.id == conn
-            && connection.outgoing != Outgoing::Ended
-        {
-            connection.outgoing = outgoing;
-        }
-    }
-
-    pub(super) fn on_bytes(&mut self, conn: ConnId, mut data: &[u8]) {
-        let violation = loop {
-            let Link::Up(connection) = &mut self.link else { return };
-            if connection.id != conn {
-                return;
-            }
-            connection.heard_at = self.now.mono;
-            match connection.deframer.next(&mut data, Gate::Client) {
-                Ok(Some(packet)) => connection.backlog.push_back(packet),
-                Ok(None) => return,
-                Err(violation) => break violation,
-            }
-        };
-        self.fault(Suspicion::BadPacket(violation));
-    }
-
-    /// Works packets off as far as the phase takes them, gives up a connection that has ended once
-    /// nothing that arrived on it is under way, and says whether to read on.
-    pub(super) fn work_off(&mut self) {
-        let (limit, waiting_limit) = (self.config.limits.arriving, self.config.limits.waiting);
-        while let Link::Up(connection) = &mut self.link
-            && let Some(packet) = connection.next_packet(limit, self.inbox.storing())
-        {
-            self.on_packet(packet);
-        }
-        if self.session().is_some_and(|session| session.waiting() > waiting_limit) {
-            return self.lose(OfflineReason::Local);
-        }
-        let Link::Up(connection) = &mut self.link else { return };
-        if connection.outgoing == Outgoing::Ended {
-            if !self.jobs.values().any(AwaitJob::is_inbound) {
-                self.down(OfflineReason::Lost, Duration::ZERO);
-            }
-            return;
-        }
-        let flow = connection.wished_flow(limit, self.inbox.storing());
-        if flow != connection.flow {
-            connection.flow = flow;
-            let conn = connection.id;
-            self.act(Action::Flow { conn, flow });
-        }
-    }
-
-    fn on_packet(&mut self, packet: Packet) {
-        let Link::Up(connection) = &self.link else { return };
-        match &connection.phase {
-            Phase::ExpectServerKey(_) => self.on_server_key(packet),
-            Phase::Exchange(_) => self.on_answer(packet),
-            Phase::Session(_) => self.on_session_packet(packet),
-            Phase::Fresh | Phase::AwaitServerKey | Phase::AwaitReconnectTime => {}
-        }
-    }
-
-    /// Sends a packet, if the connection still stands.
-    pub(super) fn send(&mut self, packet: &Packet) {
-        if let Link::Up(connection) = &self.link
-            && connection.outgoing != Outgoing::Ended
-        {
-            let conn = connection.id;
-            self.act(Action::Send { conn, bytes: packet.bytes().clone() });
-        }
-    }
-
-    /// When the connection will have been silent for so long; `None` if it has been already.
-    pub(super) fn silent_until(&self, timeout: Duration) -> Option<Mono> {
-        let Link::Up(connection) = &self.link else { return None };
-        let at = connection.heard_at + timeout;
-        (at > self.now.mono).then_some(at)
-    }
-
-    /// What we wait for must come within the time for a request.
-    pub(super) fn expect_progress(&mut self) {
-        let at = self.now.mono + self.config.limits.request_timeout;
-        self.timers.arm(Alarm::Progress, at);
-    }
-
-    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
-        match &mut self.link {
-            Link::Up(connection) => Some(connection),
-            Link::Down | Link::Dialling(_) => None,
-        }
-    }
-
-    pub(super) fn set_phase(&mut self, phase: Phase) {
-        if let Some(connection) = self.connection() {
-            connection.phase = phase;
-        }
-    }
-
-    /// Somebody did what an honest server does not: says so, and leaves.
-    pub(super) fn fault(&mut self, suspicion: Suspicion) {
-        self.notify(Notice::Suspicious(suspicion));
-        self.lose(OfflineReason::Fault);
-    }
-
-    /// Leaves for good: nothing is dialled until the application wishes it.
-    pub(super) fn leave(&mut self, reason: OfflineReason) {
-        self.goal = Goal::Offline;
-        self.lose(reason);
-    }
-
-    /// Closes the connection, and dials again later if there is something to do.
-    pub(super) fn lose(&mut self, reason: OfflineReason) {
-        self.lose_for(reason, Duration::ZERO);
-    }
-
-    /// The same, but not before `at_least` has passed.
-    pub(super) fn lose_for(&mut self, reason: OfflineReason, at_least: Duration) {
-        let standing = match &self.link {
-            Link::Down => return,
-            // It is gone already; what had arrived on it was still being worked off.
-            Link::Up(connection) if connection.outgoing == Outgoing::Ended => None,
-            Link::Up(connection) => Some(connection.id),
-            Link::Dialling(conn) => Some(*conn),
-        };
-        if let Some(conn) = standing {
-            self.act(Action::Close { conn });
-        }
-        self.down(reason, at_least);
-    }
-
-    /// A pause that the server names, as far as we believe it.
-    pub(super) fn named_pause(&self, secs: u64) -> Duration {
-        Duration::from_secs(secs).min(self.config.limits.named_pause_max)
-    }
-
-    /// The connection is gone: forgets what belonged to it.
-    fn down(&mut self, reason: OfflineReason, at_least: Duration) {
-        self.link = Link::Down;
-        self.jobs.retain(|_, job| !job.needs_connection());
-        self.timers.cancel(Alarm::Progress);
-        self.timers.cancel(Alarm::Stable);
-        self.timers.cancel(Alarm::Acknowledgement);
-        self.timers.cancel(Alarm::Taken);
-        self.timers.cancel(Alarm::Goodbye);
-        for who in self.lookups.reset() {
-            self.timers.cancel(Alarm::LookupAnswer(who));
-        }
-        self.outbox.land_all();
-        let retry_in = self.goal.needs_link().then(|| {
-            let pause = self.redial.next(&mut self.entropy).max(at_least);
-            self.timers.arm(Alarm::Redial, self.now.mono + pause);
-            pause
-        });
-        self.notify(Notice::Offline { reason, retry_in });
     }
 }

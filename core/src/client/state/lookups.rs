@@ -1,4 +1,4 @@
-//! Look-ups (105): who is asked for, until the server has answered.
+//! Look-ups (105): users who are being asked for, until the server has answered.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,10 +7,12 @@ use crate::ids::UserRef;
 use crate::time::Mono;
 use crate::wire::InReplyTo;
 
-/// Every look-up that is wanted, each once however many wait for it. They outlive the connection.
+/// Every look-up that is wanted, once each, however many messages wait for it. They outlive the
+/// connection.
 #[derive(Debug, Default)]
-pub(super) struct Lookups {
+pub(in crate::client) struct Lookups {
     wanted: BTreeMap<UserRef, Wanted>,
+    /// Those that the server was asked, by the hash of the packet, as answers name it.
     asked: BTreeMap<InReplyTo, UserRef>,
 }
 
@@ -22,10 +24,10 @@ struct Wanted {
 
 /// Who wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asker {
+pub(in crate::client) enum Asker {
     /// The client only, for a message that waits.
     Client,
-    /// The application as well: it is told.
+    /// The application as well, so it is told.
     Application,
 }
 
@@ -40,22 +42,22 @@ enum Stage {
 }
 
 impl Lookups {
-    /// Wants somebody looked up.
-    pub(super) fn want(&mut self, who: UserRef, asker: Asker) {
+    /// Wants a user looked up.
+    pub(in crate::client) fn want(&mut self, who: UserRef, asker: Asker) {
         let waiting = Wanted { asker, stage: Stage::Waiting(Mono(0)) };
         let wanted = self.wanted.entry(who).or_insert(waiting);
         wanted.asker = wanted.asker.max(asker);
     }
 
-    /// How many are wanted.
-    pub(super) fn len(&self) -> usize {
+    /// Count of look-ups that are wanted.
+    pub(in crate::client) fn len(&self) -> usize {
         self.wanted.len()
     }
 
-    /// The next one to ask, if fewer than `limit` are being asked.
-    pub(super) fn next_to_ask(&mut self, now: Mono, limit: usize) -> Option<UserRef> {
+    /// The next user to ask for, if fewer than `limit` are being asked for.
+    pub(in crate::client) fn next_to_ask(&mut self, now: Mono, limit: usize) -> Option<UserRef> {
         let due = |wanted: &Wanted| matches!(wanted.stage, Stage::Waiting(from) if from <= now);
-        let busy = self.wanted.values().filter(|w| !matches!(w.stage, Stage::Waiting(_))).count();
+        let busy = self.wanted.values().filter(|wanted| !wanted.waits()).count();
         if busy >= limit {
             return None;
         }
@@ -64,42 +66,61 @@ impl Lookups {
         Some(*who)
     }
 
-    /// The request is on its way.
-    pub(super) fn asked(&mut self, who: UserRef, request: InReplyTo) {
+    /// The request is being sent.
+    pub(in crate::client) fn asked(&mut self, who: UserRef, request: InReplyTo) {
         if let Some(wanted) = self.wanted.get_mut(&who) {
             wanted.stage = Stage::Asked(request);
             self.asked.insert(request, who);
         }
     }
 
-    /// Who a request asked for, if it awaits an answer.
-    pub(super) fn who(&self, request: InReplyTo) -> Option<UserRef> {
+    /// The user for whom a request asked, if it awaits an answer.
+    pub(in crate::client) fn who(&self, request: InReplyTo) -> Option<UserRef> {
         self.asked.get(&request).copied()
     }
 
-    /// The answer came: forgets the look-up, and returns who asked.
-    pub(super) fn answered(&mut self, request: InReplyTo) -> Option<(UserRef, Asker)> {
+    /// The answer arrived: forgets the look-up, and returns who wanted it.
+    pub(in crate::client) fn answered(&mut self, request: InReplyTo) -> Option<(UserRef, Asker)> {
         let who = self.asked.remove(&request)?;
         let wanted = self.wanted.remove(&who)?;
         Some((who, wanted.asker))
     }
 
-    /// The server can't answer now: ask again at `at`.
-    pub(super) fn retry(&mut self, request: InReplyTo, at: Mono) {
+    /// The server can't answer now, and is to be asked again at `at`.
+    pub(in crate::client) fn retry(&mut self, request: InReplyTo, at: Mono) {
         let who = self.asked.remove(&request);
         if let Some(wanted) = who.and_then(|who| self.wanted.get_mut(&who)) {
             wanted.stage = Stage::Waiting(at);
         }
     }
 
-    /// The connection is gone: what was asked on it is to be asked again. Returns what that is.
-    pub(super) fn reset(&mut self) -> Vec<UserRef> {
+    /// The connection is gone, and with it the answers: what was asked on it is to be asked again.
+    /// Returns the users concerned.
+    pub(in crate::client) fn connection_lost(&mut self) -> Vec<UserRef> {
         self.asked.clear();
-        let lost = self.wanted.iter_mut().filter(|(_, w)| !matches!(w.stage, Stage::Waiting(_)));
+        let lost = self.wanted.iter_mut().filter(|(_, wanted)| !wanted.waits());
         lost.map(|(who, wanted)| {
             wanted.stage = Stage::Waiting(Mono(0));
             *who
         })
         .collect()
+    }
+
+    pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
+        let asked = self.wanted.iter().filter_map(|(who, wanted)| match wanted.stage {
+            Stage::Asked(request) => Some((request, *who)),
+            Stage::Waiting(_) | Stage::Sealing => None,
+        });
+        let known = asked.filter(|(request, who)| self.asked.get(request) == Some(who)).count();
+        if known != self.asked.len() {
+            return Err("a request for a look-up is not that of a user who is wanted");
+        }
+        Ok(())
+    }
+}
+
+impl Wanted {
+    const fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
     }
 }

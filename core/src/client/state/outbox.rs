@@ -1,42 +1,50 @@
-//! The outbox: durable messages until somebody has acknowledged them (PROTOCOL 6.2).
+//! The outbox: durable messages, until somebody has acknowledged them (PROTOCOL 6.2).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::backoff::Backoff;
-use super::limits::Limits;
-use super::store::QueuedMessage;
+use super::count::Count;
+use crate::client::limits::Limits;
+use crate::client::store::QueuedMessage;
 use crate::entropy::Entropy;
+use crate::frame::Durable;
 use crate::ids::{MessageId, UserId};
 use crate::wire::{InReplyTo, Packet};
 
-/// What is queued, each message in exactly one place: ready to be sent, in flight, or held back.
+/// Queued messages, each in exactly one place: ready to be sent, in flight, or held back. All of
+/// them are durable: they come from the store at the start, or with the proof.
 ///
 /// Messages go out in the order of their numbers. If the server can't take one now, all for the
 /// same recipient are held back; after a pause the first of them goes alone, and only when that one
-/// is acknowledged do the others follow.
+/// is acknowledged do the others follow. Otherwise a later one could be accepted before it, and the
+/// recipient would read them in the wrong order.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(in crate::client) struct Outbox {
     queued: BTreeMap<MessageId, Queued>,
     ready: BTreeSet<MessageId>,
     held: BTreeMap<UserId, Hold>,
-    /// By the hash of the packet, as the server's errors name it.
+    /// Messages in flight, by the hash of the packet, as the server's errors name it.
     in_flight: BTreeMap<InReplyTo, MessageId>,
-    in_flight_bytes: usize,
-    /// Of every packet queued.
-    bytes: usize,
+    in_flight_bytes: Count,
+    /// Bytes of all packets in the outbox.
+    bytes: Count,
 }
 
-/// A message in the outbox.
 #[derive(Debug)]
-pub(super) struct Queued {
-    pub(super) recipient: UserId,
-    pub(super) packet: Packet,
+struct Queued {
+    recipient: UserId,
+    packet: Packet,
     /// The server could not take it on this connection.
     refused: bool,
+    /// Hash of the packet while it is in flight.
     flight: Option<InReplyTo>,
 }
+
+/// A message that was taken out of the outbox, and may be put back.
+#[derive(Debug)]
+pub(in crate::client) struct Withdrawn(QueuedMessage);
 
 /// The messages held back for one recipient.
 #[derive(Debug)]
@@ -48,9 +56,9 @@ struct Hold {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
-    /// A pause first.
+    /// Nothing goes until the pause is over.
     Pausing,
-    /// This one goes alone.
+    /// This message goes alone.
     Trying(MessageId),
 }
 
@@ -64,44 +72,54 @@ impl Probe {
 }
 
 impl Outbox {
-    pub(super) fn new(messages: Vec<QueuedMessage>) -> Self {
+    /// The outbox with the messages that the store holds at the start.
+    pub(in crate::client) fn new(messages: Vec<QueuedMessage>) -> Self {
         let mut this = Self {
             queued: BTreeMap::new(),
             ready: BTreeSet::new(),
             held: BTreeMap::new(),
             in_flight: BTreeMap::new(),
-            in_flight_bytes: 0,
-            bytes: 0,
+            in_flight_bytes: Count::ZERO,
+            bytes: Count::ZERO,
         };
-        for QueuedMessage { id, recipient, packet } in messages {
-            this.insert(id, recipient, packet);
-        }
+        messages.into_iter().for_each(|message| this.add(message));
         this
     }
 
-    /// Takes a message that has become durable.
-    pub(super) fn insert(&mut self, id: MessageId, recipient: UserId, packet: Packet) {
-        self.bytes += packet.bytes().len();
+    /// Takes a message that has become durable, to be sent.
+    pub(in crate::client) fn insert(&mut self, message: Durable<QueuedMessage>) {
+        self.add(message.into_inner());
+    }
+
+    /// Takes a message back whose acknowledgement could not be recorded.
+    pub(in crate::client) fn put_back(&mut self, message: Withdrawn) {
+        self.add(message.0);
+    }
+
+    fn add(&mut self, message: QueuedMessage) {
+        let QueuedMessage { id, recipient, packet } = message;
+        self.bytes.take(packet.bytes().len());
         self.queued.insert(id, Queued { recipient, packet, refused: false, flight: None });
         self.line_up(id, recipient);
     }
 
-    /// Messages, and bytes of their packets.
-    pub(super) fn size(&self) -> (usize, usize) {
-        (self.queued.len(), self.bytes)
+    /// Count of messages, and count of the bytes of their packets.
+    pub(in crate::client) fn size(&self) -> (usize, usize) {
+        (self.queued.len(), self.bytes.get())
     }
 
     /// The next message to send, if the window has room for it.
-    pub(super) fn next_ready(&self, limits: &Limits) -> Option<(MessageId, &Packet)> {
+    pub(in crate::client) fn next_ready(&self, limits: &Limits) -> Option<(MessageId, &Packet)> {
         let id = *self.ready.iter().find(|id| !self.waits(**id))?;
         let packet = &self.queued.get(&id)?.packet;
         let fits = self.in_flight.len() < limits.in_flight_messages
-            && self.in_flight_bytes + packet.bytes().len() <= limits.in_flight_bytes;
+            && self.in_flight_bytes.get() + packet.bytes().len() <= limits.in_flight_bytes;
+        // One message goes even if it alone is larger than the window.
         (fits || self.in_flight.is_empty()).then_some((id, packet))
     }
 
-    /// Whether a message was refused, and one before it to the same recipient is in flight: the
-    /// server takes its repetition as a sign that we have heard of all before it.
+    /// Whether a message was refused, and an earlier one to the same recipient is in flight. Then it
+    /// waits: its repetition would tell the server that we have heard of the fate of all before it.
     fn waits(&self, id: MessageId) -> bool {
         let Some(queued) = self.queued.get(&id).filter(|queued| queued.refused) else {
             return false;
@@ -111,22 +129,23 @@ impl Outbox {
     }
 
     /// A message is being sent.
-    pub(super) fn launch(&mut self, id: MessageId) {
+    pub(in crate::client) fn launch(&mut self, id: MessageId) {
         self.ready.remove(&id);
         let Some(queued) = self.queued.get_mut(&id) else { return };
         let hash = queued.packet.request_hash().in_reply_to();
         queued.flight = Some(hash);
         self.in_flight.insert(hash, id);
-        self.in_flight_bytes += queued.packet.bytes().len();
+        self.in_flight_bytes.take(queued.packet.bytes().len());
     }
 
-    /// Something is in flight.
-    pub(super) fn awaits_acknowledgement(&self) -> bool {
+    /// Whether anything is in flight.
+    pub(in crate::client) fn awaits_acknowledgement(&self) -> bool {
         !self.in_flight.is_empty()
     }
 
-    /// The connection is gone: everything in flight is to be sent again.
-    pub(super) fn land_all(&mut self) {
+    /// The connection is gone: everything in flight is to be sent again. Whether the server has it
+    /// is not known, and it drops what it has already.
+    pub(in crate::client) fn land_all(&mut self) {
         for (_, id) in core::mem::take(&mut self.in_flight) {
             if let Some(queued) = self.queued.get_mut(&id) {
                 queued.flight = None;
@@ -134,46 +153,50 @@ impl Outbox {
                 self.line_up(id, recipient);
             }
         }
-        self.in_flight_bytes = 0;
+        self.in_flight_bytes.release(self.in_flight_bytes.get());
         for queued in self.queued.values_mut() {
             queued.refused = false;
         }
     }
 
     /// The message in flight that an error of the server names.
-    pub(super) fn in_flight(&self, request: InReplyTo) -> Option<(MessageId, &Queued)> {
+    pub(in crate::client) fn in_flight(&self, request: InReplyTo) -> Option<(MessageId, &Packet)> {
         let id = *self.in_flight.get(&request)?;
-        Some((id, self.queued.get(&id)?))
+        Some((id, &self.queued.get(&id)?.packet))
     }
 
-    /// Takes a message out that was acknowledged, if it is for this recipient. What is held back for
-    /// the recipient goes on.
-    pub(super) fn take(&mut self, id: MessageId, recipient: UserId) -> Option<QueuedMessage> {
+    /// Takes out a message that was acknowledged, if it is for this recipient: nobody else can have
+    /// received it. What is held back for the recipient goes on.
+    pub(in crate::client) fn take(
+        &mut self,
+        id: MessageId,
+        recipient: UserId,
+    ) -> Option<Withdrawn> {
         self.queued.get(&id).filter(|queued| queued.recipient == recipient)?;
         self.discard(id)
     }
 
-    /// The same, whoever it is for.
-    pub(super) fn discard(&mut self, id: MessageId) -> Option<QueuedMessage> {
+    /// Takes out a message for any recipient.
+    pub(in crate::client) fn discard(&mut self, id: MessageId) -> Option<Withdrawn> {
         self.ground(id);
         self.ready.remove(&id);
         let Queued { recipient, packet, .. } = self.queued.remove(&id)?;
-        self.bytes = self.bytes.saturating_sub(packet.bytes().len());
+        self.bytes.release(packet.bytes().len());
         if let Some(hold) = self.held.remove(&recipient) {
             self.ready.extend(hold.ids.into_iter().filter(|held| *held != id));
         }
-        Some(QueuedMessage { id, recipient, packet })
+        Some(Withdrawn(QueuedMessage { id, recipient, packet }))
     }
 
     /// The messages for one recipient.
-    pub(super) fn for_recipient(&self, user: UserId) -> Vec<MessageId> {
+    pub(in crate::client) fn for_recipient(&self, user: UserId) -> Vec<MessageId> {
         let theirs = self.queued.iter().filter(|(_, queued)| queued.recipient == user);
         theirs.map(|(id, _)| *id).collect()
     }
 
-    /// The server can't take a message now: holds it and all others for its recipient back, except
-    /// those in flight. Returns the recipient, and the pause if one is to begin.
-    pub(super) fn hold(
+    /// The server can't take a message now: holds back this one and all others for its recipient,
+    /// except those in flight. Returns the recipient, and the pause if one is to begin.
+    pub(in crate::client) fn hold(
         &mut self,
         id: MessageId,
         limits: &Limits,
@@ -184,7 +207,7 @@ impl Outbox {
         let recipient = queued.recipient;
         self.ground(id);
         let trying = self.held.get(&recipient).and_then(|hold| hold.probe.tried());
-        // What goes alone still goes, when an earlier refusal of another comes late.
+        // The message that goes alone still goes if the refusal of another one is late.
         let theirs = |ready: &MessageId| {
             Some(*ready) != trying
                 && self.queued.get(ready).is_some_and(|queued| queued.recipient == recipient)
@@ -198,7 +221,7 @@ impl Outbox {
         });
         hold.ids.extend(waiting);
         hold.ids.insert(id);
-        // One that was to go alone and comes after this one has to wait for it.
+        // A later message that was to go alone has to wait for this one.
         let overtaken = hold.probe.tried().filter(|tried| *tried > id && self.ready.remove(tried));
         hold.ids.extend(overtaken);
         if is_new || overtaken.is_some() || hold.probe == Probe::Trying(id) {
@@ -208,8 +231,8 @@ impl Outbox {
         Some((recipient, None))
     }
 
-    /// A pause is over: the first message held back goes alone.
-    pub(super) fn probe(&mut self, recipient: UserId) {
+    /// The pause is over: the first message that was held back goes alone.
+    pub(in crate::client) fn probe(&mut self, recipient: UserId) {
         let Some(hold) = self.held.get_mut(&recipient) else { return };
         if hold.probe != Probe::Pausing {
             return;
@@ -230,7 +253,7 @@ impl Outbox {
         let Some(queued) = self.queued.get_mut(&id) else { return };
         if let Some(hash) = queued.flight.take() {
             self.in_flight.remove(&hash);
-            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(queued.packet.bytes().len());
+            self.in_flight_bytes.release(queued.packet.bytes().len());
         }
     }
 
@@ -244,7 +267,7 @@ impl Outbox {
             Some(tried) if tried == id => {
                 self.ready.insert(id);
             }
-            // It comes before the one that was to go alone, and goes in its place.
+            // It is earlier than the one that was to go alone, and goes in its place.
             Some(tried) if tried > id && self.ready.remove(&tried) => {
                 hold.ids.insert(tried);
                 hold.probe = Probe::Trying(id);
@@ -254,6 +277,35 @@ impl Outbox {
                 hold.ids.insert(id);
             }
         }
+    }
+
+    pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
+        let (mut bytes, mut in_flight_bytes, mut held) = (0, 0, 0);
+        for (id, queued) in &self.queued {
+            let hold = self.held.get(&queued.recipient);
+            let (is_ready, flies) = (self.ready.contains(id), queued.flight.is_some());
+            let is_held = hold.is_some_and(|hold| hold.ids.contains(id));
+            if usize::from(is_ready) + usize::from(flies) + usize::from(is_held) != 1 {
+                return Err("a message is not in exactly one place");
+            }
+            if is_ready && hold.is_some_and(|hold| hold.probe != Probe::Trying(*id)) {
+                return Err("a message is ready whose recipient's messages are held back");
+            }
+            let len = queued.packet.bytes().len();
+            bytes += len;
+            in_flight_bytes += if flies { len } else { 0 };
+            held += usize::from(is_held);
+        }
+        if (bytes, in_flight_bytes) != (self.bytes.get(), self.in_flight_bytes.get()) {
+            return Err("the bytes of the outbox are miscounted");
+        }
+        // Each is in one place, so equal counts mean that no place has a message that is gone.
+        let places = self.ready.len() + self.in_flight.len() + held;
+        let holds: usize = self.held.values().map(|hold| hold.ids.len()).sum();
+        if places != self.queued.len() || holds != held {
+            return Err("a place in the outbox has a message that is gone");
+        }
+        Ok(())
     }
 }
 
@@ -310,7 +362,9 @@ mod tests {
         match step {
             Step::Insert { recipient } => {
                 *last += 1;
-                outbox.insert(MessageId(*last), user(recipient), packet(*last, recipient));
+                let (id, packet) = (MessageId(*last), packet(*last, recipient));
+                let message = QueuedMessage { id, recipient: user(recipient), packet };
+                outbox.insert(Durable::in_test(message));
             }
             Step::SendNext => {
                 if let Some((id, _)) = outbox.next_ready(&limits) {
@@ -332,41 +386,25 @@ mod tests {
         }
     }
 
-    /// Every message is in one place, and none of a recipient's that is held back is ready but the
-    /// one that goes alone.
-    fn check(outbox: &Outbox) {
-        let held = |id: &MessageId| outbox.held.values().any(|hold| hold.ids.contains(id));
-        for (id, queued) in &outbox.queued {
-            let (ready, flies) = (outbox.ready.contains(id), queued.flight.is_some());
-            let places = [ready, flies, held(id)].into_iter().filter(|here| *here).count();
-            assert_eq!(places, 1, "{id:?}");
-            let hold = outbox.held.get(&queued.recipient);
-            assert!(!ready || hold.is_none_or(|hold| hold.probe == Probe::Trying(*id)), "{id:?}");
-        }
-        let len = |id: &MessageId| outbox.queued[id].packet.bytes().len();
-        assert_eq!(outbox.in_flight_bytes, outbox.in_flight.values().map(len).sum());
-        assert_eq!(outbox.bytes, outbox.queued.keys().map(len).sum());
-    }
-
     /// Takes the steps; then the server takes everything, and everything goes.
-    fn live_through(steps: Vec<Step>) {
+    fn run(steps: Vec<Step>) {
         let (mut outbox, mut last) = (Outbox::new(Vec::new()), 0);
         for step in steps {
             take(&mut outbox, step, &mut last);
-            check(&outbox);
+            assert_eq!(outbox.is_consistent(), Ok(()));
         }
         for _ in 0..4 * last {
             (1..4).for_each(|recipient| outbox.probe(user(recipient)));
             take(&mut outbox, Step::SendNext, &mut last);
             take(&mut outbox, Step::Acknowledge { nth: 0 }, &mut last);
-            check(&outbox);
+            assert_eq!(outbox.is_consistent(), Ok(()));
         }
         assert_eq!(outbox.size(), (0, 0));
     }
 
     #[test]
     fn late_refusal_does_not_call_back_what_goes_alone() {
-        live_through(vec![
+        run(vec![
             Step::Insert { recipient: 3 },
             Step::Insert { recipient: 3 },
             Step::SendNext,
@@ -380,7 +418,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_on_the_way_out(steps in steps()) {
-            live_through(steps);
+            run(steps);
         }
     }
 }

@@ -1,26 +1,29 @@
-//! Receipts, both ways: those that we owe for messages, and those that we have taken
+//! Receipts of one session, both ways: those that we owe for messages, and those that we have taken
 //! (PROTOCOL 6.1).
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::peer_packet::{ForgedReceipt, TakenReceipt};
+use super::receipt_numbers::ReceiptNumbers;
+use crate::client::store::IncomingMessage;
+use crate::frame::Durable;
 use crate::ids::{MessageId, ReceiptId, UserId};
-use crate::wire::Receipt;
+use crate::wire::{Receipt, ReceiptsTaken};
 
-/// The receipts of one session. What is lost with it, the server asks for again: it repeats what
-/// was not acknowledged.
+/// What is lost with the session, the server asks for again: it repeats what was not acknowledged.
 #[derive(Debug, Default)]
-pub(super) struct Receipts {
-    /// Messages that are durable here and for which we have not signed.
+pub(in crate::client) struct Receipts {
+    /// Messages that are durable here and not signed for yet, by sender. No entry is empty.
     owed: BTreeMap<UserId, Vec<MessageId>>,
     /// Senders for whom a receipt is being signed.
     signing: BTreeSet<UserId>,
-    /// Receipts of others that are durable here, and of which the server was not told.
+    /// Receipts of others that the server may forget, and was not told of yet.
     taken: Vec<(UserId, ReceiptId)>,
-    /// A packet that tells of some is being made.
     telling: Telling,
 }
 
+/// Whether a packet that tells the server of receipts taken is being made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Telling {
     #[default]
@@ -28,24 +31,17 @@ enum Telling {
     Sealing,
 }
 
-/// Numbers for receipts: used once, even if the process dies, because they are reserved durably in
-/// blocks.
-#[derive(Debug)]
-pub(super) struct ReceiptNumbers {
-    next: ReceiptId,
-    reserved_below: ReceiptId,
-    asked_below: ReceiptId,
-}
-
 impl Receipts {
-    /// A message is durable, or was before: its sender is owed a receipt.
-    pub(super) fn owe(&mut self, sender: UserId, id: MessageId) {
-        self.owed.entry(sender).or_default().push(id);
+    /// A message is durable here, now or since an earlier time: its sender is owed a receipt. A
+    /// repeat is signed for again, because the sender repeats it only if the receipt was lost.
+    pub(in crate::client) fn owe(&mut self, message: &Durable<IncomingMessage>) {
+        let message = message.get();
+        self.owed.entry(message.sender).or_default().push(message.id);
     }
 
-    /// The next sender to sign for, if fewer than `signing_limit` are being signed for, with at most
-    /// `item_limit` messages.
-    pub(super) fn next_to_sign(
+    /// The next sender to sign for, with at most `item_limit` messages, if fewer than
+    /// `signing_limit` are being signed for.
+    pub(in crate::client) fn next_to_sign(
         &mut self,
         signing_limit: usize,
         item_limit: usize,
@@ -57,9 +53,8 @@ impl Receipts {
         let sender = *self.owed.keys().find(|sender| !self.signing.contains(sender))?;
         let receipt_id = numbers.take()?;
         let mut message_ids = self.owed.remove(&sender)?;
-        let limit = item_limit.clamp(1, Receipt::MAX_ITEMS);
-        if message_ids.len() > limit {
-            let rest = message_ids.split_off(limit);
+        if message_ids.len() > item_limit {
+            let rest = message_ids.split_off(item_limit);
             self.owed.insert(sender, rest);
         }
         self.signing.insert(sender);
@@ -67,103 +62,99 @@ impl Receipts {
     }
 
     /// A receipt for this sender is signed.
-    pub(super) fn signed(&mut self, sender: UserId) {
+    pub(in crate::client) fn signed(&mut self, sender: UserId) {
         self.signing.remove(&sender);
     }
 
-    /// A receipt of somebody else's is dealt with: the server may forget it.
-    pub(super) fn take(&mut self, reader: UserId, id: ReceiptId) {
-        self.taken.push((reader, id));
+    /// What a receipt says is durable here, so the server may forget the receipt. Told earlier, a
+    /// crash would lose it for good.
+    pub(in crate::client) fn take(&mut self, receipt: &Durable<TakenReceipt>) {
+        let receipt = receipt.get();
+        self.taken.push((receipt.recipient(), receipt.id()));
     }
 
-    /// How many the server was not told of.
-    pub(super) const fn taken(&self) -> usize {
+    /// A receipt is forged and was brought again. It records nothing; the server is to forget it
+    /// all the same, or it would bring it in every session.
+    pub(in crate::client) fn dismiss(&mut self, receipt: ForgedReceipt) {
+        self.taken.push((receipt.recipient, receipt.id));
+    }
+
+    /// Count of receipts that the server was not told of.
+    pub(in crate::client) const fn untold(&self) -> usize {
         self.taken.len()
     }
 
-    /// What to tell the server of, unless it is being told of some.
-    pub(super) fn tell(&mut self, limit: usize) -> Vec<(UserId, ReceiptId)> {
+    /// What to tell the server, unless it is being told of others or there is nothing. One packet at
+    /// a time, so that what is taken meanwhile shares the next one.
+    pub(in crate::client) fn next_to_tell(&mut self) -> Option<ReceiptsTaken> {
         if self.telling == Telling::Sealing || self.taken.is_empty() {
-            return Vec::new();
+            return None;
         }
         self.telling = Telling::Sealing;
-        self.taken.drain(..limit.min(self.taken.len())).collect()
+        let count = self.taken.len().min(ReceiptsTaken::MAX_ITEMS);
+        Some(ReceiptsTaken { items: self.taken.drain(..count).collect() })
     }
 
     /// The server was told.
-    pub(super) const fn told(&mut self) {
+    pub(in crate::client) const fn told(&mut self) {
         self.telling = Telling::Idle;
     }
 
-    /// Nothing is owed, and nothing untold.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether no receipt is owed, and the server knows of all that were taken.
+    pub(in crate::client) fn is_idle(&self) -> bool {
         self.owed.is_empty()
             && self.signing.is_empty()
             && self.taken.is_empty()
             && self.telling == Telling::Idle
     }
-}
 
-impl ReceiptNumbers {
-    pub(super) const fn new(next: ReceiptId) -> Self {
-        Self { next, reserved_below: next, asked_below: next }
-    }
-
-    /// What the store should be asked to reserve: another block, when half of one is left.
-    pub(super) fn reserve(&mut self, block: u64) -> Option<ReceiptId> {
-        let left = self.reserved_below.0.saturating_sub(self.next.0);
-        if self.asked_below != self.reserved_below || left > block / 2 {
-            return None;
+    pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
+        if self.owed.values().any(Vec::is_empty) {
+            return Err("a sender is owed a receipt for no message");
         }
-        self.asked_below = ReceiptId(self.reserved_below.0.saturating_add(block));
-        Some(self.asked_below)
-    }
-
-    /// The store has reserved what it was asked for.
-    pub(super) const fn reserved(&mut self) {
-        self.reserved_below = self.asked_below;
-    }
-
-    /// The store has not: ask again.
-    pub(super) const fn not_reserved(&mut self) {
-        self.asked_below = self.reserved_below;
-    }
-
-    /// The next number; `None` until more are reserved.
-    fn take(&mut self) -> Option<ReceiptId> {
-        if self.next >= self.reserved_below {
-            return None;
-        }
-        let taken = self.next;
-        self.next = ReceiptId(taken.0.saturating_add(1));
-        Some(taken)
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::store::{ReceivedContent, Trust};
+    use crate::time::Timestamp;
     use alloc::vec;
 
     fn user(id: u64) -> UserId {
         UserId::new(id).unwrap()
     }
 
+    fn message(sender: u64, id: u64) -> Durable<IncomingMessage> {
+        Durable::in_test(IncomingMessage {
+            sender: user(sender),
+            phone: "+4915112345678".parse().unwrap(),
+            id: MessageId(id),
+            previous: None,
+            sent_at: Timestamp::from_unix_secs(0),
+            received_at: Timestamp::from_unix_secs(0),
+            content: ReceivedContent::Undecryptable,
+            trust: Trust::FirstUse,
+        })
+    }
+
+    /// From 10 on.
     fn numbers() -> ReceiptNumbers {
         let mut numbers = ReceiptNumbers::new(ReceiptId(10));
-        assert_eq!(numbers.reserve(4), Some(ReceiptId(14)));
-        numbers.reserved();
+        numbers.reserved(&Durable::in_test(ReceiptId(14)));
         numbers
     }
 
     #[test]
     fn while_one_is_signed_the_next_wait_and_go_together() {
         let (mut receipts, mut numbers) = (Receipts::default(), numbers());
-        receipts.owe(user(1), MessageId(1));
+        receipts.owe(&message(1, 1));
         let (sender, first) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
         assert_eq!((sender, first.message_ids), (user(1), [MessageId(1)].into()));
-        receipts.owe(user(1), MessageId(2));
-        receipts.owe(user(1), MessageId(3));
+        receipts.owe(&message(1, 2));
+        receipts.owe(&message(1, 3));
         assert_eq!(receipts.next_to_sign(4, 9, &mut numbers), None);
         receipts.signed(user(1));
         let (_, second) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
@@ -175,9 +166,10 @@ mod tests {
     fn a_receipt_for_too_many_is_divided_and_none_is_empty() {
         for (owed, expected) in [(1, vec![1]), (2, vec![2]), (3, vec![2, 1])] {
             let (mut receipts, mut numbers) = (Receipts::default(), numbers());
-            (1..=owed).for_each(|id| receipts.owe(user(1), MessageId(id)));
+            (1..=owed).for_each(|id| receipts.owe(&message(1, id)));
             let mut lens = Vec::new();
             while let Some((sender, receipt)) = receipts.next_to_sign(4, 2, &mut numbers) {
+                assert_eq!(receipts.is_consistent(), Ok(()));
                 lens.push(receipt.message_ids.len());
                 receipts.signed(sender);
             }
@@ -187,27 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn more_numbers_are_reserved_when_half_of_them_are_used() {
-        let mut numbers = numbers();
-        let mut asked = Vec::new();
-        for _ in 0..3 {
-            asked.push(numbers.reserve(4));
-            numbers.take();
-        }
-        assert_eq!(asked, [None, None, Some(ReceiptId(18))], "with 4, 3 and 2 left");
-    }
-
-    #[test]
-    fn no_number_is_used_before_it_is_reserved() {
+    fn without_a_reserved_number_nothing_is_signed_and_nothing_is_lost() {
         let (mut receipts, mut numbers) = (Receipts::default(), ReceiptNumbers::new(ReceiptId(1)));
-        receipts.owe(user(1), MessageId(1));
+        receipts.owe(&message(1, 1));
         assert_eq!(receipts.next_to_sign(4, 9, &mut numbers), None);
-        assert_eq!(numbers.reserve(2), Some(ReceiptId(3)));
-        assert_eq!(numbers.reserve(2), None, "one request at a time");
-        numbers.not_reserved();
-        assert_eq!(numbers.reserve(2), Some(ReceiptId(3)));
-        numbers.reserved();
+        numbers.reserved(&Durable::in_test(ReceiptId(3)));
         let (_, receipt) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
-        assert_eq!(receipt.receipt_id, ReceiptId(1));
+        assert_eq!((receipt.receipt_id, receipt.message_ids), (ReceiptId(1), vec![MessageId(1)]));
     }
 }

@@ -160,10 +160,10 @@ impl Event {
                 reason: reason.to_string(),
                 retry_in_seconds: retry_in.map(|pause| pause.as_secs_f64()),
             },
-            Notice::Stored(ids) => Self::Stored { ids: numbers(ids) },
-            Notice::Delivered { reader, ids } => Self::Delivered {
-                by: names.phone(*reader),
-                by_id: reader.value(),
+            Notice::Stored { ids } => Self::Stored { ids: numbers(ids) },
+            Notice::Delivered { recipient, ids } => Self::Delivered {
+                by: names.phone(*recipient),
+                by_id: recipient.value(),
                 ids: numbers(ids),
             },
             Notice::Failed { ids, failure } => {
@@ -174,11 +174,11 @@ impl Event {
                 pinned: pinned.to_string(),
                 offered: offered.to_string(),
             },
-            Notice::Suspicious(suspicion) => Self::Suspicious { what: format!("{suspicion:?}") },
+            Notice::Suspicious { suspicion } => Self::Suspicious { what: format!("{suspicion:?}") },
             Notice::OtpRequested { .. }
             | Notice::OtpRejected { .. }
             | Notice::Registered { .. }
-            | Notice::RegistrationFailed(_)
+            | Notice::RegistrationFailed { .. }
             | Notice::Queued { .. }
             | Notice::SendRefused { .. }
             | Notice::Found { .. }
@@ -188,7 +188,8 @@ impl Event {
             | Notice::Verified { .. }
             | Notice::KeyMismatch { .. }
             | Notice::ClockOffset { .. }
-            | Notice::StoreFailed(_)
+            | Notice::StoreFailed { .. }
+            | Notice::Misuse { .. }
             | Notice::Stopped => return None,
         })
     }

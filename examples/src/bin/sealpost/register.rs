@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
-use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel, RegistrationFailure};
+use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
 use sealpost_mio::Signals;
@@ -56,7 +56,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
 fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
-        Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, attempts } => {
+        Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, attempts } => {
             tell(&format!(
                 "A one-time password is on its way to {}, good for {ttl_secs} s and {attempts} \
                  attempts.",
@@ -71,7 +71,7 @@ fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Optio
             tell(&format!("Wrong one-time password: {text}."))?;
             Ok(Some(Step::AskForOtp))
         }
-        Notice::RegistrationFailed(failure) => Err(failed(*failure, args)),
+        Notice::RegistrationFailed { failure } => Err(failed(*failure, args)),
         Notice::Offline { reason: OfflineReason::Unreachable, .. } => Err(session.unreachable()),
         _ => Ok(None),
     }

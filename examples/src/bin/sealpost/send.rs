@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::Content;
-use sealpost_core::client::{Command, Notice, Refusal, Token};
+use sealpost_core::client::{Command, Notice, SendRefusal, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_mio::Signals;
 use sealpost_programs::{Failure, Line};
@@ -84,7 +84,7 @@ impl Journey {
                 Ok((self.wait == Wait::None).then_some("queued"))
             }
             Notice::SendRefused { token: TOKEN, refusal, .. } => Err(refused(*refusal, self.to)),
-            Notice::Stored(ids) if is_ours(ids) => {
+            Notice::Stored { ids } if is_ours(ids) => {
                 self.stored = true;
                 Ok((self.wait == Wait::Stored).then_some("stored"))
             }
@@ -95,18 +95,18 @@ impl Journey {
     }
 }
 
-fn refused(refusal: Refusal, to: Phone) -> Failure {
+fn refused(refusal: SendRefusal, to: Phone) -> Failure {
     match refusal {
-        Refusal::UnknownUser => Failure::new(format_args!("nobody is registered as {to}")),
-        Refusal::KeyChanged => Failure::new(format_args!(
+        SendRefusal::UnknownUser => Failure::new(format_args!("nobody is registered as {to}")),
+        SendRefusal::KeyChanged => Failure::new(format_args!(
             "the key of {to} has changed; see sealpost verify {to}, and --accept there"
         )),
-        Refusal::NotRegistered
-        | Refusal::OutboxFull
-        | Refusal::TooLong
-        | Refusal::LookupFailed
-        | Refusal::StoreFailed
-        | Refusal::SealFailed => Failure::new(refusal),
+        SendRefusal::NotRegistered
+        | SendRefusal::OutboxFull
+        | SendRefusal::TooLong
+        | SendRefusal::LookupFailed
+        | SendRefusal::StoreFailed
+        | SendRefusal::SealFailed => Failure::new(refusal),
     }
 }
 

@@ -52,7 +52,7 @@ impl Application<Client> for Forward {
 
     fn notify(&mut self, notice: Notice) -> Control {
         let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
-        if let Notice::StoreFailed(error) = &notice {
+        if let Notice::StoreFailed { error } = &notice {
             tracing::error!(%error, "the client's database did not do it");
         }
         let _ = self.0.send(Told::Notice(notice));
@@ -69,7 +69,7 @@ impl Session {
             public_key: crypto.public_key().clone(),
             limits: Limits::default(),
         };
-        let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?));
+        let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?))?;
         let (sender, told) = mpsc::channel();
         let host_config = Config { signals, ..Config::default() };
         let host_port = identity.host_port;
@@ -139,7 +139,7 @@ impl Session {
         let Notice::Offline { reason, retry_in: None } = notice else { return None };
         match reason {
             // We stop, or the registration itself says what is next.
-            OfflineReason::Wished
+            OfflineReason::Requested
             | OfflineReason::AwaitingOtp
             | OfflineReason::RegistrationFailed => None,
             OfflineReason::Unreachable => Some(self.unreachable()),

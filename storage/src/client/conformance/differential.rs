@@ -99,8 +99,8 @@ fn request() -> impl Strategy<Value = ClientOp> {
         2 => vec((id(), peer()).prop_map(|(id, to)| outgoing(id, to)), 0..4)
             .prop_map(ClientOp::Enqueue),
         1 => vec(named, 0..5).prop_map(ClientOp::MarkStored),
-        1 => (peer(), ids()).prop_map(|(reader, messages)| {
-            ClientOp::MarkDelivered { reader: user(reader.into()), messages }
+        1 => (peer(), ids()).prop_map(|(recipient, messages)| {
+            ClientOp::MarkDelivered { recipient: user(recipient.into()), messages }
         }),
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),

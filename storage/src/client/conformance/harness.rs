@@ -1,8 +1,8 @@
 //! A client's store under test, and short ways to ask it.
 
 use sealpost_core::client::store::{
-    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
-    IncomingMessage, OutgoingMessage, ReceivedContent, Snapshot, Status, Trust,
+    Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
+    IncomingMessage, OutgoingMessage, Placement, ReceivedContent, Snapshot, Status, Trust,
 };
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::Fingerprint;
@@ -143,14 +143,14 @@ impl<S: Subject> Harness<S> {
     }
 
     #[track_caller]
-    pub(super) fn receive(&mut self, message: IncomingMessage) -> Arrival {
+    pub(super) fn receive(&mut self, message: IncomingMessage) -> Placement {
         let arrivals = self.receive_all(vec![message]);
         assert_eq!(arrivals.len(), 1);
         arrivals[0]
     }
 
     #[track_caller]
-    pub(super) fn receive_all(&mut self, messages: Vec<IncomingMessage>) -> Vec<Arrival> {
+    pub(super) fn receive_all(&mut self, messages: Vec<IncomingMessage>) -> Vec<Placement> {
         match self.ask(ClientOp::Receive(messages)) {
             ClientReply::Received(arrivals) => arrivals,
             other => panic!("{other:?}"),
@@ -161,8 +161,8 @@ impl<S: Subject> Harness<S> {
     #[track_caller]
     pub(super) fn accept(&mut self, message: IncomingMessage) -> InboxId {
         match self.receive(message) {
-            Arrival::Appended { place, .. } => place,
-            Arrival::Repeat => panic!("a repeat"),
+            Placement::Appended { place, .. } => place,
+            Placement::Repeat => panic!("a repeat"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
-    Arrival, ClientOp, Content, Failure, InboxId, InboxItem, ReceivedContent, Trust,
+    ClientOp, Content, Failure, InboxId, InboxItem, Placement, ReceivedContent, Trust,
 };
 use sealpost_core::ids::MessageId;
 
@@ -31,29 +31,29 @@ fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(5, 2, None));
     let mut again = incoming(5, 2, None);
     again.content = ReceivedContent::Undecryptable;
-    assert_eq!(store.receive(again), Arrival::Repeat);
+    assert_eq!(store.receive(again), Placement::Repeat);
     store.accept(incoming(6, 2, None));
-    assert_eq!(store.receive(incoming(5, 2, None)), Arrival::Repeat);
+    assert_eq!(store.receive(incoming(5, 2, None)), Placement::Repeat);
     assert_eq!(store.unshown_ids(), [5, 6]);
     // Not even after it was shown; nor what is too old to tell.
     store.accept(incoming(5_000, 2, None));
     store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
     for id in [5, 6, 5_000, 4_000, 1] {
         let arrival = store.receive(incoming(id, 2, None));
-        assert_eq!(arrival == Arrival::Repeat, id != 4_000, "{id}");
+        assert_eq!(arrival == Placement::Repeat, id != 4_000, "{id}");
     }
 }
 
 fn each_sender_has_a_window<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(5, 2, None));
     store.accept(incoming(5, 3, None));
-    assert_eq!(store.receive(incoming(5, 3, None)), Arrival::Repeat);
+    assert_eq!(store.receive(incoming(5, 3, None)), Placement::Repeat);
 }
 
 fn batch_is_received_one_after_the_other<S: Subject>(store: &mut Harness<S>) {
     let batch = [(1, 2), (1, 3), (1, 2), (2, 2)].map(|(id, from)| incoming(id, from, None));
     let arrivals = store.receive_all(batch.into());
-    let new: Vec<_> = arrivals.iter().map(|arrival| *arrival != Arrival::Repeat).collect();
+    let new: Vec<_> = arrivals.iter().map(|arrival| *arrival != Placement::Repeat).collect();
     assert_eq!(new, [true, true, false, true]);
     assert_eq!(store.unshown_ids(), [1, 1, 2]);
     assert_eq!(store.receive_all(Vec::new()), []);
@@ -63,8 +63,8 @@ fn gap_is_told_and_kept<S: Subject>(store: &mut Harness<S>) {
     let continuities =
         [(1, None), (3, Some(2)), (4, Some(3)), (2, Some(1))].map(|(id, previous)| {
             match store.receive(incoming(id, 2, previous)) {
-                Arrival::Appended { continuity, .. } => continuity,
-                Arrival::Repeat => panic!("a repeat"),
+                Placement::Appended { continuity, .. } => continuity,
+                Placement::Repeat => panic!("a repeat"),
             }
         });
     let expected = [Continuity::Next, Continuity::AfterGap, Continuity::Next, Continuity::Next];

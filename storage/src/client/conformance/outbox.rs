@@ -129,7 +129,7 @@ fn to(status: Status, id: u64) -> ClientOp {
     match status {
         Status::Queued => panic!("nothing becomes queued again"),
         Status::Stored => ClientOp::MarkStored(vec![(user(2), id)]),
-        Status::Delivered => ClientOp::MarkDelivered { reader: user(2), messages: vec![id] },
+        Status::Delivered => ClientOp::MarkDelivered { recipient: user(2), messages: vec![id] },
         Status::Failed(failure) => ClientOp::MarkFailed { messages: vec![id], failure },
     }
 }
@@ -149,14 +149,14 @@ fn message_to_another_is_not_marked<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[outgoing(1, 2)]);
     assert_eq!(store.mark(ClientOp::MarkStored(vec![(user(3), MessageId(1))])), []);
     let messages = vec![MessageId(1), MessageId(9)];
-    assert_eq!(store.mark(ClientOp::MarkDelivered { reader: user(3), messages }), []);
+    assert_eq!(store.mark(ClientOp::MarkDelivered { recipient: user(3), messages }), []);
     assert_eq!(store.status(1, 2), Status::Queued);
 }
 
 fn marked_come_in_the_order_named_and_once<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[1, 2, 3].map(|id| outgoing(id, 2)));
     let messages = [3, 9, 1, 3].map(MessageId).to_vec();
-    let delivered = ClientOp::MarkDelivered { reader: user(2), messages };
+    let delivered = ClientOp::MarkDelivered { recipient: user(2), messages };
     assert_eq!(store.mark(delivered.clone()), [3, 1]);
     assert_eq!(store.mark(delivered), []);
 }

@@ -2,10 +2,10 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
-    Arrival, Binding, ClientOp, ClientReply, Contact, InboxId, IncomingMessage, OutgoingMessage,
+    Binding, ClientOp, ClientReply, Contact, InboxId, IncomingMessage, OutgoingMessage, Placement,
     Status,
 };
-use sealpost_core::client::{Admission, ReplayWindow};
+use sealpost_core::client::{Novelty, ReplayWindow};
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
@@ -48,8 +48,8 @@ impl Ops<'_> {
                 let named = messages.iter().map(|(recipient, id)| (*id, Some(*recipient)));
                 return self.mark(named, Status::Stored);
             }
-            ClientOp::MarkDelivered { reader, messages } => {
-                let named = messages.iter().map(|id| (*id, Some(*reader)));
+            ClientOp::MarkDelivered { recipient, messages } => {
+                let named = messages.iter().map(|id| (*id, Some(*recipient)));
                 return self.mark(named, Status::Delivered);
             }
             ClientOp::MarkFailed { messages, failure } => {
@@ -195,7 +195,7 @@ impl Ops<'_> {
         Ok(ClientReply::Marked(marked))
     }
 
-    fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Arrival> {
+    fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Placement> {
         let sender = sql_id(message.sender);
         let window = self
             .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?
@@ -204,8 +204,8 @@ impl Ops<'_> {
         let mut window =
             window.map_or_else(ReplayWindow::default, |bytes| ReplayWindow::from_bytes(&bytes));
         let continuity = match window.admit(message.id, message.previous) {
-            Admission::New(continuity) => continuity,
-            Admission::Repeat => return Ok(Arrival::Repeat),
+            Novelty::New(continuity) => continuity,
+            Novelty::Repeat => return Ok(Placement::Repeat),
         };
         self.prepare(
             "INSERT INTO replay_windows (sender_id, window) VALUES (?1, ?2)
@@ -233,7 +233,7 @@ impl Ops<'_> {
             kind,
             content,
         ])?;
-        Ok(Arrival::Appended { place: InboxId(place), continuity })
+        Ok(Placement::Appended { place: InboxId(place), continuity })
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {

@@ -351,7 +351,8 @@ impl<'a> Workers<'a> for World<'a> {
 
 fn start(store: &MemoryClientStorage, profile: Profile) -> Client {
     let config = Config { profile, public_key: keys()[1].clone(), limits: limits() };
-    Client::new(config, store.load().expect("it does not fail"), Entropy::from_seed([3; 32]))
+    let snapshot = store.load().expect("it does not fail");
+    Client::new(config, snapshot, Entropy::from_seed([3; 32])).expect("valid limits")
 }
 
 /// The server's, ours, our peers', and one for whoever takes another.

@@ -230,12 +230,12 @@ impl Host<Client> for Witness {
         self.actions += 1;
         match notice {
             Notice::Queued { id, .. } => assert!(self.enqueued.contains_key(&id)),
-            Notice::Delivered { reader, ids } => {
+            Notice::Delivered { recipient, ids } => {
                 for id in ids {
-                    assert!(self.signed_for.contains(&(reader, id)), "not signed for: {id:?}");
+                    assert!(self.signed_for.contains(&(recipient, id)), "not signed for: {id:?}");
                 }
             }
-            Notice::Stored(ids) => {
+            Notice::Stored { ids } => {
                 assert!(ids.iter().all(|id| self.said_stored.contains(id)), "{ids:?}");
             }
             Notice::Online { .. } => {
@@ -245,6 +245,7 @@ impl Host<Client> for Witness {
                 }
             }
             Notice::KeyChanged { phone, offered, .. } => self.offered.push((phone, offered)),
+            Notice::Misuse { misuse } => panic!("{misuse}"),
             Notice::Stopped => {
                 assert!(!self.stopped && self.line.is_none(), "stopped too early, or twice");
                 self.stopped = true;

@@ -1,0 +1,43 @@
+//! Beginning a session.
+
+use crate::client::Client;
+use crate::client::alarm::Alarm;
+use crate::client::notice::{Notice, Suspicion};
+use crate::client::state::exchange::{GrantPacket, Granted};
+use crate::client::state::link::Phase;
+use crate::client::state::session::Session;
+use crate::client::store::ClientOp;
+use crate::crypto::Grant;
+use crate::frame::Judged;
+
+impl Client {
+    /// 201 or 206.
+    pub(in crate::client) fn on_grant_opened(&mut self, judged: Judged<GrantPacket, Grant>) {
+        let Some(exchange) = self.link.exchange_mut() else { return };
+        let granted = match judged {
+            Ok((packet, grant)) => exchange.accept(packet, grant),
+            Err(_) => Err(Suspicion::BadServerSignature),
+        };
+        match granted {
+            Ok(granted) => self.begin_session(granted),
+            Err(suspicion) => self.fault(suspicion),
+        }
+    }
+
+    fn begin_session(&mut self, granted: Granted) {
+        let (user, pending) = (granted.user(), granted.pending());
+        if self.account.user().is_some_and(|known| known != user) {
+            return self.fault(Suspicion::UnaskedAnswer);
+        }
+        if self.account.user().is_none() {
+            self.account.learn_user(user);
+            self.pin(ClientOp::SetUser(user));
+            self.out.notify(Notice::Registered { user });
+        }
+        self.goal.session_began();
+        self.alarms.cancel(Alarm::Progress);
+        self.set_phase(Phase::Session(Session::begin(granted)));
+        self.alarms.arm(Alarm::Stable, self.now.mono + self.config.limits.stable_after);
+        self.out.notify(Notice::Online { pending });
+    }
+}

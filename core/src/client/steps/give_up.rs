@@ -1,0 +1,66 @@
+//! What becomes of a message that the server refuses: it is held back, or given up.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::client::Client;
+use crate::client::alarm::Alarm;
+use crate::client::store::Failure;
+use crate::ids::MessageId;
+use crate::wire::{ErrorCode, ErrorReply};
+
+impl Client {
+    /// A 244 that answers a message of ours.
+    pub(in crate::client) fn on_message_refused(&mut self, id: MessageId, reply: &ErrorReply) {
+        let pause = self.named_pause(reply.retry_after_secs.into());
+        match reply.code {
+            ErrorCode::UnknownUser => self.fail(vec![id], Failure::UnknownUser),
+            ErrorCode::MailboxFull | ErrorCode::RateLimited | ErrorCode::Unavailable => {
+                self.hold(id, pause);
+            }
+            ErrorCode::ClockSkew => self.on_message_misdated(id, reply),
+            // These end the session, whatever was in flight.
+            ErrorCode::NotAuthenticated | ErrorCode::Displaced | ErrorCode::ShuttingDown => {}
+            // It would be refused, and the connection closed, each time.
+            ErrorCode::Malformed
+            | ErrorCode::BadSignature
+            | ErrorCode::OtpRejected
+            | ErrorCode::OtpExpired
+            | ErrorCode::ServerFull
+            | ErrorCode::KeyRejected => self.fail(vec![id], Failure::Refused),
+        }
+    }
+
+    /// A message dated in the future waits for its time; one that is too old has had it. Neither is
+    /// dated anew: it is repeated byte for byte, so that the recipient knows it for the same.
+    fn on_message_misdated(&mut self, id: MessageId, reply: &ErrorReply) {
+        let Some((_, packet)) = self.outbox.in_flight(reply.in_reply_to) else { return };
+        let ahead_secs = packet.header().timestamp.secs_since(reply.server_time);
+        match u64::try_from(ahead_secs) {
+            Ok(ahead_secs) => self.hold(id, self.named_pause(ahead_secs)),
+            Err(_) => self.fail(vec![id], Failure::Expired),
+        }
+    }
+
+    fn hold(&mut self, id: MessageId, at_least: Duration) {
+        let held = self.outbox.hold(id, &self.config.limits, &mut self.entropy);
+        if let Some((recipient, Some(pause))) = held {
+            let at = self.now.mono + pause.max(at_least);
+            self.alarms.arm(Alarm::Hold(recipient), at);
+        }
+        self.on_progress();
+    }
+
+    /// Gives messages up.
+    pub(in crate::client) fn fail(&mut self, messages: Vec<MessageId>, failure: Failure) {
+        if messages.is_empty() {
+            return;
+        }
+        for id in &messages {
+            self.outbox.discard(*id);
+        }
+        self.on_progress();
+        self.mark_failed(messages, failure);
+    }
+}

@@ -1,0 +1,38 @@
+//! What the client does: one verb a file. A step changes state and begins work; none imports
+//! another, and what follows from all of them is in `settle`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `connect`, `leave` | a connection begins, and ends |
+//! | `learn_server`, `request`, `read_answer`, `register` | from a connection to an account |
+//! | `begin_session` | from a grant to a session |
+//! | `receive` | bytes → packets, and what the server says in a session |
+//! | `open_message`, `deliver`, `acknowledge` | a message from a peer: verified, durable, signed for |
+//! | `take_receipt` | a receipt from a peer: verified, recorded |
+//! | `send`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
+//! | `look_up`, `trust` | who has which key |
+//! | `record` | what the store is asked until it is done |
+//! | `emit` | packets of ours are made and sent |
+//! | `settle` | what follows from every input |
+
+mod acknowledge;
+mod begin_session;
+mod connect;
+mod deliver;
+mod emit;
+mod give_up;
+mod learn_server;
+mod leave;
+mod look_up;
+mod open_message;
+mod read_answer;
+mod receive;
+mod record;
+mod register;
+mod request;
+mod seal;
+mod send;
+mod settle;
+mod take_receipt;
+mod transmit;
+mod trust;

@@ -1,0 +1,103 @@
+//! Recording what nobody tells us a second time: asked of the store until it is done.
+
+use alloc::vec::Vec;
+
+use crate::client::Client;
+use crate::client::alarm::Alarm;
+use crate::client::awaits::AwaitStore;
+use crate::client::notice::Notice;
+use crate::client::store::{ClientOp, Failure};
+use crate::frame::StoreError;
+use crate::ids::{MessageId, UserId};
+
+impl Client {
+    /// Records who we or others are.
+    pub(in crate::client) fn pin(&mut self, op: ClientOp) {
+        self.unrecorded.pin_asked();
+        self.out.store(op.clone(), AwaitStore::Pinned(op));
+    }
+
+    pub(in crate::client) fn on_pinned(&mut self, op: ClientOp, pinned: Result<(), StoreError>) {
+        match pinned {
+            Ok(()) => self.unrecorded.pin_recorded(),
+            Err(_) => {
+                self.unrecorded.pin_failed(op);
+                self.rest_store();
+            }
+        }
+    }
+
+    pub(in crate::client) fn pin_again(&mut self) {
+        if !self.store_rests() {
+            for op in self.unrecorded.take_pins() {
+                self.pin(op);
+            }
+        }
+    }
+
+    /// Records which messages the server holds.
+    pub(in crate::client) fn mark_stored(&mut self) {
+        if self.store_rests() {
+            return;
+        }
+        let items = self.unrecorded.take_stored();
+        if !items.is_empty() {
+            self.out.store(ClientOp::MarkStored(items.clone()), AwaitStore::MarkedStored(items));
+        }
+    }
+
+    pub(in crate::client) fn on_marked_stored(
+        &mut self,
+        items: Vec<(UserId, MessageId)>,
+        marked: Result<Vec<MessageId>, StoreError>,
+    ) {
+        match marked {
+            Ok(ids) => self.out.notify(Notice::Stored { ids }),
+            Err(_) => {
+                self.unrecorded.add_stored(items);
+                self.rest_store();
+            }
+        }
+    }
+
+    /// Records that messages were given up.
+    pub(in crate::client) fn mark_failed(&mut self, messages: Vec<MessageId>, failure: Failure) {
+        let op = ClientOp::MarkFailed { messages: messages.clone(), failure };
+        self.out.store(op, AwaitStore::MarkedFailed { messages, failure });
+    }
+
+    pub(in crate::client) fn on_marked_failed(
+        &mut self,
+        messages: Vec<MessageId>,
+        failure: Failure,
+        marked: Result<Vec<MessageId>, StoreError>,
+    ) {
+        match marked {
+            Ok(ids) => self.out.notify(Notice::Failed { ids, failure }),
+            Err(_) => {
+                self.unrecorded.add_failed(messages, failure);
+                self.rest_store();
+            }
+        }
+    }
+
+    pub(in crate::client) fn mark_failed_again(&mut self) {
+        if !self.store_rests() {
+            for (messages, failure) in self.unrecorded.take_failed() {
+                self.mark_failed(messages, failure);
+            }
+        }
+    }
+
+    /// The store has failed: what can wait is asked again after a pause, because a store that is
+    /// busy or full is not helped by haste.
+    pub(in crate::client) fn rest_store(&mut self) {
+        let at = self.now.mono + self.config.limits.store_retry;
+        self.unrecorded.rest_until(at);
+        self.alarms.arm(Alarm::StoreRest, at);
+    }
+
+    pub(in crate::client) fn store_rests(&self) -> bool {
+        self.unrecorded.rests(self.now.mono)
+    }
+}

@@ -1,0 +1,85 @@
+//! Trusting keys: what the server says, and what the user decides about a key that changed.
+
+use crate::client::Client;
+use crate::client::awaits::AwaitStore;
+use crate::client::notice::{LookupFailure, Notice, Suspicion};
+use crate::client::state::contacts::{Acceptance, Comparison, Learnt};
+use crate::client::store::{Binding, ClientOp, Failure};
+use crate::frame::{Durable, Pending, StoreError};
+use crate::ids::Phone;
+use crate::keys::Fingerprint;
+
+impl Client {
+    /// Takes in the id and key that the server names for a phone number.
+    pub(in crate::client) fn learn(
+        &mut self,
+        phone: Phone,
+        binding: Binding,
+    ) -> Result<(), LookupFailure> {
+        match self.contacts.learn(phone, &binding) {
+            Learnt::Known => {}
+            Learnt::New => self.pin(ClientOp::PinContact { phone, binding }),
+            Learnt::OfferWithdrawn => {
+                self.out.store(ClientOp::WithdrawOffer { phone }, AwaitStore::Kept);
+                self.out.notify(Notice::OfferWithdrawn { phone });
+            }
+            Learnt::Changed { pinned } => {
+                let offered = *binding.public_key.fingerprint();
+                let op = ClientOp::OfferKey { phone, offered: binding };
+                self.out.store(op, AwaitStore::Kept);
+                self.out.notify(Notice::KeyChanged { phone, pinned, offered });
+            }
+            Learnt::Contradiction => {
+                let suspicion = Suspicion::Contradiction { user: binding.user };
+                self.out.notify(Notice::Suspicious { suspicion });
+                return Err(LookupFailure::Contradiction);
+            }
+            Learnt::Full => return Err(LookupFailure::Busy),
+        }
+        Ok(())
+    }
+
+    /// [`Command::AcceptKey`](crate::client::Command::AcceptKey).
+    pub(in crate::client) fn accept_key(&mut self, phone: Phone, fingerprint: Fingerprint) {
+        // The server may have offered yet another key since the user looked at this one.
+        let Some(accepted) = self.contacts.offered(phone, &fingerprint).cloned() else {
+            return self.out.notify(Notice::KeyMismatch { phone });
+        };
+        let op = ClientOp::AcceptKey { phone, accepted: accepted.clone() };
+        let acceptance = Pending::new(Acceptance { phone, accepted });
+        self.out.store(op, AwaitStore::KeyAccepted(acceptance));
+    }
+
+    pub(in crate::client) fn on_key_accepted(
+        &mut self,
+        kept: Result<Durable<Acceptance>, (Acceptance, StoreError)>,
+    ) {
+        // After a failure the key is still offered, and the user may accept it again.
+        let Ok(acceptance) = kept else { return };
+        let Some(accepted) = self.contacts.accept(acceptance) else { return };
+        let (phone, fingerprint) = (accepted.phone, accepted.fingerprint);
+        self.out.notify(Notice::KeyAccepted { phone, fingerprint });
+        let sealed_for_old_key = self.outbox.for_recipient(accepted.before);
+        self.fail(sealed_for_old_key, Failure::KeyReplaced);
+    }
+
+    /// [`Command::MarkVerified`](crate::client::Command::MarkVerified).
+    pub(in crate::client) fn mark_verified(&mut self, phone: Phone, fingerprint: Fingerprint) {
+        if !self.contacts.is_pinned(phone, &fingerprint) {
+            return self.out.notify(Notice::KeyMismatch { phone });
+        }
+        let op = ClientOp::MarkVerified { phone, fingerprint };
+        let comparison = Pending::new(Comparison { phone, fingerprint });
+        self.out.store(op, AwaitStore::ContactVerified(comparison));
+    }
+
+    pub(in crate::client) fn on_contact_verified(
+        &mut self,
+        kept: Result<Durable<Comparison>, (Comparison, StoreError)>,
+    ) {
+        let Ok(comparison) = kept else { return };
+        if let Some(phone) = self.contacts.mark_verified(&comparison) {
+            self.out.notify(Notice::Verified { phone });
+        }
+    }
+}

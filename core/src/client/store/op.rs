@@ -1,0 +1,118 @@
+//! Operations of the client's store.
+
+use alloc::vec::Vec;
+
+use super::message::{Failure, InboxId, IncomingMessage, OutgoingMessage};
+use super::snapshot::Binding;
+use crate::ids::{MessageId, Phone, ReceiptId, UserId};
+use crate::keys::{Fingerprint, PublicKey};
+use crate::time::Timestamp;
+
+/// One operation. The arrow names the [`ClientReply`](super::ClientReply) that answers it.
+#[derive(Clone, Debug)]
+pub enum ClientOp {
+    /// Keep the server's key, whose fingerprint is the one in the address. → `Done`
+    PinServerKey(PublicKey),
+    /// Keep our user id, which the server has named. → `Done`
+    SetUser(UserId),
+    /// Record that a 106 with this timestamp is about to leave. Keeps the newest. → `Done`
+    UseReconnectTime(Timestamp),
+    /// Keep the difference between the server's clock and the host's wall clock. → `Done`
+    SetClockOffset {
+        /// Seconds to be added to the host's clock; negative if it is fast.
+        secs: i64,
+    },
+    /// Reserve receipt numbers below this one: the next
+    /// [`Snapshot::next_receipt`](super::Snapshot::next_receipt) must not be smaller. Keeps the
+    /// largest. → `Done`
+    ReserveReceipts {
+        /// First number that is not reserved.
+        below: ReceiptId,
+    },
+
+    /// Make a contact on first contact. If the phone number is a contact already, nothing changes.
+    /// → `Done`
+    PinContact {
+        /// Phone number of the contact.
+        phone: Phone,
+        /// Id and key to pin, trusted on first use.
+        binding: Binding,
+    },
+    /// Keep another id or key, which the server offers for a contact, beside the pinned one; it
+    /// replaces one offered before. → `Done`
+    OfferKey {
+        /// Phone number of the contact.
+        phone: Phone,
+        /// Id and key, not trusted until the user accepts them.
+        offered: Binding,
+    },
+    /// Pin this id and key, whether they were offered or not, because the user trusts them. They
+    /// are not verified, and nothing is offered any more. A contact is made if there is none. If
+    /// the user id changes, `last_sent` is forgotten, and the old id and key are among
+    /// [`Snapshot::former`](super::Snapshot::former) from now on. If they are pinned already, the
+    /// verification stays as it is. → `Done`
+    AcceptKey {
+        /// Phone number of the contact.
+        phone: Phone,
+        /// Id and key, trusted from now on.
+        accepted: Binding,
+    },
+    /// Offer nothing any more for a contact: the server names the pinned id and key again. → `Done`
+    WithdrawOffer {
+        /// Phone number of the contact.
+        phone: Phone,
+    },
+    /// Mark the contact as verified, because the users compared safety numbers, if the pinned key is
+    /// this one. Otherwise nothing changes. → `Done`
+    MarkVerified {
+        /// Phone number of the contact.
+        phone: Phone,
+        /// Fingerprint of the pinned key.
+        fingerprint: Fingerprint,
+    },
+
+    /// Append messages to the outbox, as queued. They arrive in the order of their ids, which are
+    /// larger than all before. The last one becomes
+    /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
+    /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
+    Enqueue(Vec<OutgoingMessage>),
+    /// Mark messages that the server holds: queued → stored. Their packets are dropped. A message
+    /// that is not queued, or has another recipient, stays as it is. → `Marked`
+    MarkStored(Vec<(UserId, MessageId)>),
+    /// Mark messages for which their recipient has signed a receipt: queued or stored → delivered.
+    /// Their packets are dropped. A message that is neither, or has another recipient, stays as it
+    /// is. → `Marked`
+    MarkDelivered {
+        /// Recipient who signed the receipt.
+        recipient: UserId,
+        /// Messages named in the receipt.
+        messages: Vec<MessageId>,
+    },
+    /// Mark messages that will not be sent again: queued → failed. Their packets are dropped. A
+    /// message that is not queued stays as it is. → `Marked`
+    MarkFailed {
+        /// The messages.
+        messages: Vec<MessageId>,
+        /// Reason of the failure.
+        failure: Failure,
+    },
+
+    /// Admit each message, one after the other, to its sender's replay window
+    /// ([`ReplayWindow::admit`](crate::client::ReplayWindow::admit) with its id and `previous`), and
+    /// append it to the inbox if it is new. A sender without a window starts with an empty one.
+    /// → `Received`
+    Receive(Vec<IncomingMessage>),
+    /// Read the inbox, oldest message first, without those that were shown. → `Unshown`
+    Unshown {
+        /// Place after which to read; [`InboxId::START`] for everything.
+        after: InboxId,
+        /// Largest count of messages to read.
+        limit: u32,
+    },
+    /// Record that the application has shown, or has made durable on its side, everything up to and
+    /// including this place. → `Done`
+    MarkShown {
+        /// Place of the last message.
+        up_to: InboxId,
+    },
+}

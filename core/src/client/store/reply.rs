@@ -1,0 +1,165 @@
+//! Answers of the client's store, and what each of them proves.
+
+use alloc::vec::Vec;
+
+use super::message::{InboxId, InboxItem, IncomingMessage};
+use crate::client::replay::Continuity;
+use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
+use crate::ids::MessageId;
+
+/// The outcome of one operation.
+pub type ClientOutcome = Result<ClientReply, StoreError>;
+
+/// The answer to an operation that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientReply {
+    /// The operation is durable.
+    Done,
+    /// The answer to [`MarkStored`](super::ClientOp::MarkStored),
+    /// [`MarkDelivered`](super::ClientOp::MarkDelivered) and
+    /// [`MarkFailed`](super::ClientOp::MarkFailed): the messages whose status changed now, in the
+    /// order in which they were named.
+    Marked(Vec<MessageId>),
+    /// The answer to [`Receive`](super::ClientOp::Receive): what became of each message, in the
+    /// order in which they were given.
+    Received(Vec<Placement>),
+    /// The answer to [`Unshown`](super::ClientOp::Unshown).
+    Unshown {
+        /// Messages in the order of their places.
+        items: Vec<InboxItem>,
+        /// Whether there are more after the last one.
+        more: bool,
+    },
+}
+
+/// What became of a message that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// It is new, and was appended to the inbox.
+    Appended {
+        /// Place in the inbox.
+        place: InboxId,
+        /// Whether something is missing before it, as the replay window says.
+        continuity: Continuity,
+    },
+    /// It was admitted before, or is too old to tell. Nothing was appended.
+    Repeat,
+}
+
+/// A page of the inbox.
+#[derive(Debug)]
+pub(in crate::client) struct Page {
+    pub(in crate::client) items: Vec<InboxItem>,
+    /// Whether there are more after the last one.
+    pub(in crate::client) more: bool,
+}
+
+impl Answer for ClientReply {
+    fn keeps(&self, nth: usize) -> bool {
+        match self {
+            // An operation is durable as a whole, and with it everything that it named.
+            Self::Done | Self::Marked(_) => true,
+            // A repeat is durable too: it was, when it was admitted first. Only what the answer
+            // tells of counts, should it be short.
+            Self::Received(placements) => nth < placements.len(),
+            // A question keeps nothing.
+            Self::Unshown { .. } => false,
+        }
+    }
+}
+
+/// The answer to one operation, or the store's error.
+type Answered<T> = Result<Result<T, StoreError>, WrongOutcome>;
+
+/// The only readers of replies. Each expects one kind, and takes any other for the host's mistake.
+impl Completed<ClientOutcome> {
+    /// Expects [`ClientReply::Done`] for an operation that proves nothing.
+    pub(in crate::client) fn done(self) -> Answered<()> {
+        match self.answer() {
+            Ok(ClientReply::Done) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(ClientReply::Marked(_) | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
+                Err(WrongOutcome)
+            }
+        }
+    }
+
+    /// Expects [`ClientReply::Done`]: returns the value with the proof that it is durable, or the
+    /// value alone and the error.
+    pub(in crate::client) fn kept<T>(
+        self,
+        value: Pending<T>,
+    ) -> Result<Result<Durable<T>, (T, StoreError)>, WrongOutcome> {
+        match self.resolve(value) {
+            (Ok(value), Ok(ClientReply::Done)) => Ok(Ok(value)),
+            (Err(value), Err(error)) => Ok(Err((value, error))),
+            (Ok(_) | Err(_), Ok(_)) | (Ok(_), Err(_)) => Err(WrongOutcome),
+        }
+    }
+
+    /// Expects [`ClientReply::Done`] for an operation that keeps several values.
+    pub(in crate::client) fn all_kept<T>(
+        self,
+        values: Pending<Vec<T>>,
+    ) -> Answered<Vec<Durable<T>>> {
+        let (values, answer) = self.resolve_each(values);
+        match answer {
+            Ok(ClientReply::Done) => Ok(Ok(values.into_iter().filter_map(Result::ok).collect())),
+            Err(error) => Ok(Err(error)),
+            Ok(ClientReply::Marked(_) | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
+                Err(WrongOutcome)
+            }
+        }
+    }
+
+    /// Expects [`ClientReply::Marked`].
+    pub(in crate::client) fn marked(self) -> Answered<Vec<MessageId>> {
+        match self.answer() {
+            Ok(ClientReply::Marked(ids)) => Ok(Ok(ids)),
+            Err(error) => Ok(Err(error)),
+            Ok(ClientReply::Done | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
+                Err(WrongOutcome)
+            }
+        }
+    }
+
+    /// Expects [`ClientReply::Marked`]: returns the messages that were marked, and the proof that
+    /// what they were marked for is durable.
+    pub(in crate::client) fn marked_for<T>(
+        self,
+        value: Pending<T>,
+    ) -> Answered<(Durable<T>, Vec<MessageId>)> {
+        match self.resolve(value) {
+            (Ok(value), Ok(ClientReply::Marked(ids))) => Ok(Ok((value, ids))),
+            (Err(_), Err(error)) => Ok(Err(error)),
+            (Ok(_) | Err(_), Ok(_)) | (Ok(_), Err(_)) => Err(WrongOutcome),
+        }
+    }
+
+    /// Expects [`ClientReply::Received`] with a placement for each message.
+    pub(in crate::client) fn received(
+        self,
+        messages: Pending<Vec<IncomingMessage>>,
+    ) -> Answered<Vec<(Durable<IncomingMessage>, Placement)>> {
+        let (messages, answer) = self.resolve_each(messages);
+        match answer {
+            Ok(ClientReply::Received(placements)) if placements.len() == messages.len() => {
+                let durable = messages.into_iter().filter_map(Result::ok);
+                Ok(Ok(durable.zip(placements).collect()))
+            }
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Expects [`ClientReply::Unshown`].
+    pub(in crate::client) fn unshown(self) -> Answered<Page> {
+        match self.answer() {
+            Ok(ClientReply::Unshown { items, more }) => Ok(Ok(Page { items, more })),
+            Err(error) => Ok(Err(error)),
+            Ok(ClientReply::Done | ClientReply::Marked(_) | ClientReply::Received(_)) => {
+                Err(WrongOutcome)
+            }
+        }
+    }
+}
