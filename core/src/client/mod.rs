@@ -66,6 +66,7 @@ use self::state::lookups::Lookups;
 use self::state::outbox::Outbox;
 use self::state::receipt_numbers::ReceiptNumbers;
 use self::state::sealing_queue::{SealedMessage, SealingQueue};
+use self::state::session::Session;
 use self::state::suspects::Suspects;
 use self::state::unrecorded::Unrecorded;
 use self::store::{ClientOp, ClientOutcome, InboxItem, Snapshot};
@@ -304,13 +305,13 @@ impl Client {
         self.outbox.is_consistent()?;
         self.lookups.is_consistent()?;
         self.receipt_numbers.is_consistent()?;
-        self.link.session().map_or(Ok(()), |session| session.is_consistent())
+        self.link.session().map_or(Ok(()), Session::is_consistent)
     }
 
     /// Whether state knows of all work under way. It may believe in more: an outcome that the host
     /// got wrong is never followed up.
     fn check_awaited(&self) -> Result<(), &'static str> {
-        let verifying = self.link.session().map_or(0, |session| session.verifying());
+        let verifying = self.link.session().map_or(0, Session::verifying);
         let (mut jobs, mut sealing) = (0, 0);
         for job in self.out.jobs() {
             jobs += usize::from(job.verifies_in_session());

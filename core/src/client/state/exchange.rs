@@ -11,12 +11,12 @@ use crate::wire::{InReplyTo, Malformed, Otp, Packet, RequestHash, SessionResumed
 /// A request, with what it can't be made without.
 #[derive(Debug)]
 pub(in crate::client) enum Request {
-    /// 100.
+    /// A 100.
     Register,
-    /// 101.
+    /// A 101.
     Confirm(Otp),
-    /// 106. Its date is durable before it leaves: an older one, used again after a crash, would be
-    /// refused as a replay.
+    /// A 106. Its date is durable before it leaves, or it might be used again after a crash, and
+    /// would be refused as a replay.
     Reconnect(Durable<ReconnectDate>),
 }
 

@@ -82,7 +82,9 @@ impl Outbox {
             in_flight_bytes: Count::ZERO,
             bytes: Count::ZERO,
         };
-        messages.into_iter().for_each(|message| this.add(message));
+        for message in messages {
+            this.add(message);
+        }
         this
     }
 

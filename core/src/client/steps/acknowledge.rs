@@ -47,12 +47,11 @@ impl Client {
         &mut self,
         kept: Result<Durable<ReceiptId>, (ReceiptId, StoreError)>,
     ) {
-        match kept {
-            Ok(below) => self.receipt_numbers.reserved(&below),
-            Err(_) => {
-                self.receipt_numbers.not_reserved();
-                self.rest_store();
-            }
+        if let Ok(below) = kept {
+            self.receipt_numbers.reserved(&below);
+        } else {
+            self.receipt_numbers.not_reserved();
+            self.rest_store();
         }
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::client::Client;
 use crate::client::awaits::AwaitJob;
+use crate::client::state::link::Connection;
 use crate::crypto::{Draft, Part};
 use crate::ids::UserId;
 use crate::keys::Plaintext;
@@ -60,7 +61,7 @@ impl Client {
 
     /// Sends a packet, unless the connection is gone.
     pub(in crate::client) fn send(&mut self, packet: &Packet) {
-        if let Some(conn) = self.link.connection().and_then(|connection| connection.sends_to()) {
+        if let Some(conn) = self.link.connection().and_then(Connection::sends_to) {
             self.out.send(conn, packet.bytes().clone());
         }
     }

@@ -7,6 +7,7 @@ use crate::client::awaits::AwaitJob;
 use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::link::Phase;
 use crate::client::state::server_packet::{Said, SealedKind, SealedPacket};
+use crate::client::state::session::Session;
 use crate::frame::{Judged, Slot, Unverified};
 use crate::ids::ConnId;
 use crate::keys::Plaintext;
@@ -145,7 +146,7 @@ impl Client {
             Err(suspicion) => return self.fault(suspicion),
         }
         // The session is looked up for each: any of them may end it.
-        while let Some(said) = self.link.session_mut().and_then(|session| session.next_said()) {
+        while let Some(said) = self.link.session_mut().and_then(Session::next_said) {
             self.take_in(said);
         }
     }

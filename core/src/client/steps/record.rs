@@ -18,12 +18,11 @@ impl Client {
     }
 
     pub(in crate::client) fn on_pinned(&mut self, op: ClientOp, pinned: Result<(), StoreError>) {
-        match pinned {
-            Ok(()) => self.unrecorded.pin_recorded(),
-            Err(_) => {
-                self.unrecorded.pin_failed(op);
-                self.rest_store();
-            }
+        if pinned.is_ok() {
+            self.unrecorded.pin_recorded();
+        } else {
+            self.unrecorded.pin_failed(op);
+            self.rest_store();
         }
     }
 
@@ -51,12 +50,11 @@ impl Client {
         items: Vec<(UserId, MessageId)>,
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
-        match marked {
-            Ok(ids) => self.out.notify(Notice::Stored { ids }),
-            Err(_) => {
-                self.unrecorded.add_stored(items);
-                self.rest_store();
-            }
+        if let Ok(ids) = marked {
+            self.out.notify(Notice::Stored { ids });
+        } else {
+            self.unrecorded.add_stored(items);
+            self.rest_store();
         }
     }
 
@@ -72,12 +70,11 @@ impl Client {
         failure: Failure,
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
-        match marked {
-            Ok(ids) => self.out.notify(Notice::Failed { ids, failure }),
-            Err(_) => {
-                self.unrecorded.add_failed(messages, failure);
-                self.rest_store();
-            }
+        if let Ok(ids) = marked {
+            self.out.notify(Notice::Failed { ids, failure });
+        } else {
+            self.unrecorded.add_failed(messages, failure);
+            self.rest_store();
         }
     }
 

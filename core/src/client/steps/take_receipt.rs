@@ -73,7 +73,9 @@ impl Client {
         let Ok((receipt, ids)) = marked else {
             // Not taken, so the server brings the receipt again, though not on this connection. If
             // it has lost the receipt, sending the message again leads to another one.
-            withdrawn.into_iter().for_each(|message| self.outbox.put_back(message));
+            for message in withdrawn {
+                self.outbox.put_back(message);
+            }
             return self.lose(OfflineReason::Local);
         };
         if !ids.is_empty() {
