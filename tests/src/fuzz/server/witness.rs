@@ -123,7 +123,7 @@ impl Witness {
     pub(super) fn told(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
             self.released(settlement.recipient, &settlement.delivered);
-        } else if let StoreOp::DropReceipts { recipient, keys } = op {
+        } else if let StoreOp::DropReceipts { recipient, receipts: keys } = op {
             self.released(*recipient, keys);
         }
     }

@@ -1,4 +1,4 @@
-//! Who may come in, and how often: rate limits per address, phone and user.
+//! Rate limits per address, phone and user.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
@@ -10,34 +10,34 @@ use crate::time::Mono;
 
 /// One meter: the generic cell rate algorithm, which needs a single moment for its state.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Meter {
-    /// When the burst will have been paid off.
+pub(in crate::server) struct Meter {
+    /// The moment at which all events so far are paid off.
     paid_off: Mono,
 }
 
-/// Too often.
+/// The rate is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMany {
-    /// When one more may come.
-    pub(super) retry_after: Duration,
+pub(in crate::server) struct TooMany {
+    /// How long until one more event may come.
+    pub(in crate::server) retry_after: Duration,
 }
 
 impl Meter {
-    pub(super) const fn new() -> Self {
+    pub(in crate::server) const fn new() -> Self {
         Self { paid_off: Mono(0) }
     }
 
-    /// Counts one event that has happened already. Returns when the next may come, if it is not
-    /// yet.
-    pub(super) fn charge(&mut self, rate: Rate, now: Mono) -> Option<Mono> {
+    /// Counts one event that has happened already. Returns when the next one may come, if that is
+    /// later than now.
+    pub(in crate::server) fn charge(&mut self, rate: Rate, now: Mono) -> Option<Mono> {
         self.paid_off = self.paid_off.max(now) + rate.every;
         let credit = rate.every.saturating_mul(rate.burst.max(1));
         let debt = self.paid_off.since(now);
         (debt > credit).then(|| now + debt.saturating_sub(credit))
     }
 
-    /// Counts one event, or says when it may come instead.
-    pub(super) fn count(&mut self, rate: Rate, now: Mono) -> Result<(), TooMany> {
+    /// Counts one event, unless it exceeds the rate.
+    pub(in crate::server) fn count(&mut self, rate: Rate, now: Mono) -> Result<(), TooMany> {
         let paid_off = self.paid_off.max(now) + rate.every;
         let debt = paid_off.since(now);
         let credit = rate.every.saturating_mul(rate.burst.max(1));
@@ -49,8 +49,8 @@ impl Meter {
     }
 }
 
-/// Meters by key, at most so many. One that owes nothing is as good as none and is forgotten when
-/// room is needed; if all owe, a newcomer is refused.
+/// Meters by key, up to a maximum. A meter that owes nothing is as good as none and is forgotten
+/// when room is needed; if all owe something, a new key is refused.
 #[derive(Debug)]
 struct Meters<K> {
     rate: Rate,
@@ -77,9 +77,9 @@ impl<K: Ord> Meters<K> {
     }
 }
 
-/// The server's rate limits on those who have no session yet.
+/// The rate limits on connections without a session.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(in crate::server) struct Admission {
     registrations: Meters<IpAddr>,
     reconnects: Meters<IpAddr>,
     refusals: Meters<IpAddr>,
@@ -87,7 +87,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) const fn new(limits: &Limits) -> Self {
+    pub(in crate::server) const fn new(limits: &Limits) -> Self {
         Self {
             registrations: Meters::new(limits.registrations_per_address, limits.remembered),
             reconnects: Meters::new(limits.reconnects_per_address, limits.remembered),
@@ -96,32 +96,37 @@ impl Admission {
         }
     }
 
-    /// How much the largest limiter remembers.
-    pub(super) fn remembered(&self) -> usize {
+    /// Count of keys in the largest of the limiters.
+    pub(in crate::server) fn remembered(&self) -> usize {
         let addresses = [&self.registrations, &self.reconnects, &self.refusals];
         let most = addresses.map(|meters| meters.by_key.len()).into_iter().max();
         most.unwrap_or(0).max(self.otps.by_key.len())
     }
 
-    pub(super) fn registration(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+    pub(in crate::server) fn registration(
+        &mut self,
+        peer: IpAddr,
+        now: Mono,
+    ) -> Result<(), TooMany> {
         self.registrations.count(neighbourhood(peer), now)
     }
 
-    pub(super) fn reconnect(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+    pub(in crate::server) fn reconnect(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
         self.reconnects.count(neighbourhood(peer), now)
     }
 
-    /// An error that a stranger is answered with.
-    pub(super) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+    /// Counts an error that is sent to a connection without a session.
+    pub(in crate::server) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
         self.refusals.count(neighbourhood(peer), now)
     }
 
-    pub(super) fn otp(&mut self, phone: Phone, now: Mono) -> Result<(), TooMany> {
+    pub(in crate::server) fn otp(&mut self, phone: Phone, now: Mono) -> Result<(), TooMany> {
         self.otps.count(phone, now)
     }
 }
 
-/// An IPv4 address itself; of IPv6 the network of 64 bits, which one household or host has whole.
+/// What an address is counted as: an IPv4 address itself, an IPv6 address as its network of 64 bits,
+/// all of which one household or host has.
 fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -136,8 +141,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Over every stretch of time: at most the burst, and one for each interval in it. And who
-        /// was told to wait is let in then.
+        /// In every stretch of time there is at most the burst, and one event for each interval in
+        /// it. An event that was told to wait is admitted then.
         #[test]
         fn no_stretch_of_time_sees_more_than_the_rate(
             burst in 0..6_u32,
@@ -166,7 +171,7 @@ mod tests {
             }
         }
 
-        /// What was counted after the fact is paid for as well.
+        /// Events that were counted after the fact are paid for as well.
         #[test]
         fn what_has_happened_is_charged(burst in 1..6_u32, extra in 1..20_u32) {
             let rate = Rate { burst, every: Duration::from_secs(1) };
