@@ -14,9 +14,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rand_core::SeedableRng;
 use sealpost_benches::mail::BODY;
 use sealpost_core::crypto::{
-    AwsLc, Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RustCrypto, SymmetricKey,
+    AwsLc, Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RustCrypto,
 };
 use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Header, Op, Profile, StoredAck};
 use sealpost_storage::conformance::at;
 

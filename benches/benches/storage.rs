@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sealpost_benches::mail::BODY;
 use sealpost_core::ids::UserId;
-use sealpost_core::store::{Appended, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{Appended, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, wrapped_key};
 use sealpost_storage::{Quota, SqliteStorage, Storage};

@@ -10,8 +10,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sealpost_benches::mail::{Mail, PER_RECEIPT, READ};
-use sealpost_core::crypto::PublicKey;
 use sealpost_core::ids::UserId;
+use sealpost_core::keys::PublicKey;
 use sealpost_core::wire::{Deframer, FromClient, Gate, Packet, Profile};
 use sealpost_storage::conformance::public_key;
 

@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{
-    FreshSession, Job, OpenedRequest, Outcome, Part, Plaintext, SymmetricKey,
-};
-use sealpost_core::host::Host;
+use sealpost_core::crypto::{FreshSession, Job, OpenedRequest, Outcome, Part};
+use sealpost_core::frame::{Event, Flow, Host};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::machine::{Event, Flow};
+use sealpost_core::keys::{Plaintext, SymmetricKey};
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_core::store::{StoreOp, StoreOutcome};
 use sealpost_core::wire::{Packet, Profile, ReconnectRequest};
 use sealpost_storage::conformance::{phone, wrapped_key};
 use sealpost_storage::{MemoryStorage, Quota, Storage};

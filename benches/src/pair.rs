@@ -4,12 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::pump;
+use sealpost_core::frame::{Event, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, UserId};
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::{Event, Input, Machine};
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Config, OtpChannel, Server, Stats};
-use sealpost_core::store::StoreOp;
 use sealpost_core::time::{Mono, Now};
 use sealpost_core::wire::Profile;
 use sealpost_storage::conformance::{at, phone, public_key, wrapped_key};
@@ -170,7 +169,7 @@ impl Pair {
             }
         }
         self.now.mono = self.now.mono + READ_TIME;
-        if self.server.deadline().is_some_and(|at| at <= self.now.mono) {
+        if self.server.deadline().is_some_and(|due| due.at <= self.now.mono) {
             self.event(Event::Tick);
         }
     }

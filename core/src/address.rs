@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
-use crate::crypto::Fingerprint;
+use crate::keys::Fingerprint;
 use crate::wire::Profile;
 
 /// Where a server is, which profile it speaks, and the fingerprint of its key: all that a client

@@ -7,7 +7,7 @@
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::crypto::SymmetricKey;
+use crate::keys::SymmetricKey;
 
 /// A `ChaCha20` generator. The same seed gives the same stream, and so the same trace.
 pub struct Entropy(ChaCha20Rng);

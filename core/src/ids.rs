@@ -65,6 +65,15 @@ impl Tickets {
     }
 }
 
+/// Names a user to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UserRef {
+    /// By id.
+    Id(UserId),
+    /// By phone number.
+    Phone(Phone),
+}
+
 /// A phone number in E.164: `+` and 7 to 15 digits, the first one not 0 (PROTOCOL 1).
 ///
 /// Held as the number that its digits write, which loses nothing because there is no leading

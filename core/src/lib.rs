@@ -9,25 +9,24 @@
 //!
 //! 1. Make a machine from its configuration and a seed ([`entropy::Entropy`]).
 //! 2. Wait until something happens: bytes on a connection, an outcome, a command, or the moment
-//!    that [`Machine::deadline`](machine::Machine::deadline) named.
+//!    that [`Machine::deadline`](frame::Machine::deadline) named.
 //! 3. Read the clocks once ([`time::Now`]), and give the machine that one
-//!    [`Input`](machine::Input).
-//! 4. Carry out every [`Action`](machine::Action) that comes back, in order. `Send`, `Store` and
+//!    [`Input`](frame::Input).
+//! 4. Carry out every [`Action`](frame::Action) that comes back, in order. `Send`, `Store` and
 //!    `Compute` may only be begun here; they need not be finished.
 //! 5. When the store or a job has answered, that is the next input: `Stored` or `Computed`, with
 //!    the ticket of its action.
 //! 6. Go on at 2.
 //!
-//! [`host::pump`] is steps 3 and 4 for anything that implements [`host::Host`]. The actions borrow
+//! [`frame::pump`] is steps 3 and 4 for anything that implements [`frame::Host`]. The actions borrow
 //! the machine, so giving it the next input before they are drained does not compile.
 //!
 //! ```
-//! use sealpost_core::host::{Host, pump};
-//! use sealpost_core::machine::{Event, Input, Machine};
-//! use sealpost_core::time::{Mono, Now};
+//! use sealpost_core::frame::{Deadline, Event, Host, Input, Machine, pump};
+//! use sealpost_core::time::Now;
 //!
 //! /// One turn of a host that owns its sockets, its store and its workers.
-//! fn turn<M: Machine>(machine: &mut M, host: &mut impl Host<M>, now: Now, due: bool) -> Option<Mono> {
+//! fn turn<M: Machine>(machine: &mut M, host: &mut impl Host<M>, now: Now, due: bool) -> Option<Deadline> {
 //!     if due {
 //!         return pump(machine, host, now, Input::Event(Event::Tick));
 //!     }
@@ -63,7 +62,7 @@
 //!
 //! A peer's fault is never an error of `handle`: it becomes a signed 244, and closes the connection
 //! where the protocol says so. A [`wire::Violation`] is the peer's fault, a
-//! [`store::StoreError`] the environment's, a [`server::Misuse`] the host's.
+//! [`frame::StoreError`] the environment's, a [`server::Misuse`] the host's.
 //!
 //! # Where things are
 //!
@@ -90,17 +89,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod address;
-mod awaiting;
 pub mod client;
 pub mod crypto;
 pub mod entropy;
-pub mod host;
+pub mod frame;
 pub mod ids;
-mod in_order;
-pub mod limits;
-pub mod machine;
+pub mod keys;
 pub mod server;
-pub mod store;
 pub mod time;
-mod timers;
 pub mod wire;

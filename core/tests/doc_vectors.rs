@@ -14,17 +14,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sealpost_core::crypto::keys::private_key_from_pem;
-use sealpost_core::crypto::{
-    Crypto, Fingerprint, Job, OpenedMessage, Outcome, PrivateKey, Provider, SymmetricKey,
-    safety_number,
-};
+use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, PrivateKey, Provider};
 use sealpost_core::ids::UserId;
+use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
     ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup, MessageHead,
     NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed, SEALED_ERROR_AT,
-    SessionGrant, StoredAck, emit_server_key,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key,
 };
 
 #[test]
@@ -213,7 +210,7 @@ fn put_together_by_server(parsed: FromServer, vector: &Vector<'_>) -> Again {
         FromServer::NoMoreMessages(_) => NoMoreMessages::parse(&sealed).unwrap().emit(),
         FromServer::SessionIssued { .. } => return vec![grant()],
         FromServer::SessionResumed { .. } => {
-            let resumed = Resumed::parse(&sealed).unwrap().emit();
+            let resumed = SessionResumed::parse(&sealed).unwrap().emit();
             return vec![grant(), ("sealed_plain", resumed.expose().to_vec())];
         }
         FromServer::ServerKey { public_key, .. } => {

@@ -17,14 +17,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
-use sealpost_core::crypto::{Crypto, Job, SymmetricKey};
+use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::{Host, pump};
+use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::{Event, Flow, Input, Machine};
+use sealpost_core::keys::SymmetricKey;
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server};
-use sealpost_core::store::StoreOp;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, Failure, Line, random_rng, random_seed, report, runner};
@@ -109,7 +109,7 @@ fn run(mut machine: Server, mut host: StdHost, mail: &Receiver<Mail>, sender: &S
             pump(&mut machine, &mut host, now(start), Input::Event(fact));
         }
         let deadline = machine.deadline();
-        let patience = deadline.map_or(FOREVER, |at| at.since(now(start).mono));
+        let patience = deadline.map_or(FOREVER, |due| due.at.since(now(start).mono));
         match mail.recv_timeout(patience) {
             Ok(Mail::Accepted(stream)) => {
                 last_conn += 1;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{CryptoRng, SeedableRng};
-use sealpost_core::crypto::{AwsLc, Crypto, PrivateKey, Provider, RustCrypto, SymmetricKey};
+use sealpost_core::crypto::{AwsLc, Crypto, PrivateKey, Provider, RustCrypto};
+use sealpost_core::keys::SymmetricKey;
 
 use crate::Failure;
 

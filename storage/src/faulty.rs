@@ -1,6 +1,6 @@
 //! An engine with failures on demand, for simulations and tests of hosts.
 
-use sealpost_core::store::StoreError;
+use sealpost_core::frame::StoreError;
 
 use crate::Storage;
 
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::{MemoryStorage, Quota};
     use sealpost_core::ids::UserId;
-    use sealpost_core::store::{StoreOp, StoreReply};
+    use sealpost_core::server::store::{StoreOp, StoreReply};
     use sealpost_core::wire::Profile;
 
     #[test]

@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rand_core::CryptoRng;
-use sealpost_core::crypto::keys::{
-    PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem,
+use sealpost_core::keys::{
+    PemError, Plaintext, PublicKey, SymmetricKey, private_key_from_pem,
+    private_key_to_encrypted_pem, private_key_to_pem,
 };
-use sealpost_core::crypto::{Plaintext, PublicKey, SymmetricKey};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::atomic_file::{self, Existing, Readers};

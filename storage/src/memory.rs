@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use sealpost_core::crypto::{PublicKey, WrappedKey};
-use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{
-    Appended, CreateOutcome, ItemKey, ItemKind, Page, PageLimit, ResumeOutcome, Seq, Settlement,
-    StoreError, StoreOp, StoreOutcome, StoreReply, StoredItem, User, UserRef,
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{Phone, UserId, UserRef};
+use sealpost_core::keys::{PublicKey, WrappedKey};
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, ReconnectOutcome, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, StoredItem, User,
 };
 use sealpost_core::time::Timestamp;
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
 use crate::request::{self, Misuse};
 use crate::{Quota, Storage, Usage};
@@ -24,7 +25,7 @@ pub struct MemoryStorage {
     last_seq: u64,
     accounts: BTreeMap<UserId, Account>,
     /// Where each item is. An item's name is unique in the whole store.
-    places: BTreeMap<ItemKey, (UserId, Seq)>,
+    places: BTreeMap<ItemId, (UserId, Seq)>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ struct Mailbox {
 
 #[derive(Clone, Debug)]
 struct Item {
-    key: ItemKey,
+    key: ItemId,
     packet: Packet,
     stored_at: Timestamp,
 }
@@ -70,7 +71,7 @@ impl MemoryStorage {
             return false;
         };
         self.accounts.remove(&id);
-        let gone = |key: &ItemKey| key.kind == ItemKind::Message && key.origin == id;
+        let gone = |key: &ItemId| key.kind == ItemKind::Message && key.origin == id;
         for account in self.accounts.values_mut() {
             account.mailbox.remove_all(gone);
         }
@@ -103,8 +104,8 @@ impl MemoryStorage {
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
-            StoreOp::Resume { user, at, aes_key } => {
-                StoreReply::Resumed(self.resume(*user, *at, *aes_key))
+            StoreOp::RecordReconnect { user, at, aes_key } => {
+                StoreReply::ReconnectRecorded(self.resume(*user, *at, *aes_key))
             }
             StoreOp::Count(user) => {
                 let items = self.usage(*user).items();
@@ -162,17 +163,17 @@ impl MemoryStorage {
         CreateOutcome::Created(id)
     }
 
-    fn resume(&mut self, user: UserId, at: Timestamp, aes_key: WrappedKey) -> ResumeOutcome {
+    fn resume(&mut self, user: UserId, at: Timestamp, aes_key: WrappedKey) -> ReconnectOutcome {
         let Some(account) = self.accounts.get_mut(&user) else {
-            return ResumeOutcome::UnknownUser;
+            return ReconnectOutcome::UnknownUser;
         };
         if account.last_reconnect.is_some_and(|last| at <= last) {
-            return ResumeOutcome::NotNewer;
+            return ReconnectOutcome::NotNewer;
         }
         account.last_reconnect = Some(at);
         account.user.last_seen = at;
         account.aes_key = aes_key;
-        ResumeOutcome::Resumed
+        ReconnectOutcome::Recorded
     }
 
     fn append(
@@ -183,7 +184,7 @@ impl MemoryStorage {
     ) -> Result<Vec<Appended>, Misuse> {
         let keys = request::items(self.profile, recipient, packets)?;
         let mut refused = BTreeSet::new();
-        let append_one = |(key, packet): (ItemKey, &Packet)| {
+        let append_one = |(key, packet): (ItemId, &Packet)| {
             let Some(account) = self.accounts.get(&recipient) else {
                 return Appended::UnknownUser;
             };
@@ -220,7 +221,7 @@ impl MemoryStorage {
 
     fn settle(&mut self, settlement: &Settlement) -> Result<(), Misuse> {
         let (key, sender) = request::receipt(self.profile, settlement)?;
-        self.remove_all(settlement.reader, &settlement.delivered);
+        self.remove_all(settlement.recipient, &settlement.delivered);
         if self.accounts.contains_key(&sender) && !self.places.contains_key(&key) {
             self.insert(sender, key, &settlement.receipt, settlement.at);
         }
@@ -241,7 +242,7 @@ impl MemoryStorage {
         u32::try_from(expired.len()).unwrap_or(limit)
     }
 
-    fn insert(&mut self, recipient: UserId, key: ItemKey, packet: &Packet, stored_at: Timestamp) {
+    fn insert(&mut self, recipient: UserId, key: ItemId, packet: &Packet, stored_at: Timestamp) {
         let Some(account) = self.accounts.get_mut(&recipient) else { return };
         self.last_seq += 1;
         let seq = Seq(self.last_seq);
@@ -249,14 +250,14 @@ impl MemoryStorage {
         account.mailbox.insert(seq, Item { key, packet: packet.clone(), stored_at });
     }
 
-    fn remove_all(&mut self, recipient: UserId, keys: &[ItemKey]) {
+    fn remove_all(&mut self, recipient: UserId, keys: &[ItemId]) {
         for key in keys {
             self.remove(recipient, key);
         }
     }
 
     /// Removes an item from a mailbox; nothing happens if it is gone or in another one.
-    fn remove(&mut self, recipient: UserId, key: &ItemKey) {
+    fn remove(&mut self, recipient: UserId, key: &ItemId) {
         let Some(&(owner, seq)) = self.places.get(key) else { return };
         if owner != recipient {
             return;
@@ -281,7 +282,7 @@ impl Mailbox {
     }
 
     /// Removes all with such a name.
-    fn remove_all(&mut self, gone: impl Fn(&ItemKey) -> bool) {
+    fn remove_all(&mut self, gone: impl Fn(&ItemId) -> bool) {
         let (items, usage) = (&mut self.items, &mut self.usage);
         for (_, item) in items.extract_if(.., |_, item| gone(&item.key)) {
             usage.remove(item.key.kind, len(&item.packet));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealpost_core::store::ItemKind;
+use sealpost_core::wire::ItemKind;
 
 /// The most that one mailbox takes. Receipts don't count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

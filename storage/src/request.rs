@@ -1,21 +1,17 @@
 //! What a request of the server's machine must look like, whatever the engine.
 
 use sealpost_core::ids::UserId;
-use sealpost_core::store::{ItemKey, ItemKind, Settlement};
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::server::store::Settlement;
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
 /// A request that the machine must never make. Nothing of it is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Misuse;
 
 /// The name of `packet` as an item of `recipient`'s mailbox.
-pub(crate) fn item(
-    profile: Profile,
-    recipient: UserId,
-    packet: &Packet,
-) -> Result<ItemKey, Misuse> {
+pub(crate) fn item(profile: Profile, recipient: UserId, packet: &Packet) -> Result<ItemId, Misuse> {
     let belongs = packet.profile() == profile && packet.header().recipient == Some(recipient);
-    ItemKey::of(packet).filter(|_| belongs).ok_or(Misuse)
+    ItemId::of(packet).filter(|_| belongs).ok_or(Misuse)
 }
 
 /// The names of `packets` as items of `recipient`'s mailbox.
@@ -23,7 +19,7 @@ pub(crate) fn items(
     profile: Profile,
     recipient: UserId,
     packets: &[Packet],
-) -> Result<Vec<ItemKey>, Misuse> {
+) -> Result<Vec<ItemId>, Misuse> {
     packets.iter().map(|packet| item(profile, recipient, packet)).collect()
 }
 
@@ -31,18 +27,18 @@ pub(crate) fn items(
 pub(crate) fn receipt(
     profile: Profile,
     settlement: &Settlement,
-) -> Result<(ItemKey, UserId), Misuse> {
+) -> Result<(ItemId, UserId), Misuse> {
     let sender = settlement.receipt.header().recipient.ok_or(Misuse)?;
     let key = item(profile, sender, &settlement.receipt)?;
-    let of_sender = |item: &ItemKey| item.kind == ItemKind::Message && item.origin == sender;
+    let of_sender = |item: &ItemId| item.kind == ItemKind::Message && item.origin == sender;
     let belongs = key.kind == ItemKind::Receipt
-        && key.origin == settlement.reader
+        && key.origin == settlement.recipient
         && settlement.delivered.iter().all(of_sender);
     if belongs { Ok((key, sender)) } else { Err(Misuse) }
 }
 
 /// That all of `keys` name receipts.
-pub(crate) fn receipts(keys: &[ItemKey]) -> Result<(), Misuse> {
+pub(crate) fn receipts(keys: &[ItemId]) -> Result<(), Misuse> {
     let all = keys.iter().all(|key| key.kind == ItemKind::Receipt);
     if all { Ok(()) } else { Err(Misuse) }
 }

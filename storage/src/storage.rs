@@ -8,8 +8,8 @@
 /// idempotent effects, so two servers may race, and what a second server appends to a mailbox would
 /// reach the first as an event of its own, next to the outcomes. None exists yet.
 ///
-/// [`StoreOp`]: sealpost_core::store::StoreOp
-/// [`StoreOutcome`]: sealpost_core::store::StoreOutcome
+/// [`StoreOp`]: sealpost_core::server::store::StoreOp
+/// [`StoreOutcome`]: sealpost_core::server::store::StoreOutcome
 pub trait Storage {
     /// One request.
     type Op;

@@ -6,16 +6,16 @@ use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sealpost_core::crypto::{
-    Crypto, Draft, Job, OpenedMessage, Outcome, Part, Plaintext, PrivateKey, Provider, PublicKey,
-    RequestKind, RustCrypto, SymmetricKey,
+    Crypto, Draft, Job, OpenedMessage, Outcome, Part, PrivateKey, Provider, RequestKind, RustCrypto,
 };
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, Lookup,
     MessageHead, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed,
-    SEALED_ERROR_AT, StoredAck,
+    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
+    SessionResumed, StoredAck,
 };
 
 use crate::stage::Stage;
@@ -68,7 +68,7 @@ pub enum Heard {
     /// 201.
     SessionIssued,
     /// 206.
-    SessionResumed(Resumed),
+    SessionResumed(SessionResumed),
     /// 204.
     PublicKey(PublicKeyAnswer),
     /// 102, as it is.
@@ -136,7 +136,7 @@ impl Actor {
         let request = self.reconnect(stage.now().wall);
         stage.packet(self.conn, &request);
         match self.hear(stage) {
-            Some(Heard::SessionResumed(Resumed { pending })) => pending,
+            Some(Heard::SessionResumed(SessionResumed { pending })) => pending,
             other => panic!("{other:?}"),
         }
     }
@@ -314,13 +314,13 @@ impl Actor {
             }
             FromServer::SessionResumed { packet, user } => {
                 let sealed = self.granted(packet, user).expect("a 206 says how much is pending");
-                Heard::SessionResumed(Resumed::parse(sealed.expose()).unwrap())
+                Heard::SessionResumed(SessionResumed::parse(sealed.expose()).unwrap())
             }
             FromServer::PublicKey(packet) => Heard::PublicKey(
                 PublicKeyAnswer::parse(self.opened(packet, session_key, 0).expose()).unwrap(),
             ),
             FromServer::Message { sender, message_id, .. } => Heard::Message(sender, message_id),
-            FromServer::Receipt { reader, receipt, .. } => Heard::Delivered(reader, receipt),
+            FromServer::Receipt { recipient, receipt, .. } => Heard::Delivered(recipient, receipt),
             FromServer::Stored(packet) => Heard::Stored(
                 StoredAck::parse(self.opened(packet, session_key, 0).expose()).unwrap().items,
             ),

@@ -1,18 +1,15 @@
 //! A server whose every packet the test writes itself, and peers of the same kind: honest, careless
 //! or hostile.
 
-use sealpost_core::crypto::{
-    Crypto, Draft, Job, OpenedMessage, Outcome, Part, Plaintext, PublicKey, RequestKind,
-    SymmetricKey,
-};
-use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
-use sealpost_core::store::UserRef;
+use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part, RequestKind};
+use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId, UserRef};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo,
     Inner, Lookup, MessageHead, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile,
     PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
-    RegistrationRejected, Resumed, SessionGrant, StoredAck, Write, emit_server_key,
+    RegistrationRejected, SessionGrant, SessionResumed, StoredAck, Write, emit_server_key,
 };
 
 use crate::actor::crypto;
@@ -220,7 +217,7 @@ impl Clerk {
     /// 206.
     pub fn session_resumed(&mut self, at: Timestamp, pending: u32) -> Packet {
         let (grant, key) = (self.grant(), self.session_key.clone());
-        let resumed = Part::Sealed { key, plaintext: Resumed { pending }.emit() };
+        let resumed = Part::Sealed { key, plaintext: SessionResumed { pending }.emit() };
         self.packet(Op::SessionResumed, Some(self.user), at, vec![grant, resumed])
     }
 

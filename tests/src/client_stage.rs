@@ -9,12 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, InboxItem};
 use sealpost_core::client::{Client, Command, Config, Limits, Notice, OfflineReason, Token};
-use sealpost_core::crypto::{Crypto, Fingerprint, Job, PublicKey};
+use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::{Host, pump};
-use sealpost_core::ids::{ConnId, Phone, Ticket};
-use sealpost_core::machine::{Event, Flow, Input, Machine};
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::{Deadline, Event, Flow, Host, Input, Machine, StoreError, pump};
+use sealpost_core::ids::{ConnId, Phone, Ticket, UserRef};
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Packet, Profile};
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
@@ -196,7 +195,9 @@ impl ClientStage {
     /// Both clocks move, and every alarm on the way goes off at its time.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now.mono + time;
-        while let Some(at) = self.client.deadline().filter(|at| *at <= end) {
+        while let Some(Deadline { at, .. }) =
+            self.client.deadline().filter(|deadline| deadline.at <= end)
+        {
             self.set_mono(at.max(self.now.mono));
             self.event(Event::Tick);
         }
@@ -205,13 +206,13 @@ impl ClientStage {
 
     /// Until the next alarm at most.
     pub fn pass_to_alarm(&mut self) {
-        let at = self.client.deadline().expect("an alarm is set");
+        let Deadline { at, .. } = self.client.deadline().expect("an alarm is set");
         self.pass(at.since(self.now.mono));
     }
 
     /// When the machine wants to be called.
     pub fn deadline(&self) -> Option<Mono> {
-        self.client.deadline()
+        self.client.deadline().map(|deadline| deadline.at)
     }
 
     /// Only the wall clock moves.

@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Job, PublicKey};
+use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::{Host, pump};
+use sealpost_core::frame::{Deadline, Event, Flow, Host, Input, StoreError, pump};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::{Event, Flow, Input};
+use sealpost_core::keys::PublicKey;
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Config, Held, Notice, OtpChannel, OtpDelivery, Server, Stats};
-use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Deframer, Gate, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota, Storage};
@@ -144,10 +144,12 @@ impl Stage {
 
     /// Both clocks move, and every alarm on the way goes off at its time.
     pub fn pass(&mut self, time: Duration) {
-        use sealpost_core::machine::Machine;
+        use sealpost_core::frame::Machine;
         let end = self.now.mono + time;
         let start = self.now;
-        while let Some(at) = self.server.deadline().filter(|at| *at <= end) {
+        while let Some(Deadline { at, .. }) =
+            self.server.deadline().filter(|deadline| deadline.at <= end)
+        {
             self.set_mono(start, at.max(self.now.mono));
             self.event(Event::Tick);
         }

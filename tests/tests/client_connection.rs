@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Suspicion};
 use sealpost_core::crypto::Part;
+use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
-use sealpost_core::machine::Event;
-use sealpost_core::store::StoreError;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op};
 use sealpost_tests::clerk::{Asked, Counter};
 use sealpost_tests::client_stage::offline;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{ClientOp, Content, Failure, Trust, Verification};
 use sealpost_core::client::{Command, Limits, LookupFailure, Notice, Refusal, Suspicion};
-use sealpost_core::ids::{MessageId, UserId};
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::acquaintance::{

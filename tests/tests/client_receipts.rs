@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{Command, Notice, Suspicion};
-use sealpost_core::ids::{MessageId, ReceiptId};
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::wire::Profile;
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::acquaintance::{acquainted, arrive, ids, me, receipt};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::store::Trust;
 use sealpost_core::client::{Command, Continuity, Limits, Notice, OfflineReason, Suspicion};
-use sealpost_core::ids::MessageId;
-use sealpost_core::machine::Event;
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::{Event, StoreError};
+use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::{ErrorCode, ErrorForm, Profile};
 use sealpost_tests::acquaintance::{
     acquainted, acquainted_with, arrive, bob, me, receipt, session_error, texts,

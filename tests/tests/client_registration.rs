@@ -6,8 +6,8 @@ use std::time::Duration;
 use sealpost_core::client::{
     Command, Limits, Notice, OfflineReason, OtpChannel, RegistrationFailure, Suspicion,
 };
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::UserId;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::clerk::{Asked, Clerk, Counter};

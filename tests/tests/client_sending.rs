@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{Content, Failure};
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Refusal, Token};
-use sealpost_core::ids::{MessageId, ReceiptId};
-use sealpost_core::machine::Event;
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::{Event, StoreError};
+use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Profile};
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::acquaintance::{acquainted, acquainted_with, ids, me, message, session_error};

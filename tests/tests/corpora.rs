@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use sealpost_core::crypto::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
+use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner, Lookup,
     MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    RegisterRequest, RegistrationRejected, RequestHash, Resumed, SessionGrant, StoredAck,
-    Timestamp, emit_server_key,
+    RegisterRequest, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
+    emit_server_key,
 };
 use sealpost_tests::fuzz::{BODIES, selector};
 use serde_json::Value;
@@ -144,7 +145,7 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
         ("otp-elsewhere", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp: None }.emit()),
         ("rejected", RegistrationRejected { in_reply_to }.emit()),
         ("grant", SessionGrant { session_key, request_hash: RequestHash([7; 32]) }.emit()),
-        ("resumed", Resumed { pending: 3 }.emit()),
+        ("resumed", SessionResumed { pending: 3 }.emit()),
         ("no-more", NoMoreMessages { drained: 3 }.emit()),
         ("lookup-phone", Lookup::Phone(phone).emit()),
         ("lookup-id", Lookup::Id(user).emit()),

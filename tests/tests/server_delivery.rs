@@ -10,11 +10,11 @@
 
 use std::time::Duration;
 
+use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::Event;
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Notice, OtpChannel, Stats};
-use sealpost_core::store::{StoreError, StoreOp};
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Quota;
 use sealpost_tests::actor::{Actor, Heard};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
-use sealpost_core::limits::Limits;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{Held, OtpChannel};
 use sealpost_core::wire::{OtpIssued, Profile, Receipt};
 use sealpost_storage::Quota;

@@ -11,10 +11,10 @@
 
 use std::time::Duration;
 
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserId;
-use sealpost_core::limits::Limits;
 use sealpost_core::server::OtpChannel;
-use sealpost_core::store::StoreError;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Quota;
 use sealpost_tests::actor::{Actor, Heard};

@@ -11,13 +11,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
-use sealpost_core::limits::{Limits, Rate};
-use sealpost_core::machine::Event;
 use sealpost_core::server::OtpChannel;
-use sealpost_core::store::{StoreError, StoreOp};
+use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::{
-    ErrorCode, ErrorForm, ErrorReply, Lookup, Otp, OtpIssued, Profile, Resumed,
+    ErrorCode, ErrorForm, ErrorReply, Lookup, Otp, OtpIssued, Profile, SessionResumed,
 };
 use sealpost_storage::Quota;
 use sealpost_tests::actor::{Actor, Heard};
@@ -327,7 +327,7 @@ fn who_registered_may_reconnect_in_the_same_second() {
     alice.conn = stage.connect();
     let request = alice.reconnect(stage.now().wall);
     stage.packet(alice.conn, &request);
-    assert_eq!(alice.hear(&mut stage), Some(Heard::SessionResumed(Resumed { pending: 0 })));
+    assert_eq!(alice.hear(&mut stage), Some(Heard::SessionResumed(SessionResumed { pending: 0 })));
 }
 
 #[test]
@@ -342,7 +342,10 @@ fn no_206_leaves_before_the_rule_is_durable() {
     stage.packet(alice.conn, &request);
     stage.release_store(); // finds the user
     let ops: Vec<_> = stage.waiting_ops().collect();
-    assert!(matches!(ops.as_slice(), [StoreOp::Resume { .. }]), "nothing is begun before: {ops:?}");
+    assert!(
+        matches!(ops.as_slice(), [StoreOp::RecordReconnect { .. }]),
+        "nothing is begun before: {ops:?}"
+    );
     assert_eq!(alice.hear(&mut stage), None);
     stage.fail_store(1, StoreError::Io);
     stage.release_store();
@@ -604,7 +607,7 @@ fn a_second_session_displaces_the_first() {
     assert_eq!(error(&alice.hear_all(&mut stage)), (ErrorForm::SessionKey, ErrorCode::Displaced));
     assert!(stage.is_closed(old));
     alice.conn = new;
-    assert_eq!(alice.hear(&mut stage), Some(Heard::SessionResumed(Resumed { pending: 0 })));
+    assert_eq!(alice.hear(&mut stage), Some(Heard::SessionResumed(SessionResumed { pending: 0 })));
 }
 
 #[test]

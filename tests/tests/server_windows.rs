@@ -10,9 +10,9 @@
 
 use std::time::Duration;
 
-use sealpost_core::limits::{Limits, Rate};
-use sealpost_core::machine::Event;
+use sealpost_core::frame::Event;
 use sealpost_core::server::OtpChannel;
+use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::wire::Profile;
 use sealpost_storage::Quota;
 use sealpost_tests::actor::Actor;

@@ -1,6 +1,6 @@
 //! Where a machine's deliveries and notices go.
 
-use sealpost_core::machine::Machine;
+use sealpost_core::frame::Machine;
 
 /// The side of a host that faces people. Called on the reactor's thread: it must not block.
 pub trait Application<M: Machine> {

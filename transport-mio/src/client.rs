@@ -1,6 +1,6 @@
 //! The host of a machine that dials.
 
-use sealpost_core::machine::Machine;
+use sealpost_core::frame::Machine;
 use sealpost_storage::Storage;
 
 use crate::application::Application;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
-use sealpost_core::machine::Flow;
+use sealpost_core::frame::Flow;
 use socket2::{SockRef, TcpKeepalive};
 
 /// A socket with edge-triggered readiness: what the poll said once stands until the socket says

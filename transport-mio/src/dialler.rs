@@ -5,8 +5,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sealpost_core::frame::Machine;
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::Machine;
 use sealpost_core::time::Mono;
 
 use crate::error::Error;

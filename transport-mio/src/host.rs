@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
-use sealpost_core::host::Host;
+use sealpost_core::frame::{Event, Flow, Host, Machine};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::machine::{Event, Flow, Machine};
 use sealpost_core::time::Mono;
 
 use crate::application::{Application, Control};

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
+use sealpost_core::frame::{Event, Machine};
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::{Event, Machine};
 
 use crate::store_request::{StoreAnswer, StoreRequest};
 

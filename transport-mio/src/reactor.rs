@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use mio::{Events, Poll, Token, Waker};
 use sealpost_core::crypto::Outcome;
-use sealpost_core::host::pump;
+use sealpost_core::frame::{Deadline, Event, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::machine::{Event, Input, Machine};
 use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
 
@@ -29,7 +28,7 @@ use crate::storage_thread::StorageThread;
 pub(crate) struct Reactor<M: Machine, A> {
     machine: M,
     /// When the machine wants a tick.
-    tick_at: Option<Mono>,
+    deadline: Option<Deadline>,
     host: MioHost<M, A>,
     listener: Option<Listener>,
     signals: Option<SignalPipe>,
@@ -113,7 +112,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             control: Control::Continue,
         };
         Ok(Self {
-            tick_at: machine.deadline(),
+            deadline: machine.deadline(),
             machine,
             host,
             listener: None,
@@ -224,7 +223,8 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         let at_once = (self.host.sockets.is_busy() || self.is_ending()).then_some(Mono(0));
         let helping = self.host.crypto.deadline();
         let accepting = self.listener.as_ref().and_then(Listener::deadline);
-        let tick = self.tick_at.filter(|_| self.phase != Phase::Closing);
+        let tick =
+            self.deadline.filter(|_| self.phase != Phase::Closing).map(|deadline| deadline.at);
         [at_once, helping, accepting, tick, self.host.deadline()].into_iter().flatten().min()
     }
 
@@ -283,7 +283,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         let now = self.clock.mono();
         self.host.expire(now);
         self.tell_facts();
-        if self.tick_at.is_some_and(|at| at <= now) {
+        if self.deadline.is_some_and(|due| due.at <= now) {
             self.input(Input::Event(Event::Tick));
         }
     }
@@ -311,7 +311,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         }
         let now = self.clock.now();
         self.host.now = now.mono;
-        self.tick_at = pump(&mut self.machine, &mut self.host, now, input);
+        self.deadline = pump(&mut self.machine, &mut self.host, now, input);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sealpost_core::machine::Machine;
+use sealpost_core::frame::Machine;
 use sealpost_storage::Storage;
 
 use crate::application::Application;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::Flow;
 use sealpost_core::time::Mono;
 
 use crate::conn::{Congestion, Conn, Peer, Received, Sent, State};

@@ -171,7 +171,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::sync::mpsc::{self, Receiver, Sender};
 
-    use sealpost_core::store::StoreError;
+    use sealpost_core::frame::StoreError;
 
     use super::*;
 

@@ -1,7 +1,8 @@
 //! What the storage thread must know of requests and their outcomes.
 
 use sealpost_core::client::store::{ClientOp, ReceivedContent};
-use sealpost_core::store::{StoreError, StoreOp};
+use sealpost_core::frame::StoreError;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::Packet;
 
 /// A request to a store, as the storage thread sees it.
@@ -30,7 +31,7 @@ impl StoreRequest for StoreOp {
             }
             Self::CreateUser { .. }
             | Self::FindUser(_)
-            | Self::Resume { .. }
+            | Self::RecordReconnect { .. }
             | Self::Count(_)
             | Self::Page { .. } => ROW,
         }

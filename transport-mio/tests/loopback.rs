@@ -12,12 +12,12 @@ use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
 use sealpost_core::client::{self, Client, Command, Token};
-use sealpost_core::crypto::{Crypto, Provider, PublicKey, RustCrypto, SymmetricKey};
+use sealpost_core::crypto::{Crypto, Provider, RustCrypto};
 use sealpost_core::entropy::Entropy;
-use sealpost_core::ids::{MessageId, Phone};
-use sealpost_core::limits::Limits;
+use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::keys::{PublicKey, SymmetricKey};
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel};
-use sealpost_core::store::UserRef;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Deframer, FromServer, Gate, Header, Op, Oversized, Packet, Profile};
 use sealpost_mio::{

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use puppet::{Backstage, Do, Manner, PATIENCE, Seen, Stage, config};
+use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::Flow;
 use sealpost_mio::Config;
 
 fn connect(stage: &Stage) -> (TcpStream, ConnId) {

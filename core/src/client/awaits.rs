@@ -10,12 +10,10 @@ use super::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Failure, InboxId, InboxItem,
     QueuedMessage, Trust,
 };
-use crate::crypto::{
-    EmitError, Fingerprint, Grant, OpenedMessage, Outcome, Plaintext, PublicKey, Rejected,
-};
-use crate::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
-use crate::in_order::Slot;
-use crate::store::{StoreError, UserRef};
+use crate::crypto::{EmitError, Grant, OpenedMessage, Outcome};
+use crate::frame::{Slot, StoreError};
+use crate::ids::{ConnId, MessageId, Phone, ReceiptId, UserId, UserRef};
+use crate::keys::{Fingerprint, Plaintext, PublicKey, Rejected};
 use crate::time::Timestamp;
 use crate::wire::{Packet, Receipt};
 

@@ -1,9 +1,8 @@
 //! What the application asks of the client.
 
 use super::store::{Content, InboxId};
-use crate::crypto::Fingerprint;
-use crate::ids::Phone;
-use crate::store::UserRef;
+use crate::ids::{Phone, UserRef};
+use crate::keys::Fingerprint;
 use crate::wire::Otp;
 
 /// A wish of the application. What comes of it is told in notices.

@@ -1,7 +1,7 @@
 //! What a client is told at its start, beside its store.
 
 use super::Limits;
-use crate::crypto::PublicKey;
+use crate::keys::PublicKey;
 use crate::wire::Profile;
 
 /// The constants of one client.

@@ -4,9 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::store::{Binding, Contact, Trust, Verification};
-use crate::crypto::{Fingerprint, PublicKey};
-use crate::ids::{MessageId, Phone, UserId};
-use crate::store::UserRef;
+use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::keys::{Fingerprint, PublicKey};
 
 /// Every contact, by phone number and by each user id that was ever named for it and is in use.
 #[derive(Debug)]

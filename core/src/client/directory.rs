@@ -7,9 +7,10 @@ use super::notice::{LookupFailure, Notice, OfflineReason, Refusal, Suspicion};
 use super::session::Leaving;
 use super::store::{Binding, ClientOp, Failure};
 use super::{Alarm, Client};
-use crate::crypto::{EmitError, Fingerprint};
-use crate::ids::Phone;
-use crate::store::{StoreError, UserRef};
+use crate::crypto::EmitError;
+use crate::frame::StoreError;
+use crate::ids::{Phone, UserRef};
+use crate::keys::Fingerprint;
 use crate::wire::{ErrorCode, ErrorReply, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer};
 
 impl Client {

@@ -12,16 +12,15 @@ use super::notice::{Notice, OfflineReason, Suspicion};
 use super::registration::Goal;
 use super::store::ClientOp;
 use super::{Alarm, Client};
-use crate::crypto::{
-    Draft, EmitError, Grant, Job, Outcome, Part, Plaintext, PublicKey, RequestKind, SymmetricKey,
-};
+use crate::crypto::{Draft, EmitError, Grant, Job, Outcome, Part, RequestKind};
+use crate::frame::StoreError;
 use crate::ids::{ConnId, UserId};
-use crate::store::StoreError;
+use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
 use crate::wire::{
     ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromServer, Header, InReplyTo, Malformed, Op,
     OtpIssued, Packet, ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash,
-    Resumed, SEALED_ERROR_AT, Violation,
+    SEALED_ERROR_AT, SessionResumed, Violation,
 };
 
 /// A request before a session, and its answer.
@@ -306,7 +305,9 @@ impl Client {
             return Err(Suspicion::UnaskedAnswer);
         }
         let pending = match sealed {
-            Some(sealed) => Some(Resumed::parse(sealed.expose()).map_err(bad_packet)?.pending),
+            Some(sealed) => {
+                Some(SessionResumed::parse(sealed.expose()).map_err(bad_packet)?.pending)
+            }
             None => None,
         };
         if self.account.user.is_none() {

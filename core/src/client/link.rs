@@ -9,8 +9,8 @@ use super::notice::{Notice, OfflineReason, Suspicion};
 use super::registration::Goal;
 use super::session::Session;
 use super::{Alarm, AwaitJob, Client};
+use crate::frame::{Action, Flow};
 use crate::ids::ConnId;
-use crate::machine::{Action, Flow};
 use crate::time::Mono;
 use crate::wire::{Deframer, Gate, InReplyTo, Packet};
 

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::store::UserRef;
+use crate::ids::UserRef;
 use crate::time::Mono;
 use crate::wire::InReplyTo;
 

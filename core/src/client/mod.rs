@@ -66,11 +66,10 @@ use store::{Account, ClientOp, ClientOutcome, Failure, InboxItem, Snapshot};
 
 use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
-use crate::ids::{MessageId, Ticket, Tickets, UserId};
-use crate::machine::{Action, Actions, Event, Input, Machine};
-use crate::store::{ItemKey, StoreError, UserRef};
+use crate::frame::{Action, Actions, Deadline, Event, Input, Machine, Reason, StoreError, Timers};
+use crate::ids::{MessageId, Ticket, Tickets, UserId, UserRef};
 use crate::time::{Mono, Now};
-use crate::timers::Timers;
+use crate::wire::ItemId;
 
 /// One user on one server.
 pub struct Client {
@@ -96,7 +95,7 @@ pub struct Client {
     lookups: Lookups,
     receipt_numbers: ReceiptNumbers,
     /// Items that were not authentic when they came first.
-    suspects: BTreeSet<ItemKey>,
+    suspects: BTreeSet<ItemId>,
     jobs: BTreeMap<Ticket, AwaitJob>,
     stores: BTreeMap<Ticket, AwaitStore>,
     tickets: Tickets,
@@ -132,6 +131,23 @@ enum Alarm {
     Hold(UserId),
     /// The store may be asked again.
     StoreRest,
+}
+
+impl Reason for Alarm {
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Redial => "dial again",
+            Self::Progress => "give up a connection that makes no progress",
+            Self::Stable => "shorten the next pause before dialling",
+            Self::Acknowledgement => "give up a connection that acknowledges nothing",
+            Self::Taken => "acknowledge the receipts that were gathered",
+            Self::Goodbye => "close without waiting for the answer to a 222",
+            Self::LookupAnswer(_) => "give up a look-up that was not answered",
+            Self::LookupRetry(_) => "repeat a look-up",
+            Self::Hold(_) => "try a recipient again whose messages were held back",
+            Self::StoreRest => "repeat store operations that failed",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,8 +416,8 @@ impl Machine for Client {
         Actions::new(&mut self.actions)
     }
 
-    fn deadline(&self) -> Option<Mono> {
-        self.timers.next()
+    fn deadline(&self) -> Option<Deadline> {
+        self.timers.deadline()
     }
 }
 

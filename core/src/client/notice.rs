@@ -6,9 +6,9 @@ use core::time::Duration;
 
 use super::Token;
 use super::store::{Content, Failure, Verification};
-use crate::crypto::Fingerprint;
-use crate::ids::{MessageId, Phone, UserId};
-use crate::store::{StoreError, UserRef};
+use crate::frame::StoreError;
+use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::keys::Fingerprint;
 use crate::wire::{ErrorCode, Violation};
 
 /// Something that happened. Nothing here is the only place where it is kept: what must not be lost
@@ -149,7 +149,7 @@ pub enum Notice {
     /// The store could not do something. What was lost by it is asked for again, from the server or
     /// by the client itself.
     StoreFailed(StoreError),
-    /// After [`Event::Shutdown`](crate::machine::Event::Shutdown): nothing is left to be done.
+    /// After [`Event::Shutdown`](crate::frame::Event::Shutdown): nothing is left to be done.
     Stopped,
 }
 

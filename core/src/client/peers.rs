@@ -15,11 +15,13 @@ use super::store::{
     Arrival, ClientOp, Content, InboxId, InboxItem, IncomingMessage, ReceivedContent, Trust,
 };
 use super::{Alarm, Client, Signing};
-use crate::crypto::{EmitError, Fingerprint, Job, OpenedMessage, Outcome, Part};
-use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::in_order::Slot;
-use crate::store::{ItemKey, ItemKind, StoreError, UserRef};
-use crate::wire::{ContentKind, Header, Inner, Op, Packet, Receipt, ReceiptsTaken};
+use crate::crypto::{EmitError, Job, OpenedMessage, Outcome, Part};
+use crate::frame::{Slot, StoreError};
+use crate::ids::{MessageId, Phone, ReceiptId, UserId, UserRef};
+use crate::keys::Fingerprint;
+use crate::wire::{
+    ContentKind, Header, Inner, ItemId, ItemKind, Op, Packet, Receipt, ReceiptsTaken,
+};
 
 /// A message that is being verified.
 #[derive(Debug)]
@@ -185,14 +187,14 @@ impl Client {
                 FromPeer::Receipt(reader, receipt) => self.on_delivered(reader, receipt),
                 FromPeer::ForgedReceipt(reader, id) => {
                     self.notify(Notice::Suspicious(Suspicion::ForgedReceipt { reader }));
-                    let key = ItemKey { kind: ItemKind::Receipt, origin: reader, id: id.0 };
+                    let key = ItemId { kind: ItemKind::Receipt, origin: reader, id: id.0 };
                     if self.suspect(key) == Suspect::Repeated {
                         // Taken all the same: the server would bring it again and again.
                         self.take_receipt(reader, id);
                     }
                 }
                 FromPeer::ForgedMessage(id) => {
-                    self.suspect(ItemKey { kind: ItemKind::Message, origin: peer, id: id.0 });
+                    self.suspect(ItemId { kind: ItemKind::Message, origin: peer, id: id.0 });
                 }
             }
         }
@@ -201,7 +203,7 @@ impl Client {
     /// An item is not signed by whom it names. The first time, somebody on the wire may have
     /// changed it: in a new session the server brings it again, and what stands behind it after
     /// it. If it is the same again, nothing is gained by that, and the session goes on without it.
-    fn suspect(&mut self, item: ItemKey) -> Suspect {
+    fn suspect(&mut self, item: ItemId) -> Suspect {
         let known = self.suspects.contains(&item);
         if known || self.suspects.len() >= self.config.limits.suspects {
             return Suspect::Repeated;

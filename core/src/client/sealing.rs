@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use super::Token;
 use super::store::{Binding, Content, OutgoingMessage};
-use crate::ids::{MessageId, Phone};
-use crate::store::UserRef;
+use crate::ids::{MessageId, Phone, UserRef};
 use crate::wire::Packet;
 
 /// Numbers messages, and keeps them until they are durable.

@@ -14,8 +14,8 @@ use super::session::Leaving;
 use super::store::{ClientOp, Content, Failure, QueuedMessage};
 use super::{Alarm, Client, Signing, Token};
 use crate::crypto::{EmitError, Part};
-use crate::ids::{MessageId, ReceiptId, UserId};
-use crate::store::{StoreError, UserRef};
+use crate::frame::StoreError;
+use crate::ids::{MessageId, ReceiptId, UserId, UserRef};
 use crate::wire::{
     ContentKind, ErrorCode, ErrorReply, Header, Inner, MessageHead, Op, Packet, Receipt, StoredAck,
 };

@@ -11,9 +11,10 @@ use super::notice::{Notice, OfflineReason, Suspicion};
 use super::peers::{FromPeer, PeerMessage};
 use super::receipts::Receipts;
 use super::{Alarm, Client, Signing};
-use crate::crypto::{Job, Outcome, Part, Plaintext, SymmetricKey};
+use crate::crypto::{Job, Outcome, Part};
+use crate::frame::{InOrder, Slot};
 use crate::ids::UserId;
-use crate::in_order::{InOrder, Slot};
+use crate::keys::{Plaintext, SymmetricKey};
 use crate::wire::{
     ErrorCode, ErrorForm, ErrorReply, FromServer, Malformed, NoMoreMessages, Op, Packet,
     PublicKeyAnswer, SEALED_ERROR_AT, StoredAck, Violation,
@@ -178,7 +179,7 @@ impl Client {
             Ok(FromServer::Message { packet, sender, message_id, .. }) => {
                 self.on_peer_message(packet, sender, message_id);
             }
-            Ok(FromServer::Receipt { packet, reader, receipt }) => {
+            Ok(FromServer::Receipt { packet, recipient: reader, receipt }) => {
                 self.on_peer_receipt(packet, reader, receipt);
             }
             Ok(FromServer::Stored(packet)) => self.open_said(packet, ServerPacket::Stored, 0),

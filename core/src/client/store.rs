@@ -12,9 +12,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::replay::Continuity;
-use crate::crypto::{Fingerprint, PublicKey};
+use crate::frame::StoreError;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::store::StoreError;
+use crate::keys::{Fingerprint, PublicKey};
 use crate::time::Timestamp;
 use crate::wire::Packet;
 

@@ -28,9 +28,8 @@ use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use rand_core::CryptoRng;
 
 use super::parsed_keys::ParsedKeys;
-use super::{
-    EmitError, KeyRejected, Plaintext, PrivateKey, Provider, PublicKey, Rejected, SymmetricKey,
-};
+use super::{EmitError, PrivateKey, Provider};
+use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
 /// aws-lc-rs, with the public keys that verified last.
 pub struct AwsLc {

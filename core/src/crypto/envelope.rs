@@ -6,10 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::run::{append_sealed, open_sealed};
-use super::{
-    EmitError, Fingerprint, OpenedMessage, Plaintext, PrivateKey, Provider, PublicKey, SymmetricKey,
-};
-use crate::wire::Reader;
+use super::{EmitError, OpenedMessage, PrivateKey, Provider};
+use crate::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
+use crate::wire::Parser;
 use rand_core::CryptoRng;
 
 /// The suite of this envelope.
@@ -63,7 +62,7 @@ pub(super) fn open(
 
 /// The wrapped key and the sealed part of `message_id ‖ suite ‖ body`, if the suite is this one.
 fn split(payload: &[u8]) -> Option<(&[u8; 256], &[u8])> {
-    let mut fields = Reader::new(payload);
+    let mut fields = Parser::new(payload);
     fields.u64().ok()?;
     let suite = fields.u8().ok()?;
     let wrapped = fields.array().ok()?;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Plaintext, PublicKey, SymmetricKey, WrappedKey};
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Packet, Profile};
 
 /// A job. It holds all that it needs but the private key.
@@ -152,12 +152,6 @@ pub enum Outcome {
     /// Of [`Job::Emit`].
     Emitted(Result<Packet, EmitError>),
 }
-
-/// The signature does not verify, or a part does not open: one error for all of these, so that
-/// nobody learns which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not authentic")]
-pub struct Rejected;
 
 /// A packet could not be made: a part does not fit, or the private operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

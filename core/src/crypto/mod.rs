@@ -44,26 +44,20 @@
 mod aws_lc;
 mod envelope;
 mod job;
-pub mod keys;
 #[cfg(feature = "aws-lc")]
 mod parsed_keys;
 mod provider;
 mod run;
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto;
-mod safety_number;
-mod secret;
 
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
 pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    Rejected, RequestKind, SESSION_LABEL,
+    RequestKind, SESSION_LABEL,
 };
-pub use keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};
 pub use run::Crypto;
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::RustCrypto;
-pub use safety_number::safety_number;
-pub use secret::{Plaintext, SymmetricKey, WrappedKey};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use lru::LruCache;
 
-use super::{Fingerprint, PublicKey, Rejected};
+use crate::keys::{Fingerprint, PublicKey, Rejected};
 
 /// A verification costs an eighth less with a key that was used before. What was parsed takes 2 KB,
 /// and so only so many are kept; all threads share them.

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 
-use super::{EmitError, KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
+use super::EmitError;
+use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
 /// Primitives. Every random byte that a provider lets its caller choose comes from `rng`.
 pub trait Provider: Send + Sync {

@@ -9,9 +9,9 @@ use rand_core::{CryptoRng, SeedableRng};
 
 use super::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
-    envelope,
+    PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
 };
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
 
 /// Runs jobs: a provider, a private key, and a source of randomness. One for each thread;

@@ -12,9 +12,8 @@ use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePubl
 use rsa::{Oaep, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest, Sha256};
 
-use super::{
-    EmitError, KeyRejected, Plaintext, PrivateKey, Provider, PublicKey, Rejected, SymmetricKey,
-};
+use super::{EmitError, PrivateKey, Provider};
+use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
 /// Pure Rust, for every target.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::ids::Phone;
-use crate::limits::{Limits, Rate};
+use crate::server::limits::{Limits, Rate};
 use crate::time::Mono;
 
 /// One meter: the generic cell rate algorithm, which needs a single moment for its state.

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use super::mailbox::Start;
 use super::registration::LiveOtp;
 use super::session::Standing;
-use crate::crypto::{FreshSession, PublicKey, SymmetricKey};
+use crate::crypto::FreshSession;
+use crate::frame::{Pending, Slot};
 use crate::ids::{ConnId, Phone, UserId};
-use crate::in_order::Slot;
-use crate::store::{ItemKey, Pending, Settlement, User};
-use crate::wire::{FromClient, InReplyTo, Packet, ReconnectRequest};
+use crate::keys::{PublicKey, SymmetricKey};
+use crate::server::store::{Settlement, User};
+use crate::wire::{FromClient, InReplyTo, ItemId, Packet, ReconnectRequest};
 
 /// Everything that can be under way. The names say what is awaited.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ pub(super) struct AwaitSettled {
 #[derive(Debug)]
 pub(super) struct AwaitReceiptsDropped {
     pub(super) recipient: UserId,
-    pub(super) keys: Vec<ItemKey>,
+    pub(super) keys: Vec<ItemId>,
 }
 
 #[derive(Debug)]

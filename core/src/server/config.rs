@@ -2,10 +2,10 @@
 
 use core::convert::Infallible;
 
-use crate::crypto::PublicKey;
+use crate::frame::StoreError;
 use crate::ids::{ConnId, Phone, UserId};
-use crate::limits::Limits;
-use crate::store::StoreError;
+use crate::keys::PublicKey;
+use crate::server::limits::Limits;
 use crate::wire::{ErrorCode, Otp, Profile};
 
 /// The settings of one server.

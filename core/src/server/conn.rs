@@ -9,8 +9,8 @@ use super::proof::Authenticated;
 use super::reply::Refusal;
 use super::session::Session;
 use super::{Misuse, Notice, Server, Timer};
+use crate::frame::Flow;
 use crate::ids::ConnId;
-use crate::machine::Flow;
 use crate::time::{Mono, Now};
 use crate::wire::{Deframer, ErrorCode, FromClient, Gate, MalformedPacket, Packet};
 

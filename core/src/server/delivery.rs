@@ -9,12 +9,11 @@ use super::proof::Verified;
 use super::reply::Refusal;
 use super::{Notice, Server};
 use crate::crypto::EmitError;
+use crate::frame::{AppendRefusal, Durable, Fate, StoreError};
 use crate::ids::{ConnId, UserId};
-use crate::store::{
-    AppendRefusal, Durable, Fate, ItemKey, ItemKind, Page, StoreError, StoreOutcome,
-};
+use crate::server::store::{Page, StoreOutcome};
 use crate::time::Now;
-use crate::wire::{ErrorCode, NoMoreMessages, Op, Packet};
+use crate::wire::{ErrorCode, ItemId, ItemKind, NoMoreMessages, Op, Packet};
 
 impl Server {
     /// Brings a message or receipt to its recipient's mailbox.
@@ -22,7 +21,7 @@ impl Server {
         &mut self,
         now: Now,
         recipient: UserId,
-        key: ItemKey,
+        key: ItemId,
         packet: Verified<Packet>,
     ) {
         let (mailbox, mut cx) = self.mailbox(now, recipient);
@@ -145,7 +144,7 @@ impl Server {
     }
 
     fn stored(&mut self, now: Now, recipient: UserId, durable: Durable<Packet>) {
-        let Some(key) = ItemKey::of(durable.get()) else { return };
+        let Some(key) = ItemId::of(durable.get()) else { return };
         let (mailbox, _) = self.mailbox(now, recipient);
         mailbox.stored(&key);
         self.stats.stored = self.stats.stored.saturating_add(1);
@@ -158,7 +157,7 @@ impl Server {
     }
 
     fn not_stored(&mut self, now: Now, recipient: UserId, packet: Packet, why: AppendRefusal) {
-        let Some(key) = ItemKey::of(&packet) else { return };
+        let Some(key) = ItemId::of(&packet) else { return };
         let (mailbox, mut cx) = self.mailbox(now, recipient);
         let code = match why {
             AppendRefusal::MailboxFull => ErrorCode::MailboxFull,

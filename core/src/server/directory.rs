@@ -8,9 +8,10 @@ use super::Server;
 use super::awaits::{AfterReply, Await, AwaitLookedUp, Request};
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
-use crate::crypto::{EmitError, Part, Plaintext};
-use crate::ids::ConnId;
-use crate::store::{StoreOp, User, UserRef};
+use crate::crypto::{EmitError, Part};
+use crate::ids::{ConnId, UserRef};
+use crate::keys::Plaintext;
+use crate::server::store::{StoreOp, User};
 use crate::time::{Mono, Now};
 use crate::wire::{ErrorCode, Lookup, Op, Packet, PublicKeyAnswer, emit_server_key};
 

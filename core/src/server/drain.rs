@@ -2,8 +2,8 @@
 
 use super::in_flight::InFlight;
 use crate::ids::ConnId;
-use crate::limits::Limits;
-use crate::store::{PageLimit, Seq};
+use crate::server::limits::Limits;
+use crate::server::store::{PageLimit, Seq};
 
 /// The stored items of one mailbox on their way to its reader, page by page.
 #[derive(Debug)]

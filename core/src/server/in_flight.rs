@@ -4,9 +4,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::ids::UserId;
-use crate::store::{ItemKey, ItemKind};
 use crate::time::Mono;
-use crate::wire::Packet;
+use crate::wire::{ItemId, ItemKind, Packet};
 
 /// One item on its way.
 #[derive(Debug)]
@@ -78,13 +77,13 @@ impl InFlight {
         self.lanes.is_empty()
     }
 
-    pub(super) fn place(&self, key: &ItemKey) -> Option<Place> {
+    pub(super) fn place(&self, key: &ItemId) -> Option<Place> {
         let lane = self.lanes.get(&(key.kind, key.origin))?;
         lane.get(position(lane, key.id).ok()?).map(|sent| sent.place)
     }
 
     /// Adds what was just sent. An item that is in flight already keeps its place.
-    pub(super) fn add(&mut self, key: ItemKey, packet: Packet, at: Mono, place: Place) {
+    pub(super) fn add(&mut self, key: ItemId, packet: Packet, at: Mono, place: Place) {
         let lane = self.lanes.entry((key.kind, key.origin)).or_default();
         let Err(position) = position(lane, key.id) else { return };
         self.bytes = self.bytes.saturating_add(packet.bytes().len());
@@ -93,7 +92,7 @@ impl InFlight {
         *self.count_mut(place) += 1;
     }
 
-    pub(super) fn remove(&mut self, key: &ItemKey) {
+    pub(super) fn remove(&mut self, key: &ItemId) {
         let Some(lane) = self.lanes.get_mut(&(key.kind, key.origin)) else { return };
         let Ok(position) = position(lane, key.id) else { return };
         let Some(sent) = lane.remove(position) else { return };
@@ -104,7 +103,7 @@ impl InFlight {
         self.bytes = self.bytes.saturating_sub(sent.packet.bytes().len());
     }
 
-    pub(super) fn set_place(&mut self, key: &ItemKey, place: Place) {
+    pub(super) fn set_place(&mut self, key: &ItemId, place: Place) {
         let Some(lane) = self.lanes.get_mut(&(key.kind, key.origin)) else { return };
         let Ok(position) = position(lane, key.id) else { return };
         let Some(sent) = lane.get_mut(position) else { return };
@@ -190,15 +189,15 @@ mod tests {
         ]
     }
 
-    fn keys(packets: &[Packet]) -> Vec<ItemKey> {
-        packets.iter().filter_map(ItemKey::of).collect()
+    fn keys(packets: &[Packet]) -> Vec<ItemId> {
+        packets.iter().filter_map(ItemId::of).collect()
     }
 
     proptest! {
         #[test]
         fn it_is_like_a_list_in_the_order_of_sending(steps in prop::collection::vec(step(), 0..60)) {
             let mut in_flight = InFlight::default();
-            let mut list: Vec<(ItemKey, Place)> = vec![];
+            let mut list: Vec<(ItemId, Place)> = vec![];
             for step in steps {
                 match step {
                     Step::Add(origin, id, place) => {

@@ -5,11 +5,11 @@ use super::awaits::{Await, AwaitChecked};
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
 use super::session::{Arrival, Farewell, Standing};
-use crate::crypto::{Job, Plaintext, Rejected};
+use crate::crypto::Job;
 use crate::ids::{ConnId, MessageId};
-use crate::store::{ItemKey, ItemKind};
+use crate::keys::{Plaintext, Rejected};
 use crate::time::Now;
-use crate::wire::{ErrorCode, FromClient, MalformedPacket, Op, Packet};
+use crate::wire::{ErrorCode, FromClient, ItemId, ItemKind, MalformedPacket, Op, Packet};
 
 impl Server {
     /// Whether a packet's time is near enough to ours. Messages may come late, because they are
@@ -106,7 +106,7 @@ impl Server {
     /// session of which too much would have to be remembered is closed; in the next one its client
     /// repeats everything in order.
     pub(super) fn hold_back(&mut self, now: Now, conn: ConnId, packet: &Packet, code: ErrorCode) {
-        let Some(ItemKey { kind: ItemKind::Message, id, .. }) = ItemKey::of(packet) else { return };
+        let Some(ItemId { kind: ItemKind::Message, id, .. }) = ItemId::of(packet) else { return };
         let Some(recipient) = packet.header().recipient else { return };
         let limits = &self.config.limits;
         let Some(session) = self.conns.get_mut(&conn).and_then(|conn| conn.session_mut()) else {
@@ -165,7 +165,7 @@ impl Server {
                     let refusal = Refusal::new(code).answering(packet.get());
                     return self.refuse(now, who.conn(), refusal, None);
                 }
-                let key = ItemKey { kind: ItemKind::Message, origin: who.user(), id: message_id.0 };
+                let key = ItemId { kind: ItemKind::Message, origin: who.user(), id: message_id.0 };
                 self.route(now, *recipient, key, packet);
             }
             FromClient::Receipt { sender, receipt, .. } => {

@@ -21,12 +21,12 @@ use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::out::Out;
 use super::proof::Verified;
+use crate::frame::{Pending, Timers};
 use crate::ids::{ConnId, UserId};
-use crate::limits::Limits;
-use crate::store::{ItemKey, ItemKind, Page, Pending, StoreOp};
+use crate::server::limits::Limits;
+use crate::server::store::{Page, StoreOp};
 use crate::time::{Mono, Now};
-use crate::timers::Timers;
-use crate::wire::{Packet, Receipt};
+use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 
 /// What a mailbox works with.
 pub(super) struct Cx<'a> {
@@ -86,14 +86,14 @@ pub(super) enum Acknowledgement {
     /// Messages of one sender, by the receipt that goes to it.
     Messages {
         /// All of one sender.
-        keys: Vec<ItemKey>,
+        keys: Vec<ItemId>,
         /// The reader's packet.
         receipt: Verified<Packet>,
         /// Whom it goes to.
         sender: UserId,
     },
     /// Receipts.
-    Receipts(Vec<ItemKey>),
+    Receipts(Vec<ItemId>),
 }
 
 /// What an acknowledgement released.
@@ -102,7 +102,7 @@ pub(super) struct Released {
     /// Items that were held in memory alone; they are gone.
     pub(super) from_memory: usize,
     /// Items that are stored and are to be settled there; they count as settling from now.
-    pub(super) stored: Vec<ItemKey>,
+    pub(super) stored: Vec<ItemId>,
 }
 
 impl Mailbox {
@@ -184,7 +184,7 @@ impl Mailbox {
     }
 
     /// Takes a message or receipt for the owner.
-    pub(super) fn route(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) -> Routed {
+    pub(super) fn route(&mut self, cx: &mut Cx<'_>, key: ItemId, packet: Packet) -> Routed {
         let is_repeat = match self.in_flight.place(&key) {
             Some(Place::Memory | Place::Appending) => true,
             // Nobody waits to hear that a receipt is stored; a message's sender does.
@@ -213,7 +213,7 @@ impl Mailbox {
 
     /// A receipt for the owner is in the store since just now. Sent at once while the owner is
     /// live and there is room; else the drain finds it.
-    pub(super) fn receipt_stored(&mut self, cx: &mut Cx<'_>, key: ItemKey, packet: Packet) {
+    pub(super) fn receipt_stored(&mut self, cx: &mut Cx<'_>, key: ItemId, packet: Packet) {
         if let Presence::Draining(drain) = &mut self.presence {
             drain.more = true;
         }
@@ -275,7 +275,7 @@ impl Mailbox {
     }
 
     /// Items are out of the store.
-    pub(super) fn settled(&mut self, keys: &[ItemKey]) {
+    pub(super) fn settled(&mut self, keys: &[ItemId]) {
         for key in keys {
             self.in_flight.remove(key);
         }
@@ -285,7 +285,7 @@ impl Mailbox {
     }
 
     /// An item of the append under way is in the store.
-    pub(super) fn stored(&mut self, key: &ItemKey) {
+    pub(super) fn stored(&mut self, key: &ItemId) {
         // A repeat of one that is on its way out of the store is not the one in flight.
         if self.in_flight.place(key) == Some(Place::Appending) {
             self.in_flight.set_place(key, Place::Stored);
@@ -298,7 +298,7 @@ impl Mailbox {
     pub(super) fn not_stored(
         &mut self,
         cx: &mut Cx<'_>,
-        key: &ItemKey,
+        key: &ItemId,
         packet: Packet,
     ) -> Option<Packet> {
         if self.in_flight.place(key) == Some(Place::Appending) {
@@ -320,7 +320,7 @@ impl Mailbox {
     /// it.
     pub(super) fn withdraw(&mut self, cx: &mut Cx<'_>, sender: UserId) -> Vec<Packet> {
         let is_later = |packet: &Packet| {
-            ItemKey::of(packet)
+            ItemId::of(packet)
                 .is_some_and(|key| key.kind == ItemKind::Message && key.origin == sender)
         };
         let (withdrawn, kept) =
@@ -361,7 +361,7 @@ impl Mailbox {
         };
         drain.more |= page.more;
         for item in page.items {
-            let key = ItemKey::of(&item.packet);
+            let key = ItemId::of(&item.packet);
             let place = key.and_then(|key| self.in_flight.place(&key));
             if place == Some(Place::Settling) {
                 // Its sender has repeated it, and it was stored anew behind the deletion that is
@@ -472,7 +472,7 @@ impl Mailbox {
 }
 
 impl Acknowledgement {
-    fn keys(&self) -> &[ItemKey] {
+    fn keys(&self) -> &[ItemId] {
         match self {
             Self::Messages { keys, .. } | Self::Receipts(keys) => keys,
         }

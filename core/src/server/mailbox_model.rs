@@ -17,16 +17,13 @@ use super::backlog::Backlog;
 use super::mailbox::{Acknowledgement, Cx, Mailbox, Released, Routed, Start};
 use super::out::Out;
 use super::proof::Verified;
-use crate::crypto::Plaintext;
+use crate::frame::{Action, Fate, StoreError, Timers};
 use crate::ids::{ConnId, Ticket, UserId};
-use crate::limits::Limits;
-use crate::machine::Action;
-use crate::store::{
-    Appended, Fate, ItemKey, ItemKind, Page, Seq, StoreError, StoreOp, StoreReply, StoredItem,
-};
+use crate::keys::Plaintext;
+use crate::server::limits::Limits;
+use crate::server::store::{Appended, Page, Seq, StoreOp, StoreReply, StoredItem};
 use crate::time::{Mono, Now, Timestamp};
-use crate::timers::Timers;
-use crate::wire::{Header, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
+use crate::wire::{Header, ItemId, ItemKind, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -65,7 +62,7 @@ enum Attach {
 enum Asked {
     Op(Ticket, StoreOp),
     /// To forget acknowledged messages. The server repeats it until it is done.
-    Settle(Vec<ItemKey>),
+    Settle(Vec<ItemId>),
 }
 
 const OWNER: u64 = 9;
@@ -78,18 +75,18 @@ struct Bench {
     now: Now,
     mailbox: Mailbox,
     /// The store: messages by place.
-    store: BTreeMap<u64, (ItemKey, Packet)>,
+    store: BTreeMap<u64, (ItemId, Packet)>,
     last_place: u64,
     asked: VecDeque<Asked>,
     conns: u64,
     /// The last number of each sender.
     last: BTreeMap<UserId, u64>,
     /// What went out on this connection, and what of it the reader has not acknowledged.
-    sent: Vec<ItemKey>,
-    held: BTreeSet<ItemKey>,
-    released: BTreeSet<ItemKey>,
-    refused: BTreeSet<ItemKey>,
-    arrived: BTreeSet<ItemKey>,
+    sent: Vec<ItemId>,
+    held: BTreeSet<ItemId>,
+    released: BTreeSet<ItemId>,
+    refused: BTreeSet<ItemId>,
+    arrived: BTreeSet<ItemId>,
 }
 
 impl Bench {
@@ -190,7 +187,7 @@ impl Bench {
         self.collect();
     }
 
-    fn acknowledge(&mut self, key: ItemKey) {
+    fn acknowledge(&mut self, key: ItemId) {
         let checked = Verified::mint(packet(OWNER, key.id), Ok(Plaintext::default()));
         let (receipt, _) = checked.expect("checked");
         let keys = Vec::from([key]);
@@ -230,8 +227,8 @@ impl Bench {
                 Action::Send { conn, bytes } => {
                     assert_eq!(Some(conn), self.mailbox.conn());
                     let packet = Packet::parse(Profile::Compact, bytes).expect("a packet");
-                    let key = ItemKey::of(&packet).expect("a message");
-                    let after = |sent: &&ItemKey| sent.origin == key.origin && sent.id >= key.id;
+                    let key = ItemId::of(&packet).expect("a message");
+                    let after = |sent: &&ItemId| sent.origin == key.origin && sent.id >= key.id;
                     let is_late = self.sent.iter().any(|sent| after(&sent));
                     assert!(!is_late || self.released.contains(&key), "{key:?} out of order");
                     assert!(self.held.insert(key), "{key:?} twice");
@@ -283,7 +280,7 @@ impl Bench {
     }
 
     fn keep(&mut self, packet: &Packet) -> Appended {
-        let key = ItemKey::of(packet).expect("a message");
+        let key = ItemId::of(packet).expect("a message");
         if self.store.values().any(|(kept, _)| *kept == key) {
             return Appended::Duplicate;
         }
@@ -303,21 +300,21 @@ impl Bench {
     }
 
     /// As the server does it.
-    fn appended(&mut self, append: AwaitAppend, outcome: &crate::store::StoreOutcome) {
+    fn appended(&mut self, append: AwaitAppend, outcome: &crate::server::store::StoreOutcome) {
         for fate in append.packets.appended(outcome) {
             match fate {
                 Fate::Stored(durable) => {
                     self.backlog.leave(durable.get());
-                    self.mailbox.stored(&ItemKey::of(durable.get()).expect("a message"));
+                    self.mailbox.stored(&ItemId::of(durable.get()).expect("a message"));
                 }
                 Fate::Refused(packet, _) => {
                     self.backlog.leave(&packet);
-                    let key = ItemKey::of(&packet).expect("a message");
+                    let key = ItemId::of(&packet).expect("a message");
                     let (mailbox, mut cx) = self.parts();
                     if mailbox.not_stored(&mut cx, &key, packet).is_some() {
                         let later = mailbox.withdraw(&mut cx, key.origin);
                         self.refused.insert(key);
-                        self.refused.extend(later.iter().filter_map(ItemKey::of));
+                        self.refused.extend(later.iter().filter_map(ItemId::of));
                     }
                 }
             }
@@ -403,8 +400,8 @@ fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
-pub(super) fn key(sender: u64, id: u64) -> ItemKey {
-    ItemKey { kind: ItemKind::Message, origin: user(sender), id }
+pub(super) fn key(sender: u64, id: u64) -> ItemId {
+    ItemId { kind: ItemKind::Message, origin: user(sender), id }
 }
 
 pub(super) fn packet(sender: u64, id: u64) -> Packet {

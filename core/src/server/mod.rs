@@ -25,6 +25,7 @@ mod directory;
 mod drain;
 mod in_flight;
 mod inbound;
+pub mod limits;
 mod mailbox;
 #[cfg(test)]
 mod mailbox_model;
@@ -37,6 +38,7 @@ mod reply;
 mod session;
 mod shutdown;
 mod stats;
+pub mod store;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -54,13 +56,13 @@ use self::out::Out;
 use self::receipts::Unfinished;
 use self::registration::Otps;
 pub use self::stats::{Held, Stats};
-use crate::crypto::{Outcome, Plaintext};
+use crate::crypto::Outcome;
 use crate::entropy::Entropy;
+use crate::frame::{Actions, Deadline, Event, Input, Machine, Reason, StoreError, Timers};
 use crate::ids::{ConnId, Ticket, UserId};
-use crate::machine::{Actions, Event, Input, Machine};
-use crate::store::{StoreError, StoreOp, StoreOutcome, StoreReply, User};
-use crate::time::{Mono, Now};
-use crate::timers::Timers;
+use crate::keys::Plaintext;
+use crate::server::store::{StoreOp, StoreOutcome, StoreReply, User};
+use crate::time::Now;
 use crate::wire::ErrorCode;
 
 /// The server. See the [module](self) and [`Machine`].
@@ -104,6 +106,19 @@ enum Timer {
     Expire,
     /// The orderly stop has taken too long.
     Shutdown,
+}
+
+impl Reason for Timer {
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "close a connection without a session",
+            Self::Flow(_) => "read again from a connection that was slowed down",
+            Self::Mailbox(_) => "store what a slow recipient has not acknowledged",
+            Self::Retry => "repeat store operations that failed",
+            Self::Expire => "delete what is past retention",
+            Self::Shutdown => "end an orderly stop that takes too long",
+        }
+    }
 }
 
 impl Server {
@@ -293,8 +308,8 @@ impl Machine for Server {
         Actions::new(&mut self.out.actions)
     }
 
-    fn deadline(&self) -> Option<Mono> {
-        self.timers.next()
+    fn deadline(&self) -> Option<Deadline> {
+        self.timers.deadline()
     }
 }
 

@@ -7,11 +7,10 @@ use bytes::Bytes;
 
 use super::awaits::Await;
 use super::{Notice, OtpDelivery, Server};
-use crate::awaiting::Awaiting;
 use crate::crypto::{Draft, Job};
+use crate::frame::{Action, Awaiting, Flow};
 use crate::ids::{ConnId, Ticket};
-use crate::machine::{Action, Flow};
-use crate::store::StoreOp;
+use crate::server::store::StoreOp;
 
 /// Actions not yet drained, and continuations not yet resumed.
 #[derive(Debug)]

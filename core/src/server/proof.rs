@@ -1,7 +1,7 @@
 //! Facts that a function can demand as an argument, each with one mint.
 
-use crate::crypto::{Plaintext, Rejected};
 use crate::ids::{ConnId, UserId};
+use crate::keys::{Plaintext, Rejected};
 use crate::wire::{FromClient, Packet};
 
 /// Something that carries the signature of whom it comes from.

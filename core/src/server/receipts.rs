@@ -8,11 +8,11 @@ use super::mailbox::{Acknowledgement, Released};
 use super::proof::{Authenticated, Verified};
 use super::reply::Refusal;
 use super::{Notice, Server, Timer};
-use crate::crypto::Plaintext;
 use crate::ids::UserId;
-use crate::store::{ItemKey, ItemKind, Settlement, StoreOp, StoreOutcome};
+use crate::keys::Plaintext;
+use crate::server::store::{Settlement, StoreOp, StoreOutcome};
 use crate::time::Now;
-use crate::wire::{ErrorCode, Packet, Receipt, ReceiptsTaken};
+use crate::wire::{ErrorCode, ItemId, ItemKind, Packet, Receipt, ReceiptsTaken};
 
 /// What the store failed to do, and must do.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ impl Server {
         sender: UserId,
         receipt: &Receipt,
     ) {
-        let key = |id: u64| ItemKey { kind: ItemKind::Message, origin: sender, id };
-        let keys: Vec<ItemKey> = receipt.message_ids.iter().map(|id| key(id.0)).collect();
+        let key = |id: u64| ItemId { kind: ItemKind::Message, origin: sender, id };
+        let keys: Vec<ItemId> = receipt.message_ids.iter().map(|id| key(id.0)).collect();
         self.acknowledge(
             now,
             who.user(),
@@ -52,7 +52,7 @@ impl Server {
             let refusal = Refusal::new(ErrorCode::Malformed).answering(packet.get());
             return self.refuse(now, who.conn(), refusal, None);
         };
-        let key = |(origin, id): (UserId, crate::ids::ReceiptId)| ItemKey {
+        let key = |(origin, id): (UserId, crate::ids::ReceiptId)| ItemId {
             kind: ItemKind::Receipt,
             origin,
             id: id.0,
@@ -78,7 +78,7 @@ impl Server {
         match acknowledgement {
             Acknowledgement::Messages { receipt, sender, .. } if !stored.is_empty() => {
                 let settlement = Settlement {
-                    reader,
+                    recipient: reader,
                     delivered: stored,
                     receipt: receipt.into_inner(),
                     at: now.wall,
@@ -86,7 +86,7 @@ impl Server {
                 self.settle(AwaitSettled { settlement, sender });
             }
             Acknowledgement::Messages { receipt, sender, .. } if from_memory > 0 => {
-                if let Some(key) = ItemKey::of(receipt.get()) {
+                if let Some(key) = ItemId::of(receipt.get()) {
                     self.route(now, sender, key, receipt);
                 }
             }
@@ -107,13 +107,15 @@ impl Server {
         if outcome.is_err() {
             return self.retry_later(now, outcome, Unfinished::Settle(awaited));
         }
-        let AwaitSettled { settlement: Settlement { reader, delivered, receipt, .. }, sender } =
-            awaited;
+        let AwaitSettled {
+            settlement: Settlement { recipient: reader, delivered, receipt, .. },
+            sender,
+        } = awaited;
         if let Some(mailbox) = self.mailboxes.get_mut(&reader) {
             mailbox.settled(&delivered);
         }
         self.advance(now, Some(reader));
-        if let Some(key) = ItemKey::of(&receipt) {
+        if let Some(key) = ItemId::of(&receipt) {
             let (mailbox, mut cx) = self.mailbox(now, sender);
             mailbox.receipt_stored(&mut cx, key, receipt);
             self.advance(now, Some(sender));

@@ -13,13 +13,13 @@ use super::mailbox::{Mailbox, Start};
 use super::reply::Refusal;
 use super::session::Session;
 use super::{Notice, Server, Timer};
-use crate::crypto::{
-    EmitError, Job, OpenedRequest, Part, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
-};
-use crate::ids::{ConnId, UserId};
-use crate::store::{Pending, ResumeOutcome, StoreOp, StoreOutcome, StoreReply, User, UserRef};
+use crate::crypto::{EmitError, Job, OpenedRequest, Part, RequestKind, SESSION_LABEL};
+use crate::frame::Pending;
+use crate::ids::{ConnId, UserId, UserRef};
+use crate::keys::{Rejected, SymmetricKey};
+use crate::server::store::{ReconnectOutcome, StoreOp, StoreOutcome, StoreReply, User};
 use crate::time::Now;
-use crate::wire::{ErrorCode, Op, Packet, ReconnectRequest, Resumed, SessionGrant};
+use crate::wire::{ErrorCode, Op, Packet, ReconnectRequest, SessionGrant, SessionResumed};
 
 impl Server {
     pub(super) fn reconnect(&mut self, now: Now, request: Request) {
@@ -128,7 +128,7 @@ impl Server {
 
     /// The strictly-newer rule, made durable before anything follows from it.
     fn resume(&mut self, reconnecting: Reconnecting) {
-        let op = StoreOp::Resume {
+        let op = StoreOp::RecordReconnect {
             user: reconnecting.user.id,
             at: reconnecting.request.packet.header().timestamp,
             aes_key: reconnecting.session.wrapped,
@@ -155,19 +155,19 @@ impl Server {
             }
         };
         let Reconnecting { request, reply_key, user, .. } = &reconnecting;
-        let StoreReply::Resumed(outcome) = reply else {
+        let StoreReply::ReconnectRecorded(outcome) = reply else {
             let code = self.store_failed(&Ok(reply));
             return self.refuse_request(now, request, code, Some(reply_key));
         };
         match outcome {
-            ResumeOutcome::Resumed => {}
-            ResumeOutcome::NotNewer => {
+            ReconnectOutcome::Recorded => {}
+            ReconnectOutcome::NotNewer => {
                 let refusal = Refusal::new(ErrorCode::ClockSkew)
                     .answering(&request.packet)
                     .saying("not newer than the last reconnect");
                 return self.refuse(now, request.conn, refusal, Some(reply_key));
             }
-            ResumeOutcome::UnknownUser => {
+            ReconnectOutcome::UnknownUser => {
                 return self.refuse_unknown(now, request, Some(reply_key));
             }
         }
@@ -217,7 +217,7 @@ impl Server {
         let mut parts: Vec<Part> = vec![oaep];
         parts.extend(pending.map(|pending| Part::Sealed {
             key: session_key.clone(),
-            plaintext: Resumed { pending }.emit(),
+            plaintext: SessionResumed { pending }.emit(),
         }));
         let op = match start {
             Start::Fresh => Op::SessionIssued,

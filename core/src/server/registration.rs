@@ -11,11 +11,12 @@ use super::awaits::{
 use super::mailbox::Start;
 use super::reply::Refusal;
 use super::{Notice, OtpChannel, OtpDelivery, Server, Timer};
-use crate::crypto::{Job, OpenedRequest, PublicKey, Rejected, RequestKind};
+use crate::crypto::{Job, OpenedRequest, RequestKind};
 use crate::entropy::Entropy;
-use crate::ids::Phone;
-use crate::limits::Limits;
-use crate::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply, User, UserRef};
+use crate::ids::{Phone, UserRef};
+use crate::keys::{PublicKey, Rejected};
+use crate::server::limits::Limits;
+use crate::server::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply, User};
 use crate::time::{Mono, Now};
 use crate::wire::{
     ConfirmRequest, ErrorCode, Op, Otp, OtpIssued, RegisterRequest, RegistrationRejected,

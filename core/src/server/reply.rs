@@ -11,8 +11,9 @@ use super::admission::TooMany;
 use super::awaits::{AfterReply, Await, AwaitReply, Request};
 use super::conn::{Conn, Phase};
 use super::{Notice, Server};
-use crate::crypto::{Draft, EmitError, Part, Plaintext, SymmetricKey};
+use crate::crypto::{Draft, EmitError, Part};
 use crate::ids::{ConnId, UserId};
+use crate::keys::{Plaintext, SymmetricKey};
 use crate::time::Now;
 use crate::wire::{ErrorCode, ErrorForm, ErrorReply, Header, InReplyTo, Op, Packet};
 

@@ -4,11 +4,10 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use super::admission::{Meter, TooMany};
-use crate::crypto::{Plaintext, PublicKey, Rejected, SymmetricKey};
+use crate::frame::{Durable, InOrder};
 use crate::ids::{MessageId, UserId};
-use crate::in_order::InOrder;
-use crate::limits::Limits;
-use crate::store::Durable;
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
+use crate::server::limits::Limits;
 use crate::time::Mono;
 use crate::wire::{ErrorCode, FromClient, Packet, StoredAck};
 
@@ -165,7 +164,7 @@ impl Acks {
     /// Takes what may be said: only what is durable.
     pub(super) fn push(&mut self, stored: Durable<Packet>) {
         let packet = stored.into_inner();
-        let id = crate::store::ItemKey::of(&packet).map(|key| MessageId(key.id));
+        let id = crate::wire::ItemId::of(&packet).map(|key| MessageId(key.id));
         self.waiting.extend(packet.header().recipient.zip(id));
     }
 

@@ -18,7 +18,7 @@ pub struct Stats {
 }
 
 /// What a server holds in memory at the moment, by what bounds it
-/// ([`Limits`](crate::limits::Limits)).
+/// ([`Limits`](crate::server::limits::Limits)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Users for whom something is on its way to them or to the store, or is being drained.

@@ -4,8 +4,8 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::InReplyTo;
-use crate::crypto::SymmetricKey;
 use crate::ids::{Phone, UserId};
+use crate::keys::{Plaintext, SymmetricKey};
 
 /// The payload does not parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +15,9 @@ pub struct Malformed;
 /// Takes fields off the front of a payload. Every method fails, and none panics, if what is left
 /// is too short.
 #[derive(Clone, Copy)]
-pub struct Reader<'a>(&'a [u8]);
+pub struct Parser<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     /// Reads from the start of `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends fields to a payload; the mirror of [`Reader`].
+/// Appends fields to a payload; the mirror of [`Parser`].
 pub trait Write {
     /// Bytes as they are.
     fn put(&mut self, bytes: &[u8]);
@@ -135,6 +135,12 @@ pub trait Write {
     /// A phone number as `str8`.
     fn put_phone(&mut self, phone: Phone) {
         self.put_str8(&phone.to_string());
+    }
+}
+
+impl Write for Plaintext {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend(bytes);
     }
 }
 

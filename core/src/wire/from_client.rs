@@ -42,7 +42,7 @@ pub enum FromClient {
         /// The packet.
         packet: Packet,
         /// Who claims to have read the messages.
-        reader: UserId,
+        recipient: UserId,
         /// Who wrote them.
         sender: UserId,
         /// Which they are.
@@ -80,10 +80,10 @@ impl FromClient {
             {
                 Ok(Self::Message { packet, recipient, message_id: head.message_id })
             }
-            (Op::DeliveryAck, Some(reader), Some(sender))
+            (Op::DeliveryAck, Some(recipient), Some(sender))
                 if let Ok(receipt) = Receipt::parse(payload) =>
             {
-                Ok(Self::Receipt { packet, reader, sender, receipt })
+                Ok(Self::Receipt { packet, recipient, sender, receipt })
             }
             (Op::DeliveryAck, Some(_), None) if is_sealed(payload) => {
                 Ok(Self::ReceiptsTaken(packet))

@@ -5,8 +5,8 @@ use super::{
     ErrorForm, ErrorReply, MalformedPacket, MessageHead, OAEP_LEN, Op, Packet, Receipt,
     SEALED_ERROR_AT, parse_server_key,
 };
-use crate::crypto::PublicKey;
 use crate::ids::{MessageId, UserId};
+use crate::keys::PublicKey;
 
 /// A packet at a client, from the server (its sender is `None`) or forwarded from a peer: addressed
 /// rightly and of the right lengths. Nothing is verified, and nothing opened; that the recipient is
@@ -56,7 +56,7 @@ pub enum FromServer {
         /// The packet.
         packet: Packet,
         /// Who claims to have read the messages.
-        reader: UserId,
+        recipient: UserId,
         /// Which they are.
         receipt: Receipt,
     },
@@ -104,10 +104,10 @@ impl FromServer {
                 let MessageHead { message_id, suite } = head;
                 Ok(Self::Message { packet, sender, message_id, suite })
             }
-            (Op::DeliveryAck, Some(reader), Some(_))
+            (Op::DeliveryAck, Some(recipient), Some(_))
                 if let Ok(receipt) = Receipt::parse(payload) =>
             {
-                Ok(Self::Receipt { packet, reader, receipt })
+                Ok(Self::Receipt { packet, recipient, receipt })
             }
             (Op::DeliveryAck, None, Some(_)) if is_sealed(payload) => Ok(Self::Stored(packet)),
             (Op::NoMoreMessages, None, Some(_)) if is_sealed(payload) => {

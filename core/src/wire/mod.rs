@@ -13,16 +13,17 @@ mod deframer;
 mod from_client;
 mod from_server;
 mod gate;
+mod item;
 mod opcode;
 mod packet;
 mod payload;
-mod timestamp;
 
-pub use codec::{Malformed, Reader, VERSION, Write};
+pub use codec::{Malformed, Parser, VERSION, Write};
 pub use deframer::Deframer;
 pub use from_client::FromClient;
 pub use from_server::FromServer;
 pub use gate::{Gate, Violation};
+pub use item::{ItemId, ItemKind};
 pub use opcode::Op;
 pub use packet::{
     Header, InReplyTo, MalformedPacket, Oversized, Packet, Profile, RequestHash, SIGNATURE_LEN,
@@ -30,7 +31,6 @@ pub use packet::{
 pub use payload::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, Inner, InnerRefused, InvalidOtp,
     Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, Resumed,
-    SEALED_ERROR_AT, SessionGrant, StoredAck, emit_server_key, parse_server_key,
+    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
+    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
-pub use timestamp::Timestamp;

@@ -6,8 +6,9 @@ use core::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Malformed, Op, Timestamp};
+use super::{Malformed, Op};
 use crate::ids::UserId;
+use crate::time::Timestamp;
 
 /// Bytes of the signature that ends every packet.
 pub const SIGNATURE_LEN: usize = 256;

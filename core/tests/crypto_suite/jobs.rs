@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use rand_core::CryptoRng;
 use sealpost_core::crypto::{
-    Crypto, Draft, EmitError, Grant, Job, KeyRejected, OpenedMessage, OpenedRequest, Outcome, Part,
-    Plaintext, PrivateKey, Provider, PublicKey, Rejected, RequestKind, SESSION_LABEL, SymmetricKey,
+    Crypto, Draft, EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part, PrivateKey,
+    Provider, RequestKind, SESSION_LABEL,
 };
 use sealpost_core::ids::UserId;
+use sealpost_core::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Packet, Profile};
 

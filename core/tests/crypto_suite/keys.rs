@@ -2,9 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sealpost_core::crypto::{
-    Fingerprint, InvalidFingerprint, KeyRejected, PublicKey, safety_number,
-};
+use sealpost_core::keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey, safety_number};
 
 use crate::support::{pkcs8, providers, rng, vectors};
 

@@ -1,9 +1,9 @@
 //! Keys as text.
 
-use sealpost_core::crypto::keys::{
-    PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem,
+use sealpost_core::keys::{
+    KeyRejected, PemError, Plaintext, PublicKey, private_key_from_pem,
+    private_key_to_encrypted_pem, private_key_to_pem,
 };
-use sealpost_core::crypto::{KeyRejected, Plaintext, PublicKey};
 
 use crate::support::{key, pkcs8, providers, rng, vectors};
 

@@ -1,9 +1,8 @@
 //! Every primitive, sealed or signed with one provider, opened or verified with another.
 
 use rand_core::Rng;
-use sealpost_core::crypto::{
-    EmitError, KeyRejected, OAEP_MAX_PLAINTEXT, Plaintext, Rejected, SymmetricKey,
-};
+use sealpost_core::crypto::{EmitError, OAEP_MAX_PLAINTEXT};
+use sealpost_core::keys::{KeyRejected, Plaintext, Rejected, SymmetricKey};
 
 use crate::support::{WRAPPING_KEY, key, pairs, pkcs8, providers, rng};
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sealpost_core::crypto::keys::private_key_from_pem;
-use sealpost_core::crypto::{Crypto, Plaintext, PrivateKey, Provider, SymmetricKey};
+use sealpost_core::crypto::{Crypto, PrivateKey, Provider};
+use sealpost_core::keys::{Plaintext, SymmetricKey, private_key_from_pem};
 use serde_json::Value;
 
 /// Every provider that this build has.

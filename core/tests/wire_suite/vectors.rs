@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sealpost_core::crypto::PublicKey;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
+use sealpost_core::keys::PublicKey;
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     Deframer, ErrorCode, ErrorForm, ErrorReply, FromClient, FromServer, Gate, Header, InReplyTo,
-    Op, Oversized, Packet, Profile, Receipt, RequestHash, Timestamp,
+    Op, Oversized, Packet, Profile, Receipt, RequestHash,
 };
 use serde_json::Value;
 
@@ -176,7 +177,10 @@ fn check_from_client(name: &str, vector: &Vector, parsed: FromClient) {
             assert_eq!(Some(recipient), vector.user("recipient_id"));
             assert_eq!(message_id, MessageId(vector.number("message_id")));
         }
-        ("delivery_ack_delivered", FromClient::Receipt { reader, sender, receipt, .. }) => {
+        (
+            "delivery_ack_delivered",
+            FromClient::Receipt { recipient: reader, sender, receipt, .. },
+        ) => {
             assert_eq!(Some(reader), vector.user("sender_id"));
             assert_eq!(Some(sender), vector.user("recipient_id"));
             check_receipt(vector, &receipt);
@@ -211,7 +215,7 @@ fn check_from_server(name: &str, vector: &Vector, parsed: FromServer) {
             assert_eq!(message_id, MessageId(vector.number("message_id")));
             assert_eq!(u64::from(suite), vector.number("suite"));
         }
-        ("delivery_ack_delivered", FromServer::Receipt { reader, receipt, .. }) => {
+        ("delivery_ack_delivered", FromServer::Receipt { recipient: reader, receipt, .. }) => {
             assert_eq!(Some(reader), vector.user("sender_id"));
             check_receipt(vector, &receipt);
         }

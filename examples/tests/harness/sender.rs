@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
 use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
-use sealpost_core::crypto::SymmetricKey;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::ids::{MessageId, Phone};
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::keys::SymmetricKey;
 use sealpost_mio::{Application, ClientHost, Config, Control, Handle};
 use sealpost_programs::{CryptoName, random_seed, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};

@@ -7,9 +7,9 @@ use sealpost_core::client::store::{
     IncomingMessage, OutgoingMessage, QueuedMessage, Snapshot, Status, Verification,
 };
 use sealpost_core::client::{Admission, ReplayWindow};
-use sealpost_core::crypto::PublicKey;
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::store::StoreError;
+use sealpost_core::keys::PublicKey;
 use sealpost_core::wire::Packet;
 
 use super::{ClientStorage, HistoryEntry, Identity, OutboxCounts, Place, SentMessage};

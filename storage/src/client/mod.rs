@@ -10,9 +10,9 @@ mod sqlite;
 pub mod conformance;
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxItem, Snapshot, Status};
-use sealpost_core::crypto::Fingerprint;
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::store::StoreError;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 

@@ -1,7 +1,7 @@
 //! How items leave mailboxes: settled, taken, expired.
 
-use sealpost_core::store::Appended::Stored;
-use sealpost_core::store::{Settlement, StoreOp, StoreReply};
+use sealpost_core::server::store::Appended::Stored;
+use sealpost_core::server::store::{Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::Packet;
 
 use super::harness::{Harness, keys};
@@ -159,7 +159,7 @@ fn expiry_frees_the_quota<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.append_at(bob, &messages[4..], 1), [Stored; 4]);
     // The settled ones are counted out by the same rule.
     let settlement = Settlement {
-        reader: bob,
+        recipient: bob,
         delivered: keys(&messages),
         receipt: store.receipt(bob, alice, 1, &[5, 6, 7, 8]),
         at: at(3),

@@ -2,11 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{
-    ItemKey, ItemKind, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply, UserRef,
-};
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
 use super::{QUOTA, Subject, at, fixtures, phone, public_key, wrapped_key};
 use crate::memory::tests::Memory;
@@ -113,7 +111,7 @@ impl Plan {
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
             Self::Resume { user: id, secs } => {
-                StoreOp::Resume { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
+                StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
             }
             Self::Count(id) => StoreOp::Count(user(*id)),
             Self::Append { recipient, items, secs } => StoreOp::Append {
@@ -128,10 +126,10 @@ impl Plan {
             },
             Self::Settle { reader, sender, receipt, messages, secs } => {
                 let name =
-                    |id: &u64| ItemKey { kind: ItemKind::Message, origin: user(*sender), id: *id };
+                    |id: &u64| ItemId { kind: ItemKind::Message, origin: user(*sender), id: *id };
                 let (from, to) = (user(*reader), user(*sender));
                 StoreOp::Settle(Settlement {
-                    reader: from,
+                    recipient: from,
                     delivered: messages.iter().map(name).collect(),
                     receipt: fixtures::receipt(profile, from, to, *receipt, messages),
                     at: at(*secs),
@@ -139,7 +137,7 @@ impl Plan {
             }
             Self::Drop { recipient, origin, receipts } => {
                 let name =
-                    |id: &u64| ItemKey { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
+                    |id: &u64| ItemId { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
                 let keys = receipts.iter().map(name).collect();
                 StoreOp::DropReceipts { recipient: user(*recipient), keys }
             }

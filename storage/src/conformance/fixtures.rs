@@ -1,7 +1,7 @@
 //! Small things to put into a store.
 
-use sealpost_core::crypto::{PublicKey, WrappedKey};
 use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
 

@@ -1,12 +1,12 @@
 //! A store under test, and short ways to ask it.
 
-use sealpost_core::crypto::WrappedKey;
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{
-    Appended, CreateOutcome, ItemKey, Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome,
-    StoreReply, User, UserRef,
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
+    User,
 };
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::wire::{ItemId, Packet, Profile};
 
 use super::{Subject, at, fixtures, phone, public_key, wrapped_key};
 
@@ -161,7 +161,7 @@ impl<S: Subject> Harness<S> {
     #[track_caller]
     pub(super) fn settle(&mut self, reader: UserId, delivered: &[Packet], receipt: Packet) {
         let delivered = keys(delivered);
-        let settlement = Settlement { reader, delivered, receipt, at: at(20) };
+        let settlement = Settlement { recipient: reader, delivered, receipt, at: at(20) };
         assert_eq!(self.ask(StoreOp::Settle(settlement)), StoreReply::Settled);
     }
 
@@ -182,6 +182,6 @@ impl<S: Subject> Harness<S> {
 
 /// The names of items.
 #[track_caller]
-pub(super) fn keys(packets: &[Packet]) -> Vec<ItemKey> {
-    packets.iter().map(|packet| ItemKey::of(packet).expect("an item")).collect()
+pub(super) fn keys(packets: &[Packet]) -> Vec<ItemId> {
+    packets.iter().map(|packet| ItemId::of(packet).expect("an item")).collect()
 }

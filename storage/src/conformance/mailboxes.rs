@@ -1,8 +1,8 @@
 //! What goes into mailboxes, and how it is read.
 
 use sealpost_core::ids::UserId;
-use sealpost_core::store::Appended::{Duplicate, MailboxFull, Stored, UnknownUser};
-use sealpost_core::store::{PageLimit, Seq};
+use sealpost_core::server::store::Appended::{Duplicate, MailboxFull, Stored, UnknownUser};
+use sealpost_core::server::store::{PageLimit, Seq};
 use sealpost_core::wire::Packet;
 
 use super::harness::{ALL, Harness};

@@ -23,9 +23,9 @@ mod users;
 #[cfg(test)]
 mod differential;
 
-use sealpost_core::crypto::WrappedKey;
 use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{StoreOp, StoreOutcome};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::wire::Profile;
 
 use crate::{Quota, Storage};

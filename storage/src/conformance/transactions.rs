@@ -1,10 +1,10 @@
 //! Several requests in one commit.
 
-use sealpost_core::store::Appended::Stored;
-use sealpost_core::store::{
-    CreateOutcome, ItemKey, ItemKind, Settlement, StoreError, StoreOp, StoreReply, UserRef,
-};
-use sealpost_core::wire::Profile;
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::UserRef;
+use sealpost_core::server::store::Appended::Stored;
+use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
+use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
 use super::harness::Harness;
 use super::{Case, Subject, at, cases, fixtures, phone};
@@ -93,16 +93,17 @@ fn packet_that_is_no_item_is_refused<S: Subject>(store: &mut Harness<S>) {
 
 fn settlement_that_contradicts_itself_is_refused<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
-    let message = ItemKey { kind: ItemKind::Message, origin: alice, id: 1 };
+    let message = ItemId { kind: ItemKind::Message, origin: alice, id: 1 };
     let contradictions = [
         // Somebody else's receipt; a message for a receipt; another's message; a receipt settled.
         (store.receipt(alice, alice, 1, &[1]), message),
         (store.message(bob, alice, 1), message),
-        (store.receipt(bob, alice, 1, &[1]), ItemKey { origin: bob, ..message }),
-        (store.receipt(bob, alice, 1, &[1]), ItemKey { kind: ItemKind::Receipt, ..message }),
+        (store.receipt(bob, alice, 1, &[1]), ItemId { origin: bob, ..message }),
+        (store.receipt(bob, alice, 1, &[1]), ItemId { kind: ItemKind::Receipt, ..message }),
     ];
     for (receipt, delivered) in contradictions {
-        let settlement = Settlement { reader: bob, delivered: vec![delivered], receipt, at: at(1) };
+        let settlement =
+            Settlement { recipient: bob, delivered: vec![delivered], receipt, at: at(1) };
         assert_eq!(store.commit(&[StoreOp::Settle(settlement)]), [Err(StoreError::Corrupt)]);
         assert_eq!(store.count(alice), 0);
     }
@@ -112,7 +113,7 @@ fn dropping_messages_is_refused<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let message = store.message(alice, bob, 1);
     store.append(bob, std::slice::from_ref(&message));
-    let keys = vec![ItemKey { kind: ItemKind::Message, origin: alice, id: 1 }];
+    let keys = vec![ItemId { kind: ItemKind::Message, origin: alice, id: 1 }];
     let request = StoreOp::DropReceipts { recipient: bob, keys };
     assert_eq!(store.commit(&[request]), [Err(StoreError::Corrupt)]);
     assert_eq!(store.count(bob), 1);

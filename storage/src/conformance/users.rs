@@ -1,7 +1,7 @@
 //! Accounts.
 
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{CreateOutcome, ResumeOutcome, StoreOp, StoreReply, User, UserRef};
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, StoreOp, StoreReply, User};
 
 use super::harness::Harness;
 use super::{Case, Subject, at, cases, phone, public_key, wrapped_key};
@@ -89,18 +89,18 @@ fn deleted_phone_can_register_again<S: Subject>(store: &mut Harness<S>) {
 
 fn first_resume_may_be_of_the_same_second_as_the_account<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
-    assert_eq!(resume(store, user, 0), ResumeOutcome::Resumed);
-    assert_eq!(resume(store, user, 0), ResumeOutcome::NotNewer);
+    assert_eq!(resume(store, user, 0), ReconnectOutcome::Recorded);
+    assert_eq!(resume(store, user, 0), ReconnectOutcome::NotNewer);
 }
 
 fn resume_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
     let (user, other) = store.pair();
-    assert_eq!(resume(store, user, 60), ResumeOutcome::Resumed);
-    assert_eq!(resume(store, user, 60), ResumeOutcome::NotNewer);
-    assert_eq!(resume(store, user, 59), ResumeOutcome::NotNewer);
+    assert_eq!(resume(store, user, 60), ReconnectOutcome::Recorded);
+    assert_eq!(resume(store, user, 60), ReconnectOutcome::NotNewer);
+    assert_eq!(resume(store, user, 59), ReconnectOutcome::NotNewer);
     assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
     // Another user's clock is another user's.
-    assert_eq!(resume(store, other, 59), ResumeOutcome::Resumed);
+    assert_eq!(resume(store, other, 59), ReconnectOutcome::Recorded);
 }
 
 fn resume_keeps_the_new_session_key<S: Subject>(store: &mut Harness<S>) {
@@ -114,14 +114,14 @@ fn resume_keeps_the_new_session_key<S: Subject>(store: &mut Harness<S>) {
 
 fn resume_of_nobody_is_unknown<S: Subject>(store: &mut Harness<S>) {
     let nobody = UserId::new(1).expect("not 0");
-    assert_eq!(resume(store, nobody, 1), ResumeOutcome::UnknownUser);
+    assert_eq!(resume(store, nobody, 1), ReconnectOutcome::UnknownUser);
 }
 
 #[track_caller]
-fn resume<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ResumeOutcome {
+fn resume<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
     let aes_key = wrapped_key(secs.to_le_bytes()[0]);
-    match store.ask(StoreOp::Resume { user, at: at(secs), aes_key }) {
-        StoreReply::Resumed(outcome) => outcome,
+    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), aes_key }) {
+        StoreReply::ReconnectRecorded(outcome) => outcome,
         other => panic!("{other:?}"),
     }
 }

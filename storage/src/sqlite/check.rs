@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rusqlite::Connection;
-use sealpost_core::store::StoreError;
+use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
 use super::column::{optional, timestamp, wrapped_key};

@@ -2,8 +2,8 @@
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
-use sealpost_core::crypto::{PublicKey, WrappedKey};
 use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 

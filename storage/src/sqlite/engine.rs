@@ -1,7 +1,7 @@
 //! A connection, and the one way in which requests are committed over it.
 
 use rusqlite::{Connection, TransactionBehavior};
-use sealpost_core::store::StoreError;
+use sealpost_core::frame::StoreError;
 
 use super::error::{spoils_one_request, store_error};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
-use sealpost_core::store::StoreError;
+use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
 use super::column::profile_name;

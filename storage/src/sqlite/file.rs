@@ -191,7 +191,7 @@ const READER_PRAGMAS: &str = "
 
 #[cfg(test)]
 mod tests {
-    use sealpost_core::store::StoreError;
+    use sealpost_core::frame::StoreError;
 
     use super::*;
     use crate::sqlite::schema::SERVER;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{User, UserRef};
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::User;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 

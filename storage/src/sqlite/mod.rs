@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 use sealpost_core::ids::Phone;
-use sealpost_core::store::{StoreOp, StoreOutcome};
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 
 pub use check::{CheckReport, Finding};

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use sealpost_core::crypto::{PublicKey, WrappedKey};
-use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{
-    Appended, CreateOutcome, ItemKey, ItemKind, Page, PageLimit, ResumeOutcome, Seq, Settlement,
-    StoreError, StoreOp, StoreOutcome, StoreReply, User, UserRef,
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{Phone, UserId, UserRef};
+use sealpost_core::keys::{PublicKey, WrappedKey};
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, ReconnectOutcome, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
 use super::column;
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
@@ -41,8 +42,8 @@ impl Ops<'_> {
                 StoreReply::Created(self.create_user(*phone, public_key, aes_key, *at, *max_id)?)
             }
             StoreOp::FindUser(who) => StoreReply::Found(self.find(*who)?.map(Box::new)),
-            StoreOp::Resume { user, at, aes_key } => {
-                StoreReply::Resumed(self.resume(*user, *at, aes_key)?)
+            StoreOp::RecordReconnect { user, at, aes_key } => {
+                StoreReply::ReconnectRecorded(self.resume(*user, *at, aes_key)?)
             }
             StoreOp::Count(user) => {
                 let items = self.usage(*user)?.unwrap_or_default().items();
@@ -119,7 +120,7 @@ impl Ops<'_> {
         user: UserId,
         at: Timestamp,
         aes_key: &WrappedKey,
-    ) -> rusqlite::Result<ResumeOutcome> {
+    ) -> rusqlite::Result<ReconnectOutcome> {
         let user_id = user.value().cast_signed();
         let newer = self
             .prepare(
@@ -129,21 +130,21 @@ impl Ops<'_> {
             .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
             .optional()?;
         match newer {
-            None => return Ok(ResumeOutcome::UnknownUser),
-            Some(false) => return Ok(ResumeOutcome::NotNewer),
+            None => return Ok(ReconnectOutcome::UnknownUser),
+            Some(false) => return Ok(ReconnectOutcome::NotNewer),
             Some(true) => {}
         }
         self.prepare(
             "UPDATE users SET last_reconnect = ?2, last_seen = ?2, aes_key = ?3 WHERE user_id = ?1",
         )?
         .execute(params![user_id, at.unix_secs(), aes_key.0])?;
-        Ok(ResumeOutcome::Resumed)
+        Ok(ReconnectOutcome::Recorded)
     }
 
     fn append(
         &self,
         recipient: UserId,
-        keys: &[ItemKey],
+        keys: &[ItemId],
         packets: &[Packet],
         at: Timestamp,
     ) -> rusqlite::Result<Vec<Appended>> {
@@ -199,13 +200,8 @@ impl Ops<'_> {
         Ok(page)
     }
 
-    fn settle(
-        &self,
-        settlement: &Settlement,
-        key: ItemKey,
-        sender: UserId,
-    ) -> rusqlite::Result<()> {
-        self.remove(settlement.reader, &settlement.delivered)?;
+    fn settle(&self, settlement: &Settlement, key: ItemId, sender: UserId) -> rusqlite::Result<()> {
+        self.remove(settlement.recipient, &settlement.delivered)?;
         // Read after the removal: a user may write to themselves.
         let Some(mut usage) = self.usage(sender)? else { return Ok(()) };
         if self.insert(sender, &key, &settlement.receipt, settlement.at)? {
@@ -237,7 +233,7 @@ impl Ops<'_> {
     }
 
     /// Deletes items of one mailbox. Those that are gone, or in another one, are passed over.
-    fn remove(&self, recipient: UserId, keys: &[ItemKey]) -> rusqlite::Result<()> {
+    fn remove(&self, recipient: UserId, keys: &[ItemId]) -> rusqlite::Result<()> {
         let mut statement = self.prepare(
             "DELETE FROM pending_messages
              WHERE kind = ?1 AND sender_id = ?2 AND message_id = ?3 AND recipient_id = ?4
@@ -260,7 +256,7 @@ impl Ops<'_> {
     fn insert(
         &self,
         recipient: UserId,
-        key: &ItemKey,
+        key: &ItemId,
         packet: &Packet,
         at: Timestamp,
     ) -> rusqlite::Result<bool> {
@@ -286,7 +282,7 @@ impl Ops<'_> {
         Ok(inserted > 0)
     }
 
-    fn holds(&self, key: &ItemKey) -> rusqlite::Result<bool> {
+    fn holds(&self, key: &ItemId) -> rusqlite::Result<bool> {
         self.prepare(
             "SELECT 1 FROM pending_messages WHERE kind = ?1 AND sender_id = ?2 AND message_id = ?3",
         )?
@@ -330,7 +326,7 @@ impl Ops<'_> {
 }
 
 /// An item's name as columns: kind, sender, number.
-fn name(key: &ItemKey) -> (i64, i64, i64) {
+fn name(key: &ItemId) -> (i64, i64, i64) {
     (row::kind_code(key.kind), key.origin.value().cast_signed(), key.id.cast_signed())
 }
 

@@ -1,8 +1,10 @@
 //! Rows of the server's database, and the values that they hold.
 
 use rusqlite::Row;
-use sealpost_core::store::{ItemKey, ItemKind, Seq, StoredItem, User};
-use sealpost_core::wire::{Header, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
+use sealpost_core::server::store::{Seq, StoredItem, User};
+use sealpost_core::wire::{
+    Header, ItemId, ItemKind, Op, Oversized, Packet, Profile, SIGNATURE_LEN,
+};
 
 use super::column::{count, id, phone, public_key, timestamp, user_id};
 use super::error::Unreadable;
@@ -17,7 +19,7 @@ pub(super) const PAYLOAD_LEN: usize = 8;
 
 /// The packet of a row, byte for byte as it arrived.
 pub(super) fn item(profile: Profile, row: &Row<'_>) -> rusqlite::Result<StoredItem> {
-    let key = ItemKey { kind: kind(row.get(1)?)?, origin: user_id(row, 3)?, id: id(row, 2)? };
+    let key = ItemId { kind: kind(row.get(1)?)?, origin: user_id(row, 3)?, id: id(row, 2)? };
     let header = Header {
         sender: Some(key.origin),
         recipient: Some(user_id(row, 4)?),
@@ -30,7 +32,7 @@ pub(super) fn item(profile: Profile, row: &Row<'_>) -> rusqlite::Result<StoredIt
         Packet::build(profile, header, payload, |_| signature.try_into().map_err(|_| Oversized))
             .map_err(|Oversized| Unreadable("packet"))?;
     // The number is stored twice, in its column and in the payload.
-    if ItemKey::of(&packet) != Some(key) {
+    if ItemId::of(&packet) != Some(key) {
         return Err(Unreadable("packet's number").into());
     }
     Ok(StoredItem { seq: Seq(id(row, 0)?), packet })

@@ -1,11 +1,10 @@
 use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension};
-use sealpost_core::crypto::WrappedKey;
-use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{
-    Appended, CreateOutcome, Page, PageLimit, Seq, StoreError, StoreReply, UserRef,
-};
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{Phone, UserId, UserRef};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
 use tempfile::TempDir;
 
 use super::*;

@@ -7,9 +7,9 @@ use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Failure, InboxId,
     IncomingMessage, OutgoingMessage, QueuedMessage, ReceivedContent, Trust,
 };
-use sealpost_core::crypto::Fingerprint;
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
-use sealpost_core::store::StoreError;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 use sealpost_storage::OpenError;
 use sealpost_storage::client::{

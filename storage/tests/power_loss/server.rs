@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use sealpost_core::crypto::WrappedKey;
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{
-    ItemKey, ItemKind, Page, PageLimit, Seq, Settlement, StoreError, StoreOp, StoreOutcome,
-    StoreReply, UserRef,
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{
+    Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
 };
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use sealpost_storage::{Inspector, MemoryStorage, OpenError, Quota, SqliteStorage, Storage};
 
@@ -149,7 +149,7 @@ fn request(dice: &mut Dice) -> StoreOp {
             StoreOp::CreateUser { phone: phone(n), public_key, aes_key, at: at(0), max_id: MAX_ID }
         }
         4 => StoreOp::FindUser(UserRef::Phone(phone(number(dice)))),
-        5..7 => StoreOp::Resume {
+        5..7 => StoreOp::RecordReconnect {
             user: user(dice),
             at: at(secs(dice)),
             aes_key: wrapped_key(dice.pick(&[2, 3, 4])),
@@ -166,7 +166,7 @@ fn request(dice: &mut Dice) -> StoreOp {
         17..21 => settle(dice),
         21..23 => {
             let (recipient, origin) = (user(dice), user(dice));
-            let name = |id| ItemKey { kind: ItemKind::Receipt, origin, id };
+            let name = |id| ItemId { kind: ItemKind::Receipt, origin, id };
             let keys = numbers(dice).into_iter().map(name).collect();
             StoreOp::DropReceipts { recipient, keys }
         }
@@ -176,10 +176,10 @@ fn request(dice: &mut Dice) -> StoreOp {
 
 fn settle(dice: &mut Dice) -> StoreOp {
     let (reader, sender) = (user(dice), user(dice));
-    let name = |id: &u64| ItemKey { kind: ItemKind::Message, origin: sender, id: *id };
+    let name = |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
     let messages = numbers(dice);
     StoreOp::Settle(Settlement {
-        reader,
+        recipient: reader,
         delivered: messages.iter().map(name).collect(),
         receipt: receipt(PROFILE, reader, sender, dice.between(0, 9), &messages),
         at: at(secs(dice)),

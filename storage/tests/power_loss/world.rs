@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
 use std::path::{Path, PathBuf};
 
-use sealpost_core::store::StoreError;
+use sealpost_core::frame::StoreError;
 use sealpost_storage::{OpenError, Storage};
 use tempfile::TempDir;
 

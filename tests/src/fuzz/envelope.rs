@@ -1,9 +1,8 @@
 //! The message envelope, suite 1 (PROTOCOL 5.2), with real keys.
 
-use sealpost_core::crypto::{
-    Crypto, Draft, Job, OpenedMessage, Outcome, Part, PublicKey, Rejected,
-};
+use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part};
 use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::keys::{PublicKey, Rejected};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ContentKind, Header, Inner, MessageHead, OAEP_LEN, Op, Packet, Profile};
 

@@ -2,9 +2,8 @@
 //! holds a packet sees into it. So no time goes into keys, and a body can look at everything that a
 //! machine says.
 
-use sealpost_core::crypto::{
-    Draft, EmitError, Part, Plaintext, PublicKey, SymmetricKey, WrappedKey,
-};
+use sealpost_core::crypto::{Draft, EmitError, Part};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey, WrappedKey};
 use sealpost_core::wire::{OAEP_LEN, Packet, SIGNATURE_LEN};
 
 /// The `n`-th public key. Nobody has its private half.

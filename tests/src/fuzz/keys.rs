@@ -2,8 +2,10 @@
 
 use std::sync::OnceLock;
 
-use sealpost_core::crypto::keys::{PemError, private_key_from_pem, private_key_to_pem};
-use sealpost_core::crypto::{AwsLc, Plaintext, Provider, PublicKey, RustCrypto};
+use sealpost_core::crypto::{AwsLc, Provider, RustCrypto};
+use sealpost_core::keys::{
+    PemError, Plaintext, PublicKey, private_key_from_pem, private_key_to_pem,
+};
 
 use super::glass;
 use crate::arb::Arb;

@@ -2,11 +2,12 @@
 
 use core::fmt::Debug;
 
-use sealpost_core::crypto::Plaintext;
+use sealpost_core::keys::Plaintext;
 use sealpost_core::wire::{
     ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead, NoMoreMessages, OtpIssued,
     PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
-    RegistrationRejected, Resumed, SessionGrant, StoredAck, emit_server_key, parse_server_key,
+    RegistrationRejected, SessionGrant, SessionResumed, StoredAck, emit_server_key,
+    parse_server_key,
 };
 
 /// One payload or plaintext, read by every parser: what parses is written as the same bytes, up to
@@ -23,7 +24,7 @@ pub fn payloads(data: &[u8]) {
     rewrites(data, OtpIssued::parse, OtpIssued::emit);
     rewrites(data, RegistrationRejected::parse, RegistrationRejected::emit);
     rewrites(data, SessionGrant::parse, SessionGrant::emit);
-    rewrites(data, Resumed::parse, Resumed::emit);
+    rewrites(data, SessionResumed::parse, SessionResumed::emit);
     rewrites(data, NoMoreMessages::parse, NoMoreMessages::emit);
     rewrites(data, Lookup::parse, Lookup::emit);
     rewrites(data, PublicKeyAnswer::parse, PublicKeyAnswer::emit);

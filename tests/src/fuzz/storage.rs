@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
-use sealpost_core::ids::UserId;
-use sealpost_core::store::{
-    ItemKey, ItemKind, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply, UserRef,
-};
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use sealpost_storage::{Inspector, MemoryStorage, Quota, SqliteStorage, Storage};
 
@@ -101,7 +99,7 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
         }),
         4 => {
             let aes_key = wrapped_key(arb.byte());
-            StoreOp::Resume { user: user(arb), at: at(secs(arb)), aes_key }
+            StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), aes_key }
         }
         5 => StoreOp::Count(user(arb)),
         6..10 => {
@@ -124,7 +122,7 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
             let (recipient, origin) = (user(arb), user(arb));
             let kind = if arb.chance(50) { ItemKind::Message } else { ItemKind::Receipt };
             let ids = ids(arb);
-            let keys = ids.into_iter().map(|id| ItemKey { kind, origin, id }).collect();
+            let keys = ids.into_iter().map(|id| ItemId { kind, origin, id }).collect();
             StoreOp::DropReceipts { recipient, keys }
         }
         _ => StoreOp::Expire { before: at(secs(arb)), limit: u32::from(number(arb, 5)) },
@@ -135,10 +133,10 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
 fn settle(arb: &mut Arb<'_>, profile: Profile) -> StoreOp {
     let (reader, sender) = (user(arb), user(arb));
     let (id, messages) = (arb.below(10), ids(arb));
-    let key = |id: &u64| ItemKey { kind: ItemKind::Message, origin: sender, id: *id };
+    let key = |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
     let signer = if arb.chance(20) { user(arb) } else { reader };
     StoreOp::Settle(Settlement {
-        reader,
+        recipient: reader,
         delivered: messages.iter().map(key).collect(),
         receipt: receipt(profile, signer, sender, id, &messages),
         at: at(secs(arb)),

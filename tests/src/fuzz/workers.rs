@@ -1,9 +1,10 @@
 //! Workers: they do a machine's jobs well, badly, or not yet.
 
 use sealpost_core::crypto::{
-    EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Plaintext, Rejected,
+    EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome,
 };
 use sealpost_core::ids::{Phone, Ticket};
+use sealpost_core::keys::{Plaintext, Rejected};
 use sealpost_core::wire::{MessageHead, OAEP_LEN, Packet, RegisterRequest, SessionGrant};
 
 use super::glass;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{Command, Notice};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::OtpDelivery;
 use sealpost_core::wire::ErrorCode;
 use sealpost_storage::Usage;

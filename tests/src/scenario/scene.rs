@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, Status};
 use sealpost_core::client::{Command, Notice, Token};
-use sealpost_core::ids::Phone;
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::wire::{ErrorCode, Otp};
 use sealpost_storage::client::{HistoryEntry, SentMessage};
 

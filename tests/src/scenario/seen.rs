@@ -7,8 +7,8 @@ use sealpost_core::client::store::{Content, Status, Trust};
 use sealpost_core::client::{
     Continuity, LookupFailure, Notice, OfflineReason, OtpChannel, Refusal, RegistrationFailure,
 };
-use sealpost_core::ids::{Phone, UserId};
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_storage::Usage;
 
 /// What was seen on one ground.

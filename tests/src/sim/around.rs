@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
+use sealpost_core::frame::Flow;
 use sealpost_core::ids::{ConnId, UserId};
-use sealpost_core::machine::Flow;
-use sealpost_core::store::ItemKey;
 use sealpost_core::time::Mono;
-use sealpost_core::wire::{Header, Op, Packet, Profile};
+use sealpost_core::wire::{Header, ItemId, Op, Packet, Profile};
 
 use super::agenda::Agenda;
 use super::dice::Dice;
@@ -343,7 +342,7 @@ fn describe(profile: Profile, bytes: &Bytes) -> String {
     };
     let Header { sender, recipient, op, .. } = *packet.header();
     let name = |user: Option<UserId>| user.map_or(0, UserId::value);
-    let item = ItemKey::of(&packet).map(|key| format!(" {:?} {}", key.kind, key.id));
+    let item = ItemId::of(&packet).map(|key| format!(" {:?} {}", key.kind, key.id));
     let (from, to) = (name(sender), name(recipient));
     format!("{op:?} {from} to {to}{}, {} bytes", item.unwrap_or_default(), bytes.len())
 }

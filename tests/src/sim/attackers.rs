@@ -9,7 +9,7 @@ use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId};
 use sealpost_core::server;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    Deframer, Gate, Header, Lookup, Op, Otp, OtpIssued, Packet, Profile, Receipt, Resumed,
+    Deframer, Gate, Header, Lookup, Op, Otp, OtpIssued, Packet, Profile, Receipt, SessionResumed,
 };
 
 use super::crypto::CryptoKind;
@@ -23,7 +23,7 @@ use crate::actor::{Actor, Heard};
 pub(super) struct Attackers {
     crypto: CryptoKind,
     profile: Profile,
-    server_key: sealpost_core::crypto::PublicKey,
+    server_key: sealpost_core::keys::PublicKey,
     /// The index of the registered attacker's key.
     key: usize,
     mallory: Mallory,
@@ -281,7 +281,7 @@ impl World {
                 let packet = mallory.actor.confirm(at, &otp);
                 self.mallory_says(&packet);
             }
-            Heard::SessionIssued | Heard::SessionResumed(Resumed { .. }) => {
+            Heard::SessionIssued | Heard::SessionResumed(SessionResumed { .. }) => {
                 mallory.standing = Standing::Online;
                 self.go_on();
             }

@@ -1,8 +1,8 @@
 //! What the server may hold in memory: its limits, and what one input brings over them before
 //! reading pauses.
 
-use sealpost_core::limits::Limits;
 use sealpost_core::server::Held;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::{Packet, Receipt, SIGNATURE_LEN};
 
 use super::plan::Settings;

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use chacha20::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng, SeedableRng};
 use sealpost_core::crypto::{
-    Crypto, EmitError, KeyRejected, OAEP_MAX_PLAINTEXT, Plaintext, PrivateKey, Provider, PublicKey,
-    Rejected, RustCrypto, SymmetricKey,
+    Crypto, EmitError, OAEP_MAX_PLAINTEXT, PrivateKey, Provider, RustCrypto,
 };
+use sealpost_core::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 use sha2::{Digest, Sha256};
 
 /// What computes in a world.

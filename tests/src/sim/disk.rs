@@ -1,8 +1,8 @@
 //! A disk: gathers requests, takes its time, fails on demand, and forgets what was not durable when
 //! the power goes.
 
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Ticket;
-use sealpost_core::store::StoreError;
 use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
 //! What a step of the plan does to the world.
 
 use sealpost_core::client::{Command, Token};
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::{Event, Input};
-use sealpost_core::store::UserRef;
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::UserRef;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::time::Mono;
 
 use super::model;

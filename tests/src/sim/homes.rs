@@ -3,10 +3,10 @@
 
 use sealpost_core::client::store::Failure;
 use sealpost_core::client::{Command, Notice, Refusal, RegistrationFailure};
-use sealpost_core::crypto::Fingerprint;
-use sealpost_core::ids::{MessageId, Phone};
-use sealpost_core::machine::{Event, Input};
-use sealpost_core::store::{StoreOp, StoreReply, UserRef};
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::keys::Fingerprint;
+use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_storage::Storage;
 use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
 

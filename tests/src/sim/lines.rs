@@ -1,7 +1,7 @@
 //! What happens on connections: they open, bytes arrive, they are lost, they are full.
 
+use sealpost_core::frame::{Event, Flow, Input};
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::{Event, Flow, Input};
 
 use super::around::Around;
 use super::net::{Arrival, LineId};

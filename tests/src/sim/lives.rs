@@ -2,7 +2,7 @@
 
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
-use sealpost_core::machine::{Event, Input};
+use sealpost_core::frame::{Event, Input};
 use sealpost_core::server::Server;
 use sealpost_storage::client::ClientStorage;
 

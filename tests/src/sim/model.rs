@@ -9,7 +9,8 @@ use sealpost_core::client::store::{
     OutgoingMessage, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::store::{Appended, ItemKey, ItemKind, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::{ItemId, ItemKind};
 
 use super::plan::Plan;
 use super::trust::Trusted;
@@ -162,7 +163,7 @@ impl Model {
             return;
         };
         for (packet, appended) in packets.iter().zip(each) {
-            let Some(ItemKey { kind: ItemKind::Message, origin, id }) = ItemKey::of(packet) else {
+            let Some(ItemId { kind: ItemKind::Message, origin, id }) = ItemId::of(packet) else {
                 continue;
             };
             let name = (origin, MessageId(id));

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
-use sealpost_core::machine::Flow;
 use sealpost_core::time::Mono;
 
 use super::plan::{End, Mischief, Tampering};

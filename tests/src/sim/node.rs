@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sealpost_core::crypto::{Crypto, Job};
-use sealpost_core::host::{Host, pump};
+use sealpost_core::frame::{Flow, Host, Input, Machine, StoreError, pump};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::machine::{Flow, Input, Machine};
-use sealpost_core::store::StoreError;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_storage::Storage;
 
@@ -103,7 +101,7 @@ where
         desk.actions = 0;
         around.tally.inputs += 1;
         let deadline = pump(machine, &mut Hands { desk, around }, now, input);
-        desk.arrange_tick(around, deadline);
+        desk.arrange_tick(around, deadline.map(|deadline| deadline.at));
         desk.actions
     }
 
@@ -114,7 +112,7 @@ where
         }
         let Some(job) = self.desk.jobs.remove(&ticket) else { return 0 };
         let outcome = self.desk.crypto.run(job);
-        self.input(around, Input::Event(sealpost_core::machine::Event::Computed(ticket, outcome)))
+        self.input(around, Input::Event(sealpost_core::frame::Event::Computed(ticket, outcome)))
     }
 
     /// A transaction that was begun in this life ends. Returns what it did.
@@ -149,7 +147,7 @@ where
             return 0;
         }
         let Some(outcome) = self.desk.outcomes.remove(&ticket) else { return 0 };
-        self.input(around, Input::Event(sealpost_core::machine::Event::Stored(ticket, outcome)))
+        self.input(around, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
     }
 
     /// An alarm goes off, if it was set in this life and not moved.
@@ -158,7 +156,7 @@ where
             return 0;
         }
         self.desk.tick_at = None;
-        self.input(around, Input::Event(sealpost_core::machine::Event::Tick))
+        self.input(around, Input::Event(sealpost_core::frame::Event::Tick))
     }
 
     /// What it said since the last call.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sealpost_core::client;
-use sealpost_core::limits::Limits;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::Profile;
 use serde::{Deserialize, Serialize};
 

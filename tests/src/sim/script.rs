@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use sealpost_core::client::Command;
 use sealpost_core::client::store::Content;
-use sealpost_core::crypto::Fingerprint;
-use sealpost_core::ids::Phone;
-use sealpost_core::machine::{Event, Input};
-use sealpost_core::store::UserRef;
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::{Phone, UserRef};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Mono;
 use sealpost_storage::Usage;
 use sealpost_storage::client::{ClientStorage, HistoryEntry};

@@ -1,10 +1,10 @@
 //! Names for what machines were seen to do, so that a run can say what it has reached.
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
-use sealpost_core::store::{
-    Appended, CreateOutcome, ItemKey, ResumeOutcome, StoreOp, StoreOutcome, StoreReply,
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
 };
-use sealpost_core::wire::ErrorCode;
+use sealpost_core::wire::{ErrorCode, ItemId};
 
 pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str {
     match (op, outcome) {
@@ -13,8 +13,10 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Created(_))) => "store: account refused",
         (_, Ok(StoreReply::Found(Some(_)))) => "store: user found",
         (_, Ok(StoreReply::Found(None))) => "store: user not found",
-        (_, Ok(StoreReply::Resumed(ResumeOutcome::Resumed))) => "store: session resumed",
-        (_, Ok(StoreReply::Resumed(_))) => "store: session not resumed",
+        (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded))) => {
+            "store: session resumed"
+        }
+        (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",
         (_, Ok(StoreReply::Counted(_))) => "store: counted",
         (_, Ok(StoreReply::Appended(each))) => {
             if each.contains(&Appended::MailboxFull) {
@@ -44,7 +46,7 @@ pub(super) fn store_words(op: &StoreOp, outcome: &StoreOutcome) -> String {
             let names: Vec<_> = packets
                 .iter()
                 .zip(each)
-                .filter_map(|(packet, each)| Some((ItemKey::of(packet)?, each)))
+                .filter_map(|(packet, each)| Some((ItemId::of(packet)?, each)))
                 .map(|(key, each)| format!("{:?} {} of {}: {each:?}", key.kind, key.id, key.origin))
                 .collect();
             format!("for {recipient}: {}", names.join(", "))
@@ -53,7 +55,7 @@ pub(super) fn store_words(op: &StoreOp, outcome: &StoreOutcome) -> String {
             format!("for {recipient} after {}: {} items", after.0, page.items.len())
         }
         (StoreOp::Settle(settlement), _) => {
-            format!("by {}: {} items", settlement.reader, settlement.delivered.len())
+            format!("by {}: {} items", settlement.recipient, settlement.delivered.len())
         }
         _ => String::new(),
     }

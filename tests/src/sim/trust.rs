@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Binding, ClientOp, IncomingMessage, Trust};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::Fingerprint;
 
 use super::model::Verdict;
 

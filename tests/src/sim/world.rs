@@ -5,11 +5,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use sealpost_core::client::{self, Client, Command};
-use sealpost_core::crypto::Fingerprint;
+use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{Phone, Ticket, UserId};
-use sealpost_core::machine::{Event, Input};
+use sealpost_core::keys::Fingerprint;
+use sealpost_core::server::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::server::{self, Server};
-use sealpost_core::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::time::Mono;
 use sealpost_storage::client::{Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota};

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::store::Status;
 use sealpost_core::client::{Command, LookupFailure, Notice, Refusal};
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::UserRef;
 use sealpost_core::wire::Inner;
 use sealpost_tests::scenario::{Device, Event, Scene, Words};
 use sealpost_tests::sim::{Settings, Width};

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::{self, Client, Command};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::Phone;
-use sealpost_core::limits::Limits;
+use sealpost_core::keys::Fingerprint;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_mio::{ClientHost, Config};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};

@@ -7,9 +7,8 @@ use std::thread::JoinHandle;
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client};
-use sealpost_core::machine::Machine;
+use sealpost_core::frame::{Machine, StoreError};
 use sealpost_core::server::{self, OtpDelivery, Server};
-use sealpost_core::store::StoreError;
 use sealpost_mio::{Application, Control, Error, Handle};
 use sealpost_storage::Storage;
 use sealpost_tests::scenario::{Device, Heard};

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_core::crypto::{Draft, EmitError, Job, Outcome};
+use sealpost_core::frame::{Action, Actions, Deadline, Event, Flow, Input, Machine, StoreError};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::machine::{Action, Actions, Event, Flow, Input, Machine};
-use sealpost_core::store::StoreError;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
@@ -120,8 +119,8 @@ impl Machine for Puppet {
         Actions::new(&mut self.queue)
     }
 
-    fn deadline(&self) -> Option<Mono> {
-        self.deadline
+    fn deadline(&self) -> Option<Deadline> {
+        self.deadline.map(|at| Deadline { at, why: "the test asked for it" })
     }
 }
 

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::MAX_SEALED_PLAINTEXT;
-use crate::crypto::Plaintext;
 use crate::ids::{MessageId, ReceiptId, UserId};
-use crate::wire::{Malformed, Reader, VERSION, Write};
+use crate::keys::Plaintext;
+use crate::wire::{Malformed, Parser, VERSION, Write};
 
 /// From reader to sender, in the clear because the server reads it:
 /// `receipt_id u64 ‖ status u8 (2: delivered) ‖ count u16 ‖ count × message_id u64`.
@@ -23,14 +23,14 @@ impl Receipt {
 
     /// Parses a payload. Nothing may follow the last id, and there must be one.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(payload);
-        let receipt_id = ReceiptId(reader.u64()?);
-        expect_status(&mut reader, DELIVERED)?;
-        let message_ids: Vec<_> = items(&mut reader)?
+        let mut parser = Parser::new(payload);
+        let receipt_id = ReceiptId(parser.u64()?);
+        expect_status(&mut parser, DELIVERED)?;
+        let message_ids: Vec<_> = items(&mut parser)?
             .iter()
             .map(|bytes: &[u8; 8]| MessageId(u64::from_le_bytes(*bytes)))
             .collect();
-        reader.end()?;
+        parser.end()?;
         if message_ids.is_empty() { Err(Malformed) } else { Ok(Self { receipt_id, message_ids }) }
     }
 
@@ -62,10 +62,10 @@ impl StoredAck {
 
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        expect_status(&mut reader, STORED)?;
-        let items = pairs(&mut reader, MessageId)?;
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        expect_status(&mut parser, STORED)?;
+        let items = pairs(&mut parser, MessageId)?;
         Ok(Self { items })
     }
 
@@ -99,9 +99,9 @@ impl ReceiptsTaken {
 
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        let items = pairs(&mut reader, ReceiptId)?;
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        let items = pairs(&mut parser, ReceiptId)?;
         Ok(Self { items })
     }
 
@@ -119,24 +119,24 @@ impl ReceiptsTaken {
     }
 }
 
-fn expect_status(reader: &mut Reader<'_>, status: u8) -> Result<(), Malformed> {
-    if reader.u8()? == status { Ok(()) } else { Err(Malformed) }
+fn expect_status(parser: &mut Parser<'_>, status: u8) -> Result<(), Malformed> {
+    if parser.u8()? == status { Ok(()) } else { Err(Malformed) }
 }
 
 /// A u16 count, and that many items of `N` bytes: as many as there are, so that a count allocates
 /// nothing by itself.
-fn items<'a, const N: usize>(reader: &mut Reader<'a>) -> Result<&'a [[u8; N]], Malformed> {
-    let count = usize::from(reader.u16()?);
-    let (items, _) = reader.bytes(count * N)?.as_chunks();
+fn items<'a, const N: usize>(parser: &mut Parser<'a>) -> Result<&'a [[u8; N]], Malformed> {
+    let count = usize::from(parser.u16()?);
+    let (items, _) = parser.bytes(count * N)?.as_chunks();
     Ok(items)
 }
 
-fn pairs<T>(reader: &mut Reader<'_>, id: impl Fn(u64) -> T) -> Result<Vec<(UserId, T)>, Malformed> {
+fn pairs<T>(parser: &mut Parser<'_>, id: impl Fn(u64) -> T) -> Result<Vec<(UserId, T)>, Malformed> {
     let pair = |bytes: &[u8; PAIR_LEN]| {
-        let mut reader = Reader::new(bytes);
-        Ok((reader.user_id()?, id(reader.u64()?)))
+        let mut parser = Parser::new(bytes);
+        Ok((parser.user_id()?, id(parser.u64()?)))
     };
-    items(reader)?.iter().map(pair).collect()
+    items(parser)?.iter().map(pair).collect()
 }
 
 fn put_count(out: &mut impl Write, count: usize) {

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use crate::crypto::{Plaintext, PublicKey};
 use crate::ids::{Phone, UserId};
-use crate::wire::{InReplyTo, Malformed, Reader, VERSION, Write};
+use crate::keys::{Plaintext, PublicKey};
+use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Write};
 
 /// Sealed in a 105: `v ‖ kind u8 ‖ …`; kind 0: phone `str8`; kind 1: user id u64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub enum Lookup {
 impl Lookup {
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        match reader.u8()? {
-            BY_PHONE => reader.phone().map(Self::Phone),
-            BY_ID => reader.user_id().map(Self::Id),
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        match parser.u8()? {
+            BY_PHONE => parser.phone().map(Self::Phone),
+            BY_ID => parser.user_id().map(Self::Id),
             _ => Err(Malformed),
         }
     }
@@ -62,13 +62,13 @@ pub struct PublicKeyAnswer {
 impl PublicKeyAnswer {
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
         Ok(Self {
-            in_reply_to: reader.in_reply_to()?,
-            user: reader.user_id()?,
-            phone: reader.phone()?,
-            public_key: public_key(&mut reader)?,
+            in_reply_to: parser.in_reply_to()?,
+            user: parser.user_id()?,
+            phone: parser.phone()?,
+            public_key: public_key(&mut parser)?,
         })
     }
 
@@ -87,10 +87,10 @@ impl PublicKeyAnswer {
 /// Parses the payload of a 204 before a session, `v ‖ public key DER as u16 length and bytes`, in
 /// the clear: nothing may follow.
 pub fn parse_server_key(payload: &[u8]) -> Result<PublicKey, Malformed> {
-    let mut reader = Reader::new(payload);
-    reader.version()?;
-    let key = public_key(&mut reader)?;
-    reader.end()?;
+    let mut parser = Parser::new(payload);
+    parser.version()?;
+    let key = public_key(&mut parser)?;
+    parser.end()?;
     Ok(key)
 }
 
@@ -102,9 +102,9 @@ pub fn emit_server_key(key: &PublicKey) -> Vec<u8> {
     out
 }
 
-fn public_key(reader: &mut Reader<'_>) -> Result<PublicKey, Malformed> {
-    let len = reader.u16()?;
-    PublicKey::from_der(reader.bytes(len.into())?).map_err(|_| Malformed)
+fn public_key(parser: &mut Parser<'_>) -> Result<PublicKey, Malformed> {
+    let len = parser.u16()?;
+    PublicKey::from_der(parser.bytes(len.into())?).map_err(|_| Malformed)
 }
 
 fn put_public_key(out: &mut impl Write, key: &PublicKey) {

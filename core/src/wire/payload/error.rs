@@ -4,8 +4,9 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::crypto::Plaintext;
-use crate::wire::{InReplyTo, Malformed, Reader, Timestamp, VERSION, Violation, Write};
+use crate::keys::Plaintext;
+use crate::time::Timestamp;
+use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Violation, Write};
 
 /// What a 244 says: `v ‖ code u8 ‖ in_reply_to[8] ‖ retry_after_seconds u32 ‖ server_time u64 ‖
 /// text str8`.
@@ -26,17 +27,17 @@ pub struct ErrorReply {
 impl ErrorReply {
     /// Parses the opened sealed part of a 244 of form 1 or 2.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        Self::read(&mut Reader::new(plaintext))
+        Self::read(&mut Parser::new(plaintext))
     }
 
     /// Parses the whole payload of a 244 of form 0. Nothing may follow.
     pub fn parse_clear(payload: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(payload);
-        if ErrorForm::from_code(reader.u8()?) != Some(ErrorForm::Clear) {
+        let mut parser = Parser::new(payload);
+        if ErrorForm::from_code(parser.u8()?) != Some(ErrorForm::Clear) {
             return Err(Malformed);
         }
-        let reply = Self::read(&mut reader)?;
-        reader.end()?;
+        let reply = Self::read(&mut parser)?;
+        parser.end()?;
         Ok(reply)
     }
 
@@ -55,14 +56,14 @@ impl ErrorReply {
         out
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        reader.version()?;
+    fn read(parser: &mut Parser<'_>) -> Result<Self, Malformed> {
+        parser.version()?;
         Ok(Self {
-            code: ErrorCode::from_code(reader.u8()?).ok_or(Malformed)?,
-            in_reply_to: reader.in_reply_to()?,
-            retry_after_secs: reader.u32()?,
-            server_time: server_time(reader.u64()?)?,
-            text: reader.str8()?.to_owned(),
+            code: ErrorCode::from_code(parser.u8()?).ok_or(Malformed)?,
+            in_reply_to: parser.in_reply_to()?,
+            retry_after_secs: parser.u32()?,
+            server_time: server_time(parser.u64()?)?,
+            text: parser.str8()?.to_owned(),
         })
     }
 

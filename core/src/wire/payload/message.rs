@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::crypto::Plaintext;
 use crate::ids::MessageId;
-use crate::wire::{Malformed, Reader, VERSION, Write};
+use crate::keys::Plaintext;
+use crate::wire::{Malformed, Parser, VERSION, Write};
 
 /// What stands in front of a message's body: `message_id u64 ‖ suite u8`. All that the server
 /// reads of a message.
@@ -25,9 +25,9 @@ impl MessageHead {
 
     /// Splits the payload of a 102 into head and body. A body has at least one byte.
     pub fn parse(payload: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let mut reader = Reader::new(payload);
-        let head = Self { message_id: MessageId(reader.u64()?), suite: reader.u8()? };
-        let body = reader.rest();
+        let mut parser = Parser::new(payload);
+        let head = Self { message_id: MessageId(parser.u64()?), suite: parser.u8()? };
+        let body = parser.rest();
         if body.is_empty() { Err(Malformed) } else { Ok((head, body)) }
     }
 
@@ -95,7 +95,7 @@ impl Inner {
 
     /// What one message says.
     ///
-    /// `previous` is the sender's message before this one to the same reader.
+    /// `previous` is the sender's message before this one to the same parser.
     pub fn new(
         kind: ContentKind,
         previous: Option<MessageId>,
@@ -134,15 +134,15 @@ impl Inner {
 
     /// Parses the opened body. What follows the content is ignored.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        let kind = ContentKind::from_code(reader.u8()?).ok_or(Malformed)?;
-        let previous = match reader.u64()? {
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        let kind = ContentKind::from_code(parser.u8()?).ok_or(Malformed)?;
+        let previous = match parser.u64()? {
             0 => None,
             id => Some(MessageId(id)),
         };
-        let len = reader.u16()?;
-        let content = reader.bytes(len.into())?.to_vec();
+        let len = parser.u16()?;
+        let content = parser.bytes(len.into())?.to_vec();
         Self::new(kind, previous, content).map_err(|_| Malformed)
     }
 

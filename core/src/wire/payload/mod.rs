@@ -14,7 +14,7 @@ pub use error::{ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
 pub use register::{ConfirmRequest, OtpIssued, RegisterRequest, RegistrationRejected};
-pub use session::{NoMoreMessages, ReconnectRequest, Resumed, SessionGrant};
+pub use session::{NoMoreMessages, ReconnectRequest, SessionGrant, SessionResumed};
 
 /// Bytes of an OAEP part.
 pub const OAEP_LEN: usize = 256;

@@ -1,9 +1,9 @@
 //! Registration: 100, 200, 150 and the request of 101.
 
 use super::Otp;
-use crate::crypto::{Fingerprint, Plaintext, SymmetricKey};
 use crate::ids::Phone;
-use crate::wire::{InReplyTo, Malformed, Reader, VERSION, Write};
+use crate::keys::{Fingerprint, Plaintext, SymmetricKey};
+use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Write};
 
 /// Inside a 100: `v ‖ reply_key[32] ‖ phone str8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct RegisterRequest {
 impl RegisterRequest {
     /// Parses the opened OAEP part.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        Ok(Self { reply_key: reader.symmetric_key()?, phone: reader.phone()? })
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        Ok(Self { reply_key: parser.symmetric_key()?, phone: parser.phone()? })
     }
 
     /// What goes into the OAEP part.
@@ -48,13 +48,13 @@ pub struct ConfirmRequest {
 impl ConfirmRequest {
     /// Parses the opened OAEP part.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
         Ok(Self {
-            reply_key: reader.symmetric_key()?,
-            otp: Otp::from_digits(reader.array()?).map_err(|_| Malformed)?,
-            fingerprint: Fingerprint(*reader.array()?),
-            phone: reader.phone()?,
+            reply_key: parser.symmetric_key()?,
+            otp: Otp::from_digits(parser.array()?).map_err(|_| Malformed)?,
+            fingerprint: Fingerprint(*parser.array()?),
+            phone: parser.phone()?,
         })
     }
 
@@ -86,12 +86,12 @@ pub struct OtpIssued {
 impl OtpIssued {
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        let in_reply_to = reader.in_reply_to()?;
-        let ttl_secs = reader.u16()?;
-        let attempts = reader.u8()?;
-        let otp = match (reader.u8()?, reader.str8()?) {
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        let in_reply_to = parser.in_reply_to()?;
+        let ttl_secs = parser.u16()?;
+        let attempts = parser.u8()?;
+        let otp = match (parser.u8()?, parser.str8()?) {
             (IN_BAND, digits) => Some(digits.parse().map_err(|_| Malformed)?),
             (OUT_OF_BAND, "") => None,
             _ => return Err(Malformed),
@@ -122,9 +122,9 @@ pub struct RegistrationRejected {
 impl RegistrationRejected {
     /// Parses the opened payload.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        Ok(Self { in_reply_to: reader.in_reply_to()? })
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        Ok(Self { in_reply_to: parser.in_reply_to()? })
     }
 
     /// What is sealed.

@@ -1,9 +1,9 @@
 //! Sessions: what grants one (201, 206), what asks for one again (106), and when what waited is
 //! out (255).
 
-use crate::crypto::{Plaintext, SymmetricKey};
 use crate::ids::Phone;
-use crate::wire::{Malformed, Reader, RequestHash, VERSION, Write};
+use crate::keys::{Plaintext, SymmetricKey};
+use crate::wire::{Malformed, Parser, RequestHash, VERSION, Write};
 
 /// Inside a 106: `v ‖ reply_key[32] ‖ phone str8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct ReconnectRequest {
 impl ReconnectRequest {
     /// Parses the opened OAEP part.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
-        Ok(Self { reply_key: reader.symmetric_key()?, phone: reader.phone()? })
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
+        Ok(Self { reply_key: parser.symmetric_key()?, phone: parser.phone()? })
     }
 
     /// What goes into the OAEP part.
@@ -44,11 +44,11 @@ pub struct SessionGrant {
 impl SessionGrant {
     /// Parses the opened OAEP part.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(plaintext);
-        reader.version()?;
+        let mut parser = Parser::new(plaintext);
+        parser.version()?;
         Ok(Self {
-            session_key: reader.symmetric_key()?,
-            request_hash: RequestHash(*reader.array()?),
+            session_key: parser.symmetric_key()?,
+            request_hash: RequestHash(*parser.array()?),
         })
     }
 
@@ -64,12 +64,12 @@ impl SessionGrant {
 
 /// Sealed in a 206: `v ‖ pending u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resumed {
+pub struct SessionResumed {
     /// How many items are stored for the client.
     pub pending: u32,
 }
 
-impl Resumed {
+impl SessionResumed {
     /// Parses the opened sealed part.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
         parse_count(plaintext).map(|pending| Self { pending })
@@ -101,9 +101,9 @@ impl NoMoreMessages {
 }
 
 fn parse_count(plaintext: &[u8]) -> Result<u32, Malformed> {
-    let mut reader = Reader::new(plaintext);
-    reader.version()?;
-    reader.u32()
+    let mut parser = Parser::new(plaintext);
+    parser.version()?;
+    parser.u32()
 }
 
 fn emit_count(count: u32) -> Plaintext {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
-use sealpost_core::crypto::{PrivateKey, Provider, SESSION_LABEL, SymmetricKey};
-use sealpost_core::store::StoreOp;
+use sealpost_core::crypto::{PrivateKey, Provider, SESSION_LABEL};
+use sealpost_core::keys::SymmetricKey;
+use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::SIGNATURE_LEN;
 use sealpost_programs::{CryptoName, Failure, Format, FormatArg, Line, random_rng};
 use sealpost_storage::{Quota, SqliteStorage, Storage};

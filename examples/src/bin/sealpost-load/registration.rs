@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
-use sealpost_core::crypto::{
-    Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, PublicKey, RequestKind, SymmetricKey,
-};
+use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RequestKind};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::wire::{
     ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Packet, RegisterRequest, SIGNATURE_LEN,
 };

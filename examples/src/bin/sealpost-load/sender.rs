@@ -1,6 +1,6 @@
 //! One who writes to a reader that is away, and later gets the receipts.
 
-use sealpost_core::crypto::SymmetricKey;
+use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Op, Packet, StoredAck};
 use sealpost_programs::{CryptoName, Failure};
 

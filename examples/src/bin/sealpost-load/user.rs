@@ -1,14 +1,13 @@
 //! One registered user, and the packets that a user makes.
 
 use bytes::Bytes;
-use sealpost_core::crypto::{
-    Crypto, Draft, Job, Outcome, Part, Plaintext, PublicKey, RequestKind, SymmetricKey,
-};
+use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, RequestKind};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, MessageHead, NoMoreMessages, Op,
-    Packet, Receipt, ReceiptsTaken, ReconnectRequest, Resumed, SEALED_ERROR_AT,
+    Packet, Receipt, ReceiptsTaken, ReconnectRequest, SEALED_ERROR_AT, SessionResumed,
 };
 use sealpost_programs::Failure;
 
@@ -99,7 +98,7 @@ impl User {
             return Err(Failure::new("a 206 does not answer the request"));
         };
         self.session_key = grant.session_key;
-        Ok(Resumed::parse(sealed.expose())?.pending)
+        Ok(SessionResumed::parse(sealed.expose())?.pending)
     }
 
     /// Checks a 255, and returns how much it says was drained.

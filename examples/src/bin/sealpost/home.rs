@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
-use sealpost_core::crypto::keys::PemError;
-use sealpost_core::crypto::{Crypto, Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::crypto::Crypto;
 use sealpost_core::ids::Phone;
+use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
 use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
 use sealpost_storage::OpenError;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, Refusal, Token};
-use sealpost_core::ids::{MessageId, Phone};
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_mio::Signals;
 use sealpost_programs::{Failure, Line};
 

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice};
-use sealpost_core::crypto::{Fingerprint, PublicKey, safety_number};
-use sealpost_core::ids::Phone;
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::{Phone, UserRef};
+use sealpost_core::keys::{Fingerprint, PublicKey, safety_number};
 use sealpost_mio::Signals;
 use sealpost_programs::{Failure, Line};
 use sealpost_storage::client::ClientStorage;

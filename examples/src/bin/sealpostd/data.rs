@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealpost_core::crypto::keys::PemError;
-use sealpost_core::crypto::{PrivateKey, Provider, SymmetricKey};
+use sealpost_core::crypto::{PrivateKey, Provider};
+use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::limits::Limits;
+use sealpost_core::keys::Fingerprint;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{Config, Operator, OtpCourier, Signals};

@@ -1,8 +1,7 @@
 //! What an operator sees of the database.
 
-use sealpost_core::crypto::Fingerprint;
-use sealpost_core::ids::Phone;
-use sealpost_core::store::UserRef;
+use sealpost_core::ids::{Phone, UserRef};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::{CheckReport, Stats, UserRecord};

@@ -1,8 +1,8 @@
 //! The account and its contacts.
 
 use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{MessageId, ReceiptId};
+use sealpost_core::keys::Fingerprint;
 
 use super::harness::{Harness, binding, identity, outgoing, user};
 use super::{Case, Subject, cases};

@@ -4,8 +4,8 @@ use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
     IncomingMessage, OutgoingMessage, ReceivedContent, Snapshot, Status, Trust,
 };
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 
 use super::Subject;

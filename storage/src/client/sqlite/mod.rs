@@ -12,8 +12,8 @@ use rusqlite::{Connection, params};
 use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, Contact, QueuedMessage, Snapshot,
 };
+use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
-use sealpost_core::store::StoreError;
 
 use super::{ClientStorage, HistoryEntry, Identity, OutboxCounts, Place};
 use crate::Storage;

@@ -6,8 +6,8 @@ use sealpost_core::client::store::{
     Status,
 };
 use sealpost_core::client::{Admission, ReplayWindow};
-use sealpost_core::crypto::Fingerprint;
 use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::keys::Fingerprint;
 
 use super::row::{self, CONTACT_COLUMNS, RECEIVED_COLUMNS};
 use crate::sqlite::column;

@@ -1,7 +1,7 @@
 //! The tables of a client's database.
 
 use rusqlite::{Connection, Row, Transaction};
-use sealpost_core::crypto::Fingerprint;
+use sealpost_core::keys::Fingerprint;
 
 use crate::client::Identity;
 use crate::sqlite::column;

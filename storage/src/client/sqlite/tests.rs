@@ -85,7 +85,7 @@ impl Subject for Sqlite {
 fn identity() -> Identity {
     Identity {
         phone: phone(1),
-        server: sealpost_core::crypto::Fingerprint([7; 32]),
+        server: sealpost_core::keys::Fingerprint([7; 32]),
         profile: Profile::Wide,
         host_port: "localhost:7465".into(),
     }

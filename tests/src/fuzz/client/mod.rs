@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content};
 use sealpost_core::client::{Client, Command, Config, Limits, Token};
-use sealpost_core::crypto::{Outcome, PublicKey};
+use sealpost_core::crypto::Outcome;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::pump;
-use sealpost_core::ids::Ticket;
-use sealpost_core::machine::{Event, Input, Machine};
-use sealpost_core::store::{StoreError, UserRef};
+use sealpost_core::frame::{Deadline, Event, Input, Machine, StoreError, pump};
+use sealpost_core::ids::{Ticket, UserRef};
+use sealpost_core::keys::PublicKey;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Otp, Profile};
 use sealpost_storage::Storage;
@@ -276,7 +275,7 @@ impl<'a> World<'a> {
     }
 
     fn pass_to_alarm(&mut self) {
-        if let Some(at) = self.client.deadline() {
+        if let Some(Deadline { at, .. }) = self.client.deadline() {
             let wait = at.since(self.now.mono);
             let secs = i64::try_from(wait.as_secs()).expect("within reason");
             self.now = Now { mono: self.now.mono + wait, wall: self.now.wall.plus_secs(secs) };
@@ -286,7 +285,10 @@ impl<'a> World<'a> {
 
     fn tick(&mut self) {
         self.event(Event::Tick);
-        assert!(self.client.deadline().is_none_or(|at| at > self.now.mono), "an alarm goes on");
+        assert!(
+            self.client.deadline().is_none_or(|due| due.at > self.now.mono),
+            "an alarm goes on"
+        );
     }
 
     fn jump(&mut self) {

@@ -1,12 +1,12 @@
 //! What a server says: well formed more often than not, and never to be trusted.
 
-use sealpost_core::crypto::{Plaintext, PublicKey};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
+use sealpost_core::keys::{Plaintext, PublicKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ContentKind, ErrorCode, ErrorForm, ErrorReply, Header, InReplyTo, Inner, MessageHead,
     NoMoreMessages, Op, Otp, OtpIssued, Oversized, Packet, PublicKeyAnswer, Receipt,
-    RegistrationRejected, RequestHash, Resumed, SessionGrant, StoredAck, emit_server_key,
+    RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
 };
 
 use super::World;
@@ -28,7 +28,7 @@ impl World<'_> {
             }
             3 => (to(Op::SessionIssued, us), self.grant(asked)),
             4 => {
-                let resumed = glass::seal(Resumed { pending: 3 }.emit().expose());
+                let resumed = glass::seal(SessionResumed { pending: 3 }.emit().expose());
                 (to(Op::SessionResumed, us), [self.grant(asked), resumed].concat())
             }
             5 => self.error(us, asked),

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId, InboxItem};
 use sealpost_core::client::{Client, Limits, Notice};
-use sealpost_core::crypto::{Fingerprint, Job, Plaintext};
-use sealpost_core::host::Host;
+use sealpost_core::crypto::Job;
+use sealpost_core::frame::{Flow, Host};
 use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
-use sealpost_core::machine::Flow;
+use sealpost_core::keys::{Fingerprint, Plaintext};
 use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
 
 use crate::fuzz::workers::Watch;

@@ -9,14 +9,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sealpost_core::crypto::{Outcome, PublicKey};
+use sealpost_core::crypto::Outcome;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::host::pump;
+use sealpost_core::frame::{Deadline, Event, Input, Machine, StoreError, pump};
 use sealpost_core::ids::{ConnId, Ticket};
-use sealpost_core::limits::{Limits, Rate};
-use sealpost_core::machine::{Event, Input, Machine};
+use sealpost_core::keys::PublicKey;
+use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::server::{Config, OtpChannel, Server};
-use sealpost_core::store::{StoreError, StoreOp, StoreOutcome};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_storage::{MemoryStorage, Quota, Storage};
@@ -265,7 +265,7 @@ impl<'a> World<'a> {
             1 => self.arb.below(256) * 100,
             2 => self.arb.below(256) * 10_000,
             _ => match self.server.deadline() {
-                Some(at) => return self.alarm(at),
+                Some(Deadline { at, .. }) => return self.alarm(at),
                 None => 1,
             },
         };
@@ -283,7 +283,10 @@ impl<'a> World<'a> {
 
     fn tick(&mut self) {
         self.event(Event::Tick);
-        assert!(self.server.deadline().is_none_or(|at| at > self.now.mono), "an alarm goes on");
+        assert!(
+            self.server.deadline().is_none_or(|due| due.at > self.now.mono),
+            "an alarm goes on"
+        );
     }
 
     fn jump(&mut self) {

@@ -1,12 +1,11 @@
 //! What clients send: well formed more often than not, and never to be trusted.
 
-use sealpost_core::crypto::{Fingerprint, Plaintext, PublicKey};
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
-use sealpost_core::store::{ItemKey, ItemKind};
+use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, Header, Lookup, MessageHead, Op, Otp, Oversized, Packet, Profile, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
+    ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp, Oversized, Packet,
+    Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
 };
 
 use super::World;
@@ -120,12 +119,12 @@ impl World<'_> {
     /// Some of what the reader on this connection has not acknowledged, all of one origin; or any.
     fn acknowledging(&mut self, conn: ConnId, kind: ItemKind) -> (UserId, Vec<u64>) {
         let held = self.witness.wires.get(&conn).map(|wire| &wire.unacknowledged);
-        let held: Vec<ItemKey> =
+        let held: Vec<ItemId> =
             held.into_iter().flatten().filter(|key| key.kind == kind).copied().collect();
         let picked = self.arb.pick(&held).copied();
         match picked.filter(|_| !self.arb.chance(50)) {
             Some(key) if self.arb.chance(500) => (key.origin, vec![key.id]),
-            Some(ItemKey { origin, .. }) => {
+            Some(ItemId { origin, .. }) => {
                 let same = held.iter().filter(|key| key.origin == origin);
                 (origin, same.map(|key| key.id).collect())
             }

@@ -1,9 +1,10 @@
 //! When faults stop: the server comes to rest, everything drains, and a stop comes to its end.
 
+use sealpost_core::frame::{Deadline, Event, Machine};
 use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
-use sealpost_core::machine::{Event, Machine};
-use sealpost_core::store::{ItemKey, ItemKind};
-use sealpost_core::wire::{Header, Op, Oversized, Packet, Receipt, ReceiptsTaken};
+use sealpost_core::wire::{
+    Header, ItemId, ItemKind, Op, Oversized, Packet, Receipt, ReceiptsTaken,
+};
 
 use super::World;
 use super::witness::Wire;
@@ -62,14 +63,14 @@ impl World<'_> {
     }
 
     fn pass_to_alarm(&mut self) {
-        if let Some(at) = self.server.deadline() {
+        if let Some(Deadline { at, .. }) = self.server.deadline() {
             self.alarm(at);
         }
     }
 
     /// Who is online and understood, and what they have received: an acknowledgement among too many
     /// may have been dropped.
-    fn readers(&self) -> Vec<(ConnId, UserId, Vec<ItemKey>)> {
+    fn readers(&self) -> Vec<(ConnId, UserId, Vec<ItemId>)> {
         let wires = self.witness.wires.iter().filter(|(_, wire)| !wire.garbled);
         let reader = |(conn, wire): (&ConnId, &Wire)| {
             Some((*conn, wire.user?, wire.received.iter().copied().collect()))
@@ -77,7 +78,7 @@ impl World<'_> {
         wires.filter_map(reader).collect()
     }
 
-    fn acknowledge(&mut self, conn: ConnId, user: UserId, held: &[ItemKey], round: u64) {
+    fn acknowledge(&mut self, conn: ConnId, user: UserId, held: &[ItemId], round: u64) {
         let mut origins: Vec<_> = held.iter().map(|key| key.origin).collect();
         origins.dedup();
         let of = |kind, origin: UserId| {
@@ -113,7 +114,7 @@ impl World<'_> {
     pub(super) fn stop(&mut self) {
         self.event(Event::Shutdown);
         while !self.witness.stopped {
-            let at = self.server.deadline().expect("a stop comes to its end");
+            let Deadline { at, .. } = self.server.deadline().expect("a stop comes to its end");
             self.alarm(at);
         }
     }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Job, Plaintext};
-use sealpost_core::host::Host;
+use sealpost_core::crypto::Job;
+use sealpost_core::frame::{Flow, Host};
 use sealpost_core::ids::{ConnId, Phone, ReceiptId, Ticket, UserId};
-use sealpost_core::limits::Limits;
-use sealpost_core::machine::Flow;
+use sealpost_core::keys::Plaintext;
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_core::store::{Appended, ItemKey, ItemKind, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{
-    FromServer, Op, Otp, OtpIssued, Packet, Profile, Receipt, ReceiptsTaken, StoredAck,
+    FromServer, ItemId, ItemKind, Op, Otp, OtpIssued, Packet, Profile, Receipt, ReceiptsTaken,
+    StoredAck,
 };
 
 use crate::fuzz::glass;
@@ -39,7 +40,7 @@ pub(super) struct Witness {
     /// Packets of clients that were verified.
     verified: BTreeSet<Bytes>,
     /// Messages that the store has said to hold.
-    durable: BTreeSet<ItemKey>,
+    durable: BTreeSet<ItemId>,
     /// The phone of each 100 that was opened, by its hash.
     registering: BTreeMap<[u8; 8], Phone>,
 }
@@ -57,12 +58,12 @@ pub(super) struct Wire {
     /// What the client has sent and the server has not read.
     pub(super) unread: Vec<u8>,
     /// Items sent to the client.
-    pub(super) received: BTreeSet<ItemKey>,
+    pub(super) received: BTreeSet<ItemId>,
     /// Those that it has not acknowledged.
-    pub(super) unacknowledged: BTreeSet<ItemKey>,
+    pub(super) unacknowledged: BTreeSet<ItemId>,
     /// What it has ever acknowledged. Nothing holds for these: an acknowledgement takes effect some
     /// time after its check, and may meet the item sent anew.
-    acknowledged: BTreeSet<ItemKey>,
+    acknowledged: BTreeSet<ItemId>,
 }
 
 impl Witness {
@@ -111,7 +112,7 @@ impl Witness {
             for (packet, appended) in packets.iter().zip(each) {
                 assert!(self.verified.contains(packet.bytes()), "stored unverified: {packet:?}");
                 if matches!(appended, Appended::Stored | Appended::Duplicate) {
-                    self.durable.extend(ItemKey::of(packet));
+                    self.durable.extend(ItemId::of(packet));
                 }
             }
         }
@@ -121,13 +122,13 @@ impl Witness {
     /// been sent again meanwhile, and is gone now.
     pub(super) fn told(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
-            self.released(settlement.reader, &settlement.delivered);
+            self.released(settlement.recipient, &settlement.delivered);
         } else if let StoreOp::DropReceipts { recipient, keys } = op {
             self.released(*recipient, keys);
         }
     }
 
-    fn released(&mut self, reader: UserId, keys: &[ItemKey]) {
+    fn released(&mut self, reader: UserId, keys: &[ItemId]) {
         for wire in self.wires.values_mut().filter(|wire| wire.user == Some(reader)) {
             wire.unacknowledged.retain(|key| !keys.contains(key));
             wire.acknowledged.extend(keys);
@@ -144,7 +145,7 @@ impl Witness {
         let most = self.limits.in_flight_items.max(self.limits.drain_items as usize);
         let wire = self.wire(conn);
         assert_eq!(packet.header().recipient, wire.user, "somebody else's");
-        let key = ItemKey::of(packet).expect("a message or receipt");
+        let key = ItemId::of(packet).expect("a message or receipt");
         wire.received.insert(key);
         if wire.acknowledged.contains(&key) {
             return;
@@ -159,7 +160,7 @@ impl Witness {
         let opened = glass::open(packet.payload()).expect("sealed");
         for (_, id) in StoredAck::parse(opened.expose()).expect("a 203").items {
             let origin = sender.expect("a user");
-            let key = ItemKey { kind: ItemKind::Message, origin, id: id.0 };
+            let key = ItemId { kind: ItemKind::Message, origin, id: id.0 };
             assert!(self.durable.contains(&key), "acknowledged and not stored: {key:?}");
         }
     }
@@ -190,10 +191,10 @@ impl Watch for Witness {
         if op != Op::DeliveryAck {
             return;
         }
-        let released: Vec<ItemKey> = match packet.header().recipient {
+        let released: Vec<ItemId> = match packet.header().recipient {
             Some(origin) => Receipt::parse(packet.payload()).map_or(Vec::new(), |receipt| {
                 let ids = receipt.message_ids.into_iter();
-                ids.map(|id| ItemKey { kind: ItemKind::Message, origin, id: id.0 }).collect()
+                ids.map(|id| ItemId { kind: ItemKind::Message, origin, id: id.0 }).collect()
             }),
             None => glass::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
         };
@@ -298,10 +299,10 @@ impl Host<Server> for Witness {
 }
 
 /// The receipts that a client says to have taken.
-fn taken(plaintext: &Plaintext) -> Vec<ItemKey> {
+fn taken(plaintext: &Plaintext) -> Vec<ItemId> {
     let taken = ReceiptsTaken::parse(plaintext.expose()).map(|taken| taken.items);
     let key =
-        |(origin, id): (UserId, ReceiptId)| ItemKey { kind: ItemKind::Receipt, origin, id: id.0 };
+        |(origin, id): (UserId, ReceiptId)| ItemId { kind: ItemKind::Receipt, origin, id: id.0 };
     taken.unwrap_or_default().into_iter().map(key).collect()
 }
 

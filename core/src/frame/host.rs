@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::crypto::Job;
+use crate::frame::{Action, Deadline, Flow, Input, Machine};
 use crate::ids::{ConnId, Ticket};
-use crate::machine::{Action, Flow, Input, Machine};
-use crate::time::{Mono, Now};
+use crate::time::Now;
 
 /// Sockets, a store, crypto, and an application: under mio, over `std::net`, or in a simulation.
 ///
@@ -30,14 +30,14 @@ pub trait Host<M: Machine> {
     fn dial(&mut self, conn: ConnId);
 }
 
-/// Gives a machine one input, has the host carry out everything that follows, and returns when the
-/// machine wants to be called again.
+/// Gives a machine one input, has the host carry out everything that follows, and returns when
+/// and why the machine must be called again.
 pub fn pump<M: Machine>(
     machine: &mut M,
     host: &mut impl Host<M>,
     now: Now,
     input: Input<'_, M>,
-) -> Option<Mono> {
+) -> Option<Deadline> {
     for action in machine.handle(now, input) {
         match action {
             Action::Send { conn, bytes } => host.send(conn, bytes),

@@ -3,10 +3,12 @@
 //! Two clocks: [`Mono`] only moves forward and times everything inside the machine; wall time
 //! ([`Timestamp`]) goes into packets and into the store, and may jump.
 
+mod timestamp;
+
 use core::ops::Add;
 use core::time::Duration;
 
-pub use crate::wire::Timestamp;
+pub use timestamp::Timestamp;
 
 /// What the host's clocks showed when an input happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,9 +32,18 @@ pub trait Machine {
     where
         Self: Sized;
 
-    /// When the machine wants a [`Event::Tick`] at the latest; `None` if only an event can change
-    /// anything.
-    fn deadline(&self) -> Option<Mono>;
+    /// When the machine needs an [`Event::Tick`] at the latest, and why; `None` if only another
+    /// input can change anything.
+    fn deadline(&self) -> Option<Deadline>;
+}
+
+/// When a machine must be called again, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// The latest moment; calling earlier changes nothing.
+    pub at: Mono,
+    /// The alarm that goes off then, in words for a log: "retry a refused store operation".
+    pub why: &'static str,
 }
 
 /// What happens to a machine.
@@ -148,6 +157,7 @@ pub enum Flow {
 }
 
 /// The actions that follow from one input, in order. An iterator that takes them off the queue.
+#[must_use = "undrained actions are not carried out until the next input"]
 pub struct Actions<'a, M: Machine>(&'a mut VecDeque<Action<M>>);
 
 impl<'a, M: Machine> Actions<'a, M> {

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Appended, StoreError, StoreOutcome, StoreReply};
+use super::StoreError;
+use crate::server::store::{Appended, StoreOutcome, StoreReply};
 use crate::wire::Packet;
 
 /// Something that waits for the store. The only way to a [`Durable`].

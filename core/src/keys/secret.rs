@@ -90,7 +90,7 @@ impl Plaintext {
     /// Opens in place: `open` turns a copy of the ciphertext into plaintext at its front, and
     /// returns the plaintext's length. Whatever it left in the buffer is zeroized, also when it
     /// fails.
-    pub(super) fn opened(
+    pub(crate) fn opened(
         ciphertext: &[u8],
         open: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<Self, Rejected> {
@@ -99,11 +99,9 @@ impl Plaintext {
         buffer.0.truncate(len);
         Ok(buffer)
     }
-}
 
-impl crate::wire::Write for Plaintext {
-    /// A buffer that must grow is zeroized before its memory is given back.
-    fn put(&mut self, bytes: &[u8]) {
+    /// Appends bytes. A buffer that must grow is zeroized before its memory is given back.
+    pub fn extend(&mut self, bytes: &[u8]) {
         let needed = self.0.len().saturating_add(bytes.len());
         if needed > self.0.capacity() {
             let mut larger = Vec::with_capacity(needed.next_power_of_two().max(64));

@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::crypto::{PublicKey, WrappedKey};
-use crate::ids::{Phone, UserId};
+use crate::frame::StoreError;
+use crate::ids::{Phone, UserId, UserRef};
+use crate::keys::{PublicKey, WrappedKey};
 use crate::time::Timestamp;
-use crate::wire::{Op, Packet};
+use crate::wire::{ItemId, Packet};
 
 /// One operation, durable as a whole or without any effect.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub enum StoreOp {
     /// Look a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
     /// Accept a reconnect: `at` must be strictly newer than that of the user's last one, if there
-    /// was one. → [`StoreReply::Resumed`]
-    Resume {
+    /// was one. → [`StoreReply::ReconnectRecorded`]
+    RecordReconnect {
         /// Who reconnects.
         user: UserId,
         /// The timestamp of the 106.
@@ -68,7 +69,7 @@ pub enum StoreOp {
         /// Whose mailbox.
         recipient: UserId,
         /// Items of kind [`ItemKind::Receipt`].
-        keys: Vec<ItemKey>,
+        keys: Vec<ItemId>,
     },
     /// Delete what was appended before `before`, at most `limit` items. → [`StoreReply::Expired`]
     Expire {
@@ -79,45 +80,19 @@ pub enum StoreOp {
     },
 }
 
-/// Names a user to look up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum UserRef {
-    /// By id.
-    Id(UserId),
-    /// By phone number.
-    Phone(Phone),
-}
-
 /// What a reader's acknowledgement does to the store.
 #[derive(Clone, Debug)]
 pub struct Settlement {
     /// The reader, whose mailbox holds the messages.
-    pub reader: UserId,
+    pub recipient: UserId,
     /// Items of kind [`ItemKind::Message`], all of one sender. Those already gone are no error.
-    pub delivered: Vec<ItemKey>,
+    pub delivered: Vec<ItemId>,
     /// The reader's packet, for the sender's mailbox. A receipt is stored whatever the quota says,
     /// and once: a repeat of the same (reader, `receipt_id`) is ignored. A sender who is no longer
     /// registered gets none.
     pub receipt: Packet,
     /// When.
     pub at: Timestamp,
-}
-
-/// Why the store did not do it. Nothing of the operation has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// Another process holds the database.
-    #[error("the store is busy")]
-    Busy,
-    /// No space is left.
-    #[error("the store's disk is full")]
-    DiskFull,
-    /// Reading or writing failed.
-    #[error("the store failed to read or write")]
-    Io,
-    /// What the store holds is not what was put there.
-    #[error("the store is damaged")]
-    Corrupt,
 }
 
 /// The outcome of one operation.
@@ -130,8 +105,8 @@ pub enum StoreReply {
     Created(CreateOutcome),
     /// To [`StoreOp::FindUser`]: `None` if nobody is registered there.
     Found(Option<Box<User>>),
-    /// To [`StoreOp::Resume`].
-    Resumed(ResumeOutcome),
+    /// To [`StoreOp::RecordReconnect`].
+    ReconnectRecorded(ReconnectOutcome),
     /// To [`StoreOp::Count`].
     Counted(u32),
     /// To [`StoreOp::Append`]: one for each packet, in order.
@@ -157,11 +132,11 @@ pub enum CreateOutcome {
     NoIdLeft,
 }
 
-/// The outcome of [`StoreOp::Resume`].
+/// The outcome of [`StoreOp::RecordReconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResumeOutcome {
+pub enum ReconnectOutcome {
     /// Recorded.
-    Resumed,
+    Recorded,
     /// Not newer than the last accepted one.
     NotNewer,
     /// The user was deleted meanwhile.
@@ -229,39 +204,4 @@ pub struct StoredItem {
     pub seq: Seq,
     /// The packet, byte for byte as it arrived.
     pub packet: Packet,
-}
-
-/// What a mailbox holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ItemKind {
-    /// A message (102).
-    Message,
-    /// A reader's receipt (203).
-    Receipt,
-}
-
-/// Names an item: kind, who made it, and its number there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ItemKey {
-    /// Message or receipt.
-    pub kind: ItemKind,
-    /// The sender of the message, or the reader who signed the receipt.
-    pub origin: UserId,
-    /// `message_id` or `receipt_id`.
-    pub id: u64,
-}
-
-impl ItemKey {
-    /// The name of a message or receipt. `None` for any other packet, or one from nobody.
-    pub fn of(packet: &Packet) -> Option<Self> {
-        let kind = if packet.op() == Op::Message {
-            ItemKind::Message
-        } else if packet.op() == Op::DeliveryAck {
-            ItemKind::Receipt
-        } else {
-            return None;
-        };
-        let (id, _) = packet.payload().split_first_chunk()?;
-        Some(Self { kind, origin: packet.header().sender?, id: u64::from_le_bytes(*id) })
-    }
 }

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use super::Deadline;
 use crate::time::Mono;
 
 /// Alarms by name. Setting one again moves it.
@@ -48,9 +49,22 @@ impl<K: Copy + Ord> Timers<K> {
     }
 
     /// When the earliest alarm goes off.
+    #[cfg(test)]
     pub(crate) fn next(&self) -> Option<Mono> {
         self.queue.first().map(|(at, _)| *at)
     }
+}
+
+impl<K: Copy + Ord + Reason> Timers<K> {
+    /// When and why the machine must be called again.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.queue.first().map(|(at, name)| Deadline { at: *at, why: name.why() })
+    }
+}
+
+/// What an alarm is for, in words for a log.
+pub(crate) trait Reason {
+    fn why(&self) -> &'static str;
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
 use rand_core::CryptoRng;
 
 use super::{KeyRejected, PublicKey};
-use crate::crypto::Plaintext;
+use crate::keys::Plaintext;
 
 /// Why a PEM text gives no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

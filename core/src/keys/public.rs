@@ -1,8 +1,5 @@
 //! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
-//! Their fingerprints; and keys of both kinds as PEM.
-
-mod fitness;
-mod pem;
+//! And their fingerprints.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -10,7 +7,7 @@ use core::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
+use super::fitness;
 
 /// SHA-256 over a key's DER.
 ///
