@@ -1,4 +1,4 @@
-//! Registration over the wire, as every client does it: 105, 100, 101.
+//! Registration over the wire, as every client must do it: 105, 100, 101.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -18,10 +18,11 @@ use sealpost_core::wire::{
 use sealpost_programs::{Failure, random_seed, runner};
 use socket2::{Domain, Socket, Type};
 
-use crate::user::{User, emit, now};
-use crate::{PROFILE, parallel};
+use crate::clients::PROFILE;
+use crate::clients::user::{User, emit, now};
+use crate::system::parallel;
 
-/// Where users register: the server, its key, and phone numbers that nobody has.
+/// Registers users: knows the server and its key, and draws unused phone numbers.
 pub(crate) struct Registry {
     provider: Arc<dyn Provider>,
     server: SocketAddr,
@@ -31,7 +32,7 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Asks the server for its key, and holds that against the address.
+    /// Asks the server for its key, and compares the key with the address.
     pub(crate) fn open(
         provider: Arc<dyn Provider>,
         address: &ServerAddress,
@@ -39,7 +40,7 @@ impl Registry {
         let server = (address.host(), address.port())
             .to_socket_addrs()?
             .next()
-            .ok_or_else(|| Failure::new("the server's address resolves to nothing"))?;
+            .ok_or_else(|| Failure::new("the server's host name has no address"))?;
         let mut stream = TcpStream::connect(server)?;
         let header = header(Op::RequestPublicKey);
         let request = Packet::build(PROFILE, header, &[], |_| {
@@ -51,7 +52,7 @@ impl Registry {
             return Err(Failure::new("the server answered a 105 with something else"));
         };
         if public_key.fingerprint() != address.fingerprint() {
-            return Err(Failure::new("the server has another key than its address says"));
+            return Err(Failure::new("the server's key is not the one in its address"));
         }
         provider.verify(&public_key, packet.signed(), packet.signature())?;
         let mut seed = Entropy::from_seed(random_seed()?);
@@ -64,7 +65,7 @@ impl Registry {
         })
     }
 
-    /// Draws so many key pairs, on all cores.
+    /// Generates `count` key pairs, on all cores.
     pub(crate) fn keys(&self, count: usize) -> Result<Vec<Arc<dyn PrivateKey>>, Failure> {
         parallel::map(0..count, |_| {
             let mut rng = sealpost_programs::random_rng()?;
@@ -73,8 +74,8 @@ impl Registry {
         })
     }
 
-    /// Registers so many users, each with the next of these keys in turn, and keeps their
-    /// connections: a new account begins with a session.
+    /// Registers `count` users, each with the next of these keys in turn, and keeps their
+    /// connections: a new account starts with a session.
     pub(crate) fn users(
         &self,
         keys: &[Arc<dyn PrivateKey>],
@@ -90,7 +91,7 @@ impl Registry {
         Ok((newcomer.check()?, stream))
     }
 
-    /// Registers one user, and leaves it for later to open and check what the server said.
+    /// Registers one user, and leaves the server's answers to be opened and verified later.
     pub(crate) fn register_unchecked(
         &self,
         key: &Arc<dyn PrivateKey>,
@@ -108,15 +109,16 @@ impl Registry {
         Ok((Newcomer { applicant, issued, confirm, granted }, stream))
     }
 
-    /// A new blocking connection, from one of several local addresses if the server is on this
-    /// machine: ports of closed connections stay taken for a minute, and there are 28,000.
+    /// Opens a blocking connection. Uses several local addresses in turn if the server is on this
+    /// machine: the ports of closed connections stay occupied for a minute, and an address has only
+    /// 28,000.
     fn dial(&self) -> Result<Socket, Failure> {
         let socket = self.socket()?;
         socket.connect(&self.server.into())?;
         Ok(socket)
     }
 
-    /// A new connection on its way.
+    /// Starts a nonblocking connection, which may not be established yet.
     pub(crate) fn dial_nonblocking(&self) -> Result<TcpStream, Failure> {
         let socket = self.socket()?;
         socket.set_nonblocking(true)?;
@@ -147,7 +149,7 @@ impl Registry {
     }
 }
 
-/// Somebody on the way to an account.
+/// A user during registration.
 struct Applicant {
     provider: Arc<dyn Provider>,
     crypto: Crypto,
@@ -168,7 +170,7 @@ impl Applicant {
         })
     }
 
-    /// 100.
+    /// Builds a 100.
     fn register(&mut self) -> Result<Bytes, Failure> {
         let request = RegisterRequest { reply_key: self.reply_key.clone(), phone: self.phone };
         let part = Part::Oaep {
@@ -180,7 +182,7 @@ impl Applicant {
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
     }
 
-    /// Opens a 200; its signature is checked later.
+    /// Opens a 200. Its signature is verified later.
     fn otp(&mut self, answer: &Packet) -> Result<Otp, Failure> {
         let code = answer.op().code();
         let FromServer::OtpIssued(packet) = FromServer::parse(answer.clone())? else {
@@ -196,7 +198,7 @@ impl Applicant {
             .ok_or_else(|| Failure::usage("the server must send one-time passwords in band"))
     }
 
-    /// 101.
+    /// Builds a 101.
     fn confirm(&mut self, otp: Otp) -> Result<Bytes, Failure> {
         let public_key = self.crypto.public_key().clone();
         let request = ConfirmRequest {
@@ -216,7 +218,7 @@ impl Applicant {
     }
 }
 
-/// Somebody who has an account, but has not looked at what the server said.
+/// A registered user whose answers from the server are not verified yet.
 pub(crate) struct Newcomer {
     applicant: Applicant,
     issued: Packet,
@@ -225,7 +227,7 @@ pub(crate) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Checks the 200, checks and opens the 201.
+    /// Verifies the 200, and verifies and opens the 201.
     pub(crate) fn check(self) -> Result<User, Failure> {
         let Self { applicant, issued, confirm, granted } = self;
         let Applicant { provider, mut crypto, server_key, phone, reply_key } = applicant;
@@ -251,23 +253,24 @@ fn header(op: Op) -> Header {
     Header { sender: None::<UserId>, recipient: None, timestamp: now(), op }
 }
 
-/// The next packet on a blocking connection.
+/// Reads the next packet from a blocking connection.
 fn receive(stream: &mut TcpStream) -> Result<Packet, Failure> {
     let mut bytes = vec![0; PROFILE.header_len()];
     stream.read_exact(&mut bytes)?;
-    let (_, payload_len) =
-        Header::parse(PROFILE, &bytes).ok_or_else(|| Failure::new("not a packet"))?;
+    let (_, payload_len) = Header::parse(PROFILE, &bytes)
+        .ok_or_else(|| Failure::new("the server sent something that is not a packet"))?;
     let head_len = bytes.len();
     bytes.resize(head_len + payload_len + SIGNATURE_LEN, 0);
     stream.read_exact(bytes.get_mut(head_len..).unwrap_or_default())?;
-    Packet::parse(PROFILE, bytes.into()).ok_or_else(|| Failure::new("not a packet"))
+    Packet::parse(PROFILE, bytes.into())
+        .ok_or_else(|| Failure::new("the server sent something that is not a packet"))
 }
 
-/// Registrations under way at once: enough to keep the server busy while ours compute.
+/// Concurrent registrations: enough to keep the server busy while the clients compute.
 const CONVERSATIONS: usize = 16;
 /// Local addresses to dial from.
 const SOURCES: u64 = 64;
-/// The first phone number is drawn below this, so that runs against one server don't meet.
+/// The first phone number is drawn below this bound, so that runs against one server don't collide.
 const FIRST_PHONES: u64 = 900_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// EINPROGRESS on Linux.

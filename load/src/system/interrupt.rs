@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM end a run before its time: the server goes with it, and so does its folder.
+//! SIGINT and SIGTERM end a run early. The server is ended with it and its folder is removed.
 
 use std::fs;
 use std::io::Read;
@@ -16,13 +16,13 @@ use signal_hook::low_level::pipe;
 
 use crate::progress::say;
 
-/// What a run must not leave behind.
+/// What an interrupted run must not leave behind.
 pub(crate) struct Leftovers {
     pub(crate) server: Pid,
     pub(crate) folder: PathBuf,
 }
 
-/// Has a signal clean up what is noted here, from now on.
+/// Installs the signal handlers: from now on, a signal cleans up what was passed to [`note`].
 pub(crate) fn watch() -> Result<(), Failure> {
     static WATCHED: Once = Once::new();
     let mut outcome = Ok(());
@@ -30,7 +30,7 @@ pub(crate) fn watch() -> Result<(), Failure> {
     outcome
 }
 
-/// Notes what is to be cleaned up; `None` once it is.
+/// Remembers what a signal must clean up; `None` once nothing is left.
 pub(crate) fn note(leftovers: Option<Leftovers>) {
     *LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner) = leftovers;
 }
@@ -51,12 +51,12 @@ fn start() -> Result<(), Failure> {
 }
 
 fn clean_up_and_exit() -> ! {
-    // Held until the process ends, so that nothing new is begun meanwhile.
+    // The lock is held until the process ends, so that no new server is started meanwhile.
     let leftovers = LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(Leftovers { server, folder }) = &*leftovers {
-        // What it would have stored is about to be removed.
+        // A graceful stop would only store what is about to be removed.
         let _ = kill_process(*server, Signal::KILL);
-        // It may write while it dies.
+        // The server may create a file while it dies, which makes the first attempt fail.
         let _ = fs::remove_dir_all(folder).or_else(|_| fs::remove_dir_all(folder));
     }
     exit(INTERRUPTED);

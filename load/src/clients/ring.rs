@@ -1,15 +1,15 @@
-//! Packets of one pair that were signed before the clock started: messages that go round and round,
-//! the receipts for them, and the acknowledgements of the receipts.
+//! Packets of one pair, signed before the measurement and sent in a circle: messages, receipts for
+//! them, and acknowledgements of the receipts.
 //!
-//! The server keeps no memory of a message that was receipted, nor of a receipt that was taken, so
-//! either may come again. What it does for them is the same each time.
+//! The server remembers neither a message that was receipted nor a receipt that was acknowledged,
+//! so both can be sent again. They cost the server the same each time.
 
 use bytes::Bytes;
 use sealpost_programs::Failure;
 
-use crate::user::User;
+use crate::clients::user::User;
 
-/// How a ring is divided. Messages are counted from 0 and without end; each has a slot.
+/// How a ring is divided. Messages are counted from 0 without end, and each has a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Messages in the ring.
@@ -18,15 +18,15 @@ pub(crate) struct Shape {
     batch: u64,
     /// Receipts in an acknowledgement of receipts.
     group: u64,
-    /// Messages under way at most: sent and not receipted.
+    /// Most messages under way, which means sent and not receipted.
     window: u64,
 }
 
 impl Shape {
-    /// The smallest ring that never holds up a sender with this window.
+    /// The smallest ring that never makes a sender with this window wait.
     pub(crate) fn new(window: u64, batch: u64, group: u64) -> Result<Self, Failure> {
         if batch == 0 || group == 0 || window < batch {
-            return Err(Failure::usage("a window must hold the messages of one receipt at least"));
+            return Err(Failure::usage("a window must hold at least the messages of one receipt"));
         }
         let slots = (window + batch * group).next_multiple_of(batch * group);
         Ok(Self { slots, batch, group, window })
@@ -40,14 +40,15 @@ impl Shape {
         self.batch
     }
 
-    /// How many messages may be sent beyond the first `sent`, of which `receipted` are.
+    /// The number of messages that may be sent after the first `sent`, of which `receipted` are
+    /// receipted.
     pub(crate) fn room(self, sent: u64, receipted: u64) -> u64 {
         // A slot is free again when its receipt is acknowledged.
         let taken = self.round_down(receipted);
         (receipted + self.window).min(taken + self.slots).saturating_sub(sent)
     }
 
-    /// The next number of messages at which all are receipted and all receipts taken.
+    /// The next number of messages at which all are receipted and all receipts are acknowledged.
     pub(crate) fn round_up(self, sent: u64) -> u64 {
         sent.next_multiple_of(self.batch * self.group)
     }
@@ -61,13 +62,14 @@ impl Shape {
         index(count % self.slots)
     }
 
-    /// Which receipt is due when `arrived` messages have arrived; `None` if none is.
+    /// Index of the receipt that is due when `arrived` messages have arrived.
     fn receipt(self, arrived: u64) -> Option<usize> {
         let chunk = arrived.checked_sub(1)? % self.slots / self.batch;
         arrived.is_multiple_of(self.batch).then(|| index(chunk))
     }
 
-    /// Which acknowledgement of receipts is due when `receipted` messages are receipted.
+    /// Index of the acknowledgement of receipts that is due when `receipted` messages are
+    /// receipted.
     fn taken(self, receipted: u64) -> Option<usize> {
         let several = self.batch * self.group;
         let chunk = receipted.checked_sub(1)? % self.slots / several;
@@ -75,10 +77,10 @@ impl Shape {
     }
 }
 
-/// The packets of one sender to one reader, and back.
+/// The packets of one sender to one recipient, and back.
 pub(crate) struct Ring {
     shape: Shape,
-    /// All of one length, one behind the other.
+    /// All messages, one after the other. They have the same length.
     messages: Vec<u8>,
     message_len: usize,
     receipts: Vec<Bytes>,
@@ -86,20 +88,20 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Seals and signs everything: messages of `size` bytes of content.
+    /// Seals and signs all packets. Messages have `size` bytes of content.
     pub(crate) fn sign(
         shape: Shape,
         size: usize,
         sender: &mut User,
-        reader: &mut User,
+        recipient: &mut User,
     ) -> Result<Self, Failure> {
         let Shape { slots, batch, group, window: _ } = shape;
         let (mut messages, mut message_len) = (Vec::new(), 0);
         for number in 1..=slots {
             let previous = (number > 1).then(|| number - 1);
             let message = sender.message(
-                reader.id,
-                reader.public_key(),
+                recipient.id,
+                recipient.public_key(),
                 number,
                 previous,
                 content(number, size),
@@ -107,9 +109,9 @@ impl Ring {
             message_len = message.len();
             messages.extend_from_slice(&message);
         }
-        let receipt = |n| reader.receipt(sender.id, n + 1, n * batch + 1..=(n + 1) * batch);
+        let receipt = |n| recipient.receipt(sender.id, n + 1, n * batch + 1..=(n + 1) * batch);
         let receipts = (0..slots / batch).map(receipt).collect::<Result<_, _>>()?;
-        let taken = |n| sender.taken(reader.id, n * group + 1..=(n + 1) * group);
+        let taken = |n| sender.taken(recipient.id, n * group + 1..=(n + 1) * group);
         let taken = (0..slots / batch / group).map(taken).collect::<Result<_, _>>()?;
         Ok(Self { shape, messages, message_len, receipts, taken })
     }
@@ -118,7 +120,7 @@ impl Ring {
         self.shape
     }
 
-    /// Bytes of one message's packet.
+    /// Size of one message's packet.
     pub(crate) const fn message_len(&self) -> usize {
         self.message_len
     }
@@ -129,18 +131,18 @@ impl Ring {
         self.messages.get(at..at + self.message_len).unwrap_or_default()
     }
 
-    /// The receipt that is due when so many messages have arrived.
+    /// The receipt that is due when `arrived` messages have arrived.
     pub(crate) fn receipt(&self, arrived: u64) -> Option<&Bytes> {
         self.receipts.get(self.shape.receipt(arrived)?)
     }
 
-    /// The acknowledgement that is due when so many messages are receipted.
+    /// The acknowledgement of receipts that is due when `receipted` messages are receipted.
     pub(crate) fn taken(&self, receipted: u64) -> Option<&Bytes> {
         self.taken.get(self.shape.taken(receipted)?)
     }
 }
 
-/// What message `number` says: different for each.
+/// The content of message `number`, different for each number.
 pub(crate) fn content(number: u64, size: usize) -> Vec<u8> {
     number.to_le_bytes().into_iter().cycle().take(size).collect()
 }
@@ -176,7 +178,7 @@ mod tests {
     fn no_slot_is_used_again_before_its_receipt_is_taken() {
         for (window, batch, group) in [(1, 1, 1), (3, 2, 2), (64, 32, 4), (65, 32, 3)] {
             let shape = Shape::new(window, batch, group).unwrap();
-            // The reader is as slow as can be: a receipt only when nothing more can be sent.
+            // The slowest recipient: it sends a receipt only when nothing more can be sent.
             let (mut sent, mut receipted) = (0, 0);
             while sent < 10 * shape.slots() {
                 sent += shape.room(sent, receipted);

@@ -1,16 +1,16 @@
-//! One who comes back, takes what waits, and signs for it.
+//! A recipient that comes back, drains its mailbox and signs receipts.
 
 use bytes::Bytes;
 use sealpost_core::wire::{Op, Packet};
 use sealpost_programs::Failure;
 
-use crate::letters::Letters;
-use crate::link::Link;
-use crate::pair::unexpected;
-use crate::user::User;
+use crate::clients::link::Link;
+use crate::clients::pair::unexpected;
+use crate::clients::signed_packets::SignedPackets;
+use crate::clients::user::User;
 
-/// A reader between its 106 and its 255.
-pub(crate) struct Reader {
+/// A recipient between its 106 and its 255.
+pub(crate) struct Recipient {
     user: User,
     link: Link,
     request: Bytes,
@@ -19,8 +19,8 @@ pub(crate) struct Reader {
     live: Option<Packet>,
 }
 
-impl Reader {
-    /// Begins with the 106.
+impl Recipient {
+    /// Starts with the 106.
     pub(crate) fn new(user: User, mut link: Link, request: Bytes) -> Self {
         link.queue(&request);
         Self { user, link, request, arrived: 0, resumed: None, live: None }
@@ -30,7 +30,7 @@ impl Reader {
         self.arrived as u64
     }
 
-    /// It was told that nothing is left.
+    /// Whether the server said that nothing is left.
     pub(crate) const fn is_live(&self) -> bool {
         self.live.is_some()
     }
@@ -39,11 +39,16 @@ impl Reader {
         self.link.flush()
     }
 
-    /// What has come: a 206, then messages, each of which must be the next one, then a 255.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], letters: &Letters) -> Result<(), Failure> {
+    /// Reads what has arrived: a 206, then messages, each of which must be the next one, then a
+    /// 255.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        packets: &SignedPackets,
+    ) -> Result<(), Failure> {
         let Self { user, link, arrived, resumed, live, .. } = self;
         let before = *arrived;
-        let count = letters.messages.len();
+        let count = packets.messages.len();
         link.read(buffer, |frame, _| {
             let op = frame.op().filter(|_| frame.is_from_server());
             if resumed.is_none() && op == Some(Op::SessionResumed) {
@@ -54,31 +59,33 @@ impl Reader {
                 *live = Some(frame.packet()?);
                 return Ok(());
             }
-            let expected = letters.messages.get(*arrived).filter(|_| resumed.is_some());
+            let expected = packets.messages.get(*arrived).filter(|_| resumed.is_some());
             if expected.is_none_or(|expected| frame.bytes != expected) {
-                return Err(unexpected(user, frame, "a reader", "what is stored for it"));
+                return Err(unexpected(user, frame, "a recipient", "its next stored message"));
             }
             *arrived += 1;
             Ok(())
         })?;
         for arrived in before + 1..=*arrived {
-            if let Some(receipt) = letters.receipt_after(arrived) {
+            if let Some(receipt) = packets.receipt_after(arrived) {
                 link.queue(receipt);
             }
         }
         Ok(())
     }
 
-    /// Checks what the server said: that so many were pending, and that as many went out.
+    /// Verifies the server's packets, and checks that both report this number of messages: as
+    /// pending, and as drained.
     pub(crate) fn check(&mut self, messages: u64) -> Result<(), Failure> {
         let (Some(resumed), Some(live)) = (self.resumed.take(), self.live.take()) else {
-            return Err(Failure::new("a reader got no 206, or no 255"));
+            return Err(Failure::new("a recipient did not get both a 206 and a 255"));
         };
         let pending = self.user.resumed(&self.request, resumed)?;
         let drained = self.user.drained(live)?;
         if u64::from(pending) != messages || u64::from(drained) != messages {
             return Err(Failure::new(format_args!(
-                "of {messages} messages the server called {pending} pending and {drained} drained"
+                "of {messages} messages, the server reported {pending} as pending and {drained} as \
+                 drained"
             )));
         }
         Ok(())

@@ -9,29 +9,28 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use sealpost_core::wire::{Op, Packet, SIGNATURE_LEN};
 use sealpost_programs::Failure;
 
-use crate::PROFILE;
+use super::PROFILE;
 
 /// A connection to the server.
 pub(crate) struct Link {
     stream: TcpStream,
-    /// The start of a packet whose rest has not come.
+    /// The start of a packet whose rest has not arrived.
     tail: Vec<u8>,
     out: Vec<u8>,
-    /// How much of `out` is written.
+    /// Bytes of `out` that are written.
     written: usize,
-    /// Bytes received and sent since the beginning.
+    /// Bytes received and sent since the connection was opened.
     pub(crate) traffic: u64,
 }
 
-/// A packet in the buffer that it was read into.
+/// One whole packet in the buffer that it was read into.
 #[derive(Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    /// The whole packet.
     pub(crate) bytes: &'a [u8],
 }
 
-/// Waits for what happens on the connections; no event: nothing did in that time. A run that was
-/// stopped and continued, as by a shell, goes on.
+/// Waits for events of the connections. Leaves `events` empty if there were none in `time`.
+/// Continues after an interruption, so that a run can be stopped and continued from a shell.
 pub(crate) fn wait(poll: &mut Poll, events: &mut Events, time: Duration) -> Result<(), Failure> {
     loop {
         match poll.poll(events, Some(time)) {
@@ -42,7 +41,7 @@ pub(crate) fn wait(poll: &mut Poll, events: &mut Events, time: Duration) -> Resu
 }
 
 impl Link {
-    /// Takes a connection over, and has its events reported under `token`.
+    /// Takes over a connection, and has the poll report its events under `token`.
     pub(crate) fn new(
         stream: std::net::TcpStream,
         registry: &Registry,
@@ -54,12 +53,12 @@ impl Link {
         Ok(Self { stream, tail: Vec::new(), out: Vec::new(), written: 0, traffic: 0 })
     }
 
-    /// Adds to what the next [`flush`](Self::flush) writes.
+    /// Queues bytes for the next [`flush`](Self::flush).
     pub(crate) fn queue(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
-    /// Writes what is queued, as far as the socket takes it. The rest follows at the next call.
+    /// Writes as many queued bytes as the socket accepts. The rest follows with the next call.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         while let Some(rest @ [_, ..]) = self.out.get(self.written..) {
             match self.stream.write(rest) {
@@ -68,7 +67,7 @@ impl Link {
                     self.traffic += len as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Not connected yet is reported like this, too.
+                // A connection that is not established yet is reported like this, too.
                 Err(error) if is_not_yet(&error) => return Ok(()),
                 Err(error) => return Err(Failure::context("can't write to the server")(error)),
             }
@@ -78,8 +77,8 @@ impl Link {
         Ok(())
     }
 
-    /// Reads all that has come, by way of `buffer`, and has each whole packet taken with the time
-    /// at which it was read.
+    /// Reads all bytes that have arrived, using `buffer`, and calls `take` with each whole packet
+    /// and the time at which it was read.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -114,7 +113,7 @@ impl Link {
 }
 
 impl<'a> Frame<'a> {
-    /// The packet in front, and what is behind it; `None` if it is not whole.
+    /// Splits off the first packet. `None` if it is not complete.
     fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let &[.., low, high] = bytes.get(..PROFILE.header_len())? else { return None };
         let payload_len = usize::from(u16::from_le_bytes([low, high]));
@@ -123,24 +122,24 @@ impl<'a> Frame<'a> {
         Some((Self { bytes }, behind))
     }
 
-    /// What it is, if it is of this protocol.
+    /// The op code, if this protocol has it.
     pub(crate) fn op(self) -> Option<Op> {
         Op::from_code(*self.bytes.get(PROFILE.header_len() - 3)?)
     }
 
-    /// Whether the server made it.
+    /// Whether the server is the sender.
     pub(crate) fn is_from_server(self) -> bool {
         self.bytes.starts_with(&[0; PROFILE.id_len()])
     }
 
-    /// A copy, parsed.
+    /// A parsed copy.
     pub(crate) fn packet(self) -> Result<Packet, Failure> {
         Packet::parse(PROFILE, Bytes::copy_from_slice(self.bytes))
-            .ok_or_else(|| Failure::new("what the server sent is no packet"))
+            .ok_or_else(|| Failure::new("the server sent something that is not a packet"))
     }
 }
 
-/// Room for the largest packet, and for many of the usual ones.
+/// A buffer with room for the largest packet, and for many usual ones.
 pub(crate) fn buffer() -> Vec<u8> {
     vec![0; 256 * 1024]
 }
@@ -154,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packet_is_split_off_only_when_it_is_whole() {
+    fn packet_is_split_off_only_when_it_is_complete() {
         let mut bytes = vec![0; PROFILE.header_len() + 3 + SIGNATURE_LEN];
         bytes[PROFILE.header_len() - 3] = 102;
         bytes[PROFILE.header_len() - 2] = 3;

@@ -1,4 +1,4 @@
-//! `ceiling`: what this machine allows, with the same libraries and without a server.
+//! `ceiling`: what this machine can do, with the server's libraries but without a server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,30 +14,31 @@ use sealpost_storage::{Quota, SqliteStorage, Storage};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::clients::PROFILE;
+use crate::clients::user::now;
 use crate::figures::{micros_each, per_second};
-use crate::process::Pid;
 use crate::progress::say;
-use crate::user::now;
-use crate::{PROFILE, parallel};
+use crate::system::parallel;
+use crate::system::process::Pid;
 
-/// What this machine allows: RSA on one core and on all of them, and SQLite's group commits.
+/// What this machine can do: RSA operations on one core and on all, and SQLite's group commits.
 ///
-/// RSA is that of the server's provider, always with the same key, which it has parsed: the least
-/// that a verification costs. SQLite writes rows of messages into the server's tables, with the
-/// server's indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows,
-/// and nothing else: no quotas are counted and no mailboxes looked up.
+/// RSA operations use the server's provider with one parsed key, which is the least that a
+/// verification can cost. SQLite writes rows of messages into the server's tables, with the server's
+/// indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows. It does
+/// nothing else: no quotas are counted and no mailboxes are looked up.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CeilingArgs {
-    /// How long each operation is measured, in seconds
+    /// How long to measure each operation, in seconds
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub(crate) seconds: f64,
 
-    /// Bytes of a message's packet
+    /// Size of a message's packet, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1_587)]
     pub(crate) packet: usize,
 
-    /// Which disk is measured [default: that of the system's folder for temporary files]
+    /// Folder on the disk to measure [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<std::path::PathBuf>,
 
@@ -49,7 +50,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-load ceiling
   sealpost-load ceiling --data-dir /var/tmp --seconds 3 --json";
 
-/// What was measured.
+/// Report of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Ceiling {
     pub(crate) provider: &'static str,
@@ -73,8 +74,8 @@ pub(crate) struct GroupCommits {
 }
 
 impl Ceiling {
-    /// Reconnects a second that the server's private operations allow: it opens a 106, signs a 206
-    /// and signs a 255.
+    /// Reconnects a second that this machine's private operations allow. For each, the server opens
+    /// a 106, signs a 206 and signs a 255.
     pub(crate) fn reconnects_per_second(&self) -> f64 {
         1.0 / (1.0 / self.open_all_cores + 2.0 / self.sign_all_cores)
     }
@@ -86,7 +87,7 @@ impl Ceiling {
     }
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &CeilingArgs) -> Result<(), Failure> {
     let ceiling = measure(args)?;
     match args.format.format() {
@@ -101,7 +102,7 @@ pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
     let provider = CryptoName::AwsLc.provider();
     let bench = Bench::new(Arc::clone(&provider), args.packet)?;
     let all = parallel::cores();
-    say("RSA on one core, then on all");
+    say("measuring RSA on one core, then on all");
     let cpu = Pid::own().cpu_time()?;
     let (verified, time) = repeat(span, 1, || bench.verify())?;
     let verify_cpu_us = micros_each(Pid::own().cpu_time_since(cpu)?, verified);
@@ -120,7 +121,7 @@ pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
         open_all_cores: rate(all, &|| bench.open())?,
         sqlite: Vec::new(),
     };
-    say("group commits of SQLite");
+    say("measuring SQLite's group commits");
     let commits = |rows| {
         let folder = args.data_dir.as_ref().map_or_else(TempDir::new, TempDir::new_in)?;
         let rows_per_second = group_commits(folder.path(), rows, args.packet, span)?;
@@ -130,7 +131,7 @@ pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
     Ok(Ceiling { sqlite, ..ceiling })
 }
 
-/// One key, and what is to be verified and opened with it.
+/// One key, and data to verify and open with it.
 struct Bench {
     provider: Arc<dyn Provider>,
     key: Arc<dyn PrivateKey>,
@@ -166,7 +167,8 @@ impl Bench {
     }
 }
 
-/// Repeats an operation on so many threads for so long. Returns how often, and how long it took.
+/// Repeats an operation on `threads` threads for `span`. Returns the number of operations and the
+/// time that they took.
 fn repeat(
     span: Duration,
     threads: usize,
@@ -186,7 +188,7 @@ fn repeat(
     Ok((counts.iter().sum(), start.elapsed()))
 }
 
-/// Rows a second into the server's tables, in transactions of so many.
+/// Rows a second into the server's tables, in transactions of `rows` rows.
 fn group_commits(folder: &Path, rows: u32, packet: usize, span: Duration) -> Result<f64, Failure> {
     let path = folder.join("sealpost.db");
     make_mailboxes(&path)?;
@@ -211,7 +213,7 @@ fn group_commits(folder: &Path, rows: u32, packet: usize, span: Duration) -> Res
     Ok(per_second(id.cast_unsigned(), start.elapsed()))
 }
 
-/// A database as the server makes it, with users 1 to `MAILBOXES`.
+/// Creates a database as the server does, with users 1 to `MAILBOXES`.
 fn make_mailboxes(path: &Path) -> Result<(), Failure> {
     let mut rng = random_rng()?;
     let provider = CryptoName::AwsLc.provider();
@@ -258,7 +260,7 @@ fn text(ceiling: &Ceiling) -> String {
     lines.join("\n")
 }
 
-/// Rows in a transaction.
+/// Measured numbers of rows in a transaction.
 const GROUPS: [u32; 3] = [64, 512, 4_096];
 const MAILBOXES: i64 = 50;
 const INSERT: &str = "
@@ -267,7 +269,7 @@ const INSERT: &str = "
          signature)
     VALUES (0, ?1, 1, ?2, ?3, ?3, ?4, ?5)
 ";
-/// As the server's store sets them.
+/// The pragmas that the server's store sets.
 const SERVER_PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;

@@ -1,4 +1,4 @@
-//! The server under load: one of our own, ended with the run, or one that runs already.
+//! The server under load: one started for this run, or one that is running already.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -13,20 +13,20 @@ use sealpost_core::wire::Profile;
 use sealpost_programs::Failure;
 use tempfile::TempDir;
 
-use crate::args::ServerArgs;
-use crate::interrupt::{self, Leftovers};
-use crate::process::Pid;
+use crate::options::ServerArgs;
+use crate::system::interrupt::{self, Leftovers};
+use crate::system::process::Pid;
 
 /// A server that accepts connections.
 pub(crate) struct Daemon {
     address: ServerAddress,
-    /// Unknown for a server that was started elsewhere, unless the command line tells.
+    /// `None` for a server that was started elsewhere, unless the command line names the process.
     pid: Option<Pid>,
-    /// Ours, and so to be ended.
-    own: Option<Own>,
+    /// Set if we started the server, and so must end it.
+    own: Option<OwnServer>,
 }
 
-struct Own {
+struct OwnServer {
     child: Child,
     folder: TempDir,
 }
@@ -36,7 +36,9 @@ impl Daemon {
     pub(crate) fn start(args: &ServerArgs) -> Result<Self, Failure> {
         if let Some(address) = &args.connect {
             if address.profile() != Profile::Compact {
-                return Err(Failure::usage("sealpost-load speaks the compact profile only"));
+                return Err(Failure::usage(
+                    "the server uses the wide profile; sealpost-load supports only compact",
+                ));
             }
             return Ok(Self { address: address.clone(), pid: args.pid.map(Pid), own: None });
         }
@@ -53,30 +55,30 @@ impl Daemon {
             server: rustix::process::Pid::from_child(&child),
             folder: folder.path().to_owned(),
         }));
-        // From here on it is ended whatever happens.
-        let mut own = Own { child, folder };
+        // From here on, dropping `own` ends the server, whatever happens.
+        let mut own = OwnServer { child, folder };
         let address = own.ready()?;
         Ok(Self { address, pid: Some(pid), own: Some(own) })
     }
 
-    /// Where it listens, and its key's fingerprint.
+    /// The address and the fingerprint of the server's key.
     pub(crate) const fn address(&self) -> &ServerAddress {
         &self.address
     }
 
-    /// Its process, if that is known.
+    /// The server's process, if known.
     pub(crate) const fn pid(&self) -> Option<Pid> {
         self.pid
     }
 
-    /// Ends it, if it is ours, in order.
+    /// Stops the server gracefully if we started it.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
-        self.own.take().map_or(Ok(()), Own::stop)
+        self.own.take().map_or(Ok(()), OwnServer::stop)
     }
 }
 
-impl Own {
-    /// Reads the line that says it accepts connections.
+impl OwnServer {
+    /// Waits for the line with which the server says that it accepts connections.
     fn ready(&mut self) -> Result<ServerAddress, Failure> {
         let stdout = self.child.stdout.take().ok_or_else(|| Failure::new("no standard output"))?;
         let mut line = String::new();
@@ -103,20 +105,20 @@ impl Own {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Err(Failure::new("the server did not end when it was told to"))
+        Err(Failure::new(format_args!("the server did not stop within {PATIENCE:?} of SIGTERM")))
     }
 
     fn terminate(&self) {
-        // Not waited for yet, so the number is still this child's.
+        // The child was not waited for yet, so the process id is still its own.
         let _ = kill_process(rustix::process::Pid::from_child(&self.child), Signal::TERM);
     }
 }
 
-impl Drop for Own {
+impl Drop for OwnServer {
     fn drop(&mut self) {
-        // A number may be another process's once it was waited for.
+        // Once the child was waited for, its process id may belong to another process.
         interrupt::note(None);
-        // It may have ended by itself, or in order.
+        // The child may have ended already.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -138,11 +140,11 @@ fn spawn(program: &Path, folder: &Path, args: &ServerArgs) -> Result<Child, Fail
     command.spawn().map_err(Failure::context(program.display()))
 }
 
-/// The `sealpostd` that was built with this program.
+/// The `sealpostd` in the folder of this program.
 fn beside_us() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name("sealpostd"))
 }
 
 const LOG: &str = "sealpostd.log";
-/// More than the server gives itself.
+/// Longer than the server allows itself for stopping.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Work before the clock starts, on every core.
+//! Work before and after the measurement, on all cores.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::thread;
 
 use sealpost_programs::Failure;
 
-/// How many cores there are.
+/// The number of cores.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Does `work` to each item, on all cores. The results are in the order of the items.
+/// Applies `work` to each item, on all cores. The results are in the order of the items.
 pub(crate) fn map<T: Send, R: Send>(
     items: impl IntoIterator<Item = T, IntoIter: Send>,
     work: impl Fn(T) -> Result<R, Failure> + Sync,
@@ -19,7 +19,7 @@ pub(crate) fn map<T: Send, R: Send>(
     map_on(cores(), items, work)
 }
 
-/// The same on so many threads, for work that waits.
+/// Applies `work` to each item on this many threads, for work that waits.
 pub(crate) fn map_on<T: Send, R: Send>(
     threads: usize,
     items: impl IntoIterator<Item = T, IntoIter: Send>,
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_fails_the_whole() {
+    fn one_failure_fails_the_whole_map() {
         let work = |n| if n == 77 { Err(Failure::new("77")) } else { Ok(n) };
         assert_eq!(map_on(2, 0..1_000, work), Err(Failure::new("77")));
     }

@@ -1,4 +1,4 @@
-//! A sender and a reader, both connected: each does what a client must.
+//! A sender and a recipient, both connected, who do what clients must.
 
 use std::time::{Duration, Instant};
 
@@ -6,24 +6,25 @@ use mio::{Registry, Token};
 use sealpost_core::wire::Op;
 use sealpost_programs::Failure;
 
+use crate::clients::link::{Frame, Link};
+use crate::clients::ring::Ring;
+use crate::clients::user::User;
 use crate::figures::Latencies;
-use crate::link::{Frame, Link};
-use crate::ring::Ring;
-use crate::user::User;
 
 /// One pair under load.
 pub(crate) struct Pair {
     sender: Side,
-    reader: Side,
+    recipient: Side,
     ring: Ring,
-    /// When the message in each slot was due.
+    /// Time when the message in each slot was due.
     due: Vec<Instant>,
-    /// Messages sent, and how many of these have arrived, and are receipted to the sender.
+    /// Messages sent, and how many of them have arrived at the recipient and are receipted to the
+    /// sender.
     pub(crate) sent: u64,
     pub(crate) arrived: u64,
     pub(crate) receipted: u64,
-    /// Acknowledgements that the server has stored messages: it does so only if a reader was too
-    /// slow for the live path.
+    /// Acknowledgements with which the server said that it stored messages. It stores them only if
+    /// the recipient is too slow for the live path.
     pub(crate) stored_acks: u64,
 }
 
@@ -33,7 +34,7 @@ struct Side {
     link: Link,
 }
 
-/// The part of a run in which latencies count.
+/// The part of a run during which latencies count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) begin: Instant,
@@ -51,11 +52,11 @@ impl Span {
 }
 
 impl Pair {
-    /// Takes two users with their connections over, whose events come under `token` and the one
-    /// after it.
+    /// Takes over two users and their connections. The poll reports events of the sender under
+    /// `token` and events of the recipient under the token after it.
     pub(crate) fn new(
         (sender, sender_stream): (User, std::net::TcpStream),
-        (reader, reader_stream): (User, std::net::TcpStream),
+        (recipient, recipient_stream): (User, std::net::TcpStream),
         ring: Ring,
         registry: &Registry,
         token: usize,
@@ -63,9 +64,9 @@ impl Pair {
         let slots = usize::try_from(ring.shape().slots())?;
         Ok(Self {
             sender: Side { user: sender, link: Link::new(sender_stream, registry, Token(token))? },
-            reader: Side {
-                user: reader,
-                link: Link::new(reader_stream, registry, Token(token + 1))?,
+            recipient: Side {
+                user: recipient,
+                link: Link::new(recipient_stream, registry, Token(token + 1))?,
             },
             ring,
             due: vec![Instant::now(); slots],
@@ -82,16 +83,16 @@ impl Pair {
 
     /// Bytes that both ends have received and sent.
     pub(crate) const fn traffic(&self) -> u64 {
-        self.sender.link.traffic + self.reader.link.traffic
+        self.sender.link.traffic + self.recipient.link.traffic
     }
 
-    /// How many messages may be sent now.
+    /// The number of messages that may be sent now.
     pub(crate) fn room(&self) -> u64 {
         self.ring.shape().room(self.sent, self.receipted)
     }
 
-    /// Everything that was sent has arrived and is receipted.
-    pub(crate) const fn is_at_rest(&self) -> bool {
+    /// Whether everything that was sent has arrived and is receipted.
+    pub(crate) const fn is_settled(&self) -> bool {
         self.receipted == self.sent
     }
 
@@ -106,21 +107,21 @@ impl Pair {
 
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.sender.link.flush()?;
-        self.reader.link.flush()
+        self.recipient.link.flush()
     }
 
-    /// The reader's connection has something: messages, each of which must be the next one.
+    /// Reads messages from the recipient's connection. Each must be the next one.
     pub(crate) fn read_messages(
         &mut self,
         buffer: &mut [u8],
         span: Span,
         latencies: &mut Latencies,
     ) -> Result<(), Failure> {
-        let Self { reader: Side { user, link }, ring, due, sent, arrived, .. } = self;
+        let Self { recipient: Side { user, link }, ring, due, sent, arrived, .. } = self;
         let before = *arrived;
         link.read(buffer, |frame, at| {
             if *arrived == *sent || frame.bytes != ring.message(*arrived) {
-                return Err(unexpected(user, frame, "a reader", "its next message"));
+                return Err(unexpected(user, frame, "a recipient", "its next message"));
             }
             let due = due.get(ring.shape().slot(*arrived)).copied().unwrap_or(at);
             if span.contains(due) {
@@ -137,7 +138,7 @@ impl Pair {
         Ok(())
     }
 
-    /// The sender's connection has something: receipts, each of which must be the next one.
+    /// Reads receipts from the sender's connection. Each must be the next one.
     pub(crate) fn read_receipts(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
         let Self { sender: Side { user, link }, ring, arrived, receipted, stored_acks, .. } = self;
         let before = *receipted;
@@ -164,8 +165,8 @@ impl Pair {
     }
 }
 
-/// What to say of a packet that should not have come.
+/// The failure for an unexpected packet.
 pub(crate) fn unexpected(user: &mut User, frame: Frame<'_>, who: &str, expected: &str) -> Failure {
     let got = user.describe(frame);
-    Failure::new(format_args!("{who} got {got} in place of {expected}"))
+    Failure::new(format_args!("{who} got {got} instead of {expected}"))
 }

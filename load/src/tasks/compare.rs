@@ -1,4 +1,4 @@
-//! `compare`: every workload against what the machine allows.
+//! `compare`: every workload compared with what the machine can do.
 
 use std::time::Duration;
 
@@ -6,40 +6,41 @@ use clap::ValueEnum;
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 use serde::Serialize;
 
-use crate::args::Common;
-use crate::ceiling::{self, Ceiling, CeilingArgs};
-use crate::daemon::Daemon;
+use crate::clients::fleet::{Fleet, OnlineRun, Pace};
+use crate::clients::registration::Registry;
+use crate::clients::ring::Shape;
 use crate::figures::median;
-use crate::fleet::{Fleet, OnlineRun, Pace};
-use crate::idle::{self, IdleArgs};
-use crate::offline::{self, OfflineArgs};
-use crate::online::WARM_UP;
+use crate::options::Common;
 use crate::progress::say;
-use crate::reconnect::{self, ReconnectArgs};
-use crate::registration::Registry;
-use crate::ring::Shape;
-use crate::storm;
+use crate::system::daemon::Daemon;
+use crate::tasks::ceiling::{self, Ceiling, CeilingArgs};
+use crate::tasks::idle::{self, IdleArgs};
+use crate::tasks::offline::{self, OfflineArgs};
+use crate::tasks::online::WARM_UP;
+use crate::tasks::reconnect::{self, ReconnectArgs};
+use crate::tasks::storm;
 
-/// Every workload against what the machine allows, measured in turns.
+/// Every workload compared with what the machine can do, measured in turns.
 ///
-/// Each round measures the ceiling, then every workload with a new server. The table has the median
-/// of each figure over all rounds, and whether it meets the project's target. No round is dropped.
+/// Each round measures the ceiling, then every workload with a new server. The table shows the
+/// median of each figure over all rounds, and whether it meets the project's target. No round is
+/// dropped.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompareArgs {
-    /// How often everything is measured
+    /// How often to measure everything
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rounds: u16,
 
-    /// How long each workload is measured, in seconds
+    /// How long to measure each workload, in seconds
     #[arg(long, value_name = "S", default_value_t = 4.0)]
     pub(crate) seconds: f64,
 
-    /// Only these rows
+    /// Measure only these rows
     #[arg(long, value_name = "NAME", num_args = 1.., value_enum)]
     pub(crate) only: Vec<Row>,
 
-    /// Write the table as Markdown
+    /// Print the table as Markdown
     #[arg(long)]
     pub(crate) markdown: bool,
 
@@ -56,29 +57,29 @@ const EXAMPLES: &str = "Examples:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Row {
-    /// The server's processor time a message, by that of one verification
+    /// Server's processor time per message, divided by that of one verification
     Cpu,
-    /// Messages online, by verifications on all cores
+    /// Messages a second online, divided by verifications a second on all cores
     Throughput,
-    /// p99 at 5,000 messages a second
+    /// p99 latency at 5,000 messages a second
     Latency,
-    /// p99 at half of the highest load
+    /// p99 latency at half of the highest load
     HalfLoad,
-    /// Messages stored, by SQLite's group commits of the same rows
+    /// Messages stored a second, divided by SQLite's group commits of the same rows
     Store,
-    /// What one reader drains
+    /// Messages a second that one recipient drains
     Drain,
-    /// Reconnects, by what private operations allow
+    /// Reconnects a second, divided by what private operations allow
     Reconnect,
-    /// Memory of an idle connection
+    /// Server's memory for an idle connection
     Idle,
-    /// Median latency in a storm of registrations, by that without
+    /// Median latency in a storm of registrations, divided by that without a storm
     StormMedian,
-    /// p99 in a storm of registrations, by that without
+    /// p99 latency in a storm of registrations, divided by that without a storm
     Storm,
 }
 
-/// Whether a figure must be small or large.
+/// The bound that a figure must keep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
     AtMost(f64),
@@ -88,16 +89,16 @@ enum Target {
 impl Row {
     const fn title(self) -> &'static str {
         match self {
-            Self::Cpu => "server processor time a message / one verification",
+            Self::Cpu => "server's processor time per message / one verification",
             Self::Throughput => "messages online, 50 pairs / verifications on all cores",
-            Self::Latency => "p99 at 5,000 messages/s over 50 pairs, ms",
-            Self::HalfLoad => "p99 at half of the highest load, ms",
-            Self::Store => "messages stored durably / SQLite rows, 512 a commit",
-            Self::Drain => "drain of 10,000 messages to one reader, messages/s",
+            Self::Latency => "p99 latency at 5,000 messages/s over 50 pairs, ms",
+            Self::HalfLoad => "p99 latency at half of the highest load, ms",
+            Self::Store => "messages stored durably / SQLite rows, 512 per commit",
+            Self::Drain => "drain of 10,000 messages to one recipient, messages/s",
             Self::Reconnect => "reconnects / what private operations allow",
             Self::Idle => "memory of an idle connection among 15,000, KiB",
             Self::StormMedian => "median latency in a storm of registrations / without",
-            Self::Storm => "p99 in a storm of registrations / without",
+            Self::Storm => "p99 latency in a storm of registrations / without",
         }
     }
 
@@ -130,11 +131,11 @@ impl Target {
     }
 }
 
-/// One figure of one round, and what it was made of.
+/// One figure of one round, and its parts.
 struct Measured {
     row: Row,
     figure: f64,
-    /// What was measured, and what it is held against if it is a ratio.
+    /// The measured value, and the value by which it is divided if the figure is a ratio.
     parts: (f64, Option<f64>),
 }
 
@@ -147,17 +148,17 @@ struct Median {
     /// The median over all rounds.
     figure: f64,
     met: bool,
-    /// The same of what it was made of.
+    /// Medians of the figure's parts.
     measured: f64,
     against: Option<f64>,
     /// The figure of every round.
     rounds: Vec<f64>,
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     if args.common.server.connect.is_some() {
-        return Err(Failure::usage("compare starts servers of its own"));
+        return Err(Failure::usage("compare starts its own servers: leave out --connect"));
     }
     let mut measured = Vec::new();
     for round in 1..=args.rounds {
@@ -213,7 +214,7 @@ impl Round<'_> {
         rows.iter().any(|row| self.wants(*row))
     }
 
-    /// `against` is `None` if the figure is not a ratio.
+    /// Adds a figure, if its row is wanted. `against` is `None` if the figure is not a ratio.
     fn add(&mut self, row: Row, measured: f64, against: Option<f64>) {
         if self.wants(row) {
             let figure = against.map_or(measured, |against| measured / against);
@@ -228,11 +229,11 @@ impl Round<'_> {
     fn online(&mut self, ceiling: &Ceiling) -> Result<(), Failure> {
         let (daemon, registry) = self.server()?;
         let shape = Shape::new(64, 32, 4)?;
-        say("registering 50 pairs, signing");
+        say("registering 50 pairs, signing their packets");
         let mut fleet = Fleet::prepare(&registry, daemon.pid(), 50, SIZE, shape)?;
         let span = self.span()?;
         let mut at = |pace| fleet.run(pace, WARM_UP, span);
-        say("online, as fast as it goes");
+        say("measuring messages online, as fast as possible");
         let OnlineRun { messages_per_second: highest, server_cpu_us_per_message, .. } =
             at(Pace::Window)?;
         self.add(Row::Throughput, highest, Some(ceiling.verify_all_cores));
@@ -240,7 +241,7 @@ impl Round<'_> {
             self.add(Row::Cpu, cpu, Some(ceiling.verify_cpu_us));
         }
         if self.wants(Row::HalfLoad) {
-            say("online, half as fast");
+            say("measuring messages online, half as fast");
             let run = at(Pace::Rate(highest / 2.0))?;
             self.add(Row::HalfLoad, run.latency.p99_us / 1e3, None);
         }
@@ -251,7 +252,7 @@ impl Round<'_> {
             self.add(Row::StormMedian, with.p50_us, Some(without.p50_us));
             self.add(Row::Storm, with.p99_us, Some(without.p99_us));
         } else if self.wants(Row::Latency) {
-            say("online, 5,000 messages a second");
+            say("measuring messages online, 5,000 a second");
             let run = at(Pace::Rate(LOW_RATE))?;
             self.add(Row::Latency, run.latency.p99_us / 1e3, None);
         }
@@ -265,10 +266,10 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn offline(&self, readers: u16, messages: u32) -> Result<offline::OfflineRun, Failure> {
+    fn offline(&self, recipients: u16, messages: u32) -> Result<offline::OfflineRun, Failure> {
         let (daemon, registry) = self.server()?;
         let args = OfflineArgs {
-            readers,
+            recipients,
             messages,
             size: SIZE,
             window: 512,
@@ -303,7 +304,7 @@ impl Round<'_> {
     }
 }
 
-/// The medians of every row that was measured.
+/// The median of every measured row.
 fn lines(measured: &[Measured]) -> Vec<Median> {
     let line = |&row: &Row| {
         let of = |part: fn(&Measured) -> Option<f64>| -> Vec<f64> {
@@ -363,7 +364,7 @@ fn aligned(rows: &[[String; 6]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A figure with as many digits as it deserves.
+/// A figure with about three significant digits.
 fn short(figure: f64) -> String {
     if figure >= 100.0 {
         format!("{figure:.0}")
@@ -374,12 +375,12 @@ fn short(figure: f64) -> String {
     }
 }
 
-/// Bytes of content, and of the packet that they make.
+/// Bytes of content in a message, and bytes of its packet.
 const SIZE: usize = 512;
 const PACKET: usize = 1_587;
 const LOW_RATE: f64 = 5_000.0;
 const STRANGERS: u16 = 8;
-/// What a storm of registrations shows.
+/// The rows that a storm of registrations measures.
 const STORM: [Row; 2] = [Row::StormMedian, Row::Storm];
 
 #[cfg(test)]
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_median_of_its_own_rounds_and_is_held_against_its_target() {
+    fn row_has_the_median_of_its_rounds_and_is_compared_with_its_target() {
         let rounds = [
             measured(Row::Cpu, 26.0, 13.0),
             measured(Row::Throughput, 80.0, 100.0),

@@ -1,49 +1,49 @@
-//! One who writes to a reader that is away, and later gets the receipts.
+//! A sender that writes to an absent recipient and later gets the receipts.
 
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Op, Packet, StoredAck};
 use sealpost_programs::{CryptoName, Failure};
 
-use crate::letters::Letters;
-use crate::link::Link;
-use crate::pair::unexpected;
-use crate::user::User;
+use crate::clients::link::Link;
+use crate::clients::pair::unexpected;
+use crate::clients::signed_packets::SignedPackets;
+use crate::clients::user::User;
 
-/// A sender with its letters.
+/// A sender with its packets.
 pub(crate) struct Sender {
     user: User,
     link: Link,
-    letters: Letters,
+    packets: SignedPackets,
     window: u64,
     sent: u64,
-    /// Which messages are stored.
+    /// Whether each message is stored.
     stored: Vec<bool>,
     stored_count: u64,
-    /// The server's words, for a check of their signatures.
+    /// The server's acknowledgements, kept to verify their signatures later.
     acks: Vec<Packet>,
     receipts: usize,
 }
 
 impl Sender {
-    pub(crate) fn new(user: User, link: Link, letters: Letters, window: u64) -> Self {
-        let stored = vec![false; letters.messages.len()];
+    pub(crate) fn new(user: User, link: Link, packets: SignedPackets, window: u64) -> Self {
+        let stored = vec![false; packets.messages.len()];
         let (sent, stored_count, receipts) = (0, 0, 0);
-        Self { user, link, letters, window, sent, stored, stored_count, acks: Vec::new(), receipts }
+        Self { user, link, packets, window, sent, stored, stored_count, acks: Vec::new(), receipts }
     }
 
-    pub(crate) const fn letters(&self) -> &Letters {
-        &self.letters
+    pub(crate) const fn packets(&self) -> &SignedPackets {
+        &self.packets
     }
 
     pub(crate) fn packet_len(&self) -> usize {
-        self.letters.messages.first().map_or(0, bytes::Bytes::len)
+        self.packets.messages.first().map_or(0, bytes::Bytes::len)
     }
 
     pub(crate) fn messages(&self) -> u64 {
-        self.letters.messages.len() as u64
+        self.packets.messages.len() as u64
     }
 
-    /// Messages that the server says it has stored.
+    /// The number of messages that the server reported as stored.
     pub(crate) const fn stored(&self) -> u64 {
         self.stored_count
     }
@@ -61,14 +61,14 @@ impl Sender {
     }
 
     pub(crate) fn all_receipted(&self) -> bool {
-        self.receipts == self.letters.receipts.len()
+        self.receipts == self.packets.receipts.len()
     }
 
-    /// Sends what the window lets through.
+    /// Sends as many messages as the window allows.
     pub(crate) fn send(&mut self) -> Result<(), Failure> {
         while self.sent < self.stored_count + self.window
             && let Some(message) =
-                usize::try_from(self.sent).ok().and_then(|n| self.letters.messages.get(n))
+                usize::try_from(self.sent).ok().and_then(|n| self.packets.messages.get(n))
         {
             self.link.queue(message);
             self.sent += 1;
@@ -80,9 +80,10 @@ impl Sender {
         self.link.flush()
     }
 
-    /// What has come: the server's word that messages are stored, each once; receipts, in order.
+    /// Reads what has arrived: acknowledgements that messages are stored, each once, and receipts,
+    /// in order.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
-        let Self { user, link, letters, stored, stored_count, acks, receipts, .. } = self;
+        let Self { user, link, packets, stored, stored_count, acks, receipts, .. } = self;
         let before = *receipts;
         link.read(buffer, |frame, _| {
             if frame.is_from_server() && frame.op() == Some(Op::DeliveryAck) {
@@ -92,7 +93,7 @@ impl Sender {
                     let stored = index.and_then(|index| stored.get_mut(index));
                     if stored.is_none_or(|stored| std::mem::replace(stored, true)) {
                         return Err(Failure::new(
-                            "a message is said to be stored twice, or never was",
+                            "the server acknowledged a message twice, or one that was never sent",
                         ));
                     }
                     *stored_count += 1;
@@ -100,32 +101,32 @@ impl Sender {
                 acks.push(packet);
                 return Ok(());
             }
-            if letters.receipts.get(*receipts).is_none_or(|expected| frame.bytes != expected) {
+            if packets.receipts.get(*receipts).is_none_or(|expected| frame.bytes != expected) {
                 return Err(unexpected(user, frame, "a sender", "its next receipt"));
             }
             *receipts += 1;
             Ok(())
         })?;
         for count in before + 1..=*receipts {
-            if let Some(taken) = letters.taken_after(count) {
+            if let Some(taken) = packets.taken_after(count) {
                 link.queue(taken);
             }
         }
         Ok(())
     }
 
-    /// Checks the signatures of the server's words.
+    /// Verifies the server's acknowledgements.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         self.acks.iter().try_for_each(|packet| self.user.opened(packet.clone()).map(drop))
     }
 }
 
-/// Opens the server's word; its signature is checked later.
+/// Opens an acknowledgement of the server. Its signature is verified later.
 fn open(session_key: &SymmetricKey, packet: &Packet) -> Result<StoredAck, Failure> {
     let (iv, ciphertext) = packet
         .payload()
         .split_first_chunk()
-        .ok_or_else(|| Failure::new("a 203 of the server's is too short"))?;
+        .ok_or_else(|| Failure::new("a 203 from the server is too short"))?;
     let opened = CryptoName::AwsLc.provider().cbc_open(session_key, iv, ciphertext)?;
     Ok(StoredAck::parse(opened.expose())?)
 }

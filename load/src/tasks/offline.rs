@@ -1,4 +1,4 @@
-//! `offline`: messages for readers who are away, and the drain when they come back.
+//! `offline`: messages for absent recipients, and the drain when they come back.
 
 use std::time::{Duration, Instant};
 
@@ -6,41 +6,41 @@ use mio::{Events, Poll, Token};
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 use serde::Serialize;
 
-use crate::args::Common;
-use crate::daemon::Daemon;
+use crate::clients::link;
+use crate::clients::recipient::Recipient;
+use crate::clients::registration::Registry;
+use crate::clients::sender::Sender;
+use crate::clients::signed_packets::SignedPackets;
+use crate::clients::user::{User, now};
 use crate::figures::{micros_each, per_second};
-use crate::letters::Letters;
-use crate::link;
-use crate::parallel;
-use crate::process::Pid;
+use crate::options::Common;
 use crate::progress::say;
-use crate::reader::Reader;
-use crate::registration::Registry;
-use crate::sender::Sender;
-use crate::user::{User, now};
+use crate::system::daemon::Daemon;
+use crate::system::parallel;
+use crate::system::process::Pid;
 
-/// Messages for readers who are away, and the drain when they come back.
+/// Messages for absent recipients, and the drain when they come back.
 ///
-/// Every reader has a sender of its own. First the readers are away: a message counts when its
-/// sender has the server's word that it is stored. Then the readers reconnect, all at once, take
-/// what waits for them and sign receipts, until each is told that nothing is left; their senders
-/// are connected, and get and acknowledge the receipts.
+/// Every recipient has its own sender. First the recipients are absent: a message counts once the
+/// server has acknowledged to its sender that it is stored. Then all recipients reconnect at once,
+/// drain their mailboxes and sign receipts, until the server tells each that nothing is left. Their
+/// senders stay connected, and receive and acknowledge the receipts.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OfflineArgs {
-    /// Readers, and as many senders
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) readers: u16,
+    /// Number of recipients, and of senders
+    #[arg(long, alias = "readers", value_name = "N", default_value_t = 50)]
+    pub(crate) recipients: u16,
 
-    /// Messages in all; a mailbox takes 10,000
+    /// Total number of messages; one mailbox holds at most 10,000
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) messages: u32,
 
-    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 5.2)
+    /// Content of a message, in bytes, before it is padded and sealed (PROTOCOL 5.2)
     #[arg(long, value_name = "BYTES", default_value_t = 512)]
     pub(crate) size: usize,
 
-    /// Messages that each sender may have under way without the server's word
+    /// Messages that each sender may send ahead of the server's acknowledgement
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub(crate) window: u16,
 
@@ -54,25 +54,26 @@ pub(crate) struct OfflineArgs {
 
 const EXAMPLES: &str = "Examples:
   sealpost-load offline
-  sealpost-load offline --readers 1             what one reader drains
+  sealpost-load offline --recipients 1          how fast one recipient drains its mailbox
   sealpost-load offline --messages 200000 --data-dir /var/tmp --json";
 
-/// What was measured.
+/// Report of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct OfflineRun {
-    pub(crate) readers: usize,
-    /// Bytes of one message's packet.
+    pub(crate) recipients: usize,
+    /// Size of one message's packet.
     pub(crate) packet_bytes: usize,
-    /// Messages that were stored, drained and receipted; each of them, or the run has failed.
+    /// Messages that were stored, drained and receipted. In a successful run these are all
+    /// messages.
     pub(crate) messages: u64,
     pub(crate) store_seconds: f64,
-    /// From the first message sent to the last acknowledgement that it is stored.
+    /// Rate from the first message sent to the last acknowledgement that one is stored.
     pub(crate) stored_per_second: f64,
-    /// The server's words that messages are stored: one may tell of many.
+    /// Packets with which the server acknowledged stored messages. One may cover many messages.
     pub(crate) stored_acks: u64,
     pub(crate) store_server_cpu_us_per_message: Option<f64>,
     pub(crate) drain_seconds: f64,
-    /// From the first reconnect to the last 255.
+    /// Rate from the first reconnect to the last 255.
     pub(crate) drained_per_second: f64,
     pub(crate) drain_server_cpu_us_per_message: Option<f64>,
     pub(crate) receipts: u64,
@@ -80,7 +81,7 @@ pub(crate) struct OfflineRun {
     pub(crate) server_rss_bytes: Option<u64>,
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &OfflineArgs) -> Result<(), Failure> {
     let daemon = Daemon::start(&args.common.server)?;
     let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
@@ -92,97 +93,99 @@ pub(crate) fn run(args: &OfflineArgs) -> Result<(), Failure> {
     }
 }
 
-/// Registers, signs, stores, drains, and checks.
+/// Registers users, signs packets, stores, drains, and verifies.
 pub(crate) fn measure(
     args: &OfflineArgs,
     registry: &Registry,
     server: Option<Pid>,
 ) -> Result<OfflineRun, Failure> {
-    let mut post = Post::prepare(args, registry, server)?;
-    say("storing for readers who are away");
-    let stored = post.store()?;
-    say("the readers come back");
-    let drained = post.drain(registry)?;
-    post.check()?;
-    let messages = post.messages();
+    let mut workload = Workload::prepare(args, registry, server)?;
+    say("storing messages for absent recipients");
+    let stored = workload.store()?;
+    say("draining: the recipients come back");
+    let drained = workload.drain(registry)?;
+    workload.check()?;
+    let messages = workload.messages();
     let per_message = |cpu: Option<Duration>| cpu.map(|cpu| micros_each(cpu, messages));
     Ok(OfflineRun {
-        readers: post.readers.len(),
-        packet_bytes: post.senders.first().map_or(0, Sender::packet_len),
+        recipients: workload.recipients.len(),
+        packet_bytes: workload.senders.first().map_or(0, Sender::packet_len),
         messages,
         store_seconds: stored.time.as_secs_f64(),
         stored_per_second: per_second(messages, stored.time),
-        stored_acks: post.senders.iter().map(Sender::stored_acks).sum(),
+        stored_acks: workload.senders.iter().map(Sender::stored_acks).sum(),
         store_server_cpu_us_per_message: per_message(stored.server_cpu),
         drain_seconds: drained.time.as_secs_f64(),
         drained_per_second: per_second(messages, drained.time),
         drain_server_cpu_us_per_message: per_message(drained.server_cpu),
-        receipts: post.senders.iter().map(Sender::receipts).sum(),
+        receipts: workload.senders.iter().map(Sender::receipts).sum(),
         own_cpu_us_per_message: micros_each(stored.own_cpu + drained.own_cpu, messages),
         server_rss_bytes: server.map(Pid::resident_bytes).transpose()?,
     })
 }
 
-/// Senders, readers, and what goes between them.
-struct Post {
+/// All senders and recipients, with their packets.
+struct Workload {
     poll: Poll,
     buffer: Vec<u8>,
     server: Option<Pid>,
     senders: Vec<Sender>,
-    /// Who is away.
+    /// Recipients that have not come back yet.
     absent: Vec<User>,
-    readers: Vec<Reader>,
+    recipients: Vec<Recipient>,
 }
 
-/// What a stage took.
+/// The cost of one stage.
 struct Stage {
     time: Duration,
     server_cpu: Option<Duration>,
     own_cpu: Duration,
 }
 
-impl Post {
+impl Workload {
     fn prepare(
         args: &OfflineArgs,
         registry: &Registry,
         server: Option<Pid>,
     ) -> Result<Self, Failure> {
-        let readers = usize::from(args.readers);
-        if readers == 0 || args.messages == 0 || args.window == 0 || args.receipt_batch == 0 {
-            return Err(Failure::usage("nothing to do with a 0"));
+        let recipients = usize::from(args.recipients);
+        if recipients == 0 || args.messages == 0 || args.window == 0 || args.receipt_batch == 0 {
+            return Err(Failure::usage(
+                "--recipients, --messages, --window and --receipt-batch must be at least 1",
+            ));
         }
-        let each = u64::from(args.messages.div_ceil(args.readers.into()));
+        let each = u64::from(args.messages.div_ceil(args.recipients.into()));
         say(format_args!(
-            "registering {} users, signing {each} messages for each reader",
-            2 * readers
+            "registering {} users, signing {each} messages for each recipient",
+            2 * recipients
         ));
-        let keys = registry.keys(2 * readers)?;
-        let mut users = registry.users(&keys, 2 * readers)?.into_iter();
+        let keys = registry.keys(2 * recipients)?;
+        let mut users = registry.users(&keys, 2 * recipients)?.into_iter();
         let together = std::iter::from_fn(|| Some((users.next()?, users.next()?)));
-        // The readers' connections end here: they are away.
-        let signed = parallel::map(together, |((mut sender, stream), (mut reader, _))| {
+        // The recipients' connections are dropped here, which makes them absent.
+        let signed = parallel::map(together, |((mut sender, stream), (mut recipient, _))| {
             let batch = args.receipt_batch.into();
-            let letters = Letters::sign(each, args.size, batch, &mut sender, &mut reader)?;
-            Ok((sender, stream, reader, letters))
+            let packets = SignedPackets::sign(each, args.size, batch, &mut sender, &mut recipient)?;
+            Ok((sender, stream, recipient, packets))
         })?;
         let poll = Poll::new()?;
         let (mut senders, mut absent) = (Vec::new(), Vec::new());
-        for (index, (sender, stream, reader, letters)) in signed.into_iter().enumerate() {
+        for (index, (sender, stream, recipient, packets)) in signed.into_iter().enumerate() {
             let link = link::Link::new(stream, poll.registry(), Token(2 * index))?;
-            absent.push(reader);
-            senders.push(Sender::new(sender, link, letters, args.window.into()));
+            absent.push(recipient);
+            senders.push(Sender::new(sender, link, packets, args.window.into()));
         }
         let buffer = link::buffer();
-        Ok(Self { poll, buffer, server, senders, absent, readers: Vec::new() })
+        Ok(Self { poll, buffer, server, senders, absent, recipients: Vec::new() })
     }
 
     fn messages(&self) -> u64 {
         self.senders.iter().map(Sender::messages).sum()
     }
 
-    /// Until every sender knows that everything is stored.
+    /// Sends until every sender knows that all its messages are stored.
     fn store(&mut self) -> Result<Stage, Failure> {
-        let watch = Watch::start(self.server)?;
+        let watch = Stopwatch::start(self.server)?;
         let mut events = Events::with_capacity(1_024);
         loop {
             for sender in &mut self.senders {
@@ -195,30 +198,30 @@ impl Post {
         }
     }
 
-    /// Until every reader has got everything and a 255, and every sender all receipts.
+    /// Runs until every recipient has all messages and a 255, and every sender has all receipts.
     fn drain(&mut self, registry: &Registry) -> Result<Stage, Failure> {
         let at = now();
         let absent = parallel::map(std::mem::take(&mut self.absent), |mut user| {
             Ok((user.reconnect(at)?, user))
         })?;
-        let watch = Watch::start(self.server)?;
-        let mut readers = Vec::with_capacity(absent.len());
+        let watch = Stopwatch::start(self.server)?;
+        let mut recipients = Vec::with_capacity(absent.len());
         for (index, (request, user)) in absent.into_iter().enumerate() {
             let stream = registry.dial_nonblocking()?;
             let link = link::Link::new(stream, self.poll.registry(), Token(2 * index + 1))?;
-            readers.push(Reader::new(user, link, request));
+            recipients.push(Recipient::new(user, link, request));
         }
-        self.readers = readers;
+        self.recipients = recipients;
         let mut events = Events::with_capacity(1_024);
         let mut drained_at = None;
         loop {
             for sender in &mut self.senders {
                 sender.flush()?;
             }
-            for reader in &mut self.readers {
-                reader.flush()?;
+            for recipient in &mut self.recipients {
+                recipient.flush()?;
             }
-            if drained_at.is_none() && self.readers.iter().all(Reader::is_live) {
+            if drained_at.is_none() && self.recipients.iter().all(Recipient::is_live) {
                 drained_at = Some(Instant::now());
             }
             if let Some(at) = drained_at.filter(|_| self.senders.iter().all(Sender::all_receipted))
@@ -236,15 +239,15 @@ impl Post {
         }
         for event in events.iter().filter(|event| event.is_readable()) {
             let Token(token) = event.token();
-            let (Some(sender), reader) =
-                (self.senders.get_mut(token / 2), self.readers.get_mut(token / 2))
+            let (Some(sender), recipient) =
+                (self.senders.get_mut(token / 2), self.recipients.get_mut(token / 2))
             else {
                 continue;
             };
             if token.is_multiple_of(2) {
                 sender.read(&mut self.buffer)?;
-            } else if let Some(reader) = reader {
-                reader.read(&mut self.buffer, sender.letters())?;
+            } else if let Some(recipient) = recipient {
+                recipient.read(&mut self.buffer, sender.packets())?;
             }
         }
         Ok(())
@@ -252,40 +255,41 @@ impl Post {
 
     fn missing(&self) -> Failure {
         let stored: u64 = self.senders.iter().map(Sender::stored).sum();
-        let arrived: u64 = self.readers.iter().map(Reader::arrived).sum();
+        let arrived: u64 = self.recipients.iter().map(Recipient::arrived).sum();
         let receipts: u64 = self.senders.iter().map(Sender::receipts).sum();
         Failure::new(format_args!(
-            "of {} messages {stored} were stored and {arrived} arrived, with {receipts} receipts; \
-             then nothing came for {PATIENCE:?}",
+            "of {} messages, {stored} were stored and {arrived} arrived, with {receipts} receipts; \
+             then nothing arrived for {PATIENCE:?}",
             self.messages()
         ))
     }
 
-    /// What was sealed by the server, now that the clock has stopped.
+    /// Verifies the server's packets, after the measurement.
     fn check(&mut self) -> Result<(), Failure> {
         parallel::map(self.senders.iter_mut(), Sender::check)?;
         let each = self.senders.iter().map(Sender::messages);
-        parallel::map(self.readers.iter_mut().zip(each.collect::<Vec<_>>()), |(reader, each)| {
-            reader.check(each)
-        })?;
+        parallel::map(
+            self.recipients.iter_mut().zip(each.collect::<Vec<_>>()),
+            |(recipient, each)| recipient.check(each),
+        )?;
         Ok(())
     }
 }
 
-/// Measures a stage.
-struct Watch {
+/// Measures time and processor time of a stage.
+struct Stopwatch {
     start: Instant,
     server: Option<(Pid, Duration)>,
     own_cpu: Duration,
 }
 
-impl Watch {
+impl Stopwatch {
     fn start(server: Option<Pid>) -> Result<Self, Failure> {
         let server = server.map(|pid| Ok::<_, Failure>((pid, pid.cpu_time()?))).transpose()?;
         Ok(Self { start: Instant::now(), server, own_cpu: Pid::own().cpu_time()? })
     }
 
-    /// Ends the stage, which was over at `end`.
+    /// Ends the stage, whose work was done at `end`.
     fn stop(self, end: Instant) -> Result<Stage, Failure> {
         let cpu = |(pid, before): (Pid, Duration)| pid.cpu_time_since(before);
         Ok(Stage {
@@ -297,21 +301,24 @@ impl Watch {
 }
 
 fn text(run: &OfflineRun) -> String {
-    let OfflineRun { readers, packet_bytes, messages, store_seconds, drain_seconds, .. } = run;
+    let OfflineRun { recipients, packet_bytes, messages, store_seconds, drain_seconds, .. } = run;
     let cpu = |cpu: Option<f64>| {
         cpu.map(|cpu| format!(", {cpu:.1} µs of the server's processor time each"))
     };
     [
         format!(
-            "stored     {:.0} messages/s for {readers} absent readers: {messages} of {packet_bytes} bytes in {store_seconds:.2} s, told in {} packets{}",
+            "stored     {:.0} messages/s for {recipients} absent recipients: {messages} of {packet_bytes} bytes in {store_seconds:.2} s, acknowledged in {} packets{}",
             run.stored_per_second, run.stored_acks, cpu(run.store_server_cpu_us_per_message).unwrap_or_default()
         ),
         format!(
             "drained    {:.0} messages/s: all in {drain_seconds:.2} s, from the first 106 to the last 255{}",
             run.drained_per_second, cpu(run.drain_server_cpu_us_per_message).unwrap_or_default()
         ),
-        format!("generator  {:.1} µs of processor time a message", run.own_cpu_us_per_message),
-        format!("checked    each message in order and byte for byte, {} receipts, every word of the server's", run.receipts),
+        format!("generator  {:.1} µs of processor time per message", run.own_cpu_us_per_message),
+        format!(
+            "checked    each message in order and byte for byte, {} receipts, every packet from the server",
+            run.receipts
+        ),
     ]
     .join("\n")
 }

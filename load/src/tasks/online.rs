@@ -4,29 +4,29 @@ use std::time::Duration;
 
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 
-use crate::args::Common;
-use crate::daemon::Daemon;
-use crate::fleet::{Fleet, OnlineRun, Pace};
+use crate::clients::fleet::{Fleet, OnlineRun, Pace};
+use crate::clients::registration::Registry;
+use crate::clients::ring::Shape;
+use crate::options::Common;
 use crate::progress::say;
-use crate::registration::Registry;
-use crate::ring::Shape;
+use crate::system::daemon::Daemon;
 
 /// Messages between users who are both connected.
 ///
-/// Without --rate, every sender keeps --window messages under way, and the rate is what the server
-/// makes of it. With --rate, messages are sent on a schedule whatever becomes of them, and latency
-/// counts from the time on the schedule to the moment the reader has read the message.
+/// Without --rate, every sender keeps --window messages under way, and the server determines the
+/// rate. With --rate, messages are sent on a schedule however slowly they are delivered, and latency
+/// counts from the scheduled time to the moment when the recipient has read the packet.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OnlineArgs {
     #[command(flatten)]
     pub(crate) shape: PairArgs,
 
-    /// How long to measure, in seconds; half a second before that is not counted
+    /// How long to measure, in seconds, after half a second of warm-up
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     pub(crate) seconds: f64,
 
-    /// Messages a second over all pairs [default: as many as the windows let through]
+    /// Messages a second over all pairs [default: as many as the windows allow]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<f64>,
 
@@ -39,19 +39,18 @@ const EXAMPLES: &str = "Examples:
   sealpost-load online --pairs 1 --window 256
   sealpost-load online --rate 5000 --seconds 10 --json";
 
-/// The pairs and what they send.
+/// Options of the pairs and their messages.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct PairArgs {
-    /// Pairs of a sender and a reader
+    /// Number of pairs of a sender and a recipient
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) pairs: u16,
 
-    /// Bytes of content in a message, before it is padded and sealed (PROTOCOL 5.2)
+    /// Content of a message, in bytes, before it is padded and sealed (PROTOCOL 5.2)
     #[arg(long, value_name = "BYTES", default_value_t = 512)]
     pub(crate) size: usize,
 
-    /// Messages that each sender may have under way without a receipt [default: 64; 128 with a
-    /// rate]
+    /// Messages that each sender may send ahead of the receipts [default: 64; 128 with --rate]
     #[arg(long, value_name = "N")]
     pub(crate) window: Option<u16>,
 
@@ -59,7 +58,7 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub(crate) receipt_batch: u16,
 
-    /// Receipts that a sender acknowledges to the server at once
+    /// Receipts that one acknowledgement of a sender covers
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) taken_batch: u16,
 }
@@ -68,19 +67,19 @@ impl PairArgs {
     /// The ring that these pairs need.
     pub(crate) fn ring(&self, rate: Option<f64>) -> Result<Shape, Failure> {
         if self.pairs == 0 {
-            return Err(Failure::usage("there must be a pair"));
+            return Err(Failure::usage("--pairs must be at least 1"));
         }
         let window = self.window.unwrap_or(if rate.is_some() { 128 } else { 64 });
         let (batch, group) = (self.receipt_batch.into(), self.taken_batch.into());
         if let Some(rate) = rate {
             if rate.is_nan() || rate <= 0.0 {
-                return Err(Failure::usage("a rate is more than 0"));
+                return Err(Failure::usage("--rate must be more than 0"));
             }
             let messages = f64::from(self.receipt_batch) * f64::from(self.taken_batch);
             if messages * f64::from(self.pairs) / rate > LONGEST_WAIT_SECS {
                 return Err(Failure::usage(format_args!(
-                    "at this rate it takes more than {LONGEST_WAIT_SECS} s until receipts are due: \
-                     lower --receipt-batch or --taken-batch"
+                    "at this rate it takes more than {LONGEST_WAIT_SECS} s until receipts are \
+                     acknowledged: lower --receipt-batch or --taken-batch"
                 )));
             }
         }
@@ -88,14 +87,14 @@ impl PairArgs {
     }
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     let shape = args.shape.ring(args.rate)?;
     let daemon = Daemon::start(&args.common.server)?;
     let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
     let (pairs, size) = (args.shape.pairs, args.shape.size);
     say(format_args!(
-        "registering {} users, signing {} messages for each pair",
+        "registering {} users, signing {} messages per pair",
         2 * u32::from(pairs),
         shape.slots()
     ));
@@ -125,23 +124,24 @@ fn text(run: &OnlineRun) -> String {
         (run.server_cpu_us_per_message, run.server_cores, run.server_rss_bytes)
     {
         lines.push(format!(
-            "server     {cpu:.1} µs of processor time a message, {cores:.2} cores, {} KiB resident",
+            "server     {cpu:.1} µs of processor time per message, {cores:.2} cores, {} KiB resident",
             rss / 1024
         ));
     }
     lines.push(format!(
-        "generator  {:.1} µs of processor time a message, {:.2} cores, {} KiB resident",
+        "generator  {:.1} µs of processor time per message, {:.2} cores, {} KiB resident",
         run.own_cpu_us_per_message,
         run.own_cores,
         run.own_rss_bytes / 1024
     ));
     lines.push(format!(
-        "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; stored by the server meanwhile: {}",
+        "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; {} acknowledged as stored",
         run.sent, run.arrived, run.receipted, run.stored_acks
     ));
     lines.join("\n")
 }
 
 pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
-/// The server holds what it forwarded for 5 s, then stores it.
+/// Longest time from a message to the acknowledgement of its receipt. The server holds a forwarded
+/// message for 5 s and then stores it, which would change what is measured.
 const LONGEST_WAIT_SECS: f64 = 3.0;

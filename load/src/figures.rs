@@ -1,4 +1,4 @@
-//! Figures that a run reports.
+//! Figures of a run: latencies, rates, medians.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use hdrhistogram::Histogram;
 use sealpost_programs::Failure;
 use serde::Serialize;
 
-/// Latencies, to three digits, up to a minute.
+/// A histogram of latencies up to a minute, with three significant digits.
 pub(crate) struct Latencies(Histogram<u64>);
 
-/// What matters of many latencies, in microseconds.
+/// Summary of many latencies, in microseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Latency {
-    /// How many were measured.
+    /// Number of measured latencies.
     pub(crate) count: u64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -26,7 +26,7 @@ impl Latencies {
         Ok(Self(Histogram::new_with_bounds(1, MINUTE_NANOS, 3)?))
     }
 
-    /// One longer than a minute counts as a minute.
+    /// Adds a latency. One longer than a minute counts as a minute.
     pub(crate) fn record(&mut self, latency: Duration) {
         self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -51,12 +51,12 @@ impl fmt::Display for Latency {
     }
 }
 
-/// How many a second.
+/// The rate per second.
 pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
     float(count) / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }
 
-/// Microseconds for each of `count`.
+/// The microseconds that each of `count` took.
 pub(crate) fn micros_each(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / float(count.max(1))
 }
@@ -66,8 +66,8 @@ pub(crate) const fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// The median of what was measured: of an even number, the mean of the two in the middle. `None`
-/// of nothing.
+/// The median; for an even number of values, the mean of the two in the middle. `None` without
+/// values.
 pub(crate) fn median(measured: &[f64]) -> Option<f64> {
     let mut sorted = measured.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -11,8 +11,8 @@ use sealpost_core::wire::{
 };
 use sealpost_programs::Failure;
 
-use crate::PROFILE;
-use crate::link::Frame;
+use super::PROFILE;
+use crate::clients::link::Frame;
 
 /// A registered user.
 pub(crate) struct User {
@@ -20,9 +20,9 @@ pub(crate) struct User {
     pub(crate) phone: Phone,
     pub(crate) crypto: Crypto,
     pub(crate) server_key: PublicKey,
-    /// Of the latest session that was granted.
+    /// Key of the latest session.
     pub(crate) session_key: SymmetricKey,
-    /// What the server seals errors with before a session.
+    /// Key with which the server seals errors before a session.
     pub(crate) reply_key: SymmetricKey,
 }
 
@@ -31,7 +31,7 @@ impl User {
         self.crypto.public_key()
     }
 
-    /// 102: suite 1, sealed to its reader's key.
+    /// Builds a 102 of suite 1, sealed to the recipient's key.
     pub(crate) fn message(
         &mut self,
         to: UserId,
@@ -50,7 +50,7 @@ impl User {
         self.packet(Op::Message, Some(to), now(), parts)
     }
 
-    /// 203 to a sender: messages `first` to `last` are read.
+    /// Builds a 203 to a sender: a receipt for these messages.
     pub(crate) fn receipt(
         &mut self,
         to: UserId,
@@ -63,18 +63,18 @@ impl User {
         self.packet(Op::DeliveryAck, Some(to), now(), parts)
     }
 
-    /// 203 to the server: receipts of one reader are taken.
+    /// Builds a 203 to the server: an acknowledgement of receipts from one recipient.
     pub(crate) fn taken(
         &mut self,
-        reader: UserId,
+        recipient: UserId,
         receipts: impl Iterator<Item = u64>,
     ) -> Result<Bytes, Failure> {
-        let items = receipts.map(|number| (reader, ReceiptId(number))).collect();
+        let items = receipts.map(|number| (recipient, ReceiptId(number))).collect();
         let part = self.sealed(ReceiptsTaken { items }.emit());
         self.packet(Op::DeliveryAck, None, now(), vec![part])
     }
 
-    /// 106.
+    /// Builds a 106.
     pub(crate) fn reconnect(&mut self, at: Timestamp) -> Result<Bytes, Failure> {
         let request = ReconnectRequest { reply_key: self.reply_key.clone(), phone: self.phone };
         let part = Part::Oaep {
@@ -85,7 +85,7 @@ impl User {
         self.packet(Op::Reconnect, None, at, vec![part])
     }
 
-    /// Checks a 206, takes its session key over, and returns how much is pending.
+    /// Verifies a 206, adopts its session key, and returns the number of pending items.
     pub(crate) fn resumed(&mut self, request: &[u8], answer: Packet) -> Result<u32, Failure> {
         let request = Packet::parse(PROFILE, Bytes::copy_from_slice(request))
             .ok_or_else(|| Failure::new("our own 106 does not parse"))?;
@@ -101,24 +101,24 @@ impl User {
         Ok(SessionResumed::parse(sealed.expose())?.pending)
     }
 
-    /// Checks a 255, and returns how much it says was drained.
+    /// Verifies a 255, and returns the number of drained items.
     pub(crate) fn drained(&mut self, packet: Packet) -> Result<u32, Failure> {
         Ok(NoMoreMessages::parse(self.opened(packet)?.expose())?.drained)
     }
 
-    /// Checks what the server sealed for this session, and opens it.
+    /// Verifies and opens a packet that the server sealed for this session.
     pub(crate) fn opened(&mut self, packet: Packet) -> Result<Plaintext, Failure> {
         let (signer, key) = (self.server_key.clone(), self.session_key.clone());
         let job = Job::OpenSealed { packet, signer, key, at: 0 };
         let Outcome::Opened(Ok(plaintext)) = self.crypto.run(job) else {
-            return Err(Failure::new("a packet of the server's is not authentic"));
+            return Err(Failure::new("a packet from the server is not authentic"));
         };
         Ok(plaintext)
     }
 
-    /// What a packet is, for a report of what went wrong; an error in its own words.
+    /// Describes an unexpected packet. An error of the server is quoted.
     pub(crate) fn describe(&mut self, frame: Frame<'_>) -> String {
-        let Ok(packet) = frame.packet() else { return "what is no packet".into() };
+        let Ok(packet) = frame.packet() else { return "something that is not a packet".into() };
         let code = packet.op().code();
         let Ok(FromServer::Error { packet, form }) = FromServer::parse(packet) else {
             return format!("a {code} of {} bytes", frame.bytes.len());
@@ -160,12 +160,12 @@ impl User {
 /// Seals, assembles and signs a packet.
 pub(crate) fn emit(crypto: &mut Crypto, draft: Draft) -> Result<Bytes, Failure> {
     let Outcome::Emitted(packet) = crypto.run(Job::Emit(Box::new(draft))) else {
-        return Err(Failure::new("a draft became something else than a packet"));
+        return Err(Failure::new("building a packet had an unexpected outcome"));
     };
     Ok(packet?.bytes().clone())
 }
 
-/// What the clock on the wall shows.
+/// The current wall-clock time.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     Timestamp::from_unix_secs(since_1970.as_secs().cast_signed())

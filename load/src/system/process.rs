@@ -1,4 +1,4 @@
-//! What `/proc` tells of a process: processor time and memory.
+//! Processor time and memory of a process, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
@@ -15,17 +15,17 @@ impl Pid {
         Self(std::process::id())
     }
 
-    /// User and system time of all its threads, those that have ended included. To the tick, a
-    /// hundredth of a second on Linux.
+    /// User and system time of all threads, including those that have ended. Counted in ticks,
+    /// which are a hundredth of a second on Linux.
     pub(crate) fn cpu_time(self) -> Result<Duration, Failure> {
         let stat = self.read("stat")?;
-        let ticks =
-            ticks(&stat).ok_or_else(|| Failure::new("/proc/PID/stat reads unlike Linux"))?;
+        let ticks = ticks(&stat)
+            .ok_or_else(|| Failure::new("/proc/PID/stat is not in the format of Linux"))?;
         let a_second = rustix::param::clock_ticks_per_second().max(1);
         Ok(Duration::from_micros(ticks.saturating_mul(1_000_000) / a_second))
     }
 
-    /// What it has used since that was `before`.
+    /// The processor time used since an earlier reading.
     pub(crate) fn cpu_time_since(self, before: Duration) -> Result<Duration, Failure> {
         Ok(self.cpu_time()?.saturating_sub(before))
     }
@@ -33,7 +33,7 @@ impl Pid {
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(self) -> Result<u64, Failure> {
         let status = self.read("status")?;
-        resident(&status).ok_or_else(|| Failure::new("/proc/PID/status tells no VmRSS"))
+        resident(&status).ok_or_else(|| Failure::new("/proc/PID/status has no VmRSS"))
     }
 
     fn read(self, file: &str) -> Result<String, Failure> {
@@ -42,7 +42,8 @@ impl Pid {
     }
 }
 
-/// Fields 14 and 15 of `/proc/PID/stat`. The second one, the program's name, may hold anything.
+/// Sum of fields 14 and 15 of `/proc/PID/stat`. Field 2, the program's name, may contain anything,
+/// so fields are counted from its closing bracket.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_whitespace().skip(11);
@@ -61,19 +62,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_found_behind_a_name_with_spaces_and_brackets() {
+    fn processor_time_is_found_after_a_name_with_spaces_and_brackets() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 900 0 0 0 123 45 6 7 20 0 4 0 1 2 3";
         assert_eq!(ticks(stat), Some(168));
     }
 
     #[test]
-    fn resident_memory_is_told_in_bytes() {
+    fn resident_memory_is_in_bytes() {
         let status = "Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    6100 kB\nThreads:\t1\n";
         assert_eq!(resident(status), Some(6100 * 1024));
     }
 
     #[test]
-    fn what_is_not_of_linux_is_refused() {
+    fn other_formats_are_refused() {
         assert_eq!(ticks("7 (a) S 1"), None);
         assert_eq!(resident("VmRSS: many"), None);
     }

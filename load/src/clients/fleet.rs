@@ -1,4 +1,4 @@
-//! Pairs under load: one thread, one poll.
+//! Many pairs of users under load, on one thread with one poll.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -14,15 +14,15 @@ use rustix::time::{
 use sealpost_programs::Failure;
 use serde::Serialize;
 
+use crate::clients::link;
+use crate::clients::pair::{Pair, Span};
+use crate::clients::registration::Registry;
+use crate::clients::ring::{Ring, Shape};
 use crate::figures::{Latencies, Latency, float, micros_each, per_second};
-use crate::link;
-use crate::pair::{Pair, Span};
-use crate::parallel;
-use crate::process::Pid;
-use crate::registration::Registry;
-use crate::ring::{Ring, Shape};
+use crate::system::parallel;
+use crate::system::process::Pid;
 
-/// Pairs of connected users, ready to go.
+/// Pairs of connected users, with their packets signed.
 pub(crate) struct Fleet {
     poll: Poll,
     timer: OwnedFd,
@@ -36,21 +36,21 @@ pub(crate) struct Fleet {
 pub(crate) enum Pace {
     /// Each sender keeps its window full.
     Window,
-    /// So many a second over all pairs, evenly, whatever becomes of them.
+    /// This many messages a second over all pairs, evenly, however slowly they are delivered.
     Rate(f64),
 }
 
-/// What was measured while both parties were online.
+/// Report of a run with both parties online.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct OnlineRun {
     pub(crate) pairs: usize,
-    /// Bytes of one message's packet.
+    /// Size of one message's packet.
     pub(crate) packet_bytes: usize,
     pub(crate) seconds: f64,
-    /// Messages that arrived in that time.
+    /// Messages that arrived in the measured time.
     pub(crate) messages: u64,
     pub(crate) messages_per_second: f64,
-    /// Bytes that clients sent and received in that time.
+    /// Bytes that clients sent and received in the measured time.
     pub(crate) bytes: u64,
     pub(crate) latency: Latency,
     /// `None` if the server's process is not known.
@@ -60,15 +60,16 @@ pub(crate) struct OnlineRun {
     pub(crate) own_cpu_us_per_message: f64,
     pub(crate) own_cores: f64,
     pub(crate) own_rss_bytes: u64,
-    /// In the whole run, the beginning and the end included. All three are equal, or it has failed.
+    /// Messages of the whole run, including warm-up and end. In a successful run `sent`, `arrived`
+    /// and `receipted` are equal.
     pub(crate) sent: u64,
     pub(crate) arrived: u64,
     pub(crate) receipted: u64,
-    /// 203 of the server's for messages that it stored because a reader was too slow.
+    /// The 203s with which the server said that it stored messages: a recipient was too slow.
     pub(crate) stored_acks: u64,
 }
 
-/// What the counters showed.
+/// The counters at one moment.
 #[derive(Clone, Copy)]
 struct Reading {
     at: Instant,
@@ -79,7 +80,7 @@ struct Reading {
 }
 
 impl Fleet {
-    /// Registers the users of so many pairs, and signs their packets.
+    /// Registers the users of `pairs` pairs, and signs their packets.
     pub(crate) fn prepare(
         registry: &Registry,
         server: Option<Pid>,
@@ -90,23 +91,23 @@ impl Fleet {
         let keys = registry.keys(2 * pairs)?;
         let mut users = registry.users(&keys, 2 * pairs)?.into_iter();
         let together = std::iter::from_fn(|| Some((users.next()?, users.next()?)));
-        let signed = parallel::map(together, |(mut sender, mut reader)| {
-            let ring = Ring::sign(shape, size, &mut sender.0, &mut reader.0)?;
-            Ok((sender, reader, ring))
+        let signed = parallel::map(together, |(mut sender, mut recipient)| {
+            let ring = Ring::sign(shape, size, &mut sender.0, &mut recipient.0)?;
+            Ok((sender, recipient, ring))
         })?;
 
         let poll = Poll::new()?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
         SourceFd(&timer.as_raw_fd()).register(poll.registry(), TIMER, Interest::READABLE)?;
-        let join = |(index, (sender, reader, ring))| {
-            Pair::new(sender, reader, ring, poll.registry(), 2 * index)
+        let join = |(index, (sender, recipient, ring))| {
+            Pair::new(sender, recipient, ring, poll.registry(), 2 * index)
         };
         let pairs = signed.into_iter().enumerate().map(join).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { poll, timer, buffer: link::buffer(), pairs, server })
     }
 
-    /// Sends for `warm_up` and then for `measured`, and waits until everything has arrived and is
-    /// receipted.
+    /// Sends for `warm_up` and then for `measured`, and waits until every message has arrived and
+    /// is receipted.
     pub(crate) fn run(
         &mut self,
         pace: Pace,
@@ -118,18 +119,18 @@ impl Fleet {
         let mut latencies = Latencies::new()?;
         let mut schedule = Schedule { start, pace, before: self.counts(|pair| pair.sent) };
 
-        let begin = self.carry_on(&mut schedule, span, span.begin, &mut latencies)?;
-        let end = self.carry_on(&mut schedule, span, span.end, &mut latencies)?;
-        self.come_to_rest(span, &mut latencies)?;
+        let begin = self.send_until(span.begin, &mut schedule, span, &mut latencies)?;
+        let end = self.send_until(span.end, &mut schedule, span, &mut latencies)?;
+        self.settle(span, &mut latencies)?;
         self.report(begin, end, &latencies)
     }
 
-    /// Sends until a moment, and reads the counters then.
-    fn carry_on(
+    /// Sends until `until`, and reads the counters then.
+    fn send_until(
         &mut self,
+        until: Instant,
         schedule: &mut Schedule,
         span: Span,
-        until: Instant,
         latencies: &mut Latencies,
     ) -> Result<Reading, Failure> {
         let mut events = Events::with_capacity(EVENTS);
@@ -150,8 +151,9 @@ impl Fleet {
         }
     }
 
-    /// Sends what is missing to the last receipts, and waits for them.
-    fn come_to_rest(&mut self, span: Span, latencies: &mut Latencies) -> Result<(), Failure> {
+    /// Sends the messages that complete the last batch of receipts, and waits until everything is
+    /// receipted.
+    fn settle(&mut self, span: Span, latencies: &mut Latencies) -> Result<(), Failure> {
         let goals = self.counts(|pair| pair.ring().shape().round_up(pair.sent));
         let mut events = Events::with_capacity(EVENTS);
         let (mut progress, mut progress_at) = (0, Instant::now());
@@ -163,8 +165,8 @@ impl Fleet {
                 }
             }
             self.flush()?;
-            let at_rest = |(pair, goal): (&Pair, &u64)| pair.sent == *goal && pair.is_at_rest();
-            if self.pairs.iter().zip(&goals).all(at_rest) {
+            let settled = |(pair, goal): (&Pair, &u64)| pair.sent == *goal && pair.is_settled();
+            if self.pairs.iter().zip(&goals).all(settled) {
                 return Ok(());
             }
             link::wait(&mut self.poll, &mut events, TURN)?;
@@ -200,9 +202,10 @@ impl Fleet {
         self.pairs.iter_mut().try_for_each(Pair::flush)
     }
 
-    /// The poll counts in milliseconds, too coarse for a schedule.
+    /// Sets the timer that ends a wait. The poll's own time-out counts in milliseconds, which is
+    /// too coarse for a schedule.
     fn set_timer(&self, at: Instant) -> Result<(), Failure> {
-        // Zero would mean never.
+        // Zero would disarm the timer.
         let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
         let timer = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
@@ -229,8 +232,8 @@ impl Fleet {
         let receipted = self.total(|pair| pair.receipted);
         let stored = self.total(|pair| pair.stored_acks);
         Failure::new(format_args!(
-            "of {sent} messages {arrived} arrived and {receipted} were receipted; then nothing \
-             came for {PATIENCE:?} (the server said {stored} times that it stored some)"
+            "of {sent} messages, {arrived} arrived and {receipted} were receipted; then nothing \
+             arrived for {PATIENCE:?} (the server reported {stored} times that it stored messages)"
         ))
     }
 
@@ -278,16 +281,17 @@ impl Fleet {
     }
 }
 
-/// When which pair sends.
+/// Decides when each pair sends.
 struct Schedule {
     start: Instant,
     pace: Pace,
-    /// What each pair had sent before.
+    /// Messages that each pair had sent before the run.
     before: Vec<u64>,
 }
 
 impl Schedule {
-    /// Has every pair send what is due and has room. Returns when the next one is due.
+    /// Makes every pair send the messages that are due and have room in the window. Returns when
+    /// the next message is due.
     fn send_due(&mut self, pairs: &mut [Pair], now: Instant) -> Option<Instant> {
         match self.pace {
             Pace::Window => {
@@ -325,10 +329,11 @@ impl Schedule {
 
 const TIMER: Token = Token(usize::MAX - 1);
 const EVENTS: usize = 1_024;
-/// What is due within so much of time is sent together, at its end: one message at a time would
-/// cost the generator more than the server. Latencies are too long by that, never too short.
+/// Messages that are due within this time are sent together at its end: sending them one at a time
+/// would cost the generator more than the server. Latencies come out too long by it, never too
+/// short.
 const GRAIN: Duration = Duration::from_micros(100);
-/// How long a turn may take if nothing happens.
+/// Longest wait in one turn.
 const TURN: Duration = Duration::from_millis(20);
-/// How long nothing may come before what is missing is lost.
+/// Silence after which missing messages count as lost.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,40 +1,25 @@
-//! `sealpost-load`, which puts a server under load and measures it.
+//! `sealpost-load`, which puts a Sealpost server under load and measures it.
+//!
+//! - `tasks`: what can be measured, a file for each subcommand.
+//! - `clients`: users that do what clients must, with packets prepared in advance.
+//! - `system`: the server's process, its figures in `/proc`, and our own threads.
 #![forbid(unsafe_code)]
 
 mod args;
-mod ceiling;
-mod compare;
-mod daemon;
+mod clients;
 mod figures;
-mod fleet;
-mod idle;
-mod interrupt;
-mod letters;
-mod link;
-mod offline;
-mod online;
-mod pair;
-mod parallel;
-mod process;
+mod options;
 mod progress;
-mod reader;
-mod reconnect;
-mod registration;
-mod ring;
-mod sender;
-mod storm;
-mod user;
+mod system;
+mod tasks;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, report};
 
 use args::{Args, Task};
-
-/// The profile that is measured; the other one differs by 12 bytes a packet.
-const PROFILE: Profile = Profile::Compact;
+use tasks::{ceiling, compare, idle, offline, online, reconnect, storm};
 
 fn main() -> ExitCode {
     report("sealpost-load", run(&Args::parse()))

@@ -1,4 +1,4 @@
-//! `idle`: connections on which nothing happens.
+//! `idle`: memory of connections on which nothing happens.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -9,27 +9,29 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 use serde::Serialize;
 
-use crate::args::Common;
-use crate::daemon::Daemon;
+use crate::clients::registration::Registry;
 use crate::figures::float;
-use crate::process::Pid;
+use crate::options::Common;
 use crate::progress::say;
-use crate::registration::Registry;
+use crate::system::daemon::Daemon;
+use crate::system::process::Pid;
 
-/// What an idle connection costs the server in memory.
+/// How much of the server's memory an idle connection takes.
 ///
-/// Registers users and keeps their connections, each with a session. The first ones warm the server
-/// up; its resident memory is read after them, and again, once it is quiet, after all others. So
-/// what stands in the figure is whatever a user leaves in the process: connection, session, mailbox,
-/// allocator and SQLite's cache. The kernel's share of a socket is not in it.
+/// Registers users and keeps their connections, each with a session. The first users warm up the
+/// server. Its resident memory is read after them, and again after all other users, once the server
+/// is quiet. The figure contains everything that a user leaves in the process: connection, session,
+/// mailbox, allocator overhead and SQLite's cache. It does not contain the kernel's memory for the
+/// socket.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct IdleArgs {
-    /// Connections, each of a user of its own
+    /// Number of connections, each of a different user
     #[arg(long, value_name = "N", default_value_t = 15_000)]
     pub(crate) connections: u16,
 
-    /// RSA keys that the users share, because to draw one takes 60 ms; to the server it is the same
+    /// RSA keys that the users share, because generating one takes 60 ms; the server does not
+    /// notice
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) keys: u16,
 
@@ -41,25 +43,25 @@ const EXAMPLES: &str = "Examples:
   sealpost-load idle
   sealpost-load idle --connections 1000 --json";
 
-/// What was measured.
+/// Report of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct IdleRun {
     pub(crate) connections: u64,
     pub(crate) keys: u16,
-    /// When it accepted connections.
+    /// Before the first connection.
     pub(crate) server_rss_at_start_bytes: u64,
     /// After the first users, with their connections.
     pub(crate) server_rss_before_bytes: u64,
     pub(crate) warm_up_connections: u64,
     pub(crate) server_rss_after_bytes: u64,
-    /// Of those that came after the first ones.
+    /// For the connections after the warm-up.
     pub(crate) bytes_per_connection: f64,
-    /// Processor time of the server in the last second: it was quiet.
+    /// Processor time of the server in the last second, to show that it was quiet.
     pub(crate) server_cpu_ms_in_last_second: f64,
     pub(crate) registrations_per_second: f64,
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &IdleArgs) -> Result<(), Failure> {
     let run = measure(args)?;
     match args.common.format.format() {
@@ -68,16 +70,17 @@ pub(crate) fn run(args: &IdleArgs) -> Result<(), Failure> {
     }
 }
 
-/// Registers, waits, and measures; with a server of its own.
+/// Registers users, waits, and measures, with a server of its own.
 pub(crate) fn measure(args: &IdleArgs) -> Result<IdleRun, Failure> {
     allow_files()?;
     let daemon = Daemon::start(&args.common.server)?;
-    let pid = daemon.pid().ok_or_else(|| Failure::usage("idle needs the server's --pid"))?;
+    let pid =
+        daemon.pid().ok_or_else(|| Failure::usage("idle reads the server's memory: add --pid"))?;
     let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
     let connections = usize::from(args.connections);
     let warm_up = WARM_UP.min(connections / 2);
     if warm_up == 0 || args.keys == 0 {
-        return Err(Failure::usage("there must be a key, and two connections at least"));
+        return Err(Failure::usage("idle needs at least one key and two connections"));
     }
     let server_rss_at_start_bytes = pid.resident_bytes()?;
     let keys = registry.keys(args.keys.into())?;
@@ -109,7 +112,8 @@ pub(crate) fn measure(args: &IdleArgs) -> Result<IdleRun, Failure> {
     })
 }
 
-/// Waits until the server hardly works for a second, and returns how much it did in that.
+/// Waits for a second in which the server is nearly idle, and returns its processor time in that
+/// second.
 fn quiet(pid: Pid) -> Result<Duration, Failure> {
     let mut before = pid.cpu_time()?;
     for _ in 0..PATIENCE_SECS {
@@ -120,10 +124,10 @@ fn quiet(pid: Pid) -> Result<Duration, Failure> {
         }
         before += used;
     }
-    Err(Failure::new("the server does not come to rest"))
+    Err(Failure::new(format_args!("the server was still busy after {PATIENCE_SECS} s")))
 }
 
-/// Nothing has come on the connection, and it was not closed.
+/// Fails unless the connection is open and nothing has arrived on it.
 fn is_open(stream: &TcpStream) -> Result<(), Failure> {
     stream.set_nonblocking(true)?;
     match stream.peek(&mut [0]) {
@@ -134,7 +138,7 @@ fn is_open(stream: &TcpStream) -> Result<(), Failure> {
     }
 }
 
-/// As many open files as the system lets us have, for the server too.
+/// Raises the limit on open files as far as allowed. The server inherits it.
 fn allow_files() -> Result<(), Failure> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
@@ -151,8 +155,8 @@ fn text(run: &IdleRun) -> String {
     )
 }
 
-/// So many are registered before memory is read first.
+/// Users that are registered before memory is read for the first time.
 const WARM_UP: usize = 256;
-/// What a server does in a second in which nothing happens.
+/// Most processor time of an idle server in a second.
 const QUIET: Duration = Duration::from_millis(10);
 const PATIENCE_SECS: u32 = 30;

@@ -1,4 +1,4 @@
-//! `storm`: what a storm of registrations does to the latency of messages.
+//! `storm`: how a storm of registrations affects the latency of messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,21 +9,21 @@ use sealpost_core::crypto::PrivateKey;
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 use serde::Serialize;
 
-use crate::args::Common;
-use crate::daemon::Daemon;
+use crate::clients::fleet::{Fleet, OnlineRun, Pace};
+use crate::clients::registration::{Newcomer, Registry};
 use crate::figures::per_second;
-use crate::fleet::{Fleet, OnlineRun, Pace};
-use crate::online::{PairArgs, WARM_UP};
-use crate::parallel;
+use crate::options::Common;
 use crate::progress::say;
-use crate::registration::{Newcomer, Registry};
+use crate::system::daemon::Daemon;
+use crate::system::parallel;
+use crate::tasks::online::{PairArgs, WARM_UP};
 
-/// What a storm of registrations does to the latency of messages.
+/// How a storm of registrations affects the latency of messages.
 ///
-/// Messages at a fixed rate, first alone, then while strangers register one after the other on
-/// several connections at once. Both latencies and their ratio are reported. What the strangers
-/// must compute meanwhile, they do on this machine with the lowest priority; what the server said
-/// to them is checked afterwards.
+/// Messages are sent at a fixed rate, first alone, then while new users register one after the
+/// other on several connections at once. The report has both latencies and their ratio. The new
+/// users compute on this machine with the lowest priority; the server's answers to them are
+/// verified afterwards.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StormArgs {
@@ -38,7 +38,7 @@ pub(crate) struct StormArgs {
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) at_once: u16,
 
-    /// How long to measure each, in seconds
+    /// How long to measure without and with the storm, in seconds each
     #[arg(long, value_name = "S", default_value_t = 5.0)]
     pub(crate) seconds: f64,
 
@@ -50,7 +50,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-load storm
   sealpost-load storm --rate 1000 --at-once 32 --json";
 
-/// What was measured.
+/// Report of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StormRun {
     pub(crate) without: OnlineRun,
@@ -58,18 +58,19 @@ pub(crate) struct StormRun {
     pub(crate) at_once: u16,
     pub(crate) registrations: u64,
     pub(crate) registrations_per_second: f64,
-    /// Latencies with the storm by those without.
+    /// Median latency with the storm, divided by that without.
     pub(crate) p50_ratio: f64,
+    /// p99 latency with the storm, divided by that without.
     pub(crate) p99_ratio: f64,
 }
 
-/// Measures, and reports.
+/// Measures and prints the report.
 pub(crate) fn run(args: &StormArgs) -> Result<(), Failure> {
     let ring = args.shape.ring(Some(args.rate))?;
     let daemon = Daemon::start(&args.common.server)?;
     let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
     let (pairs, size) = (args.shape.pairs.into(), args.shape.size);
-    say(format_args!("registering {} users, signing", 2 * pairs));
+    say(format_args!("registering {} users, signing their packets", 2 * pairs));
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs, size, ring)?;
     let span = Duration::try_from_secs_f64(args.seconds)?;
     let run = measure(&registry, &mut fleet, args.rate, args.at_once, span)?;
@@ -89,9 +90,9 @@ pub(crate) fn measure(
     at_once: u16,
     span: Duration,
 ) -> Result<StormRun, Failure> {
-    say("messages alone");
+    say("measuring messages alone");
     let without = fleet.run(Pace::Rate(rate), WARM_UP, span)?;
-    say("messages in a storm of registrations");
+    say("measuring messages in a storm of registrations");
     let keys = registry.keys(at_once.into())?;
     let over = AtomicBool::new(false);
     let start = Instant::now();
@@ -119,13 +120,14 @@ pub(crate) fn measure(
     })
 }
 
-/// Registers one user after the other until it is over.
+/// Registers one user after the other until `over` is set.
 fn register_on(
     registry: &Registry,
     key: &Arc<dyn PrivateKey>,
     over: &AtomicBool,
 ) -> Result<Vec<Newcomer>, Failure> {
-    // Of this thread only. Strangers compute elsewhere: here they get what the others leave.
+    // This affects only the current thread. Real clients compute on other machines, so here they
+    // get only the processor time that everything else leaves.
     rustix::process::nice(19)?;
     let mut newcomers = Vec::new();
     while !over.load(Ordering::Relaxed) {
