@@ -1,4 +1,4 @@
-//! One-time passwords on the operator's terminal.
+//! Prints one-time passwords on the operator's terminal.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ mod tests {
     #[test]
     fn line_names_phone_and_password() {
         let mut out = Vec::new();
-        print(&mut out, &crate::otp::example()).unwrap();
+        print(&mut out, &crate::couriers::example()).unwrap();
         assert_eq!(out, b"one-time password for +4915112345678: 042137\n");
     }
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first one stops in order, the second one at once.
+//! SIGTERM and SIGINT: the first one stops the host gracefully, the second one ends the process.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
@@ -13,29 +13,30 @@ use signal_hook::{flag, low_level};
 
 use crate::error::Error;
 
-/// The end of a pipe into which signals write. Dropped, signals do what they did before.
+/// The reading end of a pipe into which the signal handlers write. Dropping it restores what the
+/// signals did before.
 #[derive(Debug)]
-pub(crate) struct SignalPipe {
+pub(super) struct SignalPipe {
     pipe: UnixStream,
     registered: Vec<SigId>,
 }
 
 impl SignalPipe {
-    /// Listens to signals from now on, and has the poll report them under `token`.
-    pub(crate) fn start(registry: &Registry, token: Token) -> Result<Self, Error> {
-        Self::listen(registry, token).map_err(Error::system("listen to signals"))
+    /// Installs the handlers, and has the poll report signals under `token`.
+    pub(super) fn start(registry: &Registry, token: Token) -> Result<Self, Error> {
+        Self::listen(registry, token).map_err(Error::system("install signal handlers"))
     }
 
-    /// Whether a signal came since the last call.
-    pub(crate) fn take(&mut self) -> bool {
-        let mut came = false;
+    /// Whether a signal arrived since the last call.
+    pub(super) fn take(&mut self) -> bool {
+        let mut arrived = false;
         let mut bytes = [0; 64];
         loop {
             match self.pipe.read(&mut bytes) {
-                Ok(0) => return came,
-                Ok(_) => came = true,
+                Ok(0) => return arrived,
+                Ok(_) => arrived = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return came,
+                Err(_) => return arrived,
             }
         }
     }
@@ -45,13 +46,14 @@ impl SignalPipe {
         let sender = OwnedFd::from(sender);
         registry.register(&mut pipe, token, Interest::READABLE)?;
         let mut signals = Self { pipe, registered: Vec::new() };
-        let asked = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
-            // In this order, a first signal finds the flag down, and raises it. The second one
-            // ends the process from the handler, even if the reactor hangs.
+            // Handlers run in the order of registration: the first signal finds the flag clear and
+            // only sets it. The second one finds it set and ends the process from within the
+            // handler, so it works even if the reactor hangs.
             let hooks = [
-                flag::register_conditional_default(signal, Arc::clone(&asked))?,
-                flag::register(signal, Arc::clone(&asked))?,
+                flag::register_conditional_default(signal, Arc::clone(&stopping))?,
+                flag::register(signal, Arc::clone(&stopping))?,
                 low_level::pipe::register(signal, sender.try_clone()?)?,
             ];
             signals.registered.extend(hooks);

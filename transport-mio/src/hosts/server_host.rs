@@ -1,4 +1,4 @@
-//! The host of a machine that accepts connections.
+//! Host of a machine that accepts connections.
 
 use std::net::SocketAddr;
 
@@ -6,24 +6,24 @@ use sealpost_core::frame::Machine;
 use sealpost_storage::Storage;
 
 use crate::application::Application;
-use crate::config::Config;
-use crate::crypto_pool::JobRunner;
+use crate::config::HostConfig;
 use crate::error::Error;
-use crate::inbox::Hosted;
-use crate::listener::Listener;
 use crate::reactor::{Handle, Reactor};
+use crate::sockets::Listener;
+use crate::threads::{HostedMachine, JobRunner};
 
-/// A machine behind a listening socket.
+/// Runs a machine behind a listening socket.
 #[derive(Debug)]
-pub struct Server<M: Machine, A> {
+pub struct ServerHost<M: Machine, A> {
     reactor: Reactor<M, A>,
     local_addr: SocketAddr,
 }
 
-impl<M: Hosted, A: Application<M>> Server<M, A> {
-    /// Listens on `listen` and starts the threads. Connections wait until [`Server::run`].
+impl<M: HostedMachine, A: Application<M>> ServerHost<M, A> {
+    /// Listens on `listen` and starts the threads. The system queues new connections until
+    /// [`ServerHost::run`] accepts them.
     pub fn bind<S, R>(
-        config: &Config,
+        config: &HostConfig,
         listen: SocketAddr,
         store: S,
         crypto: R,
@@ -41,17 +41,18 @@ impl<M: Hosted, A: Application<M>> Server<M, A> {
         Ok(Self { reactor, local_addr })
     }
 
-    /// Where it listens: the port that the system chose, if 0 was asked for.
+    /// The address on which the host listens, with the port that the system chose if 0 was
+    /// requested.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// For stopping it from another thread.
+    /// Returns a handle that stops the host from another thread.
     pub fn handle(&self) -> Handle<M> {
         self.reactor.handle()
     }
 
-    /// Serves until a signal or a [`Handle`] stops it and the machine has ended.
+    /// Serves until a signal or a [`Handle`] stops the host and the machine has finished.
     pub fn run(self) -> Result<(), Error> {
         self.reactor.run()
     }

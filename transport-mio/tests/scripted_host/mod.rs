@@ -1,5 +1,6 @@
-//! A machine on strings: it reports whatever happens to it, and does what the test commands.
-#![allow(dead_code, reason = "each test uses a part")]
+//! A machine that reports every input to the test and carries out the test's orders, in a running
+//! host.
+#![allow(dead_code, reason = "each suite uses a part")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,14 +17,15 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
-    Application, ClientHost, Config, Control, Error, Handle, JobRunner, Server, StoreRequest,
+    Application, ClientHost, Control, Error, Handle, HostConfig, JobRunner, ServerHost,
+    StoreRequest,
 };
 use sealpost_storage::Storage;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the machine was told.
+/// An input that the machine was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Opened(ConnId),
@@ -37,9 +39,9 @@ pub(crate) enum Seen {
     Shutdown,
 }
 
-/// What the machine is to do.
+/// An action that the machine must take.
 #[derive(Debug)]
-pub(crate) enum Do {
+pub(crate) enum Order {
     Send(ConnId, Bytes),
     Flow(ConnId, Flow),
     Close(ConnId),
@@ -51,40 +53,40 @@ pub(crate) enum Do {
     End,
 }
 
-/// What it does of itself.
+/// What the machine does without orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Nothing.
+pub(crate) enum Behaviour {
+    /// Nothing but report its inputs.
     Silent,
-    /// Sends back what arrives, reporting it too.
+    /// Sends back what arrives, and finishes when told to shut down.
     Echo,
 }
 
-pub(crate) struct Puppet {
-    manner: Manner,
+pub(crate) struct ScriptedMachine {
+    behaviour: Behaviour,
     seen: Sender<Seen>,
     queue: VecDeque<Action<Self>>,
     deadline: Option<Mono>,
 }
 
-impl std::fmt::Debug for Puppet {
+impl std::fmt::Debug for ScriptedMachine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Puppet")
+        f.write_str("ScriptedMachine")
     }
 }
 
-impl Machine for Puppet {
+impl Machine for ScriptedMachine {
     type StoreOp = Request;
     type StoreOutcome = Result<u32, StoreError>;
-    type Command = Vec<Do>;
+    type Command = Vec<Order>;
     type Delivery = &'static str;
-    /// The machine has ended.
+    /// The only notice: the machine has finished.
     type Notice = ();
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
         let seen = match input {
             Input::Bytes { conn, data } => {
-                if self.manner == Manner::Echo {
+                if self.behaviour == Behaviour::Echo {
                     let bytes = Bytes::copy_from_slice(data);
                     self.queue.push_back(Action::Send { conn, bytes });
                 }
@@ -107,7 +109,7 @@ impl Machine for Puppet {
                 Some(Seen::Ticked)
             }
             Input::Event(Event::Shutdown) => {
-                if self.manner == Manner::Echo {
+                if self.behaviour == Behaviour::Echo {
                     self.queue.push_back(Action::Notify(()));
                 }
                 Some(Seen::Shutdown)
@@ -124,23 +126,23 @@ impl Machine for Puppet {
     }
 }
 
-impl Puppet {
-    pub(crate) fn new(manner: Manner) -> (Self, Receiver<Seen>) {
+impl ScriptedMachine {
+    pub(crate) fn new(behaviour: Behaviour) -> (Self, Receiver<Seen>) {
         let (sender, seen) = mpsc::channel();
-        (Self { manner, seen: sender, queue: VecDeque::new(), deadline: None }, seen)
+        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None }, seen)
     }
 
-    fn obey(&mut self, now: Now, order: Do) {
+    fn obey(&mut self, now: Now, order: Order) {
         let action = match order {
-            Do::Send(conn, bytes) => Action::Send { conn, bytes },
-            Do::Flow(conn, flow) => Action::Flow { conn, flow },
-            Do::Close(conn) => Action::Close { conn },
-            Do::Dial(conn) => Action::Dial { conn },
-            Do::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op: Request(op) },
-            Do::Compute(ticket) => Action::Compute { ticket: Ticket(ticket), job: job() },
-            Do::Deliver(what) => Action::Deliver(what),
-            Do::End => Action::Notify(()),
-            Do::TickIn(time) => {
+            Order::Send(conn, bytes) => Action::Send { conn, bytes },
+            Order::Flow(conn, flow) => Action::Flow { conn, flow },
+            Order::Close(conn) => Action::Close { conn },
+            Order::Dial(conn) => Action::Dial { conn },
+            Order::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op: Request(op) },
+            Order::Compute(ticket) => Action::Compute { ticket: Ticket(ticket), job: job() },
+            Order::Deliver(what) => Action::Deliver(what),
+            Order::End => Action::Notify(()),
+            Order::TickIn(time) => {
                 self.deadline = Some(now.mono + time);
                 return;
             }
@@ -149,7 +151,7 @@ impl Puppet {
     }
 }
 
-/// Some job.
+/// An arbitrary job.
 fn job() -> Job {
     let header =
         Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op: Op::Disconnect };
@@ -157,7 +159,7 @@ fn job() -> Job {
     Job::Emit(Box::new(draft))
 }
 
-/// A request with a number.
+/// A store request with a number.
 #[derive(Debug)]
 pub(crate) struct Request(u32);
 
@@ -168,9 +170,9 @@ impl StoreRequest for Request {
 }
 
 /// Answers each request with ten times its number.
-pub(crate) struct Tenfold;
+pub(crate) struct TenfoldStore;
 
-impl Storage for Tenfold {
+impl Storage for TenfoldStore {
     type Op = Request;
     type Outcome = Result<u32, StoreError>;
 
@@ -180,10 +182,10 @@ impl Storage for Tenfold {
     }
 }
 
-/// Fails each job.
-pub(crate) struct Clumsy;
+/// Fails every job.
+pub(crate) struct FailingRunner;
 
-impl JobRunner for Clumsy {
+impl JobRunner for FailingRunner {
     fn run(&mut self, _: Job) -> Outcome {
         Outcome::Emitted(Err(EmitError))
     }
@@ -193,10 +195,10 @@ impl JobRunner for Clumsy {
     }
 }
 
-/// Passes deliveries on, and ends when the machine has.
-pub(crate) struct Audience(Sender<&'static str>);
+/// Passes deliveries to the test, and stops the host when the machine has finished.
+pub(crate) struct TestApplication(Sender<&'static str>);
 
-impl Application<Puppet> for Audience {
+impl Application<ScriptedMachine> for TestApplication {
     fn deliver(&mut self, delivery: &'static str) {
         let _ = self.0.send(delivery);
     }
@@ -206,39 +208,46 @@ impl Application<Puppet> for Audience {
     }
 }
 
-pub(crate) fn config() -> Config {
+pub(crate) fn config() -> HostConfig {
     let linger = Duration::from_millis(500);
-    Config { crypto_workers: NonZeroUsize::new(1), linger, ..Config::default() }
+    HostConfig { crypto_workers: NonZeroUsize::new(1), linger, ..HostConfig::default() }
 }
 
-/// A host with a puppet, running on a thread.
-pub(crate) struct Stage {
+/// A host of a scripted machine, running on a thread.
+pub(crate) struct RunningHost {
     pub(crate) addr: SocketAddr,
-    pub(crate) handle: Handle<Puppet>,
+    pub(crate) handle: Handle<ScriptedMachine>,
     pub(crate) seen: Receiver<Seen>,
     pub(crate) delivered: Receiver<&'static str>,
     pub(crate) thread: JoinHandle<Result<(), Error>>,
 }
 
-/// A server that is bound and doesn't run yet.
-pub(crate) struct Backstage {
-    pub(crate) server: Server<Puppet, Audience>,
+/// A server host that is listening but does not run yet.
+pub(crate) struct BoundServer {
+    pub(crate) server: ServerHost<ScriptedMachine, TestApplication>,
     seen: Receiver<Seen>,
     delivered: Receiver<&'static str>,
 }
 
-impl Backstage {
-    pub(crate) fn new(config: &Config, manner: Manner) -> Self {
-        let (puppet, seen) = Puppet::new(manner);
+impl BoundServer {
+    pub(crate) fn new(config: &HostConfig, behaviour: Behaviour) -> Self {
+        let (machine, seen) = ScriptedMachine::new(behaviour);
         let (sender, delivered) = mpsc::channel();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server =
-            Server::bind(config, listen, Tenfold, Clumsy, puppet, Audience(sender)).unwrap();
+        let server = ServerHost::bind(
+            config,
+            listen,
+            TenfoldStore,
+            FailingRunner,
+            machine,
+            TestApplication(sender),
+        )
+        .unwrap();
         Self { server, seen, delivered }
     }
 
-    pub(crate) fn run(self) -> Stage {
-        Stage {
+    pub(crate) fn run(self) -> RunningHost {
+        RunningHost {
             addr: self.server.local_addr(),
             handle: self.server.handle(),
             seen: self.seen,
@@ -248,43 +257,50 @@ impl Backstage {
     }
 }
 
-impl Stage {
-    pub(crate) fn server(config: &Config, manner: Manner) -> Self {
-        Backstage::new(config, manner).run()
+impl RunningHost {
+    pub(crate) fn server(config: &HostConfig, behaviour: Behaviour) -> Self {
+        BoundServer::new(config, behaviour).run()
     }
 
-    /// A host that dials `addr`.
-    pub(crate) fn client(config: &Config, addr: SocketAddr) -> Self {
-        let (puppet, seen) = Puppet::new(Manner::Silent);
+    /// Starts a host that dials `addr`.
+    pub(crate) fn client(config: &HostConfig, addr: SocketAddr) -> Self {
+        let (machine, seen) = ScriptedMachine::new(Behaviour::Silent);
         let (sender, delivered) = mpsc::channel();
-        let audience = Audience(sender);
-        let host = ClientHost::new(config, addr.to_string(), Tenfold, Clumsy, puppet, audience);
+        let application = TestApplication(sender);
+        let host = ClientHost::new(
+            config,
+            addr.to_string(),
+            TenfoldStore,
+            FailingRunner,
+            machine,
+            application,
+        );
         let host = host.unwrap();
         let handle = host.handle();
         Self { addr, handle, seen, delivered, thread: std::thread::spawn(|| host.run()) }
     }
 
-    pub(crate) fn order(&self, orders: impl IntoIterator<Item = Do>) {
+    pub(crate) fn give(&self, orders: impl IntoIterator<Item = Order>) {
         self.handle.command(orders.into_iter().collect());
     }
 
-    /// The next thing that the machine was told.
+    /// The next input that the machine was given.
     pub(crate) fn next(&self) -> Seen {
-        self.seen.recv_timeout(PATIENCE).expect("the machine is told something in time")
+        self.seen.recv_timeout(PATIENCE).expect("no input in time")
     }
 
     pub(crate) fn expect(&self, seen: &Seen) {
         assert_eq!(self.next(), *seen);
     }
 
-    /// The number of the connection that opens next.
+    /// Waits for a connection to open, and returns its number.
     pub(crate) fn opened(&self) -> ConnId {
         let next = self.next();
         let Seen::Opened(conn) = next else { panic!("expected a connection, not {next:?}") };
         conn
     }
 
-    /// What arrives on a connection, until it is so many bytes.
+    /// Waits for `len` bytes on a connection.
     pub(crate) fn received(&self, conn: ConnId, len: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while all.len() < len {
@@ -296,14 +312,14 @@ impl Stage {
         all
     }
 
-    /// Ends the machine without a shutdown, and waits for the host to return.
+    /// Makes the machine finish without a shutdown, and waits for the host to return.
     pub(crate) fn end(self) {
-        self.order([Do::End]);
+        self.give([Order::End]);
         self.thread.join().unwrap().unwrap();
     }
 }
 
-/// Runs one test of this binary again, in a process of its own that sees `variable`.
+/// Runs one test of this binary again in a child process, with the environment variable set.
 pub(crate) fn rerun(test: &str, variable: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])

@@ -1,4 +1,4 @@
-//! The thread that owns the store, and what it commits together.
+//! The thread that owns the store and groups requests into transactions.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use sealpost_core::ids::Ticket;
 use sealpost_storage::Storage;
 
+use super::spawn::{fail_stop, join, spawn};
+use super::store_request::{StoreAnswer, StoreRequest};
 use crate::config::TransactionLimit;
 use crate::error::Error;
-use crate::store_request::{StoreAnswer, StoreRequest};
-use crate::worker;
 
-/// Feeds a store on a thread of its own. While one transaction is being committed, the requests of
-/// the next one gather: the busier the store, the larger its transactions, and no request waits
-/// for company.
+/// Runs a store on a thread of its own. While one transaction is being committed, requests gather
+/// for the next one. So transactions grow with the load, and a request never waits just to share a
+/// transaction with others.
 #[derive(Debug)]
 pub(crate) struct StorageThread<Op> {
     gathered: Vec<(Ticket, Op)>,
@@ -23,7 +23,7 @@ pub(crate) struct StorageThread<Op> {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The requests between the reactor and the thread. The machine bounds them.
+/// The requests on their way from the reactor to the thread. The machine bounds their number.
 #[derive(Debug)]
 struct Queue<Op> {
     waiting: Mutex<Waiting<Op>>,
@@ -33,13 +33,13 @@ struct Queue<Op> {
 #[derive(Debug)]
 struct Waiting<Op> {
     requests: VecDeque<(Ticket, Op)>,
-    /// Nothing more comes: end when all is committed.
+    /// No more requests will come: the thread ends once everything is committed.
     closed: bool,
 }
 
 impl<Op: StoreRequest> StorageThread<Op> {
-    /// Starts the thread. It calls `report` with the outcomes of each transaction, and drops what
-    /// `report` leaves.
+    /// Starts the thread. It calls `report` with the outcomes of each transaction, and clears the
+    /// vector afterwards.
     pub(crate) fn start<S>(
         store: S,
         limit: TransactionLimit,
@@ -51,16 +51,16 @@ impl<Op: StoreRequest> StorageThread<Op> {
         let waiting = Waiting { requests: VecDeque::new(), closed: false };
         let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
         let theirs = Arc::clone(&queue);
-        let thread = worker::spawn("storage", move || run(store, limit, &theirs, report))?;
+        let thread = spawn("storage", move || run(store, limit, &theirs, report))?;
         Ok(Self { gathered: Vec::new(), queue, thread: Some(thread) })
     }
 
-    /// Notes a request; [`StorageThread::submit`] hands it over.
+    /// Adds a request to those that [`StorageThread::submit`] hands over.
     pub(crate) fn gather(&mut self, ticket: Ticket, op: Op) {
         self.gathered.push((ticket, op));
     }
 
-    /// Hands over what was gathered.
+    /// Hands the gathered requests to the thread.
     pub(crate) fn submit(&mut self) {
         if !self.gathered.is_empty() {
             self.queue.lock().requests.extend(self.gathered.drain(..));
@@ -68,7 +68,8 @@ impl<Op: StoreRequest> StorageThread<Op> {
         }
     }
 
-    /// Waits until everything is committed and the thread has ended.
+    /// Hands over the gathered requests, and waits until everything is committed and the thread
+    /// has ended.
     pub(crate) fn finish(&mut self) {
         self.submit();
         self.join();
@@ -79,7 +80,7 @@ impl<Op> StorageThread<Op> {
     fn join(&mut self) {
         self.queue.lock().closed = true;
         self.queue.changed.notify_one();
-        worker::join(&mut self.thread);
+        join(&mut self.thread);
     }
 }
 
@@ -94,7 +95,8 @@ impl<Op> Queue<Op> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for requests and takes the next transaction's. False: there won't be any.
+    /// Waits for requests and takes those of the next transaction. Returns false if there will be
+    /// no more. A closed queue is emptied first, because what was gathered must be committed.
     fn next(&self, limit: TransactionLimit, tickets: &mut Vec<Ticket>, ops: &mut Vec<Op>) -> bool
     where
         Op: StoreRequest,
@@ -129,7 +131,8 @@ fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     while queue.next(limit, &mut tickets, &mut ops) {
         commit(&mut store, &ops, &mut outcomes, BUSY_PATIENCE);
         if outcomes.len() != tickets.len() {
-            worker::fail_stop("the store did not answer each request once");
+            // Outcomes could no longer be matched to requests: some would be acknowledged wrongly.
+            fail_stop("the store did not return exactly one outcome for each request");
         }
         results.extend(tickets.drain(..).zip(outcomes.drain(..)));
         report(&mut results);
@@ -138,7 +141,8 @@ fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     }
 }
 
-/// Commits. As long as another process holds the store, tries again until `patience` is at its end.
+/// Commits one transaction. Retries for as long as another process holds the store, until
+/// `patience` has passed.
 fn commit<S: Storage<Outcome: StoreAnswer>>(
     store: &mut S,
     ops: &[S::Op],
@@ -155,15 +159,18 @@ fn commit<S: Storage<Outcome: StoreAnswer>>(
             continue;
         }
         if let Some(failure) = failure {
-            tracing::error!(failure, "the store failed");
+            tracing::error!(
+                failure,
+                "the store failed: nothing of this transaction is acknowledged"
+            );
         }
         return;
     }
 }
 
-/// How long a busy store is tried before it is reported.
+/// How long commits to a busy store are retried before the failure is reported.
 const BUSY_PATIENCE: Duration = Duration::from_secs(2);
-/// How long between two tries.
+/// Pause between two attempts.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
@@ -188,10 +195,10 @@ mod tests {
         }
     }
 
-    /// Says what each transaction holds, and waits to be let on.
+    /// Reports the contents of each transaction, and waits for permission to commit it.
     struct GatedStore {
         begun: Sender<Vec<u32>>,
-        go_on: Receiver<()>,
+        permissions: Receiver<()>,
     }
 
     impl Storage for GatedStore {
@@ -200,30 +207,31 @@ mod tests {
 
         fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
             self.begun.send(ops.iter().map(|op| op.0).collect()).unwrap();
-            let _ = self.go_on.recv();
+            let _ = self.permissions.recv();
             outcomes.clear();
             outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
         }
     }
 
-    struct Rig {
+    /// A storage thread with a gated store.
+    struct TestThread {
         thread: StorageThread<Request>,
         begun: Receiver<Vec<u32>>,
-        go_on: Sender<()>,
+        permit: Sender<()>,
         reported: Receiver<Vec<(Ticket, Answer)>>,
     }
 
-    fn rig(limit: TransactionLimit) -> Rig {
+    fn start(limit: TransactionLimit) -> TestThread {
         let (begun_in, begun) = mpsc::channel();
-        let (go_on, go_on_out) = mpsc::channel();
+        let (permit, permissions) = mpsc::channel();
         let (reported_in, reported) = mpsc::channel();
-        let store = GatedStore { begun: begun_in, go_on: go_on_out };
+        let store = GatedStore { begun: begun_in, permissions };
         let report = move |results: &mut Vec<_>| reported_in.send(std::mem::take(results)).unwrap();
         let thread = StorageThread::start(store, limit, report).unwrap();
-        Rig { thread, begun, go_on, reported }
+        TestThread { thread, begun, permit, reported }
     }
 
-    impl Rig {
+    impl TestThread {
         fn submit(&mut self, ops: impl IntoIterator<Item = u32>) {
             for op in ops {
                 self.thread.gather(Ticket(op.into()), Request(op));
@@ -233,7 +241,7 @@ mod tests {
 
         fn transaction(&self) -> Vec<u32> {
             let ops = self.begun.recv_timeout(PATIENCE).unwrap();
-            self.go_on.send(()).unwrap();
+            self.permit.send(()).unwrap();
             ops
         }
     }
@@ -243,43 +251,43 @@ mod tests {
     }
 
     #[test]
-    fn what_gathers_during_a_commit_is_the_next_transaction() {
-        let mut rig = rig(limit(100, 1_000));
-        rig.submit([1]);
-        let first = rig.begun.recv_timeout(PATIENCE).unwrap();
-        rig.submit([2, 3]);
-        rig.submit([4]);
-        rig.go_on.send(()).unwrap();
-        assert_eq!((first, rig.transaction()), (vec![1], vec![2, 3, 4]));
-        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), Ok(10))]);
+    fn requests_gathered_during_a_commit_are_the_next_transaction() {
+        let mut test = start(limit(100, 1_000));
+        test.submit([1]);
+        let first = test.begun.recv_timeout(PATIENCE).unwrap();
+        test.submit([2, 3]);
+        test.submit([4]);
+        test.permit.send(()).unwrap();
+        assert_eq!((first, test.transaction()), (vec![1], vec![2, 3, 4]));
+        assert_eq!(test.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), Ok(10))]);
         let second = [(Ticket(2), Ok(20)), (Ticket(3), Ok(30)), (Ticket(4), Ok(40))];
-        assert_eq!(rig.reported.recv_timeout(PATIENCE).unwrap(), second);
-        rig.thread.finish();
+        assert_eq!(test.reported.recv_timeout(PATIENCE).unwrap(), second);
+        test.thread.finish();
     }
 
     #[test]
     fn transaction_is_bounded_by_count_and_by_bytes() {
-        let mut rig = rig(limit(3, 50));
-        rig.submit([1, 2, 3, 4, 5, 40, 60, 7]);
-        let transactions: Vec<_> = (0..4).map(|_| rig.transaction()).collect();
+        let mut test = start(limit(3, 50));
+        test.submit([1, 2, 3, 4, 5, 40, 60, 7]);
+        let transactions: Vec<_> = (0..4).map(|_| test.transaction()).collect();
         assert_eq!(transactions, [vec![1, 2, 3], vec![4, 5, 40], vec![60], vec![7]]);
-        rig.thread.finish();
+        test.thread.finish();
     }
 
     #[test]
     fn finish_commits_what_was_gathered() {
-        let mut rig = rig(limit(1, 50));
+        let mut test = start(limit(1, 50));
         for _ in 0..3 {
-            rig.go_on.send(()).unwrap();
+            test.permit.send(()).unwrap();
         }
         for op in [1, 2, 3] {
-            rig.thread.gather(Ticket(op.into()), Request(op));
+            test.thread.gather(Ticket(op.into()), Request(op));
         }
-        rig.thread.finish();
-        assert_eq!(rig.reported.try_iter().flatten().count(), 3);
+        test.thread.finish();
+        assert_eq!(test.reported.try_iter().flatten().count(), 3);
     }
 
-    /// Busy so many times, then not.
+    /// A store that is busy for this many commits.
     struct BusyStore(u32);
 
     impl Storage for BusyStore {
@@ -295,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn busy_store_is_tried_again_and_in_the_end_reported() {
+    fn commit_to_a_busy_store_is_retried_and_finally_reported() {
         let mut outcomes = Vec::new();
         commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes, PATIENCE);
         assert_eq!(outcomes, [Ok(0), Ok(0)]);

@@ -1,4 +1,4 @@
-//! The loop: wait, take what happened, tell the machine, carry out, flush.
+//! The loop: hand over work, wait, give the machine what happened, carry out its actions.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -11,68 +11,51 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
 
+use super::executor::Executor;
+use super::handle::Handle;
+use super::signals::SignalPipe;
 use crate::application::{Application, Control};
 use crate::clock::Clock;
-use crate::config::{Config, Signals};
-use crate::crypto_pool::{CryptoPool, JobRunner};
-use crate::dialler::Dialler;
+use crate::config::{HostConfig, SignalHandling};
 use crate::error::Error;
-use crate::host::MioHost;
-use crate::inbox::{Hosted, Inbox, Mail};
-use crate::listener::Listener;
-use crate::signals::SignalPipe;
-use crate::sockets::{FIRST_CONN, Sockets};
-use crate::storage_thread::StorageThread;
+use crate::sockets::{Connections, Dialler, FIRST_CONNECTION, Listener};
+use crate::threads::{CryptoPool, HostedMachine, Inbox, JobRunner, Mail, StorageThread};
 
-/// A machine with everything that drives it, on one thread.
+/// A machine and everything that drives it, on one thread.
 pub(crate) struct Reactor<M: Machine, A> {
     machine: M,
-    /// When the machine wants a tick.
+    /// When and why the machine needs its next tick.
     deadline: Option<Deadline>,
-    host: MioHost<M, A>,
+    executor: Executor<M, A>,
     listener: Option<Listener>,
     signals: Option<SignalPipe>,
     poll: Poll,
     clock: Clock,
     inbox: Arc<Inbox<M>>,
     phase: Phase,
-    /// Every connection is read into this one buffer, and the machine copies what it keeps.
+    /// Every connection is read into this one buffer; the machine copies what it keeps.
     buffer: Box<[u8]>,
+    // Scratch space, kept between turns so that a turn does not allocate.
     mail: Vec<Mail<M>>,
     ready: Vec<ConnId>,
     outcomes: Vec<(Ticket, Outcome)>,
 }
 
-/// How far the host is from its end.
+/// How far the host has come on its way to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// In service.
     Serving,
-    /// The machine was told to end. It says when it has.
+    /// The machine was told to shut down and has not finished.
     Stopping,
-    /// The machine has ended. What is queued goes out.
+    /// The machine has finished. Queued bytes still go out.
     Closing,
 }
 
-/// Tells a host something from another thread. Cheap to clone.
-pub struct Handle<M: Machine>(Arc<Inbox<M>>);
-
-impl<M: Machine> Handle<M> {
-    /// Has the host stop in order, as a signal does. Again has no effect.
-    pub fn stop(&self) {
-        self.0.post(Mail::Stop);
-    }
-
-    /// Gives the machine a command.
-    pub fn command(&self, command: M::Command) {
-        self.0.post(Mail::Event(Event::Command(command)));
-    }
-}
-
-impl<M: Hosted, A: Application<M>> Reactor<M, A> {
-    /// Starts the threads, and prepares the rest.
+impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
+    /// Starts the threads and prepares everything else.
     pub(crate) fn new<S, R>(
-        config: &Config,
+        config: &HostConfig,
         machine: M,
         store: S,
         crypto: R,
@@ -82,13 +65,13 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
-        let poll = Poll::new().map_err(Error::system("watch sockets"))?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("be woken"))?;
+        let poll = Poll::new().map_err(Error::system("create a poll"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("create a waker"))?;
         let inbox = Arc::new(Inbox::new(waker));
-        let registry = poll.registry().try_clone().map_err(Error::system("watch sockets"))?;
+        let registry = poll.registry().try_clone().map_err(Error::system("share the poll"))?;
         let signals = match config.signals {
-            Signals::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS)?),
-            Signals::Ignore => None,
+            SignalHandling::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS)?),
+            SignalHandling::Ignore => None,
         };
 
         let stored = Arc::clone(&inbox);
@@ -102,8 +85,8 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             computed.post_all(results.drain(..).map(mail));
         })?;
 
-        let host = MioHost {
-            sockets: Sockets::new(registry, config.high_water, config.linger),
+        let executor = Executor {
+            connections: Connections::new(registry, config.high_water_bytes, config.linger),
             storage,
             crypto,
             application,
@@ -114,7 +97,7 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         Ok(Self {
             deadline: machine.deadline(),
             machine,
-            host,
+            executor,
             listener: None,
             signals,
             poll,
@@ -135,17 +118,17 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         Ok(())
     }
 
-    /// Dials `server` when the machine wishes.
-    pub(crate) fn dial_to(&mut self, server: String, config: &Config) {
+    /// Dials `server`, as `HOST:PORT`, whenever the machine asks for a connection.
+    pub(crate) fn dial_to(&mut self, server: String, config: &HostConfig) {
         let inbox = Arc::clone(&self.inbox);
-        self.host.dialler = Some(Dialler::new(server, config.dial_timeout, inbox));
+        self.executor.dialler = Some(Dialler::new(server, config.dial_timeout, inbox));
     }
 
     pub(crate) fn handle(&self) -> Handle<M> {
-        Handle(Arc::clone(&self.inbox))
+        Handle::new(Arc::clone(&self.inbox))
     }
 
-    /// Runs until the machine has ended, then flushes, commits and ends the threads.
+    /// Runs until the machine has finished, then flushes, commits and ends the threads.
     pub(crate) fn run(mut self) -> Result<(), Error> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_done() {
@@ -157,42 +140,44 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
             self.read();
             self.expire();
         }
-        self.host.finish();
+        self.executor.finish();
         Ok(())
     }
 
-    /// Whether everything is said, and heard or given up.
+    /// Whether the machine has finished and every connection is flushed or given up. Begins closing
+    /// once the application has asked for it.
     fn is_done(&mut self) -> bool {
-        if self.phase != Phase::Closing && self.host.control == Control::Stop {
+        if self.phase != Phase::Closing && self.executor.control == Control::Stop {
             self.phase = Phase::Closing;
             self.listener = None;
-            self.host.sockets.close_all(self.clock.mono());
+            self.executor.connections.close_all(self.clock.mono());
         }
-        self.phase == Phase::Closing && self.host.sockets.len() == 0
+        self.phase == Phase::Closing && self.executor.connections.len() == 0
     }
 
-    /// Takes part in the cryptography.
+    /// Runs this thread's share of the cryptographic jobs.
     fn help(&mut self) {
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.host.crypto.help(self.clock.mono(), &mut outcomes);
+        self.executor.crypto.help(self.clock.mono(), &mut outcomes);
         for (ticket, outcome) in outcomes.drain(..) {
             self.input(Input::Event(Event::Computed(ticket, outcome)));
         }
         self.outcomes = outcomes;
     }
 
-    /// Hands over what was gathered, until nothing more follows from it.
+    /// Hands over gathered work until nothing more follows from it: flushing sockets may cause
+    /// events whose actions gather more.
     fn hand_over(&mut self) {
         loop {
-            self.host.flush(self.clock.mono());
-            if !self.host.sockets.has_facts() {
+            self.executor.flush(self.clock.mono());
+            if !self.executor.connections.has_events() {
                 return;
             }
-            self.tell_facts();
+            self.pass_on_events();
         }
     }
 
-    /// Waits until something happens, and notes on which sockets.
+    /// Waits until something happens, and notes which sockets are ready.
     fn wait(&mut self, events: &mut Events) -> Result<(), Error> {
         let now = self.clock.mono();
         let timeout = self.deadline().map(|at| at.since(now));
@@ -205,35 +190,38 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         for event in &*events {
             match event.token() {
                 WAKER => {}
-                LISTENER => self.listener.iter_mut().for_each(Listener::note),
+                LISTENER => self.listener.iter_mut().for_each(Listener::set_ready),
                 SIGNALS => {
                     if self.signals.as_mut().is_some_and(SignalPipe::take) {
-                        tracing::info!("signal received: stopping; a second one stops at once");
+                        tracing::info!(
+                            "signal received: stopping; a second signal ends the process at once"
+                        );
                         self.stop();
                     }
                 }
-                _ => self.host.sockets.note(event),
+                _ => self.executor.connections.note_readiness(event),
             }
         }
         Ok(())
     }
 
-    /// When the loop must go on, whatever the poll says.
+    /// When the loop must go on even if the poll reports nothing.
     fn deadline(&self) -> Option<Mono> {
-        let at_once = (self.host.sockets.is_busy() || self.is_ending()).then_some(Mono(0));
-        let helping = self.host.crypto.deadline();
+        let at_once = (self.executor.connections.is_busy() || self.is_ending()).then_some(Mono(0));
+        let helping = self.executor.crypto.deadline();
         let accepting = self.listener.as_ref().and_then(Listener::deadline);
         let tick =
             self.deadline.filter(|_| self.phase != Phase::Closing).map(|deadline| deadline.at);
-        [at_once, helping, accepting, tick, self.host.deadline()].into_iter().flatten().min()
+        [at_once, helping, accepting, tick, self.executor.deadline()].into_iter().flatten().min()
     }
 
-    /// Whether the loop is over, or begins to end, since it last looked: a flush may have closed the
-    /// last connection.
+    /// Whether [`Reactor::is_done`] has something to do now. The poll would not wake for it: the
+    /// application may have stopped the host, or a flush may have closed the last connection, since
+    /// `is_done` was last called.
     fn is_ending(&self) -> bool {
         match self.phase {
-            Phase::Serving | Phase::Stopping => self.host.control == Control::Stop,
-            Phase::Closing => self.host.sockets.len() == 0,
+            Phase::Serving | Phase::Stopping => self.executor.control == Control::Stop,
+            Phase::Closing => self.executor.connections.len() == 0,
         }
     }
 
@@ -243,8 +231,9 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         for mail in mail.drain(..) {
             match mail {
                 Mail::Event(event) => self.input(Input::Event(event)),
+                // Closing has closed every connection; a new one would keep the host from ending.
                 Mail::Dialled(..) if self.phase == Phase::Closing => {}
-                Mail::Dialled(conn, stream) => self.host.dialled(conn, stream),
+                Mail::Dialled(conn, stream) => self.executor.dialled(conn, stream),
                 Mail::Stop => self.stop(),
             }
         }
@@ -253,37 +242,39 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
 
     fn accept(&mut self) {
         if let Some(listener) = &mut self.listener {
-            listener.accept(&mut self.host.sockets, self.clock.mono());
+            listener.accept(&mut self.executor.connections, self.clock.mono());
         }
-        self.tell_facts();
+        self.pass_on_events();
     }
 
-    /// Reads from everyone who has something, once each; from nobody while verifications are
-    /// behind, so that what was read first is also done first, and little memory is held.
+    /// Reads once from each readable connection. Reads from none while verifications pile up:
+    /// packets that were read first are then finished first, and unread ones wait in the system's
+    /// buffers instead of in our memory.
     fn read(&mut self) {
-        if self.host.crypto.is_behind() {
+        if self.executor.crypto.is_behind() {
             return;
         }
         let mut ready = std::mem::take(&mut self.ready);
         let mut buffer = std::mem::take(&mut self.buffer);
-        self.host.sockets.take_ready(&mut ready);
+        self.executor.connections.take_ready(&mut ready);
         for conn in ready.drain(..) {
-            let len = self.host.sockets.read(conn, &mut buffer, self.clock.mono());
+            let len = self.executor.connections.read(conn, &mut buffer, self.clock.mono());
             if let Some(data) = len.and_then(|len| buffer.get(..len)) {
                 self.input(Input::Bytes { conn, data });
             }
-            self.tell_facts();
+            self.pass_on_events();
         }
         self.buffer = buffer;
         self.ready = ready;
     }
 
-    /// Time has passed.
+    /// Expires connections and dialling attempts, and gives the machine a tick if one is due.
     fn expire(&mut self) {
         let now = self.clock.mono();
-        self.host.expire(now);
-        self.tell_facts();
-        if self.deadline.is_some_and(|due| due.at <= now) {
+        self.executor.expire(now);
+        self.pass_on_events();
+        if let Some(Deadline { why, .. }) = self.deadline.filter(|deadline| deadline.at <= now) {
+            tracing::trace!(why, "tick");
             self.input(Input::Event(Event::Tick));
         }
     }
@@ -296,34 +287,22 @@ impl<M: Hosted, A: Application<M>> Reactor<M, A> {
         }
     }
 
-    /// Tells the machine what carrying out its actions has led to.
-    fn tell_facts(&mut self) {
-        while let Some(event) = self.host.next_event() {
+    /// Gives the machine the events that serving sockets has caused.
+    fn pass_on_events(&mut self) {
+        while let Some(event) = self.executor.next_event() {
             self.input(Input::Event(event));
         }
     }
 
-    /// Gives the machine one input, and carries out what follows. A machine that has ended hears
-    /// nothing more.
+    /// Gives the machine one input and carries out what follows. A machine that has finished gets
+    /// no more inputs.
     fn input(&mut self, input: Input<'_, M>) {
         if self.phase == Phase::Closing {
             return;
         }
         let now = self.clock.now();
-        self.host.now = now.mono;
-        self.deadline = pump(&mut self.machine, &mut self.host, now, input);
-    }
-}
-
-impl<M: Machine> Clone for Handle<M> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<M: Machine> fmt::Debug for Handle<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Handle")
+        self.executor.now = now.mono;
+        self.deadline = pump(&mut self.machine, &mut self.executor, now, input);
     }
 }
 
@@ -336,6 +315,7 @@ impl<M: Machine, A> fmt::Debug for Reactor<M, A> {
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
-const _: () = assert!(SIGNALS.0 < FIRST_CONN);
-/// Events taken from the poll at once.
+// Tokens of connections must not meet those above.
+const _: () = assert!(SIGNALS.0 < FIRST_CONNECTION);
+/// Most events taken from the poll at once.
 const EVENTS: usize = 1_024;

@@ -1,4 +1,4 @@
-//! Accepting connections, without letting a shortage or a flood stop the service.
+//! Accepts connections, so that neither a shortage nor a flood stops the service.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,72 +10,72 @@ use rustix::io::Errno;
 use sealpost_core::time::Mono;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::connections::Connections;
 use crate::error::Error;
-use crate::sockets::Sockets;
 
-/// A listening socket with edge-triggered readiness, a cap, and a pause for when the system has
-/// run out of files or memory.
+/// A listening socket with edge-triggered readiness and a cap on connections. It pauses when the
+/// system has run out of files or memory.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
     cap: usize,
     pause: Duration,
     supply: Supply,
-    crowd: Crowd,
+    room: Room,
     /// Connections may be waiting.
     ready: bool,
 }
 
-/// Whether the system has files and memory for another connection.
+/// Whether the system has files and memory for another connection. Each shortage is logged once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Supply {
     Ample,
-    /// It had not; it is asked again then. Reported once until a connection was accepted.
+    /// Accepting failed and is tried again at this time.
     Short {
         until: Mono,
     },
 }
 
-/// Whether there was room for the last connection.
+/// Whether the latest connection was below the cap. Reaching the cap is logged once, until there is
+/// room again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Crowd {
-    Room,
-    /// There was none. Reported once until there is.
+enum Room {
+    Free,
     Full,
 }
 
 impl Listener {
-    /// Listens on `address`. At most `cap` connections are kept; after a shortage none is accepted
-    /// for `pause`.
+    /// Listens on `address`. Keeps at most `cap` connections, and accepts none for `pause` after a
+    /// shortage.
     pub(crate) fn bind(address: SocketAddr, cap: usize, pause: Duration) -> Result<Self, Error> {
         let socket = listen(address).map_err(|source| {
             if source.kind() == io::ErrorKind::AddrInUse {
-                Error::PortInUse(address)
+                Error::AddressInUse(address)
             } else {
                 Error::Listen { address, source }
             }
         })?;
-        Ok(Self { socket, cap, pause, supply: Supply::Ample, crowd: Crowd::Room, ready: false })
+        Ok(Self { socket, cap, pause, supply: Supply::Ample, room: Room::Free, ready: false })
     }
 
-    /// Where it listens: the port that the system chose, if 0 was asked for.
+    /// The local address, with the port that the system chose if 0 was requested.
     pub(crate) fn local_addr(&self) -> Result<SocketAddr, Error> {
         self.socket.local_addr().map_err(Error::system("read the listening address"))
     }
 
-    /// Has the poll report under `token` that connections wait.
+    /// Has the poll report waiting connections under `token`.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> Result<(), Error> {
         registry
             .register(&mut self.socket, token, Interest::READABLE)
             .map_err(Error::system("watch the listening socket"))
     }
 
-    /// The poll said that connections wait.
-    pub(crate) const fn note(&mut self) {
+    /// Remembers that the poll reported waiting connections.
+    pub(crate) const fn set_ready(&mut self) {
         self.ready = true;
     }
 
-    /// When [`Listener::accept`] wants to be called, if before the poll says so.
+    /// When [`Listener::accept`] must be called even if the poll reports nothing new.
     pub(crate) const fn deadline(&self) -> Option<Mono> {
         match (self.ready, self.supply) {
             (false, _) => None,
@@ -84,8 +84,9 @@ impl Listener {
         }
     }
 
-    /// Accepts what waits, up to a budget, so that those who are connected get their turn.
-    pub(crate) fn accept(&mut self, sockets: &mut Sockets, now: Mono) {
+    /// Accepts waiting connections. Accepts at most a fixed number in a row, so that established
+    /// connections get their turn during a flood of new ones.
+    pub(crate) fn accept(&mut self, connections: &mut Connections, now: Mono) {
         if self.deadline().is_none_or(|at| at > now) {
             return;
         }
@@ -93,34 +94,41 @@ impl Listener {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
                     self.supply = Supply::Ample;
-                    if sockets.len() < self.cap {
-                        self.crowd = Crowd::Room;
-                        sockets.accepted(stream, peer.ip().to_canonical());
+                    if connections.len() < self.cap {
+                        self.room = Room::Free;
+                        connections.add_accepted(stream, peer.ip().to_canonical());
                     } else {
-                        self.refuse();
+                        self.report_full();
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
                     return;
                 }
-                Err(error) if is_shortage(&error) => return self.run_short(&error, now),
-                // The peer was gone before it was accepted, or the network had an error.
-                Err(error) => tracing::debug!(%error, "accepting failed"),
+                Err(error) if is_shortage(&error) => return self.pause_accepting(&error, now),
+                // The peer left before it was accepted, or the network failed: the next connection
+                // in the queue is not affected.
+                Err(error) => tracing::debug!(%error, "accepting a connection failed"),
             }
         }
     }
 
-    fn refuse(&mut self) {
-        if self.crowd == Crowd::Room {
-            tracing::warn!(cap = self.cap, "too many connections: new ones are closed at once");
+    fn report_full(&mut self) {
+        if self.room == Room::Free {
+            tracing::warn!(
+                cap = self.cap,
+                "the limit on connections is reached: closing new ones at once"
+            );
         }
-        self.crowd = Crowd::Full;
+        self.room = Room::Full;
     }
 
-    fn run_short(&mut self, error: &io::Error, now: Mono) {
+    fn pause_accepting(&mut self, error: &io::Error, now: Mono) {
         if self.supply == Supply::Ample {
-            tracing::warn!(%error, "no connection can be accepted for now; those there are go on");
+            tracing::warn!(
+                %error,
+                "can't accept new connections for now, retrying; existing ones are still served"
+            );
         }
         self.supply = Supply::Short { until: now + self.pause };
     }
@@ -128,7 +136,7 @@ impl Listener {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that restarts takes its port again while connections of the last one fade.
+    // A restarted server can take its port again while old connections are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -136,14 +144,16 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
+/// Whether accepting failed for lack of files or memory. The connection then stays in the queue, and
+/// trying again at once would only spin.
 fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     error.raw_os_error().is_some_and(|code| shortages.iter().any(|e| e.raw_os_error() == code))
 }
 
-/// Connections accepted in a row.
+/// Most connections accepted in a row.
 const ACCEPT_BUDGET: usize = 128;
-/// Connections that the system keeps waiting: all clients come back at once after a restart.
+/// Connections that the system queues for us: all clients reconnect at once after a restart.
 const BACKLOG: i32 = 4_096;
 
 #[cfg(test)]
@@ -167,9 +177,9 @@ mod tests {
         let address = "127.0.0.1:0".parse().unwrap();
         let mut listener = Listener::bind(address, 1, Duration::from_millis(100)).unwrap();
         assert_eq!(listener.deadline(), None);
-        listener.note();
+        listener.set_ready();
         assert_eq!(listener.deadline(), Some(Mono(0)));
-        listener.run_short(&Errno::MFILE.into(), Mono(7));
+        listener.pause_accepting(&Errno::MFILE.into(), Mono(7));
         assert_eq!(listener.deadline(), Some(Mono(100_007)));
     }
 
@@ -178,6 +188,6 @@ mod tests {
         let first = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, Duration::ZERO).unwrap();
         let taken = first.local_addr().unwrap();
         let error = Listener::bind(taken, 1, Duration::ZERO).unwrap_err();
-        assert!(matches!(error, Error::PortInUse(address) if address == taken), "{error}");
+        assert!(matches!(error, Error::AddressInUse(address) if address == taken), "{error}");
     }
 }

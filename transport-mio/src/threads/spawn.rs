@@ -1,12 +1,12 @@
-//! Threads that must not die alone.
+//! Threads whose panic stops the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
 
 use crate::error::Error;
 
-/// Starts a thread. If `body` panics, the process stops: a server whose store or crypto has gone
-/// would accept connections and never answer.
+/// Starts a thread. If `body` panics, the process aborts: a host without its store or its crypto
+/// threads would accept connections and never answer.
 pub(crate) fn spawn(
     name: &str,
     body: impl FnOnce() + Send + 'static,
@@ -20,15 +20,15 @@ pub(crate) fn spawn(
     Builder::new().name(name.to_owned()).spawn(guarded).map_err(Error::system("start a thread"))
 }
 
-/// Stops the process at once, without a chance to acknowledge anything more. What the store has
-/// committed is safe; what it has not was not acknowledged.
-pub(crate) fn fail_stop(why: &str) -> ! {
-    tracing::error!(why, "stopping the process: it can't go on safely");
+/// Aborts the process at once, so that nothing more is acknowledged. What the store has committed
+/// is safe; what it has not committed was not acknowledged.
+pub(super) fn fail_stop(why: &str) -> ! {
+    tracing::error!(why, "aborting the process: it can't continue safely");
     std::process::abort()
 }
 
-/// Waits for a thread to end. A panic in it has stopped the process already.
-pub(crate) fn join(thread: &mut Option<JoinHandle<()>>) {
+/// Waits for a thread to end. A panic in it has aborted the process already.
+pub(super) fn join(thread: &mut Option<JoinHandle<()>>) {
     if let Some(thread) = thread.take() {
         let _ = thread.join();
     }
@@ -43,16 +43,16 @@ mod tests {
 
     const CHILD: &str = "SEALPOST_MIO_TEST_PANIC";
 
-    /// Runs itself again in a process of its own, which must die of the abort.
+    /// Runs itself again in a child process, which must die of the abort.
     #[test]
-    fn panic_of_a_worker_stops_the_process() {
+    fn panic_of_a_thread_aborts_the_process() {
         if std::env::var_os(CHILD).is_some() {
-            let mut thread = Some(spawn("doomed", || panic!("as the test wants")).unwrap());
+            let mut thread = Some(spawn("doomed", || panic!("on purpose")).unwrap());
             join(&mut thread);
             return;
         }
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "worker::tests::panic_of_a_worker_stops_the_process"])
+            .args(["--exact", "threads::spawn::tests::panic_of_a_thread_aborts_the_process"])
             .env(CHILD, "1")
             .output()
             .unwrap();

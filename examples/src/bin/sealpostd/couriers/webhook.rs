@@ -1,4 +1,4 @@
-//! One-time passwords by an HTTP request to a service of the operator's.
+//! Delivers one-time passwords with an HTTP request to a service of the operator.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 
 use super::queue::Waited;
 
-/// An `http` or `https` URL. `Debug` is redacted: such URLs often carry a key.
+/// An `http` or `https` URL. `Debug` redacts it, because such URLs often contain an access token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct WebhookUrl(Uri);
+pub(crate) struct WebhookUrl(Uri);
 
-/// The text is no URL that a webhook can have.
+/// A text that is not the URL of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a webhook's URL: it begins with https:// or http:// and names a host")]
-pub struct InvalidUrl;
+#[error("invalid webhook URL: it must begin with https:// or http:// and name a host")]
+pub(crate) struct InvalidUrl;
 
 impl FromStr for WebhookUrl {
     type Err = InvalidUrl;
@@ -40,7 +40,7 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// Posts each password.
+/// Posts passwords to one URL.
 #[derive(Debug)]
 pub(super) struct Webhook {
     agent: ureq::Agent,
@@ -51,13 +51,13 @@ pub(super) struct Webhook {
 /// Why a password could not be posted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WebhookError {
-    /// It will be refused again.
-    #[error("the webhook refused it: {0}")]
+    /// A status that another attempt would not change.
+    #[error("the webhook refused the request with status {0}")]
     Refused(StatusCode),
-    /// Every try met with this or the like.
-    #[error("the webhook failed: {0}")]
+    /// A status that may be temporary, on the last attempt.
+    #[error("the webhook failed with status {0} and was not retried again")]
     Failed(StatusCode),
-    #[error("the webhook can't be reached: {0}")]
+    #[error("can't reach the webhook: {0}")]
     Unreachable(ureq::Error),
 }
 
@@ -69,14 +69,15 @@ impl Webhook {
             .tls_config(tls)
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
-            // A password goes where the operator said, and nowhere else.
+            // A password must go to the operator's URL and nowhere else.
             .max_redirects(0)
             .max_idle_connections(0)
             .build();
         Self { agent: config.new_agent(), url, backoff: BACKOFF }
     }
 
-    /// Posts a password, three times at most. `wait` passes the time between two tries.
+    /// Posts a password, in at most three attempts. Calls `wait` for the pause between two
+    /// attempts.
     pub(super) fn post(
         &self,
         delivery: &OtpDelivery,
@@ -84,15 +85,15 @@ impl Webhook {
     ) -> Result<(), WebhookError> {
         let body = json(delivery);
         let mut pause = self.backoff;
-        let mut tries_left = TRIES;
+        let mut attempts_left = ATTEMPTS;
         loop {
             let error = match self.try_post(&body) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            tries_left -= 1;
-            let hopeless = matches!(error, WebhookError::Refused(_));
-            if hopeless || tries_left == 0 || wait(pause) == Waited::Closed {
+            attempts_left -= 1;
+            let is_final = matches!(error, WebhookError::Refused(_));
+            if is_final || attempts_left == 0 || wait(pause) == Waited::Closed {
                 return Err(error);
             }
             pause *= 4;
@@ -107,11 +108,11 @@ impl Webhook {
             .send(body)
             .map_err(WebhookError::Unreachable)?;
         let status = response.status();
-        let may_pass = status.is_server_error()
+        let is_temporary = status.is_server_error()
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         if status.is_success() {
             Ok(())
-        } else if may_pass {
+        } else if is_temporary {
             Err(WebhookError::Failed(status))
         } else {
             Err(WebhookError::Refused(status))
@@ -119,7 +120,7 @@ impl Webhook {
     }
 }
 
-/// Neither digits nor `+` need escaping.
+/// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
     let OtpDelivery { phone, otp, ttl_secs } = delivery;
     let mut json = Zeroizing::new(String::with_capacity(128));
@@ -127,10 +128,10 @@ fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
     json
 }
 
-/// For one try, name look-up included.
+/// Time-out of one attempt, name look-up included.
 const TIMEOUT: Duration = Duration::from_secs(10);
-const TRIES: u32 = 3;
-/// Before the second try; four times that before the third.
+const ATTEMPTS: u32 = 3;
+/// Pause before the second attempt. The pause before the third is four times as long.
 const BACKOFF: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -140,11 +141,12 @@ mod tests {
     use std::thread::{self, JoinHandle};
 
     use super::*;
-    use crate::otp::example;
+    use crate::couriers::example;
 
     const BODY: &str = r#"{"phone":"+4915112345678","otp":"042137","ttl_seconds":300}"#;
 
-    /// Answers one request with each of `statuses`, then ends with what it was sent.
+    /// Starts a service that answers one request with each of `statuses`, and returns the requests
+    /// that it got.
     fn service(statuses: &'static [&str]) -> (Webhook, JoinHandle<Vec<(String, String)>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/otp?key=k", listener.local_addr().unwrap());
@@ -155,7 +157,7 @@ mod tests {
         (Webhook { backoff: Duration::ZERO, ..webhook }, thread)
     }
 
-    /// The request line and the body.
+    /// Answers one request, and returns its request line and body.
     fn answer(listener: &TcpListener, status: &str) -> (String, String) {
         let (stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(&stream);
@@ -179,26 +181,26 @@ mod tests {
         (head.swap_remove(0), String::from_utf8(body).unwrap())
     }
 
-    fn go_on(_: Duration) -> Waited {
-        Waited::GoOn
+    fn elapsed(_: Duration) -> Waited {
+        Waited::Elapsed
     }
 
     #[test]
     fn password_is_posted_as_json() {
         let (webhook, service) = service(&["204 No Content"]);
-        webhook.post(&example(), go_on).unwrap();
+        webhook.post(&example(), elapsed).unwrap();
         let request = ("post /otp?key=k http/1.1".to_owned(), BODY.to_owned());
         assert_eq!(service.join().unwrap(), [request]);
     }
 
     #[test]
-    fn failure_is_tried_again_and_a_third_one_is_final() {
+    fn failure_is_retried_and_a_third_one_is_final() {
         let (webhook, served) = service(&["503 Busy", "429 Slow", "200 OK"]);
-        webhook.post(&example(), go_on).unwrap();
+        webhook.post(&example(), elapsed).unwrap();
         assert_eq!(served.join().unwrap().len(), 3);
 
         let (webhook, served) = service(&["500 Oh", "500 Oh", "502 Ah"]);
-        let error = webhook.post(&example(), go_on).unwrap_err();
+        let error = webhook.post(&example(), elapsed).unwrap_err();
         assert!(matches!(error, WebhookError::Failed(StatusCode::BAD_GATEWAY)), "{error}");
         assert_eq!(served.join().unwrap().len(), 3);
     }
@@ -207,14 +209,14 @@ mod tests {
     fn refusal_and_redirection_are_final() {
         for status in [&["403 Forbidden"], &["307 Temporary Redirect"]] {
             let (webhook, served) = service(status);
-            let error = webhook.post(&example(), go_on).unwrap_err();
+            let error = webhook.post(&example(), elapsed).unwrap_err();
             assert!(matches!(error, WebhookError::Refused(_)), "{error}");
             assert_eq!(served.join().unwrap().len(), 1);
         }
     }
 
     #[test]
-    fn closed_queue_ends_the_tries() {
+    fn closed_queue_ends_the_attempts() {
         let (webhook, served) = service(&["500 Oh"]);
         webhook.post(&example(), |_| Waited::Closed).unwrap_err();
         assert_eq!(served.join().unwrap().len(), 1);
@@ -234,7 +236,7 @@ mod tests {
     fn https_has_a_provider() {
         let url = "https://127.0.0.1:1/".parse().unwrap();
         let error = Webhook { backoff: Duration::ZERO, ..Webhook::new(url) }
-            .post(&example(), go_on)
+            .post(&example(), elapsed)
             .unwrap_err();
         assert!(matches!(error, WebhookError::Unreachable(_)), "{error}");
     }

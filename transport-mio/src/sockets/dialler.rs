@@ -1,4 +1,4 @@
-//! Connecting to the server, names included, without holding up the reactor.
+//! Dials the server without blocking the reactor, name look-up included.
 
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -10,32 +10,32 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
 use crate::error::Error;
-use crate::inbox::{Hosted, Inbox, Mail};
-use crate::worker;
+use crate::threads::{HostedMachine, Inbox, Mail, spawn};
 
-/// Dials one server, each time on a thread of its own: name look-up blocks, and has no time-out.
+/// Dials one server. Each attempt has a thread of its own, because name look-up blocks and has no
+/// time-out.
 #[derive(Debug)]
 pub(crate) struct Dialler<M: Machine> {
     server: String,
     timeout: Duration,
     inbox: Arc<Inbox<M>>,
-    /// What is being dialled, and when that is given up, soonest first.
+    /// Attempts under way with their deadlines, soonest first.
     pending: Vec<(Mono, ConnId)>,
 }
 
-impl<M: Hosted> Dialler<M> {
-    /// Dials `server`, as `HOST:PORT`.
+impl<M: HostedMachine> Dialler<M> {
+    /// Creates a dialler of `server`, which is `HOST:PORT`.
     pub(crate) const fn new(server: String, timeout: Duration, inbox: Arc<Inbox<M>>) -> Self {
         Self { server, timeout, inbox, pending: Vec::new() }
     }
 
-    /// Begins to dial. [`Mail::Dialled`] follows, or else the time-out.
+    /// Starts an attempt. It ends with [`Mail::Dialled`], or by [`Dialler::expired`].
     pub(crate) fn dial(&mut self, conn: ConnId, now: Mono) -> Result<(), Error> {
         let (server, timeout, inbox) = (self.server.clone(), self.timeout, Arc::clone(&self.inbox));
-        worker::spawn("dial", move || {
+        spawn("dial", move || {
             let stream = connect(&server, timeout);
             if let Err(error) = &stream {
-                tracing::debug!(%error, "dialling failed");
+                tracing::debug!(%error, "dialling the server failed");
             }
             inbox.post(Mail::Dialled(conn, stream.ok()));
         })?;
@@ -43,19 +43,19 @@ impl<M: Hosted> Dialler<M> {
         Ok(())
     }
 
-    /// Whether the connection that was dialled is still wanted. Asked once.
-    pub(crate) fn is_awaited(&mut self, conn: ConnId) -> bool {
+    /// Removes a pending attempt. Returns whether there was one.
+    pub(crate) fn take_pending(&mut self, conn: ConnId) -> bool {
         let before = self.pending.len();
         self.pending.retain(|(_, pending)| *pending != conn);
         self.pending.len() < before
     }
 
-    /// When [`Dialler::expired`] wants to be called.
+    /// When [`Dialler::expired`] must be called.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         self.pending.first().map(|(at, _)| *at)
     }
 
-    /// A connection for which it is too late; call again until `None`.
+    /// Removes and returns an attempt that has timed out. Call again until `None`.
     pub(crate) fn expired(&mut self, now: Mono) -> Option<ConnId> {
         let (_, conn) = *self.pending.first().filter(|(at, _)| *at <= now)?;
         self.pending.remove(0);
@@ -63,10 +63,10 @@ impl<M: Hosted> Dialler<M> {
     }
 }
 
-/// Tries each address that the name has, within one time-out.
+/// Tries every address of the name, within one time-out for all of them.
 fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
     let give_up = Instant::now() + timeout;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in server.to_socket_addrs()? {
         let left = give_up.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -93,7 +93,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_took_too_long_is_not_awaited_any_more() {
+    fn attempt_that_timed_out_is_no_longer_pending() {
         let poll = Poll::new().unwrap();
         let inbox = Inbox::<Server>::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let nobody = "127.0.0.1:0".to_owned();
@@ -106,9 +106,9 @@ mod tests {
         let late = start + 10 * SECOND;
         assert_eq!(dialler.expired(late), Some(ConnId(1)));
         assert_eq!(dialler.expired(late), None);
-        assert!(!dialler.is_awaited(ConnId(1)));
-        assert!(dialler.is_awaited(ConnId(2)));
-        assert!(!dialler.is_awaited(ConnId(2)), "asked once");
+        assert!(!dialler.take_pending(ConnId(1)));
+        assert!(dialler.take_pending(ConnId(2)));
+        assert!(!dialler.take_pending(ConnId(2)), "it was taken already");
         assert_eq!(dialler.deadline(), None);
     }
 

@@ -8,7 +8,7 @@ use sealpost_core::ids::ConnId;
 /// entries the slot has held. A slot whose count is used up is not used again. Connections that
 /// the machine dials have numbers of its choosing; there are few, and they are looked up first.
 #[derive(Debug)]
-pub(crate) struct Slots<T> {
+pub(super) struct ConnectionTable<T> {
     all: Vec<Slot<T>>,
     free: Vec<u32>,
     chosen: Vec<(ConnId, u32)>,
@@ -21,48 +21,48 @@ struct Slot<T> {
     entry: Option<(ConnId, T)>,
 }
 
-impl<T> Slots<T> {
-    pub(crate) const fn new() -> Self {
+impl<T> ConnectionTable<T> {
+    pub(super) const fn new() -> Self {
         Self { all: Vec::new(), free: Vec::new(), chosen: Vec::new(), len: 0 }
     }
 
     /// How many entries there are.
-    pub(crate) const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.len
     }
 
     /// Puts an entry under a new number. Gives it back if every number is used up.
-    pub(crate) fn insert(&mut self, entry: T) -> Result<ConnId, T> {
+    pub(super) fn insert(&mut self, entry: T) -> Result<ConnId, T> {
         self.place(None, entry)
     }
 
     /// Puts an entry under a number that the machine chose.
-    pub(crate) fn insert_as(&mut self, id: ConnId, entry: T) -> Result<ConnId, T> {
+    pub(super) fn insert_as(&mut self, id: ConnId, entry: T) -> Result<ConnId, T> {
         self.place(Some(id), entry)
     }
 
     /// The entry under `id`.
-    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut T> {
         let index = self.index_of(id)?;
         let (found, entry) = self.slot_mut(index)?.entry.as_mut()?;
         (*found == id).then_some(entry)
     }
 
     /// The entry in a slot, with its number.
-    pub(crate) fn at_mut(&mut self, index: usize) -> Option<(ConnId, &mut T)> {
+    pub(super) fn at_mut(&mut self, index: usize) -> Option<(ConnId, &mut T)> {
         let (id, entry) = self.all.get_mut(index)?.entry.as_mut()?;
         Some((*id, entry))
     }
 
     /// The index of the slot that holds `id`, or once held it.
-    pub(crate) fn index_of(&self, id: ConnId) -> Option<usize> {
+    pub(super) fn index_of(&self, id: ConnId) -> Option<usize> {
         let chosen = self.chosen.iter().find(|(chosen, _)| *chosen == id);
         let index = chosen.map_or(id.0 & u64::from(u32::MAX), |(_, index)| u64::from(*index));
         usize::try_from(index).ok()
     }
 
     /// Takes an entry out.
-    pub(crate) fn remove(&mut self, id: ConnId) -> Option<T> {
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<T> {
         let index = self.index_of(id)?;
         let slot = self.slot_mut(index)?;
         let (_, entry) = slot.entry.take_if(|(found, _)| *found == id)?;
@@ -78,7 +78,7 @@ impl<T> Slots<T> {
     }
 
     /// The numbers of all entries, in no particular order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = ConnId> {
         self.all.iter().filter_map(|slot| slot.entry.as_ref().map(|(id, _)| *id))
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn slot_is_reused_and_its_number_is_not() {
-        let mut slots = Slots::new();
+        let mut slots = ConnectionTable::new();
         let first = slots.insert('a').unwrap();
         assert_eq!(slots.remove(first), Some('a'));
         let second = slots.insert('b').unwrap();
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn slot_that_has_used_its_numbers_up_is_left_alone() {
-        let mut slots = Slots::new();
+        let mut slots = ConnectionTable::new();
         let first = slots.insert('a').unwrap();
         slots.all[0].held = u32::MAX;
         slots.remove(first).unwrap();
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn machine_may_choose_the_number() {
-        let mut slots = Slots::new();
+        let mut slots = ConnectionTable::new();
         for id in [ConnId(7), ConnId(8)] {
             assert_eq!(slots.insert_as(id, id.0), Ok(id));
         }

@@ -1,4 +1,4 @@
-//! One-time passwords by a program of the operator's.
+//! Delivers one-time passwords with a program of the operator.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -17,14 +17,14 @@ pub(super) struct Program {
     timeout: Duration,
 }
 
-/// Why a program did not deliver.
+/// Why a program did not deliver a password.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProgramError {
-    #[error("the program can't be run: {0}")]
+    #[error("can't run the program: {0}")]
     Run(#[from] io::Error),
     #[error("the program failed: {0}")]
     Failed(ExitStatus),
-    #[error("the program took longer than {0:?} and was killed")]
+    #[error("the program ran for longer than {0:?} and was killed")]
     TimedOut(Duration),
 }
 
@@ -33,12 +33,14 @@ impl Program {
         Self { path, timeout: TIMEOUT }
     }
 
-    /// Runs it to its end, or kills it. Its standard error is the server's.
+    /// Runs the program until it ends, or kills it after the time-out. It inherits the server's
+    /// standard error.
     pub(super) fn run(&self, delivery: &OtpDelivery) -> Result<(), ProgramError> {
         let mut child =
             Command::new(&self.path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that ends without reading breaks the pipe. Its exit status counts.
+            // A program that ends without reading breaks the pipe. That is no failure: its exit
+            // status decides.
             let _ = stdin.write_all(lines(delivery).as_bytes());
         }
         match self.wait(&mut child)? {
@@ -52,7 +54,7 @@ impl Program {
         }
     }
 
-    /// The exit status, or `None` if it takes too long.
+    /// Waits for the exit status. Returns `None` after the time-out.
     fn wait(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
         let begin = Instant::now();
         loop {
@@ -64,7 +66,8 @@ impl Program {
     }
 }
 
-/// Phone number and password, a line each. Fits into a pipe, so that writing it can't block.
+/// Phone number and password, one line each. Short enough for the buffer of a pipe, so that writing
+/// it can't block.
 fn lines(delivery: &OtpDelivery) -> Zeroizing<String> {
     let mut lines = Zeroizing::new(String::with_capacity(32));
     let _ = write!(lines, "{}\n{}\n", delivery.phone, delivery.otp);
@@ -72,7 +75,7 @@ fn lines(delivery: &OtpDelivery) -> Zeroizing<String> {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a running program is looked at.
+/// Pause between two looks at a running program.
 const POLL: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
@@ -83,7 +86,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::otp::example;
+    use crate::couriers::example;
 
     fn script(dir: &Path, body: &str) -> Program {
         let path = dir.join("deliver");
@@ -92,7 +95,8 @@ mod tests {
         Program::new(path)
     }
 
-    /// Another test that starts a program at the wrong moment still has the script open.
+    /// Retries while the script is busy: another test that forks at the wrong moment has inherited
+    /// the open file.
     fn run(program: &Program) -> Result<(), ProgramError> {
         loop {
             match program.run(&example()) {
@@ -120,7 +124,7 @@ mod tests {
         assert!(matches!(error, ProgramError::Run(_)));
     }
 
-    /// That it returns at all shows that the program is gone: it is waited for.
+    /// That the call returns shows that the program is dead: it is waited for.
     #[test]
     fn program_that_hangs_is_killed() {
         let dir = tempfile::tempdir().unwrap();

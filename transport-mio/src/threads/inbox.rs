@@ -1,4 +1,4 @@
-//! What other threads have for the reactor, and the call that wakes it.
+//! Mail from other threads to the reactor, and the waker that makes the reactor look.
 
 use std::fmt;
 use std::net::TcpStream;
@@ -8,43 +8,18 @@ use mio::Waker;
 use sealpost_core::frame::{Event, Machine};
 use sealpost_core::ids::ConnId;
 
-use crate::store_request::{StoreAnswer, StoreRequest};
-
-/// A machine that these hosts can run: what it says crosses threads.
-pub trait Hosted:
-    Machine<
-        StoreOp: StoreRequest,
-        StoreOutcome: StoreAnswer,
-        Command: Send,
-        Delivery: Send,
-        Notice: Send,
-    > + 'static
-{
-}
-
-impl<M> Hosted for M where
-    M: Machine<
-            StoreOp: StoreRequest,
-            StoreOutcome: StoreAnswer,
-            Command: Send,
-            Delivery: Send,
-            Notice: Send,
-        > + 'static
-{
-}
-
-/// Something from another thread.
+/// A piece of mail from another thread.
 pub(crate) enum Mail<M: Machine> {
-    /// For the machine.
+    /// An event for the machine.
     Event(Event<M>),
-    /// A connection that was dialled, or `None`.
+    /// The result of dialling; `None` if it failed.
     Dialled(ConnId, Option<TcpStream>),
-    /// The host is to stop.
+    /// A request to stop the host.
     Stop,
 }
 
-/// A queue with a waker. Many posts between two turns of the reactor cost one wake-up. Its bound
-/// is the machine's own: every outcome answers a request, and requests are limited.
+/// A queue with a waker. Many posts between two turns of the reactor cost one wake-up. The machine
+/// bounds the queue: every outcome answers a request, and requests are limited.
 pub(crate) struct Inbox<M: Machine> {
     mail: Mutex<Vec<Mail<M>>>,
     waker: Waker,
@@ -55,13 +30,13 @@ impl<M: Machine> Inbox<M> {
         Self { mail: Mutex::new(Vec::new()), waker }
     }
 
-    /// Hands something over.
+    /// Posts one piece of mail.
     pub(crate) fn post(&self, mail: Mail<M>) {
         self.post_all([mail]);
     }
 
-    /// Hands several things over, with one wake-up, or none if the reactor was woken already and
-    /// has not looked yet.
+    /// Posts several pieces with one wake-up; with none if the reactor was woken before and has not
+    /// looked yet.
     pub(crate) fn post_all(&self, mail: impl IntoIterator<Item = Mail<M>>) {
         let mut queue = self.lock();
         let was_empty = queue.is_empty();
@@ -69,12 +44,13 @@ impl<M: Machine> Inbox<M> {
         let wake = was_empty && !queue.is_empty();
         drop(queue);
         if wake && let Err(error) = self.waker.wake() {
-            // Later posts find the queue not empty and don't wake either.
-            crate::worker::fail_stop(&format!("the reactor can't be woken: {error}"));
+            // Later posts find the queue filled and don't wake either, so nothing would ever be
+            // taken again.
+            super::spawn::fail_stop(&format!("waking the reactor failed: {error}"));
         }
     }
 
-    /// Moves everything into `turn`, which must be empty.
+    /// Moves all mail into `turn`, which must be empty.
     pub(crate) fn take(&self, turn: &mut Vec<Mail<M>>) {
         std::mem::swap(&mut *self.lock(), turn);
     }
@@ -116,7 +92,7 @@ mod tests {
         inbox.post_all([Mail::Stop, Mail::Stop]);
         assert_eq!(wake_ups(), 1);
         inbox.post(Mail::Stop);
-        assert_eq!(wake_ups(), 0, "it was woken, and has not looked yet");
+        assert_eq!(wake_ups(), 0, "the reactor was woken and has not looked yet");
         let mut turn = Vec::new();
         inbox.take(&mut turn);
         assert_eq!(turn.len(), 4);

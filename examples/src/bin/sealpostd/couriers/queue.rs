@@ -1,4 +1,4 @@
-//! Passwords that wait for their delivery.
+//! One-time passwords that wait to be delivered.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,12 +19,12 @@ struct State {
     closed: bool,
 }
 
-/// Whether to go on after a wait.
+/// Result of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// The time has passed.
-    GoOn,
-    /// The queue was closed: leave it.
+    Elapsed,
+    /// The queue was closed: give up.
     Closed,
 }
 
@@ -34,7 +34,7 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Whether there was room.
+    /// Adds a password, and returns whether there was room for it.
     pub(super) fn push(&self, delivery: OtpDelivery) -> bool {
         let mut state = self.lock();
         let room = state.waiting.len() < CAPACITY;
@@ -45,7 +45,8 @@ impl Queue {
         room
     }
 
-    /// Waits for the next one. `None` once the queue is closed, whatever still waits.
+    /// Waits for the next password. Returns `None` once the queue is closed, even if it still holds
+    /// passwords.
     pub(super) fn next(&self) -> Option<OtpDelivery> {
         let empty = |state: &mut State| state.waiting.is_empty() && !state.closed;
         let state = self.changed.wait_while(self.lock(), empty);
@@ -53,11 +54,11 @@ impl Queue {
         if state.closed { None } else { state.waiting.pop_front() }
     }
 
-    /// Waits for some time, or until the queue is closed.
+    /// Waits for a time, or until the queue is closed.
     pub(super) fn wait(&self, time: Duration) -> Waited {
         let waited = self.changed.wait_timeout_while(self.lock(), time, |state| !state.closed);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.closed { Waited::Closed } else { Waited::GoOn }
+        if state.closed { Waited::Closed } else { Waited::Elapsed }
     }
 
     pub(super) fn close(&self) {
@@ -70,13 +71,13 @@ impl Queue {
     }
 }
 
-/// A slow way with more than this behind it delivers passwords that have expired.
+/// Most passwords that wait. A courier that is further behind would deliver expired passwords.
 const CAPACITY: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otp::example;
+    use crate::couriers::example;
 
     #[test]
     fn full_queue_takes_no_more() {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_queue_gives_nothing_and_keeps_nobody_waiting() {
+    fn closed_queue_returns_nothing_and_ends_waits() {
         let queue = Queue::new();
         queue.push(example());
         queue.close();

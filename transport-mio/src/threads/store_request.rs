@@ -1,4 +1,4 @@
-//! What the storage thread must know of requests and their outcomes.
+//! What the storage thread needs to know of requests and their outcomes.
 
 use sealpost_core::client::store::{ClientOp, ReceivedContent};
 use sealpost_core::frame::StoreError;
@@ -7,14 +7,14 @@ use sealpost_core::wire::Packet;
 
 /// A request to a store, as the storage thread sees it.
 pub trait StoreRequest: Send + 'static {
-    /// About how many bytes it writes: what bounds a transaction.
+    /// Estimate of the bytes that the request writes. Bounds the size of a transaction.
     fn weight(&self) -> usize;
 }
 
-/// What came of a request, as the storage thread sees it.
+/// The outcome of a request, as the storage thread sees it.
 pub trait StoreAnswer: Send + 'static {
-    /// Whether nothing has happened because another process held the store, so that another try
-    /// may succeed.
+    /// Whether the request failed only because another process held the store. Nothing has been
+    /// written then, and another attempt may succeed.
     fn is_busy(&self) -> bool;
 }
 
@@ -78,10 +78,10 @@ impl<R: Send + 'static> StoreAnswer for Result<R, StoreError> {
     }
 }
 
-/// What a packet costs in the store.
+/// Bytes that a stored packet takes.
 fn packet_weight(packet: &Packet) -> usize {
     packet.bytes().len() + ROW
 }
 
-/// About what a row costs beside its packet.
+/// Estimate of what a row takes in addition to its packet.
 const ROW: usize = 128;

@@ -1,27 +1,26 @@
-//! The host of a machine that dials.
+//! Host of a machine that dials.
 
 use sealpost_core::frame::Machine;
 use sealpost_storage::Storage;
 
 use crate::application::Application;
-use crate::config::Config;
-use crate::crypto_pool::JobRunner;
+use crate::config::HostConfig;
 use crate::error::Error;
-use crate::inbox::Hosted;
 use crate::reactor::{Handle, Reactor};
+use crate::threads::{HostedMachine, JobRunner};
 
-/// A machine with a way to one server. Commands reach it through a [`Handle`]; what it delivers
-/// and lets be known goes to its [`Application`].
+/// Runs a machine that connects to one server. The machine takes commands through a [`Handle`];
+/// its deliveries and notices go to the [`Application`].
 #[derive(Debug)]
 pub struct ClientHost<M: Machine, A> {
     reactor: Reactor<M, A>,
 }
 
-impl<M: Hosted, A: Application<M>> ClientHost<M, A> {
-    /// Starts the threads. `server` is `HOST:PORT`; the name is looked up at each dialling, which
-    /// begins when the machine wishes.
+impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
+    /// Starts the threads. `server` is `HOST:PORT`. Nothing is dialled until the machine asks for
+    /// it, and the name is looked up each time.
     pub fn new<S, R>(
-        config: &Config,
+        config: &HostConfig,
         server: String,
         store: S,
         crypto: R,
@@ -37,12 +36,12 @@ impl<M: Hosted, A: Application<M>> ClientHost<M, A> {
         Ok(Self { reactor })
     }
 
-    /// For commands, and for stopping it, from other threads.
+    /// Returns a handle that gives the machine commands, and stops the host, from other threads.
     pub fn handle(&self) -> Handle<M> {
         self.reactor.handle()
     }
 
-    /// Runs until a signal or a [`Handle`] stops it and the machine has ended.
+    /// Runs until a signal or a [`Handle`] stops the host and the machine has finished.
     pub fn run(self) -> Result<(), Error> {
         self.reactor.run()
     }
