@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+pub use crate::frame::Misuse;
 use crate::frame::StoreError;
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::PublicKey;
@@ -67,15 +68,4 @@ pub enum Notice {
     Misuse(Misuse),
     /// The orderly stop is complete: everything acknowledged is durable, everyone was told.
     Stopped,
-}
-
-/// The host's mistakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misuse {
-    /// No operation or job with this ticket is under way, or it has another kind of outcome.
-    #[error("an outcome that nothing waits for")]
-    UnexpectedOutcome,
-    /// A connection's number was used twice.
-    #[error("a connection number used twice")]
-    ReusedConn,
 }

@@ -21,7 +21,8 @@ use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::out::Out;
 use super::proof::Verified;
-use crate::frame::{Pending, Timers};
+use crate::frame::Alarms;
+use crate::frame::legacy::Pending;
 use crate::ids::{ConnId, UserId};
 use crate::server::limits::Limits;
 use crate::server::store::{Page, StoreOp};
@@ -33,7 +34,7 @@ pub(super) struct Cx<'a> {
     pub(super) now: Now,
     pub(super) limits: &'a Limits,
     pub(super) out: &'a mut Out,
-    pub(super) timers: &'a mut Timers<Timer>,
+    pub(super) timers: &'a mut Alarms<Timer>,
     pub(super) backlog: &'a mut Backlog,
 }
 

@@ -17,7 +17,8 @@ use super::backlog::Backlog;
 use super::mailbox::{Acknowledgement, Cx, Mailbox, Released, Routed, Start};
 use super::out::Out;
 use super::proof::Verified;
-use crate::frame::{Action, Fate, StoreError, Timers};
+use crate::frame::legacy::Fate;
+use crate::frame::{Action, Alarms, StoreError};
 use crate::ids::{ConnId, Ticket, UserId};
 use crate::keys::Plaintext;
 use crate::server::limits::Limits;
@@ -70,7 +71,7 @@ const OWNER: u64 = 9;
 struct Bench {
     limits: Limits,
     out: Out,
-    timers: Timers<Timer>,
+    timers: Alarms<Timer>,
     backlog: Backlog,
     now: Now,
     mailbox: Mailbox,
@@ -100,7 +101,7 @@ impl Bench {
         Self {
             limits,
             out: Out::new(),
-            timers: Timers::new(),
+            timers: Alarms::new(),
             backlog: Backlog::default(),
             now: Now { mono: Mono(0), wall: Timestamp::from_unix_secs(0) },
             mailbox: Mailbox::new(user(OWNER)),

@@ -58,7 +58,7 @@ use self::registration::Otps;
 pub use self::stats::{Held, Stats};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;
-use crate::frame::{Actions, Deadline, Event, Input, Machine, Reason, StoreError, Timers};
+use crate::frame::{Actions, Alarms, Deadline, Event, Input, Machine, StoreError};
 use crate::ids::{ConnId, Ticket, UserId};
 use crate::keys::Plaintext;
 use crate::server::store::{StoreOp, StoreOutcome, StoreReply, User};
@@ -83,7 +83,7 @@ pub struct Server {
     key_answer: KeyAnswer,
     /// Store operations that failed and must come to pass.
     retries: Vec<Unfinished>,
-    timers: Timers<Timer>,
+    timers: Alarms<Timer>,
     out: Out,
     stats: Stats,
     started: bool,
@@ -108,8 +108,8 @@ enum Timer {
     Shutdown,
 }
 
-impl Reason for Timer {
-    fn why(&self) -> &'static str {
+impl crate::frame::Alarm for Timer {
+    fn why(self) -> &'static str {
         match self {
             Self::Handshake(_) => "close a connection without a session",
             Self::Flow(_) => "read again from a connection that was slowed down",
@@ -137,7 +137,7 @@ impl Server {
             admission,
             key_answer: KeyAnswer::default(),
             retries: Vec::new(),
-            timers: Timers::new(),
+            timers: Alarms::new(),
             out: Out::new(),
             stats: Stats::default(),
             started: false,
@@ -310,6 +310,10 @@ impl Machine for Server {
 
     fn deadline(&self) -> Option<Deadline> {
         self.timers.deadline()
+    }
+
+    fn is_consistent(&self) -> Result<(), &'static str> {
+        Ok(())
     }
 }
 

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::awaits::Await;
 use super::{Notice, OtpDelivery, Server};
 use crate::crypto::{Draft, Job};
-use crate::frame::{Action, Awaiting, Flow};
+use crate::frame::legacy::Awaiting;
+use crate::frame::{Action, Flow};
 use crate::ids::{ConnId, Ticket};
 use crate::server::store::StoreOp;
 

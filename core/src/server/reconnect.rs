@@ -14,7 +14,7 @@ use super::reply::Refusal;
 use super::session::Session;
 use super::{Notice, Server, Timer};
 use crate::crypto::{EmitError, Job, OpenedRequest, Part, RequestKind, SESSION_LABEL};
-use crate::frame::Pending;
+use crate::frame::legacy::Pending;
 use crate::ids::{ConnId, UserId, UserRef};
 use crate::keys::{Rejected, SymmetricKey};
 use crate::server::store::{ReconnectOutcome, StoreOp, StoreOutcome, StoreReply, User};

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use super::admission::{Meter, TooMany};
-use crate::frame::{Durable, InOrder};
+use crate::frame::InOrder;
+use crate::frame::legacy::Durable;
 use crate::ids::{MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::server::limits::Limits;

@@ -124,6 +124,10 @@ impl Machine for ScriptedMachine {
     fn deadline(&self) -> Option<Deadline> {
         self.deadline.map(|at| Deadline { at, why: "the test asked for it" })
     }
+
+    fn is_consistent(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
 }
 
 impl ScriptedMachine {
