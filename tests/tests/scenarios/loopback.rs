@@ -12,7 +12,7 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
-use sealpost_mio::{ClientHost, Config};
+use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
 use sealpost_tests::scenario::{Device, Ground, Heard, Road};
@@ -184,7 +184,7 @@ impl Ground for Loopback {
         let machine = Client::new(config, store.load().unwrap(), entropy);
         let (disk, dead) = (Disk::new(store), Arc::default());
         let host = ClientHost::new(
-            &Config::default(),
+            &HostConfig::default(),
             seat.relay.addr().to_string(),
             disk.clone(),
             crypto,
@@ -240,8 +240,8 @@ impl Ground for Loopback {
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
-        let host = sealpost_mio::Server::bind(
-            &Config::default(),
+        let host = ServerHost::bind(
+            &HostConfig::default(),
             "127.0.0.1:0".parse().unwrap(),
             disk.clone(),
             crypto,
