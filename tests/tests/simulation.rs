@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, thread};
 
-use sealpost_tests::sim::{CryptoKind, Family, Plan, Ran, run};
+use sealpost_tests::sim::{CryptoKind, FaultFamily, Plan, RunResult, run};
 
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions");
 
-fn families() -> Vec<Family> {
-    Family::ALL.iter().map(|(family, _)| *family).collect()
+fn families() -> Vec<FaultFamily> {
+    FaultFamily::ALL.iter().map(|(family, _)| *family).collect()
 }
 
 /// Runs the plans of these seeds on all cores. Returns every violation, by seed.
@@ -66,7 +66,7 @@ fn every_plan_that_failed_once_is_as_it_must_be() {
     for entry in fs::read_dir(PathBuf::from(REGRESSIONS)).unwrap() {
         let path = entry.unwrap().path();
         let plan = Plan::parse(&fs::read_to_string(&path).unwrap()).unwrap();
-        let Ran { violation, .. } = run(&plan);
+        let RunResult { violation, .. } = run(&plan);
         assert_eq!(violation, None, "{}", path.display());
         plans += 1;
     }

@@ -10,7 +10,7 @@ use crate::{ALICE, BOB, play};
 
 #[test]
 fn a_wrong_password_is_rejected_and_the_right_one_registers() {
-    play(&Settings { otps: Otps::Messenger, clients: 1, ..Settings::default() }, |scene| {
+    play(&Settings { otps: Otps::OutOfBand, clients: 1, ..Settings::default() }, |scene| {
         scene.command(ALICE, Command::Register);
         let right = scene.password(ALICE);
         let number: u32 = right.digits().parse().unwrap();

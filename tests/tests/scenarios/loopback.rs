@@ -235,7 +235,7 @@ impl Ground for Loopback {
             server_key: crypto.public_key().clone(),
             otp_channel: match self.settings.otps {
                 Otps::InBand => OtpChannel::InBand,
-                Otps::Messenger => OtpChannel::OutOfBand,
+                Otps::OutOfBand => OtpChannel::OutOfBand,
             },
             limits: self.server_limits(),
         };

@@ -16,9 +16,9 @@ impl World {
     pub(super) fn check_held(&mut self) {
         let Some(server) = &self.server.machine else { return };
         let held = server.held();
-        let limits = self.around.settings.server_limits();
-        if let Some(what) = excess(&held, &limits, &self.around.settings) {
-            self.around.violate(|| format!("the server holds too much: {what}"));
+        let limits = self.env.settings.server_limits();
+        if let Some(what) = excess(&held, &limits, &self.env.settings) {
+            self.env.violate(|| format!("the server holds too much: {what}"));
         }
     }
 
@@ -34,7 +34,7 @@ impl World {
             ..Held::default()
         };
         if held != expected {
-            self.around.violate(|| format!("the server at rest holds {held:?}"));
+            self.env.violate(|| format!("the server at rest holds {held:?}"));
         }
     }
 }

@@ -16,9 +16,9 @@ use sealpost_storage::client::{ClientStorage, HistoryEntry};
 
 use super::model;
 use super::node::Node;
-use super::plan::{Happening, LastWrite, Plan, Settings};
+use super::plan::{LastWrite, Plan, Settings, StepKind};
 use super::trace::Trace;
-use super::world::{App, Who, World};
+use super::world::{App, ProcessId, World};
 use crate::scenario::{Device, Ground, Heard, Road};
 
 /// What the script has not heard yet, and whose the devices are.
@@ -36,17 +36,17 @@ impl World {
         let plan = Plan { noise, settings, steps: Vec::new() };
         let mut world = Self::new(&plan, Trace::with_lines());
         world.script = Some(Script { heard: VecDeque::new(), accounts });
-        world.boot_server_after = u64::MAX;
+        world.server_restart_delay = u64::MAX;
         world
     }
 
     /// A client's wall clock jumps.
     pub fn jump(&mut self, device: Device, secs: i64) {
-        self.begin(&Happening::ClientClock { client: device.0, secs });
+        self.begin(&StepKind::ClientClock { client: device.0, secs });
     }
 
     /// Tells the script, if there is one. Returns whether there is.
-    pub(super) fn tell(&mut self, heard: impl FnOnce() -> Heard) -> bool {
+    pub(super) fn tell_script(&mut self, heard: impl FnOnce() -> Heard) -> bool {
         if let Some(script) = &mut self.script {
             script.heard.push_back(heard());
         }
@@ -78,11 +78,11 @@ impl Ground for World {
     }
 
     fn fingerprint(&self, device: Device) -> Fingerprint {
-        *self.clients[device.0].desk.crypto.public_key().fingerprint()
+        *self.clients[device.0].host.crypto.public_key().fingerprint()
     }
 
     fn now(&self) -> Duration {
-        Duration::from_micros(self.around.agenda.now().0)
+        Duration::from_micros(self.env.queue.now().0)
     }
 
     fn patience(&self) -> Duration {
@@ -97,12 +97,12 @@ impl Ground for World {
             if self.now() >= until {
                 return None;
             }
-            self.run_to(Mono(self.around.agenda.now().0 + STEP));
+            self.run_to(Mono(self.env.queue.now().0 + STEP));
         }
     }
 
     fn while_away(&mut self) {
-        self.run_to(Mono(self.around.agenda.now().0 + AWHILE));
+        self.run_to(Mono(self.env.queue.now().0 + AWHILE));
     }
 
     fn command(&mut self, device: Device, command: Command) {
@@ -116,61 +116,61 @@ impl Ground for World {
     }
 
     fn set_road(&mut self, device: Device, road: Road) {
-        self.around.unreachable[device.0] = match road {
-            Road::Open => self.around.agenda.now(),
+        self.env.unreachable[device.0] = match road {
+            Road::Open => self.env.queue.now(),
             Road::Blocked => Mono(u64::MAX),
         };
     }
 
     fn cut(&mut self, device: Device) {
-        self.begin(&Happening::Cut { client: device.0 });
+        self.begin(&StepKind::Cut { client: device.0 });
     }
 
     fn kill(&mut self, device: Device) {
-        self.crash(Who::Client(device.0), LastWrite::Lost);
+        self.crash(ProcessId::Client(device.0), LastWrite::Lost);
     }
 
     fn start(&mut self, device: Device) {
-        self.boot(Who::Client(device.0));
+        self.start(ProcessId::Client(device.0));
     }
 
     fn twin(&mut self, device: Device) -> Device {
         let (twin, account) = (self.clients.len(), self.account(device.0));
-        let store = self.clients[device.0].desk.disk.engine.clone();
-        let noise = self.around.dice.number();
-        let crypto = self.around.settings.crypto.runner(account + 1, noise);
-        self.clients.push(Node::new(Who::Client(twin), crypto, store));
+        let store = self.clients[device.0].host.disk.engine.clone();
+        let noise = self.env.dice.number();
+        let crypto = self.env.settings.crypto.runner(account + 1, noise);
+        self.clients.push(Node::new(ProcessId::Client(twin), crypto, store));
         let user = self.apps[device.0].user;
         self.apps.push(App { user, ..App::new(account + 1) });
-        self.around.unreachable.push(Mono(0));
+        self.env.unreachable.push(Mono(0));
         if let Some(script) = &mut self.script {
             script.accounts.push(account);
         }
-        self.boot(Who::Client(twin));
+        self.start(ProcessId::Client(twin));
         Device(twin)
     }
 
     fn stop_server(&mut self) {
         self.input_server(Input::Event(Event::Shutdown));
         while !self.stopped {
-            self.run_to(Mono(self.around.agenda.now().0 + STEP));
+            self.run_to(Mono(self.env.queue.now().0 + STEP));
         }
     }
 
     fn kill_server(&mut self) {
-        self.crash(Who::Server, LastWrite::Lost);
+        self.crash(ProcessId::Server, LastWrite::Lost);
     }
 
     fn start_server(&mut self) {
-        self.boot(Who::Server);
+        self.start(ProcessId::Server);
     }
 
     fn history(&self, device: Device, peer: Phone) -> Vec<HistoryEntry> {
-        self.clients[device.0].desk.disk.engine.history(peer, None, u32::MAX).unwrap()
+        self.clients[device.0].host.disk.engine.history(peer, None, u32::MAX).unwrap()
     }
 
     fn pending(&self) -> Usage {
-        let store = &self.server.desk.disk.engine;
+        let store = &self.server.host.disk.engine;
         let usage = self.apps.iter().filter_map(|app| app.user).map(|user| store.usage(user));
         usage.fold(Usage::default(), |sum, usage| Usage {
             messages: sum.messages + usage.messages,

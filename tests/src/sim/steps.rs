@@ -7,76 +7,76 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::time::Mono;
 
 use super::model;
-use super::plan::{DiskFault, End, Happening, LastWrite};
-use super::world::{Aim, Due, Who, World};
+use super::plan::{DiskFault, End, LastWrite, StepKind};
+use super::world::{Goal, ProcessId, SimEvent, World};
 
 impl World {
     /// Something happens. What names a client that there is not is nothing.
-    pub(super) fn begin(&mut self, what: &Happening) {
-        let now = self.around.agenda.now();
-        self.around.trace.note(now, &[12], || format!("step: {what:?}"));
+    pub(super) fn begin(&mut self, what: &StepKind) {
+        let now = self.env.queue.now();
+        self.env.trace.note(now, &[12], || format!("step: {what:?}"));
         match what {
-            Happening::Register { client } | Happening::Connect { client } => {
-                self.aim(*client, Aim::Online);
+            StepKind::Register { client } | StepKind::Connect { client } => {
+                self.goal(*client, Goal::Online);
             }
-            Happening::Disconnect { client } => self.aim(*client, Aim::Offline),
-            Happening::Send { from, to, count, size } => self.write(*from, *to, *count, *size),
-            Happening::Cut { client } => self.cut(*client),
-            Happening::HalfOpen { client, unaware } => self.half_open(*client, *unaware),
-            Happening::Stall { client, from, ms } => self.stall(*client, *from, *ms),
-            Happening::Unreachable { client, ms } => {
+            StepKind::Disconnect { client } => self.goal(*client, Goal::Offline),
+            StepKind::Send { from, to, count, size } => self.write(*from, *to, *count, *size),
+            StepKind::Cut { client } => self.cut(*client),
+            StepKind::HalfOpen { client, unaware } => self.half_open(*client, *unaware),
+            StepKind::Stall { client, from, ms } => self.stall(*client, *from, *ms),
+            StepKind::Unreachable { client, ms } => {
                 self.fault("network: unreachable");
-                if let Some(until) = self.around.unreachable.get_mut(*client) {
+                if let Some(until) = self.env.unreachable.get_mut(*client) {
                     *until = Mono(now.0 + ms * 1_000);
                 }
             }
-            Happening::CrashClient { client, down_ms, last_write } => {
+            StepKind::CrashClient { client, down_ms, last_write } => {
                 self.crash_client(*client, *down_ms, *last_write);
             }
-            Happening::LoseHome { client, down_ms } => self.lose_home(*client, *down_ms),
-            Happening::CrashServer { down_ms, last_write } => {
+            StepKind::LoseHome { client, down_ms } => self.lose_directory(*client, *down_ms),
+            StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);
             }
-            Happening::StopServer { down_ms } => {
+            StepKind::StopServer { down_ms } => {
                 self.fault("server: orderly stop");
-                self.boot_server_after = down_ms * 1_000;
+                self.server_restart_delay = down_ms * 1_000;
                 self.input_server(Input::Event(Event::Shutdown));
             }
-            Happening::ClientDisk { client, fault, ms } => {
+            StepKind::ClientDisk { client, fault, ms } => {
                 self.fault(disk_fault(*fault));
                 if let Some(node) = self.clients.get_mut(*client) {
-                    node.desk.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+                    node.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
                 }
             }
-            Happening::ServerDisk { fault, ms } => {
+            StepKind::ServerDisk { fault, ms } => {
                 self.fault(disk_fault(*fault));
-                self.server.desk.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+                self.server.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
             }
-            Happening::ClientClock { client, secs } => {
+            StepKind::ClientClock { client, secs } => {
                 self.fault("clock: a client's jumps");
                 if let Some(node) = self.clients.get_mut(*client) {
-                    node.desk.skew += secs;
+                    node.host.skew += secs;
                 }
             }
-            Happening::ServerClock { secs } => {
+            StepKind::ServerClock { secs } => {
                 self.fault("clock: the server's jumps");
-                self.server.desk.skew += secs;
+                self.server.host.skew += secs;
             }
-            Happening::Tamper { client, from, how } => {
+            StepKind::Tamper { client, from, how } => {
                 self.tampered = true;
-                for id in self.around.net.of(Who::Client(*client)) {
-                    if let Some(line) = self.around.net.lines.get_mut(&id) {
-                        line.way(*from).tampering = Some(*how);
+                for id in self.env.network.of(ProcessId::Client(*client)) {
+                    if let Some(link) = self.env.network.links.get_mut(&id) {
+                        link.pipe(*from).tampering = Some(*how);
                     }
                 }
             }
-            Happening::Ghost { client } => self.summon_ghost(*client),
-            Happening::Attack { how, victim } => self.attack(*how, *victim),
-            Happening::Dishonest { client, how } => {
+            StepKind::SecondConnection { client } => self.open_second_connection(*client),
+            StepKind::Attack { how, victim } => self.attack(*how, *victim),
+            StepKind::Dishonest { client, how } => {
                 self.tampered = true;
-                for id in self.around.net.of(Who::Client(*client)) {
-                    if let Some(line) = self.around.net.lines.get_mut(&id) {
-                        line.down.mischief = Some(*how);
+                for id in self.env.network.of(ProcessId::Client(*client)) {
+                    if let Some(link) = self.env.network.links.get_mut(&id) {
+                        link.down.misbehaviour = Some(*how);
                     }
                 }
             }
@@ -84,15 +84,15 @@ impl World {
     }
 
     pub(super) fn fault(&mut self, kind: &'static str) {
-        self.around.tally.fault(kind);
+        self.env.tally.fault(kind);
     }
 
-    fn aim(&mut self, client: usize, aim: Aim) {
+    fn goal(&mut self, client: usize, goal: Goal) {
         let Some(app) = self.apps.get_mut(client) else { return };
-        app.aim = aim;
-        match aim {
-            Aim::Online => self.go_online(client),
-            Aim::Offline | Aim::Idle => self.command(client, Command::Disconnect),
+        app.goal = goal;
+        match goal {
+            Goal::Online => self.go_online(client),
+            Goal::Offline | Goal::Idle => self.command(client, Command::Disconnect),
         }
     }
 
@@ -103,38 +103,38 @@ impl World {
         }
         for _ in 0..count {
             let (number, content) = self.model.write(from, to, size as usize);
-            self.around.tally.messages += 1;
+            self.env.tally.messages += 1;
             let to = UserRef::Phone(model::phone(to));
             self.command(from, Command::Send { token: Token(number), to, content });
         }
     }
 
     fn cut(&mut self, client: usize) {
-        for id in self.around.net.of(Who::Client(client)) {
+        for id in self.env.network.of(ProcessId::Client(client)) {
             self.fault("network: cut");
-            let aware = if self.around.dice.chance(500) { End::Client } else { End::Server };
-            let after = self.around.moment();
-            self.around.cut(id, aware, after);
+            let aware = if self.env.dice.chance(500) { End::Client } else { End::Server };
+            let after = self.env.short_delay();
+            self.env.cut(id, aware, after);
         }
     }
 
     fn half_open(&mut self, client: usize, unaware: End) {
-        for id in self.around.net.of(Who::Client(client)) {
+        for id in self.env.network.of(ProcessId::Client(client)) {
             self.fault("network: half-open");
-            let after = self.around.until_noticed();
-            self.around.cut(id, unaware.other(), after);
+            let after = self.env.detection_delay();
+            self.env.cut(id, unaware.other(), after);
         }
     }
 
     fn stall(&mut self, client: usize, from: End, ms: u64) {
-        let until = Mono(self.around.agenda.now().0 + ms * 1_000);
-        for id in self.around.net.of(Who::Client(client)) {
+        let until = Mono(self.env.queue.now().0 + ms * 1_000);
+        for id in self.env.network.of(ProcessId::Client(client)) {
             self.fault(match from {
                 End::Client => "network: sender stalls",
                 End::Server => "network: slow reader",
             });
-            if let Some(line) = self.around.net.lines.get_mut(&id) {
-                line.way(from).stalled_until = until;
+            if let Some(link) = self.env.network.links.get_mut(&id) {
+                link.pipe(from).stalled_until = until;
             }
         }
     }
@@ -147,8 +147,8 @@ impl World {
             LastWrite::Kept => "client: crash",
             LastWrite::Lost => "client: crash, last write lost",
         });
-        self.crash(Who::Client(client), last_write);
-        self.around.agenda.after(down_ms * 1_000, Due::Boot(Who::Client(client)));
+        self.crash(ProcessId::Client(client), last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
     }
 
     fn crash_server(&mut self, down_ms: u64, last_write: LastWrite) {
@@ -159,8 +159,8 @@ impl World {
             LastWrite::Kept => "server: power lost",
             LastWrite::Lost => "server: power lost, last write lost",
         });
-        self.crash(Who::Server, last_write);
-        self.around.agenda.after(down_ms * 1_000, Due::Boot(Who::Server));
+        self.crash(ProcessId::Server, last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
     }
 }
 
@@ -174,7 +174,7 @@ const fn disk_fault(fault: DiskFault) -> &'static str {
 
 /// What one input may be followed by: each part of the work has a limit, and an input may end what
 /// several inputs began.
-pub(super) fn most_actions(limits: &Limits) -> usize {
+pub(super) fn max_actions(limits: &Limits) -> usize {
     let drained = usize::try_from(limits.drain_items).unwrap_or(usize::MAX);
     let per_session = limits.in_flight_items
         + drained

@@ -10,19 +10,19 @@ use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
-use super::plan::{End, Mischief, Tampering};
-use super::world::Who;
+use super::plan::{End, Misbehaviour, Tampering};
+use super::world::ProcessId;
 
 /// Names a connection of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LineId(pub(super) u64);
+pub(super) struct LinkId(pub(super) u64);
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) dialler: Who,
-    pub(super) up: Way,
-    pub(super) down: Way,
+pub(super) struct Link {
+    pub(super) dialler: ProcessId,
+    pub(super) up: Pipe,
+    pub(super) down: Pipe,
     pub(super) client: Socket,
     pub(super) server: Socket,
 }
@@ -39,14 +39,14 @@ pub(super) struct Socket {
 /// A direction of a connection.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
-pub(super) struct Way {
-    /// Sent, and not on its way yet.
+pub(super) struct Pipe {
+    /// Sent, and not on its pipe yet.
     queue: VecDeque<Bytes>,
     pub(super) queued: usize,
-    /// On its way, or arrived and not read.
+    /// On its pipe, or arrived and not read.
     flight: VecDeque<(Mono, Bytes)>,
-    flying: usize,
-    /// When the last byte on its way arrives: none overtakes another.
+    in_flight: usize,
+    /// When the last byte on its pipe arrives: none overtakes another.
     pub(super) last_due: Mono,
     /// Nothing arrives before.
     pub(super) stalled_until: Mono,
@@ -55,12 +55,12 @@ pub(super) struct Way {
     /// The sender is done: after the last byte comes the end.
     pub(super) ended: bool,
     /// The other end is gone without a word: what is sent goes nowhere.
-    pub(super) void: bool,
+    pub(super) broken: bool,
     /// An appointment for the next arrival is made.
-    pub(super) awaited: bool,
+    pub(super) arrival_scheduled: bool,
     pub(super) tampering: Option<Tampering>,
-    pub(super) mischief: Option<Mischief>,
-    /// Held back by a mischief until the next packet.
+    pub(super) misbehaviour: Option<Misbehaviour>,
+    /// Held back by a misbehaviour until the next packet.
     pub(super) held: Option<Bytes>,
 }
 
@@ -74,37 +74,37 @@ pub(super) enum Arrival {
     Nothing,
 }
 
-impl Way {
+impl Pipe {
     /// Queues a packet.
     pub(super) fn send(&mut self, bytes: Bytes) {
-        if self.void || self.ended {
+        if self.broken || self.ended {
             return;
         }
         self.queued += bytes.len();
         self.queue.push_back(bytes);
     }
 
-    /// Puts on its way what the window takes, to arrive after `latency`.
-    pub(super) fn pour(&mut self, now: Mono, latency: u64, window: usize) {
-        while self.flying < window
+    /// Puts on its pipe what the window takes, to arrive after `latency`.
+    pub(super) fn transmit(&mut self, now: Mono, latency: u64, window: usize) {
+        while self.in_flight < window
             && let Some(mut bytes) = self.queue.pop_front()
         {
-            let room = window - self.flying;
+            let room = window - self.in_flight;
             if bytes.len() > room {
                 self.queue.push_front(bytes.split_off(room));
             }
             self.queued -= bytes.len();
-            self.flying += bytes.len();
+            self.in_flight += bytes.len();
             self.last_due = self.last_due.max(Mono(now.0 + latency));
             self.flight.push_back((self.last_due, bytes));
         }
     }
 
-    /// When to look for what has arrived; `None` if nothing is on its way.
+    /// When to look for what has arrived; `None` if nothing is on its pipe.
     pub(super) fn next_arrival(&self) -> Option<Mono> {
         let due = match self.flight.front() {
             Some((due, _)) => *due,
-            None if self.ended && self.queue.is_empty() && !self.void => self.last_due,
+            None if self.ended && self.queue.is_empty() && !self.broken => self.last_due,
             None => return None,
         };
         Some(due.max(self.stalled_until))
@@ -116,7 +116,7 @@ impl Way {
             return Arrival::Nothing;
         }
         let bytes = self.take(now, piece);
-        self.flying -= bytes.len();
+        self.in_flight -= bytes.len();
         if bytes.is_empty() { Arrival::End } else { Arrival::Bytes(bytes) }
     }
 
@@ -150,13 +150,13 @@ impl Way {
     pub(super) fn lose(&mut self) {
         self.queue.clear();
         self.flight.clear();
-        (self.queued, self.flying, self.void) = (0, 0, true);
+        (self.queued, self.in_flight, self.broken) = (0, 0, true);
     }
 }
 
-impl Line {
+impl Link {
     /// The direction that starts at this end.
-    pub(super) const fn way(&mut self, from: End) -> &mut Way {
+    pub(super) const fn pipe(&mut self, from: End) -> &mut Pipe {
         match from {
             End::Client => &mut self.up,
             End::Server => &mut self.down,
@@ -170,11 +170,11 @@ impl Line {
         }
     }
 
-    /// Who is at this end.
-    pub(super) const fn who(&self, end: End) -> Who {
+    /// ProcessId is at this end.
+    pub(super) const fn who(&self, end: End) -> ProcessId {
         match end {
             End::Client => self.dialler,
-            End::Server => Who::Server,
+            End::Server => ProcessId::Server,
         }
     }
 }
@@ -191,53 +191,57 @@ impl End {
 
 /// All connections.
 #[derive(Debug, Default)]
-pub(super) struct Net {
-    pub(super) lines: BTreeMap<LineId, Line>,
-    by_conn: BTreeMap<(Who, ConnId), LineId>,
+pub(super) struct Network {
+    pub(super) links: BTreeMap<LinkId, Link>,
+    by_conn: BTreeMap<(ProcessId, ConnId), LinkId>,
     made: u64,
 }
 
-impl Net {
+impl Network {
     /// A connection that is being made: neither end knows of it yet.
-    pub(super) fn add(&mut self, dialler: Who, conn: ConnId) -> LineId {
+    pub(super) fn add(&mut self, dialler: ProcessId, conn: ConnId) -> LinkId {
         self.made += 1;
-        let id = LineId(self.made);
+        let id = LinkId(self.made);
         let at_server = ConnId(self.made);
         let socket = |conn| Socket { conn, open: false, flow: Flow::Resume };
-        let line = Line {
+        let link = Link {
             dialler,
-            up: Way::default(),
-            down: Way::default(),
+            up: Pipe::default(),
+            down: Pipe::default(),
             client: socket(conn),
             server: socket(at_server),
         };
         self.by_conn.insert((dialler, conn), id);
-        self.by_conn.insert((Who::Server, at_server), id);
-        self.lines.insert(id, line);
+        self.by_conn.insert((ProcessId::Server, at_server), id);
+        self.links.insert(id, link);
         id
     }
 
     /// The connection that somebody has under this number, and which end is theirs.
-    pub(super) fn find(&mut self, who: Who, conn: ConnId) -> Option<(LineId, End, &mut Line)> {
+    pub(super) fn find(
+        &mut self,
+        who: ProcessId,
+        conn: ConnId,
+    ) -> Option<(LinkId, End, &mut Link)> {
         let id = *self.by_conn.get(&(who, conn))?;
-        let end = if who == Who::Server { End::Server } else { End::Client };
-        Some((id, end, self.lines.get_mut(&id)?))
+        let end = if who == ProcessId::Server { End::Server } else { End::Client };
+        Some((id, end, self.links.get_mut(&id)?))
     }
 
     /// Forgets a connection.
-    pub(super) fn remove(&mut self, id: LineId) {
-        let Some(line) = self.lines.remove(&id) else { return };
-        self.by_conn.remove(&(Who::Server, line.server.conn));
+    pub(super) fn remove(&mut self, id: LinkId) {
+        let Some(link) = self.links.remove(&id) else { return };
+        self.by_conn.remove(&(ProcessId::Server, link.server.conn));
         // A process that was started again has begun to number its connections anew.
-        let name = (line.dialler, line.client.conn);
+        let name = (link.dialler, link.client.conn);
         if self.by_conn.get(&name) == Some(&id) {
             self.by_conn.remove(&name);
         }
     }
 
     /// The connections of somebody, oldest first.
-    pub(super) fn of(&self, who: Who) -> Vec<LineId> {
-        let theirs = |line: &Line| who == Who::Server || line.dialler == who;
-        self.lines.iter().filter(|(_, line)| theirs(line)).map(|(id, _)| *id).collect()
+    pub(super) fn of(&self, who: ProcessId) -> Vec<LinkId> {
+        let theirs = |link: &Link| who == ProcessId::Server || link.dialler == who;
+        self.links.iter().filter(|(_, link)| theirs(link)).map(|(id, _)| *id).collect()
     }
 }
