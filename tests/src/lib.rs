@@ -8,7 +8,7 @@
 //! - [`acquaintance`]: such a client that is online and knows a peer.
 //! - [`arb`]: choices read from bytes, which drive whole runs.
 //! - [`fuzz`]: bodies of the fuzz targets.
-//! - [`scenario`]: scripts that run the same on the simulator and on real hosts.
+//! - [`scenarios`]: scripts that run the same on the simulator and on real hosts.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 
 #![expect(
@@ -28,6 +28,6 @@ pub mod clerk;
 pub mod client_stage;
 pub mod correspondence;
 pub mod fuzz;
-pub mod scenario;
+pub mod scenarios;
 pub mod sim;
 pub mod stage;

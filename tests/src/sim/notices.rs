@@ -10,7 +10,7 @@ use super::plan::LastWrite;
 use super::state_names::{error_state, notice_state};
 use super::world::{Goal, ProcessId, SimEvent, World};
 use super::{memory_limits, model};
-use crate::scenario::{Device, Heard};
+use crate::scenarios::{Device, Observation};
 
 impl World {
     pub(super) fn handle_server_outputs(&mut self, actions: usize) {
@@ -40,7 +40,7 @@ impl World {
                 self.crash(ProcessId::Server, LastWrite::Kept);
             }
             server::Notice::Refused(_, code) => {
-                self.tell_script(|| Heard::Refused(code));
+                self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
             server::Notice::StoreFailed(_) => self.env.tally.state("server's store failed"),
@@ -52,7 +52,7 @@ impl World {
 
     /// The messenger takes a one-time password to its owner, if he does not lose it.
     fn deliver_otp(&mut self, delivery: &OtpDelivery) {
-        if self.tell_script(|| Heard::Otp(delivery.clone())) {
+        if self.tell_script(|| Observation::Otp(delivery.clone())) {
             return;
         }
         if self.attackers.has(delivery.phone) {
@@ -81,11 +81,11 @@ impl World {
                     let verdict = self.model.shown(self.account(client), &item);
                     self.check(verdict);
                     self.mark_shown(client, item.place);
-                    self.tell_script(|| Heard::Message(Device(client), Box::new(item)));
+                    self.tell_script(|| Observation::Message(Device(client), Box::new(item)));
                 }
                 Output::Notice(notice) => {
                     self.handle_client_notice(client, &notice);
-                    self.tell_script(|| Heard::Notice(Device(client), notice));
+                    self.tell_script(|| Observation::Notice(Device(client), notice));
                 }
             }
         }

@@ -19,11 +19,11 @@ use super::node::Node;
 use super::plan::{LastWrite, Plan, Settings, StepKind};
 use super::trace::Trace;
 use super::world::{App, ProcessId, World};
-use crate::scenario::{Device, Ground, Heard, Road};
+use crate::scenarios::{Deployment, Device, Observation, Reachability};
 
 /// What the script has not heard yet, and whose the devices are.
 pub(super) struct Script {
-    heard: VecDeque<Heard>,
+    heard: VecDeque<Observation>,
     /// For each client the one that had its account first.
     accounts: Vec<usize>,
 }
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Tells the script, if there is one. Returns whether there is.
-    pub(super) fn tell_script(&mut self, heard: impl FnOnce() -> Heard) -> bool {
+    pub(super) fn tell_script(&mut self, heard: impl FnOnce() -> Observation) -> bool {
         if let Some(script) = &mut self.script {
             script.heard.push_back(heard());
         }
@@ -68,7 +68,7 @@ impl World {
     }
 }
 
-impl Ground for World {
+impl Deployment for World {
     fn devices(&self) -> usize {
         self.clients.len()
     }
@@ -85,11 +85,11 @@ impl Ground for World {
         Duration::from_micros(self.env.queue.now().0)
     }
 
-    fn patience(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         Duration::from_hours(1)
     }
 
-    fn hear(&mut self, until: Duration) -> Option<Heard> {
+    fn next_observation(&mut self, until: Duration) -> Option<Observation> {
         loop {
             if let Some(heard) = self.script.as_mut()?.heard.pop_front() {
                 return Some(heard);
@@ -101,7 +101,7 @@ impl Ground for World {
         }
     }
 
-    fn while_away(&mut self) {
+    fn let_settle(&mut self) {
         self.run_to(Mono(self.env.queue.now().0 + AWHILE));
     }
 
@@ -115,10 +115,10 @@ impl Ground for World {
         World::command(self, device.0, command);
     }
 
-    fn set_road(&mut self, device: Device, road: Road) {
-        self.env.unreachable[device.0] = match road {
-            Road::Open => self.env.queue.now(),
-            Road::Blocked => Mono(u64::MAX),
+    fn set_reachability(&mut self, device: Device, reachability: Reachability) {
+        self.env.unreachable[device.0] = match reachability {
+            Reachability::Reachable => self.env.queue.now(),
+            Reachability::Unreachable => Mono(u64::MAX),
         };
     }
 
@@ -134,7 +134,7 @@ impl Ground for World {
         self.start(ProcessId::Client(device.0));
     }
 
-    fn twin(&mut self, device: Device) -> Device {
+    fn second_device(&mut self, device: Device) -> Device {
         let (twin, account) = (self.clients.len(), self.account(device.0));
         let store = self.clients[device.0].host.disk.engine.clone();
         let noise = self.env.dice.number();

@@ -1,4 +1,4 @@
-//! What one device's application was told and handed.
+//! Log of one device's application: the notices and messages it was given.
 
 use std::collections::BTreeMap;
 
@@ -6,55 +6,55 @@ use sealpost_core::client::Notice;
 use sealpost_core::client::store::{Content, InboxId, InboxItem, ReceivedContent};
 use sealpost_core::ids::Phone;
 
-use super::seen::Event;
+use super::outcome::Event;
 
-/// Everything, in order.
+/// Notices and messages of one application, in order of arrival.
 #[derive(Clone, Debug, Default)]
-pub struct Diary {
+pub struct AppLog {
     notices: Vec<Notice>,
-    shown: Vec<InboxItem>,
+    delivered: Vec<InboxItem>,
     events: Vec<Event>,
     session: Option<u32>,
-    /// How many messages had been handed over when the process was started last.
-    shown_before: usize,
+    /// Number of messages delivered before the process was last restarted.
+    delivered_before: usize,
 }
 
-impl Diary {
-    /// Every notice.
+impl AppLog {
+    /// Every notice, in order.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
 
-    /// Those notices that do not depend on timing.
+    /// Notices that do not depend on timing.
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// While the device is online: how much the server said that it held for it.
+    /// While the device is online, the number of pending items the server announced.
     pub const fn session(&self) -> Option<u32> {
         self.session
     }
 
-    /// The messages that this life of the process has handed over, repeats and all.
-    pub fn shown(&self) -> Vec<&str> {
-        self.shown.iter().skip(self.shown_before).map(text_of).collect()
+    /// Texts delivered since the process was last restarted, repeats included.
+    pub fn delivered(&self) -> Vec<&str> {
+        self.delivered.iter().skip(self.delivered_before).map(text_of).collect()
     }
 
-    /// Every message, as it was handed over first, in the order of their places.
+    /// Every message as it was first delivered, in inbox order.
     pub fn inbox(&self) -> impl Iterator<Item = &InboxItem> {
         let mut inbox: BTreeMap<InboxId, &InboxItem> = BTreeMap::new();
-        for item in &self.shown {
+        for item in &self.delivered {
             inbox.entry(item.place).or_insert(item);
         }
         inbox.into_values()
     }
 
-    /// What came from somebody.
-    pub fn read(&self, from: Phone) -> Vec<&str> {
+    /// Texts received from one phone number, each once.
+    pub fn texts_from(&self, from: Phone) -> Vec<&str> {
         self.inbox().filter(|item| item.message.phone == from).map(text_of).collect()
     }
 
-    pub(super) fn note(&mut self, notice: Notice) {
+    pub(super) fn record_notice(&mut self, notice: Notice) {
         match &notice {
             Notice::Online { pending } => self.session = Some(pending.unwrap_or(0)),
             Notice::Offline { .. } => self.session = None,
@@ -64,23 +64,24 @@ impl Diary {
         self.notices.push(notice);
     }
 
-    pub(super) fn show(&mut self, item: InboxItem) {
-        self.shown.push(item);
+    pub(super) fn record_message(&mut self, item: InboxItem) {
+        self.delivered.push(item);
     }
 
-    /// The process is gone.
-    pub(super) fn end_life(&mut self) {
+    /// Records that the process ended: its session is gone, and later deliveries belong to the
+    /// next process.
+    pub(super) fn record_process_end(&mut self) {
         self.session = None;
-        self.shown_before = self.shown.len();
+        self.delivered_before = self.delivered.len();
     }
 }
 
-/// Scenarios send texts.
+/// Text of a delivered message. Scenarios send nothing else.
 pub(super) fn text_of(item: &InboxItem) -> &str {
     match &item.message.content {
         ReceivedContent::Opened(Content::Text(text)) => text,
         ReceivedContent::Opened(Content::Bytes(_)) | ReceivedContent::Undecryptable => {
-            panic!("no text: {item:?}")
+            panic!("not a text: {item:?}")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What people saw, without anything that depends on timing.
+//! What applications observed, without anything that depends on timing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,70 +11,70 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_storage::Usage;
 
-/// What was seen on one ground.
+/// Result of a scenario on one deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// On each device.
-    pub devices: Vec<DeviceSaw>,
-    /// What the server still held when all had taken their leave and it had stopped.
+pub struct Outcome {
+    /// Result for each device.
+    pub devices: Vec<DeviceOutcome>,
+    /// What the stopped server still stored.
     pub pending: Usage,
 }
 
-/// What was seen on one device.
+/// Result of a scenario for one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceSaw {
-    /// Of the session and of others, in order.
+pub struct DeviceOutcome {
+    /// Events in order.
     pub events: Vec<Event>,
-    /// From each peer, in order.
-    pub inbox: BTreeMap<Phone, Vec<Read>>,
-    /// To each peer, in order: how far each message has come.
-    pub outbox: BTreeMap<Phone, Vec<(Words, Status)>>,
+    /// Received texts in order, by sender.
+    pub inbox: BTreeMap<Phone, Vec<ReceivedText>>,
+    /// Sent texts in order with their status, by recipient.
+    pub outbox: BTreeMap<Phone, Vec<(Text, Status)>>,
 }
 
-/// A message that was handed over.
+/// A delivered text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
-    /// What it says.
-    pub words: Words,
-    /// Whether something before it is missing.
+pub struct ReceivedText {
+    /// The text itself.
+    pub text: Text,
+    /// Whether an earlier message is missing.
     pub continuity: Continuity,
-    /// How far the key that signed it was trusted.
+    /// Trust in the key that signed it.
     pub trust: Trust,
 }
 
-/// A text. A long one is shown by its ends.
+/// Content of a message. `Debug` abbreviates long texts to their two ends.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Words(pub String);
+pub struct Text(pub String);
 
-/// Something that an application is told, whatever the timing.
+/// A notice to an application that does not depend on timing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are notices, and say what those say")]
+#[expect(missing_docs, reason = "the notices of the same names explain them")]
 pub enum Event {
     Registered(UserId),
     OtpRequested(OtpChannel),
     OtpRejected(String),
     RegistrationFailed(RegistrationFailure),
-    SendRefused(Words, Refusal),
+    SendRefused(Text, Refusal),
     Found(Phone, UserId),
     LookupFailed(UserRef, LookupFailure),
     KeyChanged(Phone),
     Suspicious(String),
     StoreFailed(StoreError),
-    /// For a reason that the server or the user gave, and whether the client comes back by itself.
-    Offline(OfflineReason, Return),
+    /// A reason given by the server or the client, and whether the client dials again by itself.
+    Offline(OfflineReason, Retry),
 }
 
-/// Whether a client dials again.
+/// When a client that went offline dials again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Return {
-    /// After a pause.
-    ByItself,
-    /// When the application wishes it.
+pub enum Retry {
+    /// By itself, after a pause.
+    Automatic,
+    /// Only on the application's command.
     OnDemand,
 }
 
 impl Event {
-    /// What a notice says, if it does not depend on timing.
+    /// Converts a notice, unless it depends on timing.
     pub(super) fn of(notice: &Notice) -> Option<Self> {
         Some(match notice {
             Notice::Registered { user } => Self::Registered(*user),
@@ -82,7 +82,7 @@ impl Event {
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
             Notice::RegistrationFailed(failure) => Self::RegistrationFailed(*failure),
             Notice::SendRefused { refusal, content, .. } => {
-                Self::SendRefused(Words::of(content), *refusal)
+                Self::SendRefused(Text::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
             Notice::LookupFailed { who, failure } => Self::LookupFailed(*who, *failure),
@@ -90,9 +90,8 @@ impl Event {
             Notice::Suspicious(suspicion) => Self::Suspicious(format!("{suspicion:?}")),
             Notice::StoreFailed(error) => Self::StoreFailed(*error),
             Notice::Offline { reason, retry_in } => {
-                let comes_back =
-                    if retry_in.is_some() { Return::ByItself } else { Return::OnDemand };
-                return is_said(*reason).then_some(Self::Offline(*reason, comes_back));
+                let retry = if retry_in.is_some() { Retry::Automatic } else { Retry::OnDemand };
+                return is_stated(*reason).then_some(Self::Offline(*reason, retry));
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
@@ -110,8 +109,8 @@ impl Event {
     }
 }
 
-/// Whether somebody gave the reason, and it was not found in the network.
-const fn is_said(reason: OfflineReason) -> bool {
+/// Whether a party stated the reason, as opposed to the network's state, which depends on timing.
+const fn is_stated(reason: OfflineReason) -> bool {
     match reason {
         OfflineReason::Wished
         | OfflineReason::Unreachable
@@ -128,17 +127,16 @@ const fn is_said(reason: OfflineReason) -> bool {
     }
 }
 
-impl Words {
-    /// Scenarios send texts.
+impl Text {
     pub(super) fn of(content: &Content) -> Self {
         match content {
             Content::Text(text) => Self(text.clone()),
-            Content::Bytes(_) => panic!("no text: {content:?}"),
+            Content::Bytes(_) => panic!("not a text: {content:?}"),
         }
     }
 }
 
-impl fmt::Debug for Words {
+impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.0.chars().count();
         if len <= SHOWN {
@@ -150,5 +148,5 @@ impl fmt::Debug for Words {
     }
 }
 
-/// Characters of a text.
+/// Longest text that `Debug` prints in full, in characters.
 const SHOWN: usize = 60;
