@@ -1,5 +1,5 @@
 //! Those who make their packets by hand: a registered attacker, and strangers who open a
-//! connection, say something and are never heard of again.
+//! connection, say something and are never received of again.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ use super::model;
 use super::network::LinkId;
 use super::plan::{Attack, End, Otps};
 use super::world::{ProcessId, World};
-use crate::actor::{Actor, Heard};
+use crate::scripted_client::{Received, ScriptedClient};
 
 /// All of them.
 pub(super) struct Attackers {
@@ -33,7 +33,7 @@ pub(super) struct Attackers {
 
 /// A registered attacker.
 struct Mallory {
-    actor: Actor,
+    actor: ScriptedClient,
     deframer: Deframer,
     standing: Standing,
     conns: u64,
@@ -56,7 +56,13 @@ impl Attackers {
         let phone = model::attacker_phone(0);
         let runner = crypto.runner(key, 1);
         let mallory = Mallory {
-            actor: Actor::new(runner, server_key.clone(), config.profile, phone, ConnId(0)),
+            actor: ScriptedClient::new(
+                runner,
+                server_key.clone(),
+                config.profile,
+                phone,
+                ConnId(0),
+            ),
             deframer: Deframer::new(config.profile),
             standing: Standing::Away,
             conns: 0,
@@ -81,9 +87,9 @@ impl Attackers {
         self.mallory.todo.clear();
     }
 
-    fn as_somebody(&self, key: usize, phone: Phone) -> Actor {
+    fn as_somebody(&self, key: usize, phone: Phone) -> ScriptedClient {
         let runner = self.crypto.runner(key, 2);
-        Actor::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
+        ScriptedClient::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
     }
 }
 
@@ -220,7 +226,7 @@ impl World {
             (Attack::FalseTaken, ..) => {
                 let taken = receipt.and_then(|receipt| {
                     let reader = receipt.header().sender?;
-                    Some(actor.taken(at, &[(reader, id_of(&receipt))]))
+                    Some(actor.receipts_taken(at, &[(reader, id_of(&receipt))]))
                 });
                 taken.into_iter().collect()
             }
@@ -277,11 +283,11 @@ impl World {
         let at = self.server_time();
         let mallory = &mut self.attackers.mallory;
         match mallory.actor.open(packet) {
-            Heard::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
+            Received::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
                 let packet = mallory.actor.confirm(at, &otp);
                 self.mallory_sends(&packet);
             }
-            Heard::SessionIssued | Heard::SessionResumed(SessionResumed { .. }) => {
+            Received::SessionIssued | Received::SessionResumed(SessionResumed { .. }) => {
                 mallory.standing = Standing::Online;
                 self.go_on();
             }

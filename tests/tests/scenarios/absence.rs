@@ -8,7 +8,7 @@ use sealpost_tests::sim::Settings;
 use crate::{ALICE, BOB, run, texts};
 
 #[test]
-fn what_is_sent_to_somebody_away_is_stored_and_comes_with_the_return() {
+fn messages_to_an_offline_device_are_stored_and_arrive_when_it_returns() {
     let all = texts("letter", 3);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -29,7 +29,7 @@ fn what_is_sent_to_somebody_away_is_stored_and_comes_with_the_return() {
 }
 
 #[test]
-fn receipts_wait_for_a_sender_who_is_away() {
+fn receipts_wait_for_an_offline_sender() {
     let all = texts("letter", 3);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -51,7 +51,7 @@ fn receipts_wait_for_a_sender_who_is_away() {
 }
 
 #[test]
-fn a_burst_for_an_absent_reader_comes_in_windows_and_pages_in_order() {
+fn a_burst_to_an_offline_recipient_arrives_in_windows_and_pages_in_order() {
     let all = texts("letter", 40);
     let settings = Settings {
         drain_items: 4,
@@ -80,7 +80,7 @@ fn a_burst_for_an_absent_reader_comes_in_windows_and_pages_in_order() {
 }
 
 #[test]
-fn what_is_sent_while_a_mailbox_drains_comes_after_what_waited_in_it() {
+fn messages_sent_while_a_mailbox_drains_arrive_after_the_stored_ones() {
     let (before, after) = (texts("before", 12), texts("after", 12));
     run(&Settings { drain_items: 2, ..Settings::default() }, |scenario| {
         scenario.register(&[ALICE, BOB]);

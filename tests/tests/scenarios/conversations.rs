@@ -10,7 +10,7 @@ use sealpost_tests::sim::{Settings, Width};
 use crate::{ALICE, BOB, CAROL, run, texts};
 
 #[test]
-fn between_two_who_are_online_messages_are_delivered_and_never_stored() {
+fn between_two_online_devices_messages_are_delivered_and_never_stored() {
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
         scenario.send(ALICE, BOB, "hello");
@@ -26,7 +26,7 @@ fn between_two_who_are_online_messages_are_delivered_and_never_stored() {
 }
 
 #[test]
-fn two_who_write_at_once_read_each_other_in_order() {
+fn two_devices_that_send_at_once_receive_in_order() {
     let (hers, his) = (texts("alice", 30), texts("bob", 30));
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -41,7 +41,7 @@ fn two_who_write_at_once_read_each_other_in_order() {
 }
 
 #[test]
-fn a_reader_of_many_senders_reads_each_in_order() {
+fn messages_from_many_senders_arrive_in_order_for_each() {
     let senders: Vec<_> = (1..=5).map(Device).collect();
     let of = |sender: &Device| texts(&format!("sender {}", sender.0), 8);
     run(&Settings { clients: 6, ..Settings::default() }, |scenario| {
@@ -79,7 +79,7 @@ fn empty_foreign_and_long_texts_arrive_whole_and_one_too_long_is_given_back() {
 }
 
 #[test]
-fn in_pieces_of_97_bytes_and_with_ids_of_either_width_everybody_finds_the_others_and_talks() {
+fn look_ups_and_messages_work_in_pieces_of_97_bytes_and_in_both_profiles() {
     for width in [Width::Compact, Width::Wide] {
         run(&Settings { clients: 3, width, piece: 97, ..Settings::default() }, |scenario| {
             let all = [ALICE, BOB, CAROL];
@@ -107,7 +107,7 @@ fn find(scenario: &mut Scenario<'_>, from: Device, to: Device) {
 }
 
 #[test]
-fn nobody_is_found_and_written_to_before_there_is_somebody() {
+fn a_phone_is_found_and_can_be_written_to_only_once_it_is_registered() {
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE]);
         let nobody = scenario.phone(BOB);

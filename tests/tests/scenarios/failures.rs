@@ -9,7 +9,7 @@ use sealpost_tests::sim::Settings;
 use crate::{ALICE, BOB, run, texts};
 
 #[test]
-fn what_was_under_way_on_a_broken_connection_is_repeated_and_delivered_once() {
+fn messages_in_flight_on_a_broken_connection_are_repeated_and_delivered_once() {
     let all = texts("letter", 6);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -24,7 +24,7 @@ fn what_was_under_way_on_a_broken_connection_is_repeated_and_delivered_once() {
 }
 
 #[test]
-fn what_is_written_without_a_connection_leaves_when_there_is_one() {
+fn messages_sent_while_unreachable_leave_once_connected() {
     let all = texts("letter", 4);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -40,7 +40,7 @@ fn what_is_written_without_a_connection_leaves_when_there_is_one() {
 }
 
 #[test]
-fn a_killed_server_loses_nothing_that_it_acknowledged_and_everybody_comes_back() {
+fn a_killed_server_loses_nothing_it_acknowledged_and_every_device_returns() {
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
         scenario.send(ALICE, BOB, "one");
@@ -59,7 +59,7 @@ fn a_killed_server_loses_nothing_that_it_acknowledged_and_everybody_comes_back()
 }
 
 #[test]
-fn an_orderly_stop_is_told_to_everybody_and_all_goes_on_after_it() {
+fn an_orderly_stop_is_announced_and_everything_continues_after_it() {
     let stopped = Event::Offline(OfflineReason::Refused(ErrorCode::ShuttingDown), Retry::Automatic);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -97,7 +97,7 @@ fn a_killed_client_keeps_its_account_its_contacts_and_its_outbox() {
 }
 
 #[test]
-fn a_killed_reader_is_shown_again_what_it_had_not_marked_and_nothing_else() {
+fn a_killed_recipient_gets_again_what_it_had_not_marked_and_nothing_else() {
     let all = texts("letter", 3);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);
@@ -122,7 +122,7 @@ fn a_killed_reader_is_shown_again_what_it_had_not_marked_and_nothing_else() {
 }
 
 #[test]
-fn order_holds_while_everybody_dies_in_turn() {
+fn order_holds_while_every_process_dies_in_turn() {
     let all = texts("letter", 18);
     run(&Settings::default(), |scenario| {
         scenario.register(&[ALICE, BOB]);

@@ -1,13 +1,7 @@
-//! A client whose every packet the test writes itself: honest, careless or hostile.
-
-use std::sync::{Arc, OnceLock};
+//! A client whose every packet the test writes itself: correct, careless or hostile.
 
 use bytes::Bytes;
-use chacha20::ChaCha20Rng;
-use rand_core::SeedableRng;
-use sealpost_core::crypto::{
-    Crypto, Draft, Job, OpenedMessage, Outcome, Part, PrivateKey, Provider, RequestKind, RustCrypto,
-};
+use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part, RequestKind};
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
@@ -18,47 +12,29 @@ use sealpost_core::wire::{
     SessionResumed, StoredAck,
 };
 
-use crate::stage::Stage;
+use crate::bed::ServerBed;
+use crate::scripted_packet::emit;
+use crate::test_keys::crypto;
 
-/// How many keys there are to draw from: generating one takes a while, so tests share them.
-const KEYS: usize = 5;
-
-/// A runner with the `index`-th test key (0 is the server's).
-pub fn crypto(index: usize) -> Crypto {
-    static POOL: OnceLock<Vec<Arc<dyn PrivateKey>>> = OnceLock::new();
-    let pool = POOL.get_or_init(|| {
-        let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut key = || {
-            let der = RustCrypto.generate_key(&mut rng).unwrap();
-            RustCrypto.load_key(der.expose()).unwrap()
-        };
-        (0..KEYS).map(|_| key()).collect()
-    });
-    let seed = u8::try_from(index).unwrap();
-    let rng = Box::new(ChaCha20Rng::from_seed([seed; 32]));
-    let wrapping_key = SymmetricKey::from_bytes([9; 32]);
-    Crypto::new(Arc::new(RustCrypto), Arc::clone(&pool[index]), wrapping_key, rng)
-}
-
-/// One user, or somebody who would like to be.
-pub struct Actor {
+/// A client of the server under test, registered or not.
+pub struct ScriptedClient {
     crypto: Crypto,
     server_key: PublicKey,
     profile: Profile,
-    /// This one's phone.
+    /// Phone number of the client.
     pub phone: Phone,
-    /// Known since the 201 or 206.
+    /// User id, known once a 201 or 206 has arrived.
     pub id: Option<UserId>,
-    /// The connection in use.
+    /// Connection in use.
     pub conn: ConnId,
     session_key: SymmetricKey,
     reply_key: SymmetricKey,
     last_message: u64,
 }
 
-/// What reached an actor, verified and opened.
+/// A packet that the client received, verified and opened.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     /// 204 before a session.
     ServerKey(PublicKey),
     /// 200.
@@ -71,11 +47,11 @@ pub enum Heard {
     SessionResumed(SessionResumed),
     /// 204.
     PublicKey(PublicKeyAnswer),
-    /// 102, as it is.
+    /// 102, still sealed.
     Message(UserId, MessageId),
-    /// 203 of a reader.
+    /// 203 from a recipient.
     Delivered(UserId, Receipt),
-    /// 203 of the server.
+    /// 203 from the server.
     Stored(Vec<(UserId, MessageId)>),
     /// 255.
     NoMoreMessages(NoMoreMessages),
@@ -85,8 +61,8 @@ pub enum Heard {
     Error(ErrorForm, ErrorReply),
 }
 
-impl Actor {
-    /// Somebody who is not registered yet.
+impl ScriptedClient {
+    /// A client that is not registered yet.
     pub const fn new(
         crypto: Crypto,
         server_key: PublicKey,
@@ -107,46 +83,47 @@ impl Actor {
         }
     }
 
-    /// Somebody with the `key`-th test key (1 to 4), not registered yet, on a new connection.
-    pub fn stranger(stage: &mut Stage, key: usize) -> Self {
-        let conn = stage.connect();
+    /// A client with the `key`-th test key (1 to 4) on a new connection, not registered yet.
+    pub fn unregistered(bed: &mut ServerBed, key: usize) -> Self {
+        let conn = bed.connect();
         let phone = format!("+4915100000{key:02}").parse().unwrap();
-        Self::new(crypto(key), stage.server_key().clone(), stage.profile(), phone, conn)
+        Self::new(crypto(key), bed.public_key().clone(), bed.profile(), phone, conn)
     }
 
-    /// Somebody registered, with a session.
-    pub fn registered(stage: &mut Stage, key: usize) -> Self {
-        let mut actor = Self::stranger(stage, key);
-        let request = actor.register(stage.now().wall);
-        stage.packet(actor.conn, &request);
-        let Some(Heard::OtpIssued(OtpIssued { otp: Some(otp), .. })) = actor.hear(stage) else {
+    /// A registered client in session.
+    pub fn registered(bed: &mut ServerBed, key: usize) -> Self {
+        let mut client = Self::unregistered(bed, key);
+        let request = client.register(bed.now().wall);
+        bed.input_packet(client.conn, &request);
+        let Some(Received::OtpIssued(OtpIssued { otp: Some(otp), .. })) = client.receive(bed)
+        else {
             panic!("no one-time password");
         };
-        let confirm = actor.confirm(stage.now().wall, &otp);
-        stage.packet(actor.conn, &confirm);
-        assert_eq!(actor.hear(stage), Some(Heard::SessionIssued));
-        actor
+        let confirm = client.confirm(bed.now().wall, &otp);
+        bed.input_packet(client.conn, &confirm);
+        assert_eq!(client.receive(bed), Some(Received::SessionIssued));
+        client
     }
 
-    /// Comes back on a new connection, a second later, and returns how much is pending. What is
-    /// stored may have arrived already.
-    pub fn return_to(&mut self, stage: &mut Stage) -> u32 {
-        stage.pass(std::time::Duration::from_secs(1));
-        self.conn = stage.connect();
-        let request = self.reconnect(stage.now().wall);
-        stage.packet(self.conn, &request);
-        match self.hear(stage) {
-            Some(Heard::SessionResumed(SessionResumed { pending })) => pending,
+    /// Reconnects on a new connection a second later, and returns the number of pending items.
+    /// Stored items may already have arrived when it returns.
+    pub fn reconnect_to(&mut self, bed: &mut ServerBed) -> u32 {
+        bed.advance(std::time::Duration::from_secs(1));
+        self.conn = bed.connect();
+        let request = self.reconnect(bed.now().wall);
+        bed.input_packet(self.conn, &request);
+        match self.receive(bed) {
+            Some(Received::SessionResumed(SessionResumed { pending })) => pending,
             other => panic!("{other:?}"),
         }
     }
 
-    /// This one's public key.
+    /// Public key of the client.
     pub fn public_key(&self) -> &PublicKey {
         self.crypto.public_key()
     }
 
-    /// Puts a packet to the server or to a user together, and signs it.
+    /// Builds and signs a packet to the server or to a user.
     pub fn packet(
         &mut self,
         op: Op,
@@ -157,21 +134,18 @@ impl Actor {
         self.emit(Header { sender: self.id, recipient, timestamp: at, op }, parts, Signed::Yes)
     }
 
-    /// Puts a packet with any header together, and signs it.
+    /// Builds and signs a packet with any header.
     pub fn sign(&mut self, header: Header, parts: Vec<Part>) -> Packet {
         self.emit(header, parts, Signed::Yes)
     }
 
     fn emit(&mut self, header: Header, parts: Vec<Part>, signed: Signed) -> Packet {
         let draft = Draft { profile: self.profile, header, parts, signed: signed == Signed::Yes };
-        match self.crypto.run(Job::Emit(Box::new(draft))) {
-            Outcome::Emitted(packet) => packet.unwrap(),
-            other => panic!("{other:?}"),
-        }
+        emit(&mut self.crypto, draft)
     }
 
     /// 105 before a session.
-    pub fn ask_server_key(&mut self, at: Timestamp) -> Packet {
+    pub fn request_server_key(&mut self, at: Timestamp) -> Packet {
         let header =
             Header { sender: None, recipient: None, timestamp: at, op: Op::RequestPublicKey };
         self.emit(header, Vec::new(), Signed::No)
@@ -186,24 +160,24 @@ impl Actor {
         self.emit(header, vec![part], Signed::No)
     }
 
-    /// 101, with this one's key.
+    /// 101 with the client's own key.
     pub fn confirm(&mut self, at: Timestamp, otp: &Otp) -> Packet {
         let key = self.public_key().clone();
         self.confirm_key(at, otp, key.der(), &key)
     }
 
-    /// 101, with any key, and with the fingerprint of another.
+    /// 101 with any key, and with the fingerprint of another.
     pub fn confirm_key(
         &mut self,
         at: Timestamp,
         otp: &Otp,
         der: &[u8],
-        sworn: &PublicKey,
+        claimed: &PublicKey,
     ) -> Packet {
         let request = ConfirmRequest {
             reply_key: self.reply_key.clone(),
             otp: otp.clone(),
-            fingerprint: *sworn.fingerprint(),
+            fingerprint: *claimed.fingerprint(),
             phone: self.phone,
         };
         let header = Header { sender: None, recipient: None, timestamp: at, op: Op::Confirm };
@@ -228,13 +202,13 @@ impl Actor {
         self.packet(Op::RequestPublicKey, None, at, vec![part])
     }
 
-    /// 102 with the next number, to somebody with this key.
+    /// 102 with the next message id, to the user with this key.
     pub fn message(&mut self, at: Timestamp, to: UserId, key: &PublicKey, text: &str) -> Packet {
         self.last_message += 1;
         self.message_numbered(self.last_message, at, to, key, text)
     }
 
-    /// 102.
+    /// 102 with any message id.
     pub fn message_numbered(
         &mut self,
         id: u64,
@@ -249,7 +223,7 @@ impl Actor {
         self.packet(Op::Message, Some(to), at, vec![Part::Clear(head.emit().into()), envelope])
     }
 
-    /// 203 to a sender.
+    /// 203 to the sender of messages.
     pub fn receipt(
         &mut self,
         at: Timestamp,
@@ -263,7 +237,7 @@ impl Actor {
     }
 
     /// 203 to the server.
-    pub fn taken(&mut self, at: Timestamp, receipts: &[(UserId, u64)]) -> Packet {
+    pub fn receipts_taken(&mut self, at: Timestamp, receipts: &[(UserId, u64)]) -> Packet {
         let items = receipts.iter().map(|(user, id)| (*user, ReceiptId(*id))).collect();
         let part = self.sealed(ReceiptsTaken { items }.emit());
         self.packet(Op::DeliveryAck, None, at, vec![part])
@@ -282,54 +256,56 @@ impl Actor {
         Part::Sealed { key: self.session_key.clone(), plaintext }
     }
 
-    /// The next packet that has reached this one, verified and opened.
-    pub fn hear(&mut self, stage: &mut Stage) -> Option<Heard> {
-        let packet = stage.receive(self.conn)?;
+    /// Next packet from the server, verified and opened.
+    pub fn receive(&mut self, bed: &mut ServerBed) -> Option<Received> {
+        let packet = bed.receive(self.conn)?;
         Some(self.open(packet))
     }
 
-    /// Everything that has reached this one.
-    pub fn hear_all(&mut self, stage: &mut Stage) -> Vec<Heard> {
-        std::iter::from_fn(|| self.hear(stage)).collect()
+    /// All packets from the server, verified and opened.
+    pub fn receive_all(&mut self, bed: &mut ServerBed) -> Vec<Received> {
+        std::iter::from_fn(|| self.receive(bed)).collect()
     }
 
-    /// Verifies and opens a packet that has come.
-    pub fn open(&mut self, packet: Packet) -> Heard {
+    /// Verifies and opens a packet from the server.
+    pub fn open(&mut self, packet: Packet) -> Received {
         let reply_key = self.reply_key.clone();
         let session_key = self.session_key.clone();
         match FromServer::parse(packet).expect("a packet for a client") {
             FromServer::ServerKey { packet, public_key } => {
                 self.verify(&packet, &public_key);
-                Heard::ServerKey(public_key)
+                Received::ServerKey(public_key)
             }
-            FromServer::OtpIssued(packet) => Heard::OtpIssued(
+            FromServer::OtpIssued(packet) => Received::OtpIssued(
                 OtpIssued::parse(self.opened(packet, reply_key, 0).expose()).unwrap(),
             ),
-            FromServer::RegistrationRejected(packet) => Heard::RegistrationRejected(
+            FromServer::RegistrationRejected(packet) => Received::RegistrationRejected(
                 RegistrationRejected::parse(self.opened(packet, reply_key, 0).expose()).unwrap(),
             ),
             FromServer::SessionIssued { packet, user } => {
                 assert_eq!(self.granted(packet, user), None);
-                Heard::SessionIssued
+                Received::SessionIssued
             }
             FromServer::SessionResumed { packet, user } => {
-                let sealed = self.granted(packet, user).expect("a 206 says how much is pending");
-                Heard::SessionResumed(SessionResumed::parse(sealed.expose()).unwrap())
+                let sealed = self.granted(packet, user).expect("a 206 announces what is pending");
+                Received::SessionResumed(SessionResumed::parse(sealed.expose()).unwrap())
             }
-            FromServer::PublicKey(packet) => Heard::PublicKey(
+            FromServer::PublicKey(packet) => Received::PublicKey(
                 PublicKeyAnswer::parse(self.opened(packet, session_key, 0).expose()).unwrap(),
             ),
-            FromServer::Message { sender, message_id, .. } => Heard::Message(sender, message_id),
-            FromServer::Receipt { recipient, receipt, .. } => Heard::Delivered(recipient, receipt),
-            FromServer::Stored(packet) => Heard::Stored(
+            FromServer::Message { sender, message_id, .. } => Received::Message(sender, message_id),
+            FromServer::Receipt { recipient, receipt, .. } => {
+                Received::Delivered(recipient, receipt)
+            }
+            FromServer::Stored(packet) => Received::Stored(
                 StoredAck::parse(self.opened(packet, session_key, 0).expose()).unwrap().items,
             ),
-            FromServer::NoMoreMessages(packet) => Heard::NoMoreMessages(
+            FromServer::NoMoreMessages(packet) => Received::NoMoreMessages(
                 NoMoreMessages::parse(self.opened(packet, session_key, 0).expose()).unwrap(),
             ),
             FromServer::Disconnect(packet) => {
                 self.verify(&packet, &self.server_key.clone());
-                Heard::Disconnect
+                Received::Disconnect
             }
             FromServer::Error { packet, form } => {
                 let error = match form {
@@ -344,13 +320,13 @@ impl Actor {
                         self.opened(packet, session_key, SEALED_ERROR_AT).expose(),
                     ),
                 };
-                Heard::Error(form, error.unwrap())
+                Received::Error(form, error.unwrap())
             }
         }
     }
 
-    /// Opens a message as its reader.
-    pub fn read(&mut self, packet: Packet, sender: &PublicKey) -> Option<Vec<u8>> {
+    /// Opens a message as its recipient; `None` if it does not verify or open.
+    pub fn open_message(&mut self, packet: Packet, sender: &PublicKey) -> Option<Vec<u8>> {
         match self.crypto.run(Job::OpenMessage { packet, signer: sender.clone() }) {
             Outcome::MessageOpened(Ok(OpenedMessage::Inner(inner))) => {
                 Some(Inner::parse(inner.expose()).unwrap().into_content())
@@ -362,30 +338,29 @@ impl Actor {
 
     fn verify(&mut self, packet: &Packet, signer: &PublicKey) {
         let job = Job::Verify { packet: packet.clone(), signer: signer.clone() };
-        assert!(
-            matches!(self.crypto.run(job), Outcome::Verified(Ok(()))),
-            "a signature does not hold"
-        );
+        assert!(matches!(self.crypto.run(job), Outcome::Verified(Ok(()))), "invalid signature");
     }
 
     fn opened(&mut self, packet: Packet, key: SymmetricKey, at: usize) -> Plaintext {
         match self.crypto.run(Job::OpenSealed { packet, signer: self.server_key.clone(), key, at })
         {
-            Outcome::Opened(opened) => opened.expect("signed and sealed rightly"),
+            Outcome::Opened(opened) => opened.expect("correctly signed and sealed"),
             other => panic!("{other:?}"),
         }
     }
 
     fn granted(&mut self, packet: Packet, user: UserId) -> Option<Plaintext> {
         let job = Job::OpenGrant { packet, signer: self.server_key.clone() };
-        let Outcome::GrantOpened(Ok(grant)) = self.crypto.run(job) else { panic!("no grant") };
+        let Outcome::GrantOpened(Ok(grant)) = self.crypto.run(job) else {
+            panic!("not a valid grant")
+        };
         self.session_key = grant.session_key;
         self.id = Some(user);
         grant.sealed
     }
 }
 
-/// Whether a packet carries its maker's signature, or zeros.
+/// Whether a packet carries its sender's signature, or zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Yes,
