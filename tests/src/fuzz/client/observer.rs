@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::fuzz::bed;
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId, InboxItem};
 use sealpost_core::client::{Client, Limits, Notice};
@@ -11,14 +12,12 @@ use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext};
 use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
 
-use crate::fuzz::workers::Watch;
-
 /// Everything that the client has asked for and been told.
-pub(super) struct Witness {
+pub(in crate::fuzz) struct Observer {
     profile: Profile,
     limits: Limits,
     /// The connection that stands or is being made.
-    pub(super) line: Option<Line>,
+    pub(super) link: Option<Link>,
     /// Store operations that were not carried out yet, in order.
     pub(super) ops: VecDeque<(Ticket, ClientOp)>,
     /// Jobs that were not answered yet.
@@ -30,6 +29,9 @@ pub(super) struct Witness {
     /// The last place that was delivered since the client started.
     pub(super) shown: InboxId,
     pub(super) stopped: bool,
+    /// Number of messages that the application sent so far.
+    pub(super) tokens: u64,
+    /// Actions since the last input.
     actions: usize,
     /// Jobs since the last connection began, which the machine must bound.
     recent: BTreeSet<Ticket>,
@@ -39,17 +41,17 @@ pub(super) struct Witness {
     received: BTreeSet<(UserId, MessageId)>,
     /// Those that the application was given since the client started.
     delivered: BTreeSet<(UserId, MessageId)>,
-    /// Our messages that the store holds, as they must go over the wire.
+    /// Our messages that the store holds, as they must go over the connection.
     enqueued: BTreeMap<MessageId, Bytes>,
-    /// What readers have signed for, and what the server has said to hold.
+    /// What recipients have signed for, and what the server has said to hold.
     signed_for: BTreeSet<(UserId, MessageId)>,
     said_stored: BTreeSet<MessageId>,
 }
 
 /// The one connection.
-pub(super) struct Line {
+pub(super) struct Link {
     pub(super) conn: ConnId,
-    pub(super) reach: Reach,
+    pub(super) state: LinkState,
     pub(super) paused: bool,
     pub(super) congested: bool,
     /// What the server has sent and the client has not read.
@@ -58,24 +60,25 @@ pub(super) struct Line {
 
 /// How far the connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
+pub(super) enum LinkState {
     Dialled,
     Open,
     Session,
 }
 
-impl Witness {
+impl Observer {
     pub(super) const fn new(profile: Profile, limits: Limits) -> Self {
         Self {
             profile,
             limits,
-            line: None,
+            link: None,
             ops: VecDeque::new(),
             jobs: Vec::new(),
             asked: VecDeque::new(),
             offered: Vec::new(),
             shown: InboxId::START,
             stopped: false,
+            tokens: 0,
             actions: 0,
             recent: BTreeSet::new(),
             verified: BTreeSet::new(),
@@ -87,23 +90,9 @@ impl Witness {
         }
     }
 
-    pub(super) const fn begin(&mut self) {
-        self.actions = 0;
-    }
-
-    /// The input of so many bytes was taken.
-    pub(super) fn end(&self, bytes: usize) {
-        let packets = bytes / SMALLEST_PACKET + 1;
-        assert!(self.actions <= MOST_ACTIONS + 8 * packets, "{} actions", self.actions);
-        let Limits { arriving, sealing, receipts_signing, lookups_at_once, .. } = self.limits;
-        // One packet may be in the way beside: a request, a look-up, receipts taken, a farewell.
-        let most = arriving + sealing + receipts_signing + lookups_at_once + 4;
-        assert!(self.recent.len() <= most, "{} jobs at once", self.recent.len());
-    }
-
     /// The process has died; another begins with what the store holds.
     pub(super) fn restarted(&mut self) {
-        self.line = None;
+        self.link = None;
         self.ops.clear();
         self.jobs.clear();
         self.asked.clear();
@@ -112,12 +101,43 @@ impl Witness {
         self.shown = InboxId::START;
     }
 
-    pub(super) fn answered(&mut self, ticket: Ticket) {
-        self.recent.remove(&ticket);
+    pub(super) fn in_session(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.state == LinkState::Session)
     }
 
-    /// The store has carried an operation out.
-    pub(super) fn committed(&mut self, op: &ClientOp, outcome: &ClientOutcome) {
+    fn link(&mut self, conn: ConnId) -> &mut Link {
+        let link = self.link.as_mut().filter(|link| link.conn == conn);
+        link.expect("a connection that stands or is being made")
+    }
+}
+
+impl bed::Observer<Client> for Observer {
+    fn ops(&mut self) -> &mut VecDeque<(Ticket, ClientOp)> {
+        &mut self.ops
+    }
+
+    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
+        &mut self.jobs
+    }
+
+    fn may_request(job: &Job) -> bool {
+        !matches!(job, Job::OpenRequest { .. })
+    }
+
+    fn before_input(&mut self, _: Option<ConnId>) {
+        self.actions = 0;
+    }
+
+    fn after_input(&self, _: &Client, bytes: usize) {
+        let packets = bytes / SMALLEST_PACKET + 1;
+        assert!(self.actions <= MAX_ACTIONS + 8 * packets, "{} actions", self.actions);
+        let Limits { arriving, sealing, receipts_signing, lookups_at_once, .. } = self.limits;
+        // A request, a look-up, a 203 to the server and a 222 may be in the making besides.
+        let most = arriving + sealing + receipts_signing + lookups_at_once + 4;
+        assert!(self.recent.len() <= most, "{} jobs at once", self.recent.len());
+    }
+
+    fn committed(&mut self, op: &ClientOp, outcome: &ClientOutcome) {
         if outcome.is_err() {
             return;
         }
@@ -125,35 +145,20 @@ impl Witness {
             for message in messages {
                 let bytes = message.packet.bytes().clone();
                 let before = self.enqueued.insert(message.id, bytes.clone());
-                assert!(before.is_none_or(|before| before == bytes), "a number used twice");
+                assert!(before.is_none_or(|before| before == bytes), "message id used twice");
             }
         }
         if let (ClientOp::Receive(messages), Ok(ClientReply::Received(_))) = (op, outcome) {
             for message in messages {
                 let key = (message.sender, message.id);
-                assert!(self.verified.contains(&key), "kept and not verified: {key:?}");
+                assert!(self.verified.contains(&key), "stored but not verified: {key:?}");
                 self.received.insert(key);
             }
         }
     }
 
-    pub(super) fn in_session(&self) -> bool {
-        self.line.as_ref().is_some_and(|line| line.reach == Reach::Session)
-    }
-
-    fn line(&mut self, conn: ConnId) -> &mut Line {
-        let line = self.line.as_mut().filter(|line| line.conn == conn);
-        line.expect("a connection that stands or is being made")
-    }
-}
-
-impl Watch for Witness {
-    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
-        &mut self.jobs
-    }
-
-    fn may_ask(job: &Job) -> bool {
-        !matches!(job, Job::OpenRequest { .. })
+    fn before_job_outcome(&mut self, ticket: Ticket) {
+        self.recent.remove(&ticket);
     }
 
     fn verified(&mut self, packet: &Packet) {
@@ -175,14 +180,12 @@ impl Watch for Witness {
             self.said_stored.extend(ack.items.into_iter().map(|(_, id)| id));
         }
     }
-
-    fn registers(&mut self, _: &Packet, _: Phone) {}
 }
 
-impl Host<Client> for Witness {
+impl Host<Client> for Observer {
     fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.actions += 1;
-        assert!(self.line(conn).reach >= Reach::Open, "sent before the connection stood");
+        assert!(self.link(conn).state >= LinkState::Open, "sent before the connection stood");
         let packet = Packet::parse(self.profile, bytes).expect("one whole packet");
         match FromClient::parse(packet.clone()).expect("a packet for a server") {
             FromClient::Message { packet, message_id, .. } => {
@@ -203,7 +206,7 @@ impl Host<Client> for Witness {
             | FromClient::Disconnect(_) => {}
         }
         self.asked.push_front(packet);
-        self.asked.truncate(MOST_ASKED);
+        self.asked.truncate(MAX_ASKED);
     }
 
     fn store(&mut self, ticket: Ticket, op: ClientOp) {
@@ -230,9 +233,9 @@ impl Host<Client> for Witness {
         self.actions += 1;
         match notice {
             Notice::Queued { id, .. } => assert!(self.enqueued.contains_key(&id)),
-            Notice::Delivered { reader, ids } => {
+            Notice::Delivered { reader: recipient, ids } => {
                 for id in ids {
-                    assert!(self.signed_for.contains(&(reader, id)), "not signed for: {id:?}");
+                    assert!(self.signed_for.contains(&(recipient, id)), "not signed for: {id:?}");
                 }
             }
             Notice::Stored(ids) => {
@@ -240,13 +243,13 @@ impl Host<Client> for Witness {
             }
             Notice::Online { .. } => {
                 // The connection may have ended since the grant arrived.
-                if let Some(line) = &mut self.line {
-                    line.reach = Reach::Session;
+                if let Some(link) = &mut self.link {
+                    link.state = LinkState::Session;
                 }
             }
             Notice::KeyChanged { phone, offered, .. } => self.offered.push((phone, offered)),
             Notice::Stopped => {
-                assert!(!self.stopped && self.line.is_none(), "stopped too early, or twice");
+                assert!(!self.stopped && self.link.is_none(), "stopped too early, or twice");
                 self.stopped = true;
             }
             _ => {}
@@ -256,23 +259,23 @@ impl Host<Client> for Witness {
     fn flow(&mut self, conn: ConnId, flow: Flow) {
         self.actions += 1;
         let pause = flow == Flow::Pause;
-        let before = std::mem::replace(&mut self.line(conn).paused, pause);
+        let before = std::mem::replace(&mut self.link(conn).paused, pause);
         assert_ne!(before, pause, "told twice to {flow:?}");
     }
 
     fn close(&mut self, conn: ConnId) {
         self.actions += 1;
-        self.line(conn);
-        self.line = None;
+        self.link(conn);
+        self.link = None;
     }
 
     fn dial(&mut self, conn: ConnId) {
         self.actions += 1;
-        assert!(self.line.is_none(), "one connection at a time");
+        assert!(self.link.is_none(), "one connection at a time");
         self.recent.clear();
         let unread = Vec::new();
-        let reach = Reach::Dialled;
-        self.line = Some(Line { conn, reach, paused: false, congested: false, unread });
+        let state = LinkState::Dialled;
+        self.link = Some(Link { conn, state, paused: false, congested: false, unread });
     }
 }
 
@@ -280,7 +283,7 @@ impl Host<Client> for Witness {
 const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
 
 /// What may follow from one input that is not bytes, with limits as small as these.
-const MOST_ACTIONS: usize = 120;
+const MAX_ACTIONS: usize = 120;
 
 /// What a server remembers, to answer it.
-const MOST_ASKED: usize = 6;
+const MAX_ASKED: usize = 6;

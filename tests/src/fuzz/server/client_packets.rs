@@ -8,13 +8,13 @@ use sealpost_core::wire::{
     Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
 };
 
-use super::World;
-use crate::fuzz::glass;
+use super::Bed;
+use crate::fuzz::null_crypto;
 
-impl World<'_> {
+impl Bed<'_> {
     /// A packet for this connection.
     pub(super) fn packet(&mut self, conn: ConnId) -> Option<Packet> {
-        let user = self.witness.wires.get(&conn)?.user;
+        let user = self.observer.connections.get(&conn)?.user;
         let in_session = user.is_some() != self.arb.chance(30);
         let kind = self.arb.below(16);
         let (header, payload, signature) =
@@ -27,7 +27,7 @@ impl World<'_> {
 
     fn before_session(&mut self, kind: u64) -> (Header, Vec<u8>, [u8; SIGNATURE_LEN]) {
         let phone = self.phone();
-        let (reply_key, _) = glass::symmetric_key(self.arb.byte());
+        let (reply_key, _) = null_crypto::symmetric_key(self.arb.byte());
         let header = |op, sender, timestamp| Header { sender, recipient: None, timestamp, op };
         match kind {
             0..5 => {
@@ -43,12 +43,12 @@ impl World<'_> {
                     ConfirmRequest { reply_key, otp: self.otp(phone), fingerprint: sworn, phone };
                 let der = [key.der(), self.arb.bytes(0)].concat();
                 let payload = [wrapped(&request.emit()), der].concat();
-                (header(Op::Confirm, None, self.date()), payload, glass::SIGNATURE)
+                (header(Op::Confirm, None, self.date()), payload, null_crypto::SIGNATURE)
             }
             10..14 => {
                 let payload = wrapped(&ReconnectRequest { reply_key, phone }.emit());
                 let known = self.arb.chance(500).then(|| self.user());
-                (header(Op::Reconnect, known, self.date()), payload, glass::SIGNATURE)
+                (header(Op::Reconnect, known, self.date()), payload, null_crypto::SIGNATURE)
             }
             14 => {
                 let header = header(Op::RequestPublicKey, None, self.date());
@@ -81,9 +81,9 @@ impl World<'_> {
                 (header(Op::DeliveryAck, Some(sender), self.date()), payload)
             }
             10..12 => {
-                let (reader, ids) = self.acknowledging(conn, ItemKind::Receipt);
-                let items = ids.into_iter().map(|id| (reader, ReceiptId(id))).collect();
-                let payload = glass::seal(ReceiptsTaken { items }.emit().expose());
+                let (recipient, ids) = self.acknowledging(conn, ItemKind::Receipt);
+                let items = ids.into_iter().map(|id| (recipient, ReceiptId(id))).collect();
+                let payload = null_crypto::seal(ReceiptsTaken { items }.emit().expose());
                 (header(Op::DeliveryAck, None, self.date()), payload)
             }
             12 => {
@@ -92,13 +92,13 @@ impl World<'_> {
                 } else {
                     Lookup::Id(self.user())
                 };
-                let payload = glass::seal(lookup.emit().expose());
+                let payload = null_crypto::seal(lookup.emit().expose());
                 (header(Op::RequestPublicKey, None, self.date()), payload)
             }
             13 => (header(Op::Disconnect, None, self.date()), Vec::new()),
             _ => return self.anything(),
         };
-        (header, payload, glass::SIGNATURE)
+        (header, payload, null_crypto::SIGNATURE)
     }
 
     fn anything(&mut self) -> (Header, Vec<u8>, [u8; SIGNATURE_LEN]) {
@@ -113,12 +113,13 @@ impl World<'_> {
         if self.arb.chance(300) {
             payload.resize(256 + payload.len() * 16, 3);
         }
-        (header, payload, glass::SIGNATURE)
+        (header, payload, null_crypto::SIGNATURE)
     }
 
-    /// Some of what the reader on this connection has not acknowledged, all of one origin; or any.
+    /// Some of what the recipient on this connection has not acknowledged, all of one origin; or any.
     fn acknowledging(&mut self, conn: ConnId, kind: ItemKind) -> (UserId, Vec<u64>) {
-        let held = self.witness.wires.get(&conn).map(|wire| &wire.unacknowledged);
+        let held =
+            self.observer.connections.get(&conn).map(|connection| &connection.unacknowledged);
         let held: Vec<ItemId> =
             held.into_iter().flatten().filter(|key| key.kind == kind).copied().collect();
         let picked = self.arb.pick(&held).copied();
@@ -159,7 +160,7 @@ impl World<'_> {
     }
 
     fn otp(&mut self, phone: Phone) -> Otp {
-        let known = self.witness.otps.get(&phone).filter(|_| !self.arb.chance(100));
+        let known = self.observer.otps.get(&phone).filter(|_| !self.arb.chance(100));
         known.cloned().unwrap_or_else(|| Otp::from_number(7).expect("six digits"))
     }
 }
@@ -169,7 +170,7 @@ fn phone(n: u64) -> Phone {
 }
 
 fn wrapped(plaintext: &Plaintext) -> Vec<u8> {
-    glass::wrap(plaintext.expose()).expect("short").to_vec()
+    null_crypto::wrap(plaintext.expose()).expect("short").to_vec()
 }
 
 /// The deployment, by the first byte of an input.

@@ -6,76 +6,63 @@ use sealpost_core::wire::{
     Header, ItemId, ItemKind, Op, Oversized, Packet, Receipt, ReceiptsTaken,
 };
 
-use super::World;
-use super::witness::Wire;
-use crate::fuzz::glass;
-use crate::fuzz::workers::Workers;
+use super::Bed;
+use super::observer::Connection;
+use crate::fuzz::null_crypto;
 
-impl World<'_> {
-    /// Workers and disk do all their work, and well.
-    pub(super) fn settle(&mut self) {
-        for _ in 0..MOST_ROUNDS {
-            if self.is_idle() {
-                return;
-            }
-            self.answer_all();
-            self.report_all();
-            self.commit();
-            self.report_all();
-        }
-        panic!("the server goes on and on");
-    }
-
-    fn is_idle(&self) -> bool {
-        self.witness.jobs.is_empty() && self.witness.ops.is_empty() && self.answers.is_empty()
-    }
-
-    /// Every socket takes bytes, every reader acknowledges what it has: nothing is left for those
+impl Bed<'_> {
+    /// Every socket takes bytes, every recipient acknowledges what it has: nothing is left for those
     /// who are online.
     pub(super) fn drain(&mut self) {
         self.settle();
-        let congested = self.witness.wires.iter().filter(|(_, wire)| wire.congested);
+        let congested =
+            self.observer.connections.iter().filter(|(_, connection)| connection.congested);
         for conn in congested.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.event(Event::Writable { conn });
         }
-        for round in 0..MOST_ROUNDS {
-            self.pass_to_alarm();
+        for round in 0..MAX_ROUNDS {
+            self.advance_to_deadline();
             self.settle();
-            for (conn, user, received) in self.readers() {
+            for (conn, user, received) in self.recipients() {
                 self.acknowledge(conn, user, &received, round);
             }
             self.settle();
             if round >= 8
-                && self.readers().iter().all(|(conn, user, _)| self.left(*conn, *user) == (0, 0))
+                && self.recipients().iter().all(|(conn, user, _)| self.left(*conn, *user) == (0, 0))
             {
                 return;
             }
         }
-        for (conn, user, _) in self.readers() {
+        for (conn, user, _) in self.recipients() {
             assert_eq!(self.left(conn, user), (0, 0), "left for {user} on {conn:?}");
         }
     }
 
-    /// What a reader has not acknowledged, and what the store holds for it.
+    /// What a recipient has not acknowledged, and what the store holds for it.
     fn left(&self, conn: ConnId, user: UserId) -> (usize, u64) {
-        let held = self.witness.wires.get(&conn).map_or(0, |wire| wire.unacknowledged.len());
+        let held = self
+            .observer
+            .connections
+            .get(&conn)
+            .map_or(0, |connection| connection.unacknowledged.len());
         (held, self.store.usage(user).items())
     }
 
-    fn pass_to_alarm(&mut self) {
-        if let Some(Deadline { at, .. }) = self.server.deadline() {
-            self.alarm(at);
+    fn advance_to_deadline(&mut self) {
+        if let Some(Deadline { at, .. }) = self.machine.deadline() {
+            self.advance_to(at);
         }
     }
 
     /// Who is online and understood, and what they have received: an acknowledgement among too many
     /// may have been dropped.
-    fn readers(&self) -> Vec<(ConnId, UserId, Vec<ItemId>)> {
-        let wires = self.witness.wires.iter().filter(|(_, wire)| !wire.garbled);
-        let reader = |(conn, wire): (&ConnId, &Wire)| {
-            Some((*conn, wire.user?, wire.received.iter().copied().collect()))
+    fn recipients(&self) -> Vec<(ConnId, UserId, Vec<ItemId>)> {
+        let connections =
+            self.observer.connections.iter().filter(|(_, connection)| !connection.garbled);
+        let recipient = |(conn, connection): (&ConnId, &Connection)| {
+            Some((*conn, connection.user?, connection.received.iter().copied().collect()))
         };
-        wires.filter_map(reader).collect()
+        connections.filter_map(recipient).collect()
     }
 
     fn acknowledge(&mut self, conn: ConnId, user: UserId, held: &[ItemId], round: u64) {
@@ -97,7 +84,7 @@ impl World<'_> {
         let receipts = held.iter().filter(|key| key.kind == ItemKind::Receipt);
         let items: Vec<_> = receipts.map(|key| (key.origin, ReceiptId(key.id))).collect();
         if !items.is_empty() {
-            let taken = glass::seal(ReceiptsTaken { items }.emit().expose());
+            let taken = null_crypto::seal(ReceiptsTaken { items }.emit().expose());
             self.say_honestly(conn, user, None, &taken);
         }
     }
@@ -105,7 +92,7 @@ impl World<'_> {
     fn say_honestly(&mut self, conn: ConnId, user: UserId, to: Option<UserId>, payload: &[u8]) {
         let timestamp = self.now.wall;
         let header = Header { sender: Some(user), recipient: to, timestamp, op: Op::DeliveryAck };
-        let sign = |_: &[u8]| Ok::<_, Oversized>(glass::SIGNATURE);
+        let sign = |_: &[u8]| Ok::<_, Oversized>(null_crypto::SIGNATURE);
         let packet = Packet::build(self.profile, header, payload, sign).expect("it fits");
         self.queue(conn, packet.bytes());
         self.read_all(conn);
@@ -113,12 +100,12 @@ impl World<'_> {
 
     pub(super) fn stop(&mut self) {
         self.event(Event::Shutdown);
-        while !self.witness.stopped {
-            let Deadline { at, .. } = self.server.deadline().expect("a stop comes to its end");
-            self.alarm(at);
+        while !self.observer.stopped {
+            let Deadline { at, .. } = self.machine.deadline().expect("a stop comes to its end");
+            self.advance_to(at);
         }
     }
 }
 
 /// Rounds of work until the server must be at rest: what it holds goes out three at a time.
-const MOST_ROUNDS: u64 = 200;
+const MAX_ROUNDS: u64 = 200;

@@ -9,10 +9,10 @@ use sealpost_core::wire::{
     RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
 };
 
-use super::World;
-use crate::fuzz::glass;
+use super::Bed;
+use crate::fuzz::null_crypto;
 
-impl World<'_> {
+impl Bed<'_> {
     /// A packet for the client.
     pub(super) fn packet(&mut self) -> Option<Packet> {
         let us = if self.arb.chance(15) { UserId::new(self.arb.below(3)) } else { UserId::new(1) };
@@ -21,14 +21,14 @@ impl World<'_> {
         let to = |op, recipient| (op, None, recipient);
         let ((op, sender, recipient), payload) = match self.answer_kind() {
             0 => (to(Op::PublicKey, None), emit_server_key(&self.key(0))),
-            1 => (to(Op::OtpIssued, None), glass::seal(self.otp(asked).expose())),
+            1 => (to(Op::OtpIssued, None), null_crypto::seal(self.otp(asked).expose())),
             2 => {
                 let rejected = RegistrationRejected { in_reply_to: asked.in_reply_to() };
-                (to(Op::RegistrationRejected, None), glass::seal(rejected.emit().expose()))
+                (to(Op::RegistrationRejected, None), null_crypto::seal(rejected.emit().expose()))
             }
             3 => (to(Op::SessionIssued, us), self.grant(asked)),
             4 => {
-                let resumed = glass::seal(SessionResumed { pending: 3 }.emit().expose());
+                let resumed = null_crypto::seal(SessionResumed { pending: 3 }.emit().expose());
                 (to(Op::SessionResumed, us), [self.grant(asked), resumed].concat())
             }
             5 => self.error(us, asked),
@@ -38,11 +38,11 @@ impl World<'_> {
                 let count = self.arb.below(4);
                 let item = |_| (self.user(), MessageId(1 + self.arb.below(12)));
                 let items = (0..count).map(item).collect();
-                (to(Op::DeliveryAck, us), glass::seal(StoredAck { items }.emit().expose()))
+                (to(Op::DeliveryAck, us), null_crypto::seal(StoredAck { items }.emit().expose()))
             }
-            9 => (to(Op::PublicKey, us), glass::seal(self.answer(asked).expose())),
+            9 => (to(Op::PublicKey, us), null_crypto::seal(self.answer(asked).expose())),
             10 => {
-                let sealed = glass::seal(NoMoreMessages { drained: 1 }.emit().expose());
+                let sealed = null_crypto::seal(NoMoreMessages { drained: 1 }.emit().expose());
                 (to(Op::NoMoreMessages, us), sealed)
             }
             11 => (to(Op::Disconnect, us), Vec::new()),
@@ -53,18 +53,18 @@ impl World<'_> {
             }
         };
         let header = Header { sender, recipient, timestamp: self.date(), op };
-        let sign = |_: &[u8]| Ok::<_, Oversized>(glass::SIGNATURE);
+        let sign = |_: &[u8]| Ok::<_, Oversized>(null_crypto::SIGNATURE);
         Packet::build(self.profile, header, &payload, sign).ok()
     }
 
     /// Mostly what answers the last request.
     fn answer_kind(&mut self) -> u64 {
-        let last = self.witness.asked.front().map(Packet::op);
+        let last = self.observer.asked.front().map(Packet::op);
         if self.arb.chance(250) {
             return self.arb.below(13);
         }
         match last {
-            Some(Op::RequestPublicKey) if self.witness.in_session() => 9,
+            Some(Op::RequestPublicKey) if self.observer.in_session() => 9,
             Some(Op::RequestPublicKey) | None => 0,
             Some(Op::Register) => 1 + self.arb.below(2),
             Some(Op::Confirm) => 3,
@@ -75,8 +75,8 @@ impl World<'_> {
 
     /// The hash of one of the last requests.
     fn asked(&mut self) -> RequestHash {
-        let nth = if self.arb.chance(300) { self.arb.index(self.witness.asked.len()) } else { 0 };
-        let asked = self.witness.asked.get(nth).filter(|_| !self.arb.chance(20));
+        let nth = if self.arb.chance(300) { self.arb.index(self.observer.asked.len()) } else { 0 };
+        let asked = self.observer.asked.get(nth).filter(|_| !self.arb.chance(20));
         asked.map_or(RequestHash([0; 32]), Packet::request_hash)
     }
 
@@ -87,9 +87,9 @@ impl World<'_> {
     }
 
     fn grant(&mut self, request_hash: RequestHash) -> Vec<u8> {
-        let (session_key, _) = glass::symmetric_key(self.arb.byte());
+        let (session_key, _) = null_crypto::symmetric_key(self.arb.byte());
         let grant = SessionGrant { session_key, request_hash };
-        glass::wrap(grant.emit().expose()).expect("short").to_vec()
+        null_crypto::wrap(grant.emit().expose()).expect("short").to_vec()
     }
 
     fn error(
@@ -104,12 +104,12 @@ impl World<'_> {
             server_time: self.date(),
             text: String::new(),
         };
-        let form = match (self.witness.in_session(), self.arb.below(8)) {
+        let form = match (self.observer.in_session(), self.arb.below(8)) {
             (true, 0) | (false, 1..4) => ErrorForm::ReplyKey,
             (true, 1..) | (false, 0) => ErrorForm::SessionKey,
             (false, 4..) => ErrorForm::Clear,
         };
-        let sealed = [&[form.code()][..], &glass::seal(reply.emit().expose())].concat();
+        let sealed = [&[form.code()][..], &null_crypto::seal(reply.emit().expose())].concat();
         match form {
             ErrorForm::Clear => ((Op::Error, None, None), reply.emit_clear()),
             ErrorForm::ReplyKey => ((Op::Error, None, None), sealed),
@@ -122,9 +122,9 @@ impl World<'_> {
         let message_id = MessageId(self.arb.below(12));
         let previous = message_id.0.checked_sub(1 + self.arb.below(2)).map(MessageId);
         let inner = Inner::new(ContentKind::Text, previous, b"hello".to_vec()).expect("short");
-        let key = glass::wrap(&[7; 32]).expect("short");
+        let key = null_crypto::wrap(&[7; 32]).expect("short");
         let head = MessageHead { message_id, suite }.emit();
-        [head, key.to_vec(), glass::seal(inner.emit().expose())].concat()
+        [head, key.to_vec(), null_crypto::seal(inner.emit().expose())].concat()
     }
 
     fn receipt(&mut self) -> Vec<u8> {

@@ -15,15 +15,14 @@ use sealpost_core::wire::{
     StoredAck,
 };
 
-use crate::fuzz::glass;
-use crate::fuzz::workers::Watch;
+use crate::fuzz::{bed, null_crypto};
 
 /// Everything that the server has asked for and been told.
-pub(super) struct Witness {
+pub(in crate::fuzz) struct Observer {
     profile: Profile,
     limits: Limits,
     /// The connections that stand, as both ends see it.
-    pub(super) wires: BTreeMap<ConnId, Wire>,
+    pub(super) connections: BTreeMap<ConnId, Connection>,
     /// Store operations that were not carried out yet, in order.
     pub(super) ops: VecDeque<(Ticket, StoreOp)>,
     /// Jobs that were not answered yet.
@@ -31,6 +30,8 @@ pub(super) struct Witness {
     /// The last one-time password of each phone.
     pub(super) otps: BTreeMap<Phone, Otp>,
     pub(super) stopped: bool,
+    /// Number of connections opened so far.
+    pub(super) opened: u64,
     /// Actions since the last input.
     actions: usize,
     /// The connection whose bytes the machine is being given.
@@ -47,7 +48,7 @@ pub(super) struct Witness {
 
 /// A connection that stands.
 #[derive(Default)]
-pub(super) struct Wire {
+pub(super) struct Connection {
     pub(super) user: Option<UserId>,
     /// The same, after the session too.
     was: Option<UserId>,
@@ -66,16 +67,17 @@ pub(super) struct Wire {
     acknowledged: BTreeSet<ItemId>,
 }
 
-impl Witness {
+impl Observer {
     pub(super) const fn new(profile: Profile, limits: Limits) -> Self {
         Self {
             profile,
             limits,
-            wires: BTreeMap::new(),
+            connections: BTreeMap::new(),
             ops: VecDeque::new(),
             jobs: Vec::new(),
             otps: BTreeMap::new(),
             stopped: false,
+            opened: 0,
             actions: 0,
             reading: None,
             checks: BTreeMap::new(),
@@ -85,29 +87,92 @@ impl Witness {
         }
     }
 
-    /// An input is about to be given; bytes, if `reading` says on which connection.
-    pub(super) const fn begin(&mut self, reading: Option<ConnId>) {
+    fn released(&mut self, recipient: UserId, keys: &[ItemId]) {
+        for connection in
+            self.connections.values_mut().filter(|connection| connection.user == Some(recipient))
+        {
+            connection.unacknowledged.retain(|key| !keys.contains(key));
+            connection.acknowledged.extend(keys);
+        }
+    }
+
+    fn connection(&mut self, conn: ConnId) -> &mut Connection {
+        self.connections.get_mut(&conn).expect("a connection that stands")
+    }
+
+    /// A packet of a client's, forwarded or from the store.
+    fn forwarded(&mut self, conn: ConnId, packet: &Packet) {
+        assert!(self.verified.contains(packet.bytes()), "forwarded unverified: {packet:?}");
+        let most = self.limits.in_flight_items.max(self.limits.drain_items as usize);
+        let connection = self.connection(conn);
+        assert_eq!(packet.header().recipient, connection.user, "somebody else's");
+        let key = ItemId::of(packet).expect("a message or receipt");
+        connection.received.insert(key);
+        if connection.acknowledged.contains(&key) {
+            return;
+        }
+        assert!(connection.unacknowledged.insert(key), "sent twice: {key:?}");
+        assert!(
+            connection.unacknowledged.len() <= most,
+            "{} in flight",
+            connection.unacknowledged.len()
+        );
+    }
+
+    fn stored(&mut self, conn: ConnId, packet: &Packet) {
+        let sender = packet.header().recipient;
+        assert_eq!(sender, self.connection(conn).user, "somebody else's acknowledgement");
+        let opened = null_crypto::open(packet.payload()).expect("sealed");
+        for (_, id) in StoredAck::parse(opened.expose()).expect("a 203").items {
+            let origin = sender.expect("a user");
+            let key = ItemId { kind: ItemKind::Message, origin, id: id.0 };
+            assert!(self.durable.contains(&key), "acknowledged and not stored: {key:?}");
+        }
+    }
+
+    fn otp_issued(&mut self, packet: &Packet) {
+        let opened = null_crypto::open(packet.payload()).expect("sealed");
+        let issued = OtpIssued::parse(opened.expose()).expect("a 200");
+        let phone = self.registering.get(&issued.in_reply_to.0);
+        if let Some((phone, otp)) = phone.zip(issued.otp) {
+            self.otps.insert(*phone, otp);
+        }
+    }
+}
+
+impl bed::Observer<Server> for Observer {
+    fn ops(&mut self) -> &mut VecDeque<(Ticket, StoreOp)> {
+        &mut self.ops
+    }
+
+    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
+        &mut self.jobs
+    }
+
+    fn may_request(job: &Job) -> bool {
+        !matches!(job, Job::OpenGrant { .. } | Job::OpenMessage { .. })
+    }
+
+    fn before_input(&mut self, reading: Option<ConnId>) {
         (self.actions, self.reading) = (0, reading);
     }
 
-    /// The input of so many bytes was taken.
-    pub(super) fn end(&self, bytes: usize) {
+    fn after_input(&self, server: &Server, bytes: usize) {
         let packets = bytes / SMALLEST_PACKET + 1;
-        assert!(self.actions <= MOST_ACTIONS + 8 * packets, "{} actions", self.actions);
+        assert!(self.actions <= MAX_ACTIONS + 8 * packets, "{} actions", self.actions);
         if let Some(conn) = self.reading {
             let checks = self.checks.values().filter(|of| **of == conn).count();
             let most = self.limits.checks_per_conn.max(1) + packets;
             assert!(checks <= most, "{checks} checks of one connection");
         }
+        let stats = server.stats();
+        assert!(stats.connections <= self.limits.connections);
+        assert_eq!(stats.connections, self.connections.len());
+        let sessions = self.connections.values().filter(|conn| conn.user.is_some()).count();
+        assert_eq!(stats.sessions, sessions);
     }
 
-    /// A job is answered.
-    pub(super) fn answered(&mut self, ticket: Ticket) {
-        self.checks.remove(&ticket);
-    }
-
-    /// The store has carried an operation out.
-    pub(super) fn committed(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
+    fn committed(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
         if let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome) {
             for (packet, appended) in packets.iter().zip(each) {
                 assert!(self.verified.contains(packet.bytes()), "stored unverified: {packet:?}");
@@ -118,9 +183,9 @@ impl Witness {
         }
     }
 
-    /// The machine is about to hear of it. What was acknowledged on an earlier connection may have
-    /// been sent again meanwhile, and is gone now.
-    pub(super) fn told(&mut self, op: &StoreOp) {
+    /// What was acknowledged on an earlier connection may have been sent again since, and leaves
+    /// the store now.
+    fn before_outcome(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
             self.released(settlement.recipient, &settlement.delivered);
         } else if let StoreOp::DropReceipts { recipient, keys } = op {
@@ -128,66 +193,14 @@ impl Witness {
         }
     }
 
-    fn released(&mut self, reader: UserId, keys: &[ItemId]) {
-        for wire in self.wires.values_mut().filter(|wire| wire.user == Some(reader)) {
-            wire.unacknowledged.retain(|key| !keys.contains(key));
-            wire.acknowledged.extend(keys);
-        }
-    }
-
-    fn wire(&mut self, conn: ConnId) -> &mut Wire {
-        self.wires.get_mut(&conn).expect("a connection that stands")
-    }
-
-    /// A packet of a client's, forwarded or from the store.
-    fn forwarded(&mut self, conn: ConnId, packet: &Packet) {
-        assert!(self.verified.contains(packet.bytes()), "forwarded unverified: {packet:?}");
-        let most = self.limits.in_flight_items.max(self.limits.drain_items as usize);
-        let wire = self.wire(conn);
-        assert_eq!(packet.header().recipient, wire.user, "somebody else's");
-        let key = ItemId::of(packet).expect("a message or receipt");
-        wire.received.insert(key);
-        if wire.acknowledged.contains(&key) {
-            return;
-        }
-        assert!(wire.unacknowledged.insert(key), "sent twice: {key:?}");
-        assert!(wire.unacknowledged.len() <= most, "{} in flight", wire.unacknowledged.len());
-    }
-
-    fn stored(&mut self, conn: ConnId, packet: &Packet) {
-        let sender = packet.header().recipient;
-        assert_eq!(sender, self.wire(conn).user, "somebody else's acknowledgement");
-        let opened = glass::open(packet.payload()).expect("sealed");
-        for (_, id) in StoredAck::parse(opened.expose()).expect("a 203").items {
-            let origin = sender.expect("a user");
-            let key = ItemId { kind: ItemKind::Message, origin, id: id.0 };
-            assert!(self.durable.contains(&key), "acknowledged and not stored: {key:?}");
-        }
-    }
-
-    fn otp_issued(&mut self, packet: &Packet) {
-        let opened = glass::open(packet.payload()).expect("sealed");
-        let issued = OtpIssued::parse(opened.expose()).expect("a 200");
-        let phone = self.registering.get(&issued.in_reply_to.0);
-        if let Some((phone, otp)) = phone.zip(issued.otp) {
-            self.otps.insert(*phone, otp);
-        }
-    }
-}
-
-impl Watch for Witness {
-    fn jobs(&mut self) -> &mut Vec<(Ticket, Job)> {
-        &mut self.jobs
-    }
-
-    fn may_ask(job: &Job) -> bool {
-        !matches!(job, Job::OpenGrant { .. } | Job::OpenMessage { .. })
+    fn before_job_outcome(&mut self, ticket: Ticket) {
+        self.checks.remove(&ticket);
     }
 
     /// It may be forwarded, and what it acknowledges sent again.
     fn verified(&mut self, packet: &Packet) {
         self.verified.insert(packet.bytes().clone());
-        let (Some(reader), op) = (packet.header().sender, packet.op()) else { return };
+        let (Some(recipient), op) = (packet.header().sender, packet.op()) else { return };
         if op != Op::DeliveryAck {
             return;
         }
@@ -196,14 +209,14 @@ impl Watch for Witness {
                 let ids = receipt.message_ids.into_iter();
                 ids.map(|id| ItemId { kind: ItemKind::Message, origin, id: id.0 }).collect()
             }),
-            None => glass::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
+            None => null_crypto::open(packet.payload()).map_or(Vec::new(), |opened| taken(&opened)),
         };
-        self.released(reader, &released);
+        self.released(recipient, &released);
     }
 
     fn opened(&mut self, packet: &Packet, plaintext: &Plaintext) {
-        if let Some(reader) = packet.header().sender {
-            self.released(reader, &taken(plaintext));
+        if let Some(recipient) = packet.header().sender {
+            self.released(recipient, &taken(plaintext));
         }
     }
 
@@ -212,7 +225,7 @@ impl Watch for Witness {
     }
 }
 
-impl Host<Server> for Witness {
+impl Host<Server> for Observer {
     fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.actions += 1;
         let packet = Packet::parse(self.profile, bytes).expect("one whole packet");
@@ -222,11 +235,11 @@ impl Host<Server> for Witness {
             }
             FromServer::Stored(packet) => self.stored(conn, &packet),
             FromServer::OtpIssued(packet) => {
-                self.wire(conn);
+                self.connection(conn);
                 self.otp_issued(&packet);
             }
             FromServer::PublicKey(packet) | FromServer::NoMoreMessages(packet) => {
-                assert_eq!(packet.header().recipient, self.wire(conn).was, "somebody else's");
+                assert_eq!(packet.header().recipient, self.connection(conn).was, "somebody else's");
             }
             FromServer::ServerKey { .. }
             | FromServer::RegistrationRejected(_)
@@ -234,7 +247,7 @@ impl Host<Server> for Witness {
             | FromServer::SessionResumed { .. }
             | FromServer::Disconnect(_)
             | FromServer::Error { .. } => {
-                self.wire(conn);
+                self.connection(conn);
             }
         }
     }
@@ -262,19 +275,26 @@ impl Host<Server> for Witness {
         match notice {
             Notice::Misuse(misuse) => panic!("{misuse}"),
             Notice::SessionOpened(user, conn) => {
-                let wire = self.wire(conn);
-                assert_eq!(wire.was, None, "two sessions on one connection");
-                (wire.user, wire.was) = (Some(user), Some(user));
-                let sessions = self.wires.values().filter(|wire| wire.user == Some(user)).count();
+                let connection = self.connection(conn);
+                assert_eq!(connection.was, None, "two sessions on one connection");
+                (connection.user, connection.was) = (Some(user), Some(user));
+                let sessions = self
+                    .connections
+                    .values()
+                    .filter(|connection| connection.user == Some(user))
+                    .count();
                 assert_eq!(sessions, 1, "two sessions of one user");
             }
             Notice::SessionClosed(user, conn) => {
-                if let Some(wire) = self.wires.get_mut(&conn) {
-                    assert_eq!(wire.user.take(), Some(user));
+                if let Some(connection) = self.connections.get_mut(&conn) {
+                    assert_eq!(connection.user.take(), Some(user));
                 }
             }
             Notice::Stopped => {
-                assert!(!self.stopped && self.wires.is_empty(), "stopped too early, or twice");
+                assert!(
+                    !self.stopped && self.connections.is_empty(),
+                    "stopped too early, or twice"
+                );
                 self.stopped = true;
             }
             Notice::Registered(_) | Notice::Refused(..) | Notice::StoreFailed(_) => {}
@@ -284,13 +304,13 @@ impl Host<Server> for Witness {
     fn flow(&mut self, conn: ConnId, flow: Flow) {
         self.actions += 1;
         let pause = flow == Flow::Pause;
-        let before = std::mem::replace(&mut self.wire(conn).paused, pause);
+        let before = std::mem::replace(&mut self.connection(conn).paused, pause);
         assert_ne!(before, pause, "told twice to {flow:?}");
     }
 
     fn close(&mut self, conn: ConnId) {
         self.actions += 1;
-        self.wires.remove(&conn).expect("a connection that stands");
+        self.connections.remove(&conn).expect("a connection that stands");
     }
 
     fn dial(&mut self, _: ConnId) {
@@ -311,4 +331,4 @@ const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
 
 /// What may follow from one input that is not bytes: with limits as small as these, the most is a
 /// stop with everybody in a session, or an append that refuses all that it holds.
-const MOST_ACTIONS: usize = 120;
+const MAX_ACTIONS: usize = 120;
