@@ -245,7 +245,7 @@ impl Deployment for Loopback {
             "127.0.0.1:0".parse().unwrap(),
             disk.clone(),
             crypto,
-            Server::new(config, entropy),
+            Server::new(config, entropy).unwrap(),
             ServerApplication(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();

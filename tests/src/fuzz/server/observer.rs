@@ -273,8 +273,8 @@ impl Host<Server> for Observer {
     fn notify(&mut self, notice: Notice) {
         self.actions += 1;
         match notice {
-            Notice::Misuse(misuse) => panic!("{misuse}"),
-            Notice::SessionOpened(user, conn) => {
+            Notice::Misuse { misuse } => panic!("{misuse}"),
+            Notice::SessionOpened { user, conn } => {
                 let connection = self.connection(conn);
                 assert_eq!(connection.was, None, "two sessions on one connection");
                 (connection.user, connection.was) = (Some(user), Some(user));
@@ -285,7 +285,7 @@ impl Host<Server> for Observer {
                     .count();
                 assert_eq!(sessions, 1, "two sessions of one user");
             }
-            Notice::SessionClosed(user, conn) => {
+            Notice::SessionClosed { user, conn } => {
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     assert_eq!(connection.user.take(), Some(user));
                 }
@@ -297,7 +297,7 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered(_) | Notice::Refused(..) | Notice::StoreFailed(_) => {}
+            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
         }
     }
 
