@@ -11,11 +11,11 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
-use sealpost_storage::OpenError;
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
 };
 use sealpost_storage::conformance::{at, message, phone, public_key};
+use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::dice::Dice;
 use crate::world::Subject;
@@ -53,7 +53,9 @@ impl Subject for Client {
 
     fn open(path: &Path) -> Result<SqliteClientStorage, OpenError> {
         match SqliteClientStorage::open(path) {
-            Err(OpenError::Missing(_)) => SqliteClientStorage::create(path, &identity()),
+            Err(OpenError { reason: OpenFailure::Missing, .. }) => {
+                SqliteClientStorage::create(path, &identity())
+            }
             opened => opened,
         }
     }

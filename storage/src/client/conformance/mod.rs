@@ -1,7 +1,7 @@
-//! What every engine of a client's store must do, case by case.
+//! The suite that every implementation of a client's store passes.
 //!
-//! An engine's own tests implement [`Subject`] and call [`run_all`]. Each case runs once with the
-//! store left open and once with the store closed and opened again after every commit.
+//! The tests of an implementation implement [`Subject`] for it and call [`run_all`]. Each case runs
+//! once with the store left open and once with the store closed and opened again after every commit.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -18,21 +18,28 @@ mod outbox;
 
 #[cfg(test)]
 mod differential;
+#[cfg(test)]
+mod subjects;
 
-use super::{ClientStorage, Identity};
-use harness::{Harness, Reopening, identity};
+use super::identity::Identity;
+use super::storage::ClientStorage;
+use crate::conformance::Reopening;
+use harness::{Harness, identity};
 
-/// An engine under test.
+/// An implementation under test.
 pub trait Subject: ClientStorage + Sized {
     /// Closes the store and opens it again, as after a restart of the process.
     #[must_use]
     fn reopen(self) -> Self;
+
+    /// Whether the store's own invariants hold.
+    fn is_consistent(&mut self) -> bool;
 }
 
-/// Runs every case on a store of its own. `open` makes the store of a new account.
+/// Runs every case on a store of its own. `open` creates the store of a new account.
 ///
 /// # Panics
-/// If a case fails. Its name has been printed.
+/// Panics if a case fails, after its name was printed.
 pub fn run_all<S: Subject>(open: impl Fn(&Identity) -> S) {
     let cases = account::cases().into_iter().chain(outbox::cases()).chain(inbox::cases());
     for (name, case) in cases {
@@ -45,13 +52,3 @@ pub fn run_all<S: Subject>(open: impl Fn(&Identity) -> S) {
 
 /// A case and its name.
 type Case<S> = (&'static str, fn(&mut Harness<S>));
-
-/// Names each case after its function.
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        pub(super) fn cases<S: Subject>() -> Vec<Case<S>> {
-            vec![$((stringify!($case), $case)),+]
-        }
-    };
-}
-use cases;

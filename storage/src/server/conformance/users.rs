@@ -4,21 +4,22 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, StoreOp, StoreReply, User};
 
 use super::harness::Harness;
-use super::{Case, Subject, at, cases, phone, public_key, wrapped_key};
+use super::{Case, Subject};
+use crate::conformance::{at, cases, phone, public_key, wrapped_key};
 
 cases![
     ids_start_at_one_and_grow,
     created_user_is_found_by_id_and_by_phone,
-    nobody_is_found_where_nobody_is_registered,
+    unregistered_user_is_not_found,
     taken_phone_gets_no_second_account,
-    ids_end_at_the_largest,
-    refused_account_uses_no_id_up,
+    ids_end_at_the_maximum,
+    refused_account_takes_no_id,
     id_of_a_deleted_user_is_never_given_again,
     deleted_phone_can_register_again,
-    first_resume_may_be_of_the_same_second_as_the_account,
-    resume_must_be_newer_than_the_last_one,
-    resume_keeps_the_new_session_key,
-    resume_of_nobody_is_unknown,
+    first_reconnect_may_have_the_time_of_the_account,
+    reconnect_must_be_newer_than_the_last_one,
+    reconnect_replaces_the_session_key,
+    reconnect_of_an_unregistered_user_is_unknown,
 ];
 
 fn ids_start_at_one_and_grow<S: Subject>(store: &mut Harness<S>) {
@@ -32,7 +33,7 @@ fn created_user_is_found_by_id_and_by_phone<S: Subject>(store: &mut Harness<S>) 
     assert_eq!(store.find(UserRef::Phone(phone(2))), Some(user));
 }
 
-fn nobody_is_found_where_nobody_is_registered<S: Subject>(store: &mut Harness<S>) {
+fn unregistered_user_is_not_found<S: Subject>(store: &mut Harness<S>) {
     store.create(1);
     assert_eq!(store.find(UserRef::Phone(phone(2))), None);
     for id in [2, u64::MAX] {
@@ -55,7 +56,7 @@ fn taken_phone_gets_no_second_account<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.aes_key(id), Some(wrapped_key(1)));
 }
 
-fn ids_end_at_the_largest<S: Subject>(store: &mut Harness<S>) {
+fn ids_end_at_the_maximum<S: Subject>(store: &mut Harness<S>) {
     store.create(1);
     let full = StoreReply::Created(CreateOutcome::NoIdLeft);
     assert_eq!(store.ask(Harness::<S>::registration(2, 1)), full);
@@ -66,7 +67,7 @@ fn ids_end_at_the_largest<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.ask(Harness::<S>::registration(3, 2)), full);
 }
 
-fn refused_account_uses_no_id_up<S: Subject>(store: &mut Harness<S>) {
+fn refused_account_takes_no_id<S: Subject>(store: &mut Harness<S>) {
     store.create(1);
     store.ask(Harness::<S>::registration(1, u64::MAX));
     store.ask(Harness::<S>::registration(2, 1));
@@ -87,38 +88,38 @@ fn deleted_phone_can_register_again<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.create(1).value(), 2);
 }
 
-fn first_resume_may_be_of_the_same_second_as_the_account<S: Subject>(store: &mut Harness<S>) {
+fn first_reconnect_may_have_the_time_of_the_account<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
-    assert_eq!(resume(store, user, 0), ReconnectOutcome::Recorded);
-    assert_eq!(resume(store, user, 0), ReconnectOutcome::NotNewer);
+    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::NotNewer);
 }
 
-fn resume_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
+fn reconnect_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
     let (user, other) = store.pair();
-    assert_eq!(resume(store, user, 60), ReconnectOutcome::Recorded);
-    assert_eq!(resume(store, user, 60), ReconnectOutcome::NotNewer);
-    assert_eq!(resume(store, user, 59), ReconnectOutcome::NotNewer);
+    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::NotNewer);
+    assert_eq!(reconnect(store, user, 59), ReconnectOutcome::NotNewer);
     assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
-    // Another user's clock is another user's.
-    assert_eq!(resume(store, other, 59), ReconnectOutcome::Recorded);
+    // The times of different users are independent.
+    assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded);
 }
 
-fn resume_keeps_the_new_session_key<S: Subject>(store: &mut Harness<S>) {
+fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     assert_eq!(store.aes_key(user), Some(wrapped_key(1)));
-    resume(store, user, 60);
+    reconnect(store, user, 60);
     assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
-    resume(store, user, 50);
+    reconnect(store, user, 50);
     assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
 }
 
-fn resume_of_nobody_is_unknown<S: Subject>(store: &mut Harness<S>) {
+fn reconnect_of_an_unregistered_user_is_unknown<S: Subject>(store: &mut Harness<S>) {
     let nobody = UserId::new(1).expect("not 0");
-    assert_eq!(resume(store, nobody, 1), ReconnectOutcome::UnknownUser);
+    assert_eq!(reconnect(store, nobody, 1), ReconnectOutcome::UnknownUser);
 }
 
 #[track_caller]
-fn resume<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
+fn reconnect<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
     let aes_key = wrapped_key(secs.to_le_bytes()[0]);
     match store.ask(StoreOp::RecordReconnect { user, at: at(secs), aes_key }) {
         StoreReply::ReconnectRecorded(outcome) => outcome,

@@ -7,20 +7,21 @@ use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreRepl
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
 use super::harness::Harness;
-use super::{Case, Subject, at, cases, fixtures, phone};
+use super::{Case, Subject};
+use crate::conformance::{at, cases, message, phone};
 
 cases![
-    request_sees_those_before_it,
-    commit_of_nothing_has_no_outcome,
+    request_sees_the_effects_of_earlier_ones,
+    empty_commit_has_no_outcomes,
     outcomes_of_an_earlier_commit_are_cleared,
-    packet_for_another_mailbox_spoils_its_request_only,
+    packet_for_another_mailbox_fails_its_request_only,
     packet_in_another_profile_is_refused,
-    packet_that_is_no_item_is_refused,
+    packet_that_is_not_an_item_is_refused,
     settlement_that_contradicts_itself_is_refused,
     dropping_messages_is_refused,
 ];
 
-fn request_sees_those_before_it<S: Subject>(store: &mut Harness<S>) {
+fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let packets = vec![store.message(alice, bob, 1)];
     let outcomes = store.commit(&[
@@ -45,7 +46,7 @@ fn request_sees_those_before_it<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(outcomes, expected.map(Ok));
 }
 
-fn commit_of_nothing_has_no_outcome<S: Subject>(store: &mut Harness<S>) {
+fn empty_commit_has_no_outcomes<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.commit(&[]), []);
 }
 
@@ -58,7 +59,7 @@ fn outcomes_of_an_earlier_commit_are_cleared<S: Subject>(store: &mut Harness<S>)
     assert_eq!(outcomes, []);
 }
 
-fn packet_for_another_mailbox_spoils_its_request_only<S: Subject>(store: &mut Harness<S>) {
+fn packet_for_another_mailbox_fails_its_request_only<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let good = |id| vec![store.message(alice, bob, id)];
     let stray = vec![store.message(alice, bob, 2), store.message(alice, alice, 3)];
@@ -76,17 +77,17 @@ fn packet_for_another_mailbox_spoils_its_request_only<S: Subject>(store: &mut Ha
 fn packet_in_another_profile_is_refused<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     for profile in [Profile::Compact, Profile::Wide] {
-        let packet = fixtures::message(profile, alice, bob, 1, 20);
+        let packet = message(profile, alice, bob, 1, 20);
         let ours = packet.bytes() == store.message(alice, bob, 1).bytes();
         let request = StoreOp::Append { recipient: bob, packets: vec![packet], at: at(1) };
         assert_eq!(store.commit(&[request])[0].is_ok(), ours);
     }
 }
 
-fn packet_that_is_no_item_is_refused<S: Subject>(store: &mut Harness<S>) {
+fn packet_that_is_not_an_item_is_refused<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
-    // Too short for a number.
-    let packets = vec![store.numberless(alice, bob)];
+    // Too short to contain an id.
+    let packets = vec![store.message_without_id(alice, bob)];
     let request = StoreOp::Append { recipient: bob, packets, at: at(1) };
     assert_eq!(store.commit(&[request]), [Err(StoreError::Corrupt)]);
 }
@@ -95,7 +96,8 @@ fn settlement_that_contradicts_itself_is_refused<S: Subject>(store: &mut Harness
     let (alice, bob) = store.pair();
     let message = ItemId { kind: ItemKind::Message, origin: alice, id: 1 };
     let contradictions = [
-        // Somebody else's receipt; a message for a receipt; another's message; a receipt settled.
+        // The receipt of another user; a message instead of a receipt; a message from another user;
+        // a receipt as the delivered item.
         (store.receipt(alice, alice, 1, &[1]), message),
         (store.message(bob, alice, 1), message),
         (store.receipt(bob, alice, 1, &[1]), ItemId { origin: bob, ..message }),
@@ -113,8 +115,8 @@ fn dropping_messages_is_refused<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let message = store.message(alice, bob, 1);
     store.append(bob, std::slice::from_ref(&message));
-    let keys = vec![ItemId { kind: ItemKind::Message, origin: alice, id: 1 }];
-    let request = StoreOp::DropReceipts { recipient: bob, keys };
+    let messages = vec![ItemId { kind: ItemKind::Message, origin: alice, id: 1 }];
+    let request = StoreOp::DropReceipts { recipient: bob, keys: messages };
     assert_eq!(store.commit(&[request]), [Err(StoreError::Corrupt)]);
     assert_eq!(store.count(bob), 1);
 }

@@ -3,22 +3,21 @@
 use rusqlite::{Connection, Transaction};
 use sealpost_core::wire::Profile;
 
-use super::column;
-use super::file::Schema;
+use crate::engine::{Schema, column};
 
-/// `sealpost.db`. The application id reads `SpSv`.
+/// Schema of `sealpost.db`. The application id spells `SpSv`.
 pub(super) const SERVER: Schema =
     Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1] };
 
-/// Ids are unsigned on the wire and signed here, bit for bit. Times are seconds since 1970. `kind`
-/// is 0 for a message, 1 for a receipt.
+/// Ids are unsigned on the wire and signed here, bit for bit. Times are in seconds since 1970.
+/// `kind` is 0 for a message and 1 for a receipt.
 ///
-/// The counters stand beside `users`, not in it: every append rewrites one, and rows of 20 bytes
-/// share far fewer pages than rows with a key of 294.
+/// The counters are not columns of `users`, because every append rewrites a row of them, and rows
+/// of 20 bytes fill far fewer pages than rows with a key of 294.
 ///
-/// `mailbox_order` needs no `seq`: an index on a rowid table ends in the rowid.
+/// `mailbox_order` does not name `seq`: an index on a rowid table ends in the rowid.
 ///
-/// Small columns come first, so that counting and expiring never touch a payload's pages.
+/// Small columns come first, so that counting and expiring never read a payload's pages.
 const V1: &str = "
     CREATE TABLE deployment (
         only_row     INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -60,7 +59,7 @@ const V1: &str = "
     CREATE INDEX age ON pending_messages (stored_at);
 ";
 
-/// Writes down whose database this is.
+/// Records the deployment that a new database belongs to.
 pub(super) fn record_deployment(
     transaction: &Transaction<'_>,
     profile: Profile,
@@ -69,7 +68,7 @@ pub(super) fn record_deployment(
     transaction.execute("INSERT INTO deployment VALUES (1, ?1, 0)", [profile]).map(drop)
 }
 
-/// The profile that the database was made for.
+/// Returns the profile that the database was created for.
 pub(super) fn recorded_profile(connection: &Connection) -> rusqlite::Result<Profile> {
     connection.query_row("SELECT profile FROM deployment", (), |row| column::profile(row, 0))
 }

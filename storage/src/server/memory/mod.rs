@@ -1,22 +1,26 @@
 //! The server's store in memory: the executable specification of every [`StoreOp`].
 
+mod mailbox;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, Page, PageLimit, ReconnectOutcome, Seq, Settlement, StoreOp,
-    StoreOutcome, StoreReply, StoredItem, User,
+    Appended, CreateOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome,
+    StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use crate::request::{self, Misuse};
-use crate::{Quota, Storage, Usage};
+use super::quota::Quota;
+use super::request::{self, Misuse};
+use super::usage::Usage;
+use crate::Storage;
+use mailbox::{Item, Mailbox, packet_len};
 
-/// Everything in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
+/// The server's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
 #[derive(Clone, Debug)]
 pub struct MemoryStorage {
     profile: Profile,
@@ -24,7 +28,7 @@ pub struct MemoryStorage {
     last_user_id: u64,
     last_seq: u64,
     accounts: BTreeMap<UserId, Account>,
-    /// Where each item is. An item's name is unique in the whole store.
+    /// Mailbox and place of each item. An item id is unique in the whole store.
     places: BTreeMap<ItemId, (UserId, Seq)>,
 }
 
@@ -36,22 +40,8 @@ struct Account {
     mailbox: Mailbox,
 }
 
-/// Items in order, counted as they come and go: every append asks how many there are.
-#[derive(Clone, Debug, Default)]
-struct Mailbox {
-    items: BTreeMap<Seq, Item>,
-    usage: Usage,
-}
-
-#[derive(Clone, Debug)]
-struct Item {
-    key: ItemId,
-    packet: Packet,
-    stored_at: Timestamp,
-}
-
 impl MemoryStorage {
-    /// An empty store of a deployment.
+    /// Creates the empty store of a new deployment.
     pub const fn new(profile: Profile, quota: Quota) -> Self {
         Self {
             profile,
@@ -63,36 +53,66 @@ impl MemoryStorage {
         }
     }
 
-    /// Deletes a user, what waits for them, and messages of theirs that wait for others: nobody
-    /// could verify those any more. Receipts stay, as their readers know the key. Returns whether
-    /// there was a user.
+    /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
+    /// could verify any more. Receipts from them stay: their recipients already know the key.
+    /// Returns whether the user existed.
     pub fn delete_user(&mut self, phone: Phone) -> bool {
         let Some(id) = self.find(UserRef::Phone(phone)).map(|account| account.user.id) else {
             return false;
         };
         self.accounts.remove(&id);
-        let gone = |key: &ItemId| key.kind == ItemKind::Message && key.origin == id;
+        let gone = |item: &ItemId| item.kind == ItemKind::Message && item.origin == id;
         for account in self.accounts.values_mut() {
             account.mailbox.remove_all(gone);
         }
-        self.places.retain(|key, (recipient, _)| *recipient != id && !gone(key));
+        self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
+        debug_assert!(self.is_consistent(), "after the deletion of a user");
         true
     }
 
-    /// The wrapped key of a user's last session.
+    /// Returns the wrapped key of a user's latest session.
     pub fn aes_key(&self, user: UserId) -> Option<WrappedKey> {
         self.accounts.get(&user).map(|account| account.aes_key)
     }
 
-    /// What a mailbox holds; nothing if nobody has this id.
+    /// Returns the usage of a mailbox; zero if nobody has this id.
     pub fn usage(&self, user: UserId) -> Usage {
-        self.accounts.get(&user).map(|account| account.mailbox.usage).unwrap_or_default()
+        self.accounts.get(&user).map(|account| account.mailbox.usage()).unwrap_or_default()
     }
 
-    /// Every item, mailbox by mailbox, in order.
+    /// Iterates over all items with their recipients, mailbox by mailbox, in order.
     pub fn packets(&self) -> impl Iterator<Item = (UserId, &Packet)> {
-        self.accounts.iter().flat_map(|(id, account)| {
-            account.mailbox.items.values().map(move |item| (*id, &item.packet))
+        self.items().map(|(recipient, _, item)| (recipient, &item.packet))
+    }
+
+    /// Whether everything that must hold between two requests does:
+    ///
+    /// - every account is filed under its own id, which was given out, and has a phone number of
+    ///   its own;
+    /// - the counters of every mailbox agree with its items;
+    /// - every item is listed under its id with its mailbox and place, and nothing else is listed;
+    /// - no place is larger than the last one that was used.
+    ///
+    /// Debug builds assert this after every commit.
+    pub fn is_consistent(&self) -> bool {
+        let phones: BTreeSet<_> =
+            self.accounts.values().map(|account| account.user.phone).collect();
+        let listed = |(recipient, seq, item): (UserId, Seq, &Item)| {
+            self.places.get(&item.id) == Some(&(recipient, seq)) && seq.0 <= self.last_seq
+        };
+        phones.len() == self.accounts.len()
+            && self.accounts.iter().all(|(id, account)| {
+                account.user.id == *id
+                    && id.value() <= self.last_user_id
+                    && account.mailbox.is_consistent()
+            })
+            && self.items().all(listed)
+            && self.items().count() == self.places.len()
+    }
+
+    fn items(&self) -> impl Iterator<Item = (UserId, Seq, &Item)> {
+        self.accounts.iter().flat_map(|(recipient, account)| {
+            account.mailbox.items().map(|(seq, item)| (*recipient, seq, item))
         })
     }
 
@@ -105,7 +125,7 @@ impl MemoryStorage {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
             StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(self.resume(*user, *at, *aes_key))
+                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *aes_key))
             }
             StoreOp::Count(user) => {
                 let items = self.usage(*user).items();
@@ -115,15 +135,18 @@ impl MemoryStorage {
                 StoreReply::Appended(self.append(*recipient, packets, *at)?)
             }
             StoreOp::Page { recipient, after, limit } => {
-                StoreReply::Page(self.page(*recipient, *after, *limit))
+                let account = self.accounts.get(recipient);
+                let nothing = Page { items: Vec::new(), more: false };
+                let page = account.map(|account| account.mailbox.page(*after, *limit));
+                StoreReply::Page(page.unwrap_or(nothing))
             }
             StoreOp::Settle(settlement) => {
                 self.settle(settlement)?;
                 StoreReply::Settled
             }
-            StoreOp::DropReceipts { recipient, keys } => {
-                request::receipts(keys)?;
-                self.remove_all(*recipient, keys);
+            StoreOp::DropReceipts { recipient, keys: receipts } => {
+                request::only_receipts(receipts)?;
+                self.remove_all(*recipient, receipts);
                 StoreReply::Done
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
@@ -163,7 +186,12 @@ impl MemoryStorage {
         CreateOutcome::Created(id)
     }
 
-    fn resume(&mut self, user: UserId, at: Timestamp, aes_key: WrappedKey) -> ReconnectOutcome {
+    fn record_reconnect(
+        &mut self,
+        user: UserId,
+        at: Timestamp,
+        aes_key: WrappedKey,
+    ) -> ReconnectOutcome {
         let Some(account) = self.accounts.get_mut(&user) else {
             return ReconnectOutcome::UnknownUser;
         };
@@ -182,110 +210,72 @@ impl MemoryStorage {
         packets: &[Packet],
         at: Timestamp,
     ) -> Result<Vec<Appended>, Misuse> {
-        let keys = request::items(self.profile, recipient, packets)?;
+        let ids = request::item_ids(self.profile, recipient, packets)?;
+        // Senders who had a message refused: a later one must not overtake it.
         let mut refused = BTreeSet::new();
-        let append_one = |(key, packet): (ItemId, &Packet)| {
+        let append_one = |(id, packet): (ItemId, &Packet)| {
             let Some(account) = self.accounts.get(&recipient) else {
                 return Appended::UnknownUser;
             };
-            if self.places.contains_key(&key) {
+            if self.places.contains_key(&id) {
                 return Appended::Duplicate;
             }
-            let in_turn = key.kind == ItemKind::Receipt || !refused.contains(&key.origin);
-            if !in_turn || !account.mailbox.usage.admits(self.quota, key.kind, len(packet)) {
-                refused.insert(key.origin);
+            let in_turn = id.kind == ItemKind::Receipt || !refused.contains(&id.origin);
+            let usage = account.mailbox.usage();
+            if !in_turn || !self.quota.admits(usage, id.kind, packet_len(packet)) {
+                refused.insert(id.origin);
                 return Appended::MailboxFull;
             }
-            self.insert(recipient, key, packet, at);
+            self.insert(recipient, id, packet, at);
             Appended::Stored
         };
-        Ok(keys.into_iter().zip(packets).map(append_one).collect())
-    }
-
-    fn page(&self, recipient: UserId, after: Seq, limit: PageLimit) -> Page {
-        let mut page = Page { items: Vec::new(), more: false };
-        let mut bytes = 0;
-        let mailbox = self.accounts.get(&recipient).map(|account| &account.mailbox.items);
-        let behind = (Bound::Excluded(after), Bound::Unbounded);
-        for (seq, item) in mailbox.into_iter().flat_map(|mailbox| mailbox.range(behind)) {
-            bytes += len(&item.packet);
-            let full = page.items.len() as u64 >= limit.items.into() || bytes > limit.bytes.into();
-            if full && !page.items.is_empty() {
-                page.more = true;
-                break;
-            }
-            page.items.push(StoredItem { seq: *seq, packet: item.packet.clone() });
-        }
-        page
+        Ok(ids.into_iter().zip(packets).map(append_one).collect())
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<(), Misuse> {
-        let (key, sender) = request::receipt(self.profile, settlement)?;
+        let (receipt, sender) = request::receipt_id(self.profile, settlement)?;
         self.remove_all(settlement.recipient, &settlement.delivered);
-        if self.accounts.contains_key(&sender) && !self.places.contains_key(&key) {
-            self.insert(sender, key, &settlement.receipt, settlement.at);
+        if self.accounts.contains_key(&sender) && !self.places.contains_key(&receipt) {
+            self.insert(sender, receipt, &settlement.receipt, settlement.at);
         }
         Ok(())
     }
 
     fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {
-        let all = self.accounts.iter().flat_map(|(id, account)| {
-            let items = account.mailbox.items.iter();
-            items.map(move |(seq, item)| (item.stored_at, *seq, *id, item.key))
-        });
+        let all =
+            self.items().map(|(recipient, seq, item)| (item.stored_at, seq, recipient, item.id));
         let mut expired: Vec<_> = all.filter(|(stored_at, ..)| *stored_at < before).collect();
         expired.sort_unstable();
         expired.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        for (_, _, recipient, key) in &expired {
-            self.remove(*recipient, key);
+        for (_, _, recipient, id) in &expired {
+            self.remove(*recipient, id);
         }
         u32::try_from(expired.len()).unwrap_or(limit)
     }
 
-    fn insert(&mut self, recipient: UserId, key: ItemId, packet: &Packet, stored_at: Timestamp) {
+    fn insert(&mut self, recipient: UserId, id: ItemId, packet: &Packet, stored_at: Timestamp) {
         let Some(account) = self.accounts.get_mut(&recipient) else { return };
         self.last_seq += 1;
         let seq = Seq(self.last_seq);
-        self.places.insert(key, (recipient, seq));
-        account.mailbox.insert(seq, Item { key, packet: packet.clone(), stored_at });
+        self.places.insert(id, (recipient, seq));
+        account.mailbox.insert(seq, Item { id, packet: packet.clone(), stored_at });
     }
 
-    fn remove_all(&mut self, recipient: UserId, keys: &[ItemId]) {
-        for key in keys {
-            self.remove(recipient, key);
+    fn remove_all(&mut self, recipient: UserId, ids: &[ItemId]) {
+        for id in ids {
+            self.remove(recipient, id);
         }
     }
 
-    /// Removes an item from a mailbox; nothing happens if it is gone or in another one.
-    fn remove(&mut self, recipient: UserId, key: &ItemId) {
-        let Some(&(owner, seq)) = self.places.get(key) else { return };
+    /// Removes an item from a mailbox. Does nothing if it is gone or in another mailbox.
+    fn remove(&mut self, recipient: UserId, id: &ItemId) {
+        let Some(&(owner, seq)) = self.places.get(id) else { return };
         if owner != recipient {
             return;
         }
-        self.places.remove(key);
+        self.places.remove(id);
         if let Some(account) = self.accounts.get_mut(&recipient) {
             account.mailbox.remove(seq);
-        }
-    }
-}
-
-impl Mailbox {
-    fn insert(&mut self, seq: Seq, item: Item) {
-        self.usage.add(item.key.kind, len(&item.packet));
-        self.items.insert(seq, item);
-    }
-
-    fn remove(&mut self, seq: Seq) {
-        if let Some(item) = self.items.remove(&seq) {
-            self.usage.remove(item.key.kind, len(&item.packet));
-        }
-    }
-
-    /// Removes all with such a name.
-    fn remove_all(&mut self, gone: impl Fn(&ItemId) -> bool) {
-        let (items, usage) = (&mut self.items, &mut self.usage);
-        for (_, item) in items.extract_if(.., |_, item| gone(&item.key)) {
-            usage.remove(item.key.kind, len(&item.packet));
         }
     }
 }
@@ -298,52 +288,6 @@ impl Storage for MemoryStorage {
         outcomes.clear();
         let run = |request| self.run(request).map_err(|Misuse| StoreError::Corrupt);
         outcomes.extend(requests.iter().map(run));
-    }
-}
-
-fn len(packet: &Packet) -> u64 {
-    packet.bytes().len() as u64
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::conformance::{self, Subject};
-
-    /// Hands its state over when it is reopened.
-    pub(crate) struct Memory(MemoryStorage);
-
-    impl Memory {
-        pub(crate) const fn new(profile: Profile, quota: Quota) -> Self {
-            Self(MemoryStorage::new(profile, quota))
-        }
-    }
-
-    impl Storage for Memory {
-        type Op = StoreOp;
-        type Outcome = StoreOutcome;
-
-        fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
-            self.0.commit(requests, outcomes);
-        }
-    }
-
-    impl Subject for Memory {
-        fn reopen(self) -> Self {
-            Self(self.0.clone())
-        }
-
-        fn delete_user(&mut self, phone: Phone) -> bool {
-            self.0.delete_user(phone)
-        }
-
-        fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
-            self.0.aes_key(user)
-        }
-    }
-
-    #[test]
-    fn memory_conforms() {
-        conformance::run_all(Memory::new);
+        debug_assert!(self.is_consistent(), "after a commit");
     }
 }

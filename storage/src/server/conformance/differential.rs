@@ -1,4 +1,4 @@
-//! Random requests, to memory and to SQLite: the outcomes must be the same.
+//! Random requests to the memory store and to SQLite, which must agree on every outcome.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,9 +6,10 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use super::{QUOTA, Subject, at, fixtures, phone, public_key, wrapped_key};
-use crate::memory::tests::Memory;
-use crate::sqlite::tests::Sqlite;
+use super::{QUOTA, Subject};
+use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use crate::server::memory::MemoryStorage;
+use crate::server::sqlite::bed::SqliteBed;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -17,17 +18,17 @@ enum Step {
     Delete(u16),
 }
 
-/// A request but for its places, which each engine numbers on its own.
+/// A request, except for its places: each store numbers them independently.
 #[derive(Clone, Debug)]
 enum Plan {
     Create { n: u16, max_id: u64 },
     Find(u64),
     FindPhone(u16),
-    Resume { user: u64, secs: i64 },
+    Reconnect { user: u64, secs: i64 },
     Count(u64),
     Append { recipient: u64, items: Vec<Item>, secs: i64 },
     Page { recipient: u64, after: usize, items: u32, bytes: u32 },
-    Settle { reader: u64, sender: u64, receipt: u64, messages: Vec<u64>, secs: i64 },
+    Settle { recipient: u64, sender: u64, receipt: u64, messages: Vec<u64>, secs: i64 },
     Drop { recipient: u64, origin: u64, receipts: Vec<u64> },
     Expire { secs: i64, limit: u32 },
 }
@@ -48,9 +49,9 @@ proptest! {
         profile in prop_oneof![Just(Profile::Compact), Just(Profile::Wide)],
         steps in vec(step(), 1..40),
     ) {
-        let mut memory = Memory::new(profile, QUOTA);
-        let mut sqlite = Sqlite::new(profile, QUOTA);
-        // Places that both have told, in the same order.
+        let mut memory = MemoryStorage::new(profile, QUOTA);
+        let mut sqlite = SqliteBed::new(profile, QUOTA);
+        // Places that pages of both stores have named, in the same order.
         let mut places = vec![(Seq::START, Seq::START)];
         for step in steps {
             match step {
@@ -59,16 +60,16 @@ proptest! {
                     prop_assert_eq!(memory.delete_user(phone(n)), sqlite.delete_user(phone(n)));
                 }
                 Step::Commit(plans) => {
-                    let told: Vec<_> = places.iter().map(|place| place.0).collect();
-                    let mut expected = commit(&mut memory, profile, &plans, &told);
-                    let told: Vec<_> = places.iter().map(|place| place.1).collect();
-                    let mut outcomes = commit(&mut sqlite, profile, &plans, &told);
+                    let known: Vec<_> = places.iter().map(|place| place.0).collect();
+                    let mut expected = commit(&mut memory, profile, &plans, &known);
+                    let known: Vec<_> = places.iter().map(|place| place.1).collect();
+                    let mut outcomes = commit(&mut sqlite, profile, &plans, &known);
                     let new = take_places(&mut expected).into_iter();
                     places.extend(new.zip(take_places(&mut outcomes)));
                     prop_assert_eq!(outcomes, expected);
                 }
             }
-            sqlite.assert_sound();
+            prop_assert!(memory.is_consistent() && sqlite.is_consistent());
         }
     }
 }
@@ -110,7 +111,7 @@ impl Plan {
             },
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
-            Self::Resume { user: id, secs } => {
+            Self::Reconnect { user: id, secs } => {
                 StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
             }
             Self::Count(id) => StoreOp::Count(user(*id)),
@@ -124,22 +125,22 @@ impl Plan {
                 after: places[after % places.len()],
                 limit: PageLimit { items: *items, bytes: *bytes },
             },
-            Self::Settle { reader, sender, receipt, messages, secs } => {
-                let name =
-                    |id: &u64| ItemId { kind: ItemKind::Message, origin: user(*sender), id: *id };
-                let (from, to) = (user(*reader), user(*sender));
+            Self::Settle { recipient, sender, receipt: id, messages, secs } => {
+                let (recipient, sender) = (user(*recipient), user(*sender));
+                let delivered =
+                    |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
                 StoreOp::Settle(Settlement {
-                    recipient: from,
-                    delivered: messages.iter().map(name).collect(),
-                    receipt: fixtures::receipt(profile, from, to, *receipt, messages),
+                    recipient,
+                    delivered: messages.iter().map(delivered).collect(),
+                    receipt: receipt(profile, recipient, sender, *id, messages),
                     at: at(*secs),
                 })
             }
             Self::Drop { recipient, origin, receipts } => {
-                let name =
+                let item_id =
                     |id: &u64| ItemId { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
-                let keys = receipts.iter().map(name).collect();
-                StoreOp::DropReceipts { recipient: user(*recipient), keys }
+                let receipts = receipts.iter().map(item_id).collect();
+                StoreOp::DropReceipts { recipient: user(*recipient), keys: receipts }
             }
             Self::Expire { secs, limit } => StoreOp::Expire { before: at(*secs), limit: *limit },
         }
@@ -150,8 +151,8 @@ impl Item {
     fn packet(&self, profile: Profile, recipient: u64) -> Packet {
         let (from, to) = (user(self.origin), user(recipient));
         match self.kind {
-            ItemKind::Message => fixtures::message(profile, from, to, self.id, self.len),
-            ItemKind::Receipt => fixtures::receipt(profile, from, to, self.id, &[self.id]),
+            ItemKind::Message => message(profile, from, to, self.id, self.len),
+            ItemKind::Receipt => receipt(profile, from, to, self.id, &[self.id]),
         }
     }
 }
@@ -168,28 +169,28 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Few users, few numbers, few moments: so that requests meet.
+/// Draws from few users, ids and times, so that requests collide.
 fn plan() -> impl Strategy<Value = Plan> {
     let id = || 1..6_u64;
     let secs = || 0..20_i64;
-    let numbers = || vec(0..10_u64, 0..5);
+    let ids = || vec(0..10_u64, 0..5);
     prop_oneof![
         3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
         1 => id().prop_map(Plan::Find),
         1 => (1..4_u16).prop_map(Plan::FindPhone),
-        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Resume { user, secs }),
+        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Reconnect { user, secs }),
         1 => id().prop_map(Plan::Count),
         6 => (id(), vec(item(), 0..5), secs())
             .prop_map(|(recipient, items, secs)| Plan::Append { recipient, items, secs }),
         3 => (id(), 0..20_usize, 0..6_u32, 0..3_000_u32).prop_map(
             |(recipient, after, items, bytes)| Plan::Page { recipient, after, items, bytes }
         ),
-        3 => (id(), id(), 0..10_u64, numbers(), secs()).prop_map(
-            |(reader, sender, receipt, messages, secs)| {
-                Plan::Settle { reader, sender, receipt, messages, secs }
+        3 => (id(), id(), 0..10_u64, ids(), secs()).prop_map(
+            |(recipient, sender, receipt, messages, secs)| {
+                Plan::Settle { recipient, sender, receipt, messages, secs }
             }
         ),
-        2 => (id(), id(), numbers())
+        2 => (id(), id(), ids())
             .prop_map(|(recipient, origin, receipts)| Plan::Drop { recipient, origin, receipts }),
         1 => (secs(), 0..5_u32).prop_map(|(secs, limit)| Plan::Expire { secs, limit }),
     ]

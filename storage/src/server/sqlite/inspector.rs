@@ -1,4 +1,4 @@
-//! Reading the server's database beside a running server, for the operator.
+//! Reading the server's database alongside a running server, for the operator.
 
 use std::path::Path;
 
@@ -9,14 +9,13 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::check::{self, CheckReport};
-use super::column::{count, optional, timestamp};
-use super::error::{EngineError, OpenError};
-use super::row;
-use super::schema;
-use crate::Usage;
+use super::{row, tables};
+use crate::engine::column::{count, optional, timestamp};
+use crate::engine::{EngineError, OpenError};
+use crate::server::usage::Usage;
 
-/// The server's database, open for reading only. Every answer is of one moment; a writer is neither
-/// waited for nor held up.
+/// The server's database, open for reading only. Every answer is of one point in time. It neither
+/// waits for the writer nor blocks it.
 #[derive(Debug)]
 pub struct Inspector {
     connection: Connection,
@@ -26,43 +25,45 @@ pub struct Inspector {
 /// A registered user and their mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRecord {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Timestamp,
-    /// What waits for them.
+    /// Usage of the user's mailbox.
     pub mailbox: Usage,
-    /// Since when the oldest of it waits.
+    /// When the oldest item in the mailbox was stored.
     pub oldest: Option<Timestamp>,
 }
 
-/// The whole store in figures.
+/// Figures about the whole store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Registered users.
+    /// Number of registered users.
     pub users: u64,
-    /// The id that was given last, maybe to a user who is deleted now; 0 before the first.
+    /// The last id that was given out, even if that user has been deleted; 0 before the first.
     pub last_user_id: u64,
-    /// What waits in all mailboxes.
+    /// Usage of all mailboxes together.
     pub pending: Usage,
-    /// Since when the oldest of it waits.
+    /// When the oldest item in any mailbox was stored.
     pub oldest: Option<Timestamp>,
 }
 
 impl Inspector {
-    /// Opens the database of a server that runs or does not.
+    /// Opens the database, whether or not a server is running.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let connection = schema::SERVER.open_read_only(path)?;
-        let profile = schema::recorded_profile(&connection)?;
+        let connection = tables::SERVER.open_read_only(path)?;
+        let profile = tables::recorded_profile(&connection)
+            .map_err(|error| OpenError { path: path.into(), reason: error.into() })?;
         Ok(Self { connection, profile })
     }
 
-    /// The width of the deployment's ids.
+    /// Returns the profile of the deployment: the width of its ids.
     pub const fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// The next `limit` users behind `after`, by id; from the first one if `None`.
+    /// Returns the next `limit` users after `after`, in the order of their ids; from the first one if
+    /// `None`.
     pub fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserRecord>, EngineError> {
         let sql = format!("{RECORDS} WHERE user_id > ?1 ORDER BY user_id LIMIT ?2");
         let after = after.map_or(0, |id| id.value().cast_signed());
@@ -71,7 +72,7 @@ impl Inspector {
         Ok(users.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// One user; `None` if nobody is registered there.
+    /// Returns one user; `None` if nobody is registered there.
     pub fn user(&self, who: UserRef) -> Result<Option<UserRecord>, EngineError> {
         let found = match who {
             UserRef::Id(id) => self
@@ -86,7 +87,7 @@ impl Inspector {
         Ok(found.optional()?)
     }
 
-    /// The store in figures.
+    /// Returns figures about the whole store.
     pub fn stats(&self) -> Result<Stats, EngineError> {
         let sql = "SELECT (SELECT count(*) FROM users),
                           (SELECT last_user_id FROM deployment),
@@ -104,14 +105,14 @@ impl Inspector {
         })?)
     }
 
-    /// Reads everything and reports what is not as it must be. Takes as long as reading the file;
-    /// the log of a busy server grows meanwhile.
+    /// Reads the whole database and reports its faults. Takes as long as reading the file, while the
+    /// write-ahead log of a busy server grows.
     pub fn check(&self) -> Result<CheckReport, EngineError> {
         check::check(&self.connection, self.profile)
     }
 }
 
-/// What [`record`] reads. [`row::user`] reads the first four.
+/// The query that [`record`] reads rows of. [`row::user`] reads the first four columns.
 const RECORDS: &str = "
     SELECT user_id, phone_number, rsa_public_key, last_seen, created_at,
            messages, receipts, bytes,

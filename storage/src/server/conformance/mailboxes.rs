@@ -1,4 +1,4 @@
-//! What goes into mailboxes, and how it is read.
+//! Appending to mailboxes, and reading them.
 
 use sealpost_core::ids::UserId;
 use sealpost_core::server::store::Appended::{Duplicate, MailboxFull, Stored, UnknownUser};
@@ -6,31 +6,32 @@ use sealpost_core::server::store::{PageLimit, Seq};
 use sealpost_core::wire::Packet;
 
 use super::harness::{ALL, Harness};
-use super::{Case, QUOTA, Subject, cases, phone};
+use super::{Case, QUOTA, Subject};
+use crate::conformance::{cases, phone};
 
 cases![
     packets_come_back_byte_for_byte_in_order,
-    largest_packet_and_largest_numbers_fit,
+    largest_packet_and_largest_ids_fit,
     repeat_is_a_duplicate,
-    first_of_a_name_stands,
-    name_is_unique_across_mailboxes,
-    receipt_and_message_of_one_number_are_two_items,
-    append_to_nobody_stores_nothing,
+    first_item_with_an_id_is_kept,
+    item_id_is_unique_across_mailboxes,
+    receipt_and_message_with_one_number_are_two_items,
+    append_to_an_unregistered_user_stores_nothing,
     quota_of_messages_is_exact,
     quota_of_bytes_is_exact,
-    refused_message_keeps_later_ones_of_its_sender_out,
-    refusal_ends_with_its_append,
-    duplicate_is_told_when_the_mailbox_is_full,
-    receipts_are_taken_when_the_mailbox_is_full,
-    count_has_messages_and_receipts,
-    page_ends_at_its_limit_of_items,
-    page_ends_at_its_limit_of_bytes,
-    page_has_one_item_at_least,
-    page_begins_behind_a_place,
-    page_of_nobody_is_empty,
+    refused_message_blocks_later_ones_from_its_sender,
+    refusal_lasts_for_one_append,
+    duplicate_is_recognized_in_a_full_mailbox,
+    receipts_are_accepted_in_a_full_mailbox,
+    count_includes_messages_and_receipts,
+    page_respects_its_limit_of_items,
+    page_respects_its_limit_of_bytes,
+    page_has_at_least_one_item,
+    page_begins_after_a_place,
+    page_of_an_unregistered_user_is_empty,
     places_are_never_used_twice,
     deleted_user_leaves_no_mailbox,
-    deleted_users_messages_go_and_their_receipts_stay,
+    messages_from_a_deleted_user_go_and_receipts_stay,
 ];
 
 fn packets_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -46,16 +47,16 @@ fn packets_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) 
     assert_eq!(store.mailbox(alice), []);
 }
 
-fn largest_packet_and_largest_numbers_fit<S: Subject>(store: &mut Harness<S>) {
+fn largest_packet_and_largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
     let (_, bob) = store.pair();
-    let reader = UserId::new(u64::from(u16::MAX)).expect("not 0");
+    let origin = UserId::new(u64::from(u16::MAX)).expect("not 0");
     let mut largest = Vec::new();
     for id in [0, 1 << 63, u64::MAX] {
         let messages: Vec<u64> = (0..8_190).map(|n| u64::MAX - n).collect();
-        largest.push(store.receipt(reader, bob, id, &messages));
+        largest.push(store.receipt(origin, bob, id, &messages));
     }
     assert_eq!(store.append(bob, &largest), [Stored; 3]);
-    let highest = store.message(reader, bob, u64::MAX);
+    let highest = store.message(origin, bob, u64::MAX);
     assert_eq!(store.append(bob, std::slice::from_ref(&highest)), [Stored]);
     largest.push(highest);
     assert_eq!(store.mailbox(bob), largest);
@@ -71,7 +72,7 @@ fn repeat_is_a_duplicate<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.count(bob), 3);
 }
 
-fn first_of_a_name_stands<S: Subject>(store: &mut Harness<S>) {
+fn first_item_with_an_id_is_kept<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let first = store.message_of(alice, bob, 1, 400);
     store.append(bob, std::slice::from_ref(&first));
@@ -80,28 +81,28 @@ fn first_of_a_name_stands<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.mailbox(bob), [first]);
 }
 
-fn name_is_unique_across_mailboxes<S: Subject>(store: &mut Harness<S>) {
+fn item_id_is_unique_across_mailboxes<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let (to_bob, to_alice) = (store.message(alice, bob, 1), store.message(alice, alice, 1));
     assert_eq!(store.append(bob, &[to_bob]), [Stored]);
     assert_eq!(store.append(alice, &[to_alice]), [Duplicate]);
     assert_eq!(store.count(alice), 0);
-    // Another sender's numbers are its own.
+    // Every sender numbers messages independently.
     let bobs = store.message(bob, alice, 1);
     assert_eq!(store.append(alice, &[bobs]), [Stored]);
 }
 
-fn receipt_and_message_of_one_number_are_two_items<S: Subject>(store: &mut Harness<S>) {
+fn receipt_and_message_with_one_number_are_two_items<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let packets = [store.message(alice, bob, 1), store.receipt(alice, bob, 1, &[9])];
     assert_eq!(store.append(bob, &packets), [Stored; 2]);
 }
 
-fn append_to_nobody_stores_nothing<S: Subject>(store: &mut Harness<S>) {
+fn append_to_an_unregistered_user_stores_nothing<S: Subject>(store: &mut Harness<S>) {
     let (alice, nobody) = (store.create(1), UserId::new(2).expect("not 0"));
     let packets = [store.message(alice, nobody, 1), store.receipt(alice, nobody, 1, &[9])];
     assert_eq!(store.append(nobody, &packets), [UnknownUser; 2]);
-    // Not even for whoever gets the id later.
+    // Nor are they there for the user who gets the id later.
     store.create(2);
     assert_eq!(store.mailbox(nobody), []);
     assert_eq!(store.append(nobody, &packets), [Stored; 2]);
@@ -113,7 +114,7 @@ fn quota_of_messages_is_exact<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.append(bob, &messages[..3]), [Stored; 3]);
     assert_eq!(store.append(bob, &messages[3..]), [Stored, MailboxFull, MailboxFull]);
     assert_eq!(store.mailbox(bob), messages[..4]);
-    // One goes, one more fits.
+    // Once a message is removed, another fits.
     let receipt = store.receipt(bob, alice, 1, &[1]);
     store.settle(bob, &messages[..1], receipt);
     assert_eq!(store.append(bob, &messages[4..]), [Stored, MailboxFull]);
@@ -132,7 +133,7 @@ fn quota_of_bytes_is_exact<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.append(bob, &[tiny]), [MailboxFull]);
 }
 
-fn refused_message_keeps_later_ones_of_its_sender_out<S: Subject>(store: &mut Harness<S>) {
+fn refused_message_blocks_later_ones_from_its_sender<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let packets = [
         store.message_of(alice, bob, 1, 1_000),
@@ -148,7 +149,7 @@ fn refused_message_keeps_later_ones_of_its_sender_out<S: Subject>(store: &mut Ha
     assert_eq!(store.mailbox(bob), stored);
 }
 
-fn refusal_ends_with_its_append<S: Subject>(store: &mut Harness<S>) {
+fn refusal_lasts_for_one_append<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let (large, small) =
         (store.message_of(alice, bob, 1, 2_001), store.message_of(alice, bob, 2, 310));
@@ -156,19 +157,19 @@ fn refusal_ends_with_its_append<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.append(bob, &[small]), [Stored]);
 }
 
-fn duplicate_is_told_when_the_mailbox_is_full<S: Subject>(store: &mut Harness<S>) {
+fn duplicate_is_recognized_in_a_full_mailbox<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let messages: Vec<Packet> = (1..=5).map(|id| store.message(alice, bob, id)).collect();
     store.append(bob, &messages);
     let again = [Duplicate, Duplicate, Duplicate, Duplicate, MailboxFull];
     assert_eq!(store.append(bob, &messages), again);
-    // What is stored is stored, whatever was refused before it.
-    let turned: Vec<Packet> = messages.into_iter().rev().collect();
+    // A stored message is a duplicate even after a refusal in the same append.
+    let reversed: Vec<Packet> = messages.into_iter().rev().collect();
     let again = [MailboxFull, Duplicate, Duplicate, Duplicate, Duplicate];
-    assert_eq!(store.append(bob, &turned), again);
+    assert_eq!(store.append(bob, &reversed), again);
 }
 
-fn receipts_are_taken_when_the_mailbox_is_full<S: Subject>(store: &mut Harness<S>) {
+fn receipts_are_accepted_in_a_full_mailbox<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let receipts: Vec<Packet> =
         (1..=9).map(|id| store.receipt(alice, bob, id, &[id; 40])).collect();
@@ -179,7 +180,7 @@ fn receipts_are_taken_when_the_mailbox_is_full<S: Subject>(store: &mut Harness<S
     assert_eq!(store.append(bob, &[one_more]), [Stored]);
 }
 
-fn count_has_messages_and_receipts<S: Subject>(store: &mut Harness<S>) {
+fn count_includes_messages_and_receipts<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let packets = [store.message(alice, bob, 1), store.receipt(alice, bob, 1, &[9])];
     store.append(bob, &packets);
@@ -187,7 +188,7 @@ fn count_has_messages_and_receipts<S: Subject>(store: &mut Harness<S>) {
     assert_eq!([bob, alice, nobody].map(|user| store.count(user)), [2, 0, 0]);
 }
 
-fn page_ends_at_its_limit_of_items<S: Subject>(store: &mut Harness<S>) {
+fn page_respects_its_limit_of_items<S: Subject>(store: &mut Harness<S>) {
     let (bob, messages) = three_messages(store);
     for (items, more) in [(1, true), (2, true), (3, false), (4, false)] {
         let page = store.page(bob, Seq::START, PageLimit { items, ..ALL });
@@ -197,7 +198,7 @@ fn page_ends_at_its_limit_of_items<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn page_ends_at_its_limit_of_bytes<S: Subject>(store: &mut Harness<S>) {
+fn page_respects_its_limit_of_bytes<S: Subject>(store: &mut Harness<S>) {
     let (bob, _) = three_messages(store);
     for (bytes, items, more) in
         [(799, 1, true), (800, 2, true), (1_199, 2, true), (1_200, 3, false)]
@@ -207,13 +208,13 @@ fn page_ends_at_its_limit_of_bytes<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn page_has_one_item_at_least<S: Subject>(store: &mut Harness<S>) {
+fn page_has_at_least_one_item<S: Subject>(store: &mut Harness<S>) {
     let (bob, _) = three_messages(store);
     let page = store.page(bob, Seq::START, PageLimit { items: 0, bytes: 0 });
     assert_eq!((page.items.len(), page.more), (1, true));
 }
 
-fn page_begins_behind_a_place<S: Subject>(store: &mut Harness<S>) {
+fn page_begins_after_a_place<S: Subject>(store: &mut Harness<S>) {
     let (bob, messages) = three_messages(store);
     let places: Vec<Seq> =
         store.page(bob, Seq::START, ALL).items.iter().map(|item| item.seq).collect();
@@ -227,7 +228,7 @@ fn page_begins_behind_a_place<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn page_of_nobody_is_empty<S: Subject>(store: &mut Harness<S>) {
+fn page_of_an_unregistered_user_is_empty<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.mailbox(UserId::new(1).expect("not 0")), []);
 }
 
@@ -247,7 +248,7 @@ fn deleted_user_leaves_no_mailbox<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.expire(1_000, 10), 0);
 }
 
-fn deleted_users_messages_go_and_their_receipts_stay<S: Subject>(store: &mut Harness<S>) {
+fn messages_from_a_deleted_user_go_and_receipts_stay<S: Subject>(store: &mut Harness<S>) {
     let (bob, messages) = three_messages(store);
     let alice = messages[0].header().sender.expect("a message has a sender");
     let carol = store.create(3);
@@ -262,7 +263,8 @@ fn deleted_users_messages_go_and_their_receipts_stay<S: Subject>(store: &mut Har
     assert_eq!(store.count(bob), 2);
 }
 
-/// The second user, and three messages from the first in their mailbox, of 400 bytes each.
+/// Appends three messages of 400 bytes each from the first user to the second. Returns the second
+/// user and the messages.
 fn three_messages<S: Subject>(store: &mut Harness<S>) -> (UserId, Vec<Packet>) {
     let (alice, bob) = store.pair();
     let messages: Vec<Packet> = (1..=3).map(|id| store.message_of(alice, bob, id, 400)).collect();

@@ -1,4 +1,4 @@
-//! Whether everything in the server's database is as it must be.
+//! The check of the whole database that an operator can run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,73 +7,73 @@ use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
-use super::column::{optional, timestamp, wrapped_key};
-use super::error::EngineError;
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
-use crate::Usage;
+use crate::engine::EngineError;
+use crate::engine::column::{optional, timestamp, wrapped_key};
+use crate::server::usage::Usage;
 
-/// What a check read and found.
+/// Result of a check of the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Users read.
+    /// Number of users read.
     pub users: u64,
-    /// Items read.
+    /// Number of items read.
     pub items: u64,
-    /// What is wrong; the first 1,000 findings.
+    /// Faults found; the first 1,000.
     pub findings: Vec<Finding>,
 }
 
-/// Something that is not as it must be.
+/// A fault that a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// SQLite finds the file itself damaged; its words.
+    /// The file itself is damaged; SQLite's message.
     File(String),
-    /// A row refers to one that does not exist.
+    /// A row refers to another row that does not exist.
     Orphan {
-        /// The table of the row.
+        /// Table of the referring row.
         table: String,
-        /// The row.
+        /// Id of the referring row.
         rowid: i64,
     },
-    /// A user's row does not read: the phone number, the key or a time.
+    /// The phone number, a key or a time of a user is unreadable.
     User {
-        /// Whose.
+        /// Id of the user.
         user_id: i64,
     },
-    /// A user has an id that was not given yet.
+    /// A user has an id above the last one that was given out.
     IdNotGiven {
-        /// Which.
+        /// Id of the user.
         user_id: i64,
     },
     /// A user has no mailbox.
     NoMailbox {
-        /// Who.
+        /// Id of the user.
         user_id: i64,
     },
-    /// A row is no packet, or not the one that its columns name.
+    /// A row does not hold a packet, or its packet differs from its other columns.
     Item {
-        /// Its place.
+        /// Place of the item.
         seq: i64,
     },
-    /// A mailbox's counters differ from what it holds.
+    /// The counters of a mailbox disagree with the items in it.
     Counters {
-        /// Whose.
+        /// Id of the mailbox's owner.
         user_id: i64,
-        /// The counters, unless they don't read.
+        /// Counters on record; `None` if they are unreadable.
         recorded: Option<Usage>,
-        /// What was counted.
+        /// Counters according to the items.
         actual: Usage,
     },
 }
 
 impl CheckReport {
-    /// Whether nothing was found.
+    /// Whether no fault was found.
     pub const fn is_sound(&self) -> bool {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, finding: Finding) {
-        if self.findings.len() < MOST_FINDINGS {
+    fn add(&mut self, finding: Finding) {
+        if self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);
         }
     }
@@ -82,34 +82,44 @@ impl CheckReport {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(words) => write!(f, "the file is damaged: {words}"),
+            Self::File(message) => write!(f, "the file is damaged: {message}"),
             Self::Orphan { table, rowid } => {
-                write!(f, "row {rowid} of {table} refers to a row that is missing")
+                write!(f, "row {rowid} of table {table} refers to a row that does not exist")
             }
-            Self::User { user_id } => write!(f, "user {user_id} does not read"),
-            Self::IdNotGiven { user_id } => write!(f, "user {user_id} has an id not given yet"),
+            Self::User { user_id } => write!(f, "user {user_id} has an unreadable column"),
+            Self::IdNotGiven { user_id } => {
+                write!(f, "user {user_id} has an id that was never given out")
+            }
             Self::NoMailbox { user_id } => write!(f, "user {user_id} has no mailbox"),
-            Self::Item { seq } => write!(f, "item {seq} is not the packet that it is named as"),
+            Self::Item { seq } => {
+                write!(f, "item {seq} does not hold the packet that its columns name")
+            }
             Self::Counters { user_id, recorded: Some(recorded), actual } => {
-                write!(f, "user {user_id}'s counters say {recorded}, the mailbox holds {actual}")
+                write!(
+                    f,
+                    "the counters of user {user_id} say {recorded}, but the mailbox holds {actual}"
+                )
             }
             Self::Counters { user_id, recorded: None, actual } => {
-                write!(f, "user {user_id}'s counters don't read, the mailbox holds {actual}")
+                write!(
+                    f,
+                    "the counters of user {user_id} are unreadable; the mailbox holds {actual}"
+                )
             }
         }
     }
 }
 
-/// Checks everything, as of one moment.
+/// Checks everything, as of one point in time.
 pub(super) fn check(connection: &Connection, profile: Profile) -> Result<CheckReport, EngineError> {
-    let moment = connection.unchecked_transaction()?;
+    let snapshot = connection.unchecked_transaction()?;
     let mut report = CheckReport::default();
     for part in [check_file, check_references, check_users, check_items] {
-        match part(&moment, profile, &mut report).map_err(EngineError::from) {
+        match part(&snapshot, profile, &mut report).map_err(EngineError::from) {
             Ok(()) => {}
-            // A page that can't be read ends this part, not the check.
+            // An unreadable page ends this part, but not the whole check.
             Err(error) if error.kind() == StoreError::Corrupt => {
-                report.find(Finding::File(error.to_string()));
+                report.add(Finding::File(error.to_string()));
             }
             Err(error) => return Err(error),
         }
@@ -125,9 +135,9 @@ fn check_file(
     let mut statement = connection.prepare("PRAGMA integrity_check(1000)")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        let words: String = row.get(0)?;
-        if words != "ok" {
-            report.find(Finding::File(words));
+        let message: String = row.get(0)?;
+        if message != "ok" {
+            report.add(Finding::File(message));
         }
     }
     Ok(())
@@ -141,7 +151,7 @@ fn check_references(
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        report.find(Finding::Orphan { table: row.get(0)?, rowid: row.get(1)? });
+        report.add(Finding::Orphan { table: row.get(0)?, rowid: row.get(1)? });
     }
     Ok(())
 }
@@ -160,18 +170,18 @@ fn check_users(
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let user_id = row.get(0)?;
-        let reads = row::user(row)
+        let parsed = row::user(row)
             .and(timestamp(row, 4))
             .and(wrapped_key(row, 5))
             .and(optional(row, 6, timestamp));
-        if reads.is_err() {
-            report.find(Finding::User { user_id });
+        if parsed.is_err() {
+            report.add(Finding::User { user_id });
         }
         if row.get(7)? {
-            report.find(Finding::IdNotGiven { user_id });
+            report.add(Finding::IdNotGiven { user_id });
         }
         if row.get(8)? {
-            report.find(Finding::NoMailbox { user_id });
+            report.add(Finding::NoMailbox { user_id });
         }
         report.users += 1;
     }
@@ -189,7 +199,7 @@ fn check_items(
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         if row::item(profile, row).is_err() {
-            report.find(Finding::Item { seq: row.get(0)? });
+            report.add(Finding::Item { seq: row.get(0)? });
         }
         let kind = row::kind(row.get(1)?)?;
         let usage = actual.entry(row.get(4)?).or_default();
@@ -204,13 +214,14 @@ fn check_items(
         let (recorded, actual) = (row::usage(row, 1).ok(), actual.remove(&user_id));
         let actual = actual.unwrap_or_default();
         if recorded != Some(actual) {
-            report.find(Finding::Counters { user_id, recorded, actual });
+            report.add(Finding::Counters { user_id, recorded, actual });
         }
     }
     Ok(())
 }
 
-const MOST_FINDINGS: usize = 1_000;
+/// Bounds the memory that a report of a badly damaged file takes.
+const MAX_FINDINGS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -220,7 +231,7 @@ mod tests {
     fn report_keeps_the_first_thousand_findings() {
         let mut report = CheckReport::default();
         for seq in 0..1_500 {
-            report.find(Finding::Item { seq });
+            report.add(Finding::Item { seq });
         }
         assert_eq!(report.findings.len(), 1_000);
         assert_eq!(report.findings.last(), Some(&Finding::Item { seq: 999 }));

@@ -3,16 +3,15 @@
 use rusqlite::{Connection, Row, Transaction};
 use sealpost_core::keys::Fingerprint;
 
-use crate::client::Identity;
-use crate::sqlite::column;
-use crate::sqlite::file::Schema;
+use crate::client::identity::Identity;
+use crate::engine::{Schema, column};
 
-/// `client.db`. The application id reads `SpCl`.
+/// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
     Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
 
-/// Ids are unsigned elsewhere and signed here, bit for bit. Times are seconds since 1970. `place`
-/// is one counter for what is written and what arrives, so that both together are the history.
+/// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
+/// `place` is one counter for messages sent and received, so that both together are the history.
 const V1: &str = "
     CREATE TABLE account (
         only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -79,7 +78,7 @@ const V1: &str = "
     ) STRICT;
 ";
 
-/// Whom contacts were before somebody accepted another id.
+/// Adds the user ids that contacts had before the user accepted another id.
 const V2: &str = "
     CREATE TABLE former_contacts (
         user_id    INTEGER PRIMARY KEY,
@@ -87,7 +86,7 @@ const V2: &str = "
     ) STRICT;
 ";
 
-/// Writes down whose store this is.
+/// Records the identity that a new database belongs to.
 pub(super) fn record_identity(
     transaction: &Transaction<'_>,
     identity: &Identity,
@@ -100,7 +99,7 @@ pub(super) fn record_identity(
     transaction.execute(sql, (phone.to_string(), server.0, profile, host_port)).map(drop)
 }
 
-/// Whose store it is.
+/// Returns the identity that the database belongs to.
 pub(super) fn recorded_identity(connection: &Connection) -> rusqlite::Result<Identity> {
     let sql = "SELECT phone_number, server_fingerprint, profile, host_port FROM account";
     connection.query_row(sql, (), |row: &Row<'_>| {

@@ -1,79 +1,17 @@
-use std::path::PathBuf;
-
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
-use sealpost_core::ids::{Phone, UserId, UserRef};
-use sealpost_core::keys::WrappedKey;
+use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
-use tempfile::TempDir;
 
+use super::bed::SqliteBed;
 use super::*;
-use crate::Usage;
-use crate::conformance::{self, Subject, at, message, phone, public_key, receipt, wrapped_key};
+use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use crate::engine::test_folder::folder;
+use crate::server::usage::Usage;
 
-/// A database in a folder of its own.
-pub(crate) struct Sqlite {
-    folder: TempDir,
-    profile: Profile,
-    quota: Quota,
-    storage: Option<SqliteStorage>,
-}
-
-impl Sqlite {
-    pub(crate) fn new(profile: Profile, quota: Quota) -> Self {
-        Self { folder: folder(), profile, quota, storage: None }.opened()
-    }
-
-    fn opened(mut self) -> Self {
-        self.storage = Some(SqliteStorage::open(&self.path(), self.profile, self.quota).unwrap());
-        self
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("sealpost.db")
-    }
-
-    pub(crate) fn assert_sound(&self) {
-        let report = Inspector::open(&self.path()).unwrap().check().unwrap();
-        assert_eq!(report.findings, []);
-    }
-}
-
-impl Storage for Sqlite {
-    type Op = StoreOp;
-    type Outcome = StoreOutcome;
-
-    fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
-        self.storage.as_mut().unwrap().commit(requests, outcomes);
-    }
-}
-
-impl Subject for Sqlite {
-    fn reopen(mut self) -> Self {
-        self.storage = None;
-        self.opened()
-    }
-
-    fn delete_user(&mut self, phone: Phone) -> bool {
-        self.storage.as_mut().unwrap().delete_user(phone).unwrap()
-    }
-
-    fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
-        let connection = Connection::open(self.path()).unwrap();
-        let sql = "SELECT aes_key FROM users WHERE user_id = ?1";
-        let key = connection.query_row(sql, [user.value().cast_signed()], |row| row.get(0));
-        key.optional().unwrap().map(WrappedKey)
-    }
-}
-
-/// In memory where the system has such a place: what is tested here is not the disk.
-pub(crate) fn folder() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
-
-/// A database with two users and one message from the first to the second.
-fn with_a_message() -> Sqlite {
-    let mut sqlite = Sqlite::new(Profile::Compact, Quota::default());
+/// Creates a database with two users and one message from the first to the second.
+fn with_a_message() -> SqliteBed {
+    let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
     let create = |n| StoreOp::CreateUser {
         phone: phone(n),
         public_key: public_key(n),
@@ -81,7 +19,7 @@ fn with_a_message() -> Sqlite {
         at: at(0),
         max_id: 100,
     };
-    sqlite.done(&[create(1), create(2), append(1)]);
+    sqlite.replies(&[create(1), create(2), append(1)]);
     sqlite
 }
 
@@ -89,7 +27,7 @@ fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
 }
 
-/// Message `id` from the first user to the second.
+/// Appends message `id` from the first user to the second.
 fn append(id: u64) -> StoreOp {
     let packets = vec![message(Profile::Compact, user(1), user(2), id, 20)];
     StoreOp::Append { recipient: user(2), packets, at: at(10) }
@@ -100,39 +38,19 @@ fn read(recipient: u64) -> StoreOp {
     StoreOp::Page { recipient: user(recipient), after: Seq::START, limit }
 }
 
-impl Sqlite {
-    fn outcomes(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
-        let mut outcomes = Vec::new();
-        self.commit(requests, &mut outcomes);
-        outcomes
-    }
-
-    fn done(&mut self, requests: &[StoreOp]) -> Vec<StoreReply> {
-        self.outcomes(requests).into_iter().map(Result::unwrap).collect()
-    }
-
-    /// What another process does to the file.
-    fn meddle(&self, sql: &str) {
-        let connection = Connection::open(self.path()).unwrap();
-        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        connection.execute_batch(sql).unwrap();
-    }
+fn open_error(path: &Path) -> OpenFailure {
+    SqliteStorage::open(path, Profile::Compact, Quota::default()).unwrap_err().reason
 }
 
-fn open_error(path: &Path) -> OpenError {
-    SqliteStorage::open(path, Profile::Compact, Quota::default()).unwrap_err()
+fn inspection_error(path: &Path) -> OpenFailure {
+    Inspector::open(path).unwrap_err().reason
 }
 
 #[test]
-fn sqlite_conforms() {
-    conformance::run_all(Sqlite::new);
-}
-
-#[test]
-fn foreign_files_are_refused_and_left_alone() {
+fn foreign_file_is_rejected_and_left_unchanged() {
     let folder = folder();
     let path = folder.path().join("sealpost.db");
-    let text = "Dear diary, this is no database, however long it may be.".repeat(100);
+    let text = "Dear diary, this is not a database, however long it may be.".repeat(100);
     let tables = "CREATE TABLE diary (day TEXT)";
     let application = "PRAGMA application_id = 7";
     for make in [text.as_str(), tables, application] {
@@ -142,8 +60,8 @@ fn foreign_files_are_refused_and_left_alone() {
             Connection::open(&path).unwrap().execute_batch(make).unwrap();
         }
         let before = std::fs::read(&path).unwrap();
-        assert!(matches!(open_error(&path), OpenError::Foreign(_)), "{make}");
-        assert!(matches!(Inspector::open(&path), Err(OpenError::Foreign(_))), "{make}");
+        assert!(matches!(open_error(&path), OpenFailure::Foreign), "{make}");
+        assert!(matches!(inspection_error(&path), OpenFailure::Foreign), "{make}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
         std::fs::remove_file(&path).unwrap();
     }
@@ -154,34 +72,34 @@ fn empty_file_becomes_a_database() {
     let folder = folder();
     let path = folder.path().join("sealpost.db");
     std::fs::write(&path, "").unwrap();
-    assert!(matches!(Inspector::open(&path), Err(OpenError::Foreign(_))));
+    assert!(matches!(inspection_error(&path), OpenFailure::Foreign));
     drop(SqliteStorage::open(&path, Profile::Wide, Quota::default()).unwrap());
     assert_eq!(Inspector::open(&path).unwrap().profile(), Profile::Wide);
 }
 
 #[test]
-fn newer_schema_is_refused() {
+fn newer_schema_is_rejected() {
     let mut sqlite = with_a_message();
-    sqlite.storage = None;
-    sqlite.meddle("PRAGMA user_version = 99");
-    let newer = OpenError::Newer { found: 99, known: 1 }.to_string();
+    sqlite.close();
+    sqlite.tamper("PRAGMA user_version = 99");
+    let newer = OpenFailure::Newer { found: 99, known: 1 }.to_string();
     assert_eq!(open_error(&sqlite.path()).to_string(), newer);
-    assert_eq!(Inspector::open(&sqlite.path()).unwrap_err().to_string(), newer);
+    assert_eq!(inspection_error(&sqlite.path()).to_string(), newer);
 }
 
 #[test]
 fn older_schema_is_not_read_before_it_is_migrated() {
     let mut sqlite = with_a_message();
-    sqlite.storage = None;
-    sqlite.meddle("PRAGMA user_version = 0");
-    let older = OpenError::Older { found: 0, known: 1 }.to_string();
-    assert_eq!(Inspector::open(&sqlite.path()).unwrap_err().to_string(), older);
+    sqlite.close();
+    sqlite.tamper("PRAGMA user_version = 0");
+    let older = OpenFailure::Older { found: 0, known: 1 }.to_string();
+    assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
 }
 
 #[test]
-fn ids_end_with_the_profile() {
+fn ids_end_at_the_largest_of_the_profile() {
     let mut sqlite = with_a_message();
-    sqlite.meddle("UPDATE deployment SET last_user_id = 65534");
+    sqlite.tamper("UPDATE deployment SET last_user_id = 65534");
     let create = |n| StoreOp::CreateUser {
         phone: phone(n),
         public_key: public_key(n),
@@ -191,15 +109,16 @@ fn ids_end_with_the_profile() {
     };
     let created = StoreReply::Created(CreateOutcome::Created(user(65_535)));
     let full = StoreReply::Created(CreateOutcome::NoIdLeft);
-    assert_eq!(sqlite.done(&[create(3), create(4)]), [created, full]);
+    assert_eq!(sqlite.replies(&[create(3), create(4)]), [created, full]);
 }
 
 #[test]
-fn database_of_the_other_profile_is_refused() {
+fn database_of_the_other_profile_is_rejected() {
     let mut sqlite = with_a_message();
-    sqlite.storage = None;
+    sqlite.close();
     let opened = SqliteStorage::open(&sqlite.path(), Profile::Wide, Quota::default());
-    assert!(matches!(opened, Err(OpenError::OtherProfile(Profile::Compact))));
+    let reason = opened.unwrap_err().reason;
+    assert!(matches!(reason, OpenFailure::OtherProfile(Profile::Compact)));
 }
 
 #[cfg(unix)]
@@ -207,91 +126,91 @@ fn database_of_the_other_profile_is_refused() {
 fn database_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let sqlite = with_a_message();
-    for file in std::fs::read_dir(sqlite.folder.path()).unwrap() {
+    for file in std::fs::read_dir(sqlite.folder()).unwrap() {
         assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
 
 #[test]
-fn what_was_committed_survives_a_killed_process() {
+fn commits_survive_a_killed_process() {
     let mut sqlite = with_a_message();
-    sqlite.done(&[append(2)]);
-    // The files as a killed process leaves them: nothing was closed.
+    sqlite.replies(&[append(2)]);
+    // The files as a killed process leaves them: the database is still open.
     let copy = folder();
     for name in ["sealpost.db", "sealpost.db-wal"] {
-        std::fs::copy(sqlite.folder.path().join(name), copy.path().join(name)).unwrap();
+        std::fs::copy(sqlite.folder().join(name), copy.path().join(name)).unwrap();
     }
-    sqlite.storage = None;
-    sqlite.folder = copy;
-    let mut sqlite = sqlite.opened();
-    let StoreReply::Page(Page { items, .. }) = sqlite.done(&[read(2)]).remove(0) else { panic!() };
+    let mut sqlite = sqlite.moved_to(copy);
+    let StoreReply::Page(Page { items, .. }) = sqlite.replies(&[read(2)]).remove(0) else {
+        panic!()
+    };
     assert_eq!(items.len(), 2);
-    sqlite.assert_sound();
+    assert!(sqlite.is_sound());
 }
 
 #[test]
 fn whole_commit_is_busy_while_another_process_writes() {
     let mut sqlite = with_a_message();
-    sqlite.storage.as_ref().unwrap().set_busy_timeout(Duration::ZERO).unwrap();
+    sqlite.storage().set_busy_timeout(Duration::ZERO).unwrap();
     let other = Connection::open(sqlite.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let requests = [append(2), read(2)];
     assert_eq!(sqlite.outcomes(&requests), [Err(StoreError::Busy), Err(StoreError::Busy)]);
-    assert!(sqlite.storage.as_mut().unwrap().failure().unwrap().contains("locked"));
-    assert_eq!(sqlite.storage.as_mut().unwrap().failure(), None);
+    assert!(sqlite.storage().failure().unwrap().contains("locked"));
+    assert_eq!(sqlite.storage().failure(), None);
     other.execute_batch("ROLLBACK").unwrap();
     let stored = StoreReply::Appended(vec![Appended::Stored]);
-    assert_eq!(sqlite.done(&[append(2)]), [stored]);
+    assert_eq!(sqlite.replies(&[append(2)]), [stored]);
 }
 
 #[test]
-fn host_says_how_long_a_commit_waits_for_another_process() {
-    let sqlite = with_a_message();
-    let storage = sqlite.storage.as_ref().unwrap();
-    let waits = |ms: i64| {
-        let connection = &storage.engine.connection;
+fn host_sets_how_long_a_commit_waits_for_another_process() {
+    let mut sqlite = with_a_message();
+    let storage = sqlite.storage();
+    let assert_waits_ms = |ms: i64| {
+        let connection = &storage.writer.connection;
         let found = connection.pragma_query_value(None, "busy_timeout", |row| row.get::<_, i64>(0));
         assert_eq!(found.unwrap(), ms);
     };
-    waits(2_000);
+    assert_waits_ms(2_000);
     storage.set_busy_timeout(Duration::from_millis(70)).unwrap();
-    waits(70);
+    assert_waits_ms(70);
 }
 
 #[test]
-fn transaction_that_a_fault_left_open_does_not_stop_the_next_commit() {
+fn transaction_left_open_by_a_fault_does_not_block_the_next_commit() {
     let mut sqlite = with_a_message();
-    let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
+    let connection = &sqlite.storage().writer.connection;
     connection.execute_batch("BEGIN; DELETE FROM pending_messages").unwrap();
     let stored = StoreReply::Appended(vec![Appended::Stored]);
-    let replies = sqlite.done(&[append(2), StoreOp::Count(user(2))]);
+    let replies = sqlite.replies(&[append(2), StoreOp::Count(user(2))]);
     assert_eq!(replies, [stored, StoreReply::Counted(2)]);
-    sqlite.assert_sound();
+    assert!(sqlite.is_sound());
 }
 
 #[test]
-fn full_disk_fails_the_whole_commit_and_passes() {
+fn full_disk_fails_the_whole_commit_until_there_is_room() {
     let mut sqlite = with_a_message();
-    let limit = |sqlite: &Sqlite, pages: u32| {
-        let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
+    let limit = |sqlite: &mut SqliteBed, pages: u32| {
+        let connection = &sqlite.storage().writer.connection;
         connection.pragma_update(None, "max_page_count", pages).unwrap();
     };
-    limit(&sqlite, 1);
+    limit(&mut sqlite, 1);
     let packets = vec![message(Profile::Compact, user(1), user(2), 3, 60_000)];
     let large = StoreOp::Append { recipient: user(2), packets, at: at(10) };
     let outcomes = sqlite.outcomes(&[append(2), large.clone(), StoreOp::Count(user(2))]);
     assert_eq!(outcomes, [const { Err(StoreError::DiskFull) }; 3]);
-    limit(&sqlite, 1_000_000);
+    limit(&mut sqlite, 1_000_000);
     let stored = StoreReply::Appended(vec![Appended::Stored]);
-    let replies = sqlite.done(&[append(2), large, StoreOp::Count(user(2))]);
+    let replies = sqlite.replies(&[append(2), large, StoreOp::Count(user(2))]);
     assert_eq!(replies, [stored.clone(), stored, StoreReply::Counted(3)]);
-    sqlite.assert_sound();
+    assert!(sqlite.is_sound());
 }
 
 #[test]
-fn damaged_row_spoils_its_own_request_only() {
+fn damaged_row_fails_its_own_request_only() {
     let mut sqlite = with_a_message();
-    sqlite.meddle("UPDATE pending_messages SET signature = x'00'");
+    sqlite.tamper("UPDATE pending_messages SET signature = x'00'");
     let outcomes = sqlite.outcomes(&[append(2), read(2), append(3), StoreOp::Count(user(2))]);
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
     let counted = Ok(StoreReply::Counted(3));
@@ -299,9 +218,9 @@ fn damaged_row_spoils_its_own_request_only() {
 }
 
 #[test]
-fn request_that_fails_half_way_is_undone() {
+fn request_that_fails_halfway_is_undone() {
     let mut sqlite = with_a_message();
-    sqlite.meddle(
+    sqlite.tamper(
         "CREATE TRIGGER damage BEFORE INSERT ON pending_messages WHEN new.message_id = 13
          BEGIN SELECT RAISE(ABORT, 'damaged'); END",
     );
@@ -312,16 +231,16 @@ fn request_that_fails_half_way_is_undone() {
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
     let counted = Ok(StoreReply::Counted(3));
     assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
-    assert!(sqlite.storage.as_mut().unwrap().failure().unwrap().contains("damaged"));
-    sqlite.assert_sound();
+    assert!(sqlite.storage().failure().unwrap().contains("damaged"));
+    assert!(sqlite.is_sound());
 }
 
 #[test]
-fn operator_reads_beside_the_server() {
+fn operator_reads_alongside_the_server() {
     let mut sqlite = with_a_message();
     let inspector = Inspector::open(&sqlite.path()).unwrap();
     let packets = vec![receipt(Profile::Compact, user(2), user(1), 1, &[1])];
-    sqlite.done(&[append(2), StoreOp::Append { recipient: user(1), packets, at: at(5) }]);
+    sqlite.replies(&[append(2), StoreOp::Append { recipient: user(1), packets, at: at(5) }]);
 
     let bytes = 2 * message(Profile::Compact, user(1), user(2), 1, 20).bytes().len() as u64;
     let pending = Usage { messages: 2, receipts: 1, bytes };
@@ -343,17 +262,17 @@ fn operator_reads_beside_the_server() {
 }
 
 #[test]
-fn operator_reads_when_no_server_runs() {
+fn operator_reads_while_no_server_runs() {
     let mut sqlite = with_a_message();
-    sqlite.storage = None;
+    sqlite.close();
     assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap().users, 2);
-    let missing = sqlite.folder.path().join("other.db");
-    assert!(matches!(Inspector::open(&missing), Err(OpenError::Missing(_))));
+    let missing = sqlite.folder().join("other.db");
+    assert!(matches!(inspection_error(&missing), OpenFailure::Missing));
     assert!(!missing.exists());
 }
 
 #[test]
-fn check_finds_what_is_not_as_it_must_be() {
+fn check_finds_every_kind_of_fault() {
     let recorded = Usage { messages: 1, receipts: 0, bytes: 302 };
     let counters = |recorded, actual| Finding::Counters { user_id: 2, recorded, actual };
     let cases = [
@@ -385,7 +304,7 @@ fn check_finds_what_is_not_as_it_must_be() {
     ];
     for (damage, findings) in cases {
         let sqlite = with_a_message();
-        sqlite.meddle(damage);
+        sqlite.tamper(damage);
         let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
         assert_eq!((report.is_sound(), &report.findings), (false, &findings), "{damage}");
         assert!(findings.iter().all(|finding| !finding.to_string().is_empty()));
@@ -395,7 +314,7 @@ fn check_finds_what_is_not_as_it_must_be() {
 #[test]
 fn check_finds_a_damaged_file() {
     let mut sqlite = with_a_message();
-    sqlite.storage = None;
+    sqlite.close();
     // Every page but the first three, which hold the schema.
     let mut file = std::fs::read(sqlite.path()).unwrap();
     file[3 * 4_096..].fill(0x5a);
@@ -405,30 +324,30 @@ fn check_finds_a_damaged_file() {
 }
 
 #[test]
-fn check_finds_an_index_that_misses_a_row() {
+fn check_finds_an_index_with_a_missing_row() {
     let sqlite = with_a_message();
-    // From here on the index is said to be of another column than it was filled from.
-    sqlite.meddle(
+    // From here on the schema names another column than the index was filled from.
+    sqlite.tamper(
         "PRAGMA writable_schema = ON;
          UPDATE sqlite_schema SET sql = replace(sql, 'stored_at', 'timestamp') WHERE name = 'age'",
     );
     let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
-    let [Finding::File(words)] = report.findings.as_slice() else { panic!("{report:?}") };
-    assert!(words.contains("missing from index age"), "{words}");
+    let [Finding::File(message)] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert!(message.contains("missing from index age"), "{message}");
 }
 
 #[test]
-fn what_keeps_a_check_from_reading_is_no_finding() {
+fn failure_to_read_is_an_error_and_not_a_finding() {
     let sqlite = with_a_message();
     let inspector = Inspector::open(&sqlite.path()).unwrap();
-    sqlite.meddle("DROP TABLE deployment");
+    sqlite.tamper("DROP TABLE deployment");
     assert_eq!(inspector.check().unwrap_err().kind(), StoreError::Io);
 }
 
 #[test]
-fn no_request_reads_a_whole_table() {
-    let sqlite = with_a_message();
-    let connection = &sqlite.storage.as_ref().unwrap().engine.connection;
+fn no_request_scans_a_table() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage().writer.connection;
     for sql in [
         "SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND seq > 0 ORDER BY seq LIMIT 9",
         "SELECT 1 FROM pending_messages WHERE stored_at < 9 ORDER BY stored_at, seq LIMIT 9",
@@ -443,4 +362,14 @@ fn no_request_reads_a_whole_table() {
             assert!(step.starts_with("SEARCH"), "{sql}: {step}");
         }
     }
+}
+
+#[test]
+fn counters_that_would_fall_below_zero_are_reported_as_damage() {
+    let mut sqlite = with_a_message();
+    sqlite.tamper("UPDATE mailboxes SET bytes = 1 WHERE user_id = 2");
+    let expire = StoreOp::Expire { before: at(100), limit: 10 };
+    assert_eq!(sqlite.outcomes(&[expire]), [Err(StoreError::Corrupt)]);
+    assert!(sqlite.storage().failure().unwrap().contains("mailbox counter"));
+    assert_eq!(sqlite.replies(&[StoreOp::Count(user(2))]), [StoreReply::Counted(1)]);
 }

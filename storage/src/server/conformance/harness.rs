@@ -1,4 +1,4 @@
-//! A store under test, and short ways to ask it.
+//! A store under test, with a short method for each request.
 
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
@@ -8,23 +8,19 @@ use sealpost_core::server::store::{
 };
 use sealpost_core::wire::{ItemId, Packet, Profile};
 
-use super::{Subject, at, fixtures, phone, public_key, wrapped_key};
+use super::Subject;
+use crate::conformance::{
+    Reopening, at, message, phone, public_key, receipt, without_id, wrapped_key,
+};
 
-/// Whether the store is closed and opened again now and then.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reopening {
-    Never,
-    AfterEachCommit,
-}
-
-/// A store, and the profile that it is for.
+/// A store, and the profile of its deployment.
 pub(super) struct Harness<S> {
     store: Option<S>,
     profile: Profile,
     reopening: Reopening,
 }
 
-/// No limit that a test would meet.
+/// A limit that no mailbox of these tests reaches.
 pub(super) const ALL: PageLimit = PageLimit { items: u32::MAX, bytes: u32::MAX };
 
 impl<S: Subject> Harness<S> {
@@ -40,6 +36,7 @@ impl<S: Subject> Harness<S> {
         let mut outcomes = Vec::new();
         self.store().commit(requests, &mut outcomes);
         assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
+        assert!(self.store().is_consistent(), "after {requests:?}");
         match self.reopening {
             Reopening::Never => {}
             Reopening::AfterEachCommit => self.store = self.store.take().map(S::reopen),
@@ -52,7 +49,7 @@ impl<S: Subject> Harness<S> {
         self.commit(&[request]).remove(0).expect("the store works")
     }
 
-    /// The request that registers the `n`-th phone number.
+    /// Returns the request that registers the `n`-th phone number.
     pub(super) fn registration(n: u16, max_id: u64) -> StoreOp {
         StoreOp::CreateUser {
             phone: phone(n),
@@ -71,7 +68,7 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// The first two users.
+    /// Registers the first two users.
     #[track_caller]
     pub(super) fn pair(&mut self) -> (UserId, UserId) {
         (self.create(1), self.create(2))
@@ -89,29 +86,29 @@ impl<S: Subject> Harness<S> {
         self.store().aes_key(user)
     }
 
-    /// A message with a packet of about 300 bytes.
+    /// Builds a message with a packet of about 300 bytes.
     pub(super) fn message(&self, sender: UserId, recipient: UserId, id: u64) -> Packet {
-        fixtures::message(self.profile, sender, recipient, id, 20)
+        message(self.profile, sender, recipient, id, 20)
     }
 
-    /// A message whose whole packet is `len` bytes long.
+    /// Builds a message whose whole packet is `len` bytes long.
     pub(super) fn message_of(&self, from: UserId, to: UserId, id: u64, len: usize) -> Packet {
-        let around = self.message(from, to, id).bytes().len() - 20;
-        fixtures::message(self.profile, from, to, id, len - around)
+        let overhead = self.message(from, to, id).bytes().len() - 20;
+        message(self.profile, from, to, id, len - overhead)
     }
 
     pub(super) fn receipt(
         &self,
-        reader: UserId,
+        recipient: UserId,
         sender: UserId,
         id: u64,
         messages: &[u64],
     ) -> Packet {
-        fixtures::receipt(self.profile, reader, sender, id, messages)
+        receipt(self.profile, recipient, sender, id, messages)
     }
 
-    pub(super) fn numberless(&self, sender: UserId, recipient: UserId) -> Packet {
-        fixtures::numberless(self.profile, sender, recipient)
+    pub(super) fn message_without_id(&self, sender: UserId, recipient: UserId) -> Packet {
+        without_id(self.profile, sender, recipient)
     }
 
     #[track_caller]
@@ -141,7 +138,7 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// Everything in a mailbox, in order.
+    /// Returns everything in a mailbox, in order.
     #[track_caller]
     pub(super) fn mailbox(&mut self, recipient: UserId) -> Vec<Packet> {
         let page = self.page(recipient, Seq::START, ALL);
@@ -157,18 +154,18 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// `reader` acknowledges `delivered` with `receipt`.
+    /// Settles `delivered`, which `recipient` acknowledges with `receipt`.
     #[track_caller]
-    pub(super) fn settle(&mut self, reader: UserId, delivered: &[Packet], receipt: Packet) {
-        let delivered = keys(delivered);
-        let settlement = Settlement { recipient: reader, delivered, receipt, at: at(20) };
+    pub(super) fn settle(&mut self, recipient: UserId, delivered: &[Packet], receipt: Packet) {
+        let delivered = item_ids(delivered);
+        let settlement = Settlement { recipient, delivered, receipt, at: at(20) };
         assert_eq!(self.ask(StoreOp::Settle(settlement)), StoreReply::Settled);
     }
 
     #[track_caller]
     pub(super) fn drop_receipts(&mut self, recipient: UserId, receipts: &[Packet]) {
-        let keys = keys(receipts);
-        assert_eq!(self.ask(StoreOp::DropReceipts { recipient, keys }), StoreReply::Done);
+        let request = StoreOp::DropReceipts { recipient, keys: item_ids(receipts) };
+        assert_eq!(self.ask(request), StoreReply::Done);
     }
 
     #[track_caller]
@@ -180,8 +177,8 @@ impl<S: Subject> Harness<S> {
     }
 }
 
-/// The names of items.
+/// Returns the ids of items.
 #[track_caller]
-pub(super) fn keys(packets: &[Packet]) -> Vec<ItemId> {
+pub(super) fn item_ids(packets: &[Packet]) -> Vec<ItemId> {
     packets.iter().map(|packet| ItemId::of(packet).expect("an item")).collect()
 }

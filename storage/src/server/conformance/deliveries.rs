@@ -1,28 +1,29 @@
-//! How items leave mailboxes: settled, taken, expired.
+//! Removal of items from mailboxes: settled, dropped, expired.
 
 use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::Packet;
 
-use super::harness::{Harness, keys};
-use super::{Case, Subject, at, cases, phone};
+use super::harness::{Harness, item_ids};
+use super::{Case, Subject};
+use crate::conformance::{at, cases, phone};
 
 cases![
-    settling_trades_messages_for_a_receipt,
+    settling_replaces_messages_by_a_receipt,
     settling_again_changes_nothing,
-    settling_what_is_gone_still_stores_the_receipt,
-    settling_deletes_from_the_readers_mailbox_only,
+    settling_missing_messages_still_stores_the_receipt,
+    settling_deletes_from_the_recipients_mailbox_only,
     settling_for_a_deleted_sender_stores_no_receipt,
     settling_ignores_the_senders_quota,
     settling_a_message_to_oneself_keeps_the_count,
-    taken_receipts_are_gone,
-    dropping_takes_receipts_of_that_mailbox_only,
-    expiry_takes_what_is_older_than_its_moment,
-    expiry_goes_in_stretches_oldest_first,
+    dropped_receipts_are_gone,
+    dropping_deletes_receipts_of_that_mailbox_only,
+    expiry_deletes_items_older_than_its_time,
+    expiry_deletes_limited_batches_oldest_first,
     expiry_frees_the_quota,
 ];
 
-fn settling_trades_messages_for_a_receipt<S: Subject>(store: &mut Harness<S>) {
+fn settling_replaces_messages_by_a_receipt<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let messages = [1, 2, 3].map(|id| store.message(alice, bob, id));
     store.append(bob, &messages);
@@ -46,7 +47,7 @@ fn settling_again_changes_nothing<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn settling_what_is_gone_still_stores_the_receipt<S: Subject>(store: &mut Harness<S>) {
+fn settling_missing_messages_still_stores_the_receipt<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let message = store.message(alice, bob, 1);
     let receipt = store.receipt(bob, alice, 1, &[1]);
@@ -55,7 +56,7 @@ fn settling_what_is_gone_still_stores_the_receipt<S: Subject>(store: &mut Harnes
     assert_eq!(store.count(bob), 0);
 }
 
-fn settling_deletes_from_the_readers_mailbox_only<S: Subject>(store: &mut Harness<S>) {
+fn settling_deletes_from_the_recipients_mailbox_only<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let carol = store.create(3);
     let to_carol = store.message(alice, carol, 1);
@@ -98,7 +99,7 @@ fn settling_a_message_to_oneself_keeps_the_count<S: Subject>(store: &mut Harness
     assert_eq!(store.count(alice), 2);
 }
 
-fn taken_receipts_are_gone<S: Subject>(store: &mut Harness<S>) {
+fn dropped_receipts_are_gone<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let receipts = [1, 2, 3].map(|id| store.receipt(bob, alice, id, &[id]));
     store.append(alice, &receipts);
@@ -109,7 +110,7 @@ fn taken_receipts_are_gone<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn dropping_takes_receipts_of_that_mailbox_only<S: Subject>(store: &mut Harness<S>) {
+fn dropping_deletes_receipts_of_that_mailbox_only<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let (receipt, message) = (store.receipt(bob, alice, 1, &[1]), store.message(bob, alice, 1));
     store.append(alice, &[receipt.clone(), message.clone()]);
@@ -119,7 +120,7 @@ fn dropping_takes_receipts_of_that_mailbox_only<S: Subject>(store: &mut Harness<
     assert_eq!(store.mailbox(alice), [message]);
 }
 
-fn expiry_takes_what_is_older_than_its_moment<S: Subject>(store: &mut Harness<S>) {
+fn expiry_deletes_items_older_than_its_time<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let packets = [
         store.message(alice, bob, 1),
@@ -136,11 +137,11 @@ fn expiry_takes_what_is_older_than_its_moment<S: Subject>(store: &mut Harness<S>
     assert_eq!(store.count(bob), 1);
 }
 
-fn expiry_goes_in_stretches_oldest_first<S: Subject>(store: &mut Harness<S>) {
+fn expiry_deletes_limited_batches_oldest_first<S: Subject>(store: &mut Harness<S>) {
     let (alice, bob) = store.pair();
     let (to_bob, to_alice) = (store.message(alice, bob, 1), store.message(bob, alice, 1));
     let late = store.message(alice, bob, 2);
-    // The clock went back after the first.
+    // The clock was set back after the first append.
     store.append_at(bob, std::slice::from_ref(&late), 3);
     store.append_at(bob, &[to_bob], 1);
     store.append_at(alice, &[to_alice], 2);
@@ -157,10 +158,10 @@ fn expiry_frees_the_quota<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.append_at(bob, &messages[..4], 1), [Stored; 4]);
     assert_eq!(store.expire(2, 100), 4);
     assert_eq!(store.append_at(bob, &messages[4..], 1), [Stored; 4]);
-    // The settled ones are counted out by the same rule.
+    // Settling frees the quota by the same rule.
     let settlement = Settlement {
         recipient: bob,
-        delivered: keys(&messages),
+        delivered: item_ids(&messages),
         receipt: store.receipt(bob, alice, 1, &[5, 6, 7, 8]),
         at: at(3),
     };

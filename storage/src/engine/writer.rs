@@ -1,24 +1,26 @@
-//! A connection, and the one way in which requests are committed over it.
+//! The connection that writes, and the one way to commit requests over it.
 
 use rusqlite::{Connection, TransactionBehavior};
 use sealpost_core::frame::StoreError;
 
-use super::error::{spoils_one_request, store_error};
+use super::error::{affects_one_request, store_error};
 
 /// The connection that writes.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct Writer {
     pub(crate) connection: Connection,
     failure: Option<rusqlite::Error>,
 }
 
-impl Engine {
+impl Writer {
     pub(crate) const fn new(connection: Connection) -> Self {
         Self { connection, failure: None }
     }
 
-    /// [`Storage::commit`](crate::Storage::commit) with `run` for each request. `run` returns `Err`
-    /// if SQLite failed, and something may be half done.
+    /// Implements [`Storage::commit`](crate::Storage::commit); `run` carries out one request.
+    ///
+    /// `run` returns `Err` if SQLite failed, when the request may be half done, and `Ok` with an
+    /// outcome otherwise.
     pub(crate) fn commit<Op, Reply>(
         &mut self,
         requests: &[Op],
@@ -30,7 +32,8 @@ impl Engine {
             return;
         }
         let done = match self.transact(requests, outcomes, &run, Isolation::Shared) {
-            Err(error) if spoils_one_request(&error) => {
+            // The first attempt was rolled back as a whole, so its requests can run again.
+            Err(error) if affects_one_request(&error) => {
                 self.transact(requests, outcomes, &run, Isolation::Savepoints)
             }
             done => done,
@@ -42,12 +45,12 @@ impl Engine {
         }
     }
 
-    /// [`Storage::failure`](crate::Storage::failure).
+    /// Implements [`Storage::failure`](crate::Storage::failure).
     pub(crate) fn failure(&mut self) -> Option<String> {
         self.failure.take().map(|error| error.to_string())
     }
 
-    /// One transaction over all requests. `Err` if it failed and nothing happened.
+    /// Runs all requests in one transaction. Returns `Err` if it failed and was rolled back.
     fn transact<Op, Reply>(
         &mut self,
         requests: &[Op],
@@ -56,7 +59,7 @@ impl Engine {
         isolation: Isolation,
     ) -> rusqlite::Result<()> {
         outcomes.clear();
-        self.leave_failed_transaction()?;
+        self.roll_back_leftover()?;
         let mut transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for request in requests {
@@ -69,7 +72,7 @@ impl Engine {
                             savepoint.commit()?;
                             outcome
                         }
-                        Err(error) if spoils_one_request(&error) => {
+                        Err(error) if affects_one_request(&error) => {
                             savepoint.finish()?;
                             Err(store_error(self.failure.insert(error)))
                         }
@@ -81,8 +84,8 @@ impl Engine {
         transaction.commit()
     }
 
-    /// A rollback may have failed after an earlier fault; without this every later `BEGIN` would.
-    fn leave_failed_transaction(&self) -> rusqlite::Result<()> {
+    /// Ends a transaction whose own rollback failed. Otherwise every later `BEGIN` would fail too.
+    fn roll_back_leftover(&self) -> rusqlite::Result<()> {
         if self.connection.is_autocommit() {
             return Ok(());
         }
@@ -90,10 +93,10 @@ impl Engine {
     }
 }
 
-/// Whether a request that fails half-way takes the others with it.
+/// Whether a request that fails halfway takes the others with it.
 ///
-/// Savepoints cost every request a tenth of its time, and only damage needs them: so the second
-/// attempt at a transaction has them, and the first has not.
+/// Savepoints add a tenth to the time of every request, and only damage needs them. So the first
+/// attempt at a transaction does without, and only the second uses them.
 #[derive(Clone, Copy, Debug)]
 enum Isolation {
     Shared,
@@ -108,17 +111,17 @@ mod tests {
 
     use super::*;
 
-    /// What comes of each request, in turn, and how often one was run.
+    /// Commits `requests`. Returns their outcomes, and how many times any request was run.
     fn commit(requests: &[Request]) -> (Vec<Result<(), StoreError>>, usize) {
         let (mut outcomes, runs) = (Vec::new(), Cell::new(0));
-        let mut engine = Engine::new(Connection::open_in_memory().unwrap());
-        engine.commit(requests, &mut outcomes, |_, request| {
+        let mut writer = Writer::new(Connection::open_in_memory().unwrap());
+        writer.commit(requests, &mut outcomes, |_, request| {
             runs.set(runs.get() + 1);
             let failure = |code| Err(Error::SqliteFailure(ffi::Error::new(code), None));
             match request {
-                Good => Ok(Ok(())),
+                Succeeds => Ok(Ok(())),
                 MeetsDamage => failure(ffi::SQLITE_CORRUPT),
-                FindsTheDiskFull => failure(ffi::SQLITE_FULL),
+                MeetsFullDisk => failure(ffi::SQLITE_FULL),
             }
         });
         (outcomes, runs.get())
@@ -126,23 +129,24 @@ mod tests {
 
     #[derive(Clone, Copy)]
     enum Request {
-        Good,
+        Succeeds,
         MeetsDamage,
-        FindsTheDiskFull,
+        MeetsFullDisk,
     }
-    use Request::{FindsTheDiskFull, Good, MeetsDamage};
+    use Request::{MeetsDamage, MeetsFullDisk, Succeeds};
 
     #[test]
-    fn only_damage_is_worth_a_second_attempt() {
+    fn only_damage_causes_a_second_attempt() {
         let full = [Err(StoreError::DiskFull); 2];
-        assert_eq!(commit(&[Good, Good]), (vec![Ok(()); 2], 2));
-        assert_eq!(commit(&[Good, FindsTheDiskFull]), (full.to_vec(), 2));
-        assert_eq!(commit(&[MeetsDamage, Good]), (vec![Err(StoreError::Corrupt), Ok(())], 1 + 2));
+        assert_eq!(commit(&[Succeeds, Succeeds]), (vec![Ok(()); 2], 2));
+        assert_eq!(commit(&[Succeeds, MeetsFullDisk]), (full.to_vec(), 2));
+        let damaged = vec![Err(StoreError::Corrupt), Ok(())];
+        assert_eq!(commit(&[MeetsDamage, Succeeds]), (damaged, 1 + 2));
     }
 
     #[test]
-    fn full_disk_fails_all_requests_in_the_second_attempt_too() {
-        let (outcomes, _) = commit(&[MeetsDamage, FindsTheDiskFull, Good]);
+    fn full_disk_in_the_second_attempt_fails_all_requests() {
+        let (outcomes, _) = commit(&[MeetsDamage, MeetsFullDisk, Succeeds]);
         assert_eq!(outcomes, [Err(StoreError::DiskFull); 3]);
     }
 }
