@@ -1,17 +1,17 @@
-//! What connections to one database share and no disk keeps: locks, and the index of the log.
+//! State that connections to one database share in memory: locks, and the index of the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Names a connection's hold on a database.
+/// Identifies a connection that holds locks.
 pub(crate) type Holder = u64;
 
-/// Somebody else holds a lock that is in the way.
+/// Another connection holds a conflicting lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Busy;
 
-/// How far a connection has locked the file, in SQLite's order.
+/// Level to which a connection has locked the file, in SQLite's order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     #[default]
@@ -22,33 +22,34 @@ pub(crate) enum Level {
     Exclusive,
 }
 
-/// How a slot of the index is locked.
+/// Mode in which a slot of the index is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Shared,
     Exclusive,
 }
 
-/// Memory that SQLite reads and writes by its address, in words.
+/// Part of the index, in words. SQLite reads and writes it by its address.
 pub(crate) type Region = Arc<[AtomicU64]>;
 
-/// What the connections to one database share.
+/// State that the connections to one database share.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     levels: BTreeMap<Holder, Level>,
     slots: BTreeMap<Holder, Slots>,
     regions: Vec<Region>,
 }
 
-/// The slots that one connection has locked, a bit for each.
+/// Slots that one connection has locked, as bit masks.
 #[derive(Clone, Copy, Default)]
 struct Slots {
     shared: u32,
     exclusive: u32,
 }
 
-impl Shared {
-    /// Raises a lock. Who can't have the file to themselves yet keeps others from coming.
+impl SharedState {
+    /// Raises a lock. A connection that must wait for readers before it can be exclusive keeps new
+    /// ones out.
     pub(crate) fn lock(&mut self, holder: Holder, level: Level) -> Result<(), Busy> {
         let others = self.levels.iter().filter(|(other, _)| **other != holder);
         let highest = others.map(|(_, level)| *level).max().unwrap_or_default();
@@ -73,12 +74,12 @@ impl Shared {
         *held = level.min(*held);
     }
 
-    /// Whether anybody is about to write.
+    /// Whether a connection is about to write.
     pub(crate) fn is_reserved(&self) -> bool {
         self.levels.values().any(|level| *level >= Level::Reserved)
     }
 
-    /// A part of the index, made of zeros on demand.
+    /// Returns a part of the index. Creates it, zeroed, if `extend` is set.
     pub(crate) fn region(&mut self, index: usize, len: usize, extend: bool) -> Option<Region> {
         while extend && self.regions.len() <= index {
             self.regions.push((0..len / size_of::<u64>()).map(|_| AtomicU64::new(0)).collect());
@@ -89,11 +90,11 @@ impl Shared {
     /// Locks the slots of a mask.
     pub(crate) fn lock_slots(&mut self, holder: Holder, mask: u32, mode: Mode) -> Result<(), Busy> {
         let others = self.slots.iter().filter(|(other, _)| **other != holder);
-        let in_the_way = others.fold(0, |taken, (_, slots)| match mode {
+        let conflicting = others.fold(0, |taken, (_, slots)| match mode {
             Mode::Shared => taken | slots.exclusive,
             Mode::Exclusive => taken | slots.exclusive | slots.shared,
         });
-        if in_the_way & mask != 0 {
+        if conflicting & mask != 0 {
             return Err(Busy);
         }
         let held = self.slots.entry(holder).or_default();
@@ -111,7 +112,7 @@ impl Shared {
         held.exclusive &= !mask;
     }
 
-    /// A connection no longer uses the index. The last one takes it along.
+    /// Ends a connection's use of the index, which is dropped with the last one.
     pub(crate) fn unmap(&mut self, holder: Holder) {
         self.slots.remove(&holder);
         if self.slots.is_empty() {
@@ -119,18 +120,18 @@ impl Shared {
         }
     }
 
-    /// A connection has come.
-    pub(crate) fn enter(&mut self, holder: Holder) {
+    /// Registers a connection.
+    pub(crate) fn connect(&mut self, holder: Holder) {
         self.levels.insert(holder, Level::Unlocked);
     }
 
-    /// A connection has gone, with all that it held.
-    pub(crate) fn leave(&mut self, holder: Holder) {
+    /// Removes a connection and everything that it holds.
+    pub(crate) fn disconnect(&mut self, holder: Holder) {
         self.levels.remove(&holder);
         self.unmap(holder);
     }
 
-    /// A connection uses the index.
+    /// Begins a connection's use of the index.
     pub(crate) fn map(&mut self, holder: Holder) {
         self.slots.entry(holder).or_default();
     }

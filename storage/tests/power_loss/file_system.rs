@@ -1,70 +1,72 @@
-//! A machine with a disk: what a handle of SQLite's reaches.
+//! A file system on a disk, with the state that its open files share.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, Fault, Inode};
-use crate::memory::{Busy, Holder, Level, Mode, Region, Shared};
+use crate::shared_state::{Busy, Holder, Level, Mode, Region, SharedState};
 
-/// A machine that a test and SQLite share.
+/// A file system that a test and SQLite share.
 #[derive(Clone)]
-pub(crate) struct Machine(Arc<Mutex<Parts>>);
+pub(crate) struct FileSystem(Arc<Mutex<Parts>>);
 
 struct Parts {
     disk: Disk,
-    memory: BTreeMap<String, Shared>,
+    shared: BTreeMap<String, SharedState>,
     next_holder: Holder,
 }
 
-/// Whether a file may be made.
+/// Whether opening a file may create it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Making {
-    /// It is made if it is missing. Its entry is synced with its first sync, as the system's own
-    /// VFS does it, for it may have been made at another opening that ended early.
+pub(crate) enum Creation {
+    /// The file is created if it is missing. The folder's entry for it is synced with its first
+    /// sync, as in the system's own VFS, because an earlier opening that ended early may have
+    /// created it.
     Allowed,
-    /// The database: the program makes it before SQLite comes, and syncs its folder.
-    Elsewhere,
+    /// The file is the database, which the program has created, syncing its folder, before SQLite
+    /// opens it.
+    External,
 }
 
 /// An open file.
 pub(crate) struct Handle {
-    machine: Machine,
+    file_system: FileSystem,
     name: String,
     inode: Inode,
     holder: Holder,
-    /// Its entry may not be durable yet.
+    /// The folder's entry for it may not be durable yet.
     is_new: bool,
 }
 
-impl Machine {
+impl FileSystem {
     pub(crate) fn new(disk: Disk) -> Self {
-        Self(Arc::new(Mutex::new(Parts { disk, memory: BTreeMap::new(), next_holder: 0 })))
+        Self(Arc::new(Mutex::new(Parts { disk, shared: BTreeMap::new(), next_holder: 0 })))
     }
 
-    /// Does something with the disk.
+    /// Calls `act` with the disk.
     pub(crate) fn disk<T>(&self, act: impl FnOnce(&mut Disk) -> T) -> T {
         act(&mut self.parts().disk)
     }
 
-    /// Whether anybody has a file open.
+    /// Whether any file is open.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.parts().memory.values().any(|shared| !shared.is_unused())
+        self.parts().shared.values().any(|shared| !shared.is_unused())
     }
 
-    pub(crate) fn open(&self, name: &str, making: Making) -> Result<Handle, Fault> {
+    pub(crate) fn open(&self, name: &str, creation: Creation) -> Result<Handle, Fault> {
         let mut parts = self.parts();
-        parts.disk.powered()?;
-        let inode = match (parts.disk.find(name), making) {
+        parts.disk.ensure_power()?;
+        let inode = match (parts.disk.find(name), creation) {
             (Some(inode), _) => inode,
-            (None, Making::Elsewhere) => parts.disk.adopt(name),
-            (None, Making::Allowed) => parts.disk.create(name)?,
+            (None, Creation::External) => parts.disk.adopt(name),
+            (None, Creation::Allowed) => parts.disk.create(name)?,
         };
-        let is_new = making == Making::Allowed;
+        let is_new = creation == Creation::Allowed;
         parts.next_holder += 1;
         let holder = parts.next_holder;
-        parts.memory.entry(name.into()).or_default().enter(holder);
+        parts.shared.entry(name.into()).or_default().connect(holder);
         drop(parts);
-        Ok(Handle { machine: self.clone(), name: name.into(), inode, holder, is_new })
+        Ok(Handle { file_system: self.clone(), name: name.into(), inode, holder, is_new })
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
@@ -74,14 +76,14 @@ impl Machine {
 
 impl Handle {
     pub(crate) fn disk<T>(&self, act: impl FnOnce(&mut Disk, Inode) -> T) -> T {
-        self.machine.disk(|disk| act(disk, self.inode))
+        self.file_system.disk(|disk| act(disk, self.inode))
     }
 
-    /// Syncs the file, and the folder's entry for it if it is new.
+    /// Syncs the file, and the folder if the file is new.
     pub(crate) fn sync(&mut self) -> Result<(), Fault> {
         self.disk(Disk::sync)?;
         if self.is_new {
-            self.machine.disk(Disk::sync_folder)?;
+            self.file_system.disk(Disk::sync_folder)?;
             self.is_new = false;
         }
         Ok(())
@@ -118,13 +120,13 @@ impl Handle {
         self.shared(|shared| shared.unmap(self.holder));
     }
 
-    fn shared<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        act(self.machine.parts().memory.entry(self.name.clone()).or_default())
+    fn shared<T>(&self, act: impl FnOnce(&mut SharedState) -> T) -> T {
+        act(self.file_system.parts().shared.entry(self.name.clone()).or_default())
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared(|shared| shared.leave(self.holder));
+        self.shared(|shared| shared.disconnect(self.holder));
     }
 }
