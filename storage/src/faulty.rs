@@ -2,7 +2,7 @@
 
 use sealpost_core::frame::StoreError;
 
-use crate::Storage;
+use crate::storage::Storage;
 
 /// A store around another one that fails commits on demand. A failed commit has no effect.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl<R, S: Storage<Outcome = Result<R, StoreError>>> Storage for Faulty<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryStorage, Quota};
+    use crate::server::{MemoryStorage, Quota};
     use sealpost_core::ids::UserId;
     use sealpost_core::server::store::{StoreOp, StoreReply};
     use sealpost_core::wire::Profile;

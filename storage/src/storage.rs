@@ -67,7 +67,7 @@ mod tests {
     use sealpost_core::wire::Profile;
 
     use super::*;
-    use crate::{MemoryStorage, Quota};
+    use crate::server::{MemoryStorage, Quota};
 
     /// Returns requests as their own outcomes.
     struct Echo {

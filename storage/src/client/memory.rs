@@ -16,7 +16,7 @@ use super::history::{HistoryEntry, Place, SentMessage};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
 use super::storage::ClientStorage;
-use crate::Storage;
+use crate::storage::Storage;
 
 /// A client's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
 #[derive(Clone, Debug)]
@@ -168,6 +168,8 @@ impl MemoryClientStorage {
         }
         let former = std::mem::replace(&mut contact.pinned, accepted.clone());
         if former.user != accepted.user {
+            // A message to the former id is not the predecessor of one to the new id, and receipts
+            // that were signed under the former id may still arrive.
             contact.last_sent = None;
             self.former.insert(former.user, former.public_key);
         }

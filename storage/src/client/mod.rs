@@ -1,9 +1,9 @@
 //! The client's store: one account on one server, its contacts and its history.
 //!
-//! - [`ClientStorage`] is the trait. The machine sends its requests through
-//!   [`Storage::commit`](crate::Storage::commit) and gets a
-//!   [`Snapshot`](sealpost_core::client::store::Snapshot) at its start. An application reads what it
-//!   displays from the store directly.
+//! - [`ClientStorage`] is the trait. The machine is given a
+//!   [`Snapshot`](sealpost_core::client::store::Snapshot) at its start and sends its requests
+//!   through [`Storage::commit`](crate::Storage::commit). An application reads what it displays
+//!   from the store directly.
 //! - [`MemoryClientStorage`] is the executable specification; the simulator runs on it.
 //! - [`SqliteClientStorage`] keeps everything in one SQLite file, for production.
 //! - `conformance` (feature of the same name) is the suite that both pass.

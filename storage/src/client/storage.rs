@@ -7,7 +7,7 @@ use sealpost_core::ids::Phone;
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
-use crate::Storage;
+use crate::storage::Storage;
 
 /// The store of one client.
 pub trait ClientStorage: Storage<Op = ClientOp, Outcome = ClientOutcome> {

@@ -28,7 +28,10 @@ pub enum OpenFailure {
     #[error("the file is not a database of this program; it was left unchanged")]
     Foreign,
     /// A later version of the program has migrated the file.
-    #[error("it has schema version {found}, this program supports {known} at most: upgrade it")]
+    #[error(
+        "it has schema version {found}, but this program supports {known} at most: \
+         upgrade the program"
+    )]
     Newer {
         /// Schema version of the file.
         found: u32,
@@ -37,7 +40,8 @@ pub enum OpenFailure {
     },
     /// The file has an earlier schema, and was opened for reading only.
     #[error(
-        "it has schema version {found}, reading needs {known}: start the program that writes it once to migrate it"
+        "it has schema version {found}, but version {known} is needed: \
+         run its server or client once to migrate it"
     )]
     Older {
         /// Schema version of the file.

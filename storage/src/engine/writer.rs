@@ -28,6 +28,7 @@ impl Writer {
         run: impl Fn(&Connection, &Op) -> rusqlite::Result<Result<Reply, StoreError>>,
     ) {
         outcomes.clear();
+        // A transaction could fail, and there would be no outcome to say so.
         if requests.is_empty() {
             return;
         }

@@ -299,6 +299,7 @@ impl<S: Subject> StoreBed<S> {
         if outcomes == expected {
             self.counts.commits += 1;
             self.known = after;
+            // A commit that reached the disk after a failed one has settled that it is lost.
             if self.changes() > changes {
                 self.possible.clear();
             }
@@ -308,6 +309,7 @@ impl<S: Subject> StoreBed<S> {
         if self.faults() == faults || !(failed(StoreError::Io) || failed(StoreError::DiskFull)) {
             return Err(format!("expected {expected:?}, got {outcomes:?}"));
         }
+        // After an I/O error, the log may hold the whole transaction: see `Storage::commit`.
         let possible = failed(StoreError::Io).then_some(after);
         self.note_failure(store, possible)
     }
@@ -380,7 +382,8 @@ impl<S: Subject> StoreBed<S> {
         self.note(format_args!("checkpoint {mode}: {done:?}"));
     }
 
-    /// Writes the database to the real folder, where the program looks before it calls SQLite.
+    /// Writes the database to the real folder, where the program looks before it calls SQLite: it
+    /// decides there whether to create a database.
     fn publish_database(&self) {
         let bytes = self.file_system.disk(|disk| disk.contents(S::FILE));
         if let Some(bytes) = bytes {

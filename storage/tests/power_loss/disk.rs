@@ -240,8 +240,8 @@ impl Disk {
         done
     }
 
-    /// Reads a file from position `at` into `bytes`, with zeros after its end. Returns how many bytes
-    /// the file had.
+    /// Reads a file from position `at` into `bytes`, with zeros after its end. Returns the number
+    /// of bytes that the file had.
     pub(crate) fn read(
         &mut self,
         inode: Inode,

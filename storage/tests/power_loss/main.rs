@@ -49,8 +49,8 @@ fn log_left_in_the_cache_by_a_failed_sync_is_not_extended() {
     for (changes, times) in (0..30).flat_map(|changes| [1, 2, 4, 20].map(|times| (changes, times)))
     {
         let bed = StoreBed::<Server>::new(first_seed() + changes, FaultPlan::None);
-        if let Err(broken) = bed.run_into_faults(changes, times) {
-            panic!("{times} faults after {changes} changes: {broken}");
+        if let Err(violation) = bed.run_into_faults(changes, times) {
+            panic!("{times} faults after {changes} changes: {violation}");
         }
     }
 }
@@ -81,7 +81,7 @@ fn run<S: Subject>(fault_plan: FaultPlan) {
     for seed in first_seed().. {
         match StoreBed::<S>::new(seed, fault_plan).run(POWER_CUTS_PER_SEED) {
             Ok(counts) => total.add(counts),
-            Err(broken) => panic!("SEALPOST_SEED={seed}: {broken}"),
+            Err(violation) => panic!("SEALPOST_SEED={seed}: {violation}"),
         }
         if total.power_cuts >= power_cuts {
             break;

@@ -341,8 +341,8 @@ unsafe extern "C" fn shm_map(
     // SAFETY: an open file, as SQLite has it.
     let handle = unsafe { handle(file) };
     let region = handle.region(size(index), size(len), extend != 0);
-    // The words are atomic, so SQLite may write through a shared pointer. The file system keeps them
-    // until the last connection has unmapped them.
+    // The words are atomic, so SQLite may write through a shared pointer. The file system keeps
+    // them until the last connection has unmapped them.
     let address = region.map_or(std::ptr::null(), |region| region.as_ptr());
     // SAFETY: SQLite passes a place for the answer.
     unsafe { *out = address.cast_mut().cast() };

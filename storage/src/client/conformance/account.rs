@@ -4,8 +4,8 @@ use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::keys::Fingerprint;
 
-use super::harness::{Harness, binding, identity, outgoing, user};
-use super::{Case, Subject};
+use super::harness::{Case, Harness, binding, identity, outgoing, user};
+use super::subject::Subject;
 use crate::client::identity::Identity;
 use crate::client::outbox::OutboxCounts;
 use crate::conformance::{at, cases, phone, public_key};

@@ -6,14 +6,15 @@ use proptest::prelude::*;
 use sealpost_core::client::store::{ClientOp, Failure, InboxId, Snapshot};
 use sealpost_core::ids::{MessageId, ReceiptId};
 
+use super::harness;
 use super::harness::{identity, incoming, outgoing, user};
-use super::{Subject, harness};
-use crate::Storage;
+use super::subject::Subject;
 use crate::client::history::Place;
 use crate::client::memory::MemoryClientStorage;
 use crate::client::sqlite::bed::SqliteBed;
 use crate::client::storage::ClientStorage;
 use crate::conformance::{at, phone, public_key};
+use crate::storage::Storage;
 
 #[derive(Clone, Debug)]
 enum Step {

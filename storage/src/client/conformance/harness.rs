@@ -8,10 +8,13 @@ use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 
-use super::Subject;
+use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
 use crate::client::identity::Identity;
 use crate::conformance::{Reopening, at, message, phone, public_key};
+
+/// A case and its name.
+pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
 
 /// A store, and how to treat it between commits.
 pub(super) struct Harness<S> {

@@ -6,8 +6,8 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::ids::MessageId;
 
-use super::harness::{Harness, incoming, outgoing, user};
-use super::{Case, Subject};
+use super::harness::{Case, Harness, incoming, outgoing, user};
+use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
 use crate::conformance::{cases, phone};
 

@@ -5,8 +5,8 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::ids::MessageId;
 
-use super::harness::{Harness, outgoing, user};
-use super::{Case, Subject};
+use super::harness::{Case, Harness, outgoing, user};
+use super::subject::Subject;
 use crate::client::history::HistoryEntry;
 use crate::client::outbox::OutboxCounts;
 use crate::conformance::cases;

@@ -24,9 +24,9 @@ use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
 use super::storage::ClientStorage;
-use crate::Storage;
 use crate::engine::column::{count, id, optional, public_key, timestamp, user_id};
 use crate::engine::{OpenError, Writer, store_error};
+use crate::storage::Storage;
 use ops::{Ops, sql_place};
 use row::{CONTACT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
 

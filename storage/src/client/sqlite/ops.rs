@@ -101,8 +101,10 @@ impl Ops<'_> {
         if pinned == *accepted {
             return self.offer(phone, None);
         }
+        // A message to the former id is not the predecessor of one to the new id.
         let last_sent = last_sent.filter(|_| accepted.user == pinned.user);
         if accepted.user != pinned.user {
+            // Kept, because receipts that were signed under the former id may still arrive.
             let sql =
                 "INSERT OR REPLACE INTO former_contacts (user_id, public_key) VALUES (?1, ?2)";
             self.prepare(sql)?.execute(params![sql_id(pinned.user), pinned.public_key.der()])?;
@@ -151,6 +153,7 @@ impl Ops<'_> {
                 content,
                 &message.packet.bytes()[..],
             ])?;
+        // A repeat must not advance the place again.
         if inserted == 0 {
             return Ok(());
         }
@@ -196,6 +199,8 @@ impl Ops<'_> {
     }
 
     fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Arrival> {
+        // The replay window and the inbox change in one transaction: so a message is delivered
+        // once, even if the process dies in between.
         let sender = sql_id(message.sender);
         let window = self
             .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?

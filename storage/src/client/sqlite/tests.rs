@@ -7,8 +7,8 @@ use sealpost_core::wire::Profile;
 
 use super::bed::SqliteBed;
 use super::*;
-use crate::OpenFailure;
 use crate::conformance::phone;
+use crate::engine::OpenFailure;
 use crate::engine::Schema;
 use crate::engine::test_folder::folder;
 

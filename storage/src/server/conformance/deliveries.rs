@@ -4,8 +4,8 @@ use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::Packet;
 
-use super::harness::{Harness, item_ids};
-use super::{Case, Subject};
+use super::harness::{Case, Harness, item_ids};
+use super::subject::Subject;
 use crate::conformance::{at, cases, phone};
 
 cases![

@@ -6,7 +6,8 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use super::{QUOTA, Subject};
+use super::harness::QUOTA;
+use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::memory::MemoryStorage;
 use crate::server::sqlite::bed::SqliteBed;

@@ -8,10 +8,17 @@ use sealpost_core::server::store::{
 };
 use sealpost_core::wire::{ItemId, Packet, Profile};
 
-use super::Subject;
+use super::subject::Subject;
 use crate::conformance::{
     Reopening, at, message, phone, public_key, receipt, without_id, wrapped_key,
 };
+use crate::server::quota::Quota;
+
+/// A case and its name.
+pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
+
+/// Small, so that cases can fill a mailbox.
+pub(super) const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
 
 /// A store, and the profile of its deployment.
 pub(super) struct Harness<S> {

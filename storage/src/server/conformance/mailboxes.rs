@@ -5,8 +5,8 @@ use sealpost_core::server::store::Appended::{Duplicate, MailboxFull, Stored, Unk
 use sealpost_core::server::store::{PageLimit, Seq};
 use sealpost_core::wire::Packet;
 
-use super::harness::{ALL, Harness};
-use super::{Case, QUOTA, Subject};
+use super::harness::{ALL, Case, Harness, QUOTA};
+use super::subject::Subject;
 use crate::conformance::{cases, phone};
 
 cases![

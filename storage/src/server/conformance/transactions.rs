@@ -6,8 +6,8 @@ use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
-use super::harness::Harness;
-use super::{Case, Subject};
+use super::harness::{Case, Harness};
+use super::subject::Subject;
 use crate::conformance::{at, cases, message, phone};
 
 cases![

@@ -3,8 +3,8 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, StoreOp, StoreReply, User};
 
-use super::harness::Harness;
-use super::{Case, Subject};
+use super::harness::{Case, Harness};
+use super::subject::Subject;
 use crate::conformance::{at, cases, phone, public_key, wrapped_key};
 
 cases![

@@ -38,7 +38,7 @@ impl Mailbox {
         for (seq, item) in self.items.range((Bound::Excluded(after), Bound::Unbounded)) {
             bytes += packet_len(&item.packet);
             let full = page.items.len() as u64 >= limit.items.into() || bytes > limit.bytes.into();
-            // The first item is returned however large it is: otherwise reading would never pass it.
+            // The first item is returned however large it is. Otherwise reading would stop at it.
             if full && !page.items.is_empty() {
                 page.more = true;
                 break;

@@ -17,7 +17,7 @@ use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use super::quota::Quota;
 use super::request::{self, Misuse};
 use super::usage::Usage;
-use crate::Storage;
+use crate::storage::Storage;
 use mailbox::{Item, Mailbox, packet_len};
 
 /// The server's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
@@ -255,6 +255,7 @@ impl MemoryStorage {
 
     fn insert(&mut self, recipient: UserId, id: ItemId, packet: &Packet, stored_at: Timestamp) {
         let Some(account) = self.accounts.get_mut(&recipient) else { return };
+        // Not derived from the last item: its place must not be used again once it is gone.
         self.last_seq += 1;
         let seq = Seq(self.last_seq);
         self.places.insert(id, (recipient, seq));

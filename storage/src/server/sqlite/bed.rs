@@ -8,9 +8,9 @@ use sealpost_core::wire::Profile;
 use tempfile::TempDir;
 
 use super::{Inspector, SqliteStorage};
-use crate::Storage;
 use crate::engine::test_folder::folder;
 use crate::server::quota::Quota;
+use crate::storage::Storage;
 
 /// A database, and the folder that it is in.
 pub(crate) struct SqliteBed {

@@ -62,7 +62,7 @@ impl Inspector {
         self.profile
     }
 
-    /// Returns the next `limit` users after `after`, in the order of their ids; from the first one if
+    /// Returns the next `limit` users after `after` in the order of their ids, or the first ones if
     /// `None`.
     pub fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<UserRecord>, EngineError> {
         let sql = format!("{RECORDS} WHERE user_id > ?1 ORDER BY user_id LIMIT ?2");
@@ -105,8 +105,8 @@ impl Inspector {
         })?)
     }
 
-    /// Reads the whole database and reports its faults. Takes as long as reading the file, while the
-    /// write-ahead log of a busy server grows.
+    /// Reads the whole database and reports its faults. This takes as long as reading the file, and
+    /// the write-ahead log of a busy server grows meanwhile.
     pub fn check(&self) -> Result<CheckReport, EngineError> {
         check::check(&self.connection, self.profile)
     }

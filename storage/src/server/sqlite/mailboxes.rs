@@ -53,6 +53,7 @@ impl Mailboxes<'_> {
                 Appended::MailboxFull
             });
         }
+        // Duplicates and refusals alone leave the row as it is, which saves writing its page.
         if usage != before {
             self.set_usage(recipient, usage)?;
         }
@@ -78,7 +79,7 @@ impl Mailboxes<'_> {
         while let Some(row) = rows.next()? {
             bytes += row::packet_len(self.profile, row, row::PAYLOAD_LEN)?;
             let full = page.items.len() as u64 >= limit.items.into() || bytes > limit.bytes.into();
-            // The first item is returned however large it is: otherwise reading would never pass it.
+            // The first item is returned however large it is. Otherwise reading would stop at it.
             if full && !page.items.is_empty() {
                 page.more = true;
                 break;
@@ -120,6 +121,7 @@ impl Mailboxes<'_> {
             gone.entry(column::user_id(row, 0)?).or_default().push(item);
             count += 1;
         }
+        // One update for each mailbox, not for each item.
         for (recipient, items) in gone {
             self.count_out(recipient, &items)?;
         }

@@ -31,8 +31,8 @@ pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
 use super::quota::Quota;
-use crate::Storage;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
+use crate::storage::Storage;
 use ops::Ops;
 
 /// The server's database, open for writing. There must be only one on the same file; readers
@@ -76,7 +76,9 @@ impl SqliteStorage {
         let user: Option<i64> =
             transaction.query_row(sql, [phone.to_string()], |row| row.get(0)).optional()?;
         if let Some(user) = user {
-            // Counted before they are deleted: afterwards nothing says how many there were.
+            // The user's own mailbox has gone with the row, by `ON DELETE CASCADE`. Messages in
+            // other mailboxes are counted out before they are deleted: afterwards nothing says how
+            // many there were.
             transaction.execute(COUNT_OUT_MESSAGES_FROM, params![user, overhead.cast_signed()])?;
             let sql = "DELETE FROM pending_messages WHERE kind = 0 AND sender_id = ?1";
             transaction.execute(sql, [user])?;

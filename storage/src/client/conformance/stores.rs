@@ -5,14 +5,15 @@ use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
 
-use super::{Subject, run_all};
-use crate::Storage;
+use super::subject::Subject;
+use super::suite::run_all;
 use crate::client::history::{HistoryEntry, Place};
 use crate::client::identity::Identity;
 use crate::client::memory::MemoryClientStorage;
 use crate::client::outbox::OutboxCounts;
 use crate::client::sqlite::bed::SqliteBed;
 use crate::client::storage::ClientStorage;
+use crate::storage::Storage;
 
 impl Subject for MemoryClientStorage {
     /// A clone is what a disk would hold after a restart.

@@ -5,10 +5,11 @@ use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 
-use super::{Subject, run_all};
-use crate::Storage;
+use super::subject::Subject;
+use super::suite::run_all;
 use crate::server::memory::MemoryStorage;
 use crate::server::sqlite::bed::SqliteBed;
+use crate::storage::Storage;
 
 impl Subject for MemoryStorage {
     /// A clone is what a disk would hold after a restart.
