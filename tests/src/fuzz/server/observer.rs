@@ -188,8 +188,8 @@ impl bed::Observer<Server> for Observer {
     fn before_outcome(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
             self.released(settlement.recipient, &settlement.delivered);
-        } else if let StoreOp::DropReceipts { recipient, receipts: keys } = op {
-            self.released(*recipient, keys);
+        } else if let StoreOp::DropReceipts { recipient, receipts } = op {
+            self.released(*recipient, receipts);
         }
     }
 
