@@ -1,5 +1,5 @@
-//! Those who make their packets by hand: a registered attacker, and strangers who open a
-//! connection, say something and are never received of again.
+//! Processes whose packets are written by hand: Mallory, a registered attacker, and strangers, which
+//! connect, send something and ignore the answers.
 
 use std::collections::VecDeque;
 
@@ -19,29 +19,29 @@ use super::plan::{Attack, End, Otps};
 use super::world::{ProcessId, World};
 use crate::scripted_client::{Received, ScriptedClient};
 
-/// All of them.
+/// Every attacker.
 pub(super) struct Attackers {
     crypto: CryptoKind,
     profile: Profile,
     server_key: sealpost_core::keys::PublicKey,
-    /// The index of the registered attacker's key.
+    /// Index of Mallory's key.
     key: usize,
     mallory: Mallory,
-    /// What each stranger says once it is connected.
+    /// Packets that each stranger sends once it is connected.
     strangers: Vec<Vec<Packet>>,
 }
 
 /// A registered attacker.
 struct Mallory {
-    actor: ScriptedClient,
+    client: ScriptedClient,
     deframer: Deframer,
-    standing: Standing,
+    state: MalloryState,
     conns: u64,
     todo: VecDeque<(Attack, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum MalloryState {
     Away,
     Dialling,
     Connecting,
@@ -56,7 +56,7 @@ impl Attackers {
         let phone = model::attacker_phone(0);
         let runner = crypto.runner(key, 1);
         let mallory = Mallory {
-            actor: ScriptedClient::new(
+            client: ScriptedClient::new(
                 runner,
                 server_key.clone(),
                 config.profile,
@@ -64,30 +64,30 @@ impl Attackers {
                 ConnId(0),
             ),
             deframer: Deframer::new(config.profile),
-            standing: Standing::Away,
+            state: MalloryState::Away,
             conns: 0,
             todo: VecDeque::new(),
         };
         Self { crypto, profile: config.profile, server_key, key, mallory, strangers: Vec::new() }
     }
 
-    /// Whether a phone number is an attacker's.
+    /// Whether a phone number belongs to an attacker.
     pub(super) fn has(&self, phone: Phone) -> bool {
-        phone == self.mallory.actor.phone
+        phone == self.mallory.client.phone
     }
 
-    /// The index of the registered attacker's key, the last one that is in use from the start.
+    /// Index of Mallory's key, the last one in use from the start.
     pub(super) const fn key(&self) -> usize {
         self.key
     }
 
-    /// Nobody attacks any more.
+    /// Ends all attacks.
     pub(super) fn retire(&mut self) {
-        self.mallory.standing = Standing::Retired;
+        self.mallory.state = MalloryState::Retired;
         self.mallory.todo.clear();
     }
 
-    fn as_somebody(&self, key: usize, phone: Phone) -> ScriptedClient {
+    fn scripted_client(&self, key: usize, phone: Phone) -> ScriptedClient {
         let runner = self.crypto.runner(key, 2);
         ScriptedClient::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
     }
@@ -108,55 +108,56 @@ impl World {
             | Attack::FalseTaken
             | Attack::Flood => {
                 self.attackers.mallory.todo.push_back((how, victim));
-                self.go_on();
+                self.act_as_mallory();
             }
             Attack::ReplayReconnect => {
                 let of_victim = |packet: &&Packet| {
                     packet.op() == Op::Reconnect && packet.header().sender == self.apps[victim].user
                 };
                 let seen = self.env.captured.iter().rev().find(of_victim).cloned();
-                self.send_stranger(seen.into_iter().collect());
+                self.connect_stranger(seen.into_iter().collect());
             }
             Attack::StealSession => {
                 let mut thief =
-                    self.attackers.as_somebody(self.attackers.key, model::phone(victim));
+                    self.attackers.scripted_client(self.attackers.key, model::phone(victim));
                 thief.id = self.apps[victim].user;
                 let packet = thief.reconnect(at);
-                self.send_stranger(vec![packet]);
+                self.connect_stranger(vec![packet]);
             }
             Attack::Unauthenticated => {
                 let seen = self.captured(Op::Message);
-                self.send_stranger(seen.into_iter().collect());
+                self.connect_stranger(seen.into_iter().collect());
             }
             Attack::StealPhone => self.steal_phone(victim, at),
-            Attack::Loiter => (0..5).for_each(|_| self.send_stranger(Vec::new())),
+            Attack::Loiter => (0..5).for_each(|_| self.connect_stranger(Vec::new())),
         }
     }
 
-    /// Asks for somebody's one-time password, and guesses. Where it comes in band, whoever asks
-    /// first is the owner; that is no attack.
+    /// Requests a one-time password for a victim's phone, and guesses it. With in-band passwords,
+    /// whoever asks first owns an unregistered phone, so that would not be an attack.
     fn steal_phone(&mut self, victim: usize, at: Timestamp) {
         if self.env.settings.otps == Otps::InBand && self.apps[victim].user.is_none() {
             return;
         }
-        let mut thief = self.attackers.as_somebody(self.attackers.key, model::phone(victim));
+        let mut thief = self.attackers.scripted_client(self.attackers.key, model::phone(victim));
         let guesses = [0, 1, 2].map(|number| Otp::from_number(number).unwrap());
         let mut packets = vec![thief.register(at)];
         packets.extend(guesses.map(|guess| thief.confirm(at, &guess)));
-        self.send_stranger(packets);
+        self.connect_stranger(packets);
     }
 
-    /// A second connection with a user's own key, which reads and acknowledges nothing.
+    /// Opens a second connection with a user's own key, which reads and acknowledges nothing.
     pub(super) fn open_second_connection(&mut self, client: usize) {
         let Some(user) = self.apps.get(client).and_then(|app| app.user) else { return };
         self.fault("user: a second connection");
-        let mut second = self.attackers.as_somebody(self.apps[client].key, model::phone(client));
+        let mut second =
+            self.attackers.scripted_client(self.apps[client].key, model::phone(client));
         second.id = Some(user);
         let packet = second.reconnect(self.server_time());
-        self.send_stranger(vec![packet]);
+        self.connect_stranger(vec![packet]);
     }
 
-    fn send_stranger(&mut self, says: Vec<Packet>) {
+    fn connect_stranger(&mut self, says: Vec<Packet>) {
         self.attackers.strangers.push(says);
         let who = ProcessId::Scripted(self.attackers.strangers.len());
         self.env.dial(who, ConnId(1));
@@ -166,7 +167,7 @@ impl World {
         self.server.host.now(self.env.queue.now()).wall
     }
 
-    /// One of the last packets with this op code that were seen.
+    /// One of the last captured packets with this op code.
     fn captured(&mut self, op: Op) -> Option<Packet> {
         let seen: Vec<_> = self.env.captured.iter().filter(|packet| packet.op() == op).collect();
         if seen.is_empty() {
@@ -175,22 +176,22 @@ impl World {
         Some(seen[self.env.dice.index(seen.len())].clone())
     }
 
-    /// Mallory does what is to be done, or gets into a session first.
-    fn go_on(&mut self) {
-        match self.attackers.mallory.standing {
-            Standing::Away => {
-                self.attackers.mallory.standing = Standing::Dialling;
+    /// Carries out Mallory's pending attacks, or starts a session for them.
+    fn act_as_mallory(&mut self) {
+        match self.attackers.mallory.state {
+            MalloryState::Away => {
+                self.attackers.mallory.state = MalloryState::Dialling;
                 self.attackers.mallory.conns += 1;
                 self.env.dial(ProcessId::Scripted(0), ConnId(self.attackers.mallory.conns));
             }
-            Standing::Online => {
+            MalloryState::Online => {
                 while let Some((how, victim)) = self.attackers.mallory.todo.pop_front() {
                     for packet in self.prepare(how, victim) {
                         self.mallory_sends(&packet);
                     }
                 }
             }
-            Standing::Dialling | Standing::Connecting | Standing::Retired => {}
+            MalloryState::Dialling | MalloryState::Connecting | MalloryState::Retired => {}
         }
     }
 
@@ -199,7 +200,7 @@ impl World {
         let victim = self.apps[victim].user;
         let message = self.captured(Op::Message);
         let receipt = self.captured(Op::DeliveryAck);
-        let actor = &mut self.attackers.mallory.actor;
+        let client = &mut self.attackers.mallory.client;
         let payload = |packet: &Packet| Bytes::copy_from_slice(packet.payload());
         let id_of = |packet: &Packet| {
             packet.payload().first_chunk().map_or(0, |id| u64::from_le_bytes(*id))
@@ -211,27 +212,27 @@ impl World {
                 if let Some(last) = edited.last_mut() {
                     *last ^= 1;
                 }
-                vec![actor.sign(*message.header(), vec![Part::Clear(edited.into())])]
+                vec![client.sign(*message.header(), vec![Part::Clear(edited.into())])]
             }
             (Attack::Adopt, Some(message), _) => {
-                let header = Header { sender: actor.id, ..*message.header() };
-                vec![actor.sign(header, vec![Part::Clear(payload(&message))])]
+                let header = Header { sender: client.id, ..*message.header() };
+                vec![client.sign(header, vec![Part::Clear(payload(&message))])]
             }
             (Attack::FalseReceipt, Some(message), Some(victim)) => {
-                let own = actor.receipt(at, victim, id_of(&message), &[id_of(&message)]);
+                let own = client.receipt(at, victim, id_of(&message), &[id_of(&message)]);
                 let header = Header { sender: message.header().recipient, ..*own.header() };
-                let stolen = actor.sign(header, vec![Part::Clear(payload(&own))]);
+                let stolen = client.sign(header, vec![Part::Clear(payload(&own))]);
                 vec![own, stolen]
             }
             (Attack::FalseTaken, ..) => {
                 let taken = receipt.and_then(|receipt| {
                     let reader = receipt.header().sender?;
-                    Some(actor.receipts_taken(at, &[(reader, id_of(&receipt))]))
+                    Some(client.receipts_taken(at, &[(reader, id_of(&receipt))]))
                 });
                 taken.into_iter().collect()
             }
             (Attack::Flood, _, Some(victim)) => {
-                (0..100).map(|_| actor.lookup(at, &Lookup::Id(victim))).collect()
+                (0..100).map(|_| client.lookup(at, &Lookup::Id(victim))).collect()
             }
             _ => Vec::new(),
         }
@@ -258,13 +259,13 @@ impl World {
         }
         let at = self.server_time();
         let mallory = &mut self.attackers.mallory;
-        if mallory.standing != Standing::Dialling {
+        if mallory.state != MalloryState::Dialling {
             return;
         }
-        mallory.standing = Standing::Connecting;
+        mallory.state = MalloryState::Connecting;
         mallory.deframer = Deframer::new(self.env.settings.profile());
-        let actor = &mut mallory.actor;
-        let packet = if actor.id.is_some() { actor.reconnect(at) } else { actor.register(at) };
+        let client = &mut mallory.client;
+        let packet = if client.id.is_some() { client.reconnect(at) } else { client.register(at) };
         self.mallory_sends(&packet);
     }
 
@@ -282,34 +283,34 @@ impl World {
     fn mallory_receives(&mut self, packet: Packet) {
         let at = self.server_time();
         let mallory = &mut self.attackers.mallory;
-        match mallory.actor.open(packet) {
+        match mallory.client.open(packet) {
             Received::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
-                let packet = mallory.actor.confirm(at, &otp);
+                let packet = mallory.client.confirm(at, &otp);
                 self.mallory_sends(&packet);
             }
             Received::SessionIssued | Received::SessionResumed(SessionResumed { .. }) => {
-                mallory.standing = Standing::Online;
-                self.go_on();
+                mallory.state = MalloryState::Online;
+                self.act_as_mallory();
             }
             _ => {}
         }
     }
 
-    /// The messenger has brought a one-time password.
+    /// Gives Mallory a one-time password that was delivered out of band.
     pub(super) fn deliver_otp_to_attacker(&mut self, otp: &Otp) {
         let at = self.server_time();
-        let packet = self.attackers.mallory.actor.confirm(at, otp);
+        let packet = self.attackers.mallory.client.confirm(at, otp);
         self.mallory_sends(&packet);
     }
 
     pub(super) fn scripted_lost(&mut self, index: usize, conn: ConnId) {
         let mallory = &mut self.attackers.mallory;
-        if index == 0 && conn == ConnId(mallory.conns) && mallory.standing != Standing::Retired {
-            mallory.standing = Standing::Away;
+        if index == 0 && conn == ConnId(mallory.conns) && mallory.state != MalloryState::Retired {
+            mallory.state = MalloryState::Away;
         }
     }
 
-    /// All of them are gone.
+    /// Closes the connections of every attacker.
     pub(super) fn close_scripted(&mut self) {
         for index in 0..=self.attackers.strangers.len() {
             for id in self.env.network.of(ProcessId::Scripted(index)) {
@@ -318,7 +319,7 @@ impl World {
         }
     }
 
-    /// A dishonest server signs a receipt for a message itself, and sends it to the message's
+    /// Has a dishonest server sign a receipt for a message itself, and send it to the message's
     /// sender.
     pub(super) fn forge_receipt(&mut self, _: LinkId, message: &Bytes) {
         let profile = self.env.settings.profile();
@@ -354,12 +355,12 @@ impl World {
 const fn attack_fault(how: Attack) -> &'static str {
     match how {
         Attack::Replay => "attacker: a message replayed",
-        Attack::Impersonate => "attacker: a message edited and signed anew",
+        Attack::Impersonate => "attacker: a message edited and re-signed",
         Attack::Adopt => "attacker: a message adopted",
         Attack::FalseReceipt => "attacker: false receipts",
         Attack::FalseTaken => "attacker: receipts claimed as taken",
         Attack::ReplayReconnect => "attacker: a reconnect replayed",
-        Attack::StealSession => "attacker: a session asked for with another key",
+        Attack::StealSession => "attacker: a session requested with another key",
         Attack::Unauthenticated => "attacker: a message without a session",
         Attack::StealPhone => "attacker: another's phone number",
         Attack::Flood => "attacker: a flood",
