@@ -10,9 +10,12 @@ use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_storage::Storage;
 use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
 
+use super::application::{App, Goal};
+use super::event::SimEvent;
 use super::model;
 use super::plan::LastWrite;
-use super::world::{App, Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     /// Replaces a client's directory by an empty one with a new key. Does nothing if no key is left

@@ -6,7 +6,8 @@ use sealpost_core::ids::ConnId;
 use super::environment::Environment;
 use super::network::{Arrival, LinkId};
 use super::plan::End;
-use super::world::{ProcessId, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     pub(super) fn opened(&mut self, id: LinkId, end: End) {

@@ -3,8 +3,11 @@
 use sealpost_core::time::Mono;
 use sealpost_storage::client::ClientStorage;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::plan::End;
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     /// Runs a plan to its end, then without faults until the world is at rest, and checks that.

@@ -10,13 +10,14 @@ use sealpost_core::time::Mono;
 use sealpost_core::wire::{Header, ItemId, Op, Packet, Profile};
 
 use super::dice::Dice;
+use super::event::SimEvent;
 use super::event_queue::EventQueue;
 use super::model::MARK;
 use super::network::{LinkId, Network};
 use super::plan::{End, Misbehaviour, Settings, Tampering};
+use super::process::ProcessId;
 use super::tally::Tally;
 use super::trace::Trace;
-use super::world::{ProcessId, SimEvent};
 
 /// What all processes share.
 pub(super) struct Environment {

@@ -11,7 +11,9 @@
 //! and loses, disks that fail and lose power, and attackers. A model checks what must hold after
 //! every step and at rest.
 
+mod application;
 mod attackers;
+mod attacks;
 mod client_directories;
 mod connections;
 mod crypto;
@@ -19,6 +21,7 @@ mod dice;
 mod disk;
 mod drain;
 mod environment;
+mod event;
 mod event_queue;
 mod generate;
 mod memory_limits;
@@ -27,8 +30,10 @@ mod network;
 mod node;
 mod notices;
 mod plan;
+mod process;
 mod restarts;
 mod run;
+mod script;
 mod scripted_world;
 mod state_names;
 mod steps;

@@ -12,7 +12,7 @@ use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind};
 
 use super::plan::Plan;
-use super::trust::Trusted;
+use super::trust::{Trusted, Verdict};
 
 /// Marker in every plaintext. No packet may contain it.
 pub(super) const MARK: &str = "SEALPOST-PLAINTEXT";
@@ -71,9 +71,6 @@ struct Recipient {
     last_from: BTreeMap<usize, usize>,
     trusted: Trusted,
 }
-
-/// Result of a check; the error describes the violation.
-pub(super) type Verdict = Result<(), String>;
 
 impl Model {
     pub(super) fn new(clients: usize, plan: &Plan) -> Self {

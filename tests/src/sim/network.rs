@@ -11,7 +11,7 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
 use super::plan::{End, Misbehaviour, Tampering};
-use super::world::ProcessId;
+use super::process::ProcessId;
 
 /// Id of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

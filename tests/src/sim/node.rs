@@ -11,7 +11,9 @@ use sealpost_storage::Storage;
 
 use super::disk::{Disk, Done, LastWrite};
 use super::environment::Environment;
-use super::world::{ProcessId, SimEvent};
+use super::event::SimEvent;
+use super::process::ProcessId;
+use crate::consistency::Consistent;
 
 /// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
@@ -55,7 +57,7 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Engine<
 
 impl<R, M, S> Node<M, S>
 where
-    M: Machine<StoreOutcome = Result<R, StoreError>>,
+    M: Machine<StoreOutcome = Result<R, StoreError>> + Consistent,
     S: Engine<M>,
 {
     pub(super) const fn new(who: ProcessId, crypto: Crypto, engine: S) -> Self {
@@ -100,6 +102,9 @@ where
         host.actions = 0;
         env.tally.inputs += 1;
         let deadline = pump(machine, &mut ActionRunner { host, env }, now, input);
+        if let Err(broken) = machine.check() {
+            env.violate(|| format!("{} is inconsistent: {broken}", host.who));
+        }
         host.schedule_tick(env, deadline.map(|deadline| deadline.at));
         host.actions
     }

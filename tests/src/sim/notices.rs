@@ -5,10 +5,13 @@ use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel};
 use sealpost_core::server::{self, OtpDelivery};
 use sealpost_core::wire::Otp;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::node::Output;
 use super::plan::LastWrite;
+use super::process::ProcessId;
 use super::state_names::{error_state, notice_state};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::world::World;
 use super::{memory_limits, model};
 use crate::scenarios::{Device, Observation};
 

@@ -6,8 +6,11 @@ use sealpost_core::frame::{Event, Input};
 use sealpost_core::server::Server;
 use sealpost_storage::client::ClientStorage;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::plan::{End, LastWrite};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     pub(super) fn start(&mut self, who: ProcessId) {

@@ -14,19 +14,15 @@ use sealpost_core::time::Mono;
 use sealpost_storage::Usage;
 use sealpost_storage::client::{ClientStorage, HistoryEntry};
 
+use super::application::App;
 use super::model;
 use super::node::Node;
 use super::plan::{LastWrite, Plan, Settings, StepKind};
+use super::process::ProcessId;
+use super::script::Script;
 use super::trace::Trace;
-use super::world::{App, ProcessId, World};
+use super::world::World;
 use crate::scenarios::{Deployment, Device, Observation, Reachability};
-
-/// Observations for the scenario, and the accounts of the devices.
-pub(super) struct Script {
-    observations: VecDeque<Observation>,
-    /// For each client, the first client with the same account.
-    accounts: Vec<usize>,
-}
 
 impl World {
     /// A world for a scenario. `noise` seeds the choices that the scenario does not make.

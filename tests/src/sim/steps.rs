@@ -3,12 +3,14 @@
 use sealpost_core::client::{Command, Token};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::UserRef;
-use sealpost_core::server::limits::Limits;
 use sealpost_core::time::Mono;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::model;
 use super::plan::{DiskFault, End, LastWrite, StepKind};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     /// Applies one step. Steps that name an unknown client are ignored.
@@ -172,17 +174,4 @@ const fn disk_fault(fault: DiskFault) -> &'static str {
         DiskFault::Full => "disk: full",
         DiskFault::Io => "disk: failing",
     }
-}
-
-/// Bound on the actions that follow from one input. Each kind of work has a limit, and one input may
-/// complete the work that several inputs began.
-pub(super) fn max_actions(limits: &Limits) -> usize {
-    let drained = usize::try_from(limits.drain_items).unwrap_or(usize::MAX);
-    let per_session = limits.in_flight_items
-        + drained
-        + limits.append_batch
-        + limits.checks_per_conn
-        + limits.unstored_per_user
-        + limits.replies_per_conn;
-    4 * per_session + 256
 }

@@ -7,7 +7,8 @@ use sealpost_core::client::store::{Binding, ClientOp, IncomingMessage, Trust};
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
-use super::model::Verdict;
+/// Result of a check; the error describes the violation.
+pub(super) type Verdict = Result<(), String>;
 
 /// Contacts of a client.
 #[derive(Debug, Default)]

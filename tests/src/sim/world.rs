@@ -1,123 +1,33 @@
 //! The world: a server, its clients and their environment, driven by one event queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use std::collections::{BTreeSet, VecDeque};
 
-use bytes::Bytes;
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
-use sealpost_core::ids::{Phone, Ticket, UserId};
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::ids::Ticket;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::server::{self, Server};
 use sealpost_core::time::Mono;
 use sealpost_storage::client::{Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota};
 
+use super::application::App;
 use super::attackers::Attackers;
 use super::dice::Dice;
 use super::environment::Environment;
+use super::event::SimEvent;
 use super::event_queue::EventQueue;
 use super::model::{self, Model};
-use super::network::{LinkId, Network};
+use super::network::Network;
 use super::node::Node;
 use super::plan::{End, Otps, Plan, Step};
-use super::scripted_world::Script;
+use super::process::ProcessId;
+use super::script::Script;
 use super::state_names::{store_state, store_words};
-use super::steps;
 use super::tally::Tally;
 use super::trace::Trace;
-
-/// Id of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ProcessId {
-    Server,
-    Client(usize),
-    /// An attacker whose packets are written by hand.
-    Scripted(usize),
-}
-
-impl fmt::Display for ProcessId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server => f.write_str("server"),
-            Self::Client(index) => write!(f, "client {index}"),
-            Self::Scripted(index) => write!(f, "attacker {index}"),
-        }
-    }
-}
-
-/// An event in the queue. Events for a process carry its incarnation.
-pub(super) enum SimEvent {
-    /// Apply a step of the plan.
-    Step(usize),
-    Tick(ProcessId, u32),
-    Computed(ProcessId, u32, Ticket),
-    Committed(ProcessId, u32),
-    Stored(ProcessId, u32, Ticket),
-    /// An end of a link learns that it is established.
-    Opened(LinkId, End),
-    /// Bytes that this end sent arrive at the other.
-    Arrive(LinkId, End),
-    /// An end learns that its link is broken or closed.
-    Lost(LinkId, End),
-    /// An end learns that its queue is too long, or empty again.
-    Pressure(LinkId, End),
-    /// Start a process.
-    Start(ProcessId),
-    /// Give a client a command.
-    RunCommand(usize, u32, Command),
-    /// Have an application bring its client online.
-    GoOnline(usize, u32),
-    /// Send a message to a contact whose new key was accepted.
-    WriteToContact(usize, Phone),
-    /// Ask the operator to delete the account of a client that lost its key.
-    RequestDeletion(usize),
-    /// A dishonest server sends a packet again.
-    Late(LinkId, Bytes),
-    /// A dishonest server forges a receipt for a message.
-    Forge(LinkId, Bytes),
-}
-
-/// What an application wants its client to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    /// Not started by the plan yet.
-    Idle,
-    Online,
-    Offline,
-}
-
-/// Application of a client.
-pub(super) struct App {
-    pub(super) goal: Goal,
-    /// Whether the client reported a session.
-    pub(super) online: bool,
-    /// Whether the client received everything that was pending.
-    pub(super) caught_up: bool,
-    /// Whether an attempt to go online is scheduled.
-    pub(super) retry_scheduled: bool,
-    /// User id, once the server has created the account.
-    pub(super) user: Option<UserId>,
-    /// Index of the key in the client's directory.
-    pub(super) key: usize,
-    /// Changed keys of contacts that the client reported in this incarnation.
-    pub(super) offers: BTreeMap<Phone, Fingerprint>,
-}
-
-impl App {
-    pub(super) const fn new(key: usize) -> Self {
-        Self {
-            goal: Goal::Idle,
-            online: false,
-            caught_up: false,
-            retry_scheduled: false,
-            user: None,
-            key,
-            offers: BTreeMap::new(),
-        }
-    }
-}
+use super::trust::Verdict;
 
 /// A simulated world while it runs a plan.
 pub struct World {
@@ -192,7 +102,7 @@ impl World {
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
             server: Node::new(ProcessId::Server, server_crypto, store),
-            max_actions: steps::max_actions(&env.settings.server_limits()),
+            max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
             stopped: false,
             server_restart_delay: 0,
@@ -397,9 +307,22 @@ impl World {
         }
     }
 
-    pub(super) fn check(&mut self, verdict: model::Verdict) {
+    pub(super) fn check(&mut self, verdict: Verdict) {
         if let Err(what) = verdict {
             self.env.violate(|| what);
         }
     }
+}
+
+/// Bound on the actions that follow from one input. Each kind of work has a limit, and one input may
+/// complete the work that several inputs began.
+fn max_actions(limits: &Limits) -> usize {
+    let drained = usize::try_from(limits.drain_items).unwrap_or(usize::MAX);
+    let per_session = limits.in_flight_items
+        + drained
+        + limits.append_batch
+        + limits.checks_per_conn
+        + limits.unstored_per_user
+        + limits.replies_per_conn;
+    4 * per_session + 256
 }

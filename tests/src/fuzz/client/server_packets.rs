@@ -1,5 +1,6 @@
 //! Packets of the server: usually well formed, never trustworthy.
 
+use sealpost_core::client::Client;
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey};
 use sealpost_core::time::Timestamp;
@@ -9,10 +10,10 @@ use sealpost_core::wire::{
     RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
 };
 
-use super::Bed;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
+impl FuzzBed<'_, Client> {
     /// A packet from the server to the client.
     pub(super) fn packet(&mut self) -> Option<Packet> {
         let us = if self.arb.chance(15) { UserId::new(self.arb.below(3)) } else { UserId::new(1) };

@@ -2,16 +2,17 @@
 
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey};
+use sealpost_core::server::Server;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp, Oversized, Packet,
     Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
 };
 
-use super::Bed;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
+impl FuzzBed<'_, Server> {
     /// A packet for a client to send on a connection.
     pub(super) fn packet(&mut self, conn: ConnId) -> Option<Packet> {
         let user = self.observer.connections.get(&conn)?.user;

@@ -2,15 +2,16 @@
 
 use sealpost_core::frame::{Deadline, Event, Machine};
 use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
+use sealpost_core::server::Server;
 use sealpost_core::wire::{
     Header, ItemId, ItemKind, Op, Oversized, Packet, Receipt, ReceiptsTaken,
 };
 
-use super::Bed;
 use super::observer::Connection;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
+impl FuzzBed<'_, Server> {
     /// Makes every socket writable and every online user acknowledge its items, until nothing is left
     /// for online users.
     pub(super) fn drain(&mut self) {

@@ -15,7 +15,8 @@ use sealpost_core::wire::{
     StoredAck,
 };
 
-use crate::fuzz::{bed, null_crypto};
+use crate::fuzz::bed;
+use crate::fuzz::null_crypto;
 
 /// What the server has asked for and been told.
 pub(in crate::fuzz) struct Observer {
