@@ -12,7 +12,7 @@ use sealpost_core::wire::{
     SessionResumed, StoredAck,
 };
 
-use crate::bed::ServerBed;
+use crate::beds::ServerBed;
 use crate::scripted_packet::emit;
 use crate::test_keys::crypto;
 

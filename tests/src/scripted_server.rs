@@ -11,7 +11,7 @@ use sealpost_core::wire::{
     StoredAck, Write, emit_server_key,
 };
 
-use crate::bed::ClientBed;
+use crate::beds::ClientBed;
 use crate::scripted_packet::emit;
 use crate::scripted_peer::ScriptedPeer;
 use crate::test_keys::crypto;

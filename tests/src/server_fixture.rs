@@ -3,7 +3,7 @@
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::wire::{ErrorCode, NoMoreMessages, Packet, Profile, Receipt};
 
-use crate::bed::ServerBed;
+use crate::beds::ServerBed;
 use crate::scripted_client::{Received, ScriptedClient};
 
 /// A bed with alice and bob, both in session and live.

@@ -20,7 +20,7 @@ use sealpost_core::wire::{
     ErrorCode, ErrorForm, ErrorReply, Lookup, Otp, OtpIssued, Profile, SessionResumed,
 };
 use sealpost_storage::Quota;
-use sealpost_tests::bed::ServerBed;
+use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 
 fn bed() -> ServerBed {

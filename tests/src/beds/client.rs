@@ -13,7 +13,8 @@ use sealpost_core::wire::{FromClient, Packet, Profile};
 use sealpost_storage::Faulty;
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 
-use super::{Bed, TestedMachine};
+use super::bed::Bed;
+use super::machine::TestedMachine;
 use crate::test_keys::crypto;
 
 /// A client machine in a test bed. The server is the test.

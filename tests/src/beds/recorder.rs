@@ -8,7 +8,7 @@ use sealpost_core::frame::{Event, Flow, Host};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::wire::{Packet, Profile};
 
-use super::TestedMachine;
+use super::machine::TestedMachine;
 
 /// Actions of a machine that no test has looked at yet.
 pub(super) struct Recorder<M: TestedMachine> {

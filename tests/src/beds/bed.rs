@@ -1,56 +1,27 @@
-//! A test bed for either machine: no sockets, a memory store, and clocks that the test moves.
-//!
-//! Store operations and jobs are carried out at once, unless the test holds them back
-//! ([`Bed::hold_store`], [`Bed::hold_jobs`]) and releases them later, jobs in any order.
-
-mod client;
-mod recorder;
-mod server;
+//! The bed that both machines share.
 
 use std::time::Duration;
 
 use sealpost_core::crypto::{Crypto, Job};
-use sealpost_core::frame::{Deadline, Event, Input, Machine, StoreError, pump};
+use sealpost_core::frame::{Deadline, Event, Input, StoreError, pump};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::PublicKey;
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Packet, Profile};
 use sealpost_storage::{Faulty, Storage};
 
-use self::recorder::Recorder;
-use crate::consistency::{Consistent, assert_consistent};
-
-pub use client::{ClientBed, offline};
-pub use server::ServerBed;
-
-/// A machine that a [`Bed`] can drive.
-pub trait TestedMachine:
-    Machine<StoreOutcome = Result<Self::StoreReply, StoreError>> + Consistent + Sized
-{
-    /// The machine dials connections.
-    const DIALS: bool;
-    /// Result of a successful store operation.
-    type StoreReply;
-    /// Memory store of the machine.
-    type Store: Storage<Op = Self::StoreOp, Outcome = Self::StoreOutcome>;
-    /// State of a bed that only this machine needs.
-    type Setup;
-
-    /// Asserts that a packet is one that the machine may send.
-    fn check_sent(packet: &Packet);
-
-    /// Asserts that a notice does not report a fault of the bed.
-    fn check_notice(notice: &Self::Notice);
-}
+use super::machine::TestedMachine;
+use super::recorder::Recorder;
+use crate::consistency::assert_consistent;
 
 /// A machine and its surroundings: store, cryptography, clocks and connections.
 pub struct Bed<M: TestedMachine> {
-    machine: M,
+    pub(super) machine: M,
     crypto: Crypto,
-    profile: Profile,
-    now: Now,
-    recorder: Recorder<M>,
-    setup: M::Setup,
+    pub(super) profile: Profile,
+    pub(super) now: Now,
+    pub(super) recorder: Recorder<M>,
+    pub(super) setup: M::Setup,
     /// Store of the machine, for tests to inspect and to make fail.
     pub store: Faulty<M::Store>,
     /// Store operations wait for [`Bed::release_store`].
@@ -60,7 +31,7 @@ pub struct Bed<M: TestedMachine> {
 }
 
 impl<M: TestedMachine> Bed<M> {
-    fn around(
+    pub(super) fn around(
         machine: M,
         crypto: Crypto,
         profile: Profile,

@@ -11,7 +11,8 @@ use sealpost_core::server::{Config, Held, Notice, OtpChannel, OtpDelivery, Serve
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
 
-use super::{Bed, TestedMachine};
+use super::bed::Bed;
+use super::machine::TestedMachine;
 use crate::test_keys::crypto;
 
 /// A server machine in a test bed. Clients are connections that the test opens.
