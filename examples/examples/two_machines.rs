@@ -96,7 +96,7 @@ impl Network {
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());
-        let machine = Server::new(config, Entropy::from_seed([1; 32]));
+        let machine = Server::new(config, Entropy::from_seed([1; 32]))?;
         Ok(Self {
             server: Node { machine, host: QueueHost::new("server", store, crypto) },
             alice: client("alice", ALICE.parse()?, &server_key, 2)?,

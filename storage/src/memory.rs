@@ -121,10 +121,10 @@ impl MemoryStorage {
                 self.settle(settlement)?;
                 StoreReply::Settled
             }
-            StoreOp::DropReceipts { recipient, keys } => {
+            StoreOp::DropReceipts { recipient, receipts: keys } => {
                 request::receipts(keys)?;
                 self.remove_all(*recipient, keys);
-                StoreReply::Done
+                StoreReply::ReceiptsDropped
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
         })

@@ -70,7 +70,8 @@ impl TestServer {
                 limits: Limits::without_rates(),
             },
             Entropy::from_seed([2; 32]),
-        );
+        )
+        .unwrap();
         let host = ServerHost::bind(
             &HostConfig::default(),
             "127.0.0.1:0".parse().unwrap(),

@@ -29,7 +29,7 @@
 
 use alloc::vec::Vec;
 
-use super::StoreError;
+use super::{Misuse, StoreError};
 use crate::crypto::{EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, RequestKind};
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::wire::Packet;
@@ -242,6 +242,20 @@ impl<A: Answer> Completed<Result<A, StoreError>> {
 
     fn keeps(&self, nth: usize) -> bool {
         self.0.as_ref().is_ok_and(|answer| answer.keeps(nth))
+    }
+}
+
+impl From<WrongOutcome> for Misuse {
+    fn from(_: WrongOutcome) -> Self {
+        Self::UnexpectedOutcome
+    }
+}
+
+#[cfg(test)]
+impl<T> Verified<T> {
+    /// A proof of nothing, for tests of what takes one.
+    pub(crate) const fn assumed(value: T) -> Self {
+        Self(value)
     }
 }
 

@@ -139,7 +139,7 @@ impl Plan {
                 let name =
                     |id: &u64| ItemId { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
                 let keys = receipts.iter().map(name).collect();
-                StoreOp::DropReceipts { recipient: user(*recipient), keys }
+                StoreOp::DropReceipts { recipient: user(*recipient), receipts: keys }
             }
             Self::Expire { secs, limit } => StoreOp::Expire { before: at(*secs), limit: *limit },
         }

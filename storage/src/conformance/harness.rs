@@ -168,7 +168,10 @@ impl<S: Subject> Harness<S> {
     #[track_caller]
     pub(super) fn drop_receipts(&mut self, recipient: UserId, receipts: &[Packet]) {
         let keys = keys(receipts);
-        assert_eq!(self.ask(StoreOp::DropReceipts { recipient, keys }), StoreReply::Done);
+        assert_eq!(
+            self.ask(StoreOp::DropReceipts { recipient, receipts: keys }),
+            StoreReply::ReceiptsDropped
+        );
     }
 
     #[track_caller]

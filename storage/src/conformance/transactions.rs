@@ -114,7 +114,7 @@ fn dropping_messages_is_refused<S: Subject>(store: &mut Harness<S>) {
     let message = store.message(alice, bob, 1);
     store.append(bob, std::slice::from_ref(&message));
     let keys = vec![ItemId { kind: ItemKind::Message, origin: alice, id: 1 }];
-    let request = StoreOp::DropReceipts { recipient: bob, keys };
+    let request = StoreOp::DropReceipts { recipient: bob, receipts: keys };
     assert_eq!(store.commit(&[request]), [Err(StoreError::Corrupt)]);
     assert_eq!(store.count(bob), 1);
 }

@@ -61,10 +61,10 @@ impl Ops<'_> {
                 self.settle(settlement, key, sender)?;
                 StoreReply::Settled
             }
-            StoreOp::DropReceipts { recipient, keys } => {
+            StoreOp::DropReceipts { recipient, receipts: keys } => {
                 request::receipts(keys)?;
                 self.remove(*recipient, keys)?;
-                StoreReply::Done
+                StoreReply::ReceiptsDropped
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)?),
         })

@@ -168,7 +168,7 @@ fn request(dice: &mut Dice) -> StoreOp {
             let (recipient, origin) = (user(dice), user(dice));
             let name = |id| ItemId { kind: ItemKind::Receipt, origin, id };
             let keys = numbers(dice).into_iter().map(name).collect();
-            StoreOp::DropReceipts { recipient, keys }
+            StoreOp::DropReceipts { recipient, receipts: keys }
         }
         _ => StoreOp::Expire { before: at(secs(dice)), limit: dice.pick(&[0, 2, 100]) },
     }

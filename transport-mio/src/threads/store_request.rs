@@ -25,7 +25,7 @@ impl StoreRequest for StoreOp {
             Self::Settle(settlement) => {
                 settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
             }
-            Self::DropReceipts { keys, .. } => keys.len() * ROW,
+            Self::DropReceipts { receipts, .. } => receipts.len() * ROW,
             Self::Expire { limit, .. } => {
                 usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
             }

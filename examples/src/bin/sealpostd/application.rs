@@ -25,20 +25,20 @@ impl Application<Server> for ServerApplication {
 
     fn notify(&mut self, notice: Notice) -> Control {
         match notice {
-            Notice::Registered(user) => {
+            Notice::Registered { user } => {
                 tracing::info!("a new account was registered");
                 tracing::trace!(%user, "registered");
             }
-            Notice::SessionOpened(user, conn) => tracing::trace!(%user, ?conn, "session opened"),
-            Notice::SessionClosed(user, conn) => tracing::trace!(%user, ?conn, "session closed"),
-            Notice::Refused(conn, code) => {
+            Notice::SessionOpened { user, conn } => tracing::trace!(%user, ?conn, "session opened"),
+            Notice::SessionClosed { user, conn } => tracing::trace!(%user, ?conn, "session closed"),
+            Notice::Refused { conn, code } => {
                 tracing::debug!(?code, "a packet was refused");
                 tracing::trace!(?conn, ?code, "refused");
             }
-            Notice::StoreFailed(error) => {
+            Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }
-            Notice::Misuse(misuse) => {
+            Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");
             }
             Notice::Stopped => return Control::Stop,

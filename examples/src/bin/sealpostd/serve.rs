@@ -38,7 +38,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             limits: limits(args),
         },
         Entropy::from_seed(random_seed()?),
-    );
+    )?;
     let config = HostConfig {
         crypto_workers: args.workers,
         signals: SignalHandling::Stop,
