@@ -93,8 +93,8 @@ fn killed_recipient_keeps_each_message_once() {
             alice.ledger().acknowledged.len()
         );
     }
-    let told = alice.stop().acknowledged;
-    settle(&bed, &server, &told);
+    let acknowledged = alice.stop().acknowledged;
+    settle(&bed, &server, &acknowledged);
 }
 
 #[test]

@@ -158,12 +158,12 @@ fn queued_message_goes_out_with_the_next_send() {
 fn one_time_password_from_a_program_is_requested_until_it_is_right() {
     let bed = ProgramBed::new();
     let script = bed.path("deliver");
-    let told = bed.path("told");
-    write_script(&script, &format!("cat > {0}.new && mv {0}.new {0}", told.display()));
+    let delivered = bed.path("delivered");
+    write_script(&script, &format!("cat > {0}.new && mv {0}.new {0}", delivered.display()));
     let server = bed.serve(&["--otp", &format!("exec:{}", script.display())]);
     let mut alice = bed.start("alice", &["register", &server.address, ALICE]);
-    until("password", || told.exists());
-    let otp = fs::read_to_string(&told).unwrap().lines().nth(1).unwrap().to_owned();
+    until("password", || delivered.exists());
+    let otp = fs::read_to_string(&delivered).unwrap().lines().nth(1).unwrap().to_owned();
     alice.type_line("nonsense");
     alice.type_line(wrong(&otp));
     alice.type_line(&otp);
