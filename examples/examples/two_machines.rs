@@ -1,5 +1,5 @@
-//! A server and two clients in one thread, without sockets, files or clocks. Prints the journey of a
-//! message as the machines see it: one line for each action.
+//! A server and two clients in one thread, without sockets, files or clocks. Prints the journey of
+//! a message as the machines see it: one line for each action.
 //!
 //!     cargo run --example two_machines
 //!

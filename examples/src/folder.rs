@@ -32,10 +32,13 @@ impl Folder {
     /// in it later.
     pub fn make(path: &Path) -> Result<Self, Failure> {
         let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.and_then(|()| path.ancestors().skip(1).take(missing).try_for_each(sync)).map_err(
-            Failure::context(format_args!("can't create the folder {}", path.display())),
-        )?;
+        let failure = Failure::context(format!("can't create the folder {}", path.display()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .and_then(|()| path.ancestors().skip(1).take(missing).try_for_each(sync))
+            .map_err(failure)?;
         Self::existing(path)
     }
 

@@ -2,9 +2,9 @@
 #![expect(clippy::print_stdout, reason = "prints the seed and the progress")]
 //! Everything acknowledged survives SIGKILL at any moment, of the server and of the clients.
 //!
-//! The moments are drawn from a seed, which is printed; `SEALPOST_SEED` sets it. The same seed gives
-//! the same pauses but not the same run, because processes race. `SEALPOST_KILLS` sets how many
-//! processes of each kind are killed; 200 take some minutes.
+//! The moments are drawn from a seed, which is printed; `SEALPOST_SEED` sets it. The same seed
+//! gives the same pauses but not the same run, because processes race. `SEALPOST_KILLS` sets how
+//! many processes of each kind are killed; 200 take some minutes.
 
 mod support;
 

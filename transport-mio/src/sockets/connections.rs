@@ -187,8 +187,8 @@ impl Connections {
                 connection.flow = flow;
                 list_ready(&mut self.ready, id, connection);
             }
-            // A broken connection is kept only for the bytes that can still be read from it. Paused,
-            // it would never be read to its end, and no other event would remove it.
+            // A broken connection is kept only for the bytes that can still be read from it.
+            // Paused, it would never be read to its end, and no other event would remove it.
             State::Broken if flow == Flow::Pause => self.lose(id),
             State::Broken | State::Flushing(_) | State::Lingering => {}
         }

@@ -138,8 +138,8 @@ impl Home {
         }
         if registered {
             return Err(Failure::new(format_args!(
-                "{} belongs to an account of {} with another phone number or server; choose another \
-                 --home",
+                "{} belongs to the account of {} on another server or with another number; \
+                 choose another --home",
                 self.folder.display(),
                 found.phone
             )));

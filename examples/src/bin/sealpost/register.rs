@@ -20,7 +20,8 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
     let account = home.open_or_make(&args.address, args.phone, passphrase)?;
     let known = account.snapshot.account.user;
-    // Signals end the program at once: the prompt for the password would not notice a graceful stop.
+    // Signals end the program at once: the prompt for the password would not notice a graceful
+    // stop.
     let session = Session::start(account, SignalHandling::Ignore)?;
     let user = match known {
         Some(user) => user,

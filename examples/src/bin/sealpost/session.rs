@@ -106,12 +106,12 @@ impl Session {
         }
     }
 
-    /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`. Messages
-    /// that arrive meanwhile are not marked as shown, so `listen` prints them later.
+    /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`.
+    /// Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
     ///
     /// # Errors
-    /// Returns the failure of `pick`. Fails if the client is offline and will not try again, or if a
-    /// signal stopped it.
+    /// Returns the failure of `pick`. Fails if the client is offline and will not try again, or if
+    /// a signal stopped it.
     pub(crate) fn until<T>(
         &self,
         deadline: Instant,
