@@ -12,9 +12,9 @@ use crate::Failure;
 /// Cryptography providers by the names that users give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CryptoName {
-    /// AWS-LC: constant-time, and several times faster
+    /// Constant-time, and several times faster
     AwsLc,
-    /// Pure Rust
+    /// Written in Rust alone
     Rust,
 }
 
