@@ -57,6 +57,7 @@ mod provider;
 mod run;
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto;
+mod sealed;
 
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;

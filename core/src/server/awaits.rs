@@ -19,8 +19,8 @@ use crate::wire::{InReplyTo, Packet, ReconnectRequest};
 pub(super) enum AwaitJob {
     // Before a session: requests are verified and opened.
     RegisterOpened(Request),
-    ConfirmOpened(Unverified<Confirming>),
-    ReconnectOpened { request: Unverified<Request>, user: Box<User> },
+    ConfirmOpened(Box<Unverified<Confirming>>),
+    ReconnectOpened { request: Box<Unverified<Request>>, user: Box<User> },
     ReconnectOpenedUnverified(Request),
     ReconnectVerified(Box<AwaitReconnectVerified>),
     // In a session: packets are verified and opened.
@@ -38,7 +38,7 @@ pub(super) enum AwaitJob {
 #[derive(Debug)]
 pub(super) enum AwaitStore {
     // Before a session.
-    RegistrantFound(Registrant),
+    RegistrantFound(Box<Registrant>),
     UserCreated(Box<Pending<Registering>>),
     ReconnectorFound(Request),
     ReconnectorFoundByPhone(Box<AwaitReconnectorFoundByPhone>),

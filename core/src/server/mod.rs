@@ -148,10 +148,10 @@ impl Server {
                 self.on_register_opened(request, outcome.unsigned_request_opened()?);
             }
             AwaitJob::ConfirmOpened(confirming) => {
-                self.on_confirm_opened(outcome.request_opened(confirming)?);
+                self.on_confirm_opened(outcome.request_opened(*confirming)?);
             }
             AwaitJob::ReconnectOpened { request, user } => {
-                self.on_reconnect_opened(user, outcome.request_opened(request)?);
+                self.on_reconnect_opened(user, outcome.request_opened(*request)?);
             }
             AwaitJob::ReconnectOpenedUnverified(request) => {
                 let opened = outcome.unsigned_request_opened()?;

@@ -13,6 +13,7 @@
 //! | `refuse` | every 244, and how answers are made |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
+//! | `inspect` | what the server holds, and whether that fits together |
 //! | `settle` | what follows from all of these |
 
 mod acknowledge;
@@ -20,6 +21,7 @@ mod begin_session;
 mod connect;
 mod deliver;
 mod expire;
+mod inspect;
 mod leave;
 mod look_up;
 mod receive;

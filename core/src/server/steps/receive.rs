@@ -125,7 +125,6 @@ impl Server {
     fn verify(&mut self, conn: ConnId, inbound: FromClient, standing: Standing) {
         match inbound {
             FromClient::Message { packet, recipient, message_id, .. } => {
-                self.count_message(conn);
                 let signed = SignedPacket::Message { packet, recipient, id: message_id };
                 self.verify_signed(conn, signed, standing);
             }
@@ -155,27 +154,28 @@ impl Server {
         }
     }
 
-    /// A message over the rate is taken, and reading pauses until the rate is paid off: refusing it
-    /// would cost a signature and a repetition.
-    fn count_message(&mut self, conn_id: ConnId) {
-        let (limits, now) = (&self.config.limits, self.now.mono);
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some((_, session)) = conn.session_mut() else { return };
-        if let Some(until) = session.count_message(limits, now) {
-            conn.slow_until(until);
-        }
-    }
-
     fn admit_lookup(&mut self, conn_id: ConnId) -> Result<(), Refusal> {
         let (limits, now) = (&self.config.limits, self.now.mono);
         let Some((_, session)) = self.connections.session_mut(conn_id) else { return Ok(()) };
         session.count_lookup(limits, now).map_err(Refusal::too_many)
     }
 
-    fn verify_signed(&mut self, conn: ConnId, packet: SignedPacket, standing: Standing) {
-        let Some((_, session)) = self.connections.session_mut(conn) else { return };
+    /// A message over the rate is taken, and reading pauses until the rate is paid off: refusing it
+    /// would cost a signature and a repetition.
+    fn verify_signed(&mut self, conn_id: ConnId, packet: SignedPacket, standing: Standing) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        let Some((_, session)) = conn.session_mut() else { return };
+        let slowed_until = match packet {
+            SignedPacket::Message { .. } => {
+                session.count_message(&self.config.limits, self.now.mono)
+            }
+            SignedPacket::Receipt { .. } | SignedPacket::Disconnect(_) => None,
+        };
         let (job, packet) = Unverified::verify(packet, session.public_key().clone());
-        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
+        let arrival = AwaitArrival { conn: conn_id, slot: session.arrivals.push(), standing };
+        if let Some(until) = slowed_until {
+            conn.slow_until(until);
+        }
         self.out.compute(job, AwaitJob::Signed { arrival, packet });
     }
 

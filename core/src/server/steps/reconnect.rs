@@ -53,6 +53,7 @@ impl Server {
                 let signer = user.public_key.clone();
                 let (job, request) =
                     Unverified::open_request(request, signer, RequestKind::Reconnect);
+                let request = Box::new(request);
                 self.out.compute(job, AwaitJob::ReconnectOpened { request, user });
             }
             Ok(None) => self.refuse_unknown(&request, None),

@@ -51,7 +51,7 @@ impl Server {
         };
         let registrant = Registrant { request, reply_key, phone };
         let op = StoreOp::FindUser(UserRef::Phone(phone));
-        self.out.store(op, AwaitStore::RegistrantFound(registrant));
+        self.out.store(op, AwaitStore::RegistrantFound(Box::new(registrant)));
     }
 
     pub(in crate::server) fn on_registrant_found(
@@ -118,7 +118,7 @@ impl Server {
         let confirming = Confirming { request, public_key: public_key.clone() };
         let (job, confirming) =
             Unverified::open_request(confirming, public_key, RequestKind::Confirm);
-        self.out.compute(job, AwaitJob::ConfirmOpened(confirming));
+        self.out.compute(job, AwaitJob::ConfirmOpened(Box::new(confirming)));
     }
 
     pub(in crate::server) fn on_confirm_opened(

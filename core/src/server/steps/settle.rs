@@ -7,6 +7,7 @@ use crate::ids::{ConnId, UserId};
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::AwaitStore;
+use crate::server::state::conn::Conn;
 use crate::server::state::mailbox::DrainStep;
 use crate::server::state::session::Session;
 use crate::server::store::StoreOp;
@@ -68,10 +69,18 @@ impl Server {
 
     /// Acknowledgements before the farewell, which waits for them; the farewell before the flow,
     /// which would be told to a connection that is being closed.
-    fn settle_conn(&mut self, conn: ConnId) {
-        self.seal_acks(conn);
-        self.finish_farewell(conn);
-        self.update_flow(conn);
+    fn settle_conn(&mut self, conn_id: ConnId) {
+        let session = self.connections.get(conn_id).and_then(Conn::session);
+        let (has_acks, is_leaving) = session.map_or((false, false), |session| {
+            (!session.acks.is_idle(), session.farewell().is_some())
+        });
+        if has_acks {
+            self.seal_acks(conn_id);
+        }
+        if is_leaving {
+            self.finish_farewell(conn_id);
+        }
+        self.update_flow(conn_id);
     }
 
     /// Pauses or resumes reading from a connection.
