@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 pub enum Error {
     /// Another process listens on the address.
     #[error(
-        "can't listen on {0}: the address is in use by another program; stop it, or choose another port"
+        "can't listen on {0}: the address is in use by another program; stop that program, or \
+         choose another port"
     )]
     AddressInUse(SocketAddr),
     /// Listening failed for another reason.

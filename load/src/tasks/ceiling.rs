@@ -24,9 +24,9 @@ use crate::system::process::Pid;
 /// What this machine can do: RSA operations on one core and on all, and SQLite's group commits.
 ///
 /// RSA operations use the server's provider with one parsed key, which is the least that a
-/// verification can cost. SQLite writes rows of messages into the server's tables, with the server's
-/// indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows. It does
-/// nothing else: no quotas are counted and no mailboxes are looked up.
+/// verification can cost. SQLite writes rows of messages into the server's tables, with the
+/// server's indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows.
+/// It does nothing else: no quotas are counted and no mailboxes are looked up.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CeilingArgs {
@@ -239,7 +239,8 @@ fn text(ceiling: &Ceiling) -> String {
     let mut lines = vec![
         format!("provider   {provider}, {cores} cores"),
         format!(
-            "verify     {verify_cpu_us:.1} µs of processor time; {:.0}/s on one core, {:.0}/s on all",
+            "verify     {verify_cpu_us:.1} µs of processor time; {:.0}/s on one core, {:.0}/s on \
+             all",
             ceiling.verify_one_core, ceiling.verify_all_cores
         ),
         format!(

@@ -147,7 +147,11 @@ fn allow_files() -> Result<(), Failure> {
 fn text(run: &IdleRun) -> String {
     let IdleRun { connections, keys, warm_up_connections, bytes_per_connection, .. } = run;
     format!(
-        "{bytes_per_connection:.0} bytes of the server's memory for each idle connection of {connections}, with {keys} keys\nserver     {} KiB when it started, {} KiB with {warm_up_connections} connections, {} KiB with all\nchecked    every connection is open; {:.0} registrations/s",
+        "{bytes_per_connection:.0} bytes of the server's memory for each idle connection of \
+         {connections}, with {keys} keys\n\
+         server     {} KiB when it started, {} KiB with {warm_up_connections} connections, {} KiB \
+         with all\n\
+         checked    every connection is open; {:.0} registrations/s",
         run.server_rss_at_start_bytes / 1024,
         run.server_rss_before_bytes / 1024,
         run.server_rss_after_bytes / 1024,

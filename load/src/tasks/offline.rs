@@ -307,16 +307,22 @@ fn text(run: &OfflineRun) -> String {
     };
     [
         format!(
-            "stored     {:.0} messages/s for {recipients} absent recipients: {messages} of {packet_bytes} bytes in {store_seconds:.2} s, acknowledged in {} packets{}",
-            run.stored_per_second, run.stored_acks, cpu(run.store_server_cpu_us_per_message).unwrap_or_default()
+            "stored     {:.0} messages/s for {recipients} absent recipients: {messages} of \
+             {packet_bytes} bytes in {store_seconds:.2} s, acknowledged in {} packets{}",
+            run.stored_per_second,
+            run.stored_acks,
+            cpu(run.store_server_cpu_us_per_message).unwrap_or_default()
         ),
         format!(
-            "drained    {:.0} messages/s: all in {drain_seconds:.2} s, from the first 106 to the last 255{}",
-            run.drained_per_second, cpu(run.drain_server_cpu_us_per_message).unwrap_or_default()
+            "drained    {:.0} messages/s: all in {drain_seconds:.2} s, from the first 106 to the \
+             last 255{}",
+            run.drained_per_second,
+            cpu(run.drain_server_cpu_us_per_message).unwrap_or_default()
         ),
         format!("generator  {:.1} µs of processor time per message", run.own_cpu_us_per_message),
         format!(
-            "checked    each message in order and byte for byte, {} receipts, every packet from the server",
+            "checked    each message in order and byte for byte, {} receipts, every packet from the \
+             server",
             run.receipts
         ),
     ]

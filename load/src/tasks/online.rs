@@ -14,8 +14,8 @@ use crate::system::daemon::Daemon;
 /// Messages between users who are both connected.
 ///
 /// Without --rate, every sender keeps --window messages under way, and the server determines the
-/// rate. With --rate, messages are sent on a schedule however slowly they are delivered, and latency
-/// counts from the scheduled time to the moment when the recipient has read the packet.
+/// rate. With --rate, messages are sent on a schedule however slowly they are delivered, and
+/// latency counts from the scheduled time to the moment when the recipient has read the packet.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct OnlineArgs {
@@ -116,7 +116,8 @@ fn text(run: &OnlineRun) -> String {
         / f64::from(1 << 20);
     let mut lines = vec![
         format!(
-            "{messages_per_second:.0} messages/s over {pairs} pairs: {messages} in {seconds:.2} s, {packet_bytes} bytes each, {mebibytes:.0} MiB/s in all"
+            "{messages_per_second:.0} messages/s over {pairs} pairs: {messages} in {seconds:.2} s, \
+             {packet_bytes} bytes each, {mebibytes:.0} MiB/s in all"
         ),
         format!("latency    {}", run.latency),
     ];
@@ -124,7 +125,8 @@ fn text(run: &OnlineRun) -> String {
         (run.server_cpu_us_per_message, run.server_cores, run.server_rss_bytes)
     {
         lines.push(format!(
-            "server     {cpu:.1} µs of processor time per message, {cores:.2} cores, {} KiB resident",
+            "server     {cpu:.1} µs of processor time per message, {cores:.2} cores, {} KiB \
+             resident",
             rss / 1024
         ));
     }
@@ -135,7 +137,8 @@ fn text(run: &OnlineRun) -> String {
         run.own_rss_bytes / 1024
     ));
     lines.push(format!(
-        "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; {} acknowledged as stored",
+        "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; {} \
+         acknowledged as stored",
         run.sent, run.arrived, run.receipted, run.stored_acks
     ));
     lines.join("\n")

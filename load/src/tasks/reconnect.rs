@@ -274,7 +274,11 @@ fn text(run: &ReconnectRun) -> String {
         format!("server     {cpu:.0} µs of processor time per reconnect\n")
     });
     format!(
-        "{:.0} reconnects/s, {at_once} at once: {reconnects} in {seconds:.2} s, by {users} users with {keys} keys\nlatency    {} (from dialling to 255)\n{server}generator  {:.0} µs of processor time per reconnect\nchecked    every 206 and 255",
+        "{:.0} reconnects/s, {at_once} at once: {reconnects} in {seconds:.2} s, by {users} users \
+         with {keys} keys\n\
+         latency    {} (from dialling to 255)\n\
+         {server}generator  {:.0} µs of processor time per reconnect\n\
+         checked    every 206 and 255",
         run.reconnects_per_second, run.latency, run.own_cpu_us_each
     )
 }

@@ -141,7 +141,10 @@ fn text(run: &StormRun) -> String {
     let StormRun { without, with, at_once, registrations_per_second, p50_ratio, p99_ratio, .. } =
         run;
     format!(
-        "alone      {} at {:.0} messages/s\nin a storm {} at {:.0} messages/s, with {registrations_per_second:.0} registrations/s, {at_once} at once\nratio      p50 {p50_ratio:.2}, p99 {p99_ratio:.2}",
+        "alone      {} at {:.0} messages/s\n\
+         in a storm {} at {:.0} messages/s, with {registrations_per_second:.0} registrations/s, \
+         {at_once} at once\n\
+         ratio      p50 {p50_ratio:.2}, p99 {p99_ratio:.2}",
         without.latency, without.messages_per_second, with.latency, with.messages_per_second
     )
 }

@@ -95,9 +95,8 @@ impl Connections {
 
     /// Adds an accepted connection.
     pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
-        if let Ok(id) = self.table.insert(Connection::new(stream))
-            && self.register(id)
-        {
+        let (id, index) = self.table.insert(Connection::new(stream));
+        if self.register(id, index) {
             self.events.push_back(SocketEvent::Opened(id, peer));
         }
     }
@@ -106,8 +105,8 @@ impl Connections {
     /// reports the connection as closed: dialling has failed.
     pub(crate) fn add_dialled(&mut self, id: ConnId, stream: Option<(TcpStream, IpAddr)>) {
         let opened = stream.and_then(|(stream, peer)| {
-            let id = self.table.insert_as(id, Connection::new(stream)).ok()?;
-            self.register(id).then_some(SocketEvent::Opened(id, peer))
+            let index = self.table.insert_as(id, Connection::new(stream));
+            self.register(id, index).then_some(SocketEvent::Opened(id, peer))
         });
         self.events.push_back(opened.unwrap_or(SocketEvent::Closed(id)));
     }
@@ -188,8 +187,8 @@ impl Connections {
                 connection.flow = flow;
                 list_ready(&mut self.ready, id, connection);
             }
-            // A broken connection is kept only for the bytes that can still be read from it. Paused,
-            // it would never be read to its end, and no other event would remove it.
+            // A broken connection is kept only for the bytes that can still be read from it.
+            // Paused, it would never be read to its end, and no other event would remove it.
             State::Broken if flow == Flow::Pause => self.lose(id),
             State::Broken | State::Flushing(_) | State::Lingering => {}
         }
@@ -313,9 +312,9 @@ impl Connections {
         }
     }
 
-    /// Has the poll watch a connection. Removes the connection and returns false if that fails.
-    fn register(&mut self, id: ConnId) -> bool {
-        let index = self.table.index_of(id).unwrap_or_default();
+    /// Has the poll watch a connection under the index of its slot. Removes the connection and
+    /// returns false if that fails.
+    fn register(&mut self, id: ConnId, index: usize) -> bool {
         let Some(connection) = self.table.get_mut(id) else { return false };
         let both = Interest::READABLE | Interest::WRITABLE;
         let token = Token(FIRST_CONNECTION + index);

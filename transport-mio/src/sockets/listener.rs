@@ -144,8 +144,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Whether accepting failed for lack of files or memory. The connection then stays in the queue, and
-/// trying again at once would only spin.
+/// Whether accepting failed for lack of files or memory. The connection then stays in the queue,
+/// and trying again at once would only spin.
 fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
     error.raw_os_error().is_some_and(|code| shortages.iter().any(|e| e.raw_os_error() == code))

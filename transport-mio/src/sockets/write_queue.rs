@@ -69,8 +69,8 @@ impl WriteQueue {
     }
 }
 
-/// Most packets in one system call. The system allows 1,024; more than this many slices on the stack
-/// cost more than they gain.
+/// Most packets in one system call. The system allows 1,024; more than this many slices on the
+/// stack cost more than they gain.
 const WRITE_SLICES: usize = 64;
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ fn row(record: &UserRecord) -> String {
 
 fn details(record: &UserRecord) -> String {
     format!(
-        "id         {}\nphone      {}\nkey        sha256:{}\nmade       {} UTC\nlast seen  {} UTC\n\
+        "id         {}\nphone      {}\nkey        sha256:{}\ncreated    {} UTC\nlast seen  {} UTC\n\
          waiting    {}\noldest     {}",
         record.user.id,
         record.user.phone,

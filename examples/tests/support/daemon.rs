@@ -1,4 +1,4 @@
-//! `sealpostd` as a child of a test.
+//! `sealpostd` as a child process of a test.
 
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -8,40 +8,41 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
-use super::{Bed, Ended, Lines, PATIENCE, end_child, terminate, wait};
+use super::{Ended, Lines, PATIENCE, ProgramBed, end_child, terminate, wait};
 
 /// A running `sealpostd` that accepts connections. Killed when dropped.
 pub(crate) struct Daemon {
     process: Process,
-    /// `sealpost://…`.
+    /// The address with which clients register.
     pub(crate) address: String,
 }
 
-/// A `sealpostd` that was just started. Killed when dropped.
+/// A `sealpostd` that may not accept connections yet. Killed when dropped.
 pub(crate) struct Starting {
     process: Process,
     scheme: &'static str,
 }
 
-/// A server's process, and what it writes.
+/// A server's process and its output.
 struct Process {
     child: Child,
     stdout: Lines,
     log: PathBuf,
 }
 
-impl Bed {
-    /// Starts a server on `data` in this folder, on a port that the system chooses, in band unless `args` say otherwise.
+impl ProgramBed {
+    /// Starts a server on `data` in this folder, on a port that the system chooses. One-time
+    /// passwords are in band unless `args` say otherwise.
     pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
         self.serve_at("127.0.0.1:0", args)
     }
 
-    /// The same at an address.
+    /// Starts a server on a given address.
     pub(crate) fn serve_at(&self, listen: &str, args: &[&str]) -> Daemon {
         self.launch(listen, args).ready()
     }
 
-    /// The same without waiting until it accepts connections.
+    /// Starts a server on a given address, without waiting until it accepts connections.
     pub(crate) fn launch(&self, listen: &str, args: &[&str]) -> Starting {
         let in_band = if args.contains(&"--otp") { &[][..] } else { &["--otp", "in-band"] };
         let log = self.path("sealpostd.log");
@@ -62,7 +63,7 @@ impl Bed {
 }
 
 impl Starting {
-    /// Waits until it accepts connections.
+    /// Waits until the server accepts connections.
     pub(crate) fn ready(self) -> Daemon {
         let Some(ready) = self.process.stdout.next(PATIENCE) else {
             panic!("no ready line; the log: {}", self.process.log());
@@ -76,7 +77,8 @@ impl Starting {
         Daemon { process: self.process, address }
     }
 
-    /// Sends SIGKILL, and waits for the end. Whether it was not ready yet.
+    /// Sends SIGKILL, and waits for the end. Returns whether the server was killed before it was
+    /// ready.
     pub(crate) fn kill(mut self) -> bool {
         self.process.kill() && self.process.stdout.next(Duration::ZERO).is_none()
     }
@@ -96,12 +98,12 @@ impl Daemon {
         terminate(&self.process.child);
     }
 
-    /// Sends SIGKILL, and waits for the end. Whether it was running still.
+    /// Sends SIGKILL, and waits for the end. Returns whether the server was still running.
     pub(crate) fn kill(mut self) -> bool {
         self.process.kill()
     }
 
-    /// Whether it still runs.
+    /// Whether the server still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.child.try_wait().unwrap().is_none()
     }
@@ -114,7 +116,7 @@ impl Daemon {
         self.process.log()
     }
 
-    /// The next line on its standard output after the ready line.
+    /// The next line on the server's standard output, after the ready line.
     pub(crate) fn line(&self) -> Option<String> {
         self.process.stdout.next(PATIENCE)
     }

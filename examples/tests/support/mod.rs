@@ -1,4 +1,4 @@
-//! The programs as children of a test.
+//! The programs as child processes of a test.
 #![allow(dead_code, reason = "each suite uses a part")]
 
 mod daemon;
@@ -22,16 +22,16 @@ use tempfile::TempDir;
 
 pub(crate) use daemon::Daemon;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const ALICE: &str = "+4915100000001";
 pub(crate) const BOB: &str = "+4915100000002";
 
-/// A folder for one test, with whatever its programs keep.
-pub(crate) struct Bed {
+/// A folder for one test, in which its programs keep their data.
+pub(crate) struct ProgramBed {
     folder: TempDir,
-    /// A command that runs `sealpostd`, and its arguments; empty for none.
+    /// A command, with arguments, that runs `sealpostd`. Empty to run it directly.
     wrapper: Vec<String>,
 }
 
@@ -51,10 +51,10 @@ pub(crate) struct Running {
     stderr: PathBuf,
 }
 
-/// What a child writes, as it comes.
+/// The output of a child, line by line.
 struct Lines(Receiver<String>);
 
-impl Bed {
+impl ProgramBed {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), wrapper: Vec::new() }
     }
@@ -63,26 +63,26 @@ impl Bed {
         self.folder.path().join(name)
     }
 
-    /// Processes that were started with something of this folder and run still.
+    /// Command lines of the running processes that mention this folder.
     pub(crate) fn processes(&self) -> Vec<String> {
         let ours = self.folder.path().to_str().unwrap();
         let commands = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            // Others come and go.
+            // A process that ends meanwhile has no command line any more.
             let command = fs::read(entry.unwrap().path().join("cmdline")).ok()?;
             Some(String::from_utf8_lossy(&command).replace('\0', " "))
         });
         commands.filter(|command| command.contains(ours)).collect()
     }
 
-    /// An address for a server that comes back to it. Nobody else uses it meanwhile, because the
-    /// system gives connections other ports.
-    pub(crate) fn place() -> String {
-        static PLACES: AtomicU8 = AtomicU8::new(1);
+    /// An address for a server that is restarted on it. No other program takes it meanwhile: the
+    /// host part is this process's own, and the system gives connections other ports.
+    pub(crate) fn reusable_address() -> String {
+        static ADDRESSES: AtomicU8 = AtomicU8::new(1);
         let [low, high, ..] = std::process::id().to_le_bytes();
-        format!("127.{high}.{low}.{}:7465", PLACES.fetch_add(1, Ordering::Relaxed))
+        format!("127.{high}.{low}.{}:7465", ADDRESSES.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// `sealpostd` on `data` in this folder.
+    /// A command that runs `sealpostd` on `data` in this folder.
     fn command(&self) -> Command {
         let program = env!("CARGO_BIN_EXE_sealpostd");
         let mut command = match self.wrapper.split_first() {
@@ -97,12 +97,12 @@ impl Bed {
         command
     }
 
-    /// Runs `sealpostd` with arguments to its end.
+    /// Runs `sealpostd` until it ends.
     pub(crate) fn sealpostd(&self, args: &[&str]) -> Ended {
         finish(self.command().args(args))
     }
 
-    /// Runs `sealpost` with the home `home` to its end.
+    /// Runs `sealpost` with the home `home` until it ends.
     pub(crate) fn sealpost(&self, home: &str, args: &[&str]) -> Ended {
         finish(sealpost(&self.path(home)).args(args))
     }
@@ -112,7 +112,7 @@ impl Bed {
         self.start_command(home, sealpost(&self.path(home)).args(args))
     }
 
-    /// Starts `sealpostd` with arguments of all kinds.
+    /// Starts `sealpostd` with exactly these arguments.
     pub(crate) fn start_sealpostd(&self, args: &[&str]) -> Running {
         self.start_command("sealpostd", self.command().args(args))
     }
@@ -129,29 +129,29 @@ impl Bed {
         Running { stdin: child.stdin.take(), child, stdout, stderr }
     }
 
-    /// Registers Alice and Bob in homes of these names.
+    /// Registers Alice in the home `alice` and Bob in the home `bob`.
     pub(crate) fn register_both(&self, server: &Daemon) {
         for (home, phone) in [("alice", ALICE), ("bob", BOB)] {
             self.register(server, home, phone);
         }
     }
 
-    /// Registers a phone number in a home of this name.
+    /// Registers a phone number in the home `home`.
     pub(crate) fn register(&self, server: &Daemon, home: &str, phone: &str) {
-        let said = self.sealpost(home, &["register", &server.address, phone]).done();
+        let said = self.sealpost(home, &["register", &server.address, phone]).succeeded();
         assert!(said.contains(phone), "{said}");
     }
 }
 
 impl Ended {
-    /// What it wrote, after it did what it was asked.
+    /// The standard output of a program that has succeeded.
     #[track_caller]
-    pub(crate) fn done(self) -> String {
+    pub(crate) fn succeeded(self) -> String {
         assert!(self.status.success(), "{self:?}");
         self.stdout
     }
 
-    /// The one line in which it said why not.
+    /// The line with which a program reported its failure. It must have ended with `status`.
     #[track_caller]
     pub(crate) fn failed(self, status: i32) -> String {
         assert_eq!(self.status.code(), Some(status), "{self:?}");
@@ -168,7 +168,7 @@ impl Running {
         self.stdout.next(PATIENCE).unwrap()
     }
 
-    /// The next JSON object with this type; those before it are passed over.
+    /// The next JSON object of this type. Objects of other types are skipped.
     #[track_caller]
     pub(crate) fn event(&self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
@@ -186,7 +186,7 @@ impl Running {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Whether it still runs.
+    /// Whether the program still runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -235,23 +235,23 @@ impl Lines {
         self.0.recv_timeout(patience).ok()
     }
 
-    /// What was written and not read yet. The child has ended.
+    /// The output that was not read yet. The child must have ended.
     fn rest(&self) -> String {
         self.0.iter().map(|line| line + "\n").collect()
     }
 }
 
-/// The objects of a JSON output, one a line.
+/// Parses JSON output with one object per line.
 pub(crate) fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The numbers in Bob's history that Alice sent, in its order.
-pub(crate) fn numbers_from_alice(bed: &Bed) -> Vec<u64> {
+/// The numbers that Alice sent, in the order of Bob's history.
+pub(crate) fn numbers_from_alice(bed: &ProgramBed) -> Vec<u64> {
     numbers(&bed.path("bob"), ALICE)
 }
 
-/// The numbers in the history of a home that somebody sent to it, in its order.
+/// The numbers that one phone number sent, in the order of a home's history.
 pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
     let store = SqliteClientStorage::open_read_only(&home.join("client.db")).unwrap();
     let history = store.history(from.parse().unwrap(), None, u32::MAX).unwrap();
@@ -267,11 +267,11 @@ pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
     history.into_iter().filter_map(number).collect()
 }
 
-/// Waits until `done` says so.
-pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+/// Waits until `holds` returns true.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !done() {
-        assert!(begin.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         thread::sleep(PAUSE);
     }
 }
@@ -282,7 +282,7 @@ fn sealpost(home: &Path) -> Command {
     command
 }
 
-/// Runs a program that writes little to its end.
+/// Runs a program until it ends.
 fn finish(command: &mut Command) -> Ended {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -307,12 +307,12 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 fn terminate(child: &Child) {
-    // Not waited for yet, so the number is still this child's.
+    // The child was not waited for yet, so the process id is still its own.
     kill_process(Pid::from_child(child), Signal::TERM).unwrap();
 }
 
 fn end_child(child: &mut Child) {
-    // It may have ended by itself.
+    // The child may have ended already.
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -1,4 +1,4 @@
-//! A data folder whose disk can be full.
+//! A data folder on a disk that can be filled.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -7,20 +7,22 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
-use super::{Bed, Daemon, end_child};
+use super::{Daemon, ProgramBed, end_child};
 
-/// Where the server of a bed keeps its data.
+/// The disk on which the server of a bed keeps its data.
 pub(crate) enum SmallDisk {
-    /// A file system in memory, which only processes in the holder's namespace
-    /// see. Needs no privileges, but a system that gives namespaces to users.
+    /// A file system in memory, visible only to processes in the holder's namespace. It needs no
+    /// privileges, but a system that allows users to create namespaces.
     OwnFileSystem { holder: Child, ballast: PathBuf },
-    /// A limit on the size of the server's files, with the signal that tells of it ignored.
+    /// A limit on the size of the server's files. SIGXFSZ is ignored, so that writing beyond the
+    /// limit fails instead of ending the server.
     FileSizes { limit: PathBuf },
 }
 
 impl SmallDisk {
-    /// Puts `data` of a bed on a file system of its own. `None` if the system does not allow it.
-    pub(crate) fn own_file_system(bed: &mut Bed) -> Option<Self> {
+    /// Puts a bed's `data` folder on its own file system. Returns `None` if the system does not
+    /// allow that.
+    pub(crate) fn own_file_system(bed: &mut ProgramBed) -> Option<Self> {
         let data = bed.path("data");
         fs::create_dir(&data).unwrap();
         let mount =
@@ -46,8 +48,8 @@ impl SmallDisk {
         Some(Self::OwnFileSystem { holder, ballast })
     }
 
-    /// Has the sizes of the server's files limited.
-    pub(crate) fn file_sizes(bed: &mut Bed) -> Self {
+    /// Limits the sizes of the server's files.
+    pub(crate) fn file_sizes(bed: &mut ProgramBed) -> Self {
         let limit = bed.path("limit");
         fs::write(&limit, "unlimited").unwrap();
         let script =
@@ -56,13 +58,13 @@ impl SmallDisk {
         Self::FileSizes { limit }
     }
 
-    /// Takes all room away, from a server that runs and from those that are started.
-    pub(crate) fn fill(&self, bed: &Bed, server: &Daemon) {
+    /// Leaves no room to a running server, or to servers that are started later.
+    pub(crate) fn fill(&self, bed: &ProgramBed, server: &Daemon) {
         match self {
             Self::OwnFileSystem { ballast, .. } => {
                 let mut ballast = File::create(ballast).unwrap();
                 for len in [SIZE, 1] {
-                    // In the end there is no room for a byte.
+                    // Single bytes at the end, until there is no room for one more.
                     while ballast.write(&vec![1; len]).is_ok() {}
                 }
             }
@@ -74,7 +76,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives it back. `server` is one that was running when it was taken.
+    /// Makes room again. `server` is a server that was running when the disk was filled.
     pub(crate) fn make_room(&self, server: Option<&Daemon>) {
         match self {
             Self::OwnFileSystem { ballast, .. } => fs::remove_file(ballast).unwrap(),
@@ -102,5 +104,5 @@ fn limit_files(server: &Daemon, current: Option<u64>) {
     prlimit(Some(server.pid()), Resource::Fsize, limit).unwrap();
 }
 
-/// Room for a log at its longest, 16 MiB, and a database beside it.
+/// Enough for the write-ahead log at its largest, 16 MiB, and a database.
 const SIZE: usize = 64 << 20;

@@ -1,4 +1,4 @@
-//! A client within the test that keeps many messages under way.
+//! A client in the test's own process that keeps many messages under way.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,60 +17,62 @@ use sealpost_programs::{CryptoName, random_seed, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use sealpost_storage::key_file::KeyFile;
 
-/// Sends the numbers 1, 2, … to somebody until it is told to rest, and hears the numbers that
-/// somebody else sends to it.
+/// Sends the numbers 1, 2, … to one recipient until it is paused, and receives the numbers that
+/// another sender sends to it.
 pub(crate) struct Sender {
     handle: Handle<Client>,
     ledger: Arc<Mutex<Ledger>>,
     thread: JoinHandle<()>,
 }
 
-/// How far a sender has come.
+/// Progress of a sender.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// The last number that the client was given.
+    /// The last number that was sent.
     pub(crate) sent: u64,
-    /// The numbers that were said to be stored or delivered, as it was said.
-    pub(crate) told: Vec<u64>,
-    /// How many were said to be delivered.
+    /// The numbers that were acknowledged as stored or delivered, in the order of acknowledgement.
+    pub(crate) acknowledged: Vec<u64>,
+    /// How many numbers were acknowledged as delivered.
     pub(crate) delivered: u64,
-    /// The numbers from 1 to this one were heard, each once and in its turn.
-    pub(crate) heard: u64,
-    /// The first number that was heard out of turn.
-    pub(crate) out_of_turn: Option<u64>,
-    /// Numbers that the client had taken on and gave up.
+    /// The numbers from 1 to this one were received, each once and in order.
+    pub(crate) received: u64,
+    /// The first number that was received out of order.
+    pub(crate) out_of_order: Option<u64>,
+    /// How many numbers the client queued and then gave up.
     pub(crate) failed: usize,
-    resting: bool,
+    paused: bool,
     under_way: BTreeMap<MessageId, u64>,
 }
 
 impl Sender {
-    /// Starts from a home that is registered and that nobody uses.
+    /// Starts a client on a registered home that no other process uses.
     pub(crate) fn start(home: &Path, to: Phone) -> Self {
-        let (host, news) = host(home);
+        let (host, outputs) = host(home);
         let (handle, ledger) = (host.handle(), Arc::new(Mutex::new(Ledger::default())));
-        let (theirs, told) = (handle.clone(), Arc::clone(&ledger));
-        let thread = thread::spawn(move || {
-            let running = thread::spawn(|| host.run().unwrap());
-            theirs.command(Command::Connect);
-            talk(&theirs, &news, to, &told);
-            running.join().unwrap();
-        });
-        Self { handle, ledger, thread }
+        Self {
+            handle: handle.clone(),
+            ledger: Arc::clone(&ledger),
+            thread: thread::spawn(move || {
+                let running = thread::spawn(|| host.run().unwrap());
+                handle.command(Command::Connect);
+                run(&handle, &outputs, to, &ledger);
+                running.join().unwrap();
+            }),
+        }
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
     }
 
-    /// Sends nothing new. What is under way goes on.
-    pub(crate) fn rest(&self) {
-        self.ledger().resting = true;
+    /// Stops sending new messages. Those under way are still delivered.
+    pub(crate) fn pause(&self) {
+        self.ledger().paused = true;
     }
 
-    /// Ends, and returns what it came to.
+    /// Stops the client, and returns its ledger.
     pub(crate) fn stop(self) -> Ledger {
-        self.rest();
+        self.pause();
         self.handle.stop();
         self.thread.join().unwrap();
         std::mem::take(&mut lock(&self.ledger))
@@ -78,63 +80,63 @@ impl Sender {
 }
 
 impl Ledger {
-    /// What the client has let be known. False: it has ended.
-    fn note(&mut self, news: News) -> bool {
-        match news {
-            News::Arrived(number) => {
-                if number == self.heard + 1 {
-                    self.heard = number;
+    /// Records an output of the client. Returns false once the client has stopped.
+    fn record(&mut self, output: Output) -> bool {
+        match output {
+            Output::Received(number) => {
+                if number == self.received + 1 {
+                    self.received = number;
                 } else {
-                    self.out_of_turn.get_or_insert(number);
+                    self.out_of_order.get_or_insert(number);
                 }
             }
-            News::Notice(Notice::Queued { token, id }) => {
+            Output::Notice(Notice::Queued { token, id }) => {
                 self.under_way.insert(id, token.0);
             }
-            News::Notice(Notice::Stored(ids)) => self.note_safe(&ids),
-            News::Notice(Notice::Delivered { ids, .. }) => {
-                self.note_safe(&ids);
+            Output::Notice(Notice::Stored(ids)) => self.record_acknowledged(&ids),
+            Output::Notice(Notice::Delivered { ids, .. }) => {
+                self.record_acknowledged(&ids);
                 self.delivered += ids.len() as u64;
             }
-            News::Notice(Notice::Failed { ids, .. }) => self.failed += ids.len(),
-            News::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
-            News::Notice(Notice::Stopped) => return false,
-            News::Notice(_) => {}
+            Output::Notice(Notice::Failed { ids, .. }) => self.failed += ids.len(),
+            Output::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
+            Output::Notice(Notice::Stopped) => return false,
+            Output::Notice(_) => {}
         }
         true
     }
 
-    /// What was stored first and delivered later counts once.
-    fn note_safe(&mut self, ids: &[MessageId]) {
-        self.told.extend(ids.iter().filter_map(|id| self.under_way.remove(id)));
+    /// A message that is stored first and delivered later counts once.
+    fn record_acknowledged(&mut self, ids: &[MessageId]) {
+        self.acknowledged.extend(ids.iter().filter_map(|id| self.under_way.remove(id)));
     }
 }
 
-/// What comes from the client.
-enum News {
+/// An output of the client.
+enum Output {
     Notice(Notice),
-    Arrived(u64),
+    Received(u64),
 }
 
-struct Forward(mpsc::Sender<News>);
+struct Forwarder(mpsc::Sender<Output>);
 
-impl Application<Client> for Forward {
+impl Application<Client> for Forwarder {
     fn deliver(&mut self, item: InboxItem) {
         let ReceivedContent::Opened(Content::Text(text)) = item.message.content else {
             panic!("only numbers were sent")
         };
-        let _ = self.0.send(News::Arrived(text.parse().unwrap()));
+        let _ = self.0.send(Output::Received(text.parse().unwrap()));
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
         let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
-        // Nobody listens any more at the end.
-        let _ = self.0.send(News::Notice(notice));
+        // The receiver is gone at the end.
+        let _ = self.0.send(Output::Notice(notice));
         control
     }
 }
 
-fn host(home: &Path) -> (ClientHost<Client, Forward>, Receiver<News>) {
+fn host(home: &Path) -> (ClientHost<Client, Forwarder>, Receiver<Output>) {
     let store = SqliteClientStorage::open(&home.join("client.db")).unwrap();
     let identity = store.identity().unwrap();
     let provider = CryptoName::AwsLc.provider();
@@ -148,8 +150,8 @@ fn host(home: &Path) -> (ClientHost<Client, Forward>, Receiver<News>) {
     let entropy = Entropy::from_seed(random_seed().unwrap());
     let machine = Client::new(config, store.load().unwrap(), entropy);
     let crypto = runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap();
-    let (sender, news) = mpsc::channel();
-    let application = Forward(sender);
+    let (sender, outputs) = mpsc::channel();
+    let application = Forwarder(sender);
     let host = ClientHost::new(
         &HostConfig::default(),
         identity.host_port,
@@ -158,10 +160,10 @@ fn host(home: &Path) -> (ClientHost<Client, Forward>, Receiver<News>) {
         machine,
         application,
     );
-    (host.unwrap(), news)
+    (host.unwrap(), outputs)
 }
 
-/// A server that was killed is under load again as soon as it is back.
+/// Limits with short pauses, so that a restarted server is under load again at once.
 fn impatient() -> Limits {
     let moment = Duration::from_millis(50);
     Limits {
@@ -175,19 +177,19 @@ fn impatient() -> Limits {
     }
 }
 
-fn talk(handle: &Handle<Client>, news: &Receiver<News>, to: Phone, ledger: &Mutex<Ledger>) {
+fn run(handle: &Handle<Client>, outputs: &Receiver<Output>, to: Phone, ledger: &Mutex<Ledger>) {
     loop {
         let mut now = lock(ledger);
-        while !now.resting && now.sent < now.told.len() as u64 + UNDER_WAY {
+        while !now.paused && now.sent < now.acknowledged.len() as u64 + UNDER_WAY {
             now.sent += 1;
             let content = Content::Text(now.sent.to_string());
             let to = UserRef::Phone(to);
             handle.command(Command::Send { token: Token(now.sent), to, content });
         }
         drop(now);
-        match news.recv_timeout(Duration::from_millis(20)) {
-            Ok(news) => {
-                if !lock(ledger).note(news) {
+        match outputs.recv_timeout(Duration::from_millis(20)) {
+            Ok(output) => {
+                if !lock(ledger).record(output) {
                     return;
                 }
             }
@@ -197,7 +199,7 @@ fn talk(handle: &Handle<Client>, news: &Receiver<News>, to: Phone, ledger: &Mute
     }
 }
 
-/// A test that panicked says so by itself.
+/// Ignores poisoning: the panic that caused it fails the test anyway.
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
