@@ -132,7 +132,7 @@ impl Host<Server> for Desk {
     }
 
     fn notify(&mut self, notice: Notice) {
-        assert!(matches!(notice, Notice::SessionOpened(..)), "{notice:?}");
+        assert!(matches!(notice, Notice::SessionOpened { .. }), "{notice:?}");
     }
 
     fn flow(&mut self, _: ConnId, _: Flow) {}

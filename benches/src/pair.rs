@@ -37,7 +37,7 @@ impl Pair {
         };
         let [sender, reader] = [1, 2].map(user);
         let mut pair = Self {
-            server: Server::new(config, Entropy::from_seed([7; 32])),
+            server: Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid"),
             desk: Desk::new(profile),
             mail: Mail::new(profile, sender, reader),
             now: Now { mono: Mono(0), wall: at(0) },

@@ -80,7 +80,7 @@ fn serve() -> Result<(), Failure> {
         otp_channel: OtpChannel::InBand,
         limits: Limits::default(),
     };
-    let machine = Server::new(config, Entropy::from_seed(random_seed()?));
+    let machine = Server::new(config, Entropy::from_seed(random_seed()?))?;
     let host = StdHost {
         conns: BTreeMap::new(),
         store: MemoryStorage::new(Profile::Compact, Quota::default()),

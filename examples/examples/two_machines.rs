@@ -95,7 +95,7 @@ impl World {
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());
-        let machine = Server::new(config, Entropy::from_seed([1; 32]));
+        let machine = Server::new(config, Entropy::from_seed([1; 32]))?;
         Ok(Self {
             server: Node { machine, hands: Hands::new("server", store, crypto) },
             alice: client("alice", ALICE.parse()?, &server_key, 2)?,

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tape_chooses_the_first() {
+    fn exhausted_input_chooses_the_first() {
         let mut arb = Arb::new(&[]);
         assert_eq!((arb.byte(), arb.below(99), arb.pick(&['a', 'b'])), (0, 0, Some(&'a')));
         assert_eq!((arb.bytes(4), arb.pick::<u8>(&[])), (&[][..], None));

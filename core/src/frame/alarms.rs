@@ -5,14 +5,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use super::Deadline;
 use crate::time::Mono;
 
-/// Alarms by name. Setting one again moves it.
+/// A machine's alarms by name. Setting one again moves it.
 #[derive(Debug)]
-pub(crate) struct Timers<K> {
+pub(crate) struct Alarms<K> {
     queue: BTreeSet<(Mono, K)>,
     armed: BTreeMap<K, Mono>,
 }
 
-impl<K: Copy + Ord> Timers<K> {
+impl<K: Copy + Ord> Alarms<K> {
     pub(crate) const fn new() -> Self {
         Self { queue: BTreeSet::new(), armed: BTreeMap::new() }
     }
@@ -55,16 +55,17 @@ impl<K: Copy + Ord> Timers<K> {
     }
 }
 
-impl<K: Copy + Ord + Reason> Timers<K> {
+impl<K: Alarm> Alarms<K> {
     /// When and why the machine must be called again.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.queue.first().map(|(at, name)| Deadline { at: *at, why: name.why() })
     }
 }
 
-/// What an alarm is for, in words for a log.
-pub(crate) trait Reason {
-    fn why(&self) -> &'static str;
+/// The name of an alarm.
+pub(crate) trait Alarm: Copy + Ord {
+    /// What the alarm is for, in words for a log.
+    fn why(self) -> &'static str;
 }
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
     proptest! {
         #[test]
         fn they_go_off_as_in_a_sorted_list(steps in prop::collection::vec(step(), 0..60)) {
-            let mut timers = Timers::new();
+            let mut timers = Alarms::new();
             let mut list: Vec<(Mono, u8)> = Vec::new();
             for step in steps {
                 match step {
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn due_alarms_go_off_once_earliest_first() {
-        let mut timers = Timers::new();
+        let mut timers = Alarms::new();
         timers.arm('b', Mono(20));
         timers.arm('a', Mono(10));
         timers.arm('c', Mono(30));
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn arming_again_moves_the_alarm() {
-        let mut timers = Timers::new();
+        let mut timers = Alarms::new();
         timers.arm('a', Mono(10));
         timers.arm('a', Mono(20));
         timers.arm_if_idle('a', Mono(5));

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::{Action, Deadline, Flow, Input, Machine};
 use crate::crypto::Job;
-use crate::frame::{Action, Deadline, Flow, Input, Machine};
 use crate::ids::{ConnId, Ticket};
 use crate::time::Now;
 

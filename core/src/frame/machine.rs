@@ -35,6 +35,13 @@ pub trait Machine {
     /// When the machine needs an [`Event::Tick`] at the latest, and why; `None` if only another
     /// input can change anything.
     fn deadline(&self) -> Option<Deadline>;
+
+    /// Whether everything that the machine holds fits together. It looks at all of it, so it is for
+    /// tests, simulations and fuzzers; debug builds ask after every input.
+    ///
+    /// # Errors
+    /// The invariant that does not hold, in words.
+    fn is_consistent(&self) -> Result<(), &'static str>;
 }
 
 /// When a machine must be called again, and what for.

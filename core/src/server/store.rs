@@ -64,12 +64,12 @@ pub enum StoreOp {
     /// A reader acknowledged stored messages: delete them, and append the receipt that says so to
     /// their sender's mailbox, in one transaction. → [`StoreReply::Settled`]
     Settle(Settlement),
-    /// A user has taken receipts: delete them. → [`StoreReply::Done`]
+    /// A user has taken receipts: delete them. → [`StoreReply::ReceiptsDropped`]
     DropReceipts {
         /// Whose mailbox.
         recipient: UserId,
         /// Items of kind [`ItemKind::Receipt`].
-        keys: Vec<ItemId>,
+        receipts: Vec<ItemId>,
     },
     /// Delete what was appended before `before`, at most `limit` items. → [`StoreReply::Expired`]
     Expire {
@@ -116,7 +116,7 @@ pub enum StoreReply {
     /// To [`StoreOp::Settle`].
     Settled,
     /// To [`StoreOp::DropReceipts`].
-    Done,
+    ReceiptsDropped,
     /// To [`StoreOp::Expire`]: how many items went.
     Expired(u32),
 }

@@ -14,16 +14,18 @@ mod from_client;
 mod from_server;
 mod gate;
 mod item;
+mod malformed;
 mod opcode;
 mod packet;
 mod payload;
 
-pub use codec::{Malformed, Parser, VERSION, Write};
+pub use codec::{Parser, VERSION, Write};
 pub use deframer::Deframer;
 pub use from_client::FromClient;
 pub use from_server::FromServer;
 pub use gate::{Gate, Violation};
 pub use item::{ItemId, ItemKind};
+pub use malformed::Malformed;
 pub use opcode::Op;
 pub use packet::{
     Header, InReplyTo, MalformedPacket, Oversized, Packet, Profile, RequestHash, SIGNATURE_LEN,

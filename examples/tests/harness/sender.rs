@@ -12,7 +12,7 @@ use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::SymmetricKey;
-use sealpost_mio::{Application, ClientHost, Config, Control, Handle};
+use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig};
 use sealpost_programs::{CryptoName, random_seed, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use sealpost_storage::key_file::KeyFile;
@@ -151,7 +151,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forward>, Receiver<News>) {
     let (sender, news) = mpsc::channel();
     let application = Forward(sender);
     let host = ClientHost::new(
-        &Config::default(),
+        &HostConfig::default(),
         identity.host_port,
         store,
         crypto,

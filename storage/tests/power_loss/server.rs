@@ -169,7 +169,7 @@ fn request(random: &mut Random) -> StoreOp {
             let (recipient, origin) = (user(random), user(random));
             let item_id = |id| ItemId { kind: ItemKind::Receipt, origin, id };
             let receipts = ids(random).into_iter().map(item_id).collect();
-            StoreOp::DropReceipts { recipient, keys: receipts }
+            StoreOp::DropReceipts { recipient, receipts }
         }
         _ => StoreOp::Expire { before: at(secs(random)), limit: random.pick(&[0, 2, 100]) },
     }

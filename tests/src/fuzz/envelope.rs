@@ -6,8 +6,8 @@ use sealpost_core::keys::{PublicKey, Rejected};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ContentKind, Header, Inner, MessageHead, OAEP_LEN, Op, Packet, Profile};
 
-use crate::actor::crypto;
 use crate::arb::Arb;
+use crate::test_keys::crypto;
 
 /// A message that is made, or edited, as the input says.
 ///

@@ -1,4 +1,4 @@
-//! Keys from files and from the wire.
+//! Keys from files and from the connection.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use sealpost_core::keys::{
     PemError, Plaintext, PublicKey, private_key_from_pem, private_key_to_pem,
 };
 
-use super::glass;
+use super::null_crypto;
 use crate::arb::Arb;
 
 /// A key in one of the ways in which keys come: anything, or a sound one with some edits, as the
@@ -24,9 +24,9 @@ pub fn keys(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     match kind % 8 {
         0 => public_der(rest),
-        1 => public_der(&edited(rest, glass::public_key(1).der())),
+        1 => public_der(&edited(rest, null_crypto::public_key(1).der())),
         2 => public_pem(rest),
-        3 => public_pem(&edited(rest, glass::public_key(1).to_pem().as_bytes())),
+        3 => public_pem(&edited(rest, null_crypto::public_key(1).to_pem().as_bytes())),
         4 => private_pem(rest),
         5 => private_pem(&edited(rest, PRIVATE_PEM.as_bytes())),
         6 => private_der(rest),

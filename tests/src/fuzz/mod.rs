@@ -5,15 +5,16 @@
 //! `server`, `client`, `storage` and `world` read it as a program ([`Arb`](crate::arb::Arb)): each takes the
 //! next byte for its next step, so that a fuzzer's small change is a small change of the story.
 
+mod bed;
 mod client;
 mod deframer;
 mod envelope;
-mod glass;
+mod jobs;
 mod keys;
+mod null_crypto;
 mod payloads;
 mod server;
 mod storage;
-mod workers;
 mod world;
 
 pub use client::client;

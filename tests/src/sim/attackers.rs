@@ -1,5 +1,5 @@
 //! Those who make their packets by hand: a registered attacker, and strangers who open a
-//! connection, say something and are never heard of again.
+//! connection, say something and are never received of again.
 
 use std::collections::VecDeque;
 
@@ -14,10 +14,10 @@ use sealpost_core::wire::{
 
 use super::crypto::CryptoKind;
 use super::model;
-use super::net::LineId;
+use super::network::LinkId;
 use super::plan::{Attack, End, Otps};
-use super::world::{Who, World};
-use crate::actor::{Actor, Heard};
+use super::world::{ProcessId, World};
+use crate::scripted_client::{Received, ScriptedClient};
 
 /// All of them.
 pub(super) struct Attackers {
@@ -33,7 +33,7 @@ pub(super) struct Attackers {
 
 /// A registered attacker.
 struct Mallory {
-    actor: Actor,
+    actor: ScriptedClient,
     deframer: Deframer,
     standing: Standing,
     conns: u64,
@@ -56,7 +56,13 @@ impl Attackers {
         let phone = model::attacker_phone(0);
         let runner = crypto.runner(key, 1);
         let mallory = Mallory {
-            actor: Actor::new(runner, server_key.clone(), config.profile, phone, ConnId(0)),
+            actor: ScriptedClient::new(
+                runner,
+                server_key.clone(),
+                config.profile,
+                phone,
+                ConnId(0),
+            ),
             deframer: Deframer::new(config.profile),
             standing: Standing::Away,
             conns: 0,
@@ -81,9 +87,9 @@ impl Attackers {
         self.mallory.todo.clear();
     }
 
-    fn as_somebody(&self, key: usize, phone: Phone) -> Actor {
+    fn as_somebody(&self, key: usize, phone: Phone) -> ScriptedClient {
         let runner = self.crypto.runner(key, 2);
-        Actor::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
+        ScriptedClient::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
     }
 }
 
@@ -108,7 +114,7 @@ impl World {
                 let of_victim = |packet: &&Packet| {
                     packet.op() == Op::Reconnect && packet.header().sender == self.apps[victim].user
                 };
-                let seen = self.around.seen.iter().rev().find(of_victim).cloned();
+                let seen = self.env.captured.iter().rev().find(of_victim).cloned();
                 self.send_stranger(seen.into_iter().collect());
             }
             Attack::StealSession => {
@@ -119,7 +125,7 @@ impl World {
                 self.send_stranger(vec![packet]);
             }
             Attack::Unauthenticated => {
-                let seen = self.seen(Op::Message);
+                let seen = self.captured(Op::Message);
                 self.send_stranger(seen.into_iter().collect());
             }
             Attack::StealPhone => self.steal_phone(victim, at),
@@ -130,7 +136,7 @@ impl World {
     /// Asks for somebody's one-time password, and guesses. Where it comes in band, whoever asks
     /// first is the owner; that is no attack.
     fn steal_phone(&mut self, victim: usize, at: Timestamp) {
-        if self.around.settings.otps == Otps::InBand && self.apps[victim].user.is_none() {
+        if self.env.settings.otps == Otps::InBand && self.apps[victim].user.is_none() {
             return;
         }
         let mut thief = self.attackers.as_somebody(self.attackers.key, model::phone(victim));
@@ -141,32 +147,32 @@ impl World {
     }
 
     /// A second connection with a user's own key, which reads and acknowledges nothing.
-    pub(super) fn summon_ghost(&mut self, client: usize) {
+    pub(super) fn open_second_connection(&mut self, client: usize) {
         let Some(user) = self.apps.get(client).and_then(|app| app.user) else { return };
         self.fault("user: a second connection");
-        let mut ghost = self.attackers.as_somebody(self.apps[client].key, model::phone(client));
-        ghost.id = Some(user);
-        let packet = ghost.reconnect(self.server_time());
+        let mut second = self.attackers.as_somebody(self.apps[client].key, model::phone(client));
+        second.id = Some(user);
+        let packet = second.reconnect(self.server_time());
         self.send_stranger(vec![packet]);
     }
 
     fn send_stranger(&mut self, says: Vec<Packet>) {
         self.attackers.strangers.push(says);
-        let who = Who::Puppet(self.attackers.strangers.len());
-        self.around.dial(who, ConnId(1));
+        let who = ProcessId::Scripted(self.attackers.strangers.len());
+        self.env.dial(who, ConnId(1));
     }
 
     fn server_time(&self) -> Timestamp {
-        self.server.desk.now(self.around.agenda.now()).wall
+        self.server.host.now(self.env.queue.now()).wall
     }
 
     /// One of the last packets with this op code that were seen.
-    fn seen(&mut self, op: Op) -> Option<Packet> {
-        let seen: Vec<_> = self.around.seen.iter().filter(|packet| packet.op() == op).collect();
+    fn captured(&mut self, op: Op) -> Option<Packet> {
+        let seen: Vec<_> = self.env.captured.iter().filter(|packet| packet.op() == op).collect();
         if seen.is_empty() {
             return None;
         }
-        Some(seen[self.around.dice.index(seen.len())].clone())
+        Some(seen[self.env.dice.index(seen.len())].clone())
     }
 
     /// Mallory does what is to be done, or gets into a session first.
@@ -175,12 +181,12 @@ impl World {
             Standing::Away => {
                 self.attackers.mallory.standing = Standing::Dialling;
                 self.attackers.mallory.conns += 1;
-                self.around.dial(Who::Puppet(0), ConnId(self.attackers.mallory.conns));
+                self.env.dial(ProcessId::Scripted(0), ConnId(self.attackers.mallory.conns));
             }
             Standing::Online => {
                 while let Some((how, victim)) = self.attackers.mallory.todo.pop_front() {
                     for packet in self.prepare(how, victim) {
-                        self.mallory_says(&packet);
+                        self.mallory_sends(&packet);
                     }
                 }
             }
@@ -191,8 +197,8 @@ impl World {
     fn prepare(&mut self, how: Attack, victim: usize) -> Vec<Packet> {
         let at = self.server_time();
         let victim = self.apps[victim].user;
-        let message = self.seen(Op::Message);
-        let receipt = self.seen(Op::DeliveryAck);
+        let message = self.captured(Op::Message);
+        let receipt = self.captured(Op::DeliveryAck);
         let actor = &mut self.attackers.mallory.actor;
         let payload = |packet: &Packet| Bytes::copy_from_slice(packet.payload());
         let id_of = |packet: &Packet| {
@@ -220,7 +226,7 @@ impl World {
             (Attack::FalseTaken, ..) => {
                 let taken = receipt.and_then(|receipt| {
                     let reader = receipt.header().sender?;
-                    Some(actor.taken(at, &[(reader, id_of(&receipt))]))
+                    Some(actor.receipts_taken(at, &[(reader, id_of(&receipt))]))
                 });
                 taken.into_iter().collect()
             }
@@ -231,22 +237,22 @@ impl World {
         }
     }
 
-    fn mallory_says(&mut self, packet: &Packet) {
+    fn mallory_sends(&mut self, packet: &Packet) {
         let conn = ConnId(self.attackers.mallory.conns);
-        self.puppet_says(0, conn, packet);
+        self.scripted_sends(0, conn, packet);
     }
 
-    fn puppet_says(&mut self, index: usize, conn: ConnId, packet: &Packet) {
-        let who = Who::Puppet(index);
-        if self.around.net.find(who, conn).is_some_and(|(_, _, line)| line.client.open) {
-            self.around.send(who, conn, packet.bytes().clone());
+    fn scripted_sends(&mut self, index: usize, conn: ConnId, packet: &Packet) {
+        let who = ProcessId::Scripted(index);
+        if self.env.network.find(who, conn).is_some_and(|(_, _, link)| link.client.open) {
+            self.env.send(who, conn, packet.bytes().clone());
         }
     }
 
-    pub(super) fn puppet_opened(&mut self, index: usize, conn: ConnId) {
+    pub(super) fn scripted_opened(&mut self, index: usize, conn: ConnId) {
         if index > 0 {
             for packet in self.attackers.strangers[index - 1].clone() {
-                self.puppet_says(index, conn, &packet);
+                self.scripted_sends(index, conn, &packet);
             }
             return;
         }
@@ -256,32 +262,32 @@ impl World {
             return;
         }
         mallory.standing = Standing::Connecting;
-        mallory.deframer = Deframer::new(self.around.settings.profile());
+        mallory.deframer = Deframer::new(self.env.settings.profile());
         let actor = &mut mallory.actor;
         let packet = if actor.id.is_some() { actor.reconnect(at) } else { actor.register(at) };
-        self.mallory_says(&packet);
+        self.mallory_sends(&packet);
     }
 
-    pub(super) fn puppet_bytes(&mut self, index: usize, mut data: &[u8]) {
+    pub(super) fn scripted_receives(&mut self, index: usize, mut data: &[u8]) {
         if index > 0 {
             return;
         }
         while let Ok(Some(packet)) = self.attackers.mallory.deframer.next(&mut data, Gate::Client) {
             if packet.header().sender.is_none() {
-                self.mallory_hears(packet);
+                self.mallory_receives(packet);
             }
         }
     }
 
-    fn mallory_hears(&mut self, packet: Packet) {
+    fn mallory_receives(&mut self, packet: Packet) {
         let at = self.server_time();
         let mallory = &mut self.attackers.mallory;
         match mallory.actor.open(packet) {
-            Heard::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
+            Received::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
                 let packet = mallory.actor.confirm(at, &otp);
-                self.mallory_says(&packet);
+                self.mallory_sends(&packet);
             }
-            Heard::SessionIssued | Heard::SessionResumed(SessionResumed { .. }) => {
+            Received::SessionIssued | Received::SessionResumed(SessionResumed { .. }) => {
                 mallory.standing = Standing::Online;
                 self.go_on();
             }
@@ -290,13 +296,13 @@ impl World {
     }
 
     /// The messenger has brought a one-time password.
-    pub(super) fn bring_to_attacker(&mut self, otp: &Otp) {
+    pub(super) fn deliver_otp_to_attacker(&mut self, otp: &Otp) {
         let at = self.server_time();
         let packet = self.attackers.mallory.actor.confirm(at, otp);
-        self.mallory_says(&packet);
+        self.mallory_sends(&packet);
     }
 
-    pub(super) fn puppet_lost(&mut self, index: usize, conn: ConnId) {
+    pub(super) fn scripted_lost(&mut self, index: usize, conn: ConnId) {
         let mallory = &mut self.attackers.mallory;
         if index == 0 && conn == ConnId(mallory.conns) && mallory.standing != Standing::Retired {
             mallory.standing = Standing::Away;
@@ -304,18 +310,18 @@ impl World {
     }
 
     /// All of them are gone.
-    pub(super) fn close_puppets(&mut self) {
+    pub(super) fn close_scripted(&mut self) {
         for index in 0..=self.attackers.strangers.len() {
-            for id in self.around.net.of(Who::Puppet(index)) {
-                self.around.cut(id, End::Client, 0);
+            for id in self.env.network.of(ProcessId::Scripted(index)) {
+                self.env.cut(id, End::Client, 0);
             }
         }
     }
 
     /// A dishonest server signs a receipt for a message itself, and sends it to the message's
     /// sender.
-    pub(super) fn forge_receipt(&mut self, _: LineId, message: &Bytes) {
-        let profile = self.around.settings.profile();
+    pub(super) fn forge_receipt(&mut self, _: LinkId, message: &Bytes) {
+        let profile = self.env.settings.profile();
         let Some(message) = Packet::parse(profile, message.clone()) else { return };
         let Header { sender, recipient, .. } = *message.header();
         if message.op() != Op::Message {
@@ -332,14 +338,14 @@ impl World {
         };
         let parts = vec![Part::Clear(receipt.emit().into())];
         let draft = Draft { profile, header, parts, signed: true };
-        let Outcome::Emitted(Ok(forged)) = self.server.desk.crypto.run(Job::Emit(Box::new(draft)))
+        let Outcome::Emitted(Ok(forged)) = self.server.host.crypto.run(Job::Emit(Box::new(draft)))
         else {
             return;
         };
-        for id in self.around.net.of(Who::Client(victim)) {
-            if let Some(line) = self.around.net.lines.get_mut(&id) {
-                line.down.send(forged.bytes().clone());
-                self.around.pour(id, End::Server);
+        for id in self.env.network.of(ProcessId::Client(victim)) {
+            if let Some(link) = self.env.network.links.get_mut(&id) {
+                link.down.send(forged.bytes().clone());
+                self.env.transmit(id, End::Server);
             }
         }
     }

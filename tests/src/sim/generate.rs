@@ -3,13 +3,13 @@
 
 use super::dice::Dice;
 use super::plan::{
-    Attack, CryptoKind, DiskFault, End, Happening, LastWrite, Mischief, Otps, Plan, Rates,
-    Settings, Step, Tampering, Width,
+    Attack, CryptoKind, DiskFault, End, LastWrite, Misbehaviour, Otps, Plan, Rates, Settings, Step,
+    StepKind, Tampering, Width,
 };
 
 /// A family of faults that a plan may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
+pub enum FaultFamily {
     /// Connections that break, stall, or are half open.
     Network,
     /// Clients that crash.
@@ -30,7 +30,7 @@ pub enum Family {
     Homes,
 }
 
-impl Family {
+impl FaultFamily {
     /// Every family, with the name that options use.
     pub const ALL: [(Self, &'static str); 9] = [
         (Self::Network, "network"),
@@ -47,21 +47,21 @@ impl Family {
 
 impl Plan {
     /// The plan of a seed, with faults of these families only.
-    pub fn from_seed(seed: u64, crypto: CryptoKind, families: &[Family]) -> Self {
+    pub fn from_seed(seed: u64, crypto: CryptoKind, families: &[FaultFamily]) -> Self {
         Self::generate(&mut Dice::from_seed(seed), crypto, families)
     }
 
     /// The plan that these choices make.
-    pub fn generate(dice: &mut Dice<'_>, crypto: CryptoKind, families: &[Family]) -> Self {
+    pub fn generate(dice: &mut Dice<'_>, crypto: CryptoKind, families: &[FaultFamily]) -> Self {
         let mut settings = settings(dice, crypto);
         let mut steps = Vec::new();
         for client in 0..settings.clients {
             // Most are there from the beginning.
             let at_ms =
                 if dice.chance(800) { dice.below(300) } else { dice.below(settings.end_ms) };
-            steps.push(Step { at_ms, what: Happening::Register { client } });
+            steps.push(Step { at_ms, what: StepKind::Register { client } });
         }
-        let loses_homes = families.contains(&Family::Homes);
+        let loses_homes = families.contains(&FaultFamily::Homes);
         let families = subset(dice, families);
         let calm = dice.pick(&[500, 2_000, 8_000]);
         let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / calm };
@@ -94,8 +94,8 @@ fn settings(dice: &mut Dice<'_>, crypto: CryptoKind) -> Settings {
     let base = Settings {
         clients: usize::try_from(clients.min(most)).unwrap_or(2),
         width: if dice.chance(300) { Width::Wide } else { Width::Compact },
-        otps: if dice.chance(300) { Otps::Messenger } else { Otps::InBand },
-        rates: if dice.chance(300) { Rates::Limited } else { Rates::Free },
+        otps: if dice.chance(300) { Otps::OutOfBand } else { Otps::InBand },
+        rates: if dice.chance(300) { Rates::Limited } else { Rates::Unlimited },
         end_ms: if dice.chance(850) {
             dice.between(2_000, 20_000)
         } else {
@@ -156,53 +156,55 @@ fn surroundings(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     }
 }
 
-fn subset(dice: &mut Dice<'_>, families: &[Family]) -> Vec<Family> {
+fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
     // A dishonest server lets less be checked, so it is rare.
-    let keep = |dice: &mut Dice<'_>, family: &Family| match family {
-        Family::Dishonest => dice.chance(60),
-        Family::Wire | Family::Attackers => dice.chance(200),
-        Family::Network | Family::Crashes | Family::Power | Family::Disks | Family::Clocks => {
-            dice.chance(400)
-        }
+    let keep = |dice: &mut Dice<'_>, family: &FaultFamily| match family {
+        FaultFamily::Dishonest => dice.chance(60),
+        FaultFamily::Wire | FaultFamily::Attackers => dice.chance(200),
+        FaultFamily::Network
+        | FaultFamily::Crashes
+        | FaultFamily::Power
+        | FaultFamily::Disks
+        | FaultFamily::Clocks => dice.chance(400),
         // Are drawn apart.
-        Family::Homes => false,
+        FaultFamily::Homes => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
 
-fn fault(dice: &mut Dice<'_>, family: Family, clients: usize) -> Happening {
+fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
     let client = dice.index(clients);
     let end = dice.pick(&[End::Client, End::Server]);
     let last_write = dice.pick(&[LastWrite::Kept, LastWrite::Lost]);
     let disk = dice.pick(&[DiskFault::Busy, DiskFault::Full, DiskFault::Io]);
     let ms = dice.pick(&[10, 300, 3_000, 12_000]);
     match family {
-        Family::Network => match dice.below(10) {
-            0..4 => Happening::Cut { client },
-            4..6 => Happening::HalfOpen { client, unaware: end },
-            6..9 => Happening::Stall { client, from: end, ms },
-            _ => Happening::Unreachable { client, ms },
+        FaultFamily::Network => match dice.below(10) {
+            0..4 => StepKind::Cut { client },
+            4..6 => StepKind::HalfOpen { client, unaware: end },
+            6..9 => StepKind::Stall { client, from: end, ms },
+            _ => StepKind::Unreachable { client, ms },
         },
-        Family::Crashes => {
-            Happening::CrashClient { client, down_ms: dice.pick(&[1, 200, 5_000]), last_write }
+        FaultFamily::Crashes => {
+            StepKind::CrashClient { client, down_ms: dice.pick(&[1, 200, 5_000]), last_write }
         }
-        Family::Power => match dice.below(4) {
-            0 => Happening::StopServer { down_ms: dice.pick(&[1, 1_000]) },
-            _ => Happening::CrashServer { down_ms: dice.pick(&[1, 200, 5_000]), last_write },
+        FaultFamily::Power => match dice.below(4) {
+            0 => StepKind::StopServer { down_ms: dice.pick(&[1, 1_000]) },
+            _ => StepKind::CrashServer { down_ms: dice.pick(&[1, 200, 5_000]), last_write },
         },
-        Family::Disks => match dice.below(2) {
-            0 => Happening::ServerDisk { fault: disk, ms },
-            _ => Happening::ClientDisk { client, fault: disk, ms },
+        FaultFamily::Disks => match dice.below(2) {
+            0 => StepKind::ServerDisk { fault: disk, ms },
+            _ => StepKind::ClientDisk { client, fault: disk, ms },
         },
-        Family::Clocks => {
+        FaultFamily::Clocks => {
             let far = dice.pick(&[2, 2, 100, 100, 400, 400, 1_000, 20_000]);
             let secs = dice.below(far).cast_signed() - far.cast_signed() / 3;
             match dice.below(2) {
-                0 => Happening::ServerClock { secs },
-                _ => Happening::ClientClock { client, secs },
+                0 => StepKind::ServerClock { secs },
+                _ => StepKind::ClientClock { client, secs },
             }
         }
-        Family::Wire => {
+        FaultFamily::Wire => {
             let how = dice.pick(&[
                 Tampering::Flip,
                 Tampering::Truncate,
@@ -211,33 +213,33 @@ fn fault(dice: &mut Dice<'_>, family: Family, clients: usize) -> Happening {
                 Tampering::Replay,
                 Tampering::Forge,
             ]);
-            Happening::Tamper { client, from: end, how }
+            StepKind::Tamper { client, from: end, how }
         }
-        Family::Attackers => attack(dice, client),
-        Family::Dishonest => {
+        FaultFamily::Attackers => attack(dice, client),
+        FaultFamily::Dishonest => {
             let how = dice.pick(&[
-                Mischief::Drop,
-                Mischief::Repeat,
-                Mischief::Swap,
-                Mischief::Late,
-                Mischief::Misdeliver,
-                Mischief::ForgeReceipt,
+                Misbehaviour::Drop,
+                Misbehaviour::Repeat,
+                Misbehaviour::Swap,
+                Misbehaviour::Late,
+                Misbehaviour::Misdeliver,
+                Misbehaviour::ForgeReceipt,
             ]);
-            Happening::Dishonest { client, how }
+            StepKind::Dishonest { client, how }
         }
-        Family::Homes => lost_home(dice, client),
+        FaultFamily::Homes => lost_home(dice, client),
     }
 }
 
-fn lost_home(dice: &mut Dice<'_>, client: usize) -> Happening {
-    Happening::LoseHome { client, down_ms: dice.pick(&[1, 200, 5_000]) }
+fn lost_home(dice: &mut Dice<'_>, client: usize) -> StepKind {
+    StepKind::LoseHome { client, down_ms: dice.pick(&[1, 200, 5_000]) }
 }
 
 /// Some lose their homes. The world goes on for long enough that they come back, and that the
 /// others learn of it, among faults.
 fn lost_homes(
     dice: &mut Dice<'_>,
-    families: &[Family],
+    families: &[FaultFamily],
     settings: &mut Settings,
     steps: &mut Vec<Step>,
 ) {
@@ -252,7 +254,7 @@ fn lost_homes(
             let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
             let (from, to) = dice.pick(&[(client, other), (other, client)]);
             let count = u32::try_from(dice.between(1, 4)).unwrap_or(1);
-            steps.push(Step { at_ms, what: Happening::Send { from, to, count, size: 30 } });
+            steps.push(Step { at_ms, what: StepKind::Send { from, to, count, size: 30 } });
         }
         let faults = if families.is_empty() { 0 } else { dice.below(4) };
         for _ in 0..faults {
@@ -263,9 +265,9 @@ fn lost_homes(
     }
 }
 
-fn attack(dice: &mut Dice<'_>, victim: usize) -> Happening {
+fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
     if dice.chance(250) {
-        return Happening::Ghost { client: victim };
+        return StepKind::SecondConnection { client: victim };
     }
     let how = dice.pick(&[
         Attack::Replay,
@@ -280,27 +282,27 @@ fn attack(dice: &mut Dice<'_>, victim: usize) -> Happening {
         Attack::Flood,
         Attack::Loiter,
     ]);
-    Happening::Attack { how, victim }
+    StepKind::Attack { how, victim }
 }
 
 /// What the people do.
 fn traffic(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
     let wishes = dice.between(3, 40);
-    let restless = dice.pick(&[0, 50, 300]);
+    let unfinished = dice.pick(&[0, 50, 300]);
     for _ in 0..wishes {
         let at_ms = dice.below(settings.end_ms);
         let from = dice.index(settings.clients);
         let to = (from + 1 + dice.index(settings.clients - 1)) % settings.clients;
-        let what = if dice.chance(restless) {
+        let what = if dice.chance(unfinished) {
             match dice.below(2) {
-                0 => Happening::Disconnect { client: from },
-                _ => Happening::Connect { client: from },
+                0 => StepKind::Disconnect { client: from },
+                _ => StepKind::Connect { client: from },
             }
         } else {
             let count = if dice.chance(800) { dice.between(1, 4) } else { dice.between(1, 40) };
             let size = dice.pick(&[0, 30, 200, 200, 1_000, 9_000]);
             let count = u32::try_from(count).unwrap_or(1);
-            Happening::Send { from, to, count, size }
+            StepKind::Send { from, to, count, size }
         };
         if dice.is_used_up() {
             return;

@@ -26,11 +26,11 @@ pub(super) struct Model {
     adopted: BTreeMap<String, usize>,
     /// Messages that are durable with their senders, by their names on the wire.
     by_name: BTreeMap<(UserId, MessageId), usize>,
-    /// The last one of them, for each sender's and reader's account.
+    /// The last one of them, for each sender's and recipient's account.
     last: BTreeMap<(UserId, UserId), usize>,
-    /// The same for each sender and reader, whatever accounts they had.
+    /// The same for each sender and recipient, whatever accounts they had.
     last_queued: BTreeMap<(usize, usize), usize>,
-    readers: Vec<Reader>,
+    recipients: Vec<Recipient>,
     /// The account that the server has for each client.
     accounts: Vec<Option<UserId>>,
     /// An account was deleted: not everything is delivered any more.
@@ -55,19 +55,19 @@ struct Message {
     status: Status,
     /// Durable at the server, once.
     stored: bool,
-    /// Durable with its reader.
+    /// Durable with its recipient.
     received: bool,
-    /// Its reader's application has it.
+    /// Its recipient's application has it.
     delivered: bool,
 }
 
 /// An application that takes messages over.
 #[derive(Debug, Default)]
-struct Reader {
-    /// The last place that was taken over in this life of the process.
+struct Recipient {
+    /// The last place that was taken over in this incarnation of the process.
     last_place: u64,
-    /// Up to here everything was taken over in some life.
-    taken_up_to: u64,
+    /// Up to here everything was taken over in some incarnation.
+    shown_up_to: u64,
     /// The last message of each sender that is durable here.
     last_from: BTreeMap<usize, usize>,
     trusted: Trusted,
@@ -80,9 +80,9 @@ impl Model {
     pub(super) fn new(clients: usize, plan: &Plan) -> Self {
         let honest_server = plan.server_is_honest();
         let in_order = honest_server && !plan.replays();
-        let readers = (0..clients).map(|_| Reader::default()).collect();
+        let recipients = (0..clients).map(|_| Recipient::default()).collect();
         let accounts = vec![None; clients];
-        Self { readers, accounts, honest_server, in_order, ..Self::default() }
+        Self { recipients, accounts, honest_server, in_order, ..Self::default() }
     }
 
     /// The server has an account for a client.
@@ -97,21 +97,21 @@ impl Model {
     }
 
     /// A client has nothing any more of what it had.
-    pub(super) fn home_lost(&mut self, client: usize) {
-        self.readers[client] = Reader::default();
+    pub(super) fn directory_lost(&mut self, client: usize) {
+        self.recipients[client] = Recipient::default();
     }
 
     /// For whom a message was written.
-    pub(super) fn reader(&self, number: u64) -> Option<usize> {
+    pub(super) fn recipient(&self, number: u64) -> Option<usize> {
         let message = self.messages.get(usize::try_from(number).ok()?)?;
         Some(message.to)
     }
 
     /// For whom a client's messages are, by their names on the wire.
-    pub(super) fn readers(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
+    pub(super) fn recipients(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
         let user = self.accounts[client];
-        let reader = |id: &MessageId| Some(self.messages[*self.by_name.get(&(user?, *id))?].to);
-        ids.iter().filter_map(reader).collect()
+        let recipient = |id: &MessageId| Some(self.messages[*self.by_name.get(&(user?, *id))?].to);
+        ids.iter().filter_map(recipient).collect()
     }
 
     /// How many messages of a client the server has acknowledged whose readers' accounts it has
@@ -183,7 +183,7 @@ impl Model {
     ) -> Verdict {
         let user = self.accounts[client];
         if outcome.is_ok() {
-            self.readers[client].trusted.heed(op);
+            self.recipients[client].trusted.apply(op);
         }
         match (op, outcome) {
             (ClientOp::Enqueue(messages), Ok(_)) => {
@@ -205,7 +205,7 @@ impl Model {
                 self.each(user, ids, Status::Failed(*failure), |message| {
                     let to = message.between.map(|(_, recipient)| recipient);
                     let gone = accounts[message.to] != to;
-                    (gone || !honest).then_some(()).ok_or("given up, though its reader is there")
+                    (gone || !honest).then_some(()).ok_or("given up, though its recipient is there")
                 })
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
@@ -230,7 +230,7 @@ impl Model {
         let id = message.id.0;
         let number = self.read(&message.content).ok_or("an unknown text is queued")?;
         let user = user.ok_or("a client without an id queues a message")?;
-        self.readers[client].trusted.sealed(message.phone, message.recipient)?;
+        self.recipients[client].trusted.sealed(message.phone, message.recipient)?;
         if self.by_name.insert((user, message.id), number).is_some_and(|other| other != number) {
             return Err(format!("client {client} uses message id {id} twice"));
         }
@@ -247,27 +247,27 @@ impl Model {
         Ok(())
     }
 
-    /// A message is durable with a reader.
+    /// A message is durable with a recipient.
     fn received(
         &mut self,
-        reader: usize,
+        recipient: usize,
         message: &IncomingMessage,
         continuity: Continuity,
     ) -> Verdict {
         if is_attacker(message.phone) {
             return Ok(());
         }
-        self.readers[reader].trusted.shown(message)?;
-        let name = format!("message {} of {:?} at client {reader}", message.id.0, message.phone);
-        let user = self.accounts[reader];
+        self.recipients[recipient].trusted.shown(message)?;
+        let name = format!("message {} of {:?} at client {recipient}", message.id.0, message.phone);
+        let user = self.accounts[recipient];
         let ReceivedContent::Opened(content) = &message.content else {
             return Err(format!("{name} does not open"));
         };
         let number = self.read(content).ok_or_else(|| format!("{name} was never written"))?;
         let written = &mut self.messages[number];
-        if written.to != reader || phone(written.from) != message.phone {
+        if written.to != recipient || phone(written.from) != message.phone {
             return Err(format!(
-                "{name} is text {number}, of another sender or for another reader"
+                "{name} is text {number}, of another sender or for another recipient"
             ));
         }
         if written.between.map(|(sender, to)| (sender, Some(to))) != Some((message.sender, user)) {
@@ -284,26 +284,26 @@ impl Model {
         if continuity != expected {
             return Err(format!("{name}, text {number}, is said to be {continuity:?}"));
         }
-        let before = self.readers[reader].last_from.insert(from, number);
+        let before = self.recipients[recipient].last_from.insert(from, number);
         if self.in_order && (expected != Continuity::Next || before > Some(number)) {
             return Err(format!("{name}, text {number}, comes after {before:?}"));
         }
         Ok(())
     }
 
-    /// A reader's application is handed a message.
-    pub(super) fn taken_over(&mut self, reader: usize, item: &InboxItem) -> Verdict {
-        let Reader { last_place, taken_up_to, .. } = &mut self.readers[reader];
+    /// A recipient's application is handed a message.
+    pub(super) fn shown(&mut self, recipient: usize, item: &InboxItem) -> Verdict {
+        let Recipient { last_place, shown_up_to, .. } = &mut self.recipients[recipient];
         let place = item.place.0;
         if place <= *last_place {
-            return Err(format!("client {reader} shows place {place} after {last_place}"));
+            return Err(format!("client {recipient} shows place {place} after {last_place}"));
         }
         *last_place = place;
-        if place <= *taken_up_to {
+        if place <= *shown_up_to {
             // Shown again after a restart, because nobody said that it was shown.
             return Ok(());
         }
-        *taken_up_to = place;
+        *shown_up_to = place;
         if is_attacker(item.message.phone) {
             return Ok(());
         }
@@ -314,16 +314,16 @@ impl Model {
             self.messages[number].delivered = true;
             return Ok(());
         }
-        Err(format!("client {reader} shows place {place}, which is not durable"))
+        Err(format!("client {recipient} shows place {place}, which is not durable"))
     }
 
     /// A client's process starts again.
-    pub(super) fn restarted(&mut self, reader: usize) {
-        self.readers[reader].last_place = 0;
+    pub(super) fn restarted(&mut self, recipient: usize) {
+        self.recipients[recipient].last_place = 0;
     }
 
     /// At rest, everything that is durable with its sender has been delivered, and everything that is
-    /// durable with its reader; but for what was lost with a home or an account.
+    /// durable with its recipient; but for what was lost with a home or an account.
     pub(super) fn at_rest(&self) -> Verdict {
         if !self.honest_server {
             return Ok(());

@@ -28,14 +28,14 @@ pub struct Step {
     pub at_ms: u64,
     /// What.
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: StepKind,
 }
 
 /// What may happen. Clients are numbered from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the fields say what they are")]
-pub enum Happening {
+pub enum StepKind {
     /// A client registers.
     Register { client: usize },
     /// A client goes online.
@@ -73,11 +73,12 @@ pub enum Happening {
     Tamper { client: usize, from: End, how: Tampering },
     /// The user has a second connection, made by something that holds the account's key, reads
     /// and acknowledges nothing.
-    Ghost { client: usize },
+    #[serde(rename = "ghost")]
+    SecondConnection { client: usize },
     /// A registered attacker does something with what was seen on the wire.
     Attack { how: Attack, victim: usize },
     /// The server does to a client what an honest one does not.
-    Dishonest { client: usize, how: Mischief },
+    Dishonest { client: usize, how: Misbehaviour },
 }
 
 /// Of a connection.
@@ -139,7 +140,7 @@ pub enum Attack {
 /// What a dishonest server does to what it forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mischief {
+pub enum Misbehaviour {
     /// Drops the next message or receipt.
     Drop,
     /// Sends it twice.
@@ -161,7 +162,8 @@ pub enum Otps {
     /// They do.
     InBand,
     /// By a messenger, who takes his time and may lose one.
-    Messenger,
+    #[serde(rename = "messenger")]
+    OutOfBand,
 }
 
 /// The width of the deployment's ids.
@@ -180,7 +182,8 @@ pub enum Rates {
     /// As by default.
     Limited,
     /// Not at all.
-    Free,
+    #[serde(rename = "free")]
+    Unlimited,
 }
 
 /// A world. Times are in microseconds.
@@ -248,7 +251,7 @@ impl Default for Settings {
             width: Width::Compact,
             crypto: CryptoKind::Insecure,
             otps: Otps::InBand,
-            rates: Rates::Free,
+            rates: Rates::Unlimited,
             end_ms: 10_000,
             latency: (5_000, 10_000),
             piece: 0,
@@ -295,7 +298,7 @@ impl Settings {
     pub fn server_limits(&self) -> Limits {
         let base = match self.rates {
             Rates::Limited => Limits::default(),
-            Rates::Free => Limits::without_rates(),
+            Rates::Unlimited => Limits::without_rates(),
         };
         Limits {
             in_flight_items: self.in_flight_items,
@@ -331,40 +334,40 @@ impl Settings {
 impl Plan {
     /// Whether the server is honest. If it is not, less can be asked of the world.
     pub fn server_is_honest(&self) -> bool {
-        !self.steps.iter().any(|step| matches!(step.what, Happening::Dishonest { .. }))
+        !self.steps.iter().any(|step| matches!(step.what, StepKind::Dishonest { .. }))
     }
 
     /// Whether somebody on the wire brings packets that are authentic and out of place.
     pub fn replays(&self) -> bool {
-        let replays = |what: &Happening| {
-            matches!(what, Happening::Tamper { how: Tampering::Replay | Tampering::Repeat, .. })
+        let replays = |what: &StepKind| {
+            matches!(what, StepKind::Tamper { how: Tampering::Replay | Tampering::Repeat, .. })
         };
         self.steps.iter().any(|step| replays(&step.what))
     }
 
     /// Whether somebody makes or changes packets, so that clients may be suspicious.
-    pub fn is_watched(&self) -> bool {
-        let meddles = |what: &Happening| match what {
-            Happening::Tamper { .. }
-            | Happening::Ghost { .. }
-            | Happening::Attack { .. }
-            | Happening::Dishonest { .. } => true,
-            Happening::Register { .. }
-            | Happening::Connect { .. }
-            | Happening::Disconnect { .. }
-            | Happening::Send { .. }
-            | Happening::Cut { .. }
-            | Happening::HalfOpen { .. }
-            | Happening::Stall { .. }
-            | Happening::Unreachable { .. }
-            | Happening::CrashClient { .. }
-            | Happening::LoseHome { .. }
-            | Happening::CrashServer { .. }
-            | Happening::StopServer { .. }
-            | Happening::ClientDisk { .. }
-            | Happening::ServerDisk { .. }
-            | Happening::ClientClock { .. }
-            | Happening::ServerClock { .. } => false,
+    pub fn has_active_attackers(&self) -> bool {
+        let meddles = |what: &StepKind| match what {
+            StepKind::Tamper { .. }
+            | StepKind::SecondConnection { .. }
+            | StepKind::Attack { .. }
+            | StepKind::Dishonest { .. } => true,
+            StepKind::Register { .. }
+            | StepKind::Connect { .. }
+            | StepKind::Disconnect { .. }
+            | StepKind::Send { .. }
+            | StepKind::Cut { .. }
+            | StepKind::HalfOpen { .. }
+            | StepKind::Stall { .. }
+            | StepKind::Unreachable { .. }
+            | StepKind::CrashClient { .. }
+            | StepKind::LoseHome { .. }
+            | StepKind::CrashServer { .. }
+            | StepKind::StopServer { .. }
+            | StepKind::ClientDisk { .. }
+            | StepKind::ServerDisk { .. }
+            | StepKind::ClientClock { .. }
+            | StepKind::ServerClock { .. } => false,
         };
         self.steps.iter().any(|step| meddles(&step.what))
     }

@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::plan::{Happening, Plan, Settings};
+use super::plan::{Plan, Settings, StepKind};
 use super::tally::Tally;
 use super::trace::Trace;
 use super::world::World;
 
 /// What came of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct RunResult {
     /// Everything that happened, as one number.
     pub digest: u64,
     /// What was met.
@@ -19,16 +19,16 @@ pub struct Ran {
 }
 
 /// Runs a plan to its end. A panic is a violation.
-pub fn run(plan: &Plan) -> Ran {
-    observe(plan, Trace::default()).0
+pub fn run(plan: &Plan) -> RunResult {
+    execute(plan, Trace::default()).0
 }
 
 /// The same, with a line for everything that happened.
-pub fn run_with_lines(plan: &Plan) -> (Ran, Vec<String>) {
-    observe(plan, Trace::with_lines())
+pub fn run_with_trace(plan: &Plan) -> (RunResult, Vec<String>) {
+    execute(plan, Trace::with_lines())
 }
 
-fn observe(plan: &Plan, trace: Trace) -> (Ran, Vec<String>) {
+fn execute(plan: &Plan, trace: Trace) -> (RunResult, Vec<String>) {
     let mut world = World::new(plan, trace);
     let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
     let panicked = ended.err().map(|panic| {
@@ -37,7 +37,7 @@ fn observe(plan: &Plan, trace: Trace) -> (Ran, Vec<String>) {
         format!("panicked: {}", text.unwrap_or("without a word"))
     });
     let violation = panicked.or_else(|| world.violation().map(str::to_owned));
-    (Ran { digest: world.digest(), tally: world.tally(), violation }, world.take_lines())
+    (RunResult { digest: world.digest(), tally: world.tally(), violation }, world.take_lines())
 }
 
 /// Makes a plan that fails smaller, as long as it fails: fewer steps, then fewer clients, then
@@ -91,11 +91,11 @@ fn fewer_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
 /// Sends fewer and shorter messages.
 fn smaller_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
     for index in 0..plan.steps.len() {
-        while let Happening::Send { count, size, .. } = plan.steps[index].what
+        while let StepKind::Send { count, size, .. } = plan.steps[index].what
             && (count > 1 || size > 0)
         {
             let mut candidate = plan.clone();
-            if let Happening::Send { count, size, .. } = &mut candidate.steps[index].what {
+            if let StepKind::Send { count, size, .. } = &mut candidate.steps[index].what {
                 (*count, *size) = ((*count).div_ceil(2), *size / 2);
             }
             if !fails(&candidate) {

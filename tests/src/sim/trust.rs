@@ -38,7 +38,7 @@ impl Known {
 
 impl Trusted {
     /// The store has done this.
-    pub(super) fn heed(&mut self, op: &ClientOp) {
+    pub(super) fn apply(&mut self, op: &ClientOp) {
         match op {
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
             ClientOp::AcceptKey { phone, accepted } => {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::Command;
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::Failure;
 
 use crate::args::ListenArgs;
@@ -18,7 +18,7 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
         return Err(Failure::new("not registered yet: finish sealpost register first"));
     }
     let mut names = Names::new(home.look()?);
-    let session = Session::start(account, Signals::Stop)?;
+    let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     let outcome = print_all(&session, args, &mut names);
     session.finish()?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     let account = home.open_or_make(&args.address, args.phone, passphrase)?;
     let known = account.snapshot.account.user;
     // Signals end the program at once: the prompt would not notice an orderly stop.
-    let session = Session::start(account, Signals::Ignore)?;
+    let session = Session::start(account, SignalHandling::Ignore)?;
     let user = match known {
         Some(user) => user,
         None => make_account(&session, args)?,

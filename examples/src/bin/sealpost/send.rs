@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, Refusal, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 
 use crate::args::{SendArgs, Wait};
@@ -20,7 +20,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         return Err(Failure::new("not registered yet: finish sealpost register first"));
     }
     let content = content(args.text)?;
-    let session = Session::start(account, Signals::Stop)?;
+    let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
     let deadline = Instant::now() + Duration::from_secs(args.timeout);

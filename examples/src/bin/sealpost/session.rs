@@ -7,7 +7,7 @@ use std::time::Instant;
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
 use sealpost_core::entropy::Entropy;
-use sealpost_mio::{Application, ClientHost, Config, Control, Handle, Signals};
+use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig, SignalHandling};
 use sealpost_programs::{Failure, FolderLock, random_seed};
 
 use crate::home::Account;
@@ -62,7 +62,7 @@ impl Application<Client> for Forward {
 
 impl Session {
     /// Starts the client, offline.
-    pub(crate) fn start(account: Account, signals: Signals) -> Result<Self, Failure> {
+    pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
         let Account { identity, snapshot, store, crypto, lock } = account;
         let config = client::Config {
             profile: identity.profile,
@@ -71,7 +71,7 @@ impl Session {
         };
         let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?));
         let (sender, told) = mpsc::channel();
-        let host_config = Config { signals, ..Config::default() };
+        let host_config = HostConfig { signals, ..HostConfig::default() };
         let host_port = identity.host_port;
         let host = ClientHost::new(
             &host_config,

@@ -7,7 +7,7 @@ use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey, safety_number};
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 use sealpost_storage::client::ClientStorage;
 
@@ -43,7 +43,7 @@ fn run(
     args: &VerifyArgs,
     task: impl FnOnce(&Session, Instant) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let session = Session::start(home.open()?, Signals::Stop)?;
+    let session = Session::start(home.open()?, SignalHandling::Stop)?;
     let done = task(&session, Instant::now() + Duration::from_secs(args.timeout));
     session.finish()?;
     done

@@ -141,7 +141,7 @@ impl Plan {
                 let item_id =
                     |id: &u64| ItemId { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
                 let receipts = receipts.iter().map(item_id).collect();
-                StoreOp::DropReceipts { recipient: user(*recipient), keys: receipts }
+                StoreOp::DropReceipts { recipient: user(*recipient), receipts }
             }
             Self::Expire { secs, limit } => StoreOp::Expire { before: at(*secs), limit: *limit },
         }

@@ -171,8 +171,8 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn drop_receipts(&mut self, recipient: UserId, receipts: &[Packet]) {
-        let request = StoreOp::DropReceipts { recipient, keys: item_ids(receipts) };
-        assert_eq!(self.ask(request), StoreReply::Done);
+        let request = StoreOp::DropReceipts { recipient, receipts: item_ids(receipts) };
+        assert_eq!(self.ask(request), StoreReply::ReceiptsDropped);
     }
 
     #[track_caller]

@@ -116,7 +116,7 @@ fn dropping_messages_is_refused<S: Subject>(store: &mut Harness<S>) {
     let message = store.message(alice, bob, 1);
     store.append(bob, std::slice::from_ref(&message));
     let messages = vec![ItemId { kind: ItemKind::Message, origin: alice, id: 1 }];
-    let request = StoreOp::DropReceipts { recipient: bob, keys: messages };
+    let request = StoreOp::DropReceipts { recipient: bob, receipts: messages };
     assert_eq!(store.commit(&[request]), [Err(StoreError::Corrupt)]);
     assert_eq!(store.count(bob), 1);
 }

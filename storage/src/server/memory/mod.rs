@@ -144,10 +144,10 @@ impl MemoryStorage {
                 self.settle(settlement)?;
                 StoreReply::Settled
             }
-            StoreOp::DropReceipts { recipient, keys: receipts } => {
+            StoreOp::DropReceipts { recipient, receipts } => {
                 request::only_receipts(receipts)?;
                 self.remove_all(*recipient, receipts);
-                StoreReply::Done
+                StoreReply::ReceiptsDropped
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
         })

@@ -56,10 +56,10 @@ impl Ops<'_> {
                 mailboxes.settle(settlement, receipt, sender)?;
                 StoreReply::Settled
             }
-            StoreOp::DropReceipts { recipient, keys: receipts } => {
+            StoreOp::DropReceipts { recipient, receipts } => {
                 request::only_receipts(receipts)?;
                 mailboxes.remove(*recipient, receipts)?;
-                StoreReply::Done
+                StoreReply::ReceiptsDropped
             }
             StoreOp::Expire { before, limit } => {
                 StoreReply::Expired(mailboxes.expire(*before, *limit)?)

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use sealpost_tests::sim::{CryptoKind, Family};
+use sealpost_tests::sim::{CryptoKind, FaultFamily};
 
 /// Runs the server and its clients in simulated worlds where connections break, disks fail, power
 /// is lost and strangers attack, and checks that nothing is lost, repeated, reordered or forged.
@@ -112,25 +112,25 @@ impl CryptoName {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FaultName {
     None,
-    One(Family),
+    One(FaultFamily),
 }
 
 fn fault(name: &str) -> Result<FaultName, String> {
     if name == "none" {
         return Ok(FaultName::None);
     }
-    let known = Family::ALL.iter().find(|(_, known)| *known == name);
+    let known = FaultFamily::ALL.iter().find(|(_, known)| *known == name);
     known.map(|(family, _)| FaultName::One(*family)).ok_or_else(|| {
-        let names: Vec<_> = Family::ALL.iter().map(|(_, name)| *name).collect();
+        let names: Vec<_> = FaultFamily::ALL.iter().map(|(_, name)| *name).collect();
         format!("there is no such kind; there are {}, and none", names.join(", "))
     })
 }
 
 impl Run {
     /// The kinds of faults that were asked for.
-    pub(crate) fn families(&self) -> Vec<Family> {
+    pub(crate) fn families(&self) -> Vec<FaultFamily> {
         match &self.faults {
-            None => Family::ALL.iter().map(|(family, _)| *family).collect(),
+            None => FaultFamily::ALL.iter().map(|(family, _)| *family).collect(),
             Some(names) => names
                 .iter()
                 .filter_map(|name| match name {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use args::{Args, Replay, Run, Task};
 use clap::Parser;
-use sealpost_tests::sim::{Family, Plan, Tally, run, run_with_lines, shrink};
+use sealpost_tests::sim::{FaultFamily, Plan, Tally, run, run_with_trace, shrink};
 use table::{Table, grouped};
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 /// What the threads of a run share.
 struct Running<'a> {
     options: &'a Run,
-    families: Vec<Family>,
+    families: Vec<FaultFamily>,
     started: Instant,
     next: AtomicU64,
     done: AtomicU64,
@@ -165,7 +165,7 @@ impl Running<'_> {
 fn replay(options: &Replay) -> Result<ExitCode, String> {
     let plan = read(&options.file)?;
     let ran = if options.trace {
-        let (ran, lines) = run_with_lines(&plan);
+        let (ran, lines) = run_with_trace(&plan);
         for line in &lines {
             println!("{line}");
         }

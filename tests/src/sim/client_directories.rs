@@ -1,0 +1,177 @@
+//! People who lose their home, with their key and all that was in it, and register again; the
+//! operator who takes the old account away; and those who notice that a key has changed.
+
+use sealpost_core::client::store::Failure;
+use sealpost_core::client::{Command, Notice, Refusal, RegistrationFailure};
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::keys::Fingerprint;
+use sealpost_core::server::store::{StoreOp, StoreReply};
+use sealpost_storage::Storage;
+use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
+
+use super::model;
+use super::plan::LastWrite;
+use super::world::{App, Goal, ProcessId, SimEvent, World};
+
+impl World {
+    /// A client's home is gone. The next one is empty, and has another key. As long as there are
+    /// keys left: a world has only so many.
+    pub(super) fn lose_directory(&mut self, client: usize, down_ms: u64) {
+        let taken = self.attackers.key() + 1;
+        if self.apps.get(client).is_none_or(|app| app.goal == Goal::Idle) || self.keys_left <= taken
+        {
+            return;
+        }
+        self.keys_left -= 1;
+        self.fault("client: home lost");
+        if self.clients[client].machine.is_some() {
+            self.crash(ProcessId::Client(client), LastWrite::Kept);
+        }
+        let (key, noise) = (self.keys_left, self.env.dice.number());
+        let host = &mut self.clients[client].host;
+        let identity = host.disk.engine.identity().unwrap();
+        host.disk.engine = MemoryClientStorage::new(identity);
+        host.crypto = self.env.settings.crypto.runner(key, noise);
+        let App { goal, user, .. } = self.apps[client];
+        self.apps[client] = App { goal, user, ..App::new(key) };
+        self.model.directory_lost(client);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
+    }
+
+    /// What an application does about keys that have changed, its own and others'.
+    pub(super) fn handle_key_notice(&mut self, client: usize, notice: &Notice) {
+        if self.script.is_some() {
+            return;
+        }
+        match notice {
+            Notice::RegistrationFailed(RegistrationFailure::PhoneTaken) => {
+                let after = self.env.dice.between(50_000, 3_000_000);
+                self.env.queue.schedule_after(after, SimEvent::Operator(client));
+            }
+            Notice::KeyChanged { phone, offered, .. } => {
+                self.apps[client].offers.insert(*phone, *offered);
+                // Some wait until they have something to say.
+                if self.env.dice.chance(500) {
+                    self.accept(client, *phone, *offered);
+                }
+            }
+            Notice::SendRefused { refusal: Refusal::KeyChanged, token, .. } => {
+                let phone = self.model.recipient(token.0).map(model::phone);
+                if let Some(phone) = phone
+                    && let Some(offered) = self.offered(client, phone)
+                {
+                    self.accept(client, phone, offered);
+                }
+            }
+            Notice::Failed { ids, failure: Failure::UnknownUser } => self.look_up(client, ids),
+            Notice::KeyAccepted { phone, fingerprint } => {
+                self.env.queue.schedule_after(0, SimEvent::WriteToContact(client, *phone));
+                if self.env.dice.chance(300) {
+                    let verified =
+                        Command::MarkVerified { phone: *phone, fingerprint: *fingerprint };
+                    self.command_later(client, verified);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn accept(&mut self, client: usize, phone: Phone, fingerprint: Fingerprint) {
+        self.command_later(client, Command::AcceptKey { phone, fingerprint });
+    }
+
+    /// Those for whom messages have failed may have another key.
+    fn look_up(&mut self, client: usize, ids: &[MessageId]) {
+        let mut readers = self.model.recipients(client, ids);
+        readers.dedup();
+        for reader in readers {
+            self.command_later(client, Command::Lookup { phone: model::phone(reader) });
+        }
+    }
+
+    /// In a while, in this incarnation of the process.
+    fn command_later(&mut self, client: usize, command: Command) {
+        let incarnation = self.clients[client].host.incarnation;
+        let after = self.env.dice.between(50_000, 5_000_000);
+        self.env.queue.schedule_after(after, SimEvent::RunCommand(client, incarnation, command));
+    }
+
+    /// The key that is offered for a contact: told in this incarnation, or in an earlier one.
+    fn offered(&self, client: usize, phone: Phone) -> Option<Fingerprint> {
+        let told = self.apps[client].offers.get(&phone).copied();
+        told.or_else(|| {
+            let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;
+            let contact = contacts.into_iter().find(|contact| contact.phone == phone)?;
+            Some(*contact.offered?.public_key.fingerprint())
+        })
+    }
+
+    /// Writes to somebody whose new key was accepted.
+    pub(super) fn write_to_contact(&mut self, client: usize, phone: Phone) {
+        if let Some(to) = self.client_of(phone) {
+            self.write(client, to, 1, 30);
+        }
+    }
+
+    /// The operator was told that an account's key is lost. No server may run while it is deleted.
+    pub(super) fn call_operator(&mut self, client: usize) {
+        self.accounts_to_delete.insert(client);
+        self.server_restart_delay = self.env.dice.between(1_000, 500_000);
+        self.input_server(Input::Event(Event::Shutdown));
+    }
+
+    /// Deletes the accounts whose people have another key now, before the server starts.
+    pub(super) fn delete_accounts(&mut self) {
+        for client in std::mem::take(&mut self.accounts_to_delete) {
+            let phone = model::phone(client);
+            let store = &mut self.server.host.disk.engine;
+            let mut found = Vec::new();
+            store.commit(&[StoreOp::FindUser(UserRef::Phone(phone))], &mut found);
+            let Some(Ok(StoreReply::Found(Some(user)))) = found.pop() else { continue };
+            if user.public_key == *self.clients[client].host.crypto.public_key() {
+                continue;
+            }
+            store.delete_user(phone);
+            self.apps[client].user = None;
+            self.model.account_deleted(client);
+            self.fault("operator: account deleted");
+            let now = self.env.queue.now();
+            self.env.trace.note(now, &[15, client as u64], || format!("{client} is deleted"));
+            let (incarnation, after) =
+                (self.clients[client].host.incarnation, self.env.dice.between(100_000, 2_000_000));
+            self.env.queue.schedule_after(after, SimEvent::GoOnline(client, incarnation));
+        }
+    }
+
+    /// In a world at rest, has everybody write to those whose new key they have not accepted. Returns
+    /// whether somebody did.
+    pub(super) fn write_to_contacts_with_new_accounts(&mut self) -> bool {
+        let strangers: Vec<_> = (0..self.clients.len())
+            .flat_map(|client| {
+                self.contacts_with_new_accounts(client).into_iter().map(move |to| (client, to))
+            })
+            .collect();
+        for (client, to) in &strangers {
+            self.write(*client, *to, 1, 30);
+        }
+        !strangers.is_empty()
+    }
+
+    /// The contacts of a client that have another account now than the one that is pinned.
+    fn contacts_with_new_accounts(&self, client: usize) -> Vec<usize> {
+        if self.keys_left == self.env.settings.crypto.keys() {
+            return Vec::new();
+        }
+        let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;
+        let known = contacts.into_iter().filter_map(|contact| {
+            let peer = self.client_of(contact.phone)?;
+            Some((peer, self.apps[peer].user? != contact.pinned.user))
+        });
+        known.filter(|(_, strange)| *strange).map(|(peer, _)| peer).collect()
+    }
+
+    fn client_of(&self, phone: Phone) -> Option<usize> {
+        (0..self.clients.len()).find(|index| model::phone(*index) == phone)
+    }
+}
