@@ -8,8 +8,8 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
-use crate::engine::EngineError;
 use crate::engine::column::{optional, timestamp, wrapped_key};
+use crate::engine::{EngineError, store_error};
 use crate::server::usage::Usage;
 
 /// Result of a check of the database.
@@ -115,13 +115,13 @@ pub(super) fn check(connection: &Connection, profile: Profile) -> Result<CheckRe
     let snapshot = connection.unchecked_transaction()?;
     let mut report = CheckReport::default();
     for part in [check_file, check_references, check_users, check_items] {
-        match part(&snapshot, profile, &mut report).map_err(EngineError::from) {
+        match part(&snapshot, profile, &mut report) {
             Ok(()) => {}
             // An unreadable page ends this part, but not the whole check.
-            Err(error) if error.kind() == StoreError::Corrupt => {
+            Err(error) if store_error(&error) == StoreError::Corrupt => {
                 report.add(Finding::File(error.to_string()));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(report)
