@@ -1,28 +1,28 @@
-//! The packets of a round. They are put together once; each round numbers them anew, in place, so
-//! that making them costs next to nothing while the clock runs. Nobody signs them.
+//! The packets of a round. They are built once and unsigned. Each round renumbers them in place, so
+//! that building them costs next to nothing while the clock runs.
 
 use sealpost_core::ids::{ReceiptId, UserId};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Oversized, Packet, Profile, ReceiptsTaken, SIGNATURE_LEN};
 use sealpost_storage::conformance::{at, message, receipt};
 
-/// Bytes of a message's body: what its sender encrypted.
+/// Length of a message's encrypted body, in bytes.
 pub const BODY: usize = 512;
-/// Packets that arrive in one read.
+/// Number of packets that arrive in one read.
 pub const READ: usize = 16;
-/// Messages that one receipt names.
+/// Number of messages in one receipt.
 pub const PER_RECEIPT: usize = 32;
-/// Receipts that one 203 to the server names.
+/// Number of receipts in one 203 to the server.
 pub const PER_TAKEN: usize = 8;
-/// Messages of one round.
+/// Number of messages in one round.
 pub const ROUND: usize = PER_RECEIPT * PER_TAKEN;
 
-/// What a sender and a reader send.
-pub struct Mail {
+/// The packets of a sender and a recipient.
+pub struct Packets {
     profile: Profile,
     sender: UserId,
-    reader: UserId,
-    /// One read of messages.
+    recipient: UserId,
+    /// The messages of one read.
     messages: Vec<u8>,
     message_len: usize,
     receipt: Vec<u8>,
@@ -31,16 +31,16 @@ pub struct Mail {
     next_receipt: u64,
 }
 
-impl Mail {
-    /// Of two users.
-    pub fn new(profile: Profile, sender: UserId, reader: UserId) -> Self {
-        let message = message(profile, sender, reader, 0, HEAD_LEN + BODY);
-        let receipt = receipt(profile, reader, sender, 0, &[0; PER_RECEIPT]);
+impl Packets {
+    /// Packets of these users.
+    pub fn new(profile: Profile, sender: UserId, recipient: UserId) -> Self {
+        let message = message(profile, sender, recipient, 0, HEAD_LEN + BODY);
+        let receipt = receipt(profile, recipient, sender, 0, &[0; PER_RECEIPT]);
         let taken = packet(profile, Op::DeliveryAck, Some(sender), None, at(0), &[0; TAKEN_LEN]);
         Self {
             profile,
             sender,
-            reader,
+            recipient,
             messages: message.bytes().repeat(READ),
             message_len: message.bytes().len(),
             receipt: receipt.bytes().to_vec(),
@@ -50,12 +50,12 @@ impl Mail {
         }
     }
 
-    /// Who writes.
+    /// The user that sends messages.
     pub const fn sender(&self) -> UserId {
         self.sender
     }
 
-    /// The next messages, [`READ`] of them.
+    /// The next [`READ`] messages.
     pub fn messages(&mut self) -> &[u8] {
         let at = self.profile.header_len();
         for message in self.messages.chunks_exact_mut(self.message_len) {
@@ -65,7 +65,7 @@ impl Mail {
         &self.messages
     }
 
-    /// The reader's receipt for the next [`PER_RECEIPT`] messages, in the order in which they were
+    /// The recipient's receipt for the next [`PER_RECEIPT`] messages, in the order in which they were
     /// sent.
     pub fn receipt(&mut self) -> &[u8] {
         let at = self.profile.header_len();
@@ -78,21 +78,20 @@ impl Mail {
         &self.receipt
     }
 
-    /// The sender's word that it has taken the last [`PER_TAKEN`] receipts, and what is sealed in
-    /// it.
+    /// The sender's 203 for the last [`PER_TAKEN`] receipts, and its sealed content.
     pub fn taken(&self) -> (&[u8], ReceiptsTaken) {
         let receipts = self.next_receipt - PER_TAKEN as u64..self.next_receipt;
-        let items = receipts.map(|id| (self.reader, ReceiptId(id))).collect();
+        let items = receipts.map(|id| (self.recipient, ReceiptId(id))).collect();
         (&self.taken, ReceiptsTaken { items })
     }
 }
 
-/// A user's 106.
+/// A 106 of a user.
 pub fn reconnect(profile: Profile, user: UserId, timestamp: Timestamp) -> Packet {
     packet(profile, Op::Reconnect, Some(user), None, timestamp, &[0; 256])
 }
 
-/// Stands for whatever the server makes.
+/// Stand-in for any packet that the server signs.
 pub fn from_server(profile: Profile) -> Packet {
     packet(profile, Op::DeliveryAck, None, UserId::new(1), at(0), &[0; TAKEN_LEN])
 }
@@ -115,11 +114,11 @@ fn put(bytes: &mut [u8], at: usize, id: u64) {
     place.copy_from_slice(&id.to_le_bytes());
 }
 
-/// A message's number and suite, before its body.
+/// Length of a message's id and suite, before its body.
 const HEAD_LEN: usize = 9;
 
-/// A receipt's number, status and count, before the messages that it names.
+/// Length of a receipt's id, status and count, before its message ids.
 const RECEIPT_HEAD_LEN: usize = 8 + 1 + 2;
 
-/// `sealed(v ‖ count u16 ‖ 8 × 16 bytes)`: 131 bytes, padded to 144, behind an IV.
+/// Length of `sealed(v ‖ count u16 ‖ 8 × 16 bytes)`: an IV, and 131 bytes padded to 144.
 const TAKEN_LEN: usize = 16 + 144;

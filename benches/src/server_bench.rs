@@ -14,19 +14,19 @@ use sealpost_core::wire::Profile;
 use sealpost_storage::conformance::{at, phone, public_key, wrapped_key};
 use sealpost_storage::{Storage, Usage};
 
-use crate::desk::Desk;
-use crate::mail::{Mail, PER_RECEIPT, PER_TAKEN, READ, ROUND, reconnect};
+use crate::host::BenchHost;
+use crate::packets::{PER_RECEIPT, PER_TAKEN, Packets, READ, ROUND, reconnect};
 
-/// Two users who are there, and the server between them.
-pub struct Pair {
+/// A server with a sender and a recipient in session.
+pub struct ServerBench {
     server: Server,
-    desk: Desk,
-    mail: Mail,
+    host: BenchHost,
+    packets: Packets,
     now: Now,
 }
 
-impl Pair {
-    /// Both in session, and live: nothing is stored for either.
+impl ServerBench {
+    /// Both users in session and live: nothing is stored for either.
     pub fn new() -> Self {
         let profile = Profile::Compact;
         let config = Config {
@@ -35,20 +35,20 @@ impl Pair {
             otp_channel: OtpChannel::OutOfBand,
             limits: Limits::without_rates(),
         };
-        let [sender, reader] = [1, 2].map(user);
-        let mut pair = Self {
+        let [sender, recipient] = [1, 2].map(user);
+        let mut bench = Self {
             server: Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid"),
-            desk: Desk::new(profile),
-            mail: Mail::new(profile, sender, reader),
+            host: BenchHost::new(profile),
+            packets: Packets::new(profile, sender, recipient),
             now: Now { mono: Mono(0), wall: at(0) },
         };
-        for (number, user, conn) in [(1, sender, SENDER), (2, reader, READER)] {
-            pair.begin(profile, number, user, conn);
+        for (number, user, conn) in [(1, sender, SENDER), (2, recipient, RECIPIENT)] {
+            bench.start_session(profile, number, user, conn);
         }
-        pair
+        bench
     }
 
-    fn begin(&mut self, profile: Profile, number: u16, user: UserId, conn: ConnId) {
+    fn start_session(&mut self, profile: Profile, number: u16, user: UserId, conn: ConnId) {
         let create = StoreOp::CreateUser {
             phone: phone(number),
             public_key: public_key(number),
@@ -56,26 +56,26 @@ impl Pair {
             at: at(-100),
             max_id: profile.max_user_id(),
         };
-        self.desk.store.commit(&[create], &mut Vec::new());
+        self.host.store.commit(&[create], &mut Vec::new());
         self.event(Event::Opened { conn, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
         let request = reconnect(profile, user, self.now.wall);
         let input = Input::Bytes { conn, data: request.bytes() };
-        pump(&mut self.server, &mut self.desk, self.now, input);
+        pump(&mut self.server, &mut self.host, self.now, input);
         self.settle();
     }
 
-    /// What the server has done.
+    /// Counters of the server.
     pub fn stats(&self) -> Stats {
         self.server.stats()
     }
 
-    /// Routes [`ROUND`] messages, and everything that follows from them, while the reader takes
-    /// each at once: they are forwarded, and the receipts too. Nothing is stored or made.
+    /// Routes [`ROUND`] messages to a recipient that acknowledges them at once. Messages and receipts
+    /// are forwarded; nothing is stored or signed.
     pub fn live_round(&mut self) {
-        let (done, sent) = (self.stats(), self.desk.sent);
+        let (done, sent) = (self.stats(), self.host.sent);
         for _ in 0..PER_TAKEN {
             for _ in 0..PER_RECEIPT / READ {
-                self.write();
+                self.send_messages();
             }
             self.acknowledge();
         }
@@ -84,88 +84,89 @@ impl Pair {
         assert_eq!(self.stats().forwarded - done.forwarded, MESSAGES + RECEIPTS);
     }
 
-    /// Routes [`ROUND`] messages to a reader who takes nothing for a while, and then everything:
-    /// what [`fall_behind`](Self::fall_behind), [`catch_up`](Self::catch_up) and
-    /// [`settle_all`](Self::settle_all) do, one after the other.
+    /// Routes [`ROUND`] messages to a recipient that is congested first:
+    /// [`fall_behind`](Self::fall_behind), [`catch_up`](Self::catch_up) and
+    /// [`settle_all`](Self::settle_all), one after the other.
     pub fn stored_round(&mut self) {
         self.fall_behind();
         self.catch_up();
         self.settle_all();
     }
 
-    /// The reader takes nothing: [`ROUND`] messages are appended, and acknowledged as stored.
+    /// Congests the recipient: [`ROUND`] messages are appended, and acknowledged as stored.
     pub fn fall_behind(&mut self) {
-        let (done, sent) = (self.stats(), self.desk.sent);
-        self.event(Event::Congested { conn: READER });
+        let (done, sent) = (self.stats(), self.host.sent);
+        self.event(Event::Congested { conn: RECIPIENT });
         for _ in 0..ROUND / READ {
-            self.write();
+            self.send_messages();
         }
         let (acks, none) = self.since(sent);
         assert!(acks > 0 && none == 0);
         assert_eq!(self.stats().stored - done.stored, MESSAGES);
     }
 
-    /// The reader takes again, and is sent all that is stored, in one page.
+    /// Ends the congestion: all stored messages are sent to the recipient, in one page.
     pub fn catch_up(&mut self) {
-        let sent = self.desk.sent;
-        self.event(Event::Writable { conn: READER });
+        let sent = self.host.sent;
+        self.event(Event::Writable { conn: RECIPIENT });
         assert_eq!(self.since(sent), (0, MESSAGES));
     }
 
-    /// Each receipt of the reader settles its messages, and its sender's word drops the receipt:
-    /// nothing is left in the store, and the reader is live again.
+    /// Settles the messages with the recipient's receipts, and drops the receipts with the sender's
+    /// 203. Nothing is left in the store, and the recipient is live again.
     pub fn settle_all(&mut self) {
-        let sent = self.desk.sent;
+        let sent = self.host.sent;
         for _ in 0..PER_TAKEN {
             self.acknowledge();
         }
         self.take_receipts();
         assert_eq!(self.since(sent), (RECEIPTS, 0));
-        let left = [1, 2].map(|id| self.desk.store.usage(user(id)));
+        let left = [1, 2].map(|id| self.host.store.usage(user(id)));
         assert!(left.iter().all(|usage| *usage == Usage::default()), "{left:?}");
     }
 
-    /// How many packets the sender and the reader have been sent since they had `before`.
+    /// Number of packets sent to the sender and to the recipient since the counts were `before`.
     fn since(&self, before: [u64; 3]) -> (u64, u64) {
-        let ([_, sender, reader], [_, sender_before, reader_before]) = (self.desk.sent, before);
-        (sender - sender_before, reader - reader_before)
+        let ([_, sender, recipient], [_, sender_before, recipient_before]) =
+            (self.host.sent, before);
+        (sender - sender_before, recipient - recipient_before)
     }
 
-    fn write(&mut self) {
-        let input = Input::Bytes { conn: SENDER, data: self.mail.messages() };
-        pump(&mut self.server, &mut self.desk, self.now, input);
+    fn send_messages(&mut self) {
+        let input = Input::Bytes { conn: SENDER, data: self.packets.messages() };
+        pump(&mut self.server, &mut self.host, self.now, input);
         self.settle();
     }
 
     fn acknowledge(&mut self) {
-        let input = Input::Bytes { conn: READER, data: self.mail.receipt() };
-        pump(&mut self.server, &mut self.desk, self.now, input);
+        let input = Input::Bytes { conn: RECIPIENT, data: self.packets.receipt() };
+        pump(&mut self.server, &mut self.host, self.now, input);
         self.settle();
     }
 
     fn take_receipts(&mut self) {
-        let (data, taken) = self.mail.taken();
-        self.desk.opened = taken.emit();
-        pump(&mut self.server, &mut self.desk, self.now, Input::Bytes { conn: SENDER, data });
+        let (data, taken) = self.packets.taken();
+        self.host.opened = taken.emit();
+        pump(&mut self.server, &mut self.host, self.now, Input::Bytes { conn: SENDER, data });
         self.settle();
     }
 
     fn event(&mut self, event: Event<Server>) {
-        pump(&mut self.server, &mut self.desk, self.now, Input::Event(event));
+        pump(&mut self.server, &mut self.host, self.now, Input::Event(event));
         self.settle();
     }
 
-    /// Answers jobs and the store until nothing is asked, then lets a little time pass.
+    /// Answers jobs and store operations until none waits, then advances the clock a little.
     fn settle(&mut self) {
         loop {
-            while let Some(event) = self.desk.computed() {
-                pump(&mut self.server, &mut self.desk, self.now, Input::Event(event));
+            while let Some(event) = self.host.computed() {
+                pump(&mut self.server, &mut self.host, self.now, Input::Event(event));
             }
-            if !self.desk.wants_commit() {
+            if !self.host.wants_commit() {
                 break;
             }
-            for event in self.desk.commit() {
-                pump(&mut self.server, &mut self.desk, self.now, Input::Event(event));
+            for event in self.host.commit() {
+                pump(&mut self.server, &mut self.host, self.now, Input::Event(event));
             }
         }
         self.now.mono = self.now.mono + READ_TIME;
@@ -175,7 +176,7 @@ impl Pair {
     }
 }
 
-impl Default for Pair {
+impl Default for ServerBench {
     fn default() -> Self {
         Self::new()
     }
@@ -186,11 +187,11 @@ fn user(id: u64) -> UserId {
 }
 
 const SENDER: ConnId = ConnId(1);
-const READER: ConnId = ConnId(2);
+const RECIPIENT: ConnId = ConnId(2);
 
-/// Of one round.
+/// Number of messages and receipts in one round.
 const MESSAGES: u64 = ROUND as u64;
 const RECEIPTS: u64 = PER_TAKEN as u64;
 
-/// Between one read and the next.
+/// Time between two reads.
 const READ_TIME: Duration = Duration::from_micros(100);

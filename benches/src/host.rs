@@ -1,4 +1,4 @@
-//! The host of a benchmark: it computes nothing, and counts what it is given.
+//! The host of the benchmarks: it makes up the outcomes of jobs, and counts packets.
 
 use std::collections::VecDeque;
 
@@ -13,38 +13,38 @@ use sealpost_core::wire::{Packet, Profile, ReconnectRequest};
 use sealpost_storage::conformance::{phone, wrapped_key};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
-use crate::mail;
+use crate::packets;
 
-/// Jobs wait here for outcomes that are made up, and store requests for a store in memory.
+/// A host with made-up outcomes for jobs, and a memory store.
 ///
-/// No signature is checked and nothing is sealed or opened, so that what is measured is the
-/// machine, its host's loop and that store.
-pub struct Desk {
-    jobs: VecDeque<(Ticket, Made)>,
+/// No signature is verified and nothing is sealed or opened, so that a benchmark measures the
+/// machine, the host's loop and the store.
+pub struct BenchHost {
+    jobs: VecDeque<(Ticket, FakeOutcome)>,
     tickets: Vec<Ticket>,
     ops: Vec<StoreOp>,
     outcomes: Vec<StoreOutcome>,
-    /// The store, to put users into.
+    /// Store of the server, for benchmarks to add users.
     pub store: MemoryStorage,
-    /// What the sealed part of the next packet to the server holds.
+    /// Plaintext of the sealed part of the next packet to the server.
     pub opened: Plaintext,
-    /// What every packet that the server has made is.
+    /// Stand-in for every packet that the server has signed.
     emitted: Packet,
-    /// Packets sent to each connection, by its number.
+    /// Number of packets sent on each connection, by connection number.
     pub sent: [u64; 3],
 }
 
-/// What will be made up as a job's outcome.
-enum Made {
+/// Kind of a job's made-up outcome.
+enum FakeOutcome {
     Verified,
     Opened,
-    /// A 106, of the user with this number.
+    /// An opened 106 of this user.
     Request(u64),
     Emitted,
 }
 
-impl Desk {
-    /// With an empty store.
+impl BenchHost {
+    /// A host with an empty store.
     pub fn new(profile: Profile) -> Self {
         Self {
             jobs: VecDeque::new(),
@@ -53,39 +53,40 @@ impl Desk {
             outcomes: Vec::new(),
             store: MemoryStorage::new(profile, Quota::default()),
             opened: Plaintext::default(),
-            emitted: mail::from_server(profile),
+            emitted: packets::from_server(profile),
             sent: [0; 3],
         }
     }
 
-    /// The outcome of the job that has waited longest.
+    /// Outcome of the oldest job that waits.
     pub fn computed(&mut self) -> Option<Event<Server>> {
-        let (ticket, made) = self.jobs.pop_front()?;
-        let outcome = match made {
-            Made::Verified => Outcome::Verified(Ok(())),
-            Made::Opened => Outcome::Opened(Ok(std::mem::take(&mut self.opened))),
-            Made::Request(user) => Outcome::RequestOpened(Ok(opened_request(user))),
-            Made::Emitted => Outcome::Emitted(Ok(self.emitted.clone())),
+        let (ticket, fake) = self.jobs.pop_front()?;
+        let outcome = match fake {
+            FakeOutcome::Verified => Outcome::Verified(Ok(())),
+            FakeOutcome::Opened => Outcome::Opened(Ok(std::mem::take(&mut self.opened))),
+            FakeOutcome::Request(user) => Outcome::RequestOpened(Ok(opened_request(user))),
+            FakeOutcome::Emitted => Outcome::Emitted(Ok(self.emitted.clone())),
         };
         Some(Event::Computed(ticket, outcome))
     }
 
-    /// Whether the store was asked for anything.
+    /// Whether store operations wait.
     pub const fn wants_commit(&self) -> bool {
         !self.ops.is_empty()
     }
 
-    /// Commits what the store was asked for; the outcomes are to be told by their tickets.
+    /// Commits the waiting store operations. Returns their outcomes as events.
     pub fn commit(&mut self) -> impl Iterator<Item = Event<Server>> + use<> {
-        self.carry_out();
+        self.commit_to_store();
         let (tickets, outcomes) =
             (std::mem::take(&mut self.tickets), std::mem::take(&mut self.outcomes));
         tickets.into_iter().zip(outcomes).map(|(ticket, outcome)| Event::Stored(ticket, outcome))
     }
 
-    /// By itself, so that `benches/instructions` can tell the store's part from the machine's.
+    /// A function of its own, so that `benches/instructions` can subtract the store's share from the
+    /// machine's.
     #[inline(never)]
-    fn carry_out(&mut self) {
+    fn commit_to_store(&mut self) {
         self.store.commit(&self.ops, &mut self.outcomes);
         self.ops.clear();
     }
@@ -99,7 +100,7 @@ fn opened_request(user: u64) -> OpenedRequest {
     OpenedRequest { plaintext, session: Some(FreshSession { key, wrapped: wrapped_key(3) }) }
 }
 
-impl Host<Server> for Desk {
+impl Host<Server> for BenchHost {
     fn send(&mut self, conn: ConnId, _: Bytes) {
         let index = usize::try_from(conn.0).expect("a small number");
         *self.sent.get_mut(index).expect("one of two connections") += 1;
@@ -111,20 +112,20 @@ impl Host<Server> for Desk {
     }
 
     fn compute(&mut self, ticket: Ticket, job: Job) {
-        let made = match &job {
-            Job::Verify { .. } => Made::Verified,
-            Job::OpenSealed { .. } => Made::Opened,
+        let fake = match &job {
+            Job::Verify { .. } => FakeOutcome::Verified,
+            Job::OpenSealed { .. } => FakeOutcome::Opened,
             Job::OpenRequest { packet, .. } => {
-                Made::Request(packet.header().sender.expect("a user").value())
+                FakeOutcome::Request(packet.header().sender.expect("a user").value())
             }
             Job::Emit(draft) => {
                 let whole = draft.parts.iter().all(|part| !matches!(part, Part::Envelope { .. }));
                 assert!(whole, "a server seals no messages");
-                Made::Emitted
+                FakeOutcome::Emitted
             }
             Job::OpenGrant { .. } | Job::OpenMessage { .. } => panic!("a client's job"),
         };
-        self.jobs.push_back((ticket, made));
+        self.jobs.push_back((ticket, fake));
     }
 
     fn deliver(&mut self, _: OtpDelivery) {
