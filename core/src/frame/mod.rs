@@ -14,7 +14,6 @@
 
 mod alarms;
 mod host;
-pub(crate) mod legacy;
 mod limits;
 mod machine;
 mod misuse;
