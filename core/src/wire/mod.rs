@@ -31,8 +31,8 @@ pub use packet::{
     Header, InReplyTo, MalformedPacket, Oversized, Packet, Profile, RequestHash, SIGNATURE_LEN,
 };
 pub use payload::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, Inner, InnerRefused, InvalidOtp,
-    Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
-    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply,
+    Inner, InnerRefused, InvalidOtp, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued,
+    PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };

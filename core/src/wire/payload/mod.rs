@@ -6,6 +6,7 @@ mod error;
 mod message;
 mod otp;
 mod register;
+mod requests;
 mod sealed;
 mod session;
 
@@ -14,8 +15,9 @@ pub use directory::{Lookup, PublicKeyAnswer, emit_server_key, parse_server_key};
 pub use error::{ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
-pub use register::{ConfirmRequest, OtpIssued, RegisterRequest, RegistrationRejected};
+pub use register::{OtpIssued, RegistrationRejected};
+pub use requests::{AccountRequest, ConfirmRequest};
 pub use sealed::OAEP_LEN;
-pub use session::{NoMoreMessages, ReconnectRequest, SessionGrant, SessionResumed};
+pub use session::{NoMoreMessages, SessionGrant, SessionResumed};
 
 pub(super) use sealed::is_sealed;
