@@ -6,7 +6,7 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply,
     InReplyTo, Inner, InnerRefused, Lookup, Malformed, NoMoreMessages, Otp, OtpIssued,
     PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant,
     SessionResumed, StoredAck, emit_server_key, parse_server_key,
@@ -324,4 +324,17 @@ fn error_codes_and_which_of_them_close() {
     assert!(codes.map(ErrorCode::code).eq(1..=14));
     let closing = ErrorCode::ALL.into_iter().filter(|code| code.closes()).map(ErrorCode::code);
     assert!(closing.eq([1, 2, 3, 10, 13]));
+}
+
+#[test]
+fn error_codes_by_class() {
+    let of_class = |class| {
+        let codes = ErrorCode::ALL.into_iter().filter(|code| code.class() == class);
+        codes.map(ErrorCode::code).collect::<Vec<_>>()
+    };
+    assert_eq!(of_class(ErrorClass::Fault), [1, 2]);
+    assert_eq!(of_class(ErrorClass::SessionOver), [3, 10, 13]);
+    assert_eq!(of_class(ErrorClass::Temporary), [7, 8, 12]);
+    assert_eq!(of_class(ErrorClass::WrongTime), [11]);
+    assert_eq!(of_class(ErrorClass::Denied), [4, 5, 6, 9, 14]);
 }

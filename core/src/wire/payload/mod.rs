@@ -12,7 +12,7 @@ mod session;
 
 pub use ack::{Receipt, ReceiptsTaken, StoredAck};
 pub use directory::{Lookup, PublicKeyAnswer, emit_server_key, parse_server_key};
-pub use error::{ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
+pub use error::{ErrorClass, ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
 pub use register::{OtpIssued, RegistrationRejected};
