@@ -1,18 +1,18 @@
-//! What can go wrong in the store of either machine.
+//! The error of a store operation, for both machines.
 
-/// Why the store did not do it. Nothing of the operation has happened.
+/// Reason why a store operation failed. No part of the operation has taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the database.
-    #[error("the store is busy")]
+    #[error("store is busy: another process holds the database")]
     Busy,
-    /// No space is left.
-    #[error("the store's disk is full")]
+    /// No space is left on the disk.
+    #[error("disk of the store is full")]
     DiskFull,
     /// Reading or writing failed.
-    #[error("the store failed to read or write")]
+    #[error("store failed to read or write")]
     Io,
-    /// What the store holds is not what was put there.
-    #[error("the store is damaged")]
+    /// The store holds something that was never put there.
+    #[error("store is damaged: its content is not what was written")]
     Corrupt,
 }
