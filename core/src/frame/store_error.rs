@@ -1,4 +1,4 @@
-//! What can go wrong in the store of either machine.
+//! The error of a store operation, for both machines.
 
 /// Why a store operation failed. It has had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
