@@ -1,15 +1,15 @@
 //! Test beds for the machines of `sealpost-core`.
 //!
-//! - [`stage`]: the server machine without sockets, its store and crypto under the test's hand.
-//! - [`actor`]: a client whose every packet the test writes itself.
-//! - [`correspondence`]: two such clients that write to each other.
-//! - [`client_stage`]: the client machine without sockets, in the same way.
-//! - [`clerk`]: a server, and peers beyond it, whose every packet the test writes itself.
-//! - [`acquaintance`]: such a client that is online and knows a peer.
-//! - [`arb`]: choices read from bytes, which drive whole runs.
-//! - [`fuzz`]: bodies of the fuzz targets.
-//! - [`scenario`]: scripts that run the same on the simulator and on real hosts.
+//! - [`beds`]: either machine without sockets, with store, jobs and clocks under the test's control.
+//! - [`scripted_client`], [`scripted_server`], [`scripted_peer`]: parties whose every packet the test
+//!   writes itself.
+//! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
+//! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
+//! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
+//! - [`consistency`]: the machines' invariants.
+//! - [`test_keys`]: RSA keys shared by all tests of a process.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,13 +21,16 @@
     reason = "a test bed fails its test by panicking"
 )]
 
-pub mod acquaintance;
-pub mod actor;
 pub mod arb;
-pub mod clerk;
-pub mod client_stage;
-pub mod correspondence;
+pub mod beds;
+pub mod client_fixture;
+pub mod consistency;
 pub mod fuzz;
-pub mod scenario;
+pub mod scenarios;
+pub mod scripted_client;
+mod scripted_packet;
+pub mod scripted_peer;
+pub mod scripted_server;
+pub mod server_fixture;
 pub mod sim;
-pub mod stage;
+pub mod test_keys;

@@ -1,4 +1,4 @@
-//! The client machine: connections, and how they end; back to a session on a new one (PROTOCOL 4).
+//! The client machine: connections, their ends, and reconnecting (PROTOCOL 4).
 
 use std::time::Duration;
 
@@ -7,56 +7,57 @@ use sealpost_core::crypto::Part;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op};
-use sealpost_tests::clerk::{Asked, Counter};
-use sealpost_tests::client_stage::offline;
+use sealpost_tests::beds::offline;
+use sealpost_tests::client_fixture::ClientFixture;
+use sealpost_tests::scripted_server::Request;
 
 #[test]
 fn the_end_of_another_connection_ends_no_session() {
-    let mut counter = Counter::online(Limits::default());
-    let old = counter.conn;
-    counter.stage.cut(old);
-    counter.come_back();
-    counter.stage.notices();
-    counter.stage.event(Event::Closed { conn: old });
-    assert_eq!(counter.stage.notices(), []);
+    let mut fixture = ClientFixture::online(Limits::default());
+    let old = fixture.conn;
+    fixture.bed.cut(old);
+    fixture.reconnect();
+    fixture.bed.take_notices();
+    fixture.bed.input_event(Event::Closed { conn: old });
+    assert_eq!(fixture.bed.take_notices(), []);
 }
 
 #[test]
 fn the_end_of_another_connection_ends_no_attempt() {
-    let mut counter = Counter::online(Limits::default());
-    let old = counter.conn;
-    counter.stage.cut(old);
-    while counter.stage.dialled().is_none() {
-        counter.stage.pass_to_alarm();
+    let mut fixture = ClientFixture::online(Limits::default());
+    let old = fixture.conn;
+    fixture.bed.cut(old);
+    while fixture.bed.next_dial().is_none() {
+        fixture.bed.advance_to_deadline();
     }
-    counter.stage.notices();
-    counter.stage.event(Event::Closed { conn: old });
-    assert_eq!(counter.stage.notices(), []);
+    fixture.bed.take_notices();
+    fixture.bed.input_event(Event::Closed { conn: old });
+    assert_eq!(fixture.bed.take_notices(), []);
 }
 
 #[test]
 fn pauses_between_attempts_grow_and_are_short_again_after_a_session_that_lasted() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
     let mut longest = Duration::ZERO;
     for _ in 0..40 {
-        let notices = counter.stage.notices();
+        let notices = fixture.bed.take_notices();
         let Some(Notice::Offline { retry_in: Some(pause), .. }) = notices.last() else {
             panic!("{notices:?}");
         };
         assert!(*pause <= Duration::from_mins(1));
         longest = longest.max(*pause);
-        counter.stage.pass(*pause);
-        let conn = counter.stage.dialled().expect("it dials when the pause is over");
-        counter.stage.cut(conn);
+        fixture.bed.advance(*pause);
+        let conn = fixture.bed.next_dial().expect("it dials when the pause is over");
+        fixture.bed.cut(conn);
     }
     assert!(longest > Duration::from_secs(20), "{longest:?}");
 
-    counter.come_back();
-    counter.stage.notices();
-    counter.stage.pass(Duration::from_secs(30));
-    counter.stage.cut(counter.conn);
-    let notices = counter.stage.notices();
+    fixture.reconnect();
+    fixture.bed.take_notices();
+    fixture.bed.advance(Duration::from_secs(30));
+    fixture.bed.cut(fixture.conn);
+    let notices = fixture.bed.take_notices();
     let [Notice::Offline { reason: OfflineReason::Lost, retry_in: Some(pause) }] = notices[..]
     else {
         panic!("{notices:?}");
@@ -66,223 +67,225 @@ fn pauses_between_attempts_grow_and_are_short_again_after_a_session_that_lasted(
 
 #[test]
 fn every_106_is_dated_after_the_last_even_after_a_crash() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
     let mut last = None;
     for round in 0..4 {
         if round == 2 {
-            counter.stage = counter.stage.restart();
-            counter.stage.command(Command::Connect);
+            fixture.bed = fixture.bed.restart();
+            fixture.bed.command(Command::Connect);
         } else {
-            counter.stage.pass_to_alarm();
+            fixture.bed.advance_to_deadline();
         }
-        counter.open();
-        let Some(Asked::Reconnect(Some(_), _, at)) = counter.hear() else { panic!() };
+        fixture.connect();
+        let Some(Request::Reconnect(Some(_), _, at)) = fixture.receive() else { panic!() };
         assert!(last < Some(at));
         last = Some(at);
-        counter.stage.cut(counter.conn);
+        fixture.bed.cut(fixture.conn);
     }
 }
 
 #[test]
 fn a_recorded_206_begins_no_session() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
-    let recorded = counter.clerk.session_resumed(counter.at(), 0);
-    counter.say(&recorded);
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
-    counter.stage.notices();
-    counter.say(&recorded);
-    let notices = counter.stage.notices();
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+    let recorded = fixture.server.session_resumed(fixture.now(), 0);
+    fixture.send(&recorded);
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+    fixture.bed.take_notices();
+    fixture.send(&recorded);
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 
 #[test]
 fn a_106_waits_until_its_date_is_durable() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.stage.pass_to_alarm();
-    counter.stage.hold_store = true;
-    counter.open();
-    assert_eq!(counter.hear(), None);
-    counter.stage.hold_store = false;
-    counter.stage.release_store();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.advance_to_deadline();
+    fixture.bed.hold_store = true;
+    fixture.connect();
+    assert_eq!(fixture.receive(), None);
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
 
-    counter.stage.cut(counter.conn);
-    counter.stage.pass_to_alarm();
-    counter.stage.fail_store(1, StoreError::DiskFull);
-    counter.open();
-    assert_eq!(counter.hear(), None, "and does not leave if it is not");
-    assert!(counter.stage.is_closed(counter.conn));
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.advance_to_deadline();
+    fixture.bed.fail_store(1, StoreError::DiskFull);
+    fixture.connect();
+    assert_eq!(fixture.receive(), None, "and does not leave if it is not");
+    assert!(fixture.bed.is_closed(fixture.conn));
 }
 
 #[test]
 fn a_106_is_sent_once_on_the_connection_that_its_date_is_for() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.stage.hold_store = true;
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.hold_store = true;
     for _ in 0..2 {
-        counter.redial();
-        assert_eq!(counter.hear(), None);
-        counter.stage.cut(counter.conn);
+        fixture.redial();
+        assert_eq!(fixture.receive(), None);
+        fixture.bed.cut(fixture.conn);
     }
-    counter.redial();
-    counter.stage.hold_store = false;
-    counter.stage.release_store(); // the dates for all three
-    let asked = counter.hear_all();
-    assert!(matches!(asked[..], [Asked::Reconnect(..)]), "{asked:?}");
+    fixture.redial();
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store(); // the dates for all three
+    let asked = fixture.receive_all();
+    assert!(matches!(asked[..], [Request::Reconnect(..)]), "{asked:?}");
 }
 
 #[test]
 fn a_wrong_clock_is_corrected_by_the_answer_to_a_request_of_ours_and_kept() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.stage.jump(-3_600);
-    counter.stage.pass_to_alarm();
-    counter.open();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
-    let server_time = counter.at().plus_secs(3_600);
-    let skew = counter.clerk.error(server_time, ErrorForm::ReplyKey, ErrorCode::ClockSkew);
-    counter.say(&skew);
-    assert!(counter.stage.notices().contains(&Notice::ClockOffset { secs: 3_600 }));
-    let Some(Asked::Reconnect(_, _, at)) = counter.hear() else { panic!("asks again at once") };
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.jump_wall_clock(-3_600);
+    fixture.bed.advance_to_deadline();
+    fixture.connect();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+    let server_time = fixture.now().plus_secs(3_600);
+    let skew = fixture.server.error(server_time, ErrorForm::ReplyKey, ErrorCode::ClockSkew);
+    fixture.send(&skew);
+    assert!(fixture.bed.take_notices().contains(&Notice::ClockOffset { secs: 3_600 }));
+    let Some(Request::Reconnect(_, _, at)) = fixture.receive() else {
+        panic!("asks again at once")
+    };
     assert_eq!(at, server_time);
 
-    counter.stage = counter.stage.restart();
-    counter.stage.command(Command::Connect);
-    counter.open();
-    let Some(Asked::Reconnect(_, _, at)) = counter.hear() else { panic!() };
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.command(Command::Connect);
+    fixture.connect();
+    let Some(Request::Reconnect(_, _, at)) = fixture.receive() else { panic!() };
     assert!(at > server_time, "the offset outlives the process");
 }
 
 #[test]
 fn a_server_that_keeps_correcting_the_clock_is_left() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.stage.pass_to_alarm();
-    counter.open();
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.advance_to_deadline();
+    fixture.connect();
     for _ in 0..=Limits::default().clock_corrections {
-        assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
-        let at = counter.at().plus_secs(1_000);
-        let skew = counter.clerk.error(at, ErrorForm::ReplyKey, ErrorCode::ClockSkew);
-        counter.say(&skew);
+        assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+        let at = fixture.now().plus_secs(1_000);
+        let skew = fixture.server.error(at, ErrorForm::ReplyKey, ErrorCode::ClockSkew);
+        fixture.send(&skew);
     }
-    assert_eq!(counter.hear(), None);
+    assert_eq!(fixture.receive(), None);
     let reason = OfflineReason::Refused(ErrorCode::ClockSkew);
-    assert_eq!(offline(&counter.stage.notices()[2..]), Some((reason, true)));
+    assert_eq!(offline(&fixture.bed.take_notices()[2..]), Some((reason, true)));
 }
 
 #[test]
-fn who_is_displaced_stays_away_even_if_the_connection_ends_before_the_reason_is_verified() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.hold_jobs = true;
-    let displaced = counter.clerk.error_to(
-        counter.at(),
+fn a_displaced_client_stays_offline_even_if_the_connection_ends_before_the_reason_is_verified() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.hold_jobs = true;
+    let displaced = fixture.server.error_to(
+        fixture.now(),
         ErrorForm::SessionKey,
         ErrorCode::Displaced,
         InReplyTo::default(),
     );
-    counter.say(&displaced);
-    counter.stage.cut(counter.conn);
-    assert_eq!(counter.stage.notices(), []);
-    counter.stage.hold_jobs = false;
-    counter.stage.release_jobs(|_| {});
+    fixture.send(&displaced);
+    fixture.bed.cut(fixture.conn);
+    assert_eq!(fixture.bed.take_notices(), []);
+    fixture.bed.hold_jobs = false;
+    fixture.bed.release_jobs(|_| {});
     let reason = OfflineReason::Displaced;
-    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
-    counter.stage.pass(Duration::from_mins(10));
-    assert_eq!(counter.stage.dialled(), None);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Offline { reason, retry_in: None }]);
+    fixture.bed.advance(Duration::from_mins(10));
+    assert_eq!(fixture.bed.next_dial(), None);
 }
 
 #[test]
 fn an_orderly_stop_of_the_server_is_followed_by_another_attempt() {
-    let mut counter = Counter::online(Limits::default());
-    let stopping = counter.clerk.error_to(
-        counter.at(),
+    let mut fixture = ClientFixture::online(Limits::default());
+    let stopping = fixture.server.error_to(
+        fixture.now(),
         ErrorForm::SessionKey,
         ErrorCode::ShuttingDown,
         InReplyTo::default(),
     );
-    counter.say(&stopping);
+    fixture.send(&stopping);
     let reason = OfflineReason::Refused(ErrorCode::ShuttingDown);
-    assert_eq!(offline(&counter.stage.notices()), Some((reason, true)));
-    counter.come_back();
+    assert_eq!(offline(&fixture.bed.take_notices()), Some((reason, true)));
+    fixture.reconnect();
 }
 
 #[test]
-fn leaving_is_said_and_waits_for_the_answer() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.command(Command::Disconnect);
-    assert_eq!(counter.hear_all(), [Asked::Disconnect]);
-    assert!(!counter.stage.is_closed(counter.conn));
-    let goodbye = counter.clerk.goodbye(counter.at());
-    counter.say(&goodbye);
-    assert!(counter.stage.is_closed(counter.conn));
+fn a_disconnect_is_announced_and_waits_for_the_answer() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.command(Command::Disconnect);
+    assert_eq!(fixture.receive_all(), [Request::Disconnect]);
+    assert!(!fixture.bed.is_closed(fixture.conn));
+    let goodbye = fixture.server.disconnect(fixture.now());
+    fixture.send(&goodbye);
+    assert!(fixture.bed.is_closed(fixture.conn));
     let reason = OfflineReason::Requested;
-    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
-    assert_eq!(counter.stage.deadline(), None);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Offline { reason, retry_in: None }]);
+    assert_eq!(fixture.bed.deadline(), None);
 }
 
 #[test]
 fn leaving_a_server_that_does_not_answer_takes_five_seconds() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.event(Event::Shutdown);
-    assert_eq!(counter.hear_all(), [Asked::Disconnect]);
-    counter.stage.pass(Duration::from_secs(5));
-    assert!(counter.stage.is_closed(counter.conn));
-    assert_eq!(counter.stage.notices().last(), Some(&Notice::Stopped));
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.input_event(Event::Shutdown);
+    assert_eq!(fixture.receive_all(), [Request::Disconnect]);
+    fixture.bed.advance(Duration::from_secs(5));
+    assert!(fixture.bed.is_closed(fixture.conn));
+    assert_eq!(fixture.bed.take_notices().last(), Some(&Notice::Stopped));
 }
 
 #[test]
-fn bytes_that_are_no_packet_end_the_connection() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.bytes(counter.conn, &[0xff; 40]);
-    assert!(counter.stage.is_closed(counter.conn));
-    let notices = counter.stage.notices();
+fn bytes_that_are_not_a_packet_end_the_connection() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.input_bytes(fixture.conn, &[0xff; 40]);
+    assert!(fixture.bed.is_closed(fixture.conn));
+    let notices = fixture.bed.take_notices();
     assert!(matches!(notices[0], Notice::Suspicious { suspicion: Suspicion::BadPacket(_) }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 
 #[test]
-fn a_packet_for_somebody_else_ends_the_connection() {
-    let mut counter = Counter::online(Limits::default());
-    let at = counter.at();
-    let other = counter.clerk.packet(Op::Disconnect, UserId::new(2), at, Vec::<Part>::new());
-    counter.say(&other);
-    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Fault, true)));
+fn a_packet_for_another_user_ends_the_connection() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    let at = fixture.now();
+    let other = fixture.server.packet(Op::Disconnect, UserId::new(2), at, Vec::<Part>::new());
+    fixture.send(&other);
+    assert_eq!(offline(&fixture.bed.take_notices()), Some((OfflineReason::Fault, true)));
 }
 
 #[test]
 fn a_pause_that_the_server_names_is_believed_up_to_an_hour() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(..))));
-    counter.stage.notices();
-    let limited = counter.clerk.rate_limited(counter.at(), u32::MAX);
-    counter.say(&limited);
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+    fixture.bed.take_notices();
+    let limited = fixture.server.rate_limited(fixture.now(), u32::MAX);
+    fixture.send(&limited);
     let retry_in = Some(Duration::from_hours(1));
     let reason = OfflineReason::Refused(ErrorCode::RateLimited);
-    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Offline { reason, retry_in }]);
 }
 
-/// What had arrived on it was still being verified.
+/// Packets from it were still being verified.
 #[test]
 fn a_connection_that_has_ended_is_not_closed() {
-    let mut counter = Counter::new();
-    counter.stage.command(Command::Register);
-    counter.open();
-    assert_eq!(counter.hear(), Some(Asked::ServerKey));
-    let key = counter.clerk.server_key(counter.at());
-    counter.stage.hold_jobs = true;
-    counter.say(&key);
-    counter.stage.cut(counter.conn);
-    counter.stage.command(Command::Disconnect);
-    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Requested, false)));
-    assert!(!counter.stage.is_closed(counter.conn));
+    let mut fixture = ClientFixture::new();
+    fixture.bed.command(Command::Register);
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    let key = fixture.server.server_key(fixture.now());
+    fixture.bed.hold_jobs = true;
+    fixture.send(&key);
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.command(Command::Disconnect);
+    assert_eq!(offline(&fixture.bed.take_notices()), Some((OfflineReason::Requested, false)));
+    assert!(!fixture.bed.is_closed(fixture.conn));
 }

@@ -10,8 +10,9 @@ use sealpost_core::ids::UserId;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
-use sealpost_tests::clerk::{Asked, Clerk, Counter};
-use sealpost_tests::client_stage::{ClientStage, offline};
+use sealpost_tests::beds::{ClientBed, offline};
+use sealpost_tests::client_fixture::ClientFixture;
+use sealpost_tests::scripted_server::{Request, ScriptedServer};
 
 fn otp() -> Otp {
     Otp::from_number(42_137).unwrap()
@@ -22,187 +23,190 @@ fn me() -> UserId {
 }
 
 /// A client that has fetched the server's key and asked for a one-time password.
-fn registering() -> Counter {
-    let mut counter = Counter::new();
-    counter.stage.command(Command::Register);
-    counter.open();
-    assert_eq!(counter.hear(), Some(Asked::ServerKey));
-    let key = counter.clerk.server_key(counter.at());
-    counter.say(&key);
-    assert_eq!(counter.hear(), Some(Asked::Register(ClientStage::phone(1))));
-    counter
+fn registering() -> ClientFixture {
+    let mut fixture = ClientFixture::new();
+    fixture.bed.command(Command::Register);
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    let key = fixture.server.server_key(fixture.now());
+    fixture.send(&key);
+    assert_eq!(fixture.receive(), Some(Request::Register(ClientBed::phone(1))));
+    fixture
 }
 
 /// A client whose 101 was sent.
-fn confirming() -> Counter {
-    let mut counter = registering();
-    let issued = counter.clerk.otp_issued(counter.at(), Some(otp()));
-    counter.say(&issued);
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
-    counter.stage.notices();
-    counter
+fn confirming() -> ClientFixture {
+    let mut fixture = registering();
+    let issued = fixture.server.otp_issued(fixture.now(), Some(otp()));
+    fixture.send(&issued);
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
+    fixture.bed.take_notices();
+    fixture
 }
 
 #[test]
 fn first_contact_fetches_the_key_registers_and_is_online() {
-    let mut counter = registering();
-    let issued = counter.clerk.otp_issued(counter.at(), Some(otp()));
-    counter.say(&issued);
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
-    let issued = counter.clerk.session_issued(counter.at());
-    counter.say(&issued);
+    let mut fixture = registering();
+    let issued = fixture.server.otp_issued(fixture.now(), Some(otp()));
+    fixture.send(&issued);
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
+    let issued = fixture.server.session_issued(fixture.now());
+    fixture.send(&issued);
     assert_eq!(
-        counter.stage.notices(),
+        fixture.bed.take_notices(),
         [
             Notice::OtpRequested { source: OtpSource::InBand, ttl_secs: 300, attempts: 5 },
             Notice::Registered { user: me() },
             Notice::Online { pending: None },
         ]
     );
-    let account = counter.stage.store.inner().load().unwrap().account;
+    let account = fixture.bed.store.inner().load().unwrap().account;
     assert_eq!(account.user, Some(me()));
-    assert_eq!(account.server_key.as_ref(), Some(counter.clerk.public_key()));
+    assert_eq!(account.server_key.as_ref(), Some(fixture.server.public_key()));
 }
 
 #[test]
 fn a_server_with_another_key_than_its_address_is_left_for_good() {
     let profile = Profile::Compact;
-    let mut stage = ClientStage::new(profile, 1, Fingerprint([7; 32]));
-    let mut clerk = Clerk::new(profile, stage.public_key());
-    stage.command(Command::Register);
-    let conn = stage.open();
-    assert_eq!(clerk.hear(&mut stage), Some(Asked::ServerKey));
-    let key = clerk.server_key(stage.now().wall);
-    stage.packet(conn, &key);
-    let offered = *clerk.public_key().fingerprint();
+    let mut bed = ClientBed::new(profile, 1, Fingerprint([7; 32]));
+    let mut server = ScriptedServer::new(profile, bed.public_key());
+    bed.command(Command::Register);
+    let conn = bed.accept_dial();
+    assert_eq!(server.receive(&mut bed), Some(Request::ServerKey));
+    let key = server.server_key(bed.now().wall);
+    bed.input_packet(conn, &key);
+    let offered = *server.public_key().fingerprint();
     assert_eq!(
-        stage.notices(),
+        bed.take_notices(),
         [
             Notice::Suspicious { suspicion: Suspicion::WrongServerKey { offered } },
             Notice::Offline { reason: OfflineReason::WrongServer, retry_in: None },
         ]
     );
-    assert!(stage.is_closed(conn));
-    assert_eq!(stage.deadline(), None);
+    assert!(bed.is_closed(conn));
+    assert_eq!(bed.deadline(), None);
 }
 
 #[test]
 fn a_server_key_that_does_not_sign_for_itself_is_refused() {
-    let mut counter = Counter::new();
-    counter.stage.command(Command::Register);
-    counter.open();
-    let key = counter.clerk.server_key(counter.at());
+    let mut fixture = ClientFixture::new();
+    fixture.bed.command(Command::Register);
+    fixture.connect();
+    let key = fixture.server.server_key(fixture.now());
     let mut bytes = key.bytes().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
-    counter.stage.bytes(counter.conn, &bytes);
-    let notices = counter.stage.notices();
+    fixture.bed.input_bytes(fixture.conn, &bytes);
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::BadServerSignature }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
-    assert_eq!(counter.stage.store.inner().load().unwrap().account.server_key, None);
+    assert_eq!(fixture.bed.store.inner().load().unwrap().account.server_key, None);
 }
 
 #[test]
 fn a_password_that_comes_out_of_band_is_waited_for_without_a_connection() {
-    let mut counter = registering();
-    let issued = counter.clerk.otp_issued(counter.at(), None);
-    counter.say(&issued);
+    let mut fixture = registering();
+    let issued = fixture.server.otp_issued(fixture.now(), None);
+    fixture.send(&issued);
     assert_eq!(
-        counter.stage.notices(),
+        fixture.bed.take_notices(),
         [
             Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs: 300, attempts: 5 },
             Notice::Offline { reason: OfflineReason::AwaitingOtp, retry_in: None },
         ]
     );
-    counter.stage.pass(Duration::from_secs(100));
-    assert_eq!(counter.stage.dialled(), None);
+    fixture.bed.advance(Duration::from_secs(100));
+    assert_eq!(fixture.bed.next_dial(), None);
 
-    counter.stage.command(Command::Confirm { otp: Otp::from_number(1).unwrap() });
-    counter.open();
-    assert!(matches!(counter.hear(), Some(Asked::Confirm(..))));
-    let wrong = counter.clerk.error(counter.at(), ErrorForm::ReplyKey, ErrorCode::OtpRejected);
-    counter.say(&wrong);
+    fixture.bed.command(Command::Confirm { otp: Otp::from_number(1).unwrap() });
+    fixture.connect();
+    assert!(matches!(fixture.receive(), Some(Request::Confirm(..))));
+    let wrong = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, ErrorCode::OtpRejected);
+    fixture.send(&wrong);
     let rejected = Notice::OtpRejected { text: "four attempts left".into() };
-    assert!(counter.stage.notices().contains(&rejected));
+    assert!(fixture.bed.take_notices().contains(&rejected));
 
-    counter.stage.command(Command::Confirm { otp: otp() });
-    counter.open();
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
-    let issued = counter.clerk.session_issued(counter.at());
-    counter.say(&issued);
-    assert!(counter.stage.notices().contains(&Notice::Registered { user: me() }));
+    fixture.bed.command(Command::Confirm { otp: otp() });
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
+    let issued = fixture.server.session_issued(fixture.now());
+    fixture.send(&issued);
+    assert!(fixture.bed.take_notices().contains(&Notice::Registered { user: me() }));
 }
 
 #[test]
 fn to_connect_while_the_password_is_waited_for_changes_nothing() {
-    let mut counter = registering();
-    let issued = counter.clerk.otp_issued(counter.at(), None);
-    counter.say(&issued);
-    counter.stage.command(Command::Connect);
-    assert_eq!(counter.stage.dialled(), None);
-    counter.stage.command(Command::Confirm { otp: otp() });
-    counter.open();
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+    let mut fixture = registering();
+    let issued = fixture.server.otp_issued(fixture.now(), None);
+    fixture.send(&issued);
+    fixture.bed.command(Command::Connect);
+    assert_eq!(fixture.bed.next_dial(), None);
+    fixture.bed.command(Command::Confirm { otp: otp() });
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
 }
 
 #[test]
-fn a_password_that_is_quicker_than_the_200_is_used_when_that_has_come() {
-    let mut counter = registering();
-    counter.stage.command(Command::Confirm { otp: otp() });
-    assert_eq!(counter.hear(), None);
-    let issued = counter.clerk.otp_issued(counter.at(), None);
-    counter.say(&issued);
+fn a_password_that_arrives_before_the_200_is_used_after_it() {
+    let mut fixture = registering();
+    fixture.bed.command(Command::Confirm { otp: otp() });
+    assert_eq!(fixture.receive(), None);
+    let issued = fixture.server.otp_issued(fixture.now(), None);
+    fixture.send(&issued);
     assert_eq!(
-        counter.stage.notices(),
+        fixture.bed.take_notices(),
         [Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs: 300, attempts: 5 }]
     );
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
 }
 
 #[test]
-fn a_lost_201_is_made_good_by_a_106_without_an_id() {
-    let mut counter = confirming();
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(None, ..))));
-    let resumed = counter.clerk.session_resumed(counter.at(), 3);
-    counter.say(&resumed);
-    let notices = counter.stage.notices();
+fn a_106_without_an_id_recovers_from_a_lost_201() {
+    let mut fixture = confirming();
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(None, ..))));
+    let resumed = fixture.server.session_resumed(fixture.now(), 3);
+    fixture.send(&resumed);
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Registered { user: me() }));
     assert!(notices.contains(&Notice::Online { pending: Some(3) }));
 }
 
 #[test]
-fn a_lost_101_is_made_again_once_it_is_known_that_it_was_lost() {
-    let mut counter = confirming();
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(None, ..))));
-    let unknown = counter.clerk.error(counter.at(), ErrorForm::ReplyKey, ErrorCode::UnknownUser);
-    counter.say(&unknown);
-    counter.redial();
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+fn a_lost_101_is_repeated_once_the_loss_is_known() {
+    let mut fixture = confirming();
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(None, ..))));
+    let unknown = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, ErrorCode::UnknownUser);
+    fixture.send(&unknown);
+    fixture.redial();
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
 }
 
 #[test]
-fn a_phone_that_is_registered_is_ours_if_our_key_opens_it() {
-    let mut counter = registering();
-    let rejected = counter.clerk.rejected(counter.at());
-    counter.say(&rejected);
-    assert!(matches!(counter.hear(), Some(Asked::Reconnect(None, ..))), "on the same connection");
-    let resumed = counter.clerk.session_resumed(counter.at(), 0);
-    counter.say(&resumed);
-    assert!(counter.stage.notices().contains(&Notice::Registered { user: me() }));
+fn a_registered_phone_is_ours_if_our_key_opens_its_session() {
+    let mut fixture = registering();
+    let rejected = fixture.server.registration_rejected(fixture.now());
+    fixture.send(&rejected);
+    assert!(
+        matches!(fixture.receive(), Some(Request::Reconnect(None, ..))),
+        "on the same connection"
+    );
+    let resumed = fixture.server.session_resumed(fixture.now(), 0);
+    fixture.send(&resumed);
+    assert!(fixture.bed.take_notices().contains(&Notice::Registered { user: me() }));
 }
 
 #[test]
-fn a_phone_that_somebody_else_has_ends_the_registration() {
-    let mut counter = registering();
-    let rejected = counter.clerk.rejected(counter.at());
-    counter.say(&rejected);
-    counter.hear();
-    let refused = counter.clerk.error(counter.at(), ErrorForm::Clear, ErrorCode::BadSignature);
-    counter.say(&refused);
-    let notices = counter.stage.notices();
+fn a_phone_of_another_user_ends_the_registration() {
+    let mut fixture = registering();
+    let rejected = fixture.server.registration_rejected(fixture.now());
+    fixture.send(&rejected);
+    fixture.receive();
+    let refused = fixture.server.error(fixture.now(), ErrorForm::Clear, ErrorCode::BadSignature);
+    fixture.send(&refused);
+    let notices = fixture.bed.take_notices();
     let taken = Notice::RegistrationFailed { failure: RegistrationFailure::PhoneTaken };
     assert!(notices.contains(&taken));
     assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
@@ -210,113 +214,113 @@ fn a_phone_that_somebody_else_has_ends_the_registration() {
 
 #[test]
 fn a_100_that_comes_too_often_ends_the_registration_and_a_101_does_not() {
-    let mut counter = registering();
-    let refused = counter.clerk.rate_limited(counter.at(), 30);
-    counter.say(&refused);
+    let mut fixture = registering();
+    let refused = fixture.server.rate_limited(fixture.now(), 30);
+    fixture.send(&refused);
     let failure = RegistrationFailure::RateLimited { retry_after_secs: 30 };
-    let notices = counter.stage.notices();
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::RegistrationFailed { failure }), "{notices:?}");
     assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
 
-    let mut counter = confirming();
-    let refused = counter.clerk.rate_limited(counter.at(), 30);
-    counter.say(&refused);
+    let mut fixture = confirming();
+    let refused = fixture.server.rate_limited(fixture.now(), 30);
+    fixture.send(&refused);
     let reason = OfflineReason::Refused(ErrorCode::RateLimited);
-    assert_eq!(offline(&counter.stage.notices()), Some((reason, true)));
-    counter.redial();
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+    assert_eq!(offline(&fixture.bed.take_notices()), Some((reason, true)));
+    fixture.redial();
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
 }
 
 #[test]
 fn an_answer_to_another_request_is_no_answer() {
-    let mut counter = registering();
-    let stale = counter.clerk.otp_issued(counter.at(), Some(otp()));
-    counter.stage.cut(counter.conn);
-    counter.redial();
-    assert!(matches!(counter.hear(), Some(Asked::Register(_))));
+    let mut fixture = registering();
+    let stale = fixture.server.otp_issued(fixture.now(), Some(otp()));
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Register(_))));
     // Sealed with the key of the earlier request, so it does not open.
-    counter.say(&stale);
-    let notices = counter.stage.notices();
+    fixture.send(&stale);
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::BadServerSignature }));
 
-    counter.redial();
-    counter.hear();
-    let error = counter.clerk.error_to(
-        counter.at(),
+    fixture.redial();
+    fixture.receive();
+    let error = fixture.server.error_to(
+        fixture.now(),
         ErrorForm::ReplyKey,
         ErrorCode::ServerFull,
         InReplyTo([9; 8]),
     );
-    counter.say(&error);
-    let notices = counter.stage.notices();
+    fixture.send(&error);
+    let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer }));
     assert_eq!(offline(&notices), Some((OfflineReason::Fault, true)));
 }
 
 #[test]
 fn a_server_that_does_not_answer_is_left_after_ten_seconds() {
-    let mut counter = registering();
-    counter.stage.pass(Duration::from_secs(9));
-    assert!(!counter.stage.is_closed(counter.conn));
-    counter.stage.pass(Duration::from_secs(1));
-    assert!(counter.stage.is_closed(counter.conn));
-    assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::TimedOut, true)));
+    let mut fixture = registering();
+    fixture.bed.advance(Duration::from_secs(9));
+    assert!(!fixture.bed.is_closed(fixture.conn));
+    fixture.bed.advance(Duration::from_secs(1));
+    assert!(fixture.bed.is_closed(fixture.conn));
+    assert_eq!(offline(&fixture.bed.take_notices()), Some((OfflineReason::TimedOut, true)));
 }
 
 #[test]
 fn an_account_that_the_server_does_not_know_is_not_asked_for_again() {
-    let mut counter = Counter::online(Limits::default());
-    counter.stage.cut(counter.conn);
-    counter.stage.pass_to_alarm();
-    counter.open();
-    counter.hear();
-    let unknown = counter.clerk.error(counter.at(), ErrorForm::ReplyKey, ErrorCode::UnknownUser);
-    counter.stage.notices();
-    counter.say(&unknown);
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.advance_to_deadline();
+    fixture.connect();
+    fixture.receive();
+    let unknown = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, ErrorCode::UnknownUser);
+    fixture.bed.take_notices();
+    fixture.send(&unknown);
     let reason = OfflineReason::NotRegistered;
-    assert_eq!(counter.stage.notices(), [Notice::Offline { reason, retry_in: None }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Offline { reason, retry_in: None }]);
 }
 
 #[test]
 fn bytes_may_come_one_at_a_time() {
-    let mut counter = registering();
-    let issued = counter.clerk.otp_issued(counter.at(), Some(otp()));
+    let mut fixture = registering();
+    let issued = fixture.server.otp_issued(fixture.now(), Some(otp()));
     for byte in issued.bytes() {
-        counter.stage.bytes(counter.conn, &[*byte]);
+        fixture.bed.input_bytes(fixture.conn, &[*byte]);
     }
-    assert_eq!(counter.hear(), Some(Asked::Confirm(ClientStage::phone(1), otp())));
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
 }
 
 #[test]
-fn before_the_servers_key_is_known_so_many_errors_are_put_up_with() {
+fn errors_before_the_servers_key_is_known_are_limited() {
     let limits = Limits { clock_corrections: 2, ..Limits::default() };
     for (code, questions) in [(ErrorCode::ClockSkew, 3), (ErrorCode::Unavailable, 1)] {
-        let mut counter = Counter::with(limits.clone());
-        counter.stage.command(Command::Register);
-        counter.open();
+        let mut fixture = ClientFixture::with(limits.clone());
+        fixture.bed.command(Command::Register);
+        fixture.connect();
         for _ in 0..questions {
-            assert_eq!(counter.hear_all(), [Asked::ServerKey]);
-            let error = counter.clerk.error(counter.at(), ErrorForm::Clear, code);
-            counter.say(&error);
+            assert_eq!(fixture.receive_all(), [Request::ServerKey]);
+            let error = fixture.server.error(fixture.now(), ErrorForm::Clear, code);
+            fixture.send(&error);
         }
-        assert_eq!(offline(&counter.stage.notices()), Some((OfflineReason::Lost, true)));
+        assert_eq!(offline(&fixture.bed.take_notices()), Some((OfflineReason::Lost, true)));
     }
 }
 
 #[test]
-fn before_the_servers_key_is_known_its_word_on_the_time_counts_for_one_question_only() {
-    let mut counter = Counter::new();
-    counter.stage.command(Command::Register);
-    counter.open();
-    assert_eq!(counter.hear(), Some(Asked::ServerKey));
-    let claimed = counter.at().plus_secs(86_400);
-    let skew = counter.clerk.error(claimed, ErrorForm::Clear, ErrorCode::ClockSkew);
-    counter.say(&skew);
-    assert_eq!(counter.hear(), Some(Asked::ServerKey));
-    assert_eq!(counter.clerk.last().header().timestamp, claimed);
-    let key = counter.clerk.server_key(counter.at());
-    counter.say(&key);
-    assert!(matches!(counter.hear(), Some(Asked::Register(_))));
-    assert_eq!(counter.clerk.last().header().timestamp, counter.at(), "our own clock");
-    assert_eq!(counter.stage.notices(), []);
+fn before_the_servers_key_is_known_its_time_is_used_for_one_request_only() {
+    let mut fixture = ClientFixture::new();
+    fixture.bed.command(Command::Register);
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    let claimed = fixture.now().plus_secs(86_400);
+    let skew = fixture.server.error(claimed, ErrorForm::Clear, ErrorCode::ClockSkew);
+    fixture.send(&skew);
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    assert_eq!(fixture.server.last_request().header().timestamp, claimed);
+    let key = fixture.server.server_key(fixture.now());
+    fixture.send(&key);
+    assert!(matches!(fixture.receive(), Some(Request::Register(_))));
+    assert_eq!(fixture.server.last_request().header().timestamp, fixture.now(), "our own clock");
+    assert_eq!(fixture.bed.take_notices(), []);
 }

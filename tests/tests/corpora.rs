@@ -1,4 +1,5 @@
-//! The committed fuzz corpora: each runs through its body, and holds what the vectors give.
+//! The committed fuzz corpora: every input runs through its target's body, and the seeds match the
+//! test vectors.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,9 +14,9 @@ use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner, Lookup,
-    MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    RegisterRequest, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner,
+    Lookup, MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt,
+    ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
     emit_server_key,
 };
 use sealpost_tests::fuzz::{BODIES, selector};
@@ -23,7 +24,7 @@ use serde_json::Value;
 
 const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz");
 
-/// Set to write the seeds anew instead of comparing them.
+/// Environment variable that makes the test write the seeds instead of comparing them.
 const WRITE: &str = "SEALPOST_WRITE_CORPORA";
 
 #[test]
@@ -51,7 +52,7 @@ fn every_body_has_a_target_and_a_corpus_and_there_are_no_others() {
     assert_eq!(names("fuzz_targets"), bodies);
 }
 
-/// A corpus may hold more than its seeds: what a fuzzer found stays there.
+/// A corpus may hold more than its seeds: inputs that a fuzzer found.
 #[test]
 fn the_seeds_are_what_the_vectors_give() {
     for (target, seeds) in [("deframer", streams()), ("payloads", plaintexts())] {
@@ -64,7 +65,11 @@ fn the_seeds_are_what_the_vectors_give() {
         }
         let corpus = corpus(target);
         for (name, seed) in seeds {
-            assert_eq!(corpus.get(&name), Some(&seed), "{target}/{name}: write it with {WRITE}=1");
+            assert_eq!(
+                corpus.get(&name),
+                Some(&seed),
+                "{target}/{name}: regenerate with {WRITE}=1"
+            );
         }
     }
 }
@@ -77,7 +82,7 @@ fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A stream for each gate in each profile.
+/// One stream for each gate and profile, by file name.
 fn streams() -> BTreeMap<String, Vec<u8>> {
     let before_session = ["server_key_request", "register", "confirm", "reconnect"];
     let in_session = [
@@ -106,7 +111,7 @@ fn streams() -> BTreeMap<String, Vec<u8>> {
     streams
 }
 
-/// What each parser reads, made from the fields of the vectors.
+/// One input for each parser, built from the fields of the vectors, by file name.
 fn plaintexts() -> BTreeMap<String, Vec<u8>> {
     let vectors = vectors();
     let field = |name, field| bytes(&vectors, "compact", name, field);
@@ -139,7 +144,7 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
         phone,
     };
     let sealed = [
-        ("register", RegisterRequest { reply_key, phone }.emit()),
+        ("register", AccountRequest { reply_key, phone }.emit()),
         ("confirm", confirm.emit()),
         ("otp-in-band", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp }.emit()),
         ("otp-elsewhere", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp: None }.emit()),
@@ -176,7 +181,7 @@ fn vectors() -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// A field in hex of the packet with this name.
+/// A hex field of the named packet.
 fn bytes(vectors: &Value, profile: &str, name: &str, field: &str) -> Vec<u8> {
     let packets = vectors["packets"].as_array().unwrap();
     let is_it = |packet: &&Value| packet["profile"] == profile && packet["name"] == name;

@@ -1,4 +1,4 @@
-//! Simulated worlds: many seeds, each twice; every plan that failed once; and real cryptography.
+//! Simulations: many seeds, each run twice; every plan that ever failed; and real cryptography.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
@@ -6,15 +6,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, thread};
 
-use sealpost_tests::sim::{CryptoKind, Family, Plan, Ran, run};
+use sealpost_tests::sim::{CryptoKind, FaultFamily, Plan, RunResult, run};
 
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions");
 
-fn families() -> Vec<Family> {
-    Family::ALL.iter().map(|(family, _)| *family).collect()
+fn families() -> Vec<FaultFamily> {
+    FaultFamily::ALL.iter().map(|(family, _)| *family).collect()
 }
 
-/// Runs the plans of these seeds on all cores. Returns every violation, by seed.
+/// Runs the plans of these seeds on all cores. Returns the violations by seed.
 fn run_seeds(
     seeds: std::ops::Range<u64>,
     crypto: CryptoKind,
@@ -43,7 +43,7 @@ fn run_seeds(
 }
 
 #[test]
-fn three_hundred_seeds_are_as_they_must_be_and_the_same_twice() {
+fn three_hundred_seeds_pass_and_repeat_exactly() {
     let failed = run_seeds(1..301, CryptoKind::Insecure, |plan| {
         let first = run(plan);
         let second = run(plan);
@@ -55,26 +55,26 @@ fn three_hundred_seeds_are_as_they_must_be_and_the_same_twice() {
 }
 
 #[test]
-fn seeds_with_real_cryptography_are_as_they_must_be() {
+fn seeds_with_real_cryptography_pass() {
     assert_eq!(run_seeds(1..5, CryptoKind::Real, |plan| run(plan).violation), []);
 }
 
-/// Each was made small from a world in which something was wrong; docs/TESTING.md says what.
+/// Each plan was shrunk from a failing simulation; docs/TESTING.md says what was wrong.
 #[test]
-fn every_plan_that_failed_once_is_as_it_must_be() {
+fn every_plan_that_once_failed_passes() {
     let mut plans = 0;
     for entry in fs::read_dir(PathBuf::from(REGRESSIONS)).unwrap() {
         let path = entry.unwrap().path();
         let plan = Plan::parse(&fs::read_to_string(&path).unwrap()).unwrap();
-        let Ran { violation, .. } = run(&plan);
+        let RunResult { violation, .. } = run(&plan);
         assert_eq!(violation, None, "{}", path.display());
         plans += 1;
     }
-    assert!(plans > 0, "there are no regressions in {REGRESSIONS}");
+    assert!(plans > 0, "no regressions in {REGRESSIONS}");
 }
 
 #[test]
-fn a_plan_is_read_as_it_is_written() {
+fn a_plan_survives_printing_and_parsing() {
     for seed in 0..50 {
         let plan = Plan::from_seed(seed, CryptoKind::Insecure, &families());
         match Plan::parse(&plan.to_string()) {

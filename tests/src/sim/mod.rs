@@ -1,37 +1,42 @@
-//! The simulator: a server, its clients, and everything between them in one process, under one
-//! queue of events and one seed. No sockets, no clock, no threads.
+//! The simulator: a server, its clients and their environment in one process, with one event queue
+//! and one seed. No sockets, no clock, no threads.
 //!
 //! ```text
 //!  seed or bytes ─▶ Dice ─▶ Plan ─▶ World ─▶ trace, tally, violation
 //!                     (settings, steps, noise)
 //! ```
 //!
-//! A [`Plan`] is everything that a run is made of; the same plan gives the same run. It is text, so
-//! a failing one is kept, shrunk and replayed. A [`World`] runs both machines, unchanged, against a
-//! network that cuts, delays, stalls and loses, disks that fail and lose power, and people on the
-//! wire. A model knows what must hold after every step and at rest.
+//! A [`Plan`] determines a run completely. It is text, so a failing one can be kept, shrunk and
+//! replayed. A [`World`] runs both unchanged machines against a network that cuts, delays, stalls
+//! and loses, disks that fail and lose power, and attackers. A model checks what must hold after
+//! every step and at rest.
 
-mod agenda;
-mod around;
+mod application;
 mod attackers;
-mod bounds;
+mod attacks;
+mod client_directories;
+mod connections;
 mod crypto;
 mod dice;
 mod disk;
+mod drain;
+mod environment;
+mod event;
+mod event_queue;
 mod generate;
-mod happenings;
-mod homes;
-mod lines;
-mod listening;
-mod lives;
+mod memory_limits;
 mod model;
-mod net;
+mod network;
 mod node;
+mod notices;
 mod plan;
-mod rest;
+mod process;
+mod restarts;
 mod run;
 mod script;
-mod states;
+mod scripted_world;
+mod state_names;
+mod steps;
 mod tally;
 mod trace;
 mod trust;
@@ -39,12 +44,12 @@ mod world;
 
 pub use crypto::InsecureRsa;
 pub use dice::Dice;
-pub use generate::Family;
+pub use generate::FaultFamily;
 pub use plan::{
-    Attack, CryptoKind, DiskFault, End, Happening, LastWrite, Mischief, Otps, Plan, Rates,
-    Settings, Step, Tampering, Width,
+    Attack, CryptoKind, DiskFault, End, LastWrite, Misbehaviour, Otps, Plan, Rates, Settings, Step,
+    StepKind, Tampering, Width,
 };
-pub use run::{Ran, run, run_with_lines, shrink};
+pub use run::{RunResult, run, run_with_trace, shrink};
 pub use tally::Tally;
 pub use trace::Trace;
 pub use world::World;

@@ -1,4 +1,4 @@
-//! A process: a machine, and the host that carries out its actions in the world.
+//! A node: a simulated process, with its machine and the host that carries out its actions.
 
 use std::collections::BTreeMap;
 
@@ -9,43 +9,45 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_storage::Storage;
 
-use super::around::Around;
 use super::disk::{Disk, Done, LastWrite};
-use super::world::{Due, Who};
+use super::environment::Environment;
+use super::event::SimEvent;
+use super::process::ProcessId;
+use crate::consistency::Consistent;
 
-/// A process that may be up or down, and what outlives it: its disk and its clock.
+/// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
-    /// `None` while it is down.
+    /// `None` while the process does not run.
     pub(super) machine: Option<M>,
-    pub(super) desk: Desk<M, S>,
+    pub(super) host: NodeHost<M, S>,
 }
 
-/// All of a process but the machine.
-pub(super) struct Desk<M: Machine, S: Storage> {
-    who: Who,
-    /// How often it was started: what was begun in an earlier life ends nowhere.
-    pub(super) life: u32,
+/// Everything of a node but its machine.
+pub(super) struct NodeHost<M: Machine, S: Storage> {
+    who: ProcessId,
+    /// Changes at every start and crash, so that events for an earlier process are ignored.
+    pub(super) incarnation: u32,
     pub(super) crypto: Crypto,
     pub(super) disk: Disk<S>,
-    /// How far the wall clock is ahead of the true time, in seconds.
+    /// Seconds by which the wall clock is ahead of the true time.
     pub(super) skew: i64,
     jobs: BTreeMap<Ticket, Job>,
     outcomes: BTreeMap<Ticket, S::Outcome>,
-    /// The earliest tick that there is an appointment for.
+    /// Time of the scheduled tick that counts; other scheduled ticks are ignored.
     tick_at: Option<Mono>,
-    /// What it said since somebody listened.
-    said: Vec<Said<M>>,
+    /// Outputs since the last [`Node::take_outputs`].
+    outputs: Vec<Output<M>>,
     /// Actions since the last input.
     actions: usize,
 }
 
-/// What a machine says to its surroundings.
-pub(super) enum Said<M: Machine> {
+/// What a machine tells its application.
+pub(super) enum Output<M: Machine> {
     Delivery(M::Delivery),
     Notice(M::Notice),
 }
 
-/// A kind of store that a simulated disk can hold.
+/// A store for a machine on a simulated disk.
 pub(super) trait Engine<M: Machine>:
     Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>
 {
@@ -55,189 +57,204 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Engine<
 
 impl<R, M, S> Node<M, S>
 where
-    M: Machine<StoreOutcome = Result<R, StoreError>>,
+    M: Machine<StoreOutcome = Result<R, StoreError>> + Consistent,
     S: Engine<M>,
 {
-    pub(super) const fn new(who: Who, crypto: Crypto, engine: S) -> Self {
+    pub(super) const fn new(who: ProcessId, crypto: Crypto, engine: S) -> Self {
         Self {
             machine: None,
-            desk: Desk {
+            host: NodeHost {
                 who,
-                life: 0,
+                incarnation: 0,
                 crypto,
                 disk: Disk::new(engine),
                 skew: 0,
                 jobs: BTreeMap::new(),
                 outcomes: BTreeMap::new(),
                 tick_at: None,
-                said: Vec::new(),
+                outputs: Vec::new(),
                 actions: 0,
             },
         }
     }
 
-    /// The process starts.
-    pub(super) fn boot(&mut self, machine: M) {
-        self.desk.life += 1;
+    /// Starts the process.
+    pub(super) fn start(&mut self, machine: M) {
+        self.host.incarnation += 1;
         self.machine = Some(machine);
     }
 
-    /// The process dies. Returns what turned out to be durable.
+    /// Crashes the process. Returns the operations that turned out to be durable.
     pub(super) fn crash(&mut self, now: Mono, last_write: LastWrite) -> Vec<Done<S>> {
         self.machine = None;
-        self.desk.life += 1;
-        self.desk.jobs.clear();
-        self.desk.outcomes.clear();
-        self.desk.tick_at = None;
-        self.desk.said.clear();
-        self.desk.disk.lose_power(now, last_write)
+        self.host.incarnation += 1;
+        self.host.jobs.clear();
+        self.host.outcomes.clear();
+        self.host.tick_at = None;
+        self.host.outputs.clear();
+        self.host.disk.lose_power(now, last_write)
     }
 
-    /// Gives the machine an input, if it is up, and carries out what follows. Returns how many
-    /// actions followed.
-    pub(super) fn input(&mut self, around: &mut Around, input: Input<'_, M>) -> usize {
-        let Self { machine: Some(machine), desk } = self else { return 0 };
-        let now = desk.now(around.agenda.now());
-        desk.actions = 0;
-        around.tally.inputs += 1;
-        let deadline = pump(machine, &mut Hands { desk, around }, now, input);
-        desk.arrange_tick(around, deadline.map(|deadline| deadline.at));
-        desk.actions
+    /// Gives the machine an input if it runs, and carries out its actions. Returns their number.
+    pub(super) fn input(&mut self, env: &mut Environment, input: Input<'_, M>) -> usize {
+        let Self { machine: Some(machine), host } = self else { return 0 };
+        let now = host.now(env.queue.now());
+        host.actions = 0;
+        env.tally.inputs += 1;
+        let deadline = pump(machine, &mut ActionRunner { host, env }, now, input);
+        if let Err(broken) = machine.check() {
+            env.violate(|| format!("{} is inconsistent: {broken}", host.who));
+        }
+        host.schedule_tick(env, deadline.map(|deadline| deadline.at));
+        host.actions
     }
 
-    /// What a job that was begun in this life comes to.
-    pub(super) fn computed(&mut self, around: &mut Around, life: u32, ticket: Ticket) -> usize {
-        if life != self.desk.life {
+    /// Runs a job of this incarnation, and reports its outcome.
+    pub(super) fn computed(
+        &mut self,
+        env: &mut Environment,
+        incarnation: u32,
+        ticket: Ticket,
+    ) -> usize {
+        if incarnation != self.host.incarnation {
             return 0;
         }
-        let Some(job) = self.desk.jobs.remove(&ticket) else { return 0 };
-        let outcome = self.desk.crypto.run(job);
-        self.input(around, Input::Event(sealpost_core::frame::Event::Computed(ticket, outcome)))
+        let Some(job) = self.host.jobs.remove(&ticket) else { return 0 };
+        let outcome = self.host.crypto.run(job);
+        self.input(env, Input::Event(sealpost_core::frame::Event::Computed(ticket, outcome)))
     }
 
-    /// A transaction that was begun in this life ends. Returns what it did.
-    pub(super) fn committed(&mut self, now: Mono, life: u32) -> Vec<Done<S>> {
-        if life != self.desk.life {
+    /// Commits the transaction of this incarnation. Returns its operations with their outcomes.
+    pub(super) fn committed(&mut self, now: Mono, incarnation: u32) -> Vec<Done<S>> {
+        if incarnation != self.host.incarnation {
             return Vec::new();
         }
-        self.desk.disk.commit(now)
+        self.host.disk.commit(now)
     }
 
-    /// The outcomes of a transaction are on their way; the next one begins.
+    /// Schedules the outcomes of a transaction, and begins the next one.
     pub(super) fn report(
         &mut self,
-        around: &mut Around,
+        env: &mut Environment,
         outcomes: impl Iterator<Item = (Ticket, S::Outcome)>,
     ) {
-        let Desk { who, life, .. } = self.desk;
-        let delay = around.outcome_delay(who);
+        let NodeHost { who, incarnation, .. } = self.host;
+        let delay = env.outcome_delay(who);
         for (ticket, outcome) in outcomes {
-            self.desk.outcomes.insert(ticket, outcome);
-            let after = around.dice.below(delay + 1);
-            around.agenda.after(after, Due::Stored(who, life, ticket));
+            self.host.outcomes.insert(ticket, outcome);
+            let after = env.dice.below(delay + 1);
+            env.queue.schedule_after(after, SimEvent::Stored(who, incarnation, ticket));
         }
-        if self.desk.disk.begin() {
-            around.arrange_commit(who, life);
+        if self.host.disk.begin() {
+            env.schedule_commit(who, incarnation);
         }
     }
 
-    /// An outcome has come.
-    pub(super) fn stored(&mut self, around: &mut Around, life: u32, ticket: Ticket) -> usize {
-        if life != self.desk.life {
+    /// Reports an outcome to the machine.
+    pub(super) fn stored(
+        &mut self,
+        env: &mut Environment,
+        incarnation: u32,
+        ticket: Ticket,
+    ) -> usize {
+        if incarnation != self.host.incarnation {
             return 0;
         }
-        let Some(outcome) = self.desk.outcomes.remove(&ticket) else { return 0 };
-        self.input(around, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
+        let Some(outcome) = self.host.outcomes.remove(&ticket) else { return 0 };
+        self.input(env, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
     }
 
-    /// An alarm goes off, if it was set in this life and not moved.
-    pub(super) fn tick(&mut self, around: &mut Around, life: u32) -> usize {
-        if life != self.desk.life || self.desk.tick_at != Some(around.agenda.now()) {
+    /// Ticks at the machine's deadline, unless the deadline has moved since.
+    pub(super) fn tick(&mut self, env: &mut Environment, incarnation: u32) -> usize {
+        if incarnation != self.host.incarnation || self.host.tick_at != Some(env.queue.now()) {
             return 0;
         }
-        self.desk.tick_at = None;
-        self.input(around, Input::Event(sealpost_core::frame::Event::Tick))
+        self.host.tick_at = None;
+        self.input(env, Input::Event(sealpost_core::frame::Event::Tick))
     }
 
-    /// What it said since the last call.
-    pub(super) fn listen(&mut self) -> Vec<Said<M>> {
-        std::mem::take(&mut self.desk.said)
+    /// Outputs since the last call.
+    pub(super) fn take_outputs(&mut self) -> Vec<Output<M>> {
+        std::mem::take(&mut self.host.outputs)
     }
 }
 
-impl<M: Machine, S: Storage> Desk<M, S> {
-    /// What the clocks show.
+impl<M: Machine, S: Storage> NodeHost<M, S> {
+    /// Current time of the node's clocks.
     pub(super) const fn now(&self, mono: Mono) -> Now {
         let secs = (mono.0 / 1_000_000).cast_signed();
         Now { mono, wall: Timestamp::from_unix_secs(START + secs + self.skew) }
     }
 
-    fn arrange_tick(&mut self, around: &mut Around, deadline: Option<Mono>) {
-        let Some(deadline) = deadline.map(|at| at.max(around.agenda.now())) else {
+    fn schedule_tick(&mut self, env: &mut Environment, deadline: Option<Mono>) {
+        let Some(deadline) = deadline.map(|at| at.max(env.queue.now())) else {
             self.tick_at = None;
             return;
         };
         if self.tick_at != Some(deadline) {
             self.tick_at = Some(deadline);
-            around.agenda.at(deadline, Due::Tick(self.who, self.life));
+            env.queue.schedule_at(deadline, SimEvent::Tick(self.who, self.incarnation));
         }
     }
 }
 
-/// What carries out actions.
-struct Hands<'a, M: Machine, S: Storage> {
-    desk: &'a mut Desk<M, S>,
-    around: &'a mut Around,
+/// Carries out a machine's actions.
+struct ActionRunner<'a, M: Machine, S: Storage> {
+    host: &'a mut NodeHost<M, S>,
+    env: &'a mut Environment,
 }
 
-impl<R, M, S> Host<M> for Hands<'_, M, S>
+impl<R, M, S> Host<M> for ActionRunner<'_, M, S>
 where
     M: Machine<StoreOutcome = Result<R, StoreError>>,
     S: Engine<M>,
 {
     fn send(&mut self, conn: ConnId, bytes: Bytes) {
-        self.desk.actions += 1;
-        self.around.send(self.desk.who, conn, bytes);
+        self.host.actions += 1;
+        self.env.send(self.host.who, conn, bytes);
     }
 
     fn store(&mut self, ticket: Ticket, op: S::Op) {
-        self.desk.actions += 1;
-        if self.desk.disk.ask(ticket, op) {
-            self.around.arrange_commit(self.desk.who, self.desk.life);
+        self.host.actions += 1;
+        if self.host.disk.add(ticket, op) {
+            self.env.schedule_commit(self.host.who, self.host.incarnation);
         }
     }
 
     fn compute(&mut self, ticket: Ticket, job: Job) {
-        self.desk.actions += 1;
-        self.desk.jobs.insert(ticket, job);
-        let after = 1 + self.around.dice.below(self.around.settings.job);
-        self.around.agenda.after(after, Due::Computed(self.desk.who, self.desk.life, ticket));
+        self.host.actions += 1;
+        self.host.jobs.insert(ticket, job);
+        let after = 1 + self.env.dice.below(self.env.settings.job);
+        self.env.queue.schedule_after(
+            after,
+            SimEvent::Computed(self.host.who, self.host.incarnation, ticket),
+        );
     }
 
     fn deliver(&mut self, delivery: M::Delivery) {
-        self.desk.actions += 1;
-        self.desk.said.push(Said::Delivery(delivery));
+        self.host.actions += 1;
+        self.host.outputs.push(Output::Delivery(delivery));
     }
 
     fn notify(&mut self, notice: M::Notice) {
-        self.desk.said.push(Said::Notice(notice));
+        self.host.outputs.push(Output::Notice(notice));
     }
 
     fn flow(&mut self, conn: ConnId, flow: Flow) {
-        self.desk.actions += 1;
-        self.around.flow(self.desk.who, conn, flow);
+        self.host.actions += 1;
+        self.env.flow(self.host.who, conn, flow);
     }
 
     fn close(&mut self, conn: ConnId) {
-        self.desk.actions += 1;
-        self.around.close(self.desk.who, conn);
+        self.host.actions += 1;
+        self.env.close(self.host.who, conn);
     }
 
     fn dial(&mut self, conn: ConnId) {
-        self.desk.actions += 1;
-        self.around.dial(self.desk.who, conn);
+        self.host.actions += 1;
+        self.env.dial(self.host.who, conn);
     }
 }
 
-/// When every world begins: a moment in November 2026.
+/// Wall-clock time at which every simulation starts: a moment in November 2026.
 const START: i64 = 1_795_437_296;

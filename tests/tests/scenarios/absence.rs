@@ -1,57 +1,57 @@
-//! People who are away, and come back.
+//! Messages to and from devices that are offline.
 
 use sealpost_core::client::Notice;
 use sealpost_core::client::store::Status;
 use sealpost_core::wire::ErrorCode;
 use sealpost_tests::sim::Settings;
 
-use crate::{ALICE, BOB, play, texts};
+use crate::{ALICE, BOB, run, texts};
 
 #[test]
-fn what_is_sent_to_somebody_away_is_stored_and_comes_with_the_return() {
+fn messages_to_an_offline_device_are_stored_and_arrive_when_it_returns() {
     let all = texts("letter", 3);
-    play(&Settings::default(), |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.go_offline(BOB);
+    run(&Settings::default(), |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.go_offline(BOB);
         for text in &all {
-            scene.write(ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
         }
         for text in &all {
-            scene.until_it_is(Status::Stored, ALICE, BOB, text);
-            assert_eq!(scene.status(ALICE, BOB, text), Some(Status::Stored));
+            scenario.until_status(Status::Stored, ALICE, BOB, text);
+            assert_eq!(scenario.status(ALICE, BOB, text), Some(Status::Stored));
         }
-        assert_eq!(scene.go_online(BOB), 3);
-        scene.until_all_is_delivered();
-        scene.until_read(BOB, ALICE, &all);
+        assert_eq!(scenario.go_online(BOB), 3);
+        scenario.until_all_delivered();
+        scenario.until_received(BOB, ALICE, &all);
         let caught_up = Notice::CaughtUp { drained: 3 };
-        scene.until("caught up", |scene| scene.diary(BOB).notices().contains(&caught_up));
+        scenario.until("caught up", |scenario| scenario.log(BOB).notices().contains(&caught_up));
     });
 }
 
 #[test]
-fn receipts_wait_for_a_sender_who_is_away() {
+fn receipts_wait_for_an_offline_sender() {
     let all = texts("letter", 3);
-    play(&Settings::default(), |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.go_offline(BOB);
+    run(&Settings::default(), |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.go_offline(BOB);
         for text in &all {
-            scene.write(ALICE, BOB, text);
-            scene.until_it_is(Status::Stored, ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
+            scenario.until_status(Status::Stored, ALICE, BOB, text);
         }
-        scene.go_offline(ALICE);
-        scene.go_online(BOB);
-        scene.until_read(BOB, ALICE, &all);
-        scene.go_offline(BOB);
+        scenario.go_offline(ALICE);
+        scenario.go_online(BOB);
+        scenario.until_received(BOB, ALICE, &all);
+        scenario.go_offline(BOB);
         for text in &all {
-            assert_eq!(scene.status(ALICE, BOB, text), Some(Status::Stored));
+            assert_eq!(scenario.status(ALICE, BOB, text), Some(Status::Stored));
         }
-        assert!(scene.go_online(ALICE) > 0);
-        scene.until_all_is_delivered();
+        assert!(scenario.go_online(ALICE) > 0);
+        scenario.until_all_delivered();
     });
 }
 
 #[test]
-fn a_burst_for_an_absent_reader_comes_in_windows_and_pages_in_order() {
+fn a_burst_to_an_offline_recipient_arrives_in_windows_and_pages_in_order() {
     let all = texts("letter", 40);
     let settings = Settings {
         drain_items: 4,
@@ -64,61 +64,61 @@ fn a_burst_for_an_absent_reader_comes_in_windows_and_pages_in_order() {
         client_receipt_items: 2,
         ..Settings::default()
     };
-    play(&settings, |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.go_offline(BOB);
+    run(&settings, |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.go_offline(BOB);
         for text in &all {
-            scene.write(ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
         }
         for text in &all {
-            scene.until_it_is(Status::Stored, ALICE, BOB, text);
+            scenario.until_status(Status::Stored, ALICE, BOB, text);
         }
-        assert_eq!(scene.go_online(BOB), 40);
-        scene.until_all_is_delivered();
-        scene.until_read(BOB, ALICE, &all);
+        assert_eq!(scenario.go_online(BOB), 40);
+        scenario.until_all_delivered();
+        scenario.until_received(BOB, ALICE, &all);
     });
 }
 
 #[test]
-fn what_is_sent_while_a_mailbox_drains_comes_after_what_waited_in_it() {
+fn messages_sent_while_a_mailbox_drains_arrive_after_the_stored_ones() {
     let (before, after) = (texts("before", 12), texts("after", 12));
-    play(&Settings { drain_items: 2, ..Settings::default() }, |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.go_offline(BOB);
+    run(&Settings { drain_items: 2, ..Settings::default() }, |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.go_offline(BOB);
         for text in &before {
-            scene.write(ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
         }
         for text in &before {
-            scene.until_it_is(Status::Stored, ALICE, BOB, text);
+            scenario.until_status(Status::Stored, ALICE, BOB, text);
         }
-        assert_eq!(scene.go_online(BOB), 12);
+        assert_eq!(scenario.go_online(BOB), 12);
         for text in &after {
-            scene.write(ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
         }
-        scene.until_all_is_delivered();
-        scene.until_read(BOB, ALICE, &[before.clone(), after.clone()].concat());
+        scenario.until_all_delivered();
+        scenario.until_received(BOB, ALICE, &[before.clone(), after.clone()].concat());
     });
 }
 
 #[test]
 fn a_full_mailbox_holds_messages_back_until_its_owner_returns() {
     let all = texts("letter", 5);
-    play(&Settings { quota_messages: 2, ..Settings::default() }, |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.go_offline(BOB);
+    run(&Settings { quota_messages: 2, ..Settings::default() }, |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.go_offline(BOB);
         for text in &all {
-            scene.write(ALICE, BOB, text);
+            scenario.send(ALICE, BOB, text);
         }
         for text in &all[..2] {
-            scene.until_it_is(Status::Stored, ALICE, BOB, text);
+            scenario.until_status(Status::Stored, ALICE, BOB, text);
         }
-        scene.until_refused(ErrorCode::MailboxFull);
+        scenario.until_refused(ErrorCode::MailboxFull);
         for text in &all[2..] {
-            scene.until_it_is(Status::Queued, ALICE, BOB, text);
-            assert_eq!(scene.status(ALICE, BOB, text), Some(Status::Queued));
+            scenario.until_status(Status::Queued, ALICE, BOB, text);
+            assert_eq!(scenario.status(ALICE, BOB, text), Some(Status::Queued));
         }
-        assert_eq!(scene.go_online(BOB), 2);
-        scene.until_all_is_delivered();
-        scene.until_read(BOB, ALICE, &all);
+        assert_eq!(scenario.go_online(BOB), 2);
+        scenario.until_all_delivered();
+        scenario.until_received(BOB, ALICE, &all);
     });
 }

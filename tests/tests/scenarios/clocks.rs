@@ -1,25 +1,25 @@
-//! What only the simulator can play: hosts have the clock of their machine.
+//! Wrong clocks. Only the simulator can run these: a host uses its machine's clock.
 
 use sealpost_core::client::Notice;
 
 use sealpost_tests::sim::{Settings, World};
 
-use crate::{ALICE, BOB, play_on};
+use crate::{ALICE, BOB, run_on};
 
 #[test]
 fn a_wrong_clock_is_no_hindrance() {
     let mut world = World::scripted(&Settings::default(), 0);
-    world.jump(ALICE, -7_200);
-    world.jump(BOB, 86_400);
-    play_on(&mut world, |scene| {
-        scene.register(&[ALICE, BOB]);
-        scene.write(ALICE, BOB, "hello");
-        scene.until_all_is_delivered();
-        scene.until_read(BOB, ALICE, &["hello"]);
+    world.jump_wall_clock(ALICE, -7_200);
+    world.jump_wall_clock(BOB, 86_400);
+    run_on(&mut world, |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.send(ALICE, BOB, "hello");
+        scenario.until_all_delivered();
+        scenario.until_received(BOB, ALICE, &["hello"]);
         for device in [ALICE, BOB] {
-            scene.cut(device);
+            scenario.cut(device);
             let back = |notice: &Notice| matches!(notice, Notice::Online { pending: Some(_) });
-            scene.until("back", |scene| scene.diary(device).notices().iter().any(back));
+            scenario.until("back", |scenario| scenario.log(device).notices().iter().any(back));
         }
     });
 }

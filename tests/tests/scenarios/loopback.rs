@@ -1,5 +1,5 @@
-//! Real hosts on 127.0.0.1: `sealpost-mio` under both machines, databases in files, real crypto,
-//! and a relay before the server for each client.
+//! A deployment over real sockets on 127.0.0.1: both machines under `sealpost-mio`, SQLite stores,
+//! real cryptography, and a relay between each client and the server.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,31 +12,31 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
-use sealpost_mio::{ClientHost, Config};
+use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
-use sealpost_tests::scenario::{Device, Ground, Heard, Road};
+use sealpost_tests::scenarios::{Deployment, Device, Observation, Reachability};
 use sealpost_tests::sim::{CryptoKind, Otps, Settings};
 
-use crate::process::{Disk, Ear, Operator, Owner, Process};
-use crate::relay::{Relay, Whereabouts};
+use crate::process::{ClientApplication, Disk, Process, Reporter, ServerApplication};
+use crate::relay::{Relay, ServerAddr};
 
-/// A server, its clients and their relays, in this process.
+/// A server, its clients and their relays, all in this process.
 pub(crate) struct Loopback {
     settings: Settings,
-    begun: Instant,
+    started: Instant,
     server: Option<Process<Server, SqliteStorage>>,
-    whereabouts: Whereabouts,
-    clients: Vec<Seat>,
-    told: Sender<Heard>,
-    heard: Receiver<Heard>,
-    /// How many processes there were, each of which draws other numbers.
-    lives: u64,
+    server_addr: ServerAddr,
+    clients: Vec<ClientSlot>,
+    sender: Sender<Observation>,
+    receiver: Receiver<Observation>,
+    /// Number of machines started so far; seeds the next one's randomness.
+    started_machines: u64,
     folder: tempfile::TempDir,
 }
 
-/// A client's process, and what outlives it.
-struct Seat {
+/// A client's process, and what outlives it: its account, database and relay.
+struct ClientSlot {
     phone: Phone,
     key: usize,
     path: PathBuf,
@@ -45,48 +45,48 @@ struct Seat {
 }
 
 impl Loopback {
-    /// With everybody's database made, the server up, and the clients up and offline.
+    /// Starts the server and the clients, which are offline, with fresh databases.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let (told, heard) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let mut this = Self {
             settings: settings.clone(),
-            begun: Instant::now(),
+            started: Instant::now(),
             server: None,
-            whereabouts: Arc::new(Mutex::new(None)),
+            server_addr: Arc::new(Mutex::new(None)),
             clients: Vec::new(),
-            told,
-            heard,
-            lives: 0,
+            sender,
+            receiver,
+            started_machines: 0,
             folder: tempfile::tempdir().unwrap(),
         };
         this.start_server();
         for index in 0..settings.clients {
             let (phone, key) = (format!("+49151{index:08}").parse().unwrap(), index + 1);
-            let seat = this.seat(phone, key);
+            let slot = this.slot(phone, key);
             let identity = Identity {
                 phone,
                 server: *CryptoKind::Real.public_key(0).fingerprint(),
                 profile: settings.profile(),
-                host_port: seat.relay.addr().to_string(),
+                host_port: slot.relay.addr().to_string(),
             };
-            SqliteClientStorage::create(&seat.path, &identity).unwrap();
-            this.clients.push(seat);
+            SqliteClientStorage::create(&slot.path, &identity).unwrap();
+            this.clients.push(slot);
             this.start(Device(index));
         }
         this
     }
 
-    fn seat(&self, phone: Phone, key: usize) -> Seat {
+    fn slot(&self, phone: Phone, key: usize) -> ClientSlot {
         let piece = if self.settings.piece == 0 { BUFFER } else { self.settings.piece };
-        let relay = Relay::start(Arc::clone(&self.whereabouts), piece);
+        let relay = Relay::start(Arc::clone(&self.server_addr), piece);
         let path = self.folder.path().join(format!("client-{}.db", self.clients.len()));
-        Seat { phone, key, path, relay, process: None }
+        ClientSlot { phone, key, path, relay, process: None }
     }
 
     fn entropy(&mut self) -> Entropy {
-        self.lives += 1;
+        self.started_machines += 1;
         let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.lives.to_le_bytes());
+        seed[..8].copy_from_slice(&self.started_machines.to_le_bytes());
         Entropy::from_seed(seed)
     }
 
@@ -94,13 +94,13 @@ impl Loopback {
         self.folder.path().join("server.db")
     }
 
-    /// Nothing but a reader that is gone has the server store what it holds: a machine that is busy
-    /// with other tests must not.
+    /// On a computer busy with other tests, a recipient's receipt may be late. Only a recipient
+    /// that has left may make the server store what is in flight to it, so the timeout is long.
     fn server_limits(&self) -> Limits {
-        Limits { in_flight_timeout: PATIENCE, ..self.settings.server_limits() }
+        Limits { in_flight_timeout: TIMEOUT, ..self.settings.server_limits() }
     }
 
-    /// Pauses are short, because time is real here.
+    /// Pauses are short, because time is real.
     fn client_limits(&self) -> client::Limits {
         client::Limits {
             redial_first: Duration::from_millis(20),
@@ -112,16 +112,16 @@ impl Loopback {
         }
     }
 
-    /// The server can't be reached any more, and all connections are gone.
-    fn isolate_server(whereabouts: &Whereabouts, clients: &[Seat]) {
-        *whereabouts.lock().unwrap() = None;
-        for seat in clients {
-            seat.relay.cut();
+    /// Makes the server unreachable, and breaks all its connections.
+    fn isolate_server(server_addr: &ServerAddr, clients: &[ClientSlot]) {
+        *server_addr.lock().unwrap() = None;
+        for slot in clients {
+            slot.relay.cut();
         }
     }
 }
 
-impl Ground for Loopback {
+impl Deployment for Loopback {
     fn devices(&self) -> usize {
         self.clients.len()
     }
@@ -135,19 +135,19 @@ impl Ground for Loopback {
     }
 
     fn now(&self) -> Duration {
-        self.begun.elapsed()
+        self.started.elapsed()
     }
 
-    fn patience(&self) -> Duration {
-        PATIENCE
+    fn timeout(&self) -> Duration {
+        TIMEOUT
     }
 
-    fn hear(&mut self, until: Duration) -> Option<Heard> {
-        self.heard.recv_timeout(until.saturating_sub(self.now())).ok()
+    fn next_observation(&mut self, until: Duration) -> Option<Observation> {
+        self.receiver.recv_timeout(until.saturating_sub(self.now())).ok()
     }
 
-    fn while_away(&mut self) {
-        std::thread::sleep(A_MOMENT);
+    fn let_settle(&mut self) {
+        std::thread::sleep(SETTLE_TIME);
     }
 
     fn command(&mut self, device: Device, command: Command) {
@@ -156,8 +156,8 @@ impl Ground for Loopback {
         }
     }
 
-    fn set_road(&mut self, device: Device, road: Road) {
-        self.clients[device.0].relay.set_road(road);
+    fn set_reachability(&mut self, device: Device, reachability: Reachability) {
+        self.clients[device.0].relay.set_reachability(reachability);
     }
 
     fn cut(&mut self, device: Device) {
@@ -165,7 +165,7 @@ impl Ground for Loopback {
     }
 
     fn kill(&mut self, device: Device) {
-        let Seat { relay, process, .. } = &mut self.clients[device.0];
+        let ClientSlot { relay, process, .. } = &mut self.clients[device.0];
         if let Some(process) = process.take() {
             process.kill(|| relay.cut());
         }
@@ -173,9 +173,9 @@ impl Ground for Loopback {
 
     fn start(&mut self, device: Device) {
         let (entropy, limits) = (self.entropy(), self.client_limits());
-        let seat = &mut self.clients[device.0];
-        let store = SqliteClientStorage::open(&seat.path).unwrap();
-        let crypto = CryptoKind::Real.runner(seat.key, self.lives);
+        let slot = &mut self.clients[device.0];
+        let store = SqliteClientStorage::open(&slot.path).unwrap();
+        let crypto = CryptoKind::Real.runner(slot.key, self.started_machines);
         let config = client::Config {
             profile: self.settings.profile(),
             public_key: crypto.public_key().clone(),
@@ -184,44 +184,44 @@ impl Ground for Loopback {
         let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
         let (disk, dead) = (Disk::new(store), Arc::default());
         let host = ClientHost::new(
-            &Config::default(),
-            seat.relay.addr().to_string(),
+            &HostConfig::default(),
+            slot.relay.addr().to_string(),
             disk.clone(),
             crypto,
             machine,
-            Owner(device, Ear::new(self.told.clone(), Arc::clone(&dead))),
+            ClientApplication(device, Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();
-        seat.process = Some(Process::start(host.handle(), disk, dead, || host.run()));
+        slot.process = Some(Process::start(host.handle(), disk, dead, || host.run()));
     }
 
-    fn twin(&mut self, device: Device) -> Device {
-        let Seat { phone, key, .. } = self.clients[device.0];
-        let twin = self.seat(phone, key);
-        let Seat { path, process, .. } = &self.clients[device.0];
+    fn second_device(&mut self, device: Device) -> Device {
+        let ClientSlot { phone, key, .. } = self.clients[device.0];
+        let second = self.slot(phone, key);
+        let ClientSlot { path, process, .. } = &self.clients[device.0];
         {
             let mut disk = process.as_ref().unwrap().disk.lock();
-            // A database that is closed is all in one file.
+            // Closing the database folds its write-ahead log into the one file that is copied.
             *disk = None;
-            std::fs::copy(path, &twin.path).unwrap();
+            std::fs::copy(path, &second.path).unwrap();
             *disk = Some(SqliteClientStorage::open(path).unwrap());
         }
-        self.clients.push(twin);
-        let twin = Device(self.clients.len() - 1);
-        self.start(twin);
-        twin
+        self.clients.push(second);
+        let second = Device(self.clients.len() - 1);
+        self.start(second);
+        second
     }
 
     fn stop_server(&mut self) {
         if let Some(process) = self.server.take() {
             process.stop();
         }
-        *self.whereabouts.lock().unwrap() = None;
+        *self.server_addr.lock().unwrap() = None;
     }
 
     fn kill_server(&mut self) {
         if let Some(process) = self.server.take() {
-            process.kill(|| Self::isolate_server(&self.whereabouts, &self.clients));
+            process.kill(|| Self::isolate_server(&self.server_addr, &self.clients));
         }
     }
 
@@ -229,27 +229,27 @@ impl Ground for Loopback {
         let entropy = self.entropy();
         let quota = Quota { messages: self.settings.quota_messages, ..Quota::default() };
         let store = SqliteStorage::open(&self.server_path(), self.settings.profile(), quota);
-        let crypto = CryptoKind::Real.runner(0, self.lives);
+        let crypto = CryptoKind::Real.runner(0, self.started_machines);
         let config = server::Config {
             profile: self.settings.profile(),
             server_key: crypto.public_key().clone(),
             otp_channel: match self.settings.otps {
                 Otps::InBand => OtpChannel::InBand,
-                Otps::Messenger => OtpChannel::OutOfBand,
+                Otps::OutOfBand => OtpChannel::OutOfBand,
             },
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
-        let host = sealpost_mio::Server::bind(
-            &Config::default(),
+        let host = ServerHost::bind(
+            &HostConfig::default(),
             "127.0.0.1:0".parse().unwrap(),
             disk.clone(),
             crypto,
-            Server::new(config, entropy),
-            Operator(Ear::new(self.told.clone(), Arc::clone(&dead))),
+            Server::new(config, entropy).unwrap(),
+            ServerApplication(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();
-        *self.whereabouts.lock().unwrap() = Some(host.local_addr());
+        *self.server_addr.lock().unwrap() = Some(host.local_addr());
         self.server = Some(Process::start(host.handle(), disk, dead, || host.run()));
     }
 
@@ -264,21 +264,21 @@ impl Ground for Loopback {
 }
 
 impl Drop for Loopback {
-    /// A test that failed has not ended them.
+    /// Ends the processes that a failed test left running.
     fn drop(&mut self) {
-        for seat in &mut self.clients {
-            if let Some(process) = seat.process.take() {
-                process.kill(|| seat.relay.cut());
+        for slot in &mut self.clients {
+            if let Some(process) = slot.process.take() {
+                process.kill(|| slot.relay.cut());
             }
         }
         self.kill_server();
     }
 }
 
-/// How long to wait for what must come: a busy machine takes its time.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// What is under way between server and clients is over by then: a message that was repeated though
-/// the dying server had it, for one, and the receipt for it.
-const A_MOMENT: Duration = Duration::from_millis(300);
-/// Bytes that a relay carries at once, if nothing else is asked for.
+/// Time to wait for an expected observation: long, because the computer may be busy.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Time in which work between server and clients finishes. Example: a message that is repeated
+/// although the killed server already had it, and its receipt.
+const SETTLE_TIME: Duration = Duration::from_millis(300);
+/// Bytes that a relay forwards at once, unless the settings say otherwise.
 const BUFFER: usize = 64 * 1024;

@@ -1,10 +1,10 @@
-//! Scenarios, each played in the simulator and over real sockets. A script says what people must
-//! see; beyond that, all that they saw must be the same on both grounds, to the last message.
+//! Scenarios, each run in the simulator and over real sockets. A scenario asserts what applications
+//! must observe. Beyond that, its outcome must be the same on both deployments.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what goes wrong fails the test"
+    reason = "a test fails by panicking"
 )]
 
 mod absence;
@@ -17,32 +17,36 @@ mod process;
 mod relay;
 
 use loopback::Loopback;
-use sealpost_tests::scenario::{Device, Ground, Scene, Seen};
+use sealpost_tests::scenarios::{Deployment, Device, Outcome, Scenario};
 use sealpost_tests::sim::{Settings, World};
 
 const ALICE: Device = Device(0);
 const BOB: Device = Device(1);
 const CAROL: Device = Device(2);
 
-/// Plays a scenario on both grounds, and in the simulator with other noise as well.
-fn play(settings: &Settings, script: impl Fn(&mut Scene<'_>)) {
-    let seen = play_on(&mut World::scripted(settings, 0), &script);
-    for noise in 1..NOISES {
-        assert_eq!(play_on(&mut World::scripted(settings, noise), &script), seen);
+/// Runs a scenario on both deployments, in the simulator with several seeds.
+fn run(settings: &Settings, script: impl Fn(&mut Scenario<'_>)) {
+    let seen = run_on(&mut World::scripted(settings, 0), &script);
+    for seed in 1..SEEDS {
+        assert_eq!(run_on(&mut World::scripted(settings, seed), &script), seen);
     }
-    assert_eq!(play_on(&mut Loopback::new(settings), &script), seen, "over sockets, simulated");
+    assert_eq!(
+        run_on(&mut Loopback::new(settings), &script),
+        seen,
+        "left: over sockets, right: simulated"
+    );
 }
 
-fn play_on(ground: &mut dyn Ground, script: impl Fn(&mut Scene<'_>)) -> Seen {
-    let mut scene = Scene::new(ground);
-    script(&mut scene);
-    scene.finish()
+fn run_on(deployment: &mut dyn Deployment, script: impl Fn(&mut Scenario<'_>)) -> Outcome {
+    let mut scenario = Scenario::new(deployment);
+    script(&mut scenario);
+    scenario.finish()
 }
 
-/// So many texts that are told apart.
+/// `count` distinct texts.
 fn texts(name: &str, count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("{name} {number}")).collect()
 }
 
-/// How often a scenario is played in the simulator.
-const NOISES: u64 = 8;
+/// Number of simulator seeds for each scenario.
+const SEEDS: u64 = 8;

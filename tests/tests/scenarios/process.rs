@@ -1,4 +1,4 @@
-//! A host on a thread of its own that can die as a process does.
+//! A host on its own thread that can be killed like a process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -11,9 +11,9 @@ use sealpost_core::frame::{Machine, StoreError};
 use sealpost_core::server::{self, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Error, Handle};
 use sealpost_storage::Storage;
-use sealpost_tests::scenario::{Device, Heard};
+use sealpost_tests::scenarios::{Device, Observation};
 
-/// A host that runs.
+/// A running host.
 pub(crate) struct Process<M: Machine, S> {
     pub(crate) handle: Handle<M>,
     pub(crate) disk: Disk<S>,
@@ -22,7 +22,7 @@ pub(crate) struct Process<M: Machine, S> {
 }
 
 impl<M: Machine, S> Process<M, S> {
-    /// A host that was made with this disk and this ear.
+    /// Runs a host that was created with this disk, and whose reporter stops at `dead`.
     pub(crate) fn start(
         handle: Handle<M>,
         disk: Disk<S>,
@@ -32,21 +32,22 @@ impl<M: Machine, S> Process<M, S> {
         Self { handle, disk, dead, thread: std::thread::spawn(run) }
     }
 
-    /// Stops it in order.
+    /// Shuts the host down in order, and waits for its end.
     pub(crate) fn stop(self) {
         self.handle.stop();
         let ended = self.thread.join();
-        // A test that has failed already has the word.
+        // Do not hide the failure of a test that is already panicking.
         if !std::thread::panicking() {
             ended.unwrap().unwrap();
         }
     }
 
-    /// Has it die: from one moment on it writes nothing to its disk, nothing to the network, which
-    /// `cut` takes away, and tells nobody anything.
+    /// Kills the host: from one moment on it writes nothing to its disk, nothing to the network,
+    /// which `cut` takes away, and reports nothing.
     pub(crate) fn kill(self, cut: impl FnOnce()) {
         {
-            // While the disk is held, nothing is written and no outcome is reported.
+            // While the disk is locked, nothing is written and no outcome is reported, so the host
+            // loses disk, network and reporter at the same moment.
             let mut disk = self.disk.lock();
             self.dead.store(true, Ordering::SeqCst);
             cut();
@@ -56,7 +57,7 @@ impl<M: Machine, S> Process<M, S> {
     }
 }
 
-/// A store that can be taken away.
+/// A store that can be taken away from its host.
 pub(crate) struct Disk<S>(Arc<Mutex<Option<S>>>);
 
 impl<S> Disk<S> {
@@ -64,7 +65,7 @@ impl<S> Disk<S> {
         Self(Arc::new(Mutex::new(Some(store))))
     }
 
-    /// Holds everything up that is to be written.
+    /// Locks the disk: commits wait until the guard is dropped.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<S>> {
         self.0.lock().unwrap()
     }
@@ -89,66 +90,66 @@ impl<R, S: Storage<Outcome = Result<R, StoreError>>> Storage for Disk<S> {
     }
 }
 
-/// Hears what a machine says, until it is dead.
-pub(crate) struct Ear {
-    told: Sender<Heard>,
+/// Passes a machine's outputs on to the test, until its host is killed.
+pub(crate) struct Reporter {
+    sender: Sender<Observation>,
     dead: Arc<AtomicBool>,
 }
 
-impl Ear {
-    /// It hears until `dead` is set.
-    pub(crate) const fn new(told: Sender<Heard>, dead: Arc<AtomicBool>) -> Self {
-        Self { told, dead }
+impl Reporter {
+    /// Reports to `sender` until `dead` is set.
+    pub(crate) const fn new(sender: Sender<Observation>, dead: Arc<AtomicBool>) -> Self {
+        Self { sender, dead }
     }
 
-    /// Passes something on. Returns whether the host goes on.
-    fn hear(&self, heard: Heard) -> Control {
-        let control = self.still();
+    /// Reports an output. Returns whether the host continues.
+    fn report(&self, observation: Observation) -> Control {
+        let control = self.control();
         if control == Control::Continue {
-            // Nobody listens any more when the test is over.
-            let _ = self.told.send(heard);
+            // The receiver is gone once the test is over.
+            let _ = self.sender.send(observation);
         }
         control
     }
 
-    /// Returns whether the host goes on.
-    fn still(&self) -> Control {
+    /// Returns whether the host continues.
+    fn control(&self) -> Control {
         if self.dead.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue }
     }
 }
 
-/// A device's application.
-pub(crate) struct Owner(pub(crate) Device, pub(crate) Ear);
+/// Application of a device's client.
+pub(crate) struct ClientApplication(pub(crate) Device, pub(crate) Reporter);
 
-impl Application<Client> for Owner {
+impl Application<Client> for ClientApplication {
     fn deliver(&mut self, item: InboxItem) {
-        self.1.hear(Heard::Message(self.0, Box::new(item)));
+        self.1.report(Observation::Message(self.0, Box::new(item)));
     }
 
     fn notify(&mut self, notice: client::Notice) -> Control {
         let stopped = notice == client::Notice::Stopped;
-        let control = self.1.hear(Heard::Notice(self.0, notice));
+        let control = self.1.report(Observation::Notice(self.0, notice));
         if stopped { Control::Stop } else { control }
     }
 }
 
-/// The server's operator.
-pub(crate) struct Operator(pub(crate) Ear);
+/// Application of the server.
+pub(crate) struct ServerApplication(pub(crate) Reporter);
 
-impl Application<Server> for Operator {
+impl Application<Server> for ServerApplication {
     fn deliver(&mut self, delivery: OtpDelivery) {
-        self.0.hear(Heard::Otp(delivery));
+        self.0.report(Observation::Otp(delivery));
     }
 
     fn notify(&mut self, notice: server::Notice) -> Control {
         match notice {
-            server::Notice::Refused(_, code) => self.0.hear(Heard::Refused(code)),
-            server::Notice::Misuse(misuse) => panic!("the host {misuse}"),
+            server::Notice::Refused { code, .. } => self.0.report(Observation::Refused(code)),
+            server::Notice::Misuse { misuse } => panic!("host misused the machine: {misuse}"),
             server::Notice::Stopped => Control::Stop,
-            server::Notice::Registered(_)
-            | server::Notice::SessionOpened(..)
-            | server::Notice::SessionClosed(..)
-            | server::Notice::StoreFailed(_) => self.0.still(),
+            server::Notice::Registered { .. }
+            | server::Notice::SessionOpened { .. }
+            | server::Notice::SessionClosed { .. }
+            | server::Notice::StoreFailed { .. } => self.0.control(),
         }
     }
 }

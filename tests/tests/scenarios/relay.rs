@@ -1,16 +1,16 @@
-//! What stands between one client and the server: a relay whose connections can be cut.
+//! A TCP relay between one client and the server, whose connections can be cut.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use sealpost_tests::scenario::Road;
+use sealpost_tests::scenarios::Reachability;
 
-/// Where the server listens, while it does.
-pub(crate) type Whereabouts = Arc<Mutex<Option<SocketAddr>>>;
+/// Address of the server while it is running.
+pub(crate) type ServerAddr = Arc<Mutex<Option<SocketAddr>>>;
 
-/// Takes connections, and carries each on to the server.
+/// Accepts connections and forwards each to the server.
 pub(crate) struct Relay {
     addr: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -18,26 +18,32 @@ pub(crate) struct Relay {
 }
 
 struct State {
-    server: Whereabouts,
-    road: Road,
-    /// Bytes carried at once.
+    server: ServerAddr,
+    reachability: Reachability,
+    /// Bytes forwarded at once.
     piece: usize,
-    /// Both ends of every connection, those that are gone among them.
-    lines: Vec<[TcpStream; 2]>,
-    over: bool,
+    /// Both ends of every connection, including closed ones.
+    connections: Vec<[TcpStream; 2]>,
+    stopped: bool,
 }
 
 impl Relay {
-    /// Of a server that may move, and comes and goes. Carries `piece` bytes at a time.
-    pub(crate) fn start(server: Whereabouts, piece: usize) -> Self {
+    /// Starts a relay to a server whose address may change. It forwards `piece` bytes at a time.
+    pub(crate) fn start(server: ServerAddr, piece: usize) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
-        let state = State { server, road: Road::Open, piece, lines: Vec::new(), over: false };
+        let state = State {
+            server,
+            reachability: Reachability::Reachable,
+            piece,
+            connections: Vec::new(),
+            stopped: false,
+        };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let accept = move || {
             while let Ok((client, _)) = listener.accept() {
-                if !shared.lock().unwrap().take(client) {
+                if !shared.lock().unwrap().accept(client) {
                     return;
                 }
             }
@@ -45,17 +51,17 @@ impl Relay {
         Self { addr, state, thread: Some(thread::spawn(accept)) }
     }
 
-    /// What a client dials.
+    /// Address that the client dials.
     pub(crate) const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// From now on.
-    pub(crate) fn set_road(&self, road: Road) {
-        self.state().road = road;
+    /// Changes whether new connections are forwarded.
+    pub(crate) fn set_reachability(&self, reachability: Reachability) {
+        self.state().reachability = reachability;
     }
 
-    /// Every connection ends, with what was under way on it.
+    /// Breaks every connection; bytes in flight are lost.
     pub(crate) fn cut(&self) {
         self.state().cut();
     }
@@ -66,9 +72,9 @@ impl Relay {
 }
 
 impl State {
-    /// Carries a connection on, if it can be. Returns whether others are taken after it.
-    fn take(&mut self, client: TcpStream) -> bool {
-        if self.road == Road::Open
+    /// Forwards a connection if the server is reachable. Returns whether to accept more.
+    fn accept(&mut self, client: TcpStream) -> bool {
+        if self.reachability == Reachability::Reachable
             && let Some(addr) = *self.server.lock().unwrap()
             && let Ok(server) = TcpStream::connect(addr)
         {
@@ -76,23 +82,23 @@ impl State {
                 from.set_nodelay(true).unwrap();
                 let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                 let buffer = vec![0; self.piece];
-                thread::spawn(|| carry(from, to, buffer));
+                thread::spawn(|| forward(from, to, buffer));
             }
-            self.lines.push([client, server]);
+            self.connections.push([client, server]);
         }
-        !self.over
+        !self.stopped
     }
 
     fn cut(&mut self) {
-        for end in self.lines.drain(..).flatten() {
-            // It may be gone already.
+        for end in self.connections.drain(..).flatten() {
+            // Fails if the peer closed first.
             let _ = end.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// Carries bytes until one end is gone; then the other one goes too.
-fn carry(mut from: TcpStream, mut to: TcpStream, mut buffer: Vec<u8>) {
+/// Copies bytes until one end is closed, then closes the other.
+fn forward(mut from: TcpStream, mut to: TcpStream, mut buffer: Vec<u8>) {
     while let Ok(len @ 1..) = from.read(&mut buffer)
         && to.write_all(&buffer[..len]).is_ok()
     {}
@@ -104,10 +110,10 @@ impl Drop for Relay {
     fn drop(&mut self) {
         {
             let mut state = self.state();
-            state.over = true;
+            state.stopped = true;
             state.cut();
         }
-        // Wakes the one who waits in `accept`.
+        // Unblocks the thread that waits in `accept`.
         let _ = TcpStream::connect(self.addr);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -17,7 +17,7 @@ use crate::frame::{Durable, Pending, StoreError};
 use crate::ids::ConnId;
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::time::Timestamp;
-use crate::wire::{ConfirmRequest, Header, Op, Packet, ReconnectRequest, RegisterRequest};
+use crate::wire::{AccountRequest, ConfirmRequest, Header, Op, Packet};
 
 impl Client {
     /// Makes the request that the goal needs.
@@ -87,7 +87,7 @@ impl Client {
         match request {
             Request::Register => {
                 let header = self.header_to_server(Op::Register, None);
-                (header, RegisterRequest { reply_key, phone }.emit())
+                (header, AccountRequest { reply_key, phone }.emit())
             }
             Request::Confirm(otp) => {
                 let fingerprint = *self.config.public_key.fingerprint();
@@ -96,7 +96,7 @@ impl Client {
             }
             Request::Reconnect(date) => {
                 let header = self.reconnect_header(ReconnectDate::of(&date));
-                (header, ReconnectRequest { reply_key, phone }.emit())
+                (header, AccountRequest { reply_key, phone }.emit())
             }
         }
     }

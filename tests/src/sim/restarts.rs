@@ -1,0 +1,91 @@
+//! Starts and crashes of processes.
+
+use sealpost_core::client::{self, Client, Command};
+use sealpost_core::entropy::Entropy;
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::server::Server;
+use sealpost_storage::client::ClientStorage;
+
+use super::application::Goal;
+use super::event::SimEvent;
+use super::plan::{End, LastWrite};
+use super::process::ProcessId;
+use super::world::World;
+
+impl World {
+    pub(super) fn start(&mut self, who: ProcessId) {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.env.dice.number().to_le_bytes());
+        let entropy = Entropy::from_seed(seed);
+        match who {
+            ProcessId::Server if self.server.machine.is_none() => {
+                self.stopped = false;
+                self.delete_accounts();
+                self.env.server_up = true;
+                let server = Server::new(self.server_config.clone(), entropy);
+                self.server.start(server.expect("the limits are valid"));
+                self.input_server(Input::Event(Event::Tick));
+            }
+            ProcessId::Client(index) if self.clients[index].machine.is_none() => {
+                let node = &mut self.clients[index];
+                let config = client::Config {
+                    profile: self.server_config.profile,
+                    public_key: node.host.crypto.public_key().clone(),
+                    limits: self.client_limits.clone(),
+                };
+                let snapshot = node.host.disk.engine.load().unwrap();
+                node.start(Client::new(config, snapshot, entropy).unwrap());
+                self.model.restarted(self.account(index));
+                let app = &mut self.apps[index];
+                (app.online, app.caught_up, app.retry_scheduled) = (false, false, false);
+                app.offers.clear();
+                if self.apps[index].goal == Goal::Online {
+                    self.go_online(index);
+                }
+            }
+            ProcessId::Server | ProcessId::Client(_) | ProcessId::Scripted(_) => {}
+        }
+    }
+
+    /// Crashes a process. Its connections break with it.
+    pub(super) fn crash(&mut self, who: ProcessId, last_write: LastWrite) {
+        let now = self.env.queue.now();
+        self.env.trace.note(now, &[9], || format!("{who} crashes"));
+        match who {
+            ProcessId::Server => {
+                self.env.server_up = false;
+                let done = self.server.crash(now, last_write);
+                self.watch_server_store(&done);
+            }
+            ProcessId::Client(index) => {
+                let done = self.clients[index].crash(now, last_write);
+                self.watch_client_store(index, &done);
+                self.apps[index].online = false;
+            }
+            ProcessId::Scripted(_) => {}
+        }
+        for id in self.env.network.of(who) {
+            let end = if who == ProcessId::Server { End::Server } else { End::Client };
+            let at_once = self.env.dice.chance(500);
+            let after = if at_once { self.env.short_delay() } else { self.env.detection_delay() };
+            let Some(link) = self.env.network.links.get_mut(&id) else { continue };
+            link.socket(end).open = false;
+            if who == ProcessId::Server && self.stopped && link.down.ended {
+                // An orderly shutdown closed the connection: what the host sent before still arrives.
+                continue;
+            }
+            link.up.lose();
+            link.down.lose();
+            self.env.queue.schedule_after(after, SimEvent::Lost(id, end.other()));
+        }
+    }
+
+    /// Has an application register its client, or connect it if it has an account.
+    pub(super) fn go_online(&mut self, client: usize) {
+        if self.clients[client].machine.is_none() || self.apps[client].online {
+            return;
+        }
+        let registered = self.clients[client].host.disk.engine.user().is_some();
+        self.command(client, if registered { Command::Connect } else { Command::Register });
+    }
+}

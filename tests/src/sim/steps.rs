@@ -1,0 +1,177 @@
+//! Applies the steps of a plan to the world.
+
+use sealpost_core::client::{Command, Token};
+use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::UserRef;
+use sealpost_core::time::Mono;
+
+use super::application::Goal;
+use super::event::SimEvent;
+use super::model;
+use super::plan::{DiskFault, End, LastWrite, StepKind};
+use super::process::ProcessId;
+use super::world::World;
+
+impl World {
+    /// Applies one step. Steps that name an unknown client are ignored.
+    pub(super) fn apply_step(&mut self, step: &StepKind) {
+        let now = self.env.queue.now();
+        self.env.trace.note(now, &[12], || format!("step: {step:?}"));
+        match step {
+            StepKind::Register { client } | StepKind::Connect { client } => {
+                self.goal(*client, Goal::Online);
+            }
+            StepKind::Disconnect { client } => self.goal(*client, Goal::Offline),
+            StepKind::Send { from, to, count, size } => {
+                self.send_messages(*from, *to, *count, *size);
+            }
+            StepKind::Cut { client } => self.cut(*client),
+            StepKind::HalfOpen { client, unaware } => self.half_open(*client, *unaware),
+            StepKind::Stall { client, from, ms } => self.stall(*client, *from, *ms),
+            StepKind::Unreachable { client, ms } => {
+                self.fault("network: unreachable");
+                if let Some(until) = self.env.unreachable.get_mut(*client) {
+                    *until = Mono(now.0 + ms * 1_000);
+                }
+            }
+            StepKind::CrashClient { client, down_ms, last_write } => {
+                self.crash_client(*client, *down_ms, *last_write);
+            }
+            StepKind::LoseDirectory { client, down_ms } => self.lose_directory(*client, *down_ms),
+            StepKind::CrashServer { down_ms, last_write } => {
+                self.crash_server(*down_ms, *last_write);
+            }
+            StepKind::StopServer { down_ms } => {
+                self.fault("server: orderly stop");
+                self.server_restart_delay = down_ms * 1_000;
+                self.input_server(Input::Event(Event::Shutdown));
+            }
+            StepKind::ClientDisk { client, fault, ms } => {
+                self.fault(disk_fault(*fault));
+                if let Some(node) = self.clients.get_mut(*client) {
+                    node.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+                }
+            }
+            StepKind::ServerDisk { fault, ms } => {
+                self.fault(disk_fault(*fault));
+                self.server.host.disk.fail_until(*fault, Mono(now.0 + ms * 1_000));
+            }
+            StepKind::ClientClock { client, secs } => {
+                self.fault("clock: a client's jumps");
+                if let Some(node) = self.clients.get_mut(*client) {
+                    node.host.skew += secs;
+                }
+            }
+            StepKind::ServerClock { secs } => {
+                self.fault("clock: the server's jumps");
+                self.server.host.skew += secs;
+            }
+            StepKind::Tamper { client, from, how } => {
+                self.tampered = true;
+                for id in self.env.network.of(ProcessId::Client(*client)) {
+                    if let Some(link) = self.env.network.links.get_mut(&id) {
+                        link.pipe(*from).tampering = Some(*how);
+                    }
+                }
+            }
+            StepKind::SecondConnection { client } => self.open_second_connection(*client),
+            StepKind::Attack { how, victim } => self.attack(*how, *victim),
+            StepKind::Dishonest { client, how } => {
+                self.tampered = true;
+                for id in self.env.network.of(ProcessId::Client(*client)) {
+                    if let Some(link) = self.env.network.links.get_mut(&id) {
+                        link.down.misbehaviour = Some(*how);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn fault(&mut self, kind: &'static str) {
+        self.env.tally.fault(kind);
+    }
+
+    fn goal(&mut self, client: usize, goal: Goal) {
+        let Some(app) = self.apps.get_mut(client) else { return };
+        app.goal = goal;
+        match goal {
+            Goal::Online => self.go_online(client),
+            Goal::Offline | Goal::Idle => self.command(client, Command::Disconnect),
+        }
+    }
+
+    pub(super) fn send_messages(&mut self, from: usize, to: usize, count: u32, size: u32) {
+        let clients = self.clients.len();
+        if from >= clients || to >= clients || from == to || self.clients[from].machine.is_none() {
+            return;
+        }
+        for _ in 0..count {
+            let (number, content) = self.model.write(from, to, size as usize);
+            self.env.tally.messages += 1;
+            let to = UserRef::Phone(model::phone(to));
+            self.command(from, Command::Send { token: Token(number), to, content });
+        }
+    }
+
+    fn cut(&mut self, client: usize) {
+        for id in self.env.network.of(ProcessId::Client(client)) {
+            self.fault("network: cut");
+            let aware = if self.env.dice.chance(500) { End::Client } else { End::Server };
+            let after = self.env.short_delay();
+            self.env.cut(id, aware, after);
+        }
+    }
+
+    fn half_open(&mut self, client: usize, unaware: End) {
+        for id in self.env.network.of(ProcessId::Client(client)) {
+            self.fault("network: half-open");
+            let after = self.env.detection_delay();
+            self.env.cut(id, unaware.other(), after);
+        }
+    }
+
+    fn stall(&mut self, client: usize, from: End, ms: u64) {
+        let until = Mono(self.env.queue.now().0 + ms * 1_000);
+        for id in self.env.network.of(ProcessId::Client(client)) {
+            self.fault(match from {
+                End::Client => "network: sender stalls",
+                End::Server => "network: slow reader",
+            });
+            if let Some(link) = self.env.network.links.get_mut(&id) {
+                link.pipe(from).stalled_until = until;
+            }
+        }
+    }
+
+    fn crash_client(&mut self, client: usize, down_ms: u64, last_write: LastWrite) {
+        if self.clients.get(client).is_none_or(|node| node.machine.is_none()) {
+            return;
+        }
+        self.fault(match last_write {
+            LastWrite::Kept => "client: crash",
+            LastWrite::Lost => "client: crash, last write lost",
+        });
+        self.crash(ProcessId::Client(client), last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
+    }
+
+    fn crash_server(&mut self, down_ms: u64, last_write: LastWrite) {
+        if self.server.machine.is_none() {
+            return;
+        }
+        self.fault(match last_write {
+            LastWrite::Kept => "server: power lost",
+            LastWrite::Lost => "server: power lost, last write lost",
+        });
+        self.crash(ProcessId::Server, last_write);
+        self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
+    }
+}
+
+const fn disk_fault(fault: DiskFault) -> &'static str {
+    match fault {
+        DiskFault::Busy => "disk: busy",
+        DiskFault::Full => "disk: full",
+        DiskFault::Io => "disk: failing",
+    }
+}
