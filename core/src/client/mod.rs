@@ -66,7 +66,6 @@ use self::state::lookups::Lookups;
 use self::state::outbox::Outbox;
 use self::state::receipt_numbers::ReceiptNumbers;
 use self::state::sealing_queue::{SealedMessage, SealingQueue};
-use self::state::session::Session;
 use self::state::suspects::Suspects;
 use self::state::unrecorded::Unrecorded;
 use self::store::{ClientOp, ClientOutcome, InboxItem, Snapshot};
@@ -99,16 +98,15 @@ pub struct Client {
     suspects: Suspects,
     unrecorded: Unrecorded,
     alarms: Alarms<Alarm>,
-    shutdown: Shutdown,
+    lifecycle: Lifecycle,
     out: Out<Self, AwaitJob, AwaitStore>,
 }
 
-/// How far the end of the process has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shutdown {
-    No,
-    Begun,
-    Done,
+enum Lifecycle {
+    Running,
+    Stopping,
+    Stopped,
 }
 
 impl Client {
@@ -139,7 +137,7 @@ impl Client {
             suspects: Suspects::new(limits.suspects),
             unrecorded: Unrecorded::new(),
             alarms: Alarms::new(),
-            shutdown: Shutdown::No,
+            lifecycle: Lifecycle::Running,
             out: Out::new(),
             config,
             entropy,
@@ -152,8 +150,8 @@ impl Client {
             Event::Closed { conn } => self.on_closed(conn),
             Event::Congested { conn } => self.on_congestion(conn, Sending::Congested),
             Event::Writable { conn } => self.on_congestion(conn, Sending::Flows),
-            Event::Stored(ticket, outcome) => self.on_stored(ticket, outcome),
-            Event::Computed(ticket, outcome) => self.on_computed(ticket, outcome),
+            Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
+            Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
             Event::Command(command) => self.on_command(command),
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
@@ -176,109 +174,112 @@ impl Client {
         }
     }
 
-    fn on_computed(&mut self, ticket: Ticket, outcome: Outcome) {
-        let handled = match self.out.computed(ticket, outcome) {
-            Ok(Some((awaited, completed))) => self.on_job_done(awaited, completed),
+    fn on_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+        match self.out.computed(ticket, outcome) {
+            Ok(Some((awaited, outcome))) => {
+                let handled = self.on_computed(awaited, outcome);
+                self.report(handled.map_err(Into::into));
+            }
             // The job was abandoned with its connection, or with its message.
-            Ok(None) => Ok(()),
-            Err(misuse) => return self.out.notify(Notice::Misuse { misuse }),
-        };
-        self.expect_right(handled);
+            Ok(None) => {}
+            Err(misuse) => self.report(Err(misuse)),
+        }
     }
 
-    fn on_job_done(
+    fn on_computed(
         &mut self,
         awaited: AwaitJob,
-        completed: Completed<Outcome>,
+        outcome: Completed<Outcome>,
     ) -> Result<(), WrongOutcome> {
         match awaited {
             AwaitJob::ServerKeyRequest => {
-                self.on_server_key_request_made(completed.emitted()?);
+                self.on_server_key_request_made(outcome.emitted()?);
             }
-            AwaitJob::ServerKey(offer) => self.on_server_key_verified(completed.verified(offer)?),
-            AwaitJob::Request => self.on_request_made(completed.emitted()?),
+            AwaitJob::ServerKey(offer) => self.on_server_key_verified(outcome.verified(offer)?),
+            AwaitJob::Request => self.on_request_made(outcome.emitted()?),
             AwaitJob::Answer(packet, kind) => {
-                self.on_answer_opened(kind, completed.opened(packet)?);
+                self.on_answer_opened(kind, outcome.opened(packet)?);
             }
             AwaitJob::ClearError(packet) => {
-                self.on_clear_error_verified(completed.verified(packet)?);
+                self.on_clear_error_verified(outcome.verified(packet)?);
             }
-            AwaitJob::Grant(packet) => self.on_grant_opened(completed.grant_opened(packet)?),
-            AwaitJob::Lookup(who) => self.on_lookup_made(who, completed.emitted()?),
+            AwaitJob::Grant(packet) => self.on_grant_opened(outcome.grant_opened(packet)?),
+            AwaitJob::Lookup(who) => self.on_lookup_made(who, outcome.emitted()?),
             AwaitJob::ServerPacket(slot, packet) => {
-                self.on_server_packet_opened(slot, completed.opened(packet)?);
+                self.on_server_packet_opened(slot, outcome.opened(packet)?);
             }
             AwaitJob::ServerGoodbye(slot, packet) => {
-                self.on_server_goodbye_verified(slot, completed.verified(packet)?);
+                self.on_server_goodbye_verified(slot, outcome.verified(packet)?);
             }
             AwaitJob::PeerMessage { message, phone, trust } => {
-                self.on_message_opened(completed.message_opened(message)?, phone, trust);
+                self.on_message_opened(outcome.message_opened(message)?, phone, trust);
             }
             AwaitJob::PeerReceipt(receipt) => {
-                self.on_receipt_verified(completed.verified(receipt)?);
+                self.on_receipt_verified(outcome.verified(receipt)?);
             }
-            AwaitJob::Receipt(sender) => self.on_receipt_signed(sender, completed.emitted()?),
-            AwaitJob::ReceiptsTaken => self.on_receipts_taken_sealed(completed.emitted()?),
-            AwaitJob::Goodbye => self.on_goodbye_signed(completed.emitted()?),
+            AwaitJob::Receipt(sender) => self.on_receipt_signed(sender, outcome.emitted()?),
+            AwaitJob::ReceiptsTaken => self.on_receipts_taken_sealed(outcome.emitted()?),
+            AwaitJob::Goodbye => self.on_goodbye_signed(outcome.emitted()?),
             AwaitJob::Message(id) => {
-                self.on_message_sealed(id, completed.emitted()?.map(SealedMessage::new));
+                self.on_message_sealed(id, outcome.emitted()?.map(SealedMessage::new));
             }
         }
         Ok(())
     }
 
-    fn on_stored(&mut self, ticket: Ticket, outcome: ClientOutcome) {
-        let error = outcome.as_ref().err().copied();
-        let handled = match self.out.stored(ticket, outcome) {
-            Ok((awaited, completed)) => {
+    fn on_answer(&mut self, ticket: Ticket, answer: ClientOutcome) {
+        let error = answer.as_ref().err().copied();
+        match self.out.stored(ticket, answer) {
+            Ok((awaited, answer)) => {
+                // Whatever the operation was, somebody may have to see to the store.
                 if let Some(error) = error {
                     self.out.notify(Notice::StoreFailed { error });
                 }
-                self.on_store_answered(awaited, completed)
+                let handled = self.on_stored(awaited, answer);
+                self.report(handled.map_err(Into::into));
             }
-            Err(misuse) => return self.out.notify(Notice::Misuse { misuse }),
-        };
-        self.expect_right(handled);
+            Err(misuse) => self.report(Err(misuse)),
+        }
     }
 
-    fn on_store_answered(
+    fn on_stored(
         &mut self,
         awaited: AwaitStore,
-        completed: Completed<ClientOutcome>,
+        answer: Completed<ClientOutcome>,
     ) -> Result<(), WrongOutcome> {
         match awaited {
             // What is lost with a failure is learnt again, or delivered again.
-            AwaitStore::Kept => drop(completed.done()?),
-            AwaitStore::Pinned(op) => self.on_pinned(op, completed.done()?),
+            AwaitStore::Kept => drop(answer.done()?),
+            AwaitStore::Pinned(op) => self.on_pinned(op, answer.done()?),
             AwaitStore::ReconnectDate(conn, date) => {
-                self.on_reconnect_date(conn, completed.kept(date)?);
+                self.on_reconnect_date(conn, answer.kept(date)?);
             }
-            AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(completed.kept(below)?),
-            AwaitStore::KeyAccepted(key) => self.on_key_accepted(completed.kept(key)?),
+            AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(answer.kept(below)?),
+            AwaitStore::KeyAccepted(key) => self.on_key_accepted(answer.kept(key)?),
             AwaitStore::ContactVerified(comparison) => {
-                self.on_contact_verified(completed.kept(comparison)?);
+                self.on_contact_verified(answer.kept(comparison)?);
             }
-            AwaitStore::Enqueued(messages) => self.on_enqueued(completed.all_kept(messages)?),
-            AwaitStore::MarkedStored(items) => self.on_marked_stored(items, completed.marked()?),
+            AwaitStore::Enqueued(messages) => self.on_enqueued(answer.all_kept(messages)?),
+            AwaitStore::MarkedStored(items) => self.on_marked_stored(items, answer.marked()?),
             AwaitStore::MarkedDelivered { receipt, withdrawn } => {
-                self.on_marked_delivered(withdrawn, completed.marked_for(receipt)?);
+                self.on_marked_delivered(withdrawn, answer.marked_for(receipt)?);
             }
             AwaitStore::MarkedFailed { messages, failure } => {
-                self.on_marked_failed(messages, failure, completed.marked()?);
+                self.on_marked_failed(messages, failure, answer.marked()?);
             }
             AwaitStore::Received(batch, messages) => {
-                self.on_received(batch, completed.received(messages)?);
+                self.on_received(batch, answer.received(messages)?);
             }
-            AwaitStore::Page(after) => self.on_page(after, completed.unshown()?),
+            AwaitStore::Page(after) => self.on_page(after, answer.unshown()?),
         }
         Ok(())
     }
 
-    /// Reports an outcome that is not of the kind that was asked for. Nothing else follows from it:
-    /// what it says can't be trusted.
-    fn expect_right(&mut self, handled: Result<(), WrongOutcome>) {
-        if let Err(WrongOutcome) = handled {
-            self.out.notify(Notice::Misuse { misuse: Misuse::UnexpectedOutcome });
+    /// Reports an outcome that nothing waits for, or of another kind than what was asked for.
+    /// Nothing else follows from it: what it says can't be trusted.
+    fn report(&mut self, handled: Result<(), Misuse>) {
+        if let Err(misuse) = handled {
+            self.out.notify(Notice::Misuse { misuse });
         }
     }
 
@@ -297,51 +298,6 @@ impl Client {
                 Alarm::LookupRetry(_) | Alarm::StoreRest => {}
             }
         }
-    }
-
-    fn check_state(&self) -> Result<(), &'static str> {
-        self.contacts.is_consistent()?;
-        self.sealing.is_consistent()?;
-        self.outbox.is_consistent()?;
-        self.lookups.is_consistent()?;
-        self.receipt_numbers.is_consistent()?;
-        self.link.session().map_or(Ok(()), Session::is_consistent)
-    }
-
-    /// Whether state knows of all work under way. It may believe in more: an outcome that the host
-    /// got wrong is never followed up.
-    fn check_awaited(&self) -> Result<(), &'static str> {
-        let verifying = self.link.session().map_or(0, Session::verifying);
-        let (mut jobs, mut sealing) = (0, 0);
-        for job in self.out.jobs() {
-            jobs += usize::from(job.verifies_in_session());
-            sealing += usize::from(matches!(job, AwaitJob::Message(_)));
-        }
-        if jobs > verifying || sealing > self.sealing.running() {
-            return Err("a job is under way that nothing counts");
-        }
-        let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
-        for operation in self.out.stores() {
-            match operation {
-                AwaitStore::Pinned(_) => pins += 1,
-                AwaitStore::Enqueued(_) => enqueuing += 1,
-                AwaitStore::Received(..) => receiving += 1,
-                AwaitStore::ReceiptNumbers(_) => reserving += 1,
-                AwaitStore::Kept
-                | AwaitStore::ReconnectDate(..)
-                | AwaitStore::KeyAccepted(_)
-                | AwaitStore::ContactVerified(_)
-                | AwaitStore::MarkedStored(_)
-                | AwaitStore::MarkedDelivered { .. }
-                | AwaitStore::MarkedFailed { .. }
-                | AwaitStore::Page(_) => {}
-            }
-        }
-        let counted = pins <= self.unrecorded.pinning()
-            && enqueuing <= usize::from(self.sealing.is_enqueuing())
-            && receiving <= usize::from(self.inbox.is_storing())
-            && reserving <= usize::from(self.receipt_numbers.is_reserving());
-        if counted { Ok(()) } else { Err("a store operation is under way that nothing counts") }
     }
 }
 
@@ -368,8 +324,7 @@ impl Machine for Client {
     }
 
     fn is_consistent(&self) -> Result<(), &'static str> {
-        self.check_state()?;
-        self.check_awaited()
+        self.check_consistency()
     }
 }
 

@@ -262,17 +262,17 @@ impl<T> Verified<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Durable<T> {
+    /// Makes a proof without an answer, for tests of code that takes one.
+    pub(crate) const fn assumed(value: T) -> Self {
+        Self(value)
+    }
+}
+
 /// Only [`Out`](super::Out) makes completions, when the host reports an outcome.
 impl<O> Completed<O> {
     pub(super) const fn new(outcome: O) -> Self {
         Self(outcome)
-    }
-}
-
-/// Tests of state types need proofs without a machine around them.
-#[cfg(test)]
-impl<T> Durable<T> {
-    pub(crate) const fn in_test(value: T) -> Self {
-        Self(value)
     }
 }

@@ -148,7 +148,7 @@ mod tests {
     use crate::time::Timestamp;
 
     fn message(id: u64) -> AuthenticMessage {
-        AuthenticMessage::in_test(IncomingMessage {
+        AuthenticMessage::assumed(IncomingMessage {
             sender: UserId::new(1).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(id),

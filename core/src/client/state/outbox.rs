@@ -366,7 +366,7 @@ mod tests {
                 *last += 1;
                 let (id, packet) = (MessageId(*last), packet(*last, recipient));
                 let message = QueuedMessage { id, recipient: user(recipient), packet };
-                outbox.insert(Durable::in_test(message));
+                outbox.insert(Durable::assumed(message));
             }
             Step::SendNext => {
                 if let Some((id, _)) = outbox.next_ready(&limits) {

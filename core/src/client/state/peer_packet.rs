@@ -192,7 +192,7 @@ fn content(opened: &OpenedMessage) -> (ReceivedContent, Option<MessageId>) {
 
 #[cfg(test)]
 impl AuthenticMessage {
-    pub(in crate::client) const fn in_test(message: IncomingMessage) -> Self {
+    pub(in crate::client) const fn assumed(message: IncomingMessage) -> Self {
         Self(message)
     }
 }

@@ -81,7 +81,7 @@ mod tests {
     /// Asks for a block, and has it reserved.
     fn reserve(numbers: &mut ReceiptNumbers, block: u64) -> Option<ReceiptId> {
         let below = *numbers.reserve(block)?.get();
-        numbers.reserved(&Durable::in_test(below));
+        numbers.reserved(&Durable::assumed(below));
         Some(below)
     }
 

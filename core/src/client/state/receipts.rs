@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn message(sender: u64, id: u64) -> Durable<IncomingMessage> {
-        Durable::in_test(IncomingMessage {
+        Durable::assumed(IncomingMessage {
             sender: user(sender),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(id),
@@ -143,7 +143,7 @@ mod tests {
     /// From 10 on.
     fn numbers() -> ReceiptNumbers {
         let mut numbers = ReceiptNumbers::new(ReceiptId(10));
-        numbers.reserved(&Durable::in_test(ReceiptId(14)));
+        numbers.reserved(&Durable::assumed(ReceiptId(14)));
         numbers
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let (mut receipts, mut numbers) = (Receipts::default(), ReceiptNumbers::new(ReceiptId(1)));
         receipts.owe(&message(1, 1));
         assert_eq!(receipts.next_to_sign(4, 9, &mut numbers), None);
-        numbers.reserved(&Durable::in_test(ReceiptId(3)));
+        numbers.reserved(&Durable::assumed(ReceiptId(3)));
         let (_, receipt) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
         assert_eq!((receipt.receipt_id, receipt.message_ids), (ReceiptId(1), vec![MessageId(1)]));
     }

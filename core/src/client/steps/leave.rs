@@ -8,7 +8,7 @@ use crate::client::awaits::{AwaitJob, AwaitStore};
 use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::goal::Goal;
 use crate::client::state::session::Leaving;
-use crate::client::{Client, Shutdown};
+use crate::client::{Client, Lifecycle};
 use crate::crypto::EmitError;
 use crate::wire::{Op, Packet};
 
@@ -32,7 +32,7 @@ impl Client {
 
     /// The process is to end: leaves the server; `settle` says when nothing is left to be done.
     pub(in crate::client) fn on_shutdown(&mut self) {
-        self.shutdown = Shutdown::Begun;
+        self.lifecycle = Lifecycle::Stopping;
         self.disconnect();
     }
 

@@ -14,6 +14,7 @@
 //! | `record` | what the store is asked until it is done |
 //! | `emit` | packets of ours are made and sent |
 //! | `settle` | what follows from every input |
+//! | `inspect` | whether everything fits together, for tests and debug builds |
 
 mod acknowledge;
 mod begin_session;
@@ -21,6 +22,7 @@ mod connect;
 mod deliver;
 mod emit;
 mod give_up;
+mod inspect;
 mod learn_server;
 mod leave;
 mod look_up;

@@ -1,7 +1,7 @@
 //! What follows from every input, in one order.
 
 use crate::client::notice::Notice;
-use crate::client::{Client, Shutdown};
+use crate::client::{Client, Lifecycle};
 
 impl Client {
     /// Begins whatever has become possible. Each line begins only what fits its limits, and does
@@ -44,12 +44,12 @@ impl Client {
     /// Reports the end of the process' work: the connection is gone, the store has answered, and
     /// every message that was numbered is durable or refused.
     fn stop_when_done(&mut self) {
-        if self.shutdown == Shutdown::Begun
+        if self.lifecycle == Lifecycle::Stopping
             && self.link.is_down()
             && self.out.stores().next().is_none()
             && self.sealing.is_idle()
         {
-            self.shutdown = Shutdown::Done;
+            self.lifecycle = Lifecycle::Stopped;
             self.out.notify(Notice::Stopped);
         }
     }

@@ -1,0 +1,63 @@
+//! Inspecting the client: whether everything that it holds fits together.
+
+use crate::client::Client;
+use crate::client::awaits::{AwaitJob, AwaitStore};
+use crate::client::state::session::Session;
+
+impl Client {
+    /// Names the invariant that does not hold, if there is one.
+    pub(in crate::client) fn check_consistency(&self) -> Result<(), &'static str> {
+        self.check_state()?;
+        self.check_jobs()?;
+        self.check_store_operations()
+    }
+
+    fn check_state(&self) -> Result<(), &'static str> {
+        self.contacts.is_consistent()?;
+        self.sealing.is_consistent()?;
+        self.outbox.is_consistent()?;
+        self.lookups.is_consistent()?;
+        self.receipt_numbers.is_consistent()?;
+        self.link.session().map_or(Ok(()), Session::is_consistent)
+    }
+
+    /// Whether state knows of all work under way. It may believe in more: an outcome that the host
+    /// got wrong is never followed up.
+    fn check_jobs(&self) -> Result<(), &'static str> {
+        let verifying = self.link.session().map_or(0, Session::verifying);
+        let (mut jobs, mut sealing) = (0, 0);
+        for job in self.out.jobs() {
+            jobs += usize::from(job.verifies_in_session());
+            sealing += usize::from(matches!(job, AwaitJob::Message(_)));
+        }
+        if jobs > verifying || sealing > self.sealing.running() {
+            return Err("a job is under way that nothing counts");
+        }
+        Ok(())
+    }
+
+    fn check_store_operations(&self) -> Result<(), &'static str> {
+        let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
+        for operation in self.out.stores() {
+            match operation {
+                AwaitStore::Pinned(_) => pins += 1,
+                AwaitStore::Enqueued(_) => enqueuing += 1,
+                AwaitStore::Received(..) => receiving += 1,
+                AwaitStore::ReceiptNumbers(_) => reserving += 1,
+                AwaitStore::Kept
+                | AwaitStore::ReconnectDate(..)
+                | AwaitStore::KeyAccepted(_)
+                | AwaitStore::ContactVerified(_)
+                | AwaitStore::MarkedStored(_)
+                | AwaitStore::MarkedDelivered { .. }
+                | AwaitStore::MarkedFailed { .. }
+                | AwaitStore::Page(_) => {}
+            }
+        }
+        let counted = pins <= self.unrecorded.pinning()
+            && enqueuing <= usize::from(self.sealing.is_enqueuing())
+            && receiving <= usize::from(self.inbox.is_storing())
+            && reserving <= usize::from(self.receipt_numbers.is_reserving());
+        if counted { Ok(()) } else { Err("a store operation is under way that nothing counts") }
+    }
+}
