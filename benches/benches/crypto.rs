@@ -1,9 +1,6 @@
-//! What each provider of cryptography takes, and what it costs the server to acknowledge.
+//! The cost of each cryptography provider's operations, and of the server's acknowledgements.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a benchmark that does not do what it says must not give a figure"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that goes wrong must not report a figure")]
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -12,7 +9,7 @@ use std::sync::Arc;
 use chacha20::ChaCha20Rng;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand_core::SeedableRng;
-use sealpost_benches::mail::BODY;
+use sealpost_benches::packets::BODY;
 use sealpost_core::crypto::{
     AwsLc, Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RustCrypto,
 };
@@ -21,7 +18,7 @@ use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Header, Op, Profile, StoredAck};
 use sealpost_storage::conformance::at;
 
-/// Each with the same private key.
+/// Every provider, with the same private key.
 fn providers() -> [(Arc<dyn Provider>, Arc<dyn PrivateKey>); 2] {
     let der = AwsLc::default().generate_key(&mut rng()).expect("a key");
     let with_key = |provider: Arc<dyn Provider>| {
@@ -74,9 +71,9 @@ fn provider(criterion: &mut Criterion) {
     }
 }
 
-/// The key of somebody who has not written for a while has to be parsed first: two keys by turns,
-/// and room for one.
-fn verify_anew(criterion: &mut Criterion) {
+/// Verification with a key that is not cached and has to be parsed first: two keys in turn, and room
+/// for one. It is the case of a user who has sent nothing for a while.
+fn verify_parsing(criterion: &mut Criterion) {
     let provider = AwsLc::with_parsed_keys(NonZeroUsize::MIN);
     let message = [5; BODY];
     let rng = &mut rng();
@@ -94,19 +91,19 @@ fn verify_anew(criterion: &mut Criterion) {
     });
 }
 
-/// One 203 that says *stored* of so many messages, sealed and signed. Its signature costs the same
-/// for one and for a thousand, which is why they gather.
+/// One 203 *stored* for `count` messages, sealed and signed. One signature costs the same for one
+/// message and for a thousand, which is why acknowledgements are coalesced.
 fn coalesce(criterion: &mut Criterion) {
     let [(provider, private), _] = providers();
     let wrapping_key = SymmetricKey::from_bytes([9; 32]);
     let mut crypto = Crypto::new(provider, private, wrapping_key, Box::new(rng()));
-    let reader = UserId::new(2).expect("not 0");
+    let recipient = UserId::new(2).expect("not 0");
     let mut group = criterion.benchmark_group("coalesce");
     for count in [1, 32, 1024] {
         group.throughput(Throughput::Elements(count));
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             bencher.iter(|| {
-                let items = (1..=count).map(|id| (reader, MessageId(id))).collect();
+                let items = (1..=count).map(|id| (recipient, MessageId(id))).collect();
                 let outcome = crypto.run(Job::Emit(Box::new(stored(&StoredAck { items }))));
                 assert!(matches!(outcome, Outcome::Emitted(Ok(_))));
             });
@@ -123,5 +120,5 @@ fn stored(ack: &StoredAck) -> Draft {
     Draft { profile: Profile::Compact, header, parts, signed: true }
 }
 
-criterion_group!(benches, provider, verify_anew, coalesce);
+criterion_group!(benches, provider, verify_parsing, coalesce);
 criterion_main!(benches);

@@ -1,14 +1,11 @@
-//! The SQLite store on this machine's disk: one transaction, synced, for all that has gathered.
+//! The SQLite store on this machine's disk: one synced transaction for all gathered operations.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a benchmark that does not do what it says must not give a figure"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that goes wrong must not report a figure")]
 
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sealpost_benches::mail::BODY;
+use sealpost_benches::packets::BODY;
 use sealpost_core::ids::UserId;
 use sealpost_core::server::store::{Appended, PageLimit, Seq, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{Packet, Profile};
@@ -18,17 +15,18 @@ use tempfile::TempDir;
 
 const PROFILE: Profile = Profile::Compact;
 
-/// A database with two users: a sender and a reader.
+/// A database with a sender and a recipient.
 struct Database {
     storage: SqliteStorage,
     sender: UserId,
-    reader: UserId,
+    recipient: UserId,
     last_message: u64,
     _folder: TempDir,
 }
 
 impl Database {
-    /// In the build's folder: what is for temporary files may be in memory.
+    /// Creates the database in the build's folder, because the system's folder for temporary files
+    /// may be in memory.
     fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let path = folder.path().join("bench.db");
@@ -42,19 +40,19 @@ impl Database {
             max_id: PROFILE.max_user_id(),
         };
         storage.commit(&[create(1), create(2)], &mut Vec::new());
-        let [sender, reader] = [1, 2].map(|id| UserId::new(id).expect("not 0"));
-        Self { storage, sender, reader, last_message: 0, _folder: folder }
+        let [sender, recipient] = [1, 2].map(|id| UserId::new(id).expect("not 0"));
+        Self { storage, sender, recipient, last_message: 0, _folder: folder }
     }
 
-    /// The next messages, none of which is stored yet.
+    /// The next `count` messages, none of which is stored yet.
     fn messages(&mut self, count: u64) -> Vec<Packet> {
         let ids = self.last_message + 1..=self.last_message + count;
         self.last_message += count;
-        ids.map(|id| message(PROFILE, self.sender, self.reader, id, 9 + BODY)).collect()
+        ids.map(|id| message(PROFILE, self.sender, self.recipient, id, 9 + BODY)).collect()
     }
 
     fn append(&mut self, packets: Vec<Packet>) -> StoreReply {
-        self.commit(StoreOp::Append { recipient: self.reader, packets, at: at(0) })
+        self.commit(StoreOp::Append { recipient: self.recipient, packets, at: at(0) })
     }
 
     fn empty(&mut self) {
@@ -103,7 +101,7 @@ fn page(criterion: &mut Criterion) {
     group.bench_function(BenchmarkId::new("sqlite", ITEMS), |bencher| {
         bencher.iter(|| {
             let limit = PageLimit { items: ITEMS, bytes: u32::MAX };
-            let op = StoreOp::Page { recipient: database.reader, after: Seq::START, limit };
+            let op = StoreOp::Page { recipient: database.recipient, after: Seq::START, limit };
             let StoreReply::Page(page) = database.commit(op) else { unreachable!() };
             assert_eq!(page.items.len(), ITEMS as usize);
             page

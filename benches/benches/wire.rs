@@ -1,15 +1,12 @@
-//! From bytes to packets to what they say.
+//! Deframing and parsing of packets.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a benchmark that does not do what it says must not give a figure"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark that goes wrong must not report a figure")]
 
 use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sealpost_benches::mail::{Mail, PER_RECEIPT, READ};
+use sealpost_benches::packets::{PER_RECEIPT, Packets, READ};
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::PublicKey;
 use sealpost_core::wire::{Deframer, FromClient, Gate, Packet, Profile};
@@ -17,17 +14,17 @@ use sealpost_storage::conformance::public_key;
 
 const PROFILE: Profile = Profile::Compact;
 
-/// Small enough that every packet comes in several pieces.
+/// Length of a piece: so small that every packet arrives in several.
 const PIECE: usize = 300;
 
-fn mail() -> Mail {
-    let [sender, reader] = [1, 2].map(|id| UserId::new(id).expect("not 0"));
-    Mail::new(PROFILE, sender, reader)
+fn packets() -> Packets {
+    let [sender, recipient] = [1, 2].map(|id| UserId::new(id).expect("not 0"));
+    Packets::new(PROFILE, sender, recipient)
 }
 
 fn deframe(criterion: &mut Criterion) {
-    let mut mail = mail();
-    let stream = mail.messages();
+    let mut packets = packets();
+    let stream = packets.messages();
     let mut group = criterion.benchmark_group("deframe");
     group.throughput(Throughput::Elements(READ as u64));
     for (name, piece_len) in [("whole", stream.len()), ("cut", PIECE)] {
@@ -51,9 +48,9 @@ fn deframe(criterion: &mut Criterion) {
 }
 
 fn parse(criterion: &mut Criterion) {
-    let mut mail = mail();
-    let message = first(mail.messages());
-    let receipt = first(mail.receipt());
+    let mut packets = packets();
+    let message = first(packets.messages());
+    let receipt = first(packets.receipt());
     let mut group = criterion.benchmark_group("parse");
     group.bench_function("message", |bencher| {
         bencher.iter(|| FromClient::parse(black_box(&message).clone()).expect("a message"));

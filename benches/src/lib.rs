@@ -1,17 +1,17 @@
-//! What the benchmarks drive: the server machine between two users, in one thread, with everything
-//! around it made up.
+//! What the benchmarks run: the server machine between two users, in one thread, with made-up
+//! surroundings.
 //!
-//! - [`pair`]: a sender and a reader in session, and rounds of messages between them.
-//! - [`mail`]: the packets that the two send, numbered anew for each round.
-//! - [`desk`]: the host, which answers every job and store request at once.
+//! - [`server_bench`]: a sender and a recipient in session, and rounds of messages between them.
+//! - [`packets`]: the packets that the two send, renumbered for each round.
+//! - [`host`]: the host, which answers every job and store operation at once.
 
 #![expect(
     clippy::panic,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "a benchmark that does not do what it says must not give a figure"
+    reason = "a benchmark that goes wrong must not report a figure"
 )]
 
-pub mod desk;
-pub mod mail;
-pub mod pair;
+pub mod host;
+pub mod packets;
+pub mod server_bench;

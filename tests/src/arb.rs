@@ -1,32 +1,32 @@
-//! Choices read from bytes: what a fuzzer, a seed or a regression drives a test bed with.
+//! Choices read from bytes, by which fuzzers and simulations control a test bed.
 
-/// A tape of bytes, read from the front. When it has run out, every choice is the first one.
+/// Bytes that are read from the front. Once they are exhausted, every choice is the first one.
 #[derive(Clone, Debug)]
 pub struct Arb<'a>(&'a [u8]);
 
 impl<'a> Arb<'a> {
-    /// The whole tape.
-    pub const fn new(tape: &'a [u8]) -> Self {
-        Self(tape)
+    /// Choices from these bytes.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
 
-    /// Nothing is left.
+    /// Whether the bytes are exhausted.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next byte; 0 at the end.
+    /// Next byte; 0 at the end.
     pub fn byte(&mut self) -> u8 {
         self.0.split_off_first().copied().unwrap_or(0)
     }
 
-    /// The next bytes: `len` of them, or as many as are left.
+    /// Next `len` bytes, or as many as are left.
     pub fn bytes(&mut self, len: usize) -> &'a [u8] {
         let len = len.min(self.0.len());
         self.0.split_off(..len).unwrap_or_default()
     }
 
-    /// A number below `n`, from as few bytes as can name them all; 0 if `n` is 0.
+    /// A number below `n`, read from as few bytes as can represent all of them; 0 if `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         let Some(last) = n.checked_sub(1) else { return 0 };
         let bytes = (u64::BITS - last.leading_zeros()).div_ceil(8);
@@ -34,17 +34,18 @@ impl<'a> Arb<'a> {
         number % n
     }
 
-    /// An index into something of this length.
+    /// An index into a slice of this length.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or_default()
     }
 
-    /// One of these, if there are any.
+    /// One of the items, if there are any.
     pub fn pick<'b, T>(&mut self, of: &'b [T]) -> Option<&'b T> {
         of.get(self.index(of.len()))
     }
 
-    /// Yes in so many of a thousand; no at the end of the tape, unless it is always yes.
+    /// True with a probability of `per_mille` in a thousand. False at the end of the bytes, unless it
+    /// is always true.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) >= 1_000_u64.saturating_sub(per_mille)
     }
@@ -56,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_choice_takes_as_few_bytes_as_it_needs() {
-        let tape = [7, 1, 2, 9];
-        let mut arb = Arb::new(&tape);
+        let bytes = [7, 1, 2, 9];
+        let mut arb = Arb::new(&bytes);
         assert_eq!([arb.below(0), arb.below(1), arb.below(256), arb.below(257)], [0, 0, 7, 1]);
         assert_eq!((arb.byte(), arb.is_empty()), (9, true));
     }

@@ -6,7 +6,7 @@ use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId, UserRef};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ErrorCode, ErrorForm, Otp, Packet, Profile, Receipt};
 
-use crate::bed::ClientBed;
+use crate::beds::ClientBed;
 use crate::scripted_peer::ScriptedPeer;
 use crate::scripted_server::{Request, ScriptedServer};
 use crate::test_keys::crypto;

@@ -1,6 +1,6 @@
 //! Test beds for the machines of `sealpost-core`.
 //!
-//! - [`bed`]: either machine without sockets, with store, jobs and clocks under the test's control.
+//! - [`beds`]: either machine without sockets, with store, jobs and clocks under the test's control.
 //! - [`scripted_client`], [`scripted_server`], [`scripted_peer`]: parties whose every packet the test
 //!   writes itself.
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
@@ -22,7 +22,7 @@
 )]
 
 pub mod arb;
-pub mod bed;
+pub mod beds;
 pub mod client_fixture;
 pub mod consistency;
 pub mod fuzz;

@@ -6,7 +6,7 @@ use sealpost_core::keys::PublicKey;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ContentKind, Header, Inner, MessageHead, Op, Packet, Profile, Receipt};
 
-use crate::bed::ClientBed;
+use crate::beds::ClientBed;
 use crate::scripted_packet::emit;
 use crate::test_keys::crypto;
 

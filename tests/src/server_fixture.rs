@@ -1,9 +1,9 @@
 //! A server under test with two scripted clients: the starting point for tests of messages.
 
 use sealpost_core::ids::{MessageId, ReceiptId};
-use sealpost_core::wire::{ErrorCode, NoMoreMessages, Packet, Profile, Receipt};
+use sealpost_core::wire::{ErrorCode, ErrorForm, NoMoreMessages, Packet, Profile, Receipt};
 
-use crate::bed::ServerBed;
+use crate::beds::ServerBed;
 use crate::scripted_client::{Received, ScriptedClient};
 
 /// A bed with alice and bob, both in session and live.
@@ -63,6 +63,14 @@ pub fn caught_up(drained: u32) -> Received {
 pub fn refused(received: &[Received]) -> ErrorCode {
     match received {
         [Received::Error(_, reply)] => reply.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Form and code of the one error that was received, and nothing else.
+pub fn error(received: &[Received]) -> (ErrorForm, ErrorCode) {
+    match received {
+        [Received::Error(form, reply)] => (*form, reply.code),
         other => panic!("{other:?}"),
     }
 }

@@ -7,7 +7,7 @@ use sealpost_core::crypto::Part;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op};
-use sealpost_tests::bed::offline;
+use sealpost_tests::beds::offline;
 use sealpost_tests::client_fixture::ClientFixture;
 use sealpost_tests::scripted_server::Request;
 

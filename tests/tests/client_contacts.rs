@@ -8,7 +8,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::client::ClientStorage;
-use sealpost_tests::bed::ClientBed;
+use sealpost_tests::beds::ClientBed;
 use sealpost_tests::client_fixture::{
     ClientFixture, bob, client_knowing_bob, ids, message, receipt, receive_message, session_error,
     texts,

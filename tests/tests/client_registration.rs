@@ -10,7 +10,7 @@ use sealpost_core::ids::UserId;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Otp, Profile};
 use sealpost_storage::client::ClientStorage;
-use sealpost_tests::bed::{ClientBed, offline};
+use sealpost_tests::beds::{ClientBed, offline};
 use sealpost_tests::client_fixture::ClientFixture;
 use sealpost_tests::scripted_server::{Request, ScriptedServer};
 

@@ -17,7 +17,7 @@ use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Notice, OtpChannel, Stats};
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Quota;
-use sealpost_tests::bed::ServerBed;
+use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 use sealpost_tests::server_fixture::{
     acknowledge, caught_up, delivered, message, pair, send, stored,

@@ -7,7 +7,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{Held, OtpChannel};
 use sealpost_core::wire::{OtpIssued, Profile, Receipt};
 use sealpost_storage::Quota;
-use sealpost_tests::bed::ServerBed;
+use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 
 /// A bed with these limits, with alice live and bob offline.

@@ -16,7 +16,7 @@ use sealpost_core::server::OtpChannel;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Quota;
-use sealpost_tests::bed::ServerBed;
+use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 use sealpost_tests::server_fixture::{
     acknowledge, delivered, message, pair, refused, send, stored,

@@ -15,7 +15,7 @@ use sealpost_core::server::OtpChannel;
 use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::wire::Profile;
 use sealpost_storage::Quota;
-use sealpost_tests::bed::ServerBed;
+use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::ScriptedClient;
 use sealpost_tests::server_fixture::{
     acknowledge, caught_up, delivered, message, pair, send, stored,

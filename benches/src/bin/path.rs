@@ -1,9 +1,9 @@
-//! Routes messages and nothing else, to be run under a counter of instructions:
-//! `sealpost-path live|stored ROUNDS`. `benches/instructions` runs it.
+//! `sealpost-path live|stored ROUNDS`: routes messages and does nothing else. `benches/instructions`
+//! runs it under a profiler that counts instructions.
 
 use std::process::ExitCode;
 
-use sealpost_benches::pair::Pair;
+use sealpost_benches::server_bench::ServerBench;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,17 +12,17 @@ fn main() -> ExitCode {
         _ => None,
     };
     let Some((round, rounds)) = parsed else { return ExitCode::from(2) };
-    let mut pair = Pair::new();
+    let mut bench = ServerBench::new();
     for _ in 0..rounds {
-        round(&mut pair);
+        round(&mut bench);
     }
     ExitCode::SUCCESS
 }
 
-fn round(path: &str) -> Option<fn(&mut Pair)> {
+fn round(path: &str) -> Option<fn(&mut ServerBench)> {
     match path {
-        "live" => Some(Pair::live_round),
-        "stored" => Some(Pair::stored_round),
+        "live" => Some(ServerBench::live_round),
+        "stored" => Some(ServerBench::stored_round),
         _ => None,
     }
 }

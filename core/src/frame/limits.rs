@@ -1,17 +1,17 @@
-//! What is wrong with a machine's limits.
+//! The error of limits that a machine cannot work with.
 
-/// A limit that a machine can't work with.
+/// A limit that a machine cannot work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("limit `{field}` {must}")]
 pub struct InvalidLimits {
-    /// The field's name.
+    /// Name of the field in `Limits`.
     pub field: &'static str,
-    /// What must hold for it: "must be at least 1".
+    /// Condition that the field violates: "must be at least 1".
     pub must: &'static str,
 }
 
 impl InvalidLimits {
-    /// An error unless `holds`.
+    /// Returns the error unless `holds`.
     pub(crate) const fn unless(
         holds: bool,
         field: &'static str,

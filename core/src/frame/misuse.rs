@@ -1,12 +1,13 @@
-//! The host's mistakes.
+//! Mistakes of a host.
 
-/// Something that a host must not do. The machine reports it in a notice and goes on.
+/// Mistake of a host. The machine reports it in a notice and goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misuse {
-    /// No operation or job is under way with this ticket, or its outcome is of another kind.
-    #[error("an outcome that nothing waits for")]
+    /// An outcome was reported under a ticket that no operation or job is waiting under, or an
+    /// outcome of the wrong kind.
+    #[error("outcome reported under an unknown ticket, or of the wrong kind")]
     UnexpectedOutcome,
-    /// A connection's number was used twice.
-    #[error("a connection number used twice")]
+    /// A connection was opened under a number that was used before.
+    #[error("connection number used twice")]
     ReusedConn,
 }

@@ -5,16 +5,15 @@
 //! |---|---|
 //! | `machine` | the contract: inputs, actions, deadlines |
 //! | `host` | the other side of it, and `pump`, the one `match` over actions |
-//! | `out` | the queue of actions, and continuations by ticket |
-//! | `proofs` | what has been verified, and what is durable |
-//! | `order` | results that come in any order, taken in the order of their beginnings |
+//! | `out` | the queue of actions, and the continuations by ticket |
+//! | `proofs` | proofs that a packet is verified and that a value is durable |
+//! | `order` | results that finish in any order and leave in the order in which work began |
 //! | `alarms` | named alarms |
 //! | `slab` | values under numbers that are never used twice |
-//! | `store_error`, `misuse`, `limits` | the environment's, the host's and the embedder's faults |
+//! | `store_error`, `misuse`, `limits` | faults of the environment, the host and the embedder |
 
 mod alarms;
 mod host;
-pub(crate) mod legacy;
 mod limits;
 mod machine;
 mod misuse;

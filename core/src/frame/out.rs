@@ -1,4 +1,4 @@
-//! The way out of a machine: its queue of actions, and what waits for their outcomes.
+//! The output of a machine: its queue of actions, and the continuations that wait for outcomes.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -9,18 +9,19 @@ use super::{Action, Actions, Completed, Flow, Machine, Misuse, Slab};
 use crate::crypto::{Draft, Job, Outcome};
 use crate::ids::{ConnId, Ticket};
 
-/// Actions that were not drained yet, and the continuations of jobs (`J`) and of store operations
-/// (`S`), by ticket. A continuation holds exactly what its machine goes on with.
+/// Actions that are not drained yet, and the continuations of jobs (`J`) and store operations (`S`)
+/// by ticket. A continuation holds exactly what the machine needs to go on with the outcome.
 pub(crate) struct Out<M: Machine, J, S> {
     actions: VecDeque<Action<M>>,
-    /// One slab for both kinds, so that no two tickets are alike.
+    /// One slab for both kinds, so that a job and a store operation never share a ticket.
     awaited: Slab<Await<J, S>>,
 }
 
 #[derive(Debug)]
 enum Await<J, S> {
     Job(J),
-    /// A job under way whose outcome nobody needs any more.
+    /// A job that still runs although its outcome is no longer needed. The entry tells its outcome,
+    /// which will come, from one under a wrong ticket.
     Abandoned,
     Store(S),
 }
@@ -54,29 +55,29 @@ impl<M: Machine, J, S> Out<M, J, S> {
         self.actions.push_back(Action::Deliver(delivery));
     }
 
-    /// Asks the store; `then` goes on with its answer.
+    /// Starts a store operation; `then` is its continuation.
     pub(crate) fn store(&mut self, op: M::StoreOp, then: S) {
         let ticket = Ticket(self.awaited.insert(Await::Store(then)));
         self.actions.push_back(Action::Store { ticket, op });
     }
 
-    /// Has a job run; `then` goes on with its outcome.
+    /// Starts a job; `then` is its continuation.
     pub(crate) fn compute(&mut self, job: Job, then: J) {
         let ticket = Ticket(self.awaited.insert(Await::Job(then)));
         self.actions.push_back(Action::Compute { ticket, job });
     }
 
-    /// Has a packet sealed and signed; `then` goes on with it.
+    /// Starts the job that seals and signs a packet; `then` is its continuation.
     pub(crate) fn emit(&mut self, draft: Draft, then: J) {
         self.compute(Job::Emit(Box::new(draft)), then);
     }
 
-    /// The outcome of a job: what waited for it, and the outcome as a completion. `None` if the
-    /// job was abandoned.
+    /// Takes the continuation of a job, with the outcome as a completion. `None` if the job was
+    /// abandoned.
     ///
     /// # Errors
-    /// [`Misuse`] if no job is under way with this ticket. A store operation that is goes on
-    /// waiting.
+    /// [`Misuse`] if no job is running under this ticket. A store operation under it keeps waiting:
+    /// a host that mixes the two up must not lose a message by it.
     pub(crate) fn computed(
         &mut self,
         ticket: Ticket,
@@ -91,11 +92,10 @@ impl<M: Machine, J, S> Out<M, J, S> {
         })
     }
 
-    /// The answer of the store: what waited for it, and the answer as a completion.
+    /// Takes the continuation of a store operation, with the outcome as a completion.
     ///
     /// # Errors
-    /// [`Misuse`] if no store operation is under way with this ticket. A job that is goes on
-    /// waiting.
+    /// [`Misuse`] if no store operation is running under this ticket. A job under it keeps waiting.
     pub(crate) fn stored(
         &mut self,
         ticket: Ticket,
@@ -110,12 +110,12 @@ impl<M: Machine, J, S> Out<M, J, S> {
         }
     }
 
-    /// Jobs and store operations whose outcome is awaited.
+    /// Count of jobs and store operations whose outcome is awaited.
     pub(crate) const fn awaited(&self) -> usize {
         self.awaited.len()
     }
 
-    /// Continuations of jobs under way.
+    /// Continuations of the running jobs.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &J> {
         self.awaited.iter().filter_map(|(_, awaited)| match awaited {
             Await::Job(job) => Some(job),
@@ -123,7 +123,7 @@ impl<M: Machine, J, S> Out<M, J, S> {
         })
     }
 
-    /// Continuations of store operations under way.
+    /// Continuations of the running store operations.
     pub(crate) fn stores(&self) -> impl Iterator<Item = &S> {
         self.awaited.iter().filter_map(|(_, awaited)| match awaited {
             Await::Store(store) => Some(store),
@@ -131,8 +131,8 @@ impl<M: Machine, J, S> Out<M, J, S> {
         })
     }
 
-    /// Abandons the jobs for which `keep` does not hold: their outcomes, which still come, do
-    /// nothing.
+    /// Abandons the jobs for which `keep` returns false. Their outcomes, which will still come, are
+    /// ignored.
     pub(crate) fn retain_jobs(&mut self, mut keep: impl FnMut(&J) -> bool) {
         for awaited in self.awaited.values_mut() {
             if let Await::Job(job) = awaited
@@ -143,7 +143,7 @@ impl<M: Machine, J, S> Out<M, J, S> {
         }
     }
 
-    /// What the machine returns from `handle`.
+    /// Queued actions, as `handle` returns them.
     pub(crate) const fn actions(&mut self) -> Actions<'_, M> {
         Actions::new(&mut self.actions)
     }

@@ -1,17 +1,18 @@
-//! Proofs: values that say what has been established about what they hold.
+//! Proofs: types whose values exist only if something has been established about their content.
 //!
-//! A proof is demanded as an argument by the code that acts on it, so that acting without it does
-//! not compile. All of them are made on this page and nowhere else:
+//! Code that acts takes the proof as an argument, so acting without it does not compile. All proofs
+//! are made in this file and nowhere else:
 //!
 //! ```text
-//! Unverified::verify(value, signer)  ──▶ a Job,  and what waits for its outcome
-//! Completed<Outcome> + Unverified<T> ──▶ Verified<T>,  if the signature holds
-//! Completed<answer>  + Pending<T>    ──▶ Durable<T>,   if the store says that it is done
+//! Unverified::verify(value, signer)  ──▶ Job, and an Unverified<T> that waits for its outcome
+//! Completed<Outcome> + Unverified<T> ──▶ Verified<T>, if the signature verifies
+//! Completed<answer>  + Pending<T>    ──▶ Durable<T>,  if the store has committed the value
 //! ```
 //!
 //! A [`Completed`] is made only when the host reports the outcome of a job or a store operation
-//! under a ticket that was waiting for it. Both it and what waits are used up, so an outcome proves
-//! one thing, once. A machine trusts its host's outcomes, as it must; it can't act without one.
+//! under the ticket that waits for it. Making a proof consumes both the completion and the waiting
+//! value, so one outcome proves one thing, once. The machine trusts the outcomes of its host; it
+//! cannot verify them, but it cannot act without them either.
 //!
 //! Nothing outside this module can make a proof, in this crate or in another:
 //!
@@ -34,12 +35,12 @@ use crate::crypto::{EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::wire::Packet;
 
-/// Something that holds one packet, with its maker's signature.
+/// A value that contains one signed packet.
 pub trait Signed {
     /// The packet.
     fn packet(&self) -> &Packet;
 
-    /// The packet alone.
+    /// The packet, without the rest of the value.
     fn into_packet(self) -> Packet;
 }
 
@@ -53,46 +54,46 @@ impl Signed for Packet {
     }
 }
 
-/// Something whose packet is being verified.
+/// A value whose packet is being verified.
 #[derive(Debug)]
 pub struct Unverified<T>(T);
 
-/// Something whose packet carries the signature of the key that it was verified with.
+/// A value whose packet has been verified: it carries the signature of the key that was asked for.
 #[derive(Clone, Debug)]
 pub struct Verified<T>(T);
 
-/// Something that the store is being asked to keep.
+/// A value that the store has been asked to keep.
 #[derive(Debug)]
 pub struct Pending<T>(T);
 
-/// Something that the store has committed: it survives a loss of power.
+/// A value that the store has committed: it survives a loss of power.
 #[derive(Clone, Debug)]
 pub struct Durable<T>(T);
 
-/// An outcome that the host has reported under a ticket that was waiting for it.
+/// An outcome that the host has reported under the ticket that waits for it.
 #[derive(Debug)]
-#[must_use = "what waits for an outcome must go on, also when it is a failure"]
+#[must_use = "the continuation must go on with every outcome, a failure included"]
 pub struct Completed<O>(O);
 
-/// The outcome is of another kind than what was asked for: the host's mistake.
+/// The outcome is of another kind than the action asked for: a mistake of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongOutcome;
 
-/// What a store's answer says of the things that it was asked to keep.
+/// Answer of a store, as far as proofs are concerned: which of the values it has committed.
 pub trait Answer {
-    /// Whether the thing at this place among those asked for is durable now.
+    /// Whether the `nth` of the values in the operation is durable now.
     fn keeps(&self, nth: usize) -> bool;
 }
 
-/// Jobs that verify a packet, each with what waits for it. The job takes the packet from the value,
-/// so the proof can be about no other one.
+/// Jobs that verify a packet, each with the value that waits for its outcome. The job takes its
+/// packet from the value, so the proof cannot be about another one.
 impl<T: Signed> Unverified<T> {
-    /// Verifies. → [`Completed::verified`]
+    /// Verifies the packet. → [`Completed::verified`]
     pub fn verify(value: T, signer: PublicKey) -> (Job, Self) {
         (Job::Verify { packet: value.packet().clone(), signer }, Self(value))
     }
 
-    /// Verifies, then opens what is sealed from this place of the payload on.
+    /// Verifies the packet, then opens the sealed part that begins at byte `at` of the payload.
     /// → [`Completed::opened`]
     pub fn open_sealed(value: T, signer: PublicKey, key: SymmetricKey, at: usize) -> (Job, Self) {
         (Job::OpenSealed { packet: value.packet().clone(), signer, key, at }, Self(value))
@@ -125,41 +126,41 @@ impl<T> Unverified<T> {
 }
 
 impl<T> Verified<T> {
-    /// What was verified.
+    /// The value whose packet was verified.
     pub const fn get(&self) -> &T {
         &self.0
     }
 
-    /// What was verified, without the proof: for what needs none.
+    /// The value without the proof, for code that needs none.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
 impl<T: Signed> Verified<T> {
-    /// The packet alone; it is what was verified.
+    /// The packet alone. The proof is about the packet, so it stays.
     pub fn into_packet(self) -> Verified<Packet> {
         Verified(self.0.into_packet())
     }
 }
 
-/// What a job that verifies brings: the proof, and what was opened with it; or the value back.
+/// Result of a job that verifies: the proof with what the job opened, or the value back.
 pub type Judged<T, O> = Result<(Verified<T>, O), T>;
 
 impl Completed<Outcome> {
-    /// Of [`Unverified::verify`].
+    /// Result of [`Unverified::verify`].
     pub fn verified<T>(self, value: Unverified<T>) -> Result<Judged<T, ()>, WrongOutcome> {
         let Outcome::Verified(outcome) = self.0 else { return Err(WrongOutcome) };
         Ok(value.judge(outcome))
     }
 
-    /// Of [`Unverified::open_sealed`].
+    /// Result of [`Unverified::open_sealed`], with the opened part.
     pub fn opened<T>(self, value: Unverified<T>) -> Result<Judged<T, Plaintext>, WrongOutcome> {
         let Outcome::Opened(outcome) = self.0 else { return Err(WrongOutcome) };
         Ok(value.judge(outcome))
     }
 
-    /// Of [`Unverified::open_request`].
+    /// Result of [`Unverified::open_request`], with the opened request.
     pub fn request_opened<T>(
         self,
         value: Unverified<T>,
@@ -167,19 +168,20 @@ impl Completed<Outcome> {
         Ok(value.judge(self.unsigned_request_opened()?))
     }
 
-    /// Of a [`Job::OpenRequest`] without a signer: opened, and proved to be nobody's.
+    /// Result of a [`Job::OpenRequest`] without a signer. No signature was verified, so there is no
+    /// proof.
     pub fn unsigned_request_opened(self) -> Result<Result<OpenedRequest, Rejected>, WrongOutcome> {
         let Outcome::RequestOpened(outcome) = self.0 else { return Err(WrongOutcome) };
         Ok(outcome)
     }
 
-    /// Of [`Unverified::open_grant`].
+    /// Result of [`Unverified::open_grant`], with the grant.
     pub fn grant_opened<T>(self, value: Unverified<T>) -> Result<Judged<T, Grant>, WrongOutcome> {
         let Outcome::GrantOpened(outcome) = self.0 else { return Err(WrongOutcome) };
         Ok(value.judge(outcome))
     }
 
-    /// Of [`Unverified::open_message`].
+    /// Result of [`Unverified::open_message`], with the message.
     pub fn message_opened<T>(
         self,
         value: Unverified<T>,
@@ -188,7 +190,7 @@ impl Completed<Outcome> {
         Ok(value.judge(outcome))
     }
 
-    /// Of a [`Job::Emit`]. A packet of our own needs no proof.
+    /// Result of a [`Job::Emit`]. A packet that this machine made needs no proof.
     pub fn emitted(self) -> Result<Result<Packet, EmitError>, WrongOutcome> {
         let Outcome::Emitted(outcome) = self.0 else { return Err(WrongOutcome) };
         Ok(outcome)
@@ -196,42 +198,43 @@ impl Completed<Outcome> {
 }
 
 impl<T> Pending<T> {
-    /// Holds what will be durable once the store says so.
+    /// Wraps a value that goes to the store.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// What is being stored.
+    /// The value that is being stored.
     pub const fn get(&self) -> &T {
         &self.0
     }
 }
 
 impl<T> Durable<T> {
-    /// What is durable.
+    /// The durable value.
     pub const fn get(&self) -> &T {
         &self.0
     }
 
-    /// What is durable, without the proof: for what needs none.
+    /// The value without the proof, for code that needs none.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
 impl<A: Answer> Completed<Result<A, StoreError>> {
-    /// The store's answer to a question. It proves nothing.
+    /// The store's answer to a query. It proves nothing.
     pub fn answer(self) -> Result<A, StoreError> {
         self.0
     }
 
-    /// The store's answer, and the proof if it says that the value is durable.
+    /// Returns the proof if the store has committed the value, otherwise the value; and the store's
+    /// answer.
     pub fn resolve<T>(self, value: Pending<T>) -> (Result<Durable<T>, T>, Result<A, StoreError>) {
         let value = if self.keeps(0) { Ok(Durable(value.0)) } else { Err(value.0) };
         (value, self.0)
     }
 
-    /// The same, for each of several values of one operation.
+    /// Does the same as [`resolve`](Self::resolve) for each of several values of one operation.
     pub fn resolve_each<T>(
         self,
         values: Pending<Vec<T>>,
@@ -253,13 +256,13 @@ impl From<WrongOutcome> for Misuse {
 
 #[cfg(test)]
 impl<T> Verified<T> {
-    /// A proof of nothing, for tests of what takes one.
+    /// Makes a proof without an outcome, for tests of code that takes one.
     pub(crate) const fn assumed(value: T) -> Self {
         Self(value)
     }
 }
 
-/// The one place that makes them: see [`Out`](super::Out).
+/// Only [`Out`](super::Out) makes completions, when the host reports an outcome.
 impl<O> Completed<O> {
     pub(super) const fn new(outcome: O) -> Self {
         Self(outcome)

@@ -2,24 +2,24 @@
 
 use alloc::vec::Vec;
 
-/// A slab with generations. A number is the index of a slot in its low half and, in its high half,
-/// the slot's generation, which grows with every value that the slot takes: once a value is
-/// removed, its number names nothing any more.
+/// A slab with generations. The low half of a number is the index of a slot, the high half the
+/// slot's generation, which grows with every value that the slot takes. Once a value is removed,
+/// its number names nothing.
 ///
-/// Continuations live here under their tickets, and a host's connections under their ids. Both
-/// come back from outside, late or twice, so a stale number must not find a newer value.
+/// Continuations are kept here under their tickets, and a host's connections under their ids. Both
+/// numbers come back from outside, late or twice, so a stale one must not find a newer value.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     len: usize,
-    /// The generation of a new slot's first value: above every slot that was given back.
+    /// Generation of a new slot's first value: above those of all slots that were freed.
     floor: u32,
 }
 
 #[derive(Clone, Debug)]
 struct Slot<T> {
-    /// The generation of the value in the slot or, in a free slot, of the next one.
+    /// Generation of the value in the slot or, in a free slot, of the next value.
     generation: u32,
     value: Option<T>,
 }
@@ -30,7 +30,7 @@ impl<T> Slab<T> {
         Self { slots: Vec::new(), free: Vec::new(), len: 0, floor: 0 }
     }
 
-    /// Keeps a value under a new number.
+    /// Inserts a value and returns its number.
     pub fn insert(&mut self, value: T) -> u64 {
         self.len += 1;
         if let Some(index) = self.free.pop()
@@ -51,30 +51,30 @@ impl<T> Slab<T> {
         slot.value.as_ref().filter(|_| slot.generation == generation_of(number))
     }
 
-    /// The value under a number, to change it.
+    /// The value under a number, mutably.
     pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let slot = self.slots.get_mut(Self::index_of(number))?;
         slot.value.as_mut().filter(|_| slot.generation == generation_of(number))
     }
 
-    /// The value in a slot, with its number.
+    /// The value in a slot, mutably, with its number.
     pub fn at_mut(&mut self, index: usize) -> Option<(u64, &mut T)> {
         let slot = self.slots.get_mut(index)?;
         let number = number(slot.generation, u32::try_from(index).ok()?);
         Some((number, slot.value.as_mut()?))
     }
 
-    /// The index of the slot that a number names, whether its value is still there or not.
+    /// Index of the slot in a number, whether the value is still there or not.
     pub const fn index_of(number: u64) -> usize {
         (number & u32::MAX as u64) as usize
     }
 
-    /// Takes a value out.
+    /// Removes and returns the value under a number.
     pub fn remove(&mut self, number: u64) -> Option<T> {
         let index = Self::index_of(number);
         let slot = self.slots.get_mut(index)?;
         let value = slot.value.take_if(|_| slot.generation == generation_of(number))?;
-        // A slot that has used up its generations is never used again.
+        // A slot that has used up its generations is not reused, or its numbers would repeat.
         if let Some(next) = slot.generation.checked_add(1) {
             slot.generation = next;
             self.free.extend(u32::try_from(index));
@@ -84,14 +84,14 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// All values with their numbers, by slot.
+    /// All values with their numbers, in the order of slots.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         (0..).zip(&self.slots).filter_map(|(index, slot)| {
             Some((number(slot.generation, index), slot.value.as_ref()?))
         })
     }
 
-    /// All values, to change them, by slot.
+    /// All values, mutably, in the order of slots.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().filter_map(|slot| slot.value.as_mut())
     }
@@ -106,8 +106,8 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
-    /// Gives memory back once a storm is over and everything is free. New slots start above the
-    /// generations of the old ones, so that numbers from the storm stay void.
+    /// Frees the memory of a load peak once the slab is empty. New slots start above the
+    /// generations of the old ones, so that numbers from the peak stay void.
     fn shrink(&mut self) {
         if self.len > 0 || self.slots.len() <= KEPT {
             return;
@@ -133,7 +133,7 @@ const fn generation_of(number: u64) -> u32 {
     (number >> u32::BITS) as u32
 }
 
-/// Slots that are kept when there is no value.
+/// Count of slots that are kept when the slab is empty, so that a steady load reallocates nothing.
 const KEPT: usize = 1_024;
 
 #[cfg(test)]
@@ -143,9 +143,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     proptest! {
-        /// A step inserts a value, or removes one of the numbers there ever were.
+        /// A step inserts a value (`None`), or removes one of the numbers that were ever issued.
         #[test]
-        fn each_number_is_answered_once(
+        fn each_number_finds_its_value_until_it_is_removed(
             steps in prop::collection::vec(prop::option::of(any::<prop::sample::Index>()), 0..200),
         ) {
             let (mut slab, mut model) = (Slab::new(), BTreeMap::new());
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_storm_is_given_back_and_its_numbers_stay_void() {
+    fn memory_of_a_load_peak_is_freed_and_its_numbers_stay_void() {
         let mut slab = Slab::new();
         let numbers: Vec<_> = (0..5_000).map(|value| slab.insert(value)).collect();
         for (value, number) in numbers.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
-use crate::wire::{InReplyTo, Packet, ReconnectRequest};
+use crate::wire::{AccountRequest, InReplyTo, Packet};
 
 /// What waits for a job.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(super) struct Registrant {
 #[derive(Debug)]
 pub(super) struct AwaitReconnectorFoundByPhone {
     pub(super) request: Request,
-    pub(super) opened: ReconnectRequest,
+    pub(super) opened: AccountRequest,
     pub(super) session: FreshSession,
 }
 

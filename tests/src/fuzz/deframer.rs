@@ -2,14 +2,14 @@
 
 use sealpost_core::wire::{Deframer, FromClient, FromServer, Gate, Packet, Profile, Violation};
 
-/// A stream of packets in one gate, cut into pieces: it gives the same packets as uncut, buffers
-/// less than one packet, and loses no byte; and no packet has a shape that panics.
+/// Deframes a stream in one gate, whole and cut into pieces. Both ways yield the same packets and
+/// lose no byte; less than one packet is buffered; and every packet can be parsed without a panic.
 ///
-/// The first byte chooses profile and gate ([`selector`]), the second is the length of a piece, the
-/// rest is the stream.
+/// The first byte of the input selects profile and gate ([`selector`]), the second is the length of
+/// a piece, and the rest is the stream.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn deframer(data: &[u8]) {
     let Some((&[selector, piece_len], stream)) = data.split_first_chunk() else {
         return;
@@ -33,7 +33,7 @@ pub fn deframer(data: &[u8]) {
     }
 }
 
-/// The first byte of an input of [`deframer`].
+/// First byte of an input to [`deframer`].
 pub const fn selector(profile: Profile, gate: Gate) -> u8 {
     let profile = match profile {
         Profile::Compact => 0,

@@ -9,75 +9,75 @@ use sealpost_core::wire::{ContentKind, Header, Inner, MessageHead, OAEP_LEN, Op,
 use crate::arb::Arb;
 use crate::test_keys::crypto;
 
-/// A message that is made, or edited, as the input says.
+/// Builds a message, or edits one, as the input says.
 ///
-/// What must hold: a body that nobody sealed is undecryptable; what is sealed opens, and is as long
-/// as its bucket; with any byte edited the packet is rejected; signed again, by its sender with an
-/// edit in the wrapped key, or by somebody else with any edit or none, it is undecryptable.
+/// Properties: a body that nobody sealed is undecryptable; a sealed message opens, and is as long as
+/// its bucket; a packet with any byte edited is rejected; a packet signed again, by its sender after
+/// an edit in the wrapped key, or by a stranger after any edit or none, is undecryptable.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn envelope(data: &[u8]) {
     let mut arb = Arb::new(data);
-    let (mut sender, mut reader) = (crypto(1), crypto(2));
+    let (mut sender, mut recipient) = (crypto(1), crypto(2));
     let sender_key = sender.public_key().clone();
     match arb.below(6) {
         0 => {
             let suite = arb.byte();
             let body = [arb.bytes(600), &[0]].concat();
             let packet = emit(&mut sender, &[head(suite), body].concat());
-            assert_eq!(open(&mut reader, packet, &sender_key), Ok(None));
+            assert_eq!(open(&mut recipient, packet, &sender_key), Ok(None));
         }
         1 => {
             let inner = inner(&mut arb);
-            let packet = seal(&mut sender, &reader, &inner, Signed::Yes);
-            assert_eq!(open(&mut reader, packet, &sender_key), Ok(Some(inner)));
+            let packet = seal(&mut sender, &recipient, &inner, Signed::Yes);
+            assert_eq!(open(&mut recipient, packet, &sender_key), Ok(Some(inner)));
         }
         2 => {
-            let packet = seal(&mut sender, &reader, &inner(&mut arb), Signed::Yes);
+            let packet = seal(&mut sender, &recipient, &inner(&mut arb), Signed::Yes);
             let mut bytes = packet.bytes().to_vec();
             edit(&mut arb, &mut bytes);
             if let Some(edited) = Packet::parse(Profile::Compact, bytes.into()) {
-                assert_eq!(open(&mut reader, edited, &sender_key), Err(Rejected));
+                assert_eq!(open(&mut recipient, edited, &sender_key), Err(Rejected));
             }
         }
         3 => {
-            let mut payload = sealed(&mut sender, &reader, &mut arb);
+            let mut payload = sealed(&mut sender, &recipient, &mut arb);
             edit(&mut arb, &mut payload[MessageHead::LEN..][..OAEP_LEN]);
             let packet = emit(&mut sender, &payload);
-            assert_eq!(open(&mut reader, packet, &sender_key), Ok(None));
+            assert_eq!(open(&mut recipient, packet, &sender_key), Ok(None));
         }
         4 => {
-            let mut payload = sealed(&mut sender, &reader, &mut arb);
+            let mut payload = sealed(&mut sender, &recipient, &mut arb);
             if arb.chance(500) {
                 edit(&mut arb, &mut payload);
             }
-            let mut thief = crypto(3);
-            let packet = emit(&mut thief, &payload);
-            assert_eq!(open(&mut reader, packet, &thief.public_key().clone()), Ok(None));
+            let mut stranger = crypto(3);
+            let packet = emit(&mut stranger, &payload);
+            assert_eq!(open(&mut recipient, packet, &stranger.public_key().clone()), Ok(None));
         }
         _ => {
-            // What only the sender can do: whatever comes of it, it does not panic.
-            let mut payload = sealed(&mut sender, &reader, &mut arb);
+            // Only the sender can sign such an edit, so any outcome is fine that is not a panic.
+            let mut payload = sealed(&mut sender, &recipient, &mut arb);
             edit(&mut arb, &mut payload[MessageHead::LEN + OAEP_LEN..]);
             let packet = emit(&mut sender, &payload);
             assert!(matches!(
-                reader.run(Job::OpenMessage { packet, signer: sender_key }),
+                recipient.run(Job::OpenMessage { packet, signer: sender_key }),
                 Outcome::MessageOpened(Ok(_))
             ));
         }
     }
 }
 
-/// `None` if it is undecryptable.
+/// Opens a message: `None` if it is undecryptable.
 fn open(
-    reader: &mut Crypto,
+    recipient: &mut Crypto,
     packet: Packet,
     signer: &PublicKey,
 ) -> Result<Option<Inner>, Rejected> {
-    match reader.run(Job::OpenMessage { packet, signer: signer.clone() }) {
+    match recipient.run(Job::OpenMessage { packet, signer: signer.clone() }) {
         Outcome::MessageOpened(Ok(OpenedMessage::Inner(opened))) => {
-            Ok(Some(Inner::parse(opened.expose()).expect("what was sealed")))
+            Ok(Some(Inner::parse(opened.expose()).expect("the sealed plaintext")))
         }
         Outcome::MessageOpened(Ok(OpenedMessage::Undecryptable)) => Ok(None),
         Outcome::MessageOpened(Err(rejected)) => Err(rejected),
@@ -85,13 +85,13 @@ fn open(
     }
 }
 
-/// The payload of a message that is sealed as it should be.
-fn sealed(sender: &mut Crypto, reader: &Crypto, arb: &mut Arb<'_>) -> Vec<u8> {
-    seal(sender, reader, &inner(arb), Signed::No).payload().to_vec()
+/// Payload of a correctly sealed message.
+fn sealed(sender: &mut Crypto, recipient: &Crypto, arb: &mut Arb<'_>) -> Vec<u8> {
+    seal(sender, recipient, &inner(arb), Signed::No).payload().to_vec()
 }
 
-fn seal(sender: &mut Crypto, reader: &Crypto, inner: &Inner, signed: Signed) -> Packet {
-    let to = reader.public_key().clone();
+fn seal(sender: &mut Crypto, recipient: &Crypto, inner: &Inner, signed: Signed) -> Packet {
+    let to = recipient.public_key().clone();
     let parts = vec![
         Part::Clear(head(MessageHead::SUITE_1).into()),
         Part::Envelope { to, inner: inner.emit() },
@@ -132,7 +132,7 @@ fn head(suite: u8) -> Vec<u8> {
 fn inner(arb: &mut Arb<'_>) -> Inner {
     let previous = arb.chance(500).then(|| MessageId(1 + arb.below(1 << 40)));
     let content = match arb.below(4) {
-        // Around the edges of the buckets.
+        // Lengths around the edges of the buckets.
         0 => vec![0x5a; (256 << arb.below(8)) - 16 + arb.index(8)],
         1 => vec![0xa5; Inner::MAX_CONTENT - arb.index(4)],
         _ => arb.bytes(300).to_vec(),
@@ -146,7 +146,7 @@ fn edit(arb: &mut Arb<'_>, bytes: &mut [u8]) {
     bytes[at] ^= arb.byte().max(1);
 }
 
-/// PROTOCOL 5.2, written out once more.
+/// Bucket of a plaintext of this length: PROTOCOL 5.2, implemented independently of the core.
 fn bucket(len: usize) -> usize {
     let buckets = [255, 511, 1_023, 2_047, 4_095, 8_191, 16_383, 32_767, 65_247];
     *buckets.iter().find(|bucket| **bucket >= len).expect("the largest holds everything")

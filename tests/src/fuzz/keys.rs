@@ -1,4 +1,4 @@
-//! Keys from files and from the connection.
+//! Keys from files and from the wire.
 
 use std::sync::OnceLock;
 
@@ -10,16 +10,16 @@ use sealpost_core::keys::{
 use super::null_crypto;
 use crate::arb::Arb;
 
-/// A key in one of the ways in which keys come: anything, or a sound one with some edits, as the
-/// first byte says.
+/// Parses a key in one of its encodings. The first byte of the input selects the encoding, and
+/// whether the rest is the key itself or a list of edits to a valid one.
 ///
-/// What must hold: nothing panics; what is accepted is written as it was read, in DER and in PEM;
-/// a private key that AWS-LC accepts is accepted by `RustCrypto`, and has the same public half.
-/// (`RustCrypto` computes what a file says for the Chinese remainder theorem anew, so it takes files
-/// in which that is wrong.)
+/// Properties: nothing panics; an accepted key is written as it was read, in DER and in PEM; a
+/// private key that AWS-LC accepts is also accepted by `RustCrypto`, with the same public half. (The
+/// converse does not hold: `RustCrypto` recomputes the parameters for the Chinese remainder theorem,
+/// so it accepts files in which they are wrong.)
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn keys(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     match kind % 8 {
@@ -52,12 +52,12 @@ fn private_pem(pem: &[u8]) {
     let Ok(pem) = str::from_utf8(pem) else { return };
     match private_key_from_pem(pem, None) {
         Ok(der) => {
-            let written = private_key_to_pem(&der).expect("it was read");
+            let written = private_key_to_pem(&der).expect("a key that was read");
             let text = str::from_utf8(written.expose()).expect("PEM is ASCII");
             assert_eq!(private_key_from_pem(text, None), Ok(der.clone()));
             private_der(der.expose());
         }
-        // Without a passphrase nothing can be wrong with it.
+        // No passphrase is given, so none can be wrong.
         Err(PemError::Malformed | PemError::PassphraseNeeded) => {}
         Err(other) => panic!("{other:?}"),
     }
@@ -71,7 +71,7 @@ fn private_der(der: &[u8]) {
     }
 }
 
-/// Each edit replaces a byte, takes one out, or puts one in.
+/// Applies edits to a valid encoding: each replaces, removes or inserts one byte.
 fn edited(edits: &[u8], sound: &[u8]) -> Vec<u8> {
     let mut arb = Arb::new(edits);
     let mut bytes = sound.to_vec();

@@ -1,9 +1,9 @@
-//! The bodies of the fuzz targets. Each takes any bytes and panics if something is wrong; the
+//! Bodies of the fuzz targets. Each takes any bytes, and panics if a property is violated. The
 //! corpora under `fuzz/corpus` also run through them in `cargo test`.
 //!
-//! `deframer`, `payloads`, `keys` and `envelope` read their input as what arrives from outside.
-//! `server`, `client`, `storage` and `world` read it as a program ([`Arb`](crate::arb::Arb)): each takes the
-//! next byte for its next step, so that a fuzzer's small change is a small change of the story.
+//! `deframer`, `payloads`, `keys` and `envelope` read their input as data from outside. `server`,
+//! `client`, `storage` and `world` read it as a program ([`Arb`](crate::arb::Arb)): each step takes
+//! the next bytes, so that a fuzzer's small change of the input is a small change of the run.
 
 mod bed;
 mod client;
@@ -26,10 +26,10 @@ pub use server::server;
 pub use storage::storage;
 pub use world::world;
 
-/// A body: it takes any bytes, and panics if something is wrong.
+/// A body: takes any bytes, and panics if a property is violated.
 pub type Body = fn(&[u8]);
 
-/// Every body under the name of its target and of its corpus.
+/// Every body, with the name of its target and its corpus.
 pub const BODIES: [(&str, Body); 8] = [
     ("client", client),
     ("deframer", deframer),

@@ -1,34 +1,33 @@
-//! Cryptography of glass, for fuzzing: **insecure on purpose**. Nothing is sealed or signed; whoever
-//! holds a packet sees into it. So no time goes into keys, and a body can look at everything that a
-//! machine says.
+//! Null cryptography for fuzzing: **insecure on purpose**. Nothing is encrypted or signed. That
+//! saves the time for cryptography, and lets a body read every packet that a machine sends.
 
 use sealpost_core::crypto::{Draft, EmitError, Part};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey, WrappedKey};
 use sealpost_core::wire::{OAEP_LEN, Packet, SIGNATURE_LEN};
 
-/// The `n`-th public key. Nobody has its private half.
+/// The `n`-th public key. Its private half is unknown.
 pub(super) fn public_key(n: u8) -> PublicKey {
     let mut der = [0x5a; PublicKey::DER_LEN];
     der[..HEAD.len()].copy_from_slice(&HEAD);
     der[PublicKey::DER_LEN - TAIL.len()..].copy_from_slice(&TAIL);
     der[HEAD.len()] = 0x80;
     der[HEAD.len() + 1] = n;
-    // About one odd number in seven has no small factor.
+    // A key is accepted if its modulus has no small factor: about one odd number in seven.
     (0..=u16::MAX)
         .find_map(|try_this| {
             let at = PublicKey::DER_LEN - TAIL.len() - 2;
             der[at..at + 2].copy_from_slice(&(try_this | 1).to_be_bytes());
             PublicKey::from_der(&der).ok()
         })
-        .expect("one of so many is fit")
+        .expect("one of 65,536 candidates is acceptable")
 }
 
-/// A key, and how the store sees it.
+/// A symmetric key, plain and wrapped for the store.
 pub(super) fn symmetric_key(n: u8) -> (SymmetricKey, WrappedKey) {
     (SymmetricKey::from_bytes([n; 32]), WrappedKey([n; 40]))
 }
 
-/// What stands for `sealed(K, m)`: as long as that.
+/// Stand-in for `sealed(K, m)`, of the same length.
 pub(super) fn seal(plaintext: &[u8]) -> Vec<u8> {
     let mut sealed = vec![0; IV_LEN];
     sealed.extend_from_slice(plaintext);
@@ -37,14 +36,14 @@ pub(super) fn seal(plaintext: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// The plaintext, if it is sealed like that.
+/// Plaintext of a stand-in by [`seal`].
 pub(super) fn open(sealed: &[u8]) -> Option<Plaintext> {
     let padded = sealed.get(IV_LEN..)?;
     let len = padded.len().checked_sub((*padded.last()?).into())?;
     Some(Plaintext::new(padded[..len].to_vec()))
 }
 
-/// What stands for `oaep(…, m)`; `None` if it holds no more than that.
+/// Stand-in for `oaep(…, m)`; `None` if the plaintext is too long.
 pub(super) fn wrap(plaintext: &[u8]) -> Option<[u8; OAEP_LEN]> {
     let mut wrapped = [0; OAEP_LEN];
     wrapped[0] = u8::try_from(plaintext.len()).ok()?;
@@ -52,13 +51,13 @@ pub(super) fn wrap(plaintext: &[u8]) -> Option<[u8; OAEP_LEN]> {
     Some(wrapped)
 }
 
-/// The plaintext of the OAEP part at the front of a payload, if there is one.
+/// Plaintext of a stand-in by [`wrap`] at the front of a payload.
 pub(super) fn unwrap(payload: &[u8]) -> Option<Plaintext> {
     let len = usize::from(*payload.first()?);
     Some(Plaintext::new(payload.get(1..=len)?.to_vec()))
 }
 
-/// The packet of a draft.
+/// Packet of a draft.
 pub(super) fn emit(draft: &Draft) -> Result<Packet, EmitError> {
     let mut payload = Vec::new();
     for part in &draft.parts {
@@ -78,18 +77,18 @@ pub(super) fn emit(draft: &Draft) -> Result<Packet, EmitError> {
     Packet::build(draft.profile, draft.header, &payload, |_| Ok(signature))
 }
 
-/// On everything that is signed.
+/// The signature on every packet that is to be signed.
 pub(super) const SIGNATURE: [u8; SIGNATURE_LEN] = [1; SIGNATURE_LEN];
 
 const IV_LEN: usize = 16;
 const BLOCK_LEN: usize = 16;
 
-/// DER `SubjectPublicKeyInfo`, up to the modulus of 2048 bits.
+/// DER `SubjectPublicKeyInfo` up to the modulus of 2048 bits.
 pub(super) const HEAD: [u8; 33] = [
     0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
     0x01, 0x05, 0x00, 0x03, 0x82, 0x01, 0x0f, 0x00, 0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01,
     0x00,
 ];
 
-/// And from there: exponent 65537.
+/// DER `SubjectPublicKeyInfo` after the modulus: exponent 65537.
 pub(super) const TAIL: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];

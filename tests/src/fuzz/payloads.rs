@@ -4,23 +4,21 @@ use core::fmt::Debug;
 
 use sealpost_core::keys::Plaintext;
 use sealpost_core::wire::{
-    ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead, NoMoreMessages, OtpIssued,
-    PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
-    RegistrationRejected, SessionGrant, SessionResumed, StoredAck, emit_server_key,
-    parse_server_key,
+    AccountRequest, ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead,
+    NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected,
+    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
-/// One payload or plaintext, read by every parser: what parses is written as the same bytes, up to
-/// the end of its last field, and as all of them where nothing may follow.
+/// Reads one payload or plaintext with every parser. A parsed value is written back as the bytes up
+/// to the end of its last field, and as all bytes where none may follow.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn payloads(data: &[u8]) {
-    // More can't be in one sealed payload.
+    // A sealed payload holds no more.
     let data = data.get(..65_503).unwrap_or(data);
-    rewrites(data, RegisterRequest::parse, RegisterRequest::emit);
+    rewrites(data, AccountRequest::parse, AccountRequest::emit);
     rewrites(data, ConfirmRequest::parse, ConfirmRequest::emit);
-    rewrites(data, ReconnectRequest::parse, ReconnectRequest::emit);
     rewrites(data, OtpIssued::parse, OtpIssued::emit);
     rewrites(data, RegistrationRejected::parse, RegistrationRejected::emit);
     rewrites(data, SessionGrant::parse, SessionGrant::emit);
@@ -32,7 +30,7 @@ pub fn payloads(data: &[u8]) {
     rewrites(data, ReceiptsTaken::parse, ReceiptsTaken::emit);
     rewrites(data, ErrorReply::parse, ErrorReply::emit);
     if let Ok(inner) = Inner::parse(data) {
-        // The filling may differ.
+        // The padding may differ.
         assert_eq!(Inner::parse(inner.emit().expose()), Ok(inner));
     }
     if let Ok(receipt) = Receipt::parse(data) {

@@ -1,4 +1,4 @@
-//! The two stores of a server, side by side.
+//! The server's two stores, compared with each other.
 
 use std::collections::VecDeque;
 
@@ -10,23 +10,23 @@ use sealpost_storage::{Inspector, MemoryStorage, Quota, SqliteStorage, Storage};
 
 use crate::arb::Arb;
 
-/// The same operations for the store in memory and for the one on disk, in transactions, with
-/// restarts and deletions between them.
+/// Gives the memory store and the SQLite store the same transactions, with restarts and deletions
+/// between them.
 ///
-/// What must hold: the same outcomes, but for how each numbers its places; and a database in which
-/// `check` finds nothing.
+/// Properties: the outcomes are the same except for sequence numbers, and `check` finds nothing
+/// wrong in the database.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn storage(data: &[u8]) {
     let mut arb = Arb::new(data);
     let profile = if arb.byte() & 1 == 0 { Profile::Compact } else { Profile::Wide };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sealpost.db");
-    let open = || SqliteStorage::open(&path, profile, QUOTA).expect("it opens");
+    let open = || SqliteStorage::open(&path, profile, QUOTA).expect("the database opens");
     let mut memory = MemoryStorage::new(profile, QUOTA);
     let mut sqlite = open();
-    // Places that both have told, in the same order.
+    // Sequence numbers that both stores have returned, in the same order.
     let mut places = vec![(Seq::START, Seq::START)];
     for _ in 0..MOST_COMMITS {
         if arb.is_empty() {
@@ -39,12 +39,18 @@ pub fn storage(data: &[u8]) {
             }
             1 => {
                 let phone = phone(number(&mut arb, 4));
-                assert_eq!(sqlite.delete_user(phone).expect("it works"), memory.delete_user(phone));
+                assert_eq!(
+                    sqlite.delete_user(phone).expect("the deletion succeeds"),
+                    memory.delete_user(phone)
+                );
             }
             _ => commit(&mut arb, profile, &mut memory, &mut sqlite, &mut places),
         }
     }
-    let report = Inspector::open(&path).expect("it opens").check().expect("it reads");
+    let report = Inspector::open(&path)
+        .expect("the database opens")
+        .check()
+        .expect("the database is readable");
     assert_eq!(report.findings, []);
 }
 
@@ -56,16 +62,16 @@ fn commit(
     places: &mut Vec<(Seq, Seq)>,
 ) {
     let count = 1 + arb.below(4);
-    let (ops, twins): (Vec<_>, Vec<_>) = (0..count).map(|_| op(arb, profile, places)).unzip();
+    let (ops, sqlite_ops): (Vec<_>, Vec<_>) = (0..count).map(|_| op(arb, profile, places)).unzip();
     let (mut expected, mut outcomes) = (Vec::new(), Vec::new());
     memory.commit(&ops, &mut expected);
-    sqlite.commit(&twins, &mut outcomes);
+    sqlite.commit(&sqlite_ops, &mut outcomes);
     let told = take_places(&mut expected);
     places.extend(told.into_iter().zip(take_places(&mut outcomes)));
     assert_eq!(outcomes, expected, "to {ops:?}");
 }
 
-/// Replaces the places in every page by zero and returns them.
+/// Replaces the sequence numbers in every page by zero, and returns them.
 fn take_places(outcomes: &mut [StoreOutcome]) -> VecDeque<Seq> {
     let mut places = VecDeque::new();
     for outcome in outcomes {
@@ -78,8 +84,8 @@ fn take_places(outcomes: &mut [StoreOutcome]) -> VecDeque<Seq> {
     places
 }
 
-/// An operation for the first store, and for the second. Few users, numbers and moments, so that
-/// operations meet.
+/// An operation for the memory store, and the same for SQLite. Few users, ids and times, so that
+/// operations affect each other.
 fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, StoreOp) {
     let op = match arb.below(16) {
         0..3 => {
@@ -110,12 +116,12 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
         }
         10 | 11 => {
             let recipient = user(arb);
-            let (after, twin) = *arb.pick(places).expect("the start");
+            let (after, sqlite_after) = *arb.pick(places).expect("the start");
             let items = u32::from(number(arb, 6));
             let bytes = u32::from(number(arb, 3_000));
             let limit = PageLimit { items, bytes };
             let page = |after| StoreOp::Page { recipient, after, limit };
-            return (page(after), page(twin));
+            return (page(after), page(sqlite_after));
         }
         12 | 13 => settle(arb, profile),
         14 => {
@@ -131,19 +137,19 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
 }
 
 fn settle(arb: &mut Arb<'_>, profile: Profile) -> StoreOp {
-    let (reader, sender) = (user(arb), user(arb));
+    let (recipient, sender) = (user(arb), user(arb));
     let (id, messages) = (arb.below(10), ids(arb));
     let key = |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
-    let signer = if arb.chance(20) { user(arb) } else { reader };
+    let signer = if arb.chance(20) { user(arb) } else { recipient };
     StoreOp::Settle(Settlement {
-        recipient: reader,
+        recipient,
         delivered: messages.iter().map(key).collect(),
         receipt: receipt(profile, signer, sender, id, &messages),
         at: at(secs(arb)),
     })
 }
 
-/// Meant for somebody else, now and then.
+/// A packet for a mailbox, sometimes addressed to another user.
 fn packet(arb: &mut Arb<'_>, profile: Profile, recipient: UserId) -> Packet {
     let to = if arb.chance(20) { user(arb) } else { recipient };
     let (origin, id) = (user(arb), arb.below(10));
@@ -171,8 +177,8 @@ fn secs(arb: &mut Arb<'_>) -> i64 {
     i64::from(number(arb, 20))
 }
 
-/// Small, so that mailboxes are full.
+/// Small, so that mailboxes fill up.
 const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
 
-/// So that one input takes a fraction of a second, on a disk that takes its time.
+/// Bound on commits, so that one input takes a fraction of a second even on a slow disk.
 const MOST_COMMITS: usize = 24;

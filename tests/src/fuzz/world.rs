@@ -1,12 +1,11 @@
-//! Whole worlds.
+//! Whole simulations.
 
 use crate::sim::{CryptoKind, Dice, FaultFamily, Plan, run};
 
-/// The bytes are the choices of which a plan is made ([`Plan::generate`]): the world that it
-/// describes is as it must be.
+/// Runs the plan that the bytes generate ([`Plan::generate`]).
 ///
 /// # Panics
-/// If something in that world is not.
+/// If the simulation ends with a violation.
 pub fn world(data: &[u8]) {
     let families: Vec<_> = FaultFamily::ALL.iter().map(|(family, _)| *family).collect();
     let plan = Plan::generate(&mut Dice::from_bytes(data), CryptoKind::Insecure, &families);

@@ -1,47 +1,42 @@
-//! Those who make their packets by hand: a registered attacker, and strangers who open a
-//! connection, say something and are never received of again.
+//! Processes whose packets are written by hand: Mallory, a registered attacker, and strangers, which
+//! connect, send something and ignore the answers.
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use sealpost_core::crypto::{Draft, Job, Outcome, Part};
-use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId};
+use sealpost_core::ids::{ConnId, Phone};
+use sealpost_core::keys::PublicKey;
 use sealpost_core::server;
-use sealpost_core::time::Timestamp;
-use sealpost_core::wire::{
-    Deframer, Gate, Header, Lookup, Op, Otp, OtpIssued, Packet, Profile, Receipt, SessionResumed,
-};
+use sealpost_core::wire::{Deframer, Packet, Profile};
 
 use super::crypto::CryptoKind;
 use super::model;
-use super::network::LinkId;
-use super::plan::{Attack, End, Otps};
-use super::world::{ProcessId, World};
-use crate::scripted_client::{Received, ScriptedClient};
+use super::plan::Attack;
+use crate::scripted_client::ScriptedClient;
 
-/// All of them.
+/// Every attacker.
 pub(super) struct Attackers {
     crypto: CryptoKind,
     profile: Profile,
-    server_key: sealpost_core::keys::PublicKey,
-    /// The index of the registered attacker's key.
+    server_key: PublicKey,
+    /// Index of Mallory's key.
     key: usize,
-    mallory: Mallory,
-    /// What each stranger says once it is connected.
-    strangers: Vec<Vec<Packet>>,
+    pub(super) mallory: Mallory,
+    /// Packets that each stranger sends once it is connected.
+    pub(super) strangers: Vec<Vec<Packet>>,
 }
 
 /// A registered attacker.
-struct Mallory {
-    actor: ScriptedClient,
-    deframer: Deframer,
-    standing: Standing,
-    conns: u64,
-    todo: VecDeque<(Attack, usize)>,
+pub(super) struct Mallory {
+    pub(super) client: ScriptedClient,
+    pub(super) deframer: Deframer,
+    pub(super) state: MalloryState,
+    pub(super) conns: u64,
+    pub(super) todo: VecDeque<(Attack, usize)>,
 }
 
+/// State of Mallory's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+pub(super) enum MalloryState {
     Away,
     Dialling,
     Connecting,
@@ -56,7 +51,7 @@ impl Attackers {
         let phone = model::attacker_phone(0);
         let runner = crypto.runner(key, 1);
         let mallory = Mallory {
-            actor: ScriptedClient::new(
+            client: ScriptedClient::new(
                 runner,
                 server_key.clone(),
                 config.profile,
@@ -64,305 +59,32 @@ impl Attackers {
                 ConnId(0),
             ),
             deframer: Deframer::new(config.profile),
-            standing: Standing::Away,
+            state: MalloryState::Away,
             conns: 0,
             todo: VecDeque::new(),
         };
         Self { crypto, profile: config.profile, server_key, key, mallory, strangers: Vec::new() }
     }
 
-    /// Whether a phone number is an attacker's.
+    /// Whether a phone number belongs to an attacker.
     pub(super) fn has(&self, phone: Phone) -> bool {
-        phone == self.mallory.actor.phone
+        phone == self.mallory.client.phone
     }
 
-    /// The index of the registered attacker's key, the last one that is in use from the start.
+    /// Index of Mallory's key, the last one in use from the start.
     pub(super) const fn key(&self) -> usize {
         self.key
     }
 
-    /// Nobody attacks any more.
+    /// Ends all attacks.
     pub(super) fn retire(&mut self) {
-        self.mallory.standing = Standing::Retired;
+        self.mallory.state = MalloryState::Retired;
         self.mallory.todo.clear();
     }
 
-    fn as_somebody(&self, key: usize, phone: Phone) -> ScriptedClient {
+    /// A client with any key and phone number, which is not connected.
+    pub(super) fn scripted_client(&self, key: usize, phone: Phone) -> ScriptedClient {
         let runner = self.crypto.runner(key, 2);
         ScriptedClient::new(runner, self.server_key.clone(), self.profile, phone, ConnId(0))
-    }
-}
-
-impl World {
-    pub(super) fn attack(&mut self, how: Attack, victim: usize) {
-        if victim >= self.clients.len() {
-            return;
-        }
-        self.fault(attack_fault(how));
-        let at = self.server_time();
-        match how {
-            Attack::Replay
-            | Attack::Impersonate
-            | Attack::Adopt
-            | Attack::FalseReceipt
-            | Attack::FalseTaken
-            | Attack::Flood => {
-                self.attackers.mallory.todo.push_back((how, victim));
-                self.go_on();
-            }
-            Attack::ReplayReconnect => {
-                let of_victim = |packet: &&Packet| {
-                    packet.op() == Op::Reconnect && packet.header().sender == self.apps[victim].user
-                };
-                let seen = self.env.captured.iter().rev().find(of_victim).cloned();
-                self.send_stranger(seen.into_iter().collect());
-            }
-            Attack::StealSession => {
-                let mut thief =
-                    self.attackers.as_somebody(self.attackers.key, model::phone(victim));
-                thief.id = self.apps[victim].user;
-                let packet = thief.reconnect(at);
-                self.send_stranger(vec![packet]);
-            }
-            Attack::Unauthenticated => {
-                let seen = self.captured(Op::Message);
-                self.send_stranger(seen.into_iter().collect());
-            }
-            Attack::StealPhone => self.steal_phone(victim, at),
-            Attack::Loiter => (0..5).for_each(|_| self.send_stranger(Vec::new())),
-        }
-    }
-
-    /// Asks for somebody's one-time password, and guesses. Where it comes in band, whoever asks
-    /// first is the owner; that is no attack.
-    fn steal_phone(&mut self, victim: usize, at: Timestamp) {
-        if self.env.settings.otps == Otps::InBand && self.apps[victim].user.is_none() {
-            return;
-        }
-        let mut thief = self.attackers.as_somebody(self.attackers.key, model::phone(victim));
-        let guesses = [0, 1, 2].map(|number| Otp::from_number(number).unwrap());
-        let mut packets = vec![thief.register(at)];
-        packets.extend(guesses.map(|guess| thief.confirm(at, &guess)));
-        self.send_stranger(packets);
-    }
-
-    /// A second connection with a user's own key, which reads and acknowledges nothing.
-    pub(super) fn open_second_connection(&mut self, client: usize) {
-        let Some(user) = self.apps.get(client).and_then(|app| app.user) else { return };
-        self.fault("user: a second connection");
-        let mut second = self.attackers.as_somebody(self.apps[client].key, model::phone(client));
-        second.id = Some(user);
-        let packet = second.reconnect(self.server_time());
-        self.send_stranger(vec![packet]);
-    }
-
-    fn send_stranger(&mut self, says: Vec<Packet>) {
-        self.attackers.strangers.push(says);
-        let who = ProcessId::Scripted(self.attackers.strangers.len());
-        self.env.dial(who, ConnId(1));
-    }
-
-    fn server_time(&self) -> Timestamp {
-        self.server.host.now(self.env.queue.now()).wall
-    }
-
-    /// One of the last packets with this op code that were seen.
-    fn captured(&mut self, op: Op) -> Option<Packet> {
-        let seen: Vec<_> = self.env.captured.iter().filter(|packet| packet.op() == op).collect();
-        if seen.is_empty() {
-            return None;
-        }
-        Some(seen[self.env.dice.index(seen.len())].clone())
-    }
-
-    /// Mallory does what is to be done, or gets into a session first.
-    fn go_on(&mut self) {
-        match self.attackers.mallory.standing {
-            Standing::Away => {
-                self.attackers.mallory.standing = Standing::Dialling;
-                self.attackers.mallory.conns += 1;
-                self.env.dial(ProcessId::Scripted(0), ConnId(self.attackers.mallory.conns));
-            }
-            Standing::Online => {
-                while let Some((how, victim)) = self.attackers.mallory.todo.pop_front() {
-                    for packet in self.prepare(how, victim) {
-                        self.mallory_sends(&packet);
-                    }
-                }
-            }
-            Standing::Dialling | Standing::Connecting | Standing::Retired => {}
-        }
-    }
-
-    fn prepare(&mut self, how: Attack, victim: usize) -> Vec<Packet> {
-        let at = self.server_time();
-        let victim = self.apps[victim].user;
-        let message = self.captured(Op::Message);
-        let receipt = self.captured(Op::DeliveryAck);
-        let actor = &mut self.attackers.mallory.actor;
-        let payload = |packet: &Packet| Bytes::copy_from_slice(packet.payload());
-        let id_of = |packet: &Packet| {
-            packet.payload().first_chunk().map_or(0, |id| u64::from_le_bytes(*id))
-        };
-        match (how, message, victim) {
-            (Attack::Replay, Some(message), _) => vec![message],
-            (Attack::Impersonate, Some(message), _) => {
-                let mut edited = message.payload().to_vec();
-                if let Some(last) = edited.last_mut() {
-                    *last ^= 1;
-                }
-                vec![actor.sign(*message.header(), vec![Part::Clear(edited.into())])]
-            }
-            (Attack::Adopt, Some(message), _) => {
-                let header = Header { sender: actor.id, ..*message.header() };
-                vec![actor.sign(header, vec![Part::Clear(payload(&message))])]
-            }
-            (Attack::FalseReceipt, Some(message), Some(victim)) => {
-                let own = actor.receipt(at, victim, id_of(&message), &[id_of(&message)]);
-                let header = Header { sender: message.header().recipient, ..*own.header() };
-                let stolen = actor.sign(header, vec![Part::Clear(payload(&own))]);
-                vec![own, stolen]
-            }
-            (Attack::FalseTaken, ..) => {
-                let taken = receipt.and_then(|receipt| {
-                    let reader = receipt.header().sender?;
-                    Some(actor.receipts_taken(at, &[(reader, id_of(&receipt))]))
-                });
-                taken.into_iter().collect()
-            }
-            (Attack::Flood, _, Some(victim)) => {
-                (0..100).map(|_| actor.lookup(at, &Lookup::Id(victim))).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn mallory_sends(&mut self, packet: &Packet) {
-        let conn = ConnId(self.attackers.mallory.conns);
-        self.scripted_sends(0, conn, packet);
-    }
-
-    fn scripted_sends(&mut self, index: usize, conn: ConnId, packet: &Packet) {
-        let who = ProcessId::Scripted(index);
-        if self.env.network.find(who, conn).is_some_and(|(_, _, link)| link.client.open) {
-            self.env.send(who, conn, packet.bytes().clone());
-        }
-    }
-
-    pub(super) fn scripted_opened(&mut self, index: usize, conn: ConnId) {
-        if index > 0 {
-            for packet in self.attackers.strangers[index - 1].clone() {
-                self.scripted_sends(index, conn, &packet);
-            }
-            return;
-        }
-        let at = self.server_time();
-        let mallory = &mut self.attackers.mallory;
-        if mallory.standing != Standing::Dialling {
-            return;
-        }
-        mallory.standing = Standing::Connecting;
-        mallory.deframer = Deframer::new(self.env.settings.profile());
-        let actor = &mut mallory.actor;
-        let packet = if actor.id.is_some() { actor.reconnect(at) } else { actor.register(at) };
-        self.mallory_sends(&packet);
-    }
-
-    pub(super) fn scripted_receives(&mut self, index: usize, mut data: &[u8]) {
-        if index > 0 {
-            return;
-        }
-        while let Ok(Some(packet)) = self.attackers.mallory.deframer.next(&mut data, Gate::Client) {
-            if packet.header().sender.is_none() {
-                self.mallory_receives(packet);
-            }
-        }
-    }
-
-    fn mallory_receives(&mut self, packet: Packet) {
-        let at = self.server_time();
-        let mallory = &mut self.attackers.mallory;
-        match mallory.actor.open(packet) {
-            Received::OtpIssued(OtpIssued { otp: Some(otp), .. }) => {
-                let packet = mallory.actor.confirm(at, &otp);
-                self.mallory_sends(&packet);
-            }
-            Received::SessionIssued | Received::SessionResumed(SessionResumed { .. }) => {
-                mallory.standing = Standing::Online;
-                self.go_on();
-            }
-            _ => {}
-        }
-    }
-
-    /// The messenger has brought a one-time password.
-    pub(super) fn deliver_otp_to_attacker(&mut self, otp: &Otp) {
-        let at = self.server_time();
-        let packet = self.attackers.mallory.actor.confirm(at, otp);
-        self.mallory_sends(&packet);
-    }
-
-    pub(super) fn scripted_lost(&mut self, index: usize, conn: ConnId) {
-        let mallory = &mut self.attackers.mallory;
-        if index == 0 && conn == ConnId(mallory.conns) && mallory.standing != Standing::Retired {
-            mallory.standing = Standing::Away;
-        }
-    }
-
-    /// All of them are gone.
-    pub(super) fn close_scripted(&mut self) {
-        for index in 0..=self.attackers.strangers.len() {
-            for id in self.env.network.of(ProcessId::Scripted(index)) {
-                self.env.cut(id, End::Client, 0);
-            }
-        }
-    }
-
-    /// A dishonest server signs a receipt for a message itself, and sends it to the message's
-    /// sender.
-    pub(super) fn forge_receipt(&mut self, _: LinkId, message: &Bytes) {
-        let profile = self.env.settings.profile();
-        let Some(message) = Packet::parse(profile, message.clone()) else { return };
-        let Header { sender, recipient, .. } = *message.header();
-        if message.op() != Op::Message {
-            return;
-        }
-        let Some(victim) = self.apps.iter().position(|app| app.user == sender) else { return };
-        let id = message.payload().first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
-        let receipt = Receipt { receipt_id: ReceiptId(id), message_ids: vec![MessageId(id)] };
-        let header = Header {
-            sender: recipient,
-            recipient: sender,
-            timestamp: self.server_time(),
-            op: Op::DeliveryAck,
-        };
-        let parts = vec![Part::Clear(receipt.emit().into())];
-        let draft = Draft { profile, header, parts, signed: true };
-        let Outcome::Emitted(Ok(forged)) = self.server.host.crypto.run(Job::Emit(Box::new(draft)))
-        else {
-            return;
-        };
-        for id in self.env.network.of(ProcessId::Client(victim)) {
-            if let Some(link) = self.env.network.links.get_mut(&id) {
-                link.down.send(forged.bytes().clone());
-                self.env.transmit(id, End::Server);
-            }
-        }
-    }
-}
-
-const fn attack_fault(how: Attack) -> &'static str {
-    match how {
-        Attack::Replay => "attacker: a message replayed",
-        Attack::Impersonate => "attacker: a message edited and signed anew",
-        Attack::Adopt => "attacker: a message adopted",
-        Attack::FalseReceipt => "attacker: false receipts",
-        Attack::FalseTaken => "attacker: receipts claimed as taken",
-        Attack::ReplayReconnect => "attacker: a reconnect replayed",
-        Attack::StealSession => "attacker: a session asked for with another key",
-        Attack::Unauthenticated => "attacker: a message without a session",
-        Attack::StealPhone => "attacker: another's phone number",
-        Attack::Flood => "attacker: a flood",
-        Attack::Loiter => "attacker: silent connections",
     }
 }

@@ -1,5 +1,5 @@
-//! People who lose their home, with their key and all that was in it, and register again; the
-//! operator who takes the old account away; and those who notice that a key has changed.
+//! Lost client directories: a client that loses its key and store registers again with a new key,
+//! the operator deletes the old account, and other clients notice that the key has changed.
 
 use sealpost_core::client::store::Failure;
 use sealpost_core::client::{Command, Notice, Refusal, RegistrationFailure};
@@ -10,25 +10,29 @@ use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_storage::Storage;
 use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
 
+use super::application::{App, Goal};
+use super::event::SimEvent;
 use super::model;
 use super::plan::LastWrite;
-use super::world::{App, Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
-    /// A client's home is gone. The next one is empty, and has another key. As long as there are
-    /// keys left: a world has only so many.
+    /// Replaces a client's directory by an empty one with a new key. Does nothing if no key is left
+    /// (the pool of keys is limited), or if the client has not been started by the plan yet.
     pub(super) fn lose_directory(&mut self, client: usize, down_ms: u64) {
         let taken = self.attackers.key() + 1;
-        if self.apps.get(client).is_none_or(|app| app.goal == Goal::Idle) || self.keys_left <= taken
+        if self.apps.get(client).is_none_or(|app| app.goal == Goal::Idle)
+            || self.unused_keys <= taken
         {
             return;
         }
-        self.keys_left -= 1;
-        self.fault("client: home lost");
+        self.unused_keys -= 1;
+        self.fault("client: directory lost");
         if self.clients[client].machine.is_some() {
             self.crash(ProcessId::Client(client), LastWrite::Kept);
         }
-        let (key, noise) = (self.keys_left, self.env.dice.number());
+        let (key, noise) = (self.unused_keys, self.env.dice.number());
         let host = &mut self.clients[client].host;
         let identity = host.disk.engine.identity().unwrap();
         host.disk.engine = MemoryClientStorage::new(identity);
@@ -39,7 +43,7 @@ impl World {
         self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
     }
 
-    /// What an application does about keys that have changed, its own and others'.
+    /// Reacts to notices about changed keys, as the application of a client.
     pub(super) fn handle_key_notice(&mut self, client: usize, notice: &Notice) {
         if self.script.is_some() {
             return;
@@ -47,11 +51,11 @@ impl World {
         match notice {
             Notice::RegistrationFailed(RegistrationFailure::PhoneTaken) => {
                 let after = self.env.dice.between(50_000, 3_000_000);
-                self.env.queue.schedule_after(after, SimEvent::Operator(client));
+                self.env.queue.schedule_after(after, SimEvent::RequestDeletion(client));
             }
             Notice::KeyChanged { phone, offered, .. } => {
                 self.apps[client].offers.insert(*phone, *offered);
-                // Some wait until they have something to say.
+                // Half of the applications accept a key only once they have a message to send.
                 if self.env.dice.chance(500) {
                     self.accept(client, *phone, *offered);
                 }
@@ -81,7 +85,7 @@ impl World {
         self.command_later(client, Command::AcceptKey { phone, fingerprint });
     }
 
-    /// Those for whom messages have failed may have another key.
+    /// Looks up the recipients of failed messages, which may have another key.
     fn look_up(&mut self, client: usize, ids: &[MessageId]) {
         let mut readers = self.model.recipients(client, ids);
         readers.dedup();
@@ -90,14 +94,15 @@ impl World {
         }
     }
 
-    /// In a while, in this incarnation of the process.
+    /// Gives a client a command after a while, unless its process restarts before.
     fn command_later(&mut self, client: usize, command: Command) {
         let incarnation = self.clients[client].host.incarnation;
         let after = self.env.dice.between(50_000, 5_000_000);
         self.env.queue.schedule_after(after, SimEvent::RunCommand(client, incarnation, command));
     }
 
-    /// The key that is offered for a contact: told in this incarnation, or in an earlier one.
+    /// The changed key on offer for a contact, reported in this incarnation of the process or an
+    /// earlier one.
     fn offered(&self, client: usize, phone: Phone) -> Option<Fingerprint> {
         let told = self.apps[client].offers.get(&phone).copied();
         told.or_else(|| {
@@ -107,21 +112,23 @@ impl World {
         })
     }
 
-    /// Writes to somebody whose new key was accepted.
+    /// Sends a message to a contact whose new key was accepted.
     pub(super) fn write_to_contact(&mut self, client: usize, phone: Phone) {
         if let Some(to) = self.client_of(phone) {
-            self.write(client, to, 1, 30);
+            self.send_messages(client, to, 1, 30);
         }
     }
 
-    /// The operator was told that an account's key is lost. No server may run while it is deleted.
-    pub(super) fn call_operator(&mut self, client: usize) {
+    /// Asks the operator to delete the account of a client that lost its key. The server must be
+    /// stopped for that.
+    pub(super) fn request_deletion(&mut self, client: usize) {
         self.accounts_to_delete.insert(client);
         self.server_restart_delay = self.env.dice.between(1_000, 500_000);
         self.input_server(Input::Event(Event::Shutdown));
     }
 
-    /// Deletes the accounts whose people have another key now, before the server starts.
+    /// Deletes the requested accounts before the server starts, except for those whose clients have
+    /// no new key.
     pub(super) fn delete_accounts(&mut self) {
         for client in std::mem::take(&mut self.accounts_to_delete) {
             let phone = model::phone(client);
@@ -137,15 +144,17 @@ impl World {
             self.model.account_deleted(client);
             self.fault("operator: account deleted");
             let now = self.env.queue.now();
-            self.env.trace.note(now, &[15, client as u64], || format!("{client} is deleted"));
+            self.env.trace.note(now, &[15, client as u64], || {
+                format!("account of client {client} is deleted")
+            });
             let (incarnation, after) =
                 (self.clients[client].host.incarnation, self.env.dice.between(100_000, 2_000_000));
             self.env.queue.schedule_after(after, SimEvent::GoOnline(client, incarnation));
         }
     }
 
-    /// In a world at rest, has everybody write to those whose new key they have not accepted. Returns
-    /// whether somebody did.
+    /// At rest, has every client write to the contacts whose new key it has not accepted. Returns
+    /// whether there were any.
     pub(super) fn write_to_contacts_with_new_accounts(&mut self) -> bool {
         let strangers: Vec<_> = (0..self.clients.len())
             .flat_map(|client| {
@@ -153,14 +162,14 @@ impl World {
             })
             .collect();
         for (client, to) in &strangers {
-            self.write(*client, *to, 1, 30);
+            self.send_messages(*client, *to, 1, 30);
         }
         !strangers.is_empty()
     }
 
-    /// The contacts of a client that have another account now than the one that is pinned.
+    /// Contacts of a client whose current account is not the pinned one.
     fn contacts_with_new_accounts(&self, client: usize) -> Vec<usize> {
-        if self.keys_left == self.env.settings.crypto.keys() {
+        if self.unused_keys == self.env.settings.crypto.keys() {
             return Vec::new();
         }
         let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;

@@ -1,4 +1,4 @@
-//! What happens on connections: they open, bytes arrive, they are lost, they are full.
+//! Events on links: established, bytes arrived, lost, congested.
 
 use sealpost_core::frame::{Event, Flow, Input};
 use sealpost_core::ids::ConnId;
@@ -6,7 +6,8 @@ use sealpost_core::ids::ConnId;
 use super::environment::Environment;
 use super::network::{Arrival, LinkId};
 use super::plan::End;
-use super::world::{ProcessId, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     pub(super) fn opened(&mut self, id: LinkId, end: End) {
@@ -48,7 +49,7 @@ impl World {
             Arrival::Nothing => {}
             Arrival::Bytes(bytes) => {
                 self.env.trace.note(now, &[7, id.0, bytes.len() as u64], || {
-                    format!("{who} gets {} bytes", bytes.len())
+                    format!("{who} receives {} bytes", bytes.len())
                 });
                 if open {
                     self.hand_over(who, conn, &bytes);
@@ -57,7 +58,7 @@ impl World {
             }
             Arrival::End => return self.lost(id, to),
         }
-        self.env.await_arrival(id, from);
+        self.env.schedule_arrival(id, from);
     }
 
     fn piece(&mut self) -> Option<usize> {
@@ -91,7 +92,7 @@ impl World {
         match who {
             ProcessId::Server => self.input_server(Input::Event(Event::Closed { conn })),
             ProcessId::Client(index) => {
-                self.input_client(index, Input::Event(Event::Closed { conn }))
+                self.input_client(index, Input::Event(Event::Closed { conn }));
             }
             ProcessId::Scripted(index) => self.scripted_lost(index, conn),
         }
@@ -107,7 +108,7 @@ impl World {
         }
         if congested {
             let server = who == ProcessId::Server;
-            self.env.tally.state(if server { "reader congested" } else { "client congested" });
+            self.env.tally.state(if server { "recipient congested" } else { "client congested" });
         }
         match who {
             ProcessId::Server if congested => {

@@ -1,4 +1,4 @@
-//! The simulation's cryptography: real, or a stand-in for RSA that is fast and insecure.
+//! Cryptography of simulations: real, or with a fast and insecure stand-in for RSA.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,18 +10,18 @@ use sealpost_core::crypto::{
 use sealpost_core::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 use sha2::{Digest, Sha256};
 
-/// What computes in a world.
+/// Kind of cryptography in a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CryptoKind {
-    /// [`InsecureRsa`] and real AES: thousands of times faster.
+    /// [`InsecureRsa`] and real AES: thousands of times faster than RSA.
     Insecure,
     /// `RustCrypto`, whose randomness can be seeded.
     Real,
 }
 
 impl CryptoKind {
-    /// How many keys there are: 0 is the server's.
+    /// Number of keys. Key 0 is the server's.
     pub const fn keys(self) -> usize {
         match self {
             Self::Insecure => 72,
@@ -29,7 +29,7 @@ impl CryptoKind {
         }
     }
 
-    /// A runner with the `index`-th key, whose randomness comes from `seed`.
+    /// A job runner with the `index`-th key, whose randomness comes from `seed`.
     pub fn runner(self, index: usize, seed: u64) -> Crypto {
         let mut wide = [0; 32];
         wide[..8].copy_from_slice(&seed.to_le_bytes());
@@ -37,7 +37,7 @@ impl CryptoKind {
         Crypto::new(self.provider(), Arc::clone(&self.pool()[index]), wrapping_key(), rng)
     }
 
-    /// The public half of the `index`-th key.
+    /// Public half of the `index`-th key.
     pub fn public_key(self, index: usize) -> &'static PublicKey {
         self.pool()[index].public_key()
     }
@@ -49,7 +49,7 @@ impl CryptoKind {
         }
     }
 
-    /// Keys are made once in a process: a real one takes a while.
+    /// Keys are generated once per process, because a real one takes a while.
     fn pool(self) -> &'static [Arc<dyn PrivateKey>] {
         static INSECURE: OnceLock<Vec<Arc<dyn PrivateKey>>> = OnceLock::new();
         static REAL: OnceLock<Vec<Arc<dyn PrivateKey>>> = OnceLock::new();
@@ -73,10 +73,10 @@ fn wrapping_key() -> SymmetricKey {
     SymmetricKey::from_bytes([9; 32])
 }
 
-/// **Insecure.** Behaves like RSA with keys of the right shape, and protects nothing: who knows a
-/// public key can sign and open in its name. A signature is a digest over key and message, and
-/// OAEP a keystream and a digest. It fails on everything on which RSA would fail: another key,
-/// another label, an edited byte. AES and padding are the real ones.
+/// **Insecure.** Behaves like RSA with keys of the right shape, and protects nothing: anyone who
+/// knows a public key can sign and open in its name. A signature is a digest over key and message,
+/// and OAEP is a keystream and a digest. It fails wherever RSA would fail: with another key, another
+/// label, or an edited byte. AES and its padding are real.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InsecureRsa;
 
@@ -85,7 +85,7 @@ impl Provider for InsecureRsa {
         "insecure stand-in"
     }
 
-    /// The private key is the public one.
+    /// Generates a public key, which is the private key as well.
     fn generate_key(&self, rng: &mut dyn CryptoRng) -> Result<Plaintext, KeyRejected> {
         loop {
             let mut modulus = [0; 256];
@@ -194,7 +194,7 @@ fn signature_of(key: &PublicKey, message: &[u8]) -> [u8; 32] {
     digest(&[b"insecure signature", &key.fingerprint().0, message])
 }
 
-/// Adds a keystream; a second time, takes it off.
+/// XORs the body with a keystream: masks it, and unmasks it again.
 fn mask(body: &mut [u8; BODY], key: &PublicKey, nonce: &[u8]) {
     let mut seed = ChaCha20Rng::from_seed(digest(&[b"insecure mask", &key.fingerprint().0, nonce]));
     for chunk in body.chunks_exact_mut(8) {
@@ -212,15 +212,16 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A length and the plaintext, in what nonce and tag leave of 256 bytes.
+/// Length byte and plaintext: what nonce and tag leave of 256 bytes.
 const BODY: usize = 192;
 
-/// What stands before and after the modulus in the one encoding that is accepted.
+/// Bytes before the modulus in the one encoding that is accepted.
 const DER_HEAD: &[u8] = &[
     0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
     0x01, 0x05, 0x00, 0x03, 0x82, 0x01, 0x0f, 0x00, 0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01,
     0x00,
 ];
+/// Bytes after the modulus.
 const DER_TAIL: &[u8] = &[0x02, 0x03, 0x01, 0x00, 0x01];
 
 #[cfg(test)]

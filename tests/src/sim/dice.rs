@@ -1,11 +1,12 @@
-//! Where choices come from.
+//! The source of a simulation's choices.
 
 use chacha20::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::arb::Arb;
 
-/// A stream of choices: without end from a seed, or from bytes, after which every choice is 0.
+/// A stream of choices: endless from a seed, or read from bytes. Once the bytes are exhausted, every
+/// choice is 0.
 #[derive(Debug)]
 pub struct Dice<'a>(Source<'a>);
 
@@ -24,7 +25,7 @@ impl std::fmt::Debug for Source<'_> {
 }
 
 impl Dice<'static> {
-    /// The same seed gives the same choices.
+    /// Endless choices. The same seed gives the same choices.
     pub fn from_seed(seed: u64) -> Self {
         let mut wide = [0; 32];
         wide[..8].copy_from_slice(&seed.to_le_bytes());
@@ -33,25 +34,25 @@ impl Dice<'static> {
 }
 
 impl<'a> Dice<'a> {
-    /// Choices as the bytes make them.
+    /// Choices read from bytes.
     pub const fn from_bytes(bytes: &'a [u8]) -> Self {
         Self(Source::Bytes(Arb::new(bytes)))
     }
 
-    /// Whether bytes ran out. A seed never does.
-    pub const fn is_used_up(&self) -> bool {
+    /// Whether the bytes are exhausted. A seed never is.
+    pub const fn is_exhausted(&self) -> bool {
         match &self.0 {
             Source::Seed(_) => false,
             Source::Bytes(arb) => arb.is_empty(),
         }
     }
 
-    /// Any number.
+    /// A number of any size.
     pub fn number(&mut self) -> u64 {
         self.below(u64::MAX)
     }
 
-    /// A number below `bound`, or 0 for a bound of 0. The bias is of no account here.
+    /// A number below `bound`, or 0 for a bound of 0. The bias does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
         match &mut self.0 {
             Source::Seed(rng) => rng.next_u64().checked_rem(bound).unwrap_or(0),
@@ -59,22 +60,22 @@ impl<'a> Dice<'a> {
         }
     }
 
-    /// A number from `least` to `most`, both included.
+    /// A number from `least` to `most`, both inclusive.
     pub fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.below(most.saturating_sub(least).saturating_add(1))
     }
 
-    /// An index into something of this length.
+    /// An index into a slice of this length.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(len as u64)).unwrap_or(0)
     }
 
-    /// Whether something happens that does so `per_mille` times in a thousand.
+    /// True with a probability of `per_mille` in a thousand.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) >= 1_000 - per_mille.min(1_000)
     }
 
-    /// One of these.
+    /// One of the items.
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.index(of.len())]
     }

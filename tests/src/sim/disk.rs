@@ -1,5 +1,5 @@
-//! A disk: gathers requests, takes its time, fails on demand, and forgets what was not durable when
-//! the power goes.
+//! A simulated disk: it gathers operations, takes its time, fails on demand, and loses what was not
+//! durable when the power is cut.
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Ticket;
@@ -7,20 +7,22 @@ use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
 use serde::{Deserialize, Serialize};
 
-/// A store's engine, and what is asked of it.
+/// A store, and the operations that wait for it.
 #[derive(Debug)]
 pub(super) struct Disk<S: Storage> {
     pub(super) engine: S,
+    /// Operations of the next transaction.
     gathered: Vec<(Ticket, S::Op)>,
-    under_way: Vec<(Ticket, S::Op)>,
+    /// Operations of the transaction in progress.
+    in_progress: Vec<(Ticket, S::Op)>,
     failing: Option<(DiskFault, Mono)>,
 }
 
-/// What a disk answers for a while.
+/// Error that a disk reports for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiskFault {
-    /// Somebody else holds the database.
+    /// Another process holds the database.
     Busy,
     /// No space is left.
     Full,
@@ -28,43 +30,44 @@ pub enum DiskFault {
     Io,
 }
 
-/// Whether the transaction under way when the power goes turns out to be durable.
+/// Fate of the transaction in progress when the power is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LastWrite {
-    /// It is, though nobody was told.
+    /// It is durable, although its outcomes were never reported.
     Kept,
-    /// It is gone.
+    /// It is lost.
     Lost,
 }
 
-/// A request with its outcome.
+/// An operation with its outcome.
 pub(super) type Done<S> = (Ticket, <S as Storage>::Op, <S as Storage>::Outcome);
 
 impl<R, S: Storage<Outcome = Result<R, StoreError>>> Disk<S> {
     pub(super) const fn new(engine: S) -> Self {
-        Self { engine, gathered: Vec::new(), under_way: Vec::new(), failing: None }
+        Self { engine, gathered: Vec::new(), in_progress: Vec::new(), failing: None }
     }
 
-    /// Takes a request. Returns whether a transaction begins now.
-    pub(super) fn ask(&mut self, ticket: Ticket, op: S::Op) -> bool {
+    /// Adds an operation. Returns whether a transaction begins now.
+    pub(super) fn add(&mut self, ticket: Ticket, op: S::Op) -> bool {
         self.gathered.push((ticket, op));
         self.begin()
     }
 
-    /// Begins a transaction with what has gathered, unless one is under way.
+    /// Begins a transaction of the gathered operations, unless one is in progress. Returns whether it
+    /// did.
     pub(super) fn begin(&mut self) -> bool {
-        if !self.under_way.is_empty() || self.gathered.is_empty() {
+        if !self.in_progress.is_empty() || self.gathered.is_empty() {
             return false;
         }
-        std::mem::swap(&mut self.gathered, &mut self.under_way);
+        std::mem::swap(&mut self.gathered, &mut self.in_progress);
         true
     }
 
-    /// The transaction under way comes to its end.
+    /// Completes the transaction in progress.
     pub(super) fn commit(&mut self, now: Mono) -> Vec<Done<S>> {
         self.failing = self.failing.filter(|(_, until)| *until > now);
-        let (tickets, ops): (Vec<_>, Vec<_>) = self.under_way.drain(..).unzip();
+        let (tickets, ops): (Vec<_>, Vec<_>) = self.in_progress.drain(..).unzip();
         let mut outcomes = Vec::with_capacity(ops.len());
         match self.failing {
             Some((fault, _)) => outcomes.extend(ops.iter().map(|_| Err(fault.error()))),
@@ -73,23 +76,24 @@ impl<R, S: Storage<Outcome = Result<R, StoreError>>> Disk<S> {
         tickets.into_iter().zip(ops).zip(outcomes).map(|((t, op), out)| (t, op, out)).collect()
     }
 
-    /// Fails everything until then.
+    /// Makes every transaction fail until a time.
     pub(super) const fn fail_until(&mut self, fault: DiskFault, until: Mono) {
         self.failing = Some((fault, until));
     }
 
-    /// Fails nothing any more.
+    /// Ends the fault.
     pub(super) const fn mend(&mut self) {
         self.failing = None;
     }
 
-    /// The power goes. What had only gathered is gone; the transaction under way is whole or gone.
+    /// Cuts the power: gathered operations are lost, and the transaction in progress is durable as a
+    /// whole or lost as a whole.
     pub(super) fn lose_power(&mut self, now: Mono, last_write: LastWrite) -> Vec<Done<S>> {
         self.gathered.clear();
         match last_write {
             LastWrite::Kept => self.commit(now),
             LastWrite::Lost => {
-                self.under_way.clear();
+                self.in_progress.clear();
                 Vec::new()
             }
         }

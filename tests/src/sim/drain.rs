@@ -1,16 +1,19 @@
-//! The end of a plan: faults stop, everything drains, and the world goes quiet.
+//! The end of a run: faults stop, everything drains, and the world goes quiet.
 
 use sealpost_core::time::Mono;
 use sealpost_storage::client::ClientStorage;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::plan::End;
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
-    /// Runs a plan to its end, and through what must follow.
+    /// Runs a plan to its end, then without faults until the world is at rest, and checks that.
     pub fn run(&mut self) {
         self.run_until(Mono(self.env.settings.end_ms * 1_000));
-        // What was dated by a clock that was fast waits until its time has come.
+        // A packet dated by a fast clock waits until the server's clock has caught up with it.
         let skews = self.clients.iter().map(|node| node.host.skew);
         let ahead = skews.chain([self.server.host.skew]).max().unwrap_or(0);
         let ahead = u64::try_from(ahead).unwrap_or(0) * 2_000_000;
@@ -29,19 +32,20 @@ impl World {
         self.check_rest();
     }
 
-    /// Whether somebody still has to notice that somebody else has another key, and does.
+    /// Has clients write to contacts with new keys. Returns whether there were any, so that the world
+    /// has to come to rest again.
     fn write_under_new_keys(&mut self, rounds: &mut u32) -> bool {
         if !self.model.is_honest() || !self.write_to_contacts_with_new_accounts() {
             return false;
         }
         *rounds += 1;
         if *rounds > WRITING_ROUNDS {
-            self.env.violate(|| "somebody's new key is never accepted".to_owned());
+            self.env.violate(|| "a new key is never accepted".to_owned());
         }
         true
     }
 
-    /// Everything has arrived, every receipt came back, and nobody holds anything.
+    /// Checks that everything has arrived, every receipt came back, and nothing is held or stored.
     fn check_rest(&mut self) {
         if self.violation().is_some() || !self.model.is_honest() {
             return;
@@ -51,11 +55,11 @@ impl World {
         self.check_nothing_held();
         let stored = self.server.host.disk.engine.packets().count();
         if stored > 0 && !self.env.capture {
-            self.env.violate(|| format!("{stored} items are stored in a world at rest"));
+            self.env.violate(|| format!("{stored} items are still stored at rest"));
         }
     }
 
-    /// Faults stop. Everybody who has an account, or wanted one, is to be online.
+    /// Ends all faults. Every client that was to register goes online.
     fn stop_faults(&mut self) {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
@@ -67,8 +71,8 @@ impl World {
         }
         for (id, link) in &mut self.env.network.links {
             if link.up.broken || self.tampered {
-                // Whoever has not noticed that a connection is gone does so now. One from which
-                // somebody took bytes is good for nothing more, and may not be noticed for days.
+                // An end that has not noticed that a link is broken notices now. A link from which
+                // bytes were removed is useless, and might not be noticed for days.
                 link.up.lose();
                 link.down.lose();
                 self.env.queue.schedule_after(0, SimEvent::Lost(*id, End::Client));
@@ -98,7 +102,7 @@ impl World {
         self.close_scripted();
     }
 
-    /// Waits until everybody is online and nothing is left to do, in steps that grow.
+    /// Runs until every client is online and nothing is left to do, in growing steps.
     fn wait_for_rest(&mut self, patience: Mono) {
         let mut step = 1_000_000;
         while self.violation().is_none() && !self.is_at_rest() {
@@ -122,10 +126,10 @@ impl World {
         })
     }
 
-    /// How many messages of a client await something that may still come.
+    /// Number of a client's messages whose status can still change.
     fn outbox(&self, client: usize) -> u64 {
         let counts = self.clients[client].host.disk.engine.outbox().unwrap_or_default();
-        (counts.queued + counts.stored).saturating_sub(self.model.stranded(client))
+        (counts.queued + counts.stored).saturating_sub(self.model.undeliverable(client))
     }
 
     fn unfinished(&self) -> String {
@@ -144,9 +148,9 @@ impl World {
         unfinished.map(of).collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether a world at rest stays so: nobody sends anything for a while.
+    /// Whether a world at rest stays at rest: no packet is sent for a minute.
     fn is_quiet(&mut self) -> bool {
-        // What is gathered for a second has gone out by then.
+        // Receipts taken are gathered for a second before they are sent; let them go out first.
         self.run_until(Mono(self.env.queue.now().0 + 10_000_000));
         let before = self.env.tally.packets;
         self.run_until(Mono(self.env.queue.now().0 + 60_000_000));
@@ -154,8 +158,9 @@ impl World {
     }
 }
 
-/// How often somebody writes to a contact with another key, until it is accepted. Wishes may be lost
-/// with a process, but nothing dies any more.
+/// Rounds of messages to contacts with new keys, after which every key must be accepted. Processes
+/// no longer crash, so no command is lost.
 const WRITING_ROUNDS: u32 = 4;
-/// Longer than every pause that an honest party makes, in microseconds.
+/// Time within which the world must come to rest, in microseconds: longer than every pause of an
+/// honest party.
 const PATIENCE: u64 = 5 * 3_600 * 1_000_000;

@@ -1,4 +1,4 @@
-//! What surrounds the processes: time, the network, chance, and who watches.
+//! The environment that all processes of a simulation share: time, network, randomness and trace.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,15 +10,16 @@ use sealpost_core::time::Mono;
 use sealpost_core::wire::{Header, ItemId, Op, Packet, Profile};
 
 use super::dice::Dice;
+use super::event::SimEvent;
 use super::event_queue::EventQueue;
 use super::model::MARK;
 use super::network::{LinkId, Network};
 use super::plan::{End, Misbehaviour, Settings, Tampering};
+use super::process::ProcessId;
 use super::tally::Tally;
 use super::trace::Trace;
-use super::world::{ProcessId, SimEvent};
 
-/// Everything that processes share.
+/// What all processes share.
 pub(super) struct Environment {
     pub(super) queue: EventQueue<SimEvent>,
     pub(super) network: Network,
@@ -26,20 +27,20 @@ pub(super) struct Environment {
     pub(super) trace: Trace,
     pub(super) tally: Tally,
     pub(super) settings: Settings,
-    /// The server can be reached.
+    /// Whether the server's process is running.
     pub(super) server_up: bool,
-    /// Until when each client can't reach anybody.
+    /// For each client, the time until which it cannot reach the server.
     pub(super) unreachable: Vec<Mono>,
-    /// Packets of clients that were seen on the wire, the last ones.
+    /// Last packets of clients on the wire, for attackers.
     pub(super) captured: VecDeque<Packet>,
-    /// Somebody will want them.
+    /// Whether the plan has attackers, so that packets are captured.
     pub(super) capture: bool,
-    /// The first thing that must not be.
+    /// First violation.
     pub(super) violation: Option<String>,
 }
 
 impl Environment {
-    /// Something happened that must not.
+    /// Records a violation, unless there was one before.
     pub(super) fn violate(&mut self, what: impl FnOnce() -> String) {
         if self.violation.is_none() {
             let what = what();
@@ -48,7 +49,7 @@ impl Environment {
         }
     }
 
-    pub(super) fn arrange_commit(&mut self, who: ProcessId, incarnation: u32) {
+    pub(super) fn schedule_commit(&mut self, who: ProcessId, incarnation: u32) {
         let most = match who {
             ProcessId::Server => self.settings.commit,
             ProcessId::Client(_) | ProcessId::Scripted(_) => self.settings.client_commit,
@@ -64,7 +65,7 @@ impl Environment {
         }
     }
 
-    /// The address that somebody comes from.
+    /// Address of a process.
     pub(super) fn address(who: ProcessId) -> IpAddr {
         let [high, low] = match who {
             ProcessId::Server => [0, 1],
@@ -79,7 +80,7 @@ impl Environment {
         self.dice.between(least, most)
     }
 
-    /// Somebody dials.
+    /// Dials a connection to the server.
     pub(super) fn dial(&mut self, who: ProcessId, conn: ConnId) {
         let now = self.queue.now();
         self.trace.note(now, &[1, conn.0], || format!("{who} dials {}", conn.0));
@@ -101,12 +102,12 @@ impl Environment {
         self.queue.schedule_after(there + back, SimEvent::Opened(id, End::Client));
     }
 
-    /// A machine sends a packet.
+    /// Sends a packet of a machine.
     pub(super) fn send(&mut self, who: ProcessId, conn: ConnId, bytes: Bytes) {
         self.tally.packets += 1;
         self.trace.bytes(&bytes);
         if who != ProcessId::Server && memchr::memmem::find(&bytes, MARK.as_bytes()).is_some() {
-            self.violate(|| format!("{who} sends a plaintext"));
+            self.violate(|| format!("{who} sends a packet that contains a plaintext"));
         }
         let now = self.queue.now();
         let profile = self.settings.profile();
@@ -115,10 +116,10 @@ impl Environment {
             self.capture(&bytes);
         }
         let Some((id, from, link)) = self.network.find(who, conn) else {
-            return self.violate(|| format!("{who} sends on {}, which is no connection", conn.0));
+            return self.violate(|| format!("{who} sends on unknown connection {}", conn.0));
         };
         if !link.socket(from).open {
-            return self.violate(|| format!("{who} sends on {}, which is closed", conn.0));
+            return self.violate(|| format!("{who} sends on closed connection {}", conn.0));
         }
         let pipe = link.pipe(from);
         let misbehaviour = pipe.misbehaviour.take_if(|_| is_forwarded(profile, &bytes));
@@ -152,7 +153,7 @@ impl Environment {
         }
     }
 
-    /// Puts on its pipe what there is room for.
+    /// Moves queued bytes into flight, as far as the window allows.
     pub(super) fn transmit(&mut self, id: LinkId, from: End) {
         let now = self.queue.now();
         let latency = self.latency();
@@ -164,11 +165,11 @@ impl Environment {
             pipe.congested = false;
             self.queue.schedule_after(0, SimEvent::Pressure(id, from));
         }
-        self.await_arrival(id, from);
+        self.schedule_arrival(id, from);
     }
 
-    /// Makes an appointment for the next arrival, if there is none.
-    pub(super) fn await_arrival(&mut self, id: LinkId, from: End) {
+    /// Schedules the next arrival, unless one is scheduled.
+    pub(super) fn schedule_arrival(&mut self, id: LinkId, from: End) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let pipe = link.pipe(from);
         if !pipe.arrival_scheduled
@@ -179,7 +180,7 @@ impl Environment {
         }
     }
 
-    /// A machine reads on, or stops reading.
+    /// Pauses or resumes a machine's reading.
     pub(super) fn flow(&mut self, who: ProcessId, conn: ConnId, flow: Flow) {
         self.trace.note(self.queue.now(), &[3, conn.0], || format!("{who}: {flow:?} {}", conn.0));
         if flow == Flow::Pause {
@@ -194,20 +195,22 @@ impl Environment {
         let (open, repeated) = (socket.open, socket.flow == flow);
         socket.flow = flow;
         if !open || repeated {
-            return self.violate(|| format!("{who}: {flow:?} on {} is out of place", conn.0));
+            return self.violate(|| {
+                format!("{who}: {flow:?} on {}, which is closed or in that state already", conn.0)
+            });
         }
         if flow == Flow::Resume {
-            self.await_arrival(id, end.other());
+            self.schedule_arrival(id, end.other());
         }
     }
 
-    /// A machine closes a connection.
+    /// Closes a machine's end of a connection.
     pub(super) fn close(&mut self, who: ProcessId, conn: ConnId) {
         let now = self.queue.now();
         self.trace.note(now, &[4, conn.0], || format!("{who} closes {}", conn.0));
         let latency = self.latency();
         let Some((id, end, link)) = self.network.find(who, conn) else {
-            return self.violate(|| format!("{who} closes {}, which is no connection", conn.0));
+            return self.violate(|| format!("{who} closes unknown connection {}", conn.0));
         };
         if !std::mem::take(&mut link.socket(end).open) {
             return self.violate(|| format!("{who} closes {} twice", conn.0));
@@ -216,17 +219,17 @@ impl Environment {
             return self.forget_if_closed(id);
         }
         link.pipe(end).end(now, latency);
-        self.await_arrival(id, end);
+        self.schedule_arrival(id, end);
     }
 
-    /// Forgets a broken connection of which nobody knows any more.
+    /// Forgets a link that is closed at both ends.
     pub(super) fn forget_if_closed(&mut self, id: LinkId) {
         if self.network.links.get(&id).is_some_and(|link| !link.client.open && !link.server.open) {
             self.network.remove(id);
         }
     }
 
-    /// A connection breaks: both ends notice, each after a while; `aware` first.
+    /// Breaks a link. The `aware` end notices at once, the other `other_after` microseconds later.
     pub(super) fn cut(&mut self, id: LinkId, aware: End, other_after: u64) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
         link.up.lose();
@@ -235,12 +238,12 @@ impl Environment {
         self.queue.schedule_after(other_after, SimEvent::Lost(id, aware.other()));
     }
 
-    /// A short while.
+    /// A short delay, in microseconds.
     pub(super) fn short_delay(&mut self) -> u64 {
         self.latency()
     }
 
-    /// How long until keep-alive, or the next write, tells an end that the other one is gone.
+    /// Time until keep-alive or the next write tells an end that the other is gone, in microseconds.
     pub(super) fn detection_delay(&mut self) -> u64 {
         self.dice.between(1_000_000, 90_000_000)
     }
@@ -288,8 +291,8 @@ impl Environment {
     fn tamper(&mut self, id: LinkId, from: End, bytes: &Bytes, how: Tampering) {
         self.tally.fault(match how {
             Tampering::Flip => "wire: a bit flipped",
-            Tampering::Truncate => "wire: bytes taken out",
-            Tampering::Garbage => "wire: garbage put in",
+            Tampering::Truncate => "wire: bytes removed",
+            Tampering::Garbage => "wire: garbage inserted",
             Tampering::Repeat => "wire: a packet repeated",
             Tampering::Replay => "wire: a packet replayed",
             Tampering::Forge => "wire: a packet forged",
@@ -330,12 +333,12 @@ impl Environment {
     }
 }
 
-/// Whether a packet of the server's is another user's: a message or a receipt.
+/// Whether the server forwards a packet of a user: a message or a receipt.
 fn is_forwarded(profile: Profile, bytes: &Bytes) -> bool {
     Packet::parse(profile, bytes.clone()).is_some_and(|packet| packet.header().sender.is_some())
 }
 
-/// A packet in a link of the trace.
+/// Describes a packet for the trace.
 fn describe(profile: Profile, bytes: &Bytes) -> String {
     let Some(packet) = Packet::parse(profile, bytes.clone()) else {
         return format!("{} bytes", bytes.len());
@@ -347,5 +350,5 @@ fn describe(profile: Profile, bytes: &Bytes) -> String {
     format!("{op:?} {from} to {to}{}, {} bytes", item.unwrap_or_default(), bytes.len())
 }
 
-/// Packets that are remembered.
+/// Number of captured packets.
 const CAPTURED: usize = 64;

@@ -1,5 +1,5 @@
-//! Plans from choices: swarm testing. Each plan turns its own subset of faults on, so that rare
-//! combinations come up which a mixture of everything would drown.
+//! Generates plans from choices (swarm testing). Each plan enables its own subset of faults, so that
+//! rare combinations come up that would drown in a mixture of all faults.
 
 use super::dice::Dice;
 use super::plan::{
@@ -20,18 +20,18 @@ pub enum FaultFamily {
     Disks,
     /// Clocks that jump.
     Clocks,
-    /// Somebody on the wire.
+    /// Tampering on the wire.
     Wire,
-    /// Registered attackers and strangers, and second connections.
+    /// Attacks by registered users and strangers, and second connections.
     Attackers,
     /// A dishonest server.
     Dishonest,
-    /// Homes that are lost, and people who register again with another key.
-    Homes,
+    /// Client directories that are lost, and clients that register again with another key.
+    LostDirectories,
 }
 
 impl FaultFamily {
-    /// Every family, with the name that options use.
+    /// Every family, with its name on the command line.
     pub const ALL: [(Self, &'static str); 9] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
@@ -41,12 +41,12 @@ impl FaultFamily {
         (Self::Wire, "wire"),
         (Self::Attackers, "attackers"),
         (Self::Dishonest, "dishonest"),
-        (Self::Homes, "homes"),
+        (Self::LostDirectories, "directories"),
     ];
 }
 
 impl Plan {
-    /// The plan of a seed, with faults of these families only.
+    /// The plan of a seed, with faults of these families.
     pub fn from_seed(seed: u64, crypto: CryptoKind, families: &[FaultFamily]) -> Self {
         Self::generate(&mut Dice::from_seed(seed), crypto, families)
     }
@@ -56,29 +56,29 @@ impl Plan {
         let mut settings = settings(dice, crypto);
         let mut steps = Vec::new();
         for client in 0..settings.clients {
-            // Most are there from the beginning.
+            // Most clients register at the start.
             let at_ms =
                 if dice.chance(800) { dice.below(300) } else { dice.below(settings.end_ms) };
-            steps.push(Step { at_ms, what: StepKind::Register { client } });
+            steps.push(Step { at_ms, kind: StepKind::Register { client } });
         }
-        let loses_homes = families.contains(&FaultFamily::Homes);
+        let loses_directories = families.contains(&FaultFamily::LostDirectories);
         let families = subset(dice, families);
-        let calm = dice.pick(&[500, 2_000, 8_000]);
-        let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / calm };
+        let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
+        let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / fault_interval_ms };
         let faults = dice.below(most + 1);
         for _ in 0..faults {
             let family = dice.pick(&families);
             let at_ms = dice.below(settings.end_ms);
-            let what = fault(dice, family, settings.clients);
-            if !dice.is_used_up() {
-                steps.push(Step { at_ms, what });
+            let kind = fault(dice, family, settings.clients);
+            if !dice.is_exhausted() {
+                steps.push(Step { at_ms, kind });
             }
         }
         traffic(dice, &settings, &mut steps);
         let noise = dice.number();
-        // Last, so that a seed's other choices do not depend on it.
-        if loses_homes && dice.chance(150) {
-            lost_homes(dice, &families, &mut settings, &mut steps);
+        // Drawn last, so that the other choices of a seed do not depend on this family.
+        if loses_directories && dice.chance(150) {
+            lost_directories(dice, &families, &mut settings, &mut steps);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -105,10 +105,10 @@ fn settings(dice: &mut Dice<'_>, crypto: CryptoKind) -> Settings {
         ..Settings::default()
     };
     let base = if dice.chance(600) { tight(dice, &base) } else { base };
-    surroundings(dice, &base)
+    environment(dice, &base)
 }
 
-/// Limits so narrow that they are met all the time.
+/// Limits so low that they are reached all the time.
 fn tight(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     let few = |dice: &mut Dice<'_>, most: u64| usize::try_from(dice.between(1, most)).unwrap_or(1);
     Settings {
@@ -135,7 +135,7 @@ fn tight(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     }
 }
 
-fn surroundings(dice: &mut Dice<'_>, base: &Settings) -> Settings {
+fn environment(dice: &mut Dice<'_>, base: &Settings) -> Settings {
     let least = dice.pick(&[50, 1_000, 20_000]);
     let slow = dice.pick(&[0, 2_000, 20_000]);
     Settings {
@@ -157,7 +157,7 @@ fn surroundings(dice: &mut Dice<'_>, base: &Settings) -> Settings {
 }
 
 fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
-    // A dishonest server lets less be checked, so it is rare.
+    // With a dishonest server less can be checked, so it is rare.
     let keep = |dice: &mut Dice<'_>, family: &FaultFamily| match family {
         FaultFamily::Dishonest => dice.chance(60),
         FaultFamily::Wire | FaultFamily::Attackers => dice.chance(200),
@@ -166,8 +166,8 @@ fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
         | FaultFamily::Power
         | FaultFamily::Disks
         | FaultFamily::Clocks => dice.chance(400),
-        // Are drawn apart.
-        FaultFamily::Homes => false,
+        // Drawn separately, in `lost_directories`.
+        FaultFamily::LostDirectories => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -227,17 +227,17 @@ fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
             ]);
             StepKind::Dishonest { client, how }
         }
-        FaultFamily::Homes => lost_home(dice, client),
+        FaultFamily::LostDirectories => lost_directory(dice, client),
     }
 }
 
-fn lost_home(dice: &mut Dice<'_>, client: usize) -> StepKind {
-    StepKind::LoseHome { client, down_ms: dice.pick(&[1, 200, 5_000]) }
+fn lost_directory(dice: &mut Dice<'_>, client: usize) -> StepKind {
+    StepKind::LoseDirectory { client, down_ms: dice.pick(&[1, 200, 5_000]) }
 }
 
-/// Some lose their homes. The world goes on for long enough that they come back, and that the
-/// others learn of it, among faults.
-fn lost_homes(
+/// Adds lost directories. The plan is extended so that their clients return, and other clients learn
+/// of the new keys while faults go on.
+fn lost_directories(
     dice: &mut Dice<'_>,
     families: &[FaultFamily],
     settings: &mut Settings,
@@ -246,7 +246,7 @@ fn lost_homes(
     for _ in 0..dice.between(1, 3) {
         let client = dice.index(settings.clients);
         let at_ms = dice.below(settings.end_ms);
-        steps.push(Step { at_ms, what: lost_home(dice, client) });
+        steps.push(Step { at_ms, kind: lost_directory(dice, client) });
         let until = at_ms + dice.between(5_000, 40_000);
         settings.end_ms = settings.end_ms.max(until);
         for _ in 0..dice.between(2, 8) {
@@ -254,13 +254,13 @@ fn lost_homes(
             let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
             let (from, to) = dice.pick(&[(client, other), (other, client)]);
             let count = u32::try_from(dice.between(1, 4)).unwrap_or(1);
-            steps.push(Step { at_ms, what: StepKind::Send { from, to, count, size: 30 } });
+            steps.push(Step { at_ms, kind: StepKind::Send { from, to, count, size: 30 } });
         }
         let faults = if families.is_empty() { 0 } else { dice.below(4) };
         for _ in 0..faults {
             let at_ms = dice.between(at_ms, until);
             let family = dice.pick(families);
-            steps.push(Step { at_ms, what: fault(dice, family, settings.clients) });
+            steps.push(Step { at_ms, kind: fault(dice, family, settings.clients) });
         }
     }
 }
@@ -285,15 +285,15 @@ fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
     StepKind::Attack { how, victim }
 }
 
-/// What the people do.
+/// Adds messages, and clients that go offline and online.
 fn traffic(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
-    let wishes = dice.between(3, 40);
+    let actions = dice.between(3, 40);
     let unfinished = dice.pick(&[0, 50, 300]);
-    for _ in 0..wishes {
+    for _ in 0..actions {
         let at_ms = dice.below(settings.end_ms);
         let from = dice.index(settings.clients);
         let to = (from + 1 + dice.index(settings.clients - 1)) % settings.clients;
-        let what = if dice.chance(unfinished) {
+        let kind = if dice.chance(unfinished) {
             match dice.below(2) {
                 0 => StepKind::Disconnect { client: from },
                 _ => StepKind::Connect { client: from },
@@ -304,9 +304,9 @@ fn traffic(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
             let count = u32::try_from(count).unwrap_or(1);
             StepKind::Send { from, to, count, size }
         };
-        if dice.is_used_up() {
+        if dice.is_exhausted() {
             return;
         }
-        steps.push(Step { at_ms, what });
+        steps.push(Step { at_ms, kind });
     }
 }

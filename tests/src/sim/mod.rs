@@ -1,17 +1,19 @@
-//! The simulator: a server, its clients, and everything between them in one process, under one
-//! queue of events and one seed. No sockets, no clock, no threads.
+//! The simulator: a server, its clients and their environment in one process, with one event queue
+//! and one seed. No sockets, no clock, no threads.
 //!
 //! ```text
 //!  seed or bytes ─▶ Dice ─▶ Plan ─▶ World ─▶ trace, tally, violation
 //!                     (settings, steps, noise)
 //! ```
 //!
-//! A [`Plan`] is everything that a run is made of; the same plan gives the same run. It is text, so
-//! a failing one is kept, shrunk and replayed. A [`World`] runs both machines, unchanged, against a
-//! network that cuts, delays, stalls and loses, disks that fail and lose power, and people on the
-//! wire. A model knows what must hold after every step and at rest.
+//! A [`Plan`] determines a run completely. It is text, so a failing one can be kept, shrunk and
+//! replayed. A [`World`] runs both unchanged machines against a network that cuts, delays, stalls
+//! and loses, disks that fail and lose power, and attackers. A model checks what must hold after
+//! every step and at rest.
 
+mod application;
 mod attackers;
+mod attacks;
 mod client_directories;
 mod connections;
 mod crypto;
@@ -19,6 +21,7 @@ mod dice;
 mod disk;
 mod drain;
 mod environment;
+mod event;
 mod event_queue;
 mod generate;
 mod memory_limits;
@@ -27,8 +30,10 @@ mod network;
 mod node;
 mod notices;
 mod plan;
+mod process;
 mod restarts;
 mod run;
+mod script;
 mod scripted_world;
 mod state_names;
 mod steps;

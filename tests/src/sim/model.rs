@@ -1,5 +1,4 @@
-//! What must hold, whatever happens: what was written, how far each message has come, and what may
-//! follow from that.
+//! The model: every message ever written, how far it has come, and what must hold for it.
 
 use std::collections::BTreeMap;
 
@@ -13,68 +12,65 @@ use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind};
 
 use super::plan::Plan;
-use super::trust::Trusted;
+use super::trust::{Trusted, Verdict};
 
-/// Stands in every plaintext, and must stand nowhere else.
+/// Marker in every plaintext. No packet may contain it.
 pub(super) const MARK: &str = "SEALPOST-PLAINTEXT";
 
-/// All that was ever written, and by whom.
+/// All messages, and the accounts and stores that they pass through.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     messages: Vec<Message>,
-    /// Texts that a script has chosen.
-    adopted: BTreeMap<String, usize>,
-    /// Messages that are durable with their senders, by their names on the wire.
-    by_name: BTreeMap<(UserId, MessageId), usize>,
-    /// The last one of them, for each sender's and recipient's account.
+    /// Numbers of the texts that a scenario chose.
+    scripted_texts: BTreeMap<String, usize>,
+    /// Messages that are durable in their senders' outboxes, by sender and message id.
+    by_message_id: BTreeMap<(UserId, MessageId), usize>,
+    /// Last message queued for each pair of sender's and recipient's accounts.
     last: BTreeMap<(UserId, UserId), usize>,
-    /// The same for each sender and recipient, whatever accounts they had.
+    /// Last message queued for each pair of sending and receiving clients.
     last_queued: BTreeMap<(usize, usize), usize>,
     recipients: Vec<Recipient>,
-    /// The account that the server has for each client.
+    /// Account of each client at the server.
     accounts: Vec<Option<UserId>>,
-    /// An account was deleted: not everything is delivered any more.
+    /// Whether an account was ever deleted: then not every message is delivered.
     deleted: bool,
-    /// What a dishonest server does to messages is not its clients' fault.
+    /// Whether the server is honest. If not, clients cannot be blamed for what it does to messages.
     honest_server: bool,
-    /// Nobody puts authentic packets where they do not belong.
+    /// Whether authentic packets arrive only in their place, so that order must hold.
     in_order: bool,
 }
 
-/// One message.
+/// A message.
 #[derive(Debug)]
 struct Message {
     from: usize,
     to: usize,
     len: usize,
-    /// The accounts that it goes from and to, once it is durable in its sender's outbox.
-    between: Option<(UserId, UserId)>,
-    /// The message before it that is durable with the sender, between the same accounts.
+    /// Accounts of sender and recipient, once the message is durable in the sender's outbox.
+    sender_and_recipient: Option<(UserId, UserId)>,
+    /// Message queued before it between the same accounts.
     previous: Option<usize>,
-    /// As its sender's outbox has it.
+    /// Status in the sender's outbox.
     status: Status,
-    /// Durable at the server, once.
+    /// Whether it was ever durable at the server.
     stored: bool,
-    /// Durable with its recipient.
+    /// Whether it is durable at its recipient.
     received: bool,
-    /// Its recipient's application has it.
+    /// Whether it was delivered to the recipient's application.
     delivered: bool,
 }
 
-/// An application that takes messages over.
+/// A client in its role as recipient.
 #[derive(Debug, Default)]
 struct Recipient {
-    /// The last place that was taken over in this incarnation of the process.
+    /// Inbox position of the last message delivered in this incarnation of the process.
     last_place: u64,
-    /// Up to here everything was taken over in some incarnation.
+    /// Inbox position up to which messages were delivered in any incarnation.
     shown_up_to: u64,
-    /// The last message of each sender that is durable here.
+    /// Last durable message from each sender.
     last_from: BTreeMap<usize, usize>,
     trusted: Trusted,
 }
-
-/// What must not be.
-pub(super) type Verdict = Result<(), String>;
 
 impl Model {
     pub(super) fn new(clients: usize, plan: &Plan) -> Self {
@@ -85,45 +81,46 @@ impl Model {
         Self { recipients, accounts, honest_server, in_order, ..Self::default() }
     }
 
-    /// The server has an account for a client.
+    /// Notes that the server created a client's account.
     pub(super) fn account_made(&mut self, client: usize, user: UserId) {
         self.accounts[client] = Some(user);
     }
 
-    /// The server has none any more.
+    /// Notes that the server deleted a client's account.
     pub(super) fn account_deleted(&mut self, client: usize) {
         self.accounts[client] = None;
         self.deleted = true;
     }
 
-    /// A client has nothing any more of what it had.
+    /// Notes that a client lost its directory.
     pub(super) fn directory_lost(&mut self, client: usize) {
         self.recipients[client] = Recipient::default();
     }
 
-    /// For whom a message was written.
+    /// Client to which a message was written.
     pub(super) fn recipient(&self, number: u64) -> Option<usize> {
         let message = self.messages.get(usize::try_from(number).ok()?)?;
         Some(message.to)
     }
 
-    /// For whom a client's messages are, by their names on the wire.
+    /// Clients to which messages of a client were written, by message id.
     pub(super) fn recipients(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
         let user = self.accounts[client];
-        let recipient = |id: &MessageId| Some(self.messages[*self.by_name.get(&(user?, *id))?].to);
+        let recipient =
+            |id: &MessageId| Some(self.messages[*self.by_message_id.get(&(user?, *id))?].to);
         ids.iter().filter_map(recipient).collect()
     }
 
-    /// How many messages of a client the server has acknowledged whose readers' accounts it has
-    /// deleted since: nothing more will be heard of them.
-    pub(super) fn stranded(&self, client: usize) -> u64 {
+    /// Number of a client's messages that the server acknowledged as stored before it deleted the
+    /// recipient's account. Their status never changes again.
+    pub(super) fn undeliverable(&self, client: usize) -> u64 {
         if !self.deleted {
             return 0;
         }
         let is_stranded = |message: &&Message| {
             message.from == client
                 && message.status == Status::Stored
-                && message.between.is_some_and(|(sender, recipient)| {
+                && message.sender_and_recipient.is_some_and(|(sender, recipient)| {
                     self.accounts[client] == Some(sender)
                         && self.accounts[message.to] != Some(recipient)
                 })
@@ -131,7 +128,7 @@ impl Model {
         self.messages.iter().filter(is_stranded).count() as u64
     }
 
-    /// A client is about to send something of about this size. Returns what, and its number.
+    /// Adds a message of about this size. Returns its number and content.
     pub(super) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
         let number = self.messages.len();
         let content = text(number, size);
@@ -139,24 +136,24 @@ impl Model {
         (number as u64, Content::Text(content))
     }
 
-    /// A client is about to send a text that a script has chosen, another than all before.
-    pub(super) fn adopt(&mut self, from: usize, to: usize, text: &str) {
-        let before = self.adopted.insert(text.to_owned(), self.messages.len());
-        assert!(before.is_none(), "{text:?} is written twice");
+    /// Adds a message with a text that a scenario chose. All such texts must differ.
+    pub(super) fn add_scripted(&mut self, from: usize, to: usize, text: &str) {
+        let before = self.scripted_texts.insert(text.to_owned(), self.messages.len());
+        assert!(before.is_none(), "{text:?} is sent twice");
         self.messages.push(Message::new(from, to, text.len()));
     }
 
-    /// Whether the server does only what an honest one does.
+    /// Whether the server is honest.
     pub(super) const fn is_honest(&self) -> bool {
         self.honest_server
     }
 
-    /// How many messages reached their readers' applications.
+    /// Number of messages delivered to their recipients' applications.
     pub(super) fn delivered(&self) -> u64 {
         self.messages.iter().filter(|message| message.delivered).count() as u64
     }
 
-    /// The server's store has done something.
+    /// Notes an outcome of the server's store.
     pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
         let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
         else {
@@ -167,14 +164,15 @@ impl Model {
                 continue;
             };
             let name = (origin, MessageId(id));
-            let message = self.by_name.get(&name).and_then(|number| self.messages.get_mut(*number));
+            let message =
+                self.by_message_id.get(&name).and_then(|number| self.messages.get_mut(*number));
             if let Some(message) = message.filter(|_| *appended == Appended::Stored) {
                 message.stored = true;
             }
         }
     }
 
-    /// A client's store has done something.
+    /// Checks an outcome of a client's store.
     pub(super) fn client_stored(
         &mut self,
         client: usize,
@@ -190,22 +188,24 @@ impl Model {
                 messages.iter().try_for_each(|message| self.queued(client, user, message))
             }
             (ClientOp::MarkStored(_), Ok(ClientReply::Marked(ids))) => {
-                self.each(user, ids, Status::Stored, |message| {
+                self.set_status(user, ids, Status::Stored, |message| {
                     let kept = message.stored || message.received;
-                    kept.then_some(()).ok_or("acknowledged as stored, and is not")
+                    kept.then_some(()).ok_or("acknowledged as stored, but is not")
                 })
             }
             (ClientOp::MarkDelivered { .. }, Ok(ClientReply::Marked(ids))) => {
-                self.each(user, ids, Status::Delivered, |message| {
-                    message.received.then_some(()).ok_or("shown as delivered, and is not")
+                self.set_status(user, ids, Status::Delivered, |message| {
+                    message.received.then_some(()).ok_or("shown as delivered, but is not")
                 })
             }
             (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids))) => {
                 let (accounts, honest) = (self.accounts.clone(), self.honest_server);
-                self.each(user, ids, Status::Failed(*failure), |message| {
-                    let to = message.between.map(|(_, recipient)| recipient);
+                self.set_status(user, ids, Status::Failed(*failure), |message| {
+                    let to = message.sender_and_recipient.map(|(_, recipient)| recipient);
                     let gone = accounts[message.to] != to;
-                    (gone || !honest).then_some(()).ok_or("given up, though its recipient is there")
+                    (gone || !honest)
+                        .then_some(())
+                        .ok_or("given up although its recipient has an account")
                 })
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
@@ -220,7 +220,7 @@ impl Model {
         }
     }
 
-    /// A message is durable with its sender.
+    /// Checks a message that became durable in its sender's outbox.
     fn queued(
         &mut self,
         client: usize,
@@ -228,15 +228,19 @@ impl Model {
         message: &OutgoingMessage,
     ) -> Verdict {
         let id = message.id.0;
-        let number = self.read(&message.content).ok_or("an unknown text is queued")?;
+        let number = self.number_of(&message.content).ok_or("an unknown text is queued")?;
         let user = user.ok_or("a client without an id queues a message")?;
         self.recipients[client].trusted.sealed(message.phone, message.recipient)?;
-        if self.by_name.insert((user, message.id), number).is_some_and(|other| other != number) {
+        if self
+            .by_message_id
+            .insert((user, message.id), number)
+            .is_some_and(|other| other != number)
+        {
             return Err(format!("client {client} uses message id {id} twice"));
         }
         let written = &mut self.messages[number];
         let accounts = (user, message.recipient);
-        if written.between.replace(accounts).is_some() {
+        if written.sender_and_recipient.replace(accounts).is_some() {
             return Ok(());
         }
         written.previous = self.last.insert(accounts, number);
@@ -247,7 +251,7 @@ impl Model {
         Ok(())
     }
 
-    /// A message is durable with a recipient.
+    /// Checks a message that became durable at a recipient.
     fn received(
         &mut self,
         recipient: usize,
@@ -261,17 +265,22 @@ impl Model {
         let name = format!("message {} of {:?} at client {recipient}", message.id.0, message.phone);
         let user = self.accounts[recipient];
         let ReceivedContent::Opened(content) = &message.content else {
-            return Err(format!("{name} does not open"));
+            return Err(format!("{name} is undecryptable"));
         };
-        let number = self.read(content).ok_or_else(|| format!("{name} was never written"))?;
+        let number = self.number_of(content).ok_or_else(|| format!("{name} was never written"))?;
         let written = &mut self.messages[number];
         if written.to != recipient || phone(written.from) != message.phone {
             return Err(format!(
-                "{name} is text {number}, of another sender or for another recipient"
+                "{name} is text {number}, from another sender or to another recipient"
             ));
         }
-        if written.between.map(|(sender, to)| (sender, Some(to))) != Some((message.sender, user)) {
-            return Err(format!("{name} is text {number}, between {:?}", written.between));
+        if written.sender_and_recipient.map(|(sender, to)| (sender, Some(to)))
+            != Some((message.sender, user))
+        {
+            return Err(format!(
+                "{name} is text {number}, between {:?}",
+                written.sender_and_recipient
+            ));
         }
         if std::mem::replace(&mut written.received, true) {
             return Err(format!("{name}, text {number}, is delivered twice"));
@@ -282,7 +291,7 @@ impl Model {
             Some(_) | None => Continuity::Next,
         };
         if continuity != expected {
-            return Err(format!("{name}, text {number}, is said to be {continuity:?}"));
+            return Err(format!("{name}, text {number}, is reported as {continuity:?}"));
         }
         let before = self.recipients[recipient].last_from.insert(from, number);
         if self.in_order && (expected != Continuity::Next || before > Some(number)) {
@@ -291,16 +300,18 @@ impl Model {
         Ok(())
     }
 
-    /// A recipient's application is handed a message.
+    /// Checks a message that is delivered to a recipient's application.
     pub(super) fn shown(&mut self, recipient: usize, item: &InboxItem) -> Verdict {
         let Recipient { last_place, shown_up_to, .. } = &mut self.recipients[recipient];
         let place = item.place.0;
         if place <= *last_place {
-            return Err(format!("client {recipient} shows place {place} after {last_place}"));
+            return Err(format!(
+                "client {recipient} delivers inbox position {place} after {last_place}"
+            ));
         }
         *last_place = place;
         if place <= *shown_up_to {
-            // Shown again after a restart, because nobody said that it was shown.
+            // Delivered again after a restart, because it was not marked as shown.
             return Ok(());
         }
         *shown_up_to = place;
@@ -308,28 +319,28 @@ impl Model {
             return Ok(());
         }
         if let ReceivedContent::Opened(content) = &item.message.content
-            && let Some(number) = self.read(content)
+            && let Some(number) = self.number_of(content)
             && self.messages[number].received
         {
             self.messages[number].delivered = true;
             return Ok(());
         }
-        Err(format!("client {recipient} shows place {place}, which is not durable"))
+        Err(format!("client {recipient} delivers inbox position {place}, which is not durable"))
     }
 
-    /// A client's process starts again.
+    /// Notes that a client's process restarted.
     pub(super) fn restarted(&mut self, recipient: usize) {
         self.recipients[recipient].last_place = 0;
     }
 
-    /// At rest, everything that is durable with its sender has been delivered, and everything that is
-    /// durable with its recipient; but for what was lost with a home or an account.
+    /// Checks that at rest every message is delivered that is durable at its sender or its recipient,
+    /// except for messages lost with a directory or an account.
     pub(super) fn at_rest(&self) -> Verdict {
         if !self.honest_server {
             return Ok(());
         }
         for (number, message) in self.messages.iter().enumerate() {
-            let Some((sender, recipient)) = message.between else { continue };
+            let Some((sender, recipient)) = message.sender_and_recipient else { continue };
             let Message { from, to, stored, received, .. } = message;
             let is_there = self.accounts[*to] == Some(recipient);
             let awaited = self.accounts[*from] == Some(sender) || *received;
@@ -343,8 +354,8 @@ impl Model {
         Ok(())
     }
 
-    /// The status of each has changed, as it may.
-    fn each(
+    /// Sets the status of messages, and checks that each may have it.
+    fn set_status(
         &mut self,
         user: Option<UserId>,
         ids: &[MessageId],
@@ -352,22 +363,21 @@ impl Model {
         check: impl Fn(&Message) -> Result<(), &'static str>,
     ) -> Verdict {
         for id in ids {
-            let number = user.and_then(|user| self.by_name.get(&(user, *id)));
+            let number = user.and_then(|user| self.by_message_id.get(&(user, *id)));
             let Some(message) = number.and_then(|number| self.messages.get_mut(*number)) else {
                 return Err(format!("message {} of {user:?} was never queued", id.0));
             };
             message.status = status;
-            // A dishonest server may lie about what it has stored; nobody can tell.
             check(message)
                 .map_err(|what| format!("text {} (id {}) is {what}", number.unwrap_or(&0), id.0))?;
         }
         Ok(())
     }
 
-    /// The number of a text, if it was written, word for word.
-    fn read(&self, content: &Content) -> Option<usize> {
+    /// Number of the message with exactly this content.
+    fn number_of(&self, content: &Content) -> Option<usize> {
         let Content::Text(written) = content else { return None };
-        if let Some(number) = self.adopted.get(written) {
+        if let Some(number) = self.scripted_texts.get(written) {
             return Some(*number);
         }
         let number =
@@ -383,7 +393,7 @@ impl Message {
             from,
             to,
             len,
-            between: None,
+            sender_and_recipient: None,
             previous: None,
             status: Status::Queued,
             stored: false,
@@ -393,7 +403,7 @@ impl Message {
     }
 }
 
-/// A text that is told from all others, of about this size.
+/// A unique text of about this size.
 fn text(number: usize, size: usize) -> String {
     let mut text = format!("{MARK} {number} ");
     while text.len() < size {
@@ -402,12 +412,12 @@ fn text(number: usize, size: usize) -> String {
     text
 }
 
-/// A client's phone number.
+/// Phone number of a client.
 pub(super) fn phone(client: usize) -> Phone {
     format!("+49151{client:08}").parse().unwrap()
 }
 
-/// An attacker's phone number.
+/// Phone number of an attacker.
 pub(super) fn attacker_phone(index: usize) -> Phone {
     format!("+666{index:08}").parse().unwrap()
 }

@@ -1,7 +1,7 @@
-//! Connections: bytes that take their time, come in pieces, stand still, and are lost.
+//! The network: links whose bytes are delayed, cut into pieces, stalled and lost.
 //!
-//! A direction of a connection is a queue at its sender and a flight of limited size; what is not
-//! read stays in flight, so that a slow reader is felt by the sender.
+//! Each direction of a link is a pipe: a queue at the sender, and a limited number of bytes in
+//! flight. Bytes that are not read stay in flight, so a slow receiver slows the sender down.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,13 +11,13 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
 use super::plan::{End, Misbehaviour, Tampering};
-use super::world::ProcessId;
+use super::process::ProcessId;
 
-/// Names a connection of the world.
+/// Id of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(pub(super) u64);
 
-/// A connection.
+/// A connection between a process and the server.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) dialler: ProcessId,
@@ -27,50 +27,50 @@ pub(super) struct Link {
     pub(super) server: Socket,
 }
 
-/// An end of a connection.
+/// One end of a link.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) conn: ConnId,
-    /// The machine knows of the connection and has not closed it.
+    /// Whether the machine knows of the connection and has not closed it.
     pub(super) open: bool,
     pub(super) flow: Flow,
 }
 
-/// A direction of a connection.
+/// One direction of a link.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Pipe {
-    /// Sent, and not on its pipe yet.
+    /// Sent, but not in flight yet.
     queue: VecDeque<Bytes>,
     pub(super) queued: usize,
-    /// On its pipe, or arrived and not read.
+    /// In flight or arrived, but not read, with the time of arrival.
     flight: VecDeque<(Mono, Bytes)>,
     in_flight: usize,
-    /// When the last byte on its pipe arrives: none overtakes another.
+    /// Arrival time of the last byte in flight. No byte overtakes another.
     pub(super) last_due: Mono,
-    /// Nothing arrives before.
+    /// Nothing arrives before this time.
     pub(super) stalled_until: Mono,
-    /// The sender was told that too much is queued.
+    /// Whether the sender was told that too much is queued.
     pub(super) congested: bool,
-    /// The sender is done: after the last byte comes the end.
+    /// Whether the sender closed its end: the end of the stream follows the last byte.
     pub(super) ended: bool,
-    /// The other end is gone without a word: what is sent goes nowhere.
+    /// Whether the link broke: what is sent is lost.
     pub(super) broken: bool,
-    /// An appointment for the next arrival is made.
+    /// Whether an event for the next arrival is scheduled.
     pub(super) arrival_scheduled: bool,
     pub(super) tampering: Option<Tampering>,
     pub(super) misbehaviour: Option<Misbehaviour>,
-    /// Held back by a misbehaviour until the next packet.
+    /// Packet that [`Misbehaviour::Swap`] holds back until the next one is sent.
     pub(super) held: Option<Bytes>,
 }
 
-/// What arrives.
+/// What arrives at the end of a pipe.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Bytes(Bytes),
-    /// The other end is done.
+    /// End of the stream.
     End,
-    /// Nothing yet.
+    /// Nothing has arrived yet.
     Nothing,
 }
 
@@ -84,7 +84,7 @@ impl Pipe {
         self.queue.push_back(bytes);
     }
 
-    /// Puts on its pipe what the window takes, to arrive after `latency`.
+    /// Moves queued bytes into flight, up to `window` bytes, to arrive after `latency`.
     pub(super) fn transmit(&mut self, now: Mono, latency: u64, window: usize) {
         while self.in_flight < window
             && let Some(mut bytes) = self.queue.pop_front()
@@ -100,7 +100,7 @@ impl Pipe {
         }
     }
 
-    /// When to look for what has arrived; `None` if nothing is on its pipe.
+    /// Time of the next arrival; `None` if nothing is in flight.
     pub(super) fn next_arrival(&self) -> Option<Mono> {
         let due = match self.flight.front() {
             Some((due, _)) => *due,
@@ -110,7 +110,7 @@ impl Pipe {
         Some(due.max(self.stalled_until))
     }
 
-    /// What has arrived: a packet as it was sent, or `piece` bytes of whatever stands there.
+    /// Takes what has arrived: one packet as it was sent, or up to `piece` bytes.
     pub(super) fn arrive(&mut self, now: Mono, piece: Option<usize>) -> Arrival {
         if self.next_arrival().is_none_or(|at| at > now) {
             return Arrival::Nothing;
@@ -120,7 +120,7 @@ impl Pipe {
         if bytes.is_empty() { Arrival::End } else { Arrival::Bytes(bytes) }
     }
 
-    /// The sender is done.
+    /// Closes the sender's end.
     pub(super) fn end(&mut self, now: Mono, latency: u64) {
         self.ended = true;
         self.last_due = self.last_due.max(Mono(now.0 + latency));
@@ -146,7 +146,7 @@ impl Pipe {
         joined.into()
     }
 
-    /// Nothing more will arrive.
+    /// Breaks the pipe: nothing more arrives.
     pub(super) fn lose(&mut self) {
         self.queue.clear();
         self.flight.clear();
@@ -155,7 +155,7 @@ impl Pipe {
 }
 
 impl Link {
-    /// The direction that starts at this end.
+    /// The pipe that starts at an end.
     pub(super) const fn pipe(&mut self, from: End) -> &mut Pipe {
         match from {
             End::Client => &mut self.up,
@@ -170,7 +170,7 @@ impl Link {
         }
     }
 
-    /// ProcessId is at this end.
+    /// Process at an end.
     pub(super) const fn who(&self, end: End) -> ProcessId {
         match end {
             End::Client => self.dialler,
@@ -180,7 +180,7 @@ impl Link {
 }
 
 impl End {
-    /// The other one.
+    /// The opposite end.
     pub(super) const fn other(self) -> Self {
         match self {
             Self::Client => Self::Server,
@@ -189,7 +189,7 @@ impl End {
     }
 }
 
-/// All connections.
+/// All links.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     pub(super) links: BTreeMap<LinkId, Link>,
@@ -198,7 +198,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// A connection that is being made: neither end knows of it yet.
+    /// Adds a link that is being established: neither end knows of it yet.
     pub(super) fn add(&mut self, dialler: ProcessId, conn: ConnId) -> LinkId {
         self.made += 1;
         let id = LinkId(self.made);
@@ -217,7 +217,7 @@ impl Network {
         id
     }
 
-    /// The connection that somebody has under this number, and which end is theirs.
+    /// The link of a process's connection, and the end at which the process is.
     pub(super) fn find(
         &mut self,
         who: ProcessId,
@@ -228,18 +228,19 @@ impl Network {
         Some((id, end, self.links.get_mut(&id)?))
     }
 
-    /// Forgets a connection.
+    /// Forgets a link.
     pub(super) fn remove(&mut self, id: LinkId) {
         let Some(link) = self.links.remove(&id) else { return };
         self.by_conn.remove(&(ProcessId::Server, link.server.conn));
-        // A process that was started again has begun to number its connections anew.
+        // A restarted process numbers its connections from the start, so the number may belong to
+        // another link by now.
         let name = (link.dialler, link.client.conn);
         if self.by_conn.get(&name) == Some(&id) {
             self.by_conn.remove(&name);
         }
     }
 
-    /// The connections of somebody, oldest first.
+    /// Links of a process, oldest first.
     pub(super) fn of(&self, who: ProcessId) -> Vec<LinkId> {
         let theirs = |link: &Link| who == ProcessId::Server || link.dialler == who;
         self.links.iter().filter(|(_, link)| theirs(link)).map(|(id, _)| *id).collect()

@@ -1,4 +1,4 @@
-//! A process: a machine, and the host that carries out its actions in the world.
+//! A node: a simulated process, with its machine and the host that carries out its actions.
 
 use std::collections::BTreeMap;
 
@@ -11,41 +11,43 @@ use sealpost_storage::Storage;
 
 use super::disk::{Disk, Done, LastWrite};
 use super::environment::Environment;
-use super::world::{ProcessId, SimEvent};
+use super::event::SimEvent;
+use super::process::ProcessId;
+use crate::consistency::Consistent;
 
-/// A process that may be up or down, and what outlives it: its disk and its clock.
+/// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
-    /// `None` while it is down.
+    /// `None` while the process does not run.
     pub(super) machine: Option<M>,
     pub(super) host: NodeHost<M, S>,
 }
 
-/// All of a process but the machine.
+/// Everything of a node but its machine.
 pub(super) struct NodeHost<M: Machine, S: Storage> {
     who: ProcessId,
-    /// How often it was started: what was begun in an earlier incarnation ends nowhere.
+    /// Changes at every start and crash, so that events for an earlier process are ignored.
     pub(super) incarnation: u32,
     pub(super) crypto: Crypto,
     pub(super) disk: Disk<S>,
-    /// How far the wall clock is ahead of the true time, in seconds.
+    /// Seconds by which the wall clock is ahead of the true time.
     pub(super) skew: i64,
     jobs: BTreeMap<Ticket, Job>,
     outcomes: BTreeMap<Ticket, S::Outcome>,
-    /// The earliest tick that there is an appointment for.
+    /// Time of the scheduled tick that counts; other scheduled ticks are ignored.
     tick_at: Option<Mono>,
-    /// What it said since somebody listened.
+    /// Outputs since the last [`Node::take_outputs`].
     outputs: Vec<Output<M>>,
     /// Actions since the last input.
     actions: usize,
 }
 
-/// What a machine says to its surroundings.
+/// What a machine tells its application.
 pub(super) enum Output<M: Machine> {
     Delivery(M::Delivery),
     Notice(M::Notice),
 }
 
-/// A kind of store that a simulated disk can hold.
+/// A store for a machine on a simulated disk.
 pub(super) trait Engine<M: Machine>:
     Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>
 {
@@ -55,7 +57,7 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Engine<
 
 impl<R, M, S> Node<M, S>
 where
-    M: Machine<StoreOutcome = Result<R, StoreError>>,
+    M: Machine<StoreOutcome = Result<R, StoreError>> + Consistent,
     S: Engine<M>,
 {
     pub(super) const fn new(who: ProcessId, crypto: Crypto, engine: S) -> Self {
@@ -76,13 +78,13 @@ where
         }
     }
 
-    /// The process starts.
+    /// Starts the process.
     pub(super) fn start(&mut self, machine: M) {
         self.host.incarnation += 1;
         self.machine = Some(machine);
     }
 
-    /// The process dies. Returns what turned out to be durable.
+    /// Crashes the process. Returns the operations that turned out to be durable.
     pub(super) fn crash(&mut self, now: Mono, last_write: LastWrite) -> Vec<Done<S>> {
         self.machine = None;
         self.host.incarnation += 1;
@@ -93,19 +95,21 @@ where
         self.host.disk.lose_power(now, last_write)
     }
 
-    /// Gives the machine an input, if it is up, and carries out what follows. Returns how many
-    /// actions followed.
+    /// Gives the machine an input if it runs, and carries out its actions. Returns their number.
     pub(super) fn input(&mut self, env: &mut Environment, input: Input<'_, M>) -> usize {
         let Self { machine: Some(machine), host } = self else { return 0 };
         let now = host.now(env.queue.now());
         host.actions = 0;
         env.tally.inputs += 1;
         let deadline = pump(machine, &mut ActionRunner { host, env }, now, input);
-        host.arrange_tick(env, deadline.map(|deadline| deadline.at));
+        if let Err(broken) = machine.check() {
+            env.violate(|| format!("{} is inconsistent: {broken}", host.who));
+        }
+        host.schedule_tick(env, deadline.map(|deadline| deadline.at));
         host.actions
     }
 
-    /// What a job that was begun in this incarnation comes to.
+    /// Runs a job of this incarnation, and reports its outcome.
     pub(super) fn computed(
         &mut self,
         env: &mut Environment,
@@ -120,7 +124,7 @@ where
         self.input(env, Input::Event(sealpost_core::frame::Event::Computed(ticket, outcome)))
     }
 
-    /// A transaction that was begun in this incarnation ends. Returns what it did.
+    /// Commits the transaction of this incarnation. Returns its operations with their outcomes.
     pub(super) fn committed(&mut self, now: Mono, incarnation: u32) -> Vec<Done<S>> {
         if incarnation != self.host.incarnation {
             return Vec::new();
@@ -128,7 +132,7 @@ where
         self.host.disk.commit(now)
     }
 
-    /// The outcomes of a transaction are on their way; the next one begins.
+    /// Schedules the outcomes of a transaction, and begins the next one.
     pub(super) fn report(
         &mut self,
         env: &mut Environment,
@@ -142,11 +146,11 @@ where
             env.queue.schedule_after(after, SimEvent::Stored(who, incarnation, ticket));
         }
         if self.host.disk.begin() {
-            env.arrange_commit(who, incarnation);
+            env.schedule_commit(who, incarnation);
         }
     }
 
-    /// An outcome has come.
+    /// Reports an outcome to the machine.
     pub(super) fn stored(
         &mut self,
         env: &mut Environment,
@@ -160,7 +164,7 @@ where
         self.input(env, Input::Event(sealpost_core::frame::Event::Stored(ticket, outcome)))
     }
 
-    /// An alarm goes off, if it was set in this incarnation and not moved.
+    /// Ticks at the machine's deadline, unless the deadline has moved since.
     pub(super) fn tick(&mut self, env: &mut Environment, incarnation: u32) -> usize {
         if incarnation != self.host.incarnation || self.host.tick_at != Some(env.queue.now()) {
             return 0;
@@ -169,20 +173,20 @@ where
         self.input(env, Input::Event(sealpost_core::frame::Event::Tick))
     }
 
-    /// What it said since the last call.
+    /// Outputs since the last call.
     pub(super) fn take_outputs(&mut self) -> Vec<Output<M>> {
         std::mem::take(&mut self.host.outputs)
     }
 }
 
 impl<M: Machine, S: Storage> NodeHost<M, S> {
-    /// What the clocks show.
+    /// Current time of the node's clocks.
     pub(super) const fn now(&self, mono: Mono) -> Now {
         let secs = (mono.0 / 1_000_000).cast_signed();
         Now { mono, wall: Timestamp::from_unix_secs(START + secs + self.skew) }
     }
 
-    fn arrange_tick(&mut self, env: &mut Environment, deadline: Option<Mono>) {
+    fn schedule_tick(&mut self, env: &mut Environment, deadline: Option<Mono>) {
         let Some(deadline) = deadline.map(|at| at.max(env.queue.now())) else {
             self.tick_at = None;
             return;
@@ -194,7 +198,7 @@ impl<M: Machine, S: Storage> NodeHost<M, S> {
     }
 }
 
-/// What carries out actions.
+/// Carries out a machine's actions.
 struct ActionRunner<'a, M: Machine, S: Storage> {
     host: &'a mut NodeHost<M, S>,
     env: &'a mut Environment,
@@ -212,8 +216,8 @@ where
 
     fn store(&mut self, ticket: Ticket, op: S::Op) {
         self.host.actions += 1;
-        if self.host.disk.ask(ticket, op) {
-            self.env.arrange_commit(self.host.who, self.host.incarnation);
+        if self.host.disk.add(ticket, op) {
+            self.env.schedule_commit(self.host.who, self.host.incarnation);
         }
     }
 
@@ -252,5 +256,5 @@ where
     }
 }
 
-/// When every world begins: a moment in November 2026.
+/// Wall-clock time at which every simulation starts: a moment in November 2026.
 const START: i64 = 1_795_437_296;

@@ -1,21 +1,24 @@
-//! What the machines say to their applications, and what those do about it.
+//! Notices and deliveries of the machines, and the reactions of their applications.
 
 use sealpost_core::client::store::{InboxId, Trust};
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel};
 use sealpost_core::server::{self, OtpDelivery};
 use sealpost_core::wire::Otp;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::node::Output;
 use super::plan::LastWrite;
+use super::process::ProcessId;
 use super::state_names::{error_state, notice_state};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::world::World;
 use super::{memory_limits, model};
 use crate::scenarios::{Device, Observation};
 
 impl World {
     pub(super) fn handle_server_outputs(&mut self, actions: usize) {
         self.check_work(ProcessId::Server, actions);
-        if self.env.tally.inputs.is_multiple_of(memory_limits::EVERY) {
+        if self.env.tally.inputs.is_multiple_of(memory_limits::CHECK_INTERVAL) {
             self.check_held();
         }
         for output in self.server.take_outputs() {
@@ -31,7 +34,7 @@ impl World {
         self.env.trace.note(now, &[10], || format!("server: {notice:?}"));
         match notice {
             server::Notice::Misuse { misuse } => {
-                self.env.violate(|| format!("the server says that its host {misuse}"));
+                self.env.violate(|| format!("the host misused the server: {misuse}"));
             }
             server::Notice::Stopped => {
                 self.stopped = true;
@@ -50,7 +53,7 @@ impl World {
         }
     }
 
-    /// The messenger takes a one-time password to its owner, if he does not lose it.
+    /// Delivers a one-time password out of band, with a delay. One in ten is lost.
     fn deliver_otp(&mut self, delivery: &OtpDelivery) {
         if self.tell_script(|| Observation::Otp(delivery.clone())) {
             return;
@@ -122,7 +125,7 @@ impl World {
                 }
             }
             Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, .. } => {
-                // If the messenger loses it, somebody asks again.
+                // The password may be lost, so ask for another when it has expired.
                 self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);
             }
             Notice::Suspicious(suspicion) if self.is_undisturbed() => {
@@ -132,7 +135,7 @@ impl World {
         }
     }
 
-    /// The application tries again after a while, once.
+    /// Schedules one attempt to go online, unless one is scheduled.
     fn go_online_after(&mut self, client: usize, micros: u64) {
         let incarnation = self.clients[client].host.incarnation;
         if !std::mem::replace(&mut self.apps[client].retry_scheduled, true) {
@@ -140,14 +143,14 @@ impl World {
         }
     }
 
-    /// Nobody but honest parties and an ordinary network had a hand in this.
+    /// Whether there are only honest parties and an ordinary network.
     fn is_undisturbed(&self) -> bool {
         !self.env.capture
     }
 
     fn check_work(&mut self, who: ProcessId, actions: usize) {
         if actions > self.max_actions {
-            self.env.violate(|| format!("{who} does {actions} things for one input"));
+            self.env.violate(|| format!("{who} takes {actions} actions for one input"));
         }
     }
 }

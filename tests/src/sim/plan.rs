@@ -1,4 +1,4 @@
-//! A plan: everything that a run is made of. The same plan gives the same run.
+//! The plan of a simulation. The same plan gives the same run.
 
 use std::fmt;
 
@@ -10,163 +10,163 @@ use serde::{Deserialize, Serialize};
 pub use super::crypto::CryptoKind;
 pub use super::disk::{DiskFault, LastWrite};
 
-/// A world, and what happens in it.
+/// Settings of a simulation, and its steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The world's small choices come from it: latencies, cuts, the order of answers.
+    /// Seed of the small choices during the run: latencies, cuts, the order of outcomes.
     pub noise: u64,
-    /// The world.
+    /// Settings of the world.
     pub settings: Settings,
-    /// What happens, by time.
+    /// Steps, ordered by time.
     pub steps: Vec<Step>,
 }
 
-/// Something happens.
+/// A step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// When, in milliseconds from the start.
+    /// Time of the step, in milliseconds from the start.
     pub at_ms: u64,
-    /// What.
+    /// Effect of the step.
     #[serde(flatten)]
-    pub what: StepKind,
+    pub kind: StepKind,
 }
 
-/// What may happen. Clients are numbered from 0.
+/// Effect of a step. Clients are numbered from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the fields say what they are")]
+#[expect(missing_docs, reason = "the variants explain their fields")]
 pub enum StepKind {
-    /// A client registers.
+    /// Registers a client.
     Register { client: usize },
-    /// A client goes online.
+    /// Connects a client.
     Connect { client: usize },
-    /// A client takes its leave.
+    /// Disconnects a client.
     Disconnect { client: usize },
-    /// A client sends so many messages, of about so many bytes.
+    /// Sends `count` messages of about `size` bytes each.
     Send { from: usize, to: usize, count: u32, size: u32 },
-    /// A client's connections break, for both ends.
+    /// Breaks a client's connections; both ends notice soon.
     Cut { client: usize },
-    /// A client's connections break, and one end does not notice for a while.
+    /// Breaks a client's connections; one end does not notice for a while.
     HalfOpen { client: usize, unaware: End },
-    /// Nothing moves from this end of a client's connections.
+    /// Stops all bytes that one end of a client's connections sends.
     Stall { client: usize, from: End, ms: u64 },
-    /// A client can't reach the server.
+    /// Makes the server unreachable for a client.
     Unreachable { client: usize, ms: u64 },
-    /// A client's process dies, and starts again.
+    /// Crashes and restarts a client's process.
     CrashClient { client: usize, down_ms: u64, last_write: LastWrite },
-    /// A client's home is lost with its key and all that was in it; the person registers the same
-    /// number again. The operator deletes the old account, which nobody can open any more.
-    LoseHome { client: usize, down_ms: u64 },
-    /// The server loses power, and starts again.
+    /// Deletes a client's directory, with its key and store. The client registers the same phone number
+    /// again, and the operator deletes the old account, whose key is lost.
+    #[serde(rename = "lose-home")]
+    LoseDirectory { client: usize, down_ms: u64 },
+    /// Cuts the server's power, and restarts it.
     CrashServer { down_ms: u64, last_write: LastWrite },
-    /// The server is stopped in order, and started again.
+    /// Shuts the server down in order, and restarts it.
     StopServer { down_ms: u64 },
-    /// A client's disk fails.
+    /// Makes a client's disk fail.
     ClientDisk { client: usize, fault: DiskFault, ms: u64 },
-    /// The server's disk fails.
+    /// Makes the server's disk fail.
     ServerDisk { fault: DiskFault, ms: u64 },
-    /// A client's wall clock jumps.
+    /// Moves a client's wall clock.
     ClientClock { client: usize, secs: i64 },
-    /// The server's wall clock jumps.
+    /// Moves the server's wall clock.
     ServerClock { secs: i64 },
-    /// Somebody on the wire changes what a client's connection carries next from this end.
+    /// Tampers with the next packet that one end of a client's connections sends.
     Tamper { client: usize, from: End, how: Tampering },
-    /// The user has a second connection, made by something that holds the account's key, reads
-    /// and acknowledges nothing.
+    /// Opens a second connection with a user's own key, which reads and acknowledges nothing.
     #[serde(rename = "ghost")]
     SecondConnection { client: usize },
-    /// A registered attacker does something with what was seen on the wire.
+    /// Attacks with packets captured on the wire.
     Attack { how: Attack, victim: usize },
-    /// The server does to a client what an honest one does not.
+    /// Makes the server misbehave towards a client.
     Dishonest { client: usize, how: Misbehaviour },
 }
 
-/// Of a connection.
+/// End of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// The one that dialled.
+    /// The end that dialled.
     Client,
-    /// The other.
+    /// The server's end.
     Server,
 }
 
-/// What somebody on the wire does.
+/// Tampering on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tampering {
-    /// Changes a bit.
+    /// Flips a bit.
     Flip,
-    /// Takes bytes out.
+    /// Removes bytes.
     Truncate,
-    /// Puts random bytes in.
+    /// Inserts random bytes.
     Garbage,
     /// Sends a packet twice.
     Repeat,
-    /// Puts a packet in that was seen elsewhere.
+    /// Inserts a packet captured elsewhere.
     Replay,
-    /// Puts a packet in that nobody of the parties signed.
+    /// Inserts a captured packet with an edit that breaks its signature.
     Forge,
 }
 
-/// What a registered attacker does, by hand-made packets.
+/// An attack with packets written by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
-    /// Sends another's message as it was seen.
+    /// Replays a captured message of another user.
     Replay,
-    /// Sends another's message, edited and signed anew, in the other's name.
+    /// Edits another user's message, and sends it in that user's name with Mallory's signature.
     Impersonate,
-    /// Sends another's message in its own name, signed anew.
+    /// Sends another user's message in Mallory's own name and with her signature.
     Adopt,
-    /// Signs for messages that it never had.
+    /// Sends receipts for messages that Mallory never received.
     FalseReceipt,
-    /// Claims to have taken receipts that it never had.
+    /// Claims to have taken receipts that Mallory never received.
     FalseTaken,
-    /// Opens a connection with another's 106 as it was seen.
+    /// Replays another user's captured 106 on a new connection.
     ReplayReconnect,
-    /// Opens a connection with a 106 for another's phone number, signed by itself.
+    /// Sends a 106 for another user's phone number with Mallory's signature.
     StealSession,
     /// Sends a message without a session.
     Unauthenticated,
-    /// Registers somebody else's phone number.
+    /// Tries to register another user's phone number.
     StealPhone,
-    /// Sends a hundred look-ups and messages to itself at once.
+    /// Sends a hundred look-ups at once.
     Flood,
-    /// Opens connections and says nothing.
+    /// Opens connections and sends nothing.
     Loiter,
 }
 
-/// What a dishonest server does to what it forwards.
+/// Misbehaviour of a dishonest server towards a packet that it forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Misbehaviour {
-    /// Drops the next message or receipt.
+    /// Drops the packet.
     Drop,
-    /// Sends it twice.
+    /// Sends the packet twice.
     Repeat,
-    /// Sends it after the one behind it.
+    /// Sends the packet after the next one.
     Swap,
-    /// Sends it again much later.
+    /// Sends the packet again much later.
     Late,
-    /// Sends it to somebody else as well.
+    /// Sends the packet to another client as well.
     Misdeliver,
-    /// Signs a receipt for the next message itself.
+    /// Signs a receipt for the message itself.
     ForgeReceipt,
 }
 
-/// Whether users come by their one-time passwords in the answer itself.
+/// How users get their one-time passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Otps {
-    /// They do.
+    /// In the answer to their request.
     InBand,
-    /// By a messenger, who takes his time and may lose one.
+    /// Out of band, with a delay. Some are lost.
     #[serde(rename = "messenger")]
     OutOfBand,
 }
 
-/// The width of the deployment's ids.
+/// Width of the deployment's ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names of PROTOCOL")]
@@ -179,45 +179,44 @@ pub enum Width {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rates {
-    /// As by default.
+    /// The default limits apply.
     Limited,
-    /// Not at all.
+    /// No limits apply.
     #[serde(rename = "free")]
     Unlimited,
 }
 
-/// A world. Times are in microseconds.
+/// Settings of a world. Times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the fields of the limits that they set say what they are")]
+#[expect(missing_docs, reason = "the limits that these fields set explain them")]
 pub struct Settings {
     pub clients: usize,
     pub width: Width,
     pub crypto: CryptoKind,
     pub otps: Otps,
     pub rates: Rates,
-    /// Faults stop then, in milliseconds.
+    /// Time at which faults stop, in milliseconds.
     pub end_ms: u64,
 
-    /// The time that a byte takes, at least and at most.
+    /// Minimum and maximum latency of a byte.
     pub latency: (u64, u64),
-    /// Bytes that arrive together at most; 0: a packet at a time.
+    /// Maximum number of bytes that arrive together; 0 for one packet at a time.
     pub piece: usize,
-    /// Bytes on their way in one direction.
+    /// Maximum number of bytes in flight in one direction.
     pub window: usize,
-    /// Bytes queued at which a connection is congested.
+    /// Number of queued bytes above which a connection is congested.
     pub congested_at: usize,
 
-    /// The time that a transaction of the server takes at most.
+    /// Maximum duration of a transaction of the server.
     pub commit: u64,
-    /// How long an outcome of the server's disk may be on its way: over 0, they overtake each
-    /// other.
+    /// Maximum delay of an outcome of the server's disk. Above 0, outcomes overtake each other.
     pub outcome: u64,
-    /// The time that a transaction of a client takes at most.
+    /// Maximum duration of a transaction of a client.
     pub client_commit: u64,
-    /// The time that a job takes at most.
+    /// Maximum duration of a job.
     pub job: u64,
-    /// Of a thousand messages that it is shown, how many an application does not mark as shown.
+    /// Number of messages, in a thousand, that an application does not mark as shown.
     pub unmarked_per_mille: u64,
 
     pub quota_messages: u64,
@@ -243,7 +242,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Limits as in production, a network without trouble.
+    /// Production limits, and a network without faults.
     fn default() -> Self {
         let (server, client) = (Limits::default(), client::Limits::default());
         Self {
@@ -286,7 +285,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The deployment's profile.
+    /// Profile of the deployment.
     pub const fn profile(&self) -> Profile {
         match self.width {
             Width::Compact => Profile::Compact,
@@ -294,7 +293,7 @@ impl Settings {
         }
     }
 
-    /// The server's limits.
+    /// Limits of the server.
     pub fn server_limits(&self) -> Limits {
         let base = match self.rates {
             Rates::Limited => Limits::default(),
@@ -314,7 +313,7 @@ impl Settings {
         }
     }
 
-    /// The clients' limits.
+    /// Limits of the clients.
     pub fn client_limits(&self) -> client::Limits {
         client::Limits {
             in_flight_messages: self.client_in_flight,
@@ -332,22 +331,22 @@ impl Settings {
 }
 
 impl Plan {
-    /// Whether the server is honest. If it is not, less can be asked of the world.
+    /// Whether the server is honest. If not, less can be checked.
     pub fn server_is_honest(&self) -> bool {
-        !self.steps.iter().any(|step| matches!(step.what, StepKind::Dishonest { .. }))
+        !self.steps.iter().any(|step| matches!(step.kind, StepKind::Dishonest { .. }))
     }
 
-    /// Whether somebody on the wire brings packets that are authentic and out of place.
+    /// Whether authentic packets are replayed out of place.
     pub fn replays(&self) -> bool {
-        let replays = |what: &StepKind| {
-            matches!(what, StepKind::Tamper { how: Tampering::Replay | Tampering::Repeat, .. })
+        let replays = |kind: &StepKind| {
+            matches!(kind, StepKind::Tamper { how: Tampering::Replay | Tampering::Repeat, .. })
         };
-        self.steps.iter().any(|step| replays(&step.what))
+        self.steps.iter().any(|step| replays(&step.kind))
     }
 
-    /// Whether somebody makes or changes packets, so that clients may be suspicious.
+    /// Whether packets are forged or changed, so that clients may report suspicions.
     pub fn has_active_attackers(&self) -> bool {
-        let meddles = |what: &StepKind| match what {
+        let meddles = |kind: &StepKind| match kind {
             StepKind::Tamper { .. }
             | StepKind::SecondConnection { .. }
             | StepKind::Attack { .. }
@@ -361,7 +360,7 @@ impl Plan {
             | StepKind::Stall { .. }
             | StepKind::Unreachable { .. }
             | StepKind::CrashClient { .. }
-            | StepKind::LoseHome { .. }
+            | StepKind::LoseDirectory { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }
@@ -369,20 +368,20 @@ impl Plan {
             | StepKind::ClientClock { .. }
             | StepKind::ServerClock { .. } => false,
         };
-        self.steps.iter().any(|step| meddles(&step.what))
+        self.steps.iter().any(|step| meddles(&step.kind))
     }
 
-    /// Reads a plan as [`fmt::Display`] writes it.
+    /// Parses a plan as [`fmt::Display`] writes it.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Returns the error of the JSON parser.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
 
 impl fmt::Display for Plan {
-    /// JSON: noise, settings, and a line for each step.
+    /// Writes JSON: noise, settings, and a line for each step.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = |value: serde_json::Result<String>| value.map_err(|_| fmt::Error);
         let settings = json(serde_json::to_string(&self.settings))?;

@@ -1,4 +1,4 @@
-//! Processes begin and die.
+//! Starts and crashes of processes.
 
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
@@ -6,8 +6,11 @@ use sealpost_core::frame::{Event, Input};
 use sealpost_core::server::Server;
 use sealpost_storage::client::ClientStorage;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::plan::{End, LastWrite};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
     pub(super) fn start(&mut self, who: ProcessId) {
@@ -44,10 +47,10 @@ impl World {
         }
     }
 
-    /// The process is gone, and its connections with it.
+    /// Crashes a process. Its connections break with it.
     pub(super) fn crash(&mut self, who: ProcessId, last_write: LastWrite) {
         let now = self.env.queue.now();
-        self.env.trace.note(now, &[9], || format!("{who} dies"));
+        self.env.trace.note(now, &[9], || format!("{who} crashes"));
         match who {
             ProcessId::Server => {
                 self.env.server_up = false;
@@ -68,7 +71,7 @@ impl World {
             let Some(link) = self.env.network.links.get_mut(&id) else { continue };
             link.socket(end).open = false;
             if who == ProcessId::Server && self.stopped && link.down.ended {
-                // What a host sent before it stopped in order still arrives.
+                // An orderly shutdown closed the connection: what the host sent before still arrives.
                 continue;
             }
             link.up.lose();
@@ -77,7 +80,7 @@ impl World {
         }
     }
 
-    /// The application makes sure that its client has an account and is online.
+    /// Has an application register its client, or connect it if it has an account.
     pub(super) fn go_online(&mut self, client: usize) {
         if self.clients[client].machine.is_none() || self.apps[client].online {
             return;

@@ -1,4 +1,4 @@
-//! Running plans, and making those that fail small.
+//! Runs plans, and shrinks failing ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,14 +7,14 @@ use super::tally::Tally;
 use super::trace::Trace;
 use super::world::World;
 
-/// What came of a plan.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunResult {
-    /// Everything that happened, as one number.
+    /// Digest of the trace.
     pub digest: u64,
-    /// What was met.
+    /// Counts of faults and states.
     pub tally: Tally,
-    /// What was not as it must be.
+    /// First violation.
     pub violation: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub fn run(plan: &Plan) -> RunResult {
     execute(plan, Trace::default()).0
 }
 
-/// The same, with a line for everything that happened.
+/// Runs a plan to its end, and returns the lines of its trace as well.
 pub fn run_with_trace(plan: &Plan) -> (RunResult, Vec<String>) {
     execute(plan, Trace::with_lines())
 }
@@ -34,14 +34,14 @@ fn execute(plan: &Plan, trace: Trace) -> (RunResult, Vec<String>) {
     let panicked = ended.err().map(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        format!("panicked: {}", text.unwrap_or("without a word"))
+        format!("panicked: {}", text.unwrap_or("without a message"))
     });
     let violation = panicked.or_else(|| world.violation().map(str::to_owned));
     (RunResult { digest: world.digest(), tally: world.tally(), violation }, world.take_lines())
 }
 
-/// Makes a plan that fails smaller, as long as it fails: fewer steps, then fewer clients, then
-/// settings as they are by default. Gives up after so many attempts.
+/// Shrinks a failing plan as long as it fails with the same kind of violation: fewer and smaller
+/// steps, default settings, then fewer clients. Stops after `attempts` runs.
 pub fn shrink(plan: &Plan, attempts: u32) -> Plan {
     let mut left = attempts;
     let kind = run(plan).violation.as_deref().map(kind);
@@ -57,20 +57,20 @@ pub fn shrink(plan: &Plan, attempts: u32) -> Plan {
         let before = smallest.clone();
         fewer_steps(&mut smallest, &mut fails);
         smaller_steps(&mut smallest, &mut fails);
-        plainer_settings(&mut smallest, &mut fails);
+        simpler_settings(&mut smallest, &mut fails);
         if smallest == before {
             return smallest;
         }
     }
 }
 
-/// What a violation says but for its numbers, so that shrinking does not wander off to another one.
+/// Kind of a violation: its text without numbers. Shrinking must not end at another kind.
 fn kind(violation: &str) -> String {
     let words = violation.split(['(', ':']).next().unwrap_or(violation);
     words.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// Leaves out stretches of steps, long ones first.
+/// Removes ranges of steps, long ones first.
 fn fewer_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
     let mut len = plan.steps.len();
     while len > 0 {
@@ -91,11 +91,11 @@ fn fewer_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
 /// Sends fewer and shorter messages.
 fn smaller_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
     for index in 0..plan.steps.len() {
-        while let StepKind::Send { count, size, .. } = plan.steps[index].what
+        while let StepKind::Send { count, size, .. } = plan.steps[index].kind
             && (count > 1 || size > 0)
         {
             let mut candidate = plan.clone();
-            if let StepKind::Send { count, size, .. } = &mut candidate.steps[index].what {
+            if let StepKind::Send { count, size, .. } = &mut candidate.steps[index].kind {
                 (*count, *size) = ((*count).div_ceil(2), *size / 2);
             }
             if !fails(&candidate) {
@@ -106,9 +106,9 @@ fn smaller_steps(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
     }
 }
 
-/// Ends sooner, and takes every setting back to its default that does not matter.
-fn plainer_settings(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
-    let plain = |plan: &Plan| serde_json::to_value(&plan.settings).unwrap_or_default();
+/// Ends the plan earlier, and resets every setting that the failure does not need to its default.
+fn simpler_settings(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
+    let settings_of = |plan: &Plan| serde_json::to_value(&plan.settings).unwrap_or_default();
     let default = serde_json::to_value(Settings::default()).unwrap_or_default();
     let last = plan.steps.last().map_or(0, |step| step.at_ms);
     let mut sooner = plan.clone();
@@ -118,7 +118,7 @@ fn plainer_settings(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
     }
     let Some(fields) = default.as_object() else { return };
     for (field, value) in fields.iter().filter(|(field, _)| *field != "clients") {
-        let mut settings = plain(plan);
+        let mut settings = settings_of(plan);
         if settings.get(field) == Some(value) {
             continue;
         }

@@ -1,6 +1,6 @@
-//! A world under a script: there is no plan, nobody does anything by themselves, and the script
-//! hears all that applications hear. The network and the disks have no faults but those that the
-//! script brings about; what must hold is checked as always.
+//! A world under a scenario instead of a plan: applications do nothing on their own, and their
+//! observations go to the scenario. There are no faults but those that the scenario causes. The
+//! model checks everything as usual.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,46 +14,42 @@ use sealpost_core::time::Mono;
 use sealpost_storage::Usage;
 use sealpost_storage::client::{ClientStorage, HistoryEntry};
 
+use super::application::App;
 use super::model;
 use super::node::Node;
 use super::plan::{LastWrite, Plan, Settings, StepKind};
+use super::process::ProcessId;
+use super::script::Script;
 use super::trace::Trace;
-use super::world::{App, ProcessId, World};
+use super::world::World;
 use crate::scenarios::{Deployment, Device, Observation, Reachability};
 
-/// What the script has not heard yet, and whose the devices are.
-pub(super) struct Script {
-    heard: VecDeque<Observation>,
-    /// For each client the one that had its account first.
-    accounts: Vec<usize>,
-}
-
 impl World {
-    /// A world for a script. `noise` decides what the script does not.
+    /// A world for a scenario. `noise` seeds the choices that the scenario does not make.
     pub fn scripted(settings: &Settings, noise: u64) -> Self {
         let settings = Settings { unmarked_per_mille: 1_000, ..settings.clone() };
         let accounts = (0..settings.clients).collect();
         let plan = Plan { noise, settings, steps: Vec::new() };
         let mut world = Self::new(&plan, Trace::with_lines());
-        world.script = Some(Script { heard: VecDeque::new(), accounts });
+        world.script = Some(Script { observations: VecDeque::new(), accounts });
         world.server_restart_delay = u64::MAX;
         world
     }
 
-    /// A client's wall clock jumps.
-    pub fn jump(&mut self, device: Device, secs: i64) {
-        self.begin(&StepKind::ClientClock { client: device.0, secs });
+    /// Moves the wall clock of a device.
+    pub fn jump_wall_clock(&mut self, device: Device, secs: i64) {
+        self.apply_step(&StepKind::ClientClock { client: device.0, secs });
     }
 
-    /// Tells the script, if there is one. Returns whether there is.
-    pub(super) fn tell_script(&mut self, heard: impl FnOnce() -> Observation) -> bool {
+    /// Reports an observation to the scenario. Returns false if there is none.
+    pub(super) fn tell_script(&mut self, observation: impl FnOnce() -> Observation) -> bool {
         if let Some(script) = &mut self.script {
-            script.heard.push_back(heard());
+            script.observations.push_back(observation());
         }
         self.script.is_some()
     }
 
-    /// Whose account a client has: itself, or the client that it is the twin of.
+    /// Client whose account a client uses: itself, or the one that it is a second device of.
     pub(super) fn account(&self, client: usize) -> usize {
         self.script.as_ref().map_or(client, |script| script.accounts[client])
     }
@@ -91,18 +87,18 @@ impl Deployment for World {
 
     fn next_observation(&mut self, until: Duration) -> Option<Observation> {
         loop {
-            if let Some(heard) = self.script.as_mut()?.heard.pop_front() {
-                return Some(heard);
+            if let Some(observations) = self.script.as_mut()?.observations.pop_front() {
+                return Some(observations);
             }
             if self.now() >= until {
                 return None;
             }
-            self.run_to(Mono(self.env.queue.now().0 + STEP));
+            self.run_to(Mono(self.env.queue.now().0 + POLL_INTERVAL));
         }
     }
 
     fn let_settle(&mut self) {
-        self.run_to(Mono(self.env.queue.now().0 + AWHILE));
+        self.run_to(Mono(self.env.queue.now().0 + SETTLE_TIME));
     }
 
     fn command(&mut self, device: Device, command: Command) {
@@ -110,7 +106,7 @@ impl Deployment for World {
             && let Some(to) = (0..self.clients.len()).find(|index| model::phone(*index) == *to)
             && self.clients[device.0].machine.is_some()
         {
-            self.model.adopt(self.account(device.0), to, text);
+            self.model.add_scripted(self.account(device.0), to, text);
         }
         World::command(self, device.0, command);
     }
@@ -123,7 +119,7 @@ impl Deployment for World {
     }
 
     fn cut(&mut self, device: Device) {
-        self.begin(&StepKind::Cut { client: device.0 });
+        self.apply_step(&StepKind::Cut { client: device.0 });
     }
 
     fn kill(&mut self, device: Device) {
@@ -135,25 +131,25 @@ impl Deployment for World {
     }
 
     fn second_device(&mut self, device: Device) -> Device {
-        let (twin, account) = (self.clients.len(), self.account(device.0));
+        let (second, account) = (self.clients.len(), self.account(device.0));
         let store = self.clients[device.0].host.disk.engine.clone();
         let noise = self.env.dice.number();
         let crypto = self.env.settings.crypto.runner(account + 1, noise);
-        self.clients.push(Node::new(ProcessId::Client(twin), crypto, store));
+        self.clients.push(Node::new(ProcessId::Client(second), crypto, store));
         let user = self.apps[device.0].user;
         self.apps.push(App { user, ..App::new(account + 1) });
         self.env.unreachable.push(Mono(0));
         if let Some(script) = &mut self.script {
             script.accounts.push(account);
         }
-        self.start(ProcessId::Client(twin));
-        Device(twin)
+        self.start(ProcessId::Client(second));
+        Device(second)
     }
 
     fn stop_server(&mut self) {
         self.input_server(Input::Event(Event::Shutdown));
         while !self.stopped {
-            self.run_to(Mono(self.env.queue.now().0 + STEP));
+            self.run_to(Mono(self.env.queue.now().0 + POLL_INTERVAL));
         }
     }
 
@@ -180,7 +176,7 @@ impl Deployment for World {
     }
 }
 
-/// How far time goes before the script is asked again.
-const STEP: u64 = 1_000;
-/// Longer than everything that somebody might still do, in microseconds.
-const AWHILE: u64 = 600_000_000;
+/// Simulated time that passes between two looks at the observations, in microseconds.
+const POLL_INTERVAL: u64 = 1_000;
+/// Time in which all work in progress finishes, in microseconds.
+const SETTLE_TIME: u64 = 600_000_000;

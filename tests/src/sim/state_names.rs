@@ -1,4 +1,4 @@
-//! Names for what machines were seen to do, so that a run can say what it has reached.
+//! Names of the states that machines reach, for the summary of a run.
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
 use sealpost_core::server::store::{
@@ -39,7 +39,7 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
     }
 }
 
-/// An operation in a line of the trace.
+/// Describes an operation for the trace.
 pub(super) fn store_words(op: &StoreOp, outcome: &StoreOutcome) -> String {
     match (op, outcome) {
         (StoreOp::Append { recipient, packets, .. }, Ok(StoreReply::Appended(each))) => {
@@ -112,7 +112,7 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
 
 const fn offline_state(reason: OfflineReason) -> &'static str {
     match reason {
-        OfflineReason::Wished => "offline: as wished",
+        OfflineReason::Wished => "offline: on command",
         OfflineReason::Unreachable => "offline: unreachable",
         OfflineReason::Lost => "offline: lost",
         OfflineReason::TimedOut => "offline: timed out",
@@ -132,7 +132,7 @@ const fn suspicion_state(suspicion: &Suspicion) -> &'static str {
         Suspicion::WrongServerKey { .. } => "suspicion: wrong server key",
         Suspicion::BadServerSignature => "suspicion: bad server signature",
         Suspicion::BadPacket(_) => "suspicion: bad packet",
-        Suspicion::UnaskedAnswer => "suspicion: unasked answer",
+        Suspicion::UnaskedAnswer => "suspicion: unsolicited answer",
         Suspicion::ForgedMessage { .. } => "suspicion: forged message",
         Suspicion::UnknownSender { .. } => "suspicion: unknown sender",
         Suspicion::ForgedReceipt { .. } => "suspicion: forged receipt",

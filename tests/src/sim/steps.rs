@@ -1,26 +1,30 @@
-//! What a step of the plan does to the world.
+//! Applies the steps of a plan to the world.
 
 use sealpost_core::client::{Command, Token};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::UserRef;
-use sealpost_core::server::limits::Limits;
 use sealpost_core::time::Mono;
 
+use super::application::Goal;
+use super::event::SimEvent;
 use super::model;
 use super::plan::{DiskFault, End, LastWrite, StepKind};
-use super::world::{Goal, ProcessId, SimEvent, World};
+use super::process::ProcessId;
+use super::world::World;
 
 impl World {
-    /// Something happens. What names a client that there is not is nothing.
-    pub(super) fn begin(&mut self, what: &StepKind) {
+    /// Applies one step. Steps that name an unknown client are ignored.
+    pub(super) fn apply_step(&mut self, step: &StepKind) {
         let now = self.env.queue.now();
-        self.env.trace.note(now, &[12], || format!("step: {what:?}"));
-        match what {
+        self.env.trace.note(now, &[12], || format!("step: {step:?}"));
+        match step {
             StepKind::Register { client } | StepKind::Connect { client } => {
                 self.goal(*client, Goal::Online);
             }
             StepKind::Disconnect { client } => self.goal(*client, Goal::Offline),
-            StepKind::Send { from, to, count, size } => self.write(*from, *to, *count, *size),
+            StepKind::Send { from, to, count, size } => {
+                self.send_messages(*from, *to, *count, *size);
+            }
             StepKind::Cut { client } => self.cut(*client),
             StepKind::HalfOpen { client, unaware } => self.half_open(*client, *unaware),
             StepKind::Stall { client, from, ms } => self.stall(*client, *from, *ms),
@@ -33,7 +37,7 @@ impl World {
             StepKind::CrashClient { client, down_ms, last_write } => {
                 self.crash_client(*client, *down_ms, *last_write);
             }
-            StepKind::LoseHome { client, down_ms } => self.lose_directory(*client, *down_ms),
+            StepKind::LoseDirectory { client, down_ms } => self.lose_directory(*client, *down_ms),
             StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);
             }
@@ -96,7 +100,7 @@ impl World {
         }
     }
 
-    pub(super) fn write(&mut self, from: usize, to: usize, count: u32, size: u32) {
+    pub(super) fn send_messages(&mut self, from: usize, to: usize, count: u32, size: u32) {
         let clients = self.clients.len();
         if from >= clients || to >= clients || from == to || self.clients[from].machine.is_none() {
             return;
@@ -170,17 +174,4 @@ const fn disk_fault(fault: DiskFault) -> &'static str {
         DiskFault::Full => "disk: full",
         DiskFault::Io => "disk: failing",
     }
-}
-
-/// What one input may be followed by: each part of the work has a limit, and an input may end what
-/// several inputs began.
-pub(super) fn max_actions(limits: &Limits) -> usize {
-    let drained = usize::try_from(limits.drain_items).unwrap_or(usize::MAX);
-    let per_session = limits.in_flight_items
-        + drained
-        + limits.append_batch
-        + limits.checks_per_conn
-        + limits.unstored_per_user
-        + limits.replies_per_conn;
-    4 * per_session + 256
 }

@@ -1,19 +1,19 @@
-//! What was met on the way: so that a run can say what it has tried.
+//! Counts of what a run exercised.
 
 use std::collections::BTreeMap;
 
-/// Counts by name.
+/// Counts of faults, states, messages and packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Faults that struck, by kind.
+    /// Number of faults, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// States that machines were seen in, by name.
+    /// Number of times that machines reached a state, by name.
     pub states: BTreeMap<&'static str, u64>,
-    /// Messages that were wished to be sent.
+    /// Messages that applications sent.
     pub messages: u64,
-    /// Messages that reached their readers' applications.
+    /// Messages delivered to their recipients' applications.
     pub delivered: u64,
-    /// Packets that arrived whole or in pieces.
+    /// Packets that machines sent.
     pub packets: u64,
     /// Inputs to machines.
     pub inputs: u64,
@@ -22,17 +22,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A fault struck.
+    /// Counts a fault.
     pub(super) fn fault(&mut self, kind: &'static str) {
         *self.faults.entry(kind).or_default() += 1;
     }
 
-    /// A state was reached.
+    /// Counts a state.
     pub(super) fn state(&mut self, name: &'static str) {
         *self.states.entry(name).or_default() += 1;
     }
 
-    /// Adds another's counts.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         for (mine, others) in [(&mut self.faults, &other.faults), (&mut self.states, &other.states)]
         {

@@ -1,11 +1,11 @@
-//! What happened, as one number; and, for reading, as lines.
+//! The trace of a run: a digest, and lines for people if wanted.
 
 use std::fmt;
 
 use sealpost_core::time::Mono;
 
-/// A digest of everything that happened, in order. The same plan gives the same digest; two
-/// runs that differ anywhere give two.
+/// A digest of everything that happened, in order. The same plan gives the same digest; runs that
+/// differ anywhere have different ones.
 #[derive(Debug, Default)]
 pub struct Trace {
     digest: u64,
@@ -13,23 +13,23 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// One that also keeps a line for each thing that happened.
+    /// A trace that also keeps a line for each event.
     pub const fn with_lines() -> Self {
         Self { digest: 0, lines: Some(Vec::new()) }
     }
 
-    /// The digest so far.
+    /// Digest so far.
     pub const fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The lines so far.
+    /// Lines since the last call.
     pub fn take_lines(&mut self) -> Vec<String> {
         self.lines.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Notes that something happened: what, as numbers, and in words that are only made if somebody
-    /// reads them.
+    /// Records an event: as numbers for the digest, and in words that are built only if lines are
+    /// kept.
     pub(super) fn note(&mut self, now: Mono, what: &[u64], words: impl FnOnce() -> String) {
         self.mix(now.0);
         for number in what {
@@ -40,7 +40,7 @@ impl Trace {
         }
     }
 
-    /// Notes bytes.
+    /// Adds bytes to the digest.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks();
         for word in words {
@@ -51,7 +51,7 @@ impl Trace {
         }
     }
 
-    /// One round of a multiplicative hash (the constant is that of Knuth's golden ratio).
+    /// One round of a multiplicative hash. The constant is Knuth's, derived from the golden ratio.
     const fn mix(&mut self, number: u64) {
         let mixed = (self.digest.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.digest = mixed ^ (mixed >> 29);

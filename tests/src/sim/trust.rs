@@ -1,5 +1,5 @@
-//! Whom a client trusts, as far as its store says: what may be sealed for whom, and in whose name a
-//! message may be shown.
+//! A model of a client's trust in its contacts, according to its store: which user a message may be
+//! sealed for, and which trust a received message may be shown with.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,10 @@ use sealpost_core::client::store::{Binding, ClientOp, IncomingMessage, Trust};
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
-use super::model::Verdict;
+/// Result of a check; the error describes the violation.
+pub(super) type Verdict = Result<(), String>;
 
-/// A client's contacts.
+/// Contacts of a client.
 #[derive(Debug, Default)]
 pub(super) struct Trusted {
     contacts: BTreeMap<Phone, Contact>,
@@ -18,9 +19,9 @@ pub(super) struct Trusted {
 #[derive(Debug)]
 struct Contact {
     pinned: Known,
-    /// Every id that was pinned, in turn.
+    /// Every user id that was ever pinned, in order.
     accepted: Vec<UserId>,
-    /// Those of them for which safety numbers were compared.
+    /// User ids whose safety numbers were compared.
     verified: Vec<UserId>,
 }
 
@@ -37,7 +38,7 @@ impl Known {
 }
 
 impl Trusted {
-    /// The store has done this.
+    /// Applies a successful store operation.
     pub(super) fn apply(&mut self, op: &ClientOp) {
         match op {
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
@@ -79,21 +80,21 @@ impl Trusted {
         self.contacts.entry(phone).or_insert_with(pin);
     }
 
-    /// A message is sealed for this user: somebody has accepted that.
+    /// Checks that the user for whom a message is sealed was accepted for the phone.
     pub(super) fn sealed(&self, phone: Phone, recipient: UserId) -> Verdict {
         if self.accepted(phone).contains(&recipient) {
             return Ok(());
         }
-        Err(format!("a message for {phone:?} is sealed for {recipient:?}, whom nobody accepted"))
+        Err(format!("a message to {phone:?} is sealed for {recipient:?}, who was never accepted"))
     }
 
-    /// A message is shown under as much trust as there was.
+    /// Checks the trust that a received message is shown with.
     pub(super) fn shown(&self, message: &IncomingMessage) -> Verdict {
         let IncomingMessage { phone, sender, trust, .. } = message;
         let accepted = self.accepted(*phone);
         let contact = self.contacts.get(phone);
         let holds = match trust {
-            // A contact that could not be recorded yet is trusted on first use all the same.
+            // Trust on first use holds even if the contact could not be recorded yet.
             Trust::FirstUse => accepted.is_empty() || accepted.contains(sender),
             Trust::Verified => contact.is_some_and(|contact| contact.verified.contains(sender)),
             Trust::Changed => accepted.first().is_none_or(|first| first != sender),
@@ -101,7 +102,7 @@ impl Trusted {
         if holds {
             return Ok(());
         }
-        Err(format!("a message of {sender:?} is shown as {phone:?}'s, {trust:?}"))
+        Err(format!("a message of {sender:?} is shown as from {phone:?} with trust {trust:?}"))
     }
 
     fn accepted(&self, phone: Phone) -> &[UserId] {

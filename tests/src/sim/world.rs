@@ -1,125 +1,35 @@
-//! The world: a server, its clients, and everything between them, under one queue of events.
+//! The world: a server, its clients and their environment, driven by one event queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use std::collections::{BTreeSet, VecDeque};
 
-use bytes::Bytes;
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
-use sealpost_core::ids::{Phone, Ticket, UserId};
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::ids::Ticket;
+use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::server::{self, Server};
 use sealpost_core::time::Mono;
 use sealpost_storage::client::{Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota};
 
+use super::application::App;
 use super::attackers::Attackers;
 use super::dice::Dice;
 use super::environment::Environment;
+use super::event::SimEvent;
 use super::event_queue::EventQueue;
 use super::model::{self, Model};
-use super::network::{LinkId, Network};
+use super::network::Network;
 use super::node::Node;
 use super::plan::{End, Otps, Plan, Step};
-use super::scripted_world::Script;
+use super::process::ProcessId;
+use super::script::Script;
 use super::state_names::{store_state, store_words};
-use super::steps;
 use super::tally::Tally;
 use super::trace::Trace;
+use super::trust::Verdict;
 
-/// A process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ProcessId {
-    Server,
-    Client(usize),
-    /// Somebody whose packets are made by hand.
-    Scripted(usize),
-}
-
-impl fmt::Display for ProcessId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Server => f.write_str("server"),
-            Self::Client(index) => write!(f, "client {index}"),
-            Self::Scripted(index) => write!(f, "scripted peer {index}"),
-        }
-    }
-}
-
-/// What there is an appointment for.
-pub(super) enum SimEvent {
-    /// The plan's next step.
-    Step(usize),
-    Tick(ProcessId, u32),
-    Computed(ProcessId, u32, Ticket),
-    Committed(ProcessId, u32),
-    Stored(ProcessId, u32, Ticket),
-    /// An end of a connection is told that it stands.
-    Opened(LinkId, End),
-    /// Something comes that left from this end.
-    Arrive(LinkId, End),
-    /// An end is told that its connection is gone.
-    Lost(LinkId, End),
-    /// An end is told that its queue is too long, or empty again.
-    Pressure(LinkId, End),
-    /// The process starts.
-    Start(ProcessId),
-    /// The application wishes something, in this incarnation of its process.
-    RunCommand(usize, u32, Command),
-    /// The application makes sure that its client is online.
-    GoOnline(usize, u32),
-    /// Somebody writes to a contact whose new key was accepted.
-    WriteToContact(usize, Phone),
-    /// The operator hears of somebody who has lost their key.
-    Operator(usize),
-    /// A dishonest server sends something again.
-    Late(LinkId, Bytes),
-    /// A dishonest server makes a receipt up for this message.
-    Forge(LinkId, Bytes),
-}
-
-/// What an application wants of its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    /// Nothing yet.
-    Idle,
-    Online,
-    Offline,
-}
-
-/// A client's application.
-pub(super) struct App {
-    pub(super) goal: Goal,
-    /// The client has said that it is in a session.
-    pub(super) online: bool,
-    /// Everything that waited has come.
-    pub(super) caught_up: bool,
-    /// It is going to try again.
-    pub(super) retry_scheduled: bool,
-    /// The user's id, since the server has made the account.
-    pub(super) user: Option<UserId>,
-    /// The index of the home's key.
-    pub(super) key: usize,
-    /// Keys that the server offers for contacts, as far as they were told in this incarnation.
-    pub(super) offers: BTreeMap<Phone, Fingerprint>,
-}
-
-impl App {
-    pub(super) const fn new(key: usize) -> Self {
-        Self {
-            goal: Goal::Idle,
-            online: false,
-            caught_up: false,
-            retry_scheduled: false,
-            user: None,
-            key,
-            offers: BTreeMap::new(),
-        }
-    }
-}
-
-/// A world in the course of a plan.
+/// A simulated world while it runs a plan.
 pub struct World {
     pub(super) env: Environment,
     pub(super) server: Node<Server, MemoryStorage>,
@@ -130,22 +40,22 @@ pub struct World {
     steps: Vec<Step>,
     pub(super) server_config: server::Config,
     pub(super) client_limits: client::Limits,
-    /// The most actions that may follow from one input.
+    /// Bound on the actions that follow from one input.
     pub(super) max_actions: usize,
-    /// The server's stop is complete.
+    /// Whether the server's shutdown is complete.
     pub(super) stopped: bool,
     pub(super) server_restart_delay: u64,
-    /// Somebody on the wire, or the server, changed what passed.
+    /// Whether the wire or the server ever tampered with packets.
     pub(super) tampered: bool,
     pub(super) script: Option<Script>,
-    /// Keys that nobody has had yet are those before this one.
-    pub(super) keys_left: usize,
-    /// Whose accounts the operator is going to delete if they have another key by then.
+    /// Bound on the indices of unused keys: lost keys are replaced from the end of the pool.
+    pub(super) unused_keys: usize,
+    /// Clients whose accounts the operator deletes when the server is next stopped.
     pub(super) accounts_to_delete: BTreeSet<usize>,
 }
 
 impl World {
-    /// A world before anything has happened in it. With a trace that has links, it can be read.
+    /// A world at the start of a plan, with its processes started.
     pub fn new(plan: &Plan, trace: Trace) -> Self {
         let settings = plan.settings.clone();
         let mut dice = Dice::from_seed(plan.noise);
@@ -189,10 +99,10 @@ impl World {
         let mut world = Self {
             model: Model::new(clients.len(), plan),
             apps: (1..=clients.len()).map(App::new).collect(),
-            keys_left: env.settings.crypto.keys(),
+            unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
             server: Node::new(ProcessId::Server, server_crypto, store),
-            max_actions: steps::max_actions(&env.settings.server_limits()),
+            max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
             stopped: false,
             server_restart_delay: 0,
@@ -215,12 +125,12 @@ impl World {
         world
     }
 
-    /// The first thing that was not as it must be.
+    /// First violation.
     pub fn violation(&self) -> Option<&str> {
         self.env.violation.as_deref()
     }
 
-    /// What was met so far.
+    /// Counts so far.
     pub fn tally(&self) -> Tally {
         let mut tally = self.env.tally.clone();
         tally.delivered = self.model.delivered();
@@ -228,30 +138,30 @@ impl World {
         tally
     }
 
-    /// Everything that happened, as one number.
+    /// Digest of the trace so far.
     pub const fn digest(&self) -> u64 {
         self.env.trace.digest()
     }
 
-    /// What happened since the last call, if the trace keeps links.
+    /// Lines of the trace since the last call, if it keeps any.
     pub fn take_lines(&mut self) -> Vec<String> {
         self.env.trace.take_lines()
     }
 
-    /// Lets everything happen that is due until then. Stops at a violation.
+    /// Handles all events due by `end`. Stops at a violation.
     pub fn run_until(&mut self, end: Mono) {
         while self.env.violation.is_none()
             && let Some(due) = self.env.queue.pop_until(end)
         {
-            self.happen(due);
+            self.handle(due);
         }
     }
 
-    fn happen(&mut self, due: SimEvent) {
+    fn handle(&mut self, due: SimEvent) {
         match due {
             SimEvent::Step(index) => {
-                let what = self.steps[index].what.clone();
-                self.begin(&what);
+                let step = self.steps[index].kind.clone();
+                self.apply_step(&step);
             }
             SimEvent::Tick(who, incarnation) => self.tick(who, incarnation),
             SimEvent::Computed(who, incarnation, ticket) => self.computed(who, incarnation, ticket),
@@ -274,7 +184,7 @@ impl World {
                 }
             }
             SimEvent::WriteToContact(client, phone) => self.write_to_contact(client, phone),
-            SimEvent::Operator(client) => self.call_operator(client),
+            SimEvent::RequestDeletion(client) => self.request_deletion(client),
             SimEvent::Late(id, bytes) => {
                 if let Some(link) = self.env.network.links.get_mut(&id) {
                     link.down.send(bytes);
@@ -285,7 +195,6 @@ impl World {
         }
     }
 
-    /// Gives somebody's machine an input, and listens to what is said.
     pub(super) fn input_server(&mut self, input: Input<'_, Server>) {
         let actions = self.server.input(&mut self.env, input);
         self.handle_server_outputs(actions);
@@ -367,7 +276,7 @@ impl World {
             let state = store_state(op, outcome);
             self.env
                 .trace
-                .note(now, &[14], || format!("server's {state} {}", store_words(op, outcome)));
+                .note(now, &[14], || format!("server {state} {}", store_words(op, outcome)));
             self.env.tally.state(state);
             self.note_account(op, outcome);
             self.model.server_stored(op, outcome);
@@ -398,9 +307,22 @@ impl World {
         }
     }
 
-    pub(super) fn check(&mut self, verdict: model::Verdict) {
+    pub(super) fn check(&mut self, verdict: Verdict) {
         if let Err(what) = verdict {
             self.env.violate(|| what);
         }
     }
+}
+
+/// Bound on the actions that follow from one input. Each kind of work has a limit, and one input may
+/// complete the work that several inputs began.
+fn max_actions(limits: &Limits) -> usize {
+    let drained = usize::try_from(limits.drain_items).unwrap_or(usize::MAX);
+    let per_session = limits.in_flight_items
+        + drained
+        + limits.append_batch
+        + limits.checks_per_conn
+        + limits.unstored_per_user
+        + limits.replies_per_conn;
+    4 * per_session + 256
 }

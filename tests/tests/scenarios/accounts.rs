@@ -31,6 +31,10 @@ fn a_second_device_displaces_the_first_which_stays_away() {
         scenario.register(&[ALICE, BOB]);
         scenario.send(ALICE, BOB, "to the first");
         scenario.until_all_delivered();
+        // What Bob marked as shown is durable once he has disconnected. Without that, the copy of his
+        // store could deliver the message again.
+        scenario.go_offline(BOB);
+        scenario.go_online(BOB);
         let second = scenario.second_device(BOB);
         assert_eq!(scenario.go_online(second), 0);
         let displaced = Event::Offline(OfflineReason::Displaced, Retry::OnDemand);

@@ -9,8 +9,8 @@ use crate::{ALICE, BOB, run_on};
 #[test]
 fn a_wrong_clock_is_no_hindrance() {
     let mut world = World::scripted(&Settings::default(), 0);
-    world.jump(ALICE, -7_200);
-    world.jump(BOB, 86_400);
+    world.jump_wall_clock(ALICE, -7_200);
+    world.jump_wall_clock(BOB, 86_400);
     run_on(&mut world, |scenario| {
         scenario.register(&[ALICE, BOB]);
         scenario.send(ALICE, BOB, "hello");

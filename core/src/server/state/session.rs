@@ -63,6 +63,13 @@ pub(in crate::server) enum Arrival {
     Forged(Packet),
 }
 
+/// Whether packets wait behind the one whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Others {
+    None,
+    Wait,
+}
+
 /// What a packet may still do once it is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Standing {
@@ -123,6 +130,17 @@ impl Session {
         let first = self.farewell.is_none();
         self.farewell.get_or_insert(farewell);
         first
+    }
+
+    /// The packet whose turn it is, if its job is done, and whether others wait behind it. What
+    /// follows a farewell is not taken: its sender repeats it in the next session.
+    pub(in crate::server) fn next_arrival(&mut self) -> Option<(Arrival, Others)> {
+        if self.farewell.is_some() {
+            return None;
+        }
+        let arrival = self.arrivals.pop_ready()?;
+        let others = if self.arrivals.len() == 0 { Others::None } else { Others::Wait };
+        Some((arrival, others))
     }
 
     /// Count of refused messages whose repetition is awaited.

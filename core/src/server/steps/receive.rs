@@ -12,7 +12,7 @@ use crate::server::state::conn::Phase;
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
 use crate::server::state::session::{
-    Arrival, Authenticated, Farewell, SealedPacket, SignedPacket, Standing,
+    Arrival, Authenticated, Farewell, Others, SealedPacket, SignedPacket, Standing,
 };
 use crate::wire::{ErrorCode, FromClient, Gate, ItemId, ItemKind, MalformedPacket, Op, Packet};
 
@@ -216,16 +216,20 @@ impl Server {
     /// A packet's job is done. Packets take effect in order of arrival, so all that are ready
     /// behind it may follow, or none if one before it is not.
     fn arrive(&mut self, AwaitArrival { conn, slot, .. }: AwaitArrival, arrived: Arrival) {
-        let Some((_, session)) = self.connections.session_mut(conn) else { return };
+        let Some((who, session)) = self.connections.session_mut(conn) else { return };
         session.arrivals.complete(slot, arrived);
         self.touched.conn(conn);
-        while let Some((who, session)) = self.connections.session_mut(conn) {
-            // What follows a farewell is not taken: its sender repeats it in the next session.
-            if session.farewell().is_some() {
-                return;
-            }
-            let Some(arrival) = session.arrivals.pop_ready() else { return };
+        let mut next = session.next_arrival();
+        while let Some((arrival, others)) = next {
             self.take_effect(who, arrival);
+            next = match others {
+                Others::None => None,
+                // Looked up again, because the packet may have ended the session.
+                Others::Wait => {
+                    let session = self.connections.session_mut(conn);
+                    session.and_then(|(_, session)| session.next_arrival())
+                }
+            };
         }
     }
 

@@ -14,7 +14,7 @@ use crate::server::awaits::{
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
-use crate::wire::{ErrorCode, ReconnectRequest};
+use crate::wire::{AccountRequest, ErrorCode};
 
 impl Server {
     pub(in crate::server) fn reconnect(&mut self, request: Request) {
@@ -98,14 +98,14 @@ impl Server {
         &mut self,
         request: &Request,
         opened: OpenedRequest,
-    ) -> Option<(ReconnectRequest, FreshSession)> {
+    ) -> Option<(AccountRequest, FreshSession)> {
         let OpenedRequest { plaintext, session } = opened;
         // A host that draws no session key for a 106 has failed it.
         let Some(session) = session else {
             self.refuse_request(request, ErrorCode::BadSignature);
             return None;
         };
-        let Ok(opened) = ReconnectRequest::parse(plaintext.expose()) else {
+        let Ok(opened) = AccountRequest::parse(plaintext.expose()) else {
             self.refuse_request(request, ErrorCode::Malformed);
             return None;
         };

@@ -15,9 +15,7 @@ use crate::server::state::otps::{Guess, LiveOtp};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
 use crate::server::{Notice, OtpChannel, OtpDelivery, Server};
-use crate::wire::{
-    ConfirmRequest, ErrorCode, Op, OtpIssued, RegisterRequest, RegistrationRejected,
-};
+use crate::wire::{AccountRequest, ConfirmRequest, ErrorCode, Op, OtpIssued, RegistrationRejected};
 
 impl Server {
     pub(in crate::server) fn register(&mut self, request: Request) {
@@ -44,8 +42,8 @@ impl Server {
         let Ok(opened) = opened else {
             return self.refuse_request(&request, ErrorCode::BadSignature);
         };
-        let Ok(RegisterRequest { reply_key, phone }) =
-            RegisterRequest::parse(opened.plaintext.expose())
+        let Ok(AccountRequest { reply_key, phone }) =
+            AccountRequest::parse(opened.plaintext.expose())
         else {
             return self.refuse_request(&request, ErrorCode::Malformed);
         };

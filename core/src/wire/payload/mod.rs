@@ -6,16 +6,18 @@ mod error;
 mod message;
 mod otp;
 mod register;
+mod requests;
 mod sealed;
 mod session;
 
 pub use ack::{Receipt, ReceiptsTaken, StoredAck};
 pub use directory::{Lookup, PublicKeyAnswer, emit_server_key, parse_server_key};
-pub use error::{ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
+pub use error::{ErrorClass, ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
-pub use register::{ConfirmRequest, OtpIssued, RegisterRequest, RegistrationRejected};
+pub use register::{OtpIssued, RegistrationRejected};
+pub use requests::{AccountRequest, ConfirmRequest};
 pub use sealed::OAEP_LEN;
-pub use session::{NoMoreMessages, ReconnectRequest, SessionGrant, SessionResumed};
+pub use session::{NoMoreMessages, SessionGrant, SessionResumed};
 
 pub(super) use sealed::is_sealed;

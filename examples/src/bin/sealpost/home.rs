@@ -9,9 +9,9 @@ use sealpost_core::crypto::Crypto;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
 use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
-use sealpost_storage::OpenError;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
+use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::passphrase::{self, Passphrase};
 
@@ -118,7 +118,7 @@ impl Home {
         let wanted = identity(address, phone);
         let database = folder.file(DATABASE);
         let mut store = match SqliteClientStorage::open(&database) {
-            Err(OpenError::Missing(_)) => {
+            Err(OpenError { reason: OpenFailure::Missing, .. }) => {
                 return self.make_store(&database, &wanted);
             }
             opened => opened.map_err(|error| self.refused(error))?,
@@ -204,10 +204,10 @@ impl Home {
     }
 
     fn refused(&self, error: OpenError) -> Failure {
-        if let OpenError::Missing(_) = error {
+        if let OpenFailure::Missing = error.reason {
             return self.not_registered();
         }
-        Failure::context(self.folder.join(DATABASE).display())(error)
+        error.into()
     }
 
     fn not_registered(&self) -> Failure {

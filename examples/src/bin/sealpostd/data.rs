@@ -8,7 +8,7 @@ use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
-use sealpost_storage::{Inspector, OpenError, Quota, SqliteStorage};
+use sealpost_storage::{Inspector, OpenError, OpenFailure, Quota, SqliteStorage};
 
 /// The folder in which one server keeps everything.
 #[derive(Clone, Debug)]
@@ -66,7 +66,11 @@ impl DataFolder {
             Ok((store, profile))
         };
         let opened = match open(requested.unwrap_or(Profile::Compact)) {
-            Err(OpenError::OtherProfile(recorded)) if requested.is_none() => open(recorded),
+            Err(OpenError { reason: OpenFailure::OtherProfile(recorded), .. })
+                if requested.is_none() =>
+            {
+                open(recorded)
+            }
             opened => opened,
         };
         opened.map_err(|error| self.refused(error))
@@ -79,15 +83,15 @@ impl DataFolder {
 
     /// The failure for a database that could not be opened.
     fn refused(&self, error: OpenError) -> Failure {
-        match error {
-            OpenError::Missing(_) => self.unused(),
-            // The texts of these errors name the file.
-            OpenError::Foreign(_) | OpenError::Exists(_) => error.into(),
-            OpenError::OtherProfile(_)
-            | OpenError::Newer { .. }
-            | OpenError::Older { .. }
-            | OpenError::File(_)
-            | OpenError::Engine(_) => Failure::context(self.database().display())(error),
+        match error.reason {
+            OpenFailure::Missing => self.unused(),
+            OpenFailure::Foreign
+            | OpenFailure::Exists
+            | OpenFailure::OtherProfile(_)
+            | OpenFailure::Newer { .. }
+            | OpenFailure::Older { .. }
+            | OpenFailure::File(_)
+            | OpenFailure::Engine(_) => error.into(),
         }
     }
 

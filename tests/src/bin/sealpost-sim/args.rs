@@ -1,4 +1,4 @@
-//! The command line of `sealpost-sim`.
+//! Command line of `sealpost-sim`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_tests::sim::{CryptoKind, FaultFamily};
 
-/// Runs the server and its clients in simulated worlds where connections break, disks fail, power
-/// is lost and strangers attack, and checks that nothing is lost, repeated, reordered or forged.
+/// Simulates a server and its clients while connections break, disks fail, power is lost and
+/// attackers interfere, and checks that no message is lost, repeated, reordered or forged.
 ///
-/// Each seed is one world with faults of its own. The same seed gives the same run, byte for byte.
-/// A seed that fails is made small and written to a file, which `replay` runs again.
+/// Each seed is one simulation with its own faults. The same seed gives the same run, byte for byte.
+/// A failing seed is shrunk and written to a file that `replay` runs again.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost-sim", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -19,83 +19,83 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  sealpost-sim run                                      a thousand worlds
-  sealpost-sim run --seeds 1000000 --minutes 60         as many as fit into an hour
-  sealpost-sim run --seed 4711 --seeds 1                that one
-  sealpost-sim run --faults power,disks --crypto real   these faults only, with real cryptography
+  sealpost-sim run                                       run a thousand seeds
+  sealpost-sim run --seeds 1000000 --minutes 60          run as many seeds as fit into an hour
+  sealpost-sim run --seed 4711 --seeds 1                 run one seed
+  sealpost-sim run --faults power,disks --crypto real    inject these faults only, with real RSA
   sealpost-sim replay sim-failures/seed-4711.json --trace
+                                                         show what happens in a failing run
 
-The exit status is 0 if every world was as it must be, 1 if one was not, 2 for a bad command line.";
+Exit status: 0 if every run passed, 1 if one failed, 2 for a bad command line or file.";
 
-/// What to do.
+/// Subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Run the worlds of many seeds
+    /// Run many seeds
     Run(Run),
-    /// Run the world of a file again
+    /// Run a plan from a file again
     Replay(Replay),
 }
 
-/// How to run many.
+/// Options of `run`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Run {
-    /// How many seeds
+    /// Number of seeds to run
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) seeds: u64,
 
-    /// The first one
+    /// First seed
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
 
-    /// Begin no more seeds after so many minutes
+    /// Start no more seeds after M minutes
     #[arg(long, value_name = "M")]
     pub(crate) minutes: Option<f64>,
 
-    /// Kinds of faults, from which each seed takes some: network, crashes, power, disks, clocks,
-    /// wire, attackers, dishonest, homes; or none
+    /// Kinds of faults from which each seed picks some: network, crashes, power, disks, clocks, wire,
+    /// attackers, dishonest, directories; or none [default: all]
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = fault)]
     pub(crate) faults: Option<Vec<FaultName>>,
 
-    /// Real cryptography, or a stand-in for RSA that is thousands of times faster and protects
-    /// nothing
+    /// Cryptography to use
     #[arg(long, value_enum, default_value_t = CryptoName::Insecure)]
     pub(crate) crypto: CryptoName,
 
-    /// Seeds that run at once [default: one for each core]
+    /// Number of seeds to run in parallel [default: one per core]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// Run each seed twice, and compare
+    /// Run each seed twice, and fail if the runs differ
     #[arg(long)]
     pub(crate) twice: bool,
 
-    /// Go on after a seed has failed
+    /// Continue after a seed has failed
     #[arg(long)]
     pub(crate) keep_going: bool,
 
-    /// Where the seeds that fail are written
+    /// Directory for the plans of failing seeds
     #[arg(long, value_name = "DIR", default_value = "./sim-failures")]
     pub(crate) out: PathBuf,
 }
 
-/// How to run one again.
+/// Options of `replay`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Replay {
-    /// What `run` has written
+    /// Plan written by `run`, or by hand
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// Print a line for everything that happens
+    /// Print a line for every event
     #[arg(long)]
     pub(crate) trace: bool,
 }
 
-/// Cryptography as options name it.
+/// Value of `--crypto`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum CryptoName {
-    /// A stand-in for RSA
+    /// An insecure stand-in for RSA that is thousands of times faster
     Insecure,
-    /// RSA
+    /// Real RSA
     Real,
 }
 
@@ -108,7 +108,7 @@ impl CryptoName {
     }
 }
 
-/// A kind of faults, or none.
+/// Value of `--faults`: a kind of faults, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FaultName {
     None,
@@ -122,12 +122,12 @@ fn fault(name: &str) -> Result<FaultName, String> {
     let known = FaultFamily::ALL.iter().find(|(_, known)| *known == name);
     known.map(|(family, _)| FaultName::One(*family)).ok_or_else(|| {
         let names: Vec<_> = FaultFamily::ALL.iter().map(|(_, name)| *name).collect();
-        format!("there is no such kind; there are {}, and none", names.join(", "))
+        format!("unknown kind of faults; choose from {}, or none", names.join(", "))
     })
 }
 
 impl Run {
-    /// The kinds of faults that were asked for.
+    /// Kinds of faults to inject.
     pub(crate) fn families(&self) -> Vec<FaultFamily> {
         match &self.faults {
             None => FaultFamily::ALL.iter().map(|(family, _)| *family).collect(),

@@ -1,9 +1,9 @@
-//! `sealpost-sim`: simulated worlds, one for each seed. See `--help`.
+//! `sealpost-sim`: runs the simulator over many seeds. See `--help`.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program speaks to whoever runs it"
+    reason = "a command-line program prints its results"
 )]
 
 mod args;
@@ -24,7 +24,7 @@ use sealpost_tests::sim::{FaultFamily, Plan, Tally, run, run_with_trace, shrink}
 use table::{Table, grouped};
 
 fn main() -> ExitCode {
-    // A panic in a world is a finding, and is told as one.
+    // A panic in a simulation is a violation, and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
     let done = match Args::parse().task {
         Task::Run(options) => run_many(&options),
@@ -36,8 +36,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// What the threads of a run share.
-struct Running<'a> {
+/// State that the threads of a run share.
+struct Shared<'a> {
     options: &'a Run,
     families: Vec<FaultFamily>,
     started: Instant,
@@ -51,7 +51,7 @@ struct Running<'a> {
 fn run_many(options: &Run) -> Result<ExitCode, String> {
     let jobs = options.jobs.or_else(|| thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, std::num::NonZero::get);
-    let running = Running {
+    let shared = Shared {
         options,
         families: options.families(),
         started: Instant::now(),
@@ -62,24 +62,24 @@ fn run_many(options: &Run) -> Result<ExitCode, String> {
         tally: Mutex::new(Tally::default()),
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| running.work())).collect();
-        scope.spawn(|| running.show_progress());
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| shared.work())).collect();
+        scope.spawn(|| shared.show_progress());
         let ended = workers.into_iter().map(|worker| {
             worker.join().unwrap_or_else(|_| Err("a worker ended unexpectedly".to_owned()))
         });
         let ended = ended.collect::<Result<Vec<()>, _>>();
-        running.stop.store(true, Ordering::Relaxed);
+        shared.stop.store(true, Ordering::Relaxed);
         ended
     })?;
     let (seeds, failed) =
-        (running.done.load(Ordering::Relaxed), running.failed.load(Ordering::Relaxed));
-    let tally = running.tally.lock().unwrap_or_else(PoisonError::into_inner);
-    let elapsed = running.started.elapsed();
+        (shared.done.load(Ordering::Relaxed), shared.failed.load(Ordering::Relaxed));
+    let tally = shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let elapsed = shared.started.elapsed();
     print!("{}", Table { seeds, failed, tally: &tally, elapsed, jobs });
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Running<'_> {
+impl Shared<'_> {
     fn work(&self) -> Result<(), String> {
         while !self.is_over() {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
@@ -99,12 +99,12 @@ impl Running<'_> {
 
     fn run_seed(&self, seed: u64) -> Result<(), String> {
         let plan = Plan::from_seed(seed, self.options.crypto.kind(), &self.families);
-        let ran = run(&plan);
-        let mut violation = ran.violation.clone();
-        if violation.is_none() && self.options.twice && run(&plan) != ran {
-            violation = Some("a second run of the same seed is another one".to_owned());
+        let result = run(&plan);
+        let mut violation = result.violation.clone();
+        if violation.is_none() && self.options.twice && run(&plan) != result {
+            violation = Some("a second run of the same seed differs".to_owned());
         }
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&ran.tally);
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(&result.tally);
         self.done.fetch_add(1, Ordering::Relaxed);
         match violation {
             None => Ok(()),
@@ -112,25 +112,25 @@ impl Running<'_> {
         }
     }
 
-    /// Makes a failing seed small, writes it to a file, and says how to see it again.
+    /// Shrinks a failing seed, writes its plan to a file, and prints how to replay it.
     fn report(&self, seed: u64, plan: &Plan, violation: &str) -> Result<(), String> {
         self.failed.fetch_add(1, Ordering::Relaxed);
         if !self.options.keep_going {
             self.stop.store(true, Ordering::Relaxed);
         }
         eprintln!("seed {seed}: {violation}");
-        let small = shrink(plan, SHRINK_ATTEMPTS);
+        let shrunk = shrink(plan, SHRINK_ATTEMPTS);
         let file = self.options.out.join(format!("seed-{seed}.json"));
         let written = fs::create_dir_all(&self.options.out)
-            .and_then(|()| fs::write(&file, small.to_string()));
+            .and_then(|()| fs::write(&file, shrunk.to_string()));
         written.map_err(|error| format!("{}: {error}", file.display()))?;
-        let (before, after) = (plan.steps.len(), small.steps.len());
-        eprintln!("  from {before} steps to {after}; see it with");
+        let (before, after) = (plan.steps.len(), shrunk.steps.len());
+        eprintln!("  shrunk from {before} steps to {after}; replay with");
         eprintln!("  sealpost-sim replay --trace {}", file.display());
         Ok(())
     }
 
-    /// Tells how far it is: on a terminal every second on one line, else every ten seconds.
+    /// Prints the progress: on a terminal every second on the same line, otherwise every ten seconds.
     fn show_progress(&self) {
         let on_terminal = std::io::stderr().is_terminal();
         let pause = if on_terminal { 1 } else { 10 };
@@ -148,7 +148,7 @@ impl Running<'_> {
                 (tally.delivered, tally.micros / 3_600_000_000)
             };
             let line = format!(
-                "{} of {} seeds, {} simulated hours, {} messages, {failed} failed",
+                "{} of {} seeds run, {failed} failed; {} simulated hours, {} messages delivered",
                 grouped(done),
                 grouped(self.options.seeds),
                 grouped(hours),
@@ -164,19 +164,19 @@ impl Running<'_> {
 
 fn replay(options: &Replay) -> Result<ExitCode, String> {
     let plan = read(&options.file)?;
-    let ran = if options.trace {
-        let (ran, lines) = run_with_trace(&plan);
+    let result = if options.trace {
+        let (result, lines) = run_with_trace(&plan);
         for line in &lines {
             println!("{line}");
         }
-        ran
+        result
     } else {
         run(&plan)
     };
-    println!("trace {:016x}", ran.digest);
-    match ran.violation {
+    println!("trace digest: {:016x}", result.digest);
+    match result.violation {
         None => {
-            println!("everything is as it must be");
+            println!("passed");
             Ok(ExitCode::SUCCESS)
         }
         Some(violation) => {
@@ -192,5 +192,5 @@ fn read(file: &PathBuf) -> Result<Plan, String> {
     Plan::parse(&text).map_err(|error| named(&error))
 }
 
-/// Runs that making a failing plan small may take.
+/// Maximum number of runs to shrink one failing plan.
 const SHRINK_ATTEMPTS: u32 = 1_000;

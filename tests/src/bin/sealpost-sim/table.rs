@@ -1,11 +1,11 @@
-//! What a run has come to, for people.
+//! The summary of a run.
 
 use std::fmt;
 use std::time::Duration;
 
 use sealpost_tests::sim::Tally;
 
-/// The counts of a run.
+/// Table of a run's counts.
 pub(crate) struct Table<'a> {
     pub(crate) seeds: u64,
     pub(crate) failed: u64,
@@ -23,16 +23,16 @@ impl fmt::Display for Table<'_> {
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a rate for people"
+            reason = "a rate for display"
         )]
         let rate = (tally.delivered as f64 / minutes / *jobs as f64) as u64;
         let rows = [
-            ("seeds", *seeds),
-            ("seeds that failed", *failed),
+            ("seeds run", *seeds),
+            ("seeds failed", *failed),
             ("simulated hours", hours),
-            ("messages written", tally.messages),
+            ("messages sent", tally.messages),
             ("messages delivered", tally.delivered),
-            ("messages delivered a minute and core", rate),
+            ("messages delivered per minute and core", rate),
             ("packets sent", tally.packets),
             ("inputs to machines", tally.inputs),
         ];
@@ -55,7 +55,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64) -> fmt::Result {
     writeln!(f, "  {name:<48} {:>16}", grouped(count))
 }
 
-/// A number with its thousands apart.
+/// A number with a comma between thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

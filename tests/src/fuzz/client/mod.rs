@@ -1,4 +1,5 @@
-//! The client machine among a server, workers, a disk and an application that do as the input says.
+//! The client machine, with a server, job runners, a store and an application that the input
+//! controls.
 
 mod observer;
 mod server_packets;
@@ -23,21 +24,22 @@ use super::bed::{FuzzBed, FuzzedMachine};
 use super::null_crypto;
 use crate::arb::Arb;
 
-/// A client under a program, for a host that keeps its contract.
+/// Runs a client on a host that keeps its contract.
 ///
-/// The first byte is the deployment. Each step after it is a wish of the application, something
-/// that the server says, an answer of a worker or the store (well, badly, late, in another order,
-/// or never), a connection that comes or goes, time that passes, or the death of the process.
+/// The first byte of the input selects the deployment. Each step after it is a command of the
+/// application, a packet of the server, an outcome of a job or the store (correct or not, late, out
+/// of order, or never), a change of the connection, time that passes, or a crash of the process.
 ///
-/// What must hold: no panic; one connection at a time, and nothing for one that does not stand; no
-/// flow told twice; nothing delivered, kept or acknowledged that was not verified and durable, each
-/// message once in the life of a process and in order; nothing sent that is not durable, and a
-/// number for one message only; nothing shown as stored or delivered that nobody said; jobs within
-/// [`Limits`]; a bound on the actions of one input; an alarm that was told leads on; and a client
-/// that is to stop does.
+/// Properties: there is no panic; there is one connection at a time, and no action for one that is
+/// not established; no flow is repeated; every message that is delivered, stored or acknowledged is
+/// verified, and is durable before delivery and acknowledgement; a process delivers each message
+/// once and in order; every message sent is durable, and a message id is used once; nothing is shown
+/// as stored or delivered without a packet that says so; jobs stay within [`Limits`], and actions
+/// per input within a bound; a tick at the deadline moves the deadline; and a client that is shut
+/// down stops.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn client(data: &[u8]) {
     let mut bed = Bed::new(Arb::new(data));
     bed.run(Bed::step);
@@ -70,10 +72,10 @@ impl<'a> Bed<'a> {
 
     fn step(&mut self) {
         match self.arb.below(32) {
-            0..2 => self.wish(),
+            0..2 => self.other_command(),
             2..5 => self.send(),
             5..7 => self.answer_dial(),
-            7..16 => self.say(),
+            7..16 => self.send_from_server(),
             16 => self.raw(),
             17..20 => self.answer_one_job(),
             20..22 => self.answer_all_jobs(),
@@ -96,8 +98,8 @@ impl<'a> Bed<'a> {
         }
     }
 
-    /// A wish of the application's, except to send.
-    fn wish(&mut self) {
+    /// A command of the application other than to send.
+    fn other_command(&mut self) {
         let phone = phone(self.arb.below(4));
         let offered = self.arb.pick(&self.observer.offered).copied();
         let command = match self.arb.below(8) {
@@ -136,7 +138,7 @@ impl<'a> Bed<'a> {
         self.event(Event::Command(Command::Send { token, to, content }));
     }
 
-    /// What was dialled is answered, mostly.
+    /// Establishes the connection that the client dials, or fails it.
     fn answer_dial(&mut self) {
         let fails = self.arb.chance(100);
         let Some(link) =
@@ -152,15 +154,15 @@ impl<'a> Bed<'a> {
         self.event(Event::Opened { conn, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });
     }
 
-    /// The connection is gone, before or after it stood.
+    /// Ends the connection, established or not.
     fn break_off(&mut self) {
         if let Some(Link { conn, .. }) = self.observer.link.take() {
             self.event(Event::Closed { conn });
         }
     }
 
-    /// The server sends a packet; sometimes not all of it arrives now.
-    fn say(&mut self) {
+    /// Sends a packet from the server; sometimes only part of it arrives now.
+    fn send_from_server(&mut self) {
         let Some(packet) = self.packet() else { return };
         self.queue(packet.bytes());
         if !self.arb.chance(100) {
@@ -220,13 +222,13 @@ impl<'a> Bed<'a> {
     fn advance_to_deadline(&mut self) {
         if let Some(Deadline { at, .. }) = self.machine.deadline() {
             let wait = at.since(self.now.mono);
-            let secs = i64::try_from(wait.as_secs()).expect("within reason");
+            let secs = i64::try_from(wait.as_secs()).expect("a short wait");
             self.now = Now { mono: self.now.mono + wait, wall: self.now.wall.plus_secs(secs) };
             self.tick();
         }
     }
 
-    /// The process dies, with what the store had not committed, and starts again.
+    /// Crashes the process and starts it again. What the store had not committed is lost.
     fn restart(&mut self) {
         self.forget_outcomes();
         self.observer.restarted();
@@ -248,16 +250,20 @@ impl<'a> Bed<'a> {
 
 fn start(store: &MemoryClientStorage, profile: Profile) -> Client {
     let config = Config { profile, public_key: keys()[1].clone(), limits: limits() };
-    Client::new(config, store.load().expect("it does not fail"), Entropy::from_seed([3; 32]))
+    Client::new(
+        config,
+        store.load().expect("a memory store does not fail"),
+        Entropy::from_seed([3; 32]),
+    )
 }
 
-/// The server's, ours, our peers', and one for whoever takes another.
+/// Public keys: the server's, the client's, three peers', and one more for changed keys.
 fn keys() -> &'static [PublicKey] {
     static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
     KEYS.get_or_init(|| (0..6).map(null_crypto::public_key).collect())
 }
 
-/// So small that a short program reaches each.
+/// Limits so small that a short program reaches each.
 fn limits() -> Limits {
     Limits {
         outbox_messages: 6,
@@ -280,8 +286,8 @@ fn limits() -> Limits {
     }
 }
 
-/// What a socket buffers.
+/// Bytes that a socket buffers.
 const MAX_UNREAD: usize = 4_000;
 
-/// Rounds of work until the client must be at rest.
+/// Deadlines after which a client that is shut down must have stopped.
 const MAX_ROUNDS: usize = 100;

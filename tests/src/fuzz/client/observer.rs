@@ -1,4 +1,4 @@
-//! What carries out the client's actions, and holds each against what the machine promises.
+//! The host of a fuzzed client: checks every action against what the machine promises.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,53 +12,52 @@ use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext};
 use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
 
-/// Everything that the client has asked for and been told.
+/// What the client has asked for and been told.
 pub(in crate::fuzz) struct Observer {
     profile: Profile,
     limits: Limits,
-    /// The connection that stands or is being made.
+    /// The connection, established or being dialled.
     pub(super) link: Option<Link>,
-    /// Store operations that were not carried out yet, in order.
     pub(super) ops: VecDeque<(Ticket, ClientOp)>,
-    /// Jobs that were not answered yet.
     pub(super) jobs: Vec<(Ticket, Job)>,
-    /// What was sent last, for the server to answer.
-    pub(super) asked: VecDeque<Packet>,
-    /// Keys that are offered for a contact.
+    /// Packets sent last, newest first, for the server to answer.
+    pub(super) requests: VecDeque<Packet>,
+    /// Changed keys that the client reported for contacts.
     pub(super) offered: Vec<(Phone, Fingerprint)>,
-    /// The last place that was delivered since the client started.
+    /// Inbox position of the last message delivered since the client started.
     pub(super) shown: InboxId,
     pub(super) stopped: bool,
     /// Number of messages that the application sent so far.
     pub(super) tokens: u64,
     /// Actions since the last input.
     actions: usize,
-    /// Jobs since the last connection began, which the machine must bound.
+    /// Unanswered jobs of the latest connection: the client limits their number.
     recent: BTreeSet<Ticket>,
-    /// Messages that a job has verified.
+    /// Messages whose signature a job found valid.
     verified: BTreeSet<(UserId, MessageId)>,
-    /// Those that the store has received.
+    /// Messages from peers that are durable.
     received: BTreeSet<(UserId, MessageId)>,
-    /// Those that the application was given since the client started.
+    /// Messages delivered since the client started.
     delivered: BTreeSet<(UserId, MessageId)>,
-    /// Our messages that the store holds, as they must go over the connection.
+    /// The client's own durable messages, as they must be sent.
     enqueued: BTreeMap<MessageId, Bytes>,
-    /// What recipients have signed for, and what the server has said to hold.
+    /// Messages for which a verified receipt arrived.
     signed_for: BTreeSet<(UserId, MessageId)>,
+    /// Messages for which a verified 203 *stored* arrived.
     said_stored: BTreeSet<MessageId>,
 }
 
-/// The one connection.
+/// The client's connection.
 pub(super) struct Link {
     pub(super) conn: ConnId,
     pub(super) state: LinkState,
     pub(super) paused: bool,
     pub(super) congested: bool,
-    /// What the server has sent and the client has not read.
+    /// Bytes that the server sent and the client has not read.
     pub(super) unread: Vec<u8>,
 }
 
-/// How far the connection has come.
+/// State of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LinkState {
     Dialled,
@@ -74,7 +73,7 @@ impl Observer {
             link: None,
             ops: VecDeque::new(),
             jobs: Vec::new(),
-            asked: VecDeque::new(),
+            requests: VecDeque::new(),
             offered: Vec::new(),
             shown: InboxId::START,
             stopped: false,
@@ -90,12 +89,12 @@ impl Observer {
         }
     }
 
-    /// The process has died; another begins with what the store holds.
+    /// Notes that the process crashed: only what the store holds remains.
     pub(super) fn restarted(&mut self) {
         self.link = None;
         self.ops.clear();
         self.jobs.clear();
-        self.asked.clear();
+        self.requests.clear();
         self.recent.clear();
         self.delivered.clear();
         self.shown = InboxId::START;
@@ -107,7 +106,7 @@ impl Observer {
 
     fn link(&mut self, conn: ConnId) -> &mut Link {
         let link = self.link.as_mut().filter(|link| link.conn == conn);
-        link.expect("a connection that stands or is being made")
+        link.expect("the current connection")
     }
 }
 
@@ -185,16 +184,22 @@ impl bed::Observer<Client> for Observer {
 impl Host<Client> for Observer {
     fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.actions += 1;
-        assert!(self.link(conn).state >= LinkState::Open, "sent before the connection stood");
+        assert!(
+            self.link(conn).state >= LinkState::Open,
+            "sent before the connection was established"
+        );
         let packet = Packet::parse(self.profile, bytes).expect("one whole packet");
         match FromClient::parse(packet.clone()).expect("a packet for a server") {
             FromClient::Message { packet, message_id, .. } => {
                 let kept = self.enqueued.get(&message_id);
-                assert_eq!(kept, Some(packet.bytes()), "sent and not kept: {message_id:?}");
+                assert_eq!(kept, Some(packet.bytes()), "sent but not stored: {message_id:?}");
             }
             FromClient::Receipt { sender, receipt, .. } => {
                 for id in receipt.message_ids {
-                    assert!(self.received.contains(&(sender, id)), "not durable: {id:?}");
+                    assert!(
+                        self.received.contains(&(sender, id)),
+                        "acknowledged but not durable: {id:?}"
+                    );
                 }
             }
             FromClient::Register(_)
@@ -205,8 +210,8 @@ impl Host<Client> for Observer {
             | FromClient::ReceiptsTaken(_)
             | FromClient::Disconnect(_) => {}
         }
-        self.asked.push_front(packet);
-        self.asked.truncate(MAX_ASKED);
+        self.requests.push_front(packet);
+        self.requests.truncate(MAX_REQUESTS);
     }
 
     fn store(&mut self, ticket: Ticket, op: ClientOp) {
@@ -223,7 +228,7 @@ impl Host<Client> for Observer {
     fn deliver(&mut self, item: InboxItem) {
         self.actions += 1;
         let key = (item.message.sender, item.message.id);
-        assert!(self.received.contains(&key), "delivered and not durable: {key:?}");
+        assert!(self.received.contains(&key), "delivered but not durable: {key:?}");
         assert!(self.delivered.insert(key), "delivered twice: {key:?}");
         assert!(item.place > self.shown, "out of order: {:?}", item.place);
         self.shown = item.place;
@@ -235,21 +240,30 @@ impl Host<Client> for Observer {
             Notice::Queued { id, .. } => assert!(self.enqueued.contains_key(&id)),
             Notice::Delivered { reader: recipient, ids } => {
                 for id in ids {
-                    assert!(self.signed_for.contains(&(recipient, id)), "not signed for: {id:?}");
+                    assert!(
+                        self.signed_for.contains(&(recipient, id)),
+                        "shown as delivered without a receipt: {id:?}"
+                    );
                 }
             }
             Notice::Stored(ids) => {
-                assert!(ids.iter().all(|id| self.said_stored.contains(id)), "{ids:?}");
+                assert!(
+                    ids.iter().all(|id| self.said_stored.contains(id)),
+                    "shown as stored without a 203: {ids:?}"
+                );
             }
             Notice::Online { .. } => {
-                // The connection may have ended since the grant arrived.
+                // The connection may have ended between the grant's arrival and its verification.
                 if let Some(link) = &mut self.link {
                     link.state = LinkState::Session;
                 }
             }
             Notice::KeyChanged { phone, offered, .. } => self.offered.push((phone, offered)),
             Notice::Stopped => {
-                assert!(!self.stopped && self.link.is_none(), "stopped too early, or twice");
+                assert!(
+                    !self.stopped && self.link.is_none(),
+                    "stopped twice, or with a connection"
+                );
                 self.stopped = true;
             }
             _ => {}
@@ -279,11 +293,11 @@ impl Host<Client> for Observer {
     }
 }
 
-/// A compact header, no payload, a signature.
+/// Length of a packet with a compact header and no payload.
 const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
 
-/// What may follow from one input that is not bytes, with limits as small as these.
+/// Bound on the actions that follow from one event, under the limits of this target.
 const MAX_ACTIONS: usize = 120;
 
-/// What a server remembers, to answer it.
-const MAX_ASKED: usize = 6;
+/// Number of requests that the server remembers.
+const MAX_REQUESTS: usize = 6;

@@ -1,5 +1,6 @@
-//! What a server says: well formed more often than not, and never to be trusted.
+//! Packets of the server: usually well formed, never trustworthy.
 
+use sealpost_core::client::Client;
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey};
 use sealpost_core::time::Timestamp;
@@ -9,15 +10,15 @@ use sealpost_core::wire::{
     RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
 };
 
-use super::Bed;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
-    /// A packet for the client.
+impl FuzzBed<'_, Client> {
+    /// A packet from the server to the client.
     pub(super) fn packet(&mut self) -> Option<Packet> {
         let us = if self.arb.chance(15) { UserId::new(self.arb.below(3)) } else { UserId::new(1) };
         let peer = UserId::new(2 + self.arb.below(3));
-        let asked = self.asked();
+        let asked = self.request_hash();
         let to = |op, recipient| (op, None, recipient);
         let ((op, sender, recipient), payload) = match self.answer_kind() {
             0 => (to(Op::PublicKey, None), emit_server_key(&self.key(0))),
@@ -57,9 +58,9 @@ impl Bed<'_> {
         Packet::build(self.profile, header, &payload, sign).ok()
     }
 
-    /// Mostly what answers the last request.
+    /// Kind of the next packet: usually an answer to the last request.
     fn answer_kind(&mut self) -> u64 {
-        let last = self.observer.asked.front().map(Packet::op);
+        let last = self.observer.requests.front().map(Packet::op);
         if self.arb.chance(250) {
             return self.arb.below(13);
         }
@@ -73,10 +74,11 @@ impl Bed<'_> {
         }
     }
 
-    /// The hash of one of the last requests.
-    fn asked(&mut self) -> RequestHash {
-        let nth = if self.arb.chance(300) { self.arb.index(self.observer.asked.len()) } else { 0 };
-        let asked = self.observer.asked.get(nth).filter(|_| !self.arb.chance(20));
+    /// Hash of one of the last requests, usually the latest.
+    fn request_hash(&mut self) -> RequestHash {
+        let nth =
+            if self.arb.chance(300) { self.arb.index(self.observer.requests.len()) } else { 0 };
+        let asked = self.observer.requests.get(nth).filter(|_| !self.arb.chance(20));
         asked.map_or(RequestHash([0; 32]), Packet::request_hash)
     }
 
@@ -157,14 +159,14 @@ impl Bed<'_> {
         UserId::new(2 + self.arb.below(3)).expect("not 0")
     }
 
-    /// Now and then, another one.
+    /// The `n`-th public key, rarely another one.
     fn key(&mut self, n: u8) -> PublicKey {
         let n = if self.arb.chance(20) { self.arb.byte() % 6 } else { n };
         self.keys[usize::from(n)].clone()
     }
 }
 
-/// Of peer `n + 2`.
+/// Phone number of peer `n + 2`.
 pub(super) fn phone(n: u64) -> Phone {
     format!("+491510000{n:03}").parse().expect("a phone number")
 }

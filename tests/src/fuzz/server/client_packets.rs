@@ -1,18 +1,19 @@
-//! What clients send: well formed more often than not, and never to be trusted.
+//! Packets of clients: usually well formed, never trustworthy.
 
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey};
+use sealpost_core::server::Server;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp, Oversized, Packet,
-    Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
+    AccountRequest, ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp,
+    Oversized, Packet, Profile, Receipt, ReceiptsTaken, SIGNATURE_LEN,
 };
 
-use super::Bed;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
-    /// A packet for this connection.
+impl FuzzBed<'_, Server> {
+    /// A packet for a client to send on a connection.
     pub(super) fn packet(&mut self, conn: ConnId) -> Option<Packet> {
         let user = self.observer.connections.get(&conn)?.user;
         let in_session = user.is_some() != self.arb.chance(30);
@@ -31,22 +32,22 @@ impl Bed<'_> {
         let header = |op, sender, timestamp| Header { sender, recipient: None, timestamp, op };
         match kind {
             0..5 => {
-                let payload = wrapped(&RegisterRequest { reply_key, phone }.emit());
+                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
                 let header = header(Op::Register, None, self.date());
                 (header, payload, [0; SIGNATURE_LEN])
             }
             5..10 => {
                 let key = self.key();
-                let sworn =
+                let claimed =
                     if self.arb.chance(50) { Fingerprint([7; 32]) } else { *key.fingerprint() };
                 let request =
-                    ConfirmRequest { reply_key, otp: self.otp(phone), fingerprint: sworn, phone };
+                    ConfirmRequest { reply_key, otp: self.otp(phone), fingerprint: claimed, phone };
                 let der = [key.der(), self.arb.bytes(0)].concat();
                 let payload = [wrapped(&request.emit()), der].concat();
                 (header(Op::Confirm, None, self.date()), payload, null_crypto::SIGNATURE)
             }
             10..14 => {
-                let payload = wrapped(&ReconnectRequest { reply_key, phone }.emit());
+                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
                 let known = self.arb.chance(500).then(|| self.user());
                 (header(Op::Reconnect, known, self.date()), payload, null_crypto::SIGNATURE)
             }
@@ -116,7 +117,8 @@ impl Bed<'_> {
         (header, payload, null_crypto::SIGNATURE)
     }
 
-    /// Some of what the recipient on this connection has not acknowledged, all of one origin; or any.
+    /// Origin and ids of items to acknowledge: usually ones that the user on this connection has not
+    /// acknowledged yet, all of one origin.
     fn acknowledging(&mut self, conn: ConnId, kind: ItemKind) -> (UserId, Vec<u64>) {
         let held =
             self.observer.connections.get(&conn).map(|connection| &connection.unacknowledged);
@@ -173,7 +175,7 @@ fn wrapped(plaintext: &Plaintext) -> Vec<u8> {
     null_crypto::wrap(plaintext.expose()).expect("short").to_vec()
 }
 
-/// The deployment, by the first byte of an input.
+/// Profile selected by the first byte of an input.
 pub(super) const fn profile(byte: u8) -> Profile {
     if byte & 1 == 0 { Profile::Compact } else { Profile::Wide }
 }

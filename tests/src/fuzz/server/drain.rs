@@ -1,18 +1,19 @@
-//! When faults stop: the server comes to rest, everything drains, and a stop comes to its end.
+//! The end of a run: all mailboxes drain, and a shutdown completes.
 
 use sealpost_core::frame::{Deadline, Event, Machine};
 use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
+use sealpost_core::server::Server;
 use sealpost_core::wire::{
     Header, ItemId, ItemKind, Op, Oversized, Packet, Receipt, ReceiptsTaken,
 };
 
-use super::Bed;
 use super::observer::Connection;
+use crate::fuzz::bed::FuzzBed;
 use crate::fuzz::null_crypto;
 
-impl Bed<'_> {
-    /// Every socket takes bytes, every recipient acknowledges what it has: nothing is left for those
-    /// who are online.
+impl FuzzBed<'_, Server> {
+    /// Makes every socket writable and every online user acknowledge its items, until nothing is left
+    /// for online users.
     pub(super) fn drain(&mut self) {
         self.settle();
         let congested =
@@ -23,22 +24,25 @@ impl Bed<'_> {
         for round in 0..MAX_ROUNDS {
             self.advance_to_deadline();
             self.settle();
-            for (conn, user, received) in self.recipients() {
+            for (conn, user, received) in self.online_users() {
                 self.acknowledge(conn, user, &received, round);
             }
             self.settle();
             if round >= 8
-                && self.recipients().iter().all(|(conn, user, _)| self.left(*conn, *user) == (0, 0))
+                && self
+                    .online_users()
+                    .iter()
+                    .all(|(conn, user, _)| self.left(*conn, *user) == (0, 0))
             {
                 return;
             }
         }
-        for (conn, user, _) in self.recipients() {
+        for (conn, user, _) in self.online_users() {
             assert_eq!(self.left(conn, user), (0, 0), "left for {user} on {conn:?}");
         }
     }
 
-    /// What a recipient has not acknowledged, and what the store holds for it.
+    /// Number of items that an online user has not acknowledged, and that the store holds for it.
     fn left(&self, conn: ConnId, user: UserId) -> (usize, u64) {
         let held = self
             .observer
@@ -54,9 +58,9 @@ impl Bed<'_> {
         }
     }
 
-    /// Who is online and understood, and what they have received: an acknowledgement among too many
-    /// may have been dropped.
-    fn recipients(&self) -> Vec<(ConnId, UserId, Vec<ItemId>)> {
+    /// Online users whose packets the server can parse, with all items they ever received: all are
+    /// acknowledged again, because the server may have dropped an acknowledgement over a limit.
+    fn online_users(&self) -> Vec<(ConnId, UserId, Vec<ItemId>)> {
         let connections =
             self.observer.connections.iter().filter(|(_, connection)| !connection.garbled);
         let recipient = |(conn, connection): (&ConnId, &Connection)| {
@@ -75,21 +79,27 @@ impl Bed<'_> {
             let message_ids: Vec<_> =
                 of(ItemKind::Message, origin).map(|key| MessageId(key.id)).collect();
             if !message_ids.is_empty() {
-                // No other receipt has this number: it must not be taken for a repeat.
+                // A fresh receipt id, or the server would take the receipt for a repeat.
                 let receipt_id = ReceiptId(1_000 * (round + 1) + origin.value());
                 let receipt = Receipt { receipt_id, message_ids };
-                self.say_honestly(conn, user, Some(origin), &receipt.emit());
+                self.send_acknowledgement(conn, user, Some(origin), &receipt.emit());
             }
         }
         let receipts = held.iter().filter(|key| key.kind == ItemKind::Receipt);
         let items: Vec<_> = receipts.map(|key| (key.origin, ReceiptId(key.id))).collect();
         if !items.is_empty() {
             let taken = null_crypto::seal(ReceiptsTaken { items }.emit().expose());
-            self.say_honestly(conn, user, None, &taken);
+            self.send_acknowledgement(conn, user, None, &taken);
         }
     }
 
-    fn say_honestly(&mut self, conn: ConnId, user: UserId, to: Option<UserId>, payload: &[u8]) {
+    fn send_acknowledgement(
+        &mut self,
+        conn: ConnId,
+        user: UserId,
+        to: Option<UserId>,
+        payload: &[u8],
+    ) {
         let timestamp = self.now.wall;
         let header = Header { sender: Some(user), recipient: to, timestamp, op: Op::DeliveryAck };
         let sign = |_: &[u8]| Ok::<_, Oversized>(null_crypto::SIGNATURE);
@@ -101,11 +111,11 @@ impl Bed<'_> {
     pub(super) fn stop(&mut self) {
         self.event(Event::Shutdown);
         while !self.observer.stopped {
-            let Deadline { at, .. } = self.machine.deadline().expect("a stop comes to its end");
+            let Deadline { at, .. } = self.machine.deadline().expect("a shutdown has a deadline");
             self.advance_to(at);
         }
     }
 }
 
-/// Rounds of work until the server must be at rest: what it holds goes out three at a time.
+/// Rounds after which everything must be drained. Each sends three items (`Limits::drain_items`).
 const MAX_ROUNDS: u64 = 200;

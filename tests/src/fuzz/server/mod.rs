@@ -1,4 +1,4 @@
-//! The server machine among clients, workers and a disk that do as the input says.
+//! The server machine, with clients, job runners and a store that the input controls.
 
 mod client_packets;
 mod drain;
@@ -24,21 +24,21 @@ use super::bed::{FuzzBed, FuzzedMachine};
 use super::null_crypto;
 use crate::arb::Arb;
 
-/// A server under a program, for a host that keeps its contract.
+/// Runs a server on a host that keeps its contract.
 ///
-/// The first byte is the deployment. Each step after it opens or ends a connection, lets a client
-/// send what is well formed or is not, answers a job or a store operation (well, badly, late, in
-/// another order, or never), moves the clocks, or stops the server.
+/// The first byte of the input selects the deployment. Each step after it opens or ends a
+/// connection, sends a packet or garbage from a client, reports an outcome of a job or the store
+/// (correct or not, late, out of order, or never), moves the clocks, or shuts the server down.
 ///
-/// What must hold: no panic and no misuse; nothing for a connection that does not stand; no flow
-/// told twice; nothing forwarded or stored that was not verified; nothing sent again before it was
-/// acknowledged; what is held for a recipient, and what is checked of a client, within [`Limits`]; a
-/// bound on the actions of one input; a 203 *stored* only for what the store holds; an alarm that
-/// was told leads on. And once everybody is honest again everything drains, the server comes to
-/// rest, and a stop to its end.
+/// Properties: there is no panic and no misuse; there is no action for a connection that is not
+/// established; no flow is repeated; every packet that is forwarded or stored is verified; no item
+/// is sent twice without an acknowledgement; items in flight and packets being verified stay within
+/// [`Limits`], and actions per input within a bound; a 203 *stored* names only durable messages; and
+/// a tick at the deadline moves the deadline. Once all parties behave, everything drains, the server
+/// becomes idle, and a shutdown completes.
 ///
 /// # Panics
-/// If any of that does not hold.
+/// If one of these properties is violated.
 pub fn server(data: &[u8]) {
     let mut bed = Bed::new(Arb::new(data));
     bed.run(Bed::step);
@@ -77,7 +77,7 @@ impl<'a> Bed<'a> {
             0..2 => self.open(),
             2 => self.end(),
             3 => self.raw(),
-            4..15 => self.say(),
+            4..15 => self.send_from_client(),
             15 => self.read_on(),
             16..19 => self.answer_one_job(),
             19..21 => self.answer_all_jobs(),
@@ -111,19 +111,19 @@ impl<'a> Bed<'a> {
         self.event(Event::Opened { conn, peer });
     }
 
-    fn a_conn(&mut self) -> Option<ConnId> {
+    fn any_conn(&mut self) -> Option<ConnId> {
         let nth = self.arb.index(self.observer.connections.len());
         self.observer.connections.keys().nth(nth).copied()
     }
 
     fn end(&mut self) {
-        let Some(conn) = self.a_conn() else { return };
+        let Some(conn) = self.any_conn() else { return };
         self.observer.connections.remove(&conn);
         self.event(Event::Closed { conn });
     }
 
     fn raw(&mut self) {
-        let Some(conn) = self.a_conn() else { return };
+        let Some(conn) = self.any_conn() else { return };
         let len = self.arb.index(64);
         let bytes = self.arb.bytes(len);
         if let Some(connection) = self.observer.connections.get_mut(&conn) {
@@ -133,9 +133,9 @@ impl<'a> Bed<'a> {
         self.read(conn);
     }
 
-    /// A client sends a packet; sometimes not all of it arrives now.
-    fn say(&mut self) {
-        let Some(conn) = self.a_conn() else { return };
+    /// Sends a packet from a client; sometimes only part of it arrives now.
+    fn send_from_client(&mut self) {
+        let Some(conn) = self.any_conn() else { return };
         let Some(packet) = self.packet(conn) else { return };
         self.queue(conn, packet.bytes());
         if !self.arb.chance(100) {
@@ -151,7 +151,7 @@ impl<'a> Bed<'a> {
     }
 
     fn read_on(&mut self) {
-        if let Some(conn) = self.a_conn() {
+        if let Some(conn) = self.any_conn() {
             self.read(conn);
         }
     }
@@ -167,7 +167,7 @@ impl<'a> Bed<'a> {
         self.read_up_to(conn, usize::MAX);
     }
 
-    /// The server's socket gives what has arrived, unless the server does not read.
+    /// Gives the server bytes that have arrived, unless it paused reading.
     fn read_up_to(&mut self, conn: ConnId, len: usize) {
         let Some(connection) = self.observer.connections.get_mut(&conn) else { return };
         if connection.paused || connection.unread.is_empty() {
@@ -179,7 +179,7 @@ impl<'a> Bed<'a> {
     }
 
     fn congest(&mut self) {
-        let Some(conn) = self.a_conn() else { return };
+        let Some(conn) = self.any_conn() else { return };
         let Some(connection) = self.observer.connections.get_mut(&conn) else { return };
         connection.congested = !connection.congested;
         let congested = connection.congested;
@@ -203,19 +203,19 @@ impl<'a> Bed<'a> {
 
     fn advance_to(&mut self, at: Mono) {
         let wait = at.since(self.now.mono);
-        let secs = i64::try_from(wait.as_micros().div_ceil(1_000_000)).expect("within reason");
+        let secs = i64::try_from(wait.as_micros().div_ceil(1_000_000)).expect("a short wait");
         self.now = Now { mono: self.now.mono + wait, wall: self.now.wall.plus_secs(secs) };
         self.tick();
     }
 }
 
-/// The server's key, and some for its users.
+/// Public keys of the server and its users.
 fn keys() -> &'static [PublicKey] {
     static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
     KEYS.get_or_init(|| (0..4).map(null_crypto::public_key).collect())
 }
 
-/// So small that a short program reaches each.
+/// Limits so small that a short program reaches each.
 fn limits(rates: bool) -> Limits {
     const SECOND: Duration = Duration::from_secs(1);
     let rate = Rate { burst: 3, every: SECOND };
@@ -248,5 +248,5 @@ fn limits(rates: bool) -> Limits {
     }
 }
 
-/// What a socket buffers.
+/// Bytes that a socket buffers.
 const MAX_UNREAD: usize = 4_000;

@@ -1,4 +1,4 @@
-//! What carries out the server's actions, and holds each against what the machine promises.
+//! The host of a fuzzed server: checks every action against what the machine promises.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,55 +15,55 @@ use sealpost_core::wire::{
     StoredAck,
 };
 
-use crate::fuzz::{bed, null_crypto};
+use crate::fuzz::bed;
+use crate::fuzz::null_crypto;
 
-/// Everything that the server has asked for and been told.
+/// What the server has asked for and been told.
 pub(in crate::fuzz) struct Observer {
     profile: Profile,
     limits: Limits,
-    /// The connections that stand, as both ends see it.
+    /// Established connections, as both ends see them.
     pub(super) connections: BTreeMap<ConnId, Connection>,
-    /// Store operations that were not carried out yet, in order.
     pub(super) ops: VecDeque<(Ticket, StoreOp)>,
-    /// Jobs that were not answered yet.
     pub(super) jobs: Vec<(Ticket, Job)>,
-    /// The last one-time password of each phone.
+    /// Latest one-time password for each phone.
     pub(super) otps: BTreeMap<Phone, Otp>,
     pub(super) stopped: bool,
     /// Number of connections opened so far.
     pub(super) opened: u64,
     /// Actions since the last input.
     actions: usize,
-    /// The connection whose bytes the machine is being given.
+    /// Connection whose bytes are the current input.
     reading: Option<ConnId>,
-    /// Checks of what came on a connection.
-    checks: BTreeMap<Ticket, ConnId>,
-    /// Packets of clients that were verified.
+    /// Unanswered jobs that verify packets, with their connections.
+    verifying: BTreeMap<Ticket, ConnId>,
+    /// Packets of clients whose signature a job found valid.
     verified: BTreeSet<Bytes>,
-    /// Messages that the store has said to hold.
+    /// Messages that were ever durable.
     durable: BTreeSet<ItemId>,
-    /// The phone of each 100 that was opened, by its hash.
+    /// Phone of each opened 100, by the hash of the request.
     registering: BTreeMap<[u8; 8], Phone>,
 }
 
-/// A connection that stands.
+/// An established connection.
 #[derive(Default)]
 pub(super) struct Connection {
+    /// User of the current session.
     pub(super) user: Option<UserId>,
-    /// The same, after the session too.
-    was: Option<UserId>,
+    /// User of the current or ended session.
+    ever: Option<UserId>,
     pub(super) paused: bool,
     pub(super) congested: bool,
-    /// The client has sent bytes that are no packet.
+    /// The client sent bytes that are not a packet.
     pub(super) garbled: bool,
-    /// What the client has sent and the server has not read.
+    /// Bytes that the client sent and the server has not read.
     pub(super) unread: Vec<u8>,
     /// Items sent to the client.
     pub(super) received: BTreeSet<ItemId>,
-    /// Those that it has not acknowledged.
+    /// Items sent to the client and not acknowledged.
     pub(super) unacknowledged: BTreeSet<ItemId>,
-    /// What it has ever acknowledged. Nothing holds for these: an acknowledgement takes effect some
-    /// time after its check, and may meet the item sent anew.
+    /// Items that the client ever acknowledged. They are exempt from the checks: between the
+    /// verification of an acknowledgement and its effect, the server may send the item again.
     acknowledged: BTreeSet<ItemId>,
 }
 
@@ -80,7 +80,7 @@ impl Observer {
             opened: 0,
             actions: 0,
             reading: None,
-            checks: BTreeMap::new(),
+            verifying: BTreeMap::new(),
             verified: BTreeSet::new(),
             durable: BTreeSet::new(),
             registering: BTreeMap::new(),
@@ -97,15 +97,15 @@ impl Observer {
     }
 
     fn connection(&mut self, conn: ConnId) -> &mut Connection {
-        self.connections.get_mut(&conn).expect("a connection that stands")
+        self.connections.get_mut(&conn).expect("an established connection")
     }
 
-    /// A packet of a client's, forwarded or from the store.
+    /// Checks a client's packet that the server sends on, directly or from the store.
     fn forwarded(&mut self, conn: ConnId, packet: &Packet) {
         assert!(self.verified.contains(packet.bytes()), "forwarded unverified: {packet:?}");
         let most = self.limits.in_flight_items.max(self.limits.drain_items as usize);
         let connection = self.connection(conn);
-        assert_eq!(packet.header().recipient, connection.user, "somebody else's");
+        assert_eq!(packet.header().recipient, connection.user, "sent to another user");
         let key = ItemId::of(packet).expect("a message or receipt");
         connection.received.insert(key);
         if connection.acknowledged.contains(&key) {
@@ -121,12 +121,12 @@ impl Observer {
 
     fn stored(&mut self, conn: ConnId, packet: &Packet) {
         let sender = packet.header().recipient;
-        assert_eq!(sender, self.connection(conn).user, "somebody else's acknowledgement");
+        assert_eq!(sender, self.connection(conn).user, "acknowledged to another user");
         let opened = null_crypto::open(packet.payload()).expect("sealed");
         for (_, id) in StoredAck::parse(opened.expose()).expect("a 203").items {
             let origin = sender.expect("a user");
             let key = ItemId { kind: ItemKind::Message, origin, id: id.0 };
-            assert!(self.durable.contains(&key), "acknowledged and not stored: {key:?}");
+            assert!(self.durable.contains(&key), "acknowledged but not stored: {key:?}");
         }
     }
 
@@ -161,9 +161,9 @@ impl bed::Observer<Server> for Observer {
         let packets = bytes / SMALLEST_PACKET + 1;
         assert!(self.actions <= MAX_ACTIONS + 8 * packets, "{} actions", self.actions);
         if let Some(conn) = self.reading {
-            let checks = self.checks.values().filter(|of| **of == conn).count();
+            let verifying = self.verifying.values().filter(|of| **of == conn).count();
             let most = self.limits.checks_per_conn.max(1) + packets;
-            assert!(checks <= most, "{checks} checks of one connection");
+            assert!(verifying <= most, "{verifying} packets of one connection being verified");
         }
         let stats = server.stats();
         assert!(stats.connections <= self.limits.connections);
@@ -188,16 +188,16 @@ impl bed::Observer<Server> for Observer {
     fn before_outcome(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
             self.released(settlement.recipient, &settlement.delivered);
-        } else if let StoreOp::DropReceipts { recipient, receipts: keys } = op {
-            self.released(*recipient, keys);
+        } else if let StoreOp::DropReceipts { recipient, receipts } = op {
+            self.released(*recipient, receipts);
         }
     }
 
     fn before_job_outcome(&mut self, ticket: Ticket) {
-        self.checks.remove(&ticket);
+        self.verifying.remove(&ticket);
     }
 
-    /// It may be forwarded, and what it acknowledges sent again.
+    /// From here on the packet may be forwarded, and the items it acknowledges sent again.
     fn verified(&mut self, packet: &Packet) {
         self.verified.insert(packet.bytes().clone());
         let (Some(recipient), op) = (packet.header().sender, packet.op()) else { return };
@@ -239,7 +239,11 @@ impl Host<Server> for Observer {
                 self.otp_issued(&packet);
             }
             FromServer::PublicKey(packet) | FromServer::NoMoreMessages(packet) => {
-                assert_eq!(packet.header().recipient, self.connection(conn).was, "somebody else's");
+                assert_eq!(
+                    packet.header().recipient,
+                    self.connection(conn).ever,
+                    "sent to another user"
+                );
             }
             FromServer::ServerKey { .. }
             | FromServer::RegistrationRejected(_)
@@ -260,7 +264,7 @@ impl Host<Server> for Observer {
     fn compute(&mut self, ticket: Ticket, job: Job) {
         self.actions += 1;
         if let (Some(conn), Job::Verify { .. } | Job::OpenSealed { .. }) = (self.reading, &job) {
-            self.checks.insert(ticket, conn);
+            self.verifying.insert(ticket, conn);
         }
         self.jobs.push((ticket, job));
     }
@@ -276,8 +280,8 @@ impl Host<Server> for Observer {
             Notice::Misuse { misuse } => panic!("{misuse}"),
             Notice::SessionOpened { user, conn } => {
                 let connection = self.connection(conn);
-                assert_eq!(connection.was, None, "two sessions on one connection");
-                (connection.user, connection.was) = (Some(user), Some(user));
+                assert_eq!(connection.ever, None, "two sessions on one connection");
+                (connection.user, connection.ever) = (Some(user), Some(user));
                 let sessions = self
                     .connections
                     .values()
@@ -293,7 +297,7 @@ impl Host<Server> for Observer {
             Notice::Stopped => {
                 assert!(
                     !self.stopped && self.connections.is_empty(),
-                    "stopped too early, or twice"
+                    "stopped twice, or with connections"
                 );
                 self.stopped = true;
             }
@@ -310,7 +314,7 @@ impl Host<Server> for Observer {
 
     fn close(&mut self, conn: ConnId) {
         self.actions += 1;
-        self.connections.remove(&conn).expect("a connection that stands");
+        self.connections.remove(&conn).expect("an established connection");
     }
 
     fn dial(&mut self, _: ConnId) {
@@ -318,7 +322,7 @@ impl Host<Server> for Observer {
     }
 }
 
-/// The receipts that a client says to have taken.
+/// Receipts named in a 203 to the server.
 fn taken(plaintext: &Plaintext) -> Vec<ItemId> {
     let taken = ReceiptsTaken::parse(plaintext.expose()).map(|taken| taken.items);
     let key =
@@ -326,9 +330,9 @@ fn taken(plaintext: &Plaintext) -> Vec<ItemId> {
     taken.unwrap_or_default().into_iter().map(key).collect()
 }
 
-/// A compact header, no payload, a signature.
+/// Length of a packet with a compact header and no payload.
 const SMALLEST_PACKET: usize = 2 + 2 + 19 + 1 + 2 + 256;
 
-/// What may follow from one input that is not bytes: with limits as small as these, the most is a
-/// stop with everybody in a session, or an append that refuses all that it holds.
+/// Bound on the actions that follow from one event, under the limits of this target. The most follow
+/// from a shutdown with every user in session, or from an append whose every message is refused.
 const MAX_ACTIONS: usize = 120;

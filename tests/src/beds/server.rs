@@ -1,0 +1,103 @@
+//! The server's side of the test bed.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use sealpost_core::entropy::Entropy;
+use sealpost_core::frame::Event;
+use sealpost_core::ids::ConnId;
+use sealpost_core::server::limits::Limits;
+use sealpost_core::server::store::StoreReply;
+use sealpost_core::server::{Config, Held, Notice, OtpChannel, OtpDelivery, Server, Stats};
+use sealpost_core::wire::{FromServer, Packet, Profile};
+use sealpost_storage::{Faulty, MemoryStorage, Quota};
+
+use super::bed::Bed;
+use super::machine::TestedMachine;
+use crate::test_keys::crypto;
+
+/// A server machine in a test bed. Clients are connections that the test opens.
+pub type ServerBed = Bed<Server>;
+
+/// State of a server's bed.
+pub struct ServerSetup {
+    /// Number of connections opened so far.
+    conns: u64,
+}
+
+impl TestedMachine for Server {
+    const DIALS: bool = false;
+    type StoreReply = StoreReply;
+    type Store = MemoryStorage;
+    type Setup = ServerSetup;
+
+    fn check_sent(packet: &Packet) {
+        FromServer::parse(packet.clone()).expect("a packet for a client");
+    }
+
+    fn check_notice(notice: &Notice) {
+        assert!(!matches!(notice, Notice::Misuse { .. }), "{notice:?}");
+    }
+}
+
+impl ServerBed {
+    /// A server with an empty store, in-band one-time passwords and no rate limits.
+    pub fn new(profile: Profile) -> Self {
+        Self::with(profile, OtpChannel::InBand, Limits::without_rates(), Quota::default())
+    }
+
+    /// A server with an empty store.
+    pub fn with(profile: Profile, otp_channel: OtpChannel, limits: Limits, quota: Quota) -> Self {
+        let store = Faulty::new(MemoryStorage::new(profile, quota));
+        let crypto = crypto(0);
+        let config =
+            Config { profile, server_key: crypto.public_key().clone(), otp_channel, limits };
+        let server =
+            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
+        Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
+    }
+
+    /// A restarted server on the same store, without connections.
+    #[must_use]
+    pub fn restart(self, otp_channel: OtpChannel, limits: Limits) -> Self {
+        let mut next = Self::with(self.profile, otp_channel, limits, Quota::default());
+        next.store = self.store;
+        next.now = self.now;
+        next.setup = self.setup;
+        next
+    }
+
+    /// Opens a connection from 192.0.2.1.
+    pub fn connect(&mut self) -> ConnId {
+        self.connect_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))
+    }
+
+    /// Opens a connection from an address.
+    pub fn connect_from(&mut self, peer: IpAddr) -> ConnId {
+        self.setup.conns += 1;
+        let conn = ConnId(self.setup.conns);
+        self.input_event(Event::Opened { conn, peer });
+        conn
+    }
+
+    /// Next packet that the server sent on a connection.
+    pub fn receive(&mut self, conn: ConnId) -> Option<Packet> {
+        let sent = &mut self.recorder.sent;
+        let index = sent.iter().position(|(to, _)| *to == conn)?;
+        sent.remove(index).map(|(_, packet)| packet)
+    }
+
+    /// One-time passwords for out-of-band delivery since the last call.
+    pub fn take_otps(&mut self) -> Vec<OtpDelivery> {
+        std::mem::take(&mut self.recorder.deliveries)
+    }
+
+    /// Counters of the server.
+    pub fn stats(&self) -> Stats {
+        self.machine.stats()
+    }
+
+    /// What the server holds in memory.
+    pub fn held(&self) -> Held {
+        self.machine.held()
+    }
+}

@@ -1,0 +1,22 @@
+//! Ids of simulated processes.
+
+use std::fmt;
+
+/// Id of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ProcessId {
+    Server,
+    Client(usize),
+    /// An attacker whose packets are written by hand.
+    Scripted(usize),
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server => f.write_str("server"),
+            Self::Client(index) => write!(f, "client {index}"),
+            Self::Scripted(index) => write!(f, "attacker {index}"),
+        }
+    }
+}
