@@ -113,6 +113,7 @@ impl<'a, M: FuzzedMachine> FuzzBed<'a, M> {
 
     fn input(&mut self, input: Input<'_, M>, bytes: usize) {
         pump(&mut self.machine, &mut self.observer, self.now, input);
+        // The promises to the outside first: their violations are easier to read.
         self.observer.after_input(&self.machine, bytes);
         assert_consistent(&self.machine);
     }
@@ -122,6 +123,7 @@ impl<'a, M: FuzzedMachine> FuzzBed<'a, M> {
         let (tickets, ops): (Vec<_>, Vec<_>) = self.observer.ops().drain(..).unzip();
         let mut outcomes = Vec::new();
         self.store.commit(&ops, &mut outcomes);
+        // Durable now, reported later: in between the machine may be asked for anything.
         for ((ticket, op), outcome) in tickets.into_iter().zip(ops).zip(outcomes) {
             self.observer.committed(&op, &outcome);
             self.outcomes.push_back((ticket, op, outcome));
