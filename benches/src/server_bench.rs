@@ -37,7 +37,7 @@ impl ServerBench {
         };
         let [sender, recipient] = [1, 2].map(user);
         let mut bench = Self {
-            server: Server::new(config, Entropy::from_seed([7; 32])),
+            server: Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid"),
             host: BenchHost::new(profile),
             packets: Packets::new(profile, sender, recipient),
             now: Now { mono: Mono(0), wall: at(0) },

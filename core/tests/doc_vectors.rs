@@ -18,10 +18,10 @@ use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, PrivateKey, Pro
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
-    ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup, MessageHead,
-    NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
-    SessionResumed, StoredAck, emit_server_key,
+    AccountRequest, ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup,
+    MessageHead, NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer,
+    ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant, SessionResumed, StoredAck,
+    emit_server_key,
 };
 
 #[test]
@@ -174,12 +174,12 @@ type Again = Vec<(&'static str, Vec<u8>)>;
 fn put_together_by_client(parsed: FromClient, vector: &Vector<'_>) -> Again {
     let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
     let plaintext = match parsed {
-        FromClient::Register(_) => RegisterRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Register(_) => AccountRequest::parse(&oaep).unwrap().emit(),
         FromClient::Confirm { public_key_der, .. } => {
             assert_eq!(public_key_der, vector.bytes("public_key"));
             ConfirmRequest::parse(&oaep).unwrap().emit()
         }
-        FromClient::Reconnect(_) => ReconnectRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Reconnect(_) => AccountRequest::parse(&oaep).unwrap().emit(),
         FromClient::Lookup(_) => Lookup::parse(&sealed).unwrap().emit(),
         FromClient::ReceiptsTaken(_) => ReceiptsTaken::parse(&sealed).unwrap().emit(),
         FromClient::Receipt { receipt, .. } => return vec![("payload", receipt.emit())],

@@ -1,9 +1,9 @@
-//! A server and two clients in one thread, without sockets, files or clocks: the life of a message
-//! as the machines see it, one line for each thing that they want done.
+//! A server and two clients in one thread, without sockets, files or clocks. Prints the journey of
+//! a message as the machines see it: one line for each action.
 //!
 //!     cargo run --example two_machines
 //!
-//! Everything is drawn from fixed seeds, so every run prints the same.
+//! All randomness comes from fixed seeds, so every run prints the same.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,63 +28,64 @@ use sealpost_programs::{Failure, Line, report};
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
+fn main() -> ExitCode {
+    report("two_machines", run())
+}
+
+fn run() -> Result<(), Failure> {
+    let mut network = Network::new()?;
+    Line::text("--- Alice and Bob register: 105 → 204, 100 → 200, 101 → 201 ---")?;
+    network.alice.command(Command::Register);
+    network.run();
+    network.bob.command(Command::Register);
+    network.run();
+    Line::text("\n--- Alice sends to Bob: his key is looked up, then message and receipt ---")?;
+    let (token, to) = (Token(1), UserRef::Phone(BOB.parse()?));
+    network.alice.command(Command::Send { token, to, content: Content::Text("Hello Bob".into()) });
+    network.run();
+    Ok(())
+}
+
+/// The three machines, and the connections between them.
+struct Network {
+    server: Node<Server, MemoryStorage>,
+    alice: Node<Client, MemoryClientStorage>,
+    bob: Node<Client, MemoryClientStorage>,
+    /// The server's id of each connection, with the client at the other end and that client's id.
+    connections: BTreeMap<ConnId, (Peer, ConnId)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Alice,
+    Bob,
+}
+
 /// A machine and its host.
 struct Node<M: Machine, S> {
     machine: M,
-    hands: Hands<M, S>,
+    host: QueueHost<M, S>,
 }
 
-/// A host whose store and cryptography answer at once, and whose wire is a queue.
-struct Hands<M: Machine, S> {
+/// A host whose store and cryptography answer at once, and whose network is a queue.
+struct QueueHost<M: Machine, S> {
     name: &'static str,
     store: S,
     crypto: Crypto,
-    facts: VecDeque<Event<M>>,
-    wire: VecDeque<(ConnId, OnTheWire)>,
+    /// Events for the machine.
+    events: VecDeque<Event<M>>,
+    /// What the machine has sent, on which connection.
+    outgoing: VecDeque<(ConnId, Transmission)>,
 }
 
 /// What goes to the other end of a connection.
-enum OnTheWire {
+enum Transmission {
     Dial,
     Packet(Bytes),
     Close,
 }
 
-fn main() -> ExitCode {
-    report("two_machines", tell())
-}
-
-fn tell() -> Result<(), Failure> {
-    let mut world = World::new()?;
-    Line::text("--- Alice and Bob register: 105 → 204, 100 → 200, 101 → 201 ---")?;
-    world.alice.hands.facts.push_back(Event::Command(Command::Register));
-    world.run();
-    world.bob.hands.facts.push_back(Event::Command(Command::Register));
-    world.run();
-    Line::text("\n--- Alice writes to Bob: whose key is it, then message and receipt ---")?;
-    let (token, to) = (Token(1), UserRef::Phone(BOB.parse()?));
-    let content = Content::Text("Hello Bob".into());
-    world.alice.hands.facts.push_back(Event::Command(Command::Send { token, to, content }));
-    world.run();
-    Ok(())
-}
-
-/// Everybody.
-struct World {
-    server: Node<Server, MemoryStorage>,
-    alice: Node<Client, MemoryClientStorage>,
-    bob: Node<Client, MemoryClientStorage>,
-    /// The server's number of a connection, and whose it is.
-    conns: BTreeMap<ConnId, (Who, ConnId)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
-    Alice,
-    Bob,
-}
-
-impl World {
+impl Network {
     fn new() -> Result<Self, Failure> {
         let crypto = crypto(1)?;
         let server_key = crypto.public_key().clone();
@@ -95,108 +96,121 @@ impl World {
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());
-        let machine = Server::new(config, Entropy::from_seed([1; 32]));
+        let machine = Server::new(config, Entropy::from_seed([1; 32]))?;
         Ok(Self {
-            server: Node { machine, hands: Hands::new("server", store, crypto) },
+            server: Node { machine, host: QueueHost::new("server", store, crypto) },
             alice: client("alice", ALICE.parse()?, &server_key, 2)?,
             bob: client("bob", BOB.parse()?, &server_key, 3)?,
-            conns: BTreeMap::new(),
+            connections: BTreeMap::new(),
         })
     }
 
-    /// Goes on until nobody has anything to do before time passes. Time stands still.
+    /// Runs until no machine has anything to do before time passes. The clock never advances.
     fn run(&mut self) {
-        while self.server.step() || self.alice.step() || self.bob.step() || self.carry() {}
+        while self.server.step() || self.alice.step() || self.bob.step() || self.transmit() {}
     }
 
-    /// Carries one thing from one end of a connection to the other.
-    fn carry(&mut self) -> bool {
-        for who in [Who::Alice, Who::Bob] {
-            if let Some((conn, thing)) = self.client(who).hands.wire.pop_front() {
-                self.carry_to_server(who, conn, thing);
+    /// Moves one transmission from one end of a connection to the other. Returns false if there was
+    /// none.
+    fn transmit(&mut self) -> bool {
+        for peer in [Peer::Alice, Peer::Bob] {
+            if let Some((conn, transmission)) = self.client(peer).host.outgoing.pop_front() {
+                self.transmit_to_server(peer, conn, transmission);
                 return true;
             }
         }
-        let Some((conn, thing)) = self.server.hands.wire.pop_front() else { return false };
-        let Some((who, theirs)) = self.conns.get(&conn).copied() else { return true };
-        let client = self.client(who);
-        match thing {
-            OnTheWire::Packet(bytes) => client.receive(theirs, &bytes),
-            OnTheWire::Close => client.hands.facts.push_back(Event::Closed { conn: theirs }),
-            OnTheWire::Dial => {}
+        let Some((conn, transmission)) = self.server.host.outgoing.pop_front() else {
+            return false;
+        };
+        let Some((peer, conn)) = self.connections.get(&conn).copied() else { return true };
+        let client = self.client(peer);
+        match transmission {
+            Transmission::Packet(bytes) => client.receive(conn, &bytes),
+            Transmission::Close => client.host.events.push_back(Event::Closed { conn }),
+            Transmission::Dial => {}
         }
         true
     }
 
-    fn carry_to_server(&mut self, who: Who, theirs: ConnId, thing: OnTheWire) {
-        if let OnTheWire::Dial = thing {
-            let conn = ConnId(self.conns.len() as u64 + 1);
-            self.conns.insert(conn, (who, theirs));
-            self.server.hands.facts.push_back(Event::Opened { conn, peer: PEER });
-            self.client(who).hands.facts.push_back(Event::Opened { conn: theirs, peer: PEER });
-            return;
-        }
-        let found = self.conns.iter().find(|(_, end)| **end == (who, theirs));
-        let Some(conn) = found.map(|(conn, _)| *conn) else { return };
-        match thing {
-            OnTheWire::Packet(bytes) => self.server.receive(conn, &bytes),
-            OnTheWire::Close => self.server.hands.facts.push_back(Event::Closed { conn }),
-            OnTheWire::Dial => {}
+    fn transmit_to_server(&mut self, peer: Peer, client_conn: ConnId, transmission: Transmission) {
+        let ends = |(conn, end): (&ConnId, &_)| (*end == (peer, client_conn)).then_some(*conn);
+        let found = self.connections.iter().find_map(ends);
+        match (transmission, found) {
+            (Transmission::Packet(bytes), Some(conn)) => self.server.receive(conn, &bytes),
+            (Transmission::Close, Some(conn)) => {
+                self.server.host.events.push_back(Event::Closed { conn });
+            }
+            (Transmission::Dial, _) => {
+                let conn = ConnId(self.connections.len() as u64 + 1);
+                self.connections.insert(conn, (peer, client_conn));
+                self.server.host.events.push_back(Event::Opened { conn, peer: LOCALHOST });
+                let opened = Event::Opened { conn: client_conn, peer: LOCALHOST };
+                self.client(peer).host.events.push_back(opened);
+            }
+            (Transmission::Packet(_) | Transmission::Close, None) => {}
         }
     }
 
-    const fn client(&mut self, who: Who) -> &mut Node<Client, MemoryClientStorage> {
-        match who {
-            Who::Alice => &mut self.alice,
-            Who::Bob => &mut self.bob,
+    const fn client(&mut self, peer: Peer) -> &mut Node<Client, MemoryClientStorage> {
+        match peer {
+            Peer::Alice => &mut self.alice,
+            Peer::Bob => &mut self.bob,
         }
     }
 }
 
 impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Node<M, S> {
-    /// Tells the machine one fact, and carries out what follows.
+    /// Gives the machine one event, and carries out what follows. Returns false if there was none.
     fn step(&mut self) -> bool {
-        let Some(fact) = self.hands.facts.pop_front() else { return false };
-        pump(&mut self.machine, &mut self.hands, NOW, Input::Event(fact));
+        let Some(event) = self.host.events.pop_front() else { return false };
+        pump(&mut self.machine, &mut self.host, NOW, Input::Event(event));
         true
     }
 
     fn receive(&mut self, conn: ConnId, data: &[u8]) {
-        pump(&mut self.machine, &mut self.hands, NOW, Input::Bytes { conn, data });
+        pump(&mut self.machine, &mut self.host, NOW, Input::Bytes { conn, data });
+    }
+
+    fn command(&mut self, command: M::Command) {
+        self.host.events.push_back(Event::Command(command));
     }
 }
 
-impl<M: Machine, S> Hands<M, S> {
+impl<M: Machine, S> QueueHost<M, S> {
     const fn new(name: &'static str, store: S, crypto: Crypto) -> Self {
-        Self { name, store, crypto, facts: VecDeque::new(), wire: VecDeque::new() }
+        Self { name, store, crypto, events: VecDeque::new(), outgoing: VecDeque::new() }
     }
 
-    /// One line of the trace.
+    /// Prints one line of the trace.
     fn trace(&self, what: &str) {
-        // A trace that can't be printed is not worth stopping for.
+        // A failure to print is ignored: the machines don't depend on the trace.
         let _ = Line::text(format_args!("{:<7} {what}", self.name));
     }
 }
 
-impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Host<M> for Hands<M, S> {
+impl<M, S> Host<M> for QueueHost<M, S>
+where
+    M: Machine,
+    S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>,
+{
     fn send(&mut self, conn: ConnId, bytes: Bytes) {
         if let Some(packet) = Packet::parse(Profile::Compact, bytes.clone()) {
             self.trace(&format!("sends {:?}, {} bytes", packet.op(), bytes.len()));
         }
-        self.wire.push_back((conn, OnTheWire::Packet(bytes)));
+        self.outgoing.push_back((conn, Transmission::Packet(bytes)));
     }
 
     fn store(&mut self, ticket: Ticket, op: M::StoreOp) {
         self.trace(&format!("stores {}", name_of(&op)));
         let mut outcomes = Vec::new();
         self.store.commit(&[op], &mut outcomes);
-        self.facts.extend(outcomes.pop().map(|outcome| Event::Stored(ticket, outcome)));
+        self.events.extend(outcomes.pop().map(|outcome| Event::Stored(ticket, outcome)));
     }
 
     fn compute(&mut self, ticket: Ticket, job: Job) {
         self.trace(&format!("computes {}", name_of(&job)));
         let outcome = self.crypto.run(job);
-        self.facts.push_back(Event::Computed(ticket, outcome));
+        self.events.push_back(Event::Computed(ticket, outcome));
     }
 
     fn deliver(&mut self, delivery: M::Delivery) {
@@ -204,18 +218,18 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Host<M>
     }
 
     fn notify(&mut self, notice: M::Notice) {
-        self.trace(&format!("tells {notice:?}"));
+        self.trace(&format!("reports {notice:?}"));
     }
 
     fn flow(&mut self, _: ConnId, _: Flow) {}
 
     fn close(&mut self, conn: ConnId) {
-        self.wire.push_back((conn, OnTheWire::Close));
+        self.outgoing.push_back((conn, Transmission::Close));
     }
 
     fn dial(&mut self, conn: ConnId) {
         self.trace("dials");
-        self.wire.push_back((conn, OnTheWire::Dial));
+        self.outgoing.push_back((conn, Transmission::Dial));
     }
 }
 
@@ -235,10 +249,10 @@ fn client(
         phone,
         server: *server.fingerprint(),
         profile: Profile::Compact,
-        host_port: "nowhere:1".into(),
+        host_port: "unused:1".into(),
     });
     let machine = Client::new(config, store.load()?, Entropy::from_seed([seed; 32]));
-    Ok(Node { machine, hands: Hands::new(name, store, crypto) })
+    Ok(Node { machine, host: QueueHost::new(name, store, crypto) })
 }
 
 fn crypto(seed: u8) -> Result<Crypto, Failure> {
@@ -248,13 +262,13 @@ fn crypto(seed: u8) -> Result<Crypto, Failure> {
     Ok(Crypto::new(Arc::new(RustCrypto), key, wrapping_key, Box::new(rng)))
 }
 
-/// The first word of how something prints: the variant's name.
-fn name_of(thing: &impl std::fmt::Debug) -> String {
-    format!("{thing:?}").chars().take_while(|c| c.is_alphanumeric()).collect()
+/// The name of a value's variant: the first word of its `Debug` output.
+fn name_of(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}").chars().take_while(|c| c.is_alphanumeric()).collect()
 }
 
 const ALICE: &str = "+4915100000001";
 const BOB: &str = "+4915100000002";
-const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The first second of 2026, for ever.
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// The first second of 2026. The clock stays there.
 const NOW: Now = Now { mono: Mono(0), wall: Timestamp::from_unix_secs(1_767_225_600) };

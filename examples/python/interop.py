@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The Python client and the Rust client talk through a real server: one line for each check, exit status 0 only if all hold.
+"""Runs the Python client and the Rust client against a real server. Prints one line per check; exit status 0 if all hold.
 
     interop.py --sealpostd target/release/sealpostd --sealpost target/release/sealpost [--profile wide] [--crypto rust]
 """
@@ -17,7 +17,7 @@ PATIENCE_SECS = 30
 
 
 class Checks:
-    """Prints what held and what didn't; nothing stops at the first failure but an exception."""
+    """Prints the result of each check. A failed check does not end the run; only an exception does."""
     def __init__(self):
         self.failed = 0
 
@@ -27,7 +27,7 @@ class Checks:
 
 
 class Server:
-    """A `sealpostd` in a folder of its own; `address` is where clients find it."""
+    """A `sealpostd` with a folder of its own. Clients register with `address`."""
     def __init__(self, program, folder, profile, crypto):
         self.log = open(folder / "sealpostd.log", "w+")
         self.process = subprocess.Popen(
@@ -38,11 +38,11 @@ class Server:
         ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\s*", line)
         if not ready:
             self.stop()
-            raise RuntimeError(f"no ready line but {line!r}")
+            raise RuntimeError(f"expected a ready line, got {line!r}")
         self.address = f"{'sealpost+wide' if profile == 'wide' else 'sealpost'}://{ready[1]}/{ready[2]}"
 
     def stop(self):
-        """Asks for an orderly stop; its exit status."""
+        """Stops the server gracefully, and returns its exit status."""
         self.process.terminate()
         try:
             return self.process.wait(PATIENCE_SECS)
@@ -56,7 +56,7 @@ class Server:
 
 
 class Rust:
-    """The account of a `sealpost` program."""
+    """An account of the Rust client, `sealpost`."""
     def __init__(self, program, home, crypto):
         self.base = [program, "--home", home, "--crypto", crypto]
 
@@ -67,24 +67,24 @@ class Rust:
         return done.stdout
 
     def listen(self, count):
-        """The messages among what `listen --json` prints until it has `count` of them."""
+        """Runs `listen --json` until it has `count` messages, and returns these."""
         objects = []
         for line in self.run("listen", "--json", "--count", str(count)).splitlines():
             try:
                 objects.append(json.loads(line))
             except ValueError:
-                continue  # not an object: something for people
+                continue  # not JSON: a line for people
         return [item for item in objects if isinstance(item, dict) and item.get("type") == "message"]
 
 
 class Python(Client):
-    """The Python client, with the events that were not taken yet."""
+    """The Python client, with the events that no check has taken yet."""
     def __init__(self, home):
         self.events = []
         super().__init__(home, self.events.append)
 
     def take(self, kind, count):
-        """The events of one kind, once there are `count` of them or nothing more comes."""
+        """Waits for `count` events of one kind, or until nothing more arrives, and returns the events."""
         def found():
             return [event for event in self.events if event["type"] == kind]
         self.receive(PATIENCE_SECS, lambda: len(found()) >= count)
@@ -104,10 +104,10 @@ def python_to_rust(check, python, rust):
     for (name, text), message in zip(TEXTS.items(), got + [{}] * len(TEXTS)):
         check(f"python to rust, offline, {name}: received", (message.get("from"), message.get("text")) == (PYTHON_PHONE, text),
               str(message)[:200])
-    check("python to rust: nothing twice", len(got) == len(TEXTS), f"{len(got)} messages")
+    check("python to rust: no duplicates", len(got) == len(TEXTS), f"{len(got)} messages")
     receipts = [event["message_id"] for event in python.take("delivered", len(TEXTS))]
     check("python to rust: delivered, with receipts that verify", sorted(receipts) == sorted(ids.values()), receipts)
-    check("python to rust: nothing is left to wait for", python.state["sent"] == {}, list(python.state["sent"]))
+    check("python to rust: everything is acknowledged", python.state["sent"] == {}, list(python.state["sent"]))
     python.close()
 
 

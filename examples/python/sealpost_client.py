@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A Sealpost client in one file: register, send, receive.
 
-It was written from docs/PROTOCOL.md alone; the sections that comments name are that page's. First come the bytes
-(fields, cryptography, packets, messages), then the connection, the client with what it keeps on disk, the command line.
+It was written from docs/PROTOCOL.md alone; comments refer to the sections of that page. The order is: bytes (fields,
+cryptography, packets, messages), the connection, the client with its state on disk, and the command line.
 """
 import argparse, fcntl, io, json, os, re, socket, sys, time
 from collections import deque, namedtuple
@@ -31,7 +31,7 @@ CONTENT_MAX, SIGNATURE_SIZE, ANSWER_SECS, REPLAY_WINDOW = 65235, 256, 15, 1024
 
 # Fields (section 2)
 def expect(holds, complaint):
-    """A ValueError unless `holds`. Whatever the other side can get wrong ends as a ValueError."""
+    """Raises a ValueError unless `holds`. Every fault of the other side is reported as a ValueError."""
     if not holds:
         raise ValueError(complaint)
 
@@ -41,8 +41,8 @@ def str8(text):
     return uint(len(text.encode()), 1) + text.encode()
 
 def fields(data, names):
-    """The fields at the front of `data`; what follows the last of them is ignored. Names: v (the version, checked and
-    left out), u1 to u8 (integers of so many bytes), str8, data16, a number (that many bytes), * (the rest)."""
+    """Parses the fields at the front of `data`, and ignores bytes after the last field. Names: v (the version, checked
+    and left out), u1 to u8 (integers of 1 to 8 bytes), str8, data16, a number (that many bytes), * (the rest)."""
     stream, found = io.BytesIO(data), []
     def take(size):
         part = stream.read(size)
@@ -52,7 +52,7 @@ def fields(data, names):
         return int.from_bytes(take(size), "little")
     for name in names.split():
         if name == "v":
-            expect(take(1) == V, "a version that is not understood")
+            expect(take(1) == V, "an unsupported version")
         elif name == "str8":
             found.append(take(number(1)).decode())
         elif name == "data16":
@@ -63,7 +63,7 @@ def fields(data, names):
             found.append(number(int(name[1:])) if name[0] == "u" else take(int(name)))
     return found
 
-# Cryptography (section 2); `draw(n)` gives n random bytes
+# Cryptography (section 2); `draw(n)` returns n random bytes
 def sha256(data):
     return SHA256.new(data).digest()
 def spki(key):
@@ -97,7 +97,7 @@ class Packet(namedtuple("Packet", "sender recipient time op payload raw")):
         pkcs1_15.new(key).verify(SHA256.new(self.raw[:-SIGNATURE_SIZE]), self.raw[-SIGNATURE_SIZE:])
 
 def build(id_size, sender, recipient, op, payload=b"", key=None, secs=None):
-    """A whole packet of the time `secs` or now, signed with `key`; without one its signature is zeros."""
+    """Builds a packet with the time `secs`, or now. It is signed with `key`; without a key the signature is zeros."""
     stamp = datetime.fromtimestamp(secs or int(time.time()), timezone.utc).strftime("%Y-%m-%d %H:%M:%S").encode()
     signed = uint(sender, id_size) + uint(recipient, id_size) + stamp + uint(op, 1) + uint(len(payload), 2) + payload
     return signed + (pkcs1_15.new(key).sign(SHA256.new(signed)) if key else bytes(SIGNATURE_SIZE))
@@ -106,25 +106,25 @@ def message_label(sender, recipient):
     return f"sealpost/1/message/{sha256(spki(sender)).hex()}/{sha256(spki(recipient)).hex()}"
 
 def seal_message(message_id, me, peer, kind, previous_id, content):
-    """The payload of a 102."""
+    """Builds the payload of a 102."""
     inner = V + uint(kind, 1) + uint(previous_id, 8) + uint(len(content), 2) + content
     inner = inner.ljust(next(size for size in INNER_SIZES if size >= len(inner)), b"\0")
     key = os.urandom(32)
     return uint(message_id, 8) + uint(SUITE, 1) + wrap(peer, message_label(me, peer), key) + seal(key, inner)
 
 def open_message(payload, me, peer):
-    """[kind, previous_id, content] of a 102 whose signature has verified with `peer`."""
+    """Opens a 102 whose signature was verified with `peer`. Returns [kind, previous_id, content]."""
     _message_id, suite, wrapped, sealed = fields(payload, "u8 u1 256 *")
-    expect(suite == SUITE, "a suite that is not understood")
+    expect(suite == SUITE, "an unsupported suite")
     return fields(unseal(unwrap(me, message_label(peer, me), wrapped), sealed), "v u1 u8 data16")
 
 class Refused(ValueError):
-    """A 244 that leaves the connection as it was: `code` and `in_reply_to`."""
+    """A 244 that does not close the connection, with `code` and `in_reply_to`."""
 
 def read_error(packet, keys):
-    """A 244 as a Refused, or raised if it closes; `keys` has the key of each form that may come now."""
+    """Returns a 244 as a Refused; raises it if it closes the connection. `keys` has a key for each form allowed now."""
     form, body = fields(packet.payload, "u1 *")
-    expect(form in keys, "an error in a form that does not belong here")
+    expect(form in keys, "an error in a form that is not allowed here")
     body = unseal(keys[form], body) if form else body
     code, in_reply_to, wait_secs, _server_time, text = fields(body, "v u1 8 u4 u8 str8")
     text = ": ".join(filter(None, [ERRORS.get(code, str(code)), text, wait_secs and f"wait {wait_secs} s"]))
@@ -136,17 +136,17 @@ def read_error(packet, keys):
 
 # The connection (sections 1, 4.1)
 class Connection:
-    """A socket to the server whose key has the fingerprint that `address` names."""
+    """A socket to the server, whose key must have the fingerprint in `address`."""
     def __init__(self, address):
         found = re.fullmatch(r"sealpost(\+wide)?://(.+):([0-9]{1,5})/([0-9a-f]{64})", address)
-        expect(found, "an address looks like sealpost://HOST:PORT/FINGERPRINT or sealpost+wide://…")
+        expect(found, "an address has the form sealpost://HOST:PORT/FINGERPRINT or sealpost+wide://…")
         wide, host, port, fingerprint = found.groups()
         self.id_size, self.buffer, self.server_key = 8 if wide else 2, b"", None
         self.socket = socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECS)
         self.send(build(self.id_size, 0, 0, Op.REQUEST_PUBLIC_KEY))
         answer = self.read()
         [der] = fields(answer.payload, "v data16")
-        expect(sha256(der).hex() == fingerprint, "the server's key is not the one that the address names")
+        expect(sha256(der).hex() == fingerprint, "the server's key is not the one in its address")
         self.server_key = public_key(der)
         answer.verify(self.server_key)
 
@@ -155,9 +155,9 @@ class Connection:
         return raw
 
     def read(self, seconds=ANSWER_SECS):
-        """The next packet; if it is the server's, it has verified. TimeoutError if nothing comes for so long."""
+        """Returns the next packet, verified if the server sent it. TimeoutError if none arrives in `seconds`."""
         self.socket.settimeout(seconds)
-        end = 2 * self.id_size + 22  # of the header, whose last two bytes are the payload's size
+        end = 2 * self.id_size + 22  # end of the header; its last two bytes are the size of the payload
         while len(self.buffer) < (size := end + int.from_bytes(self.buffer[end - 2:end], "little") + SIGNATURE_SIZE):
             if not (data := self.socket.recv(65536)):
                 raise ConnectionError("the server closed the connection")
@@ -169,8 +169,8 @@ class Connection:
 
 # The client (sections 4 to 6)
 class Client:
-    """One user's account, in one folder. `show` is given each event, a dictionary: a message, or what became of one.
-    An event was shown before it is acknowledged, so that none is lost; after a crash one may come again."""
+    """The account of one user, in one folder. Calls `show` with each event, a dictionary. An event is shown before it
+    is acknowledged, so that none is lost; after a crash it may be shown again."""
     def __init__(self, home, show=print):
         self.path, self.show = Path(home).expanduser() / "state.json", show
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ class Client:
         self.key = RSA.import_key(self.state["key"]) if self.state["key"] else None
 
     def save(self):
-        """Makes the state durable, in one piece."""
+        """Saves the state durably and atomically."""
         new = self.path.with_suffix(".new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(self.state, file, indent=1)
@@ -193,7 +193,7 @@ class Client:
         os.fsync(self.folder)
 
     def register(self, address, phone, ask_otp):
-        """Makes an account and begins a session. If it breaks off, `connect` finds out what came of it."""
+        """Registers an account and begins a session. If it is interrupted, `connect` finds out whether it succeeded."""
         expect(not self.state["id"], f"this folder is the account of {self.state['phone']}")
         self.key, self.connection = self.key or RSA.generate(2048), Connection(address)
         request, reply_key, answer = self._ask(Op.REGISTER, str8(phone))
@@ -202,18 +202,18 @@ class Client:
         expect(answer.op == Op.OTP_ISSUED, f"{phone} is registered already")
         _ttl_secs, _attempts, out_of_band, otp = fields(rest, "u2 u1 u1 str8")
         self.state |= {"address": address, "phone": phone, "key": self.key.export_key("PEM", pkcs=8).decode()}
-        self.save()  # before the first 101, so that no account outlives its key
+        self.save()  # before the first 101: an account whose key was not saved would be lost
         otp, der = ask_otp() if out_of_band else otp, spki(self.key)
         expect(re.fullmatch("[0-9]{6}", otp), "a one-time password is six digits")
-        self.connection = Connection(address)  # the first may have closed while somebody looked at a telephone
+        self.connection = Connection(address)  # the first may have timed out while the person looked up the password
         self._begin(Op.CONFIRM, otp.encode() + sha256(der) + str8(phone), der)
         self._event(type="registered", phone=phone, id=self.state["id"])
 
     def connect(self):
-        """Opens a session and repeats, byte for byte, what is not acknowledged."""
+        """Begins a session, and repeats unacknowledged packets byte for byte."""
         expect(self.key, "register first")
         self.connection, self.backlog = Connection(self.state["address"]), deque()
-        secs = max(int(time.time()), self.state["last_reconnect"] + 1)  # each 106 is newer than the one before
+        secs = max(int(time.time()), self.state["last_reconnect"] + 1)  # each 106 must be newer than the one before
         self.state["last_reconnect"] = secs
         self._begin(Op.RECONNECT, str8(self.state["phone"]), secs=secs)
         for sent in self.state["sent"].values():
@@ -221,7 +221,7 @@ class Client:
                 self.connection.send(bytes.fromhex(sent["packet"]))
 
     def close(self):
-        """Ends the session in order. What arrives instead of the server's 222 comes again."""
+        """Ends the session. Packets that arrive before the server's 222 are dropped: the server sends them again."""
         with suppress(ValueError, OSError):
             if self.session_key:
                 self._send(Op.DISCONNECT)
@@ -229,7 +229,7 @@ class Client:
                     pass
 
     def send(self, phone, content, kind=TEXT, seconds=12):
-        """Sends a message and waits for what becomes of it: "stored", "delivered", "refused", or just "sent"."""
+        """Sends a message, waits, and returns its state: "stored", "delivered", "refused", or still "sent"."""
         expect(len(content) <= CONTENT_MAX, f"a message is at most {CONTENT_MAX} bytes")
         peer, message_id = self.contact(phone=phone), self.state["last_message_id"] + 1
         payload = seal_message(message_id, self.key, RSA.import_key(peer["key"]), kind, peer["last_sent"], content)
@@ -237,13 +237,13 @@ class Client:
         sent = {"to": peer["id"], "previous": peer["last_sent"], "became": "sent", "packet": packet.hex()}
         self.state["sent"][str(message_id)] = sent
         self.state["last_message_id"] = peer["last_sent"] = message_id
-        self.save()  # first it is durable, then it may be anywhere
+        self.save()  # durable first: a message that was sent must be repeated after a crash
         self.connection.send(packet)
         self.receive(seconds, lambda: sent["became"] != "sent")
         return sent["became"]
 
     def receive(self, seconds=None, until=lambda: False):
-        """Handles what arrives, until that holds or nothing came for so long."""
+        """Handles packets until `until` holds, or until none has arrived for `seconds`."""
         while not until():
             try:
                 packet = self.backlog.popleft() if self.backlog else self._read(seconds)
@@ -252,7 +252,7 @@ class Client:
             self._handle(packet)
 
     def contact(self, phone=None, user_id=None):
-        """Another user, asked for once and pinned (section 5.1)."""
+        """Returns another user, who is looked up once and then pinned (section 5.1)."""
         for known in self.state["contacts"]:
             if phone == known["phone"] or user_id == known["id"]:
                 return known
@@ -262,7 +262,7 @@ class Client:
             if (answer.sender, answer.op) == (0, Op.ERROR):
                 if (error := read_error(answer, {2: self.session_key})).in_reply_to == hash8:
                     raise error
-            self.backlog.append(answer)  # something else that came in between
+            self.backlog.append(answer)  # another packet that arrived first
         plain = unseal(self.session_key, answer.payload)
         in_reply_to, found_id, found_phone, der = fields(plain, "v 8 u8 str8 data16")
         asked = (hash8, phone or found_phone, user_id or found_id)
@@ -274,13 +274,13 @@ class Client:
         return self.state["contacts"][-1]
 
     def _ask(self, op, secret, clear=b"", secs=None):
-        """Sends a 100, 101 or 106; that request, its reply key and the answer, which has verified. A 244 is raised."""
+        """Sends a 100, 101 or 106. Returns the request, its reply key and the verified answer. Raises a 244."""
         connection, reply_key = self.connection, os.urandom(32)
         body = wrap(connection.server_key, f"sealpost/1/{op.name.lower()}", V + reply_key + secret) + clear
         key = None if op == Op.REGISTER else self.key
         request = connection.send(build(connection.id_size, self.state["id"], 0, op, body, key, secs))
         answer = connection.read()
-        expect(answer.sender == 0, "an answer that is not the server's")
+        expect(answer.sender == 0, "an answer that is not from the server")
         if answer.op == Op.ERROR:
             raise read_error(answer, {0: None, 1: reply_key})
         return request, reply_key, answer
@@ -314,24 +314,24 @@ class Client:
             self._refused(read_error(packet, {2: self.session_key}))
         elif packet.op == Op.DELIVERY_ACK:
             status, count, rest = fields(unseal(self.session_key, packet.payload), "v u1 u2 *")
-            expect(status == STORED, "an acknowledgement that is not understood")
+            expect(status == STORED, "an acknowledgement with an unknown status")
             pairs = fields(rest, "u8 u8 " * count)
             for to, message_id in zip(pairs[::2], pairs[1::2]):
                 self._settle(message_id, to, "stored")
 
     def _settle(self, message_id, to, became, **more):
-        """Notes what became of a message of ours."""
+        """Records the new state of one of our messages."""
         sent = self.state["sent"].get(str(message_id))
         if sent and sent["to"] == to and sent["became"] != became:
             sent["became"], peer = became, self.contact(user_id=to)
-            if became != "stored":  # of a stored one, the receipt is to come
+            if became != "stored":  # a stored message is kept until its receipt arrives
                 del self.state["sent"][str(message_id)]
             if became == "refused" and peer["last_sent"] == message_id:
                 peer["last_sent"] = sent["previous"]
             self._event(type=became, to=peer["phone"], message_id=message_id, **more)
 
     def _refused(self, error):
-        """Takes a 244 about a message of ours that need not be repeated; raises any other."""
+        """Handles a 244 about one of our messages that need not be repeated. Raises any other 244."""
         for message_id, sent in self.state["sent"].items():
             ours = sha256(bytes.fromhex(sent["packet"]))[:8] == error.in_reply_to
             if ours and error.code not in WORTH_A_REPEAT:
@@ -339,7 +339,7 @@ class Client:
         raise error
 
     def _from_peer(self, packet):
-        """A message or a receipt. What does not verify with the pinned key is shown as such, and not acknowledged."""
+        """Handles a message or a receipt. One that does not verify with the pinned key is shown, not acknowledged."""
         try:
             peer = self.contact(user_id=packet.sender)
             packet.verify(RSA.import_key(peer["key"]))
@@ -348,36 +348,36 @@ class Client:
         if packet.op == Op.MESSAGE:
             return self._message(packet, peer)
         receipt_id, status, count, rest = fields(packet.payload, "u8 u1 u2 *")
-        expect(status == DELIVERED, "a receipt that is not understood")
+        expect(status == DELIVERED, "a receipt with an unknown status")
         for message_id in fields(rest, "u8 " * count):
             self._settle(message_id, packet.sender, "delivered")
         receipts = uint(1, 2) + uint(packet.sender, 8) + uint(receipt_id, 8)
         self._send(Op.DELIVERY_ACK, seal(self.session_key, V + receipts))
 
     def _message(self, packet, peer):
-        """Delivers a message once; signs a receipt each time that it comes (section 5.3)."""
+        """Shows a message once; signs a receipt each time that it arrives (section 5.3)."""
         [message_id], seen = fields(packet.payload, "u8"), peer["seen"]
         if message_id not in seen and (len(seen) < REPLAY_WINDOW or message_id > seen[0]):
             event = {"type": "undecryptable", "from": peer["phone"], "message_id": message_id, "time": packet.time}
             with suppress(ValueError):
                 kind, previous_id, content = open_message(packet.payload, self.key, RSA.import_key(peer["key"]))
-                expect(kind in (TEXT, BYTES), "a kind that is not understood")
+                expect(kind in (TEXT, BYTES), "an unsupported kind of content")
                 event |= {"text": content.decode()} if kind == TEXT else {"bytes": content.hex()}
                 event |= {"type": "message", "gap": previous_id != max(seen, default=0)}
             peer["seen"] = sorted([*seen, message_id])[-REPLAY_WINDOW:]
-            self._event(**event)  # first it is durable, then it is acknowledged
+            self._event(**event)  # durable first, then acknowledged
         receipt = uint(time.time_ns(), 8) + uint(DELIVERED, 1) + uint(1, 2) + uint(message_id, 8)
         self._send(Op.DELIVERY_ACK, receipt, packet.sender)
 
 # The command line
 def main():
-    parser = argparse.ArgumentParser(description="A small Sealpost client. It prints events, one JSON object a line.")
-    parser.add_argument("--home", default="~/.sealpost-python", metavar="DIR", help="the account (%(default)s)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop when nothing came for S seconds")
+    parser = argparse.ArgumentParser(description="A small Sealpost client. Prints events, one JSON object per line.")
+    parser.add_argument("--home", default="~/.sealpost-python", metavar="DIR", help="account folder (%(default)s)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop once nothing has arrived for S seconds")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, operands, about in [("register", ["address", "phone"], "make an account; asks for the one-time password"),
+    for name, operands, about in [("register", ["address", "phone"], "register; asks for the one-time password"),
                                   ("send", ["phone", "text"], "send a text, and wait until it is stored or delivered"),
-                                  ("receive", [], "take messages and receipts as they come")]:
+                                  ("receive", [], "receive messages and receipts")]:
         command = commands.add_parser(name, help=about)
         for operand in operands:
             command.add_argument(operand)
@@ -391,7 +391,7 @@ def main():
             if args.command == "receive":
                 client.receive(args.seconds)
             elif client.send(args.phone, args.text.encode(), seconds=args.seconds or 12) == "sent":
-                sys.exit("sealpost_client: no acknowledgement yet; the message is kept, and sent again")
+                sys.exit("sealpost_client: not acknowledged yet; the next connection sends the message again")
     except (ValueError, OSError) as error:
         sys.exit(f"sealpost_client: {error}")
 

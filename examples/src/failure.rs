@@ -1,10 +1,10 @@
-//! How a program fails: one line on standard error, and an exit status.
+//! How a program reports a failure: one line on standard error, and an exit status.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Why a program could not do what it was asked.
+/// Why a program could not do what it was asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
     message: String,
@@ -12,17 +12,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// It was asked rightly, and failed. Exit status 1.
+    /// A failure of a valid request. Exit status 1.
     pub fn new(message: impl Display) -> Self {
         Self { message: one_line(message), status: 1 }
     }
 
-    /// It was asked wrongly. Exit status 2, as for what the command line's own check refuses.
+    /// An invalid request. Exit status 2, the same as for arguments that clap refuses.
     pub fn usage(message: impl Display) -> Self {
         Self { message: one_line(message), status: 2 }
     }
 
-    /// For `map_err`: says `context`, a colon, and the error.
+    /// Returns a closure for `map_err`: the message is `context`, a colon, and the error.
     pub fn context<E: Display>(context: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(format_args!("{context}: {error}"))
     }
@@ -34,12 +34,12 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-/// Ends a program: says what failed, if anything did, in the program's name.
+/// Ends a program: prints its failure, if any, after the program's name.
 pub fn report(program: &str, outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { message, status }) => {
-            // Without a standard error the status must do.
+            // If standard error is closed, the exit status has to be enough.
             let _ = writeln!(std::io::stderr(), "{program}: {message}");
             ExitCode::from(status)
         }

@@ -1,4 +1,4 @@
-//! A folder that belongs to one process at a time, and to one user of the machine.
+//! A folder that one process at a time uses, and that only its owner can read.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// A folder with keys and a database in it.
+/// A folder that contains keys and a database.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
-/// Holds a folder until it is dropped or the process ends, however it ends.
+/// Locks a folder until it is dropped or the process ends, in whatever way it ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
 impl Folder {
-    /// A folder that is there already.
+    /// Opens an existing folder.
     pub fn existing(path: &Path) -> Result<Self, Failure> {
         match path.metadata() {
             Ok(found) if found.is_dir() => Ok(Self(path.into())),
@@ -27,45 +27,51 @@ impl Folder {
         }
     }
 
-    /// A folder, made with mode 0700 if it is missing. It survives a loss of power before anything
-    /// in it is counted on.
+    /// Opens a folder, and creates it with mode 0700 if it does not exist. A created folder is
+    /// durable when the call returns, so that a power loss can't take it away with what is stored
+    /// in it later.
     pub fn make(path: &Path) -> Result<Self, Failure> {
         let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.and_then(|()| path.ancestors().skip(1).take(missing).try_for_each(sync))
-            .map_err(Failure::context(format_args!("can't make the folder {}", path.display())))?;
+        let failure = Failure::context(format!("can't create the folder {}", path.display()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .and_then(|()| path.ancestors().skip(1).take(missing).try_for_each(sync))
+            .map_err(failure)?;
         Self::existing(path)
     }
 
-    /// A file in it.
+    /// Path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Keeps other processes of this program out. `None`: one of them has it.
+    /// Locks the folder against other processes of this program. Returns `None` if another process
+    /// holds the lock.
     ///
     /// # Errors
-    /// If the folder can't be written to.
+    /// Fails if the lock file can't be written.
     pub fn try_lock(&self) -> Result<Option<FolderLock>, Failure> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let path = self.file("lock");
-        let can_not = || Failure::context(format!("can't write {}", path.display()));
-        let file = options.open(&path).map_err(can_not())?;
+        let failure = || Failure::context(format!("can't lock {}", path.display()));
+        let file = options.open(&path).map_err(failure())?;
         match file.try_lock() {
             Ok(()) => Ok(Some(FolderLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(can_not()(error)),
+            Err(TryLockError::Error(error)) => Err(failure()(error)),
         }
     }
 }
 
-/// Makes the entries of a folder durable.
+/// Makes the directory entries of a folder durable.
 fn sync(folder: &Path) -> io::Result<()> {
     let here = folder.as_os_str().is_empty();
     File::open(if here { Path::new(".") } else { folder })?.sync_all()
@@ -90,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_no_folder() {
+    fn file_is_not_a_folder() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(Folder::make(file.path()).is_err());
         assert!(Folder::existing(file.path()).is_err());

@@ -1,4 +1,4 @@
-//! What `sealpostd` and `sealpost` share: folders, logs, output, and how a program fails.
+//! Code that the Sealpost programs share: folders, logging, output, providers, and failures.
 #![forbid(unsafe_code)]
 
 mod failure;

@@ -4,8 +4,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::Failure;
 
-/// Sends the log to standard error from here on: what is at least as grave as `SEALPOST_LOG` says
-/// (`off`, `error`, `warn`, `info`, `debug` or `trace`), or `default` if it says nothing.
+/// Starts logging to standard error. The environment variable `SEALPOST_LOG` sets the level (`off`,
+/// `error`, `warn`, `info`, `debug` or `trace`); without it, the level is `default`.
 pub fn log_to_stderr(default: LevelFilter) -> Result<(), Failure> {
     let level = match std::env::var(VARIABLE) {
         Err(_) => default,

@@ -1,4 +1,4 @@
-//! Standard output: what people and programs read.
+//! Standard output, for people or for programs.
 
 use std::fmt::Display;
 use std::io::{self, StdoutLock, Write};
@@ -8,15 +8,15 @@ use serde::Serialize;
 
 use crate::Failure;
 
-/// For whom a command writes.
+/// The option that selects the output format.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct FormatArg {
-    /// Write JSON, one object a line, for programs
+    /// Print JSON for programs, one object per line
     #[arg(long)]
     json: bool,
 }
 
-/// For whom a command writes.
+/// The format of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -26,18 +26,18 @@ pub enum Format {
 }
 
 impl FormatArg {
-    /// As a name instead of a flag.
+    /// The selected format.
     pub const fn format(self) -> Format {
         if self.json { Format::Json } else { Format::Text }
     }
 }
 
-/// One line of standard output, which has gone out when the call returns.
+/// Writes lines to standard output. A line is flushed when the call returns.
 #[derive(Clone, Copy, Debug)]
 pub struct Line;
 
 impl Line {
-    /// Writes text. It may have more than one line; a line's end is added.
+    /// Writes text and a newline. The text may have several lines.
     pub fn text(text: impl Display) -> Result<(), Failure> {
         Self::write(|stdout| writeln!(stdout, "{text}"))
     }
@@ -58,7 +58,7 @@ impl Line {
     }
 }
 
-/// A time as programs read it: `2026-01-31T12:00:00Z` (RFC 3339).
+/// Formats a time for programs, as in RFC 3339: `2026-01-31T12:00:00Z`.
 pub fn utc(time: Timestamp) -> String {
     time.to_string().replace(' ', "T") + "Z"
 }

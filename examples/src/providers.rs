@@ -1,4 +1,4 @@
-//! Where the programs' cryptography and randomness come from.
+//! The programs' sources of cryptography and randomness.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use sealpost_core::keys::SymmetricKey;
 
 use crate::Failure;
 
-/// The providers that a program offers.
+/// Cryptography providers by the names that users give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CryptoName {
-    /// Constant time, and several times faster.
+    /// Constant-time, and several times faster
     AwsLc,
-    /// Pure Rust.
+    /// Written in Rust alone
     Rust,
 }
 
 impl CryptoName {
-    /// The provider of this name.
+    /// The provider with this name.
     pub fn provider(self) -> Arc<dyn Provider> {
         match self {
             Self::AwsLc => Arc::new(AwsLc::default()),
@@ -28,20 +28,20 @@ impl CryptoName {
     }
 }
 
-/// A seed from the operating system.
+/// Draws a seed from the operating system.
 pub fn random_seed() -> Result<[u8; 32], Failure> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
-        .map_err(Failure::context("the operating system gives no randomness"))?;
+        .map_err(Failure::context("can't get randomness from the operating system"))?;
     Ok(seed)
 }
 
-/// A generator with such a seed.
+/// Creates a generator with a seed from the operating system.
 pub fn random_rng() -> Result<Box<dyn CryptoRng + Send>, Failure> {
     Ok(Box::new(ChaCha20Rng::from_seed(random_seed()?)))
 }
 
-/// A runner of jobs. `wrapping_key` is for the session keys that a server stores.
+/// Creates a runner of jobs. `wrapping_key` wraps the session keys that a server stores.
 pub fn runner(
     provider: Arc<dyn Provider>,
     private_key: Arc<dyn PrivateKey>,

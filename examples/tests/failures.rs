@@ -1,18 +1,18 @@
 #![cfg(test)]
-//! Whatever goes wrong is said in one line, and in the exit status.
+//! Failures are reported in one line and in the exit status.
 
-mod harness;
+mod support;
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::{ALICE, BOB, Bed};
 use rusqlite::Connection;
+use support::{ALICE, BOB, ProgramBed};
 
-/// A data folder of a server that has run and made two users.
-fn used_bed() -> (Bed, String) {
-    let bed = Bed::new();
+/// A bed whose server has registered two users and stopped, and that server's address.
+fn bed_with_users() -> (ProgramBed, String) {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let address = server.address.clone();
@@ -21,8 +21,8 @@ fn used_bed() -> (Bed, String) {
 }
 
 #[test]
-fn server_says_what_it_can_not_do() {
-    let (bed, _) = used_bed();
+fn server_reports_why_it_cannot_start() {
+    let (bed, _) = bed_with_users();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = bed.sealpostd(&["--listen", &address]).failed(1);
@@ -42,22 +42,22 @@ fn server_says_what_it_can_not_do() {
 
 #[test]
 fn second_server_is_kept_out() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let _server = bed.serve(&[]);
     let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
     assert!(said.contains("another sealpostd runs"), "{said}");
 }
 
 #[test]
-fn data_folder_that_is_none_is_refused() {
-    let bed = Bed::new();
+fn data_folder_that_is_not_a_folder_is_refused() {
+    let bed = ProgramBed::new();
     fs::write(bed.path("data"), "a file").unwrap();
     let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
     assert!(said.contains("folder"), "{said}");
     let said = bed.sealpostd(&["stats"]).failed(1);
     assert!(said.contains("not a folder"), "{said}");
 
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let said = bed.sealpostd(&["stats"]).failed(1);
     assert!(said.contains("data"), "{said}");
     fs::create_dir(bed.path("data")).unwrap();
@@ -69,7 +69,7 @@ fn data_folder_that_is_none_is_refused() {
 
 #[test]
 fn foreign_newer_or_damaged_database_is_refused() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     fs::create_dir(bed.path("data")).unwrap();
     let database = bed.path("data/sealpost.db");
     fs::write(&database, "Dear diary, today I was mistaken for a database, and it hurt.").unwrap();
@@ -77,7 +77,7 @@ fn foreign_newer_or_damaged_database_is_refused() {
     assert!(said.contains("not a database of this program"), "{said}");
     assert!(bed.sealpostd(&["check"]).failed(1).contains("not a database"));
 
-    let (bed, _) = used_bed();
+    let (bed, _) = bed_with_users();
     let sql = |sql: &str| {
         let database = Connection::open(bed.path("data/sealpost.db")).unwrap();
         database.execute_batch(sql).unwrap();
@@ -94,7 +94,7 @@ fn foreign_newer_or_damaged_database_is_refused() {
 
 #[test]
 fn key_that_is_readable_damaged_or_lost_is_refused() {
-    let (bed, _) = used_bed();
+    let (bed, _) = bed_with_users();
     let key = bed.path("data/server-key.pem");
     let serve = || bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
@@ -110,9 +110,9 @@ fn key_that_is_readable_damaged_or_lost_is_refused() {
 }
 
 #[test]
-fn client_says_what_it_can_not_do() {
-    let (bed, address) = used_bed();
-    // Nobody listens there any more.
+fn client_reports_what_it_cannot_do() {
+    let (bed, address) = bed_with_users();
+    // The server has stopped.
     let said = bed.sealpost("carol", &["register", &address, "+4915100000003"]).failed(1);
     assert!(said.contains("no server can be reached"), "{said}");
     let said = bed.sealpost("alice", &["send", BOB, "hi", "--timeout", "1"]).failed(1);
@@ -134,19 +134,19 @@ fn client_says_what_it_can_not_do() {
 
 #[test]
 fn server_with_another_key_is_not_trusted() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let (place, _) = server.address.rsplit_once('/').unwrap();
     let other = format!("{place}/{}", "ab".repeat(32));
     let said = bed.sealpost("alice", &["register", &other, ALICE]).failed(1);
     assert!(said.contains("key is not the one in its address"), "{said}");
-    // The mistake in the address leaves nothing behind that keeps from the right one.
-    bed.sealpost("alice", &["register", &server.address, ALICE]).done();
+    // A wrong address leaves nothing behind that prevents registration with the right one.
+    bed.sealpost("alice", &["register", &server.address, ALICE]).succeeded();
 }
 
 #[test]
 fn phone_number_is_registered_once_and_strangers_are_unknown() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let said = bed.sealpost("thief", &["register", &server.address, BOB]).failed(1);
@@ -160,21 +160,21 @@ fn phone_number_is_registered_once_and_strangers_are_unknown() {
 }
 
 #[test]
-fn home_belongs_to_one_process_at_a_time() {
-    let bed = Bed::new();
+fn home_is_used_by_one_process_at_a_time() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let alice = bed.start("alice", &["listen", "--json"]);
     alice.event("online");
     let said = bed.sealpost("alice", &["send", BOB, "hi"]).failed(1);
     assert!(said.contains("another sealpost uses"), "{said}");
-    bed.sealpost("alice", &["status"]).done();
-    bed.sealpost("alice", &["contacts"]).done();
+    bed.sealpost("alice", &["status"]).succeeded();
+    bed.sealpost("alice", &["contacts"]).succeeded();
 }
 
 #[test]
-fn waiting_in_vain_is_a_failure() {
-    let bed = Bed::new();
+fn time_out_is_a_failure() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let late = ["send", BOB, "hi", "--wait", "delivered", "--timeout", "1"];

@@ -1,42 +1,42 @@
 #![cfg(test)]
-#![expect(clippy::print_stdout, reason = "which kind of disk was used")]
-//! The server on a disk without room: it stays, says so, acknowledges nothing, and goes on once
-//! there is room.
+#![expect(clippy::print_stdout, reason = "prints which kind of disk was used")]
+//! The server on a full disk: it keeps running, reports the failure, acknowledges nothing, and
+//! continues once there is room.
 
-mod harness;
+mod support;
 
 use std::thread;
 use std::time::Duration;
 
-use harness::sender::Sender;
-use harness::small_disk::SmallDisk;
-use harness::{BOB, Bed, numbers_from_alice, until};
+use support::sender::Sender;
+use support::small_disk::SmallDisk;
+use support::{BOB, ProgramBed, numbers_from_alice, until};
 
 #[test]
-fn server_without_room_acknowledges_nothing_and_goes_on_with_room() {
-    let mut bed = Bed::new();
+fn server_on_a_full_disk_acknowledges_nothing_and_continues_with_room() {
+    let mut bed = ProgramBed::new();
     let disk = best_disk(&mut bed);
-    goes_on_with_room(&bed, &disk);
+    continues_with_room(&bed, &disk);
 }
 
 #[test]
-fn server_whose_files_can_not_grow_acknowledges_nothing_and_goes_on() {
-    let mut bed = Bed::new();
+fn server_whose_files_cannot_grow_acknowledges_nothing_and_continues() {
+    let mut bed = ProgramBed::new();
     let disk = SmallDisk::file_sizes(&mut bed);
-    goes_on_with_room(&bed, &disk);
+    continues_with_room(&bed, &disk);
 }
 
 #[test]
-fn server_stops_without_room_and_starts_with_room() {
-    let mut bed = Bed::new();
+fn server_stops_on_a_full_disk_and_starts_with_room() {
+    let mut bed = ProgramBed::new();
     let disk = best_disk(&mut bed);
-    let place = Bed::place();
+    let place = ProgramBed::reusable_address();
     let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
     let alice = Sender::start(&bed.path("alice"), BOB.parse().unwrap());
-    until("messages are stored", || alice.ledger().told.len() >= SOME);
+    until("messages are stored", || alice.ledger().acknowledged.len() >= SOME);
     disk.fill(&bed, &server);
-    until("the server says so", || server.log().contains(SAID));
+    until("the failure is logged", || server.log().contains(STORE_FAILED));
     assert_eq!(server.stop().status.code(), Some(0));
 
     let said = bed.sealpostd(&["--listen", &place, "--no-limits"]).failed(1);
@@ -48,32 +48,32 @@ fn server_stops_without_room_and_starts_with_room() {
     finish(&bed, server, alice);
 }
 
-fn goes_on_with_room(bed: &Bed, disk: &SmallDisk) {
-    let mut server = bed.serve_at(&Bed::place(), &[]);
+fn continues_with_room(bed: &ProgramBed, disk: &SmallDisk) {
+    let mut server = bed.serve_at(&ProgramBed::reusable_address(), &[]);
     bed.register_both(&server);
     let alice = Sender::start(&bed.path("alice"), BOB.parse().unwrap());
-    until("messages are stored", || alice.ledger().told.len() >= SOME);
+    until("messages are stored", || alice.ledger().acknowledged.len() >= SOME);
 
     disk.fill(bed, &server);
-    until("the server says so", || server.log().contains(SAID));
-    // What was committed before is still on its way.
+    until("the failure is logged", || server.log().contains(STORE_FAILED));
+    // Acknowledgements of earlier commits may still be on their way.
     thread::sleep(Duration::from_millis(500));
-    let told = alice.ledger().told.len();
+    let acknowledged = alice.ledger().acknowledged.len();
     let bob = bed.start("bob", &["listen", "--json"]);
     thread::sleep(Duration::from_secs(2));
-    assert_eq!(alice.ledger().told.len(), told, "acknowledged without room");
+    assert_eq!(alice.ledger().acknowledged.len(), acknowledged, "acknowledged without room");
     assert!(server.is_running());
 
     disk.make_room(Some(&server));
     bob.event("message");
-    until("messages are stored again", || alice.ledger().told.len() >= told + SOME);
+    until("messages are stored again", || alice.ledger().acknowledged.len() >= acknowledged + SOME);
     assert!(bob.stop().status.success());
     finish(bed, server, alice);
 }
 
-/// Lets everything arrive, and compares.
-fn finish(bed: &Bed, server: harness::Daemon, alice: Sender) {
-    alice.rest();
+/// Waits until everything has arrived, and compares.
+fn finish(bed: &ProgramBed, server: support::Daemon, alice: Sender) {
+    alice.pause();
     let bob = bed.start("bob", &["listen", "--json"]);
     until("everything is delivered", || {
         let ledger = alice.ledger();
@@ -81,22 +81,22 @@ fn finish(bed: &Bed, server: harness::Daemon, alice: Sender) {
     });
     assert!(bob.stop().status.success());
     let ledger = alice.stop();
-    assert_eq!((ledger.failed, ledger.told.len() as u64), (0, ledger.sent));
+    assert_eq!((ledger.failed, ledger.acknowledged.len() as u64), (0, ledger.sent));
     let has = numbers_from_alice(bed);
     assert!(has.iter().copied().eq(1..=ledger.sent), "each once, in order: {has:?}");
-    bed.sealpostd(&["check"]).done();
+    bed.sealpostd(&["check"]).succeeded();
     assert_eq!(server.stop().status.code(), Some(0));
     println!("{} messages", has.len());
 }
 
-/// A file system of its own, where that is allowed.
-fn best_disk(bed: &mut Bed) -> SmallDisk {
+/// A separate file system if the system allows that, or else a limit on file sizes.
+fn best_disk(bed: &mut ProgramBed) -> SmallDisk {
     SmallDisk::own_file_system(bed).unwrap_or_else(|| {
-        println!("no namespaces for users here: file sizes are limited instead");
+        println!("users can't create namespaces here: limiting file sizes instead");
         SmallDisk::file_sizes(bed)
     })
 }
 
 const SOME: usize = 200;
-/// In the log.
-const SAID: &str = "the store failed";
+/// Text in the server's log.
+const STORE_FAILED: &str = "the store failed";

@@ -1,12 +1,12 @@
 #![cfg(test)]
-#![expect(clippy::print_stdout, reason = "the seed, and what was done")]
-//! What was acknowledged survives SIGKILL, of the server and of the clients, at any moment.
+#![expect(clippy::print_stdout, reason = "prints the seed and the progress")]
+//! Everything acknowledged survives SIGKILL at any moment, of the server and of the clients.
 //!
-//! Moments are drawn from a seed that is printed; `SEALPOST_SEED` sets it. The same seed gives the
-//! same pauses, not the same run: processes race. `SEALPOST_KILLS` sets how many processes of each
-//! kind are killed; 200 take some minutes.
+//! The moments are drawn from a seed, which is printed; `SEALPOST_SEED` sets it. The same seed
+//! gives the same pauses but not the same run, because processes race. `SEALPOST_KILLS` sets how
+//! many processes of each kind are killed; 200 take some minutes.
 
-mod harness;
+mod support;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::sender::{Ledger, Sender};
-use harness::{BOB, Bed, Daemon, Running, numbers, numbers_from_alice, objects, until};
 use sealpost_core::entropy::Entropy;
+use support::sender::{Ledger, Sender};
+use support::{BOB, Daemon, ProgramBed, Running, numbers, numbers_from_alice, objects, until};
 
 #[test]
 fn killed_server_loses_nothing_that_it_acknowledged() {
     let (begin, mut moments) = (Instant::now(), Moments::seeded());
-    let (bed, place) = (Bed::new(), Bed::place());
+    let (bed, place) = (ProgramBed::new(), ProgramBed::reusable_address());
     let mut server = bed.serve_at(&place, &[]);
     let ring = Ring::start(&bed, &server);
     let mut killed = Killed::default();
@@ -45,13 +45,13 @@ fn killed_server_loses_nothing_that_it_acknowledged() {
                 killed.starting += u64::from(starting.kill());
             }
         }
-        let told = ring.told();
+        let acknowledged = ring.last_acknowledged();
         server = bed.serve_at(&place, &[]);
-        until("what was acknowledged arrives", || ring.has_heard(&told));
+        until("everything acknowledged arrives", || ring.has_received(&acknowledged));
         println!("{killed:?}, {} acknowledged so far", ring.acknowledged());
     }
     let ledgers = ring.finish();
-    bed.sealpostd(&["check"]).done();
+    bed.sealpostd(&["check"]).succeeded();
     assert_eq!(server.stop().status.code(), Some(0));
     let figures = compare(&bed, &ledgers);
     let left = bed.processes();
@@ -60,10 +60,10 @@ fn killed_server_loses_nothing_that_it_acknowledged() {
 }
 
 #[test]
-fn server_that_is_killed_at_its_first_start_starts_the_next_time() {
+fn server_killed_during_its_first_start_starts_the_next_time() {
     let mut moments = Moments::seeded();
     for _ in 0..kills().div_ceil(2) {
-        let bed = Bed::new();
+        let bed = ProgramBed::new();
         for _ in 0..2 {
             let starting = bed.launch("127.0.0.1:0", &[]);
             moments.pass(LONGEST_FIRST_START);
@@ -72,13 +72,13 @@ fn server_that_is_killed_at_its_first_start_starts_the_next_time() {
         let server = bed.serve(&[]);
         bed.register_both(&server);
         assert_eq!(server.stop().status.code(), Some(0));
-        bed.sealpostd(&["check"]).done();
+        bed.sealpostd(&["check"]).succeeded();
     }
 }
 
 #[test]
-fn killed_reader_keeps_each_message_once() {
-    let bed = Bed::new();
+fn killed_recipient_keeps_each_message_once() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let alice = Sender::start(&bed.path("alice"), BOB.parse().unwrap());
@@ -88,15 +88,18 @@ fn killed_reader_keeps_each_message_once() {
         bob.event("message");
         moments.pass(LONGEST_PAUSE);
         bob.kill();
-        println!("kill {kill} of the reader: {} acknowledged so far", alice.ledger().told.len());
+        println!(
+            "kill {kill} of the recipient: {} acknowledged so far",
+            alice.ledger().acknowledged.len()
+        );
     }
-    let told = alice.stop().told;
-    settle(&bed, &server, &told);
+    let acknowledged = alice.stop().acknowledged;
+    settle(&bed, &server, &acknowledged);
 }
 
 #[test]
-fn killed_sender_sends_what_it_took_on() {
-    let bed = Bed::new();
+fn killed_sender_sends_what_it_queued() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let bob = bed.start("bob", &["listen", "--json"]);
@@ -108,21 +111,24 @@ fn killed_sender_sends_what_it_took_on() {
         for kill in 1..=kills() {
             moments.pass(LONGEST_PAUSE);
             traffic.kill_sender();
-            println!("kill {kill} of the sender: {} acknowledged so far", traffic.told().len());
+            println!(
+                "kill {kill} of the sender: {} acknowledged so far",
+                traffic.acknowledged().len()
+            );
         }
-        until("something acknowledged", || !traffic.told().is_empty());
+        until("a message is acknowledged", || !traffic.acknowledged().is_empty());
         drop(stop);
         sending.join().unwrap();
     });
     assert!(bob.stop().status.success());
-    settle(&bed, &server, &traffic.told());
+    settle(&bed, &server, &traffic.acknowledged());
 }
 
-/// Clients in a ring, each of which writes numbers to the next one.
+/// Clients in a ring, each of which sends numbers to the next one.
 struct Ring(Vec<Sender>);
 
 impl Ring {
-    fn start(bed: &Bed, server: &Daemon) -> Self {
+    fn start(bed: &ProgramBed, server: &Daemon) -> Self {
         for member in 0..MEMBERS {
             bed.register(server, &home(member), &phone(member));
         }
@@ -131,37 +137,41 @@ impl Ring {
         Self((0..MEMBERS).map(sender).collect())
     }
 
-    /// Waits until every client has been told of some more messages.
+    /// Waits until every client has more messages acknowledged.
     fn wait_for_load(&self) {
-        let before: Vec<_> = self.0.iter().map(|member| member.ledger().told.len()).collect();
+        let before: Vec<_> =
+            self.0.iter().map(|member| member.ledger().acknowledged.len()).collect();
         until("every client is served", || {
-            let more = |(member, before): (&Sender, &usize)| member.ledger().told.len() > *before;
+            let more =
+                |(member, before): (&Sender, &usize)| member.ledger().acknowledged.len() > *before;
             self.0.iter().zip(&before).all(more)
         });
     }
 
-    /// The last number of each client that was said to be safe.
-    fn told(&self) -> Vec<u64> {
-        let last = |member: &Sender| member.ledger().told.iter().copied().max().unwrap_or(0);
+    /// The highest acknowledged number of each client.
+    fn last_acknowledged(&self) -> Vec<u64> {
+        let last =
+            |member: &Sender| member.ledger().acknowledged.iter().copied().max().unwrap_or(0);
         self.0.iter().map(last).collect()
     }
 
-    /// Whether these have arrived, and everything before them. Nothing may be out of turn.
-    fn has_heard(&self, told: &[u64]) -> bool {
+    /// Whether these numbers have arrived, and all before them. Nothing may be out of order.
+    fn has_received(&self, acknowledged: &[u64]) -> bool {
         (0..MEMBERS).all(|member| {
-            let reader = self.0[next(member)].ledger();
-            assert_eq!(reader.out_of_turn, None, "{}: after {}", next(member), reader.heard);
-            reader.heard >= told[member]
+            let recipient = self.0[next(member)].ledger();
+            let received = recipient.received;
+            assert_eq!(recipient.out_of_order, None, "{}: after {received}", next(member));
+            received >= acknowledged[member]
         })
     }
 
     fn acknowledged(&self) -> usize {
-        self.0.iter().map(|member| member.ledger().told.len()).sum()
+        self.0.iter().map(|member| member.ledger().acknowledged.len()).sum()
     }
 
-    /// Lets everything arrive and be acknowledged.
+    /// Waits until everything has arrived and is acknowledged.
     fn finish(self) -> Vec<Ledger> {
-        self.0.iter().for_each(Sender::rest);
+        self.0.iter().for_each(Sender::pause);
         until("everything is delivered", || {
             self.0.iter().all(|member| {
                 let ledger = member.ledger();
@@ -172,7 +182,7 @@ impl Ring {
     }
 }
 
-/// What the ring came to.
+/// Results of the ring.
 #[derive(Debug)]
 struct Figures {
     acknowledged: usize,
@@ -181,15 +191,16 @@ struct Figures {
     duplicated: usize,
 }
 
-/// Compares what clients were told with what the next ones' databases have.
-fn compare(bed: &Bed, ledgers: &[Ledger]) -> Figures {
+/// Compares the acknowledged numbers of each client with the database of the next one.
+fn compare(bed: &ProgramBed, ledgers: &[Ledger]) -> Figures {
     let mut figures = Figures { acknowledged: 0, arrived: 0, lost: 0, duplicated: 0 };
     for (member, ledger) in ledgers.iter().enumerate() {
         let has = numbers(&bed.path(&home(next(member))), &phone(member));
         let different: BTreeSet<_> = has.iter().collect();
-        figures.acknowledged += ledger.told.len();
+        figures.acknowledged += ledger.acknowledged.len();
         figures.arrived += has.len();
-        figures.lost += ledger.told.iter().filter(|number| !different.contains(number)).count();
+        figures.lost +=
+            ledger.acknowledged.iter().filter(|number| !different.contains(number)).count();
         figures.duplicated += has.len() - different.len();
         assert_eq!(ledger.failed, 0, "{figures:?}");
         assert!(has.is_sorted() && different.len() as u64 == ledger.sent, "{figures:?}: {has:?}");
@@ -210,18 +221,23 @@ fn phone(member: usize) -> String {
     format!("+491510000010{member}")
 }
 
-/// Alice writes numbers to Bob, one process for each, as fast as they go.
+/// Alice sends numbers to Bob, one process for each, as fast as possible.
 struct Traffic<'a> {
-    bed: &'a Bed,
+    bed: &'a ProgramBed,
     sender: Mutex<Option<Running>>,
-    /// What Alice was told to be stored or delivered.
-    told: Mutex<Vec<u64>>,
+    /// The numbers that Alice saw as stored or delivered.
+    acknowledged: Mutex<Vec<u64>>,
     stop: AtomicBool,
 }
 
 impl<'a> Traffic<'a> {
-    fn new(bed: &'a Bed) -> Self {
-        Self { bed, sender: Mutex::default(), told: Mutex::default(), stop: AtomicBool::new(false) }
+    fn new(bed: &'a ProgramBed) -> Self {
+        Self {
+            bed,
+            sender: Mutex::default(),
+            acknowledged: Mutex::default(),
+            stop: AtomicBool::new(false),
+        }
     }
 
     fn send_all(&self) {
@@ -231,12 +247,12 @@ impl<'a> Traffic<'a> {
             let text = number.to_string();
             *lock(&self.sender) = Some(self.bed.start("alice", &["send", BOB, &text]));
             if self.wait_for_sender() {
-                lock(&self.told).push(number);
+                lock(&self.acknowledged).push(number);
             }
         }
     }
 
-    /// Whether the sender was told that its message is safe, before it ended or was killed.
+    /// Whether the sender saw its message acknowledged before it ended or was killed.
     fn wait_for_sender(&self) -> bool {
         loop {
             let mut sender = lock(&self.sender);
@@ -255,12 +271,12 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    fn told(&self) -> Vec<u64> {
-        lock(&self.told).clone()
+    fn acknowledged(&self) -> Vec<u64> {
+        lock(&self.acknowledged).clone()
     }
 }
 
-/// Ends the traffic, also when the test fails before it does.
+/// Ends the traffic, even if the test fails first.
 struct StopAtEnd<'a>(&'a Traffic<'a>);
 
 impl Drop for StopAtEnd<'_> {
@@ -269,32 +285,32 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Lets everything arrive, then compares what Bob has with what Alice was told.
-fn settle(bed: &Bed, server: &Daemon, told: &[u64]) {
-    let status = || objects(&bed.sealpost("alice", &["status", "--json"]).done()).remove(0);
+/// Waits until everything has arrived, then compares what Bob has with what Alice saw acknowledged.
+fn settle(bed: &ProgramBed, server: &Daemon, acknowledged: &[u64]) {
+    let status = || objects(&bed.sealpost("alice", &["status", "--json"]).succeeded()).remove(0);
     let alice = bed.start("alice", &["listen", "--json"]);
     alice.event("online");
     until("Alice's outbox is empty", || status()["queued"] == 0);
     let bob = bed.start("bob", &["listen", "--json"]);
     bob.event("caught-up");
-    until("all receipts are there", || status()["stored"] == 0);
+    until("all receipts have arrived", || status()["stored"] == 0);
     assert!(alice.stop().status.success());
     assert!(bob.stop().status.success());
     assert_eq!(status()["failed"], 0);
-    bed.sealpostd(&["check"]).done();
+    bed.sealpostd(&["check"]).succeeded();
 
     let has = numbers_from_alice(bed);
-    println!("{} messages arrived, of {} Alice was told", has.len(), told.len());
+    println!("{} messages arrived, {} were acknowledged", has.len(), acknowledged.len());
     assert!(has.is_sorted_by(|a, b| a < b), "each once, in order: {has:?}");
-    let lost: Vec<_> = told.iter().filter(|number| !has.contains(number)).collect();
+    let lost: Vec<_> = acknowledged.iter().filter(|number| !has.contains(number)).collect();
     assert!(lost.is_empty(), "lost {lost:?}; the log: {}", server.log());
     assert_eq!(status()["delivered"], has.len());
 }
 
-/// When to kill.
+/// Draws the moments of kills.
 struct Moments(Entropy);
 
-/// What a server is doing when it is killed.
+/// The phase in which a server is killed.
 #[derive(Clone, Copy, Debug)]
 enum When {
     Serving,
@@ -302,7 +318,7 @@ enum When {
     Starting,
 }
 
-/// How many servers were killed while they did what.
+/// How many servers were killed in each phase.
 #[derive(Debug, Default)]
 struct Killed {
     serving: u64,
@@ -325,8 +341,8 @@ impl Moments {
         Self(Entropy::from_seed(bytes))
     }
 
-    /// A server that starts or stops may be ready before it is killed, or gone: that does not count,
-    /// so they have more turns.
+    /// Draws a phase. A server that starts or stops may be done before it is killed, which does not
+    /// count as a kill, so these phases are more frequent.
     fn when(&mut self) -> When {
         match self.0.below(5) {
             0 => When::Serving,
@@ -341,7 +357,7 @@ impl Moments {
     }
 }
 
-/// How many processes of each kind are killed.
+/// The number of processes of each kind to kill.
 fn kills() -> u64 {
     setting("SEALPOST_KILLS").unwrap_or(10)
 }
@@ -350,15 +366,15 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-/// Traffic that panicked says so by itself.
+/// Ignores poisoning: the panic that caused it fails the test anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const MEMBERS: usize = 4;
-/// A message takes about a quarter of this from start to end.
+/// About four times as long as a message takes from start to end.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
-/// A little more than these take.
+/// A little longer than stopping and starting take.
 const LONGEST_STOP: Duration = Duration::from_millis(150);
 const LONGEST_START: Duration = Duration::from_millis(60);
 const LONGEST_FIRST_START: Duration = Duration::from_millis(400);

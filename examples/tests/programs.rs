@@ -1,21 +1,21 @@
 #![cfg(test)]
 //! The programs as people use them.
 
-mod harness;
+mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use harness::{ALICE, BOB, Bed, objects, until};
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
+use support::{ALICE, BOB, ProgramBed, objects, until};
 
 #[test]
-fn server_makes_its_folder_says_ready_and_stops_in_order() {
-    let bed = Bed::new();
+fn server_creates_its_folder_prints_ready_and_stops_gracefully() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let mode = |name: &str| bed.path(name).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("data"), 0o700);
@@ -25,8 +25,8 @@ fn server_makes_its_folder_says_ready_and_stops_in_order() {
     let public = fs::read_to_string(bed.path("data/server-key.pub.pem")).unwrap();
     assert!(public.starts_with("-----BEGIN PUBLIC KEY-----"));
     assert!(server.log().contains(&server.address), "{}", server.log());
-    assert_eq!(bed.sealpostd(&["address"]).done().trim_end(), server.address);
-    let other = bed.sealpostd(&["address", "--host", "::1"]).done();
+    assert_eq!(bed.sealpostd(&["address"]).succeeded().trim_end(), server.address);
+    let other = bed.sealpostd(&["address", "--host", "::1"]).succeeded();
     assert!(other.starts_with("sealpost://[::1]:"), "{other}");
     let ended = server.stop();
     assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(0), ""));
@@ -34,12 +34,13 @@ fn server_makes_its_folder_says_ready_and_stops_in_order() {
 
 #[test]
 fn two_people_online_talk_both_ways() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let bob = bed.start("bob", &["listen", "--json"]);
     bob.event("caught-up");
-    let sent = bed.sealpost("alice", &["send", BOB, "Hello Bob", "--wait", "delivered"]).done();
+    let sent =
+        bed.sealpost("alice", &["send", BOB, "Hello Bob", "--wait", "delivered"]).succeeded();
     assert_eq!(sent, "delivered\n");
     let message = bob.event("message");
     assert_eq!(message["from"], ALICE);
@@ -50,30 +51,31 @@ fn two_people_online_talk_both_ways() {
 
     let alice = bed.start("alice", &["listen", "--json"]);
     alice.event("caught-up");
-    let sent = bed.sealpost("bob", &["send", ALICE, "Hello Alice", "--wait", "delivered"]).done();
+    let sent =
+        bed.sealpost("bob", &["send", ALICE, "Hello Alice", "--wait", "delivered"]).succeeded();
     assert_eq!(sent, "delivered\n");
     assert_eq!(alice.event("message")["text"], "Hello Alice");
 }
 
 #[test]
-fn what_is_stored_survives_a_restart_is_drained_in_order_and_acknowledged() {
-    let bed = Bed::new();
-    let place = Bed::place();
+fn stored_messages_survive_a_restart_are_drained_in_order_and_acknowledged() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
     let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
     for text in ["one", "two"] {
-        assert_eq!(bed.sealpost("alice", &["send", BOB, text]).done(), "stored\n");
+        assert_eq!(bed.sealpost("alice", &["send", BOB, text]).succeeded(), "stored\n");
     }
     assert_eq!(server.stop().status.code(), Some(0));
     let server = bed.serve_at(&place, &[]);
-    let stats = objects(&bed.sealpostd(&["stats", "--json"]).done());
+    let stats = objects(&bed.sealpostd(&["stats", "--json"]).succeeded());
     assert_eq!(stats[0]["pending_messages"], 2);
 
-    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "2"]).done();
+    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "2"]).succeeded();
     let texts: Vec<_> =
         objects(&heard).into_iter().filter(|event| event["type"] == "message").collect();
     assert_eq!([&texts[0]["text"], &texts[1]["text"]], ["one", "two"]);
-    let again = bed.sealpost("bob", &["listen", "--json", "--seconds", "1"]).done();
+    let again = bed.sealpost("bob", &["listen", "--json", "--seconds", "1"]).succeeded();
     assert!(objects(&again).iter().all(|event| event["type"] != "message"), "{again}");
 
     let alice = bed.start("alice", &["listen", "--json"]);
@@ -81,49 +83,52 @@ fn what_is_stored_survives_a_restart_is_drained_in_order_and_acknowledged() {
     assert_eq!((&delivered["by"], &delivered["by_id"]), (&json!(BOB), &json!(2)));
     alice.event("caught-up");
     assert!(alice.stop().status.success());
-    let status = objects(&bed.sealpost("alice", &["status", "--json"]).done());
+    let status = objects(&bed.sealpost("alice", &["status", "--json"]).succeeded());
     assert_eq!(status[0]["delivered"], 2);
     drop(server);
 }
 
 #[test]
 fn wide_profile_works_and_is_remembered() {
-    let bed = Bed::new();
-    let place = Bed::place();
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
     let server = bed.serve_at(&place, &["--profile", "wide"]);
-    assert!(bed.sealpostd(&["address"]).done().starts_with("sealpost+wide://"));
+    assert!(bed.sealpostd(&["address"]).succeeded().starts_with("sealpost+wide://"));
     bed.register_both(&server);
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).done(), "stored\n");
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).succeeded(), "stored\n");
     server.stop();
     let _server = bed.serve_at(&place, &[]);
-    bed.sealpost("bob", &["listen", "--count", "1"]).done();
+    bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
 }
 
 #[test]
 fn pure_rust_cryptography_works_on_both_sides() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&["--crypto", "rust", "--workers", "1"]);
-    bed.sealpost("alice", &["--crypto", "rust", "register", &server.address, ALICE]).done();
-    bed.sealpost("bob", &["register", &server.address, BOB]).done();
-    assert_eq!(bed.sealpost("alice", &["--crypto", "rust", "send", BOB, "hi"]).done(), "stored\n");
-    let heard = bed.sealpost("bob", &["--crypto", "rust", "listen", "--count", "1"]).done();
+    bed.sealpost("alice", &["--crypto", "rust", "register", &server.address, ALICE]).succeeded();
+    bed.sealpost("bob", &["register", &server.address, BOB]).succeeded();
+    assert_eq!(
+        bed.sealpost("alice", &["--crypto", "rust", "send", BOB, "hi"]).succeeded(),
+        "stored\n"
+    );
+    let heard = bed.sealpost("bob", &["--crypto", "rust", "listen", "--count", "1"]).succeeded();
     assert!(heard.contains(&format!("{ALICE}: hi\n")), "{heard}");
 }
 
 #[test]
-fn standard_input_is_sent_as_it_is() {
-    let bed = Bed::new();
+fn standard_input_is_sent_unchanged() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     for (text, args) in [("line\n", &["send", BOB][..]), ("\u{1b}[31m", &["send", BOB, "-"])] {
         let mut alice = bed.start("alice", args);
         std::io::Write::write_all(alice.stdin.as_mut().unwrap(), text.as_bytes()).unwrap();
-        assert_eq!(alice.end().done(), "stored\n");
+        assert_eq!(alice.end().succeeded(), "stored\n");
     }
     let mut alice = bed.start("alice", &["send", BOB]);
     std::io::Write::write_all(alice.stdin.as_mut().unwrap(), &[0xff, 0x00]).unwrap();
-    alice.end().done();
-    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "3"]).done();
+    alice.end().succeeded();
+    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "3"]).succeeded();
     let heard: Vec<_> =
         objects(&heard).into_iter().filter(|event| event["type"] == "message").collect();
     assert_eq!([&heard[0]["text"], &heard[1]["text"]], ["line\n", "\u{1b}[31m"]);
@@ -131,42 +136,45 @@ fn standard_input_is_sent_as_it_is() {
 }
 
 #[test]
-fn message_that_was_not_waited_for_goes_out_the_next_time() {
-    let bed = Bed::new();
-    let place = Bed::place();
+fn queued_message_goes_out_with_the_next_send() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
     let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
-    bed.sealpost("alice", &["send", BOB, "one"]).done();
+    bed.sealpost("alice", &["send", BOB, "one"]).succeeded();
     server.stop();
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "two", "--wait", "none"]).done(), "queued\n");
+    assert_eq!(
+        bed.sealpost("alice", &["send", BOB, "two", "--wait", "none"]).succeeded(),
+        "queued\n"
+    );
     let _server = bed.serve_at(&place, &[]);
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "three"]).done(), "stored\n");
-    let heard = bed.sealpost("bob", &["listen", "--count", "3"]).done();
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "three"]).succeeded(), "stored\n");
+    let heard = bed.sealpost("bob", &["listen", "--count", "3"]).succeeded();
     let order: Vec<_> = ["one", "two", "three"].map(|text| heard.find(text).unwrap()).into();
     assert!(order.is_sorted(), "{heard}");
 }
 
 #[test]
-fn one_time_password_by_a_program_is_asked_for_until_it_is_right() {
-    let bed = Bed::new();
+fn one_time_password_from_a_program_is_requested_until_it_is_right() {
+    let bed = ProgramBed::new();
     let script = bed.path("deliver");
-    let told = bed.path("told");
-    write_script(&script, &format!("cat > {0}.new && mv {0}.new {0}", told.display()));
+    let delivered = bed.path("delivered");
+    write_script(&script, &format!("cat > {0}.new && mv {0}.new {0}", delivered.display()));
     let server = bed.serve(&["--otp", &format!("exec:{}", script.display())]);
     let mut alice = bed.start("alice", &["register", &server.address, ALICE]);
-    until("password", || told.exists());
-    let otp = fs::read_to_string(&told).unwrap().lines().nth(1).unwrap().to_owned();
+    until("password", || delivered.exists());
+    let otp = fs::read_to_string(&delivered).unwrap().lines().nth(1).unwrap().to_owned();
     alice.type_line("nonsense");
     alice.type_line(wrong(&otp));
     alice.type_line(&otp);
     let ended = alice.end();
     assert!(ended.stderr.contains("Wrong one-time password"), "{ended:?}");
-    assert_eq!(ended.done(), format!("registered {ALICE} as user 1\n"));
+    assert_eq!(ended.succeeded(), format!("registered {ALICE} as user 1\n"));
 }
 
 #[test]
 fn one_time_password_can_be_given_in_a_second_call() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&["--otp", "console"]);
     let register = ["register", &server.address, ALICE];
     let asked = bed.sealpost("alice", &register).failed(1);
@@ -178,14 +186,14 @@ fn one_time_password_can_be_given_in_a_second_call() {
     let refused = bed.sealpost("alice", &with(wrong(otp))).failed(1);
     assert!(refused.contains("wrong one-time password"), "{refused}");
     assert!(refused.contains('4'), "how many attempts are left: {refused}");
-    bed.sealpost("alice", &with(otp)).done();
-    let again = bed.sealpost("alice", &register).done();
+    bed.sealpost("alice", &with(otp)).succeeded();
+    let again = bed.sealpost("alice", &register).succeeded();
     assert_eq!(again, format!("already registered {ALICE} as user 1\n"));
 }
 
 #[test]
-fn key_under_a_passphrase_opens_with_it_only() {
-    let bed = Bed::new();
+fn encrypted_key_needs_the_right_passphrase() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let (right, wrong) = (bed.path("right"), bed.path("wrong"));
     fs::write(&right, "correct horse\n").unwrap();
@@ -196,17 +204,17 @@ fn key_under_a_passphrase_opens_with_it_only() {
         bed.sealpost("alice", &args)
     };
     let register = ["--passphrase-file", right, "register", &server.address, ALICE];
-    bed.sealpost("alice", &register).done();
+    bed.sealpost("alice", &register).succeeded();
     let pem = fs::read_to_string(bed.path("alice/key.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
-    with(right, &["listen", "--seconds", "0"]).done();
+    with(right, &["listen", "--seconds", "0"]).succeeded();
     assert!(with(wrong, &["listen"]).failed(1).contains("wrong passphrase"));
-    assert!(bed.sealpost("alice", &["status"]).done().contains("user 1"), "needs no key");
+    assert!(bed.sealpost("alice", &["status"]).succeeded().contains("user 1"), "needs no key");
 }
 
 #[test]
-fn half_made_account_is_numbered_from_the_clock() {
-    let bed = Bed::new();
+fn ids_of_a_half_created_account_continue_from_the_clock() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let address: ServerAddress = server.address.parse().unwrap();
     let identity = Identity {
@@ -218,14 +226,14 @@ fn half_made_account_is_numbered_from_the_clock() {
     fs::create_dir(bed.path("alice")).unwrap();
     let database = bed.path("alice/client.db");
     drop(SqliteClientStorage::create(&database, &identity).unwrap());
-    bed.sealpost("alice", &["register", &server.address, ALICE]).done();
+    bed.sealpost("alice", &["register", &server.address, ALICE]).succeeded();
     let store = SqliteClientStorage::open_read_only(&database).unwrap();
     assert!(store.load().unwrap().last_message > Some(MessageId(1 << 50)));
 }
 
 #[test]
 fn safety_number_is_the_same_on_both_sides_and_can_be_marked() {
-    let bed = Bed::new();
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
     let number = |said: &str| {
@@ -234,11 +242,11 @@ fn safety_number_is_the_same_on_both_sides_and_can_be_marked() {
         assert!(groups.len() == 12 && groups.iter().all(|group| group.len() == 5), "{line}");
         line.to_owned()
     };
-    let alices = bed.sealpost("alice", &["verify", BOB]).done();
-    let bobs = bed.sealpost("bob", &["verify", ALICE, "--mark"]).done();
+    let alices = bed.sealpost("alice", &["verify", BOB]).succeeded();
+    let bobs = bed.sealpost("bob", &["verify", ALICE, "--mark"]).succeeded();
     assert_eq!(number(&alices), number(&bobs));
     assert!(alices.contains("Not verified") && bobs.contains("Verified:"));
-    let contacts = objects(&bed.sealpost("bob", &["contacts", "--json"]).done());
+    let contacts = objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded());
     assert_eq!((&contacts[0]["phone"], &contacts[0]["verified"]), (&json!(ALICE), &json!(true)));
     let unchanged = bed.sealpost("bob", &["verify", ALICE, "--accept"]).failed(1);
     assert!(unchanged.contains("has not changed"), "{unchanged}");
@@ -246,69 +254,69 @@ fn safety_number_is_the_same_on_both_sides_and_can_be_marked() {
 
 #[test]
 fn changed_key_stops_sending_until_it_is_accepted() {
-    let bed = Bed::new();
-    let place = Bed::place();
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
     let server = bed.serve_at(&place, &[]);
     bed.register_both(&server);
-    bed.sealpost("alice", &["send", BOB, "to the old key"]).done();
+    bed.sealpost("alice", &["send", BOB, "to the old key"]).succeeded();
     server.stop();
-    bed.sealpostd(&["users", "delete", BOB]).done();
+    bed.sealpostd(&["users", "delete", BOB]).succeeded();
     let server = bed.serve_at(&place, &[]);
-    bed.sealpost("new-bob", &["register", &server.address, BOB]).done();
-    // Alice still writes to the old id, which is nobody now.
+    bed.sealpost("new-bob", &["register", &server.address, BOB]).succeeded();
+    // Alice still sends to the old user id, which nobody has any more.
     let lost = bed.sealpost("alice", &["send", BOB, "to nobody"]).failed(1);
     assert!(lost.contains("not registered"), "{lost}");
-    // The new Bob writes, so Alice learns that somebody else has the number now.
-    bed.sealpost("new-bob", &["send", ALICE, "my new phone"]).done();
-    let heard = bed.sealpost("alice", &["listen", "--json", "--count", "1"]).done();
+    // A message from the new Bob tells Alice that the number has another key now.
+    bed.sealpost("new-bob", &["send", ALICE, "my new phone"]).succeeded();
+    let heard = bed.sealpost("alice", &["listen", "--json", "--count", "1"]).succeeded();
     let heard = objects(&heard);
     assert!(heard.iter().any(|event| event["type"] == "key-changed"), "{heard:?}");
     assert!(heard.iter().any(|event| event["trust"] == "changed"), "{heard:?}");
     let refused = bed.sealpost("alice", &["send", BOB, "not yet"]).failed(1);
     assert!(refused.contains("has changed"), "{refused}");
-    bed.sealpost("alice", &["verify", BOB, "--accept", "--mark"]).done();
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "to the new key"]).done(), "stored\n");
-    let heard = bed.sealpost("new-bob", &["listen", "--count", "1"]).done();
+    bed.sealpost("alice", &["verify", BOB, "--accept", "--mark"]).succeeded();
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "to the new key"]).succeeded(), "stored\n");
+    let heard = bed.sealpost("new-bob", &["listen", "--count", "1"]).succeeded();
     assert!(heard.contains("to the new key"), "{heard}");
 }
 
 #[test]
-fn operator_looks_while_the_server_runs_and_deletes_when_it_does_not() {
-    let bed = Bed::new();
+fn operator_can_look_while_the_server_runs_and_delete_while_it_does_not() {
+    let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     bed.register_both(&server);
-    bed.sealpost("alice", &["send", BOB, "hi"]).done();
-    let users = objects(&bed.sealpostd(&["users", "list", "--json"]).done());
+    bed.sealpost("alice", &["send", BOB, "hi"]).succeeded();
+    let users = objects(&bed.sealpostd(&["users", "list", "--json"]).succeeded());
     assert_eq!([&users[0]["phone"], &users[1]["phone"]], [ALICE, BOB]);
     assert_eq!(users[1]["pending_messages"], 1);
-    let status = objects(&bed.sealpost("bob", &["status", "--json"]).done());
+    let status = objects(&bed.sealpost("bob", &["status", "--json"]).succeeded());
     assert_eq!(users[1]["fingerprint"], status[0]["fingerprint"]);
-    let shown = objects(&bed.sealpostd(&["users", "show", BOB, "--json"]).done());
+    let shown = objects(&bed.sealpostd(&["users", "show", BOB, "--json"]).succeeded());
     assert_eq!(shown[0], users[1]);
-    assert!(bed.sealpostd(&["users", "show", BOB]).done().contains(BOB));
-    assert!(bed.sealpostd(&["users", "list"]).done().lines().count() == 3);
-    assert!(bed.sealpostd(&["stats"]).done().contains("1 messages"));
-    let check = objects(&bed.sealpostd(&["check", "--json"]).done());
+    assert!(bed.sealpostd(&["users", "show", BOB]).succeeded().contains(BOB));
+    assert!(bed.sealpostd(&["users", "list"]).succeeded().lines().count() == 3);
+    assert!(bed.sealpostd(&["stats"]).succeeded().contains("1 messages"));
+    let check = objects(&bed.sealpostd(&["check", "--json"]).succeeded());
     assert_eq!((&check[0]["sound"], &check[0]["items"]), (&json!(true), &json!(1)));
     let refused = bed.sealpostd(&["users", "delete", BOB]).failed(1);
     assert!(refused.contains("another sealpostd"), "{refused}");
     server.stop();
-    bed.sealpostd(&["users", "delete", BOB]).done();
+    bed.sealpostd(&["users", "delete", BOB]).succeeded();
     assert!(bed.sealpostd(&["users", "delete", BOB]).failed(1).contains("nobody is registered"));
     assert!(bed.sealpostd(&["users", "show", BOB]).failed(1).contains("nobody is registered"));
-    bed.sealpostd(&["check"]).done();
+    bed.sealpostd(&["check"]).succeeded();
 }
 
 #[test]
-fn server_on_every_interface_asks_for_its_name() {
-    let bed = Bed::new();
+fn server_on_all_interfaces_asks_for_its_name() {
+    let bed = ProgramBed::new();
     let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band"]);
     assert!(server.line().starts_with("ready 0.0.0.0:"));
     let address = bed.sealpostd(&["address"]);
     assert!(address.stderr.contains("in place of HOST"), "{address:?}");
-    assert!(address.done().starts_with("sealpost://HOST:"));
-    let address = bed.sealpostd(&["address", "--host", "127.0.0.1"]).done();
-    bed.sealpost("alice", &["register", address.trim_end(), ALICE]).done();
+    assert!(address.succeeded().starts_with("sealpost://HOST:"));
+    let address = bed.sealpostd(&["address", "--host", "127.0.0.1"]).succeeded();
+    bed.sealpost("alice", &["register", address.trim_end(), ALICE]).succeeded();
     assert!(server.is_running());
     let ended = server.stop();
     assert!(ended.stderr.contains("in place of HOST"), "{ended:?}");
@@ -316,11 +324,11 @@ fn server_on_every_interface_asks_for_its_name() {
 }
 
 #[test]
-fn help_and_version_are_there() {
-    let bed = Bed::new();
+fn help_and_version_are_printed() {
+    let bed = ProgramBed::new();
     for (help, version) in [
-        (bed.sealpostd(&["--help"]).done(), bed.sealpostd(&["--version"]).done()),
-        (bed.sealpost("x", &["--help"]).done(), bed.sealpost("x", &["--version"]).done()),
+        (bed.sealpostd(&["--help"]).succeeded(), bed.sealpostd(&["--version"]).succeeded()),
+        (bed.sealpost("x", &["--help"]).succeeded(), bed.sealpost("x", &["--version"]).succeeded()),
     ] {
         assert!(help.contains("Examples:") && help.contains("[default"), "{help}");
         assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
@@ -332,7 +340,7 @@ fn write_script(path: &Path, body: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// Another password than this one.
+/// A password that differs from this one.
 fn wrong(otp: &str) -> &'static str {
     if otp == "000000" { "000001" } else { "000000" }
 }

@@ -1,5 +1,4 @@
-//! The README's five minutes, as written: its commands run in an empty folder, and print what it
-//! shows.
+//! The commands of the README's walk run in an empty folder, and print what the README shows.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fs::{self, File};
@@ -7,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[test]
-fn the_walk_of_the_readme_goes_as_it_says() {
+fn walk_of_the_readme_prints_what_it_shows() {
     let steps = Step::all(block("<!-- walk -->"));
     assert!(steps.len() > 5, "the walk has {} commands", steps.len());
     let folder = tempfile::tempdir().unwrap();
@@ -21,14 +20,14 @@ fn the_walk_of_the_readme_goes_as_it_says() {
 }
 
 #[test]
-fn dots_stand_for_anything() {
+fn ellipsis_matches_anything() {
     assert!(is_like("ready on 127.0.0.1:80 now", "ready on …:80 …"));
     assert!(is_like("", "…"));
     assert!(!is_like("ready now", "ready"));
     assert!(!is_like("aXb", "a…ab"));
 }
 
-/// A command of the walk, and the lines that are shown below it.
+/// A command of the walk, and the output that the README shows for it.
 struct Step {
     command: &'static str,
     shown: Vec<&'static str>,
@@ -47,14 +46,15 @@ impl Step {
     }
 }
 
-/// What is in the fenced block after a marker.
+/// The fenced block after a marker.
 fn block(marker: &str) -> &'static str {
     let (_, after) = include_str!("../../README.md").split_once(marker).unwrap();
     let (_, after) = after.split_once("```console\n").unwrap();
     after.split_once("```").unwrap().0
 }
 
-/// Runs the commands in one shell; the lines that each printed. Fails if the shell does.
+/// Runs the commands in one shell, and returns the lines that each printed. Fails if the shell
+/// fails.
 fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
     let mut script = String::from("set -eu; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n");
     for step in steps {
@@ -86,7 +86,7 @@ fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
     std::iter::repeat_with(step).take(steps.len()).collect()
 }
 
-/// Whether a line is what is shown, where `…` stands for anything.
+/// Whether a line matches what is shown, where `…` matches anything.
 fn is_like(line: &str, shown: &str) -> bool {
     let Some((start, rest)) = shown.split_once('…') else { return line == shown };
     let Some(line) = line.strip_prefix(start) else { return false };

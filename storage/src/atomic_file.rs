@@ -1,27 +1,27 @@
-//! Files that are there whole or not at all, whatever happens while they are written.
+//! Files that exist completely or not at all, even after a crash while one is written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Who may read a file.
+/// Users who may read a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Readers {
     /// Mode 0600.
     Owner,
-    /// Mode 0644, less what the umask takes.
+    /// Mode 0644, minus the umask.
     Everyone,
 }
 
-/// Whether a file may be there already.
+/// What to do about an existing file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Existing {
     Refuse,
     Replace,
 }
 
-/// Writes a file beside its place, makes it durable, and moves it there. Two writers of one place
-/// must be kept apart by their caller.
+/// Writes a temporary file in the same folder, syncs it, and renames it to `path`. The caller must
+/// not write the same path twice at once.
 pub(crate) fn write(
     path: &Path,
     bytes: &[u8],
@@ -32,26 +32,26 @@ pub(crate) fn write(
         Existing::Refuse if path.try_exists()? => return Err(ErrorKind::AlreadyExists.into()),
         Existing::Refuse | Existing::Replace => {}
     }
-    let beside = beside(path);
-    // Left over from a crash: with another mode, perhaps.
-    match fs::remove_file(&beside) {
+    let temporary = temporary(path);
+    // A crash may have left one, perhaps with another mode, which would be kept.
+    match fs::remove_file(&temporary) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let written = create(&beside, readers).and_then(|mut file| {
+    let written = create(&temporary, readers).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let moved = written.and_then(|()| fs::rename(&beside, path));
+    let moved = written.and_then(|()| fs::rename(&temporary, path));
     if moved.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
     }
     moved?;
     sync_folder_of(path)
 }
 
-/// Makes a file that is not there yet.
+/// Creates a file. Fails if it exists.
 pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -68,13 +68,13 @@ pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a new or renamed entry of a folder survive a loss of power.
+/// Syncs the folder of `path`, so that a new or renamed entry survives a loss of power.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn temporary(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     path.with_file_name(name)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_of_a_bare_name_is_the_current_one() {
+    fn folder_of_a_bare_name_is_the_current_folder() {
         sync_folder_of(Path::new("name")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         sync_folder_of(&folder.path().join("name")).unwrap();
@@ -94,10 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_way_is_not_taken_for_the_file_itself() {
+    fn obstacle_at_the_temporary_path_is_not_mistaken_for_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        fs::create_dir(beside(&path)).unwrap();
+        fs::create_dir(temporary(&path)).unwrap();
         let refused = write(&path, b"text", Readers::Owner, Existing::Refuse).unwrap_err();
         assert_ne!(refused.kind(), ErrorKind::AlreadyExists);
         assert!(!path.exists());

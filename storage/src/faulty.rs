@@ -1,10 +1,10 @@
-//! An engine with failures on demand, for simulations and tests of hosts.
+//! A store that fails on demand, for simulations and tests of hosts.
 
 use sealpost_core::frame::StoreError;
 
-use crate::Storage;
+use crate::storage::Storage;
 
-/// Wraps an engine and fails the commits that it is told to fail, without any effect.
+/// A store around another one that fails commits on demand. A failed commit has no effect.
 #[derive(Clone, Debug)]
 pub struct Faulty<S> {
     inner: S,
@@ -13,24 +13,24 @@ pub struct Faulty<S> {
 }
 
 impl<S> Faulty<S> {
-    /// Fails nothing yet.
+    /// Wraps a store; no commit fails yet.
     pub const fn new(inner: S) -> Self {
         Self { inner, failing: 0, error: StoreError::Busy }
     }
 
-    /// The next `commits` calls of [`Storage::commit`] fail with `error`; the ones after these work
+    /// Makes the next `commits` calls of [`Storage::commit`] fail with `error`. Later calls succeed
     /// again. 0 ends an earlier fault.
     pub const fn fail_next(&mut self, commits: u32, error: StoreError) {
         self.failing = commits;
         self.error = error;
     }
 
-    /// The engine itself.
+    /// Returns the wrapped store.
     pub const fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// The engine itself, past any fault.
+    /// Returns the wrapped store, which does not fail on demand.
     pub const fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }
@@ -57,13 +57,13 @@ impl<R, S: Storage<Outcome = Result<R, StoreError>>> Storage for Faulty<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryStorage, Quota};
+    use crate::server::{MemoryStorage, Quota};
     use sealpost_core::ids::UserId;
     use sealpost_core::server::store::{StoreOp, StoreReply};
     use sealpost_core::wire::Profile;
 
     #[test]
-    fn as_many_commits_fail_as_were_asked_for() {
+    fn requested_number_of_commits_fails() {
         let mut storage = Faulty::new(MemoryStorage::new(Profile::Compact, Quota::default()));
         let mut outcomes = Vec::new();
         let requests = [1, 2].map(|id| StoreOp::Count(UserId::new(id).unwrap()));

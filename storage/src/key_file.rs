@@ -1,7 +1,8 @@
-//! Keys in files of their own: nobody but their owner may read them.
+//! Key files: each holds one key, and only its owner may read it.
 //!
-//! A file is written beside its place, synced, moved there, and its folder synced; so a key that a
-//! program has begun to use is on disk. Whoever creates a key must have the folder for itself.
+//! A key file is written under a temporary name, synced, renamed, and its folder is synced, so a
+//! key that a program has begun to use is on disk. While a program creates a key, no other program
+//! may write to the folder.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,16 +13,16 @@ use sealpost_core::keys::{
     PemError, Plaintext, PublicKey, SymmetricKey, private_key_from_pem,
     private_key_to_encrypted_pem, private_key_to_pem,
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Existing, Readers};
 
-/// A private key as PKCS#8 PEM, under a passphrase or in the clear: of a server or of a client.
+/// Private key of a server or a client, as PKCS#8 PEM, encrypted under a passphrase or in the clear.
 #[derive(Clone, Debug)]
 pub struct KeyFile(PathBuf);
 
 impl KeyFile {
-    /// The file at this path, which may not exist yet.
+    /// Names the key file at this path, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -30,18 +31,18 @@ impl KeyFile {
     /// [`Provider::load_key`](sealpost_core::crypto::Provider::load_key).
     ///
     /// # Errors
-    /// [`KeyFileError::Missing`] if a key is still to be made; `Pem` with `PassphraseNeeded` or
-    /// `WrongPassphrase` if the people must be asked.
+    /// [`KeyFileError::Missing`] if no key has been created yet; `Pem` with `PassphraseNeeded` or
+    /// `WrongPassphrase` if the user must be asked for the passphrase.
     pub fn load(&self, passphrase: Option<&[u8]>) -> Result<Plaintext, KeyFileError> {
         let bytes = read_private(&self.0)?;
         let pem = str::from_utf8(&bytes).map_err(|_| self.pem_error(PemError::Malformed))?;
         private_key_from_pem(pem, passphrase).map_err(|error| self.pem_error(error))
     }
 
-    /// Writes a new key, under a passphrase if one is given. It is on disk when this returns.
+    /// Writes a new key, encrypted if a passphrase is given. The key is on disk when this returns.
     ///
     /// # Errors
-    /// [`KeyFileError::Exists`] if there is a file: no key is ever overwritten.
+    /// [`KeyFileError::Exists`] if the file exists: a key is never overwritten.
     pub fn create(
         &self,
         pkcs8_der: &Plaintext,
@@ -66,12 +67,12 @@ impl KeyFile {
     }
 }
 
-/// The key under which a server keeps session keys: 64 lower-case hex digits and a line's end.
+/// The key that wraps a server's stored session keys: 64 lower-case hex digits and a newline.
 #[derive(Clone, Debug)]
 pub struct WrappingKeyFile(PathBuf);
 
 impl WrappingKeyFile {
-    /// The file at this path, which may not exist yet.
+    /// Names the key file at this path, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -80,60 +81,62 @@ impl WrappingKeyFile {
     pub fn load(&self) -> Result<SymmetricKey, KeyFileError> {
         let text = read_private(&self.0)?;
         let digits = text.strip_suffix(b"\n").unwrap_or(&text);
-        let mut bytes = [0; 32];
-        let key = hex::decode_to_slice(digits, &mut bytes)
-            .map(|()| SymmetricKey::from_bytes(bytes))
-            .map_err(|_| KeyFileError::Malformed(self.0.clone()));
-        bytes.zeroize();
-        key
+        let mut bytes = Zeroizing::new([0; 32]);
+        // In constant time: a table of digits would leave a trace of the key in the cache.
+        match base16ct::mixed::decode(digits, &mut *bytes) {
+            // Fewer digits decode too, and would leave zeros at the end of the key.
+            Ok(decoded) if decoded.len() == 32 => Ok(SymmetricKey::from_bytes(*bytes)),
+            Ok(_) | Err(_) => Err(KeyFileError::Malformed(self.0.clone())),
+        }
     }
 
-    /// Draws a new key and writes it. It is on disk when this returns.
+    /// Draws a new key and writes it. The key is on disk when this returns.
     ///
     /// # Errors
-    /// [`KeyFileError::Exists`] if there is a file: no key is ever overwritten.
+    /// [`KeyFileError::Exists`] if the file exists: a key is never overwritten.
     pub fn create(&self, rng: &mut dyn CryptoRng) -> Result<SymmetricKey, KeyFileError> {
         let key = SymmetricKey::random(rng);
         let mut text = Zeroizing::new(vec![b'\n'; 65]);
         let (digits, _end) = text.split_at_mut(64);
-        hex::encode_to_slice(key.expose(), digits)
+        base16ct::lower::encode(key.expose(), digits)
             .map_err(|_| KeyFileError::Malformed(self.0.clone()))?;
         create_private(&self.0, &text)?;
         Ok(key)
     }
 }
 
-/// Writes a public key as PEM, for everyone to read, in place of what was there.
+/// Writes a public key as PEM that everyone may read, replacing any file at this path.
 pub fn publish_key(path: &Path, key: &PublicKey) -> Result<(), KeyFileError> {
     let pem = key.to_pem();
     atomic_file::write(path, pem.as_bytes(), Readers::Everyone, Existing::Replace)
         .map_err(|error| KeyFileError::Io(path.into(), error))
 }
 
-/// Why a file gives or takes no key.
+/// Why a key could not be read from a file or written to one.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// There is no such file.
-    #[error("there is no key file {}", .0.display())]
+    /// The file does not exist.
+    #[error("key file {} does not exist", .0.display())]
     Missing(PathBuf),
-    /// There is such a file.
-    #[error("there is a file {} already", .0.display())]
+    /// The file exists already.
+    #[error("{} exists already; a key file is never overwritten", .0.display())]
     Exists(PathBuf),
-    /// Others than its owner may read or write it. What lay open may be known: the key is not used.
-    #[error("others may read {}: its mode is {mode:03o}, and must be 600", path.display())]
+    /// Users other than the owner may read or write the file. Somebody may know the key already, so
+    /// it is not used.
+    #[error("others may read or change {}: its mode is {mode:03o}, and must be 600", path.display())]
     Exposed {
-        /// Which.
+        /// Path of the key file.
         path: PathBuf,
-        /// Its permission bits.
+        /// Permission bits of the file.
         mode: u32,
     },
-    /// It holds something else than such a key.
-    #[error("{} holds no key", .0.display())]
+    /// The content is not a key of this kind.
+    #[error("{} does not hold a key of the expected kind", .0.display())]
     Malformed(PathBuf),
-    /// It holds no private key, or none that opens.
+    /// The content is not a private key, or the passphrase is missing or wrong.
     #[error("{}: {}", .0.display(), .1)]
     Pem(PathBuf, #[source] PemError),
-    /// The system failed.
+    /// The operating system reported an error.
     #[error("{}: {}", .0.display(), .1)]
     Io(PathBuf, #[source] io::Error),
 }
@@ -147,7 +150,8 @@ fn create_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
     })
 }
 
-/// Reads a file that only its owner may read. Asks the opened file, not the name, about its mode.
+/// Reads a file that only its owner may read. The mode is that of the opened file: the name could
+/// be given to another file meanwhile.
 fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let failed = |error: io::Error| {
         if error.kind() == ErrorKind::NotFound {
@@ -167,13 +171,13 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     if !metadata.is_file() || metadata.len() > MAX_LEN {
         return Err(KeyFileError::Malformed(path.into()));
     }
-    // All at once: a buffer that grows leaves copies behind.
+    // Allocated at full size: a buffer that grows leaves copies of the key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or(0)));
     file.take(MAX_LEN).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 
-/// An encrypted RSA-2048 key takes 1.9 KB.
+/// Ample: an encrypted RSA-2048 key takes 1.9 KB.
 const MAX_LEN: u64 = 16 << 10;
 
 #[cfg(test)]
@@ -253,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_beside_is_no_obstacle() {
+    fn a_temporary_file_left_by_a_crash_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("wrapping-key.new"), "half a k").unwrap();
         let file = WrappingKeyFile::new(folder.path().join("wrapping-key"));
@@ -268,16 +272,28 @@ mod tests {
         let file = WrappingKeyFile::new(folder.path().join("wrapping-key"));
         let key = file.create(&mut rng()).unwrap();
         let text = fs::read_to_string(&file.0).unwrap();
-        assert_eq!(text, format!("{}\n", hex::encode(key.expose())));
-        let digits = text.trim_end();
-        for bad in ["", "\n", &digits[1..], &format!("{digits}\n\n"), &digits.replace('a', "g")] {
+        let digits = hex::encode(key.expose());
+        assert_eq!(text, format!("{digits}\n"));
+        for bad in [
+            "",
+            "\n",
+            &digits[1..],
+            &digits[2..],
+            &format!("{digits}00"),
+            &format!("{digits}\n\n"),
+            &digits.replace('a', "g"),
+        ] {
             fs::write(&file.0, bad).unwrap();
             assert!(matches!(file.load(), Err(KeyFileError::Malformed(_))), "{bad:?}");
+        }
+        for good in [&digits, &digits.to_uppercase()] {
+            fs::write(&file.0, good).unwrap();
+            assert!(file.load().unwrap() == key, "read in either case, with or without a newline");
         }
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn malformed_key_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
         let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
@@ -293,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_key_file_is_not_read() {
+    fn folders_and_oversized_files_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
         let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();

@@ -1,33 +1,32 @@
-//! Where Sealpost keeps what must outlive the process.
+//! Storage for Sealpost: everything that must outlive the process.
 //!
-//! - [`Storage`]: one call, one durable transaction. Its documentation is the contract of every
-//!   engine.
-//! - [`MemoryStorage`]: the server's store as an executable specification; the simulator runs on
-//!   it.
-//! - [`SqliteStorage`]: the server's store in one SQLite file, for production.
-//! - [`Inspector`]: reads that file beside a running server, for the operator.
-//! - [`client`]: the same for a client's own store.
-//! - [`Faulty`]: any engine, with failures on demand.
-//! - [`key_file`]: private keys and the server's wrapping key, each in a file of its own.
-//! - `conformance` (feature of the same name): the suite that every engine passes.
+//! - [`Storage`] is the trait: one call, one durable transaction. Its documentation is the contract
+//!   of every store.
+//! - [`server`] holds the server's store, in memory and in SQLite. Its names are also re-exported
+//!   here.
+//! - [`client`] holds the client's store, in the same two forms.
+//! - [`Faulty`] wraps any store and makes it fail on demand.
+//! - [`key_file`] keeps private keys and the server's wrapping key, each in a file of its own.
+//! - `conformance` (feature of the same name) has the fixtures of the two suites that every store
+//!   passes: `server::conformance` and `client::conformance`.
+//!
+//! Dependencies point one way: the private module `engine` has what both SQLite stores share, the
+//! server and the client build on it and not on each other, and the conformance suites use both.
 #![forbid(unsafe_code)]
 
 mod atomic_file;
 pub mod client;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod engine;
 mod faulty;
 pub mod key_file;
-mod memory;
-mod quota;
-mod request;
-mod sqlite;
+pub mod server;
 mod storage;
 
+pub use engine::{EngineError, OpenError, OpenFailure};
 pub use faulty::Faulty;
-pub use memory::MemoryStorage;
-pub use quota::{Quota, Usage};
-pub use sqlite::{
-    CheckReport, EngineError, Finding, Inspector, OpenError, SqliteStorage, Stats, UserRecord,
+pub use server::{
+    CheckReport, Finding, Inspector, MemoryStorage, Quota, SqliteStorage, Stats, Usage, UserRecord,
 };
 pub use storage::Storage;

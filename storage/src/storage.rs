@@ -1,47 +1,49 @@
 //! The contract between a machine's host and its store.
 
-/// Carries out what a machine asks of its store.
+/// Carries out the requests of a machine.
 ///
-/// The types say whose store it is: the server's takes [`StoreOp`] and answers [`StoreOutcome`].
+/// The associated types tell the server's store from the client's: the server's takes [`StoreOp`]
+/// and answers [`StoreOutcome`].
 ///
-/// An engine that several servers share fits behind this trait: requests are intentions with
-/// idempotent effects, so two servers may race, and what a second server appends to a mailbox would
-/// reach the first as an event of its own, next to the outcomes. None exists yet.
+/// The trait has room for a store that several servers share: requests are intentions with
+/// idempotent effects, so two servers may race, and an item that one server appends to a mailbox
+/// could reach the other as an event of its own, next to the outcomes. No such store exists yet.
 ///
 /// [`StoreOp`]: sealpost_core::server::store::StoreOp
 /// [`StoreOutcome`]: sealpost_core::server::store::StoreOutcome
 pub trait Storage {
     /// One request.
     type Op;
-    /// What became of it.
+    /// The outcome of one request.
     type Outcome;
 
-    /// Carries out `requests`, in order, in one transaction. Blocks until the disk has it: call it
-    /// on a thread that may wait, with all that has gathered meanwhile.
+    /// Carries out `requests`, in order, in one transaction. Blocks until it is on disk: call it on
+    /// a thread that may wait, with all requests that arrived during the previous call.
     ///
-    /// `outcomes` is cleared, then gets exactly one outcome for each request, in order.
+    /// `outcomes` is cleared, and then receives exactly one outcome for each request, in order.
     ///
-    /// - **Durable.** Whatever has an `Ok` outcome survives the process and a loss of power from
-    ///   the moment that `commit` returns. Nothing is acknowledged earlier.
+    /// - **Durable.** From the moment that `commit` returns, the effects of a request whose outcome
+    ///   is `Ok` survive the end of the process and a loss of power. Nothing is acknowledged
+    ///   earlier.
     /// - **In order.** A request sees the effects of those before it, in this call and in earlier
     ///   ones.
-    /// - **Each whole.** A request has happened entirely or not at all. One that can't be carried
-    ///   out (damaged rows; a packet that is no item of the mailbox it is meant for, or in another
-    ///   profile) gets its own error, `Corrupt`, and the others stand.
-    /// - **All or nothing.** If the transaction fails, every request gets the error, and none has
-    ///   happened. `Busy` and `DiskFull` may pass: repeat later. `Io` is for the operator. After
-    ///   `Io`, and only if the store is opened again before the next commit that changes something,
-    ///   the transaction may be found complete.
-    /// - **Idempotent.** So a repeat is always safe: it changes nothing more. It may be answered
-    ///   differently (`Duplicate`, `PhoneTaken`, `NotNewer`).
-    /// - **Numbers are used once.** No user id and no place in a mailbox is ever given again, not
-    ///   after a deletion and not after reopening.
-    /// - **Bounded.** A mailbox takes messages up to its [`Quota`](crate::Quota); receipts are
-    ///   taken whatever it says.
+    /// - **Each atomic.** A request takes effect entirely or not at all. One that cannot be carried
+    ///   out (a damaged row; a packet that is not an item of the mailbox it is meant for, or has
+    ///   another profile) fails alone, with `Corrupt`, and the others take effect.
+    /// - **All or nothing.** If the transaction fails, every request gets the error and none takes
+    ///   effect. `Busy` and `DiskFull` may pass: repeat the requests later. `Io` needs the
+    ///   operator. After `Io`, the transaction may turn out to be complete after all, but only if
+    ///   the store is reopened before the next commit that changes something.
+    /// - **Idempotent.** A repeated request changes nothing more, so repeating is always safe. Its
+    ///   outcome may differ (`Duplicate`, `PhoneTaken`, `NotNewer`).
+    /// - **Ids are used once.** No user id and no place in a mailbox is ever given out again, even
+    ///   after a deletion or reopening.
+    /// - **Bounded.** A mailbox accepts messages up to its [`Quota`](crate::Quota), and all
+    ///   receipts.
     fn commit(&mut self, requests: &[Self::Op], outcomes: &mut Vec<Self::Outcome>);
 
-    /// What the last failed `commit` failed of, in the engine's words, for the log. Told once;
-    /// names no user and quotes no data.
+    /// Returns the cause of the last failed `commit`, for the log, and forgets it. The text names
+    /// no user and quotes no data.
     fn failure(&mut self) -> Option<String> {
         None
     }
@@ -65,9 +67,9 @@ mod tests {
     use sealpost_core::wire::Profile;
 
     use super::*;
-    use crate::{MemoryStorage, Quota};
+    use crate::server::{MemoryStorage, Quota};
 
-    /// Answers requests with themselves.
+    /// Returns requests as their own outcomes.
     struct Echo {
         failure: Option<String>,
     }
@@ -87,18 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn engine_in_a_box_answers_and_tells_its_failure() {
-        let echo = Echo { failure: Some("worn out".into()) };
+    fn boxed_store_commits_and_reports_its_failure() {
+        let echo = Echo { failure: Some("disk worn out".into()) };
         let mut boxed: Box<dyn Storage<Op = u8, Outcome = u8>> = Box::new(echo);
         let mut outcomes = vec![9];
         boxed.commit(&[1, 2], &mut outcomes);
         assert_eq!(outcomes, [1, 2]);
-        assert_eq!(boxed.failure().as_deref(), Some("worn out"));
+        assert_eq!(boxed.failure().as_deref(), Some("disk worn out"));
         assert_eq!(boxed.failure(), None);
     }
 
     #[test]
-    fn engine_that_never_fails_has_no_failure_to_tell() {
+    fn store_that_never_fails_reports_no_failure() {
         let mut memory = MemoryStorage::new(Profile::Compact, Quota::default());
         assert_eq!(memory.failure(), None);
     }

@@ -6,10 +6,9 @@ use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, Lookup,
-    MessageHead, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
-    SessionResumed, StoredAck,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner,
+    Lookup, MessageHead, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer,
+    Receipt, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionResumed, StoredAck,
 };
 
 use crate::beds::ServerBed;
@@ -154,7 +153,7 @@ impl ScriptedClient {
     /// 100.
     pub fn register(&mut self, at: Timestamp) -> Packet {
         let plaintext =
-            RegisterRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
+            AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
         let header = Header { sender: None, recipient: None, timestamp: at, op: Op::Register };
         let part = self.oaep(RequestKind::Register, plaintext);
         self.emit(header, vec![part], Signed::No)
@@ -191,7 +190,7 @@ impl ScriptedClient {
     /// 106.
     pub fn reconnect(&mut self, at: Timestamp) -> Packet {
         let plaintext =
-            ReconnectRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
+            AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
         let part = self.oaep(RequestKind::Reconnect, plaintext);
         self.packet(Op::Reconnect, None, at, vec![part])
     }

@@ -5,10 +5,10 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId, UserRef};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo, Lookup,
-    NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, SessionGrant, SessionResumed,
-    StoredAck, Write, emit_server_key,
+    AccountRequest, ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header,
+    InReplyTo, Lookup, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer,
+    Receipt, ReceiptsTaken, RegistrationRejected, SessionGrant, SessionResumed, StoredAck, Write,
+    emit_server_key,
 };
 
 use crate::beds::ClientBed;
@@ -97,8 +97,8 @@ impl ScriptedServer {
             FromClient::ServerKey(_) => Request::ServerKey,
             FromClient::Register(packet) => {
                 let open = self.request(packet, None, RequestKind::Register);
-                let RegisterRequest { reply_key, phone } =
-                    RegisterRequest::parse(open.expose()).unwrap();
+                let AccountRequest { reply_key, phone } =
+                    AccountRequest::parse(open.expose()).unwrap();
                 self.reply_key = reply_key;
                 Request::Register(phone)
             }
@@ -115,8 +115,8 @@ impl ScriptedServer {
                 let (sender, at) = (packet.header().sender, packet.header().timestamp);
                 let signer = self.client_key.clone();
                 let open = self.request(packet, Some(signer), RequestKind::Reconnect);
-                let ReconnectRequest { reply_key, phone } =
-                    ReconnectRequest::parse(open.expose()).unwrap();
+                let AccountRequest { reply_key, phone } =
+                    AccountRequest::parse(open.expose()).unwrap();
                 self.reply_key = reply_key;
                 Request::Reconnect(sender, phone, at)
             }

@@ -14,9 +14,9 @@ use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner, Lookup,
-    MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    RegisterRequest, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner,
+    Lookup, MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt,
+    ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
     emit_server_key,
 };
 use sealpost_tests::fuzz::{BODIES, selector};
@@ -144,7 +144,7 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
         phone,
     };
     let sealed = [
-        ("register", RegisterRequest { reply_key, phone }.emit()),
+        ("register", AccountRequest { reply_key, phone }.emit()),
         ("confirm", confirm.emit()),
         ("otp-in-band", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp }.emit()),
         ("otp-elsewhere", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp: None }.emit()),

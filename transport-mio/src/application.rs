@@ -1,21 +1,25 @@
-//! Where a machine's deliveries and notices go.
+//! The embedder's side of a host: where a machine's deliveries and notices go.
 
 use sealpost_core::frame::Machine;
 
-/// The side of a host that faces people. Called on the reactor's thread: it must not block.
+/// Receives what a machine delivers and reports. Its methods run on the reactor's thread and must
+/// not block: while one runs, no connection is served.
 pub trait Application<M: Machine> {
-    /// Takes what the machine hands over.
+    /// Takes a delivery of the machine: a one-time password from a server, a message from a
+    /// client.
     fn deliver(&mut self, delivery: M::Delivery);
 
-    /// Takes a notice, and says whether the host goes on.
+    /// Takes a notice, and decides whether the host continues. Return [`Control::Stop`] on the
+    /// notice with which the machine says that it has finished.
     fn notify(&mut self, notice: M::Notice) -> Control;
 }
 
-/// Whether a host goes on.
+/// Whether a host continues to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// It does.
+    /// Keep running.
     Continue,
-    /// The machine has finished: send what is queued, close, and return.
+    /// The machine has finished: send what is queued, close all connections, and return from
+    /// `run`.
     Stop,
 }

@@ -1,33 +1,34 @@
-//! The two clocks that machines are told.
+//! The two clocks whose time a machine is given.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use sealpost_core::time::{Mono, Now, Timestamp};
 
-/// Reads [`Instant`] and [`SystemTime`]. [`Mono`] counts from the clock's making.
+/// Reads [`Instant`] and [`SystemTime`]. Its [`Mono`] time counts from [`Clock::start`].
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that shows zero now.
+    /// Starts a clock whose monotonic time is zero now.
     pub(crate) fn start() -> Self {
         Self { start: Instant::now() }
     }
 
-    /// What both clocks show.
+    /// The current time of both clocks.
     pub(crate) fn now(&self) -> Now {
         Now { mono: self.mono(), wall: wall(SystemTime::now()) }
     }
 
-    /// What the clock that never goes back shows.
+    /// The current monotonic time, which never goes back.
     pub(crate) fn mono(&self) -> Mono {
         Mono::default() + self.start.elapsed()
     }
 }
 
-/// A clock that stands before 1970 is wrong, and shows 1970.
+/// Converts a system time to whole seconds. A clock set before 1970 is wrong anyway and reads as
+/// 1970.
 fn wall(time: SystemTime) -> Timestamp {
     let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))

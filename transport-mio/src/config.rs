@@ -1,63 +1,65 @@
-//! What an operator or a program may set, with the reason of each default.
+//! Settings of a host, with the reason for each default.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// Settings of a host. The defaults serve; a program sets the few that it offers.
+/// Settings of a host. The defaults suit production; a program changes only what it offers to its
+/// operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Connections at once; over it, a new one is closed as soon as it is accepted. `None`: what
-    /// the process's limit on open files allows, less some for the store and for programs.
+pub struct HostConfig {
+    /// Most connections at once; a further one is closed as soon as it is accepted. `None` means
+    /// the process's limit on open files, less a reserve for the store and for child processes.
     pub max_connections: Option<usize>,
-    /// Threads that do cryptography beside the reactor's own, which takes part. `None`: one for each
-    /// core but one, and one at least.
+    /// Threads that run cryptographic jobs in addition to the reactor's thread, which takes a
+    /// share. `None` means one fewer than the number of cores, but at least one.
     pub crypto_workers: Option<NonZeroUsize>,
     /// Whether SIGTERM and SIGINT stop the host.
-    pub signals: Signals,
-    /// Bytes read from one connection before the others get their turn.
+    pub signals: SignalHandling,
+    /// Most bytes read from one connection before the other connections get their turn.
     pub read_budget: NonZeroUsize,
-    /// Bytes queued for one connection over which the machine is told that it is congested: a few
-    /// of the largest packets, so that an ordinary burst to a healthy reader is not.
-    pub high_water: usize,
-    /// How long a connection that the machine closed may take to read what was queued for it.
+    /// Bytes queued for one connection above which the machine is told that the connection is
+    /// congested. A few times the largest packet, so that an ordinary burst to a healthy peer does
+    /// not count as congestion.
+    pub high_water_bytes: usize,
+    /// How long a peer may take to read what was queued for a connection that the machine closed.
     pub linger: Duration,
-    /// How long no connection is accepted after the system ran out of files or memory.
+    /// How long to wait before accepting again after the system ran out of files or memory.
     pub accept_pause: Duration,
     /// How long dialling may take, name look-up included.
     pub dial_timeout: Duration,
-    /// What one transaction of the store may hold.
+    /// Bounds on one transaction of the store.
     pub transaction: TransactionLimit,
 }
 
-/// Whether the host stops on signals.
+/// Whether the host handles SIGTERM and SIGINT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signals {
-    /// The first SIGTERM or SIGINT stops the host in order, the second one ends the process at
-    /// once. For programs; only one host of a process should.
+pub enum SignalHandling {
+    /// The first SIGTERM or SIGINT stops the host gracefully, the second one ends the process at
+    /// once. Signals belong to the whole process, so at most one host of a process should use this.
     Stop,
-    /// Signals are somebody else's business.
+    /// The host leaves signals alone.
     Ignore,
 }
 
-/// Bounds the requests that are committed together: what gathers beyond them is in the next
+/// Bounds the requests that are committed together. Requests beyond them go into the next
 /// transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionLimit {
-    /// Requests at most.
+    /// Most requests in one transaction.
     pub requests: NonZeroUsize,
-    /// Bytes at most, as [`StoreRequest::weight`](crate::StoreRequest::weight) counts them. One request goes
-    /// through whatever its size.
+    /// Most bytes in one transaction, as [`StoreRequest::weight`](crate::StoreRequest::weight)
+    /// counts them. A single request is always accepted, whatever its size.
     pub bytes: usize,
 }
 
-impl Default for Config {
+impl Default for HostConfig {
     fn default() -> Self {
         Self {
             max_connections: None,
             crypto_workers: None,
-            signals: Signals::Ignore,
+            signals: SignalHandling::Ignore,
             read_budget: READ_BUDGET,
-            high_water: 256 * 1024,
+            high_water_bytes: 256 * 1024,
             linger: Duration::from_secs(5),
             accept_pause: Duration::from_millis(100),
             dial_timeout: Duration::from_secs(10),
@@ -67,19 +69,20 @@ impl Default for Config {
 }
 
 impl Default for TransactionLimit {
-    /// Beyond a thousand rows a larger transaction gains little, and keeps everyone waiting.
+    /// Beyond a thousand rows a larger transaction gains little and makes every request wait
+    /// longer.
     fn default() -> Self {
         Self { requests: REQUESTS, bytes: 4 * 1024 * 1024 }
     }
 }
 
-impl Config {
-    /// The cap on connections.
+impl HostConfig {
+    /// The most connections that this host keeps.
     pub(crate) fn connection_cap(&self) -> usize {
         self.max_connections.unwrap_or_else(connections_allowed)
     }
 
-    /// The number of threads that do cryptography.
+    /// The number of crypto threads to start.
     pub(crate) fn worker_count(&self) -> NonZeroUsize {
         let others = || {
             let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -89,17 +92,17 @@ impl Config {
     }
 }
 
-/// What the limit on open files leaves for connections.
+/// The number of connections that the process's limit on open files allows.
 fn connections_allowed() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
-    files.saturating_sub(HEADROOM).clamp(1, CONNECTIONS)
+    files.saturating_sub(RESERVED_FILES).clamp(1, MOST_CONNECTIONS)
 }
 
-/// Files for the store, the log, the poll, and programs that deliver passwords.
-const HEADROOM: usize = 64;
-/// With an unlimited number of files, memory is the limit.
-const CONNECTIONS: usize = 1_000_000;
+/// Open files kept free for the store, the log, the poll, and the application's child processes.
+const RESERVED_FILES: usize = 64;
+/// Memory is the limit where the number of open files is unlimited.
+const MOST_CONNECTIONS: usize = 1_000_000;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -110,17 +113,17 @@ mod tests {
     #[test]
     fn default_cap_leaves_files_for_others() {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let cap = Config::default().connection_cap();
+        let cap = HostConfig::default().connection_cap();
         assert!(cap >= 1);
         assert!(files.is_none_or(|files| cap as u64 + 64 <= files.max(65)));
     }
 
     #[test]
-    fn explicit_settings_stand() {
-        let config = Config {
+    fn explicit_settings_are_used() {
+        let config = HostConfig {
             max_connections: Some(3),
             crypto_workers: NonZeroUsize::new(2),
-            ..Config::default()
+            ..HostConfig::default()
         };
         assert_eq!((config.connection_cap(), config.worker_count().get()), (3, 2));
     }

@@ -3,32 +3,35 @@
 use std::io;
 use std::net::SocketAddr;
 
-/// The environment's refusal. Peers never cause one.
+/// A failure of the operating system that the host can't work around. Peers never cause one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process listens on the address.
-    #[error("{0} is in use by another program")]
-    PortInUse(SocketAddr),
-    /// The address can't be listened on for another reason.
+    #[error(
+        "can't listen on {0}: the address is in use by another program; stop that program, or \
+         choose another port"
+    )]
+    AddressInUse(SocketAddr),
+    /// Listening failed for another reason.
     #[error("can't listen on {address}: {source}")]
     Listen {
-        /// What was asked for.
+        /// Address that was requested.
         address: SocketAddr,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The operating system refused something that the host can't do without.
+    /// The operating system refused something that the host needs.
     #[error("can't {task}: {source}")]
     System {
-        /// What the host wanted to do, to stand after "can't".
+        /// What the host tried to do, as a verb phrase that follows "can't".
         task: &'static str,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// For `map_err`: the operating system refused `task`.
+    /// Returns a closure for `map_err`: the operating system refused `task`.
     pub(crate) fn system(task: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { task, source }
     }

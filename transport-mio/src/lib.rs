@@ -1,64 +1,64 @@
-//! The production host: it carries out what the machines of `sealpost-core` decide.
+//! The production host: carries out what the machines of `sealpost-core` decide.
 //!
-//! [`Server`] runs a machine behind a listening socket, [`ClientHost`] one that dials. Both are one
-//! loop, the reactor, on the thread that calls `run`; the machine lives there and is never locked:
+//! [`ServerHost`] runs a machine behind a listening socket, [`ClientHost`] runs one that dials.
+//! Both are one loop, the reactor, on the thread that calls `run`. The machine lives on that thread
+//! and needs no lock:
 //!
 //! ```text
-//!   sockets ─ bytes ─▶ ┌─────────┐ ─ requests ─▶ storage thread ─┐
-//!   timers ── ticks ─▶ │ reactor │ ─ jobs ─────▶ crypto workers ─┤
-//!   signals ─ stop ──▶ │ machine │ ─ passwords ▶ courier         │
-//!                      └─────────┘ ◀────────── outcomes ─────────┘
+//!   sockets ── bytes ──▶ ┌─────────┐ ── requests ─▶ storage thread ─┐
+//!   timers ─── ticks ──▶ │ reactor │ ── jobs ─────▶ crypto workers ─┤
+//!   signals ── stop ───▶ │ machine │ ── deliveries ▶ application    │
+//!                        └─────────┘ ◀────────── outcomes ──────────┘
 //! ```
 //!
 //! A turn of the reactor:
 //!
-//! 1. Hand over what the last turn gathered: bytes to sockets, requests to the storage thread, jobs
-//!    to the workers.
+//! 1. Hand over what the last turn gathered: bytes to the sockets, requests to the storage thread,
+//!    jobs to the workers.
 //! 2. Wait for sockets, outcomes, a signal, or the machine's deadline.
-//! 3. Give the machine the outcomes that have gathered, then new connections, then the bytes of each
-//!    connection that has some (so many at most that the others get their turn), then a tick if one
-//!    is due. What follows from each is carried out before the next.
+//! 3. Give the machine the outcomes that have gathered, then new connections, then the bytes of
+//!    each readable connection, then a tick if one is due. The bytes read from one connection in a
+//!    turn are bounded, so that every connection gets its turn. All actions that follow from one
+//!    input are carried out before the next input.
 //!
-//! A connection whose peer reads too slowly is reported as congested, and as writable once all has
-//! gone out; the machine pauses reading where it has taken on enough. A connection that the machine
-//! closes gets what was queued for it, within a bound.
+//! A connection whose peer reads too slowly is reported to the machine as congested, and as
+//! writable once its queue is empty. The machine pauses reading from a connection that has given it
+//! as much work as it accepts. When the machine closes a connection, the bytes queued for it still
+//! go out, within a bounded time.
 //!
-//! The process stops at once if the storage thread or a worker panics: what was acknowledged is
-//! durable, and a host without them would take messages and never answer.
+//! The process aborts if the storage thread or a crypto worker panics. Everything acknowledged is
+//! durable by then, and a host without those threads would accept messages and never answer.
 //!
-//! For Unix: signals, and readiness that is reported by edges, are taken as they are there.
+//! This crate needs Unix: it handles Unix signals and relies on edge-triggered readiness.
+//!
+//! # Embedding
+//!
+//! A program implements [`Application`], which receives the machine's deliveries (for a server,
+//! one-time passwords; for a client, messages) and notices. It brings a store and a [`JobRunner`],
+//! starts a host, and controls it from other threads through a [`Handle`].
+//!
+//! # Where things are
+//!
+//! Each folder uses only those above it in this list.
+//!
+//! - `threads`: the storage thread, the crypto pool, and the inbox through which they answer.
+//! - `sockets`: the listener, the dialler, and all connections with their queues.
+//! - `reactor`: the loop, and the executor of the machine's actions.
+//! - `hosts`: what an embedder starts.
 #![forbid(unsafe_code)]
 
 mod application;
-mod client;
 mod clock;
 mod config;
-mod conn;
-mod crypto_pool;
-mod dialler;
 mod error;
-mod host;
-mod inbox;
-mod listener;
-mod operator;
-mod otp;
+mod hosts;
 mod reactor;
-mod server;
-mod signals;
-mod slots;
 mod sockets;
-mod storage_thread;
-mod store_request;
-mod worker;
+mod threads;
 
 pub use application::{Application, Control};
-pub use client::ClientHost;
-pub use config::{Config, Signals, TransactionLimit};
-pub use crypto_pool::JobRunner;
+pub use config::{HostConfig, SignalHandling, TransactionLimit};
 pub use error::Error;
-pub use inbox::Hosted;
-pub use operator::Operator;
-pub use otp::{InvalidRoute, InvalidUrl, OtpCourier, OtpRoute, WebhookUrl};
+pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;
-pub use server::Server;
-pub use store_request::{StoreAnswer, StoreRequest};
+pub use threads::{HostedMachine, JobRunner, StoreAnswer, StoreRequest};

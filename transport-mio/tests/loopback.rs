@@ -1,5 +1,5 @@
 #![cfg(test)]
-//! The real server machine over real sockets.
+//! The real machines over real sockets.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,19 +17,17 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel};
+use sealpost_core::server::{self, OtpChannel, OtpDelivery};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Deframer, FromServer, Gate, Header, Op, Oversized, Packet, Profile};
-use sealpost_mio::{
-    Application, ClientHost, Config, Control, Error, Handle, Operator, OtpCourier, OtpRoute, Server,
-};
+use sealpost_mio::{Application, ClientHost, Control, Error, Handle, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 use sealpost_storage::{Quota, SqliteStorage};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const PROFILE: Profile = Profile::Compact;
 
-/// Runs jobs with a new key. The same seed, the same key.
+/// A job runner with a key of its own. The same seed gives the same key.
 fn crypto(seed: u8) -> Crypto {
     let mut rng = ChaCha20Rng::from_seed([seed; 32]);
     let key = RustCrypto.generate_key(&mut rng).unwrap();
@@ -37,7 +35,20 @@ fn crypto(seed: u8) -> Crypto {
     Crypto::new(Arc::new(RustCrypto), key, SymmetricKey::from_bytes([seed; 32]), Box::new(rng))
 }
 
-struct Sealpostd {
+/// An application that expects no deliveries: one-time passwords are in band here.
+struct ServerApplication;
+
+impl Application<server::Server> for ServerApplication {
+    fn deliver(&mut self, _: OtpDelivery) {
+        panic!("a one-time password was delivered out of band");
+    }
+
+    fn notify(&mut self, notice: server::Notice) -> Control {
+        if notice == server::Notice::Stopped { Control::Stop } else { Control::Continue }
+    }
+}
+
+struct TestServer {
     addr: SocketAddr,
     public_key: PublicKey,
     handle: Handle<server::Server>,
@@ -45,7 +56,7 @@ struct Sealpostd {
     _dir: tempfile::TempDir,
 }
 
-impl Sealpostd {
+impl TestServer {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = SqliteStorage::open(&dir.path().join("db"), PROFILE, Quota::default());
@@ -59,12 +70,17 @@ impl Sealpostd {
                 limits: Limits::without_rates(),
             },
             Entropy::from_seed([2; 32]),
+        )
+        .unwrap();
+        let host = ServerHost::bind(
+            &HostConfig::default(),
+            "127.0.0.1:0".parse().unwrap(),
+            storage.unwrap(),
+            crypto,
+            machine,
+            ServerApplication,
         );
-        let operator = Operator::new(OtpCourier::start(&OtpRoute::InBand).unwrap());
-        let listen = "127.0.0.1:0".parse().unwrap();
-        let host =
-            Server::bind(&Config::default(), listen, storage.unwrap(), crypto, machine, operator)
-                .unwrap();
+        let host = host.unwrap();
         Self {
             addr: host.local_addr(),
             public_key,
@@ -80,38 +96,39 @@ impl Sealpostd {
     }
 }
 
-/// What a client says, in one order.
+/// Something that a client machine delivered or reported.
 #[derive(Debug)]
-enum Said {
+enum Output {
     Notice(client::Notice),
     Delivered(Box<InboxItem>),
 }
 
-struct Ear(Sender<Said>);
+/// Passes a client's outputs to the test, in their order.
+struct ClientApplication(Sender<Output>);
 
-impl Application<Client> for Ear {
+impl Application<Client> for ClientApplication {
     fn deliver(&mut self, delivery: InboxItem) {
-        let _ = self.0.send(Said::Delivered(Box::new(delivery)));
+        let _ = self.0.send(Output::Delivered(Box::new(delivery)));
     }
 
     fn notify(&mut self, notice: client::Notice) -> Control {
         let stopped = matches!(notice, client::Notice::Stopped);
-        let _ = self.0.send(Said::Notice(notice));
+        let _ = self.0.send(Output::Notice(notice));
         if stopped { Control::Stop } else { Control::Continue }
     }
 }
 
-/// A client on a thread, and what it says.
-struct Sealpost {
+/// A client on a thread, and its outputs.
+struct TestClient {
     phone: Phone,
     handle: Handle<Client>,
-    said: Receiver<Said>,
+    outputs: Receiver<Output>,
     thread: JoinHandle<Result<(), Error>>,
 }
 
-impl Sealpost {
-    /// A client with an empty store, not registered.
-    fn start(server: &Sealpostd, phone: &str, seed: u8) -> Self {
+impl TestClient {
+    /// Starts a client with an empty store, not registered.
+    fn start(server: &TestServer, phone: &str, seed: u8) -> Self {
         let phone = phone.parse().unwrap();
         let identity = Identity {
             phone,
@@ -127,31 +144,33 @@ impl Sealpost {
             limits: client::Limits::default(),
         };
         let machine = Client::new(config, store.load().unwrap(), Entropy::from_seed([seed; 32]));
-        let (sender, said) = mpsc::channel();
+        let (sender, outputs) = mpsc::channel();
         let host = ClientHost::new(
-            &Config::default(),
+            &HostConfig::default(),
             server.addr.to_string(),
             store,
             crypto,
             machine,
-            Ear(sender),
+            ClientApplication(sender),
         );
         let host = host.unwrap();
-        Self { phone, handle: host.handle(), said, thread: std::thread::spawn(|| host.run()) }
+        Self { phone, handle: host.handle(), outputs, thread: std::thread::spawn(|| host.run()) }
     }
 
-    /// Waits until the client says what `pick` picks.
-    fn wait<T>(&self, mut pick: impl FnMut(Said) -> Option<T>) -> T {
+    /// Waits for an output from which `pick` returns something.
+    fn wait<T>(&self, mut pick: impl FnMut(Output) -> Option<T>) -> T {
         loop {
-            let said = self.said.recv_timeout(PATIENCE).unwrap();
-            if let Some(picked) = pick(said) {
+            let output = self.outputs.recv_timeout(PATIENCE).unwrap();
+            if let Some(picked) = pick(output) {
                 return picked;
             }
         }
     }
 
     fn wait_for(&self, is_it: impl Fn(&client::Notice) -> bool) {
-        self.wait(|said| matches!(said, Said::Notice(notice) if is_it(&notice)).then_some(()));
+        self.wait(|output| {
+            matches!(output, Output::Notice(notice) if is_it(&notice)).then_some(())
+        });
     }
 
     fn register(&self) {
@@ -159,21 +178,22 @@ impl Sealpost {
         self.wait_for(|notice| matches!(notice, client::Notice::Online { .. }));
     }
 
-    /// Writes to `peer`, and returns the message's id.
-    fn write(&self, peer: &Self, text: &str) -> MessageId {
+    /// Sends a text to `peer`, and returns the message's id.
+    fn send(&self, peer: &Self, text: &str) -> MessageId {
         let content = Content::Text(text.to_owned());
         let to = UserRef::Phone(peer.phone);
         self.handle.command(Command::Send { token: Token(1), to, content });
-        self.wait(|said| match said {
-            Said::Notice(client::Notice::Queued { id, .. }) => Some(id),
-            Said::Notice(_) | Said::Delivered(_) => None,
+        self.wait(|output| match output {
+            Output::Notice(client::Notice::Queued { id, .. }) => Some(id),
+            Output::Notice(_) | Output::Delivered(_) => None,
         })
     }
 
-    fn read(&self) -> (MessageId, Phone, ReceivedContent) {
-        let item = self.wait(|said| match said {
-            Said::Delivered(item) => Some(item),
-            Said::Notice(_) => None,
+    /// Waits for a message, and marks it as shown.
+    fn receive(&self) -> (MessageId, Phone, ReceivedContent) {
+        let item = self.wait(|output| match output {
+            Output::Delivered(item) => Some(item),
+            Output::Notice(_) => None,
         });
         self.handle.command(Command::MarkShown { up_to: item.place });
         (item.message.id, item.message.phone, item.message.content)
@@ -197,23 +217,23 @@ fn text(text: &str) -> ReceivedContent {
 
 #[test]
 fn message_and_receipt_travel_between_two_people() {
-    let server = Sealpostd::start();
-    let alice = Sealpost::start(&server, "+491511111111", 11);
-    let bob = Sealpost::start(&server, "+491522222222", 12);
+    let server = TestServer::start();
+    let alice = TestClient::start(&server, "+491511111111", 11);
+    let bob = TestClient::start(&server, "+491522222222", 12);
     alice.register();
     bob.register();
 
-    let id = alice.write(&bob, "hello");
-    assert_eq!(bob.read(), (id, alice.phone, text("hello")));
+    let id = alice.send(&bob, "hello");
+    assert_eq!(bob.receive(), (id, alice.phone, text("hello")));
     alice.wait_for_receipt(id);
 
-    // To somebody who is away, and comes back.
+    // Bob is away and comes back.
     bob.handle.command(Command::Disconnect);
     bob.wait_for(|notice| matches!(notice, client::Notice::Offline { .. }));
-    let id = alice.write(&bob, "are you there?");
+    let id = alice.send(&bob, "are you there?");
     alice.wait_for(|notice| matches!(notice, client::Notice::Stored(ids) if ids.contains(&id)));
     bob.handle.command(Command::Connect);
-    assert_eq!(bob.read(), (id, alice.phone, text("are you there?")));
+    assert_eq!(bob.receive(), (id, alice.phone, text("are you there?")));
     alice.wait_for_receipt(id);
 
     bob.stop();
@@ -222,16 +242,16 @@ fn message_and_receipt_travel_between_two_people() {
 }
 
 #[test]
-fn server_stops_in_order_while_people_are_online() {
-    let server = Sealpostd::start();
-    let alice = Sealpost::start(&server, "+491511111111", 11);
+fn server_stops_gracefully_while_people_are_online() {
+    let server = TestServer::start();
+    let alice = TestClient::start(&server, "+491511111111", 11);
     alice.register();
     server.stop();
     alice.wait_for(|notice| matches!(notice, client::Notice::Offline { .. }));
     alice.stop();
 }
 
-/// A 105 before a session, which nobody signs.
+/// A 105, which is sent before a session and is not signed.
 fn server_key_request() -> Packet {
     let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let timestamp = Timestamp::from_unix_secs(i64::try_from(since_1970).unwrap());
@@ -240,8 +260,8 @@ fn server_key_request() -> Packet {
 }
 
 #[test]
-fn stranger_is_told_the_server_key() {
-    let server = Sealpostd::start();
+fn unregistered_client_gets_the_server_key() {
+    let server = TestServer::start();
     let mut stream = TcpStream::connect(server.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(server_key_request().bytes()).unwrap();

@@ -1,18 +1,18 @@
 #![cfg(test)]
-//! What needs a process of its own: signals, and running out of files.
+//! Behaviour that needs a process of its own: signals, and running out of files.
 
-mod puppet;
+mod scripted_host;
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout};
 
-use puppet::{Manner, PATIENCE, Seen, Stage, config, rerun};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
-use sealpost_mio::{Config, Signals};
+use scripted_host::{Behaviour, PATIENCE, RunningHost, Seen, config, rerun};
+use sealpost_mio::{HostConfig, SignalHandling};
 
-/// Set in the process that is the server.
+/// The environment variable that is set in the server's process.
 const SERVER: &str = "SEALPOST_MIO_TEST_SERVER";
 
 fn is_server() -> bool {
@@ -20,19 +20,19 @@ fn is_server() -> bool {
 }
 
 /// A server in a process of its own. Killed when dropped.
-struct Remote {
+struct ServerProcess {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Remote {
+impl ServerProcess {
     fn start(test: &str) -> Self {
         let mut process = rerun(test, SERVER);
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Self { process, lines }
     }
 
-    /// The rest of the next line that begins with `word`.
+    /// Waits for a line that begins with `word`, and returns the rest of it.
     fn wait_for(&mut self, word: &str) -> String {
         let mut lines = self.lines.by_ref().map(Result::unwrap);
         lines.find_map(|line| line.strip_prefix(word).map(str::to_owned)).unwrap()
@@ -44,16 +44,16 @@ impl Remote {
     }
 }
 
-impl Drop for Remote {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// For the parent to read.
+/// Prints a line for the parent process.
 fn say(line: &str) {
-    // The test harness writes to the same pipe, and not always whole lines.
+    // The test runner writes to the same pipe, and not always whole lines.
     writeln!(std::io::stdout(), "\n{line}").unwrap();
 }
 
@@ -65,34 +65,40 @@ fn echoes(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn first_signal_stops_in_order() {
+fn first_signal_stops_gracefully() {
     if is_server() {
-        let stage = Stage::server(&Config { signals: Signals::Stop, ..config() }, Manner::Echo);
+        let host = RunningHost::server(
+            &HostConfig { signals: SignalHandling::Stop, ..config() },
+            Behaviour::Echo,
+        );
         say("ready");
-        stage.expect(&Seen::Shutdown);
-        stage.thread.join().unwrap().unwrap();
-        say("stopped in order");
+        host.expect(&Seen::Shutdown);
+        host.thread.join().unwrap().unwrap();
+        say("stopped gracefully");
         return;
     }
-    let mut server = Remote::start("first_signal_stops_in_order");
+    let mut server = ServerProcess::start("first_signal_stops_gracefully");
     server.wait_for("ready");
     server.signal();
-    server.wait_for("stopped in order");
+    server.wait_for("stopped gracefully");
     assert!(server.process.wait().unwrap().success());
 }
 
 #[test]
 fn second_signal_ends_the_process() {
     if is_server() {
-        // This machine never ends.
-        let stage = Stage::server(&Config { signals: Signals::Stop, ..config() }, Manner::Silent);
+        // A silent machine never finishes.
+        let host = RunningHost::server(
+            &HostConfig { signals: SignalHandling::Stop, ..config() },
+            Behaviour::Silent,
+        );
         say("ready");
-        stage.expect(&Seen::Shutdown);
+        host.expect(&Seen::Shutdown);
         say("stopping");
-        stage.thread.join().unwrap().unwrap();
+        host.thread.join().unwrap().unwrap();
         return;
     }
-    let mut server = Remote::start("second_signal_ends_the_process");
+    let mut server = ServerProcess::start("second_signal_ends_the_process");
     server.wait_for("ready");
     server.signal();
     server.wait_for("stopping");
@@ -102,22 +108,23 @@ fn second_signal_ends_the_process() {
 }
 
 #[test]
-fn server_without_files_left_goes_on_and_recovers() {
+fn server_that_runs_out_of_files_keeps_serving_and_recovers() {
     const FILES: u64 = 40;
     if is_server() {
         let limit = Rlimit { current: Some(FILES), ..getrlimit(Resource::Nofile) };
         setrlimit(Resource::Nofile, limit).unwrap();
-        let config = Config { max_connections: Some(1_000), ..config() };
-        let stage = Stage::server(&config, Manner::Echo);
-        say(&format!("listening {}", stage.addr));
-        stage.thread.join().unwrap().unwrap();
+        let config = HostConfig { max_connections: Some(1_000), ..config() };
+        let host = RunningHost::server(&config, Behaviour::Echo);
+        say(&format!("listening {}", host.addr));
+        host.thread.join().unwrap().unwrap();
         return;
     }
-    let mut server = Remote::start("server_without_files_left_goes_on_and_recovers");
+    let mut server =
+        ServerProcess::start("server_that_runs_out_of_files_keeps_serving_and_recovers");
     let addr: SocketAddr = server.wait_for("listening ").parse().unwrap();
     let mut first = TcpStream::connect(addr).unwrap();
     assert!(echoes(&mut first));
-    // More than it can accept; the system keeps the rest waiting.
+    // More connections than the server can accept; the system queues the rest.
     let crowd: Vec<_> = (0..FILES).map(|_| TcpStream::connect(addr).unwrap()).collect();
     assert!(echoes(&mut first));
     let mut last = TcpStream::connect(addr).unwrap();

@@ -18,8 +18,8 @@ use crate::ids::{ConnId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
 use crate::wire::{
-    ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromServer, Header, InReplyTo, Malformed, Op,
-    OtpIssued, Packet, ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash,
+    AccountRequest, ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromServer, Header,
+    InReplyTo, Malformed, Op, OtpIssued, Packet, RegistrationRejected, RequestHash,
     SEALED_ERROR_AT, SessionResumed, Violation,
 };
 
@@ -186,7 +186,7 @@ impl Client {
         let (reply_key, phone) = (key, self.account.phone);
         Some(match (kind, &self.goal) {
             (RequestKind::Register, _) => {
-                (Op::Register, RegisterRequest { reply_key, phone }.emit())
+                (Op::Register, AccountRequest { reply_key, phone }.emit())
             }
             (RequestKind::Confirm, Goal::Confirm(otp)) => {
                 let fingerprint = *self.config.public_key.fingerprint();
@@ -196,7 +196,7 @@ impl Client {
             }
             (RequestKind::Confirm, _) => return None,
             (RequestKind::Reconnect, _) => {
-                (Op::Reconnect, ReconnectRequest { reply_key, phone }.emit())
+                (Op::Reconnect, AccountRequest { reply_key, phone }.emit())
             }
         })
     }

@@ -66,7 +66,7 @@ use store::{Account, ClientOp, ClientOutcome, Failure, InboxItem, Snapshot};
 
 use crate::crypto::{Job, Outcome};
 use crate::entropy::Entropy;
-use crate::frame::{Action, Actions, Deadline, Event, Input, Machine, Reason, StoreError, Timers};
+use crate::frame::{Action, Actions, Alarms, Deadline, Event, Input, Machine, StoreError};
 use crate::ids::{MessageId, Ticket, Tickets, UserId, UserRef};
 use crate::time::{Mono, Now};
 use crate::wire::ItemId;
@@ -99,7 +99,7 @@ pub struct Client {
     jobs: BTreeMap<Ticket, AwaitJob>,
     stores: BTreeMap<Ticket, AwaitStore>,
     tickets: Tickets,
-    timers: Timers<Alarm>,
+    timers: Alarms<Alarm>,
     /// The store has refused something: operations that can wait do so until then.
     store_rests_until: Mono,
     stopping: Stopping,
@@ -133,8 +133,8 @@ enum Alarm {
     StoreRest,
 }
 
-impl Reason for Alarm {
-    fn why(&self) -> &'static str {
+impl crate::frame::Alarm for Alarm {
+    fn why(self) -> &'static str {
         match self {
             Self::Redial => "dial again",
             Self::Progress => "give up a connection that makes no progress",
@@ -181,7 +181,7 @@ impl Client {
             jobs: BTreeMap::new(),
             stores: BTreeMap::new(),
             tickets: Tickets::default(),
-            timers: Timers::new(),
+            timers: Alarms::new(),
             store_rests_until: Mono(0),
             stopping: Stopping::No,
             entropy,
@@ -418,6 +418,10 @@ impl Machine for Client {
 
     fn deadline(&self) -> Option<Deadline> {
         self.timers.deadline()
+    }
+
+    fn is_consistent(&self) -> Result<(), &'static str> {
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::run::{append_sealed, open_sealed};
+use super::sealed::{append_sealed, open_sealed};
 use super::{EmitError, OpenedMessage, PrivateKey, Provider};
 use crate::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use crate::wire::Parser;

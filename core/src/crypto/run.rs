@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use chacha20::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 
+use super::sealed::{append_sealed, open_sealed};
 use super::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
     PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
@@ -162,32 +163,6 @@ impl Crypto {
     }
 }
 
-/// Appends `sealed(key, plaintext)` (PROTOCOL 2).
-pub(super) fn append_sealed(
-    payload: &mut Vec<u8>,
-    provider: &dyn Provider,
-    rng: &mut dyn CryptoRng,
-    key: &SymmetricKey,
-    plaintext: &Plaintext,
-) -> Result<(), EmitError> {
-    let mut iv = [0; IV_LEN];
-    rng.fill_bytes(&mut iv);
-    let ciphertext = provider.cbc_seal(key, &iv, plaintext.expose())?;
-    payload.extend_from_slice(&iv);
-    payload.extend_from_slice(&ciphertext);
-    Ok(())
-}
-
-/// Opens `sealed(key, …)`.
-pub(super) fn open_sealed(
-    provider: &dyn Provider,
-    key: &SymmetricKey,
-    sealed: &[u8],
-) -> Result<Plaintext, Rejected> {
-    let (iv, ciphertext) = sealed.split_first_chunk::<IV_LEN>().ok_or(Rejected)?;
-    provider.cbc_open(key, iv, ciphertext)
-}
-
 impl From<Malformed> for Rejected {
     fn from(_: Malformed) -> Self {
         Self
@@ -202,6 +177,3 @@ impl From<Oversized> for EmitError {
 
 /// Bytes of an OAEP part.
 const OAEP_LEN: usize = 256;
-
-/// Bytes of an IV.
-const IV_LEN: usize = 16;

@@ -1,4 +1,4 @@
-//! The portable provider: `rsa`, `aes`, `cbc`, `sha2`. Private operations are blinded, always.
+//! The portable provider: `rsa`, `aes`, `cbc`, `sha2`.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -9,13 +9,13 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use rand_core::CryptoRng;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
-use rsa::{Oaep, Pkcs1v15Sign, RsaPrivateKey, RsaPublicKey};
+use rsa::{Oaep, Pkcs1v15Sign};
 use sha2::{Digest, Sha256};
 
 use super::{EmitError, PrivateKey, Provider};
 use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
-/// Pure Rust, for every target.
+/// Provider in pure Rust, for every target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 
@@ -25,13 +25,13 @@ impl Provider for RustCrypto {
     }
 
     fn generate_key(&self, rng: &mut dyn CryptoRng) -> Result<Plaintext, KeyRejected> {
-        let key = RsaPrivateKey::new(rng, KEY_BITS).map_err(|_| KeyRejected)?;
+        let key = rsa::PrivateKey::new(rng, KEY_BITS).map_err(|_| KeyRejected)?;
         let der = key.to_pkcs8_der().map_err(|_| KeyRejected)?;
         Ok(Plaintext::new(der.as_bytes().to_vec()))
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        let key = RsaPrivateKey::from_pkcs8_der(pkcs8_der).map_err(|_| KeyRejected)?;
+        let key = rsa::PrivateKey::from_pkcs8_der(pkcs8_der).map_err(|_| KeyRejected)?;
         let der = key.to_public_key().to_public_key_der().map_err(|_| KeyRejected)?;
         let public = PublicKey::from_der(der.as_bytes())?;
         Ok(Arc::new(Key { rsa: key, public }))
@@ -79,7 +79,7 @@ impl Provider for RustCrypto {
 }
 
 struct Key {
-    rsa: RsaPrivateKey,
+    rsa: rsa::PrivateKey,
     public: PublicKey,
 }
 
@@ -90,6 +90,7 @@ impl PrivateKey for Key {
 
     fn sign(&self, rng: &mut dyn CryptoRng, message: &[u8]) -> Result<[u8; 256], EmitError> {
         let digest = Sha256::digest(message);
+        // Not `sign`: without the `getrandom` feature of `rsa`, it does not blind.
         let signature = self.rsa.sign_with_rng(rng, Pkcs1v15Sign::new::<Sha256>(), &digest);
         signature.map_err(|_| EmitError)?.try_into().map_err(|_| EmitError)
     }
@@ -100,6 +101,7 @@ impl PrivateKey for Key {
         label: &[u8],
         ciphertext: &[u8],
     ) -> Result<Plaintext, Rejected> {
+        // Not `decrypt`, for the same reason as in `sign`.
         let plaintext = self.rsa.decrypt_blinded(rng, oaep(label), ciphertext);
         plaintext.map(Plaintext::new).map_err(|_| Rejected)
     }
@@ -109,8 +111,8 @@ fn oaep(label: &[u8]) -> Oaep<Sha256> {
     Oaep::new_with_label::<Box<[u8]>>(label.into())
 }
 
-fn parse(key: &PublicKey) -> Option<RsaPublicKey> {
-    RsaPublicKey::from_public_key_der(key.der()).ok()
+fn parse(key: &PublicKey) -> Option<rsa::PublicKey> {
+    rsa::PublicKey::from_public_key_der(key.der()).ok()
 }
 
 const KEY_BITS: usize = 2048;

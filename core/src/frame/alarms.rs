@@ -1,44 +1,44 @@
-//! Named alarms, each set at most once.
+//! Named alarms: the times at which a machine wants to be called again.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::Deadline;
 use crate::time::Mono;
 
-/// Alarms by name. Setting one again moves it.
+/// The alarms of a machine, by name. There is at most one of each name; setting it again moves it.
 #[derive(Debug)]
-pub(crate) struct Timers<K> {
+pub(crate) struct Alarms<K> {
     queue: BTreeSet<(Mono, K)>,
     armed: BTreeMap<K, Mono>,
 }
 
-impl<K: Copy + Ord> Timers<K> {
+impl<K: Copy + Ord> Alarms<K> {
     pub(crate) const fn new() -> Self {
         Self { queue: BTreeSet::new(), armed: BTreeMap::new() }
     }
 
-    /// Sets the alarm, in place of an earlier setting.
+    /// Sets the alarm. If it is set already, it moves to the new time.
     pub(crate) fn arm(&mut self, name: K, at: Mono) {
         self.cancel(name);
         self.armed.insert(name, at);
         self.queue.insert((at, name));
     }
 
-    /// Sets the alarm unless it is set.
+    /// Sets the alarm unless it is set already.
     pub(crate) fn arm_if_idle(&mut self, name: K, at: Mono) {
         if !self.armed.contains_key(&name) {
             self.arm(name, at);
         }
     }
 
-    /// Takes the alarm back.
+    /// Cancels the alarm, if it is set.
     pub(crate) fn cancel(&mut self, name: K) {
         if let Some(at) = self.armed.remove(&name) {
             self.queue.remove(&(at, name));
         }
     }
 
-    /// Takes the earliest alarm whose time has come.
+    /// Takes the earliest alarm that is due.
     pub(crate) fn pop_due(&mut self, now: Mono) -> Option<K> {
         let &(at, name) = self.queue.first()?;
         if at > now {
@@ -48,23 +48,24 @@ impl<K: Copy + Ord> Timers<K> {
         Some(name)
     }
 
-    /// When the earliest alarm goes off.
+    /// Time of the earliest alarm.
     #[cfg(test)]
     pub(crate) fn next(&self) -> Option<Mono> {
         self.queue.first().map(|(at, _)| *at)
     }
 }
 
-impl<K: Copy + Ord + Reason> Timers<K> {
-    /// When and why the machine must be called again.
+impl<K: Alarm> Alarms<K> {
+    /// Time and purpose of the earliest alarm.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
         self.queue.first().map(|(at, name)| Deadline { at: *at, why: name.why() })
     }
 }
 
-/// What an alarm is for, in words for a log.
-pub(crate) trait Reason {
-    fn why(&self) -> &'static str;
+/// Name of an alarm.
+pub(crate) trait Alarm: Copy + Ord {
+    /// Purpose of the alarm, in words for a log.
+    fn why(self) -> &'static str;
 }
 
 #[cfg(test)]
@@ -93,61 +94,61 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_go_off_as_in_a_sorted_list(steps in prop::collection::vec(step(), 0..60)) {
-            let mut timers = Timers::new();
+        fn alarms_go_off_in_order_of_time(steps in prop::collection::vec(step(), 0..60)) {
+            let mut alarms = Alarms::new();
             let mut list: Vec<(Mono, u8)> = Vec::new();
             for step in steps {
                 match step {
                     Step::Arm(name, at) => {
-                        timers.arm(name, Mono(at));
+                        alarms.arm(name, Mono(at));
                         list.retain(|(_, other)| *other != name);
                         list.push((Mono(at), name));
                     }
                     Step::ArmIfIdle(name, at) => {
-                        timers.arm_if_idle(name, Mono(at));
+                        alarms.arm_if_idle(name, Mono(at));
                         if list.iter().all(|(_, other)| *other != name) {
                             list.push((Mono(at), name));
                         }
                     }
                     Step::Cancel(name) => {
-                        timers.cancel(name);
+                        alarms.cancel(name);
                         list.retain(|(_, other)| *other != name);
                     }
                     Step::PopDue(now) => {
                         let due = list.first().copied().filter(|(at, _)| *at <= Mono(now));
-                        prop_assert_eq!(timers.pop_due(Mono(now)), due.map(|(_, name)| name));
+                        prop_assert_eq!(alarms.pop_due(Mono(now)), due.map(|(_, name)| name));
                         list.drain(..usize::from(due.is_some()));
                     }
                 }
                 list.sort_unstable();
-                prop_assert_eq!(timers.next(), list.first().map(|(at, _)| *at));
+                prop_assert_eq!(alarms.next(), list.first().map(|(at, _)| *at));
             }
         }
     }
 
     #[test]
     fn due_alarms_go_off_once_earliest_first() {
-        let mut timers = Timers::new();
-        timers.arm('b', Mono(20));
-        timers.arm('a', Mono(10));
-        timers.arm('c', Mono(30));
-        assert_eq!(timers.next(), Some(Mono(10)));
-        assert_eq!(timers.pop_due(Mono(9)), None);
+        let mut alarms = Alarms::new();
+        alarms.arm('b', Mono(20));
+        alarms.arm('a', Mono(10));
+        alarms.arm('c', Mono(30));
+        assert_eq!(alarms.next(), Some(Mono(10)));
+        assert_eq!(alarms.pop_due(Mono(9)), None);
         assert_eq!(
-            [timers.pop_due(Mono(20)), timers.pop_due(Mono(20)), timers.pop_due(Mono(20))],
+            [alarms.pop_due(Mono(20)), alarms.pop_due(Mono(20)), alarms.pop_due(Mono(20))],
             [Some('a'), Some('b'), None]
         );
-        assert_eq!(timers.next(), Some(Mono(30)));
+        assert_eq!(alarms.next(), Some(Mono(30)));
     }
 
     #[test]
     fn arming_again_moves_the_alarm() {
-        let mut timers = Timers::new();
-        timers.arm('a', Mono(10));
-        timers.arm('a', Mono(20));
-        timers.arm_if_idle('a', Mono(5));
-        assert_eq!((timers.pop_due(Mono(10)), timers.next()), (None, Some(Mono(20))));
-        timers.cancel('a');
-        assert_eq!(timers.next(), None);
+        let mut alarms = Alarms::new();
+        alarms.arm('a', Mono(10));
+        alarms.arm('a', Mono(20));
+        alarms.arm_if_idle('a', Mono(5));
+        assert_eq!((alarms.pop_due(Mono(10)), alarms.next()), (None, Some(Mono(20))));
+        alarms.cancel('a');
+        assert_eq!(alarms.next(), None);
     }
 }

@@ -1,37 +1,39 @@
-//! What carries out a machine's actions, and the one `match` over them.
+//! The other side of the contract: the host, which carries out a machine's actions, and the one
+//! `match` over them.
 
 use bytes::Bytes;
 
+use super::{Action, Deadline, Flow, Input, Machine};
 use crate::crypto::Job;
-use crate::frame::{Action, Deadline, Flow, Input, Machine};
 use crate::ids::{ConnId, Ticket};
 use crate::time::Now;
 
-/// Sockets, a store, crypto, and an application: under mio, over `std::net`, or in a simulation.
+/// Surroundings of a machine: sockets, a store, crypto workers and an application. There are hosts
+/// over mio, over `std::net`, in a simulation and in fuzzers.
 ///
-/// Each method begins its work and returns; outcomes come back as events, later or never. None may
-/// call the machine.
+/// Each method starts its work and returns. Outcomes come back later as events, in separate inputs;
+/// no method may call the machine.
 pub trait Host<M: Machine> {
-    /// [`Action::Send`].
+    /// Queues bytes for a connection ([`Action::Send`]).
     fn send(&mut self, conn: ConnId, bytes: Bytes);
-    /// [`Action::Store`].
+    /// Starts a store operation ([`Action::Store`]).
     fn store(&mut self, ticket: Ticket, op: M::StoreOp);
-    /// [`Action::Compute`].
+    /// Starts a job ([`Action::Compute`]).
     fn compute(&mut self, ticket: Ticket, job: Job);
-    /// [`Action::Deliver`].
+    /// Hands a delivery over ([`Action::Deliver`]). It must not be lost.
     fn deliver(&mut self, delivery: M::Delivery);
-    /// [`Action::Notify`].
+    /// Passes a notice on ([`Action::Notify`]).
     fn notify(&mut self, notice: M::Notice);
-    /// [`Action::Flow`].
+    /// Stops reading from a connection, or starts again ([`Action::Flow`]).
     fn flow(&mut self, conn: ConnId, flow: Flow);
-    /// [`Action::Close`].
+    /// Closes a connection once everything queued for it has been sent ([`Action::Close`]).
     fn close(&mut self, conn: ConnId);
-    /// [`Action::Dial`]. A host of servers is never asked.
+    /// Opens a connection to the server ([`Action::Dial`]). A server never dials.
     fn dial(&mut self, conn: ConnId);
 }
 
-/// Gives a machine one input, has the host carry out everything that follows, and returns when
-/// and why the machine must be called again.
+/// Gives a machine one input, has the host carry out every action that follows, and returns the
+/// machine's new deadline.
 pub fn pump<M: Machine>(
     machine: &mut M,
     host: &mut impl Host<M>,

@@ -1,4 +1,4 @@
-//! The contract that both machines keep, and the one queue through which they speak.
+//! The contract that both machines keep: inputs, actions, deadlines.
 
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -9,159 +9,175 @@ use crate::crypto::{Job, Outcome};
 use crate::ids::{ConnId, Ticket};
 use crate::time::{Mono, Now};
 
-/// A state machine without input or output of its own.
+/// A state machine that does no I/O. A host does it for the machine (see [`Host`](super::Host)).
 ///
-/// Give it one [`Input`] at a time, carry out every [`Action`] that comes back, in order, then
-/// give it the next. Call it with [`Event::Tick`] when [`deadline`](Machine::deadline) has come.
+/// Give the machine one [`Input`] at a time and carry out every [`Action`] that comes back, in
+/// order, before the next input. Give it an [`Event::Tick`] when its [`deadline`](Self::deadline)
+/// has been reached.
 pub trait Machine {
-    /// What it asks of its store.
+    /// Operation that the machine asks of its store.
     type StoreOp: fmt::Debug;
-    /// What the store answers.
+    /// Outcome of a store operation.
     type StoreOutcome: fmt::Debug;
-    /// What the application asks of it.
+    /// Command of the application to the machine.
     type Command: fmt::Debug;
-    /// What it hands to people or to the application, and what must not be lost on the way.
+    /// Something that the machine hands over and that must not be lost on the way: a one-time
+    /// password to be sent to its owner, a message for the application.
     type Delivery: fmt::Debug;
-    /// What it lets be known: for logs, metrics and displays.
+    /// News for logs, metrics and displays. A lost notice does no harm.
     type Notice: fmt::Debug;
 
-    /// Takes one input and returns the actions that follow from it. They borrow the machine, so
-    /// the next input can't be given before they are drained or dropped; what is dropped undrained
-    /// comes first the next time.
+    /// Takes one input and returns the actions that follow from it.
+    ///
+    /// The actions borrow the machine, so the next input cannot be given before they are drained or
+    /// dropped. Actions that were dropped undrained are not lost: they come first the next time.
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self>
     where
         Self: Sized;
 
-    /// When the machine needs an [`Event::Tick`] at the latest, and why; `None` if only another
+    /// Time by which the machine needs an [`Event::Tick`], with the reason; `None` if only another
     /// input can change anything.
     fn deadline(&self) -> Option<Deadline>;
+
+    /// Checks every invariant of the machine's state.
+    ///
+    /// The check walks the whole state, so it is meant for tests, simulations and fuzzers. Debug
+    /// builds run it after every input.
+    ///
+    /// # Errors
+    /// The invariant that does not hold, in words.
+    fn is_consistent(&self) -> Result<(), &'static str>;
 }
 
-/// When a machine must be called again, and what for.
+/// Time by which a machine must be called again, and the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
-    /// The latest moment; calling earlier changes nothing.
+    /// Latest time for the call. Calling earlier changes nothing.
     pub at: Mono,
-    /// The alarm that goes off then, in words for a log: "retry a refused store operation".
+    /// Purpose of the alarm that goes off at that time, in words for a log: "retry a refused store
+    /// operation".
     pub why: &'static str,
 }
 
-/// What happens to a machine.
+/// One input of a machine.
 #[derive(Debug)]
 pub enum Input<'a, M: Machine> {
-    /// Bytes arrived on a connection, cut anywhere.
+    /// Bytes arrived on a connection. They may be cut anywhere.
     Bytes {
-        /// Where.
+        /// Connection that the bytes arrived on.
         conn: ConnId,
-        /// In the order of the stream. The machine copies what it keeps.
+        /// Bytes in the order of the stream. The machine copies what it keeps.
         data: &'a [u8],
     },
-    /// Anything else.
+    /// Anything else happened.
     Event(Event<M>),
 }
 
-/// A fact that a machine is told.
+/// Something that happened, as the host reports it.
 #[derive(Debug)]
 pub enum Event<M: Machine> {
-    /// A connection stands: accepted, or dialled at the machine's wish.
+    /// A connection was established, inbound or after [`Action::Dial`].
     Opened {
-        /// Its number, never used before.
+        /// Number of the connection: the one in the `Dial`, or one that was never used before.
         conn: ConnId,
-        /// The other end's address, without port: what limits per address count.
+        /// Address of the other end, without its port. Limits per address are counted by it.
         peer: core::net::IpAddr,
     },
-    /// A connection is gone, or could not be made. Not told of a connection that the machine
-    /// closed itself.
+    /// A connection was lost, or a [`Action::Dial`] failed. The host does not report connections
+    /// that the machine closed itself.
     Closed {
-        /// Which.
+        /// Connection that was lost.
         conn: ConnId,
     },
-    /// More is queued for a connection than it takes at the moment: the peer reads too slowly.
+    /// More bytes are queued for a connection than the host's limit allows: the peer reads too
+    /// slowly.
     Congested {
-        /// Which.
+        /// Connection whose queue is over the limit.
         conn: ConnId,
     },
-    /// What was queued for a congested connection has gone out.
+    /// The bytes that were queued for a congested connection have been sent.
     Writable {
-        /// Which.
+        /// Connection that is no longer congested.
         conn: ConnId,
     },
-    /// The outcome of an [`Action::Store`].
+    /// Outcome of an [`Action::Store`], under the ticket of that action. It is reported only once
+    /// it is durable.
     Stored(Ticket, M::StoreOutcome),
-    /// The outcome of an [`Action::Compute`].
+    /// Outcome of an [`Action::Compute`], under the ticket of that action.
     Computed(Ticket, Outcome),
-    /// The application's wish.
+    /// The application gave a command.
     Command(M::Command),
-    /// Time has passed.
+    /// Time has passed: the deadline has been reached, or the host calls early.
     Tick,
-    /// The process is to end: finish what was begun, and say so with a notice.
+    /// The process is about to end. The machine finishes what it has begun and then says so in a
+    /// notice.
     Shutdown,
 }
 
-/// What a machine wants done.
+/// Something that a machine asks its host to do.
 #[derive(Debug)]
 pub enum Action<M: Machine> {
     /// Queue bytes for a connection.
     Send {
-        /// Where to.
+        /// Connection to send on.
         conn: ConnId,
         /// One whole packet.
         bytes: Bytes,
     },
-    /// Ask the store; the answer comes as [`Event::Stored`] with the same ticket. Requests reach
-    /// the store in the order of their actions.
+    /// Run a store operation and report its outcome with [`Event::Stored`]. Operations reach the
+    /// store in the order of their actions.
     Store {
-        /// Names the request.
+        /// Number under which the outcome is reported.
         ticket: Ticket,
-        /// What to do.
+        /// Operation to run.
         op: M::StoreOp,
     },
-    /// Run a job; the answer comes as [`Event::Computed`] with the same ticket, in any order.
+    /// Run a job and report its outcome with [`Event::Computed`]. Jobs may finish in any order.
     Compute {
-        /// Names the job.
+        /// Number under which the outcome is reported.
         ticket: Ticket,
-        /// What to run.
+        /// Job to run.
         job: Job,
     },
     /// Hand something over that must not be lost.
     Deliver(M::Delivery),
-    /// Let something be known.
+    /// Pass a notice on to logs, metrics and displays.
     Notify(M::Notice),
-    /// Stop or go on reading from a connection.
+    /// Stop reading from a connection, or start again.
     Flow {
-        /// Which.
+        /// Connection to stop or start reading from.
         conn: ConnId,
-        /// Stop or go on.
+        /// Whether to read.
         flow: Flow,
     },
-    /// Send what is queued for a connection, then close it. No event follows.
+    /// Send what is queued for a connection, then close it. No [`Event::Closed`] follows.
     Close {
-        /// Which.
+        /// Connection to close.
         conn: ConnId,
     },
-    /// Open a connection to the server, under this number. [`Event::Opened`] or
-    /// [`Event::Closed`] follows. Only the client machine dials.
+    /// Open a connection to the server. [`Event::Opened`] or [`Event::Closed`] follows. Only the
+    /// client machine dials.
     Dial {
-        /// The number that the connection will have.
+        /// Number that the new connection gets.
         conn: ConnId,
     },
 }
 
-/// Whether the host reads from a connection. A connection starts resumed.
+/// Whether the host reads from a connection. It reads from a new connection until told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Read no more for now.
+    /// Stop reading.
     Pause,
     /// Read again.
     Resume,
 }
 
-/// The actions that follow from one input, in order. An iterator that takes them off the queue.
+/// Actions that follow from one input, in order. The iterator takes them off the machine's queue.
 #[must_use = "undrained actions are not carried out until the next input"]
 pub struct Actions<'a, M: Machine>(&'a mut VecDeque<Action<M>>);
 
 impl<'a, M: Machine> Actions<'a, M> {
-    /// The actions that stand in `queue`.
+    /// Drains `queue`.
     pub const fn new(queue: &'a mut VecDeque<Action<M>>) -> Self {
         Self(queue)
     }

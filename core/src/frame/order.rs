@@ -1,12 +1,16 @@
-//! Results that come in any order, taken in the order in which their work began.
+//! Results that finish in any order and leave in the order in which their work began.
 
 use alloc::collections::VecDeque;
 
-/// A place in the order, from [`InOrder::push`].
+/// Place in an [`InOrder`], reserved by [`InOrder::push`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(u64);
 
-/// A queue whose entries are filled in later. The front is taken only once it is filled.
+/// A queue whose places are reserved first and filled later. The front leaves only once it is
+/// filled.
+///
+/// Packets of one connection must take effect as they arrived, but their signatures are verified in
+/// parallel and finish in any order.
 #[derive(Debug)]
 pub(crate) struct InOrder<T> {
     entries: VecDeque<Option<T>>,
@@ -19,13 +23,13 @@ impl<T> InOrder<T> {
         Self { entries: VecDeque::new(), front: 0 }
     }
 
-    /// Takes the next place.
+    /// Reserves the next place.
     pub(crate) fn push(&mut self) -> Slot {
         self.entries.push_back(None);
         Slot(self.front.wrapping_add(self.entries.len() as u64).wrapping_sub(1))
     }
 
-    /// Fills a place. A place that was taken or filled before is left alone.
+    /// Fills a place. A place that is filled already, or has left, stays as it is.
     pub(crate) fn complete(&mut self, slot: Slot, value: T) {
         let index = usize::try_from(slot.0.wrapping_sub(self.front)).unwrap_or(usize::MAX);
         if let Some(entry @ None) = self.entries.get_mut(index) {
@@ -33,7 +37,8 @@ impl<T> InOrder<T> {
         }
     }
 
-    /// Takes the front, if it is filled. An empty queue gives its memory back.
+    /// Takes the front if it is filled. A queue that becomes empty frees its memory, because a
+    /// server holds one for each connection.
     pub(crate) fn pop_ready(&mut self) -> Option<T> {
         let value = self.entries.front_mut()?.take()?;
         self.entries.pop_front();
@@ -44,7 +49,7 @@ impl<T> InOrder<T> {
         Some(value)
     }
 
-    /// Places taken and not yet given back.
+    /// Count of places that were reserved and have not left.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -57,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// A step is a new place, or the filling of one of those that were ever taken.
+        /// A step reserves a new place (`None`), or fills one of those that were ever reserved.
         #[test]
         fn everything_leaves_once_and_in_order(
             steps in prop::collection::vec(prop::option::of(0..40_usize), 0..80),

@@ -1,18 +1,18 @@
-//! What can go wrong in the store of either machine.
+//! The error of a store operation, for both machines.
 
-/// Why the store did not do it. Nothing of the operation has happened.
+/// Why a store operation failed. It has had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the database.
-    #[error("the store is busy")]
+    /// Another process holds a lock on the database. Passes by itself.
+    #[error("database operation failed: locked by another process")]
     Busy,
-    /// No space is left.
-    #[error("the store's disk is full")]
+    /// No space is left. Passes once the operator frees some.
+    #[error("database operation failed: disk full")]
     DiskFull,
-    /// Reading or writing failed.
-    #[error("the store failed to read or write")]
+    /// The system could not read or write the file.
+    #[error("database operation failed: read or write error")]
     Io,
-    /// What the store holds is not what was put there.
-    #[error("the store is damaged")]
+    /// A stored value does not parse as what was written, or contradicts the request.
+    #[error("database operation failed: stored data is damaged")]
     Corrupt,
 }

@@ -7,21 +7,18 @@
 //! | `public` | RSA public keys and their fingerprints |
 //! | `fitness` | which moduli are refused |
 //! | `pem` | keys as text |
+//! | `rejected` | the one error of everything that is not authentic |
 //! | `safety_number` | what two people compare |
 
 mod fitness;
 mod pem;
 mod public;
+mod rejected;
 mod safety_number;
 mod secret;
 
 pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, private_key_to_pem};
 pub use public::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
+pub use rejected::Rejected;
 pub use safety_number::safety_number;
 pub use secret::{Plaintext, SymmetricKey, WrappedKey};
-
-/// The signature does not verify, or a part does not open. One error for all of these, so that
-/// nobody learns which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not authentic")]
-pub struct Rejected;

@@ -1,174 +1,99 @@
-//! What the machine waits for, one struct each, holding exactly what it goes on with.
+//! Continuations: what goes on once a job or a store operation has its outcome. Each holds exactly
+//! what it goes on with, and what its outcome can prove.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::mailbox::Start;
-use super::registration::LiveOtp;
-use super::session::Standing;
+use super::state::entry::{Confirming, Entry, Reconnecting, Registering, Request};
+use super::state::session::{SealedPacket, SignedPacket, Standing};
+use super::state::settling::{DroppingReceipts, Settling};
+use super::store::User;
 use crate::crypto::FreshSession;
-use crate::frame::{Pending, Slot};
+use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
-use crate::keys::{PublicKey, SymmetricKey};
-use crate::server::store::{Settlement, User};
-use crate::wire::{FromClient, InReplyTo, ItemId, Packet, ReconnectRequest};
+use crate::keys::SymmetricKey;
+use crate::wire::{AccountRequest, InReplyTo, Packet};
 
-/// Everything that can be under way. The names say what is awaited.
+/// What waits for a job.
 #[derive(Debug)]
-pub(super) enum Await {
-    // Before a session.
+pub(super) enum AwaitJob {
+    // Before a session: requests are verified and opened.
+    RegisterOpened(Request),
+    ConfirmOpened(Box<Unverified<Confirming>>),
+    ReconnectOpened { request: Box<Unverified<Request>>, user: Box<User> },
+    ReconnectOpenedUnverified(Request),
+    ReconnectVerified(Box<AwaitReconnectVerified>),
+    // In a session: packets are verified and opened.
+    Signed { arrival: AwaitArrival, packet: Unverified<SignedPacket> },
+    Sealed { arrival: AwaitArrival, packet: Unverified<SealedPacket> },
+    // Packets of ours are sealed and signed.
     ServerKey,
-    RegisterOpened(AwaitRegisterOpened),
-    RegistrantFound(AwaitRegistrantFound),
-    ConfirmOpened(AwaitConfirmOpened),
-    UserCreated(Box<AwaitUserCreated>),
-    ReconnectorFound(AwaitReconnectorFound),
-    ReconnectOpened(AwaitReconnectOpened),
-    ReconnectorFoundByPhone(Box<AwaitReconnectorFoundByPhone>),
-    ReconnectVerified(Box<Reconnecting>),
-    Resumed(Box<Pending<Reconnecting>>),
-    Counted(Box<Reconnecting>),
-    Granted(Box<AwaitGranted>),
-    // In a session.
-    Checked(AwaitChecked),
-    LookedUp(AwaitLookedUp),
-    // Mailboxes.
-    Append(AwaitAppend),
-    Page(AwaitPage),
-    Settled(AwaitSettled),
-    ReceiptsDropped(AwaitReceiptsDropped),
-    Expired,
-    // Packets being made.
-    Reply(AwaitReply),
+    Granted(Box<Entry>),
+    Reply { conn: ConnId, then: AfterReply },
     AckSealed { conn: ConnId },
     NoMoreMessages { conn: ConnId, user: UserId },
 }
 
-/// A request before a session, as it arrived.
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) conn: ConnId,
-    pub(super) packet: Packet,
+/// What waits for a store operation.
+#[derive(Debug)]
+pub(super) enum AwaitStore {
+    // Before a session.
+    RegistrantFound(Box<Registrant>),
+    UserCreated(Box<Pending<Registering>>),
+    ReconnectorFound(Request),
+    ReconnectorFoundByPhone(Box<AwaitReconnectorFoundByPhone>),
+    ReconnectRecorded(Box<Pending<Reconnecting>>),
+    Counted(Box<Durable<Reconnecting>>),
+    // In a session.
+    LookedUp { conn: ConnId, in_reply_to: InReplyTo },
+    // Mailboxes.
+    Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
+    PageRead { owner: UserId, conn: ConnId },
+    Settled(Pending<Settling>),
+    ReceiptsDropped(DroppingReceipts),
+    Expired,
 }
 
+/// The sender of a 100, which nobody can verify yet.
 #[derive(Debug)]
-pub(super) struct AwaitRegisterOpened {
-    pub(super) request: Request,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitRegistrantFound {
-    pub(super) request: Request,
-    pub(super) reply_key: SymmetricKey,
-    pub(super) phone: Phone,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitConfirmOpened {
-    pub(super) request: Request,
-    pub(super) public_key: PublicKey,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitUserCreated {
+pub(super) struct Registrant {
     pub(super) request: Request,
     pub(super) reply_key: SymmetricKey,
     pub(super) phone: Phone,
-    pub(super) public_key: PublicKey,
-    pub(super) session: FreshSession,
-    /// The password that was right; it is good again if the store fails.
-    pub(super) otp: LiveOtp,
 }
 
-#[derive(Debug)]
-pub(super) struct AwaitReconnectorFound {
-    pub(super) request: Request,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitReconnectOpened {
-    pub(super) request: Request,
-    /// Whose signature was checked with the opening; `None` if the request names no id.
-    pub(super) user: Option<Box<User>>,
-}
-
+/// A 106 without an id, whose sender is looked up by the phone number inside.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectorFoundByPhone {
     pub(super) request: Request,
-    pub(super) opened: ReconnectRequest,
+    pub(super) opened: AccountRequest,
     pub(super) session: FreshSession,
 }
 
-/// A 106 whose sender is known.
+/// A 106 without an id, which is verified with the key of the user that was found.
 #[derive(Debug)]
-pub(super) struct Reconnecting {
-    pub(super) request: Request,
+pub(super) struct AwaitReconnectVerified {
+    pub(super) request: Unverified<Request>,
     pub(super) reply_key: SymmetricKey,
     pub(super) user: Box<User>,
     pub(super) session: FreshSession,
 }
 
-#[derive(Debug)]
-pub(super) struct AwaitGranted {
-    pub(super) conn: ConnId,
-    pub(super) user: UserId,
-    pub(super) public_key: PublicKey,
-    pub(super) session_key: SymmetricKey,
-    pub(super) start: Start,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitChecked {
+/// The place of a packet among those of its session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AwaitArrival {
     pub(super) conn: ConnId,
     pub(super) slot: Slot,
-    pub(super) inbound: FromClient,
     pub(super) standing: Standing,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitLookedUp {
-    pub(super) conn: ConnId,
-    pub(super) in_reply_to: InReplyTo,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitAppend {
-    pub(super) recipient: UserId,
-    pub(super) packets: Pending<Vec<Packet>>,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitPage {
-    pub(super) owner: UserId,
-    pub(super) conn: ConnId,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitSettled {
-    pub(super) settlement: Settlement,
-    /// Whose messages they were, who gets the receipt.
-    pub(super) sender: UserId,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitReceiptsDropped {
-    pub(super) recipient: UserId,
-    pub(super) keys: Vec<ItemId>,
-}
-
-#[derive(Debug)]
-pub(super) struct AwaitReply {
-    pub(super) conn: ConnId,
-    pub(super) then: AfterReply,
 }
 
 /// What follows an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterReply {
-    /// Go on.
+    /// The session goes on.
     Stay,
-    /// The next request before a session may come.
+    /// The next request before a session may begin.
     NextRequest,
-    /// Close the connection.
+    /// The connection is closed.
     Close,
 }

@@ -1,81 +1,51 @@
-//! What a server is told at its start, and what it tells its host.
+//! The settings of a server, and what it hands to its host to deliver.
 
 use core::convert::Infallible;
+use core::fmt;
 
-use crate::frame::StoreError;
-use crate::ids::{ConnId, Phone, UserId};
+use super::limits::Limits;
+use crate::ids::Phone;
 use crate::keys::PublicKey;
-use crate::server::limits::Limits;
-use crate::wire::{ErrorCode, Otp, Profile};
+use crate::wire::{Otp, Profile};
 
 /// The settings of one server.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The deployment's ids.
+    /// The width of the deployment's user ids.
     pub profile: Profile,
     /// The public half of the key that the host's [`Crypto`](crate::crypto::Crypto) signs with.
     pub server_key: PublicKey,
-    /// How one-time passwords reach their owners.
+    /// How to deliver one-time passwords.
     pub otp_channel: OtpChannel,
-    /// Every bound.
+    /// Every bound of the server.
     pub limits: Limits,
 }
 
-/// How one-time passwords reach their owners.
+/// How to deliver one-time passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtpChannel {
     /// In the 200 itself: whoever asks is believed. For tests, and where the network is the proof.
     InBand,
-    /// By the host: an [`OtpDelivery`] for each.
+    /// By the host, which gets an [`OtpDelivery`] for each.
     OutOfBand,
 }
 
 /// The application has no commands for the server machine.
 pub type Command = Infallible;
 
-/// A one-time password for the host to bring to a phone. It must be neither logged nor lost.
+/// A one-time password for the host to deliver to a phone. It must be neither logged nor lost.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OtpDelivery {
-    /// To whom.
+    /// The phone of the person who registers.
     pub phone: Phone,
-    /// What.
+    /// The password.
     pub otp: Otp,
-    /// How long it will be good for.
+    /// The password's lifetime in seconds, from now.
     pub ttl_secs: u16,
 }
 
-impl core::fmt::Debug for OtpDelivery {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for OtpDelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OtpDelivery({:?})", self.phone)
     }
-}
-
-/// What the server lets be known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Somebody registered.
-    Registered(UserId),
-    /// A user has a session, on this connection.
-    SessionOpened(UserId, ConnId),
-    /// A user's session is over.
-    SessionClosed(UserId, ConnId),
-    /// A packet was answered with an error.
-    Refused(ConnId, ErrorCode),
-    /// The store failed an operation.
-    StoreFailed(StoreError),
-    /// The host reported something that it was not asked for.
-    Misuse(Misuse),
-    /// The orderly stop is complete: everything acknowledged is durable, everyone was told.
-    Stopped,
-}
-
-/// The host's mistakes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misuse {
-    /// No operation or job with this ticket is under way, or it has another kind of outcome.
-    #[error("an outcome that nothing waits for")]
-    UnexpectedOutcome,
-    /// A connection's number was used twice.
-    #[error("a connection number used twice")]
-    ReusedConn,
 }

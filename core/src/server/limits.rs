@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 
-/// So many events in a row, then one each interval.
+use crate::frame::InvalidLimits;
+use crate::wire::StoredAck;
+
+/// A rate: a burst of events at once, then one each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Events that may come at once.
@@ -17,7 +20,8 @@ impl Rate {
     pub const UNLIMITED: Self = Self { burst: 0, every: Duration::ZERO };
 }
 
-/// What the server takes on. [`Limits::default`] suits a private server of some thousand users.
+/// How much the server accepts and holds. [`Limits::default`] suits a private server of some
+/// thousand users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once. The host's own limit on open files may be lower.
@@ -31,61 +35,61 @@ pub struct Limits {
     pub registrations_per_address: Rate,
     /// Reconnects (106) per address; generous, because many users may share one.
     pub reconnects_per_address: Rate,
-    /// Errors said to those without a session, per address: each costs a signature. Over it the
-    /// connection is closed without a word.
+    /// Errors sent to connections without a session, per address: each costs a signature. Over it
+    /// the connection is closed without an answer.
     pub refusals_per_address: Rate,
-    /// One-time passwords per phone: each is a message to somebody, and a fresh chance to guess.
+    /// One-time passwords per phone: each is a message to someone, and a fresh chance to guess.
     pub otps_per_phone: Rate,
-    /// Look-ups (105) per user: they tell who is registered.
+    /// Look-ups (105) per user: they reveal who is registered.
     pub lookups_per_user: Rate,
-    /// Messages (102) per user; over it the server reads no further from that connection.
+    /// Messages (102) per user; over it the server stops reading from that connection for a while.
     pub messages_per_user: Rate,
-    /// Addresses, or phones, that a rate limiter remembers.
+    /// Addresses, or phones, that each rate limiter remembers.
     pub remembered: usize,
 
-    /// A one-time password's life (PROTOCOL 8).
+    /// Lifetime of a one-time password (PROTOCOL 8); at most 65,535 seconds.
     pub otp_ttl: Duration,
-    /// Guesses that a one-time password takes (PROTOCOL 8).
+    /// Wrong guesses after which a one-time password is void (PROTOCOL 8).
     pub otp_attempts: u8,
     /// One-time passwords alive at once.
     pub otps: usize,
-    /// How far a packet's time may be from the server's (PROTOCOL 8).
+    /// The largest difference between a packet's date and the server's clock (PROTOCOL 8).
     pub clock_skew: Duration,
     /// How long messages are kept, and how old one may be when it arrives (PROTOCOL 8).
     pub retention: Duration,
-    /// How often what is past retention is looked for.
+    /// Pause between two searches for items past retention.
     pub expire_every: Duration,
-    /// Items that one operation expires, so that the store is not held up.
+    /// Items that one operation deletes, so that the store is not held up.
     pub expire_batch: u32,
-    /// How long the server's signed key answer serves (PROTOCOL 4.1: up to 60 s).
+    /// How long the server's signed key answer is served again; at most 60 s (PROTOCOL 4.1).
     pub server_key_ttl: Duration,
 
-    /// Packets of one connection whose signatures are being checked. Over it, reading pauses.
+    /// Packets of one connection that are being verified. Over it, reading pauses.
     pub checks_per_conn: usize,
-    /// Messages of one user that wait for the store. Over it, reading pauses.
+    /// Packets of one user that wait for the store. Over it, reading pauses.
     pub unstored_per_user: usize,
     /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
     /// reading pauses.
     pub replies_per_conn: usize,
-    /// Messages of one session that were refused for now, and before whose repetition none to the
-    /// same recipient goes. Over it the connection is closed, and its client begins anew.
+    /// Messages of one session that were refused for now, and before whose repetition no other to
+    /// the same recipient goes. Over it the connection is closed; its client starts over.
     pub refused_messages: usize,
     /// Acknowledgements in one 203; 16 bytes each.
     pub acks_per_packet: usize,
 
-    /// Items forwarded to one reader and not acknowledged. Over it, they are stored.
+    /// Items forwarded to one recipient and not acknowledged. Over it, they are stored.
     pub in_flight_items: usize,
-    /// The same in bytes.
+    /// Their bytes.
     pub in_flight_bytes: usize,
-    /// How long a reader may take to acknowledge before what it holds is stored (PROTOCOL 6.3).
+    /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
     /// Stored items sent ahead of their acknowledgements.
     pub drain_items: u32,
-    /// The same in bytes.
+    /// Their bytes.
     pub drain_bytes: u32,
     /// Items that one store operation appends.
     pub append_batch: usize,
-    /// How long until an operation that the store refused is tried again.
+    /// Pause before an operation that the store refused is repeated.
     pub store_retry: Duration,
     /// How long an orderly stop may take.
     pub shutdown: Duration,
@@ -132,6 +136,45 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Checks that a server can work with these limits. Zero connections or an empty batch, for
+    /// example, would leave everyone waiting for ever.
+    ///
+    /// # Errors
+    /// [`InvalidLimits`], which names the first field that is out of its bounds.
+    pub fn validate(&self) -> Result<(), InvalidLimits> {
+        const KEY_TTL: Duration = Duration::from_secs(60);
+        const OTP_TTL: Duration = Duration::from_secs(u16::MAX as u64);
+        let some =
+            |count: u64, field| InvalidLimits::unless(count > 0, field, "must be at least 1");
+        let time = |duration: Duration, field| {
+            InvalidLimits::unless(!duration.is_zero(), field, "must be longer than zero")
+        };
+        some(self.connections as u64, "connections")?;
+        some(self.remembered as u64, "remembered")?;
+        some(self.otp_attempts.into(), "otp_attempts")?;
+        some(self.otps as u64, "otps")?;
+        some(self.expire_batch.into(), "expire_batch")?;
+        some(self.acks_per_packet as u64, "acks_per_packet")?;
+        some(self.in_flight_items as u64, "in_flight_items")?;
+        some(self.in_flight_bytes as u64, "in_flight_bytes")?;
+        some(self.drain_items.into(), "drain_items")?;
+        some(self.drain_bytes.into(), "drain_bytes")?;
+        some(self.append_batch as u64, "append_batch")?;
+        time(self.time_to_session, "time_to_session")?;
+        time(self.otp_ttl, "otp_ttl")?;
+        time(self.retention, "retention")?;
+        time(self.expire_every, "expire_every")?;
+        time(self.in_flight_timeout, "in_flight_timeout")?;
+        time(self.store_retry, "store_retry")?;
+        time(self.shutdown, "shutdown")?;
+        let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
+        InvalidLimits::unless(fits, "acks_per_packet", "must fit in one packet")?;
+        let fits = self.otp_ttl <= OTP_TTL;
+        InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
+        let fits = self.server_key_ttl <= KEY_TTL;
+        InvalidLimits::unless(fits, "server_key_ttl", "must be at most 60 seconds")
+    }
+
     /// The defaults without any rate: for tests and benchmarks on one machine.
     #[must_use]
     pub fn without_rates() -> Self {
@@ -144,5 +187,30 @@ impl Limits {
             messages_per_user: Rate::UNLIMITED,
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Limits::default().validate(), Ok(()));
+        assert_eq!(Limits::without_rates().validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        let invalid = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.validate().map_err(|error| error.field)
+        };
+        assert_eq!(invalid(|limits| limits.acks_per_packet = 0), Err("acks_per_packet"));
+        assert_eq!(invalid(|limits| limits.acks_per_packet = 4_096), Err("acks_per_packet"));
+        assert_eq!(invalid(|limits| limits.append_batch = 0), Err("append_batch"));
+        assert_eq!(invalid(|limits| limits.store_retry = Duration::ZERO), Err("store_retry"));
+        assert_eq!(invalid(|limits| limits.otp_ttl = Duration::from_hours(24)), Err("otp_ttl"));
     }
 }

@@ -1,279 +1,235 @@
 //! The server machine: registers, authenticates, routes, stores and acknowledges. It never opens a
 //! message.
 //!
-//! An input reaches one of the methods in the files below, by noun; each method changes the state
-//! and queues actions. What must go on once the store or a job has answered is an
-//! `Await` (file `awaits`) under the action's ticket.
+//! An input reaches one step ([`steps`]), by verb. The step changes the state ([`state`]), by noun,
+//! begins jobs and store operations, and marks what it touched. Once it is done, `settle` does what
+//! follows from it. What must go on once a job or a store operation has its outcome is a
+//! continuation (`awaits`) under the action's ticket.
 //!
-//! | file | what |
-//! |---|---|
-//! | `conn` | bytes → packets, phases, the flow of reading |
-//! | `registration`, `reconnect`, `directory` | requests, and how a session begins |
-//! | `inbound` | packets in a session: checks, then effects in order of arrival |
-//! | `delivery`, `mailbox`, `in_flight`, `drain`, `backlog`, `receipts` | the life of a message |
-//! | `reply` | answers, and every 244 |
-//! | `admission` | rate limits |
-//! | `shutdown` | orderly ends |
+//! What must not happen does not compile. A mailbox takes only verified packets, an acknowledgement
+//! is made only from a durable one, and a session begins only from a request that is verified and
+//! recorded ([`frame`](crate::frame)).
 
-mod admission;
+mod alarm;
+mod answers;
 mod awaits;
-mod backlog;
 mod config;
-mod conn;
-mod delivery;
-mod directory;
-mod drain;
-mod in_flight;
-mod inbound;
 pub mod limits;
-mod mailbox;
-#[cfg(test)]
-mod mailbox_model;
-mod out;
-mod proof;
-mod receipts;
-mod reconnect;
-mod registration;
-mod reply;
-mod session;
-mod shutdown;
+mod notice;
+mod state;
 mod stats;
+mod steps;
 pub mod store;
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
-use self::admission::Admission;
-use self::awaits::{Await, AwaitReconnectorFound};
-use self::backlog::Backlog;
-pub use self::config::{Command, Config, Misuse, Notice, OtpChannel, OtpDelivery};
-use self::conn::Conn;
-use self::directory::KeyAnswer;
-use self::mailbox::Mailbox;
-use self::out::Out;
-use self::receipts::Unfinished;
-use self::registration::Otps;
+use self::alarm::Alarm;
+use self::awaits::{AwaitJob, AwaitReconnectVerified, AwaitStore};
+pub use self::config::{Command, Config, OtpChannel, OtpDelivery};
+pub use self::limits::{Limits, Rate};
+pub use self::notice::Notice;
+use self::state::admission::Admission;
+use self::state::connections::Connections;
+use self::state::mailboxes::Mailboxes;
+use self::state::otps::Otps;
+use self::state::server_key::ServerKeyAnswer;
+use self::state::settling::Unfinished;
+use self::state::touched::Touched;
 pub use self::stats::{Held, Stats};
+use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;
-use crate::frame::{Actions, Deadline, Event, Input, Machine, Reason, StoreError, Timers};
-use crate::ids::{ConnId, Ticket, UserId};
-use crate::keys::Plaintext;
-use crate::server::store::{StoreOp, StoreOutcome, StoreReply, User};
-use crate::time::Now;
-use crate::wire::ErrorCode;
+use crate::frame::{
+    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
+    WrongOutcome,
+};
+use crate::ids::Ticket;
+use crate::time::{Mono, Now, Timestamp};
 
 /// The server. See the [module](self) and [`Machine`].
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    // Boxed, here and below, because the nodes of these maps stand half empty.
-    conns: BTreeMap<ConnId, Box<Conn>>,
-    /// Who has a session, and where.
-    sessions: BTreeMap<UserId, ConnId>,
-    /// Whose session is about to begin, and where: the last accepted counts.
-    granting: BTreeMap<UserId, ConnId>,
-    /// Those in which there is something to remember.
-    mailboxes: BTreeMap<UserId, Box<Mailbox>>,
-    backlog: Backlog,
+    /// What the host's clocks showed when the input that is being handled happened.
+    now: Now,
+    connections: Connections,
+    mailboxes: Mailboxes,
     otps: Otps,
     admission: Admission,
-    key_answer: KeyAnswer,
+    server_key: ServerKeyAnswer,
     /// Store operations that failed and must come to pass.
-    retries: Vec<Unfinished>,
-    timers: Timers<Timer>,
-    out: Out,
+    unfinished: Vec<Unfinished>,
+    alarms: Alarms<Alarm>,
+    touched: Touched,
+    out: Out<Self, AwaitJob, AwaitStore>,
     stats: Stats,
-    started: bool,
-    stopping: bool,
-    stopped: bool,
+    lifecycle: Lifecycle,
 }
 
-/// The server's alarms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// A connection has no session yet.
-    Handshake(ConnId),
-    /// A connection that was slowed down may be read again.
-    Flow(ConnId),
-    /// A reader is slow, or a mailbox tries the store again.
-    Mailbox(UserId),
-    /// Store operations are tried again.
-    Retry,
-    /// What is past retention goes.
-    Expire,
-    /// The orderly stop has taken too long.
-    Shutdown,
-}
-
-impl Reason for Timer {
-    fn why(&self) -> &'static str {
-        match self {
-            Self::Handshake(_) => "close a connection without a session",
-            Self::Flow(_) => "read again from a connection that was slowed down",
-            Self::Mailbox(_) => "store what a slow recipient has not acknowledged",
-            Self::Retry => "repeat store operations that failed",
-            Self::Expire => "delete what is past retention",
-            Self::Shutdown => "end an orderly stop that takes too long",
-        }
-    }
+enum Lifecycle {
+    /// No input has come yet.
+    New,
+    Serving,
+    Stopping,
+    Stopped,
 }
 
 impl Server {
     /// A server with nobody connected.
-    pub fn new(config: Config, entropy: Entropy) -> Self {
-        let admission = Admission::new(&config.limits);
-        Self {
+    ///
+    /// # Errors
+    /// [`InvalidLimits`] if it could not work with a limit of `config`.
+    pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
+        config.limits.validate()?;
+        Ok(Self {
+            admission: Admission::new(&config.limits),
             config,
             entropy,
-            conns: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            granting: BTreeMap::new(),
-            mailboxes: BTreeMap::new(),
-            backlog: Backlog::default(),
+            now: Now { mono: Mono(0), wall: Timestamp::MIN },
+            connections: Connections::default(),
+            mailboxes: Mailboxes::default(),
             otps: Otps::default(),
-            admission,
-            key_answer: KeyAnswer::default(),
-            retries: Vec::new(),
-            timers: Timers::new(),
+            server_key: ServerKeyAnswer::default(),
+            unfinished: Vec::new(),
+            alarms: Alarms::new(),
+            touched: Touched::default(),
             out: Out::new(),
             stats: Stats::default(),
-            started: false,
-            stopping: false,
-            stopped: false,
+            lifecycle: Lifecycle::New,
+        })
+    }
+
+    fn on_event(&mut self, event: Event<Self>) {
+        match event {
+            Event::Opened { conn, peer } => self.on_opened(conn, peer),
+            Event::Closed { conn } => self.on_closed(conn),
+            Event::Congested { conn } => self.on_congested(conn),
+            Event::Writable { conn } => self.on_writable(conn),
+            Event::Stored(ticket, outcome) => match self.out.stored(ticket, outcome) {
+                Ok((awaited, answer)) => {
+                    let handled = self.on_stored(awaited, answer);
+                    self.report(handled.map_err(Into::into));
+                }
+                Err(misuse) => self.report(Err(misuse)),
+            },
+            Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
+            Event::Command(command) => match command {},
+            Event::Tick => self.on_tick(),
+            Event::Shutdown => self.on_shutdown(),
         }
     }
 
-    fn tick(&mut self, now: Now) {
-        while let Some(timer) = self.timers.pop_due(now.mono) {
-            match timer {
-                Timer::Handshake(conn) => self.close(now, conn),
-                Timer::Flow(conn) => self.update_flow(now, conn),
-                Timer::Mailbox(user) => self.mailbox_alarm(now, user),
-                Timer::Retry => self.retry(),
-                Timer::Expire => self.expire(now),
-                Timer::Shutdown => self.give_up_waiting(now),
+    fn on_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+        match self.out.computed(ticket, outcome) {
+            Ok(Some((awaited, outcome))) => {
+                let handled = self.on_computed(awaited, outcome);
+                self.report(handled.map_err(Into::into));
             }
+            Ok(None) => {}
+            Err(misuse) => self.report(Err(misuse)),
         }
     }
 
-    fn mailbox_alarm(&mut self, now: Now, user: UserId) {
-        if self.mailboxes.contains_key(&user) {
-            let (mailbox, mut cx) = self.mailbox(now, user);
-            mailbox.alarm(&mut cx);
-            self.advance(now, Some(user));
+    fn report(&mut self, handled: Result<(), Misuse>) {
+        if let Err(misuse) = handled {
+            self.out.notify(Notice::Misuse { misuse });
         }
     }
 
-    fn expire(&mut self, now: Now) {
-        let limits = &self.config.limits;
-        let secs = i64::try_from(limits.retention.as_secs()).unwrap_or(i64::MAX);
-        let op = StoreOp::Expire { before: now.wall.plus_secs(-secs), limit: limits.expire_batch };
-        self.out.store(op, Await::Expired);
-    }
-
-    fn expired(&mut self, now: Now, outcome: &StoreOutcome) {
-        let limits = &self.config.limits;
-        let full_batch =
-            matches!(outcome, Ok(StoreReply::Expired(count)) if *count >= limits.expire_batch);
-        let pause = if full_batch { limits.store_retry } else { limits.expire_every };
-        self.timers.arm(Timer::Expire, now.mono + pause);
-    }
-
-    fn stored_outcome(&mut self, now: Now, ticket: Ticket, outcome: StoreOutcome) {
-        match self.out.resume(ticket) {
-            Some(Await::RegistrantFound(awaited)) => {
-                let found = self.found(outcome);
-                self.registrant_found(now, &awaited, &found);
+    fn on_computed(
+        &mut self,
+        awaited: AwaitJob,
+        outcome: Completed<Outcome>,
+    ) -> Result<(), WrongOutcome> {
+        match awaited {
+            AwaitJob::RegisterOpened(request) => {
+                self.on_register_opened(request, outcome.unsigned_request_opened()?);
             }
-            Some(Await::UserCreated(awaited)) => self.user_created(now, *awaited, outcome),
-            Some(Await::ReconnectorFound(AwaitReconnectorFound { request })) => {
-                let found = self.found(outcome);
-                self.reconnector_found(now, request, found);
+            AwaitJob::ConfirmOpened(confirming) => {
+                self.on_confirm_opened(outcome.request_opened(*confirming)?);
             }
-            Some(Await::ReconnectorFoundByPhone(awaited)) => {
-                let found = self.found(outcome);
-                self.reconnector_found_by_phone(now, *awaited, found);
+            AwaitJob::ReconnectOpened { request, user } => {
+                self.on_reconnect_opened(user, outcome.request_opened(*request)?);
             }
-            Some(Await::Resumed(pending)) => self.resumed(now, *pending, outcome),
-            Some(Await::Counted(awaited)) => self.counted(now, *awaited, outcome),
-            Some(Await::LookedUp(awaited)) => {
-                let found = self.found(outcome);
-                self.looked_up(now, &awaited, found);
+            AwaitJob::ReconnectOpenedUnverified(request) => {
+                let opened = outcome.unsigned_request_opened()?;
+                self.on_reconnect_opened_unverified(request, opened);
             }
-            Some(Await::Append(awaited)) => self.appended(now, awaited, &outcome),
-            Some(Await::Page(awaited)) => {
-                let page = match outcome {
-                    Ok(StoreReply::Page(page)) => Ok(page),
-                    Ok(_) => Err(StoreError::Corrupt),
-                    Err(error) => Err(error),
-                };
-                self.page_read(now, &awaited, page);
+            AwaitJob::ReconnectVerified(awaited) => {
+                let AwaitReconnectVerified { request, reply_key, user, session } = *awaited;
+                let judged = outcome.verified(request)?;
+                self.on_reconnect_verified(judged, reply_key, user, session);
             }
-            Some(Await::Settled(awaited)) => self.settled(now, awaited, &outcome),
-            Some(Await::ReceiptsDropped(awaited)) => self.receipts_dropped(now, awaited, &outcome),
-            Some(Await::Expired) => self.expired(now, &outcome),
-            _ => self.out.notify(Notice::Misuse(Misuse::UnexpectedOutcome)),
+            AwaitJob::Signed { arrival, packet } => {
+                self.on_signed_packet(arrival, outcome.verified(packet)?);
+            }
+            AwaitJob::Sealed { arrival, packet } => {
+                self.on_sealed_packet(arrival, outcome.opened(packet)?);
+            }
+            AwaitJob::ServerKey => self.on_server_key_signed(outcome.emitted()?),
+            AwaitJob::Granted(entry) => self.on_granted(&entry, outcome.emitted()?),
+            AwaitJob::Reply { conn, then } => self.on_reply_made(conn, then, outcome.emitted()?),
+            AwaitJob::AckSealed { conn } => self.on_acks_sealed(conn, outcome.emitted()?),
+            AwaitJob::NoMoreMessages { conn, user } => {
+                self.on_no_more_messages_sealed(conn, user, outcome.emitted()?);
+            }
         }
+        Ok(())
     }
 
-    fn computed_outcome(&mut self, now: Now, ticket: Ticket, outcome: Outcome) {
-        match (self.out.resume(ticket), outcome) {
-            (Some(Await::Checked(awaited)), Outcome::Verified(checked)) => {
-                self.checked(now, awaited, checked.map(|()| Plaintext::default()));
+    fn on_stored(
+        &mut self,
+        awaited: AwaitStore,
+        answer: Completed<StoreOutcome>,
+    ) -> Result<(), WrongOutcome> {
+        match awaited {
+            AwaitStore::RegistrantFound(registrant) => {
+                self.on_registrant_found(&registrant, answer.found()?);
             }
-            (Some(Await::Checked(awaited)), Outcome::Opened(opened)) => {
-                self.checked(now, awaited, opened);
+            AwaitStore::UserCreated(pending) => self.on_user_created(answer.created(*pending)?),
+            AwaitStore::ReconnectorFound(request) => {
+                self.on_reconnector_found(request, answer.found()?);
             }
-            (Some(Await::RegisterOpened(awaited)), Outcome::RequestOpened(opened)) => {
-                self.register_opened(now, awaited, opened);
+            AwaitStore::ReconnectorFoundByPhone(awaited) => {
+                self.on_reconnector_found_by_phone(*awaited, answer.found()?);
             }
-            (Some(Await::ConfirmOpened(awaited)), Outcome::RequestOpened(opened)) => {
-                self.confirm_opened(now, awaited, opened);
+            AwaitStore::ReconnectRecorded(pending) => {
+                self.on_reconnect_recorded(answer.reconnect_recorded(*pending)?);
             }
-            (Some(Await::ReconnectOpened(awaited)), Outcome::RequestOpened(opened)) => {
-                self.reconnect_opened(now, awaited, opened);
+            AwaitStore::Counted(reconnecting) => {
+                self.on_counted(*reconnecting, answer.counted()?);
             }
-            (Some(Await::ReconnectVerified(awaited)), Outcome::Verified(verified)) => {
-                self.reconnect_verified(now, *awaited, verified);
+            AwaitStore::LookedUp { conn, in_reply_to } => {
+                self.on_looked_up(conn, in_reply_to, answer.found()?);
             }
-            (Some(Await::Granted(awaited)), Outcome::Emitted(emitted)) => {
-                self.granted(now, *awaited, emitted);
+            AwaitStore::Appended { recipient, packets } => {
+                let (fates, error) = answer.appended(packets)?;
+                self.on_appended(recipient, fates, error);
             }
-            (Some(Await::ServerKey), Outcome::Emitted(emitted)) => {
-                self.server_key_signed(now, emitted);
+            AwaitStore::PageRead { owner, conn } => self.on_page(owner, conn, answer.page()?),
+            AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
+            AwaitStore::ReceiptsDropped(dropping) => {
+                self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
             }
-            (Some(Await::Reply(awaited)), Outcome::Emitted(emitted)) => {
-                self.replied(now, &awaited, emitted);
-            }
-            (Some(Await::AckSealed { conn }), Outcome::Emitted(emitted)) => {
-                self.acks_sealed(now, conn, emitted);
-            }
-            (Some(Await::NoMoreMessages { conn, user }), Outcome::Emitted(emitted)) => {
-                self.announced(now, conn, user, emitted);
-            }
-            _ => self.out.notify(Notice::Misuse(Misuse::UnexpectedOutcome)),
+            AwaitStore::Expired => self.on_expired(answer.expired()?),
         }
+        Ok(())
     }
 
-    /// The answer to a look-up, or the code that says why there is none.
-    fn found(&mut self, outcome: StoreOutcome) -> Result<Option<Box<User>>, ErrorCode> {
-        match outcome {
-            Ok(StoreReply::Found(user)) => Ok(user),
-            other => Err(self.store_failed(&other)),
+    fn on_tick(&mut self) {
+        while let Some(alarm) = self.alarms.pop_due(self.now.mono) {
+            match alarm {
+                Alarm::Handshake(conn) => self.close(conn),
+                // `settle` looks whether it may be read again.
+                Alarm::Flow(conn) => self.touched.conn(conn),
+                Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
+                Alarm::Retry => self.on_retry_alarm(),
+                Alarm::Expire => self.on_expire_alarm(),
+                Alarm::Shutdown => self.on_shutdown_alarm(),
+            }
         }
-    }
-
-    /// What a client is told when the store has failed.
-    fn store_failed(&mut self, outcome: &StoreOutcome) -> ErrorCode {
-        let notice = match outcome {
-            Err(error) => Notice::StoreFailed(*error),
-            Ok(_) => Notice::Misuse(Misuse::UnexpectedOutcome),
-        };
-        self.out.notify(notice);
-        ErrorCode::Unavailable
     }
 }
 
@@ -285,31 +241,26 @@ impl Machine for Server {
     type Notice = Notice;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
-        if !self.started {
-            self.started = true;
-            self.timers.arm(Timer::Expire, now.mono);
+        self.now = now;
+        if self.lifecycle == Lifecycle::New {
+            self.lifecycle = Lifecycle::Serving;
+            self.alarms.arm(Alarm::Expire, now.mono);
         }
         match input {
-            Input::Bytes { conn, data } => self.bytes(now, conn, data),
-            Input::Event(Event::Opened { conn, peer }) => self.opened(now, conn, peer),
-            Input::Event(Event::Closed { conn }) => self.closed(now, conn),
-            Input::Event(Event::Congested { conn }) => self.congested(now, conn),
-            Input::Event(Event::Writable { conn }) => self.writable(now, conn),
-            Input::Event(Event::Stored(ticket, outcome)) => {
-                self.stored_outcome(now, ticket, outcome);
-            }
-            Input::Event(Event::Computed(ticket, outcome)) => {
-                self.computed_outcome(now, ticket, outcome);
-            }
-            Input::Event(Event::Command(command)) => match command {},
-            Input::Event(Event::Tick) => self.tick(now),
-            Input::Event(Event::Shutdown) => self.shutdown(now),
+            Input::Bytes { conn, data } => self.on_bytes(conn, data),
+            Input::Event(event) => self.on_event(event),
         }
-        Actions::new(&mut self.out.actions)
+        self.settle();
+        debug_assert_eq!(self.is_consistent(), Ok(()));
+        self.out.actions()
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.timers.deadline()
+        self.alarms.deadline()
+    }
+
+    fn is_consistent(&self) -> Result<(), &'static str> {
+        self.check_consistency()
     }
 }
 

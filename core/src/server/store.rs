@@ -1,4 +1,7 @@
-//! Store operations and their outcomes.
+//! What the server asks of its store, and what the store answers.
+//!
+//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost answer,
+//! it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,115 +12,117 @@ use crate::keys::{PublicKey, WrappedKey};
 use crate::time::Timestamp;
 use crate::wire::{ItemId, Packet};
 
-/// One operation, durable as a whole or without any effect.
+/// One operation. It is durable as a whole, or has no effect.
 #[derive(Clone, Debug)]
 pub enum StoreOp {
-    /// Make an account. Ids start at 1, grow, and are never given twice, not even after a user is
-    /// deleted. → [`StoreReply::Created`]
+    /// Creates an account. Ids start at 1, grow, and are never given twice, not even after a user
+    /// is deleted. → [`StoreReply::Created`]
     CreateUser {
-        /// Must not be registered yet.
+        /// The phone number, which must not be registered yet.
         phone: Phone,
         /// The user's only key.
         public_key: PublicKey,
         /// The first session's key, wrapped.
         aes_key: WrappedKey,
-        /// When.
+        /// The time of the registration.
         at: Timestamp,
         /// The largest id that the deployment's profile carries.
         max_id: u64,
     },
-    /// Look a user up. → [`StoreReply::Found`]
+    /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
-    /// Accept a reconnect: `at` must be strictly newer than that of the user's last one, if there
-    /// was one. → [`StoreReply::ReconnectRecorded`]
+    /// Records the date of a 106, which must be strictly newer than that of the user's last one, if
+    /// there was one. → [`StoreReply::ReconnectRecorded`]
     RecordReconnect {
-        /// Who reconnects.
+        /// The user who reconnects.
         user: UserId,
         /// The timestamp of the 106.
         at: Timestamp,
         /// The new session's key, wrapped.
         aes_key: WrappedKey,
     },
-    /// How many items a mailbox holds. → [`StoreReply::Counted`]
+    /// Counts the items of a mailbox. → [`StoreReply::Counted`]
     Count(UserId),
-    /// Append packets to one mailbox, in order. → [`StoreReply::Appended`], one for each packet.
+    /// Appends packets to one mailbox, in order. → [`StoreReply::Appended`], one for each packet.
     ///
     /// Once a message is refused with [`Appended::MailboxFull`], later ones of the same sender in
     /// this operation are refused as well, so that none overtakes another.
     Append {
-        /// Whose mailbox.
+        /// The owner of the mailbox.
         recipient: UserId,
         /// Messages (102) and receipts (203), all addressed to `recipient`.
         packets: Vec<Packet>,
-        /// When, for the retention time.
+        /// The time of arrival, from which retention counts.
         at: Timestamp,
     },
-    /// Read a mailbox, oldest first. → [`StoreReply::Page`]
+    /// Reads a mailbox, oldest item first. → [`StoreReply::Page`]
     Page {
-        /// Whose mailbox.
+        /// The owner of the mailbox.
         recipient: UserId,
-        /// Only what stands behind this place; [`Seq::START`] for everything.
+        /// Only items behind this place are read; [`Seq::START`] reads everything.
         after: Seq,
-        /// How much at most.
+        /// The size of the page.
         limit: PageLimit,
     },
-    /// A reader acknowledged stored messages: delete them, and append the receipt that says so to
-    /// their sender's mailbox, in one transaction. → [`StoreReply::Settled`]
+    /// Deletes stored messages that their recipient acknowledged, and appends the receipt to their
+    /// sender's mailbox, in one transaction. → [`StoreReply::Settled`]
     Settle(Settlement),
-    /// A user has taken receipts: delete them. → [`StoreReply::Done`]
+    /// Deletes receipts that their owner has taken. → [`StoreReply::ReceiptsDropped`]
     DropReceipts {
-        /// Whose mailbox.
+        /// The owner of the mailbox.
         recipient: UserId,
         /// Items of kind [`ItemKind::Receipt`].
-        keys: Vec<ItemId>,
+        receipts: Vec<ItemId>,
     },
-    /// Delete what was appended before `before`, at most `limit` items. → [`StoreReply::Expired`]
+    /// Deletes items that were appended before `before`, at most `limit` of them.
+    /// → [`StoreReply::Expired`]
     Expire {
-        /// Retention reaches back to here.
+        /// The start of the retention time.
         before: Timestamp,
-        /// So that one operation stays short.
+        /// The most items that are deleted, so that one operation stays short.
         limit: u32,
     },
 }
 
-/// What a reader's acknowledgement does to the store.
+/// What a recipient's acknowledgement does to the store.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// The reader, whose mailbox holds the messages.
+    /// The recipient, whose mailbox holds the messages.
     pub recipient: UserId,
-    /// Items of kind [`ItemKind::Message`], all of one sender. Those already gone are no error.
+    /// Items of kind [`ItemKind::Message`], all of one sender. Items that are gone already are no
+    /// error.
     pub delivered: Vec<ItemId>,
-    /// The reader's packet, for the sender's mailbox. A receipt is stored whatever the quota says,
-    /// and once: a repeat of the same (reader, `receipt_id`) is ignored. A sender who is no longer
-    /// registered gets none.
+    /// The recipient's packet, for the sender's mailbox. A receipt is stored whatever the quota
+    /// says, and once: a repeat of the same (recipient, `receipt_id`) is ignored. A sender who is
+    /// no longer registered gets none.
     pub receipt: Packet,
-    /// When.
+    /// The time of the settlement, from which the retention of the receipt counts.
     pub at: Timestamp,
 }
 
 /// The outcome of one operation.
 pub type StoreOutcome = Result<StoreReply, StoreError>;
 
-/// What an operation that succeeded answers.
+/// The answer to an operation that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreReply {
-    /// To [`StoreOp::CreateUser`].
+    /// Answers [`StoreOp::CreateUser`].
     Created(CreateOutcome),
-    /// To [`StoreOp::FindUser`]: `None` if nobody is registered there.
+    /// Answers [`StoreOp::FindUser`]: `None` if nobody is registered under that name.
     Found(Option<Box<User>>),
-    /// To [`StoreOp::RecordReconnect`].
+    /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
-    /// To [`StoreOp::Count`].
+    /// Answers [`StoreOp::Count`].
     Counted(u32),
-    /// To [`StoreOp::Append`]: one for each packet, in order.
+    /// Answers [`StoreOp::Append`]: the outcome for each packet, in order.
     Appended(Vec<Appended>),
-    /// To [`StoreOp::Page`].
+    /// Answers [`StoreOp::Page`].
     Page(Page),
-    /// To [`StoreOp::Settle`].
+    /// Answers [`StoreOp::Settle`].
     Settled,
-    /// To [`StoreOp::DropReceipts`].
-    Done,
-    /// To [`StoreOp::Expire`]: how many items went.
+    /// Answers [`StoreOp::DropReceipts`].
+    ReceiptsDropped,
+    /// Answers [`StoreOp::Expire`]: the count of items deleted.
     Expired(u32),
 }
 
@@ -126,18 +131,18 @@ pub enum StoreReply {
 pub enum CreateOutcome {
     /// The account exists, with this id.
     Created(UserId),
-    /// Somebody has this phone number.
+    /// Another user has this phone number.
     PhoneTaken,
-    /// Every id up to the largest was given.
+    /// Every id up to the largest has been given.
     NoIdLeft,
 }
 
 /// The outcome of [`StoreOp::RecordReconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconnectOutcome {
-    /// Recorded.
+    /// The date is recorded.
     Recorded,
-    /// Not newer than the last accepted one.
+    /// The date is not newer than the last one recorded.
     NotNewer,
     /// The user was deleted meanwhile.
     UnknownUser,
@@ -146,61 +151,61 @@ pub enum ReconnectOutcome {
 /// The outcome for one packet of [`StoreOp::Append`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is stored.
+    /// The packet is stored.
     Stored,
-    /// A message with this sender and id, or a receipt with this reader and id, was stored before;
-    /// the first one stands.
+    /// A message of this sender, or a receipt of this recipient, was stored under the same id
+    /// before; the first one is kept.
     Duplicate,
-    /// The mailbox's quota is used up. Never said of a receipt.
+    /// The mailbox's quota is used up. Never the answer for a receipt.
     MailboxFull,
-    /// Nobody has this id.
+    /// No user has the id of the mailbox.
     UnknownUser,
 }
 
 /// A registered user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// Never given to anyone else.
+    /// The id, never given to anyone else.
     pub id: UserId,
-    /// Unique.
+    /// The phone number, unique among users.
     pub phone: Phone,
-    /// The only key.
+    /// The user's only key.
     pub public_key: PublicKey,
-    /// The timestamp of the last accepted 106, or of the account.
+    /// The date of the last 106 recorded, or of the registration.
     pub last_seen: Timestamp,
 }
 
-/// A place in the order of one mailbox. Grows with every append; never used twice.
+/// A place in the order of a mailbox. It grows with every append and is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// Before everything.
+    /// The place before every item.
     pub const START: Self = Self(0);
 }
 
-/// How much a page may hold. At least one item comes, however large, if there is one.
+/// The size of a page. A page holds at least one item, however large, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimit {
-    /// Items at most.
+    /// The most items.
     pub items: u32,
-    /// Bytes of packets at most.
+    /// The most bytes of packets.
     pub bytes: u32,
 }
 
-/// A stretch of a mailbox.
+/// A part of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// In order.
+    /// Items in the order of the mailbox.
     pub items: Vec<StoredItem>,
-    /// More stands behind the last item.
+    /// Whether there are items behind the last one.
     pub more: bool,
 }
 
 /// One item of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredItem {
-    /// Its place.
+    /// The place in the mailbox.
     pub seq: Seq,
     /// The packet, byte for byte as it arrived.
     pub packet: Packet,

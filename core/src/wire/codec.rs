@@ -3,14 +3,9 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::InReplyTo;
+use super::{InReplyTo, Malformed};
 use crate::ids::{Phone, UserId};
 use crate::keys::{Plaintext, SymmetricKey};
-
-/// The payload does not parse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed payload")]
-pub struct Malformed;
 
 /// Takes fields off the front of a payload. Every method fails, and none panics, if what is left
 /// is too short.

@@ -89,24 +89,8 @@ impl FromClient {
                 Ok(Self::ReceiptsTaken(packet))
             }
             (Op::Disconnect, Some(_), None) if payload.is_empty() => Ok(Self::Disconnect(packet)),
-            (
-                Op::Register
-                | Op::Confirm
-                | Op::Reconnect
-                | Op::RequestPublicKey
-                | Op::Message
-                | Op::DeliveryAck
-                | Op::Disconnect
-                | Op::RegistrationRejected
-                | Op::OtpIssued
-                | Op::SessionIssued
-                | Op::PublicKey
-                | Op::SessionResumed
-                | Op::Error
-                | Op::NoMoreMessages,
-                _,
-                _,
-            ) => Err(MalformedPacket(packet)),
+            // Deny by default: no operation is taken that is not named above with its addresses.
+            (_, _, _) => Err(MalformedPacket(packet)),
         }
     }
 

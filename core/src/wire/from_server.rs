@@ -117,24 +117,8 @@ impl FromServer {
             (Op::Error, None, recipient) if let Some(form) = error_form(payload, recipient) => {
                 Ok(Self::Error { packet, form })
             }
-            (
-                Op::PublicKey
-                | Op::OtpIssued
-                | Op::RegistrationRejected
-                | Op::SessionIssued
-                | Op::SessionResumed
-                | Op::Message
-                | Op::DeliveryAck
-                | Op::NoMoreMessages
-                | Op::Disconnect
-                | Op::Error
-                | Op::Register
-                | Op::Confirm
-                | Op::RequestPublicKey
-                | Op::Reconnect,
-                _,
-                _,
-            ) => Err(MalformedPacket(packet)),
+            // Deny by default: no operation is taken that is not named above with its addresses.
+            (_, _, _) => Err(MalformedPacket(packet)),
         }
     }
 

@@ -1,8 +1,8 @@
-//! What may arrive, and where: the check on a header before its payload is buffered (PROTOCOL 8).
+//! Admission of packets: the check on a header before its payload is buffered (PROTOCOL 8).
 
-use super::{Op, Profile, SIGNATURE_LEN};
+use super::{Direction, Op, Profile, SIGNATURE_LEN};
 
-/// Where packets arrive, and so which operations and payload sizes may.
+/// Place where packets arrive. It decides which operations and payload sizes are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// At the server, before a session: 100, 101, 106 and an empty 105, payload at most
@@ -10,26 +10,27 @@ pub enum Gate {
     BeforeSession,
     /// At the server, in a session: 102, 105 with a payload, 203 and 222.
     InSession,
-    /// At a client: what the server sends or forwards.
+    /// At a client: what the server sends or forwards, in any phase of the connection.
     Client,
 }
 
-/// What a peer did that the protocol does not allow. The stream has no packet boundaries after it.
+/// Fault of a peer: a header that the protocol does not admit. The packet boundaries of the stream
+/// are lost with it, so nothing that follows can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Not a packet of this protocol, or none that may arrive here.
-    #[error("not a packet that may arrive here")]
+    /// Not a packet of this protocol, or one that is not admitted here.
+    #[error("malformed packet, or one that is not admitted here")]
     Malformed,
-    /// An operation that needs a session, before one.
-    #[error("an operation that needs a session, without one")]
+    /// Operation that needs a session, on a connection without one.
+    #[error("operation needs a session")]
     NotAuthenticated,
 }
 
 impl Gate {
-    /// The largest payload before a session, in bytes.
+    /// Largest payload before a session, in bytes. It bounds the memory that a stranger can take.
     pub const MAX_PAYLOAD_BEFORE_SESSION: usize = 1024;
 
-    /// The largest payload that passes, in bytes.
+    /// Largest payload that this gate admits, in bytes.
     pub const fn max_payload_len(self) -> usize {
         match self {
             Self::BeforeSession => Self::MAX_PAYLOAD_BEFORE_SESSION,
@@ -37,12 +38,15 @@ impl Gate {
         }
     }
 
-    /// The largest packet that passes, in bytes.
+    /// Largest packet that this gate admits, in bytes.
     pub const fn max_packet_len(self, profile: Profile) -> usize {
         profile.header_len() + self.max_payload_len() + SIGNATURE_LEN
     }
 
     /// Checks an operation and the size of its payload.
+    ///
+    /// # Errors
+    /// The [`Violation`] that a packet with this header is.
     pub const fn admit(self, op: Op, payload_len: usize) -> Result<(), Violation> {
         match self {
             Self::BeforeSession => admit_before_session(op, payload_len),
@@ -53,61 +57,30 @@ impl Gate {
 }
 
 const fn admit_before_session(op: Op, payload_len: usize) -> Result<(), Violation> {
-    match op {
-        Op::Register | Op::Confirm | Op::Reconnect => {
-            if payload_len <= Gate::MAX_PAYLOAD_BEFORE_SESSION {
-                Ok(())
-            } else {
-                Err(Violation::Malformed)
-            }
+    match op.direction() {
+        Direction::ToServerBeforeSession if payload_len <= Gate::MAX_PAYLOAD_BEFORE_SESSION => {
+            Ok(())
         }
-        Op::RequestPublicKey if payload_len == 0 => Ok(()),
-        Op::RequestPublicKey | Op::Message | Op::DeliveryAck | Op::Disconnect => {
-            Err(Violation::NotAuthenticated)
-        }
-        Op::RegistrationRejected
-        | Op::OtpIssued
-        | Op::SessionIssued
-        | Op::PublicKey
-        | Op::SessionResumed
-        | Op::Error
-        | Op::NoMoreMessages => Err(Violation::Malformed),
+        Direction::ToServer if payload_len == 0 => Ok(()),
+        Direction::ToServer | Direction::Both => Err(Violation::NotAuthenticated),
+        Direction::ToServerBeforeSession | Direction::ToClient => Err(Violation::Malformed),
     }
 }
 
 const fn admit_in_session(op: Op, payload_len: usize) -> Result<(), Violation> {
-    match op {
-        Op::Message | Op::DeliveryAck | Op::Disconnect => Ok(()),
-        Op::RequestPublicKey if payload_len > 0 => Ok(()),
-        Op::RequestPublicKey
-        | Op::Register
-        | Op::Confirm
-        | Op::Reconnect
-        | Op::RegistrationRejected
-        | Op::OtpIssued
-        | Op::SessionIssued
-        | Op::PublicKey
-        | Op::SessionResumed
-        | Op::Error
-        | Op::NoMoreMessages => Err(Violation::Malformed),
+    match op.direction() {
+        Direction::Both => Ok(()),
+        Direction::ToServer if payload_len > 0 => Ok(()),
+        Direction::ToServer | Direction::ToServerBeforeSession | Direction::ToClient => {
+            Err(Violation::Malformed)
+        }
     }
 }
 
 const fn admit_at_client(op: Op) -> Result<(), Violation> {
-    match op {
-        Op::Message
-        | Op::RegistrationRejected
-        | Op::OtpIssued
-        | Op::SessionIssued
-        | Op::DeliveryAck
-        | Op::PublicKey
-        | Op::SessionResumed
-        | Op::Disconnect
-        | Op::Error
-        | Op::NoMoreMessages => Ok(()),
-        Op::Register | Op::Confirm | Op::RequestPublicKey | Op::Reconnect => {
-            Err(Violation::Malformed)
-        }
+    match op.direction() {
+        Direction::Both | Direction::ToClient => Ok(()),
+        Direction::ToServerBeforeSession | Direction::ToServer => Err(Violation::Malformed),
     }
 }
 
@@ -116,15 +89,14 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// The operations that a gate lets through with a payload of `payload_len`, or answers with
-    /// `violation`.
+    /// Codes of the operations for which a gate returns `outcome`, given `payload_len` bytes.
     fn codes(gate: Gate, payload_len: usize, outcome: Result<(), Violation>) -> Vec<u8> {
-        let answered = |op: &Op| gate.admit(*op, payload_len) == outcome;
-        Op::ALL.into_iter().filter(answered).map(Op::code).collect()
+        let matches = |op: &Op| gate.admit(*op, payload_len) == outcome;
+        Op::ALL.into_iter().filter(matches).map(Op::code).collect()
     }
 
     #[test]
-    fn before_a_session_only_what_opens_one_passes() {
+    fn before_a_session_only_operations_that_open_one_pass() {
         let not_authenticated = Err(Violation::NotAuthenticated);
         assert_eq!(codes(Gate::BeforeSession, 0, Ok(())), [100, 101, 105, 106]);
         assert_eq!(codes(Gate::BeforeSession, 1, Ok(())), [100, 101, 106]);
@@ -135,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn in_a_session_only_its_own_operations_pass() {
+    fn in_a_session_only_operations_of_a_session_pass() {
         assert_eq!(codes(Gate::InSession, 0, Ok(())), [102, 203, 222]);
         assert_eq!(codes(Gate::InSession, 65_535, Ok(())), [102, 105, 203, 222]);
         assert_eq!(codes(Gate::InSession, 0, Err(Violation::NotAuthenticated)), []);
     }
 
     #[test]
-    fn at_a_client_what_a_server_sends_passes() {
+    fn at_a_client_only_operations_that_a_server_sends_pass() {
         let all = [102, 150, 200, 201, 203, 204, 206, 222, 244, 255];
         assert_eq!(codes(Gate::Client, 0, Ok(())), all);
         assert_eq!(codes(Gate::Client, 65_535, Ok(())), all);
@@ -150,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_packet_is_the_longest_payload_and_what_stands_around_it() {
+    fn the_largest_packet_is_header_largest_payload_and_signature() {
         for (gate, payload_len) in
             [(Gate::BeforeSession, 1_024), (Gate::InSession, 65_535), (Gate::Client, 65_535)]
         {

@@ -9,28 +9,31 @@
 //! so `parse` ignores what follows the last field; what goes in the clear must end there.
 
 mod codec;
+mod codes;
 mod deframer;
 mod from_client;
 mod from_server;
 mod gate;
 mod item;
+mod malformed;
 mod opcode;
 mod packet;
 mod payload;
 
-pub use codec::{Malformed, Parser, VERSION, Write};
+pub use codec::{Parser, VERSION, Write};
 pub use deframer::Deframer;
 pub use from_client::FromClient;
 pub use from_server::FromServer;
 pub use gate::{Gate, Violation};
 pub use item::{ItemId, ItemKind};
-pub use opcode::Op;
+pub use malformed::Malformed;
+pub use opcode::{Direction, Op};
 pub use packet::{
     Header, InReplyTo, MalformedPacket, Oversized, Packet, Profile, RequestHash, SIGNATURE_LEN,
 };
 pub use payload::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, Inner, InnerRefused, InvalidOtp,
-    Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
-    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply,
+    Inner, InnerRefused, InvalidOtp, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued,
+    PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };

@@ -1,83 +1,57 @@
 //! Operation codes (PROTOCOL 3).
 
-/// What a packet is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Op {
-    /// A phone number asks for an account.
-    Register = 100,
-    /// A one-time password and the new public key.
-    Confirm = 101,
-    /// From client to client; the server never opens it.
-    Message = 102,
-    /// A look-up by phone or by id; before a session, of the server's own key.
-    RequestPublicKey = 105,
-    /// A registered client opens a new connection.
-    Reconnect = 106,
-    /// The phone is registered already.
-    RegistrationRejected = 150,
-    /// A one-time password is on its way.
-    OtpIssued = 200,
-    /// Registered: the session key and the new id.
-    SessionIssued = 201,
-    /// Stored, delivered, or receipts taken (PROTOCOL 6.1).
-    DeliveryAck = 203,
-    /// The answer to a look-up.
-    PublicKey = 204,
-    /// The session key of this connection.
-    SessionResumed = 206,
-    /// Orderly end.
-    Disconnect = 222,
-    /// What went wrong.
-    Error = 244,
-    /// Everything stored is out and acknowledged.
-    NoMoreMessages = 255,
+use super::codes::code_table;
+
+code_table! {
+    /// Operation of a packet.
+    pub enum Op {
+        /// Asks for an account for a phone number.
+        Register = 100, ToServerBeforeSession;
+        /// Confirms a registration with the one-time password and the new public key.
+        Confirm = 101, ToServerBeforeSession;
+        /// Message from client to client. The server forwards it and never opens it.
+        Message = 102, Both;
+        /// Looks a user up by phone number or id; before a session, asks for the server's own key.
+        RequestPublicKey = 105, ToServer;
+        /// Opens a session of a registered client.
+        Reconnect = 106, ToServerBeforeSession;
+        /// Refuses a registration: the phone number has an account already.
+        RegistrationRejected = 150, ToClient;
+        /// Announces that a one-time password was issued.
+        OtpIssued = 200, ToClient;
+        /// Completes a registration: the new id and a session key.
+        SessionIssued = 201, ToClient;
+        /// Acknowledges: a message is stored, messages were delivered, or receipts were taken
+        /// (PROTOCOL 6.1).
+        DeliveryAck = 203, Both;
+        /// Answers a look-up.
+        PublicKey = 204, ToClient;
+        /// Answers a 106 with the key of the new session.
+        SessionResumed = 206, ToClient;
+        /// Ends a session in order. The server acknowledges it with one of its own.
+        Disconnect = 222, Both;
+        /// Reports an error (PROTOCOL 7).
+        Error = 244, ToClient;
+        /// Says that every stored item was sent and acknowledged.
+        NoMoreMessages = 255, ToClient;
+    }
+
+    /// Direction in which packets of this operation travel.
+    pub fn direction() -> Direction;
 }
 
-impl Op {
-    /// Every operation, in order of its code.
-    pub const ALL: [Self; 14] = [
-        Self::Register,
-        Self::Confirm,
-        Self::Message,
-        Self::RequestPublicKey,
-        Self::Reconnect,
-        Self::RegistrationRejected,
-        Self::OtpIssued,
-        Self::SessionIssued,
-        Self::DeliveryAck,
-        Self::PublicKey,
-        Self::SessionResumed,
-        Self::Disconnect,
-        Self::Error,
-        Self::NoMoreMessages,
-    ];
-
-    /// The byte on the wire.
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The operation with this byte, if the protocol has one.
-    pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            100 => Self::Register,
-            101 => Self::Confirm,
-            102 => Self::Message,
-            105 => Self::RequestPublicKey,
-            106 => Self::Reconnect,
-            150 => Self::RegistrationRejected,
-            200 => Self::OtpIssued,
-            201 => Self::SessionIssued,
-            203 => Self::DeliveryAck,
-            204 => Self::PublicKey,
-            206 => Self::SessionResumed,
-            222 => Self::Disconnect,
-            244 => Self::Error,
-            255 => Self::NoMoreMessages,
-            _ => return None,
-        })
-    }
+/// Direction of an operation: which side of a connection takes it, and whether it needs a session
+/// there (the column *direction* of PROTOCOL 3, and PROTOCOL 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From client to server, only before a session: what registers a user or opens a session.
+    ToServerBeforeSession,
+    /// From client to server: without a payload before a session, with one in a session.
+    ToServer,
+    /// From client to server and from server to client, only in a session.
+    Both,
+    /// From server to client.
+    ToClient,
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn oaep() {
         .collect();
     let mut rng = rng();
     for provider in providers() {
-        let (mut count, mut refused) = (Count::default(), 0);
+        let (mut count, mut refused, mut first_octets_ignored) = (Count::default(), 0, 0);
         for group in &groups {
             let key = provider.load_key(&group.pkcs8);
             if group.key_size != 2048 {
@@ -83,6 +83,11 @@ fn oaep() {
                 let opened = key.oaep_open(&mut rng, &test.label, &test.ct);
                 match test.result {
                     Valid => assert_eq!(opened.unwrap().expose(), &test.pt[..], "{test:?}"),
+                    // `rsa` ignores this octet on purpose, as sealpost_core::crypto explains.
+                    Invalid if provider.name() == "rust" && test.comment == "First byte is 1" => {
+                        assert_eq!(opened.unwrap().expose(), &test.pt[..], "{test:?}");
+                        first_octets_ignored += 1;
+                    }
                     Invalid | Acceptable => assert!(opened.is_err(), "{test:?}"),
                 }
                 count.ran(test.result);
@@ -90,6 +95,7 @@ fn oaep() {
         }
         let expected = Count::of([("valid", 21), ("invalid", 19)]);
         assert_eq!(count, expected, "{}", provider.name());
+        assert_eq!(first_octets_ignored, usize::from(provider.name() == "rust"));
         assert_eq!(refused, 31, "keys of 1024, 1536, 2688, 3072, 4032, 4096 and 8192 bits");
     }
 }

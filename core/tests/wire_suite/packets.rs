@@ -1,14 +1,14 @@
 //! Packets by their shape: who may send what to whom, and how long it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ErrorForm, FromClient, FromServer, Header, MalformedPacket, MessageHead, Op, Oversized, Packet,
-    Profile, Receipt,
+    Direction, ErrorForm, FromClient, FromServer, Header, MalformedPacket, MessageHead, Op,
+    Oversized, Packet, Profile, Receipt,
 };
 
 use crate::arb::{self, PROFILES, packet_of};
@@ -78,6 +78,31 @@ fn a_client_takes_these_addresses_and_lengths_and_no_others() {
     ]);
     let parses = |packet| FromServer::parse(packet).is_ok();
     assert_eq!(accepted(SIGNED, parses), expected);
+}
+
+/// A new operation has to be let in by the parser of each side that its direction names. `FromClient`
+/// and `FromServer` refuse what they do not name, so the compiler does not ask for it.
+#[test]
+fn each_side_takes_the_operations_that_its_direction_names() {
+    // A payload of zeros is not an error; their shapes have a test of their own.
+    let parsed_by_content = [Op::Error];
+    let taken = |parses: &dyn Fn(Packet) -> bool| {
+        let codes = accepted(UNSIGNED, parses).into_keys().map(|(code, _, _)| code);
+        codes.collect::<BTreeSet<_>>()
+    };
+    let by_server = taken(&|packet| FromClient::parse(packet).is_ok());
+    let by_client = taken(&|packet| FromServer::parse(packet).is_ok());
+    for op in Op::ALL {
+        let (to_server, to_client) = match op.direction() {
+            Direction::ToServerBeforeSession | Direction::ToServer => (true, false),
+            Direction::Both => (true, true),
+            Direction::ToClient => (false, true),
+        };
+        assert_eq!(by_server.contains(&op.code()), to_server, "{op:?}");
+        if !parsed_by_content.contains(&op) {
+            assert_eq!(by_client.contains(&op.code()), to_client, "{op:?}");
+        }
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorForm, ErrorReply, InReplyTo, Inner, InnerRefused,
-    Lookup, Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply,
+    InReplyTo, Inner, InnerRefused, Lookup, Malformed, NoMoreMessages, Otp, OtpIssued,
+    PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant,
     SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
@@ -54,11 +54,8 @@ fn holds<T: PartialEq + Debug>(
 
 #[test]
 fn requests_of_a_client_without_a_session() {
-    let register = RegisterRequest { reply_key: key(), phone: phone() };
-    holds(&register, RegisterRequest::parse, RegisterRequest::emit, &[b"\x01", &KEY, PHONE]);
-
-    let reconnect = ReconnectRequest { reply_key: key(), phone: phone() };
-    holds(&reconnect, ReconnectRequest::parse, ReconnectRequest::emit, &[b"\x01", &KEY, PHONE]);
+    let account = AccountRequest { reply_key: key(), phone: phone() };
+    holds(&account, AccountRequest::parse, AccountRequest::emit, &[b"\x01", &KEY, PHONE]);
 
     let confirm = ConfirmRequest {
         reply_key: key(),
@@ -80,7 +77,7 @@ fn a_confirmation_without_six_digits_is_malformed() {
 fn a_phone_number_that_is_none_is_malformed() {
     for phone in [b"\x07+012345".as_slice(), b"\x081234567\xff", b"\0", b"\x0e+4915112345x78"] {
         let bytes = [b"\x01", KEY.as_slice(), phone].concat();
-        assert_eq!(RegisterRequest::parse(&bytes), Err(Malformed), "{phone:?}");
+        assert_eq!(AccountRequest::parse(&bytes), Err(Malformed), "{phone:?}");
         assert_eq!(Lookup::parse(&[b"\x01\0", phone].concat()), Err(Malformed), "{phone:?}");
     }
 }
@@ -327,4 +324,17 @@ fn error_codes_and_which_of_them_close() {
     assert!(codes.map(ErrorCode::code).eq(1..=14));
     let closing = ErrorCode::ALL.into_iter().filter(|code| code.closes()).map(ErrorCode::code);
     assert!(closing.eq([1, 2, 3, 10, 13]));
+}
+
+#[test]
+fn error_codes_by_class() {
+    let of_class = |class| {
+        let codes = ErrorCode::ALL.into_iter().filter(|code| code.class() == class);
+        codes.map(ErrorCode::code).collect::<Vec<_>>()
+    };
+    assert_eq!(of_class(ErrorClass::Fault), [1, 2]);
+    assert_eq!(of_class(ErrorClass::SessionOver), [3, 10, 13]);
+    assert_eq!(of_class(ErrorClass::Temporary), [7, 8, 12]);
+    assert_eq!(of_class(ErrorClass::WrongTime), [11]);
+    assert_eq!(of_class(ErrorClass::Denied), [4, 5, 6, 9, 14]);
 }

@@ -7,10 +7,10 @@ use sealpost_core::ids::MessageId;
 use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, Lookup, Malformed,
-    MessageHead, NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
-    SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, Lookup,
+    Malformed, MessageHead, NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
+    parse_server_key,
 };
 
 use crate::arb;
@@ -25,8 +25,8 @@ proptest! {
     ) {
         let (reply_key, in_reply_to) = (SymmetricKey::from_bytes(key), InReplyTo(reply));
         let fingerprint = Fingerprint(fingerprint);
-        let register = RegisterRequest { reply_key: reply_key.clone(), phone };
-        round_trips(&register, RegisterRequest::parse, RegisterRequest::emit)?;
+        let account = AccountRequest { reply_key: reply_key.clone(), phone };
+        round_trips(&account, AccountRequest::parse, AccountRequest::emit)?;
         let issued = in_band.then(|| otp.clone());
         let issued = OtpIssued { in_reply_to, ttl_secs, attempts, otp: issued };
         round_trips(&issued, OtpIssued::parse, OtpIssued::emit)?;
@@ -38,11 +38,9 @@ proptest! {
 
     #[test]
     fn sessions_round_trip(
-        key: [u8; 32], hash: [u8; 32], phone in arb::phone(), pending: u32, drained: u32,
+        key: [u8; 32], hash: [u8; 32], pending: u32, drained: u32,
     ) {
         let session_key = SymmetricKey::from_bytes(key);
-        let reconnect = ReconnectRequest { reply_key: session_key.clone(), phone };
-        round_trips(&reconnect, ReconnectRequest::parse, ReconnectRequest::emit)?;
         let grant = SessionGrant { session_key, request_hash: RequestHash(hash) };
         round_trips(&grant, SessionGrant::parse, SessionGrant::emit)?;
         round_trips(&SessionResumed { pending }, SessionResumed::parse, SessionResumed::emit)?;
@@ -111,9 +109,8 @@ proptest! {
         if versioned && let Some(version) = data.first_mut() {
             *version = 1;
         }
-        rewrites(&data, RegisterRequest::parse, RegisterRequest::emit)?;
+        rewrites(&data, AccountRequest::parse, AccountRequest::emit)?;
         rewrites(&data, ConfirmRequest::parse, ConfirmRequest::emit)?;
-        rewrites(&data, ReconnectRequest::parse, ReconnectRequest::emit)?;
         rewrites(&data, OtpIssued::parse, OtpIssued::emit)?;
         rewrites(&data, RegistrationRejected::parse, RegistrationRejected::emit)?;
         rewrites(&data, SessionGrant::parse, SessionGrant::emit)?;

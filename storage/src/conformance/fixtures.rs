@@ -1,16 +1,16 @@
-//! Small things to put into a store.
+//! Values to put into a store.
 
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Oversized, Packet, Profile, SIGNATURE_LEN};
 
-/// The `n`-th phone number.
+/// Returns the `n`-th phone number.
 pub fn phone(n: u16) -> Phone {
     format!("+1555{n:06}").parse().expect("a phone number")
 }
 
-/// One of two real keys, by turns.
+/// Returns one of two real keys: one for odd `n`, the other for even `n`.
 pub fn public_key(n: u16) -> PublicKey {
     let ders: [&[u8]; 2] = [
         include_bytes!("../../testdata/first-public-key.der"),
@@ -19,17 +19,17 @@ pub fn public_key(n: u16) -> PublicKey {
     PublicKey::from_der(ders[usize::from(n % 2)]).expect("a key")
 }
 
-/// Stands for a session's key.
+/// Returns a stand-in for a wrapped session key.
 pub const fn wrapped_key(fill: u8) -> WrappedKey {
     WrappedKey([fill; 40])
 }
 
-/// `secs` into a day.
+/// Returns the time `secs` seconds after a fixed start.
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_unix_secs(1_800_000_000 + secs)
 }
 
-/// A message whose payload is `payload_len` bytes long, its number among them.
+/// Builds a message whose payload is `payload_len` bytes long, including its message id.
 pub fn message(
     profile: Profile,
     sender: UserId,
@@ -43,10 +43,10 @@ pub fn message(
     packet(profile, Op::Message, sender, recipient, &payload)
 }
 
-/// The receipt with which `reader` acknowledges `messages` of `sender`.
+/// Builds the receipt with which `recipient` acknowledges `messages` from `sender`.
 pub fn receipt(
     profile: Profile,
-    reader: UserId,
+    recipient: UserId,
     sender: UserId,
     id: u64,
     messages: &[u64],
@@ -55,17 +55,18 @@ pub fn receipt(
     payload.push(2);
     payload.extend(u16::try_from(messages.len()).expect("few messages").to_le_bytes());
     payload.extend(messages.iter().flat_map(|id| id.to_le_bytes()));
-    packet(profile, Op::DeliveryAck, reader, sender, &payload)
+    packet(profile, Op::DeliveryAck, recipient, sender, &payload)
 }
 
-/// A message too short to hold its number.
-pub(super) fn numberless(profile: Profile, sender: UserId, recipient: UserId) -> Packet {
+/// Builds a message that is too short to contain its id.
+pub(crate) fn without_id(profile: Profile, sender: UserId, recipient: UserId) -> Packet {
     packet(profile, Op::Message, sender, recipient, &[1, 2, 3])
 }
 
 fn packet(profile: Profile, op: Op, from: UserId, to: UserId, payload: &[u8]) -> Packet {
     let header = Header { sender: Some(from), recipient: Some(to), timestamp: at(-1), op };
-    // No engine looks at a signature; this one differs from packet to packet.
+    // No store verifies signatures. These differ from packet to packet, so that a store which
+    // confused them would be noticed.
     let sign = |signed: &[u8]| {
         let mut signature = [0; SIGNATURE_LEN];
         let bytes = signed.iter().rev().cycle();

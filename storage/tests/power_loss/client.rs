@@ -11,20 +11,20 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
-use sealpost_storage::OpenError;
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
 };
 use sealpost_storage::conformance::{at, message, phone, public_key};
+use sealpost_storage::{OpenError, OpenFailure};
 
-use crate::dice::Dice;
-use crate::world::Subject;
+use crate::bed::Subject;
+use crate::random::Random;
 
-/// The client's store.
+/// The client's store as a subject.
 #[derive(Default)]
 pub(crate) struct Client;
 
-/// All that a client's store holds. Both engines give the same places.
+/// Everything that a client's store holds. Both stores assign the same places.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Contents {
     identity: Identity,
@@ -53,27 +53,32 @@ impl Subject for Client {
 
     fn open(path: &Path) -> Result<SqliteClientStorage, OpenError> {
         match SqliteClientStorage::open(path) {
-            Err(OpenError::Missing(_)) => SqliteClientStorage::create(path, &identity()),
+            Err(OpenError { reason: OpenFailure::Missing, .. }) => {
+                SqliteClientStorage::create(path, &identity())
+            }
             opened => opened,
         }
     }
 
-    fn request(dice: &mut Dice) -> ClientOp {
-        match dice.below(9) {
-            0 => about_us(dice),
-            1..3 => about_contacts(dice),
-            3..6 => about_what_we_write(dice),
-            _ => about_what_arrives(dice),
+    fn request(random: &mut Random) -> ClientOp {
+        match random.below(9) {
+            0 => account_request(random),
+            1..3 => contact_request(random),
+            3..6 => outbox_request(random),
+            _ => inbox_request(random),
         }
     }
 
-    /// The server has moved.
-    fn meddle(store: &mut SqliteClientStorage, dice: &mut Dice) -> Result<(), StoreError> {
-        store.set_host_port(dice.pick(HOSTS))
+    /// Records a new address of the server.
+    fn change_directly(
+        store: &mut SqliteClientStorage,
+        random: &mut Random,
+    ) -> Result<(), StoreError> {
+        store.set_host_port(random.pick(HOSTS))
     }
 
-    fn meddle_with_model(model: &mut MemoryClientStorage, dice: &mut Dice) {
-        model.set_host_port(dice.pick(HOSTS)).unwrap();
+    fn change_model(model: &mut MemoryClientStorage, random: &mut Random) {
+        model.set_host_port(random.pick(HOSTS)).unwrap();
     }
 
     fn stored(store: &mut SqliteClientStorage, _: &Path) -> Result<Contents, StoreError> {
@@ -84,9 +89,9 @@ impl Subject for Client {
         contents(model).unwrap()
     }
 
-    fn without_places(_: &mut [ClientOutcome]) {}
+    fn erase_places(_: &mut [ClientOutcome]) {}
 
-    fn remember(&mut self, _: &mut Contents) -> Result<(), String> {
+    fn record_places(&mut self, _: &mut Contents) -> Result<(), String> {
         Ok(())
     }
 
@@ -94,11 +99,11 @@ impl Subject for Client {
         let found = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .and_then(|connection| {
                 let mut statement = connection.prepare("PRAGMA integrity_check")?;
-                let words = statement.query_map((), |row| row.get(0))?;
-                words.collect::<rusqlite::Result<Vec<String>>>()
+                let messages = statement.query_map((), |row| row.get(0))?;
+                messages.collect::<rusqlite::Result<Vec<String>>>()
             })
             .map_err(|_| StoreError::Io)?;
-        Ok(found.into_iter().filter(|words| words != "ok").collect())
+        Ok(found.into_iter().filter(|message| message != "ok").collect())
     }
 }
 
@@ -120,69 +125,69 @@ fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
     })
 }
 
-fn about_us(dice: &mut Dice) -> ClientOp {
-    match dice.below(5) {
-        0 => ClientOp::PinServerKey(public_key(dice.pick(&[1, 2]))),
-        1 => ClientOp::SetUser(user(dice.pick(&[1, 2]))),
-        2 => ClientOp::UseReconnectTime(at(dice.between(0, 9).cast_signed())),
-        3 => ClientOp::SetClockOffset { secs: dice.pick(&[-5, 0, 5]) },
-        _ => ClientOp::ReserveReceipts { below: ReceiptId(dice.between(0, 99)) },
+fn account_request(random: &mut Random) -> ClientOp {
+    match random.below(5) {
+        0 => ClientOp::PinServerKey(public_key(random.pick(&[1, 2]))),
+        1 => ClientOp::SetUser(user(random.pick(&[1, 2]))),
+        2 => ClientOp::UseReconnectTime(at(random.between(0, 9).cast_signed())),
+        3 => ClientOp::SetClockOffset { secs: random.pick(&[-5, 0, 5]) },
+        _ => ClientOp::ReserveReceipts { below: ReceiptId(random.between(0, 99)) },
     }
 }
 
-fn about_contacts(dice: &mut Dice) -> ClientOp {
-    let phone = phone(peer(dice));
-    let key = public_key(dice.pick(&[2, 3]));
+fn contact_request(random: &mut Random) -> ClientOp {
+    let phone = phone(peer(random));
+    let key = public_key(random.pick(&[2, 3]));
     let fingerprint = *key.fingerprint();
-    let person = Binding { user: user(peer(dice)), public_key: key };
-    match dice.below(5) {
-        0 => ClientOp::PinContact { phone, binding: person },
-        1 => ClientOp::OfferKey { phone, offered: person },
+    let binding = Binding { user: user(peer(random)), public_key: key };
+    match random.below(5) {
+        0 => ClientOp::PinContact { phone, binding },
+        1 => ClientOp::OfferKey { phone, offered: binding },
         2 => ClientOp::WithdrawOffer { phone },
-        3 => ClientOp::AcceptKey { phone, accepted: person },
+        3 => ClientOp::AcceptKey { phone, accepted: binding },
         _ => ClientOp::MarkVerified { phone, fingerprint },
     }
 }
 
-fn about_what_we_write(dice: &mut Dice) -> ClientOp {
-    match dice.below(5) {
-        0..2 => ClientOp::Enqueue((0..dice.below(4)).map(|_| outgoing(dice)).collect()),
+fn outbox_request(random: &mut Random) -> ClientOp {
+    match random.below(5) {
+        0..2 => ClientOp::Enqueue((0..random.below(4)).map(|_| outgoing(random)).collect()),
         2 => {
-            let named = ids(dice).into_iter().map(|id| (user(peer(dice)), id)).collect();
+            let named = ids(random).into_iter().map(|id| (user(peer(random)), id)).collect();
             ClientOp::MarkStored(named)
         }
-        3 => ClientOp::MarkDelivered { reader: user(peer(dice)), messages: ids(dice) },
-        _ => ClientOp::MarkFailed { messages: ids(dice), failure: Failure::Expired },
+        3 => ClientOp::MarkDelivered { reader: user(peer(random)), messages: ids(random) },
+        _ => ClientOp::MarkFailed { messages: ids(random), failure: Failure::Expired },
     }
 }
 
-fn about_what_arrives(dice: &mut Dice) -> ClientOp {
-    match dice.below(5) {
-        0..3 => ClientOp::Receive((0..dice.below(4)).map(|_| incoming(dice)).collect()),
-        3 => ClientOp::Unshown { after: InboxId(dice.between(0, 20)), limit: 3 },
-        _ => ClientOp::MarkShown { up_to: InboxId(dice.between(0, 20)) },
+fn inbox_request(random: &mut Random) -> ClientOp {
+    match random.below(5) {
+        0..3 => ClientOp::Receive((0..random.below(4)).map(|_| incoming(random)).collect()),
+        3 => ClientOp::Unshown { after: InboxId(random.between(0, 20)), limit: 3 },
+        _ => ClientOp::MarkShown { up_to: InboxId(random.between(0, 20)) },
     }
 }
 
-fn outgoing(dice: &mut Dice) -> OutgoingMessage {
-    let (id, to) = (dice.between(0, 40), peer(dice));
-    let (recipient, content) = (user(to), content(dice));
+fn outgoing(random: &mut Random) -> OutgoingMessage {
+    let (id, to) = (random.between(0, 40), peer(random));
+    let (recipient, content) = (user(to), content(random));
     let packet = message(PROFILE, user(1), recipient, id, 40 + content.as_bytes().len());
     OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), content, packet }
 }
 
-fn incoming(dice: &mut Dice) -> IncomingMessage {
-    let from = peer(dice);
-    let content = if dice.chance(10) {
+fn incoming(random: &mut Random) -> IncomingMessage {
+    let from = peer(random);
+    let content = if random.chance(10) {
         ReceivedContent::Undecryptable
     } else {
-        ReceivedContent::Opened(content(dice))
+        ReceivedContent::Opened(content(random))
     };
     IncomingMessage {
         sender: user(from),
         phone: phone(from),
-        id: MessageId(dice.between(0, 60)),
-        previous: dice.chance(50).then(|| MessageId(dice.between(0, 60))),
+        id: MessageId(random.between(0, 60)),
+        previous: random.chance(50).then(|| MessageId(random.between(0, 60))),
         sent_at: at(1),
         received_at: at(2),
         content,
@@ -190,17 +195,17 @@ fn incoming(dice: &mut Dice) -> IncomingMessage {
     }
 }
 
-fn content(dice: &mut Dice) -> Content {
-    let len = dice.pick(&[0, 10, 10, 9_000]);
-    Content::Bytes(vec![dice.pick(b"ab"); len])
+fn content(random: &mut Random) -> Content {
+    let len = random.pick(&[0, 10, 10, 9_000]);
+    Content::Bytes(vec![random.pick(b"ab"); len])
 }
 
-fn ids(dice: &mut Dice) -> Vec<MessageId> {
-    (0..dice.below(5)).map(|_| MessageId(dice.between(0, 40))).collect()
+fn ids(random: &mut Random) -> Vec<MessageId> {
+    (0..random.below(5)).map(|_| MessageId(random.between(0, 40))).collect()
 }
 
-fn peer(dice: &mut Dice) -> u16 {
-    dice.pick(PEERS)
+fn peer(random: &mut Random) -> u16 {
+    random.pick(PEERS)
 }
 
 fn user(id: u16) -> UserId {

@@ -1,46 +1,46 @@
-//! A disk that may forget what was not synced when its plug is pulled.
+//! A disk that may lose unsynced writes when the power is cut.
 //!
-//! What is written is read back at once and becomes durable at a sync, sector by sector. Without
-//! one, each sector, each length and each entry of the folder is, after a loss of power, what it was
-//! at the last sync or at any moment since, whatever its neighbours are: writes are torn and
-//! reordered. Space that a file was given and that nothing reached holds garbage.
+//! A write is visible to reads at once, and becomes durable at a sync, sector by sector. Without a
+//! sync, each sector, file length and folder entry has, after a power cut, the value of the last
+//! sync or any later one, independently of its neighbours: writes are torn and reordered. Allocated
+//! sectors that no write has reached hold garbage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dice::Dice;
+use crate::random::Random;
 
-/// One folder of files.
+/// One folder of files, and the faults to come.
 pub(crate) struct Disk {
     entries: BTreeMap<String, Volatile<Option<Inode>>>,
     files: BTreeMap<Inode, File>,
     next_inode: Inode,
-    dice: Dice,
-    plug: Plug,
+    random: Random,
+    power: Power,
     failing: Failing,
     failing_reads: Failing,
-    room: usize,
+    capacity: usize,
     lies: BTreeSet<Part>,
     changes: u64,
     faults: u64,
 }
 
-/// A file, whatever it is called.
+/// Identifies a file, independently of its name.
 pub(crate) type Inode = u64;
 
-/// Why an operation was not done, or in part only.
+/// Why an operation failed. It may have happened in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There is no power.
-    Off,
-    /// It did not work this time.
+    /// The power is off.
+    PowerOff,
+    /// The disk failed to read or write.
     Io,
-    /// No room is left.
+    /// No space is left.
     Full,
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
 }
 
-/// What a disk may lie about: a sync of it says that it was done, and nothing was.
+/// Part of a disk about whose syncs it may lie: it reports success and does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     Database,
@@ -49,25 +49,26 @@ pub(crate) enum Part {
     Folder,
 }
 
-/// How a loss of power treats what was not synced.
+/// What a power cut does to unsynced writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Survival {
-    /// As if only the process had ended.
+    /// All survive, as if only the process had ended.
     All,
+    /// None survive.
     Nothing,
-    /// The latest with this probability, else anything.
+    /// The latest value survives with this probability, and otherwise any earlier one.
     Percent(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Plug {
-    In,
-    /// Pulled at this change.
-    PulledAt(u64),
-    Out,
+enum Power {
+    On,
+    /// Is cut at this change.
+    CutAt(u64),
+    Off,
 }
 
-/// What fails: `times` operations, after `after` that don't.
+/// `times` operations fail, after `after` that succeed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Failing {
     after: u64,
@@ -75,86 +76,86 @@ struct Failing {
 }
 
 impl Disk {
-    /// Empty, with as much room as anybody wants.
-    pub(crate) fn new(dice: Dice) -> Self {
+    /// Creates an empty disk of unlimited capacity.
+    pub(crate) fn new(random: Random) -> Self {
         Self {
             entries: BTreeMap::new(),
             files: BTreeMap::new(),
             next_inode: 0,
-            dice,
-            plug: Plug::In,
+            random,
+            power: Power::On,
             failing: Failing::default(),
             failing_reads: Failing::default(),
-            room: usize::MAX,
+            capacity: usize::MAX,
             lies: BTreeSet::new(),
             changes: 0,
             faults: 0,
         }
     }
 
-    /// Syncs of these parts do nothing from now on.
+    /// Makes syncs of these parts do nothing from now on.
     pub(crate) fn lie_about(&mut self, parts: &[Part]) {
         self.lies = parts.iter().copied().collect();
     }
 
-    /// Pulls the plug during the `changes`-th change from now; 0 pulls it now.
-    pub(crate) fn pull_after(&mut self, changes: u64) {
+    /// Cuts the power during the `changes`-th change from now. 0 cuts it at once.
+    pub(crate) fn cut_power_after(&mut self, changes: u64) {
         let at = self.changes + changes;
-        self.plug = if changes == 0 { Plug::Out } else { Plug::PulledAt(at) };
+        self.power = if changes == 0 { Power::Off } else { Power::CutAt(at) };
     }
 
-    /// Lets `times` changes fail, after `changes` that don't.
+    /// Makes `times` changes fail, after `changes` that succeed.
     pub(crate) const fn fail_after(&mut self, changes: u64, times: u64) {
         self.failing = Failing { after: changes, times };
     }
 
-    /// Lets `times` reads fail, after `reads` that don't.
+    /// Makes `times` reads fail, after `reads` that succeed.
     pub(crate) const fn fail_reads_after(&mut self, reads: u64, times: u64) {
         self.failing_reads = Failing { after: reads, times };
     }
 
-    /// Leaves room for so many bytes more, beyond what the files take now.
-    pub(crate) fn leave_room(&mut self, bytes: usize) {
-        self.room = self.used().saturating_add(bytes);
+    /// Leaves space for `bytes` more than the files take now.
+    pub(crate) fn leave_space(&mut self, bytes: usize) {
+        self.capacity = self.used().saturating_add(bytes);
     }
 
-    /// Nothing fails any more, unless the power does.
+    /// Ends all faults but a power cut.
     pub(crate) const fn end_faults(&mut self) {
         self.failing.times = 0;
         self.failing_reads.times = 0;
-        self.room = usize::MAX;
+        self.capacity = usize::MAX;
     }
 
     pub(crate) const fn is_off(&self) -> bool {
-        matches!(self.plug, Plug::Out)
+        matches!(self.power, Power::Off)
     }
 
-    /// How many changes were begun so far.
+    /// Number of changes that have begun.
     pub(crate) const fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// How many operations were refused so far.
+    /// Number of operations that have failed.
     pub(crate) const fn faults(&self) -> u64 {
         self.faults
     }
 
-    /// Comes up again with what has survived.
-    pub(crate) fn power_up(&mut self, survival: Survival) {
+    /// Restores the power, with the writes that have survived.
+    pub(crate) fn restore_power(&mut self, survival: Survival) {
         for entry in self.entries.values_mut() {
-            entry.settle(survival, &mut self.dice);
+            entry.survive(survival, &mut self.random);
         }
         self.entries.retain(|_, entry| entry.now().is_some());
         let linked: BTreeSet<_> = self.entries.values().filter_map(|entry| *entry.now()).collect();
         self.files.retain(|inode, _| linked.contains(inode));
         for file in self.files.values_mut() {
-            file.settle(survival, &mut self.dice);
+            file.survive(survival, &mut self.random);
         }
-        self.plug = Plug::In;
+        self.power = Power::On;
         self.end_faults();
     }
 
-    /// What a file holds, whatever state the disk is in.
+    /// Returns the contents of a file, even while the power is off.
     pub(crate) fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let file = self.files.get(&self.find(name)?)?;
         let mut bytes = vec![0; file.len()];
@@ -162,12 +163,12 @@ impl Disk {
         Some(bytes)
     }
 
-    /// The file of this name.
+    /// Returns the file with this name.
     pub(crate) fn find(&self, name: &str) -> Option<Inode> {
         *self.entries.get(name)?.now()
     }
 
-    /// Makes an empty file.
+    /// Creates an empty file.
     pub(crate) fn create(&mut self, name: &str) -> Result<Inode, Fault> {
         let (done, happens) = self.change()?;
         let inode = self.link(name);
@@ -177,7 +178,7 @@ impl Disk {
         done.map(|()| inode)
     }
 
-    /// Takes over an empty file that somebody else made and synced.
+    /// Adds an empty file that the program has created and synced.
     pub(crate) fn adopt(&mut self, name: &str) -> Inode {
         let inode = self.link(name);
         self.entries.insert(name.into(), Volatile::new(Some(inode)));
@@ -195,7 +196,7 @@ impl Disk {
         done
     }
 
-    /// Makes every entry durable as it is.
+    /// Makes the current entries of the folder durable.
     pub(crate) fn sync_folder(&mut self) -> Result<(), Fault> {
         let (done, _) = self.change()?;
         if done.is_ok() && !self.lies.contains(&Part::Folder) {
@@ -204,8 +205,8 @@ impl Disk {
         done
     }
 
-    /// Makes a file's bytes and length durable as they are. After a failure, bytes that were not
-    /// durable don't become so by a later sync, as on Linux.
+    /// Makes the current bytes and length of a file durable. As on Linux, bytes of a sync that
+    /// failed do not become durable at a later sync either.
     pub(crate) fn sync(&mut self, inode: Inode) -> Result<(), Fault> {
         let (done, _) = self.change()?;
         let file = self.files.get_mut(&inode).ok_or(Fault::Missing)?;
@@ -217,37 +218,38 @@ impl Disk {
         done
     }
 
-    /// Writes; a part only if it fails.
+    /// Writes bytes. If it fails, a part of them may be written.
     pub(crate) fn write(&mut self, inode: Inode, at: usize, bytes: &[u8]) -> Result<(), Fault> {
         let (mut done, _) = self.change()?;
         let mut written = match done {
             Ok(()) => bytes.len(),
-            Err(_) => self.dice.below(bytes.len() + 1),
+            Err(_) => self.random.below(bytes.len() + 1),
         };
-        let (room, used) = (self.room, self.used());
+        let (capacity, used) = (self.capacity, self.used());
         let file = self.files.get_mut(&inode).ok_or(Fault::Missing)?;
         let grows = (at + written).saturating_sub(file.len());
-        let lacking = used.saturating_add(grows).saturating_sub(room).min(grows);
+        let lacking = used.saturating_add(grows).saturating_sub(capacity).min(grows);
         if lacking > 0 && done.is_ok() {
             done = Err(Fault::Full);
             self.faults += 1;
         }
         written = written.saturating_sub(lacking);
         if written > 0 {
-            file.write(at, &bytes[..written], &mut self.dice);
+            file.write(at, &bytes[..written], &mut self.random);
         }
         done
     }
 
-    /// Fills `bytes` from a place of a file; zeros from its end on. How many were there.
+    /// Reads a file from position `at` into `bytes`, with zeros after its end. Returns the number
+    /// of bytes that the file had.
     pub(crate) fn read(
         &mut self,
         inode: Inode,
         at: usize,
         bytes: &mut [u8],
     ) -> Result<usize, Fault> {
-        self.powered()?;
-        if self.failing_reads.strikes() {
+        self.ensure_power()?;
+        if self.failing_reads.fails_next() {
             self.faults += 1;
             return Err(Fault::Io);
         }
@@ -264,7 +266,7 @@ impl Disk {
     }
 
     pub(crate) fn len(&mut self, inode: Inode) -> Result<usize, Fault> {
-        self.powered()?;
+        self.ensure_power()?;
         self.files.get(&inode).map(File::len).ok_or(Fault::Missing)
     }
 
@@ -274,27 +276,28 @@ impl Disk {
         self.next_inode
     }
 
-    /// Counts a change that is about to begin. What to answer, and whether it happens: what fails
-    /// may have happened all the same. `Err` if there is no power to begin with.
+    /// Begins a change. Returns what to report, and whether the change takes effect: one that fails
+    /// may take effect all the same. Returns `Err` if the power is off already.
     fn change(&mut self) -> Result<(Result<(), Fault>, bool), Fault> {
-        self.powered()?;
+        self.ensure_power()?;
         self.changes += 1;
-        let done = if matches!(self.plug, Plug::PulledAt(at) if self.changes >= at) {
-            self.plug = Plug::Out;
-            Err(Fault::Off)
-        } else if self.failing.strikes() {
+        let done = if matches!(self.power, Power::CutAt(at) if self.changes >= at) {
+            self.power = Power::Off;
+            Err(Fault::PowerOff)
+        } else if self.failing.fails_next() {
             Err(Fault::Io)
         } else {
             Ok(())
         };
         self.faults += u64::from(done.is_err());
-        Ok((done, done.is_ok() || self.dice.chance(50)))
+        Ok((done, done.is_ok() || self.random.chance(50)))
     }
 
-    pub(crate) fn powered(&mut self) -> Result<(), Fault> {
+    /// Fails while the power is off.
+    pub(crate) fn ensure_power(&mut self) -> Result<(), Fault> {
         if self.is_off() {
             self.faults += 1;
-            return Err(Fault::Off);
+            return Err(Fault::PowerOff);
         }
         Ok(())
     }
@@ -306,15 +309,15 @@ impl Disk {
 }
 
 impl Failing {
-    /// Counts an operation that is about to begin; whether it fails.
-    const fn strikes(&mut self) -> bool {
+    /// Counts an operation that is about to begin. Returns whether it fails.
+    const fn fails_next(&mut self) -> bool {
         if self.after > 0 {
             self.after -= 1;
             return false;
         }
-        let strikes = self.times > 0;
+        let fails = self.times > 0;
         self.times = self.times.saturating_sub(1);
-        strikes
+        fails
     }
 }
 
@@ -330,7 +333,7 @@ impl Part {
     }
 }
 
-/// Bytes in sectors.
+/// A file as a sequence of sectors.
 struct File {
     part: Part,
     len: Volatile<usize>,
@@ -348,10 +351,10 @@ impl File {
         *self.len.now()
     }
 
-    fn write(&mut self, at: usize, bytes: &[u8], dice: &mut Dice) {
+    fn write(&mut self, at: usize, bytes: &[u8], random: &mut Random) {
         let end = at + bytes.len();
         while self.sectors.len() * SECTOR < end {
-            let garbage = [u8::try_from(dice.below(256)).unwrap(); SECTOR];
+            let garbage = [u8::try_from(random.below(256)).unwrap(); SECTOR];
             let mut sector = Volatile::new(Box::new(garbage));
             sector.set(Box::new([0; SECTOR]));
             self.sectors.push(sector);
@@ -401,18 +404,18 @@ impl File {
         self.sectors.iter_mut().for_each(|sector| sector.dirty = false);
     }
 
-    fn settle(&mut self, survival: Survival, dice: &mut Dice) {
-        self.len.settle(survival, dice);
-        self.sectors.iter_mut().for_each(|sector| sector.settle(survival, dice));
+    fn survive(&mut self, survival: Survival, random: &mut Random) {
+        self.len.survive(survival, random);
+        self.sectors.iter_mut().for_each(|sector| sector.survive(survival, random));
     }
 }
 
-/// Something of which the disk holds one value for certain and the system's cache another.
+/// A value with a durable version on the disk and later versions in the system's cache.
 struct Volatile<T> {
     durable: T,
-    /// Every value since, the current one last.
+    /// All later values, the current one last.
     since: Vec<T>,
-    /// Whether a sync has the current value to write.
+    /// Whether the next sync writes the current value.
     dirty: bool,
 }
 
@@ -435,25 +438,25 @@ impl<T: Clone> Volatile<T> {
 
     fn sync(&mut self) {
         if self.dirty {
-            self.settle_on(self.since.len());
+            self.keep(self.since.len());
         }
         self.dirty = false;
     }
 
-    fn settle(&mut self, survival: Survival, dice: &mut Dice) {
+    fn survive(&mut self, survival: Survival, random: &mut Random) {
         let latest = self.since.len();
         let survivor = match survival {
             Survival::All => latest,
             Survival::Nothing => 0,
-            Survival::Percent(percent) if dice.chance(percent) => latest,
-            Survival::Percent(_) => dice.below(latest + 1),
+            Survival::Percent(percent) if random.chance(percent) => latest,
+            Survival::Percent(_) => random.below(latest + 1),
         };
-        self.settle_on(survivor);
+        self.keep(survivor);
         self.dirty = false;
     }
 
-    /// 0 is the durable value, 1 the first one since.
-    fn settle_on(&mut self, survivor: usize) {
+    /// Keeps one version: 0 is the durable one, 1 the first one after it.
+    fn keep(&mut self, survivor: usize) {
         if let Some(value) = survivor.checked_sub(1).and_then(|index| self.since.get(index)) {
             self.durable = value.clone();
         }
@@ -461,5 +464,5 @@ impl<T: Clone> Volatile<T> {
     }
 }
 
-/// What a disk writes as a whole.
+/// Number of bytes that the disk writes atomically.
 const SECTOR: usize = 512;

@@ -1,97 +1,97 @@
 #![cfg(test)]
-#![expect(clippy::print_stdout, reason = "the seed, and what was done")]
-//! SQLite on a disk that loses its power, fills up and fails, against the stores in memory.
+#![expect(clippy::print_stdout, reason = "prints the seed and the counts")]
+//! Compares SQLite on a disk with power cuts, faults and too little space with the memory stores.
 //!
-//! The products open their databases as always; below SQLite, `vfs` puts a disk in memory in place
-//! of the system's. `SEALPOST_PULLS` sets how often each test pulls the plug, `SEALPOST_SEED` the
-//! first seed.
+//! The stores open their databases as in production. Below SQLite, `vfs` replaces the system's disk
+//! by one in memory. `SEALPOST_POWER_CUTS` sets the number of power cuts in each test, and
+//! `SEALPOST_SEED` the first seed.
 
+mod bed;
 mod client;
-mod dice;
 mod disk;
-mod machine;
-mod memory;
+mod file_system;
+mod random;
 mod server;
+mod shared_state;
 mod vfs;
-mod world;
 
 use std::time::Instant;
 
+use bed::{Counts, FaultPlan, StoreBed, Subject};
 use client::Client;
 use disk::Part;
 use server::Server;
-use world::{Subject, Tally, Troubles, World};
 
 #[test]
-fn server_keeps_what_it_acknowledged_through_losses_of_power() {
-    survive::<Server>(Troubles::None);
+fn server_keeps_acknowledged_commits_through_power_cuts() {
+    run::<Server>(FaultPlan::None);
 }
 
 #[test]
-fn client_keeps_what_it_acknowledged_through_losses_of_power() {
-    survive::<Client>(Troubles::None);
+fn client_keeps_acknowledged_commits_through_power_cuts() {
+    run::<Client>(FaultPlan::None);
 }
 
 #[test]
-fn server_goes_on_after_faults_and_full_disks() {
-    survive::<Server>(Troubles::Faults);
+fn server_recovers_from_faults_and_full_disks() {
+    run::<Server>(FaultPlan::Occasional);
 }
 
 #[test]
-fn client_goes_on_after_faults_and_full_disks() {
-    survive::<Client>(Troubles::Faults);
+fn client_recovers_from_faults_and_full_disks() {
+    run::<Client>(FaultPlan::Occasional);
 }
 
-/// After a failed sync the system's cache may hold what the disk does not, and give it to whoever
-/// opens the log next.
+/// After a failed sync, the system's cache may hold bytes that the disk does not have, and return
+/// them to the next process that opens the log.
 #[test]
-fn what_a_failed_sync_left_in_the_cache_is_not_built_upon() {
+fn log_left_in_the_cache_by_a_failed_sync_is_not_extended() {
     for (changes, times) in (0..30).flat_map(|changes| [1, 2, 4, 20].map(|times| (changes, times)))
     {
-        let world = World::<Server>::new(first_seed() + changes, Troubles::None);
-        if let Err(broken) = world.run_into_faults(changes, times) {
-            panic!("{times} faults after {changes} changes: {broken}");
+        let bed = StoreBed::<Server>::new(first_seed() + changes, FaultPlan::None);
+        if let Err(violation) = bed.run_into_faults(changes, times) {
+            panic!("{times} faults after {changes} changes: {violation}");
         }
     }
 }
 
-/// The suite would notice if a store did not sync what it must.
+/// A store that omitted a necessary sync would fail this suite.
 #[test]
-fn a_disk_that_lies_about_syncs_is_noticed() {
+fn disk_that_lies_about_syncs_is_detected() {
     let everything = [Part::Log, Part::Database, Part::Journal, Part::Folder];
     for lies in [&everything[..], &[Part::Log], &[Part::Database], &[Part::Folder]] {
-        must_notice::<Server>(lies);
-        must_notice::<Client>(lies);
+        assert_detected::<Server>(lies);
+        assert_detected::<Client>(lies);
     }
 }
 
-fn must_notice<S: Subject>(lies: &[Part]) {
-    let is_noticed = |seed: &u64| {
-        let world = World::<S>::new(*seed, Troubles::None).lying_about(lies);
-        world.run(PULLS_OF_A_SEED).is_err()
+fn assert_detected<S: Subject>(lies: &[Part]) {
+    let is_detected = |seed: &u64| {
+        let bed = StoreBed::<S>::new(*seed, FaultPlan::None).lying_about(lies);
+        bed.run(POWER_CUTS_PER_SEED).is_err()
     };
-    let noticed = (first_seed()..).take(LIARS).filter(is_noticed).count();
-    println!("{}, lies about {lies:?}: {noticed} of {LIARS} noticed", S::FILE);
-    assert!(noticed >= LIARS / 5, "{lies:?}");
+    let detected = (first_seed()..).take(LYING_DISKS).filter(is_detected).count();
+    println!("{}, lies about {lies:?}: {detected} of {LYING_DISKS} detected", S::FILE);
+    assert!(detected >= LYING_DISKS / 5, "{lies:?}");
 }
 
-fn survive<S: Subject>(troubles: Troubles) {
-    let (begin, mut total) = (Instant::now(), Tally::default());
-    let pulls = pulls();
+fn run<S: Subject>(fault_plan: FaultPlan) {
+    let (begin, mut total) = (Instant::now(), Counts::default());
+    let power_cuts = power_cuts();
     for seed in first_seed().. {
-        match World::<S>::new(seed, troubles).run(PULLS_OF_A_SEED) {
-            Ok(tally) => total.add(tally),
-            Err(broken) => panic!("SEALPOST_SEED={seed}: {broken}"),
+        match StoreBed::<S>::new(seed, fault_plan).run(POWER_CUTS_PER_SEED) {
+            Ok(counts) => total.add(counts),
+            Err(violation) => panic!("SEALPOST_SEED={seed}: {violation}"),
         }
-        if total.pulls >= pulls {
+        if total.power_cuts >= power_cuts {
             break;
         }
     }
     println!("{total:?} in {:?}", begin.elapsed());
 }
 
-fn pulls() -> u64 {
-    setting("SEALPOST_PULLS").unwrap_or(PULLS)
+fn power_cuts() -> u64 {
+    setting("SEALPOST_POWER_CUTS").unwrap_or(POWER_CUTS)
 }
 
 fn first_seed() -> u64 {
@@ -102,7 +102,7 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-/// How often each test pulls the plug, unless it is told.
-const PULLS: u64 = 300;
-const PULLS_OF_A_SEED: u64 = 8;
-const LIARS: usize = 20;
+/// Number of power cuts in each test, unless the environment sets it.
+const POWER_CUTS: u64 = 300;
+const POWER_CUTS_PER_SEED: u64 = 8;
+const LYING_DISKS: usize = 20;

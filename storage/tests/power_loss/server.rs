@@ -14,20 +14,20 @@ use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use sealpost_storage::{Inspector, MemoryStorage, OpenError, Quota, SqliteStorage, Storage};
 
-use crate::dice::Dice;
-use crate::world::Subject;
+use crate::bed::Subject;
+use crate::random::Random;
 
-/// The server's store.
+/// The server's store as a subject.
 #[derive(Default)]
 pub(crate) struct Server {
-    /// Every place ever seen, and what stood there.
+    /// Every place ever seen, and the packet there.
     places: BTreeMap<Seq, Packet>,
 }
 
-/// What the store holds of one user.
+/// What the store holds for one user.
 #[derive(Debug, PartialEq)]
 pub(crate) struct UserContents {
-    answers: Vec<StoreOutcome>,
+    outcomes: Vec<StoreOutcome>,
     aes_key: Option<WrappedKey>,
 }
 
@@ -48,17 +48,17 @@ impl Subject for Server {
         SqliteStorage::open(path, PROFILE, Quota::default())
     }
 
-    fn request(dice: &mut Dice) -> StoreOp {
-        request(dice)
+    fn request(random: &mut Random) -> StoreOp {
+        request(random)
     }
 
-    /// The operator deletes a user.
-    fn meddle(store: &mut SqliteStorage, dice: &mut Dice) -> Result<(), StoreError> {
-        store.delete_user(phone(number(dice))).map(drop).map_err(|error| error.kind())
+    /// Deletes a user, as the operator does.
+    fn change_directly(store: &mut SqliteStorage, random: &mut Random) -> Result<(), StoreError> {
+        store.delete_user(phone(phone_index(random))).map(drop).map_err(|error| error.kind())
     }
 
-    fn meddle_with_model(model: &mut MemoryStorage, dice: &mut Dice) {
-        model.delete_user(phone(number(dice)));
+    fn change_model(model: &mut MemoryStorage, random: &mut Random) {
+        model.delete_user(phone(phone_index(random)));
     }
 
     fn stored(store: &mut SqliteStorage, path: &Path) -> Result<Vec<UserContents>, StoreError> {
@@ -76,21 +76,21 @@ impl Subject for Server {
         let keys = model.clone();
         let mut contents = contents(model, |user| Ok(keys.aes_key(user))).unwrap();
         for user in &mut contents {
-            Self::without_places(&mut user.answers);
+            Self::erase_places(&mut user.outcomes);
         }
         contents
     }
 
-    fn without_places(outcomes: &mut [StoreOutcome]) {
+    fn erase_places(outcomes: &mut [StoreOutcome]) {
         for page in outcomes.iter_mut().filter_map(page) {
             page.items.iter_mut().for_each(|item| item.seq = Seq::START);
         }
     }
 
-    fn remember(&mut self, contents: &mut Vec<UserContents>) -> Result<(), String> {
+    fn record_places(&mut self, contents: &mut Vec<UserContents>) -> Result<(), String> {
         let latest = self.places.last_key_value().map_or(Seq::START, |(place, _)| *place);
         for user in contents {
-            for item in user.answers.iter_mut().filter_map(page).flat_map(|page| &page.items) {
+            for item in user.outcomes.iter_mut().filter_map(page).flat_map(|page| &page.items) {
                 match self.places.get(&item.seq) {
                     Some(packet) if *packet == item.packet => {}
                     None if item.seq > latest => {
@@ -99,7 +99,7 @@ impl Subject for Server {
                     Some(_) | None => return Err(format!("{:?} is used twice", item.seq)),
                 }
             }
-            Self::without_places(&mut user.answers);
+            Self::erase_places(&mut user.outcomes);
         }
         Ok(())
     }
@@ -118,16 +118,16 @@ fn contents(
     let limit = PageLimit { items: u32::MAX, bytes: u32::MAX };
     let of_user = |id| {
         let recipient = UserId::new(id).unwrap();
-        let mut answers = Vec::new();
-        let questions = [
+        let mut outcomes = Vec::new();
+        let requests = [
             StoreOp::FindUser(UserRef::Id(recipient)),
             StoreOp::Count(recipient),
             StoreOp::Page { recipient, after: Seq::START, limit },
         ];
-        store.commit(&questions, &mut answers);
-        match answers.iter().find_map(|answer| answer.as_ref().err()) {
+        store.commit(&requests, &mut outcomes);
+        match outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
             Some(error) => Err(*error),
-            None => Ok(UserContents { answers, aes_key: aes_key(recipient)? }),
+            None => Ok(UserContents { outcomes, aes_key: aes_key(recipient)? }),
         }
     };
     (1..=MAX_ID).map(of_user).collect()
@@ -140,79 +140,80 @@ fn page(outcome: &mut StoreOutcome) -> Option<&mut Page> {
     }
 }
 
-/// Few users, few numbers, few moments: so that requests meet.
-fn request(dice: &mut Dice) -> StoreOp {
-    match dice.below(24) {
+/// Draws from few users, ids and times, so that requests collide.
+fn request(random: &mut Random) -> StoreOp {
+    match random.below(24) {
         0..4 => {
-            let n = number(dice);
+            let n = phone_index(random);
             let (public_key, aes_key) = (public_key(n), wrapped_key(1));
             StoreOp::CreateUser { phone: phone(n), public_key, aes_key, at: at(0), max_id: MAX_ID }
         }
-        4 => StoreOp::FindUser(UserRef::Phone(phone(number(dice)))),
+        4 => StoreOp::FindUser(UserRef::Phone(phone(phone_index(random)))),
         5..7 => StoreOp::RecordReconnect {
-            user: user(dice),
-            at: at(secs(dice)),
-            aes_key: wrapped_key(dice.pick(&[2, 3, 4])),
+            user: user(random),
+            at: at(secs(random)),
+            aes_key: wrapped_key(random.pick(&[2, 3, 4])),
         },
         7..16 => {
-            let recipient = user(dice);
-            let packets = (0..dice.below(5)).map(|_| item(dice, recipient)).collect();
-            StoreOp::Append { recipient, packets, at: at(secs(dice)) }
+            let recipient = user(random);
+            let packets = (0..random.below(5)).map(|_| item(random, recipient)).collect();
+            StoreOp::Append { recipient, packets, at: at(secs(random)) }
         }
         16 => {
-            let limit = PageLimit { items: dice.pick(&[0, 1, 5]), bytes: dice.pick(&[0, 1_000]) };
-            StoreOp::Page { recipient: user(dice), after: Seq::START, limit }
+            let limit =
+                PageLimit { items: random.pick(&[0, 1, 5]), bytes: random.pick(&[0, 1_000]) };
+            StoreOp::Page { recipient: user(random), after: Seq::START, limit }
         }
-        17..21 => settle(dice),
+        17..21 => settle(random),
         21..23 => {
-            let (recipient, origin) = (user(dice), user(dice));
-            let name = |id| ItemId { kind: ItemKind::Receipt, origin, id };
-            let keys = numbers(dice).into_iter().map(name).collect();
-            StoreOp::DropReceipts { recipient, keys }
+            let (recipient, origin) = (user(random), user(random));
+            let item_id = |id| ItemId { kind: ItemKind::Receipt, origin, id };
+            let receipts = ids(random).into_iter().map(item_id).collect();
+            StoreOp::DropReceipts { recipient, receipts }
         }
-        _ => StoreOp::Expire { before: at(secs(dice)), limit: dice.pick(&[0, 2, 100]) },
+        _ => StoreOp::Expire { before: at(secs(random)), limit: random.pick(&[0, 2, 100]) },
     }
 }
 
-fn settle(dice: &mut Dice) -> StoreOp {
-    let (reader, sender) = (user(dice), user(dice));
-    let name = |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
-    let messages = numbers(dice);
+fn settle(random: &mut Random) -> StoreOp {
+    let (recipient, sender) = (user(random), user(random));
+    let item_id = |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
+    let messages = ids(random);
     StoreOp::Settle(Settlement {
-        recipient: reader,
-        delivered: messages.iter().map(name).collect(),
-        receipt: receipt(PROFILE, reader, sender, dice.between(0, 9), &messages),
-        at: at(secs(dice)),
+        recipient,
+        delivered: messages.iter().map(item_id).collect(),
+        receipt: receipt(PROFILE, recipient, sender, random.between(0, 9), &messages),
+        at: at(secs(random)),
     })
 }
 
-fn item(dice: &mut Dice, recipient: UserId) -> Packet {
-    let (origin, id) = (user(dice), dice.between(0, 9));
-    if dice.chance(25) {
+fn item(random: &mut Random, recipient: UserId) -> Packet {
+    let (origin, id) = (user(random), random.between(0, 9));
+    if random.chance(25) {
         return receipt(PROFILE, origin, recipient, id, &[id]);
     }
     // The longest ones take several pages.
-    let longest = dice.pick(&[40, 40, 2_000, 12_000]);
-    let len = 8 + dice.below(longest);
+    let longest = random.pick(&[40, 40, 2_000, 12_000]);
+    let len = 8 + random.below(longest);
     message(PROFILE, origin, recipient, id, len)
 }
 
-fn user(dice: &mut Dice) -> UserId {
-    UserId::new(dice.between(1, 6)).unwrap()
+fn user(random: &mut Random) -> UserId {
+    UserId::new(random.between(1, 6)).unwrap()
 }
 
-fn number(dice: &mut Dice) -> u16 {
-    dice.pick(&[1, 2, 3, 4, 5])
+fn phone_index(random: &mut Random) -> u16 {
+    random.pick(&[1, 2, 3, 4, 5])
 }
 
-fn numbers(dice: &mut Dice) -> Vec<u64> {
-    (0..dice.below(5)).map(|_| dice.between(0, 9)).collect()
+fn ids(random: &mut Random) -> Vec<u64> {
+    (0..random.below(5)).map(|_| random.between(0, 9)).collect()
 }
 
-fn secs(dice: &mut Dice) -> i64 {
-    dice.between(0, 19).cast_signed()
+fn secs(random: &mut Random) -> i64 {
+    random.between(0, 19).cast_signed()
 }
 
 const PROFILE: Profile = Profile::Compact;
-/// More users than this are refused.
+/// Largest user id: further registrations are refused.
 const MAX_ID: u64 = 9;

@@ -1,7 +1,7 @@
-//! [`Machine`]s as SQLite sees them: the default VFS of this test process. The only unsafe code.
+//! [`FileSystem`]s as SQLite's default VFS in this test process. The only unsafe code.
 //!
-//! Files live on the machine that was attached to their folder; nowhere else is there a file. Time,
-//! sleep and randomness are the system's.
+//! A file lives on the file system that was attached to its folder. There are no files anywhere
+//! else. Time, sleep and randomness come from the system.
 #![expect(unsafe_code, reason = "SQLite calls through C")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
@@ -13,27 +13,27 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use rusqlite::ffi;
 
 use crate::disk::{Disk, Fault};
-use crate::machine::{Handle, Machine, Making};
-use crate::memory::{Busy, Level, Mode};
+use crate::file_system::{Creation, FileSystem, Handle};
+use crate::shared_state::{Busy, Level, Mode};
 
-/// Puts `machine` behind the files of a folder.
-pub(crate) fn attach(folder: &Path, machine: Machine) {
+/// Attaches a file system to a folder.
+pub(crate) fn attach(folder: &Path, file_system: FileSystem) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(register);
-    machines().insert(folder.into(), machine);
+    file_systems().insert(folder.into(), file_system);
 }
 
-/// Nothing is in this folder any more.
+/// Detaches a folder's file system.
 pub(crate) fn detach(folder: &Path) {
-    machines().remove(folder);
+    file_systems().remove(folder);
 }
 
-fn machines() -> MutexGuard<'static, BTreeMap<PathBuf, Machine>> {
-    static MACHINES: Mutex<BTreeMap<PathBuf, Machine>> = Mutex::new(BTreeMap::new());
-    MACHINES.lock().unwrap_or_else(PoisonError::into_inner)
+fn file_systems() -> MutexGuard<'static, BTreeMap<PathBuf, FileSystem>> {
+    static FILE_SYSTEMS: Mutex<BTreeMap<PathBuf, FileSystem>> = Mutex::new(BTreeMap::new());
+    FILE_SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Becomes the default VFS, with what is not ours taken over from the system's.
+/// Registers the default VFS. It inherits from the system's what it does not replace.
 fn register() {
     // SAFETY: a null name asks for the default VFS. There is one, and it lives as long as the
     // process. Its copy is plain data; the functions that we keep use none of the original's own.
@@ -53,7 +53,7 @@ fn register() {
     assert_eq!(registered, ffi::SQLITE_OK);
 }
 
-/// What SQLite allocates for a file, `szOsFile` bytes, and hands to every method.
+/// What SQLite allocates for a file, `szOsFile` bytes, and passes to every method.
 #[repr(C)]
 struct OpenFile {
     base: ffi::sqlite3_file,
@@ -83,7 +83,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// The handle of an open file.
+/// Returns the handle of an open file.
 ///
 /// # Safety
 /// `file` is one that `open` filled and `close` has not emptied, and no other call is using it:
@@ -94,26 +94,26 @@ unsafe fn handle<'a>(file: *mut ffi::sqlite3_file) -> &'a mut Handle {
     unsafe { &mut *(*file.cast::<OpenFile>()).handle }
 }
 
-/// The machine behind a path, and the file's name there.
+/// Returns the file system of a path, and the file's name there.
 ///
 /// # Safety
 /// `path` is null or a string that ends in 0 and lives through the call.
-unsafe fn locate(path: *const c_char) -> Option<(Machine, String)> {
+unsafe fn locate(path: *const c_char) -> Option<(FileSystem, String)> {
     if path.is_null() {
         return None;
     }
     // SAFETY: not null, so by contract a string.
     let path = Path::new(unsafe { CStr::from_ptr(path) }.to_str().ok()?);
-    let machine = machines().get(path.parent()?)?.clone();
-    Some((machine, path.file_name()?.to_str()?.to_owned()))
+    let file_system = file_systems().get(path.parent()?)?.clone();
+    Some((file_system, path.file_name()?.to_str()?.to_owned()))
 }
 
-/// What SQLite is told; `failed` for what has no name of its own.
+/// Returns the result code for SQLite: `failed` for faults that have no code of their own.
 fn code(done: Result<(), Fault>, failed: c_int) -> c_int {
     match done {
         Ok(()) => ffi::SQLITE_OK,
         Err(Fault::Full) => ffi::SQLITE_FULL,
-        Err(Fault::Off | Fault::Io | Fault::Missing) => failed,
+        Err(Fault::PowerOff | Fault::Io | Fault::Missing) => failed,
     }
 }
 
@@ -134,7 +134,7 @@ const fn level(lock: c_int) -> Level {
     }
 }
 
-/// A place or length that SQLite names; never negative.
+/// Converts a position or length from SQLite, which is never negative.
 fn size<T: TryInto<usize>>(number: T) -> usize {
     number.try_into().unwrap_or(0)
 }
@@ -146,11 +146,11 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    let making =
-        if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 { Making::Allowed } else { Making::Elsewhere };
+    let creation =
+        if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 { Creation::Allowed } else { Creation::External };
     // SAFETY: SQLite passes null or a string.
     let located = unsafe { locate(name) };
-    let opened = located.and_then(|(machine, name)| machine.open(&name, making).ok());
+    let opened = located.and_then(|(file_system, name)| file_system.open(&name, creation).ok());
     let (methods, outcome) = match &opened {
         Some(_) => (&raw const METHODS, ffi::SQLITE_OK),
         None => (std::ptr::null(), ffi::SQLITE_CANTOPEN),
@@ -161,7 +161,7 @@ unsafe extern "C" fn open(
     // Without methods it never hands the file to one.
     unsafe { file.cast::<OpenFile>().write(OpenFile { base, handle }) };
     if !out_flags.is_null() {
-        // SAFETY: not null, so SQLite wants to know.
+        // SAFETY: not null, so a place for the answer.
         unsafe { *out_flags = flags };
     }
     outcome
@@ -173,10 +173,10 @@ unsafe extern "C" fn delete(
     sync_folder: c_int,
 ) -> c_int {
     // SAFETY: SQLite passes a string.
-    let Some((machine, name)) = (unsafe { locate(name) }) else {
+    let Some((file_system, name)) = (unsafe { locate(name) }) else {
         return ffi::SQLITE_IOERR_DELETE;
     };
-    let deleted = machine.disk(|disk| {
+    let deleted = file_system.disk(|disk| {
         disk.delete(&name)?;
         if sync_folder == 0 { Ok(()) } else { disk.sync_folder() }
     });
@@ -194,14 +194,14 @@ unsafe extern "C" fn access(
 ) -> c_int {
     // SAFETY: SQLite passes a string.
     let located = unsafe { locate(name) };
-    let found = located.map_or(Ok(None), |(machine, name)| {
-        machine.disk(|disk| {
-            disk.powered()?;
+    let found = located.map_or(Ok(None), |(file_system, name)| {
+        file_system.disk(|disk| {
+            disk.ensure_power()?;
             disk.find(&name).map(|inode| disk.len(inode)).transpose()
         })
     });
     let there = match found {
-        // As the system's own VFS has it: an empty file is as good as none.
+        // As in the system's own VFS, an empty file counts as missing.
         Ok(len) => len.is_some_and(|len| len > 0 || flags != ffi::SQLITE_ACCESS_EXISTS),
         Err(_) => return ffi::SQLITE_IOERR_ACCESS,
     };
@@ -321,12 +321,12 @@ unsafe extern "C" fn file_control(_: *mut ffi::sqlite3_file, _: c_int, _: *mut c
     ffi::SQLITE_NOTFOUND
 }
 
-/// As the system's own VFS has it.
+/// The same as in the system's own VFS.
 unsafe extern "C" fn sector_size(_: *mut ffi::sqlite3_file) -> c_int {
     4_096
 }
 
-/// As the system's own VFS has it: what stands beside a torn write is not damaged.
+/// The same as in the system's own VFS: bytes beside a torn write are not damaged.
 unsafe extern "C" fn device_characteristics(_: *mut ffi::sqlite3_file) -> c_int {
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE | ffi::SQLITE_IOCAP_SUBPAGE_READ
 }
@@ -341,8 +341,8 @@ unsafe extern "C" fn shm_map(
     // SAFETY: an open file, as SQLite has it.
     let handle = unsafe { handle(file) };
     let region = handle.region(size(index), size(len), extend != 0);
-    // The words are atomic, so SQLite may write through a shared pointer. The machine keeps them
-    // until the last connection has unmapped them.
+    // The words are atomic, so SQLite may write through a shared pointer. The file system keeps
+    // them until the last connection has unmapped them.
     let address = region.map_or(std::ptr::null(), |region| region.as_ptr());
     // SAFETY: SQLite passes a place for the answer.
     unsafe { *out = address.cast_mut().cast() };

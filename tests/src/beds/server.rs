@@ -35,7 +35,7 @@ impl TestedMachine for Server {
     }
 
     fn check_notice(notice: &Notice) {
-        assert!(!matches!(notice, Notice::Misuse(_)), "{notice:?}");
+        assert!(!matches!(notice, Notice::Misuse { .. }), "{notice:?}");
     }
 }
 
@@ -51,7 +51,8 @@ impl ServerBed {
         let crypto = crypto(0);
         let config =
             Config { profile, server_key: crypto.public_key().clone(), otp_channel, limits };
-        let server = Server::new(config, Entropy::from_seed([7; 32]));
+        let server =
+            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }
 

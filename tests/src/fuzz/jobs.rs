@@ -6,7 +6,7 @@ use sealpost_core::crypto::{
 use sealpost_core::frame::Event;
 use sealpost_core::ids::Ticket;
 use sealpost_core::keys::{Plaintext, Rejected};
-use sealpost_core::wire::{MessageHead, OAEP_LEN, Packet, RegisterRequest, SessionGrant};
+use sealpost_core::wire::{AccountRequest, MessageHead, OAEP_LEN, Packet, SessionGrant};
 
 use super::bed::{FuzzBed, FuzzedMachine, Observer};
 use super::null_crypto;
@@ -56,7 +56,7 @@ impl<M: FuzzedMachine> FuzzBed<'_, M> {
                 let Some(plaintext) = null_crypto::unwrap(packet.payload()) else {
                     return Outcome::RequestOpened(Err(Rejected));
                 };
-                if let Ok(request) = RegisterRequest::parse(plaintext.expose()) {
+                if let Ok(request) = AccountRequest::parse(plaintext.expose()) {
                     self.observer.registers(&packet, request.phone);
                 }
                 let session = kind.leads_to_session().then(|| self.session());

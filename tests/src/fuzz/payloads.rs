@@ -4,10 +4,9 @@ use core::fmt::Debug;
 
 use sealpost_core::keys::Plaintext;
 use sealpost_core::wire::{
-    ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead, NoMoreMessages, OtpIssued,
-    PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
-    RegistrationRejected, SessionGrant, SessionResumed, StoredAck, emit_server_key,
-    parse_server_key,
+    AccountRequest, ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead,
+    NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected,
+    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
 /// Reads one payload or plaintext with every parser. A parsed value is written back as the bytes up
@@ -18,9 +17,8 @@ use sealpost_core::wire::{
 pub fn payloads(data: &[u8]) {
     // A sealed payload holds no more.
     let data = data.get(..65_503).unwrap_or(data);
-    rewrites(data, RegisterRequest::parse, RegisterRequest::emit);
+    rewrites(data, AccountRequest::parse, AccountRequest::emit);
     rewrites(data, ConfirmRequest::parse, ConfirmRequest::emit);
-    rewrites(data, ReconnectRequest::parse, ReconnectRequest::emit);
     rewrites(data, OtpIssued::parse, OtpIssued::emit);
     rewrites(data, RegistrationRejected::parse, RegistrationRejected::emit);
     rewrites(data, SessionGrant::parse, SessionGrant::emit);

@@ -129,7 +129,7 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
             let kind = if arb.chance(50) { ItemKind::Message } else { ItemKind::Receipt };
             let ids = ids(arb);
             let keys = ids.into_iter().map(|id| ItemId { kind, origin, id }).collect();
-            StoreOp::DropReceipts { recipient, keys }
+            StoreOp::DropReceipts { recipient, receipts: keys }
         }
         _ => StoreOp::Expire { before: at(secs(arb)), limit: u32::from(number(arb, 5)) },
     };

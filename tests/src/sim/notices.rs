@@ -33,7 +33,7 @@ impl World {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[10], || format!("server: {notice:?}"));
         match notice {
-            server::Notice::Misuse(misuse) => {
+            server::Notice::Misuse { misuse } => {
                 self.env.violate(|| format!("the host misused the server: {misuse}"));
             }
             server::Notice::Stopped => {
@@ -42,14 +42,14 @@ impl World {
                 self.env.queue.schedule_after(after, SimEvent::Start(ProcessId::Server));
                 self.crash(ProcessId::Server, LastWrite::Kept);
             }
-            server::Notice::Refused(_, code) => {
+            server::Notice::Refused { code, .. } => {
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
-            server::Notice::StoreFailed(_) => self.env.tally.state("server's store failed"),
-            server::Notice::SessionClosed(..)
-            | server::Notice::SessionOpened(..)
-            | server::Notice::Registered(_) => {}
+            server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
+            server::Notice::SessionClosed { .. }
+            | server::Notice::SessionOpened { .. }
+            | server::Notice::Registered { .. } => {}
         }
     }
 

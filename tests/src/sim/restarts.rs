@@ -25,7 +25,8 @@ impl World {
                 // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
                 self.env.server_up = true;
-                self.server.start(Server::new(self.server_config.clone(), entropy));
+                let server = Server::new(self.server_config.clone(), entropy);
+                self.server.start(server.expect("the limits are valid"));
                 self.input_server(Input::Event(Event::Tick));
             }
             ProcessId::Client(index) if self.clients[index].machine.is_none() => {

@@ -33,7 +33,7 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Page(page))) if page.items.is_empty() => "store: an empty page",
         (_, Ok(StoreReply::Page(_))) => "store: the last page",
         (_, Ok(StoreReply::Settled)) => "store: settled",
-        (_, Ok(StoreReply::Done)) => "store: receipts dropped",
+        (_, Ok(StoreReply::ReceiptsDropped)) => "store: receipts dropped",
         (_, Ok(StoreReply::Expired(0))) => "store: nothing expired",
         (_, Ok(StoreReply::Expired(_))) => "store: expired",
     }

@@ -12,7 +12,7 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
-use sealpost_mio::{ClientHost, Config};
+use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
 use sealpost_tests::scenarios::{Deployment, Device, Observation, Reachability};
@@ -184,7 +184,7 @@ impl Deployment for Loopback {
         let machine = Client::new(config, store.load().unwrap(), entropy);
         let (disk, dead) = (Disk::new(store), Arc::default());
         let host = ClientHost::new(
-            &Config::default(),
+            &HostConfig::default(),
             slot.relay.addr().to_string(),
             disk.clone(),
             crypto,
@@ -240,12 +240,12 @@ impl Deployment for Loopback {
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
-        let host = sealpost_mio::Server::bind(
-            &Config::default(),
+        let host = ServerHost::bind(
+            &HostConfig::default(),
             "127.0.0.1:0".parse().unwrap(),
             disk.clone(),
             crypto,
-            Server::new(config, entropy),
+            Server::new(config, entropy).unwrap(),
             ServerApplication(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();

@@ -143,13 +143,13 @@ impl Application<Server> for ServerApplication {
 
     fn notify(&mut self, notice: server::Notice) -> Control {
         match notice {
-            server::Notice::Refused(_, code) => self.0.report(Observation::Refused(code)),
-            server::Notice::Misuse(misuse) => panic!("host misused the machine: {misuse}"),
+            server::Notice::Refused { code, .. } => self.0.report(Observation::Refused(code)),
+            server::Notice::Misuse { misuse } => panic!("host misused the machine: {misuse}"),
             server::Notice::Stopped => Control::Stop,
-            server::Notice::Registered(_)
-            | server::Notice::SessionOpened(..)
-            | server::Notice::SessionClosed(..)
-            | server::Notice::StoreFailed(_) => self.0.control(),
+            server::Notice::Registered { .. }
+            | server::Notice::SessionOpened { .. }
+            | server::Notice::SessionClosed { .. }
+            | server::Notice::StoreFailed { .. } => self.0.control(),
         }
     }
 }

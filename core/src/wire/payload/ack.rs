@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::MAX_SEALED_PLAINTEXT;
+use super::sealed::MAX_SEALED_PLAINTEXT;
 use crate::ids::{MessageId, ReceiptId, UserId};
 use crate::keys::Plaintext;
 use crate::wire::{Malformed, Parser, VERSION, Write};

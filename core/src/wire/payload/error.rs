@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::keys::Plaintext;
 use crate::time::Timestamp;
+use crate::wire::codes::code_table;
 use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Violation, Write};
 
 /// What a 244 says: `v ‖ code u8 ‖ in_reply_to[8] ‖ retry_after_seconds u32 ‖ server_time u64 ‖
@@ -106,89 +107,77 @@ impl ErrorForm {
     }
 }
 
-/// What went wrong, as the wire says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum ErrorCode {
-    /// Not a packet of this protocol, or a payload that does not parse.
-    Malformed = 1,
-    /// The signature does not verify, or a part does not open.
-    BadSignature = 2,
-    /// An operation that needs a session, without one; or another's `sender_id`.
-    NotAuthenticated = 3,
-    /// The recipient, or whom a look-up names, is not registered; for a 106: id, phone and key do
-    /// not belong together, and then the server closes.
-    UnknownUser = 4,
-    /// The wrong one-time password; the text says how many attempts are left.
-    OtpRejected = 5,
-    /// No live one-time password for that phone.
-    OtpExpired = 6,
-    /// Too often; `retry_after_secs` says when.
-    RateLimited = 7,
-    /// The recipient's quota is used up.
-    MailboxFull = 8,
-    /// No id is left in this profile.
-    ServerFull = 9,
-    /// The same user connected elsewhere.
-    Displaced = 10,
-    /// The timestamp is too far from the server's time, or not newer than the last accepted 106.
-    ClockSkew = 11,
-    /// The store could not take it; nothing was acknowledged.
-    Unavailable = 12,
-    /// Orderly stop; what was acknowledged is durable.
-    ShuttingDown = 13,
-    /// Not an RSA-2048 key with exponent 65537, or an unfit one.
-    KeyRejected = 14,
+code_table! {
+    /// Code of an error (PROTOCOL 7).
+    pub enum ErrorCode {
+        /// Not a packet of this protocol, or a payload that cannot be parsed.
+        Malformed = 1, Fault;
+        /// The signature does not verify, or a sealed part does not open.
+        BadSignature = 2, Fault;
+        /// An operation that needs a session, without one; or a `sender_id` that is not the
+        /// session's.
+        NotAuthenticated = 3, SessionOver;
+        /// The recipient of a message, or the user that a look-up names, is not registered. As the
+        /// answer to a 106: id, phone number and key do not belong together, and the server closes.
+        UnknownUser = 4, Denied;
+        /// Wrong one-time password; the text says how many attempts are left.
+        OtpRejected = 5, Denied;
+        /// No valid one-time password exists for the phone number.
+        OtpExpired = 6, Denied;
+        /// A rate limit was exceeded; `retry_after_secs` says when to repeat.
+        RateLimited = 7, Temporary;
+        /// The recipient's quota is used up.
+        MailboxFull = 8, Temporary;
+        /// No id is left in this profile.
+        ServerFull = 9, Denied;
+        /// The same user connected elsewhere.
+        Displaced = 10, SessionOver;
+        /// The timestamp is too far from the server's time, or that of a 106 is not newer than the
+        /// last.
+        ClockSkew = 11, WrongTime;
+        /// The store could not take it; nothing was acknowledged.
+        Unavailable = 12, Temporary;
+        /// The server stops in order; everything that was acknowledged is durable.
+        ShuttingDown = 13, SessionOver;
+        /// The key is not RSA-2048 with exponent 65537, or is unfit.
+        KeyRejected = 14, Denied;
+    }
+
+    /// Class of the error: what it means for the request that it answers, and for the connection.
+    pub fn class() -> ErrorClass;
+}
+
+/// Class of an error, by what becomes of the refused request and of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The packet itself is at fault. The server closes; the same packet would be refused each time.
+    Fault,
+    /// The session is over, or never began. The server closes; nothing is wrong with the request,
+    /// which can be repeated in another session.
+    SessionOver,
+    /// The request can be repeated unchanged, later.
+    Temporary,
+    /// The request can be repeated once it carries a timestamp that the server accepts.
+    WrongTime,
+    /// The request is refused for good. Only a different one can succeed.
+    Denied,
+}
+
+impl ErrorClass {
+    /// Whether the server closes the connection after an error of this class.
+    pub const fn closes(self) -> bool {
+        match self {
+            Self::Fault | Self::SessionOver => true,
+            Self::Temporary | Self::WrongTime | Self::Denied => false,
+        }
+    }
 }
 
 impl ErrorCode {
-    /// Every code, in order.
-    pub const ALL: [Self; 14] = [
-        Self::Malformed,
-        Self::BadSignature,
-        Self::NotAuthenticated,
-        Self::UnknownUser,
-        Self::OtpRejected,
-        Self::OtpExpired,
-        Self::RateLimited,
-        Self::MailboxFull,
-        Self::ServerFull,
-        Self::Displaced,
-        Self::ClockSkew,
-        Self::Unavailable,
-        Self::ShuttingDown,
-        Self::KeyRejected,
-    ];
-
-    /// The byte on the wire.
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The error with this byte.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.code() == code)
-    }
-
-    /// Whether the server closes the connection after it. `UnknownUser` says no, though as the
-    /// answer to a 106 it closes as well.
+    /// Whether the server closes the connection after this error, by its class. A refused 106 is
+    /// the exception of PROTOCOL 4.3: there the server closes after `UnknownUser` too.
     pub const fn closes(self) -> bool {
-        match self {
-            Self::Malformed
-            | Self::BadSignature
-            | Self::NotAuthenticated
-            | Self::Displaced
-            | Self::ShuttingDown => true,
-            Self::UnknownUser
-            | Self::OtpRejected
-            | Self::OtpExpired
-            | Self::RateLimited
-            | Self::MailboxFull
-            | Self::ServerFull
-            | Self::ClockSkew
-            | Self::Unavailable
-            | Self::KeyRejected => false,
-        }
+        self.class().closes()
     }
 }
 

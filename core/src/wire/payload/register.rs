@@ -1,74 +1,8 @@
-//! Registration: 100, 200, 150 and the request of 101.
+//! The server's answers to a registration: 200 and 150 (PROTOCOL 4.2).
 
 use super::Otp;
-use crate::ids::Phone;
-use crate::keys::{Fingerprint, Plaintext, SymmetricKey};
+use crate::keys::Plaintext;
 use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Write};
-
-/// Inside a 100: `v ‖ reply_key[32] ‖ phone str8`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegisterRequest {
-    /// What the answer is sealed with.
-    pub reply_key: SymmetricKey,
-    /// Who wants to register.
-    pub phone: Phone,
-}
-
-impl RegisterRequest {
-    /// Parses the opened OAEP part.
-    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut parser = Parser::new(plaintext);
-        parser.version()?;
-        Ok(Self { reply_key: parser.symmetric_key()?, phone: parser.phone()? })
-    }
-
-    /// What goes into the OAEP part.
-    pub fn emit(&self) -> Plaintext {
-        let mut out = Plaintext::default();
-        out.put_u8(VERSION);
-        out.put(self.reply_key.expose());
-        out.put_phone(self.phone);
-        out
-    }
-}
-
-/// Inside a 101: `v ‖ reply_key[32] ‖ otp[6] ‖ fingerprint[32] ‖ phone str8`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfirmRequest {
-    /// What an error is sealed with.
-    pub reply_key: SymmetricKey,
-    /// The one-time password that came with, or because of, the 200.
-    pub otp: Otp,
-    /// Of the key that follows the OAEP part: ties the password to it.
-    pub fingerprint: Fingerprint,
-    /// Who registers.
-    pub phone: Phone,
-}
-
-impl ConfirmRequest {
-    /// Parses the opened OAEP part.
-    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut parser = Parser::new(plaintext);
-        parser.version()?;
-        Ok(Self {
-            reply_key: parser.symmetric_key()?,
-            otp: Otp::from_digits(parser.array()?).map_err(|_| Malformed)?,
-            fingerprint: Fingerprint(*parser.array()?),
-            phone: parser.phone()?,
-        })
-    }
-
-    /// What goes into the OAEP part.
-    pub fn emit(&self) -> Plaintext {
-        let mut out = Plaintext::default();
-        out.put_u8(VERSION);
-        out.put(self.reply_key.expose());
-        out.put(self.otp.digits().as_bytes());
-        out.put(&self.fingerprint.0);
-        out.put_phone(self.phone);
-        out
-    }
-}
 
 /// Inside a 200: `v ‖ in_reply_to[8] ‖ ttl_seconds u16 ‖ attempts u8 ‖ channel u8 ‖ otp str8`.
 #[derive(Clone, Debug, PartialEq, Eq)]

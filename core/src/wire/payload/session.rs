@@ -1,36 +1,7 @@
-//! Sessions: what grants one (201, 206), what asks for one again (106), and when what waited is
-//! out (255).
+//! Sessions: the grant of one (201, 206), and the end of the stored items (255).
 
-use crate::ids::Phone;
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::wire::{Malformed, Parser, RequestHash, VERSION, Write};
-
-/// Inside a 106: `v ‖ reply_key[32] ‖ phone str8`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReconnectRequest {
-    /// What an error is sealed with.
-    pub reply_key: SymmetricKey,
-    /// The user's, registered with the key that signs.
-    pub phone: Phone,
-}
-
-impl ReconnectRequest {
-    /// Parses the opened OAEP part.
-    pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
-        let mut parser = Parser::new(plaintext);
-        parser.version()?;
-        Ok(Self { reply_key: parser.symmetric_key()?, phone: parser.phone()? })
-    }
-
-    /// What goes into the OAEP part.
-    pub fn emit(&self) -> Plaintext {
-        let mut out = Plaintext::default();
-        out.put_u8(VERSION);
-        out.put(self.reply_key.expose());
-        out.put_phone(self.phone);
-        out
-    }
-}
 
 /// Inside a 201 and a 206: `v ‖ session_key[32] ‖ request_hash[32]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,19 +10,19 @@ use sealpost_programs::{CryptoName, Failure, FormatArg};
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
-/// Its key, its contacts and its messages are in one folder, its home, which one process at a time
-/// may use. The exit status is 0 only if everything that was asked for was done.
+/// The client keeps its key, contacts and messages in one folder, its home. Only one process at a
+/// time can use a home. The exit status is 0 only if everything that was requested was done.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,
 
-    /// The file with the key's passphrase, its first line; else you are asked if there is one
+    /// File whose first line is the passphrase of the key [default: ask, if the key has one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// Who does the cryptography
+    /// Cryptography provider
     #[arg(long, global = true, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 const HOME_HELP: &str =
-    "The folder with key and messages [default: $SEALPOST_HOME, else ~/.sealpost]";
+    "Folder with key, contacts and messages [default: $SEALPOST_HOME, or else ~/.sealpost]";
 
 const EXAMPLES: &str = "Examples:
   sealpost register sealpost://chat.example.org:7465/FINGERPRINT +4915112345678
@@ -39,44 +39,44 @@ const EXAMPLES: &str = "Examples:
   sealpost listen
   sealpost verify +4915187654321 --mark
 
-SEALPOST_LOG sets how much is logged to standard error: off, error (as it is), warn, info, debug
-or trace.";
+The environment variable SEALPOST_LOG sets the log level on standard error: off, error (the
+default), warn, info, debug or trace.";
 
-/// What to do.
+/// Commands of the client.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Make a key and an account; asks for the one-time password unless it comes in band
+    /// Create a key and register an account; asks for the one-time password
     Register(RegisterArgs),
-    /// Send a message; prints how far it came: stored, delivered or queued
+    /// Send a message, and print how far it got: stored, delivered or queued
     Send(SendArgs),
-    /// Print messages as they come, until SIGINT or SIGTERM
+    /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
-    /// List the people whose keys are known
+    /// List contacts: people whose keys are known
     Contacts {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Show the safety number to compare with a person, each on your own screen
+    /// Show the safety number of a contact, for both of you to compare on your own screens
     Verify(VerifyArgs),
-    /// Tell whose account this is, and what waits to be sent
+    /// Show the account, and how many messages wait to be sent
     Status {
         #[command(flatten)]
         format: FormatArg,
     },
 }
 
-/// How to register.
+/// Options of `register`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RegisterArgs {
-    /// The server's address, sealpost://HOST:PORT/FINGERPRINT, as its operator tells it
+    /// Address of the server, sealpost://HOST:PORT/FINGERPRINT, from its operator
     pub(crate) address: ServerAddress,
-    /// Your phone number, as in +4915112345678
+    /// Your phone number, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// The one-time password of an earlier call, which asked for it
+    /// One-time password that an earlier `register` requested
     #[arg(long, value_name = "CODE")]
     pub(crate) otp: Option<Otp>,
-    /// Ask for a passphrase, twice, and keep the new key under it
+    /// Ask for a passphrase twice, and encrypt the new key with it
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) passphrase: bool,
     /// How long to wait for the server, in seconds
@@ -84,65 +84,66 @@ pub(crate) struct RegisterArgs {
     pub(crate) timeout: u64,
 }
 
-/// How to send.
+/// Options of `send`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArgs {
-    /// To whom, as in +4915112345678
+    /// Phone number of the recipient, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) to: Phone,
-    /// What; standard input, as it is, if this is missing or -
+    /// Text of the message [default: standard input, unchanged; also with -]
     pub(crate) text: Option<String>,
-    /// How far the message must come
+    /// What to wait for before exiting
     #[arg(long, value_enum, default_value_t = Wait::Stored)]
     pub(crate) wait: Wait,
-    /// For how long to wait, in seconds; the message is sent later if that was not enough
+    /// How long to wait, in seconds; after that the message stays queued for the next send or
+    /// listen
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
 }
 
-/// How far a message must come.
+/// What `send` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wait {
-    /// To its reader, who has signed for it
+    /// The recipient has received the message and signed a receipt
     Delivered,
-    /// To the server, which can't lose it any more, or to its reader
+    /// The server has stored the message durably, or the recipient has received it
     Stored,
-    /// Into the outbox here; it goes out with the next send or listen
+    /// Nothing: the message is in the local outbox, and goes out with the next send or listen
     None,
 }
 
-/// How to listen.
+/// Options of `listen`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) format: FormatArg,
-    /// End after so many messages
+    /// Exit after this many messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// End after so many seconds; with --count that is a failure
+    /// Exit after this many seconds; a failure if --count messages have not arrived by then
     #[arg(long, value_name = "S")]
     pub(crate) seconds: Option<u64>,
 }
 
-/// What to verify.
+/// Options of `verify`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct VerifyArgs {
-    /// With whom, as in +4915112345678
+    /// Phone number of the contact, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// Accept the changed key that the server offers, in place of the one known
+    /// Accept the contact's changed key, which the server offers, in place of the known one
     #[arg(long)]
     pub(crate) accept: bool,
-    /// Note that you have compared the number, and it was the same
+    /// Mark the contact as verified: you have compared the safety number, and it was the same
     #[arg(long)]
     pub(crate) mark: bool,
-    /// How long to wait for the server, in seconds, if the person is not known yet
+    /// How long to wait for the server, in seconds, if the person is not a contact yet
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
 }
 
 impl Args {
-    /// The home: what was given, else what the environment says.
+    /// The home folder: from the command line, or else from the environment.
     pub(crate) fn home_folder(&self) -> Result<PathBuf, Failure> {
         if let Some(home) = &self.home {
             return Ok(home.clone());
@@ -151,6 +152,8 @@ impl Args {
         set("SEALPOST_HOME")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(set("HOME")?).join(".sealpost")))
-            .ok_or_else(|| Failure::usage("neither --home nor SEALPOST_HOME nor HOME is set"))
+            .ok_or_else(|| {
+                Failure::usage("no home folder: pass --home, or set SEALPOST_HOME or HOME")
+            })
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::home::Home;
 
-/// Lists the people whose keys are known.
+/// Prints the contacts: people whose keys are known.
 pub(crate) fn contacts(home: &Home, format: Format) -> Result<(), Failure> {
     for contact in home.look()?.load()?.contacts {
         match format {

@@ -1,4 +1,4 @@
-//! What `listen` prints: one event a line, for people or as JSON.
+//! The events that `listen` prints, one per line, as text or as JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,100 +9,105 @@ use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
 
-/// Something worth a line.
+/// An event that is printed.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Event {
-    /// A message, which may not open.
+    /// A message, which may be undecryptable.
     Message {
-        /// The sender's phone number.
+        /// Phone number of the sender.
         from: String,
-        /// The sender's id.
+        /// User id of the sender.
         from_id: u64,
-        /// Unique among the sender's messages.
+        /// Message id, unique among the sender's messages.
         id: u64,
-        /// When the sender says it was written.
+        /// Time at which the message was written, according to the sender.
         time: String,
-        /// `text`, `hex` or `undecryptable`.
+        /// Content, as `text`, `hex` or `undecryptable`.
         #[serde(flatten)]
         body: Body,
-        /// How far the key that signed it was trusted.
+        /// Trust in the key that signed the message.
         trust: &'static str,
     },
-    /// Something that was sent before the message that follows is missing.
+    /// A message that was sent before the next one is missing.
     Gap {
-        /// The sender's phone number.
+        /// Phone number of the sender.
         from: String,
-        /// The message that follows.
+        /// Id of the message that follows the gap.
         before: u64,
     },
-    /// The server names another key for a contact.
+    /// The server offers another key for a contact.
     KeyChanged {
-        /// The contact.
+        /// Phone number of the contact.
         phone: String,
-        /// The fingerprint of the key that is known.
+        /// Fingerprint of the known key.
         pinned: String,
-        /// That of the other.
+        /// Fingerprint of the offered key.
         offered: String,
     },
-    /// A reader has signed for messages of ours.
+    /// A recipient has signed a receipt for our messages.
     Delivered {
-        /// The reader's phone number, if it is a contact's.
+        /// Phone number of the recipient, if it is a contact.
         by: Option<String>,
-        /// The reader's id.
+        /// User id of the recipient.
         by_id: u64,
-        /// The messages.
+        /// Ids of the messages.
         ids: Vec<u64>,
     },
-    /// The server can't lose these messages of ours any more.
+    /// The server has stored our messages durably.
     Stored {
-        /// The messages.
+        /// Ids of the messages.
         ids: Vec<u64>,
     },
-    /// These messages of ours will not be sent.
+    /// Our messages will not be sent.
     Failed {
-        /// The messages.
+        /// Ids of the messages.
         ids: Vec<u64>,
-        /// Why.
+        /// Reason of the failure.
         reason: String,
     },
-    /// In a session.
+    /// A session has begun.
     Online {
-        /// What the server holds for us.
+        /// Number of items that the server holds for us.
         pending: u32,
     },
-    /// All that was stored has come.
+    /// Everything that the server held has arrived.
     CaughtUp {
-        /// How much that was.
+        /// Number of items that arrived.
         drained: u32,
     },
-    /// The connection is gone, or could not be made.
+    /// The connection was lost, or could not be opened.
     Offline {
-        /// Why.
+        /// Reason why.
         reason: String,
-        /// When it is tried again; not at all if null.
+        /// Time until the next attempt; null if there will be none.
         retry_in_seconds: Option<f64>,
     },
-    /// Something happened that an honest server does not do.
+    /// The server did something that an honest server does not do.
     Suspicious {
-        /// What.
+        /// Description of it.
         what: String,
     },
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Body {
-    /// Text.
-    Text { text: String },
-    /// An application's bytes, in hex.
-    Bytes { hex: String },
-    /// It does not open.
-    Undecryptable { undecryptable: bool },
+    Text {
+        text: String,
+    },
+    /// Bytes of an application, in hex.
+    Bytes {
+        hex: String,
+    },
+    /// The content could not be decrypted. The field is always true.
+    Undecryptable {
+        undecryptable: bool,
+    },
 }
 
-/// Finds out the phone numbers behind ids.
+/// Looks up phone numbers by user id.
 #[derive(Debug)]
 pub(crate) struct Names {
     store: SqliteClientStorage,
@@ -110,7 +115,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Looks into `store` for whom it does not know yet.
+    /// Starts with no known numbers, and reads them from `store` when needed.
     pub(crate) const fn new(store: SqliteClientStorage) -> Self {
         Self { store, known: BTreeMap::new() }
     }
@@ -125,7 +130,7 @@ impl Names {
 }
 
 impl Event {
-    /// A message, and what is to be said before it.
+    /// The events for a message: the message itself, after a gap if one precedes it.
     pub(crate) fn of_message(item: &InboxItem) -> Vec<Self> {
         let message = &item.message;
         let from = message.phone.to_string();
@@ -151,7 +156,7 @@ impl Event {
         gap.into_iter().chain([shown]).collect()
     }
 
-    /// What a notice has to say, if it is news for whoever listens.
+    /// The event for a notice. `None` if the notice is of no interest to `listen`.
     pub(crate) fn of_notice(notice: &Notice, names: &mut Names) -> Option<Self> {
         Some(match notice {
             Notice::Online { pending } => Self::Online { pending: pending.unwrap_or(0) },
@@ -193,7 +198,7 @@ impl Event {
         })
     }
 
-    /// Prints it; it has gone out when the call returns.
+    /// Prints the event. It is flushed when the call returns.
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         match format {
             Format::Json => Line::json(self),
@@ -208,16 +213,18 @@ impl Event {
                 let warning = if *trust == CHANGED { " [by a changed key!]" } else { "" };
                 format!("{time}  {from}{warning}: {}", body.text())
             }
-            Self::Gap { from, .. } => format!("* a message of {from} before the next is missing"),
+            Self::Gap { from, .. } => {
+                format!("* a message from {from} is missing before the next one")
+            }
             Self::KeyChanged { phone, .. } => {
-                format!("* the key of {phone} has changed: see sealpost verify {phone}")
+                format!("* the key of {phone} has changed: run sealpost verify {phone}")
             }
             Self::Delivered { by, by_id, ids } => {
                 let by = by.clone().unwrap_or_else(|| format!("user {by_id}"));
                 format!("* delivered to {by}: {}", list(ids))
             }
             Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
-            Self::Failed { ids, reason } => format!("* not sent, {reason}: {}", list(ids)),
+            Self::Failed { ids, reason } => format!("* not sent ({reason}): {}", list(ids)),
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),
@@ -234,12 +241,12 @@ impl Body {
         match self {
             Self::Text { text } => printable(text),
             Self::Bytes { hex } => format!("[bytes] {hex}"),
-            Self::Undecryptable { .. } => "[this message does not open]".to_owned(),
+            Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
         }
     }
 }
 
-/// Without control characters, which would let a stranger write over the terminal.
+/// Replaces control characters, with which a sender could control the terminal.
 fn printable(text: &str) -> String {
     let allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
     text.chars().map(|c| if allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
@@ -300,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn gap_bytes_and_what_does_not_open_are_told() {
+    fn gaps_bytes_and_undecryptable_messages_are_printed() {
         let bytes = ReceivedContent::Opened(Content::Bytes(vec![0, 255]));
         let lines = json(bytes, Continuity::AfterGap);
         assert_eq!(lines[0], r#"{"type":"gap","from":"+4915112345678","before":3}"#);

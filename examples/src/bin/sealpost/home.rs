@@ -1,4 +1,4 @@
-//! The client's home: which files are in it, and how they come to be.
+//! The client's home: its files, and how they are created.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,9 +9,9 @@ use sealpost_core::crypto::Crypto;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
 use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
-use sealpost_storage::OpenError;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
+use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::passphrase::{self, Passphrase};
 
@@ -25,20 +25,19 @@ pub(crate) struct Home {
 
 /// An account in a home that no other process uses.
 pub(crate) struct Account {
-    /// Whose, and where.
+    /// The account's phone number and server.
     pub(crate) identity: Identity,
-    /// What the machine starts with.
+    /// The state with which the machine starts.
     pub(crate) snapshot: Snapshot,
-    /// Where it keeps everything.
     pub(crate) store: SqliteClientStorage,
-    /// With the account's private key.
+    /// A runner with the account's private key.
     pub(crate) crypto: Crypto,
-    /// Held until the account is dropped.
+    /// Keeps other processes out until the account is dropped.
     pub(crate) lock: FolderLock,
 }
 
 impl Home {
-    /// A home at this place.
+    /// A home in this folder.
     pub(crate) const fn new(
         folder: PathBuf,
         passphrase_file: Option<PathBuf>,
@@ -47,14 +46,14 @@ impl Home {
         Self { folder, passphrase_file, crypto }
     }
 
-    /// The account's database, for looking at while another process may use it.
+    /// Opens the account's database for reading. Another process may be using it.
     pub(crate) fn look(&self) -> Result<SqliteClientStorage, Failure> {
         let folder = self.registered_folder()?;
         let database = folder.file(DATABASE);
         SqliteClientStorage::open_read_only(&database).map_err(|error| self.refused(error))
     }
 
-    /// The account's own public key. It is not secret, so no passphrase is asked for.
+    /// Reads the account's public key. It is not secret, so this needs no passphrase.
     pub(crate) fn public_key(&self) -> Result<PublicKey, Failure> {
         let file = self.folder.join(PUBLIC_KEY);
         let pem = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
@@ -70,8 +69,8 @@ impl Home {
         self.account(lock, &key, store.map_err(|error| self.refused(error))?)
     }
 
-    /// Opens the account for registration: makes folder, key and database if they are missing. A
-    /// key that is made is kept under `passphrase` if there is one.
+    /// Opens the account for registration. Creates the folder, the key and the database if they do
+    /// not exist. A new key is encrypted with `passphrase`, if there is one.
     pub(crate) fn open_or_make(
         &self,
         address: &ServerAddress,
@@ -99,7 +98,7 @@ impl Home {
             .load_key(key.expose())
             .map_err(Failure::context(self.folder.join(KEY).display()))?;
         publish_key(&self.folder.join(PUBLIC_KEY), private.public_key())?;
-        // Only servers wrap session keys.
+        // A dummy: only servers wrap session keys.
         let crypto = runner(provider, private, SymmetricKey::from_bytes([0; 32]))?;
         let database = self.folder.join(DATABASE);
         let damaged = || Failure::context(database.display());
@@ -108,8 +107,8 @@ impl Home {
         Ok(Account { identity, snapshot, store, crypto, lock })
     }
 
-    /// The database of this account. One that was never registered makes way for another number or
-    /// server; one that was does not.
+    /// Opens or creates the database of this account. A database for another number or server is
+    /// replaced if its account was never registered, and refused if it was.
     fn open_or_make_store(
         &self,
         folder: &Folder,
@@ -119,7 +118,7 @@ impl Home {
         let wanted = identity(address, phone);
         let database = folder.file(DATABASE);
         let mut store = match SqliteClientStorage::open(&database) {
-            Err(OpenError::Missing(_)) => {
+            Err(OpenError { reason: OpenFailure::Missing, .. }) => {
                 return self.make_store(&database, &wanted);
             }
             opened => opened.map_err(|error| self.refused(error))?,
@@ -131,14 +130,16 @@ impl Home {
                 store.set_host_port(&wanted.host_port)?;
             }
             if !registered {
-                // Once more: a crash may have come between the two steps of making it.
+                // Repeated, because a crash may have happened between the two steps of creating the
+                // database.
                 number_from_the_clock(&mut store)?;
             }
             return Ok(store);
         }
         if registered {
             return Err(Failure::new(format_args!(
-                "{} belongs to {} on another server or by another number; choose another --home",
+                "{} belongs to the account of {} on another server or with another number; \
+                 choose another --home",
                 self.folder.display(),
                 found.phone
             )));
@@ -188,7 +189,10 @@ impl Home {
 
     fn lock(&self, folder: &Folder) -> Result<FolderLock, Failure> {
         folder.try_lock()?.ok_or_else(|| {
-            Failure::new(format_args!("another sealpost uses {}", self.folder.display()))
+            Failure::new(format_args!(
+                "another sealpost uses {}: end it first",
+                self.folder.display()
+            ))
         })
     }
 
@@ -200,22 +204,23 @@ impl Home {
     }
 
     fn refused(&self, error: OpenError) -> Failure {
-        if let OpenError::Missing(_) = error {
+        if let OpenFailure::Missing = error.reason {
             return self.not_registered();
         }
-        Failure::context(self.folder.join(DATABASE).display())(error)
+        error.into()
     }
 
     fn not_registered(&self) -> Failure {
         Failure::new(format_args!(
-            "no account in {}: begin with sealpost register",
+            "no account in {}: start with sealpost register",
             self.folder.display()
         ))
     }
 }
 
-/// The account may be older than its database: then numbers that it used before, which only a lost
-/// database knew, are far below those that the clock gives.
+/// Makes message and receipt ids continue from the clock. The account may be older than its
+/// database: ids that it used before are then known only to a lost database, and are far below the
+/// ones that the clock gives.
 fn number_from_the_clock(store: &mut SqliteClientStorage) -> Result<(), Failure> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?)
@@ -253,6 +258,6 @@ const DATABASE: &str = "client.db";
 const DATABASE_LOG: &str = "client.db-wal";
 const DATABASE_INDEX: &str = "client.db-shm";
 
-/// A client can make a million messages and receipts a second before its numbers overtake the
-/// clock: 2 to this power.
+/// Ids per second of the clock, as a power of two. A client can use a million ids a second before
+/// they overtake the clock.
 const NUMBERS_A_SECOND_LOG2: u32 = 20;

@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::Command;
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::Failure;
 
 use crate::args::ListenArgs;
 use crate::events::{Event, Names};
 use crate::home::Home;
-use crate::session::{Session, Told, Waited};
+use crate::session::{Output, Session, Waited};
 
-/// Prints what comes, until it is enough.
+/// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let account = home.open()?;
     if account.snapshot.account.user.is_none() {
         return Err(Failure::new("not registered yet: finish sealpost register first"));
     }
     let mut names = Names::new(home.look()?);
-    let session = Session::start(account, Signals::Stop)?;
+    let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     let outcome = print_all(&session, args, &mut names);
     session.finish()?;
@@ -31,15 +31,16 @@ fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<
     let mut shown = 0;
     while args.count.is_none_or(|count| shown < count) {
         match session.wait(deadline) {
-            Waited::Told(Told::Message(item)) => {
+            Waited::Output(Output::Message(item)) => {
                 for event in Event::of_message(&item) {
                     event.print(format)?;
                 }
-                // Only now: what is not printed is delivered again the next time.
+                // Only after printing: a message that was not printed is delivered again the next
+                // time.
                 session.command(Command::MarkShown { up_to: item.place });
                 shown += 1;
             }
-            Waited::Told(Told::Notice(notice)) => {
+            Waited::Output(Output::Notice(notice)) => {
                 if let Some(event) = Event::of_notice(&notice, names) {
                     event.print(format)?;
                 }
@@ -50,9 +51,9 @@ fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<
             Waited::Stopped => return Ok(()),
             Waited::TimedOut => {
                 return match args.count {
-                    Some(count) => {
-                        Err(Failure::new(format_args!("{shown} of {count} messages came in time")))
-                    }
+                    Some(count) => Err(Failure::new(format_args!(
+                        "{shown} of {count} messages arrived in time"
+                    ))),
                     None => Ok(()),
                 };
             }

@@ -1,4 +1,4 @@
-//! `sealpost`, a client.
+//! `sealpost`, a Sealpost client for the command line.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -1,4 +1,4 @@
-//! Where a passphrase comes from.
+//! Reads a passphrase from a file or the terminal.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use sealpost_programs::Failure;
 use zeroize::Zeroizing;
 
-/// A passphrase.
+/// A passphrase, zeroized when dropped.
 pub(crate) type Passphrase = Zeroizing<String>;
 
-/// The first line of a file, without its end.
+/// Reads the first line of a file, without its newline.
 pub(crate) fn from_file(path: &Path) -> Result<Passphrase, Failure> {
     let file = std::fs::File::open(path).map_err(Failure::context(path.display()))?;
     let mut line = Zeroizing::new(String::new());
@@ -18,23 +18,23 @@ pub(crate) fn from_file(path: &Path) -> Result<Passphrase, Failure> {
     not_empty(line)
 }
 
-/// Asks on the terminal.
+/// Asks for the passphrase on the terminal.
 pub(crate) fn ask() -> Result<Passphrase, Failure> {
     not_empty(prompt("passphrase: ")?)
 }
 
-/// Asks on the terminal, twice.
+/// Asks for a new passphrase on the terminal, twice.
 pub(crate) fn ask_for_new() -> Result<Passphrase, Failure> {
     let first = not_empty(prompt("new passphrase: ")?)?;
     if *prompt("again: ")? != *first {
-        return Err(Failure::new("these were two different passphrases"));
+        return Err(Failure::new("the two passphrases differ; try again"));
     }
     Ok(first)
 }
 
 fn prompt(question: &str) -> Result<Passphrase, Failure> {
     rpassword::prompt_password(question).map(Zeroizing::new).map_err(Failure::context(
-        "no terminal to ask for the passphrase on; use --passphrase-file",
+        "can't ask for the passphrase on a terminal; use --passphrase-file",
     ))
 }
 

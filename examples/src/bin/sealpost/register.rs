@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpChannel, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 use zeroize::Zeroizing;
 
@@ -15,13 +15,14 @@ use crate::home::Home;
 use crate::passphrase;
 use crate::session::Session;
 
-/// Makes a key and an account.
+/// Creates a key, and registers an account with it.
 pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
     let account = home.open_or_make(&args.address, args.phone, passphrase)?;
     let known = account.snapshot.account.user;
-    // Signals end the program at once: the prompt would not notice an orderly stop.
-    let session = Session::start(account, Signals::Ignore)?;
+    // Signals end the program at once: the prompt for the password would not notice a graceful
+    // stop.
+    let session = Session::start(account, SignalHandling::Ignore)?;
     let user = match known {
         Some(user) => user,
         None => make_account(&session, args)?,
@@ -31,7 +32,7 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     Line::text(format_args!("{already}registered {} as user {user}", args.phone))
 }
 
-/// What registration comes to next.
+/// The next step of a registration.
 enum Step {
     Done(UserId),
     AskForOtp,
@@ -52,13 +53,13 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { channel: OtpChannel::OutOfBand, ttl_secs, attempts } => {
             tell(&format!(
-                "A one-time password is on its way to {}, good for {ttl_secs} s and {attempts} \
+                "A one-time password was sent to {}. It is valid for {ttl_secs} s and {attempts} \
                  attempts.",
                 args.phone
             ))?;
@@ -80,18 +81,18 @@ fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Optio
 fn failed(failure: RegistrationFailure, args: &RegisterArgs) -> Failure {
     match failure {
         RegistrationFailure::PhoneTaken => {
-            Failure::new(format_args!("{} is registered by somebody else", args.phone))
+            Failure::new(format_args!("{} is registered by somebody else already", args.phone))
         }
-        RegistrationFailure::OtpExpired => {
-            Failure::new("no such one-time password is valid; register without --otp for a new one")
-        }
+        RegistrationFailure::OtpExpired => Failure::new(
+            "the one-time password has expired; register without --otp to get a new one",
+        ),
         RegistrationFailure::RateLimited { .. }
         | RegistrationFailure::ServerFull
         | RegistrationFailure::KeyRejected => Failure::new(failure),
     }
 }
 
-/// Asks until six digits come.
+/// Asks for the one-time password until the answer has the form of one.
 fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
     loop {
         write!(io::stderr(), "One-time password: ")?;
@@ -99,7 +100,7 @@ fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
         if io::stdin().lock().read_line(&mut line)? == 0 {
             tell("")?;
             return Err(Failure::new(format_args!(
-                "the one-time password for {} is needed; register again with --otp CODE",
+                "no one-time password was entered for {}; register again with --otp CODE",
                 args.phone
             )));
         }
@@ -110,7 +111,7 @@ fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
     }
 }
 
-/// Speaks to the person, beside what programs read.
+/// Prints a line for the person on standard error, because standard output is for programs.
 fn tell(text: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stderr(), "{text}")?)
 }

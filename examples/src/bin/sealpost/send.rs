@@ -6,31 +6,32 @@ use std::time::{Duration, Instant};
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, Refusal, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 
 use crate::args::{SendArgs, Wait};
 use crate::home::Home;
 use crate::session::Session;
 
-/// Sends one message, and tells how far it came.
+/// Sends one message, and prints how far it got.
 pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     let account = home.open()?;
     if account.snapshot.account.user.is_none() {
         return Err(Failure::new("not registered yet: finish sealpost register first"));
     }
     let content = content(args.text)?;
-    let session = Session::start(account, Signals::Stop)?;
+    let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let outcome = follow(&session, args.to, args.wait, deadline);
-    // What is in the outbox goes on from there the next time, whatever happened.
+    // Whatever the outcome, a message in the outbox is sent with the next session.
     session.finish()?;
     Line::text(outcome?)
 }
 
-/// The argument, or standard input as it is: text if it is UTF-8.
+/// The content of the message: the argument, or standard input unchanged. It is text if it is
+/// UTF-8.
 fn content(argument: Option<String>) -> Result<Content, Failure> {
     if let Some(text) = argument.filter(|text| text != "-") {
         return Ok(Content::Text(text));
@@ -47,7 +48,7 @@ fn content(argument: Option<String>) -> Result<Content, Failure> {
     })
 }
 
-/// Follows the message until it has come as far as it must: the word for that.
+/// Follows the message until it has got as far as requested. Returns the word to print.
 fn follow(
     session: &Session,
     to: Phone,
@@ -58,24 +59,27 @@ fn follow(
     let arrived = session.until(deadline, |notice| journey.step(notice).transpose())?;
     arrived.ok_or_else(|| match journey {
         Journey { id: None, .. } => session.silent(),
-        Journey { stored: false, .. } => {
-            Failure::new("the server did not take it in time; it is sent later")
+        Journey { stored: false, .. } => Failure::new(
+            "the server did not acknowledge the message in time; it is queued for the next \
+                 send or listen",
+        ),
+        Journey { stored: true, .. } => {
+            Failure::new("the message is stored, but not delivered in time")
         }
-        Journey { stored: true, .. } => Failure::new("stored, but not delivered in time"),
     })
 }
 
-/// How far the message has come.
+/// Progress of the message.
 struct Journey {
     to: Phone,
     wait: Wait,
-    /// Its number, once it is in the outbox.
+    /// The message's id, once it is in the outbox.
     id: Option<MessageId>,
     stored: bool,
 }
 
 impl Journey {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "of the many notices this task minds a few")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
     fn step(&mut self, notice: &Notice) -> Result<Option<&'static str>, Failure> {
         let is_ours = |ids: &[MessageId]| self.id.is_some_and(|id| ids.contains(&id));
         match notice {
@@ -99,7 +103,8 @@ fn refused(refusal: Refusal, to: Phone) -> Failure {
     match refusal {
         Refusal::UnknownUser => Failure::new(format_args!("nobody is registered as {to}")),
         Refusal::KeyChanged => Failure::new(format_args!(
-            "the key of {to} has changed; see sealpost verify {to}, and --accept there"
+            "the key of {to} has changed; compare the safety number with sealpost verify {to}, \
+             then add --accept"
         )),
         Refusal::NotRegistered
         | Refusal::OutboxFull
@@ -110,7 +115,7 @@ fn refused(refusal: Refusal, to: Phone) -> Failure {
     }
 }
 
-/// There is one message.
+/// One is enough: this program sends a single message.
 const TOKEN: Token = Token(1);
-/// More than a message holds, so that one too long is refused instead of cut.
+/// More than a message can hold, so that a message that is too long is refused instead of cut off.
 const MOST: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! The client machine at work on a thread of its own, and what it tells.
+//! A client machine that runs on a thread of its own, and its outputs.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -7,62 +7,60 @@ use std::time::Instant;
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
 use sealpost_core::entropy::Entropy;
-use sealpost_mio::{Application, ClientHost, Config, Control, Handle, Signals};
+use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig, SignalHandling};
 use sealpost_programs::{Failure, FolderLock, random_seed};
 
 use crate::home::Account;
 
-/// A running client. Dropped, it takes leave of the server first.
+/// A running client. When it is dropped, it disconnects from the server first.
 pub(crate) struct Session {
     handle: Handle<Client>,
-    told: Receiver<Told>,
+    outputs: Receiver<Output>,
     thread: Option<JoinHandle<Result<(), sealpost_mio::Error>>>,
     host_port: String,
     _lock: FolderLock,
 }
 
-/// What the machine tells.
+/// An output of the machine.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum Output {
     /// A message that was not shown yet.
     Message(Box<InboxItem>),
-    /// Anything else.
     Notice(Notice),
 }
 
-/// What waiting came to.
+/// Result of waiting for an output.
 #[derive(Debug)]
 pub(crate) enum Waited {
-    /// Something was told.
-    Told(Told),
-    /// It took too long.
+    Output(Output),
+    /// The deadline has passed.
     TimedOut,
     /// The client has stopped, on a signal.
     Stopped,
 }
 
-/// Passes on what the machine tells.
-struct Forward(Sender<Told>);
+/// Passes the machine's outputs to the session.
+struct Forwarder(Sender<Output>);
 
-impl Application<Client> for Forward {
+impl Application<Client> for Forwarder {
     fn deliver(&mut self, item: InboxItem) {
-        // Nobody listens any more once the program is about to end.
-        let _ = self.0.send(Told::Message(Box::new(item)));
+        // The receiver is gone when the program is about to end.
+        let _ = self.0.send(Output::Message(Box::new(item)));
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
         let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
         if let Notice::StoreFailed(error) = &notice {
-            tracing::error!(%error, "the client's database did not do it");
+            tracing::error!(%error, "an operation of the client's database failed");
         }
-        let _ = self.0.send(Told::Notice(notice));
+        let _ = self.0.send(Output::Notice(notice));
         control
     }
 }
 
 impl Session {
     /// Starts the client, offline.
-    pub(crate) fn start(account: Account, signals: Signals) -> Result<Self, Failure> {
+    pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
         let Account { identity, snapshot, store, crypto, lock } = account;
         let config = client::Config {
             profile: identity.profile,
@@ -70,8 +68,8 @@ impl Session {
             limits: Limits::default(),
         };
         let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?));
-        let (sender, told) = mpsc::channel();
-        let host_config = Config { signals, ..Config::default() };
+        let (sender, outputs) = mpsc::channel();
+        let host_config = HostConfig { signals, ..HostConfig::default() };
         let host_port = identity.host_port;
         let host = ClientHost::new(
             &host_config,
@@ -79,11 +77,11 @@ impl Session {
             store,
             crypto,
             machine,
-            Forward(sender),
+            Forwarder(sender),
         )?;
         let handle = host.handle();
         let thread = thread::Builder::new().name("client".into()).spawn(|| host.run())?;
-        Ok(Self { handle, told, thread: Some(thread), host_port, _lock: lock })
+        Ok(Self { handle, outputs, thread: Some(thread), host_port, _lock: lock })
     }
 
     /// Gives the machine a command.
@@ -91,42 +89,43 @@ impl Session {
         self.handle.command(command);
     }
 
-    /// What is told next, until `deadline`; for ever without one.
+    /// Waits for the next output until `deadline`, or without limit if there is none.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Waited {
-        let told = match deadline {
+        let output = match deadline {
             Some(deadline) => {
-                self.told.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                self.outputs.recv_timeout(deadline.saturating_duration_since(Instant::now()))
             }
-            None => self.told.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            None => self.outputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        match told {
-            Ok(Told::Notice(Notice::Stopped)) | Err(RecvTimeoutError::Disconnected) => {
+        match output {
+            Ok(Output::Notice(Notice::Stopped)) | Err(RecvTimeoutError::Disconnected) => {
                 Waited::Stopped
             }
-            Ok(told) => Waited::Told(told),
+            Ok(output) => Waited::Output(output),
             Err(RecvTimeoutError::Timeout) => Waited::TimedOut,
         }
     }
 
-    /// Waits until `mind` finds what it waits for in a notice; `None` if that takes until `deadline`.
-    /// Messages that come meanwhile are left for `listen`.
+    /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`.
+    /// Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
     ///
     /// # Errors
-    /// What `mind` says, or that the client is offline for good, or stopped by a signal.
+    /// Returns the failure of `pick`. Fails if the client is offline and will not try again, or if
+    /// a signal stopped it.
     pub(crate) fn until<T>(
         &self,
         deadline: Instant,
-        mut mind: impl FnMut(&Notice) -> Option<Result<T, Failure>>,
+        mut pick: impl FnMut(&Notice) -> Option<Result<T, Failure>>,
     ) -> Result<Option<T>, Failure> {
         loop {
             let notice = match self.wait(Some(deadline)) {
-                Waited::Told(Told::Notice(notice)) => notice,
-                Waited::Told(Told::Message(_)) => continue,
+                Waited::Output(Output::Notice(notice)) => notice,
+                Waited::Output(Output::Message(_)) => continue,
                 Waited::TimedOut => return Ok(None),
                 Waited::Stopped => return Err(Failure::new("stopped by a signal")),
             };
-            if let Some(found) = mind(&notice) {
-                return found.map(Some);
+            if let Some(picked) = pick(&notice) {
+                return picked.map(Some);
             }
             if let Some(failure) = self.given_up(&notice) {
                 return Err(failure);
@@ -134,11 +133,11 @@ impl Session {
         }
     }
 
-    /// Why the client is offline, if it is not going to try again by itself.
+    /// The failure for a notice that the client is offline and will not try again.
     pub(crate) fn given_up(&self, notice: &Notice) -> Option<Failure> {
         let Notice::Offline { reason, retry_in: None } = notice else { return None };
         match reason {
-            // We stop, or the registration itself says what is next.
+            // No failures: we are stopping, or the registration has its own notice.
             OfflineReason::Wished
             | OfflineReason::AwaitingOtp
             | OfflineReason::RegistrationFailed => None,
@@ -154,17 +153,17 @@ impl Session {
         }
     }
 
-    /// Nobody answers where the server should be.
+    /// The failure for a server that can't be connected to.
     pub(crate) fn unreachable(&self) -> Failure {
         Failure::new(format_args!("no server can be reached at {}", self.host_port))
     }
 
-    /// Nothing was heard for too long.
+    /// The failure for a server that did not answer in time.
     pub(crate) fn silent(&self) -> Failure {
-        Failure::new(format_args!("no answer in time from the server at {}", self.host_port))
+        Failure::new(format_args!("the server at {} did not answer in time", self.host_port))
     }
 
-    /// Takes leave of the server, and waits until everything is kept.
+    /// Disconnects from the server, and waits until everything is stored.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.stop()
     }
@@ -181,7 +180,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Whoever wants to know of a failure calls `finish`.
+        // A caller that needs to know about a failure calls `finish`.
         let _ = self.stop();
     }
 }

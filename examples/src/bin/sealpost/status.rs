@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::home::Home;
 
-/// Tells whose account this is, and what waits to be sent.
+/// Prints the account, and the state of its outbox.
 pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
     let store = home.look()?;
     let identity = store.identity()?;

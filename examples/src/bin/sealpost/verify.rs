@@ -1,5 +1,5 @@
 //! `sealpost verify`.
-#![expect(clippy::wildcard_enum_match_arm, reason = "of the many notices a task minds a few")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey, safety_number};
-use sealpost_mio::Signals;
+use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 use sealpost_storage::client::ClientStorage;
 
@@ -15,7 +15,7 @@ use crate::args::VerifyArgs;
 use crate::home::Home;
 use crate::session::Session;
 
-/// Shows the safety number of a person, after changing what was asked to be changed.
+/// Shows the safety number of a contact, after accepting or marking its key if requested.
 pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
     if find(home, args.phone)?.is_none() {
         run(home, args, |session, deadline| look_up(session, args.phone, deadline))?;
@@ -37,13 +37,13 @@ pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
     show(home, &contact)
 }
 
-/// Has the client do one thing.
+/// Runs one task in a session of the client.
 fn run(
     home: &Home,
     args: &VerifyArgs,
     task: impl FnOnce(&Session, Instant) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let session = Session::start(home.open()?, Signals::Stop)?;
+    let session = Session::start(home.open()?, SignalHandling::Stop)?;
     let done = task(&session, Instant::now() + Duration::from_secs(args.timeout));
     session.finish()?;
     done
@@ -79,7 +79,7 @@ fn accept(
     let accepted = session.until(deadline, |notice| match notice {
         Notice::KeyAccepted { phone: accepted, .. } if *accepted == phone => Some(Ok(())),
         Notice::KeyMismatch { phone: refused } if *refused == phone => {
-            Some(Err(Failure::new("the key offered has changed again meanwhile")))
+            Some(Err(Failure::new("the offered key has just changed again; run verify again")))
         }
         _ => None,
     });
@@ -96,7 +96,7 @@ fn mark(
     let marked = session.until(deadline, |notice| match notice {
         Notice::Verified { phone: marked } if *marked == phone => Some(Ok(())),
         Notice::KeyMismatch { phone: refused } if *refused == phone => {
-            Some(Err(Failure::new("the key has changed meanwhile")))
+            Some(Err(Failure::new("the key has just changed; run verify again")))
         }
         _ => None,
     });
@@ -124,7 +124,7 @@ fn show(home: &Home, contact: &Contact) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The safety number in groups of five.
+/// The safety number in groups of five digits.
 fn grouped(ours: &PublicKey, theirs: &PublicKey) -> String {
     let digits = safety_number(ours, theirs);
     let (groups, _) = digits.as_bytes().as_chunks::<5>();

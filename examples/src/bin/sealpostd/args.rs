@@ -7,19 +7,21 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
-use sealpost_mio::OtpRoute;
 use sealpost_programs::{CryptoName, FormatArg};
 
-/// The Sealpost server: takes end-to-end encrypted messages in and brings them to their readers.
+use crate::couriers::OtpRoute;
+
+/// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
+/// recipients.
 ///
-/// Without a command it serves, until SIGTERM or SIGINT stops it in order. It logs to standard
-/// error; once it accepts connections, it prints one line to standard output:
+/// Without a command it runs the server until SIGTERM or SIGINT stops it gracefully. The log goes
+/// to standard error. Once the server accepts connections, it prints one line to standard output:
 /// `ready ADDRESS:PORT sha256:FINGERPRINT`.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, subcommand_help_heading = "Commands for the operator")]
+#[command(version, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Args {
-    /// The folder with keys and database; made if it is missing
+    /// Folder with the server's keys and database; created if it does not exist
     #[arg(long, global = true, value_name = "DIR", default_value = "./sealpost-data")]
     pub(crate) data: PathBuf,
 
@@ -31,53 +33,59 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  sealpostd --otp in-band --no-limits       to try things out on this machine
-  sealpostd --data /var/lib/sealpost --listen 0.0.0.0:7465 --otp exec:/usr/local/bin/send-sms
-  sealpostd users list --json --data /var/lib/sealpost
+  Try it out on this machine:
+    sealpostd --otp in-band --no-limits
+  Serve other machines, and send one-time passwords with a program:
+    sealpostd --data /var/lib/sealpost --listen 0.0.0.0:7465 --otp exec:/usr/local/bin/send-sms
+  List the users, one JSON object a line:
+    sealpostd users list --json --data /var/lib/sealpost
 
-SEALPOST_LOG sets how much is logged: off, error, warn, info (as it is), debug or trace.";
+The environment variable SEALPOST_LOG sets the log level: off, error, warn, info (the default),
+debug or trace.";
 
-/// How to serve.
+/// Options of the server.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Serving {
-    /// Where to listen; port 0 lets the system choose
+    /// Address and port to listen on; port 0 lets the system choose a port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7465")]
     pub(crate) listen: SocketAddr,
 
-    /// How one-time passwords reach their owners: console, in-band, exec:PROGRAM (run for each;
-    /// reads phone number and password, a line each) or webhook:URL
-    #[arg(long, value_name = "WAY", default_value = "console")]
+    /// How to deliver one-time passwords: console (print them), in-band (answer with them; for
+    /// tests), exec:PROGRAM (run for each password; reads phone number and password from standard
+    /// input, one line each) or webhook:URL (POST them as JSON)
+    #[arg(long, value_name = "ROUTE", default_value = "console")]
     pub(crate) otp: OtpRoute,
 
-    /// The width of user ids, for good [default: that of the data folder; compact for a new one]
+    /// Width of user ids; fixed once the data folder exists [default: that of the data folder,
+    /// compact for a new one]
     #[arg(long)]
     pub(crate) profile: Option<ProfileName>,
 
-    /// Who does the cryptography
+    /// Cryptography provider
     #[arg(long, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
 
-    /// Threads that do it beside the one with the sockets, which takes a share [default: one for each
-    /// core but one, at least one]
+    /// Threads for cryptography, in addition to the main thread, which takes a share [default: one
+    /// fewer than the number of cores, but at least one]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
 
-    /// Lift every limit on rates, for tests and benchmarks; loopback addresses only
+    /// Turn off all rate limits, for tests and benchmarks; allowed on loopback addresses only
     #[arg(long)]
     pub(crate) no_limits: bool,
 }
 
-/// The profiles as an operator names them.
+/// Profiles by the names that operators use.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ProfileName {
-    /// 2 bytes: up to 65,535 users
+    /// User ids of 2 bytes: up to 65,535 users
     Compact,
-    /// 8 bytes
+    /// User ids of 8 bytes
     Wide,
 }
 
 impl ProfileName {
-    /// The profile of this name.
+    /// The profile with this name.
     pub(crate) const fn profile(self) -> Profile {
         match self {
             Self::Compact => Profile::Compact,
@@ -86,7 +94,7 @@ impl ProfileName {
     }
 }
 
-/// What an operator does beside serving.
+/// Commands for operators.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// List, show or delete users
@@ -94,43 +102,44 @@ pub(crate) enum Task {
         #[command(subcommand)]
         task: UserTask,
     },
-    /// Tell how many users there are, and what waits for them
+    /// Show how many users are registered and how much waits for them
     Stats {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Read everything in the database; exit status 1 if something is damaged
+    /// Check the whole database; exit status 1 if anything is damaged
     Check {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Print the address that clients register with, as of the server's last start
+    /// Print the address that clients register with, as of the last start of the server
     Address {
-        /// The name or address by which clients reach this machine, in place of the one listened on
+        /// Host name or IP address by which clients reach this machine [default: the address that
+        /// the server listens on]
         #[arg(long)]
         host: Option<String>,
     },
 }
 
-/// What an operator does about users.
+/// Commands on users.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserTask {
-    /// List all users, by id
+    /// List all users, in the order of their ids
     List {
         #[command(flatten)]
         format: FormatArg,
     },
     /// Show one user
     Show {
-        /// Whose phone number, as in +4915112345678
+        /// Phone number of the user, for example +4915112345678
         #[arg(value_name = "+PHONE")]
         phone: Phone,
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Delete a user and what waits for them; no server may be running
+    /// Delete a user and everything that waits for them; the server must be stopped first
     Delete {
-        /// Whose phone number, as in +4915112345678
+        /// Phone number of the user, for example +4915112345678
         #[arg(value_name = "+PHONE")]
         phone: Phone,
     },

@@ -1,4 +1,4 @@
-//! The server's data folder: which files are in it, and how they come to be.
+//! The server's data folder: its files, and how they are created.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,36 +8,36 @@ use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
-use sealpost_storage::{Inspector, OpenError, Quota, SqliteStorage};
+use sealpost_storage::{Inspector, OpenError, OpenFailure, Quota, SqliteStorage};
 
-/// A data folder.
+/// The folder in which one server keeps everything.
 #[derive(Clone, Debug)]
 pub(crate) struct DataFolder(Folder);
 
 /// The keys of one server.
 pub(crate) struct Keys {
-    /// What it signs and opens with.
+    /// Signs the server's packets and opens what clients sealed for it.
     pub(crate) private: Arc<dyn PrivateKey>,
-    /// Under which session keys stand in the database.
+    /// Wraps the session keys in the database.
     pub(crate) wrapping: SymmetricKey,
 }
 
 impl DataFolder {
-    /// One that is there.
+    /// Opens an existing data folder.
     pub(crate) fn existing(path: &Path) -> Result<Self, Failure> {
         Folder::existing(path).map(Self)
     }
 
-    /// One that is made if it is missing.
+    /// Opens a data folder, and creates it if it does not exist.
     pub(crate) fn make(path: &Path) -> Result<Self, Failure> {
         Folder::make(path).map(Self)
     }
 
-    /// Keeps every other server, and whoever changes users, out.
+    /// Keeps out other servers, and commands that change users, until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<FolderLock, Failure> {
         self.0.try_lock()?.ok_or_else(|| {
             let path = self.0.path().display();
-            Failure::new(format_args!("another sealpostd runs on {path}"))
+            Failure::new(format_args!("another sealpostd runs on {path}: stop it first"))
         })
     }
 
@@ -45,59 +45,69 @@ impl DataFolder {
         self.0.file("sealpost.db")
     }
 
-    /// Where the server notes its address at each start.
+    /// The file in which the server saves its address at each start.
     pub(crate) fn address(&self) -> PathBuf {
         self.0.file("address")
     }
 
-    /// The database, for reading.
+    /// Opens the database for reading. A server may be using it.
     pub(crate) fn inspect(&self) -> Result<Inspector, Failure> {
         Inspector::open(&self.database()).map_err(|error| self.refused(error))
     }
 
-    /// The database, made if it is missing, and its profile: the one asked for, else the one that
-    /// it has, else compact. Needs the lock.
-    pub(crate) fn open(&self, asked: Option<Profile>) -> Result<(SqliteStorage, Profile), Failure> {
+    /// Opens the database, creating it if it does not exist, and returns it with its profile: the
+    /// requested one, or else the one that it has, or else compact. The caller must hold the lock.
+    pub(crate) fn open(
+        &self,
+        requested: Option<Profile>,
+    ) -> Result<(SqliteStorage, Profile), Failure> {
         let open = |profile| {
             let store = SqliteStorage::open(&self.database(), profile, Quota::default())?;
             Ok((store, profile))
         };
-        let opened = match open(asked.unwrap_or(Profile::Compact)) {
-            Err(OpenError::OtherProfile(recorded)) if asked.is_none() => open(recorded),
+        let opened = match open(requested.unwrap_or(Profile::Compact)) {
+            Err(OpenError { reason: OpenFailure::OtherProfile(recorded), .. })
+                if requested.is_none() =>
+            {
+                open(recorded)
+            }
             opened => opened,
         };
         opened.map_err(|error| self.refused(error))
     }
 
-    /// Nothing is here yet.
+    /// The failure of a command on a folder in which no server has run.
     pub(crate) fn unused(&self) -> Failure {
         Failure::new(format_args!("no server has run on {} yet", self.0.path().display()))
     }
 
-    /// Why the database is of no use.
+    /// The failure for a database that could not be opened.
     fn refused(&self, error: OpenError) -> Failure {
-        match error {
-            OpenError::Missing(_) => self.unused(),
-            // These name the file.
-            OpenError::Foreign(_) | OpenError::Exists(_) => error.into(),
-            OpenError::OtherProfile(_)
-            | OpenError::Newer { .. }
-            | OpenError::Older { .. }
-            | OpenError::File(_)
-            | OpenError::Engine(_) => Failure::context(self.database().display())(error),
+        match error.reason {
+            OpenFailure::Missing => self.unused(),
+            OpenFailure::Foreign
+            | OpenFailure::Exists
+            | OpenFailure::OtherProfile(_)
+            | OpenFailure::Newer { .. }
+            | OpenFailure::Older { .. }
+            | OpenFailure::File(_)
+            | OpenFailure::Engine(_) => error.into(),
         }
     }
 
-    /// The server's keys; those that are missing are made. Needs the lock, and the database.
+    /// Loads the server's keys, and creates missing ones. The caller must hold the lock and have
+    /// created the database.
     ///
-    /// Beside a database with users a new key would lock all of them out for good: it is refused.
+    /// Fails if the private key is missing and the database has users: they trust the lost key, and
+    /// a new one would lock all of them out for good.
     pub(crate) fn keys(&self, provider: &dyn Provider) -> Result<Keys, Failure> {
         let file = KeyFile::new(self.0.file("server-key.pem"));
         let der = match file.load(None) {
             Err(KeyFileError::Missing(path)) => {
                 if self.inspect()?.stats()?.last_user_id > 0 {
                     return Err(Failure::new(format_args!(
-                        "{} is missing, and the users in the database trust no other key",
+                        "{} is missing, and the users in the database trust no other key: restore \
+                         the file from a backup",
                         path.display()
                     )));
                 }
@@ -107,7 +117,7 @@ impl DataFolder {
             }
             Err(KeyFileError::Pem(path, PemError::PassphraseNeeded)) => {
                 return Err(Failure::new(format_args!(
-                    "{}: a server's key can't be under a passphrase",
+                    "{}: the server's key must not be protected by a passphrase",
                     path.display()
                 )));
             }
@@ -120,7 +130,8 @@ impl DataFolder {
         Ok(Keys { private, wrapping: self.wrapping_key()? })
     }
 
-    /// A lost wrapping key costs nobody more than their session: a new one is drawn.
+    /// Loads the wrapping key, or creates one. Losing it only ends the sessions, so a missing file
+    /// is no failure.
     fn wrapping_key(&self) -> Result<SymmetricKey, Failure> {
         let file = WrappingKeyFile::new(self.0.file("wrapping-key"));
         match file.load() {

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod application;
 mod args;
+mod couriers;
 mod data;
 mod serve;
 mod show;

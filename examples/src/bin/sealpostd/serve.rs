@@ -1,4 +1,4 @@
-//! Serving.
+//! Runs the server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,16 +9,18 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
-use sealpost_mio::{Config, Operator, OtpCourier, Signals};
+use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
 use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
+use crate::couriers::CourierThread;
 use crate::data::DataFolder;
 
-/// Serves until a signal stops it.
+/// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
-    refuse_open_house(args)?;
+    refuse_unlimited_access(args)?;
     log_to_stderr(LevelFilter::INFO)?;
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
@@ -36,12 +38,17 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             limits: limits(args),
         },
         Entropy::from_seed(random_seed()?),
-    );
-    let config =
-        Config { crypto_workers: args.workers, signals: Signals::Stop, ..Config::default() };
+    )?;
+    let config = HostConfig {
+        crypto_workers: args.workers,
+        signals: SignalHandling::Stop,
+        ..HostConfig::default()
+    };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
-    let operator = Operator::new(OtpCourier::start(&args.otp)?);
-    let host = sealpost_mio::Server::bind(&config, args.listen, store, crypto, machine, operator)?;
+    let courier = CourierThread::start(&args.otp)
+        .map_err(Failure::context("can't start the thread that delivers one-time passwords"))?;
+    let application = ServerApplication::new(courier);
+    let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
     announce(&data, profile, local, fingerprint)?;
@@ -51,11 +58,12 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without limits a stranger can flood the server, so none must reach it.
-fn refuse_open_house(args: &Serving) -> Result<(), Failure> {
+/// Without rate limits a stranger can flood the server, so only this machine may reach it.
+fn refuse_unlimited_access(args: &Serving) -> Result<(), Failure> {
     if args.no_limits && !args.listen.ip().to_canonical().is_loopback() {
         return Err(Failure::usage(format_args!(
-            "--no-limits is refused on {}: it is no loopback address",
+            "--no-limits is not allowed on {}, which other machines may reach; listen on a \
+             loopback address such as 127.0.0.1:7465",
             args.listen
         )));
     }
@@ -64,14 +72,14 @@ fn refuse_open_house(args: &Serving) -> Result<(), Failure> {
 
 fn limits(args: &Serving) -> Limits {
     if args.no_limits {
-        tracing::warn!("no limits on rates: for tests and benchmarks only");
+        tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
         Limits::without_rates()
     } else {
         Limits::default()
     }
 }
 
-/// Logs the address, and notes it for `sealpostd address`.
+/// Logs the server's address, and saves it for `sealpostd address`.
 fn announce(
     data: &DataFolder,
     profile: Profile,
@@ -82,7 +90,7 @@ fn announce(
     let host = if open { ANY_HOST.to_owned() } else { local.ip().to_string() };
     let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
     if open {
-        tracing::info!("{address} with this machine's name or address in place of HOST");
+        tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
@@ -90,5 +98,5 @@ fn announce(
     std::fs::write(&file, format!("{address}\n")).map_err(Failure::context(file.display()))
 }
 
-/// Stands in an address for the name by which clients reach this machine.
+/// Placeholder in an address for the name by which clients reach this machine.
 pub(crate) const ANY_HOST: &str = "HOST";

@@ -1,4 +1,4 @@
-//! What an operator sees of the database.
+//! Commands that show the contents of the database.
 
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::data::DataFolder;
 
-/// Lists all users.
+/// Prints all users.
 pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let inspector = data.inspect()?;
     if format == Format::Text {
@@ -29,7 +29,7 @@ pub(crate) fn users(data: &DataFolder, format: Format) -> Result<(), Failure> {
     }
 }
 
-/// Shows one user.
+/// Prints one user.
 pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<(), Failure> {
     let found = data.inspect()?.user(UserRef::Phone(phone))?;
     let record =
@@ -40,7 +40,7 @@ pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<()
     }
 }
 
-/// Shows the whole store in figures.
+/// Prints figures about the whole database.
 pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let Stats { users, last_user_id, pending, oldest } = data.inspect()?.stats()?;
     match format {
@@ -60,7 +60,7 @@ pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
     }
 }
 
-/// Reads everything, and fails if something is not as it must be.
+/// Checks the whole database, prints what is wrong, and fails if anything is.
 pub(crate) fn check(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let report = data.inspect()?.check()?;
     let CheckReport { users, items, findings } = &report;
@@ -78,8 +78,10 @@ pub(crate) fn check(data: &DataFolder, format: Format) -> Result<(), Failure> {
     }
     match findings.len() {
         0 => Ok(()),
-        1 => Err(Failure::new("the database is damaged: 1 finding")),
-        many => Err(Failure::new(format_args!("the database is damaged: {many} findings"))),
+        1 => Err(Failure::new("the database is damaged: 1 finding, printed above")),
+        many => Err(Failure::new(format_args!(
+            "the database is damaged: {many} findings, printed above"
+        ))),
     }
 }
 
@@ -146,7 +148,7 @@ fn row(record: &UserRecord) -> String {
 
 fn details(record: &UserRecord) -> String {
     format!(
-        "id         {}\nphone      {}\nkey        sha256:{}\nmade       {} UTC\nlast seen  {} UTC\n\
+        "id         {}\nphone      {}\nkey        sha256:{}\ncreated    {} UTC\nlast seen  {} UTC\n\
          waiting    {}\noldest     {}",
         record.user.id,
         record.user.phone,
@@ -166,5 +168,5 @@ fn when(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| format!("{time} UTC"))
 }
 
-/// Users read at once.
+/// Users read from the database at once.
 const PAGE: u32 = 1_000;

@@ -4,25 +4,27 @@ use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::keys::Fingerprint;
 
-use super::harness::{Harness, binding, identity, outgoing, user};
-use super::{Case, Subject, cases};
-use crate::conformance::{at, phone, public_key};
+use super::harness::{Case, Harness, binding, identity, outgoing, user};
+use super::subject::Subject;
+use crate::client::identity::Identity;
+use crate::client::outbox::OutboxCounts;
+use crate::conformance::{at, cases, phone, public_key};
 
 cases![
     new_store_is_blank,
-    identity_stays_but_for_the_place,
-    account_keeps_what_it_is_told,
+    identity_never_changes_but_for_the_address,
+    account_keeps_its_settings,
     reconnect_time_never_goes_back,
     reserved_receipts_never_go_back,
-    first_pin_stands,
-    contacts_come_in_order_of_their_numbers,
-    offer_stands_beside_the_pinned_key,
-    offer_to_a_stranger_makes_no_contact,
+    first_pin_is_kept,
+    contacts_are_in_order_of_their_phone_numbers,
+    offer_is_kept_beside_the_pinned_key,
+    offer_for_a_stranger_creates_no_contact,
     withdrawn_offer_is_gone,
     accepted_key_is_pinned_and_unverified,
-    key_is_accepted_though_its_offer_was_not_kept,
-    accepted_stranger_is_a_contact,
-    offer_behind_the_acceptance_stands,
+    key_is_accepted_without_an_offer,
+    accepted_stranger_becomes_a_contact,
+    offer_after_an_acceptance_is_kept,
     former_ids_are_kept,
     new_id_forgets_the_last_message,
     only_the_pinned_key_is_verified,
@@ -41,19 +43,19 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(snapshot.account, account);
     assert_eq!((snapshot.contacts, snapshot.outbox), (vec![], vec![]));
     assert_eq!((snapshot.last_message, snapshot.next_receipt), (None, ReceiptId(1)));
-    assert_eq!(store.store().outbox(), Ok(crate::client::OutboxCounts::default()));
+    assert_eq!(store.store().outbox(), Ok(OutboxCounts::default()));
     assert_eq!(store.unshown_ids(), []);
 }
 
-fn identity_stays_but_for_the_place<S: Subject>(store: &mut Harness<S>) {
+fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.store().identity(), Ok(identity()));
     store.store().set_host_port("[::1]:7").expect("the store works");
     store.tell(ClientOp::SetUser(user(1)));
-    let moved = crate::client::Identity { host_port: "[::1]:7".into(), ..identity() };
+    let moved = Identity { host_port: "[::1]:7".into(), ..identity() };
     assert_eq!(store.store().identity(), Ok(moved));
 }
 
-fn account_keeps_what_it_is_told<S: Subject>(store: &mut Harness<S>) {
+fn account_keeps_its_settings<S: Subject>(store: &mut Harness<S>) {
     for offset in [5, -7] {
         store.tell(ClientOp::PinServerKey(public_key(1)));
         store.tell(ClientOp::SetUser(user(9)));
@@ -65,20 +67,20 @@ fn account_keeps_what_it_is_told<S: Subject>(store: &mut Harness<S>) {
 }
 
 fn reconnect_time_never_goes_back<S: Subject>(store: &mut Harness<S>) {
-    for (told, kept) in [(5, 5), (9, 9), (9, 9), (7, 9)] {
-        store.tell(ClientOp::UseReconnectTime(at(told)));
+    for (requested, kept) in [(5, 5), (9, 9), (9, 9), (7, 9)] {
+        store.tell(ClientOp::UseReconnectTime(at(requested)));
         assert_eq!(store.load().account.last_reconnect, Some(at(kept)));
     }
 }
 
 fn reserved_receipts_never_go_back<S: Subject>(store: &mut Harness<S>) {
-    for (told, kept) in [(0, 1), (9, 9), (7, 9), (u64::MAX, u64::MAX), (1 << 62, u64::MAX)] {
-        store.tell(ClientOp::ReserveReceipts { below: ReceiptId(told) });
+    for (requested, kept) in [(0, 1), (9, 9), (7, 9), (u64::MAX, u64::MAX), (1 << 62, u64::MAX)] {
+        store.tell(ClientOp::ReserveReceipts { below: ReceiptId(requested) });
         assert_eq!(store.load().next_receipt, ReceiptId(kept));
     }
 }
 
-fn first_pin_stands<S: Subject>(store: &mut Harness<S>) {
+fn first_pin_is_kept<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
     let first = store.contact(2);
     assert_eq!((&first.pinned, first.verification), (&binding(2, 2), Verification::FirstUse));
@@ -87,7 +89,7 @@ fn first_pin_stands<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.contact(2), first);
 }
 
-fn contacts_come_in_order_of_their_numbers<S: Subject>(store: &mut Harness<S>) {
+fn contacts_are_in_order_of_their_phone_numbers<S: Subject>(store: &mut Harness<S>) {
     for n in [12, 3, 7] {
         store.pin(n);
     }
@@ -95,7 +97,7 @@ fn contacts_come_in_order_of_their_numbers<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(phones, [3, 7, 12].map(phone));
 }
 
-fn offer_stands_beside_the_pinned_key<S: Subject>(store: &mut Harness<S>) {
+fn offer_is_kept_beside_the_pinned_key<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
     for offered in [binding(2, 3), binding(5, 3)] {
         offer(store, 2, offered.clone());
@@ -104,7 +106,7 @@ fn offer_stands_beside_the_pinned_key<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn offer_to_a_stranger_makes_no_contact<S: Subject>(store: &mut Harness<S>) {
+fn offer_for_a_stranger_creates_no_contact<S: Subject>(store: &mut Harness<S>) {
     offer(store, 2, binding(2, 3));
     store.tell(ClientOp::WithdrawOffer { phone: phone(2) });
     let fingerprint = *public_key(3).fingerprint();
@@ -136,7 +138,7 @@ fn accepted_key_is_pinned_and_unverified<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn key_is_accepted_though_its_offer_was_not_kept<S: Subject>(store: &mut Harness<S>) {
+fn key_is_accepted_without_an_offer<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
     accept(store, 2, binding(8, 3));
     assert_eq!((store.contact(2).pinned, store.contact(2).offered), (binding(8, 3), None));
@@ -148,7 +150,7 @@ fn key_is_accepted_though_its_offer_was_not_kept<S: Subject>(store: &mut Harness
     assert_eq!(contact.verification, Verification::Verified, "it was pinned before");
 }
 
-fn accepted_stranger_is_a_contact<S: Subject>(store: &mut Harness<S>) {
+fn accepted_stranger_becomes_a_contact<S: Subject>(store: &mut Harness<S>) {
     accept(store, 2, binding(8, 3));
     let contact = store.contact(2);
     assert_eq!((&contact.pinned, contact.verification), (&binding(8, 3), Verification::FirstUse));
@@ -156,7 +158,7 @@ fn accepted_stranger_is_a_contact<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.contact(2), contact);
 }
 
-fn offer_behind_the_acceptance_stands<S: Subject>(store: &mut Harness<S>) {
+fn offer_after_an_acceptance_is_kept<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
     accept(store, 2, binding(8, 3));
     offer(store, 2, binding(9, 4));
@@ -172,7 +174,7 @@ fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {
     accept(store, 2, binding(8, 3));
     let contact = store.contact(2);
     assert_eq!((contact.pinned, contact.last_sent), (binding(8, 3), None));
-    // A repeat of what went to the old id says nothing about the new one.
+    // A message to the old id does not count as sent to the new one.
     store.enqueue(&[outgoing(4, 2), outgoing(5, 2)]);
     assert_eq!(store.contact(2).last_sent, None);
 }

@@ -1,16 +1,20 @@
-//! Random requests, to memory and to SQLite: the outcomes must be the same, places included.
+//! Random requests to the memory store and to SQLite, which must agree on every outcome, including
+//! places.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::client::store::{ClientOp, Failure, InboxId, Snapshot};
 use sealpost_core::ids::{MessageId, ReceiptId};
 
-use super::Subject;
-use super::harness::{binding, identity, incoming, outgoing, user};
-use crate::Storage;
-use crate::client::sqlite::tests::Sqlite;
-use crate::client::{ClientStorage, MemoryClientStorage, Place};
+use super::harness;
+use super::harness::{identity, incoming, outgoing, user};
+use super::subject::Subject;
+use crate::client::history::Place;
+use crate::client::memory::MemoryClientStorage;
+use crate::client::sqlite::bed::SqliteBed;
+use crate::client::storage::ClientStorage;
 use crate::conformance::{at, phone, public_key};
+use crate::storage::Storage;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -25,7 +29,7 @@ proptest! {
     #[test]
     fn memory_and_sqlite_agree(steps in vec(step(), 1..40)) {
         let mut memory = MemoryClientStorage::new(identity());
-        let mut sqlite = Sqlite::new(&identity());
+        let mut sqlite = SqliteBed::new(&identity());
         for step in steps {
             match step {
                 Step::Reopen => sqlite = sqlite.reopen(),
@@ -63,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Few people and few numbers: so that requests meet.
+/// Draws from few peers, so that requests collide.
 fn peer() -> impl Strategy<Value = u16> {
     2..5_u16
 }
@@ -74,11 +78,11 @@ fn id() -> impl Strategy<Value = u64> {
 
 fn request() -> impl Strategy<Value = ClientOp> {
     let key = || (2..4_u16).prop_map(|n| *public_key(n).fingerprint());
-    let person = || (peer(), 2..4_u16).prop_map(|(id, n)| binding(id.into(), n));
+    let binding = || (peer(), 2..4_u16).prop_map(|(id, n)| harness::binding(id.into(), n));
     let ids = || vec(id().prop_map(MessageId), 0..5);
     let named = (peer(), id()).prop_map(|(to, id)| (user(to.into()), MessageId(id)));
     let failure = prop_oneof![Just(Failure::Expired), Just(Failure::KeyReplaced)];
-    let told = prop_oneof![
+    let account = prop_oneof![
         (1..3_u16).prop_map(|n| ClientOp::PinServerKey(public_key(n))),
         (1..3_u64).prop_map(|id| ClientOp::SetUser(user(id))),
         (0..9_i64).prop_map(|secs| ClientOp::UseReconnectTime(at(secs))),
@@ -86,11 +90,12 @@ fn request() -> impl Strategy<Value = ClientOp> {
         id().prop_map(|id| ClientOp::ReserveReceipts { below: ReceiptId(id) }),
     ];
     let contacts = prop_oneof![
-        (peer(), person())
+        (peer(), binding())
             .prop_map(|(n, binding)| ClientOp::PinContact { phone: phone(n), binding }),
-        (peer(), person()).prop_map(|(n, offered)| ClientOp::OfferKey { phone: phone(n), offered }),
+        (peer(), binding())
+            .prop_map(|(n, offered)| ClientOp::OfferKey { phone: phone(n), offered }),
         peer().prop_map(|n| ClientOp::WithdrawOffer { phone: phone(n) }),
-        (peer(), person())
+        (peer(), binding())
             .prop_map(|(n, accepted)| ClientOp::AcceptKey { phone: phone(n), accepted }),
         (peer(), key())
             .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
@@ -99,8 +104,8 @@ fn request() -> impl Strategy<Value = ClientOp> {
         2 => vec((id(), peer()).prop_map(|(id, to)| outgoing(id, to)), 0..4)
             .prop_map(ClientOp::Enqueue),
         1 => vec(named, 0..5).prop_map(ClientOp::MarkStored),
-        1 => (peer(), ids()).prop_map(|(reader, messages)| {
-            ClientOp::MarkDelivered { reader: user(reader.into()), messages }
+        1 => (peer(), ids()).prop_map(|(recipient, messages)| {
+            ClientOp::MarkDelivered { reader: user(recipient.into()), messages }
         }),
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
@@ -113,5 +118,5 @@ fn request() -> impl Strategy<Value = ClientOp> {
             .prop_map(|(after, limit)| ClientOp::Unshown { after: InboxId(after), limit }),
         1 => (0..20_u64).prop_map(|up_to| ClientOp::MarkShown { up_to: InboxId(up_to) }),
     ];
-    prop_oneof![1 => told, 2 => contacts, 3 => outbox, 3 => inbox]
+    prop_oneof![1 => account, 2 => contacts, 3 => outbox, 3 => inbox]
 }

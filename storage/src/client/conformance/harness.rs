@@ -1,4 +1,4 @@
-//! A client's store under test, and short ways to ask it.
+//! A client's store under test, with a short method for each request.
 
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
@@ -8,24 +8,21 @@ use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 
-use super::Subject;
-use crate::client::{HistoryEntry, Identity, Place};
-use crate::conformance::{at, message, phone, public_key};
+use super::subject::Subject;
+use crate::client::history::{HistoryEntry, Place};
+use crate::client::identity::Identity;
+use crate::conformance::{Reopening, at, message, phone, public_key};
 
-/// Whether the store is closed and opened again now and then.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Reopening {
-    Never,
-    AfterEachCommit,
-}
+/// A case and its name.
+pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
 
-/// A store.
+/// A store, and how to treat it between commits.
 pub(super) struct Harness<S> {
     store: Option<S>,
     reopening: Reopening,
 }
 
-/// The account of every case: the phone number 1, user 1.
+/// Returns the account of every case: phone number 1, user 1.
 pub(super) fn identity() -> Identity {
     Identity {
         phone: phone(1),
@@ -35,17 +32,16 @@ pub(super) fn identity() -> Identity {
     }
 }
 
-/// A user's id.
 pub(super) fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
-/// User `id` with the `n`-th key.
+/// Binds user `id` to the `n`-th key.
 pub(super) fn binding(id: u64, n: u16) -> Binding {
     Binding { user: user(id), public_key: public_key(n) }
 }
 
-/// Our message `id` to user `to`, whose phone number has the same number.
+/// Builds message `id` from us to user `to`, who has the `to`-th phone number.
 pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
     let recipient = user(to.into());
     OutgoingMessage {
@@ -57,7 +53,7 @@ pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
     }
 }
 
-/// Message `id` of user `from`, whose phone number has the same number.
+/// Builds message `id` from user `from`, who has the `from`-th phone number, to us.
 pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMessage {
     IncomingMessage {
         sender: user(from.into()),
@@ -84,6 +80,7 @@ impl<S: Subject> Harness<S> {
         let mut outcomes = Vec::new();
         self.store().commit(requests, &mut outcomes);
         assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
+        assert!(self.store().is_consistent(), "after {requests:?}");
         match self.reopening {
             Reopening::Never => {}
             Reopening::AfterEachCommit => self.store = self.store.take().map(S::reopen),
@@ -96,7 +93,7 @@ impl<S: Subject> Harness<S> {
         self.commit(&[request]).remove(0).expect("the store works")
     }
 
-    /// A request that answers nothing.
+    /// Commits a request whose reply carries no value.
     #[track_caller]
     pub(super) fn tell(&mut self, request: ClientOp) {
         assert_eq!(self.ask(request), ClientReply::Done);
@@ -122,7 +119,7 @@ impl<S: Subject> Harness<S> {
         self.tell(ClientOp::Enqueue(messages.to_vec()));
     }
 
-    /// What changed its stage, by number.
+    /// Commits a request that marks messages. Returns the ids of those whose status changed.
     #[track_caller]
     pub(super) fn mark(&mut self, request: ClientOp) -> Vec<u64> {
         match self.ask(request) {
@@ -131,7 +128,7 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// The stage of our message `id` to user `to`.
+    /// Returns the status of message `id` to user `to`.
     #[track_caller]
     pub(super) fn status(&mut self, id: u64, to: u16) -> Status {
         let entries = self.history(to, None, u32::MAX);
@@ -157,7 +154,7 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// Receives what must be new, and returns its place.
+    /// Receives a message that must be new. Returns its place.
     #[track_caller]
     pub(super) fn accept(&mut self, message: IncomingMessage) -> InboxId {
         match self.receive(message) {
@@ -174,7 +171,7 @@ impl<S: Subject> Harness<S> {
         }
     }
 
-    /// The numbers of all messages that were not shown.
+    /// Returns the ids of all messages that were not shown.
     #[track_caller]
     pub(super) fn unshown_ids(&mut self) -> Vec<u64> {
         let (items, more) = self.unshown(InboxId::START, u32::MAX);

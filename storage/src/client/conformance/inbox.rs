@@ -1,4 +1,4 @@
-//! Messages that arrive, and the history.
+//! Messages that we receive, and the history.
 
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
@@ -6,25 +6,25 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::ids::MessageId;
 
-use super::harness::{Harness, incoming, outgoing, user};
-use super::{Case, Subject, cases};
-use crate::client::{HistoryEntry, Place};
-use crate::conformance::phone;
+use super::harness::{Case, Harness, incoming, outgoing, user};
+use super::subject::Subject;
+use crate::client::history::{HistoryEntry, Place};
+use crate::conformance::{cases, phone};
 
 cases![
     message_is_delivered_once,
-    each_sender_has_a_window,
-    batch_is_received_one_after_the_other,
-    gap_is_told_and_kept,
+    each_sender_has_a_replay_window,
+    batch_is_received_in_order,
+    gap_is_reported_and_kept,
     largest_ids_fit,
     content_and_trust_come_back_as_they_were,
-    unshown_comes_in_stretches,
-    what_was_shown_is_not_read_again,
-    shown_never_goes_back,
-    what_is_still_to_arrive_is_not_shown,
-    history_is_in_the_order_of_things,
+    unshown_messages_are_read_in_batches,
+    shown_message_is_not_read_again,
+    shown_mark_never_goes_back,
+    later_message_is_not_marked_as_shown,
+    history_is_in_chronological_order,
     history_ends_before_a_place,
-    history_spans_the_ids_of_one_number,
+    history_spans_all_ids_of_one_phone_number,
 ];
 
 fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
@@ -35,7 +35,7 @@ fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(6, 2, None));
     assert_eq!(store.receive(incoming(5, 2, None)), Arrival::Repeat);
     assert_eq!(store.unshown_ids(), [5, 6]);
-    // Not even after it was shown; nor what is too old to tell.
+    // Even after it was shown, a message is a repeat; so is one too old for the window.
     store.accept(incoming(5_000, 2, None));
     store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
     for id in [5, 6, 5_000, 4_000, 1] {
@@ -44,13 +44,13 @@ fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn each_sender_has_a_window<S: Subject>(store: &mut Harness<S>) {
+fn each_sender_has_a_replay_window<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(5, 2, None));
     store.accept(incoming(5, 3, None));
     assert_eq!(store.receive(incoming(5, 3, None)), Arrival::Repeat);
 }
 
-fn batch_is_received_one_after_the_other<S: Subject>(store: &mut Harness<S>) {
+fn batch_is_received_in_order<S: Subject>(store: &mut Harness<S>) {
     let batch = [(1, 2), (1, 3), (1, 2), (2, 2)].map(|(id, from)| incoming(id, from, None));
     let arrivals = store.receive_all(batch.into());
     let new: Vec<_> = arrivals.iter().map(|arrival| *arrival != Arrival::Repeat).collect();
@@ -59,7 +59,7 @@ fn batch_is_received_one_after_the_other<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.receive_all(Vec::new()), []);
 }
 
-fn gap_is_told_and_kept<S: Subject>(store: &mut Harness<S>) {
+fn gap_is_reported_and_kept<S: Subject>(store: &mut Harness<S>) {
     let continuities =
         [(1, None), (3, Some(2)), (4, Some(3)), (2, Some(1))].map(|(id, previous)| {
             match store.receive(incoming(id, 2, previous)) {
@@ -95,7 +95,7 @@ fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) 
     assert_eq!(store.unshown(InboxId::START, 9), (expected, false));
 }
 
-fn unshown_comes_in_stretches<S: Subject>(store: &mut Harness<S>) {
+fn unshown_messages_are_read_in_batches<S: Subject>(store: &mut Harness<S>) {
     let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
     assert!(places.is_sorted_by(|a, b| a < b));
     let cases = [
@@ -108,20 +108,20 @@ fn unshown_comes_in_stretches<S: Subject>(store: &mut Harness<S>) {
         (InboxId(u64::MAX), 9, 3..3, false),
     ];
     for (after, limit, expected, more) in cases {
-        let (items, told_more) = store.unshown(after, limit);
+        let (items, more_reported) = store.unshown(after, limit);
         assert!(items.iter().map(|item| &item.place).eq(&places[expected]), "{after:?}, {limit}");
-        assert_eq!(told_more, more, "{after:?}, {limit}");
+        assert_eq!(more_reported, more, "{after:?}, {limit}");
     }
 }
 
-fn what_was_shown_is_not_read_again<S: Subject>(store: &mut Harness<S>) {
+fn shown_message_is_not_read_again<S: Subject>(store: &mut Harness<S>) {
     let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
     store.tell(ClientOp::MarkShown { up_to: places[1] });
     assert_eq!(store.unshown_ids(), [3]);
     assert_eq!(store.unshown(places[0], 9).0.len(), 1);
 }
 
-fn shown_never_goes_back<S: Subject>(store: &mut Harness<S>) {
+fn shown_mark_never_goes_back<S: Subject>(store: &mut Harness<S>) {
     let places = [1, 2, 3].map(|id| store.accept(incoming(id, 2, None)));
     for up_to in [places[2], places[0]] {
         store.tell(ClientOp::MarkShown { up_to });
@@ -129,14 +129,14 @@ fn shown_never_goes_back<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-fn what_is_still_to_arrive_is_not_shown<S: Subject>(store: &mut Harness<S>) {
+fn later_message_is_not_marked_as_shown<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(1, 2, None));
     store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
     store.accept(incoming(2, 2, None));
     assert_eq!(store.unshown_ids(), [2]);
 }
 
-fn history_is_in_the_order_of_things<S: Subject>(store: &mut Harness<S>) {
+fn history_is_in_chronological_order<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[outgoing(1, 2)]);
     store.accept(incoming(1, 2, None));
     store.accept(incoming(1, 3, None));
@@ -144,10 +144,10 @@ fn history_is_in_the_order_of_things<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(2, 2, None));
     let entries = store.history(2, None, 9);
     let ids: Vec<_> = entries.iter().map(id_of).collect();
-    assert_eq!(ids, [("ours", 1), ("theirs", 1), ("ours", 2), ("theirs", 2)]);
+    assert_eq!(ids, [("sent", 1), ("received", 1), ("sent", 2), ("received", 2)]);
     assert!(entries.is_sorted_by(|a, b| a.place() < b.place()));
     assert_eq!(store.history(4, None, 9), []);
-    // What becomes of a message does not move it.
+    // A message keeps its place when its status changes.
     let messages = vec![MessageId(1)];
     store.mark(ClientOp::MarkFailed { messages, failure: Failure::Expired });
     store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
@@ -168,7 +168,7 @@ fn history_ends_before_a_place<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.history(2, Some(Place(u64::MAX)), 9), all);
 }
 
-fn history_spans_the_ids_of_one_number<S: Subject>(store: &mut Harness<S>) {
+fn history_spans_all_ids_of_one_phone_number<S: Subject>(store: &mut Harness<S>) {
     let mut before = incoming(1, 2, None);
     before.sender = user(7);
     store.accept(before);
@@ -176,14 +176,14 @@ fn history_spans_the_ids_of_one_number<S: Subject>(store: &mut Harness<S>) {
     let entries = store.history(2, None, 9);
     assert_eq!(entries.len(), 2);
     for entry in entries {
-        let HistoryEntry::Received(item) = entry else { panic!("not theirs") };
+        let HistoryEntry::Received(item) = entry else { panic!("sent") };
         assert_eq!(item.message.phone, phone(2));
     }
 }
 
 const fn id_of(entry: &HistoryEntry) -> (&'static str, u64) {
     match entry {
-        HistoryEntry::Sent(sent) => ("ours", sent.id.0),
-        HistoryEntry::Received(item) => ("theirs", item.message.id.0),
+        HistoryEntry::Sent(sent) => ("sent", sent.id.0),
+        HistoryEntry::Received(item) => ("received", item.message.id.0),
     }
 }

@@ -1,7 +1,8 @@
-//! What every engine of a client's store must do, case by case.
+//! The suite that every implementation of a client's store passes.
 //!
-//! An engine's own tests implement [`Subject`] and call [`run_all`]. Each case runs once with the
-//! store left open and once with the store closed and opened again after every commit.
+//! The tests of an implementation implement [`Subject`] for it and call [`run_all`]. Each case runs
+//! once with the store left open, and once with the store closed and opened again after every
+//! commit.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -12,46 +13,15 @@
 )]
 
 mod account;
+#[cfg(test)]
+mod differential;
 mod harness;
 mod inbox;
 mod outbox;
-
 #[cfg(test)]
-mod differential;
+mod stores;
+mod subject;
+mod suite;
 
-use super::{ClientStorage, Identity};
-use harness::{Harness, Reopening, identity};
-
-/// An engine under test.
-pub trait Subject: ClientStorage + Sized {
-    /// Closes the store and opens it again, as after a restart of the process.
-    #[must_use]
-    fn reopen(self) -> Self;
-}
-
-/// Runs every case on a store of its own. `open` makes the store of a new account.
-///
-/// # Panics
-/// If a case fails. Its name has been printed.
-pub fn run_all<S: Subject>(open: impl Fn(&Identity) -> S) {
-    let cases = account::cases().into_iter().chain(outbox::cases()).chain(inbox::cases());
-    for (name, case) in cases {
-        for reopening in [Reopening::Never, Reopening::AfterEachCommit] {
-            println!("{name}, reopening: {reopening:?}");
-            case(&mut Harness::new(open(&identity()), reopening));
-        }
-    }
-}
-
-/// A case and its name.
-type Case<S> = (&'static str, fn(&mut Harness<S>));
-
-/// Names each case after its function.
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        pub(super) fn cases<S: Subject>() -> Vec<Case<S>> {
-            vec![$((stringify!($case), $case)),+]
-        }
-    };
-}
-use cases;
+pub use subject::Subject;
+pub use suite::run_all;

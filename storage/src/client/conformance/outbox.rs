@@ -1,25 +1,27 @@
-//! Messages of ours.
+//! Messages that we send.
 
 use sealpost_core::client::store::{
     ClientOp, ClientReply, Content, Failure, QueuedMessage, Status,
 };
 use sealpost_core::ids::MessageId;
 
-use super::harness::{Harness, outgoing, user};
-use super::{Case, Subject, cases};
-use crate::client::{HistoryEntry, OutboxCounts};
+use super::harness::{Case, Harness, outgoing, user};
+use super::subject::Subject;
+use crate::client::history::HistoryEntry;
+use crate::client::outbox::OutboxCounts;
+use crate::conformance::cases;
 
 cases![
     queued_messages_come_back_byte_for_byte_in_order,
     repeat_changes_nothing,
     last_message_is_the_largest,
-    last_sent_is_of_the_contact_and_its_pinned_id,
+    last_sent_belongs_to_the_contact_and_its_pinned_id,
     content_comes_back_as_it_was,
-    stages_follow_their_order,
-    what_is_marked_leaves_the_queue,
-    message_to_another_is_not_marked,
-    marked_come_in_the_order_named_and_once,
-    requests_of_one_commit_see_each_other,
+    statuses_follow_their_order,
+    marked_message_leaves_the_queue,
+    message_to_another_recipient_is_not_marked,
+    marked_ids_are_in_the_order_of_the_request_and_unique,
+    request_sees_the_effects_of_earlier_ones,
 ];
 
 fn queued_messages_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -42,7 +44,7 @@ fn repeat_changes_nothing<S: Subject>(store: &mut Harness<S>) {
     let history = store.history(2, None, 9);
     store.enqueue(&messages[..1]);
     assert_eq!(store.history(2, None, 9), history);
-    // Nor does what has gone on come back.
+    // Nor does a message whose status has advanced return to the queue.
     store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(1))]));
     store.enqueue(&messages);
     assert_eq!(store.status(1, 2), Status::Stored);
@@ -59,15 +61,15 @@ fn last_message_is_the_largest<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.load().last_message, Some(MessageId(u64::MAX)));
 }
 
-fn last_sent_is_of_the_contact_and_its_pinned_id<S: Subject>(store: &mut Harness<S>) {
+fn last_sent_belongs_to_the_contact_and_its_pinned_id<S: Subject>(store: &mut Harness<S>) {
     store.pin(2);
     store.pin(3);
     store.enqueue(&[outgoing(1, 2), outgoing(2, 2), outgoing(3, 4)]);
     assert_eq!(store.contact(2).last_sent, Some(MessageId(2)));
     assert_eq!(store.contact(3).last_sent, None);
-    let mut astray = outgoing(9, 2);
-    astray.recipient = user(5);
-    store.enqueue(&[astray, outgoing(1, 2)]);
+    let mut to_former_id = outgoing(9, 2);
+    to_former_id.recipient = user(5);
+    store.enqueue(&[to_former_id, outgoing(1, 2)]);
     assert_eq!(store.contact(2).last_sent, Some(MessageId(2)));
 }
 
@@ -90,14 +92,14 @@ fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
     let entries = store.history(2, None, 9);
     assert_eq!(entries.len(), 4);
     for (entry, message) in entries.into_iter().zip(messages) {
-        let HistoryEntry::Sent(sent) = entry else { panic!("not ours") };
+        let HistoryEntry::Sent(sent) = entry else { panic!("received") };
         assert_eq!((sent.id, sent.recipient, sent.phone), (message.id, user(2), message.phone));
         assert_eq!((sent.content, sent.status), (message.content, Status::Queued));
         assert_eq!(sent.sent_at, message.packet.header().timestamp);
     }
 }
 
-fn stages_follow_their_order<S: Subject>(store: &mut Harness<S>) {
+fn statuses_follow_their_order<S: Subject>(store: &mut Harness<S>) {
     use Status::{Delivered, Failed, Queued, Stored};
     let failed = Failed(Failure::Refused);
     let allowed = [(Queued, Stored), (Queued, Delivered), (Queued, failed), (Stored, Delivered)];
@@ -123,7 +125,7 @@ fn stages_follow_their_order<S: Subject>(store: &mut Harness<S>) {
     }
 }
 
-/// What brings message `id` to user 2 to a stage.
+/// Returns the request that gives message `id` to user 2 a status.
 fn to(status: Status, id: u64) -> ClientOp {
     let id = MessageId(id);
     match status {
@@ -134,7 +136,7 @@ fn to(status: Status, id: u64) -> ClientOp {
     }
 }
 
-fn what_is_marked_leaves_the_queue<S: Subject>(store: &mut Harness<S>) {
+fn marked_message_leaves_the_queue<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[1, 2, 3, 4].map(|id| outgoing(id, 2)));
     store.mark(to(Status::Stored, 1));
     store.mark(to(Status::Delivered, 2));
@@ -145,7 +147,7 @@ fn what_is_marked_leaves_the_queue<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.store().outbox(), Ok(counts));
 }
 
-fn message_to_another_is_not_marked<S: Subject>(store: &mut Harness<S>) {
+fn message_to_another_recipient_is_not_marked<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[outgoing(1, 2)]);
     assert_eq!(store.mark(ClientOp::MarkStored(vec![(user(3), MessageId(1))])), []);
     let messages = vec![MessageId(1), MessageId(9)];
@@ -153,7 +155,7 @@ fn message_to_another_is_not_marked<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.status(1, 2), Status::Queued);
 }
 
-fn marked_come_in_the_order_named_and_once<S: Subject>(store: &mut Harness<S>) {
+fn marked_ids_are_in_the_order_of_the_request_and_unique<S: Subject>(store: &mut Harness<S>) {
     store.enqueue(&[1, 2, 3].map(|id| outgoing(id, 2)));
     let messages = [3, 9, 1, 3].map(MessageId).to_vec();
     let delivered = ClientOp::MarkDelivered { reader: user(2), messages };
@@ -161,7 +163,7 @@ fn marked_come_in_the_order_named_and_once<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.mark(delivered), []);
 }
 
-fn requests_of_one_commit_see_each_other<S: Subject>(store: &mut Harness<S>) {
+fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) {
     let outcomes = store.commit(&[
         ClientOp::Enqueue(vec![outgoing(1, 2)]),
         to(Status::Stored, 1),

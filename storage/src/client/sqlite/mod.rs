@@ -1,10 +1,15 @@
 //! The client's store in one SQLite file, `client.db`.
+//!
+//! - `tables`: the schema, and `row`: rows of it as values.
+//! - `ops`: the requests as SQL.
 
+#[cfg(test)]
+pub(super) mod bed;
 mod ops;
 mod row;
-mod schema;
+mod tables;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::path::Path;
 
@@ -15,62 +20,63 @@ use sealpost_core::client::store::{
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
 
-use super::{ClientStorage, HistoryEntry, Identity, OutboxCounts, Place};
-use crate::Storage;
-use crate::sqlite::OpenError;
-use crate::sqlite::column::{count, id, optional, public_key, timestamp, user_id};
-use crate::sqlite::engine::Engine;
-use crate::sqlite::error::store_error;
+use super::history::{HistoryEntry, Place};
+use super::identity::Identity;
+use super::outbox::OutboxCounts;
+use super::storage::ClientStorage;
+use crate::engine::column::{count, id, optional, public_key, timestamp, user_id};
+use crate::engine::{OpenError, Writer, store_error};
+use crate::storage::Storage;
 use ops::{Ops, sql_place};
 use row::{CONTACT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
 
 /// A client's database.
 #[derive(Debug)]
 pub struct SqliteClientStorage {
-    engine: Engine,
+    writer: Writer,
 }
 
 impl SqliteClientStorage {
-    /// Makes the database (mode 0600) of an account that is not registered yet.
+    /// Creates the database, with mode 0600, of an account that is not registered yet.
     ///
     /// # Errors
-    /// [`OpenError::Exists`] if there is one.
+    /// [`OpenFailure::Exists`](crate::OpenFailure::Exists) if there is one.
     pub fn create(path: &Path, identity: &Identity) -> Result<Self, OpenError> {
         let connection =
-            schema::CLIENT.create(path, |new| schema::record_identity(new, identity))?;
-        Ok(Self { engine: Engine::new(connection) })
+            tables::CLIENT.create(path, |new| tables::record_identity(new, identity))?;
+        Ok(Self { writer: Writer::new(connection) })
     }
 
-    /// Opens the database for writing. There must be no second one on the same file.
+    /// Opens the database for writing. There must be only one writer of the same file.
     ///
     /// # Errors
-    /// [`OpenError::Missing`] before [`create`](Self::create).
+    /// [`OpenFailure::Missing`](crate::OpenFailure::Missing) before [`create`](Self::create).
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { engine: Engine::new(schema::CLIENT.open_existing(path)?) })
+        Ok(Self { writer: Writer::new(tables::CLIENT.open_existing(path)?) })
     }
 
-    /// Opens the database beside whoever writes it. Every request of a commit fails.
+    /// Opens the database for reading only, alongside its writer. Every request of a commit fails.
     pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { engine: Engine::new(schema::CLIENT.open_read_only(path)?) })
+        Ok(Self { writer: Writer::new(tables::CLIENT.open_read_only(path)?) })
     }
 
-    /// Numbers messages and receipts from `first` on, unless larger numbers were given. For an
-    /// account that may be older than this database: readers take each number once. `first` is at
-    /// most 2^63 - 1.
+    /// Numbers messages and receipts from `first` on, unless larger numbers have been used. For an
+    /// account that may be older than this database: its peers reject a number that they have seen
+    /// before. `first` is at most 2^63 - 1.
     pub fn number_from(&mut self, first: u64) -> Result<(), StoreError> {
         let sql = "UPDATE account SET next_receipt = MAX(next_receipt, ?1),
                                       last_message = MAX(IFNULL(last_message, 0), ?1 - 1)";
-        let done = self.engine.connection.execute(sql, [first.cast_signed()]);
+        let done = self.writer.connection.execute(sql, [first.cast_signed()]);
         done.map(drop).map_err(|error| store_error(&error))
     }
 
-    /// Reads as of one moment.
+    /// Reads the state of one point in time.
     fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let moment = self.engine.connection.unchecked_transaction();
-        moment.and_then(|moment| read(&moment)).map_err(|error| store_error(&error))
+        let snapshot = self.writer.connection.unchecked_transaction();
+        snapshot.and_then(|snapshot| read(&snapshot)).map_err(|error| store_error(&error))
     }
 }
 
@@ -79,29 +85,29 @@ impl Storage for SqliteClientStorage {
     type Outcome = ClientOutcome;
 
     fn commit(&mut self, requests: &[ClientOp], outcomes: &mut Vec<ClientOutcome>) {
-        self.engine
+        self.writer
             .commit(requests, outcomes, |connection, request| Ops(connection).run(request).map(Ok));
     }
 
     fn failure(&mut self) -> Option<String> {
-        self.engine.failure()
+        self.writer.failure()
     }
 }
 
 impl ClientStorage for SqliteClientStorage {
     fn identity(&self) -> Result<Identity, StoreError> {
-        self.read(schema::recorded_identity)
+        self.read(tables::recorded_identity)
     }
 
     fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
         let sql = "UPDATE account SET host_port = ?1";
-        let done = self.engine.connection.execute(sql, [host_port]);
+        let done = self.writer.connection.execute(sql, [host_port]);
         done.map(drop).map_err(|error| store_error(&error))
     }
 
     fn load(&self) -> Result<Snapshot, StoreError> {
         self.read(|connection| {
-            let identity = schema::recorded_identity(connection)?;
+            let identity = tables::recorded_identity(connection)?;
             let base = Snapshot::new(identity.phone, identity.server);
             let outbox = queued(connection, &identity)?;
             let (contacts, former) = (contacts(connection)?, former(connection)?);
@@ -116,7 +122,7 @@ impl ClientStorage for SqliteClientStorage {
             let mut rows = statement.query(())?;
             let mut counts = OutboxCounts::default();
             while let Some(row) = rows.next()? {
-                counts.count(row::status(row.get(0)?)?, count(row, 1)?);
+                counts.add(row::status(row.get(0)?)?, count(row, 1)?);
             }
             Ok(counts)
         })
@@ -136,13 +142,13 @@ impl ClientStorage for SqliteClientStorage {
             )
         };
         self.read(|connection| {
-            let asked = params![peer.to_string(), before, limit];
+            let query = params![peer.to_string(), before, limit];
             let mut statement = connection.prepare_cached(&latest("outbox", SENT_COLUMNS))?;
             let mut entries = statement
-                .query_map(asked, |row| row::sent(row).map(HistoryEntry::Sent))?
+                .query_map(query, |row| row::sent(row).map(HistoryEntry::Sent))?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let mut statement = connection.prepare_cached(&latest("inbox", RECEIVED_COLUMNS))?;
-            for item in statement.query_map(asked, row::received)? {
+            for item in statement.query_map(query, row::received)? {
                 entries.push(HistoryEntry::Received(item?));
             }
             entries.sort_unstable_by_key(HistoryEntry::place);
@@ -152,7 +158,7 @@ impl ClientStorage for SqliteClientStorage {
     }
 }
 
-/// All of a snapshot but its contacts, former ones, and its outbox.
+/// Reads everything in a snapshot but the contacts, the former ones and the outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
                       last_message
@@ -187,7 +193,7 @@ fn former(connection: &Connection) -> rusqlite::Result<Vec<Binding>> {
         Ok(Binding { user: user_id(row, 0)?, public_key: public_key(row, 1)? })
     };
     let mut former = statement.query_map((), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    // SQLite would take the largest ids for negative.
+    // Sorted here and not in SQL, where the largest ids are negative.
     former.sort_unstable_by_key(|binding| binding.user);
     Ok(former)
 }
@@ -197,7 +203,7 @@ fn queued(connection: &Connection, identity: &Identity) -> rusqlite::Result<Vec<
     let mut statement = connection.prepare_cached(&sql)?;
     let read = |row: &rusqlite::Row<'_>| row::queued(identity.profile, row);
     let mut queued = statement.query_map((), read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    // As above.
+    // Sorted here for the same reason.
     queued.sort_unstable_by_key(|message| message.id);
     Ok(queued)
 }

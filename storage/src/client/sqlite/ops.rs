@@ -1,4 +1,4 @@
-//! Each [`ClientOp`] as SQL, inside a transaction that somebody else began.
+//! Carries out each [`ClientOp`] as SQL, inside a transaction that the caller began.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
@@ -10,7 +10,7 @@ use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
 use super::row::{self, CONTACT_COLUMNS, RECEIVED_COLUMNS};
-use crate::sqlite::column;
+use crate::engine::column;
 
 /// The operations, over a connection that is in a transaction.
 pub(super) struct Ops<'a>(pub(super) &'a Connection);
@@ -48,8 +48,8 @@ impl Ops<'_> {
                 let named = messages.iter().map(|(recipient, id)| (*id, Some(*recipient)));
                 return self.mark(named, Status::Stored);
             }
-            ClientOp::MarkDelivered { reader, messages } => {
-                let named = messages.iter().map(|id| (*id, Some(*reader)));
+            ClientOp::MarkDelivered { reader: recipient, messages } => {
+                let named = messages.iter().map(|id| (*id, Some(*recipient)));
                 return self.mark(named, Status::Delivered);
             }
             ClientOp::MarkFailed { messages, failure } => {
@@ -101,8 +101,10 @@ impl Ops<'_> {
         if pinned == *accepted {
             return self.offer(phone, None);
         }
+        // A message to the former id is not the predecessor of one to the new id.
         let last_sent = last_sent.filter(|_| accepted.user == pinned.user);
         if accepted.user != pinned.user {
+            // Kept, because receipts that were signed under the former id may still arrive.
             let sql =
                 "INSERT OR REPLACE INTO former_contacts (user_id, public_key) VALUES (?1, ?2)";
             self.prepare(sql)?.execute(params![sql_id(pinned.user), pinned.public_key.der()])?;
@@ -151,6 +153,7 @@ impl Ops<'_> {
                 content,
                 &message.packet.bytes()[..],
             ])?;
+        // A repeat must not advance the place again.
         if inserted == 0 {
             return Ok(());
         }
@@ -173,7 +176,7 @@ impl Ops<'_> {
         named: impl Iterator<Item = (MessageId, Option<UserId>)>,
         next: Status,
     ) -> rusqlite::Result<ClientReply> {
-        // A receipt may come without the server's acknowledgement before it.
+        // A receipt may arrive before the server's acknowledgement, or without one.
         let latest = match next {
             Status::Queued | Status::Stored | Status::Failed(_) => Status::Queued,
             Status::Delivered => Status::Stored,
@@ -196,6 +199,8 @@ impl Ops<'_> {
     }
 
     fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Arrival> {
+        // The replay window and the inbox change in one transaction: so a message is delivered
+        // once, even if the process dies in between.
         let sender = sql_id(message.sender);
         let window = self
             .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?
@@ -237,7 +242,7 @@ impl Ops<'_> {
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {
-        // One row more than wanted tells whether more stands behind.
+        // One row more than asked for tells whether there are more.
         let mut statement = self.prepare(&format!(
             "SELECT {RECEIVED_COLUMNS} FROM inbox
              WHERE place > max(?1, (SELECT shown_up_to FROM account)) ORDER BY place LIMIT ?2 + 1"
@@ -251,16 +256,16 @@ impl Ops<'_> {
         Ok(ClientReply::Unshown { items, more })
     }
 
-    /// Not beyond the last place: what is still to arrive has not been shown.
+    /// Marks messages as shown. Not beyond the last place: a later message has not been shown.
     fn mark_shown(&self, up_to: InboxId) -> rusqlite::Result<()> {
         self.prepare("UPDATE account SET shown_up_to = max(shown_up_to, min(?1, last_place))")?
             .execute([sql_place(up_to.0)])
             .map(drop)
     }
 
-    /// Raises a number of the account that never falls.
+    /// Raises a column of the account that never falls.
     fn raise(&self, name: &'static str, to: u64) -> rusqlite::Result<()> {
-        // Compared here: SQLite would take the largest for negative.
+        // Compared here and not in SQL, where the largest ids are negative.
         let current = self
             .prepare(&format!("SELECT {name} FROM account"))?
             .query_row((), |row| column::optional(row, 0, column::id))?;
@@ -285,7 +290,7 @@ const fn sql_message_id(id: MessageId) -> i64 {
     id.0.cast_signed()
 }
 
-/// A place as SQLite compares it: what lies beyond every place stays there.
+/// Converts a place to what SQLite compares. One above the largest signed number stays the largest.
 pub(super) fn sql_place(place: u64) -> i64 {
     i64::try_from(place).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Rows of a client's database, and the values that they hold.
+//! Rows of a client's database as values.
 
 use bytes::Bytes;
 use rusqlite::Row;
@@ -10,11 +10,10 @@ use sealpost_core::client::store::{
 use sealpost_core::ids::MessageId;
 use sealpost_core::wire::{Packet, Profile};
 
-use crate::client::{Place, SentMessage};
-use crate::sqlite::column::{id, optional, phone, public_key, timestamp, user_id};
-use crate::sqlite::error::Unreadable;
+use crate::client::history::{Place, SentMessage};
+use crate::engine::column::{Unreadable, id, optional, phone, public_key, timestamp, user_id};
 
-/// What [`contact`] reads, in its order.
+/// Columns that [`contact`] reads, in its order.
 pub(super) const CONTACT_COLUMNS: &str =
     "phone_number, user_id, public_key, verified, offered_user_id, offered_public_key, last_sent";
 
@@ -33,7 +32,7 @@ pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
     })
 }
 
-/// What [`queued`] reads, in its order.
+/// Columns that [`queued`] reads, in its order.
 pub(super) const QUEUED_COLUMNS: &str = "message_id, recipient_id, packet";
 
 pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<QueuedMessage> {
@@ -46,7 +45,7 @@ pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<Queued
     })
 }
 
-/// What [`sent`] reads, in its order.
+/// Columns that [`sent`] reads, in its order.
 pub(super) const SENT_COLUMNS: &str =
     "place, message_id, recipient_id, phone_number, sent_at, status, kind, content";
 
@@ -65,7 +64,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
     })
 }
 
-/// What [`received`] reads, in its order.
+/// Columns that [`received`] reads, in its order.
 pub(super) const RECEIVED_COLUMNS: &str = "place, sender_id, phone_number, message_id, \
      previous_id, sent_at, received_at, trust, continuity, kind, content";
 
@@ -90,7 +89,7 @@ pub(super) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Messa
     Ok(MessageId(id(row, column)?))
 }
 
-/// Columns `kind` and `content` of something that was written.
+/// Encodes the content of a sent message for columns `kind` and `content`.
 pub(super) const fn content_columns(content: &Content) -> (i64, &[u8]) {
     match content {
         Content::Text(text) => (0, text.as_bytes()),
@@ -98,7 +97,7 @@ pub(super) const fn content_columns(content: &Content) -> (i64, &[u8]) {
     }
 }
 
-/// Columns `kind` and `content` of something that arrived.
+/// Encodes the content of a received message for columns `kind` and `content`.
 pub(super) const fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
     match content {
         ReceivedContent::Opened(content) => content_columns(content),
@@ -144,7 +143,7 @@ pub(super) const fn status(code: i64) -> Result<Status, Unreadable> {
     })
 }
 
-/// The only code that SQL names as well.
+/// The only status code that appears in SQL text too.
 const QUEUED: i64 = 0;
 
 pub(super) const fn trust_code(trust: Trust) -> i64 {

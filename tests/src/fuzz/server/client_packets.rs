@@ -5,8 +5,8 @@ use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey};
 use sealpost_core::server::Server;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp, Oversized, Packet,
-    Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
+    AccountRequest, ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp,
+    Oversized, Packet, Profile, Receipt, ReceiptsTaken, SIGNATURE_LEN,
 };
 
 use crate::fuzz::bed::FuzzBed;
@@ -32,7 +32,7 @@ impl FuzzBed<'_, Server> {
         let header = |op, sender, timestamp| Header { sender, recipient: None, timestamp, op };
         match kind {
             0..5 => {
-                let payload = wrapped(&RegisterRequest { reply_key, phone }.emit());
+                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
                 let header = header(Op::Register, None, self.date());
                 (header, payload, [0; SIGNATURE_LEN])
             }
@@ -47,7 +47,7 @@ impl FuzzBed<'_, Server> {
                 (header(Op::Confirm, None, self.date()), payload, null_crypto::SIGNATURE)
             }
             10..14 => {
-                let payload = wrapped(&ReconnectRequest { reply_key, phone }.emit());
+                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
                 let known = self.arb.chance(500).then(|| self.user());
                 (header(Op::Reconnect, known, self.date()), payload, null_crypto::SIGNATURE)
             }

@@ -66,7 +66,8 @@ impl<'a> Bed<'a> {
         let keys = keys();
         let config =
             Config { profile, server_key: keys[0].clone(), otp_channel, limits: limits.clone() };
-        let server = Server::new(config, Entropy::from_seed([7; 32]));
+        let server =
+            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
         let store = MemoryStorage::new(profile, Quota { messages: 5, bytes: 2_500 });
         Self::around(arb, profile, keys, server, store, Observer::new(profile, limits))
     }

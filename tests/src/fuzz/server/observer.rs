@@ -188,8 +188,8 @@ impl bed::Observer<Server> for Observer {
     fn before_outcome(&mut self, op: &StoreOp) {
         if let StoreOp::Settle(settlement) = op {
             self.released(settlement.recipient, &settlement.delivered);
-        } else if let StoreOp::DropReceipts { recipient, keys } = op {
-            self.released(*recipient, keys);
+        } else if let StoreOp::DropReceipts { recipient, receipts } = op {
+            self.released(*recipient, receipts);
         }
     }
 
@@ -277,8 +277,8 @@ impl Host<Server> for Observer {
     fn notify(&mut self, notice: Notice) {
         self.actions += 1;
         match notice {
-            Notice::Misuse(misuse) => panic!("{misuse}"),
-            Notice::SessionOpened(user, conn) => {
+            Notice::Misuse { misuse } => panic!("{misuse}"),
+            Notice::SessionOpened { user, conn } => {
                 let connection = self.connection(conn);
                 assert_eq!(connection.ever, None, "two sessions on one connection");
                 (connection.user, connection.ever) = (Some(user), Some(user));
@@ -289,7 +289,7 @@ impl Host<Server> for Observer {
                     .count();
                 assert_eq!(sessions, 1, "two sessions of one user");
             }
-            Notice::SessionClosed(user, conn) => {
+            Notice::SessionClosed { user, conn } => {
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     assert_eq!(connection.user.take(), Some(user));
                 }
@@ -301,7 +301,7 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered(_) | Notice::Refused(..) | Notice::StoreFailed(_) => {}
+            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
         }
     }
 

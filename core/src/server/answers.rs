@@ -1,0 +1,205 @@
+//! The one place that reads the store's answers, and says what each proves.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::store::{
+    Appended, CreateOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
+};
+use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
+use crate::ids::UserId;
+
+impl Answer for StoreReply {
+    fn keeps(&self, nth: usize) -> bool {
+        match self {
+            Self::Created(CreateOutcome::Created(_))
+            | Self::ReconnectRecorded(ReconnectOutcome::Recorded)
+            | Self::Settled
+            | Self::ReceiptsDropped => true,
+            // A duplicate was stored earlier.
+            Self::Appended(each) => {
+                matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
+            }
+            Self::Created(CreateOutcome::PhoneTaken | CreateOutcome::NoIdLeft)
+            | Self::ReconnectRecorded(ReconnectOutcome::NotNewer | ReconnectOutcome::UnknownUser)
+            // Questions.
+            | Self::Found(_)
+            | Self::Counted(_)
+            | Self::Page(_)
+            | Self::Expired(_) => false,
+        }
+    }
+}
+
+/// What became of one packet that was to be appended.
+#[derive(Debug)]
+pub(super) enum Fate<T> {
+    /// It is stored, now or since an earlier time.
+    Stored(Durable<T>),
+    /// It is not, and nothing of it is.
+    Refused(T, AppendRefusal),
+}
+
+/// Why a packet was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AppendRefusal {
+    MailboxFull,
+    UnknownUser,
+    Unavailable,
+}
+
+/// Why an account was not created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotCreated {
+    PhoneTaken,
+    NoIdLeft,
+    Failed(StoreError),
+}
+
+/// Why the date of a 106 was not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotRecorded {
+    NotNewer,
+    UnknownUser,
+    Failed(StoreError),
+}
+
+/// The proof, or the value back with the reason why there is none.
+type Kept<T, E> = Result<Durable<T>, (T, E)>;
+
+impl Completed<StoreOutcome> {
+    /// Of [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
+    pub(super) fn found(self) -> Result<Result<Option<Box<User>>, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Found(user)) => Ok(Ok(user)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::CreateUser`](super::store::StoreOp::CreateUser): the new user's id beside the
+    /// proof.
+    pub(super) fn created<T>(
+        self,
+        value: Pending<T>,
+    ) -> Result<Result<(Durable<T>, UserId), (T, NotCreated)>, WrongOutcome> {
+        match self.resolve(value) {
+            (Ok(proof), Ok(StoreReply::Created(CreateOutcome::Created(user)))) => {
+                Ok(Ok((proof, user)))
+            }
+            (Err(value), Ok(StoreReply::Created(CreateOutcome::PhoneTaken))) => {
+                Ok(Err((value, NotCreated::PhoneTaken)))
+            }
+            (Err(value), Ok(StoreReply::Created(CreateOutcome::NoIdLeft))) => {
+                Ok(Err((value, NotCreated::NoIdLeft)))
+            }
+            (Err(value), Err(error)) => Ok(Err((value, NotCreated::Failed(error)))),
+            (Ok(_) | Err(_), _) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::RecordReconnect`](super::store::StoreOp::RecordReconnect).
+    pub(super) fn reconnect_recorded<T>(
+        self,
+        value: Pending<T>,
+    ) -> Result<Kept<T, NotRecorded>, WrongOutcome> {
+        let (kept, answer) = self.resolve(value);
+        let why = match answer {
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)) => None,
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::NotNewer)) => {
+                Some(NotRecorded::NotNewer)
+            }
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::UnknownUser)) => {
+                Some(NotRecorded::UnknownUser)
+            }
+            Err(error) => Some(NotRecorded::Failed(error)),
+            Ok(_) => return Err(WrongOutcome),
+        };
+        because(kept, why)
+    }
+
+    /// Of [`StoreOp::Count`](super::store::StoreOp::Count).
+    pub(super) fn counted(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Counted(count)) => Ok(Ok(count)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::Append`](super::store::StoreOp::Append): the fate of each packet, and the
+    /// error if the operation failed as a whole. A packet that the answer does not speak of is not
+    /// durable.
+    pub(super) fn appended<T>(
+        self,
+        values: Pending<Vec<T>>,
+    ) -> Result<(Vec<Fate<T>>, Option<StoreError>), WrongOutcome> {
+        let (kept, answer) = self.resolve_each(values);
+        let (answers, error) = match answer {
+            Ok(StoreReply::Appended(each)) => (each, None),
+            Err(error) => (Vec::new(), Some(error)),
+            Ok(_) => return Err(WrongOutcome),
+        };
+        let fate = |(nth, kept)| match kept {
+            Ok(durable) => Fate::Stored(durable),
+            Err(value) => Fate::Refused(
+                value,
+                match answers.get(nth) {
+                    Some(Appended::MailboxFull) => AppendRefusal::MailboxFull,
+                    Some(Appended::UnknownUser) => AppendRefusal::UnknownUser,
+                    Some(Appended::Stored | Appended::Duplicate) | None => {
+                        AppendRefusal::Unavailable
+                    }
+                },
+            ),
+        };
+        Ok((kept.into_iter().enumerate().map(fate).collect(), error))
+    }
+
+    /// Of [`StoreOp::Page`](super::store::StoreOp::Page).
+    pub(super) fn page(self) -> Result<Result<Page, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Page(page)) => Ok(Ok(page)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::Settle`](super::store::StoreOp::Settle).
+    pub(super) fn settled<T>(self, value: Pending<T>) -> Result<Kept<T, StoreError>, WrongOutcome> {
+        let (kept, answer) = self.resolve(value);
+        match answer {
+            Ok(StoreReply::Settled) => because(kept, None),
+            Err(error) => because(kept, Some(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::DropReceipts`](super::store::StoreOp::DropReceipts).
+    pub(super) fn receipts_dropped(self) -> Result<Result<(), StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::ReceiptsDropped) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Of [`StoreOp::Expire`](super::store::StoreOp::Expire): the count of items deleted.
+    pub(super) fn expired(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Expired(count)) => Ok(Ok(count)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+}
+
+/// A value that is kept, or the reason why it is not. That a value is kept and there is a reason
+/// why not, or neither, contradicts [`Answer::keeps`].
+fn because<T, E>(kept: Result<Durable<T>, T>, why: Option<E>) -> Result<Kept<T, E>, WrongOutcome> {
+    match (kept, why) {
+        (Ok(proof), None) => Ok(Ok(proof)),
+        (Err(value), Some(why)) => Ok(Err((value, why))),
+        (Ok(_), Some(_)) | (Err(_), None) => Err(WrongOutcome),
+    }
+}

@@ -1,0 +1,48 @@
+//! What the server tells its host, for logs, metrics and displays.
+
+use crate::frame::{Misuse, StoreError};
+use crate::ids::{ConnId, UserId};
+use crate::wire::ErrorCode;
+
+/// Something that happened in the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A new user registered.
+    Registered {
+        /// The user's id.
+        user: UserId,
+    },
+    /// A session began.
+    SessionOpened {
+        /// The user whose session it is.
+        user: UserId,
+        /// The connection it is on.
+        conn: ConnId,
+    },
+    /// A session ended.
+    SessionClosed {
+        /// The user whose session it was.
+        user: UserId,
+        /// The connection it was on.
+        conn: ConnId,
+    },
+    /// A packet was answered with an error.
+    Refused {
+        /// The connection that the packet came on.
+        conn: ConnId,
+        /// The error in the answer.
+        code: ErrorCode,
+    },
+    /// A store operation failed.
+    StoreFailed {
+        /// The store's error.
+        error: StoreError,
+    },
+    /// The host made a mistake.
+    Misuse {
+        /// The mistake.
+        misuse: Misuse,
+    },
+    /// The orderly stop is complete: everything acknowledged is durable, and everyone was told.
+    Stopped,
+}

@@ -1,0 +1,163 @@
+//! A connection: its phase, and whether it is read from.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::net::IpAddr;
+
+use super::session::{Authenticated, Session};
+use crate::frame::Flow;
+use crate::ids::ConnId;
+use crate::server::limits::Limits;
+use crate::time::Mono;
+use crate::wire::{Deframer, FromClient, Gate, Packet, Profile, Violation};
+
+#[derive(Debug)]
+pub(in crate::server) struct Conn {
+    id: ConnId,
+    peer: IpAddr,
+    pub(in crate::server) phase: Phase,
+    deframer: Deframer,
+    /// Answers that are being looked up or made.
+    replies: usize,
+    /// The peer takes nothing at the moment.
+    congested: bool,
+    /// The peer sends too often; nothing is read before this.
+    slowed_until: Option<Mono>,
+    paused: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::server) enum Phase {
+    /// No session, and no request under way.
+    ExpectRequest,
+    /// No session. One request is under way, further ones wait.
+    AwaitReply { waiting: VecDeque<FromClient> },
+    /// A session.
+    Session(Box<Session>),
+    /// A last answer is being made. Nothing more is read.
+    Closing,
+}
+
+impl Conn {
+    pub(in crate::server) fn new(id: ConnId, peer: IpAddr, profile: Profile) -> Self {
+        Self {
+            id,
+            peer,
+            phase: Phase::ExpectRequest,
+            deframer: Deframer::new(profile),
+            replies: 0,
+            congested: false,
+            slowed_until: None,
+            paused: false,
+        }
+    }
+
+    /// The other end's address.
+    pub(in crate::server) const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Takes the next whole packet off the bytes that arrived, with the gate that it passed. `None`
+    /// if there is none, or if nothing is taken any more.
+    pub(in crate::server) fn next_packet(
+        &mut self,
+        data: &mut &[u8],
+    ) -> Result<Option<(Gate, Packet)>, Violation> {
+        let gate = match &self.phase {
+            Phase::ExpectRequest | Phase::AwaitReply { .. } => Gate::BeforeSession,
+            Phase::Session(session) if session.farewell().is_none() => Gate::InSession,
+            Phase::Session(_) | Phase::Closing => return Ok(None),
+        };
+        Ok(self.deframer.next(data, gate)?.map(|packet| (gate, packet)))
+    }
+
+    /// The request under way was answered: takes the next one that waits.
+    pub(in crate::server) fn next_request(&mut self) -> Option<FromClient> {
+        let Phase::AwaitReply { waiting } = &mut self.phase else { return None };
+        let next = waiting.pop_front();
+        if next.is_none() {
+            self.phase = Phase::ExpectRequest;
+        }
+        next
+    }
+
+    pub(in crate::server) fn session(&self) -> Option<&Session> {
+        match &self.phase {
+            Phase::Session(session) => Some(session),
+            Phase::ExpectRequest | Phase::AwaitReply { .. } | Phase::Closing => None,
+        }
+    }
+
+    /// The session, with the proof that there is one.
+    pub(in crate::server) fn session_mut(&mut self) -> Option<(Authenticated, &mut Session)> {
+        match &mut self.phase {
+            Phase::Session(session) => Some((session.authenticated(self.id), session)),
+            Phase::ExpectRequest | Phase::AwaitReply { .. } | Phase::Closing => None,
+        }
+    }
+
+    /// An answer is being looked up or made.
+    pub(in crate::server) const fn begin_reply(&mut self) {
+        self.replies += 1;
+    }
+
+    /// The answer is made, or was not found.
+    pub(in crate::server) const fn end_reply(&mut self) {
+        self.replies -= 1;
+    }
+
+    /// Count of answers that are being looked up or made.
+    pub(in crate::server) const fn replies(&self) -> usize {
+        self.replies
+    }
+
+    pub(in crate::server) const fn set_congested(&mut self, congested: bool) {
+        self.congested = congested;
+    }
+
+    /// Nothing is read before this moment; a later one set before stays.
+    pub(in crate::server) fn slow_until(&mut self, until: Mono) {
+        self.slowed_until = self.slowed_until.max(Some(until));
+    }
+
+    /// The moment until which the connection is slowed down, if it still is.
+    pub(in crate::server) fn slowed_until(&mut self, now: Mono) -> Option<Mono> {
+        self.slowed_until = self.slowed_until.filter(|until| *until > now);
+        self.slowed_until
+    }
+
+    /// Pauses or resumes reading, by what is under way for the connection and by how many of its
+    /// user's packets are not stored yet. Returns the change, if there is one. Reading resumes only
+    /// once half of every limit is free, so that it does not flutter.
+    pub(in crate::server) fn update_flow(
+        &mut self,
+        limits: &Limits,
+        unstored: usize,
+        now: Mono,
+    ) -> Option<Flow> {
+        let divisor = if self.paused { 2 } else { 1 };
+        let over = |count: usize, limit: usize| count > limit / divisor;
+        let arriving = self.session().map_or(0, |session| session.arrivals.len());
+        let pause = over(arriving, limits.checks_per_conn)
+            || over(unstored, limits.unstored_per_user)
+            || over(self.replies, limits.replies_per_conn)
+            || self.congested
+            || self.slowed_until(now).is_some();
+        let changed = pause != self.paused;
+        self.paused = pause;
+        changed.then_some(if pause { Flow::Pause } else { Flow::Resume })
+    }
+
+    /// Bytes of the incomplete packet that is buffered.
+    pub(in crate::server) const fn incomplete_bytes(&self) -> usize {
+        self.deframer.buffered_len()
+    }
+
+    /// Count of requests that wait while one is answered.
+    pub(in crate::server) fn waiting_requests(&self) -> usize {
+        match &self.phase {
+            Phase::AwaitReply { waiting } => waiting.len(),
+            Phase::ExpectRequest | Phase::Session(_) | Phase::Closing => 0,
+        }
+    }
+}

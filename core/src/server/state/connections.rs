@@ -1,0 +1,122 @@
+//! Connections, and the sessions on them.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::conn::Conn;
+use super::session::{Authenticated, Session};
+use crate::ids::{ConnId, UserId};
+
+/// All connections; and, by user, the connection of the session and the one whose session is about
+/// to begin. A user has at most one of each.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Connections {
+    // Boxed, because the nodes of the map are half empty.
+    conns: BTreeMap<ConnId, Box<Conn>>,
+    sessions: BTreeMap<UserId, ConnId>,
+    granting: BTreeMap<UserId, ConnId>,
+}
+
+impl Connections {
+    pub(in crate::server) fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    pub(in crate::server) fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    pub(in crate::server) fn contains(&self, conn: ConnId) -> bool {
+        self.conns.contains_key(&conn)
+    }
+
+    pub(in crate::server) fn insert(&mut self, id: ConnId, conn: Conn) {
+        self.conns.insert(id, Box::new(conn));
+    }
+
+    /// Returns whether there was one.
+    pub(in crate::server) fn remove(&mut self, conn: ConnId) -> bool {
+        self.conns.remove(&conn).is_some()
+    }
+
+    pub(in crate::server) fn get(&self, conn: ConnId) -> Option<&Conn> {
+        self.conns.get(&conn).map(|conn| &**conn)
+    }
+
+    pub(in crate::server) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Conn> {
+        self.conns.get_mut(&conn).map(|conn| &mut **conn)
+    }
+
+    /// A connection's session, with the proof that there is one.
+    pub(in crate::server) fn session_mut(
+        &mut self,
+        conn: ConnId,
+    ) -> Option<(Authenticated, &mut Session)> {
+        self.get_mut(conn)?.session_mut()
+    }
+
+    pub(in crate::server) fn iter(&self) -> impl Iterator<Item = (ConnId, &Conn)> {
+        self.conns.iter().map(|(id, conn)| (*id, &**conn))
+    }
+
+    pub(in crate::server) fn ids(&self) -> Vec<ConnId> {
+        self.conns.keys().copied().collect()
+    }
+
+    /// Count of sessions.
+    pub(in crate::server) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The connection of a user's session.
+    pub(in crate::server) fn of_user(&self, user: UserId) -> Option<ConnId> {
+        self.sessions.get(&user).copied()
+    }
+
+    /// The connection on which a user of whose mailbox nothing is remembered is live: that of the
+    /// session, unless it is ending.
+    pub(in crate::server) fn live(&self, user: UserId) -> Option<ConnId> {
+        let conn = self.of_user(user)?;
+        let session = self.get(conn)?.session()?;
+        session.farewell().is_none().then_some(conn)
+    }
+
+    /// A session has begun.
+    pub(in crate::server) fn session_begun(&mut self, user: UserId, conn: ConnId) {
+        self.sessions.insert(user, conn);
+    }
+
+    /// A session has ended. A later one of the same user, on another connection, stays.
+    pub(in crate::server) fn session_ended(&mut self, user: UserId, conn: ConnId) {
+        if self.of_user(user) == Some(conn) {
+            self.sessions.remove(&user);
+        }
+    }
+
+    /// A session is about to begin. The last one accepted counts.
+    pub(in crate::server) fn begin_granting(&mut self, user: UserId, conn: ConnId) {
+        self.granting.insert(user, conn);
+    }
+
+    /// The grant is made, or failed. Returns whether it is still this connection's.
+    pub(in crate::server) fn end_granting(&mut self, user: UserId, conn: ConnId) -> bool {
+        let is_own = self.granting.get(&user) == Some(&conn);
+        if is_own {
+            self.granting.remove(&user);
+        }
+        is_own
+    }
+
+    pub(in crate::server) fn is_consistent(&self) -> Result<(), &'static str> {
+        let on = |conn: &ConnId| self.conns.get(conn).and_then(|conn| conn.session());
+        if self.sessions.iter().any(|(user, conn)| on(conn).map(Session::user) != Some(*user)) {
+            return Err("a user's session is not on its connection");
+        }
+        let with_session = self.conns.values().filter(|conn| conn.session().is_some()).count();
+        if with_session != self.sessions.len() {
+            return Err("a connection has a session that its user does not");
+        }
+        Ok(())
+    }
+}

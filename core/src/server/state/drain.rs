@@ -1,0 +1,66 @@
+//! Progress of the drain of a mailbox.
+
+use super::in_flight::InFlight;
+use crate::ids::ConnId;
+use crate::server::limits::Limits;
+use crate::server::store::{PageLimit, Seq};
+
+/// The stored items of one mailbox on their way to its owner, page by page.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+pub(super) struct Drain {
+    pub(super) conn: ConnId,
+    /// Everything up to here was read and sent.
+    pub(super) cursor: Seq,
+    /// A page is being read.
+    pub(super) reading: bool,
+    /// The store may hold something behind the cursor that no page under way will bring.
+    pub(super) more: bool,
+    /// The next item is being deleted from the store and is in it once more: its sender repeated
+    /// it. It goes out after the deletion.
+    pub(super) blocked: bool,
+    /// The owner's socket takes nothing at the moment.
+    pub(super) stalled: bool,
+    /// Count of items that were read from the store and sent.
+    pub(super) drained: u32,
+    pub(super) finale: Finale,
+}
+
+/// What follows once everything stored has been sent and acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finale {
+    /// A 255.
+    Announce,
+    /// The 255 is being signed.
+    Announcing,
+    /// Nothing: the 255 was sent before, or the account is new.
+    Silent,
+}
+
+impl Drain {
+    pub(super) const fn new(conn: ConnId, finale: Finale) -> Self {
+        Self {
+            conn,
+            cursor: Seq::START,
+            reading: false,
+            more: true,
+            blocked: false,
+            stalled: false,
+            drained: 0,
+            finale,
+        }
+    }
+
+    /// How much may be read now: nothing until half of the window is free, so that each page is
+    /// worth its cost.
+    pub(super) fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
+        // Saturating: items forwarded live may exceed the drain's own window.
+        let room =
+            |limit: u32, used: usize| limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
+        let items = room(limits.drain_items, in_flight.len());
+        let bytes = room(limits.drain_bytes, in_flight.bytes());
+        let worthwhile =
+            items >= limits.drain_items.div_ceil(2) && bytes >= limits.drain_bytes.div_ceil(2);
+        (worthwhile && !self.stalled).then_some(PageLimit { items, bytes })
+    }
+}

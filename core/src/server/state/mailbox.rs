@@ -1,0 +1,525 @@
+//! One user's mailbox: away, draining what is stored, or live (PROTOCOL 6).
+//!
+//! ```text
+//!            attach                all acknowledged
+//!    Away ───────────▶ Draining ───────────────────────▶ Live
+//!      ▲                  │  ▲  window full, or time up,   │
+//!      │     detach       │  └── or the owner stalls ───────┤
+//!      └──────────────────┴────────────── detach ──────────┘
+//! ```
+//!
+//! A mailbox that is not `Live` appends arrivals to the store. An append always begins with what is
+//! in flight and in memory only, so that nothing newer is stored before it.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::drain::{Drain, Finale};
+use super::in_flight::{InFlight, Place};
+use super::settling::Settling;
+use super::unstored::Unstored;
+use crate::frame::{Durable, Verified};
+use crate::ids::{ConnId, UserId};
+use crate::server::limits::Limits;
+use crate::server::store::{Page, PageLimit, Seq};
+use crate::time::Mono;
+use crate::wire::{ItemId, ItemKind, Packet, Receipt};
+
+#[derive(Debug)]
+pub(in crate::server) struct Mailbox {
+    presence: Presence,
+    in_flight: InFlight,
+    /// Arrivals that wait to be appended, oldest first.
+    queue: VecDeque<Verified<Packet>>,
+    /// An append is under way.
+    appending: bool,
+    /// The owner's acknowledgements of items that are being appended; they wait for that.
+    deferred: Vec<Acknowledgement>,
+    /// The store failed, or had no room; nothing is asked of it before this.
+    retry_at: Option<Mono>,
+}
+
+#[derive(Debug)]
+enum Presence {
+    Away,
+    Draining(Drain),
+    Live(ConnId),
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Start {
+    /// A new account: no 255 is due, but someone may have written since the account exists.
+    Fresh,
+    /// After a 106: a 255 says when everything that was stored has been sent.
+    Reconnected,
+}
+
+/// What became of an item on its way to its recipient.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum Routed {
+    /// To be sent on this connection; it is held until it is acknowledged.
+    Forward(ConnId, Bytes),
+    /// It waits for the store.
+    Queued,
+    /// It is in flight already.
+    Repeat,
+}
+
+/// A recipient's statement that it has taken items.
+#[derive(Debug)]
+pub(in crate::server) enum Acknowledgement {
+    /// Messages of one sender, with the receipt that goes to it.
+    Messages { items: Vec<ItemId>, receipt: Verified<Packet>, sender: UserId },
+    /// Receipts.
+    Receipts(Vec<ItemId>),
+}
+
+/// What an acknowledgement released.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) struct Released {
+    /// Count of items that were held in memory alone; they are gone.
+    pub(in crate::server) from_memory: usize,
+    /// Items that are to be deleted from the store; they count as settling from now.
+    pub(in crate::server) stored: Vec<ItemId>,
+}
+
+/// What a draining mailbox can do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum DrainStep {
+    /// Read a page behind this place.
+    ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
+    /// Announce with a 255 that everything was sent.
+    Announce { conn: ConnId, drained: u32 },
+}
+
+impl Mailbox {
+    pub(in crate::server) fn away() -> Self {
+        Self::new(Presence::Away)
+    }
+
+    /// Recreates the mailbox of a live user that was dropped while idle.
+    pub(in crate::server) fn live(conn: ConnId) -> Self {
+        Self::new(Presence::Live(conn))
+    }
+
+    fn new(presence: Presence) -> Self {
+        Self {
+            presence,
+            in_flight: InFlight::default(),
+            queue: VecDeque::new(),
+            appending: false,
+            deferred: Vec::new(),
+            retry_at: None,
+        }
+    }
+
+    /// The owner's session begins on this connection.
+    pub(in crate::server) fn attach(&mut self, conn: ConnId, start: Start) {
+        let finale = match start {
+            Start::Fresh => Finale::Silent,
+            Start::Reconnected => Finale::Announce,
+        };
+        self.presence = Presence::Draining(Drain::new(conn, finale));
+    }
+
+    /// The owner's connection is gone: what was held for it goes to the store, oldest first and
+    /// before anything newer.
+    pub(in crate::server) fn detach(&mut self, unstored: &mut Unstored) {
+        self.presence = Presence::Away;
+        // What they acknowledge stays stored, and is acknowledged again in the next session.
+        self.deferred.clear();
+        let mut held = VecDeque::from(self.in_flight.take());
+        held.iter().for_each(|packet| unstored.enter(packet.get()));
+        held.append(&mut self.queue);
+        self.queue = held;
+    }
+
+    /// The connection that this mailbox delivers to.
+    pub(in crate::server) fn conn(&self) -> Option<ConnId> {
+        match &self.presence {
+            Presence::Away => None,
+            Presence::Draining(drain) => Some(drain.conn),
+            Presence::Live(conn) => Some(*conn),
+        }
+    }
+
+    pub(in crate::server) const fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Arrivals that wait to be appended, oldest first.
+    pub(in crate::server) const fn queue(&self) -> &VecDeque<Verified<Packet>> {
+        &self.queue
+    }
+
+    /// Whether an append is under way.
+    pub(in crate::server) const fn is_appending(&self) -> bool {
+        self.appending
+    }
+
+    /// Whether a page is being read.
+    pub(in crate::server) const fn is_reading(&self) -> bool {
+        matches!(&self.presence, Presence::Draining(drain) if drain.reading)
+    }
+
+    /// Count of items named by acknowledgements that wait for the append under way.
+    pub(in crate::server) fn deferred_len(&self) -> usize {
+        self.deferred.iter().map(|waiting| waiting.items().len()).sum()
+    }
+
+    /// Whether nothing waits for the store.
+    pub(in crate::server) fn is_settled(&self) -> bool {
+        self.queue.is_empty() && !self.appending
+    }
+
+    /// Whether there is nothing to remember: the owner is away, or live and has acknowledged
+    /// everything.
+    pub(in crate::server) fn is_idle(&self) -> bool {
+        let known = match self.presence {
+            Presence::Away | Presence::Live(_) => true,
+            Presence::Draining(_) => false,
+        };
+        known && self.is_settled() && self.in_flight.is_empty()
+    }
+
+    /// Takes a message or receipt for the owner. It takes the proof that the packet was verified:
+    /// whatever is sent or stored from here was signed by whom it names.
+    pub(in crate::server) fn route(
+        &mut self,
+        limits: &Limits,
+        unstored: &mut Unstored,
+        now: Mono,
+        item: ItemId,
+        packet: Verified<Packet>,
+    ) -> Routed {
+        let is_repeat = match self.in_flight.place(&item) {
+            Some(Place::Memory | Place::Appending) => true,
+            // Nobody waits to hear that a receipt is stored; a message's sender does.
+            Some(Place::Stored | Place::Settling) => item.kind == ItemKind::Receipt,
+            None => false,
+        };
+        if is_repeat {
+            return Routed::Repeat;
+        }
+        if let Presence::Live(conn) = self.presence {
+            if self.has_room(limits) {
+                let bytes = packet.get().bytes().clone();
+                self.in_flight.forward(item, packet, now);
+                return Routed::Forward(conn, bytes);
+            }
+            self.spill(conn);
+        }
+        unstored.enter(packet.get());
+        self.queue.push_back(packet);
+        Routed::Queued
+    }
+
+    /// A receipt for the owner has just been stored. Returns what to send at once, if the owner is
+    /// live and there is room; otherwise the drain finds it.
+    pub(in crate::server) fn receipt_stored(
+        &mut self,
+        limits: &Limits,
+        now: Mono,
+        item: ItemId,
+        settling: &Durable<Settling>,
+    ) -> Option<(ConnId, Bytes)> {
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.more = true;
+        }
+        let Presence::Live(conn) = self.presence else { return None };
+        if self.in_flight.place(&item).is_some() {
+            return None;
+        }
+        if !self.has_room(limits) {
+            self.spill(conn);
+            return None;
+        }
+        let bytes = settling.get().receipt.get().bytes().clone();
+        self.in_flight.send_stored(item, bytes.len(), now);
+        Some((conn, bytes))
+    }
+
+    fn has_room(&self, limits: &Limits) -> bool {
+        self.in_flight.len() < limits.in_flight_items
+            && self.in_flight.bytes() < limits.in_flight_bytes
+    }
+
+    /// The 255 was sent: the mailbox goes live, unless something was stored meanwhile.
+    pub(in crate::server) fn announced(&mut self) {
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.finale = Finale::Silent;
+        }
+    }
+
+    /// The owner acknowledged items. If one of them is being appended, the acknowledgement is kept
+    /// until that has ended, and `None` returned: deleting it now would leave it in the store.
+    pub(in crate::server) fn acknowledge(
+        &mut self,
+        limits: &Limits,
+        acknowledgement: Acknowledgement,
+    ) -> Option<(Acknowledgement, Released)> {
+        let items = acknowledgement.items();
+        let is_appending = |item| self.in_flight.place(item) == Some(Place::Appending);
+        if self.in_flight.count(Place::Appending) > 0 && items.iter().any(is_appending) {
+            // An honest recipient acknowledges an item once in a session, and once more if it came
+            // in the session before as well. Anything beyond is dropped.
+            if self.deferred_len() < limits.in_flight_items + Receipt::MAX_ITEMS {
+                self.deferred.push(acknowledgement);
+            }
+            return None;
+        }
+        let mut released = Released { from_memory: 0, stored: Vec::new() };
+        for item in items {
+            match self.in_flight.place(item) {
+                Some(Place::Memory) => {
+                    self.in_flight.remove(item);
+                    released.from_memory += 1;
+                }
+                Some(Place::Stored) => {
+                    self.in_flight.settling(item);
+                    released.stored.push(*item);
+                }
+                Some(Place::Appending | Place::Settling) | None => {}
+            }
+        }
+        Some((acknowledgement, released))
+    }
+
+    /// Items were deleted from the store.
+    pub(in crate::server) fn settled(&mut self, items: &[ItemId]) {
+        for item in items {
+            self.in_flight.remove(item);
+        }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.blocked = false;
+        }
+    }
+
+    /// Begins to append what waits, unless an append is under way or the mailbox is live. Returns
+    /// the packets to append, in order.
+    pub(in crate::server) fn begin_append(
+        &mut self,
+        limits: &Limits,
+        unstored: &mut Unstored,
+    ) -> Option<Vec<Verified<Packet>>> {
+        if self.appending || matches!(self.presence, Presence::Live(_)) {
+            return None;
+        }
+        let mut packets = self.in_flight.begin_append();
+        packets.iter().for_each(|packet| unstored.enter(packet.get()));
+        // Saturating: what is in flight is appended whole, even if it is more than one batch.
+        let room = limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
+        packets.extend(self.queue.drain(..room));
+        self.appending = !packets.is_empty();
+        self.appending.then_some(packets)
+    }
+
+    /// An item of the append under way is in the store.
+    pub(in crate::server) fn stored(&mut self, item: &ItemId) {
+        // A repeat of an item that is being deleted from the store is not the one in flight.
+        if self.in_flight.place(item) == Some(Place::Appending) {
+            self.in_flight.stored(item);
+        }
+    }
+
+    /// The store did not take an item of the append under way. Returns the packet if its sender
+    /// has to be told: nobody holds it any more, or it was a repeat of one that is stored. An item
+    /// that was sent stays in flight; a receipt is tried again.
+    pub(in crate::server) fn not_stored(
+        &mut self,
+        unstored: &mut Unstored,
+        item: &ItemId,
+        packet: Verified<Packet>,
+    ) -> Option<Verified<Packet>> {
+        if self.in_flight.place(item) == Some(Place::Appending) {
+            self.in_flight.not_stored(item);
+            return None;
+        }
+        match item.kind {
+            ItemKind::Message => Some(packet),
+            ItemKind::Receipt => {
+                unstored.enter(packet.get());
+                self.queue.push_front(packet);
+                None
+            }
+        }
+    }
+
+    /// Takes a sender's waiting messages back after an earlier one was refused: none may overtake
+    /// it.
+    pub(in crate::server) fn withdraw(
+        &mut self,
+        unstored: &mut Unstored,
+        sender: UserId,
+    ) -> Vec<Verified<Packet>> {
+        let is_later = |packet: &Verified<Packet>| {
+            ItemId::of(packet.get())
+                .is_some_and(|item| item.kind == ItemKind::Message && item.origin == sender)
+        };
+        let (withdrawn, kept) =
+            core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
+        self.queue = kept.into();
+        withdrawn.iter().for_each(|packet| unstored.leave(packet.get()));
+        withdrawn
+    }
+
+    /// The append under way has ended. Returns the acknowledgements that waited for it.
+    pub(in crate::server) fn append_ended(&mut self) -> Vec<Acknowledgement> {
+        self.appending = false;
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.more = true;
+        }
+        core::mem::take(&mut self.deferred)
+    }
+
+    /// The store failed, or had no room: nothing is asked of it before `until`.
+    pub(in crate::server) const fn rest_until(&mut self, until: Mono) {
+        self.retry_at = Some(until);
+    }
+
+    /// Until when nothing is asked of the store, if that is still to come.
+    pub(in crate::server) fn rests_until(&self, now: Mono) -> Option<Mono> {
+        self.retry_at.filter(|at| *at > now)
+    }
+
+    /// A page was read for the session on `conn`. Returns the packets to send, in order.
+    pub(in crate::server) fn page_read(
+        &mut self,
+        conn: ConnId,
+        page: Page,
+        now: Mono,
+    ) -> Vec<Packet> {
+        let Some(drain) = self.drain_on(conn) else { return Vec::new() };
+        drain.reading = false;
+        drain.more |= page.more;
+        let mut to_send = Vec::new();
+        for entry in page.items {
+            let item = ItemId::of(&entry.packet);
+            let place = item.and_then(|item| self.in_flight.place(&item));
+            let Some(drain) = self.drain_on(conn) else { break };
+            if place == Some(Place::Settling) {
+                // Its sender has repeated it, and it was stored again behind the deletion that is
+                // under way. It goes out after that.
+                (drain.blocked, drain.more) = (true, true);
+                break;
+            }
+            drain.cursor = drain.cursor.max(entry.seq);
+            let Some(item) = item.filter(|_| place.is_none()) else { continue };
+            drain.drained += 1;
+            self.in_flight.send_stored(item, entry.packet.bytes().len(), now);
+            to_send.push(entry.packet);
+        }
+        to_send
+    }
+
+    /// The store could not read the page. Returns whether it was one for this session.
+    pub(in crate::server) fn page_failed(&mut self, conn: ConnId) -> bool {
+        let Some(drain) = self.drain_on(conn) else { return false };
+        (drain.reading, drain.more) = (false, true);
+        true
+    }
+
+    fn drain_on(&mut self, conn: ConnId) -> Option<&mut Drain> {
+        match &mut self.presence {
+            Presence::Draining(drain) if drain.conn == conn => Some(drain),
+            Presence::Draining(_) | Presence::Live(_) | Presence::Away => None,
+        }
+    }
+
+    /// The owner's socket is full: a live mailbox goes over to the store.
+    pub(in crate::server) fn stall(&mut self) {
+        if let Presence::Live(conn) = self.presence {
+            self.spill(conn);
+        }
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.stalled = true;
+        }
+    }
+
+    /// The owner's socket takes bytes again.
+    pub(in crate::server) fn unstall(&mut self) {
+        if let Presence::Draining(drain) = &mut self.presence {
+            drain.stalled = false;
+        }
+    }
+
+    /// The mailbox's alarm went off: the owner was too slow, or the store may be asked again.
+    /// Returns when it must go off again.
+    pub(in crate::server) fn on_alarm(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
+        self.retry_at = self.rests_until(now);
+        let due = self.in_flight.oldest_in_memory()? + limits.in_flight_timeout;
+        match self.presence {
+            Presence::Live(conn) if due <= now => {
+                self.spill(conn);
+                None
+            }
+            Presence::Live(_) => Some(due),
+            Presence::Draining(_) | Presence::Away => None,
+        }
+    }
+
+    /// The next step of the drain, if one can be taken. Once everything is acknowledged and
+    /// announced, the mailbox goes live.
+    pub(in crate::server) fn next_drain_step(&mut self, limits: &Limits) -> Option<DrainStep> {
+        let is_settled = self.is_settled();
+        let Presence::Draining(drain) = &mut self.presence else { return None };
+        if drain.reading || drain.blocked || drain.finale == Finale::Announcing {
+            return None;
+        }
+        let conn = drain.conn;
+        if drain.more {
+            let limit = drain.window(limits, &self.in_flight)?;
+            (drain.reading, drain.more) = (true, false);
+            return Some(DrainStep::ReadPage { conn, after: drain.cursor, limit });
+        }
+        if !self.in_flight.is_empty() || !is_settled || drain.stalled {
+            return None;
+        }
+        if drain.finale == Finale::Announce {
+            drain.finale = Finale::Announcing;
+            return Some(DrainStep::Announce { conn, drained: drain.drained });
+        }
+        self.presence = Presence::Live(conn);
+        None
+    }
+
+    /// From live to draining: the next append begins with what is in flight. No 255 follows,
+    /// because the client has had it.
+    fn spill(&mut self, conn: ConnId) {
+        self.presence = Presence::Draining(Drain::new(conn, Finale::Silent));
+    }
+
+    pub(in crate::server) fn is_consistent(&self) -> Result<(), &'static str> {
+        self.in_flight.is_consistent()?;
+        let in_flight_appends = self.in_flight.count(Place::Appending) > 0;
+        match self.presence {
+            Presence::Away if !self.in_flight.is_empty() => {
+                Err("items are in flight to someone who is away")
+            }
+            Presence::Away if !self.deferred.is_empty() => {
+                Err("acknowledgements are kept of someone who is away")
+            }
+            Presence::Live(_) if !self.is_settled() => {
+                Err("something waits for the store behind a live recipient")
+            }
+            _ if in_flight_appends && !self.appending => {
+                Err("an item is being appended without an append")
+            }
+            _ if !self.deferred.is_empty() && !self.appending => {
+                Err("acknowledgements wait for an append that is not under way")
+            }
+            Presence::Away | Presence::Draining(_) | Presence::Live(_) => Ok(()),
+        }
+    }
+}
+
+impl Acknowledgement {
+    fn items(&self) -> &[ItemId] {
+        match self {
+            Self::Messages { items, .. } | Self::Receipts(items) => items,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The server's state: one noun a file. Each owns its invariants and its counters, and none knows
+//! the machine. What a state type can't do itself it returns, and a step carries it out.
+//!
+//! | file | what |
+//! |---|---|
+//! | `connections`, `conn` | connections: their phases, and what is under way for each |
+//! | `session` | an authenticated user on a connection |
+//! | `acks`, `refused` | acknowledgements to be sent, refused messages to be repeated |
+//! | `entry` | the right to a session, with its proofs |
+//! | `mailboxes`, `mailbox`, `in_flight`, `drain` | the way of items to their recipients |
+//! | `settling` | acknowledged items on their way out of the store |
+//! | `unstored` | packets that wait to be stored, by sender |
+//! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |
+//! | `admission` | rate limits |
+//! | `refusal` | the content of a 244 |
+//! | `touched` | mailboxes and connections that `settle` looks at |
+
+pub(super) mod acks;
+pub(super) mod admission;
+pub(super) mod conn;
+pub(super) mod connections;
+pub(super) mod drain;
+pub(super) mod entry;
+pub(super) mod in_flight;
+pub(super) mod mailbox;
+#[cfg(test)]
+mod mailbox_model;
+pub(super) mod mailboxes;
+pub(super) mod otps;
+pub(super) mod refusal;
+pub(super) mod refused;
+pub(super) mod server_key;
+pub(super) mod session;
+pub(super) mod settling;
+pub(super) mod touched;
+pub(super) mod unstored;

@@ -1,0 +1,236 @@
+//! A session: an authenticated user on a connection, and what is under way for them.
+
+use alloc::boxed::Box;
+
+use super::acks::Acks;
+use super::admission::{Meter, TooMany};
+use super::entry::Entry;
+use super::refused::{NoRoom, RefusedMessages};
+use crate::frame::{InOrder, Signed, Verified};
+use crate::ids::{ConnId, MessageId, UserId};
+use crate::keys::{Plaintext, PublicKey, SymmetricKey};
+use crate::server::limits::Limits;
+use crate::time::Mono;
+use crate::wire::{ErrorCode, Packet, Receipt};
+
+#[derive(Debug)]
+pub(in crate::server) struct Session {
+    user: UserId,
+    public_key: PublicKey,
+    key: SymmetricKey,
+    /// Packets that are being verified, in order of arrival: they take effect in that order,
+    /// however the jobs finish.
+    pub(in crate::server) arrivals: InOrder<Arrival>,
+    pub(in crate::server) acks: Acks,
+    /// The session is ending: nothing more is taken from it, and this is sent last.
+    farewell: Option<Farewell>,
+    /// Most sessions have none.
+    refused: Option<Box<RefusedMessages>>,
+    lookups: Meter,
+    messages: Meter,
+}
+
+/// A connection with a session, and its user. Whatever a session may do demands one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) struct Authenticated {
+    conn: ConnId,
+    user: UserId,
+}
+
+/// A packet of a session that only has to be verified.
+#[derive(Debug)]
+pub(in crate::server) enum SignedPacket {
+    Message { packet: Packet, recipient: UserId, id: MessageId },
+    Receipt { packet: Packet, sender: UserId, receipt: Receipt },
+    Disconnect(Packet),
+}
+
+/// A packet of a session that has to be verified, and then opened with the session's key.
+#[derive(Debug)]
+pub(in crate::server) enum SealedPacket {
+    Lookup(Packet),
+    ReceiptsTaken(Packet),
+}
+
+/// A packet whose job is done, waiting for its turn.
+#[derive(Debug)]
+pub(in crate::server) enum Arrival {
+    Signed(Verified<SignedPacket>),
+    Sealed(Verified<SealedPacket>, Plaintext),
+    /// Authentic, but it was refused already, for its date.
+    Refused,
+    /// Not signed by the session's user.
+    Forged(Packet),
+}
+
+/// Whether packets wait behind the one whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Others {
+    None,
+    Wait,
+}
+
+/// What a packet may still do once it is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Standing {
+    /// It takes effect.
+    Open,
+    /// It was answered with a refusal. A false signature ends the session all the same.
+    Refused,
+}
+
+/// How a session ends in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Farewell {
+    /// The client asked for it: 222.
+    Disconnect,
+    /// The server stops: 244 `ShuttingDown`.
+    ShuttingDown,
+}
+
+impl Session {
+    /// Begins a session. It takes the right to one, so that there is none without it.
+    pub(in crate::server) fn begin(entry: &Entry) -> Self {
+        Self {
+            user: entry.user(),
+            public_key: entry.public_key().clone(),
+            key: entry.session_key().clone(),
+            arrivals: InOrder::new(),
+            acks: Acks::new(),
+            farewell: None,
+            refused: None,
+            lookups: Meter::new(),
+            messages: Meter::new(),
+        }
+    }
+
+    /// The proof that this session is on this connection.
+    pub(super) const fn authenticated(&self, conn: ConnId) -> Authenticated {
+        Authenticated { conn, user: self.user }
+    }
+
+    pub(in crate::server) const fn user(&self) -> UserId {
+        self.user
+    }
+
+    pub(in crate::server) const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    pub(in crate::server) const fn key(&self) -> &SymmetricKey {
+        &self.key
+    }
+
+    pub(in crate::server) const fn farewell(&self) -> Option<Farewell> {
+        self.farewell
+    }
+
+    /// Begins to end the session. Returns whether it was not ending yet: the first farewell counts.
+    pub(in crate::server) fn begin_farewell(&mut self, farewell: Farewell) -> bool {
+        let first = self.farewell.is_none();
+        self.farewell.get_or_insert(farewell);
+        first
+    }
+
+    /// The packet whose turn it is, if its job is done, and whether others wait behind it. What
+    /// follows a farewell is not taken: its sender repeats it in the next session.
+    pub(in crate::server) fn next_arrival(&mut self) -> Option<(Arrival, Others)> {
+        if self.farewell.is_some() {
+            return None;
+        }
+        let arrival = self.arrivals.pop_ready()?;
+        let others = if self.arrivals.len() == 0 { Others::None } else { Others::Wait };
+        Some((arrival, others))
+    }
+
+    /// Count of refused messages whose repetition is awaited.
+    pub(in crate::server) fn refused_len(&self) -> usize {
+        self.refused.as_ref().map_or(0, |refused| refused.len())
+    }
+
+    /// A message was refused that its sender will repeat: until then no other message to the same
+    /// recipient goes.
+    pub(in crate::server) fn hold_back(
+        &mut self,
+        limits: &Limits,
+        recipient: UserId,
+        id: MessageId,
+        code: ErrorCode,
+    ) -> Result<(), NoRoom> {
+        let refused = self.refused.get_or_insert_default();
+        refused.add(limits.refused_messages, recipient, id, code)
+    }
+
+    /// The code of the refused message that this one has to wait for; `None` if it may go.
+    pub(in crate::server) fn out_of_turn(
+        &mut self,
+        recipient: UserId,
+        id: MessageId,
+    ) -> Option<ErrorCode> {
+        self.refused.as_mut()?.out_of_turn(recipient, id)
+    }
+
+    /// Counts a look-up.
+    pub(in crate::server) fn count_lookup(
+        &mut self,
+        limits: &Limits,
+        now: Mono,
+    ) -> Result<(), TooMany> {
+        self.lookups.count(limits.lookups_per_user, now)
+    }
+
+    /// Counts a message. Returns the moment before which nothing more should be read, if messages
+    /// come too often.
+    pub(in crate::server) fn count_message(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
+        self.messages.charge(limits.messages_per_user, now)
+    }
+}
+
+impl Arrival {
+    /// A packet that its session's user did not sign.
+    pub(in crate::server) fn forged(packet: impl Signed) -> Self {
+        Self::Forged(packet.into_packet())
+    }
+}
+
+impl Authenticated {
+    pub(in crate::server) const fn conn(self) -> ConnId {
+        self.conn
+    }
+
+    pub(in crate::server) const fn user(self) -> UserId {
+        self.user
+    }
+}
+
+impl Signed for SignedPacket {
+    fn packet(&self) -> &Packet {
+        match self {
+            Self::Message { packet, .. }
+            | Self::Receipt { packet, .. }
+            | Self::Disconnect(packet) => packet,
+        }
+    }
+
+    fn into_packet(self) -> Packet {
+        match self {
+            Self::Message { packet, .. }
+            | Self::Receipt { packet, .. }
+            | Self::Disconnect(packet) => packet,
+        }
+    }
+}
+
+impl Signed for SealedPacket {
+    fn packet(&self) -> &Packet {
+        match self {
+            Self::Lookup(packet) | Self::ReceiptsTaken(packet) => packet,
+        }
+    }
+
+    fn into_packet(self) -> Packet {
+        match self {
+            Self::Lookup(packet) | Self::ReceiptsTaken(packet) => packet,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Acknowledgements by clients: of messages, which become receipts for their senders, and of
+//! receipts (PROTOCOL 6.1). And acknowledgements to senders.
+
+use crate::crypto::EmitError;
+use crate::frame::{Durable, Pending, StoreError, Verified};
+use crate::ids::{ConnId, ReceiptId, UserId};
+use crate::keys::Plaintext;
+use crate::server::Server;
+use crate::server::alarm::Alarm;
+use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::state::mailbox::{Acknowledgement, Released};
+use crate::server::state::refusal::Refusal;
+use crate::server::state::session::Authenticated;
+use crate::server::state::settling::{DroppingReceipts, Settling, Unfinished};
+use crate::server::store::{Settlement, StoreOp};
+use crate::wire::{ErrorCode, ItemId, ItemKind, Op, Packet, Receipt, ReceiptsTaken};
+
+impl Server {
+    /// A recipient's receipt for messages of one sender.
+    pub(in crate::server) fn take_receipt(
+        &mut self,
+        who: Authenticated,
+        packet: Verified<Packet>,
+        sender: UserId,
+        receipt: &Receipt,
+    ) {
+        let item = |id: u64| ItemId { kind: ItemKind::Message, origin: sender, id };
+        let items = receipt.message_ids.iter().map(|id| item(id.0)).collect();
+        self.acknowledge(who.user(), Acknowledgement::Messages { items, receipt: packet, sender });
+    }
+
+    /// A client's statement that it has taken receipts.
+    pub(in crate::server) fn take_receipts_taken(
+        &mut self,
+        who: Authenticated,
+        packet: &Verified<Packet>,
+        opened: &Plaintext,
+    ) {
+        let Ok(taken) = ReceiptsTaken::parse(opened.expose()) else {
+            let refusal = Refusal::new(ErrorCode::Malformed).answering(packet.get());
+            return self.refuse(who.conn(), refusal);
+        };
+        let item = |(origin, id): (UserId, ReceiptId)| ItemId {
+            kind: ItemKind::Receipt,
+            origin,
+            id: id.0,
+        };
+        let items = taken.items.into_iter().map(item).collect();
+        self.acknowledge(who.user(), Acknowledgement::Receipts(items));
+    }
+
+    /// Releases what was acknowledged. A receipt goes on to its sender only if one of its messages
+    /// was awaited (PROTOCOL 6.1), so that it can't be used to send anything else.
+    pub(in crate::server) fn acknowledge(
+        &mut self,
+        recipient: UserId,
+        acknowledgement: Acknowledgement,
+    ) {
+        let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return };
+        let limits = &self.config.limits;
+        let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
+            return;
+        };
+        self.touched.mailbox(recipient);
+        let Released { from_memory, stored: delivered } = released;
+        match acknowledgement {
+            Acknowledgement::Messages { receipt, sender, .. } if !delivered.is_empty() => {
+                self.settle_items(Settling { recipient, delivered, receipt, sender });
+            }
+            Acknowledgement::Messages { receipt, sender, .. } if from_memory > 0 => {
+                if let Some(item) = ItemId::of(receipt.get()) {
+                    self.route(sender, item, receipt);
+                }
+            }
+            Acknowledgement::Receipts(_) if !delivered.is_empty() => {
+                self.drop_receipts(DroppingReceipts { owner: recipient, receipts: delivered });
+            }
+            Acknowledgement::Messages { .. } | Acknowledgement::Receipts(_) => {}
+        }
+    }
+
+    fn settle_items(&mut self, settling: Settling) {
+        let settlement = Settlement {
+            recipient: settling.recipient,
+            delivered: settling.delivered.clone(),
+            receipt: settling.receipt.get().clone(),
+            at: self.now.wall,
+        };
+        let op = StoreOp::Settle(settlement);
+        self.out.store(op, AwaitStore::Settled(Pending::new(settling)));
+    }
+
+    /// Messages are out of the store, and their receipt is in it: it goes on to their sender.
+    pub(in crate::server) fn on_settled(
+        &mut self,
+        settled: Result<Durable<Settling>, (Settling, StoreError)>,
+    ) {
+        let settling = match settled {
+            Ok(settling) => settling,
+            Err((settling, error)) => return self.retry_later(error, Unfinished::Settle(settling)),
+        };
+        let Settling { recipient, delivered, sender, .. } = settling.get();
+        let (recipient, sender) = (*recipient, *sender);
+        if let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) {
+            mailbox.settled(delivered);
+            self.touched.mailbox(recipient);
+        }
+        self.on_receipt_stored(sender, &settling);
+    }
+
+    fn on_receipt_stored(&mut self, sender: UserId, settling: &Durable<Settling>) {
+        let Some(item) = ItemId::of(settling.get().receipt.get()) else { return };
+        let Self { mailboxes, connections, config, now, .. } = self;
+        let (mailbox, _) = mailboxes.of(sender, || connections.live(sender));
+        let to_send = mailbox.receipt_stored(&config.limits, now.mono, item, settling);
+        self.touched.mailbox(sender);
+        if let Some((conn, bytes)) = to_send {
+            self.out.send(conn, bytes);
+        }
+    }
+
+    fn drop_receipts(&mut self, dropping: DroppingReceipts) {
+        let DroppingReceipts { owner, receipts } = &dropping;
+        let op = StoreOp::DropReceipts { recipient: *owner, receipts: receipts.clone() };
+        self.out.store(op, AwaitStore::ReceiptsDropped(dropping));
+    }
+
+    pub(in crate::server) fn on_receipts_dropped(
+        &mut self,
+        dropping: DroppingReceipts,
+        dropped: Result<(), StoreError>,
+    ) {
+        if let Err(error) = dropped {
+            return self.retry_later(error, Unfinished::DropReceipts(dropping));
+        }
+        if let Some((mailbox, _)) = self.mailboxes.get_mut(dropping.owner) {
+            mailbox.settled(&dropping.receipts);
+            self.touched.mailbox(dropping.owner);
+        }
+    }
+
+    /// What was acknowledged must come to pass, however often the store fails.
+    fn retry_later(&mut self, error: StoreError, unfinished: Unfinished) {
+        self.store_failed(error);
+        self.unfinished.push(unfinished);
+        self.alarms.arm_if_idle(Alarm::Retry, self.now.mono + self.config.limits.store_retry);
+    }
+
+    pub(in crate::server) fn on_retry_alarm(&mut self) {
+        for unfinished in core::mem::take(&mut self.unfinished) {
+            match unfinished {
+                Unfinished::Settle(settling) => self.settle_items(settling),
+                Unfinished::DropReceipts(dropping) => self.drop_receipts(dropping),
+            }
+        }
+    }
+
+    /// Has the acknowledgements to a sender sealed that have gathered, unless some are being
+    /// sealed: while one packet is signed, the next ones gather.
+    pub(in crate::server) fn seal_acks(&mut self, conn: ConnId) {
+        let limit = self.config.limits.acks_per_packet;
+        let Some((who, session)) = self.connections.session_mut(conn) else { return };
+        let Some(batch) = session.acks.next_batch(limit) else { return };
+        let key = session.key().clone();
+        let draft = self.sealed(Some(who.user()), Op::DeliveryAck, &key, batch.emit());
+        self.out.emit(draft, AwaitJob::AckSealed { conn });
+    }
+
+    pub(in crate::server) fn on_acks_sealed(
+        &mut self,
+        conn: ConnId,
+        emitted: Result<Packet, EmitError>,
+    ) {
+        let Some((_, session)) = self.connections.session_mut(conn) else { return };
+        session.acks.sealed();
+        let Ok(packet) = emitted else { return self.close(conn) };
+        self.out.send(conn, packet.bytes().clone());
+        self.touched.conn(conn);
+    }
+}

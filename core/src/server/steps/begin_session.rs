@@ -1,0 +1,75 @@
+//! What 201 and 206 have in common: a session begins.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::crypto::{EmitError, Part, SESSION_LABEL};
+use crate::server::alarm::Alarm;
+use crate::server::awaits::AwaitJob;
+use crate::server::state::conn::Phase;
+use crate::server::state::entry::Entry;
+use crate::server::state::mailbox::Start;
+use crate::server::state::refusal::Refusal;
+use crate::server::state::session::Session;
+use crate::server::{Notice, Server};
+use crate::wire::{ErrorCode, Op, Packet, SessionGrant, SessionResumed};
+
+impl Server {
+    /// Has the 201 or 206 made. From here, a later request of the same user displaces this one.
+    pub(in crate::server) fn grant(&mut self, entry: Entry) {
+        let (user, session_key) = (entry.user(), entry.session_key());
+        if let Entry::Registered { .. } = entry {
+            self.connections.begin_granting(user, entry.request().conn);
+        }
+        let request_hash = entry.request().packet.request_hash();
+        let grant = SessionGrant { session_key: session_key.clone(), request_hash };
+        let mut parts: Vec<Part> = vec![Part::Oaep {
+            to: entry.public_key().clone(),
+            label: SESSION_LABEL,
+            plaintext: grant.emit(),
+        }];
+        let op = match entry {
+            Entry::Registered { .. } => Op::SessionIssued,
+            Entry::Reconnected { pending, .. } => {
+                let plaintext = SessionResumed { pending }.emit();
+                parts.push(Part::Sealed { key: session_key.clone(), plaintext });
+                Op::SessionResumed
+            }
+        };
+        let draft = self.draft(Some(user), op, parts);
+        self.out.emit(draft, AwaitJob::Granted(Box::new(entry)));
+    }
+
+    /// The grant is signed: it goes out, and the session begins.
+    pub(in crate::server) fn on_granted(
+        &mut self,
+        entry: &Entry,
+        emitted: Result<Packet, EmitError>,
+    ) {
+        let (conn_id, user) = (entry.request().conn, entry.user());
+        if !self.connections.end_granting(user, conn_id) {
+            // Another connection of the same user was accepted after this one.
+            return self.refuse_and_close(conn_id, Refusal::new(ErrorCode::Displaced));
+        }
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        if !matches!(conn.phase, Phase::AwaitReply { .. }) {
+            return;
+        }
+        let Ok(packet) = emitted else { return self.close(conn_id) };
+        conn.phase = Phase::Session(Box::new(Session::begin(entry)));
+        self.alarms.cancel(Alarm::Handshake(conn_id));
+        self.out.send(conn_id, packet.bytes().clone());
+        // An older session may have begun since this one was accepted.
+        self.displace(user);
+        self.connections.session_begun(user, conn_id);
+        self.out.notify(Notice::SessionOpened { user, conn: conn_id });
+        let start = match entry {
+            Entry::Registered { .. } => Start::Fresh,
+            Entry::Reconnected { .. } => Start::Reconnected,
+        };
+        // Attached, not recreated as live: what is stored has to be drained first.
+        self.mailboxes.of(user, || None).0.attach(conn_id, start);
+        self.touched.mailbox(user);
+    }
+}

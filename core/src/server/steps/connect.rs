@@ -1,0 +1,75 @@
+//! Connections open, close, and take bytes or don't.
+
+use core::net::IpAddr;
+
+use crate::frame::Misuse;
+use crate::ids::ConnId;
+use crate::server::alarm::Alarm;
+use crate::server::state::conn::{Conn, Phase};
+use crate::server::state::session::Session;
+use crate::server::{Lifecycle, Notice, Server};
+
+impl Server {
+    pub(in crate::server) fn on_opened(&mut self, conn: ConnId, peer: IpAddr) {
+        if self.connections.contains(conn) {
+            return self.out.notify(Notice::Misuse { misuse: Misuse::ReusedConn });
+        }
+        let limits = &self.config.limits;
+        if self.lifecycle >= Lifecycle::Stopping || self.connections.len() >= limits.connections {
+            return self.out.close(conn);
+        }
+        self.connections.insert(conn, Conn::new(conn, peer, self.config.profile));
+        self.alarms.arm(Alarm::Handshake(conn), self.now.mono + limits.time_to_session);
+    }
+
+    /// The peer takes nothing at the moment: nothing more is sent to its mailbox's owner, and
+    /// nothing read whose answer would be queued.
+    pub(in crate::server) fn on_congested(&mut self, conn_id: ConnId) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.set_congested(true);
+        self.touched.conn(conn_id);
+        if let Some(user) = conn.session().map(Session::user) {
+            self.mailbox(user).0.stall();
+            self.touched.mailbox(user);
+        }
+    }
+
+    pub(in crate::server) fn on_writable(&mut self, conn_id: ConnId) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.set_congested(false);
+        self.touched.conn(conn_id);
+        if let Some(user) = conn.session().map(Session::user)
+            && let Some((mailbox, _)) = self.mailboxes.get_mut(user)
+        {
+            mailbox.unstall();
+            self.touched.mailbox(user);
+        }
+    }
+
+    /// The peer is gone.
+    pub(in crate::server) fn on_closed(&mut self, conn: ConnId) {
+        self.forget(conn);
+    }
+
+    /// Closes a connection once what was sent has gone out.
+    pub(in crate::server) fn close(&mut self, conn: ConnId) {
+        if self.forget(conn) {
+            self.out.close(conn);
+        }
+    }
+
+    /// Takes nothing more from a connection; an answer that is being made is its last.
+    pub(in crate::server) fn begin_closing(&mut self, conn_id: ConnId) {
+        self.end_session(conn_id);
+        if let Some(conn) = self.connections.get_mut(conn_id) {
+            conn.phase = Phase::Closing;
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) -> bool {
+        self.end_session(conn);
+        self.alarms.cancel(Alarm::Handshake(conn));
+        self.alarms.cancel(Alarm::Flow(conn));
+        self.connections.remove(conn)
+    }
+}

@@ -1,0 +1,202 @@
+//! Messages and receipts on their way into mailboxes, the store and sockets (PROTOCOL 6).
+
+use alloc::vec::Vec;
+
+use crate::crypto::EmitError;
+use crate::frame::{Durable, StoreError, Verified};
+use crate::ids::{ConnId, UserId};
+use crate::server::Server;
+use crate::server::alarm::Alarm;
+use crate::server::answers::{AppendRefusal, Fate};
+use crate::server::awaits::AwaitJob;
+use crate::server::state::mailbox::{Mailbox, Routed};
+use crate::server::state::refusal::Refusal;
+use crate::server::state::unstored::Unstored;
+use crate::server::store::Page;
+use crate::wire::{ErrorCode, ItemId, ItemKind, NoMoreMessages, Op, Packet};
+
+impl Server {
+    /// Brings a message or receipt to its recipient's mailbox.
+    pub(in crate::server) fn route(
+        &mut self,
+        recipient: UserId,
+        item: ItemId,
+        packet: Verified<Packet>,
+    ) {
+        let Self { mailboxes, connections, config, now, .. } = self;
+        let (mailbox, unstored) = mailboxes.of(recipient, || connections.live(recipient));
+        match mailbox.route(&config.limits, unstored, now.mono, item, packet) {
+            Routed::Forward(conn, bytes) => {
+                self.out.send(conn, bytes);
+                let due = now.mono + config.limits.in_flight_timeout;
+                self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
+                self.stats.forwarded += 1;
+            }
+            Routed::Queued => self.touched.mailbox(recipient),
+            Routed::Repeat => {}
+        }
+    }
+
+    /// A user's mailbox, recreated if it was dropped while idle.
+    pub(in crate::server) fn mailbox(&mut self, user: UserId) -> (&mut Mailbox, &mut Unstored) {
+        let Self { mailboxes, connections, .. } = self;
+        mailboxes.of(user, || connections.live(user))
+    }
+
+    /// The owner's connection ended.
+    pub(in crate::server) fn detach(&mut self, user: UserId, conn: ConnId) {
+        let Some((mailbox, unstored)) = self.mailboxes.get_mut(user) else { return };
+        if mailbox.conn() == Some(conn) {
+            mailbox.detach(unstored);
+            self.alarms.cancel(Alarm::Mailbox(user));
+            self.touched.mailbox(user);
+        }
+    }
+
+    pub(in crate::server) fn on_mailbox_alarm(&mut self, user: UserId) {
+        let Some((mailbox, _)) = self.mailboxes.get_mut(user) else { return };
+        if let Some(again) = mailbox.on_alarm(&self.config.limits, self.now.mono) {
+            self.alarms.arm(Alarm::Mailbox(user), again);
+        }
+        self.touched.mailbox(user);
+    }
+
+    /// An append has ended: senders are told, and what waited for it goes on.
+    pub(in crate::server) fn on_appended(
+        &mut self,
+        recipient: UserId,
+        fates: Vec<Fate<Verified<Packet>>>,
+        error: Option<StoreError>,
+    ) {
+        for fate in fates {
+            let packet = match &fate {
+                Fate::Stored(durable) => durable.get().get(),
+                Fate::Refused(packet, _) => packet.get(),
+            };
+            self.mailboxes.unstored.leave(packet);
+            // Its sender may be read from again, or be done with its session.
+            let sender = packet.header().sender;
+            if let Some(conn) = sender.and_then(|sender| self.connections.of_user(sender)) {
+                self.touched.conn(conn);
+            }
+            match fate {
+                Fate::Stored(durable) => self.on_item_stored(recipient, &durable),
+                Fate::Refused(packet, why) => self.on_item_not_stored(recipient, packet, why),
+            }
+        }
+        if let Some(error) = error {
+            self.store_failed(error);
+            self.rest_mailbox(recipient);
+        }
+        for acknowledgement in self.mailbox(recipient).0.append_ended() {
+            self.acknowledge(recipient, acknowledgement);
+        }
+        self.touched.mailbox(recipient);
+    }
+
+    fn on_item_stored(&mut self, recipient: UserId, durable: &Durable<Verified<Packet>>) {
+        let Some(item) = ItemId::of(durable.get().get()) else { return };
+        self.mailbox(recipient).0.stored(&item);
+        self.stats.stored += 1;
+        if item.kind == ItemKind::Message
+            && let Some(conn) = self.connections.of_user(item.origin)
+            && let Some((_, session)) = self.connections.session_mut(conn)
+        {
+            session.acks.push(durable);
+            self.touched.conn(conn);
+        }
+    }
+
+    fn on_item_not_stored(
+        &mut self,
+        recipient: UserId,
+        packet: Verified<Packet>,
+        why: AppendRefusal,
+    ) {
+        let Some(item) = ItemId::of(packet.get()) else { return };
+        let code = match why {
+            AppendRefusal::MailboxFull => ErrorCode::MailboxFull,
+            AppendRefusal::UnknownUser => ErrorCode::UnknownUser,
+            AppendRefusal::Unavailable => ErrorCode::Unavailable,
+        };
+        if why == AppendRefusal::UnknownUser && item.kind == ItemKind::Receipt {
+            // Its sender's account is gone: nobody is there to read it.
+            return;
+        }
+        let (mailbox, unstored) = self.mailbox(recipient);
+        let Some(packet) = mailbox.not_stored(unstored, &item, packet) else {
+            return self.rest_mailbox(recipient);
+        };
+        let later = match why {
+            AppendRefusal::UnknownUser => Vec::new(),
+            AppendRefusal::MailboxFull | AppendRefusal::Unavailable => {
+                mailbox.withdraw(unstored, item.origin)
+            }
+        };
+        let Some(conn) = self.connections.of_user(item.origin) else { return };
+        for refused in core::iter::once(packet).chain(later) {
+            // A message to nobody is not repeated, so nothing has to wait for it.
+            if why != AppendRefusal::UnknownUser {
+                self.hold_back(conn, refused.get(), code);
+            }
+            self.refuse(conn, Refusal::new(code).answering(refused.get()));
+        }
+    }
+
+    /// The store failed, or had no room: it is left alone for a while.
+    fn rest_mailbox(&mut self, user: UserId) {
+        let until = self.now.mono + self.config.limits.store_retry;
+        self.mailbox(user).0.rest_until(until);
+        self.alarms.arm(Alarm::Mailbox(user), until);
+    }
+
+    pub(in crate::server) fn on_page(
+        &mut self,
+        owner: UserId,
+        conn: ConnId,
+        page: Result<Page, StoreError>,
+    ) {
+        let Some((mailbox, _)) = self.mailboxes.get_mut(owner) else { return };
+        self.touched.mailbox(owner);
+        match page {
+            Ok(page) => {
+                for packet in mailbox.page_read(conn, page, self.now.mono) {
+                    self.out.send(conn, packet.bytes().clone());
+                }
+            }
+            Err(error) => {
+                let for_this_session = mailbox.page_failed(conn);
+                self.store_failed(error);
+                if for_this_session {
+                    self.rest_mailbox(owner);
+                }
+            }
+        }
+    }
+
+    /// Has the 255 made that says that everything stored was sent.
+    pub(in crate::server) fn announce(&mut self, conn: ConnId, drained: u32) {
+        let Some((who, session)) = self.connections.session_mut(conn) else { return };
+        let key = session.key().clone();
+        let plaintext = NoMoreMessages { drained }.emit();
+        let draft = self.sealed(Some(who.user()), Op::NoMoreMessages, &key, plaintext);
+        self.out.emit(draft, AwaitJob::NoMoreMessages { conn, user: who.user() });
+    }
+
+    pub(in crate::server) fn on_no_more_messages_sealed(
+        &mut self,
+        conn: ConnId,
+        user: UserId,
+        emitted: Result<Packet, EmitError>,
+    ) {
+        if self.connections.session_mut(conn).is_none() {
+            return;
+        }
+        let Ok(packet) = emitted else { return self.close(conn) };
+        self.out.send(conn, packet.bytes().clone());
+        if let Some((mailbox, _)) = self.mailboxes.get_mut(user) {
+            mailbox.announced();
+            self.touched.mailbox(user);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the server has done, what it holds, and whether that fits together. Nothing here changes
+//! anything.
+
+use alloc::collections::BTreeMap;
+
+use crate::ids::ConnId;
+use crate::server::Server;
+use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::state::conn::Conn;
+use crate::server::state::mailbox::Mailbox;
+use crate::server::state::session::Session;
+use crate::server::state::unstored::Unstored;
+use crate::server::stats::{Held, Stats};
+
+impl Server {
+    /// What the server has done, and how many are connected.
+    pub fn stats(&self) -> Stats {
+        let (connections, sessions) = (self.connections.len(), self.connections.sessions());
+        Stats { connections, sessions, ..self.stats }
+    }
+
+    /// What the server holds. Looks at every connection and every mailbox.
+    pub fn held(&self) -> Held {
+        let conns =
+            |count: fn(&Conn) -> usize| most(self.connections.iter().map(|(_, c)| count(c)));
+        let mailboxes =
+            |count: fn(&Mailbox) -> usize| most(self.mailboxes.iter().map(|(_, m)| count(m)));
+        Held {
+            mailboxes: self.mailboxes.len(),
+            awaited: self.out.awaited(),
+            unfinished: self.unfinished.len(),
+            otps: self.otps.len(),
+            remembered: self.admission.remembered(),
+            incomplete_bytes: conns(Conn::incomplete_bytes),
+            waiting_requests: conns(Conn::waiting_requests),
+            checks: conns(|conn| conn.session().map_or(0, |session| session.arrivals.len())),
+            replies: conns(Conn::replies),
+            refused: conns(|conn| conn.session().map_or(0, Session::refused_len)),
+            unstored: self.mailboxes.unstored.most(),
+            in_flight_items: mailboxes(|mailbox| mailbox.in_flight().len()),
+            in_flight_bytes: mailboxes(|mailbox| mailbox.in_flight().bytes()),
+            deferred: mailboxes(Mailbox::deferred_len),
+        }
+    }
+
+    /// See [`Machine::is_consistent`](crate::frame::Machine::is_consistent). What is counted is
+    /// compared with the continuations that release it: a count below them was released twice. A
+    /// count above them is possible, when a host has answered with a wrong outcome.
+    pub(in crate::server) fn check_consistency(&self) -> Result<(), &'static str> {
+        if !self.touched.is_empty() {
+            return Err("an input ended with something touched that was not settled");
+        }
+        self.otps.is_consistent()?;
+        self.connections.is_consistent()?;
+        for (_, mailbox) in self.mailboxes.iter() {
+            mailbox.is_consistent()?;
+            if mailbox.is_idle() {
+                return Err("a mailbox is kept in which there is nothing to remember");
+            }
+        }
+        self.check_jobs()?;
+        self.check_stores()
+    }
+
+    fn check_jobs(&self) -> Result<(), &'static str> {
+        let mut replies: BTreeMap<ConnId, usize> = BTreeMap::new();
+        for job in self.out.jobs() {
+            match job {
+                AwaitJob::Reply { conn, .. } => *replies.entry(*conn).or_default() += 1,
+                AwaitJob::AckSealed { conn } => {
+                    let session = self.connections.get(*conn).and_then(Conn::session);
+                    if session.is_some_and(|session| !session.acks.is_sealing()) {
+                        return Err(
+                            "acknowledgements are being sealed without the session knowing",
+                        );
+                    }
+                }
+                AwaitJob::RegisterOpened(_)
+                | AwaitJob::ConfirmOpened(_)
+                | AwaitJob::ReconnectOpened { .. }
+                | AwaitJob::ReconnectOpenedUnverified(_)
+                | AwaitJob::ReconnectVerified(_)
+                | AwaitJob::Signed { .. }
+                | AwaitJob::Sealed { .. }
+                | AwaitJob::ServerKey
+                | AwaitJob::Granted(_)
+                | AwaitJob::NoMoreMessages { .. } => {}
+            }
+        }
+        for store in self.out.stores() {
+            if let AwaitStore::LookedUp { conn, .. } = store {
+                *replies.entry(*conn).or_default() += 1;
+            }
+        }
+        let counted = |conn: &ConnId| self.connections.get(*conn).map(Conn::replies);
+        if replies.iter().any(|(conn, made)| counted(conn).is_some_and(|count| count < *made)) {
+            return Err("more answers to a connection are being made than it counts");
+        }
+        Ok(())
+    }
+
+    fn check_stores(&self) -> Result<(), &'static str> {
+        let mut unstored = Unstored::default();
+        for (_, mailbox) in self.mailboxes.iter() {
+            mailbox.queue().iter().for_each(|packet| unstored.enter(packet.get()));
+        }
+        for store in self.out.stores() {
+            match store {
+                AwaitStore::Appended { recipient, packets } => {
+                    packets.get().iter().for_each(|packet| unstored.enter(packet.get()));
+                    if !self.mailboxes.get(*recipient).is_some_and(Mailbox::is_appending) {
+                        return Err("an append is under way without its mailbox knowing");
+                    }
+                }
+                AwaitStore::PageRead { owner, conn } => {
+                    let mailbox = self.mailboxes.get(*owner);
+                    let draining = mailbox.filter(|mailbox| mailbox.conn() == Some(*conn));
+                    if draining.is_some_and(|mailbox| !mailbox.is_reading()) {
+                        return Err("a page is being read without its mailbox knowing");
+                    }
+                }
+                AwaitStore::RegistrantFound(_)
+                | AwaitStore::UserCreated(_)
+                | AwaitStore::ReconnectorFound(_)
+                | AwaitStore::ReconnectorFoundByPhone(_)
+                | AwaitStore::ReconnectRecorded(_)
+                | AwaitStore::Counted(_)
+                | AwaitStore::LookedUp { .. }
+                | AwaitStore::Settled(_)
+                | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::Expired => {}
+            }
+        }
+        if !self.mailboxes.unstored.covers(&unstored) {
+            return Err("more packets of a sender wait for the store than are counted");
+        }
+        Ok(())
+    }
+}
+
+fn most(counts: impl Iterator<Item = usize>) -> usize {
+    counts.max().unwrap_or(0)
+}

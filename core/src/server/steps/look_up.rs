@@ -1,0 +1,103 @@
+//! Public keys: the server's own before a session, users' in one (105 → 204).
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use crate::crypto::{EmitError, Part};
+use crate::frame::{StoreError, Verified};
+use crate::ids::{ConnId, UserRef};
+use crate::keys::Plaintext;
+use crate::server::Server;
+use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore};
+use crate::server::state::entry::Request;
+use crate::server::state::refusal::Refusal;
+use crate::server::state::server_key::KeyReply;
+use crate::server::state::session::Authenticated;
+use crate::server::store::{StoreOp, User};
+use crate::wire::{ErrorCode, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer, emit_server_key};
+
+impl Server {
+    pub(in crate::server) fn tell_server_key(&mut self, request: &Request) {
+        if !self.is_timely(&request.packet) {
+            return self.refuse_request(request, ErrorCode::ClockSkew);
+        }
+        let ttl = self.config.limits.server_key_ttl;
+        match self.server_key.ask(request.conn, self.now.mono, ttl) {
+            KeyReply::Send(packet) => {
+                self.out.send(request.conn, packet.bytes().clone());
+                self.next_request(request.conn);
+            }
+            KeyReply::Wait => {}
+            KeyReply::Sign => {
+                let part = Part::Clear(emit_server_key(&self.config.server_key).into());
+                let draft = self.draft(None, Op::PublicKey, vec![part]);
+                self.out.emit(draft, AwaitJob::ServerKey);
+            }
+        }
+    }
+
+    pub(in crate::server) fn on_server_key_signed(&mut self, emitted: Result<Packet, EmitError>) {
+        let packet = emitted.ok();
+        let bytes = packet.as_ref().map(|packet| packet.bytes().clone());
+        // Kept before anyone is answered: the next request of a connection may ask for it again.
+        for conn in self.server_key.signed(packet, self.now.mono) {
+            match &bytes {
+                None => self.close(conn),
+                Some(bytes) if self.connections.contains(conn) => {
+                    self.out.send(conn, bytes.clone());
+                    self.next_request(conn);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Looks a user up for another.
+    pub(in crate::server) fn look_up(
+        &mut self,
+        who: Authenticated,
+        packet: &Verified<Packet>,
+        opened: &Plaintext,
+    ) {
+        let user = match Lookup::parse(opened.expose()) {
+            Ok(Lookup::Phone(phone)) => UserRef::Phone(phone),
+            Ok(Lookup::Id(id)) => UserRef::Id(id),
+            Err(_) => {
+                let refusal = Refusal::new(ErrorCode::Malformed).answering(packet.get());
+                return self.refuse(who.conn(), refusal);
+            }
+        };
+        let (conn, in_reply_to) = (who.conn(), packet.get().request_hash().in_reply_to());
+        // Counted from here, because the answer will cost a signature.
+        if let Some(conn) = self.connections.get_mut(conn) {
+            conn.begin_reply();
+        }
+        self.touched.conn(conn);
+        self.out.store(StoreOp::FindUser(user), AwaitStore::LookedUp { conn, in_reply_to });
+    }
+
+    pub(in crate::server) fn on_looked_up(
+        &mut self,
+        conn: ConnId,
+        in_reply_to: InReplyTo,
+        found: Result<Option<Box<User>>, StoreError>,
+    ) {
+        if let Some(conn) = self.connections.get_mut(conn) {
+            conn.end_reply();
+        }
+        self.touched.conn(conn);
+        let code = match found {
+            Ok(Some(user)) => {
+                let Some((who, session)) = self.connections.session_mut(conn) else { return };
+                let key = session.key().clone();
+                let User { id, phone, public_key, .. } = *user;
+                let answer = PublicKeyAnswer { in_reply_to, user: id, phone, public_key };
+                let draft = self.sealed(Some(who.user()), Op::PublicKey, &key, answer.emit());
+                return self.reply(conn, draft, AfterReply::Stay);
+            }
+            Ok(None) => ErrorCode::UnknownUser,
+            Err(error) => self.store_failed(error),
+        };
+        self.refuse(conn, Refusal::new(code).in_reply_to(in_reply_to));
+    }
+}

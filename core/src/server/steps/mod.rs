@@ -1,0 +1,31 @@
+//! The server's steps: one verb a file. A step changes the state, begins what must be done, and
+//! marks what it touched; [`settle`](self) runs once at the end of an input and does what follows.
+//!
+//! | file | what |
+//! |---|---|
+//! | `connect` | connections open, close, take bytes or don't |
+//! | `receive` | bytes become packets, packets are verified, then take effect in order of arrival |
+//! | `register`, `reconnect` | requests that lead to a session |
+//! | `begin_session` | 201 and 206, and the session that follows |
+//! | `look_up` | public keys: the server's own, and users' |
+//! | `deliver` | messages and receipts on their way into mailboxes, the store and sockets |
+//! | `acknowledge` | acknowledgements by clients, and receipts for senders |
+//! | `refuse` | every 244, and how answers are made |
+//! | `leave` | sessions and the server end in order |
+//! | `expire` | items past retention |
+//! | `inspect` | what the server holds, and whether that fits together |
+//! | `settle` | what follows from all of these |
+
+mod acknowledge;
+mod begin_session;
+mod connect;
+mod deliver;
+mod expire;
+mod inspect;
+mod leave;
+mod look_up;
+mod receive;
+mod reconnect;
+mod refuse;
+mod register;
+mod settle;

@@ -1,0 +1,224 @@
+//! Reconnect: 106 → 206 (PROTOCOL 4.3).
+
+use alloc::boxed::Box;
+
+use crate::crypto::{FreshSession, Job, OpenedRequest, RequestKind};
+use crate::frame::{Durable, Judged, Pending, StoreError, Unverified, Verified};
+use crate::ids::UserRef;
+use crate::keys::{Rejected, SymmetricKey};
+use crate::server::Server;
+use crate::server::answers::NotRecorded;
+use crate::server::awaits::{
+    AwaitJob, AwaitReconnectVerified, AwaitReconnectorFoundByPhone, AwaitStore,
+};
+use crate::server::state::entry::{Entry, Reconnecting, Request};
+use crate::server::state::refusal::Refusal;
+use crate::server::store::{StoreOp, User};
+use crate::wire::{AccountRequest, ErrorCode};
+
+impl Server {
+    pub(in crate::server) fn reconnect(&mut self, request: Request) {
+        if !self.is_timely(&request.packet) {
+            return self.refuse_request(&request, ErrorCode::ClockSkew);
+        }
+        let Some(peer) = self.connections.get(request.conn).map(|conn| conn.peer()) else { return };
+        if let Err(too_many) = self.admission.reconnect(peer, self.now.mono) {
+            return self.refuse_and_slow(&request, too_many);
+        }
+        match request.packet.header().sender {
+            Some(id) => {
+                let op = StoreOp::FindUser(UserRef::Id(id));
+                self.out.store(op, AwaitStore::ReconnectorFound(request));
+            }
+            // Only the phone number inside tells who this is, so it is opened before anyone can
+            // verify it. It proves nothing until it is.
+            None => {
+                let job = Job::OpenRequest {
+                    packet: request.packet.clone(),
+                    signer: None,
+                    kind: RequestKind::Reconnect,
+                };
+                self.out.compute(job, AwaitJob::ReconnectOpenedUnverified(request));
+            }
+        }
+    }
+
+    pub(in crate::server) fn on_reconnector_found(
+        &mut self,
+        request: Request,
+        found: Result<Option<Box<User>>, StoreError>,
+    ) {
+        match found {
+            Ok(Some(user)) => {
+                let signer = user.public_key.clone();
+                let (job, request) =
+                    Unverified::open_request(request, signer, RequestKind::Reconnect);
+                let request = Box::new(request);
+                self.out.compute(job, AwaitJob::ReconnectOpened { request, user });
+            }
+            Ok(None) => self.refuse_unknown(&request, None),
+            Err(error) => {
+                let code = self.store_failed(error);
+                self.refuse_request(&request, code);
+            }
+        }
+    }
+
+    pub(in crate::server) fn on_reconnect_opened(
+        &mut self,
+        user: Box<User>,
+        judged: Judged<Request, OpenedRequest>,
+    ) {
+        let (request, opened) = match judged {
+            Ok((request, opened)) => (request, opened),
+            Err(request) => return self.refuse_request(&request, ErrorCode::BadSignature),
+        };
+        let Some((opened, session)) = self.parse_reconnect(request.get(), opened) else { return };
+        if user.phone != opened.phone {
+            return self.refuse_unknown(request.get(), Some(&opened.reply_key));
+        }
+        self.record_reconnect(request, opened.reply_key, user, session);
+    }
+
+    pub(in crate::server) fn on_reconnect_opened_unverified(
+        &mut self,
+        request: Request,
+        opened: Result<OpenedRequest, Rejected>,
+    ) {
+        let Ok(opened) = opened else {
+            return self.refuse_request(&request, ErrorCode::BadSignature);
+        };
+        let Some((opened, session)) = self.parse_reconnect(&request, opened) else { return };
+        let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
+        let found = AwaitReconnectorFoundByPhone { request, opened, session };
+        self.out.store(op, AwaitStore::ReconnectorFoundByPhone(Box::new(found)));
+    }
+
+    fn parse_reconnect(
+        &mut self,
+        request: &Request,
+        opened: OpenedRequest,
+    ) -> Option<(AccountRequest, FreshSession)> {
+        let OpenedRequest { plaintext, session } = opened;
+        // A host that draws no session key for a 106 has failed it.
+        let Some(session) = session else {
+            self.refuse_request(request, ErrorCode::BadSignature);
+            return None;
+        };
+        let Ok(opened) = AccountRequest::parse(plaintext.expose()) else {
+            self.refuse_request(request, ErrorCode::Malformed);
+            return None;
+        };
+        Some((opened, session))
+    }
+
+    pub(in crate::server) fn on_reconnector_found_by_phone(
+        &mut self,
+        awaited: AwaitReconnectorFoundByPhone,
+        found: Result<Option<Box<User>>, StoreError>,
+    ) {
+        let AwaitReconnectorFoundByPhone { request, opened, session } = awaited;
+        let reply_key = opened.reply_key;
+        match found {
+            Ok(Some(user)) => {
+                let (job, request) = Unverified::verify(request, user.public_key.clone());
+                let verified = AwaitReconnectVerified { request, reply_key, user, session };
+                self.out.compute(job, AwaitJob::ReconnectVerified(Box::new(verified)));
+            }
+            Ok(None) => self.refuse_unknown(&request, Some(&reply_key)),
+            Err(error) => {
+                let code = self.store_failed(error);
+                self.refuse_opened(&request, code, &reply_key);
+            }
+        }
+    }
+
+    pub(in crate::server) fn on_reconnect_verified(
+        &mut self,
+        judged: Judged<Request, ()>,
+        reply_key: SymmetricKey,
+        user: Box<User>,
+        session: FreshSession,
+    ) {
+        match judged {
+            Ok((request, ())) => self.record_reconnect(request, reply_key, user, session),
+            Err(request) => self.refuse_opened(&request, ErrorCode::BadSignature, &reply_key),
+        }
+    }
+
+    /// The strictly-newer rule, made durable before anything follows from it: otherwise a recorded
+    /// 106 could be played again after a crash.
+    fn record_reconnect(
+        &mut self,
+        request: Verified<Request>,
+        reply_key: SymmetricKey,
+        user: Box<User>,
+        session: FreshSession,
+    ) {
+        let op = StoreOp::RecordReconnect {
+            user: user.id,
+            at: request.get().packet.header().timestamp,
+            aes_key: session.wrapped,
+        };
+        let reconnecting = Reconnecting { request, reply_key, user, session };
+        self.out.store(op, AwaitStore::ReconnectRecorded(Box::new(Pending::new(reconnecting))));
+    }
+
+    pub(in crate::server) fn on_reconnect_recorded(
+        &mut self,
+        recorded: Result<Durable<Reconnecting>, (Reconnecting, NotRecorded)>,
+    ) {
+        let reconnecting = match recorded {
+            Ok(reconnecting) => reconnecting,
+            Err((reconnecting, why)) => return self.refuse_reconnect(&reconnecting, why),
+        };
+        // From here this connection is the user's. What the old one held goes to the store first,
+        // so that it is counted.
+        let (user, conn) = (reconnecting.get().user.id, reconnecting.get().request.get().conn);
+        self.displace(user);
+        self.connections.begin_granting(user, conn);
+        self.settle_mailbox(user);
+        self.out.store(StoreOp::Count(user), AwaitStore::Counted(Box::new(reconnecting)));
+    }
+
+    fn refuse_reconnect(&mut self, reconnecting: &Reconnecting, why: NotRecorded) {
+        let Reconnecting { request, reply_key, .. } = reconnecting;
+        match why {
+            NotRecorded::NotNewer => {
+                let refusal = Refusal::new(ErrorCode::ClockSkew)
+                    .answering(&request.get().packet)
+                    .saying("not newer than the last reconnect")
+                    .sealed_with(reply_key);
+                self.refuse(request.get().conn, refusal);
+            }
+            NotRecorded::UnknownUser => self.refuse_unknown(request.get(), Some(reply_key)),
+            NotRecorded::Failed(error) => {
+                let code = self.store_failed(error);
+                self.refuse_opened(request.get(), code, reply_key);
+            }
+        }
+    }
+
+    pub(in crate::server) fn on_counted(
+        &mut self,
+        reconnecting: Durable<Reconnecting>,
+        counted: Result<u32, StoreError>,
+    ) {
+        match counted {
+            Ok(pending) => self.grant(Entry::Reconnected { reconnecting, pending }),
+            Err(error) => {
+                let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
+                self.connections.end_granting(user.id, request.get().conn);
+                let code = self.store_failed(error);
+                self.refuse_opened(request.get(), code, reply_key);
+            }
+        }
+    }
+
+    /// The id, phone and key of a 106 do not belong together: this one closes.
+    fn refuse_unknown(&mut self, request: &Request, reply_key: Option<&SymmetricKey>) {
+        let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
+        let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };
+        self.refuse_and_close(request.conn, refusal);
+    }
+}

@@ -1,0 +1,153 @@
+//! Answers. Every fault and refusal becomes a 244 here, and nowhere else.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::crypto::{Draft, EmitError, Part};
+use crate::frame::StoreError;
+use crate::ids::{ConnId, UserId};
+use crate::keys::{Plaintext, SymmetricKey};
+use crate::server::awaits::{AfterReply, AwaitJob};
+use crate::server::state::admission::TooMany;
+use crate::server::state::conn::Phase;
+use crate::server::state::entry::Request;
+use crate::server::state::refusal::Refusal;
+use crate::server::{Notice, Server};
+use crate::wire::{ErrorCode, ErrorForm, ErrorReply, Header, Op, Packet};
+
+impl Server {
+    /// Answers with an error, and closes if its code says so.
+    pub(in crate::server) fn refuse(&mut self, conn: ConnId, refusal: Refusal) {
+        if refusal.code.closes() {
+            return self.refuse_and_close(conn, refusal);
+        }
+        let in_session = self.connections.session_mut(conn).is_some();
+        let then = if in_session { AfterReply::Stay } else { AfterReply::NextRequest };
+        self.answer_with_error(conn, refusal, then);
+    }
+
+    /// Answers with an error, and closes.
+    pub(in crate::server) fn refuse_and_close(&mut self, conn: ConnId, refusal: Refusal) {
+        self.answer_with_error(conn, refusal, AfterReply::Close);
+        self.begin_closing(conn);
+    }
+
+    /// Refuses a request before a session that was not opened, or not understood.
+    pub(in crate::server) fn refuse_request(&mut self, request: &Request, code: ErrorCode) {
+        self.refuse(request.conn, Refusal::new(code).answering(&request.packet));
+    }
+
+    /// Refuses a request before a session that was opened, under the key inside it.
+    pub(in crate::server) fn refuse_opened(
+        &mut self,
+        request: &Request,
+        code: ErrorCode,
+        reply_key: &SymmetricKey,
+    ) {
+        let refusal = Refusal::new(code).answering(&request.packet).sealed_with(reply_key);
+        self.refuse(request.conn, refusal);
+    }
+
+    /// Refuses a request that comes too often, and reads no further until it may come again.
+    pub(in crate::server) fn refuse_and_slow(&mut self, request: &Request, too_many: TooMany) {
+        if let Some(conn) = self.connections.get_mut(request.conn) {
+            conn.slow_until(self.now.mono + too_many.retry_after);
+        }
+        self.refuse(request.conn, Refusal::too_many(too_many).answering(&request.packet));
+    }
+
+    /// The store has failed. Returns what a client is told then.
+    pub(in crate::server) fn store_failed(&mut self, error: StoreError) -> ErrorCode {
+        self.out.notify(Notice::StoreFailed { error });
+        ErrorCode::Unavailable
+    }
+
+    fn answer_with_error(&mut self, conn_id: ConnId, refusal: Refusal, then: AfterReply) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        let peer = conn.peer();
+        let session = match &conn.phase {
+            Phase::Session(session) => Some((session.user(), session.key().clone())),
+            Phase::ExpectRequest | Phase::AwaitReply { .. } => None,
+            // Its last answer is under way.
+            Phase::Closing => return,
+        };
+        // Every error costs a signature. A stranger who provokes too many gets no further one.
+        if session.is_none() && self.admission.refusal(peer, self.now.mono).is_err() {
+            return self.close(conn_id);
+        }
+        self.out.notify(Notice::Refused { conn: conn_id, code: refusal.code });
+        let error = ErrorReply {
+            code: refusal.code,
+            in_reply_to: refusal.in_reply_to,
+            retry_after_secs: refusal.retry_after_secs,
+            server_time: self.now.wall,
+            text: String::from(refusal.text),
+        };
+        let plaintext = error.emit();
+        let (recipient, form, part) = match (session, refusal.reply_key) {
+            (Some((user, key)), _) => {
+                (Some(user), ErrorForm::SessionKey, Part::Sealed { key, plaintext })
+            }
+            (None, Some(key)) => (None, ErrorForm::ReplyKey, Part::Sealed { key, plaintext }),
+            (None, None) => {
+                let clear = Part::Clear(Bytes::copy_from_slice(plaintext.expose()));
+                (None, ErrorForm::Clear, clear)
+            }
+        };
+        let parts = vec![Part::Clear(Bytes::copy_from_slice(&[form.code()])), part];
+        let draft = self.draft(recipient, Op::Error, parts);
+        self.reply(conn_id, draft, then);
+    }
+
+    /// A packet of the server's, to be sealed and signed.
+    pub(in crate::server) fn draft(
+        &self,
+        recipient: Option<UserId>,
+        op: Op,
+        parts: Vec<Part>,
+    ) -> Draft {
+        let header = Header { sender: None, recipient, timestamp: self.now.wall, op };
+        Draft { profile: self.config.profile, header, parts, signed: true }
+    }
+
+    /// A packet of the server's whose payload is sealed as a whole.
+    pub(in crate::server) fn sealed(
+        &self,
+        recipient: Option<UserId>,
+        op: Op,
+        key: &SymmetricKey,
+        plaintext: Plaintext,
+    ) -> Draft {
+        self.draft(recipient, op, vec![Part::Sealed { key: key.clone(), plaintext }])
+    }
+
+    /// Has an answer made, and sends it.
+    pub(in crate::server) fn reply(&mut self, conn_id: ConnId, draft: Draft, then: AfterReply) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.begin_reply();
+        self.out.emit(draft, AwaitJob::Reply { conn: conn_id, then });
+        self.touched.conn(conn_id);
+    }
+
+    pub(in crate::server) fn on_reply_made(
+        &mut self,
+        conn_id: ConnId,
+        then: AfterReply,
+        emitted: Result<Packet, EmitError>,
+    ) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.end_reply();
+        // Without a key that signs there is no telling the peer; it will see the end.
+        let Ok(packet) = emitted else { return self.close(conn_id) };
+        self.out.send(conn_id, packet.bytes().clone());
+        self.touched.conn(conn_id);
+        match then {
+            AfterReply::Stay => {}
+            AfterReply::NextRequest => self.next_request(conn_id),
+            AfterReply::Close => self.close(conn_id),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What follows from the steps of an input, once they are done.
+
+use alloc::vec::Vec;
+
+use crate::frame::{Pending, Verified};
+use crate::ids::{ConnId, UserId};
+use crate::server::Server;
+use crate::server::alarm::Alarm;
+use crate::server::awaits::AwaitStore;
+use crate::server::state::conn::Conn;
+use crate::server::state::mailbox::DrainStep;
+use crate::server::state::session::Session;
+use crate::server::store::StoreOp;
+use crate::wire::Packet;
+
+impl Server {
+    /// Does what has become possible or due in whatever the input touched.
+    ///
+    /// Mailboxes come first: only when their appends have begun is it known whether a sender still
+    /// waits for something. Then connections. Their farewells may end sessions, which touches
+    /// mailboxes again, so it goes round until nothing is touched; each round ends sessions or
+    /// begins operations, of which there are finitely many. The stop comes last, when everything
+    /// is known to be done.
+    pub(in crate::server) fn settle(&mut self) {
+        loop {
+            if let Some(user) = self.touched.next_mailbox() {
+                self.settle_mailbox(user);
+            } else if let Some(conn) = self.touched.next_conn() {
+                self.settle_conn(conn);
+            } else {
+                break;
+            }
+        }
+        self.stop_when_done();
+    }
+
+    /// Appends what waits, reads the next page or announces the end of the drain, and forgets the
+    /// mailbox if nothing is left in it.
+    ///
+    /// An append comes before a page: it makes what is in memory visible to the page behind it.
+    pub(in crate::server) fn settle_mailbox(&mut self, user: UserId) {
+        let Some((mailbox, unstored)) = self.mailboxes.get_mut(user) else { return };
+        let limits = &self.config.limits;
+        let step = if let Some(until) = mailbox.rests_until(self.now.mono) {
+            self.alarms.arm_if_idle(Alarm::Mailbox(user), until);
+            None
+        } else {
+            if let Some(packets) = mailbox.begin_append(limits, unstored) {
+                let at = self.now.wall;
+                let op = StoreOp::Append {
+                    recipient: user,
+                    packets: packets.iter().map(Verified::get).cloned().collect::<Vec<Packet>>(),
+                    at,
+                };
+                let packets = Pending::new(packets);
+                self.out.store(op, AwaitStore::Appended { recipient: user, packets });
+            }
+            mailbox.next_drain_step(limits)
+        };
+        match step {
+            Some(DrainStep::ReadPage { conn, after, limit }) => {
+                let op = StoreOp::Page { recipient: user, after, limit };
+                self.out.store(op, AwaitStore::PageRead { owner: user, conn });
+            }
+            Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
+            None => self.mailboxes.drop_if_idle(user),
+        }
+    }
+
+    /// Acknowledgements before the farewell, which waits for them; the farewell before the flow,
+    /// which would be told to a connection that is being closed.
+    fn settle_conn(&mut self, conn_id: ConnId) {
+        let session = self.connections.get(conn_id).and_then(Conn::session);
+        let (has_acks, is_leaving) = session.map_or((false, false), |session| {
+            (!session.acks.is_idle(), session.farewell().is_some())
+        });
+        if has_acks {
+            self.seal_acks(conn_id);
+        }
+        if is_leaving {
+            self.finish_farewell(conn_id);
+        }
+        self.update_flow(conn_id);
+    }
+
+    /// Pauses or resumes reading from a connection.
+    fn update_flow(&mut self, conn_id: ConnId) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        if let Some(until) = conn.slowed_until(self.now.mono) {
+            self.alarms.arm(Alarm::Flow(conn_id), until);
+        }
+        let user = conn.session().map(Session::user);
+        let unstored = user.map_or(0, |user| self.mailboxes.unstored.of(user));
+        if let Some(flow) = conn.update_flow(&self.config.limits, unstored, self.now.mono) {
+            self.out.flow(conn_id, flow);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Couriers of one-time passwords: how a password gets from the server to the owner of a phone
+//! number.
+//!
+//! Neither a password nor a whole phone number is ever logged. A password is valid for minutes and
+//! can be requested again, so one that can't be delivered in time is dropped and reported in the
+//! log.
+
+mod console;
+mod courier_thread;
+mod program;
+mod queue;
+mod route;
+mod webhook;
+
+pub(crate) use courier_thread::CourierThread;
+pub(crate) use route::OtpRoute;
+
+/// A delivery for tests.
+#[cfg(test)]
+fn example() -> sealpost_core::server::OtpDelivery {
+    sealpost_core::server::OtpDelivery {
+        phone: "+4915112345678".parse().unwrap(),
+        otp: "042137".parse().unwrap(),
+        ttl_secs: 300,
+    }
+}

@@ -1,0 +1,136 @@
+//! Delivers one-time passwords with a program of the operator.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealpost_core::server::OtpDelivery;
+use zeroize::Zeroizing;
+
+/// Runs a program for each password.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    timeout: Duration,
+}
+
+/// Why a program did not deliver a password.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProgramError {
+    #[error("can't run the program: {0}")]
+    Run(#[from] io::Error),
+    #[error("the program failed: {0}")]
+    Failed(ExitStatus),
+    #[error("the program ran for longer than {0:?} and was killed")]
+    TimedOut(Duration),
+}
+
+impl Program {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self { path, timeout: TIMEOUT }
+    }
+
+    /// Runs the program until it ends, or kills it after the time-out. It inherits the server's
+    /// standard error.
+    pub(super) fn run(&self, delivery: &OtpDelivery) -> Result<(), ProgramError> {
+        let mut child =
+            Command::new(&self.path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that ends without reading breaks the pipe. That is no failure: its exit
+            // status decides.
+            let _ = stdin.write_all(lines(delivery).as_bytes());
+        }
+        match self.wait(&mut child)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(ProgramError::Failed(status)),
+            None => {
+                child.kill()?;
+                child.wait()?;
+                Err(ProgramError::TimedOut(self.timeout))
+            }
+        }
+    }
+
+    /// Waits for the exit status. Returns `None` after the time-out.
+    fn wait(&self, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+        let begin = Instant::now();
+        loop {
+            match child.try_wait()? {
+                None if begin.elapsed() < self.timeout => thread::sleep(POLL),
+                ended_or_late => return Ok(ended_or_late),
+            }
+        }
+    }
+}
+
+/// Phone number and password, one line each. Short enough for the buffer of a pipe, so that writing
+/// it can't block.
+fn lines(delivery: &OtpDelivery) -> Zeroizing<String> {
+    let mut lines = Zeroizing::new(String::with_capacity(32));
+    let _ = write!(lines, "{}\n{}\n", delivery.phone, delivery.otp);
+    lines
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two looks at a running program.
+const POLL: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+    use crate::couriers::example;
+
+    fn script(dir: &Path, body: &str) -> Program {
+        let path = dir.join("deliver");
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        Program::new(path)
+    }
+
+    /// Retries while the script is busy: another test that forks at the wrong moment has inherited
+    /// the open file.
+    fn run(program: &Program) -> Result<(), ProgramError> {
+        loop {
+            match program.run(&example()) {
+                Err(ProgramError::Run(error)) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+                result => return result,
+            }
+        }
+    }
+
+    #[test]
+    fn program_reads_two_lines_and_has_no_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let program = script(dir.path(), &format!("{{ echo $#; cat; }} > {}", out.display()));
+        run(&program).unwrap();
+        assert_eq!(fs::read_to_string(out).unwrap(), "0\n+4915112345678\n042137\n");
+    }
+
+    #[test]
+    fn program_that_fails_or_is_missing_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = run(&script(dir.path(), "exit 3")).unwrap_err();
+        assert!(matches!(error, ProgramError::Failed(status) if status.code() == Some(3)));
+        let error = run(&Program::new(dir.path().join("nothing"))).unwrap_err();
+        assert!(matches!(error, ProgramError::Run(_)));
+    }
+
+    /// That the call returns shows that the program is dead: it is waited for.
+    #[test]
+    fn program_that_hangs_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let timeout = Duration::from_millis(100);
+        let program = Program { timeout, ..script(dir.path(), "exec sleep 1000") };
+        let error = run(&program).unwrap_err();
+        assert!(matches!(error, ProgramError::TimedOut(_)), "{error}");
+    }
+}

@@ -1,0 +1,207 @@
+//! A client in the test's own process that keeps many messages under way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
+use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
+use sealpost_core::entropy::Entropy;
+use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::keys::SymmetricKey;
+use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig};
+use sealpost_programs::{CryptoName, random_seed, runner};
+use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
+use sealpost_storage::key_file::KeyFile;
+
+/// Sends the numbers 1, 2, … to one recipient until it is paused, and receives the numbers that
+/// another sender sends to it.
+pub(crate) struct Sender {
+    handle: Handle<Client>,
+    ledger: Arc<Mutex<Ledger>>,
+    thread: JoinHandle<()>,
+}
+
+/// Progress of a sender.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The last number that was sent.
+    pub(crate) sent: u64,
+    /// The numbers that were acknowledged as stored or delivered, in the order of acknowledgement.
+    pub(crate) acknowledged: Vec<u64>,
+    /// How many numbers were acknowledged as delivered.
+    pub(crate) delivered: u64,
+    /// The numbers from 1 to this one were received, each once and in order.
+    pub(crate) received: u64,
+    /// The first number that was received out of order.
+    pub(crate) out_of_order: Option<u64>,
+    /// How many numbers the client queued and then gave up.
+    pub(crate) failed: usize,
+    paused: bool,
+    under_way: BTreeMap<MessageId, u64>,
+}
+
+impl Sender {
+    /// Starts a client on a registered home that no other process uses.
+    pub(crate) fn start(home: &Path, to: Phone) -> Self {
+        let (host, outputs) = host(home);
+        let (handle, ledger) = (host.handle(), Arc::new(Mutex::new(Ledger::default())));
+        Self {
+            handle: handle.clone(),
+            ledger: Arc::clone(&ledger),
+            thread: thread::spawn(move || {
+                let running = thread::spawn(|| host.run().unwrap());
+                handle.command(Command::Connect);
+                run(&handle, &outputs, to, &ledger);
+                running.join().unwrap();
+            }),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// Stops sending new messages. Those under way are still delivered.
+    pub(crate) fn pause(&self) {
+        self.ledger().paused = true;
+    }
+
+    /// Stops the client, and returns its ledger.
+    pub(crate) fn stop(self) -> Ledger {
+        self.pause();
+        self.handle.stop();
+        self.thread.join().unwrap();
+        std::mem::take(&mut lock(&self.ledger))
+    }
+}
+
+impl Ledger {
+    /// Records an output of the client. Returns false once the client has stopped.
+    fn record(&mut self, output: Output) -> bool {
+        match output {
+            Output::Received(number) => {
+                if number == self.received + 1 {
+                    self.received = number;
+                } else {
+                    self.out_of_order.get_or_insert(number);
+                }
+            }
+            Output::Notice(Notice::Queued { token, id }) => {
+                self.under_way.insert(id, token.0);
+            }
+            Output::Notice(Notice::Stored(ids)) => self.record_acknowledged(&ids),
+            Output::Notice(Notice::Delivered { ids, .. }) => {
+                self.record_acknowledged(&ids);
+                self.delivered += ids.len() as u64;
+            }
+            Output::Notice(Notice::Failed { ids, .. }) => self.failed += ids.len(),
+            Output::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
+            Output::Notice(Notice::Stopped) => return false,
+            Output::Notice(_) => {}
+        }
+        true
+    }
+
+    /// A message that is stored first and delivered later counts once.
+    fn record_acknowledged(&mut self, ids: &[MessageId]) {
+        self.acknowledged.extend(ids.iter().filter_map(|id| self.under_way.remove(id)));
+    }
+}
+
+/// An output of the client.
+enum Output {
+    Notice(Notice),
+    Received(u64),
+}
+
+struct Forwarder(mpsc::Sender<Output>);
+
+impl Application<Client> for Forwarder {
+    fn deliver(&mut self, item: InboxItem) {
+        let ReceivedContent::Opened(Content::Text(text)) = item.message.content else {
+            panic!("only numbers were sent")
+        };
+        let _ = self.0.send(Output::Received(text.parse().unwrap()));
+    }
+
+    fn notify(&mut self, notice: Notice) -> Control {
+        let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
+        // The receiver is gone at the end.
+        let _ = self.0.send(Output::Notice(notice));
+        control
+    }
+}
+
+fn host(home: &Path) -> (ClientHost<Client, Forwarder>, Receiver<Output>) {
+    let store = SqliteClientStorage::open(&home.join("client.db")).unwrap();
+    let identity = store.identity().unwrap();
+    let provider = CryptoName::AwsLc.provider();
+    let key = KeyFile::new(home.join("key.pem")).load(None).unwrap();
+    let key = provider.load_key(key.expose()).unwrap();
+    let config = client::Config {
+        profile: identity.profile,
+        public_key: key.public_key().clone(),
+        limits: impatient(),
+    };
+    let entropy = Entropy::from_seed(random_seed().unwrap());
+    let machine = Client::new(config, store.load().unwrap(), entropy);
+    let crypto = runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap();
+    let (sender, outputs) = mpsc::channel();
+    let application = Forwarder(sender);
+    let host = ClientHost::new(
+        &HostConfig::default(),
+        identity.host_port,
+        store,
+        crypto,
+        machine,
+        application,
+    );
+    (host.unwrap(), outputs)
+}
+
+/// Limits with short pauses, so that a restarted server is under load again at once.
+fn impatient() -> Limits {
+    let moment = Duration::from_millis(50);
+    Limits {
+        redial_first: moment,
+        redial_max: moment * 4,
+        hold_first: moment,
+        hold_max: moment * 4,
+        named_pause_max: moment * 4,
+        lookup_retry: moment,
+        ..Limits::default()
+    }
+}
+
+fn run(handle: &Handle<Client>, outputs: &Receiver<Output>, to: Phone, ledger: &Mutex<Ledger>) {
+    loop {
+        let mut now = lock(ledger);
+        while !now.paused && now.sent < now.acknowledged.len() as u64 + UNDER_WAY {
+            now.sent += 1;
+            let content = Content::Text(now.sent.to_string());
+            let to = UserRef::Phone(to);
+            handle.command(Command::Send { token: Token(now.sent), to, content });
+        }
+        drop(now);
+        match outputs.recv_timeout(Duration::from_millis(20)) {
+            Ok(output) => {
+                if !lock(ledger).record(output) {
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Ignores poisoning: the panic that caused it fails the test anyway.
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const UNDER_WAY: u64 = 50;

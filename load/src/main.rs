@@ -1,0 +1,38 @@
+//! `sealpost-load`, which puts a Sealpost server under load and measures it.
+//!
+//! - `tasks`: what can be measured, a file for each subcommand.
+//! - `clients`: users that do what clients must, with packets prepared in advance.
+//! - `system`: the server's process, its figures in `/proc`, and our own threads.
+#![forbid(unsafe_code)]
+
+mod args;
+mod clients;
+mod figures;
+mod options;
+mod progress;
+mod system;
+mod tasks;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use sealpost_programs::{Failure, report};
+
+use args::{Args, Task};
+use tasks::{ceiling, compare, idle, offline, online, reconnect, storm};
+
+fn main() -> ExitCode {
+    report("sealpost-load", run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    match &args.task {
+        Task::Online(args) => online::run(args),
+        Task::Offline(args) => offline::run(args),
+        Task::Reconnect(args) => reconnect::run(args),
+        Task::Idle(args) => idle::run(args),
+        Task::Storm(args) => storm::run(args),
+        Task::Ceiling(args) => ceiling::run(args),
+        Task::Compare(args) => compare::run(args),
+    }
+}

@@ -1,0 +1,44 @@
+//! Options that several subcommands share.
+
+use std::path::PathBuf;
+
+use sealpost_core::address::ServerAddress;
+use sealpost_programs::FormatArg;
+
+/// Options that name or configure the server.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ServerArgs {
+    /// Server program to start for this run [default: the sealpostd beside this program]
+    #[arg(long, value_name = "PATH", conflicts_with = "connect")]
+    pub(crate) server: Option<PathBuf>,
+
+    /// Folder for the server's data during the run; it decides which disk is measured
+    /// [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR", conflicts_with = "connect")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Threads for the server's cryptography, in addition to its main thread [default: one fewer
+    /// than the number of cores, but at least one]
+    #[arg(long, value_name = "N", conflicts_with = "connect")]
+    pub(crate) workers: Option<u16>,
+
+    /// Measure a running server instead of starting one. It must use the compact profile and run
+    /// with --otp in-band --no-limits
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) connect: Option<ServerAddress>,
+
+    /// Process id of that server, if it runs on this machine, to measure its processor time and
+    /// memory
+    #[arg(long, value_name = "PID", requires = "connect")]
+    pub(crate) pid: Option<u32>,
+}
+
+/// Options of every measurement of a server.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}

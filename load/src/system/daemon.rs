@@ -1,0 +1,150 @@
+//! The server under load: one started for this run, or one that is running already.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+use sealpost_core::address::ServerAddress;
+use sealpost_core::wire::Profile;
+use sealpost_programs::Failure;
+use tempfile::TempDir;
+
+use crate::options::ServerArgs;
+use crate::system::interrupt::{self, Leftovers};
+use crate::system::process::Pid;
+
+/// A server that accepts connections.
+pub(crate) struct Daemon {
+    address: ServerAddress,
+    /// `None` for a server that was started elsewhere, unless the command line names the process.
+    pid: Option<Pid>,
+    /// Set if we started the server, and so must end it.
+    own: Option<OwnServer>,
+}
+
+struct OwnServer {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts a server, or finds the one that the command line names.
+    pub(crate) fn start(args: &ServerArgs) -> Result<Self, Failure> {
+        if let Some(address) = &args.connect {
+            if address.profile() != Profile::Compact {
+                return Err(Failure::usage(
+                    "the server uses the wide profile; sealpost-load supports only compact",
+                ));
+            }
+            return Ok(Self { address: address.clone(), pid: args.pid.map(Pid), own: None });
+        }
+        let folder = match &args.data_dir {
+            Some(parent) => TempDir::new_in(parent),
+            None => TempDir::new(),
+        }
+        .map_err(Failure::context("can't make a folder for the server"))?;
+        let program = args.server.clone().map_or_else(beside_us, Ok)?;
+        interrupt::watch()?;
+        let child = spawn(&program, folder.path(), args)?;
+        let pid = Pid(child.id());
+        interrupt::note(Some(Leftovers {
+            server: rustix::process::Pid::from_child(&child),
+            folder: folder.path().to_owned(),
+        }));
+        // From here on, dropping `own` ends the server, whatever happens.
+        let mut own = OwnServer { child, folder };
+        let address = own.ready()?;
+        Ok(Self { address, pid: Some(pid), own: Some(own) })
+    }
+
+    /// The address and the fingerprint of the server's key.
+    pub(crate) const fn address(&self) -> &ServerAddress {
+        &self.address
+    }
+
+    /// The server's process, if known.
+    pub(crate) const fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Stops the server gracefully if we started it.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        self.own.take().map_or(Ok(()), OwnServer::stop)
+    }
+}
+
+impl OwnServer {
+    /// Waits for the line with which the server says that it accepts connections.
+    fn ready(&mut self) -> Result<ServerAddress, Failure> {
+        let stdout = self.child.stdout.take().ok_or_else(|| Failure::new("no standard output"))?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let &["ready", local, fingerprint] = words.as_slice() else {
+            let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+            return Err(Failure::new(format_args!("the server did not start: {log}")));
+        };
+        let fingerprint = fingerprint.trim_start_matches("sha256:");
+        Ok(format!("sealpost://{local}/{fingerprint}").parse()?)
+    }
+
+    fn stop(mut self) -> Result<(), Failure> {
+        self.terminate();
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(Failure::new(format_args!("the server ended with {status}")))
+                };
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Err(Failure::new(format_args!("the server did not stop within {PATIENCE:?} of SIGTERM")))
+    }
+
+    fn terminate(&self) {
+        // The child was not waited for yet, so the process id is still its own.
+        let _ = kill_process(rustix::process::Pid::from_child(&self.child), Signal::TERM);
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        // Once the child was waited for, its process id may belong to another process.
+        interrupt::note(None);
+        // The child may have ended already.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn spawn(program: &Path, folder: &Path, args: &ServerArgs) -> Result<Child, Failure> {
+    let log = File::create(folder.join(LOG))?;
+    let mut command = Command::new(program);
+    command
+        .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--no-limits", "--data"])
+        .arg(folder.join("data"))
+        .args(args.workers.map(|workers| format!("--workers={workers}")))
+        .env_remove("SEALPOST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    command.spawn().map_err(Failure::context(program.display()))
+}
+
+/// The `sealpostd` in the folder of this program.
+fn beside_us() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?.with_file_name("sealpostd"))
+}
+
+const LOG: &str = "sealpostd.log";
+/// Longer than the server allows itself for stopping.
+const PATIENCE: Duration = Duration::from_secs(20);

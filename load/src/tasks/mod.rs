@@ -1,0 +1,9 @@
+//! What can be measured: one file for each subcommand.
+
+pub(crate) mod ceiling;
+pub(crate) mod compare;
+pub(crate) mod idle;
+pub(crate) mod offline;
+pub(crate) mod online;
+pub(crate) mod reconnect;
+pub(crate) mod storm;

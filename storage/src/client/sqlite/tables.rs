@@ -1,0 +1,113 @@
+//! The tables of a client's database.
+
+use rusqlite::{Connection, Row, Transaction};
+use sealpost_core::keys::Fingerprint;
+
+use crate::client::identity::Identity;
+use crate::engine::{Schema, column};
+
+/// Schema of `client.db`. The application id spells `SpCl`.
+pub(super) const CLIENT: Schema =
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
+
+/// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
+/// `place` is one counter for messages sent and received, so that both together are the history.
+const V1: &str = "
+    CREATE TABLE account (
+        only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
+        phone_number       TEXT    NOT NULL,
+        server_fingerprint BLOB    NOT NULL,
+        profile            TEXT    NOT NULL CHECK (profile IN ('compact', 'wide')),
+        host_port          TEXT    NOT NULL,
+        server_key         BLOB,
+        user_id            INTEGER,
+        last_reconnect     INTEGER,
+        clock_offset_secs  INTEGER NOT NULL DEFAULT 0,
+        next_receipt       INTEGER NOT NULL DEFAULT 1,
+        last_message       INTEGER,
+        last_place         INTEGER NOT NULL DEFAULT 0,
+        shown_up_to        INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE contacts (
+        phone_number       TEXT    NOT NULL PRIMARY KEY,
+        user_id            INTEGER NOT NULL,
+        public_key         BLOB    NOT NULL,
+        verified           INTEGER NOT NULL DEFAULT 0 CHECK (verified IN (0, 1)),
+        offered_user_id    INTEGER,
+        offered_public_key BLOB,
+        last_sent          INTEGER,
+        CHECK ((offered_user_id IS NULL) = (offered_public_key IS NULL))
+    ) STRICT;
+
+    CREATE TABLE outbox (
+        place        INTEGER PRIMARY KEY,
+        message_id   INTEGER NOT NULL UNIQUE,
+        recipient_id INTEGER NOT NULL,
+        phone_number TEXT    NOT NULL,
+        sent_at      INTEGER NOT NULL,
+        status       INTEGER NOT NULL,
+        kind         INTEGER NOT NULL,
+        content      BLOB    NOT NULL,
+        packet       BLOB,
+        CHECK ((status = 0) = (packet IS NOT NULL))
+    ) STRICT;
+
+    CREATE INDEX outbox_queued ON outbox (place) WHERE status = 0;
+    CREATE INDEX outbox_peer ON outbox (phone_number);
+
+    CREATE TABLE inbox (
+        place        INTEGER PRIMARY KEY,
+        sender_id    INTEGER NOT NULL,
+        phone_number TEXT    NOT NULL,
+        message_id   INTEGER NOT NULL,
+        previous_id  INTEGER,
+        sent_at      INTEGER NOT NULL,
+        received_at  INTEGER NOT NULL,
+        trust        INTEGER NOT NULL,
+        continuity   INTEGER NOT NULL,
+        kind         INTEGER NOT NULL,
+        content      BLOB    NOT NULL
+    ) STRICT;
+
+    CREATE INDEX inbox_peer ON inbox (phone_number);
+
+    CREATE TABLE replay_windows (
+        sender_id INTEGER PRIMARY KEY,
+        window    BLOB    NOT NULL
+    ) STRICT;
+";
+
+/// Adds the user ids that contacts had before the user accepted another id.
+const V2: &str = "
+    CREATE TABLE former_contacts (
+        user_id    INTEGER PRIMARY KEY,
+        public_key BLOB    NOT NULL
+    ) STRICT;
+";
+
+/// Records the identity that a new database belongs to.
+pub(super) fn record_identity(
+    transaction: &Transaction<'_>,
+    identity: &Identity,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO account
+               (only_row, phone_number, server_fingerprint, profile, host_port)
+               VALUES (1, ?1, ?2, ?3, ?4)";
+    let Identity { phone, server, profile, host_port } = identity;
+    let profile = column::profile_name(*profile);
+    transaction.execute(sql, (phone.to_string(), server.0, profile, host_port)).map(drop)
+}
+
+/// Returns the identity that the database belongs to.
+pub(super) fn recorded_identity(connection: &Connection) -> rusqlite::Result<Identity> {
+    let sql = "SELECT phone_number, server_fingerprint, profile, host_port FROM account";
+    connection.query_row(sql, (), |row: &Row<'_>| {
+        Ok(Identity {
+            phone: column::phone(row, 0)?,
+            server: Fingerprint(row.get(1)?),
+            profile: column::profile(row, 2)?,
+            host_port: row.get(3)?,
+        })
+    })
+}

@@ -1,0 +1,34 @@
+//! What a client's store offers beyond [`Storage`].
+
+use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::Phone;
+
+use super::history::{HistoryEntry, Place};
+use super::identity::Identity;
+use super::outbox::OutboxCounts;
+use crate::storage::Storage;
+
+/// The store of one client.
+pub trait ClientStorage: Storage<Op = ClientOp, Outcome = ClientOutcome> {
+    /// Returns the account and the server that the store was created for.
+    fn identity(&self) -> Result<Identity, StoreError>;
+
+    /// Records a new network address of the server.
+    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError>;
+
+    /// Returns what a machine needs at its start. Contacts are in the order of their phone numbers.
+    fn load(&self) -> Result<Snapshot, StoreError>;
+
+    /// Counts the messages that we have sent, by their status.
+    fn outbox(&self) -> Result<OutboxCounts, StoreError>;
+
+    /// Returns the conversation with a peer, under all user ids that the peer has had: the last
+    /// `limit` entries before `before`, or the latest if `None`. The oldest comes first.
+    fn history(
+        &self,
+        peer: Phone,
+        before: Option<Place>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError>;
+}

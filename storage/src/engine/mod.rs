@@ -1,0 +1,20 @@
+//! The SQLite engine: what the server's and the client's database have in common.
+//!
+//! - `column`: values of columns, validated as they are read.
+//! - `error`: what a failure of SQLite means, and why a database cannot be opened.
+//! - `schema`: how a database file is created, identified, migrated and opened.
+//! - `writer`: the connection that writes, and the one way to commit requests over it.
+//!
+//! Each module uses only those above it.
+
+pub(crate) mod column;
+mod error;
+mod schema;
+#[cfg(test)]
+pub(crate) mod test_folder;
+mod writer;
+
+pub(crate) use error::store_error;
+pub use error::{EngineError, OpenError, OpenFailure};
+pub(crate) use schema::Schema;
+pub(crate) use writer::Writer;

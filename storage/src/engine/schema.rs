@@ -1,0 +1,258 @@
+//! How a database file is created, identified, migrated and opened.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::error::{OpenError, OpenFailure};
+use crate::atomic_file::{self, Readers};
+
+/// The schema of a database, and the way to it from every earlier one.
+pub(crate) struct Schema {
+    /// Identifies the program in the file's header, where `file(1)` looks for it too.
+    pub(crate) application_id: i32,
+    /// The SQL that leads from version `n` to `n + 1` is at index `n`. Released SQL is never
+    /// edited: databases in the field have already run it.
+    pub(crate) migrations: &'static [&'static str],
+}
+
+impl Schema {
+    fn version(&self) -> u32 {
+        u32::try_from(self.migrations.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Opens a database for writing. Creates it if it is missing, and migrates it if it is old.
+    /// `fill` is called for a new database, in the transaction that creates its tables.
+    pub(crate) fn open(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
+        let open = || {
+            create_if_missing(path)?;
+            self.prepare(connect(path)?, fill)
+        };
+        open().map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    /// Creates a database for writing. Fails with [`OpenFailure::Exists`] if there is one.
+    pub(crate) fn create(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
+        let create = || {
+            create_if_missing(path)?;
+            let connection = connect(path)?;
+            if self.identify(&connection)?.is_some() {
+                return Err(OpenFailure::Exists);
+            }
+            self.prepare(connection, fill)
+        };
+        create().map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    /// Opens a database for writing, if there is one. A crash during creation may have left a file
+    /// of any length without a database in it: this counts as missing.
+    pub(crate) fn open_existing(&self, path: &Path) -> Result<Connection, OpenError> {
+        let open = || {
+            if !path.try_exists()? {
+                return Err(OpenFailure::Missing);
+            }
+            let connection = connect(path)?;
+            self.identify(&connection)?.ok_or(OpenFailure::Missing)?;
+            self.prepare(connection, |_| Ok(()))
+        };
+        open().map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    /// Opens an existing database for reading only, alongside a writer if there is one.
+    pub(crate) fn open_read_only(&self, path: &Path) -> Result<Connection, OpenError> {
+        let open = || {
+            if !path.exists() {
+                return Err(OpenFailure::Missing);
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.execute_batch(READER_PRAGMAS)?;
+            let known = self.version();
+            match self.identify(&connection)? {
+                None => Err(OpenFailure::Foreign),
+                Some(found) if found < known => Err(OpenFailure::Older { found, known }),
+                Some(_) => Ok(connection),
+            }
+        };
+        open().map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    /// Migrates a connection's database, and configures the connection for writing.
+    fn prepare(
+        &self,
+        mut connection: Connection,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenFailure> {
+        self.migrate(&mut connection, fill)?;
+        connection.execute_batch(WRITER_PRAGMAS)?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        Ok(connection)
+    }
+
+    /// Brings the file to the current version, in one transaction.
+    fn migrate(
+        &self,
+        connection: &mut Connection,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), OpenFailure> {
+        // A foreign file is rejected before anything is written to it, even a lock.
+        self.identify(connection)?;
+        // After a failed sync, the page cache may present an earlier process's log as written
+        // although the disk does not have it. Frames appended to such a log would be lost with it,
+        // so the log is emptied before anything is added.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Identified again under the lock: another process may have migrated the file meanwhile.
+        let found = self.identify(&transaction)?;
+        let missing = self.migrations.iter().skip(found.unwrap_or(0) as usize);
+        for migration in missing {
+            transaction.execute_batch(migration)?;
+        }
+        if found.is_none() {
+            transaction.pragma_update(None, "application_id", self.application_id)?;
+            fill(&transaction)?;
+        }
+        transaction.pragma_update(None, "user_version", self.version())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Returns the schema version of a database of this program; `None` if the file is empty.
+    fn identify(&self, connection: &Connection) -> Result<Option<u32>, OpenFailure> {
+        let read = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let application_id = match read("application_id") {
+            Err(rusqlite::Error::SqliteFailure(failure, _))
+                if failure.code == rusqlite::ErrorCode::NotADatabase =>
+            {
+                return Err(OpenFailure::Foreign);
+            }
+            other => other?,
+        };
+        let objects: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        let version = u32::try_from(read("user_version")?).unwrap_or(u32::MAX);
+        if application_id == 0 && version == 0 && objects == 0 {
+            return Ok(None);
+        }
+        if application_id != i64::from(self.application_id) {
+            return Err(OpenFailure::Foreign);
+        }
+        let known = self.version();
+        if version > known {
+            return Err(OpenFailure::Newer { found: version, known });
+        }
+        Ok(Some(version))
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Creates an empty file that only its owner may read. The -wal and -shm files inherit its mode.
+fn create_if_missing(path: &Path) -> std::io::Result<()> {
+    match atomic_file::create(path, Readers::Owner) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        // SQLite syncs what it writes into the file, but not the folder's entry for it.
+        Ok(_) => atomic_file::sync_folder_of(path),
+    }
+}
+
+/// How long to wait for another process, such as an operator's, before failing with `Busy`.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// More than there are statements, so that none is ever prepared twice.
+const CACHED_STATEMENTS: usize = 64;
+
+/// `synchronous = FULL`: a commit returns once the log is on disk, not merely handed to the system.
+/// The log is cut to 64 MiB after a long read let it grow. The page cache has 2 MiB: the system
+/// caches the rest, and a larger cache made nothing measurably faster.
+const WRITER_PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA fullfsync = ON;
+    PRAGMA foreign_keys = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -2048;
+    PRAGMA wal_autocheckpoint = 4096;
+    PRAGMA journal_size_limit = 67108864;
+";
+
+const READER_PRAGMAS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA temp_store = MEMORY;
+";
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::frame::StoreError;
+
+    use super::*;
+    use crate::engine::test_folder::folder;
+
+    const FIRST: &str = "CREATE TABLE notes (text TEXT)";
+    const SECOND: &str = "ALTER TABLE notes ADD COLUMN at INTEGER DEFAULT 7";
+    const OLD: Schema = Schema { application_id: 5, migrations: &[FIRST] };
+    const CURRENT: Schema = Schema { application_id: 5, migrations: &[FIRST, SECOND] };
+
+    fn fill(new: &Transaction<'_>) -> rusqlite::Result<()> {
+        new.execute_batch("INSERT INTO notes (text) VALUES ('kept')")
+    }
+
+    #[test]
+    fn file_with_an_earlier_schema_is_migrated_and_keeps_its_rows() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        drop(OLD.open(&path, fill).unwrap());
+        let refused = CURRENT.open_read_only(&path).unwrap_err();
+        assert!(matches!(refused.reason, OpenFailure::Older { found: 1, known: 2 }));
+
+        let connection =
+            CURRENT.open(&path, |_| unreachable!("only a new database is filled")).unwrap();
+        let sql = "SELECT text, at FROM notes";
+        let note = connection.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(note, Ok(("kept".to_owned(), 7)));
+        CURRENT.open_read_only(&path).unwrap();
+        let refused = OLD.open(&path, fill).unwrap_err();
+        assert!(matches!(refused.reason, OpenFailure::Newer { found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn file_in_a_missing_folder_cannot_be_created() {
+        let folder = folder();
+        let refused =
+            CURRENT.open(&folder.path().join("missing").join("notes.db"), fill).unwrap_err();
+        assert!(matches!(refused.reason, OpenFailure::File(_)));
+    }
+
+    #[test]
+    fn locked_file_is_not_reported_as_foreign() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE diary (day TEXT); BEGIN EXCLUSIVE").unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let refused = CURRENT.identify(&connection).unwrap_err();
+        assert!(matches!(refused, OpenFailure::Engine(error) if error.kind() == StoreError::Busy));
+    }
+}

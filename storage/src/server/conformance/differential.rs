@@ -1,0 +1,209 @@
+//! Random requests to the memory store and to SQLite, which must agree on every outcome.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
+
+use super::harness::QUOTA;
+use super::subject::Subject;
+use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use crate::server::memory::MemoryStorage;
+use crate::server::sqlite::bed::SqliteBed;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Vec<Plan>),
+    Reopen,
+    Delete(u16),
+}
+
+/// A request, except for its places: each store numbers them independently.
+#[derive(Clone, Debug)]
+enum Plan {
+    Create { n: u16, max_id: u64 },
+    Find(u64),
+    FindPhone(u16),
+    Reconnect { user: u64, secs: i64 },
+    Count(u64),
+    Append { recipient: u64, items: Vec<Item>, secs: i64 },
+    Page { recipient: u64, after: usize, items: u32, bytes: u32 },
+    Settle { recipient: u64, sender: u64, receipt: u64, messages: Vec<u64>, secs: i64 },
+    Drop { recipient: u64, origin: u64, receipts: Vec<u64> },
+    Expire { secs: i64, limit: u32 },
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    kind: ItemKind,
+    origin: u64,
+    id: u64,
+    len: usize,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_sqlite_agree(
+        profile in prop_oneof![Just(Profile::Compact), Just(Profile::Wide)],
+        steps in vec(step(), 1..40),
+    ) {
+        let mut memory = MemoryStorage::new(profile, QUOTA);
+        let mut sqlite = SqliteBed::new(profile, QUOTA);
+        // Places that pages of both stores have named, in the same order.
+        let mut places = vec![(Seq::START, Seq::START)];
+        for step in steps {
+            match step {
+                Step::Reopen => (memory, sqlite) = (memory.reopen(), sqlite.reopen()),
+                Step::Delete(n) => {
+                    prop_assert_eq!(memory.delete_user(phone(n)), sqlite.delete_user(phone(n)));
+                }
+                Step::Commit(plans) => {
+                    let known: Vec<_> = places.iter().map(|place| place.0).collect();
+                    let mut expected = commit(&mut memory, profile, &plans, &known);
+                    let known: Vec<_> = places.iter().map(|place| place.1).collect();
+                    let mut outcomes = commit(&mut sqlite, profile, &plans, &known);
+                    let new = take_places(&mut expected).into_iter();
+                    places.extend(new.zip(take_places(&mut outcomes)));
+                    prop_assert_eq!(outcomes, expected);
+                }
+            }
+            prop_assert!(memory.is_consistent() && sqlite.is_consistent());
+        }
+    }
+}
+
+fn commit(
+    store: &mut impl Subject,
+    profile: Profile,
+    plans: &[Plan],
+    places: &[Seq],
+) -> Vec<StoreOutcome> {
+    let requests: Vec<_> = plans.iter().map(|plan| plan.request(profile, places)).collect();
+    let mut outcomes = Vec::new();
+    store.commit(&requests, &mut outcomes);
+    outcomes
+}
+
+/// Replaces the places in every page by zero and returns them.
+fn take_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
+    let mut places = Vec::new();
+    for outcome in outcomes {
+        if let Ok(StoreReply::Page(page)) = outcome {
+            assert!(page.items.is_sorted_by(|a, b| a.seq < b.seq));
+            places
+                .extend(page.items.iter_mut().map(|item| std::mem::replace(&mut item.seq, Seq(0))));
+        }
+    }
+    places
+}
+
+impl Plan {
+    fn request(&self, profile: Profile, places: &[Seq]) -> StoreOp {
+        match self {
+            &Self::Create { n, max_id } => StoreOp::CreateUser {
+                phone: phone(n),
+                public_key: public_key(n),
+                aes_key: wrapped_key(1),
+                at: at(0),
+                max_id,
+            },
+            Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
+            Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
+            Self::Reconnect { user: id, secs } => {
+                StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
+            }
+            Self::Count(id) => StoreOp::Count(user(*id)),
+            Self::Append { recipient, items, secs } => StoreOp::Append {
+                recipient: user(*recipient),
+                packets: items.iter().map(|item| item.packet(profile, *recipient)).collect(),
+                at: at(*secs),
+            },
+            Self::Page { recipient, after, items, bytes } => StoreOp::Page {
+                recipient: user(*recipient),
+                after: places[after % places.len()],
+                limit: PageLimit { items: *items, bytes: *bytes },
+            },
+            Self::Settle { recipient, sender, receipt: id, messages, secs } => {
+                let (recipient, sender) = (user(*recipient), user(*sender));
+                let delivered =
+                    |id: &u64| ItemId { kind: ItemKind::Message, origin: sender, id: *id };
+                StoreOp::Settle(Settlement {
+                    recipient,
+                    delivered: messages.iter().map(delivered).collect(),
+                    receipt: receipt(profile, recipient, sender, *id, messages),
+                    at: at(*secs),
+                })
+            }
+            Self::Drop { recipient, origin, receipts } => {
+                let item_id =
+                    |id: &u64| ItemId { kind: ItemKind::Receipt, origin: user(*origin), id: *id };
+                let receipts = receipts.iter().map(item_id).collect();
+                StoreOp::DropReceipts { recipient: user(*recipient), receipts }
+            }
+            Self::Expire { secs, limit } => StoreOp::Expire { before: at(*secs), limit: *limit },
+        }
+    }
+}
+
+impl Item {
+    fn packet(&self, profile: Profile, recipient: u64) -> Packet {
+        let (from, to) = (user(self.origin), user(recipient));
+        match self.kind {
+            ItemKind::Message => message(profile, from, to, self.id, self.len),
+            ItemKind::Receipt => receipt(profile, from, to, self.id, &[self.id]),
+        }
+    }
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).expect("not 0")
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => vec(plan(), 0..8).prop_map(Step::Commit),
+        2 => Just(Step::Reopen),
+        1 => (1..4_u16).prop_map(Step::Delete),
+    ]
+}
+
+/// Draws from few users, ids and times, so that requests collide.
+fn plan() -> impl Strategy<Value = Plan> {
+    let id = || 1..6_u64;
+    let secs = || 0..20_i64;
+    let ids = || vec(0..10_u64, 0..5);
+    prop_oneof![
+        3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
+        1 => id().prop_map(Plan::Find),
+        1 => (1..4_u16).prop_map(Plan::FindPhone),
+        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Reconnect { user, secs }),
+        1 => id().prop_map(Plan::Count),
+        6 => (id(), vec(item(), 0..5), secs())
+            .prop_map(|(recipient, items, secs)| Plan::Append { recipient, items, secs }),
+        3 => (id(), 0..20_usize, 0..6_u32, 0..3_000_u32).prop_map(
+            |(recipient, after, items, bytes)| Plan::Page { recipient, after, items, bytes }
+        ),
+        3 => (id(), id(), 0..10_u64, ids(), secs()).prop_map(
+            |(recipient, sender, receipt, messages, secs)| {
+                Plan::Settle { recipient, sender, receipt, messages, secs }
+            }
+        ),
+        2 => (id(), id(), ids())
+            .prop_map(|(recipient, origin, receipts)| Plan::Drop { recipient, origin, receipts }),
+        1 => (secs(), 0..5_u32).prop_map(|(secs, limit)| Plan::Expire { secs, limit }),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    let kind = prop_oneof![3 => Just(ItemKind::Message), 1 => Just(ItemKind::Receipt)];
+    let len = prop_oneof![3 => 8..40_usize, 1 => 8..2_000_usize];
+    (kind, 1..6_u64, 0..10_u64, len).prop_map(|(kind, origin, id, len)| Item {
+        kind,
+        origin,
+        id,
+        len,
+    })
+}

@@ -1,0 +1,191 @@
+//! A store under test, with a short method for each request.
+
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
+    User,
+};
+use sealpost_core::wire::{ItemId, Packet, Profile};
+
+use super::subject::Subject;
+use crate::conformance::{
+    Reopening, at, message, phone, public_key, receipt, without_id, wrapped_key,
+};
+use crate::server::quota::Quota;
+
+/// A case and its name.
+pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
+
+/// Small, so that cases can fill a mailbox.
+pub(super) const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+
+/// A store, and the profile of its deployment.
+pub(super) struct Harness<S> {
+    store: Option<S>,
+    profile: Profile,
+    reopening: Reopening,
+}
+
+/// A limit that no mailbox of these tests reaches.
+pub(super) const ALL: PageLimit = PageLimit { items: u32::MAX, bytes: u32::MAX };
+
+impl<S: Subject> Harness<S> {
+    pub(super) const fn new(store: S, profile: Profile, reopening: Reopening) -> Self {
+        Self { store: Some(store), profile, reopening }
+    }
+
+    pub(super) fn store(&mut self) -> &mut S {
+        self.store.as_mut().expect("open")
+    }
+
+    pub(super) fn commit(&mut self, requests: &[StoreOp]) -> Vec<StoreOutcome> {
+        let mut outcomes = Vec::new();
+        self.store().commit(requests, &mut outcomes);
+        assert_eq!(outcomes.len(), requests.len(), "one outcome for each request");
+        assert!(self.store().is_consistent(), "after {requests:?}");
+        match self.reopening {
+            Reopening::Never => {}
+            Reopening::AfterEachCommit => self.store = self.store.take().map(S::reopen),
+        }
+        outcomes
+    }
+
+    #[track_caller]
+    pub(super) fn ask(&mut self, request: StoreOp) -> StoreReply {
+        self.commit(&[request]).remove(0).expect("the store works")
+    }
+
+    /// Returns the request that registers the `n`-th phone number.
+    pub(super) fn registration(n: u16, max_id: u64) -> StoreOp {
+        StoreOp::CreateUser {
+            phone: phone(n),
+            public_key: public_key(n),
+            aes_key: wrapped_key(1),
+            at: at(0),
+            max_id,
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn create(&mut self, n: u16) -> UserId {
+        match self.ask(Self::registration(n, u64::MAX)) {
+            StoreReply::Created(CreateOutcome::Created(id)) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Registers the first two users.
+    #[track_caller]
+    pub(super) fn pair(&mut self) -> (UserId, UserId) {
+        (self.create(1), self.create(2))
+    }
+
+    #[track_caller]
+    pub(super) fn find(&mut self, who: UserRef) -> Option<User> {
+        match self.ask(StoreOp::FindUser(who)) {
+            StoreReply::Found(user) => user.map(|user| *user),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
+        self.store().aes_key(user)
+    }
+
+    /// Builds a message with a packet of about 300 bytes.
+    pub(super) fn message(&self, sender: UserId, recipient: UserId, id: u64) -> Packet {
+        message(self.profile, sender, recipient, id, 20)
+    }
+
+    /// Builds a message whose whole packet is `len` bytes long.
+    pub(super) fn message_of(&self, from: UserId, to: UserId, id: u64, len: usize) -> Packet {
+        let overhead = self.message(from, to, id).bytes().len() - 20;
+        message(self.profile, from, to, id, len - overhead)
+    }
+
+    pub(super) fn receipt(
+        &self,
+        recipient: UserId,
+        sender: UserId,
+        id: u64,
+        messages: &[u64],
+    ) -> Packet {
+        receipt(self.profile, recipient, sender, id, messages)
+    }
+
+    pub(super) fn message_without_id(&self, sender: UserId, recipient: UserId) -> Packet {
+        without_id(self.profile, sender, recipient)
+    }
+
+    #[track_caller]
+    pub(super) fn append(&mut self, recipient: UserId, packets: &[Packet]) -> Vec<Appended> {
+        self.append_at(recipient, packets, 10)
+    }
+
+    #[track_caller]
+    pub(super) fn append_at(
+        &mut self,
+        recipient: UserId,
+        packets: &[Packet],
+        secs: i64,
+    ) -> Vec<Appended> {
+        let packets = packets.to_vec();
+        match self.ask(StoreOp::Append { recipient, packets, at: at(secs) }) {
+            StoreReply::Appended(outcomes) => outcomes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn page(&mut self, recipient: UserId, after: Seq, limit: PageLimit) -> Page {
+        match self.ask(StoreOp::Page { recipient, after, limit }) {
+            StoreReply::Page(page) => page,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Returns everything in a mailbox, in order.
+    #[track_caller]
+    pub(super) fn mailbox(&mut self, recipient: UserId) -> Vec<Packet> {
+        let page = self.page(recipient, Seq::START, ALL);
+        assert!(!page.more);
+        page.items.into_iter().map(|item| item.packet).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn count(&mut self, recipient: UserId) -> u32 {
+        match self.ask(StoreOp::Count(recipient)) {
+            StoreReply::Counted(count) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Settles `delivered`, which `recipient` acknowledges with `receipt`.
+    #[track_caller]
+    pub(super) fn settle(&mut self, recipient: UserId, delivered: &[Packet], receipt: Packet) {
+        let delivered = item_ids(delivered);
+        let settlement = Settlement { recipient, delivered, receipt, at: at(20) };
+        assert_eq!(self.ask(StoreOp::Settle(settlement)), StoreReply::Settled);
+    }
+
+    #[track_caller]
+    pub(super) fn drop_receipts(&mut self, recipient: UserId, receipts: &[Packet]) {
+        let request = StoreOp::DropReceipts { recipient, receipts: item_ids(receipts) };
+        assert_eq!(self.ask(request), StoreReply::ReceiptsDropped);
+    }
+
+    #[track_caller]
+    pub(super) fn expire(&mut self, before_secs: i64, limit: u32) -> u32 {
+        match self.ask(StoreOp::Expire { before: at(before_secs), limit }) {
+            StoreReply::Expired(count) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Returns the ids of items.
+#[track_caller]
+pub(super) fn item_ids(packets: &[Packet]) -> Vec<ItemId> {
+    packets.iter().map(|packet| ItemId::of(packet).expect("an item")).collect()
+}

@@ -1,0 +1,71 @@
+//! The stores of this crate as subjects of the suite.
+
+use rusqlite::{Connection, OptionalExtension};
+use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
+
+use super::subject::Subject;
+use super::suite::run_all;
+use crate::server::memory::MemoryStorage;
+use crate::server::sqlite::bed::SqliteBed;
+use crate::storage::Storage;
+
+impl Subject for MemoryStorage {
+    /// A clone is what a disk would hold after a restart.
+    fn reopen(self) -> Self {
+        self.clone()
+    }
+
+    fn delete_user(&mut self, phone: Phone) -> bool {
+        Self::delete_user(self, phone)
+    }
+
+    fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
+        Self::aes_key(self, user)
+    }
+
+    fn is_consistent(&mut self) -> bool {
+        Self::is_consistent(self)
+    }
+}
+
+impl Storage for SqliteBed {
+    type Op = StoreOp;
+    type Outcome = StoreOutcome;
+
+    fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
+        self.storage().commit(requests, outcomes);
+    }
+}
+
+impl Subject for SqliteBed {
+    fn reopen(self) -> Self {
+        self.reopened()
+    }
+
+    fn delete_user(&mut self, phone: Phone) -> bool {
+        self.storage().delete_user(phone).unwrap()
+    }
+
+    fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
+        let connection = Connection::open(self.path()).unwrap();
+        let sql = "SELECT aes_key FROM users WHERE user_id = ?1";
+        let key = connection.query_row(sql, [user.value().cast_signed()], |row| row.get(0));
+        key.optional().unwrap().map(WrappedKey)
+    }
+
+    fn is_consistent(&mut self) -> bool {
+        self.is_sound()
+    }
+}
+
+#[test]
+fn memory_conforms() {
+    run_all(MemoryStorage::new);
+}
+
+#[test]
+fn sqlite_conforms() {
+    run_all(SqliteBed::new);
+}

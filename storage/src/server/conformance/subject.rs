@@ -1,0 +1,23 @@
+//! What the suite needs of an implementation.
+
+use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::keys::WrappedKey;
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
+
+use crate::storage::Storage;
+
+/// An implementation under test.
+pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
+    /// Closes the store and opens it again, as after a restart of the process.
+    #[must_use]
+    fn reopen(self) -> Self;
+
+    /// Deletes a user, as the operator's command does. Returns whether the user existed.
+    fn delete_user(&mut self, phone: Phone) -> bool;
+
+    /// Returns the wrapped session key on record.
+    fn aes_key(&mut self, user: UserId) -> Option<WrappedKey>;
+
+    /// Whether the store's own invariants hold, such as those of its counters.
+    fn is_consistent(&mut self) -> bool;
+}

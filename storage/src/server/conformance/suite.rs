@@ -1,0 +1,29 @@
+//! The run of all cases.
+
+use sealpost_core::wire::Profile;
+
+use super::harness::{Harness, QUOTA};
+use super::subject::Subject;
+use super::{deliveries, mailboxes, transactions, users};
+use crate::conformance::Reopening;
+use crate::server::quota::Quota;
+
+/// Runs every case on a store of its own. `open` creates an empty one.
+///
+/// # Panics
+/// Panics if a case fails, after its name was printed.
+pub fn run_all<S: Subject>(open: impl Fn(Profile, Quota) -> S) {
+    let cases = users::cases()
+        .into_iter()
+        .chain(mailboxes::cases())
+        .chain(deliveries::cases())
+        .chain(transactions::cases());
+    for (name, case) in cases {
+        for profile in [Profile::Compact, Profile::Wide] {
+            for reopening in [Reopening::Never, Reopening::AfterEachCommit] {
+                println!("{name}, {profile:?}, reopening: {reopening:?}");
+                case(&mut Harness::new(open(profile, QUOTA), profile, reopening));
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Accounts.
+
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, StoreOp, StoreReply, User};
+
+use super::harness::{Case, Harness};
+use super::subject::Subject;
+use crate::conformance::{at, cases, phone, public_key, wrapped_key};
+
+cases![
+    ids_start_at_one_and_grow,
+    created_user_is_found_by_id_and_by_phone,
+    unregistered_user_is_not_found,
+    taken_phone_gets_no_second_account,
+    ids_end_at_the_maximum,
+    refused_account_takes_no_id,
+    id_of_a_deleted_user_is_never_given_again,
+    deleted_phone_can_register_again,
+    first_reconnect_may_have_the_time_of_the_account,
+    reconnect_must_be_newer_than_the_last_one,
+    reconnect_replaces_the_session_key,
+    reconnect_of_an_unregistered_user_is_unknown,
+];
+
+fn ids_start_at_one_and_grow<S: Subject>(store: &mut Harness<S>) {
+    assert_eq!([1, 2, 3].map(|n| store.create(n).value()), [1, 2, 3]);
+}
+
+fn created_user_is_found_by_id_and_by_phone<S: Subject>(store: &mut Harness<S>) {
+    let (_, second) = store.pair();
+    let user = User { id: second, phone: phone(2), public_key: public_key(2), last_seen: at(0) };
+    assert_eq!(store.find(UserRef::Id(second)), Some(user.clone()));
+    assert_eq!(store.find(UserRef::Phone(phone(2))), Some(user));
+}
+
+fn unregistered_user_is_not_found<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    assert_eq!(store.find(UserRef::Phone(phone(2))), None);
+    for id in [2, u64::MAX] {
+        assert_eq!(store.find(UserRef::Id(UserId::new(id).expect("not 0"))), None);
+    }
+}
+
+fn taken_phone_gets_no_second_account<S: Subject>(store: &mut Harness<S>) {
+    let id = store.create(1);
+    let again = StoreOp::CreateUser {
+        phone: phone(1),
+        public_key: public_key(2),
+        aes_key: wrapped_key(9),
+        at: at(9),
+        max_id: u64::MAX,
+    };
+    assert_eq!(store.ask(again), StoreReply::Created(CreateOutcome::PhoneTaken));
+    let user = store.find(UserRef::Phone(phone(1))).expect("registered");
+    assert_eq!((user.id, user.public_key, user.last_seen), (id, public_key(1), at(0)));
+    assert_eq!(store.aes_key(id), Some(wrapped_key(1)));
+}
+
+fn ids_end_at_the_maximum<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    let full = StoreReply::Created(CreateOutcome::NoIdLeft);
+    assert_eq!(store.ask(Harness::<S>::registration(2, 1)), full);
+    assert_eq!(store.find(UserRef::Phone(phone(2))), None);
+    let last = UserId::new(2).expect("not 0");
+    let created = StoreReply::Created(CreateOutcome::Created(last));
+    assert_eq!(store.ask(Harness::<S>::registration(2, 2)), created);
+    assert_eq!(store.ask(Harness::<S>::registration(3, 2)), full);
+}
+
+fn refused_account_takes_no_id<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    store.ask(Harness::<S>::registration(1, u64::MAX));
+    store.ask(Harness::<S>::registration(2, 1));
+    assert_eq!(store.create(2).value(), 2);
+}
+
+fn id_of_a_deleted_user_is_never_given_again<S: Subject>(store: &mut Harness<S>) {
+    let (_, second) = store.pair();
+    assert!(store.store().delete_user(phone(2)));
+    assert!(!store.store().delete_user(phone(2)));
+    assert_eq!(store.find(UserRef::Id(second)), None);
+    assert_eq!(store.create(3).value(), 3);
+}
+
+fn deleted_phone_can_register_again<S: Subject>(store: &mut Harness<S>) {
+    store.create(1);
+    store.store().delete_user(phone(1));
+    assert_eq!(store.create(1).value(), 2);
+}
+
+fn first_reconnect_may_have_the_time_of_the_account<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 0), ReconnectOutcome::NotNewer);
+}
+
+fn reconnect_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>) {
+    let (user, other) = store.pair();
+    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, 60), ReconnectOutcome::NotNewer);
+    assert_eq!(reconnect(store, user, 59), ReconnectOutcome::NotNewer);
+    assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
+    // The times of different users are independent.
+    assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded);
+}
+
+fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(1)));
+    reconnect(store, user, 60);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
+    reconnect(store, user, 50);
+    assert_eq!(store.aes_key(user), Some(wrapped_key(60)));
+}
+
+fn reconnect_of_an_unregistered_user_is_unknown<S: Subject>(store: &mut Harness<S>) {
+    let nobody = UserId::new(1).expect("not 0");
+    assert_eq!(reconnect(store, nobody, 1), ReconnectOutcome::UnknownUser);
+}
+
+#[track_caller]
+fn reconnect<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
+    let aes_key = wrapped_key(secs.to_le_bytes()[0]);
+    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), aes_key }) {
+        StoreReply::ReconnectRecorded(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}

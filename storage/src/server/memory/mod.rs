@@ -1,0 +1,294 @@
+//! The server's store in memory: the executable specification of every [`StoreOp`].
+
+mod mailbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{Phone, UserId, UserRef};
+use sealpost_core::keys::{PublicKey, WrappedKey};
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome,
+    StoreReply, User,
+};
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
+
+use super::quota::Quota;
+use super::request::{self, Misuse};
+use super::usage::Usage;
+use crate::storage::Storage;
+use mailbox::{Item, Mailbox, packet_len};
+
+/// The server's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
+#[derive(Clone, Debug)]
+pub struct MemoryStorage {
+    profile: Profile,
+    quota: Quota,
+    last_user_id: u64,
+    last_seq: u64,
+    accounts: BTreeMap<UserId, Account>,
+    /// Mailbox and place of each item. An item id is unique in the whole store.
+    places: BTreeMap<ItemId, (UserId, Seq)>,
+}
+
+#[derive(Clone, Debug)]
+struct Account {
+    user: User,
+    aes_key: WrappedKey,
+    last_reconnect: Option<Timestamp>,
+    mailbox: Mailbox,
+}
+
+impl MemoryStorage {
+    /// Creates the empty store of a new deployment.
+    pub const fn new(profile: Profile, quota: Quota) -> Self {
+        Self {
+            profile,
+            quota,
+            last_user_id: 0,
+            last_seq: 0,
+            accounts: BTreeMap::new(),
+            places: BTreeMap::new(),
+        }
+    }
+
+    /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
+    /// could verify any more. Receipts from them stay: their recipients already know the key.
+    /// Returns whether the user existed.
+    pub fn delete_user(&mut self, phone: Phone) -> bool {
+        let Some(id) = self.find(UserRef::Phone(phone)).map(|account| account.user.id) else {
+            return false;
+        };
+        self.accounts.remove(&id);
+        let gone = |item: &ItemId| item.kind == ItemKind::Message && item.origin == id;
+        for account in self.accounts.values_mut() {
+            account.mailbox.remove_all(gone);
+        }
+        self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
+        debug_assert!(self.is_consistent(), "after the deletion of a user");
+        true
+    }
+
+    /// Returns the wrapped key of a user's latest session.
+    pub fn aes_key(&self, user: UserId) -> Option<WrappedKey> {
+        self.accounts.get(&user).map(|account| account.aes_key)
+    }
+
+    /// Returns the usage of a mailbox; zero if nobody has this id.
+    pub fn usage(&self, user: UserId) -> Usage {
+        self.accounts.get(&user).map(|account| account.mailbox.usage()).unwrap_or_default()
+    }
+
+    /// Iterates over all items with their recipients, mailbox by mailbox, in order.
+    pub fn packets(&self) -> impl Iterator<Item = (UserId, &Packet)> {
+        self.items().map(|(recipient, _, item)| (recipient, &item.packet))
+    }
+
+    /// Whether everything that must hold between two requests does:
+    ///
+    /// - every account is filed under its own id, which was given out, and has a phone number of
+    ///   its own;
+    /// - the counters of every mailbox agree with its items;
+    /// - every item is listed under its id with its mailbox and place, and nothing else is listed;
+    /// - no place is larger than the last one that was used.
+    ///
+    /// Debug builds assert this after every commit.
+    pub fn is_consistent(&self) -> bool {
+        let phones: BTreeSet<_> =
+            self.accounts.values().map(|account| account.user.phone).collect();
+        let listed = |(recipient, seq, item): (UserId, Seq, &Item)| {
+            self.places.get(&item.id) == Some(&(recipient, seq)) && seq.0 <= self.last_seq
+        };
+        phones.len() == self.accounts.len()
+            && self.accounts.iter().all(|(id, account)| {
+                account.user.id == *id
+                    && id.value() <= self.last_user_id
+                    && account.mailbox.is_consistent()
+            })
+            && self.items().all(listed)
+            && self.items().count() == self.places.len()
+    }
+
+    fn items(&self) -> impl Iterator<Item = (UserId, Seq, &Item)> {
+        self.accounts.iter().flat_map(|(recipient, account)| {
+            account.mailbox.items().map(|(seq, item)| (*recipient, seq, item))
+        })
+    }
+
+    fn run(&mut self, request: &StoreOp) -> Result<StoreReply, Misuse> {
+        Ok(match request {
+            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id } => {
+                StoreReply::Created(self.create_user(*phone, public_key, *aes_key, *at, *max_id))
+            }
+            StoreOp::FindUser(who) => {
+                StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
+            }
+            StoreOp::RecordReconnect { user, at, aes_key } => {
+                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *aes_key))
+            }
+            StoreOp::Count(user) => {
+                let items = self.usage(*user).items();
+                StoreReply::Counted(u32::try_from(items).unwrap_or(u32::MAX))
+            }
+            StoreOp::Append { recipient, packets, at } => {
+                StoreReply::Appended(self.append(*recipient, packets, *at)?)
+            }
+            StoreOp::Page { recipient, after, limit } => {
+                let account = self.accounts.get(recipient);
+                let nothing = Page { items: Vec::new(), more: false };
+                let page = account.map(|account| account.mailbox.page(*after, *limit));
+                StoreReply::Page(page.unwrap_or(nothing))
+            }
+            StoreOp::Settle(settlement) => {
+                self.settle(settlement)?;
+                StoreReply::Settled
+            }
+            StoreOp::DropReceipts { recipient, receipts } => {
+                request::only_receipts(receipts)?;
+                self.remove_all(*recipient, receipts);
+                StoreReply::ReceiptsDropped
+            }
+            StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
+        })
+    }
+
+    fn find(&self, who: UserRef) -> Option<&Account> {
+        match who {
+            UserRef::Id(id) => self.accounts.get(&id),
+            UserRef::Phone(phone) => {
+                self.accounts.values().find(|account| account.user.phone == phone)
+            }
+        }
+    }
+
+    fn create_user(
+        &mut self,
+        phone: Phone,
+        public_key: &PublicKey,
+        aes_key: WrappedKey,
+        at: Timestamp,
+        max_id: u64,
+    ) -> CreateOutcome {
+        if self.find(UserRef::Phone(phone)).is_some() {
+            return CreateOutcome::PhoneTaken;
+        }
+        let next = self.last_user_id.saturating_add(1);
+        let within = next <= max_id.min(self.profile.max_user_id());
+        let Some(id) = UserId::new(next).filter(|_| within) else {
+            return CreateOutcome::NoIdLeft;
+        };
+        self.last_user_id = next;
+        let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
+        let mailbox = Mailbox::default();
+        let account = Account { user, aes_key, last_reconnect: None, mailbox };
+        self.accounts.insert(id, account);
+        CreateOutcome::Created(id)
+    }
+
+    fn record_reconnect(
+        &mut self,
+        user: UserId,
+        at: Timestamp,
+        aes_key: WrappedKey,
+    ) -> ReconnectOutcome {
+        let Some(account) = self.accounts.get_mut(&user) else {
+            return ReconnectOutcome::UnknownUser;
+        };
+        if account.last_reconnect.is_some_and(|last| at <= last) {
+            return ReconnectOutcome::NotNewer;
+        }
+        account.last_reconnect = Some(at);
+        account.user.last_seen = at;
+        account.aes_key = aes_key;
+        ReconnectOutcome::Recorded
+    }
+
+    fn append(
+        &mut self,
+        recipient: UserId,
+        packets: &[Packet],
+        at: Timestamp,
+    ) -> Result<Vec<Appended>, Misuse> {
+        let ids = request::item_ids(self.profile, recipient, packets)?;
+        // Senders who had a message refused: a later one must not overtake it.
+        let mut refused = BTreeSet::new();
+        let append_one = |(id, packet): (ItemId, &Packet)| {
+            let Some(account) = self.accounts.get(&recipient) else {
+                return Appended::UnknownUser;
+            };
+            if self.places.contains_key(&id) {
+                return Appended::Duplicate;
+            }
+            let in_turn = id.kind == ItemKind::Receipt || !refused.contains(&id.origin);
+            let usage = account.mailbox.usage();
+            if !in_turn || !self.quota.admits(usage, id.kind, packet_len(packet)) {
+                refused.insert(id.origin);
+                return Appended::MailboxFull;
+            }
+            self.insert(recipient, id, packet, at);
+            Appended::Stored
+        };
+        Ok(ids.into_iter().zip(packets).map(append_one).collect())
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<(), Misuse> {
+        let (receipt, sender) = request::receipt_id(self.profile, settlement)?;
+        self.remove_all(settlement.recipient, &settlement.delivered);
+        if self.accounts.contains_key(&sender) && !self.places.contains_key(&receipt) {
+            self.insert(sender, receipt, &settlement.receipt, settlement.at);
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {
+        let all =
+            self.items().map(|(recipient, seq, item)| (item.stored_at, seq, recipient, item.id));
+        let mut expired: Vec<_> = all.filter(|(stored_at, ..)| *stored_at < before).collect();
+        expired.sort_unstable();
+        expired.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        for (_, _, recipient, id) in &expired {
+            self.remove(*recipient, id);
+        }
+        u32::try_from(expired.len()).unwrap_or(limit)
+    }
+
+    fn insert(&mut self, recipient: UserId, id: ItemId, packet: &Packet, stored_at: Timestamp) {
+        let Some(account) = self.accounts.get_mut(&recipient) else { return };
+        // Not derived from the last item: its place must not be used again once it is gone.
+        self.last_seq += 1;
+        let seq = Seq(self.last_seq);
+        self.places.insert(id, (recipient, seq));
+        account.mailbox.insert(seq, Item { id, packet: packet.clone(), stored_at });
+    }
+
+    fn remove_all(&mut self, recipient: UserId, ids: &[ItemId]) {
+        for id in ids {
+            self.remove(recipient, id);
+        }
+    }
+
+    /// Removes an item from a mailbox. Does nothing if it is gone or in another mailbox.
+    fn remove(&mut self, recipient: UserId, id: &ItemId) {
+        let Some(&(owner, seq)) = self.places.get(id) else { return };
+        if owner != recipient {
+            return;
+        }
+        self.places.remove(id);
+        if let Some(account) = self.accounts.get_mut(&recipient) {
+            account.mailbox.remove(seq);
+        }
+    }
+}
+
+impl Storage for MemoryStorage {
+    type Op = StoreOp;
+    type Outcome = StoreOutcome;
+
+    fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
+        outcomes.clear();
+        let run = |request| self.run(request).map_err(|Misuse| StoreError::Corrupt);
+        outcomes.extend(requests.iter().map(run));
+        debug_assert!(self.is_consistent(), "after a commit");
+    }
+}

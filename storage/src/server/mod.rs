@@ -1,0 +1,19 @@
+//! The server's store: accounts, and the mailboxes of users who are not online.
+//!
+//! - [`MemoryStorage`] is the executable specification; the simulator runs on it.
+//! - [`SqliteStorage`] keeps everything in one SQLite file, for production.
+//! - [`Inspector`] reads that file alongside a running server, for the operator.
+//! - `conformance` (feature of the same name) is the suite that both pass.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod memory;
+mod quota;
+mod request;
+mod sqlite;
+mod usage;
+
+pub use memory::MemoryStorage;
+pub use quota::Quota;
+pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
+pub use usage::Usage;

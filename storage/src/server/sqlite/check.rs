@@ -1,0 +1,239 @@
+//! The check of the whole database that an operator can run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rusqlite::Connection;
+use sealpost_core::frame::StoreError;
+use sealpost_core::wire::Profile;
+
+use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
+use crate::engine::column::{optional, timestamp, wrapped_key};
+use crate::engine::{EngineError, store_error};
+use crate::server::usage::Usage;
+
+/// Result of a check of the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Number of users read.
+    pub users: u64,
+    /// Number of items read.
+    pub items: u64,
+    /// Faults found; the first 1,000.
+    pub findings: Vec<Finding>,
+}
+
+/// A fault that a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The file itself is damaged; SQLite's message.
+    File(String),
+    /// A row refers to another row that does not exist.
+    Orphan {
+        /// Table of the referring row.
+        table: String,
+        /// Id of the referring row.
+        rowid: i64,
+    },
+    /// The phone number, a key or a time of a user is unreadable.
+    User {
+        /// Id of the user.
+        user_id: i64,
+    },
+    /// A user has an id above the last one that was given out.
+    IdNotGiven {
+        /// Id of the user.
+        user_id: i64,
+    },
+    /// A user has no mailbox.
+    NoMailbox {
+        /// Id of the user.
+        user_id: i64,
+    },
+    /// A row does not hold a packet, or its packet differs from its other columns.
+    Item {
+        /// Place of the item.
+        seq: i64,
+    },
+    /// The counters of a mailbox disagree with the items in it.
+    Counters {
+        /// Id of the mailbox's owner.
+        user_id: i64,
+        /// Counters on record; `None` if they are unreadable.
+        recorded: Option<Usage>,
+        /// Counters according to the items.
+        actual: Usage,
+    },
+}
+
+impl CheckReport {
+    /// Whether no fault was found.
+    pub const fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn add(&mut self, finding: Finding) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(message) => write!(f, "the file is damaged: {message}"),
+            Self::Orphan { table, rowid } => {
+                write!(f, "row {rowid} of table {table} refers to a row that does not exist")
+            }
+            Self::User { user_id } => write!(f, "user {user_id} has an unreadable column"),
+            Self::IdNotGiven { user_id } => {
+                write!(f, "user {user_id} has an id that was never given out")
+            }
+            Self::NoMailbox { user_id } => write!(f, "user {user_id} has no mailbox"),
+            Self::Item { seq } => {
+                write!(f, "item {seq} does not hold the packet that its columns name")
+            }
+            Self::Counters { user_id, recorded: Some(recorded), actual } => {
+                write!(
+                    f,
+                    "the counters of user {user_id} say {recorded}, but the mailbox holds {actual}"
+                )
+            }
+            Self::Counters { user_id, recorded: None, actual } => {
+                write!(
+                    f,
+                    "the counters of user {user_id} are unreadable; the mailbox holds {actual}"
+                )
+            }
+        }
+    }
+}
+
+/// Checks everything, as of one point in time.
+pub(super) fn check(connection: &Connection, profile: Profile) -> Result<CheckReport, EngineError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut report = CheckReport::default();
+    for part in [check_file, check_references, check_users, check_items] {
+        match part(&snapshot, profile, &mut report) {
+            Ok(()) => {}
+            // An unreadable page ends this part, but not the whole check.
+            Err(error) if store_error(&error) == StoreError::Corrupt => {
+                report.add(Finding::File(error.to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(report)
+}
+
+fn check_file(
+    connection: &Connection,
+    _: Profile,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(1000)")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let message: String = row.get(0)?;
+        if message != "ok" {
+            report.add(Finding::File(message));
+        }
+    }
+    Ok(())
+}
+
+fn check_references(
+    connection: &Connection,
+    _: Profile,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        report.add(Finding::Orphan { table: row.get(0)?, rowid: row.get(1)? });
+    }
+    Ok(())
+}
+
+fn check_users(
+    connection: &Connection,
+    _: Profile,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT {USER_COLUMNS}, created_at, aes_key, last_reconnect,
+                user_id > (SELECT last_user_id FROM deployment),
+                user_id NOT IN (SELECT user_id FROM mailboxes)
+         FROM users ORDER BY user_id"
+    ))?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let user_id = row.get(0)?;
+        let parsed = row::user(row)
+            .and(timestamp(row, 4))
+            .and(wrapped_key(row, 5))
+            .and(optional(row, 6, timestamp));
+        if parsed.is_err() {
+            report.add(Finding::User { user_id });
+        }
+        if row.get(7)? {
+            report.add(Finding::IdNotGiven { user_id });
+        }
+        if row.get(8)? {
+            report.add(Finding::NoMailbox { user_id });
+        }
+        report.users += 1;
+    }
+    Ok(())
+}
+
+fn check_items(
+    connection: &Connection,
+    profile: Profile,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let mut actual: BTreeMap<i64, Usage> = BTreeMap::new();
+    let mut statement =
+        connection.prepare(&format!("SELECT {ITEM_COLUMNS} FROM pending_messages"))?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        if row::item(profile, row).is_err() {
+            report.add(Finding::Item { seq: row.get(0)? });
+        }
+        let kind = row::kind(row.get(1)?)?;
+        let usage = actual.entry(row.get(4)?).or_default();
+        usage.add(kind, row::packet_len(profile, row, row::PAYLOAD_LEN)?);
+        report.items += 1;
+    }
+    let mut statement =
+        connection.prepare("SELECT user_id, messages, receipts, bytes FROM mailboxes")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let user_id = row.get(0)?;
+        let (recorded, actual) = (row::usage(row, 1).ok(), actual.remove(&user_id));
+        let actual = actual.unwrap_or_default();
+        if recorded != Some(actual) {
+            report.add(Finding::Counters { user_id, recorded, actual });
+        }
+    }
+    Ok(())
+}
+
+/// Bounds the memory that a report of a badly damaged file takes.
+const MAX_FINDINGS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_keeps_the_first_thousand_findings() {
+        let mut report = CheckReport::default();
+        for seq in 0..1_500 {
+            report.add(Finding::Item { seq });
+        }
+        assert_eq!(report.findings.len(), 1_000);
+        assert_eq!(report.findings.last(), Some(&Finding::Item { seq: 999 }));
+    }
+}

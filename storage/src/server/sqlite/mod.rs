@@ -1,0 +1,117 @@
+//! The server's store in one SQLite file.
+//!
+//! Only this connection writes. A `commit` is one `BEGIN IMMEDIATE … COMMIT`, so that requests
+//! which arrive while the disk is busy share its next sync.
+//!
+//! - `tables`: the schema, and `row`: rows of it as values.
+//! - `users` and `mailboxes`: the operations on each, as SQL; `ops`: which request is which.
+//! - `check` and `inspector`: what the operator reads.
+
+#[cfg(test)]
+pub(super) mod bed;
+mod check;
+mod inspector;
+mod mailboxes;
+mod ops;
+mod row;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, params};
+use sealpost_core::ids::Phone;
+use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::wire::{Profile, SIGNATURE_LEN};
+
+pub use check::{CheckReport, Finding};
+pub use inspector::{Inspector, Stats, UserRecord};
+
+use super::quota::Quota;
+use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
+use crate::storage::Storage;
+use ops::Ops;
+
+/// The server's database, open for writing. There must be only one on the same file; readers
+/// ([`Inspector`]) may come and go.
+#[derive(Debug)]
+pub struct SqliteStorage {
+    writer: Writer,
+    profile: Profile,
+    quota: Quota,
+}
+
+impl SqliteStorage {
+    /// Opens the database. Creates it with mode 0600 if it is missing.
+    pub fn open(path: &Path, profile: Profile, quota: Quota) -> Result<Self, OpenError> {
+        let connection =
+            tables::SERVER.open(path, |new| tables::record_deployment(new, profile))?;
+        let failed = |reason| OpenError { path: path.into(), reason };
+        let recorded =
+            tables::recorded_profile(&connection).map_err(|error| failed(error.into()))?;
+        if recorded != profile {
+            return Err(failed(OpenFailure::OtherProfile(recorded)));
+        }
+        Ok(Self { writer: Writer::new(connection), profile, quota })
+    }
+
+    /// Sets how long a commit waits for another process before it fails with `Busy`. 2 s by
+    /// default.
+    pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), EngineError> {
+        Ok(self.writer.connection.busy_timeout(timeout)?)
+    }
+
+    /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
+    /// could verify any more. Receipts from them stay: their recipients already know the key.
+    /// Returns whether the user existed.
+    ///
+    /// Must not be called while a server runs, which would not learn of it.
+    pub fn delete_user(&mut self, phone: Phone) -> Result<bool, EngineError> {
+        let overhead = (self.profile.header_len() + SIGNATURE_LEN) as u64;
+        let transaction = self.writer.connection.transaction()?;
+        let sql = "DELETE FROM users WHERE phone_number = ?1 RETURNING user_id";
+        let user: Option<i64> =
+            transaction.query_row(sql, [phone.to_string()], |row| row.get(0)).optional()?;
+        if let Some(user) = user {
+            // The user's own mailbox has gone with the row, by `ON DELETE CASCADE`. Messages in
+            // other mailboxes are counted out before they are deleted: afterwards nothing says how
+            // many there were.
+            transaction.execute(COUNT_OUT_MESSAGES_FROM, params![user, overhead.cast_signed()])?;
+            let sql = "DELETE FROM pending_messages WHERE kind = 0 AND sender_id = ?1";
+            transaction.execute(sql, [user])?;
+        }
+        transaction.commit()?;
+        Ok(user.is_some())
+    }
+}
+
+/// Subtracts the messages from one sender (`?1`) from the counters of every mailbox. A packet is
+/// its payload and `?2` more bytes.
+const COUNT_OUT_MESSAGES_FROM: &str = "
+    UPDATE mailboxes SET messages = messages - gone_messages, bytes = bytes - gone_bytes
+    FROM (
+        SELECT recipient_id, COUNT(*) AS gone_messages,
+               SUM(LENGTH(encrypted_payload) + ?2) AS gone_bytes
+        FROM pending_messages WHERE kind = 0 AND sender_id = ?1 GROUP BY recipient_id
+    )
+    WHERE user_id = recipient_id
+";
+
+impl Storage for SqliteStorage {
+    type Op = StoreOp;
+    type Outcome = StoreOutcome;
+
+    fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
+        let (profile, quota) = (self.profile, self.quota);
+        self.writer.commit(requests, outcomes, |connection, request| {
+            Ops { connection, profile, quota }.run(request)
+        });
+    }
+
+    fn failure(&mut self) -> Option<String> {
+        self.writer.failure()
+    }
+}

@@ -1,0 +1,87 @@
+//! Carries out each [`StoreOp`], inside a transaction that the caller began.
+
+use rusqlite::Connection;
+use sealpost_core::frame::StoreError;
+use sealpost_core::server::store::{StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::wire::Profile;
+
+use super::mailboxes::Mailboxes;
+use super::users::Users;
+use crate::server::quota::Quota;
+use crate::server::request::{self, Misuse};
+
+/// The operations, over a connection that is in a transaction.
+pub(super) struct Ops<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) profile: Profile,
+    pub(super) quota: Quota,
+}
+
+impl Ops<'_> {
+    /// Carries out a request. Returns `Err` if SQLite failed, when the request may be half done. A
+    /// request that must not be made has no effect, and an outcome like any other.
+    pub(super) fn run(&self, request: &StoreOp) -> rusqlite::Result<StoreOutcome> {
+        match self.dispatch(request) {
+            Ok(reply) => Ok(Ok(reply)),
+            Err(Failure::Misuse) => Ok(Err(StoreError::Corrupt)),
+            Err(Failure::Engine(error)) => Err(error),
+        }
+    }
+
+    fn dispatch(&self, request: &StoreOp) -> Result<StoreReply, Failure> {
+        let Self { connection, profile, quota } = *self;
+        let users = Users { connection, profile };
+        let mailboxes = Mailboxes { connection, profile, quota };
+        Ok(match request {
+            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id } => {
+                StoreReply::Created(users.create(*phone, public_key, aes_key, *at, *max_id)?)
+            }
+            StoreOp::FindUser(who) => StoreReply::Found(users.find(*who)?.map(Box::new)),
+            StoreOp::RecordReconnect { user, at, aes_key } => {
+                StoreReply::ReconnectRecorded(users.record_reconnect(*user, *at, aes_key)?)
+            }
+            StoreOp::Count(user) => {
+                let items = mailboxes.usage(*user)?.unwrap_or_default().items();
+                StoreReply::Counted(u32::try_from(items).unwrap_or(u32::MAX))
+            }
+            StoreOp::Append { recipient, packets, at } => {
+                let ids = request::item_ids(profile, *recipient, packets)?;
+                StoreReply::Appended(mailboxes.append(*recipient, &ids, packets, *at)?)
+            }
+            StoreOp::Page { recipient, after, limit } => {
+                StoreReply::Page(mailboxes.page(*recipient, *after, *limit)?)
+            }
+            StoreOp::Settle(settlement) => {
+                let (receipt, sender) = request::receipt_id(profile, settlement)?;
+                mailboxes.settle(settlement, receipt, sender)?;
+                StoreReply::Settled
+            }
+            StoreOp::DropReceipts { recipient, receipts } => {
+                request::only_receipts(receipts)?;
+                mailboxes.remove(*recipient, receipts)?;
+                StoreReply::ReceiptsDropped
+            }
+            StoreOp::Expire { before, limit } => {
+                StoreReply::Expired(mailboxes.expire(*before, *limit)?)
+            }
+        })
+    }
+}
+
+/// Why a request was not carried out.
+enum Failure {
+    Misuse,
+    Engine(rusqlite::Error),
+}
+
+impl From<Misuse> for Failure {
+    fn from(_: Misuse) -> Self {
+        Self::Misuse
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}

@@ -1,0 +1,375 @@
+use rusqlite::Connection;
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{UserId, UserRef};
+use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
+
+use super::bed::SqliteBed;
+use super::*;
+use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use crate::engine::test_folder::folder;
+use crate::server::usage::Usage;
+
+/// Creates a database with two users and one message from the first to the second.
+fn with_a_message() -> SqliteBed {
+    let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
+    let create = |n| StoreOp::CreateUser {
+        phone: phone(n),
+        public_key: public_key(n),
+        aes_key: wrapped_key(1),
+        at: at(0),
+        max_id: 100,
+    };
+    sqlite.replies(&[create(1), create(2), append(1)]);
+    sqlite
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+/// Appends message `id` from the first user to the second.
+fn append(id: u64) -> StoreOp {
+    let packets = vec![message(Profile::Compact, user(1), user(2), id, 20)];
+    StoreOp::Append { recipient: user(2), packets, at: at(10) }
+}
+
+fn read(recipient: u64) -> StoreOp {
+    let limit = PageLimit { items: 100, bytes: u32::MAX };
+    StoreOp::Page { recipient: user(recipient), after: Seq::START, limit }
+}
+
+fn open_error(path: &Path) -> OpenFailure {
+    SqliteStorage::open(path, Profile::Compact, Quota::default()).unwrap_err().reason
+}
+
+fn inspection_error(path: &Path) -> OpenFailure {
+    Inspector::open(path).unwrap_err().reason
+}
+
+#[test]
+fn foreign_file_is_rejected_and_left_unchanged() {
+    let folder = folder();
+    let path = folder.path().join("sealpost.db");
+    let text = "Dear diary, this is not a database, however long it may be.".repeat(100);
+    let tables = "CREATE TABLE diary (day TEXT)";
+    let application = "PRAGMA application_id = 7";
+    for make in [text.as_str(), tables, application] {
+        if make == text {
+            std::fs::write(&path, make).unwrap();
+        } else {
+            Connection::open(&path).unwrap().execute_batch(make).unwrap();
+        }
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(open_error(&path), OpenFailure::Foreign), "{make}");
+        assert!(matches!(inspection_error(&path), OpenFailure::Foreign), "{make}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn empty_file_becomes_a_database() {
+    let folder = folder();
+    let path = folder.path().join("sealpost.db");
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(inspection_error(&path), OpenFailure::Foreign));
+    drop(SqliteStorage::open(&path, Profile::Wide, Quota::default()).unwrap());
+    assert_eq!(Inspector::open(&path).unwrap().profile(), Profile::Wide);
+}
+
+#[test]
+fn newer_schema_is_rejected() {
+    let mut sqlite = with_a_message();
+    sqlite.close();
+    sqlite.tamper("PRAGMA user_version = 99");
+    let newer = OpenFailure::Newer { found: 99, known: 1 }.to_string();
+    assert_eq!(open_error(&sqlite.path()).to_string(), newer);
+    assert_eq!(inspection_error(&sqlite.path()).to_string(), newer);
+}
+
+#[test]
+fn older_schema_is_not_read_before_it_is_migrated() {
+    let mut sqlite = with_a_message();
+    sqlite.close();
+    sqlite.tamper("PRAGMA user_version = 0");
+    let older = OpenFailure::Older { found: 0, known: 1 }.to_string();
+    assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
+}
+
+#[test]
+fn ids_end_at_the_largest_of_the_profile() {
+    let mut sqlite = with_a_message();
+    sqlite.tamper("UPDATE deployment SET last_user_id = 65534");
+    let create = |n| StoreOp::CreateUser {
+        phone: phone(n),
+        public_key: public_key(n),
+        aes_key: wrapped_key(1),
+        at: at(0),
+        max_id: u64::MAX,
+    };
+    let created = StoreReply::Created(CreateOutcome::Created(user(65_535)));
+    let full = StoreReply::Created(CreateOutcome::NoIdLeft);
+    assert_eq!(sqlite.replies(&[create(3), create(4)]), [created, full]);
+}
+
+#[test]
+fn database_of_the_other_profile_is_rejected() {
+    let mut sqlite = with_a_message();
+    sqlite.close();
+    let opened = SqliteStorage::open(&sqlite.path(), Profile::Wide, Quota::default());
+    let reason = opened.unwrap_err().reason;
+    assert!(matches!(reason, OpenFailure::OtherProfile(Profile::Compact)));
+}
+
+#[cfg(unix)]
+#[test]
+fn database_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let sqlite = with_a_message();
+    for file in std::fs::read_dir(sqlite.folder()).unwrap() {
+        assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn commits_survive_a_killed_process() {
+    let mut sqlite = with_a_message();
+    sqlite.replies(&[append(2)]);
+    // The files as a killed process leaves them: the database is still open.
+    let copy = folder();
+    for name in ["sealpost.db", "sealpost.db-wal"] {
+        std::fs::copy(sqlite.folder().join(name), copy.path().join(name)).unwrap();
+    }
+    let mut sqlite = sqlite.moved_to(copy);
+    let StoreReply::Page(Page { items, .. }) = sqlite.replies(&[read(2)]).remove(0) else {
+        panic!()
+    };
+    assert_eq!(items.len(), 2);
+    assert!(sqlite.is_sound());
+}
+
+#[test]
+fn whole_commit_is_busy_while_another_process_writes() {
+    let mut sqlite = with_a_message();
+    sqlite.storage().set_busy_timeout(Duration::ZERO).unwrap();
+    let other = Connection::open(sqlite.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let requests = [append(2), read(2)];
+    assert_eq!(sqlite.outcomes(&requests), [Err(StoreError::Busy), Err(StoreError::Busy)]);
+    assert!(sqlite.storage().failure().unwrap().contains("locked"));
+    assert_eq!(sqlite.storage().failure(), None);
+    other.execute_batch("ROLLBACK").unwrap();
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    assert_eq!(sqlite.replies(&[append(2)]), [stored]);
+}
+
+#[test]
+fn host_sets_how_long_a_commit_waits_for_another_process() {
+    let mut sqlite = with_a_message();
+    let storage = sqlite.storage();
+    let assert_waits_ms = |ms: i64| {
+        let connection = &storage.writer.connection;
+        let found = connection.pragma_query_value(None, "busy_timeout", |row| row.get::<_, i64>(0));
+        assert_eq!(found.unwrap(), ms);
+    };
+    assert_waits_ms(2_000);
+    storage.set_busy_timeout(Duration::from_millis(70)).unwrap();
+    assert_waits_ms(70);
+}
+
+#[test]
+fn transaction_left_open_by_a_fault_does_not_block_the_next_commit() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage().writer.connection;
+    connection.execute_batch("BEGIN; DELETE FROM pending_messages").unwrap();
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    let replies = sqlite.replies(&[append(2), StoreOp::Count(user(2))]);
+    assert_eq!(replies, [stored, StoreReply::Counted(2)]);
+    assert!(sqlite.is_sound());
+}
+
+#[test]
+fn full_disk_fails_the_whole_commit_until_there_is_room() {
+    let mut sqlite = with_a_message();
+    let limit = |sqlite: &mut SqliteBed, pages: u32| {
+        let connection = &sqlite.storage().writer.connection;
+        connection.pragma_update(None, "max_page_count", pages).unwrap();
+    };
+    limit(&mut sqlite, 1);
+    let packets = vec![message(Profile::Compact, user(1), user(2), 3, 60_000)];
+    let large = StoreOp::Append { recipient: user(2), packets, at: at(10) };
+    let outcomes = sqlite.outcomes(&[append(2), large.clone(), StoreOp::Count(user(2))]);
+    assert_eq!(outcomes, [const { Err(StoreError::DiskFull) }; 3]);
+    limit(&mut sqlite, 1_000_000);
+    let stored = StoreReply::Appended(vec![Appended::Stored]);
+    let replies = sqlite.replies(&[append(2), large, StoreOp::Count(user(2))]);
+    assert_eq!(replies, [stored.clone(), stored, StoreReply::Counted(3)]);
+    assert!(sqlite.is_sound());
+}
+
+#[test]
+fn damaged_row_fails_its_own_request_only() {
+    let mut sqlite = with_a_message();
+    sqlite.tamper("UPDATE pending_messages SET signature = x'00'");
+    let outcomes = sqlite.outcomes(&[append(2), read(2), append(3), StoreOp::Count(user(2))]);
+    let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
+    let counted = Ok(StoreReply::Counted(3));
+    assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
+}
+
+#[test]
+fn request_that_fails_halfway_is_undone() {
+    let mut sqlite = with_a_message();
+    sqlite.tamper(
+        "CREATE TRIGGER damage BEFORE INSERT ON pending_messages WHEN new.message_id = 13
+         BEGIN SELECT RAISE(ABORT, 'damaged'); END",
+    );
+    let numbered = |id| message(Profile::Compact, user(1), user(2), id, 20);
+    let packets = vec![numbered(12), numbered(13), numbered(14)];
+    let bad = StoreOp::Append { recipient: user(2), packets, at: at(10) };
+    let outcomes = sqlite.outcomes(&[append(2), bad, append(12), StoreOp::Count(user(2))]);
+    let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
+    let counted = Ok(StoreReply::Counted(3));
+    assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
+    assert!(sqlite.storage().failure().unwrap().contains("damaged"));
+    assert!(sqlite.is_sound());
+}
+
+#[test]
+fn operator_reads_alongside_the_server() {
+    let mut sqlite = with_a_message();
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    let packets = vec![receipt(Profile::Compact, user(2), user(1), 1, &[1])];
+    sqlite.replies(&[append(2), StoreOp::Append { recipient: user(1), packets, at: at(5) }]);
+
+    let bytes = 2 * message(Profile::Compact, user(1), user(2), 1, 20).bytes().len() as u64;
+    let pending = Usage { messages: 2, receipts: 1, bytes };
+    let stats = Stats { users: 2, last_user_id: 2, pending, oldest: Some(at(5)) };
+    assert_eq!(inspector.stats().unwrap(), stats);
+
+    let first = inspector.users(None, 1).unwrap();
+    let rest = inspector.users(first.last().map(|record| record.user.id), 10).unwrap();
+    assert_eq!((first.len(), rest.len()), (1, 1));
+    assert_eq!(rest[0].mailbox, Usage { receipts: 0, ..pending });
+    assert_eq!((rest[0].oldest, rest[0].created_at), (Some(at(10)), at(0)));
+    let found = inspector.user(UserRef::Phone(phone(2))).unwrap();
+    assert_eq!(found.as_ref(), rest.first());
+    assert_eq!(inspector.user(UserRef::Id(user(2))).unwrap(), found);
+    assert_eq!(inspector.user(UserRef::Id(user(3))).unwrap(), None);
+
+    let report = inspector.check().unwrap();
+    assert_eq!((report.users, report.items, report.is_sound()), (2, 3, true));
+}
+
+#[test]
+fn operator_reads_while_no_server_runs() {
+    let mut sqlite = with_a_message();
+    sqlite.close();
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap().users, 2);
+    let missing = sqlite.folder().join("other.db");
+    assert!(matches!(inspection_error(&missing), OpenFailure::Missing));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn check_finds_every_kind_of_fault() {
+    let recorded = Usage { messages: 1, receipts: 0, bytes: 302 };
+    let counters = |recorded, actual| Finding::Counters { user_id: 2, recorded, actual };
+    let cases = [
+        ("UPDATE pending_messages SET signature = x'00'", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET sender_id = 0", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET message_id = 2", vec![Finding::Item { seq: 1 }]),
+        ("UPDATE pending_messages SET timestamp = 1 << 60", vec![Finding::Item { seq: 1 }]),
+        (
+            "UPDATE users SET rsa_public_key = x'00' WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
+        (
+            "UPDATE users SET phone_number = 'Bob' WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
+        ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
+        (
+            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            vec![Finding::User { user_id: 2 }],
+        ),
+        ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
+        ("DELETE FROM mailboxes WHERE user_id = 1", vec![Finding::NoMailbox { user_id: 1 }]),
+        ("DELETE FROM pending_messages", vec![counters(Some(recorded), Usage::default())]),
+        ("UPDATE mailboxes SET bytes = -1 WHERE user_id = 2", vec![counters(None, recorded)]),
+        (
+            "DELETE FROM users WHERE user_id = 2",
+            vec![Finding::Orphan { table: "mailboxes".into(), rowid: 2 }],
+        ),
+    ];
+    for (damage, findings) in cases {
+        let sqlite = with_a_message();
+        sqlite.tamper(damage);
+        let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+        assert_eq!((report.is_sound(), &report.findings), (false, &findings), "{damage}");
+        assert!(findings.iter().all(|finding| !finding.to_string().is_empty()));
+    }
+}
+
+#[test]
+fn check_finds_a_damaged_file() {
+    let mut sqlite = with_a_message();
+    sqlite.close();
+    // Every page but the first three, which hold the schema.
+    let mut file = std::fs::read(sqlite.path()).unwrap();
+    file[3 * 4_096..].fill(0x5a);
+    std::fs::write(sqlite.path(), file).unwrap();
+    let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+    assert!(report.findings.iter().any(|finding| matches!(finding, Finding::File(_))));
+}
+
+#[test]
+fn check_finds_an_index_with_a_missing_row() {
+    let sqlite = with_a_message();
+    // From here on the schema names another column than the index was filled from.
+    sqlite.tamper(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'stored_at', 'timestamp') WHERE name = 'age'",
+    );
+    let report = Inspector::open(&sqlite.path()).unwrap().check().unwrap();
+    let [Finding::File(message)] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert!(message.contains("missing from index age"), "{message}");
+}
+
+#[test]
+fn failure_to_read_is_an_error_and_not_a_finding() {
+    let sqlite = with_a_message();
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    sqlite.tamper("DROP TABLE deployment");
+    assert_eq!(inspector.check().unwrap_err().kind(), StoreError::Io);
+}
+
+#[test]
+fn no_request_scans_a_table() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage().writer.connection;
+    for sql in [
+        "SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND seq > 0 ORDER BY seq LIMIT 9",
+        "SELECT 1 FROM pending_messages WHERE stored_at < 9 ORDER BY stored_at, seq LIMIT 9",
+        "SELECT 1 FROM pending_messages WHERE kind = 0 AND sender_id = 1 AND message_id = 1",
+        "SELECT 1 FROM users WHERE phone_number = '+1555000001'",
+        "SELECT 1 FROM users WHERE user_id = 1",
+        "DELETE FROM users WHERE user_id = 1",
+    ] {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = plan.query_map((), |row| row.get::<_, String>(3)).unwrap();
+        for step in steps.map(Result::unwrap) {
+            assert!(step.starts_with("SEARCH"), "{sql}: {step}");
+        }
+    }
+}
+
+#[test]
+fn counters_that_would_fall_below_zero_are_reported_as_damage() {
+    let mut sqlite = with_a_message();
+    sqlite.tamper("UPDATE mailboxes SET bytes = 1 WHERE user_id = 2");
+    let expire = StoreOp::Expire { before: at(100), limit: 10 };
+    assert_eq!(sqlite.outcomes(&[expire]), [Err(StoreError::Corrupt)]);
+    assert!(sqlite.storage().failure().unwrap().contains("mailbox counter"));
+    assert_eq!(sqlite.replies(&[StoreOp::Count(user(2))]), [StoreReply::Counted(1)]);
+}

@@ -1,0 +1,95 @@
+//! Operations on accounts, as SQL.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use sealpost_core::ids::{Phone, UserId, UserRef};
+use sealpost_core::keys::{PublicKey, WrappedKey};
+use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, User};
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::Profile;
+
+use super::row::{self, USER_COLUMNS};
+use crate::engine::column;
+
+/// Table `users`, over a connection that is in a transaction.
+pub(super) struct Users<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) profile: Profile,
+}
+
+impl Users<'_> {
+    pub(super) fn create(
+        &self,
+        phone: Phone,
+        public_key: &PublicKey,
+        aes_key: &WrappedKey,
+        at: Timestamp,
+        max_id: u64,
+    ) -> rusqlite::Result<CreateOutcome> {
+        let phone = phone.to_string();
+        let taken = "SELECT 1 FROM users WHERE phone_number = ?1";
+        if self.prepare(taken)?.exists([&phone])? {
+            return Ok(CreateOutcome::PhoneTaken);
+        }
+        // Not the largest id in `users`: the id of a deleted user must not be given again.
+        let last: u64 = self
+            .prepare("SELECT last_user_id FROM deployment")?
+            .query_row((), |row| column::count(row, 0))?;
+        let next = last.saturating_add(1);
+        let within = next <= max_id.min(self.profile.max_user_id());
+        let Some(id) = UserId::new(next).filter(|_| within) else {
+            return Ok(CreateOutcome::NoIdLeft);
+        };
+        let user_id = id.value().cast_signed();
+        self.prepare("UPDATE deployment SET last_user_id = ?1")?.execute([user_id])?;
+        self.prepare(
+            "INSERT INTO users
+             (phone_number, user_id, rsa_public_key, aes_key, last_seen, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        )?
+        .execute(params![phone, user_id, public_key.der(), aes_key.0, at.unix_secs()])?;
+        self.prepare("INSERT INTO mailboxes (user_id) VALUES (?1)")?.execute([user_id])?;
+        Ok(CreateOutcome::Created(id))
+    }
+
+    pub(super) fn find(&self, who: UserRef) -> rusqlite::Result<Option<User>> {
+        match who {
+            UserRef::Id(id) => self
+                .prepare(&format!("SELECT {USER_COLUMNS} FROM users WHERE user_id = ?1"))?
+                .query_row([id.value().cast_signed()], row::user),
+            UserRef::Phone(phone) => self
+                .prepare(&format!("SELECT {USER_COLUMNS} FROM users WHERE phone_number = ?1"))?
+                .query_row([phone.to_string()], row::user),
+        }
+        .optional()
+    }
+
+    pub(super) fn record_reconnect(
+        &self,
+        user: UserId,
+        at: Timestamp,
+        aes_key: &WrappedKey,
+    ) -> rusqlite::Result<ReconnectOutcome> {
+        let user_id = user.value().cast_signed();
+        let newer = self
+            .prepare(
+                "SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users
+                 WHERE user_id = ?1",
+            )?
+            .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
+            .optional()?;
+        match newer {
+            None => return Ok(ReconnectOutcome::UnknownUser),
+            Some(false) => return Ok(ReconnectOutcome::NotNewer),
+            Some(true) => {}
+        }
+        self.prepare(
+            "UPDATE users SET last_reconnect = ?2, last_seen = ?2, aes_key = ?3 WHERE user_id = ?1",
+        )?
+        .execute(params![user_id, at.unix_secs(), aes_key.0])?;
+        Ok(ReconnectOutcome::Recorded)
+    }
+
+    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.connection.prepare_cached(sql)
+    }
+}

@@ -1,0 +1,59 @@
+//! Host of a machine that accepts connections.
+
+use std::net::SocketAddr;
+
+use sealpost_core::frame::Machine;
+use sealpost_storage::Storage;
+
+use crate::application::Application;
+use crate::config::HostConfig;
+use crate::error::Error;
+use crate::reactor::{Handle, Reactor};
+use crate::sockets::Listener;
+use crate::threads::{HostedMachine, JobRunner};
+
+/// Runs a machine behind a listening socket.
+#[derive(Debug)]
+pub struct ServerHost<M: Machine, A> {
+    reactor: Reactor<M, A>,
+    local_addr: SocketAddr,
+}
+
+impl<M: HostedMachine, A: Application<M>> ServerHost<M, A> {
+    /// Listens on `listen` and starts the threads. The system queues new connections until
+    /// [`ServerHost::run`] accepts them.
+    pub fn bind<S, R>(
+        config: &HostConfig,
+        listen: SocketAddr,
+        store: S,
+        crypto: R,
+        machine: M,
+        application: A,
+    ) -> Result<Self, Error>
+    where
+        S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
+        R: JobRunner,
+    {
+        let listener = Listener::bind(listen, config.connection_cap(), config.accept_pause)?;
+        let local_addr = listener.local_addr()?;
+        let mut reactor = Reactor::new(config, machine, store, crypto, application)?;
+        reactor.accept_from(listener)?;
+        Ok(Self { reactor, local_addr })
+    }
+
+    /// The address on which the host listens, with the port that the system chose if 0 was
+    /// requested.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Returns a handle that stops the host from another thread.
+    pub fn handle(&self) -> Handle<M> {
+        self.reactor.handle()
+    }
+
+    /// Serves until a signal or a [`Handle`] stops the host and the machine has finished.
+    pub fn run(self) -> Result<(), Error> {
+        self.reactor.run()
+    }
+}

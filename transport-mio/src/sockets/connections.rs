@@ -1,0 +1,342 @@
+//! All connections of a host: which can be read from, which have bytes to write, and which are
+//! waiting to close.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use sealpost_core::frame::Flow;
+use sealpost_core::ids::ConnId;
+use sealpost_core::time::Mono;
+
+use super::connection::{Congestion, Connection, PeerDirection, Received, Sent, State};
+use super::table::ConnectionTable;
+
+/// The connections, and what happened to them since the machine was last told.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    registry: Registry,
+    table: ConnectionTable<Connection>,
+    /// Connections to read from, each once: `Connection::in_ready` marks its members.
+    ready: Vec<ConnId>,
+    /// Connections to write to, each once: `Connection::in_dirty` marks its members.
+    dirty: Vec<ConnId>,
+    /// Closed connections and when they are given up, soonest first.
+    lingering: VecDeque<(Mono, ConnId)>,
+    events: VecDeque<SocketEvent>,
+    high_water_bytes: usize,
+    linger: Duration,
+}
+
+/// An event of which the machine must be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketEvent {
+    Opened(ConnId, IpAddr),
+    Closed(ConnId),
+    Congested(ConnId),
+    Writable(ConnId),
+}
+
+impl SocketEvent {
+    const fn conn(self) -> ConnId {
+        match self {
+            Self::Opened(conn, _)
+            | Self::Closed(conn)
+            | Self::Congested(conn)
+            | Self::Writable(conn) => conn,
+        }
+    }
+}
+
+/// The first poll token of a connection. Tokens below it belong to the reactor.
+pub(crate) const FIRST_CONNECTION: usize = 3;
+
+impl Connections {
+    pub(crate) const fn new(registry: Registry, high_water_bytes: usize, linger: Duration) -> Self {
+        Self {
+            registry,
+            table: ConnectionTable::new(),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            lingering: VecDeque::new(),
+            events: VecDeque::new(),
+            high_water_bytes,
+            linger,
+        }
+    }
+
+    /// The number of connections, including closed ones that are still flushing or lingering.
+    pub(crate) const fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether reading or writing can go on without another report of the poll.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.ready.is_empty() || !self.dirty.is_empty()
+    }
+
+    /// Whether there are events for the machine.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// When [`Connections::expire`] must be called.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.lingering.front().map(|(at, _)| *at)
+    }
+
+    /// The next event for the machine.
+    pub(crate) fn next_event(&mut self) -> Option<SocketEvent> {
+        self.events.pop_front()
+    }
+
+    /// Adds an accepted connection.
+    pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
+        let (id, index) = self.table.insert(Connection::new(stream));
+        if self.register(id, index) {
+            self.events.push_back(SocketEvent::Opened(id, peer));
+        }
+    }
+
+    /// Adds a dialled connection under the number that the machine chose for it. Without a stream,
+    /// reports the connection as closed: dialling has failed.
+    pub(crate) fn add_dialled(&mut self, id: ConnId, stream: Option<(TcpStream, IpAddr)>) {
+        let opened = stream.and_then(|(stream, peer)| {
+            let index = self.table.insert_as(id, Connection::new(stream));
+            self.register(id, index).then_some(SocketEvent::Opened(id, peer))
+        });
+        self.events.push_back(opened.unwrap_or(SocketEvent::Closed(id)));
+    }
+
+    /// Remembers what the poll reported about a connection.
+    pub(crate) fn note_readiness(&mut self, event: &mio::event::Event) {
+        let Some(index) = event.token().0.checked_sub(FIRST_CONNECTION) else { return };
+        if let Some((id, connection)) = self.table.at_mut(index) {
+            connection.note_readiness(event);
+            list_ready(&mut self.ready, id, connection);
+            if connection.wants_write() {
+                list_dirty(&mut self.dirty, id, connection);
+            }
+        }
+    }
+
+    /// Moves the list of connections to read from into `turn`, which must be empty.
+    pub(crate) const fn take_ready(&mut self, turn: &mut Vec<ConnId>) {
+        std::mem::swap(&mut self.ready, turn);
+    }
+
+    /// Reads from a connection once. Returns how many bytes at the front of `buffer` are for the
+    /// machine. A connection that may have more is listed for the next turn.
+    pub(crate) fn read(&mut self, id: ConnId, buffer: &mut [u8], now: Mono) -> Option<usize> {
+        let connection = self.table.get_mut(id)?;
+        connection.in_ready = false;
+        if !connection.wants_read() {
+            return None;
+        }
+        match (connection.read(buffer), connection.state) {
+            (Received::Bytes(len), state) => {
+                list_ready(&mut self.ready, id, connection);
+                matches!(state, State::Open | State::Broken).then_some(len)
+            }
+            (Received::Nothing, State::Open | State::Flushing(_) | State::Lingering) => None,
+            (Received::End, State::Open) => {
+                self.peer_ended(id, now);
+                None
+            }
+            (Received::End, State::Flushing(_)) => {
+                connection.state = State::Flushing(PeerDirection::Ended);
+                connection.flow = Flow::Pause;
+                None
+            }
+            (Received::Nothing | Received::End, State::Broken)
+            | (Received::Failed, State::Open | State::Broken) => {
+                self.lose(id);
+                None
+            }
+            (Received::End, State::Lingering)
+            | (Received::Failed, State::Flushing(_) | State::Lingering) => {
+                self.remove(id);
+                None
+            }
+        }
+    }
+
+    /// Queues bytes. They go out with the next [`Connections::flush`], or at once if more than the
+    /// high-water mark is queued.
+    pub(crate) fn send(&mut self, id: ConnId, bytes: Bytes) {
+        let Some(connection) =
+            self.table.get_mut(id).filter(|connection| connection.state == State::Open)
+        else {
+            return;
+        };
+        connection.push(bytes);
+        list_dirty(&mut self.dirty, id, connection);
+        if connection.queued() > self.high_water_bytes {
+            self.write(id);
+        }
+    }
+
+    /// Pauses or resumes reading. Readiness that the poll reports during a pause is remembered.
+    pub(crate) fn flow(&mut self, id: ConnId, flow: Flow) {
+        let Some(connection) = self.table.get_mut(id) else { return };
+        match connection.state {
+            State::Open => {
+                connection.flow = flow;
+                list_ready(&mut self.ready, id, connection);
+            }
+            // A broken connection is kept only for the bytes that can still be read from it.
+            // Paused, it would never be read to its end, and no other event would remove it.
+            State::Broken if flow == Flow::Pause => self.lose(id),
+            State::Broken | State::Flushing(_) | State::Lingering => {}
+        }
+    }
+
+    /// Closes a connection once its queue has gone out.
+    pub(crate) fn close(&mut self, id: ConnId, now: Mono) {
+        // No event may follow a close, not even one that happened before it.
+        self.events.retain(|event| event.conn() != id);
+        let Some(connection) = self.table.get_mut(id) else { return };
+        match connection.state {
+            State::Open => {
+                // A paused connection is read again, to discard what arrives until the peer ends.
+                connection.flow = Flow::Resume;
+                list_ready(&mut self.ready, id, connection);
+                self.begin_flushing(id, PeerDirection::Open, now);
+            }
+            State::Broken => self.remove(id),
+            State::Flushing(_) | State::Lingering => {}
+        }
+    }
+
+    /// Closes every connection.
+    pub(crate) fn close_all(&mut self, now: Mono) {
+        let ids: Vec<_> = self.table.ids().collect();
+        for id in ids {
+            self.close(id, now);
+        }
+    }
+
+    /// Writes all queues as far as their sockets accept bytes.
+    pub(crate) fn flush(&mut self) {
+        while let Some(id) = self.dirty.pop() {
+            if let Some(connection) = self.table.get_mut(id) {
+                connection.in_dirty = false;
+                self.write(id);
+            }
+        }
+    }
+
+    /// Gives up closed connections whose peer has taken too long.
+    pub(crate) fn expire(&mut self, now: Mono) {
+        while let Some((_, id)) = self.lingering.pop_front_if(|(at, _)| *at <= now) {
+            self.remove(id);
+        }
+    }
+
+    fn write(&mut self, id: ConnId) {
+        let Some(connection) = self.table.get_mut(id) else { return };
+        let sent = connection.write();
+        match (sent, connection.state) {
+            (Sent::All, State::Open) => {
+                if connection.congestion == Congestion::Reported {
+                    connection.congestion = Congestion::Clear;
+                    self.events.push_back(SocketEvent::Writable(id));
+                }
+            }
+            (Sent::All, State::Flushing(PeerDirection::Open))
+                if connection.end_writing().is_ok() =>
+            {
+                connection.state = State::Lingering;
+            }
+            (Sent::Part, State::Open) => {
+                if connection.queued() > self.high_water_bytes
+                    && connection.congestion == Congestion::Clear
+                {
+                    connection.congestion = Congestion::Reported;
+                    self.events.push_back(SocketEvent::Congested(id));
+                }
+            }
+            (Sent::Failed, State::Open) => self.break_off(id),
+            (Sent::All | Sent::Failed, State::Flushing(_)) => self.remove(id),
+            (Sent::Part, State::Flushing(_)) | (_, State::Broken | State::Lingering) => {}
+        }
+    }
+
+    /// Handles a failed write. What the peer sent before is still read, unless the machine has
+    /// paused the connection: then there is nothing to wait for.
+    fn break_off(&mut self, id: ConnId) {
+        let Some(connection) = self.table.get_mut(id) else { return };
+        connection.state = State::Broken;
+        connection.discard_queue();
+        match connection.flow {
+            Flow::Pause => self.lose(id),
+            Flow::Resume => {
+                connection.assume_readable();
+                list_ready(&mut self.ready, id, connection);
+            }
+        }
+    }
+
+    /// Handles the end of the peer's direction. To the machine the connection is closed; the peer
+    /// may still read what is queued for it.
+    fn peer_ended(&mut self, id: ConnId, now: Mono) {
+        self.events.push_back(SocketEvent::Closed(id));
+        if let Some(connection) = self.table.get_mut(id) {
+            connection.flow = Flow::Pause;
+            self.begin_flushing(id, PeerDirection::Ended, now);
+        }
+    }
+
+    fn begin_flushing(&mut self, id: ConnId, peer: PeerDirection, now: Mono) {
+        if let Some(connection) = self.table.get_mut(id) {
+            connection.state = State::Flushing(peer);
+            // Listed even if nothing is queued: writing an empty queue moves it to the next state.
+            list_dirty(&mut self.dirty, id, connection);
+            self.lingering.push_back((now + self.linger, id));
+        }
+    }
+
+    /// Removes a connection and tells the machine, which does not know yet that it is gone.
+    fn lose(&mut self, id: ConnId) {
+        self.remove(id);
+        self.events.push_back(SocketEvent::Closed(id));
+    }
+
+    fn remove(&mut self, id: ConnId) {
+        if let Some(mut connection) = self.table.remove(id) {
+            // Closing the socket takes it out of the poll even if this fails.
+            let _ = self.registry.deregister(connection.stream_mut());
+        }
+    }
+
+    /// Has the poll watch a connection under the index of its slot. Removes the connection and
+    /// returns false if that fails.
+    fn register(&mut self, id: ConnId, index: usize) -> bool {
+        let Some(connection) = self.table.get_mut(id) else { return false };
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(FIRST_CONNECTION + index);
+        let watched = self.registry.register(connection.stream_mut(), token, both);
+        if let Err(error) = &watched {
+            tracing::warn!(%error, "can't watch a new connection: closing it");
+            self.table.remove(id);
+        }
+        watched.is_ok()
+    }
+}
+
+fn list_ready(ready: &mut Vec<ConnId>, id: ConnId, connection: &mut Connection) {
+    if connection.wants_read() && !connection.in_ready {
+        connection.in_ready = true;
+        ready.push(id);
+    }
+}
+
+fn list_dirty(dirty: &mut Vec<ConnId>, id: ConnId, connection: &mut Connection) {
+    if !connection.in_dirty {
+        connection.in_dirty = true;
+        dirty.push(id);
+    }
+}

@@ -1,0 +1,121 @@
+//! Dials the server without blocking the reactor, name look-up included.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sealpost_core::frame::Machine;
+use sealpost_core::ids::ConnId;
+use sealpost_core::time::Mono;
+
+use crate::error::Error;
+use crate::threads::{HostedMachine, Inbox, Mail, spawn};
+
+/// Dials one server. Each attempt has a thread of its own, because name look-up blocks and has no
+/// time-out.
+#[derive(Debug)]
+pub(crate) struct Dialler<M: Machine> {
+    server: String,
+    timeout: Duration,
+    inbox: Arc<Inbox<M>>,
+    /// Attempts under way with their deadlines, soonest first.
+    pending: Vec<(Mono, ConnId)>,
+}
+
+impl<M: HostedMachine> Dialler<M> {
+    /// Creates a dialler of `server`, which is `HOST:PORT`.
+    pub(crate) const fn new(server: String, timeout: Duration, inbox: Arc<Inbox<M>>) -> Self {
+        Self { server, timeout, inbox, pending: Vec::new() }
+    }
+
+    /// Starts an attempt. It ends with [`Mail::Dialled`], or by [`Dialler::expired`].
+    pub(crate) fn dial(&mut self, conn: ConnId, now: Mono) -> Result<(), Error> {
+        let (server, timeout, inbox) = (self.server.clone(), self.timeout, Arc::clone(&self.inbox));
+        spawn("dial", move || {
+            let stream = connect(&server, timeout);
+            if let Err(error) = &stream {
+                tracing::debug!(%error, "dialling the server failed");
+            }
+            inbox.post(Mail::Dialled(conn, stream.ok()));
+        })?;
+        self.pending.push((now + self.timeout, conn));
+        Ok(())
+    }
+
+    /// Removes a pending attempt. Returns whether there was one.
+    pub(crate) fn take_pending(&mut self, conn: ConnId) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|(_, pending)| *pending != conn);
+        self.pending.len() < before
+    }
+
+    /// When [`Dialler::expired`] must be called.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.pending.first().map(|(at, _)| *at)
+    }
+
+    /// Removes and returns an attempt that has timed out. Call again until `None`.
+    pub(crate) fn expired(&mut self, now: Mono) -> Option<ConnId> {
+        let (_, conn) = *self.pending.first().filter(|(at, _)| *at <= now)?;
+        self.pending.remove(0);
+        Some(conn)
+    }
+}
+
+/// Tries every address of the name, within one time-out for all of them.
+fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
+    let give_up = Instant::now() + timeout;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for address in server.to_socket_addrs()? {
+        let left = give_up.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => {
+                stream.set_nonblocking(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token, Waker};
+    use sealpost_core::server::Server;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn attempt_that_timed_out_is_no_longer_pending() {
+        let poll = Poll::new().unwrap();
+        let inbox = Inbox::<Server>::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let nobody = "127.0.0.1:0".to_owned();
+        let mut dialler = Dialler::new(nobody, 10 * SECOND, Arc::new(inbox));
+        let start = Mono(0);
+        dialler.dial(ConnId(1), start).unwrap();
+        dialler.dial(ConnId(2), start + SECOND).unwrap();
+        assert_eq!(dialler.deadline(), Some(start + 10 * SECOND));
+
+        let late = start + 10 * SECOND;
+        assert_eq!(dialler.expired(late), Some(ConnId(1)));
+        assert_eq!(dialler.expired(late), None);
+        assert!(!dialler.take_pending(ConnId(1)));
+        assert!(dialler.take_pending(ConnId(2)));
+        assert!(!dialler.take_pending(ConnId(2)), "it was taken already");
+        assert_eq!(dialler.deadline(), None);
+    }
+
+    #[test]
+    fn name_without_an_answer_is_an_error() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(connect(&nobody.to_string(), SECOND).is_err());
+        assert!(connect("no port", SECOND).is_err());
+    }
+}

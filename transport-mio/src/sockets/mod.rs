@@ -1,0 +1,12 @@
+//! Sockets: accepting and dialling connections, reading from them, and writing to them.
+
+mod connection;
+mod connections;
+mod dialler;
+mod listener;
+mod table;
+mod write_queue;
+
+pub(crate) use connections::{Connections, FIRST_CONNECTION, SocketEvent};
+pub(crate) use dialler::Dialler;
+pub(crate) use listener::Listener;

@@ -1,0 +1,18 @@
+//! The threads beside the reactor's, and the inbox through which they report to it.
+
+mod crypto_pool;
+mod hosted_machine;
+mod inbox;
+mod job_queue;
+mod job_runner;
+mod spawn;
+mod storage_thread;
+mod store_request;
+
+pub(crate) use crypto_pool::CryptoPool;
+pub use hosted_machine::HostedMachine;
+pub(crate) use inbox::{Inbox, Mail};
+pub use job_runner::JobRunner;
+pub(crate) use spawn::spawn;
+pub(crate) use storage_thread::StorageThread;
+pub use store_request::{StoreAnswer, StoreRequest};

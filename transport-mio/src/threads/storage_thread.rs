@@ -1,0 +1,313 @@
+//! The thread that owns the store and groups requests into transactions.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sealpost_core::ids::Ticket;
+use sealpost_storage::Storage;
+
+use super::spawn::{fail_stop, join, spawn};
+use super::store_request::{StoreAnswer, StoreRequest};
+use crate::config::TransactionLimit;
+use crate::error::Error;
+
+/// Runs a store on a thread of its own. While one transaction is being committed, requests gather
+/// for the next one. So transactions grow with the load, and a request never waits just to share a
+/// transaction with others.
+#[derive(Debug)]
+pub(crate) struct StorageThread<Op> {
+    gathered: Vec<(Ticket, Op)>,
+    queue: Arc<Queue<Op>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The requests on their way from the reactor to the thread. The machine bounds their number.
+#[derive(Debug)]
+struct Queue<Op> {
+    waiting: Mutex<Waiting<Op>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<Op> {
+    requests: VecDeque<(Ticket, Op)>,
+    /// No more requests will come: the thread ends once everything is committed.
+    closed: bool,
+}
+
+impl<Op: StoreRequest> StorageThread<Op> {
+    /// Starts the thread. It calls `report` with the outcomes of each transaction, and clears the
+    /// vector afterwards.
+    pub(crate) fn start<S>(
+        store: S,
+        limit: TransactionLimit,
+        report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>) + Send + 'static,
+    ) -> Result<Self, Error>
+    where
+        S: Storage<Op = Op, Outcome: StoreAnswer> + Send + 'static,
+    {
+        let waiting = Waiting { requests: VecDeque::new(), closed: false };
+        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
+        let theirs = Arc::clone(&queue);
+        let thread = spawn("storage", move || run(store, limit, &theirs, report))?;
+        Ok(Self { gathered: Vec::new(), queue, thread: Some(thread) })
+    }
+
+    /// Adds a request to those that [`StorageThread::submit`] hands over.
+    pub(crate) fn gather(&mut self, ticket: Ticket, op: Op) {
+        self.gathered.push((ticket, op));
+    }
+
+    /// Hands the gathered requests to the thread.
+    pub(crate) fn submit(&mut self) {
+        if !self.gathered.is_empty() {
+            self.queue.lock().requests.extend(self.gathered.drain(..));
+            self.queue.changed.notify_one();
+        }
+    }
+
+    /// Hands over the gathered requests, and waits until everything is committed and the thread
+    /// has ended.
+    pub(crate) fn finish(&mut self) {
+        self.submit();
+        self.join();
+    }
+}
+
+impl<Op> StorageThread<Op> {
+    fn join(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.changed.notify_one();
+        join(&mut self.thread);
+    }
+}
+
+impl<Op> Drop for StorageThread<Op> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+impl<Op> Queue<Op> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<Op>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for requests and takes those of the next transaction. Returns false if there will be
+    /// no more. A closed queue is emptied first, because what was gathered must be committed.
+    fn next(&self, limit: TransactionLimit, tickets: &mut Vec<Ticket>, ops: &mut Vec<Op>) -> bool
+    where
+        Op: StoreRequest,
+    {
+        let mut waiting = self.lock();
+        while waiting.requests.is_empty() {
+            if waiting.closed {
+                return false;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut bytes = 0_usize;
+        while let Some((ticket, op)) = waiting.requests.pop_front_if(|(_, op)| {
+            bytes = bytes.saturating_add(op.weight());
+            ops.is_empty() || (ops.len() < limit.requests.get() && bytes <= limit.bytes)
+        }) {
+            tickets.push(ticket);
+            ops.push(op);
+        }
+        true
+    }
+}
+
+fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
+    mut store: S,
+    limit: TransactionLimit,
+    queue: &Queue<S::Op>,
+    mut report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>),
+) {
+    let (mut tickets, mut ops) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut results) = (Vec::new(), Vec::new());
+    while queue.next(limit, &mut tickets, &mut ops) {
+        commit(&mut store, &ops, &mut outcomes, BUSY_PATIENCE);
+        if outcomes.len() != tickets.len() {
+            // Outcomes could no longer be matched to requests: some would be acknowledged wrongly.
+            fail_stop("the store did not return exactly one outcome for each request");
+        }
+        results.extend(tickets.drain(..).zip(outcomes.drain(..)));
+        report(&mut results);
+        results.clear();
+        ops.clear();
+    }
+}
+
+/// Commits one transaction. Retries for as long as another process holds the store, until
+/// `patience` has passed.
+fn commit<S: Storage<Outcome: StoreAnswer>>(
+    store: &mut S,
+    ops: &[S::Op],
+    outcomes: &mut Vec<S::Outcome>,
+    patience: Duration,
+) {
+    let begin = Instant::now();
+    loop {
+        store.commit(ops, outcomes);
+        let failure = store.failure();
+        let busy = !outcomes.is_empty() && outcomes.iter().all(StoreAnswer::is_busy);
+        if busy && begin.elapsed() < patience {
+            thread::sleep(BUSY_PAUSE);
+            continue;
+        }
+        if let Some(failure) = failure {
+            tracing::error!(
+                failure,
+                "the store failed: nothing of this transaction is acknowledged"
+            );
+        }
+        return;
+    }
+}
+
+/// How long commits to a busy store are retried before the failure is reported.
+const BUSY_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two attempts.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    use sealpost_core::frame::StoreError;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    type Answer = Result<u32, StoreError>;
+
+    #[derive(Debug)]
+    struct Request(u32);
+
+    impl StoreRequest for Request {
+        fn weight(&self) -> usize {
+            self.0 as usize
+        }
+    }
+
+    /// Reports the contents of each transaction, and waits for permission to commit it.
+    struct GatedStore {
+        begun: Sender<Vec<u32>>,
+        permissions: Receiver<()>,
+    }
+
+    impl Storage for GatedStore {
+        type Op = Request;
+        type Outcome = Answer;
+
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            self.begun.send(ops.iter().map(|op| op.0).collect()).unwrap();
+            let _ = self.permissions.recv();
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
+        }
+    }
+
+    /// A storage thread with a gated store.
+    struct TestThread {
+        thread: StorageThread<Request>,
+        begun: Receiver<Vec<u32>>,
+        permit: Sender<()>,
+        reported: Receiver<Vec<(Ticket, Answer)>>,
+    }
+
+    fn start(limit: TransactionLimit) -> TestThread {
+        let (begun_in, begun) = mpsc::channel();
+        let (permit, permissions) = mpsc::channel();
+        let (reported_in, reported) = mpsc::channel();
+        let store = GatedStore { begun: begun_in, permissions };
+        let report = move |results: &mut Vec<_>| reported_in.send(std::mem::take(results)).unwrap();
+        let thread = StorageThread::start(store, limit, report).unwrap();
+        TestThread { thread, begun, permit, reported }
+    }
+
+    impl TestThread {
+        fn submit(&mut self, ops: impl IntoIterator<Item = u32>) {
+            for op in ops {
+                self.thread.gather(Ticket(op.into()), Request(op));
+            }
+            self.thread.submit();
+        }
+
+        fn transaction(&self) -> Vec<u32> {
+            let ops = self.begun.recv_timeout(PATIENCE).unwrap();
+            self.permit.send(()).unwrap();
+            ops
+        }
+    }
+
+    fn limit(requests: usize, bytes: usize) -> TransactionLimit {
+        TransactionLimit { requests: NonZeroUsize::new(requests).unwrap(), bytes }
+    }
+
+    #[test]
+    fn requests_gathered_during_a_commit_are_the_next_transaction() {
+        let mut test = start(limit(100, 1_000));
+        test.submit([1]);
+        let first = test.begun.recv_timeout(PATIENCE).unwrap();
+        test.submit([2, 3]);
+        test.submit([4]);
+        test.permit.send(()).unwrap();
+        assert_eq!((first, test.transaction()), (vec![1], vec![2, 3, 4]));
+        assert_eq!(test.reported.recv_timeout(PATIENCE).unwrap(), [(Ticket(1), Ok(10))]);
+        let second = [(Ticket(2), Ok(20)), (Ticket(3), Ok(30)), (Ticket(4), Ok(40))];
+        assert_eq!(test.reported.recv_timeout(PATIENCE).unwrap(), second);
+        test.thread.finish();
+    }
+
+    #[test]
+    fn transaction_is_bounded_by_count_and_by_bytes() {
+        let mut test = start(limit(3, 50));
+        test.submit([1, 2, 3, 4, 5, 40, 60, 7]);
+        let transactions: Vec<_> = (0..4).map(|_| test.transaction()).collect();
+        assert_eq!(transactions, [vec![1, 2, 3], vec![4, 5, 40], vec![60], vec![7]]);
+        test.thread.finish();
+    }
+
+    #[test]
+    fn finish_commits_what_was_gathered() {
+        let mut test = start(limit(1, 50));
+        for _ in 0..3 {
+            test.permit.send(()).unwrap();
+        }
+        for op in [1, 2, 3] {
+            test.thread.gather(Ticket(op.into()), Request(op));
+        }
+        test.thread.finish();
+        assert_eq!(test.reported.try_iter().flatten().count(), 3);
+    }
+
+    /// A store that is busy for this many commits.
+    struct BusyStore(u32);
+
+    impl Storage for BusyStore {
+        type Op = Request;
+        type Outcome = Answer;
+
+        fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Answer>) {
+            let outcome = if self.0 == 0 { Ok(0) } else { Err(StoreError::Busy) };
+            self.0 = self.0.saturating_sub(1);
+            outcomes.clear();
+            outcomes.extend(ops.iter().map(|_| outcome));
+        }
+    }
+
+    #[test]
+    fn commit_to_a_busy_store_is_retried_and_finally_reported() {
+        let mut outcomes = Vec::new();
+        commit(&mut BusyStore(3), &[Request(1), Request(2)], &mut outcomes, PATIENCE);
+        assert_eq!(outcomes, [Ok(0), Ok(0)]);
+        commit(&mut BusyStore(u32::MAX), &[Request(1)], &mut outcomes, Duration::ZERO);
+        assert_eq!(outcomes, [Err(StoreError::Busy)]);
+    }
+}

@@ -1,0 +1,335 @@
+//! A machine that reports every input to the test and carries out the test's orders, in a running
+//! host.
+#![allow(dead_code, reason = "each suite uses a part")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sealpost_core::crypto::{Draft, EmitError, Job, Outcome};
+use sealpost_core::frame::{Action, Actions, Deadline, Event, Flow, Input, Machine, StoreError};
+use sealpost_core::ids::{ConnId, Ticket};
+use sealpost_core::time::{Mono, Now, Timestamp};
+use sealpost_core::wire::{Header, Op, Profile};
+use sealpost_mio::{
+    Application, ClientHost, Control, Error, Handle, HostConfig, JobRunner, ServerHost,
+    StoreRequest,
+};
+use sealpost_storage::Storage;
+
+/// How long a test waits for an event that must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An input that the machine was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Opened(ConnId),
+    Closed(ConnId),
+    Congested(ConnId),
+    Writable(ConnId),
+    Bytes(ConnId, Vec<u8>),
+    Stored(u64, Result<u32, StoreError>),
+    Computed(u64),
+    Ticked,
+    Shutdown,
+}
+
+/// An action that the machine must take.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Send(ConnId, Bytes),
+    Flow(ConnId, Flow),
+    Close(ConnId),
+    Dial(ConnId),
+    Store(u64, u32),
+    Compute(u64),
+    TickIn(Duration),
+    Deliver(&'static str),
+    End,
+}
+
+/// What the machine does without orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// Nothing but report its inputs.
+    Silent,
+    /// Sends back what arrives, and finishes when told to shut down.
+    Echo,
+}
+
+pub(crate) struct ScriptedMachine {
+    behaviour: Behaviour,
+    seen: Sender<Seen>,
+    queue: VecDeque<Action<Self>>,
+    deadline: Option<Mono>,
+}
+
+impl std::fmt::Debug for ScriptedMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ScriptedMachine")
+    }
+}
+
+impl Machine for ScriptedMachine {
+    type StoreOp = Request;
+    type StoreOutcome = Result<u32, StoreError>;
+    type Command = Vec<Order>;
+    type Delivery = &'static str;
+    /// The only notice: the machine has finished.
+    type Notice = ();
+
+    fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
+        let seen = match input {
+            Input::Bytes { conn, data } => {
+                if self.behaviour == Behaviour::Echo {
+                    let bytes = Bytes::copy_from_slice(data);
+                    self.queue.push_back(Action::Send { conn, bytes });
+                }
+                Some(Seen::Bytes(conn, data.to_vec()))
+            }
+            Input::Event(Event::Opened { conn, .. }) => Some(Seen::Opened(conn)),
+            Input::Event(Event::Closed { conn }) => Some(Seen::Closed(conn)),
+            Input::Event(Event::Congested { conn }) => Some(Seen::Congested(conn)),
+            Input::Event(Event::Writable { conn }) => Some(Seen::Writable(conn)),
+            Input::Event(Event::Stored(ticket, outcome)) => Some(Seen::Stored(ticket.0, outcome)),
+            Input::Event(Event::Computed(ticket, _)) => Some(Seen::Computed(ticket.0)),
+            Input::Event(Event::Command(orders)) => {
+                for order in orders {
+                    self.obey(now, order);
+                }
+                None
+            }
+            Input::Event(Event::Tick) => {
+                self.deadline = None;
+                Some(Seen::Ticked)
+            }
+            Input::Event(Event::Shutdown) => {
+                if self.behaviour == Behaviour::Echo {
+                    self.queue.push_back(Action::Notify(()));
+                }
+                Some(Seen::Shutdown)
+            }
+        };
+        if let Some(seen) = seen {
+            let _ = self.seen.send(seen);
+        }
+        Actions::new(&mut self.queue)
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        self.deadline.map(|at| Deadline { at, why: "the test asked for it" })
+    }
+
+    fn is_consistent(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
+impl ScriptedMachine {
+    pub(crate) fn new(behaviour: Behaviour) -> (Self, Receiver<Seen>) {
+        let (sender, seen) = mpsc::channel();
+        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None }, seen)
+    }
+
+    fn obey(&mut self, now: Now, order: Order) {
+        let action = match order {
+            Order::Send(conn, bytes) => Action::Send { conn, bytes },
+            Order::Flow(conn, flow) => Action::Flow { conn, flow },
+            Order::Close(conn) => Action::Close { conn },
+            Order::Dial(conn) => Action::Dial { conn },
+            Order::Store(ticket, op) => Action::Store { ticket: Ticket(ticket), op: Request(op) },
+            Order::Compute(ticket) => Action::Compute { ticket: Ticket(ticket), job: job() },
+            Order::Deliver(what) => Action::Deliver(what),
+            Order::End => Action::Notify(()),
+            Order::TickIn(time) => {
+                self.deadline = Some(now.mono + time);
+                return;
+            }
+        };
+        self.queue.push_back(action);
+    }
+}
+
+/// An arbitrary job.
+fn job() -> Job {
+    let header =
+        Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op: Op::Disconnect };
+    let draft = Draft { profile: Profile::Compact, header, parts: Vec::new(), signed: true };
+    Job::Emit(Box::new(draft))
+}
+
+/// A store request with a number.
+#[derive(Debug)]
+pub(crate) struct Request(u32);
+
+impl StoreRequest for Request {
+    fn weight(&self) -> usize {
+        4
+    }
+}
+
+/// Answers each request with ten times its number.
+pub(crate) struct TenfoldStore;
+
+impl Storage for TenfoldStore {
+    type Op = Request;
+    type Outcome = Result<u32, StoreError>;
+
+    fn commit(&mut self, ops: &[Request], outcomes: &mut Vec<Result<u32, StoreError>>) {
+        outcomes.clear();
+        outcomes.extend(ops.iter().map(|op| Ok(op.0 * 10)));
+    }
+}
+
+/// Fails every job.
+pub(crate) struct FailingRunner;
+
+impl JobRunner for FailingRunner {
+    fn run(&mut self, _: Job) -> Outcome {
+        Outcome::Emitted(Err(EmitError))
+    }
+
+    fn fork(&mut self) -> Self {
+        Self
+    }
+}
+
+/// Passes deliveries to the test, and stops the host when the machine has finished.
+pub(crate) struct TestApplication(Sender<&'static str>);
+
+impl Application<ScriptedMachine> for TestApplication {
+    fn deliver(&mut self, delivery: &'static str) {
+        let _ = self.0.send(delivery);
+    }
+
+    fn notify(&mut self, (): ()) -> Control {
+        Control::Stop
+    }
+}
+
+pub(crate) fn config() -> HostConfig {
+    let linger = Duration::from_millis(500);
+    HostConfig { crypto_workers: NonZeroUsize::new(1), linger, ..HostConfig::default() }
+}
+
+/// A host of a scripted machine, running on a thread.
+pub(crate) struct RunningHost {
+    pub(crate) addr: SocketAddr,
+    pub(crate) handle: Handle<ScriptedMachine>,
+    pub(crate) seen: Receiver<Seen>,
+    pub(crate) delivered: Receiver<&'static str>,
+    pub(crate) thread: JoinHandle<Result<(), Error>>,
+}
+
+/// A server host that is listening but does not run yet.
+pub(crate) struct BoundServer {
+    pub(crate) server: ServerHost<ScriptedMachine, TestApplication>,
+    seen: Receiver<Seen>,
+    delivered: Receiver<&'static str>,
+}
+
+impl BoundServer {
+    pub(crate) fn new(config: &HostConfig, behaviour: Behaviour) -> Self {
+        let (machine, seen) = ScriptedMachine::new(behaviour);
+        let (sender, delivered) = mpsc::channel();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let server = ServerHost::bind(
+            config,
+            listen,
+            TenfoldStore,
+            FailingRunner,
+            machine,
+            TestApplication(sender),
+        )
+        .unwrap();
+        Self { server, seen, delivered }
+    }
+
+    pub(crate) fn run(self) -> RunningHost {
+        RunningHost {
+            addr: self.server.local_addr(),
+            handle: self.server.handle(),
+            seen: self.seen,
+            delivered: self.delivered,
+            thread: std::thread::spawn(|| self.server.run()),
+        }
+    }
+}
+
+impl RunningHost {
+    pub(crate) fn server(config: &HostConfig, behaviour: Behaviour) -> Self {
+        BoundServer::new(config, behaviour).run()
+    }
+
+    /// Starts a host that dials `addr`.
+    pub(crate) fn client(config: &HostConfig, addr: SocketAddr) -> Self {
+        let (machine, seen) = ScriptedMachine::new(Behaviour::Silent);
+        let (sender, delivered) = mpsc::channel();
+        let application = TestApplication(sender);
+        let host = ClientHost::new(
+            config,
+            addr.to_string(),
+            TenfoldStore,
+            FailingRunner,
+            machine,
+            application,
+        );
+        let host = host.unwrap();
+        let handle = host.handle();
+        Self { addr, handle, seen, delivered, thread: std::thread::spawn(|| host.run()) }
+    }
+
+    pub(crate) fn give(&self, orders: impl IntoIterator<Item = Order>) {
+        self.handle.command(orders.into_iter().collect());
+    }
+
+    /// The next input that the machine was given.
+    pub(crate) fn next(&self) -> Seen {
+        self.seen.recv_timeout(PATIENCE).expect("no input in time")
+    }
+
+    pub(crate) fn expect(&self, seen: &Seen) {
+        assert_eq!(self.next(), *seen);
+    }
+
+    /// Waits for a connection to open, and returns its number.
+    pub(crate) fn opened(&self) -> ConnId {
+        let next = self.next();
+        let Seen::Opened(conn) = next else { panic!("expected a connection, not {next:?}") };
+        conn
+    }
+
+    /// Waits for `len` bytes on a connection.
+    pub(crate) fn received(&self, conn: ConnId, len: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < len {
+            let next = self.next();
+            let Seen::Bytes(on, data) = next else { panic!("expected bytes, not {next:?}") };
+            assert_eq!(on, conn);
+            all.extend(data);
+        }
+        all
+    }
+
+    /// Makes the machine finish without a shutdown, and waits for the host to return.
+    pub(crate) fn end(self) {
+        self.give([Order::End]);
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+/// Runs one test of this binary again in a child process, with the environment variable set.
+pub(crate) fn rerun(test: &str, variable: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
