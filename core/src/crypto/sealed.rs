@@ -1,5 +1,5 @@
-//! `sealed(K, m)` of PROTOCOL 2: AES-256-CBC under a random IV. It hides, and does not authenticate:
-//! the signature of the packet around it does, and is verified first.
+//! `sealed(K, m)` of PROTOCOL 2: AES-256-CBC under a random IV. It hides, and does not
+//! authenticate: the signature of the packet around it does, and is verified first.
 
 use alloc::vec::Vec;
 

@@ -80,8 +80,8 @@ fn a_client_takes_these_addresses_and_lengths_and_no_others() {
     assert_eq!(accepted(SIGNED, parses), expected);
 }
 
-/// A new operation has to be let in by the parser of each side that its direction names. `FromClient`
-/// and `FromServer` refuse what they do not name, so the compiler does not ask for it.
+/// A new operation has to be let in by the parser of each side that its direction names.
+/// `FromClient` and `FromServer` refuse what they do not name, so the compiler does not ask for it.
 #[test]
 fn each_side_takes_the_operations_that_its_direction_names() {
     // A payload of zeros is not an error; their shapes have a test of their own.
