@@ -54,17 +54,16 @@
 //!
 //! - **Bytes** of one connection are reported in the order of the stream. They may be cut anywhere.
 //! - **Store operations** reach the store in the order of their actions. An outcome is reported
-//!   once
-//!   it is durable and never earlier, because the machine acknowledges messages on the strength of
-//!   it. Outcomes may be late. They may never come, but only if the process dies.
+//!   once it is durable and never earlier, because the machine acknowledges messages on the
+//!   strength of it. Outcomes may be late. They may fail to come only if the process dies.
 //! - **Jobs** ([`crypto::Job`]) run on any thread and finish in any order. The machine restores the
 //!   order that matters: packets of one connection take effect as they arrived.
 //! - **Connection numbers and tickets** come back unchanged. A host never uses a connection number
 //!   twice, so a late event cannot hit a newer connection.
 //! - **Back-pressure**: after [`Flow::Pause`](frame::Flow::Pause) the host stops reading from the
-//!   connection. When too many bytes are queued for a slow peer, the host says
-//!   [`Congested`](frame::Event::Congested), and [`Writable`](frame::Event::Writable) once they have
-//!   been sent.
+//!   connection. When too many bytes are queued for a slow peer, the host reports
+//!   [`Congested`](frame::Event::Congested), and [`Writable`](frame::Event::Writable) once they
+//!   have been sent.
 //!
 //! A machine survives a host that breaks a promise about tickets or connection numbers: it reports
 //! a [`Misuse`](frame::Misuse) in a notice and goes on. It cannot detect a store that claims to be
