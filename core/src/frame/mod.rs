@@ -1,5 +1,5 @@
-//! The frame under both machines: the contract between a machine and its host, and what a machine
-//! is built from.
+//! The frame under both machines: the contract between a machine and its host, and the parts that
+//! both machines are built from.
 //!
 //! | file | what |
 //! |---|---|

@@ -165,7 +165,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!((slab.len(), slab.is_empty()), (model.len(), model.is_empty()));
-                let held: BTreeMap<_, _> = slab.iter().map(|(number, value)| (number, *value)).collect();
+                let held = slab.iter().map(|(number, value)| (number, *value));
+                let held: BTreeMap<_, _> = held.collect();
                 prop_assert_eq!(&held, &model);
             }
             slab.values_mut().for_each(|value| *value += 1);
