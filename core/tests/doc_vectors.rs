@@ -173,12 +173,13 @@ type Emitted = Vec<(&'static str, Vec<u8>)>;
 fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
     let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
     let plaintext = match parsed {
-        FromClient::Register(_) => AccountRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Register(_) | FromClient::Reconnect(_) => {
+            AccountRequest::parse(&oaep).unwrap().emit()
+        }
         FromClient::Confirm { public_key_der, .. } => {
             assert_eq!(public_key_der, vector.bytes("public_key"));
             ConfirmRequest::parse(&oaep).unwrap().emit()
         }
-        FromClient::Reconnect(_) => AccountRequest::parse(&oaep).unwrap().emit(),
         FromClient::Lookup(_) => Lookup::parse(&sealed).unwrap().emit(),
         FromClient::ReceiptsTaken(_) => ReceiptsTaken::parse(&sealed).unwrap().emit(),
         FromClient::Receipt { receipt, .. } => return vec![("payload", receipt.emit())],

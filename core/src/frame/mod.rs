@@ -28,7 +28,7 @@ pub use limits::InvalidLimits;
 pub use machine::{Action, Actions, Deadline, Event, Flow, Input, Machine};
 pub use misuse::Misuse;
 pub use proofs::{
-    Answer, Completed, Durable, Judged, Pending, Signed, Unverified, Verified, WrongOutcome,
+    Answer, Completed, Durable, Judged, Kept, Pending, Signed, Unverified, Verified, WrongOutcome,
 };
 pub use slab::Slab;
 pub use store_error::StoreError;

@@ -65,8 +65,9 @@ impl<T> Slab<T> {
     }
 
     /// Index of the slot in a number, whether the value is still there or not.
+    #[expect(clippy::cast_possible_truncation, reason = "the index is the low half")]
     pub const fn index_of(number: u64) -> usize {
-        (number & u32::MAX as u64) as usize
+        number as u32 as usize
     }
 
     /// Removes and returns the value under a number.

@@ -57,7 +57,7 @@ pub struct Server {
     mailboxes: Mailboxes,
     otps: Otps,
     admission: Admission,
-    server_key: ServerKeyAnswer,
+    key_answer: ServerKeyAnswer,
     /// Store operations that failed and must come to pass.
     unfinished: Vec<Unfinished>,
     alarms: Alarms<Alarm>,
@@ -91,7 +91,7 @@ impl Server {
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
             otps: Otps::default(),
-            server_key: ServerKeyAnswer::default(),
+            key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
             alarms: Alarms::new(),
             touched: Touched::default(),
@@ -186,7 +186,7 @@ impl Server {
     ) -> Result<(), WrongOutcome> {
         match awaited {
             AwaitStore::RegistrantFound(registrant) => {
-                self.on_registrant_found(&registrant, answer.found()?);
+                self.on_registrant_found(&registrant, &answer.found()?);
             }
             AwaitStore::UserCreated(pending) => self.on_user_created(answer.created(*pending)?),
             AwaitStore::ReconnectorFound(request) => {

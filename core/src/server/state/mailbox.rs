@@ -132,7 +132,9 @@ impl Mailbox {
         // What they acknowledge stays stored, and is acknowledged again in the next session.
         self.deferred.clear();
         let mut held = VecDeque::from(self.in_flight.take());
-        held.iter().for_each(|packet| unstored.enter(packet.get()));
+        for packet in &held {
+            unstored.enter(packet.get());
+        }
         held.append(&mut self.queue);
         self.queue = held;
     }
@@ -309,7 +311,9 @@ impl Mailbox {
             return None;
         }
         let mut packets = self.in_flight.begin_append();
-        packets.iter().for_each(|packet| unstored.enter(packet.get()));
+        for packet in &packets {
+            unstored.enter(packet.get());
+        }
         // Saturating: what is in flight is appended whole, even if it is more than one batch.
         let room = limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
         packets.extend(self.queue.drain(..room));
@@ -362,7 +366,9 @@ impl Mailbox {
         let (withdrawn, kept) =
             core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
         self.queue = kept.into();
-        withdrawn.iter().for_each(|packet| unstored.leave(packet.get()));
+        for packet in &withdrawn {
+            unstored.leave(packet.get());
+        }
         withdrawn
     }
 
