@@ -47,6 +47,8 @@
 //! padded message, as section 7 of draft-irtf-cfrg-rsa-guidance asks; AWS-LC requires it to be
 //! zero, as RFC 8017 does. Only somebody who knows the whole padded message can make a ciphertext
 //! that shows the difference, so it reveals nothing.
+//!
+//! [`Rejected`]: crate::keys::Rejected
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
