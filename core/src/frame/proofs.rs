@@ -270,7 +270,7 @@ impl<T> Durable<T> {
     }
 }
 
-/// Only [`Out`](super::Out) makes completions, when the host reports an outcome.
+/// Only `Out` makes completions, when the host reports an outcome.
 impl<O> Completed<O> {
     pub(super) const fn new(outcome: O) -> Self {
         Self(outcome)

@@ -1,10 +1,10 @@
 //! The server machine: registers, authenticates, routes, stores and acknowledges. It never opens a
 //! message.
 //!
-//! An input reaches one step ([`steps`]), by verb. The step changes the state ([`state`]), by noun,
-//! begins jobs and store operations, and marks what it touched. Once it is done, `settle` does what
-//! follows from it. What must go on once a job or a store operation has its outcome is a
-//! continuation (`awaits`) under the action's ticket.
+//! An input reaches one step (folder `steps`), by verb. The step changes the state (folder
+//! `state`), by noun, begins jobs and store operations, and marks what it touched. Once it is done,
+//! `settle` does what follows from it. What must go on once a job or a store operation has its
+//! outcome is a continuation (`awaits`) under the action's ticket.
 //!
 //! What must not happen does not compile. A mailbox takes only verified packets, an acknowledgement
 //! is made only from a durable one, and a session begins only from a request that is verified and

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::acknowledgement::{Acknowledgement, Released};
 use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
@@ -66,24 +67,6 @@ pub(in crate::server) enum Routed {
     Queued,
     /// It is in flight already.
     Repeat,
-}
-
-/// A recipient's statement that it has taken items.
-#[derive(Debug)]
-pub(in crate::server) enum Acknowledgement {
-    /// Messages of one sender, with the receipt that goes to it.
-    Messages { items: Vec<ItemId>, receipt: Verified<Packet>, sender: UserId },
-    /// Receipts.
-    Receipts(Vec<ItemId>),
-}
-
-/// What an acknowledgement released.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) struct Released {
-    /// Count of items that were held in memory alone; they are gone.
-    pub(in crate::server) from_memory: usize,
-    /// Items that are to be deleted from the store; they count as settling from now.
-    pub(in crate::server) stored: Vec<ItemId>,
 }
 
 /// What a draining mailbox can do next.
@@ -152,12 +135,10 @@ impl Mailbox {
         &self.in_flight
     }
 
-    /// Arrivals that wait to be appended, oldest first.
     pub(in crate::server) const fn queue(&self) -> &VecDeque<Verified<Packet>> {
         &self.queue
     }
 
-    /// Whether an append is under way.
     pub(in crate::server) const fn is_appending(&self) -> bool {
         self.appending
     }
@@ -518,14 +499,6 @@ impl Mailbox {
                 Err("acknowledgements wait for an append that is not under way")
             }
             Presence::Away | Presence::Draining(_) | Presence::Live(_) => Ok(()),
-        }
-    }
-}
-
-impl Acknowledgement {
-    fn items(&self) -> &[ItemId] {
-        match self {
-            Self::Messages { items, .. } | Self::Receipts(items) => items,
         }
     }
 }
