@@ -107,13 +107,7 @@ impl Server {
             Event::Closed { conn } => self.on_closed(conn),
             Event::Congested { conn } => self.on_congested(conn),
             Event::Writable { conn } => self.on_writable(conn),
-            Event::Stored(ticket, outcome) => match self.out.stored(ticket, outcome) {
-                Ok((awaited, answer)) => {
-                    let handled = self.on_stored(awaited, answer);
-                    self.report(handled.map_err(Into::into));
-                }
-                Err(misuse) => self.report(Err(misuse)),
-            },
+            Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
             Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
             Event::Command(command) => match command {},
             Event::Tick => self.on_tick(),
@@ -132,6 +126,18 @@ impl Server {
         }
     }
 
+    fn on_answer(&mut self, ticket: Ticket, answer: StoreOutcome) {
+        match self.out.stored(ticket, answer) {
+            Ok((awaited, answer)) => {
+                let handled = self.on_stored(awaited, answer);
+                self.report(handled.map_err(Into::into));
+            }
+            Err(misuse) => self.report(Err(misuse)),
+        }
+    }
+
+    /// Reports an outcome that nothing waits for, or of another kind than what was asked for.
+    /// Nothing else follows from it: what it says can't be trusted.
     fn report(&mut self, handled: Result<(), Misuse>) {
         if let Err(misuse) = handled {
             self.out.notify(Notice::Misuse { misuse });
