@@ -1,4 +1,4 @@
-//! A server's address: `sealpost://HOST:PORT/FINGERPRINT` (PROTOCOL 1).
+//! Addresses of servers: `sealpost://HOST:PORT/FINGERPRINT` (PROTOCOL 1).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,39 +9,41 @@ use core::str::FromStr;
 use crate::keys::Fingerprint;
 use crate::wire::Profile;
 
-/// Where a server is, which profile it speaks, and the fingerprint of its key: all that a client
-/// must be told.
+/// Address of a server: host and port, its profile, and the fingerprint of its key. A client needs
+/// nothing else to trust the server.
 ///
-/// Written `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in the
-/// wide one; an IPv6 host stands in brackets.
+/// The text is `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in
+/// the wide one. An IPv6 host is in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     profile: Profile,
-    /// Without brackets.
+    /// IPv6 without brackets.
     host: String,
     port: u16,
     fingerprint: Fingerprint,
 }
 
-/// The text is no address of a server.
+/// The text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
-    /// Neither `sealpost://` nor `sealpost+wide://`.
-    #[error("a server's address begins with sealpost:// or sealpost+wide://")]
+    /// The scheme is neither `sealpost://` nor `sealpost+wide://`.
+    #[error("not a server address: it must begin with sealpost:// or sealpost+wide://")]
     Scheme,
-    /// No `/` and fingerprint at the end, or none of 64 lower-case hex digits.
-    #[error("a server's address ends with / and the 64 lower-case hex digits of its fingerprint")]
+    /// The text does not end with `/` and 64 lower-case hex digits.
+    #[error(
+        "not a server address: it must end with / and the 64 lower-case hex digits of a fingerprint"
+    )]
     Fingerprint,
-    /// Empty, with a character that no host name has, or IPv6 without brackets.
-    #[error("the host is a name, an IPv4 address, or an IPv6 address in brackets")]
+    /// The host is empty, has a character that no host name has, or is IPv6 without brackets.
+    #[error("not a server address: its host must be a name, an IPv4 address, or [IPv6]")]
     Host,
-    /// Missing, or not from 1 to 65535.
-    #[error("after the host come : and a port from 1 to 65535")]
+    /// The port is missing, or not a number from 1 to 65535.
+    #[error("not a server address: after the host it must have : and a port from 1 to 65535")]
     Port,
 }
 
 impl ServerAddress {
-    /// An address from its parts. An IPv6 host comes without brackets.
+    /// Makes an address from its parts. An IPv6 host is given without brackets.
     ///
     /// # Errors
     /// [`InvalidAddress::Host`] or [`InvalidAddress::Port`].
@@ -60,22 +62,22 @@ impl ServerAddress {
         Ok(Self { profile, host: host.to_owned(), port, fingerprint })
     }
 
-    /// The width of user ids there.
+    /// Profile of the server: the width of its user ids.
     pub const fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    /// Host: a name, an IPv4 address, or an IPv6 address without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// From 1.
+    /// TCP port, never 0.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Of the server's key.
+    /// Fingerprint of the server's public key.
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
@@ -111,7 +113,7 @@ impl fmt::Display for ServerAddress {
     }
 }
 
-/// Cuts `HOST:PORT`.
+/// Splits `HOST:PORT`. An IPv6 host loses its brackets.
 fn split_place(place: &str) -> Result<(&str, &str), InvalidAddress> {
     if let Some(rest) = place.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidAddress::Host)?;
@@ -125,7 +127,7 @@ fn split_place(place: &str) -> Result<(&str, &str), InvalidAddress> {
     Ok((host, port))
 }
 
-/// A host name or an IPv4 address.
+/// Whether the text can be a host name or an IPv4 address.
 fn is_name(host: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     (1..=253).contains(&host.len()) && host.bytes().all(fits)

@@ -1,18 +1,18 @@
-//! Names for things: users, messages, receipts, connections, tickets, phone numbers.
+//! Ids of users, messages, receipts, connections and tickets; and phone numbers.
 //!
-//! Each is a type of its own, so that one can't be passed where another is meant.
+//! Each has a type of its own, so one cannot be passed where another is meant.
 
 use core::fmt;
 use core::num::NonZeroU64;
 use core::str::FromStr;
 
-/// A registered user. Never 0: on the wire 0 is the server, or a client without an id, and
-/// parses to `None` of an `Option<UserId>`.
+/// Id of a registered user. Never 0: on the wire 0 is the server, or a client without an id, and
+/// parses to the `None` of an `Option<UserId>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(NonZeroU64);
 
 impl UserId {
-    /// The user with this number; `None` for 0.
+    /// Makes the id with this number; `None` for 0.
     pub const fn new(id: u64) -> Option<Self> {
         match NonZeroU64::new(id) {
             Some(id) => Some(Self(id)),
@@ -20,7 +20,7 @@ impl UserId {
         }
     }
 
-    /// The number on the wire, never 0.
+    /// Number on the wire, never 0.
     pub const fn value(self) -> u64 {
         self.0.get()
     }
@@ -38,50 +38,51 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// A message's number, unique and strictly growing for each sender (PROTOCOL 5.2).
+/// Number that a sender gives a message: unique for that sender and strictly growing (PROTOCOL
+/// 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
-/// A receipt's number, unique for each reader who signs receipts (PROTOCOL 6.1).
+/// Number that a recipient gives a receipt: unique for that recipient (PROTOCOL 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub u64);
 
-/// A connection, as the host numbers it. Never used twice in the life of a machine.
+/// Number of a connection. The host never uses one twice during the life of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// Pairs an action that the host carries out with the event that reports its outcome.
+/// Number that pairs an action of a machine with the event that reports its outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// Names a user to look up.
+/// Reference to a user who is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserRef {
-    /// By id.
+    /// The user with this id.
     Id(UserId),
-    /// By phone number.
+    /// The user with this phone number.
     Phone(Phone),
 }
 
-/// A phone number in E.164: `+` and 7 to 15 digits, the first one not 0 (PROTOCOL 1).
+/// A phone number in E.164: `+` and 7 to 15 digits, the first of them not 0 (PROTOCOL 1).
 ///
-/// Held as the number that its digits write, which loses nothing because there is no leading
-/// zero. `Debug` is redacted; `Display` is the whole number.
+/// The digits are kept as one integer, which loses nothing because there is no leading zero.
+/// `Debug` is redacted for the log; `Display` shows the whole number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phone(u64);
 
-/// The text is no E.164 phone number.
+/// The text is not a phone number in E.164.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a phone number: write + and 7 to 15 digits, the first one not 0, as in +4915112345678"
+    "not a phone number: write + and 7 to 15 digits, the first of them not 0, as in +4915112345678"
 )]
 pub struct InvalidPhone;
 
 impl Phone {
-    /// The longest text of a phone number, in bytes.
+    /// Length in bytes of the longest phone number as text.
     pub const MAX_LEN: usize = 16;
 
-    /// The digits as a number, for storage in an integer column.
+    /// The digits as one integer, for an integer column of a store.
     pub const fn digits(self) -> u64 {
         self.0
     }
@@ -121,7 +122,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn phone_takes_seven_to_fifteen_digits() {
+    fn phone_numbers_have_seven_to_fifteen_digits() {
         for good in ["+1234567", "+4915112345678", "+999999999999999"] {
             assert_eq!(good.parse::<Phone>().unwrap().to_string(), good);
         }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn phone_is_redacted_in_debug() {
+    fn phone_numbers_are_redacted_in_debug() {
         let phone: Phone = "+4915112345678".parse().unwrap();
         assert_eq!(format!("{phone:?}"), "Phone(+…78)");
     }

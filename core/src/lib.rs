@@ -1,9 +1,9 @@
 //! The Sealpost protocol as two pure state machines: [`server::Server`] and [`client::Client`].
 //!
 //! A machine does no I/O. It never touches a socket or a file, reads a clock, asks the system for
-//! randomness, or blocks. A *host* does all of that for it: `sealpost-mio` in production, an example
-//! over `std::net`, a simulator, a fuzzer. The same machine runs under each of them, and the same
-//! seed with the same inputs gives the same actions, byte for byte.
+//! randomness, or blocks. A *host* does all of that for it: `sealpost-mio` in production, an
+//! example over `std::net`, a simulator, a fuzzer. The same machine runs under each of them, and
+//! the same seed with the same inputs gives the same actions, byte for byte.
 //!
 //! This page is the manual for embedders, those who write a host.
 //!
@@ -53,20 +53,20 @@
 //! # What a host promises
 //!
 //! - **Bytes** of one connection are reported in the order of the stream. They may be cut anywhere.
-//! - **Store operations** reach the store in the order of their actions. An outcome is reported once
-//!   it is durable and never earlier, because the machine acknowledges messages on the strength of
-//!   it. Outcomes may be late. They may never come, but only if the process dies.
+//! - **Store operations** reach the store in the order of their actions. An outcome is reported
+//!   once it is durable and never earlier, because the machine acknowledges messages on the
+//!   strength of it. Outcomes may be late. They may fail to come only if the process dies.
 //! - **Jobs** ([`crypto::Job`]) run on any thread and finish in any order. The machine restores the
 //!   order that matters: packets of one connection take effect as they arrived.
 //! - **Connection numbers and tickets** come back unchanged. A host never uses a connection number
 //!   twice, so a late event cannot hit a newer connection.
 //! - **Back-pressure**: after [`Flow::Pause`](frame::Flow::Pause) the host stops reading from the
-//!   connection. When too many bytes are queued for a slow peer, the host says
-//!   [`Congested`](frame::Event::Congested), and [`Writable`](frame::Event::Writable) once they have
-//!   been sent.
+//!   connection. When too many bytes are queued for a slow peer, the host reports
+//!   [`Congested`](frame::Event::Congested), and [`Writable`](frame::Event::Writable) once they
+//!   have been sent.
 //!
-//! A machine survives a host that breaks a promise about tickets or connection numbers: it reports a
-//! [`Misuse`](frame::Misuse) in a notice and goes on. It cannot detect a store that claims to be
+//! A machine survives a host that breaks a promise about tickets or connection numbers: it reports
+//! a [`Misuse`](frame::Misuse) in a notice and goes on. It cannot detect a store that claims to be
 //! durable and is not.
 //!
 //! # Proofs
@@ -75,8 +75,8 @@
 //! whose signature was verified; a [`Durable`](frame::Durable) value is one that the store has
 //! committed. The code that acts takes the proof as an argument: a message is routed only if it is
 //! verified, acknowledged only if it is durable, and a session begins only from a request that is
-//! both. Nothing can make a proof but the outcome of the job or operation that it is about, reported
-//! by the host under the right ticket. An outcome that reports a failure makes none.
+//! both. Nothing can make a proof but the outcome of the job or operation that it is about,
+//! reported by the host under the right ticket. An outcome that reports a failure makes none.
 //!
 //! # Three notions of time
 //!
@@ -122,9 +122,9 @@
 //!
 //! # Features
 //!
-//! `rust-crypto` (default) adds the portable provider. `aws-lc` adds the fast one, which needs `std`
-//! and a C compiler. With neither, the crate has the machines only, and the host brings its own
-//! [`crypto::Provider`]. The crate is `no_std` with `alloc` and forbids unsafe code.
+//! `rust-crypto` (default) adds the portable provider. `aws-lc` adds the fast one, which needs
+//! `std` and a C compiler. With neither, the crate has the machines only, and the host brings its
+//! own [`crypto::Provider`]. The crate is `no_std` with `alloc` and forbids unsafe code.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,6 +1,5 @@
 //! The vectors of `docs/PROTOCOL-VECTORS.md`, which the Python client made. Every packet verifies
-//! and opens with every provider; what is inside is taken apart, and put together again without a
-//! change.
+//! and opens with every provider. Its plaintexts parse, and are emitted again without a change.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -18,10 +17,10 @@ use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, PrivateKey, Pro
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup,
-    MessageHead, NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer,
-    ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant, SessionResumed, StoredAck,
-    emit_server_key,
+    AccountRequest, ConfirmRequest, Direction, ErrorForm, ErrorReply, FromClient, FromServer,
+    Inner, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile,
+    PublicKeyAnswer, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key,
 };
 
 #[test]
@@ -41,7 +40,7 @@ fn keys_load_and_have_their_fingerprints() {
 }
 
 #[test]
-fn safety_number_is_the_one_shown() {
+fn the_safety_number_is_the_listed_one() {
     let page = Page::read();
     for provider in providers() {
         let [alice, bob] = ["alice", "bob"].map(|name| page.key(&provider, name));
@@ -52,7 +51,7 @@ fn safety_number_is_the_one_shown() {
 }
 
 #[test]
-fn every_operation_is_there_in_both_profiles() {
+fn both_profiles_have_vectors_of_every_operation() {
     let page = Page::read();
     for profile in ["compact", "wide"] {
         let of_profile = page.packets().filter(|vector| vector.text("profile") == profile);
@@ -65,7 +64,7 @@ fn every_operation_is_there_in_both_profiles() {
 }
 
 #[test]
-fn headers_and_payloads_are_the_ones_listed() {
+fn headers_and_payloads_are_the_listed_ones() {
     for vector in Page::read().packets() {
         let (packet, name) = (vector.packet(), vector.name);
         let header = packet.header();
@@ -98,17 +97,17 @@ fn every_packet_verifies_and_opens_with_every_provider() {
     }
 }
 
-/// The `oaep(…)` and the `sealed(…)` of a packet, with the label and the keys that are listed.
+/// Opens the `oaep(…)` and the `sealed(…)` of a packet with the listed label and keys.
 fn opens_to_what_is_listed(page: &Page, provider: &Arc<dyn Provider>, vector: &Vector<'_>) {
     let (packet, name) = (vector.packet(), vector.name);
     let payload = packet.payload();
     let oaep_at = if packet.op() == Op::Message { MessageHead::LEN } else { 0 };
     let mut sealed_at = if packet.op() == Op::Error { SEALED_ERROR_AT } else { oaep_at };
     if vector.has("oaep_plain") {
-        let reader = page.key(provider, vector.text("oaep_key"));
+        let recipient = page.key(provider, vector.text("oaep_key"));
         let label = vector.text("oaep_label").as_bytes();
         let wrapped = &payload[oaep_at..oaep_at + OAEP_LEN];
-        let opened = reader.oaep_open(&mut rng(), label, wrapped).unwrap();
+        let opened = recipient.oaep_open(&mut rng(), label, wrapped).unwrap();
         assert_eq!(opened.expose(), vector.bytes("oaep_plain"), "{name}");
         sealed_at = oaep_at + OAEP_LEN;
     }
@@ -122,7 +121,7 @@ fn opens_to_what_is_listed(page: &Page, provider: &Arc<dyn Provider>, vector: &V
 }
 
 #[test]
-fn messages_open_as_their_reader_opens_them_or_are_shown_as_undecryptable() {
+fn messages_open_for_their_recipient_or_are_undecryptable() {
     let page = Page::read();
     for provider in providers() {
         let bob = page.key(&provider, "bob");
@@ -150,36 +149,37 @@ fn messages_open_as_their_reader_opens_them_or_are_shown_as_undecryptable() {
 }
 
 #[test]
-fn plaintexts_are_taken_apart_and_put_together_without_a_change() {
+fn plaintexts_parse_and_are_emitted_without_a_change() {
     for vector in Page::read().packets() {
         let packet = vector.packet();
-        let again = if is_from_client(packet.op(), packet.header().sender) {
-            put_together_by_client(FromClient::parse(packet).unwrap(), &vector)
+        let emitted = if is_from_client(packet.op(), packet.header().sender) {
+            emitted_by_client(FromClient::parse(packet).unwrap(), &vector)
         } else {
-            put_together_by_server(FromServer::parse(packet).unwrap(), &vector)
+            emitted_by_server(FromServer::parse(packet).unwrap(), &vector)
         };
-        for (field, bytes) in again {
+        for (field, bytes) in emitted {
             let mut listed = vector.bytes(field);
             if vector.name.starts_with("no_more_messages_grown") {
-                listed.truncate(bytes.len()); // what follows the last known field is ignored
+                listed.truncate(bytes.len()); // bytes after the last known field are ignored
             }
             assert_eq!(bytes, listed, "{}: {field}", vector.name);
         }
     }
 }
 
-/// What the code makes of a plaintext or a clear payload, under the name of what the page lists.
-type Again = Vec<(&'static str, Vec<u8>)>;
+/// Plaintexts and clear payloads as the code emits them, by the name of their line on the page.
+type Emitted = Vec<(&'static str, Vec<u8>)>;
 
-fn put_together_by_client(parsed: FromClient, vector: &Vector<'_>) -> Again {
+fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
     let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
     let plaintext = match parsed {
-        FromClient::Register(_) => AccountRequest::parse(&oaep).unwrap().emit(),
+        FromClient::Register(_) | FromClient::Reconnect(_) => {
+            AccountRequest::parse(&oaep).unwrap().emit()
+        }
         FromClient::Confirm { public_key_der, .. } => {
             assert_eq!(public_key_der, vector.bytes("public_key"));
             ConfirmRequest::parse(&oaep).unwrap().emit()
         }
-        FromClient::Reconnect(_) => AccountRequest::parse(&oaep).unwrap().emit(),
         FromClient::Lookup(_) => Lookup::parse(&sealed).unwrap().emit(),
         FromClient::ReceiptsTaken(_) => ReceiptsTaken::parse(&sealed).unwrap().emit(),
         FromClient::Receipt { receipt, .. } => return vec![("payload", receipt.emit())],
@@ -196,7 +196,7 @@ fn put_together_by_client(parsed: FromClient, vector: &Vector<'_>) -> Again {
     vec![(field, plaintext.expose().to_vec())]
 }
 
-fn put_together_by_server(parsed: FromServer, vector: &Vector<'_>) -> Again {
+fn emitted_by_server(parsed: FromServer, vector: &Vector<'_>) -> Emitted {
     let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
     let grant = || {
         let grant = SessionGrant::parse(&oaep).unwrap();
@@ -235,33 +235,26 @@ fn put_together_by_server(parsed: FromServer, vector: &Vector<'_>) -> Again {
     vec![("sealed_plain", plaintext.expose().to_vec())]
 }
 
-/// Which side of the server a packet of the page comes from. Forwarded ones are the same either
-/// way.
+/// Whether a client made the packet. Packets that the server forwards are the same on both sides.
 fn is_from_client(op: Op, sender: Option<UserId>) -> bool {
-    match op {
-        Op::Register | Op::Confirm | Op::Reconnect | Op::RequestPublicKey => true,
-        Op::Message | Op::DeliveryAck | Op::Disconnect => sender.is_some(),
-        Op::OtpIssued
-        | Op::RegistrationRejected
-        | Op::SessionIssued
-        | Op::SessionResumed
-        | Op::PublicKey
-        | Op::NoMoreMessages
-        | Op::Error => false,
+    match op.direction() {
+        Direction::ToServerBeforeSession | Direction::ToServer => true,
+        Direction::Both => sender.is_some(),
+        Direction::ToClient => false,
     }
 }
 
-/// The page: its vectors in order.
+/// Vectors of the page, in order.
 struct Page(Vec<(&'static str, BTreeMap<&'static str, &'static str>)>);
 
-/// One vector: what stands in a block, by key.
+/// One vector: the lines of its block, by their key.
 struct Vector<'a> {
     name: &'a str,
     lines: &'a BTreeMap<&'static str, &'static str>,
 }
 
 impl Page {
-    /// Reads it by the rules that its head gives.
+    /// Reads the page by the rules at its top.
     fn read() -> Self {
         let (mut vectors, mut name) = (Vec::new(), "");
         let mut lines = include_str!("../../docs/PROTOCOL-VECTORS.md").lines();
@@ -310,7 +303,7 @@ impl Vector<'_> {
         self.text(key).parse().unwrap()
     }
 
-    /// The bytes of a key; none if it isn't there.
+    /// Bytes of a line; empty if there is no such line.
     fn bytes(&self, key: &str) -> Vec<u8> {
         hex::decode(self.lines.get(key).copied().unwrap_or_default()).unwrap()
     }
@@ -338,7 +331,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
     ]
 }
 
-/// Opening draws random bytes for blinding only, so the seed has no part in what comes out.
+/// Opening draws random bytes only for blinding, so the plaintext does not depend on the seed.
 fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(0)
 }

@@ -52,11 +52,11 @@ struct Network {
     alice: Node<Client, MemoryClientStorage>,
     bob: Node<Client, MemoryClientStorage>,
     /// The server's id of each connection, with the client at the other end and that client's id.
-    connections: BTreeMap<ConnId, (Peer, ConnId)>,
+    connections: BTreeMap<ConnId, (ClientName, ConnId)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Peer {
+enum ClientName {
     Alice,
     Bob,
 }
@@ -113,17 +113,17 @@ impl Network {
     /// Moves one transmission from one end of a connection to the other. Returns false if there was
     /// none.
     fn transmit(&mut self) -> bool {
-        for peer in [Peer::Alice, Peer::Bob] {
-            if let Some((conn, transmission)) = self.client(peer).host.outgoing.pop_front() {
-                self.transmit_to_server(peer, conn, transmission);
+        for name in [ClientName::Alice, ClientName::Bob] {
+            if let Some((conn, transmission)) = self.client(name).host.outgoing.pop_front() {
+                self.transmit_to_server(name, conn, transmission);
                 return true;
             }
         }
         let Some((conn, transmission)) = self.server.host.outgoing.pop_front() else {
             return false;
         };
-        let Some((peer, conn)) = self.connections.get(&conn).copied() else { return true };
-        let client = self.client(peer);
+        let Some((name, conn)) = self.connections.get(&conn).copied() else { return true };
+        let client = self.client(name);
         match transmission {
             Transmission::Packet(bytes) => client.receive(conn, &bytes),
             Transmission::Close => client.host.events.push_back(Event::Closed { conn }),
@@ -132,8 +132,13 @@ impl Network {
         true
     }
 
-    fn transmit_to_server(&mut self, peer: Peer, client_conn: ConnId, transmission: Transmission) {
-        let ends = |(conn, end): (&ConnId, &_)| (*end == (peer, client_conn)).then_some(*conn);
+    fn transmit_to_server(
+        &mut self,
+        name: ClientName,
+        client_conn: ConnId,
+        transmission: Transmission,
+    ) {
+        let ends = |(conn, end): (&ConnId, &_)| (*end == (name, client_conn)).then_some(*conn);
         let found = self.connections.iter().find_map(ends);
         match (transmission, found) {
             (Transmission::Packet(bytes), Some(conn)) => self.server.receive(conn, &bytes),
@@ -142,19 +147,19 @@ impl Network {
             }
             (Transmission::Dial, _) => {
                 let conn = ConnId(self.connections.len() as u64 + 1);
-                self.connections.insert(conn, (peer, client_conn));
+                self.connections.insert(conn, (name, client_conn));
                 self.server.host.events.push_back(Event::Opened { conn, peer: LOCALHOST });
                 let opened = Event::Opened { conn: client_conn, peer: LOCALHOST };
-                self.client(peer).host.events.push_back(opened);
+                self.client(name).host.events.push_back(opened);
             }
             (Transmission::Packet(_) | Transmission::Close, None) => {}
         }
     }
 
-    const fn client(&mut self, peer: Peer) -> &mut Node<Client, MemoryClientStorage> {
-        match peer {
-            Peer::Alice => &mut self.alice,
-            Peer::Bob => &mut self.bob,
+    const fn client(&mut self, name: ClientName) -> &mut Node<Client, MemoryClientStorage> {
+        match name {
+            ClientName::Alice => &mut self.alice,
+            ClientName::Bob => &mut self.bob,
         }
     }
 }

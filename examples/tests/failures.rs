@@ -139,7 +139,7 @@ fn server_with_another_key_is_not_trusted() {
     let (place, _) = server.address.rsplit_once('/').unwrap();
     let other = format!("{place}/{}", "ab".repeat(32));
     let said = bed.sealpost("alice", &["register", &other, ALICE]).failed(1);
-    assert!(said.contains("key is not the one in its address"), "{said}");
+    assert!(said.contains("server's key does not match its address"), "{said}");
     // A wrong address leaves nothing behind that prevents registration with the right one.
     bed.sealpost("alice", &["register", &server.address, ALICE]).succeeded();
 }

@@ -8,7 +8,6 @@
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
-//! - [`consistency`]: the machines' invariants.
 //! - [`test_keys`]: RSA keys shared by all tests of a process.
 
 #![expect(
@@ -24,7 +23,6 @@
 pub mod arb;
 pub mod beds;
 pub mod client_fixture;
-pub mod consistency;
 pub mod fuzz;
 pub mod scenarios;
 pub mod scripted_client;

@@ -223,8 +223,8 @@ fn a_disconnect_is_announced_and_waits_for_the_answer() {
     fixture.bed.command(Command::Disconnect);
     assert_eq!(fixture.receive_all(), [Request::Disconnect]);
     assert!(!fixture.bed.is_closed(fixture.conn));
-    let goodbye = fixture.server.disconnect(fixture.now());
-    fixture.send(&goodbye);
+    let farewell = fixture.server.disconnect(fixture.now());
+    fixture.send(&farewell);
     assert!(fixture.bed.is_closed(fixture.conn));
     let reason = OfflineReason::Requested;
     assert_eq!(fixture.bed.take_notices(), [Notice::Offline { reason, retry_in: None }]);

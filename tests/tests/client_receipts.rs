@@ -168,7 +168,7 @@ fn a_forged_receipt_is_not_believed_and_is_taken_off_the_server_when_it_comes_ag
         Notice::Suspicious { suspicion: Suspicion::ForgedReceipt { recipient: bob.id } };
     fixture.send(&forged);
     assert_eq!(fixture.bed.take_notices().first(), Some(&suspicion));
-    assert!(fixture.bed.is_closed(fixture.conn), "it may have been changed on the way");
+    assert!(fixture.bed.is_closed(fixture.conn), "it may have been changed on the wire");
     fixture.reconnect();
     fixture.receive_all();
     fixture.bed.take_notices();
@@ -193,7 +193,7 @@ fn a_receipt_is_told_to_the_server_only_once_it_is_durable() {
     let packet = bob.receipt(fixture.now(), me(), 1, &[1]);
     fixture.send(&packet);
     fixture.bed.advance(Duration::from_secs(5));
-    assert_eq!(fixture.receive_all(), [], "the server would forget it");
+    assert_eq!(fixture.receive_all(), [], "the server would delete it");
     fixture.bed.hold_store = false;
     fixture.bed.release_store();
     fixture.bed.advance(Duration::from_secs(2));
@@ -213,7 +213,7 @@ fn a_receipt_that_can_not_be_recorded_is_not_taken_and_comes_again() {
         fixture.bed.take_notices().first(),
         Some(&Notice::StoreFailed { error: StoreError::Io })
     );
-    assert!(fixture.bed.is_closed(fixture.conn), "so that the server brings it again");
+    assert!(fixture.bed.is_closed(fixture.conn), "so that the server sends it again");
     fixture.reconnect();
     fixture.bed.advance(Duration::from_secs(2));
     fixture.receive_all();

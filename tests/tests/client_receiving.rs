@@ -97,7 +97,11 @@ fn a_forged_message_is_neither_delivered_nor_acknowledged_and_asked_for_once_mor
             Some(&Notice::Suspicious { suspicion: forged })
         );
         assert_eq!((fixture.receive_all(), fixture.bed.take_delivered()), (vec![], vec![]));
-        assert_eq!(fixture.bed.is_closed(fixture.conn), !again, "the second time it is left");
+        assert_eq!(
+            fixture.bed.is_closed(fixture.conn),
+            !again,
+            "the client leaves after the second time"
+        );
         if !again {
             fixture.reconnect();
             fixture.receive_all();
@@ -105,7 +109,7 @@ fn a_forged_message_is_neither_delivered_nor_acknowledged_and_asked_for_once_mor
         }
     }
     fixture.send(&packet);
-    assert_eq!(texts(&fixture.bed.take_delivered()), ["hello"], "the true one is still welcome");
+    assert_eq!(texts(&fixture.bed.take_delivered()), ["hello"], "the right one still works");
 }
 
 #[test]
@@ -234,8 +238,8 @@ fn reading_goes_on_when_half_of_it_is_done() {
 fn a_disconnect_by_the_server_is_not_answered() {
     let mut fixture = ClientFixture::online(Limits::default());
     fixture.bed.hold_jobs = true;
-    let goodbye = fixture.server.disconnect(fixture.now());
-    fixture.send(&goodbye);
+    let farewell = fixture.server.disconnect(fixture.now());
+    fixture.send(&farewell);
     fixture.bed.command(Command::Disconnect);
     assert_eq!(fixture.bed.waiting_jobs(), 1, "no 222 is made");
     fixture.bed.hold_jobs = false;

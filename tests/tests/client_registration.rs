@@ -321,6 +321,10 @@ fn before_the_servers_key_is_known_its_time_is_used_for_one_request_only() {
     let key = fixture.server.server_key(fixture.now());
     fixture.send(&key);
     assert!(matches!(fixture.receive(), Some(Request::Register(_))));
-    assert_eq!(fixture.server.last_request().header().timestamp, fixture.now(), "our own clock");
+    assert_eq!(
+        fixture.server.last_request().header().timestamp,
+        fixture.now(),
+        "the client's own clock"
+    );
     assert_eq!(fixture.bed.take_notices(), []);
 }

@@ -424,7 +424,7 @@ fn messages_before_a_222_are_acknowledged_before_its_answer() {
     send(&mut bed, &mut alice, &bob, "one");
     let bye = alice.disconnect(bed.now().wall);
     bed.input_packet(alice.conn, &bye);
-    send(&mut bed, &mut alice, &bob, "after the goodbye");
+    send(&mut bed, &mut alice, &bob, "after the farewell");
     assert_eq!(alice.receive_all(&mut bed), []);
     bed.hold_store = false;
     bed.release_store();

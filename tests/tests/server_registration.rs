@@ -190,7 +190,7 @@ fn a_password_lives_for_300_seconds_on_any_connection() {
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
     let first = otp(&mut alice, &mut bed);
     bed.advance(Duration::from_secs(299));
-    assert!(!bed.is_closed(alice.conn), "who waits for a password may wait for its whole life");
+    assert!(!bed.is_closed(alice.conn), "a client may wait for a password as long as it lives");
     bed.advance(Duration::from_secs(1));
     assert!(bed.is_closed(alice.conn));
     alice.conn = bed.connect();
@@ -243,11 +243,11 @@ fn two_connections_that_confirm_one_phone_make_one_account() {
     let mut bed = bed();
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
     let code = otp(&mut alice, &mut bed);
-    let mut twin = ScriptedClient::unregistered(&mut bed, 2);
-    twin.phone = alice.phone;
+    let mut rival = ScriptedClient::unregistered(&mut bed, 2);
+    rival.phone = alice.phone;
     bed.hold_jobs = true;
     bed.hold_store = true;
-    for client in [&mut alice, &mut twin] {
+    for client in [&mut alice, &mut rival] {
         let confirm = client.confirm(bed.now().wall, &code);
         bed.input_packet(client.conn, &confirm);
     }
@@ -256,7 +256,7 @@ fn two_connections_that_confirm_one_phone_make_one_account() {
     bed.hold_store = false;
     bed.release_store();
     assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
-    assert_eq!(error(&twin.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::OtpExpired));
+    assert_eq!(error(&rival.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::OtpExpired));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn registrations_are_limited_by_phone_and_by_address() {
         }
     }
     assert_eq!(refused, Some((ErrorForm::Clear, ErrorCode::RateLimited)));
-    assert!(bed.is_paused(alice.conn), "who asks too often is not even read");
+    assert!(bed.is_paused(alice.conn), "requests over the limit are not even opened");
     alice.conn = bed.connect_from(IpAddr::from([192, 0, 2, 2]));
     otp(&mut alice, &mut bed);
 }

@@ -223,13 +223,13 @@ fn lookups_in_progress_pause_reading_and_delay_the_farewell() {
         bed.input_packet(alice.conn, &request);
         assert_eq!(bed.is_paused(alice.conn), count > 2);
     }
-    let goodbye = alice.disconnect(bed.now().wall);
-    bed.input_packet(alice.conn, &goodbye);
+    let farewell = alice.disconnect(bed.now().wall);
+    bed.input_packet(alice.conn, &farewell);
     bed.hold_store = false;
     bed.release_store();
     let received = alice.receive_all(&mut bed);
-    let (goodbye, answers) = received.split_last().unwrap();
-    assert_eq!(*goodbye, Received::Disconnect);
+    let (farewell, answers) = received.split_last().unwrap();
+    assert_eq!(*farewell, Received::Disconnect);
     assert_eq!(answers.len(), 3);
     assert!(answers.iter().all(|answer| matches!(answer, Received::PublicKey(_))));
 }

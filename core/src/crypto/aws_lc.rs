@@ -1,10 +1,10 @@
-//! The fast provider: aws-lc-rs. Needs std and a C compiler.
+//! The fast provider: aws-lc-rs. It needs std and a C compiler.
 //!
-//! It draws what is random in key pairs, OAEP and blinding from its own generator, which the
-//! operating system seeds, and not from `rng`.
+//! Its key pairs, OAEP seeds and blinding factors come from its own generator, which the operating
+//! system seeds, and not from `rng`.
 //!
-//! Taking PKCS#7 padding off is the one step that is not constant time. Nobody can time it to
-//! their use: what is sealed is opened only after its sender's signature was verified.
+//! Removing PKCS#7 padding is the one step that is not constant time. Timing it helps nobody,
+//! because a sealed part is opened only after its sender's signature was verified.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,20 +31,20 @@ use super::parsed_keys::ParsedKeys;
 use super::{EmitError, PrivateKey, Provider};
 use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
-/// aws-lc-rs, with the public keys that verified last.
+/// Provider over aws-lc-rs, with a cache of parsed public keys.
 pub struct AwsLc {
     parsed: ParsedKeys,
 }
 
 impl AwsLc {
-    /// With room for so many parsed keys, of 2 KB each.
+    /// Makes a provider that caches up to `most` parsed keys, of 2 KB each.
     pub fn with_parsed_keys(most: NonZeroUsize) -> Self {
         Self { parsed: ParsedKeys::new(most) }
     }
 }
 
 impl Default for AwsLc {
-    /// With room for a thousand: the users of a private server who write at the same time.
+    /// Caches a thousand keys: the users of a private server who write at the same time.
     fn default() -> Self {
         Self::with_parsed_keys(PARSED_KEYS)
     }
@@ -68,7 +68,7 @@ impl Provider for AwsLc {
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        // aws-lc-rs does not look at what follows the key, and takes one for OAEP alone.
+        // aws-lc-rs ignores bytes after the key, and accepts keys that are for OAEP only.
         let info = PrivateKeyInfoRef::from_der(pkcs8_der).map_err(|_| KeyRejected)?;
         if info.algorithm.oid != RSA_ENCRYPTION {
             return Err(KeyRejected);
@@ -108,7 +108,7 @@ impl Provider for AwsLc {
     ) -> Result<Vec<u8>, EmitError> {
         let key = UnboundCipherKey::new(&AES_256, key.expose()).map_err(|_| EmitError)?;
         let key = PaddedBlockEncryptingKey::cbc_pkcs7(key).map_err(|_| EmitError)?;
-        // Room for the padding, so that the buffer does not move while it holds plaintext.
+        // Room for the padding: a buffer that moves would leave plaintext behind.
         let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(16));
         buffer.extend_from_slice(plaintext);
         key.less_safe_encrypt(&mut buffer, EncryptionContext::Iv128(FixedLength::from(iv)))
@@ -166,5 +166,5 @@ impl PrivateKey for Key {
 
 const PARSED_KEYS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
-/// RFC 3279.
+/// Object identifier of `rsaEncryption` (RFC 3279).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

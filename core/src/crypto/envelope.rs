@@ -1,5 +1,5 @@
-//! The message envelope, suite 1 (PROTOCOL 5.2): a key for one message, wrapped for its reader
-//! under the label of both parties' fingerprints, and the message sealed with it.
+//! The message envelope of suite 1 (PROTOCOL 5.2): a key for one message, wrapped for its recipient
+//! under a label of both fingerprints, and the message sealed with that key.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,10 +11,10 @@ use crate::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use crate::wire::Parser;
 use rand_core::CryptoRng;
 
-/// The suite of this envelope.
+/// Suite of this envelope.
 const SUITE: u8 = 1;
 
-/// The OAEP label of a message of suite 1: it ties the ciphertext to both keys (PROTOCOL 2).
+/// OAEP label of a message of suite 1. It binds the ciphertext to both keys (PROTOCOL 2).
 pub(super) fn message_label(sender: &Fingerprint, recipient: &Fingerprint) -> String {
     format!("sealpost/1/message/{sender}/{recipient}")
 }
@@ -36,21 +36,21 @@ pub(super) fn append(
 
 /// Opens the payload of a message whose signature by `sender` has been verified.
 ///
-/// Whichever part fails, the same work is done: if the key does not unwrap, a key that was drawn
-/// takes its place, and what that opens, if anything, is dropped.
+/// The work is the same whichever part fails, so that its time tells nothing: if the key does not
+/// unwrap, a random key takes its place, and whatever that opens is dropped.
 pub(super) fn open(
     payload: &[u8],
     provider: &dyn Provider,
     rng: &mut dyn CryptoRng,
     sender: &PublicKey,
-    reader: &dyn PrivateKey,
+    recipient: &dyn PrivateKey,
 ) -> OpenedMessage {
     let Some((wrapped, sealed)) = split(payload) else {
         return OpenedMessage::Undecryptable;
     };
-    let label = message_label(sender.fingerprint(), reader.public_key().fingerprint());
+    let label = message_label(sender.fingerprint(), recipient.public_key().fingerprint());
     let substitute = SymmetricKey::random(rng);
-    let unwrapped = reader.oaep_open(rng, label.as_bytes(), wrapped).ok();
+    let unwrapped = recipient.oaep_open(rng, label.as_bytes(), wrapped).ok();
     let unwrapped =
         unwrapped.and_then(|key| Some(SymmetricKey::from_bytes(*key.expose().as_array()?)));
     let inner = open_sealed(provider, unwrapped.as_ref().unwrap_or(&substitute), sealed);
@@ -60,7 +60,7 @@ pub(super) fn open(
     }
 }
 
-/// The wrapped key and the sealed part of `message_id ‖ suite ‖ body`, if the suite is this one.
+/// Splits `message_id ‖ suite ‖ body` into wrapped key and sealed part, if the suite is this one.
 fn split(payload: &[u8]) -> Option<(&[u8; 256], &[u8])> {
     let mut fields = Parser::new(payload);
     fields.u64().ok()?;

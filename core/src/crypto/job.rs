@@ -1,4 +1,4 @@
-//! What a machine wants computed, and what comes of it.
+//! Jobs: the computations that a machine asks for, and their outcomes.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,72 +8,72 @@ use bytes::Bytes;
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Packet, Profile};
 
-/// A job. It holds all that it needs but the private key.
+/// A computation. It contains everything that it needs except the private key.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Check a packet's signature. → [`Outcome::Verified`]
+    /// Verify a packet's signature. → [`Outcome::Verified`]
     Verify {
-        /// The packet.
+        /// Packet to verify.
         packet: Packet,
-        /// Whose signature it must carry.
+        /// Key that must have signed the packet.
         signer: PublicKey,
     },
-    /// Check a packet's signature; if it holds, open the sealed part of its payload.
-    /// → [`Outcome::Opened`]
+    /// Verify a packet's signature, then open the sealed part of its payload. → [`Outcome::Opened`]
     OpenSealed {
-        /// The packet.
+        /// Packet to verify and open.
         packet: Packet,
-        /// Whose signature it must carry.
+        /// Key that must have signed the packet.
         signer: PublicKey,
-        /// What it is sealed with.
+        /// Key that the part is sealed with.
         key: SymmetricKey,
-        /// Where in the payload the sealed part begins; it reaches to the payload's end.
+        /// Offset of the sealed part in the payload. The part ends with the payload.
         at: usize,
     },
-    /// Open the OAEP part (the first 256 bytes of the payload) of a request to the server, after
-    /// checking its signature if the signer is known yet; and draw a session key where the request
-    /// leads to a session. → [`Outcome::RequestOpened`]
+    /// Open the OAEP part of a request to the server, the first 256 bytes of its payload. If the
+    /// signer is known, verify the signature first. If the request leads to a session, draw the
+    /// session key. → [`Outcome::RequestOpened`]
     OpenRequest {
         /// A 100, 101 or 106.
         packet: Packet,
-        /// `None` for a 100, which nobody signs, and for a 106 from a client that doesn't know its
-        /// id, whose signer is found with the phone number inside.
+        /// Key that must have signed the request. `None` for a 100, which nobody signs, and for a
+        /// 106 from a client that does not know its id: its signer is found by the phone number
+        /// inside.
         signer: Option<PublicKey>,
-        /// Which request it is, and so its label.
+        /// Kind of the request. It selects the OAEP label.
         kind: RequestKind,
     },
-    /// Check the server's signature on a 201 or 206, and open it. → [`Outcome::GrantOpened`]
+    /// Verify the server's signature on a 201 or 206, then open it. → [`Outcome::GrantOpened`]
     OpenGrant {
-        /// The packet.
+        /// A 201 or 206.
         packet: Packet,
-        /// The server's key.
+        /// Public key of the server.
         signer: PublicKey,
     },
-    /// Check the sender's signature on a message of suite 1, and open its envelope.
+    /// Verify the sender's signature on a message of suite 1, then open its envelope.
     /// → [`Outcome::MessageOpened`]
     OpenMessage {
         /// A 102.
         packet: Packet,
-        /// The sender's key.
+        /// Public key of the sender.
         signer: PublicKey,
     },
-    /// Seal, assemble and sign a packet. → [`Outcome::Emitted`]
+    /// Seal the parts of a packet, assemble it, and sign it. → [`Outcome::Emitted`]
     Emit(Box<Draft>),
 }
 
-/// Requests that carry an OAEP part, each with its label.
+/// Kind of a request with an OAEP part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
-    /// 100.
+    /// 100: asks for an account.
     Register,
-    /// 101.
+    /// 101: confirms a registration.
     Confirm,
-    /// 106.
+    /// 106: opens a session.
     Reconnect,
 }
 
 impl RequestKind {
-    /// The OAEP label (PROTOCOL 2).
+    /// OAEP label of the request (PROTOCOL 2).
     pub const fn label(self) -> &'static str {
         match self {
             Self::Register => "sealpost/1/register",
@@ -82,7 +82,7 @@ impl RequestKind {
         }
     }
 
-    /// Whether a session follows, so that its key is drawn with the opening.
+    /// Whether the request leads to a session, whose key is then drawn by the job that opens it.
     pub const fn leads_to_session(self) -> bool {
         match self {
             Self::Register => false,
@@ -91,110 +91,110 @@ impl RequestKind {
     }
 }
 
-/// A packet that is still to be sealed and signed.
+/// A packet before it is sealed and signed.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// The deployment's.
+    /// Profile of the deployment.
     pub profile: Profile,
-    /// The packet's.
+    /// Header of the packet.
     pub header: Header,
-    /// The payload is these, one after the other.
+    /// Parts of the payload, in order.
     pub parts: Vec<Part>,
-    /// Sign with the private key; otherwise the signature is 256 zero bytes (a 100, and a 105
-    /// before a session).
+    /// Whether to sign with the private key. An unsigned packet has 256 zero bytes instead: a 100,
+    /// and a 105 before a session.
     pub signed: bool,
 }
 
 /// A part of a payload.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// As it is.
+    /// Bytes in the clear.
     Clear(Bytes),
-    /// `sealed(key, plaintext)`.
+    /// A sealed part, `sealed(key, plaintext)`.
     Sealed {
-        /// With this.
+        /// Key to seal with.
         key: SymmetricKey,
-        /// This.
+        /// Plaintext to seal.
         plaintext: Plaintext,
     },
-    /// `oaep(to, label, plaintext)`. At most 190 bytes.
+    /// An OAEP part, `oaep(to, label, plaintext)`.
     Oaep {
-        /// To this key.
+        /// Public key to encrypt to.
         to: PublicKey,
-        /// Under this label.
+        /// OAEP label.
         label: &'static str,
-        /// This.
+        /// Plaintext to encrypt, at most 190 bytes.
         plaintext: Plaintext,
     },
-    /// The body of a message of suite 1: a message key drawn inside, wrapped for the reader under
-    /// the label of both fingerprints, and `inner` sealed with it.
+    /// The body of a message of suite 1. The job draws a message key, wraps it for the recipient
+    /// under the label of both fingerprints, and seals `inner` with it.
     Envelope {
-        /// The reader's key. The sender is whose private key signs.
+        /// Public key of the recipient. The sender is the owner of the private key that signs.
         to: PublicKey,
         /// `inner` of PROTOCOL 5.2, padding included.
         inner: Plaintext,
     },
 }
 
-/// What came of a job.
+/// Outcome of a job.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Of [`Job::Verify`].
+    /// Outcome of [`Job::Verify`].
     Verified(Result<(), Rejected>),
-    /// Of [`Job::OpenSealed`].
+    /// Outcome of [`Job::OpenSealed`]: the plaintext.
     Opened(Result<Plaintext, Rejected>),
-    /// Of [`Job::OpenRequest`].
+    /// Outcome of [`Job::OpenRequest`].
     RequestOpened(Result<OpenedRequest, Rejected>),
-    /// Of [`Job::OpenGrant`].
+    /// Outcome of [`Job::OpenGrant`].
     GrantOpened(Result<Grant, Rejected>),
-    /// Of [`Job::OpenMessage`].
+    /// Outcome of [`Job::OpenMessage`].
     MessageOpened(Result<OpenedMessage, Rejected>),
-    /// Of [`Job::Emit`].
+    /// Outcome of [`Job::Emit`]: the signed packet.
     Emitted(Result<Packet, EmitError>),
 }
 
-/// A packet could not be made: a part does not fit, or the private operation failed.
+/// A packet could not be made: a part does not fit, or the operation with the private key failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the packet could not be made")]
+#[error("packet could not be made: a part does not fit, or the private key failed")]
 pub struct EmitError;
 
-/// A request of which the server has opened the OAEP part.
+/// A request whose OAEP part the server has opened.
 #[derive(Debug)]
 pub struct OpenedRequest {
-    /// What was inside.
+    /// Plaintext of the OAEP part.
     pub plaintext: Plaintext,
-    /// The key of the session that the request leads to.
+    /// Key of the session that the request leads to; `None` for a 100, which leads to none.
     pub session: Option<FreshSession>,
 }
 
 /// A session key that was just drawn.
 #[derive(Clone, Debug)]
 pub struct FreshSession {
-    /// For the machine.
+    /// The key, for the machine.
     pub key: SymmetricKey,
-    /// For the store.
+    /// The key under the wrapping key, for the store.
     pub wrapped: WrappedKey,
 }
 
-/// What a 201 or 206 grants.
+/// Content of a 201 or 206.
 #[derive(Debug)]
 pub struct Grant {
-    /// `v ‖ session_key ‖ request_hash` was well formed; this is the key.
+    /// Key of the session.
     pub session_key: SymmetricKey,
-    /// The request that it answers.
+    /// Hash of the request that the grant answers.
     pub request_hash: [u8; 32],
     /// The opened sealed part of a 206; `None` for a 201.
     pub sealed: Option<Plaintext>,
 }
 
-/// A message whose signature holds.
+/// Content of a message whose signature has been verified.
 #[derive(Debug)]
 pub enum OpenedMessage {
-    /// It opened: `inner` of PROTOCOL 5.2, padding included, not parsed yet.
+    /// The message opened: `inner` of PROTOCOL 5.2, padding included, not parsed yet.
     Inner(Plaintext),
-    /// It is signed by its sender, and does not open. Shown as such.
+    /// The message is signed by its sender but does not open. The user is shown that.
     Undecryptable,
 }
 
-/// The OAEP label of what a 201 or 206 grants (PROTOCOL 2).
+/// OAEP label of the grant in a 201 or 206 (PROTOCOL 2).
 pub const SESSION_LABEL: &str = "sealpost/1/session";

@@ -35,7 +35,8 @@
 //!   `getrandom` feature, which is off here because it needs an operating system.
 //! - OAEP padding is judged as a whole, without branches on secret bytes, and every failure is the
 //!   same [`Rejected`].
-//! - PKCS#1 v1.5 *encryption*, the best-known target, is not in the protocol. The crate's `pkcs1v15`
+//! - PKCS#1 v1.5 *encryption*, the best-known target, is not in the protocol. The crate's
+//!   `pkcs1v15`
 //!   feature is on for signatures only, so its implicit rejection plays no part here.
 //!
 //! The authors say that 0.10 resolves the side channels that were found. The advisory lists no
@@ -46,6 +47,8 @@
 //! padded message, as section 7 of draft-irtf-cfrg-rsa-guidance asks; AWS-LC requires it to be
 //! zero, as RFC 8017 does. Only somebody who knows the whole padded message can make a ciphertext
 //! that shows the difference, so it reveals nothing.
+//!
+//! [`Rejected`]: crate::keys::Rejected
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;

@@ -1,4 +1,4 @@
-//! What a provider of cryptography must be able to do.
+//! The operations that a cryptographic library must offer.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,22 +8,23 @@ use rand_core::CryptoRng;
 use super::EmitError;
 use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
-/// Primitives. Every random byte that a provider lets its caller choose comes from `rng`.
+/// A cryptographic library. It draws from `rng` every random byte that it lets its caller choose.
 pub trait Provider: Send + Sync {
-    /// For logs: `aws-lc`, `rust`.
+    /// Name of the provider for logs: `aws-lc`, `rust`.
     fn name(&self) -> &'static str;
 
-    /// Draws a new RSA-2048 key with exponent 65537, as PKCS#8 DER.
+    /// Generates an RSA-2048 key with exponent 65537 and returns it as PKCS#8 DER.
     fn generate_key(&self, rng: &mut dyn CryptoRng) -> Result<Plaintext, KeyRejected>;
 
-    /// Loads a private key from PKCS#8 DER. Refuses what is not RSA-2048 with exponent 65537, and
-    /// whose public half [`PublicKey::from_der`] refuses.
+    /// Loads a private key from PKCS#8 DER. Refuses a key that is not RSA-2048 with exponent 65537,
+    /// and one whose public half [`PublicKey::from_der`] refuses.
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256. A signature that is not 256 bytes is rejected.
+    /// Verifies a signature: RSASSA-PKCS1-v1_5 with SHA-256. A signature that is not 256 bytes long
+    /// is rejected.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Rejected>;
 
-    /// RSAES-OAEP with SHA-256 for hash and MGF1. Fails if the plaintext is over
+    /// Encrypts by RSAES-OAEP with SHA-256 for hash and MGF1. Fails if the plaintext is over
     /// [`OAEP_MAX_PLAINTEXT`] bytes.
     fn oaep_seal(
         &self,
@@ -33,7 +34,7 @@ pub trait Provider: Send + Sync {
         plaintext: &[u8],
     ) -> Result<[u8; 256], EmitError>;
 
-    /// AES-256-CBC with PKCS#7 padding.
+    /// Encrypts by AES-256-CBC with PKCS#7 padding.
     fn cbc_seal(
         &self,
         key: &SymmetricKey,
@@ -41,8 +42,8 @@ pub trait Provider: Send + Sync {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, EmitError>;
 
-    /// Opens what [`cbc_seal`](Provider::cbc_seal) sealed. An empty ciphertext, or one that ends
-    /// within a block, is rejected.
+    /// Decrypts the output of [`cbc_seal`](Provider::cbc_seal). A ciphertext that is empty or ends
+    /// within a block is rejected.
     fn cbc_open(
         &self,
         key: &SymmetricKey,
@@ -51,15 +52,16 @@ pub trait Provider: Send + Sync {
     ) -> Result<Plaintext, Rejected>;
 }
 
-/// A private key, loaded and checked. Its operations are constant time or blinded.
+/// A private key that was loaded and accepted. Its operations are constant time or blinded.
 pub trait PrivateKey: Send + Sync {
-    /// The public half.
+    /// Public half of the key.
     fn public_key(&self) -> &PublicKey;
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    /// Signs by RSASSA-PKCS1-v1_5 with SHA-256.
     fn sign(&self, rng: &mut dyn CryptoRng, message: &[u8]) -> Result<[u8; 256], EmitError>;
 
-    /// RSAES-OAEP with SHA-256 for hash and MGF1. A ciphertext that is not 256 bytes is rejected.
+    /// Decrypts RSAES-OAEP with SHA-256 for hash and MGF1. A ciphertext that is not 256 bytes long
+    /// is rejected.
     fn oaep_open(
         &self,
         rng: &mut dyn CryptoRng,
@@ -68,5 +70,5 @@ pub trait PrivateKey: Send + Sync {
     ) -> Result<Plaintext, Rejected>;
 }
 
-/// The most that [`Provider::oaep_seal`] takes: 256 bytes less two hashes and two more.
+/// Longest plaintext of [`Provider::oaep_seal`] in bytes: 256 less two hashes and two bytes.
 pub const OAEP_MAX_PLAINTEXT: usize = 256 - 2 * 32 - 2;

@@ -15,8 +15,8 @@ use super::{
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
 
-/// Runs jobs: a provider, a private key, and a source of randomness. One for each thread;
-/// [`fork`](Crypto::fork) makes another that shares the key.
+/// Runs jobs with a provider, a private key and a source of randomness. Each thread has its own;
+/// [`fork`](Crypto::fork) makes another one that shares the key.
 pub struct Crypto {
     provider: Arc<dyn Provider>,
     private_key: Arc<dyn PrivateKey>,
@@ -25,8 +25,8 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// A runner that signs and opens with `private_key`. `wrapping_key` is for the session keys
-    /// that a server stores; a client never uses it.
+    /// Makes a runner that signs and opens with `private_key`. `wrapping_key` protects the session
+    /// keys that a server stores; a client never uses it.
     pub fn new(
         provider: Arc<dyn Provider>,
         private_key: Arc<dyn PrivateKey>,
@@ -36,7 +36,7 @@ impl Crypto {
         Self { provider, private_key, wrapping_key, rng }
     }
 
-    /// Another runner for another thread: the same keys, and a generator of its own, seeded from
+    /// Makes a runner for another thread: the same keys, and a generator of its own, seeded from
     /// this one's.
     #[must_use]
     pub fn fork(&mut self) -> Self {
@@ -48,7 +48,7 @@ impl Crypto {
         }
     }
 
-    /// The public half of the private key.
+    /// Public half of the private key.
     pub fn public_key(&self) -> &PublicKey {
         self.private_key.public_key()
     }
@@ -125,8 +125,8 @@ impl Crypto {
         signer: &PublicKey,
     ) -> Result<OpenedMessage, Rejected> {
         self.verify(packet, signer)?;
-        let (provider, reader) = (&*self.provider, &*self.private_key);
-        Ok(envelope::open(packet.payload(), provider, &mut self.rng, signer, reader))
+        let (provider, recipient) = (&*self.provider, &*self.private_key);
+        Ok(envelope::open(packet.payload(), provider, &mut self.rng, signer, recipient))
     }
 
     fn emit(&mut self, draft: &Draft) -> Result<Packet, EmitError> {
@@ -175,5 +175,5 @@ impl From<Oversized> for EmitError {
     }
 }
 
-/// Bytes of an OAEP part.
+/// Length in bytes of an OAEP part.
 const OAEP_LEN: usize = 256;

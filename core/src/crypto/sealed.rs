@@ -1,5 +1,5 @@
-//! `sealed(K, m)` of PROTOCOL 2: AES-256-CBC under a random IV. It hides, and does not authenticate:
-//! the signature of the packet around it does, and is verified first.
+//! `sealed(K, m)` of PROTOCOL 2: AES-256-CBC under a random IV. It hides its content and does not
+//! authenticate it. The signature of the packet does that, and is verified first.
 
 use alloc::vec::Vec;
 
@@ -24,7 +24,7 @@ pub(super) fn append_sealed(
     Ok(())
 }
 
-/// Opens `sealed(key, …)`.
+/// Opens `sealed(key, …)`, whose signature the caller has verified.
 pub(super) fn open_sealed(
     provider: &dyn Provider,
     key: &SymmetricKey,
@@ -34,5 +34,5 @@ pub(super) fn open_sealed(
     provider.cbc_open(key, iv, ciphertext)
 }
 
-/// Bytes of an IV.
+/// Length in bytes of an IV.
 const IV_LEN: usize = 16;

@@ -1,5 +1,5 @@
-//! The frame under both machines: the contract between a machine and its host, and what a machine
-//! is built from.
+//! The frame under both machines: the contract between a machine and its host, and the parts that
+//! both machines are built from.
 //!
 //! | file | what |
 //! |---|---|
@@ -28,7 +28,7 @@ pub use limits::InvalidLimits;
 pub use machine::{Action, Actions, Deadline, Event, Flow, Input, Machine};
 pub use misuse::Misuse;
 pub use proofs::{
-    Answer, Completed, Durable, Judged, Pending, Signed, Unverified, Verified, WrongOutcome,
+    Answer, Completed, Durable, Judged, Kept, Pending, Signed, Unverified, Verified, WrongOutcome,
 };
 pub use slab::Slab;
 pub use store_error::StoreError;

@@ -147,6 +147,9 @@ impl<T: Signed> Verified<T> {
 /// Result of a job that verifies: the proof with what the job opened, or the value back.
 pub type Judged<T, O> = Result<(Verified<T>, O), T>;
 
+/// The proof that a value is durable, or the value back.
+pub type Kept<T> = Result<Durable<T>, T>;
+
 impl Completed<Outcome> {
     /// Result of [`Unverified::verify`].
     pub fn verified<T>(self, value: Unverified<T>) -> Result<Judged<T, ()>, WrongOutcome> {
@@ -229,16 +232,13 @@ impl<A: Answer> Completed<Result<A, StoreError>> {
 
     /// Returns the proof if the store has committed the value, otherwise the value; and the store's
     /// answer.
-    pub fn resolve<T>(self, value: Pending<T>) -> (Result<Durable<T>, T>, Result<A, StoreError>) {
+    pub fn resolve<T>(self, value: Pending<T>) -> (Kept<T>, Result<A, StoreError>) {
         let value = if self.keeps(0) { Ok(Durable(value.0)) } else { Err(value.0) };
         (value, self.0)
     }
 
     /// Does the same as [`resolve`](Self::resolve) for each of several values of one operation.
-    pub fn resolve_each<T>(
-        self,
-        values: Pending<Vec<T>>,
-    ) -> (Vec<Result<Durable<T>, T>>, Result<A, StoreError>) {
+    pub fn resolve_each<T>(self, values: Pending<Vec<T>>) -> (Vec<Kept<T>>, Result<A, StoreError>) {
         let judge = |(nth, value)| if self.keeps(nth) { Ok(Durable(value)) } else { Err(value) };
         (values.0.into_iter().enumerate().map(judge).collect(), self.0)
     }
@@ -270,7 +270,7 @@ impl<T> Durable<T> {
     }
 }
 
-/// Only [`Out`](super::Out) makes completions, when the host reports an outcome.
+/// Only `Out` makes completions, when the host reports an outcome.
 impl<O> Completed<O> {
     pub(super) const fn new(outcome: O) -> Self {
         Self(outcome)

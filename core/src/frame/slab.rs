@@ -65,8 +65,9 @@ impl<T> Slab<T> {
     }
 
     /// Index of the slot in a number, whether the value is still there or not.
+    #[expect(clippy::cast_possible_truncation, reason = "the index is the low half")]
     pub const fn index_of(number: u64) -> usize {
-        (number & u32::MAX as u64) as usize
+        number as u32 as usize
     }
 
     /// Removes and returns the value under a number.
@@ -165,7 +166,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!((slab.len(), slab.is_empty()), (model.len(), model.is_empty()));
-                let held: BTreeMap<_, _> = slab.iter().map(|(number, value)| (number, *value)).collect();
+                let held = slab.iter().map(|(number, value)| (number, *value));
+                let held: BTreeMap<_, _> = held.collect();
                 prop_assert_eq!(&held, &model);
             }
             slab.values_mut().for_each(|value| *value += 1);

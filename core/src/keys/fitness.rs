@@ -1,18 +1,19 @@
-//! Whether a modulus is fit for use. Cheap tests that catch broken generators: a small factor, and
-//! the fingerprint of ROCA (CVE-2017-15361). They prove nothing about a modulus that passes.
+//! Tests whether a modulus is fit for use. They are cheap and catch broken key generators: a small
+//! factor, and the fingerprint of ROCA (CVE-2017-15361). They prove nothing about a modulus that
+//! passes.
 
-/// Odd primes below 2^11, of which there are 308.
+/// The 308 odd primes below 2^11.
 const SMALL_PRIMES: [u64; 308] = small_primes();
 
-/// The generator whose powers all ROCA primes are, modulo each of the first 39 primes.
+/// Generator of ROCA's primes: modulo each of the first 39 primes, each of them is a power of it.
 const ROCA_GENERATOR: u64 = 65_537;
 
-/// The 39th prime. Moduli of every size that the flawed library made show its fingerprint up to
-/// here; of sound moduli about one in 2^27 does.
+/// The 39th prime. Moduli of the flawed library show its fingerprint up to this prime, whatever
+/// their size. About one sound modulus in 2^27 does too.
 const ROCA_LAST_PRIME: u64 = 167;
 
-/// Whether the modulus, big endian, is odd, has no prime factor below 2^11, and does not look like
-/// one of ROCA's.
+/// Whether a big-endian modulus is odd, has no prime factor below 2^11, and does not look like one
+/// of ROCA's.
 pub(super) fn is_fit(modulus: &[u8; 256]) -> bool {
     let odd = modulus.last().is_some_and(|low| low % 2 == 1);
     let mut looks_like_roca = true;
@@ -31,7 +32,8 @@ pub(super) fn is_fit(modulus: &[u8; 256]) -> bool {
     odd && !looks_like_roca
 }
 
-/// The modulus modulo `divisor`, which is under 2^24: five bytes a step then fit a `u64`.
+/// Remainder of the modulus by `divisor`, which is under 2^24, so that a step of five bytes fits a
+/// `u64`.
 fn remainder(modulus: &[u8; 256], divisor: u64) -> u64 {
     let (&head, rest) = modulus.split_first().unwrap_or((&0, &[]));
     let (steps, _) = rest.as_chunks();
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_small_primes_are_those_below_two_to_the_eleventh() {
+    fn small_primes_are_the_odd_ones_below_two_to_the_eleventh() {
         assert_eq!(SMALL_PRIMES[..5], [3, 5, 7, 11, 13]);
         assert_eq!(SMALL_PRIMES.last(), Some(&2_039));
     }

@@ -1,14 +1,14 @@
-//! Keys, and the secrets that they protect: everything that the wire format names and that needs
-//! no packet.
+//! Keys, and the plaintexts that they protect. The wire format is built on this module and not the
+//! other way round.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `secret` | symmetric keys, session keys at rest, plaintext |
+//! | `secret` | symmetric keys, wrapped session keys, plaintext |
 //! | `public` | RSA public keys and their fingerprints |
-//! | `fitness` | which moduli are refused |
+//! | `fitness` | test of a modulus for known weaknesses |
 //! | `pem` | keys as text |
 //! | `rejected` | the one error of everything that is not authentic |
-//! | `safety_number` | what two people compare |
+//! | `safety_number` | the number that two people compare |
 
 mod fitness;
 mod pem;

@@ -1,7 +1,7 @@
-//! Keys as text (PEM, RFC 7468): private keys as PKCS#8, in the clear or under a passphrase, and
-//! public keys as `SubjectPublicKeyInfo`.
+//! Keys as text (PEM, RFC 7468): private keys as PKCS#8, in the clear or encrypted, and public keys
+//! as `SubjectPublicKeyInfo`.
 //!
-//! Under a passphrase means PBES2 (RFC 8018) with scrypt and AES-256-CBC.
+//! Private keys are encrypted under a passphrase by PBES2 (RFC 8018) with scrypt and AES-256-CBC.
 
 use alloc::string::String;
 use core::mem;
@@ -16,22 +16,23 @@ use rand_core::CryptoRng;
 use super::{KeyRejected, PublicKey};
 use crate::keys::Plaintext;
 
-/// Why a PEM text gives no key.
+/// Reason why a PEM text does not yield a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// It is no PEM, or not of the kind of key that was asked for.
-    #[error("not a PEM text with the key that was asked for")]
+    /// The text is not PEM, or contains another kind of key.
+    #[error("not a PEM text, or one with another kind of key")]
     Malformed,
-    /// The key is under a passphrase, and none was given.
-    #[error("the key is under a passphrase")]
+    /// The key is encrypted, and no passphrase was given.
+    #[error("key is encrypted: give its passphrase")]
     PassphraseNeeded,
-    /// The passphrase is not the one.
+    /// The key does not decrypt with this passphrase.
     #[error("wrong passphrase")]
     WrongPassphrase,
-    /// The key is under a passphrase in a way that is not read here, or at an absurd cost.
-    #[error("the key is encrypted in another way than PBES2 with scrypt and AES-256-CBC")]
+    /// The key is encrypted by another scheme than PBES2 with scrypt and AES-256-CBC, or at a cost
+    /// that would exhaust the memory.
+    #[error("key is not encrypted by PBES2 with scrypt and AES-256-CBC, or at too high a cost")]
     Unsupported,
-    /// The key itself won't do.
+    /// The text contains a key that is refused.
     #[error(transparent)]
     Rejected(#[from] KeyRejected),
 }
@@ -39,17 +40,18 @@ pub enum PemError {
 /// Writes a private key in the clear. The text is as secret as the key.
 ///
 /// # Errors
-/// [`PemError::Malformed`] if `pkcs8_der` is no PKCS#8.
+/// [`PemError::Malformed`] if `pkcs8_der` is not PKCS#8.
 pub fn private_key_to_pem(pkcs8_der: &Plaintext) -> Result<Plaintext, PemError> {
     let key = SecretDocument::try_from(parse(pkcs8_der)?).map_err(|_| PemError::Malformed)?;
     let mut pem = key.to_pem(PRIVATE_KEY, LineEnding::LF).map_err(|_| PemError::Malformed)?;
     Ok(Plaintext::new(mem::take(&mut *pem).into_bytes()))
 }
 
-/// Writes a private key under a passphrase. Takes 128 MiB of memory and about half a second.
+/// Writes a private key, encrypted under a passphrase. This takes 128 MiB of memory and about half
+/// a second.
 ///
 /// # Errors
-/// [`PemError::Malformed`] if `pkcs8_der` is no PKCS#8.
+/// [`PemError::Malformed`] if `pkcs8_der` is not PKCS#8.
 pub fn private_key_to_encrypted_pem(
     pkcs8_der: &Plaintext,
     passphrase: &[u8],
@@ -69,11 +71,11 @@ pub fn private_key_to_encrypted_pem(
     Ok(mem::take(&mut *pem))
 }
 
-/// Reads a private key, as PKCS#8 DER for [`Provider::load_key`]. The passphrase is not looked at
-/// if the key is in the clear.
+/// Reads a private key and returns it as PKCS#8 DER, for [`Provider::load_key`]. A passphrase is
+/// ignored if the key is in the clear.
 ///
 /// # Errors
-/// Every case of [`PemError`] but the last.
+/// Every [`PemError`] except [`PemError::Rejected`]: the key itself is tested when it is loaded.
 ///
 /// [`Provider::load_key`]: crate::crypto::Provider::load_key
 pub fn private_key_from_pem(pem: &str, passphrase: Option<&[u8]>) -> Result<Plaintext, PemError> {
@@ -90,14 +92,14 @@ pub fn private_key_from_pem(pem: &str, passphrase: Option<&[u8]>) -> Result<Plai
 }
 
 impl PublicKey {
-    /// Writes the key.
+    /// Writes the key as PEM.
     pub fn to_pem(&self) -> String {
         let encoded = pkcs8::der::pem::encode_string(PUBLIC_KEY, LineEnding::LF, self.der());
-        // Fails on an invalid label or an overflow of the length only.
+        // Fails only on an invalid label or an overflow of the length.
         encoded.unwrap_or_default()
     }
 
-    /// Reads a key, and accepts it as [`from_der`](PublicKey::from_der) does.
+    /// Reads a key from PEM. It accepts the keys that [`from_der`](PublicKey::from_der) accepts.
     ///
     /// # Errors
     /// [`PemError::Malformed`], [`PemError::Rejected`].
@@ -125,12 +127,13 @@ fn decrypt(der: &[u8], passphrase: &[u8]) -> Result<Plaintext, PemError> {
     let opened = Plaintext::opened(ciphertext.as_bytes(), |buffer| {
         parameters.decrypt_in_place(passphrase, buffer).ok().map(<[u8]>::len)
     });
-    // One wrong passphrase in 256 gives well-formed padding, and no PKCS#8 before it.
+    // One wrong passphrase in 256 yields well-formed padding. Its plaintext is not PKCS#8.
     opened.ok().filter(|der| parse(der).is_ok()).ok_or(PemError::WrongPassphrase)
 }
 
-/// Whether the text asks for what is written here, at a cost that can be borne. A file's word is
-/// not taken for it, because deriving the key would abort the process for want of memory.
+/// Whether the key is encrypted by the one supported scheme, at a bearable cost. The cost comes
+/// from the file and is not trusted: scrypt would allocate whatever it asks for and abort the
+/// process.
 fn is_supported(parameters: &Parameters) -> bool {
     let Kdf::Scrypt(cost) = &parameters.kdf else { return false };
     let ScryptParams { cost_parameter, block_size, parallelization, .. } = cost;
@@ -145,11 +148,11 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 const PUBLIC_KEY: &str = "PUBLIC KEY";
 
-/// N = 2^17, r = 8, p = 1: what OWASP's cheat sheet for passwords asks for at least.
+/// N = 2^17, r = 8, p = 1: the minimum of OWASP's password storage cheat sheet.
 const SCRYPT_LOG_N: u8 = 17;
 const SCRYPT_R: u32 = 8;
 const SCRYPT_P: u32 = 1;
 
-/// A text may ask for at most eight times as much memory, 1 GiB.
+/// A file may ask for eight times that memory at most, which is 1 GiB.
 const SCRYPT_MAX_N: u64 = 1 << 20;
 const SCRYPT_MAX_P: u16 = 16;

@@ -1,5 +1,5 @@
-//! Public keys: exactly RSA-2048 with exponent 65537, as DER `SubjectPublicKeyInfo` of 294 bytes.
-//! And their fingerprints.
+//! Public keys and their fingerprints. A key is RSA-2048 with exponent 65537, as a DER
+//! `SubjectPublicKeyInfo` of 294 bytes; there are no others.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::fitness;
 
-/// SHA-256 over a key's DER.
+/// Fingerprint of a public key: SHA-256 over its DER.
 ///
-/// Written and read as 64 lower-case hex digits.
+/// It is written and read as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// The text is no fingerprint.
+/// The text is not a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a fingerprint: write 64 lower-case hexadecimal digits")]
 pub struct InvalidFingerprint;
@@ -45,12 +45,12 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Not an RSA-2048 key with exponent 65537, or an unfit one.
+/// The key is not RSA-2048 with exponent 65537, or is unfit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a fit RSA-2048 key with exponent 65537")]
+#[error("key is not RSA-2048 with exponent 65537, or its modulus is weak")]
 pub struct KeyRejected;
 
-/// A public key that was checked. Cheap to clone, and small: everything is shared.
+/// A public key that was accepted. A clone is one pointer: its content is shared.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(Arc<Shared>);
 
@@ -61,7 +61,7 @@ struct Shared {
 }
 
 impl PublicKey {
-    /// Bytes of the DER `SubjectPublicKeyInfo`, always.
+    /// Length in bytes of every key's DER `SubjectPublicKeyInfo`.
     pub const DER_LEN: usize = 294;
 
     /// Accepts a key from its canonical DER (RFC 5280, RFC 3279): `rsaEncryption` with `NULL`
@@ -77,9 +77,9 @@ impl PublicKey {
         Self::from_accepted_der(der)
     }
 
-    /// Reads a key that [`from_der`](Self::from_der) has accepted before, and that was kept since
-    /// where nobody else writes. Its form is checked again; the search for small factors, which
-    /// costs twice a verification, is not repeated.
+    /// Reads a key that [`from_der`](Self::from_der) accepted before and that has been kept where
+    /// nobody else writes, such as the store. Its form is checked again. The search for small
+    /// factors, which costs as much as two verifications, is not repeated.
     ///
     /// # Errors
     /// [`KeyRejected`] for any other encoding.
@@ -90,12 +90,12 @@ impl PublicKey {
         Ok(Self(Arc::new(Shared { fingerprint, der })))
     }
 
-    /// The DER `SubjectPublicKeyInfo`.
+    /// DER `SubjectPublicKeyInfo` of the key.
     pub fn der(&self) -> &[u8] {
         &self.0.der
     }
 
-    /// SHA-256 over the DER.
+    /// Fingerprint: SHA-256 over the DER.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.0.fingerprint
     }
@@ -107,7 +107,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The modulus in a key of the one form that we take.
+/// Returns the modulus of a key, if the key has the one accepted form.
 fn modulus(der: &[u8]) -> Result<&[u8; 256], KeyRejected> {
     let modulus = der.strip_prefix(&DER_HEAD).and_then(|rest| rest.strip_suffix(&DER_TAIL));
     let modulus: &[u8; 256] = modulus.and_then(|m| m.try_into().ok()).ok_or(KeyRejected)?;
@@ -115,7 +115,7 @@ fn modulus(der: &[u8]) -> Result<&[u8; 256], KeyRejected> {
     full_length.then_some(modulus).ok_or(KeyRejected)
 }
 
-/// What precedes the modulus: there is one canonical encoding, so every byte is known.
+/// Bytes before the modulus. There is only one canonical encoding, so every byte is known.
 const DER_HEAD: [u8; 33] = [
     0x30, 0x82, 0x01, 0x22, // SEQUENCE, SubjectPublicKeyInfo
     0x30, 0x0d, // SEQUENCE, AlgorithmIdentifier
@@ -126,5 +126,5 @@ const DER_HEAD: [u8; 33] = [
     0x02, 0x82, 0x01, 0x01, 0x00, // INTEGER, the modulus, with the zero before its high bit
 ];
 
-/// What follows it: INTEGER 65537.
+/// Bytes after the modulus: INTEGER 65537.
 const DER_TAIL: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];

@@ -1,4 +1,4 @@
-//! Bytes that must not outlive their use, nor be printed, nor be compared byte by byte.
+//! Secrets: they are zeroized when dropped, never printed, and compared in constant time.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,7 +17,7 @@ use super::Rejected;
 pub struct SymmetricKey([u8; 32]);
 
 impl SymmetricKey {
-    /// Takes the key's bytes over.
+    /// Makes a key of these bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -29,7 +29,7 @@ impl SymmetricKey {
         key
     }
 
-    /// The key itself, for the cipher.
+    /// Bytes of the key, for the cipher.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -60,10 +60,10 @@ impl fmt::Debug for SymmetricKey {
 pub struct WrappedKey(pub [u8; 40]);
 
 impl WrappedKey {
-    /// The key that was wrapped.
+    /// Unwraps the session key.
     ///
     /// # Errors
-    /// [`Rejected`] if it was wrapped under another key, or was changed.
+    /// [`Rejected`] if the key was wrapped under another key, or has been changed.
     pub fn unwrap(&self, wrapping_key: &SymmetricKey) -> Result<SymmetricKey, Rejected> {
         let wrap = KwAes256::new(wrapping_key.expose().into());
         let mut key = SymmetricKey([0; 32]);
@@ -72,24 +72,23 @@ impl WrappedKey {
     }
 }
 
-/// Plaintext before it is sealed, or after it was opened. Zeroized when dropped.
+/// Plaintext that will be sealed, or that was opened. Zeroized when dropped.
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Plaintext(Vec<u8>);
 
 impl Plaintext {
-    /// Takes the bytes over.
+    /// Makes a plaintext of these bytes.
     pub const fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes themselves.
+    /// Bytes of the plaintext.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Opens in place: `open` turns a copy of the ciphertext into plaintext at its front, and
-    /// returns the plaintext's length. Whatever it left in the buffer is zeroized, also when it
-    /// fails.
+    /// Opens a ciphertext in place: `open` gets a copy of it, leaves the plaintext at the front,
+    /// and returns its length. Whatever else it leaves in the buffer is zeroized, even if it fails.
     pub(crate) fn opened(
         ciphertext: &[u8],
         open: impl FnOnce(&mut [u8]) -> Option<usize>,
@@ -100,7 +99,7 @@ impl Plaintext {
         Ok(buffer)
     }
 
-    /// Appends bytes. A buffer that must grow is zeroized before its memory is given back.
+    /// Appends bytes. If the buffer has to grow, the old one is zeroized before it is freed.
     pub fn extend(&mut self, bytes: &[u8]) {
         let needed = self.0.len().saturating_add(bytes.len());
         if needed > self.0.capacity() {

@@ -65,7 +65,10 @@ pub(super) enum NotRecorded {
 }
 
 /// The proof, or the value back with the reason why there is none.
-type Kept<T, E> = Result<Durable<T>, (T, E)>;
+type Recorded<T, E> = Result<Durable<T>, (T, E)>;
+
+/// An account: the proof and the id, or the value back with the reason why there is none.
+type Created<T> = Result<(Durable<T>, UserId), (T, NotCreated)>;
 
 impl Completed<StoreOutcome> {
     /// Of [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
@@ -79,10 +82,7 @@ impl Completed<StoreOutcome> {
 
     /// Of [`StoreOp::CreateUser`](super::store::StoreOp::CreateUser): the new user's id beside the
     /// proof.
-    pub(super) fn created<T>(
-        self,
-        value: Pending<T>,
-    ) -> Result<Result<(Durable<T>, UserId), (T, NotCreated)>, WrongOutcome> {
+    pub(super) fn created<T>(self, value: Pending<T>) -> Result<Created<T>, WrongOutcome> {
         match self.resolve(value) {
             (Ok(proof), Ok(StoreReply::Created(CreateOutcome::Created(user)))) => {
                 Ok(Ok((proof, user)))
@@ -102,7 +102,7 @@ impl Completed<StoreOutcome> {
     pub(super) fn reconnect_recorded<T>(
         self,
         value: Pending<T>,
-    ) -> Result<Kept<T, NotRecorded>, WrongOutcome> {
+    ) -> Result<Recorded<T, NotRecorded>, WrongOutcome> {
         let (kept, answer) = self.resolve(value);
         let why = match answer {
             Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)) => None,
@@ -166,7 +166,10 @@ impl Completed<StoreOutcome> {
     }
 
     /// Of [`StoreOp::Settle`](super::store::StoreOp::Settle).
-    pub(super) fn settled<T>(self, value: Pending<T>) -> Result<Kept<T, StoreError>, WrongOutcome> {
+    pub(super) fn settled<T>(
+        self,
+        value: Pending<T>,
+    ) -> Result<Recorded<T, StoreError>, WrongOutcome> {
         let (kept, answer) = self.resolve(value);
         match answer {
             Ok(StoreReply::Settled) => because(kept, None),
@@ -196,7 +199,10 @@ impl Completed<StoreOutcome> {
 
 /// A value that is kept, or the reason why it is not. That a value is kept and there is a reason
 /// why not, or neither, contradicts [`Answer::keeps`].
-fn because<T, E>(kept: Result<Durable<T>, T>, why: Option<E>) -> Result<Kept<T, E>, WrongOutcome> {
+fn because<T, E>(
+    kept: Result<Durable<T>, T>,
+    why: Option<E>,
+) -> Result<Recorded<T, E>, WrongOutcome> {
     match (kept, why) {
         (Ok(proof), None) => Ok(Ok(proof)),
         (Err(value), Some(why)) => Ok(Err((value, why))),

@@ -142,7 +142,7 @@ impl Limits {
     /// # Errors
     /// [`InvalidLimits`], which names the first field that is out of its bounds.
     pub fn validate(&self) -> Result<(), InvalidLimits> {
-        const KEY_TTL: Duration = Duration::from_secs(60);
+        const KEY_TTL: Duration = Duration::from_mins(1);
         const OTP_TTL: Duration = Duration::from_secs(u16::MAX as u64);
         let some =
             |count: u64, field| InvalidLimits::unless(count > 0, field, "must be at least 1");

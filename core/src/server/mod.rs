@@ -1,10 +1,10 @@
 //! The server machine: registers, authenticates, routes, stores and acknowledges. It never opens a
 //! message.
 //!
-//! An input reaches one step ([`steps`]), by verb. The step changes the state ([`state`]), by noun,
-//! begins jobs and store operations, and marks what it touched. Once it is done, `settle` does what
-//! follows from it. What must go on once a job or a store operation has its outcome is a
-//! continuation (`awaits`) under the action's ticket.
+//! An input reaches one step (folder `steps`), by verb. The step changes the state (folder
+//! `state`), by noun, begins jobs and store operations, and marks what it touched. Once it is done,
+//! `settle` does what follows from it. What must go on once a job or a store operation has its
+//! outcome is a continuation (`awaits`) under the action's ticket.
 //!
 //! What must not happen does not compile. A mailbox takes only verified packets, an acknowledgement
 //! is made only from a durable one, and a session begins only from a request that is verified and
@@ -57,7 +57,7 @@ pub struct Server {
     mailboxes: Mailboxes,
     otps: Otps,
     admission: Admission,
-    server_key: ServerKeyAnswer,
+    key_answer: ServerKeyAnswer,
     /// Store operations that failed and must come to pass.
     unfinished: Vec<Unfinished>,
     alarms: Alarms<Alarm>,
@@ -91,7 +91,7 @@ impl Server {
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
             otps: Otps::default(),
-            server_key: ServerKeyAnswer::default(),
+            key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
             alarms: Alarms::new(),
             touched: Touched::default(),
@@ -107,13 +107,7 @@ impl Server {
             Event::Closed { conn } => self.on_closed(conn),
             Event::Congested { conn } => self.on_congested(conn),
             Event::Writable { conn } => self.on_writable(conn),
-            Event::Stored(ticket, outcome) => match self.out.stored(ticket, outcome) {
-                Ok((awaited, answer)) => {
-                    let handled = self.on_stored(awaited, answer);
-                    self.report(handled.map_err(Into::into));
-                }
-                Err(misuse) => self.report(Err(misuse)),
-            },
+            Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
             Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
             Event::Command(command) => match command {},
             Event::Tick => self.on_tick(),
@@ -132,6 +126,18 @@ impl Server {
         }
     }
 
+    fn on_answer(&mut self, ticket: Ticket, answer: StoreOutcome) {
+        match self.out.stored(ticket, answer) {
+            Ok((awaited, answer)) => {
+                let handled = self.on_stored(awaited, answer);
+                self.report(handled.map_err(Into::into));
+            }
+            Err(misuse) => self.report(Err(misuse)),
+        }
+    }
+
+    /// Reports an outcome that nothing waits for, or of another kind than what was asked for.
+    /// Nothing else follows from it: what it says can't be trusted.
     fn report(&mut self, handled: Result<(), Misuse>) {
         if let Err(misuse) = handled {
             self.out.notify(Notice::Misuse { misuse });
@@ -186,7 +192,7 @@ impl Server {
     ) -> Result<(), WrongOutcome> {
         match awaited {
             AwaitStore::RegistrantFound(registrant) => {
-                self.on_registrant_found(&registrant, answer.found()?);
+                self.on_registrant_found(&registrant, &answer.found()?);
             }
             AwaitStore::UserCreated(pending) => self.on_user_created(answer.created(*pending)?),
             AwaitStore::ReconnectorFound(request) => {

@@ -71,7 +71,7 @@ pub enum StoreOp {
     DropReceipts {
         /// The owner of the mailbox.
         recipient: UserId,
-        /// Items of kind [`ItemKind::Receipt`].
+        /// Items of kind [`ItemKind::Receipt`](crate::wire::ItemKind::Receipt).
         receipts: Vec<ItemId>,
     },
     /// Deletes items that were appended before `before`, at most `limit` of them.
@@ -89,7 +89,7 @@ pub enum StoreOp {
 pub struct Settlement {
     /// The recipient, whose mailbox holds the messages.
     pub recipient: UserId,
-    /// Items of kind [`ItemKind::Message`], all of one sender. Items that are gone already are no
+    /// Items of kind [`ItemKind::Message`](crate::wire::ItemKind::Message), all of one sender. Items that are gone already are no
     /// error.
     pub delivered: Vec<ItemId>,
     /// The recipient's packet, for the sender's mailbox. A receipt is stored whatever the quota

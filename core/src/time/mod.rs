@@ -1,7 +1,7 @@
-//! Time as an argument. A machine is told what time it is; it never asks.
+//! Time as an argument: a machine is told the time with every input and never reads a clock.
 //!
-//! Two clocks: [`Mono`] only moves forward and times everything inside the machine; wall time
-//! ([`Timestamp`]) goes into packets and into the store, and may jump.
+//! There are two clocks. [`Mono`] only moves forward and times everything inside the machine. Wall
+//! time ([`Timestamp`]) goes into packets and into the store, and may jump.
 
 mod timestamp;
 
@@ -10,21 +10,21 @@ use core::time::Duration;
 
 pub use timestamp::Timestamp;
 
-/// What the host's clocks showed when an input happened.
+/// Times of the host's clocks when an input happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// A clock that never goes back.
+    /// Time of a clock that never goes back.
     pub mono: Mono,
-    /// UTC, to the second.
+    /// Wall time: UTC, to the second.
     pub wall: Timestamp,
 }
 
-/// A moment on a clock that never goes back: microseconds since a start that the host chose.
+/// Time of a clock that never goes back: microseconds since a start that the host chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mono(pub u64);
 
 impl Mono {
-    /// The time from `earlier` until this moment; zero if `earlier` is later.
+    /// Duration since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -33,7 +33,7 @@ impl Mono {
 impl Add<Duration> for Mono {
     type Output = Self;
 
-    /// Saturates at the end of time.
+    /// Adds a duration. Saturates at the largest time.
     fn add(self, duration: Duration) -> Self {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))

@@ -1,4 +1,5 @@
-//! The 19 bytes of a timestamp: `YYYY-MM-DD HH:MM:SS`, UTC, a real calendar second (PROTOCOL 3).
+//! Timestamps of 19 bytes: `YYYY-MM-DD HH:MM:SS`, UTC, a second that exists in the calendar
+//! (PROTOCOL 3).
 
 use core::fmt;
 
@@ -7,14 +8,14 @@ use core::fmt;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Bytes on the wire.
+    /// Length in bytes on the wire.
     pub const LEN: usize = 19;
-    /// 0000-01-01 00:00:00.
+    /// Earliest timestamp: 0000-01-01 00:00:00.
     pub const MIN: Self = Self(-62_167_219_200);
-    /// 9999-12-31 23:59:59.
+    /// Latest timestamp: 9999-12-31 23:59:59.
     pub const MAX: Self = Self(253_402_300_799);
 
-    /// The moment `secs` seconds after (before, if negative) 1970, held within years 0000 to 9999.
+    /// The second `secs` seconds after 1970 (before, if negative), clamped to years 0000 to 9999.
     pub const fn from_unix_secs(secs: i64) -> Self {
         if secs < Self::MIN.0 {
             Self::MIN
@@ -30,19 +31,19 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment moved by `secs` seconds, held within years 0000 to 9999.
+    /// This second moved by `secs` seconds, clamped to years 0000 to 9999.
     #[must_use]
     pub const fn plus_secs(self, secs: i64) -> Self {
         Self::from_unix_secs(self.0.saturating_add(secs))
     }
 
-    /// Seconds from `earlier` until this moment; negative if `earlier` is later.
+    /// Seconds since `earlier`; negative if `earlier` is later.
     pub const fn secs_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
     }
 
-    /// The moment that 19 bytes write; `None` unless they are exactly a second of the calendar.
-    /// There are no leap seconds.
+    /// Parses 19 bytes; `None` unless they are exactly a second of the calendar. There are no leap
+    /// seconds.
     pub fn parse(text: &[u8; Self::LEN]) -> Option<Self> {
         let &[
             y0,
@@ -82,7 +83,7 @@ impl Timestamp {
         })
     }
 
-    /// The 19 bytes that write this moment.
+    /// Returns the 19 bytes of this second.
     pub fn emit(self) -> [u8; Self::LEN] {
         let (days, rest) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
         let (year, month, day) = civil_from_days(days);
@@ -136,8 +137,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that
-/// the leap day is the last of its year.
+/// Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March here, so that
+/// the leap day is the last day of its year.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -165,7 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn known_moments() {
+    fn known_seconds() {
         for (text, secs) in [
             (b"1970-01-01 00:00:00", 0),
             (b"2000-02-29 23:59:59", 951_868_799),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_outside_the_calendar_is_held_at_its_end() {
+    fn seconds_outside_the_calendar_are_clamped() {
         let (first, last) = (Timestamp::MIN.unix_secs(), Timestamp::MAX.unix_secs());
         assert_eq!(Timestamp::from_unix_secs(first), Timestamp(first));
         assert_eq!(Timestamp::from_unix_secs(last), Timestamp(last));
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_a_moment_is_what_lies_between() {
+    fn added_seconds_lie_between() {
         let moment = Timestamp::from_unix_secs(1_795_437_296);
         for secs in [0, 1, 86_400, -5] {
             assert_eq!(moment.plus_secs(secs).secs_since(moment), secs);
@@ -203,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_shown_as_it_is_written() {
+    fn display_is_the_text_on_the_wire() {
         let moment = Timestamp::from_unix_secs(1_795_437_296);
         assert_eq!(moment.to_string(), "2026-11-23 12:34:56");
     }
 
     #[test]
-    fn what_is_no_calendar_second_does_not_parse() {
+    fn text_that_is_not_a_calendar_second_does_not_parse() {
         for text in [
             b"2026-02-29 00:00:00",
             b"1900-02-29 00:00:00",

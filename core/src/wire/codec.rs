@@ -7,8 +7,7 @@ use super::{InReplyTo, Malformed};
 use crate::ids::{Phone, UserId};
 use crate::keys::{Plaintext, SymmetricKey};
 
-/// Takes fields off the front of a payload. Every method fails, and none panics, if what is left
-/// is too short.
+/// Takes fields off the front of a payload. If the rest is too short, a method fails; none panics.
 #[derive(Clone, Copy)]
 pub struct Parser<'a>(&'a [u8]);
 
@@ -18,108 +17,109 @@ impl<'a> Parser<'a> {
         Self(bytes)
     }
 
-    /// The next `N` bytes.
+    /// Takes the next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Malformed> {
         let (head, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
         self.0 = rest;
         Ok(head)
     }
 
-    /// The next `len` bytes.
+    /// Takes the next `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let (head, rest) = self.0.split_at_checked(len).ok_or(Malformed)?;
         self.0 = rest;
         Ok(head)
     }
 
-    /// A byte.
+    /// Takes one byte.
     pub fn u8(&mut self) -> Result<u8, Malformed> {
         self.array::<1>().map(|&[byte]| byte)
     }
 
-    /// Two bytes, little endian.
+    /// Takes two bytes, little endian.
     pub fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// Four bytes, little endian.
+    /// Takes four bytes, little endian.
     pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(|bytes| u32::from_le_bytes(*bytes))
     }
 
-    /// Eight bytes, little endian.
+    /// Takes eight bytes, little endian.
     pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// A user's id of eight bytes, which 0 is not.
+    /// Takes a user id of eight bytes. 0 is not a user and fails.
     pub fn user_id(&mut self) -> Result<UserId, Malformed> {
         UserId::new(self.u64()?).ok_or(Malformed)
     }
 
-    /// A u8 length and that many bytes of UTF-8.
+    /// Takes a length of one byte and that number of bytes, which must be UTF-8.
     pub fn str8(&mut self) -> Result<&'a str, Malformed> {
         let len = self.u8()?;
         core::str::from_utf8(self.bytes(len.into())?).map_err(|_| Malformed)
     }
 
-    /// A phone number as `str8`.
+    /// Takes a phone number, a `str8`.
     pub fn phone(&mut self) -> Result<Phone, Malformed> {
         self.str8()?.parse().map_err(|_| Malformed)
     }
 
-    /// A symmetric key of 32 bytes.
+    /// Takes a symmetric key of 32 bytes.
     pub fn symmetric_key(&mut self) -> Result<SymmetricKey, Malformed> {
         self.array().map(|bytes| SymmetricKey::from_bytes(*bytes))
     }
 
-    /// The first 8 bytes of a request's hash.
+    /// Takes an `in_reply_to`: the first 8 bytes of a request's hash.
     pub fn in_reply_to(&mut self) -> Result<InReplyTo, Malformed> {
         self.array().map(|bytes| InReplyTo(*bytes))
     }
 
-    /// The version byte, which is 1.
+    /// Takes the version byte, which must be 1.
     pub fn version(&mut self) -> Result<(), Malformed> {
         if self.u8()? == VERSION { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Everything that is left.
+    /// Returns all remaining bytes.
     pub const fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    /// Succeeds if nothing is left: for payloads that may not grow.
+    /// Succeeds if nothing is left, for payloads that may not grow.
     pub const fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
 
-/// Appends fields to a payload; the mirror of [`Parser`].
+/// Appends fields to a payload. The counterpart of [`Parser`].
 pub trait Write {
-    /// Bytes as they are.
+    /// Appends bytes as they are.
     fn put(&mut self, bytes: &[u8]);
 
-    /// A byte.
+    /// Appends one byte.
     fn put_u8(&mut self, value: u8) {
         self.put(&[value]);
     }
 
-    /// Two bytes, little endian.
+    /// Appends two bytes, little endian.
     fn put_u16(&mut self, value: u16) {
         self.put(&value.to_le_bytes());
     }
 
-    /// Four bytes, little endian.
+    /// Appends four bytes, little endian.
     fn put_u32(&mut self, value: u32) {
         self.put(&value.to_le_bytes());
     }
 
-    /// Eight bytes, little endian.
+    /// Appends eight bytes, little endian.
     fn put_u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
     }
 
-    /// A u8 length and the text, cut at a character's end if it is over 255 bytes.
+    /// Appends a length of one byte and the text. Text over 255 bytes is cut between two
+    /// characters.
     fn put_str8(&mut self, text: &str) {
         let end = text.floor_char_boundary(u8::MAX.into());
         let text = text.get(..end).unwrap_or_default();
@@ -127,7 +127,7 @@ pub trait Write {
         self.put(text.as_bytes());
     }
 
-    /// A phone number as `str8`.
+    /// Appends a phone number as `str8`.
     fn put_phone(&mut self, phone: Phone) {
         self.put_str8(&phone.to_string());
     }
@@ -145,5 +145,5 @@ impl Write for Vec<u8> {
     }
 }
 
-/// `v`: the version of every payload that has one.
+/// Version byte `v` of every payload that has one.
 pub const VERSION: u8 = 1;

@@ -1,4 +1,4 @@
-//! Cuts a stream of bytes into packets.
+//! The deframer, which cuts a stream of bytes into packets.
 
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -7,11 +7,12 @@ use bytes::Bytes;
 
 use super::{Gate, Header, Op, Packet, Profile, SIGNATURE_LEN, Violation};
 
-/// Finds the packets in a stream that arrives cut anywhere.
+/// Finds the packets in a stream that may be cut anywhere.
 ///
-/// A whole packet is copied once, into [`Bytes`] of its own length. Only an incomplete one at the
-/// end is kept; its buffer follows what has arrived, never what a header announces, and becomes the
-/// packet when it is complete. Between packets nothing is held.
+/// A whole packet is copied once, into [`Bytes`] of its own length. Only an incomplete packet at
+/// the end is kept. Its buffer grows with the bytes that have arrived, not with the size that the
+/// header announces, so announcing a large packet reserves no memory. The buffer becomes the packet
+/// when it is complete; between packets no memory is held.
 pub struct Deframer {
     profile: Profile,
     /// The start of one packet, shorter than that packet.
@@ -19,20 +20,22 @@ pub struct Deframer {
 }
 
 impl Deframer {
-    /// At the start of a stream.
+    /// Makes a deframer at the start of a stream.
     pub const fn new(profile: Profile) -> Self {
         Self { profile, tail: Vec::new() }
     }
 
-    /// Takes the next packet off the front of `data`. `None` means that what was left is the start
-    /// of a packet: it is kept, and `data` is empty.
+    /// Takes the next packet off the front of `data`. `None` means that the rest was the start of a
+    /// packet: it is kept, and `data` is empty.
     ///
-    /// Size and op code are held against `gate` as soon as the header stands, then its timestamp is
-    /// parsed; no byte of the payload is buffered before. The gate is asked again at every call, so
-    /// that a packet which is returned always passes the one given with it.
+    /// `gate` checks size and op code as soon as the header is complete, then the timestamp is
+    /// parsed. No byte of the payload is buffered before that. The gate is asked again in every
+    /// call, because a session may have begun while the packet was arriving: a returned packet has
+    /// always passed the gate of that very call.
     ///
     /// # Errors
-    /// The [`Violation`] of the header in front. Nothing is skipped: the same call fails again.
+    /// The [`Violation`] of the header at the front. Nothing is skipped, so the same call fails
+    /// again.
     pub fn next(&mut self, data: &mut &[u8], gate: Gate) -> Result<Option<Packet>, Violation> {
         if !self.tail.is_empty() {
             self.keep(data, self.profile.header_len());
@@ -55,19 +58,19 @@ impl Deframer {
         Ok(Some(Packet::framed(self.profile, header, mem::take(&mut self.tail).into())))
     }
 
-    /// No incomplete packet is held, and no memory.
+    /// Whether no incomplete packet is held, and so no memory.
     pub const fn is_empty(&self) -> bool {
         self.tail.is_empty()
     }
 
-    /// Bytes held of an incomplete packet.
+    /// Count of the bytes held of an incomplete packet.
     pub const fn buffered_len(&self) -> usize {
         self.tail.len()
     }
 
-    /// Moves bytes from `data` to the tail until that has `target` bytes. The tail's capacity
-    /// doubles, but stops at `target`: a tail that is complete has no slack, so it turns into
-    /// [`Bytes`] where it lies.
+    /// Moves bytes from `data` to the tail until the tail has `target` bytes. The tail's capacity
+    /// doubles, but stops at `target`: a complete tail has no slack, so it becomes [`Bytes`]
+    /// without another copy.
     fn keep(&mut self, data: &mut &[u8], target: usize) {
         let missing = target.saturating_sub(self.tail.len());
         let (head, rest) = data.split_at_checked(missing).unwrap_or((data, &[]));
@@ -87,7 +90,8 @@ impl fmt::Debug for Deframer {
     }
 }
 
-/// The header at the front of `bytes` and the length of its packet; `None` if it is incomplete.
+/// Returns the header at the front of `bytes` and the length of its packet; `None` if the header is
+/// incomplete.
 fn frame(profile: Profile, bytes: &[u8], gate: Gate) -> Result<Option<(Header, usize)>, Violation> {
     let Some((code, payload_len)) = Header::peek(profile, bytes) else {
         return Ok(None);
@@ -114,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_announces_much_reserves_nothing() {
+    fn a_header_that_announces_a_large_payload_reserves_no_memory() {
         let stream = message(u16::MAX);
         let mut deframer = Deframer::new(Profile::Compact);
         for piece in stream.get(..10_000).unwrap().chunks(7) {
@@ -124,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn single_bytes_are_moved_a_logarithmic_number_of_times() {
+    fn a_packet_in_single_bytes_reallocates_a_logarithmic_number_of_times() {
         let stream = message(u16::MAX);
         let mut deframer = Deframer::new(Profile::Compact);
         let mut capacities = vec![0];
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_of_exactly_its_own_length_and_nothing_is_held_after_it() {
+    fn a_packet_owns_exactly_its_length_and_no_memory_is_held_after_it() {
         let stream = message(1_000);
         for cut in 0..stream.len() {
             let (mut first, mut second) = stream.split_at(cut);

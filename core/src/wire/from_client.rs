@@ -1,4 +1,4 @@
-//! What a client sends, as the server takes it.
+//! Packets from a client, as the server parses them.
 
 use bytes::Bytes;
 
@@ -6,56 +6,60 @@ use super::payload::is_sealed;
 use super::{Gate, MalformedPacket, MessageHead, OAEP_LEN, Op, Packet, Receipt};
 use crate::ids::{MessageId, UserId};
 
-/// A packet from a client: addressed rightly, of the right lengths, and unsigned where nobody could
-/// have signed. Nothing is verified, and nothing opened.
+/// A packet from a client. Its addresses and lengths fit its operation, and it is unsigned where
+/// the server knows no key. Nothing has been verified or opened yet.
 ///
-/// Who the sender claims to be is for the caller to hold against the session; in a session that
-/// comes first (PROTOCOL 8).
+/// The caller compares the sender with the session's user. In a session that check comes first
+/// (PROTOCOL 8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromClient {
-    /// 100: a phone number asks for an account.
+    /// 100: asks for an account for a phone number.
     Register(Packet),
-    /// 101: the one-time password, and the new key.
+    /// 101: confirms a registration with the one-time password and the new public key.
     Confirm {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
-        /// What follows the OAEP part: said to be a DER `SubjectPublicKeyInfo`, not parsed yet.
+        /// Bytes after the OAEP part, allegedly a DER `SubjectPublicKeyInfo`. Not parsed yet.
         public_key_der: Bytes,
     },
-    /// 106: a registered client is back. Its sender is `None` if it doesn't know its id.
+    /// 106: opens a session of a registered client. The sender is `None` if the client does not
+    /// know its id.
     Reconnect(Packet),
-    /// 105 without a payload: asks for the server's key.
+    /// 105 without a payload: asks for the server's public key.
     ServerKey(Packet),
-    /// 105 in a session: asks for a user's key.
+    /// 105 with a payload: asks for a user's public key.
     Lookup(Packet),
-    /// 102.
+    /// 102: a message to another user.
     Message {
-        /// The packet.
+        /// The whole packet, to be forwarded as it is.
         packet: Packet,
-        /// Whom it is for.
+        /// Recipient of the message.
         recipient: UserId,
-        /// The sender's number for it.
+        /// Number that the sender gave the message.
         message_id: MessageId,
     },
     /// 203 to a user: messages were delivered.
     Receipt {
-        /// The packet.
+        /// The whole packet, to be forwarded as it is.
         packet: Packet,
-        /// Who claims to have read the messages.
+        /// Recipient of the messages, who claims to have got them.
         recipient: UserId,
-        /// Who wrote them.
+        /// Sender of the messages, to whom the receipt goes.
         sender: UserId,
-        /// Which they are.
+        /// Numbers of the messages.
         receipt: Receipt,
     },
     /// 203 to the server: receipts were taken.
     ReceiptsTaken(Packet),
-    /// 222: orderly end.
+    /// 222: ends the session in order.
     Disconnect(Packet),
 }
 
 impl FromClient {
-    /// Takes a packet by its operation and shape.
+    /// Parses a packet by its operation, addresses and lengths.
+    ///
+    /// # Errors
+    /// The packet, if it does not have the shape of its operation.
     pub fn parse(packet: Packet) -> Result<Self, MalformedPacket> {
         let header = packet.header();
         let payload = packet.payload();
@@ -94,7 +98,7 @@ impl FromClient {
         }
     }
 
-    /// The packet, byte for byte as it came.
+    /// The packet, byte for byte as it arrived.
     pub const fn packet(&self) -> &Packet {
         match self {
             Self::Register(packet)

@@ -1,4 +1,4 @@
-//! What reaches a client.
+//! Packets that reach a client, as the client parses them.
 
 use super::payload::is_sealed;
 use super::{
@@ -8,75 +8,80 @@ use super::{
 use crate::ids::{MessageId, UserId};
 use crate::keys::PublicKey;
 
-/// A packet at a client, from the server (its sender is `None`) or forwarded from a peer: addressed
-/// rightly and of the right lengths. Nothing is verified, and nothing opened; that the recipient is
-/// this client is for the caller to see.
+/// A packet at a client, from the server (its sender is `None`) or forwarded from another user. Its
+/// addresses and lengths fit its operation. Nothing has been verified or opened yet, and the caller
+/// checks that the recipient is this client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer {
-    /// 204 before a session: the server's key, which signs it itself.
+    /// 204 before a session: the server's public key, in a packet signed with that key.
     ServerKey {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
-        /// To be held against the fingerprint in the server's address.
+        /// Key that the server claims. The client compares it with the fingerprint in the server's
+        /// address.
         public_key: PublicKey,
     },
-    /// 200.
+    /// 200: a one-time password was issued.
     OtpIssued(Packet),
-    /// 150.
+    /// 150: the phone number has an account already.
     RegistrationRejected(Packet),
-    /// 201.
+    /// 201: completes a registration with a session.
     SessionIssued {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
         /// The client's new id.
         user: UserId,
     },
-    /// 206.
+    /// 206: grants a session to a registered client.
     SessionResumed {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
         /// The client's id.
         user: UserId,
     },
-    /// 204 in a session.
+    /// 204 in a session: answers a look-up.
     PublicKey(Packet),
-    /// 102. Whatever its body is, so that one that does not open can be shown as such.
+    /// 102: a message. Its body may be anything, so that a message that does not open can be shown
+    /// as such.
     Message {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
-        /// Who claims to have written it.
+        /// User who claims to have written the message.
         sender: UserId,
-        /// The sender's number for it.
+        /// Number that the sender gave the message.
         message_id: MessageId,
-        /// How its body is made.
+        /// Format of the body.
         suite: u8,
     },
-    /// 203 from a peer: messages were delivered.
+    /// 203 from another user: messages were delivered.
     Receipt {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
-        /// Who claims to have read the messages.
+        /// Recipient of the messages, who claims to have got them.
         recipient: UserId,
-        /// Which they are.
+        /// Numbers of the messages.
         receipt: Receipt,
     },
     /// 203 from the server: messages are stored.
     Stored(Packet),
-    /// 255.
+    /// 255: every stored item was sent and acknowledged.
     NoMoreMessages(Packet),
-    /// 222: the acknowledgement of this client's.
+    /// 222: acknowledges this client's own 222.
     Disconnect(Packet),
-    /// 244. One of form [`ErrorForm::Clear`] parses with [`ErrorReply::parse_clear`].
+    /// 244: an error. One of form [`ErrorForm::Clear`] parses with [`ErrorReply::parse_clear`].
     Error {
-        /// The packet.
+        /// The whole packet.
         packet: Packet,
-        /// Whether, and with what, it is sealed.
+        /// Form of the error: in the clear, or the key that it is sealed with.
         form: ErrorForm,
     },
 }
 
 impl FromServer {
-    /// Takes a packet by its operation and shape.
+    /// Parses a packet by its operation, addresses and lengths.
+    ///
+    /// # Errors
+    /// The packet, if it does not have the shape of its operation.
     pub fn parse(packet: Packet) -> Result<Self, MalformedPacket> {
         let header = packet.header();
         let payload = packet.payload();
@@ -122,7 +127,7 @@ impl FromServer {
         }
     }
 
-    /// The packet, byte for byte as it came.
+    /// The packet, byte for byte as it arrived.
     pub const fn packet(&self) -> &Packet {
         match self {
             Self::ServerKey { packet, .. }
@@ -141,8 +146,8 @@ impl FromServer {
     }
 }
 
-/// The form of a 244 whose payload has the shape of it. Only who has an id has a session; before
-/// one the server may name the id that a 106 gave, or 0.
+/// Returns the form of a 244 if its payload has the shape of that form. Only a client with an id
+/// can have a session. Before a session the recipient may be 0 or the id that a 106 named.
 fn error_form(payload: &[u8], recipient: Option<UserId>) -> Option<ErrorForm> {
     let form = ErrorForm::from_code(*payload.first()?)?;
     let sealed = payload.get(SEALED_ERROR_AT..).is_some_and(is_sealed);

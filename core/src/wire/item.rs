@@ -1,30 +1,31 @@
-//! Names of the items that a mailbox holds.
+//! Ids of the items that a mailbox holds.
 
 use super::{Op, Packet};
 use crate::ids::UserId;
 
-/// What a mailbox holds.
+/// Kind of an item in a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemKind {
     /// A message (102).
     Message,
-    /// A reader's receipt (203).
+    /// A recipient's receipt (203).
     Receipt,
 }
 
-/// Names an item: kind, who made it, and its number there.
+/// Id of an item in a mailbox: its kind, its author, and the number that the author gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ItemId {
-    /// Message or receipt.
+    /// Whether the item is a message or a receipt.
     pub kind: ItemKind,
-    /// The sender of the message, or the reader who signed the receipt.
+    /// Author of the item: the sender of the message, or the recipient who signed the receipt.
     pub origin: UserId,
-    /// `message_id` or `receipt_id`.
+    /// The `message_id` or `receipt_id`.
     pub id: u64,
 }
 
 impl ItemId {
-    /// The name of a message or receipt. `None` for any other packet, or one from nobody.
+    /// Returns the item id of a message or receipt. `None` for any other packet, and for one
+    /// without a sender.
     pub fn of(packet: &Packet) -> Option<Self> {
         let kind = if packet.op() == Op::Message {
             ItemKind::Message

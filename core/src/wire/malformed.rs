@@ -1,6 +1,6 @@
-//! The error of parsing.
+//! The error of parsing a payload.
 
-/// The payload does not parse.
+/// A payload that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed payload")]
 pub struct Malformed;

@@ -1,12 +1,15 @@
-//! The bytes of `docs/PROTOCOL.md`: parsed once into values that can't be wrong.
+//! The bytes of `docs/PROTOCOL.md`, parsed once into values that cannot be wrong.
 //!
-//! A stream goes through a [`Deframer`], which yields [`Packet`]s that pass a [`Gate`]. Each is
-//! then taken as a [`FromClient`] or a [`FromServer`]: addressed rightly, and of the shape that its
-//! operation has. What is sealed stays sealed here; once a job of [`crate::crypto`] has opened it,
-//! the payload types parse the plaintext.
+//! A [`Deframer`] cuts a stream into [`Packet`]s that a [`Gate`] admits. Each is then parsed as a
+//! [`FromClient`] or a [`FromServer`], which checks its addresses and the shape of its payload.
+//! Sealed parts stay sealed in this module: a job of [`crate::crypto`] opens them, and the payload
+//! types parse the plaintext.
 //!
-//! Every payload type has `parse` and `emit`. What is sealed may grow at its end in later versions,
-//! so `parse` ignores what follows the last field; what goes in the clear must end there.
+//! Every payload type has `parse` and `emit`. Later versions may append fields to a sealed payload,
+//! so `parse` ignores what follows the last field. A payload in the clear must end there.
+//!
+//! Operations and errors are one table each, in `opcode` and `payload/error`: code, meaning, and
+//! the direction or the class that everything else derives from.
 
 mod codec;
 mod codes;

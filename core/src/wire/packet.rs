@@ -10,10 +10,10 @@ use super::{Malformed, Op};
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
-/// Bytes of the signature that ends every packet.
+/// Length in bytes of the signature that ends every packet.
 pub const SIGNATURE_LEN: usize = 256;
 
-/// The width of user ids, one for a whole deployment (PROTOCOL 1).
+/// Width of user ids, the same for a whole deployment (PROTOCOL 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
     /// Ids of 2 bytes: up to 65,535 users.
@@ -23,7 +23,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Bytes of one id.
+    /// Length of one id in bytes.
     pub const fn id_len(self) -> usize {
         match self {
             Self::Compact => 2,
@@ -31,12 +31,12 @@ impl Profile {
         }
     }
 
-    /// Bytes of a header: two ids, the timestamp, the op code, the payload's size.
+    /// Length of a header in bytes: two ids, the timestamp, the op code, the payload's size.
     pub const fn header_len(self) -> usize {
         2 * self.id_len() + Timestamp::LEN + 1 + 2
     }
 
-    /// The largest id that fits. Wide ids stop at 2^63 - 1, the most that `SQLite`'s integers hold.
+    /// Largest id that fits. Wide ids stop at 2^63 - 1, the largest integer in `SQLite`.
     pub const fn max_user_id(self) -> u64 {
         match self {
             Self::Compact => u16::MAX as u64,
@@ -45,21 +45,21 @@ impl Profile {
     }
 }
 
-/// The fields before the payload.
+/// Header of a packet: the fields before the payload, without its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Who the packet is from; `None` is the server, or a client without an id.
+    /// Sender of the packet; `None` for the server and for a client without an id.
     pub sender: Option<UserId>,
-    /// Who it is for; `None` is the server, or a client without an id.
+    /// Recipient of the packet; `None` for the server and for a client without an id.
     pub recipient: Option<UserId>,
-    /// When it was made.
+    /// Time at which the packet was made, by its sender's clock.
     pub timestamp: Timestamp,
-    /// What it is.
+    /// Operation of the packet.
     pub op: Op,
 }
 
-/// One whole packet with a header that parsed. Its bytes are reference counted: a clone shares
-/// them, and what is forwarded is what arrived.
+/// One whole packet whose header has been parsed. Its bytes are reference counted: a clone shares
+/// them, and the server forwards exactly the bytes that arrived.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packet {
     profile: Profile,
@@ -68,26 +68,28 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// The most that one packet takes, in the wide profile.
+    /// Length in bytes of the largest packet, which is one of the wide profile.
     pub const MAX_LEN: usize = Profile::Wide.header_len() + u16::MAX as usize + SIGNATURE_LEN;
 
-    /// Parses exactly one packet: no byte may be missing or left over. `None` for anything else.
+    /// Parses exactly one packet. `None` if the header does not parse, or if a byte is missing or
+    /// left over.
     pub fn parse(profile: Profile, bytes: Bytes) -> Option<Self> {
         let (header, payload_len) = Header::parse(profile, &bytes)?;
         let whole = profile.header_len() + payload_len + SIGNATURE_LEN;
         (bytes.len() == whole).then_some(Self { profile, header, bytes })
     }
 
-    /// A packet whose header was parsed from these bytes, and found to be of this length.
+    /// Makes a packet from the bytes that the header was parsed from. Their length must be the one
+    /// that the header announces.
     pub(super) const fn framed(profile: Profile, header: Header, bytes: Bytes) -> Self {
         Self { profile, header, bytes }
     }
 
-    /// Puts a packet together. `sign` is given every byte before the signature and returns it.
+    /// Builds a packet. `sign` gets every byte before the signature and returns the signature.
     ///
     /// # Errors
     /// [`Oversized`] if the payload is over 65,535 bytes or an id does not fit the profile;
-    /// otherwise what `sign` returns.
+    /// otherwise the error of `sign`.
     pub fn build<E: From<Oversized>>(
         profile: Profile,
         header: Header,
@@ -107,48 +109,49 @@ impl Packet {
         Ok(Self { profile, header, bytes: out.into() })
     }
 
-    /// The profile that it was parsed or built in.
+    /// Profile that the packet was parsed or built in.
     pub const fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// The fields before the payload.
+    /// Header of the packet.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What it is.
+    /// Operation of the packet.
     pub const fn op(&self) -> Op {
         self.header.op
     }
 
-    /// The whole packet as it goes over the wire.
+    /// The whole packet, byte for byte as on the wire.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What lies between header and signature.
+    /// Payload: the bytes between header and signature.
     pub fn payload(&self) -> &[u8] {
         self.bytes.get(self.profile.header_len()..self.signature_at()).unwrap_or_default()
     }
 
-    /// The payload from byte `at` on; empty if it ends before. Shares the packet's memory.
+    /// Payload from byte `at` to its end; empty if it is shorter. Shares the packet's memory.
     pub(super) fn payload_from(&self, at: usize) -> Bytes {
         let end = self.signature_at();
         self.bytes.slice((self.profile.header_len() + at).min(end)..end)
     }
 
-    /// What the signature covers: every byte before it.
+    /// Bytes that the signature covers: all before it.
     pub fn signed(&self) -> &[u8] {
         self.bytes.get(..self.signature_at()).unwrap_or_default()
     }
 
-    /// The last 256 bytes.
+    /// Signature: the last 256 bytes.
     pub fn signature(&self) -> &[u8] {
         self.bytes.get(self.signature_at()..).unwrap_or_default()
     }
 
-    /// The signature is 256 zero bytes: the packet of a sender without a key on record.
+    /// Whether the signature is 256 zero bytes, as in a packet of a client whose key the server
+    /// does not know.
     pub fn is_unsigned(&self) -> bool {
         self.signature().iter().all(|byte| *byte == 0)
     }
@@ -171,10 +174,10 @@ impl fmt::Debug for Packet {
     }
 }
 
-/// A whole packet with a shape that its operation does not have; here it is back, for the answer to
-/// name it.
+/// A whole packet that does not have the shape of its operation. The packet is given back, because
+/// the error that answers it names its hash.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed packet")]
+#[error("packet does not have the shape of its operation")]
 pub struct MalformedPacket(pub Packet);
 
 impl From<MalformedPacket> for Malformed {
@@ -183,12 +186,12 @@ impl From<MalformedPacket> for Malformed {
     }
 }
 
-/// A payload over 65,535 bytes, or an id that the profile can't carry.
+/// A payload over 65,535 bytes, or an id that does not fit the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("does not fit into a packet")]
+#[error("payload over 65,535 bytes, or an id that does not fit the profile")]
 pub struct Oversized;
 
-/// SHA-256 over a whole request packet; ties an answer to its request.
+/// SHA-256 over a whole request packet. It binds an answer to its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestHash(pub [u8; 32]);
 
@@ -199,13 +202,13 @@ impl RequestHash {
     }
 }
 
-/// The first 8 bytes of a request's hash; zero where no request caused the answer.
+/// The first 8 bytes of a request's hash, or zeros if no request caused the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InReplyTo(pub [u8; 8]);
 
 impl Header {
-    /// The op code and the payload's size, read ahead of everything else. `None` if `bytes` is too
-    /// short for a whole header.
+    /// Reads op code and payload size, which are checked before everything else. `None` if `bytes`
+    /// is too short for a whole header.
     pub(super) fn peek(profile: Profile, bytes: &[u8]) -> Option<(u8, usize)> {
         let header = bytes.get(..profile.header_len())?;
         let &[.., op, size_low, size_high] = header else {
@@ -214,8 +217,8 @@ impl Header {
         Some((op, usize::from(u16::from_le_bytes([size_low, size_high]))))
     }
 
-    /// Parses a header and the payload's size from the front of `bytes`. `None` if it is too
-    /// short, or its op code or timestamp is none of this protocol.
+    /// Parses a header and the payload's size from the front of `bytes`. `None` if `bytes` is too
+    /// short, or if its op code or timestamp is not one of this protocol.
     pub fn parse(profile: Profile, bytes: &[u8]) -> Option<(Self, usize)> {
         let (sender, rest) = take_id(profile, bytes)?;
         let (recipient, rest) = take_id(profile, rest)?;

@@ -1,4 +1,4 @@
-//! Every job: what one provider emits, another opens; what was changed on the way, none does.
+//! Every job: each provider opens what the others emit, and none opens what was changed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,7 +93,7 @@ fn open_grant(crypto: &mut Crypto, packet: &Packet, signer: &PublicKey) -> Resul
     result
 }
 
-/// `Ok(None)` for a message that is authentic and does not open.
+/// Opens a message; `Ok(None)` if it is authentic and does not open.
 fn open_message(
     crypto: &mut Crypto,
     packet: &Packet,
@@ -119,7 +119,7 @@ fn a_signed_packet_verifies_with_its_signer_only() {
 }
 
 #[test]
-fn an_unsigned_packet_carries_zeros_and_verifies_with_nobody() {
+fn an_unsigned_packet_carries_zeros_and_verifies_with_no_key() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");
         let unsigned = Draft { signed: false, ..draft(Op::Register, vec![clear(b"payload")]) };
@@ -132,7 +132,7 @@ fn an_unsigned_packet_carries_zeros_and_verifies_with_nobody() {
 }
 
 #[test]
-fn parts_stand_in_order_and_a_sealed_one_opens_where_it_begins() {
+fn parts_keep_their_order_and_a_sealed_part_opens_only_at_its_offset() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let signer = server.public_key().clone();
@@ -192,7 +192,7 @@ fn a_request_opens_under_its_own_label_and_draws_a_session_if_it_leads_to_one() 
 }
 
 #[test]
-fn a_grant_gives_the_session_key_and_what_is_sealed_with_it() {
+fn a_grant_yields_the_session_key_and_its_sealed_part() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
@@ -211,12 +211,12 @@ fn a_grant_gives_the_session_key_and_what_is_sealed_with_it() {
         assert_eq!(opened.sealed, Some(Plaintext::new(vec![1, 3, 0, 0, 0])));
 
         assert!(open_grant(&mut alice, &resumed, &to).is_err(), "wrong signer");
-        assert!(open_grant(&mut server, &resumed, &signer).is_err(), "wrong reader");
+        assert!(open_grant(&mut server, &resumed, &signer).is_err(), "wrong recipient");
     }
 }
 
 #[test]
-fn a_grant_that_is_signed_and_malformed_is_rejected() {
+fn a_signed_but_malformed_grant_is_rejected() {
     let whole = grant(&SESSION_KEY);
     let mut version_2 = whole.clone();
     version_2[0] = 2;
@@ -242,7 +242,7 @@ fn a_grant_that_is_signed_and_malformed_is_rejected() {
 }
 
 #[test]
-fn a_message_opens_for_its_reader_from_its_sender() {
+fn a_message_opens_only_for_its_recipient_and_from_its_sender() {
     for (sealer, opener) in pairs() {
         let (mut alice, mut bob) = (crypto(&sealer, "alice"), crypto(&opener, "bob"));
         let (from, to) = (alice.public_key().clone(), bob.public_key().clone());
@@ -259,7 +259,7 @@ fn a_message_opens_for_its_reader_from_its_sender() {
 }
 
 #[test]
-fn what_a_sender_signs_and_its_reader_can_not_open_is_undecryptable() {
+fn a_signed_message_that_does_not_open_is_undecryptable() {
     for (sealer, opener) in pairs() {
         let (mut alice, mut bob) = (crypto(&sealer, "alice"), crypto(&opener, "bob"));
         let (from, to) = (alice.public_key().clone(), bob.public_key().clone());
@@ -270,7 +270,7 @@ fn what_a_sender_signs_and_its_reader_can_not_open_is_undecryptable() {
             |payload: &[u8]| emit(&mut alice, draft(Op::Message, vec![clear(payload)])).unwrap();
 
         for len in 0..sound.len() {
-            // No zero is padding, so that the cut at a block's end is noticed as well.
+            // Zeros are not valid padding, so a cut between two blocks is noticed too.
             let packet = resign(&sound[..len]);
             assert_eq!(open_message(&mut bob, &packet, &from), Ok(None), "cut to {len}");
         }
@@ -291,7 +291,7 @@ fn what_a_sender_signs_and_its_reader_can_not_open_is_undecryptable() {
 }
 
 #[test]
-fn a_strangers_ciphertext_signed_as_ones_own_does_not_open() {
+fn a_ciphertext_that_another_user_signs_as_their_own_does_not_open() {
     for (sealer, opener) in pairs() {
         let (mut alice, mut bob) = (crypto(&sealer, "alice"), crypto(&opener, "bob"));
         let to = bob.public_key().clone();
@@ -305,8 +305,8 @@ fn a_strangers_ciphertext_signed_as_ones_own_does_not_open() {
     }
 }
 
-/// A bit of each byte of each kind of packet is flipped in turn: header, every part of the payload,
-/// signature.
+/// Flips one bit in each byte of each kind of packet: in the header, every part of the payload, and
+/// the signature.
 #[test]
 fn any_byte_changed_on_the_way_is_rejected() {
     for (sealer, opener) in pairs() {
@@ -346,7 +346,7 @@ fn any_byte_changed_on_the_way_is_rejected() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_emitted() {
+fn a_part_or_id_that_does_not_fit_is_not_emitted() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");
         let to = alice.public_key().clone();
@@ -362,7 +362,7 @@ fn what_does_not_fit_is_not_emitted() {
 }
 
 #[test]
-fn a_runner_works_on_any_thread() {
+fn a_runner_works_on_another_thread() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");
         let mut fork = alice.fork();
@@ -388,11 +388,11 @@ fn a_fork_signs_with_the_same_key_and_draws_other_secrets() {
         }
         packets.sort_by(|a, b| a.payload().cmp(b.payload()));
         packets.dedup();
-        assert_eq!(packets.len(), 3, "each has an IV of its own");
+        assert_eq!(packets.len(), 3, "each packet has its own IV");
     }
 }
 
-/// A provider that counts what it opens with AES.
+/// A provider that counts its decryptions with AES.
 struct Counting {
     provider: Arc<dyn Provider>,
     cbc_opened: AtomicUsize,
@@ -440,13 +440,13 @@ impl Provider for Counting {
 }
 
 #[test]
-fn a_message_costs_the_same_whether_its_key_unwraps_or_not() {
+fn opening_a_message_does_the_same_work_whether_its_key_unwraps_or_not() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");
         let counting = Arc::new(Counting { provider, cbc_opened: AtomicUsize::new(0) });
         let mut bob = crypto(&(Arc::clone(&counting) as Arc<dyn Provider>), "bob");
         let from = alice.public_key().clone();
-        // To alice herself, so that the key does not unwrap for bob.
+        // The second message is to alice herself, so its key does not unwrap for bob.
         for (to, opens) in [(bob.public_key().clone(), true), (from.clone(), false)] {
             let parts = vec![clear(&MESSAGE_HEAD), envelope(&to, b"inner")];
             let packet = emit(&mut alice, draft(Op::Message, parts)).unwrap();

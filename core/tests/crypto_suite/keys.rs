@@ -1,4 +1,4 @@
-//! Which public keys are accepted, and the numbers that people compare.
+//! Public keys that are accepted or refused, fingerprints, and safety numbers.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -6,7 +6,7 @@ use sealpost_core::keys::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKe
 
 use crate::support::{pkcs8, providers, rng, vectors};
 
-/// Where in the DER the modulus stands.
+/// Position of the modulus in the DER.
 const MODULUS: std::ops::Range<usize> = 33..289;
 
 fn der(person: &str) -> Vec<u8> {
@@ -46,7 +46,7 @@ fn fresh_keys_are_accepted() {
     }
 }
 
-/// One that says it is for OAEP alone, which AWS-LC takes.
+/// The key says that it is for OAEP only. AWS-LC would accept it.
 #[test]
 fn a_private_key_for_another_algorithm_is_refused() {
     let mut der = pkcs8("alice").expose().to_vec();
@@ -79,7 +79,7 @@ fn a_modulus_with_a_small_factor_is_refused() {
     let sound = der("alice")[MODULUS].to_vec();
     for prime in [3, 5, 7, 251, 257, 1_021, 2_039] {
         let remainder = sound.iter().fold(0, |r, &byte| (r * 256 + u32::from(byte)) % prime);
-        // Of the two, the even one is taken away, so that the modulus stays odd.
+        // An even number is subtracted, so that the modulus stays odd.
         let excess = if remainder % 2 == 0 { remainder } else { remainder + prime };
         let divisible = subtract(&sound, excess);
         assert_eq!(PublicKey::from_der(&with_modulus(&divisible)), Err(KeyRejected), "{prime}");
@@ -93,7 +93,7 @@ fn subtract(number: &[u8], excess: u32) -> Vec<u8> {
 }
 
 #[test]
-fn fingerprints_are_read_as_they_are_written() {
+fn fingerprints_parse_only_as_they_are_displayed() {
     let text = "00".repeat(31) + "af";
     let fingerprint: Fingerprint = text.parse().unwrap();
     assert_eq!(fingerprint.to_string(), text);
@@ -122,7 +122,7 @@ fn safety_numbers_are_symmetric_and_known() {
     assert_eq!(safety_number(&alice, &alice).len(), 60);
 }
 
-/// Keys that resemble each other as much as keys can.
+/// Tests keys that differ in a single byte.
 #[test]
 fn safety_numbers_differ_with_either_key() {
     let sound = der("alice");
@@ -147,7 +147,7 @@ fn safety_numbers_differ_with_either_key() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_no_key(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_are_not_a_key(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert_eq!(PublicKey::from_der(&bytes), Err(KeyRejected));
     }
 
@@ -179,8 +179,8 @@ proptest! {
 const SAFETY_ALICE_BOB: &str = "548095000974902119899184116356663010483355183791582801229957";
 const SAFETY_ALICE_SERVER: &str = "663010483355183791582801229957682921651648824960994755141107";
 
-/// Two primes of the form that the library of CVE-2017-15361 chose, k·M + (65537^a mod M) with M
-/// the product of the first 126 primes, multiplied.
+/// Product of two primes of the form that the library of CVE-2017-15361 chose:
+/// k·M + (65537^a mod M), where M is the product of the first 126 primes.
 const ROCA_MODULUS: &str = concat!(
     "c0dfc82585e5b88d9a079012b92b64e543ecc11cc3606f6829de1322bb3e4380",
     "46f380950d37bba1f5cbb85ecb2c1d35a714b76ecf3755b5377937955c28e2aa",

@@ -1,5 +1,4 @@
-//! One suite for every provider: what holds for one holds for the other, and what one seals the
-//! other opens.
+//! One suite for all providers: each behaves like the others, and opens what the others seal.
 
 #![cfg(any(feature = "rust-crypto", feature = "aws-lc"))]
 #![expect(
@@ -7,9 +6,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking; clippy knows it of the functions marked #[test] only"
+    reason = "a test fails by panicking, in its helpers too"
 )]
-#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the cases that it is about")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names only the cases that it tests")]
 
 mod jobs;
 mod keys;

@@ -10,7 +10,7 @@ use crate::support::{key, pkcs8, providers, rng, vectors};
 const PASSPHRASE: &[u8] = b"correct horse battery staple";
 
 #[test]
-fn a_private_key_in_the_clear_comes_back() {
+fn a_private_key_in_the_clear_round_trips() {
     let der = pkcs8("alice");
     let pem = private_key_to_pem(&der).unwrap();
     let text = std::str::from_utf8(pem.expose()).unwrap();
@@ -21,7 +21,7 @@ fn a_private_key_in_the_clear_comes_back() {
 }
 
 #[test]
-fn a_private_key_under_a_passphrase_comes_back_with_it_only() {
+fn an_encrypted_private_key_opens_with_its_passphrase_only() {
     let der = pkcs8("alice");
     let mut rng = rng();
     let pem = private_key_to_encrypted_pem(&der, PASSPHRASE, &mut rng).unwrap();
@@ -30,26 +30,26 @@ fn a_private_key_under_a_passphrase_comes_back_with_it_only() {
     assert_eq!(private_key_from_pem(&pem, Some(b"")), Err(PemError::WrongPassphrase));
     assert_eq!(private_key_from_pem(&pem, None), Err(PemError::PassphraseNeeded));
     let again = private_key_to_encrypted_pem(&der, PASSPHRASE, &mut rng).unwrap();
-    assert_ne!(pem, again, "salt and IV are drawn");
+    assert_ne!(pem, again, "salt and IV are random");
 }
 
 /// Made by `openssl pkcs8 -topk8 -scrypt`, which uses N = 2^14.
 #[test]
-fn what_openssl_encrypted_is_read() {
+fn a_key_that_openssl_encrypted_is_read() {
     let pem = include_str!("../../testdata/alice-scrypt.pem");
     assert_eq!(private_key_from_pem(pem, Some(PASSPHRASE)).unwrap(), pkcs8("alice"));
 }
 
 /// Made by `openssl pkcs8 -topk8 -v2 aes-256-cbc`, which derives with PBKDF2.
 #[test]
-fn another_kind_of_encryption_is_named_as_such() {
+fn another_encryption_scheme_is_unsupported() {
     let pem = include_str!("../../testdata/alice-pbkdf2.pem");
     assert_eq!(private_key_from_pem(pem, Some(PASSPHRASE)), Err(PemError::Unsupported));
 }
 
 /// The cost parameter is the integer after the salt: 2^14, written `02 02 40 00`.
 #[test]
-fn an_absurd_cost_is_refused_before_it_is_paid() {
+fn a_ruinous_scrypt_cost_is_refused_before_scrypt_runs() {
     let pem = include_str!("../../testdata/alice-scrypt.pem");
     let (label, der) = pkcs8::der::pem::decode_vec(pem.as_bytes()).unwrap();
     let at = der.windows(4).position(|window| window == [2, 2, 0x40, 0]).unwrap();
@@ -63,7 +63,7 @@ fn an_absurd_cost_is_refused_before_it_is_paid() {
 }
 
 #[test]
-fn what_is_no_private_key_is_malformed() {
+fn text_that_is_not_a_private_key_is_malformed() {
     let public = key(&providers()[0], "alice").public_key().to_pem();
     let cut = vectors()["keys"]["alice"]["private_pkcs8_pem"].as_str().unwrap();
     let cut = &cut[..cut.len() / 2];
@@ -76,7 +76,7 @@ fn what_is_no_private_key_is_malformed() {
 }
 
 #[test]
-fn a_public_key_comes_back() {
+fn a_public_key_round_trips() {
     let alice = key(&providers()[0], "alice").public_key().clone();
     let pem = alice.to_pem();
     assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"));

@@ -1,4 +1,4 @@
-//! Every primitive, sealed or signed with one provider, opened or verified with another.
+//! Every primitive: one provider seals or signs, another opens or verifies.
 
 use rand_core::Rng;
 use sealpost_core::crypto::{EmitError, OAEP_MAX_PLAINTEXT};
@@ -22,7 +22,7 @@ fn this_build_has_the_providers_that_its_features_name() {
 }
 
 #[test]
-fn a_key_pair_of_one_loads_in_the_other() {
+fn a_key_pair_of_one_provider_loads_in_another() {
     let mut rng = rng();
     for (maker, user) in pairs() {
         let der = maker.generate_key(&mut rng).unwrap();
@@ -36,7 +36,7 @@ fn a_key_pair_of_one_loads_in_the_other() {
 }
 
 #[test]
-fn what_is_no_key_does_not_load() {
+fn bytes_that_are_not_a_private_key_do_not_load() {
     let alice = pkcs8("alice");
     let alice = alice.expose();
     let mut trailing = alice.to_vec();
@@ -50,7 +50,7 @@ fn what_is_no_key_does_not_load() {
 }
 
 #[test]
-fn signatures_verify_and_nothing_else_does() {
+fn only_the_signers_own_signature_verifies() {
     let mut rng = rng();
     for (signer, verifier) in pairs() {
         let (alice, bob) = (key(&signer, "alice"), key(&signer, "bob"));
@@ -133,7 +133,7 @@ fn cbc_opens_with_its_key_and_iv() {
             assert_eq!(sealed.len(), len / 16 * 16 + 16);
             let opened = opener.cbc_open(&session, &iv, &sealed).unwrap();
             assert_eq!(opened.expose(), &plaintext[..len]);
-            // What is cut within a block, or to nothing, is refused whatever its padding.
+            // A ciphertext that ends within a block, or is empty, is refused whatever its padding.
             assert_eq!(opener.cbc_open(&session, &iv, &sealed[1..]), Err(Rejected));
             assert_eq!(opener.cbc_open(&session, &iv, &[]), Err(Rejected));
         }
@@ -141,7 +141,7 @@ fn cbc_opens_with_its_key_and_iv() {
 }
 
 #[test]
-fn cbc_refuses_padding_that_is_none() {
+fn cbc_refuses_invalid_padding() {
     let session = SymmetricKey::from_bytes([3; 32]);
     for (sealer, opener) in pairs() {
         // The last byte of the IV shifts the padding of a message of one block.
@@ -150,7 +150,7 @@ fn cbc_refuses_padding_that_is_none() {
             let mut iv = [0; 16];
             iv[15] = xor;
             let opened = opener.cbc_open(&session, &iv, &sealed);
-            // 16 bytes of 0x10, the last one changed to 1, are well padded with one byte.
+            // Of 16 bytes 0x10, the last one changed to 1 is valid padding of one byte.
             let expected = (xor == 0x10 ^ 1).then_some(15).ok_or(Rejected);
             assert_eq!(opened.map(|opened| opened.expose().len()), expected, "{xor}");
         }

@@ -1,4 +1,4 @@
-//! Providers, people with keys, and a source of randomness that can be replayed.
+//! Providers, people with keys, and randomness that can be replayed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use sealpost_core::crypto::{Crypto, PrivateKey, Provider};
 use sealpost_core::keys::{Plaintext, SymmetricKey, private_key_from_pem};
 use serde_json::Value;
 
-/// Every provider that this build has.
+/// All providers of this build.
 pub(crate) fn providers() -> Vec<Arc<dyn Provider>> {
     vec![
         #[cfg(feature = "rust-crypto")]
@@ -18,18 +18,18 @@ pub(crate) fn providers() -> Vec<Arc<dyn Provider>> {
     ]
 }
 
-/// Every ordered pair of them: who seals or signs, and who opens or verifies.
+/// All ordered pairs of providers: the first seals or signs, the second opens or verifies.
 pub(crate) fn pairs() -> Vec<(Arc<dyn Provider>, Arc<dyn Provider>)> {
     let all = providers();
     all.iter().flat_map(|a| all.iter().map(|b| (Arc::clone(a), Arc::clone(b)))).collect()
 }
 
-/// A generator for one test. Its seed is shown if the test fails; `SEALPOST_SEED` replays it.
+/// Generator for one test. Its seed is shown if the test fails; `SEALPOST_SEED` replays it.
 pub(crate) fn rng() -> ChaCha20Rng {
     rng_of("the test itself")
 }
 
-/// A generator for one of several in a test, who must not draw alike.
+/// Generator for one of several people in a test, whose draws must differ.
 fn rng_of(drawer: &str) -> ChaCha20Rng {
     let seed = std::env::var("SEALPOST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or(0x5ea1_7057);
@@ -45,25 +45,25 @@ fn show_seed(seed: u64) {
     eprintln!("replay with SEALPOST_SEED={seed}");
 }
 
-/// The independent vectors.
+/// Vectors that an independent implementation made.
 pub(crate) fn vectors() -> &'static Value {
     static VECTORS: OnceLock<Value> = OnceLock::new();
     VECTORS
         .get_or_init(|| serde_json::from_str(include_str!("../../testdata/vectors.json")).unwrap())
 }
 
-/// The PKCS#8 DER of one of the vectors' people: `server`, `alice`, `bob`.
+/// PKCS#8 DER of a person in the vectors: `server`, `alice` or `bob`.
 pub(crate) fn pkcs8(person: &str) -> Plaintext {
     let pem = vectors()["keys"][person]["private_pkcs8_pem"].as_str().unwrap();
     private_key_from_pem(pem, None).unwrap()
 }
 
-/// The private key of one of the vectors' people.
+/// Private key of a person in the vectors.
 pub(crate) fn key(provider: &Arc<dyn Provider>, person: &str) -> Arc<dyn PrivateKey> {
     provider.load_key(pkcs8(person).expose()).unwrap()
 }
 
-/// A runner of jobs with the key of one of the vectors' people.
+/// Runner of jobs with the private key of a person in the vectors.
 pub(crate) fn crypto(provider: &Arc<dyn Provider>, person: &str) -> Crypto {
     let key = key(provider, person);
     Crypto::new(Arc::clone(provider), key, WRAPPING_KEY, Box::new(rng_of(person)))

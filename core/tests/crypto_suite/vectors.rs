@@ -1,5 +1,5 @@
-//! Packets that an independent implementation made: every signature verifies, and every sealed
-//! part opens to the fields that are listed beside it.
+//! Packets that an independent implementation made. Every signature verifies, and every sealed part
+//! opens to the fields that the file lists for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::{crypto, key, providers, vectors};
 
-/// A packet of the vectors, with the fields that are listed beside it.
+/// A packet of the vectors, with the fields that the file lists for it.
 #[derive(Clone, Copy)]
 struct Vector(&'static Value);
 
@@ -55,12 +55,12 @@ impl Vector {
     }
 }
 
-/// Fields of a payload, written without the code under test.
+/// Builder of a payload that does not use the code under test.
 #[derive(Default)]
 struct Fields(Vec<u8>);
 
 impl Fields {
-    /// Starts with `v`.
+    /// Starts with the version byte `v`.
     fn new() -> Self {
         Self(vec![1])
     }
@@ -87,8 +87,8 @@ impl Fields {
     }
 }
 
-/// What the sealed or OAEP part of a packet must open to; `None` if it has none, or if a job
-/// parses it.
+/// Expected plaintext of the sealed or OAEP part of a packet. `None` if it has no such part, or if
+/// a job parses the plaintext.
 fn expected(vector: Vector) -> Option<Vec<u8>> {
     let v = vector;
     let fields = Fields::new();

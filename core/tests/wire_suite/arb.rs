@@ -40,13 +40,13 @@ pub(crate) fn timestamp() -> impl Strategy<Value = Timestamp> {
     (Timestamp::MIN.unix_secs()..=Timestamp::MAX.unix_secs()).prop_map(Timestamp::from_unix_secs)
 }
 
-/// A packet of any operation that passes the gate, with any payload that does.
+/// A packet that the gate admits: any of its operations, with any payload of an admitted length.
 pub(crate) fn packet(profile: Profile, gate: Gate) -> impl Strategy<Value = Packet> {
     let longest = gate.max_payload_len();
     let payload_len = prop_oneof![8 => 0..=1_024.min(longest), 1 => 0..=longest];
     let fields = (prop::sample::select(Op::ALL.as_slice()), payload_len);
     fields
-        .prop_filter("passes the gate", move |(op, len)| gate.admit(*op, *len).is_ok())
+        .prop_filter("admitted by the gate", move |(op, len)| gate.admit(*op, *len).is_ok())
         .prop_flat_map(move |(op, len)| {
             let payload = prop::collection::vec(any::<u8>(), len);
             (header(profile, op), payload, any::<[u8; 32]>())
@@ -64,7 +64,7 @@ fn header(profile: Profile, op: Op) -> impl Strategy<Value = Header> {
     })
 }
 
-/// A packet whose signature is `seed`, over and over.
+/// A packet whose signature repeats `seed`.
 pub(crate) fn packet_of(
     profile: Profile,
     header: Header,

@@ -1,4 +1,4 @@
-//! Streams of packets, cut anywhere.
+//! Streams of packets that are cut anywhere.
 
 use proptest::prelude::*;
 use sealpost_core::ids::UserId;
@@ -7,8 +7,8 @@ use sealpost_core::wire::{Deframer, Gate, Header, Op, Packet, Profile, SIGNATURE
 
 use crate::arb::{self, GATES, PROFILES, packet_of};
 
-/// Feeds a stream in pieces whose lengths are `cuts`, over and over; returns the packets and the
-/// violation that ended them, if any did.
+/// Feeds a stream in pieces, whose lengths repeat `cuts`. Returns the packets, and the violation
+/// that ended the stream, if any did.
 fn feed(
     deframer: &mut Deframer,
     gate: Gate,
@@ -26,7 +26,7 @@ fn feed(
                 Err(violation) => return (packets, Some(violation)),
             }
         }
-        assert!(piece.is_empty(), "what is incomplete is kept");
+        assert!(piece.is_empty(), "an incomplete packet is kept");
         stream = rest;
     }
     (packets, None)
@@ -36,7 +36,7 @@ fn bytes_of(packets: &[Packet]) -> Vec<u8> {
     packets.iter().flat_map(|packet| packet.bytes().iter().copied()).collect()
 }
 
-/// The packets that arrive in one gate.
+/// Packets that one gate admits.
 fn traffic() -> impl Strategy<Value = (Profile, Gate, Vec<Packet>)> {
     (arb::profile(), arb::gate()).prop_flat_map(|(profile, gate)| {
         let packets = prop::collection::vec(arb::packet(profile, gate), 1..6);
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_that_ends_early_leaves_only_its_last_packet_behind(
+    fn a_stream_that_ends_early_leaves_only_its_last_packet_buffered(
         (profile, gate, sent) in traffic(),
         missing in 1_usize..200,
     ) {
@@ -89,10 +89,9 @@ proptest! {
         }
     }
 
-    /// Most arbitrary bytes end at the first header; these get past it, and are cut short, changed
-    /// or run together.
+    /// Most arbitrary bytes fail at the first header. Damaged packets get past it.
     #[test]
-    fn damaged_packets_do_not_panic_and_end_alike_however_they_are_cut(
+    fn damaged_packets_do_not_panic_and_give_the_same_result_for_any_cuts(
         (profile, gate, sent) in traffic(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cuts in prop::collection::vec(1_usize..500, 1..9),
@@ -110,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn a_header_is_refused_as_soon_as_it_stands() {
+fn a_header_is_refused_as_soon_as_it_is_complete() {
     for (profile, gate) in everywhere() {
         for op in Op::ALL {
             for payload_len in [0, 1, 1_024, 1_025, u16::MAX] {
@@ -123,7 +122,7 @@ fn a_header_is_refused_as_soon_as_it_stands() {
 }
 
 #[test]
-fn what_is_no_operation_is_malformed_everywhere() {
+fn an_unknown_op_code_is_malformed_everywhere() {
     for (profile, gate) in everywhere() {
         for code in (0..=u8::MAX).filter(|code| Op::from_code(*code).is_none()) {
             let header = header_bytes(profile, code, 0);
@@ -133,7 +132,7 @@ fn what_is_no_operation_is_malformed_everywhere() {
 }
 
 #[test]
-fn what_is_no_calendar_second_is_malformed() {
+fn a_timestamp_that_is_not_a_calendar_second_is_malformed() {
     for (profile, gate) in everywhere() {
         let mut header = header_bytes(profile, admitted(gate).code(), 0);
         let tens_of_days = 2 * profile.id_len() + 8;
@@ -143,7 +142,7 @@ fn what_is_no_calendar_second_is_malformed() {
 }
 
 #[test]
-fn the_operation_is_looked_at_before_the_timestamp() {
+fn the_operation_is_checked_before_the_timestamp() {
     for profile in PROFILES {
         let mut header = header_bytes(profile, Op::Message.code(), 0);
         header[2 * profile.id_len()] = b'x';
@@ -153,7 +152,7 @@ fn the_operation_is_looked_at_before_the_timestamp() {
 }
 
 #[test]
-fn a_violation_stays() {
+fn a_violation_is_repeated_in_every_later_call() {
     let mut deframer = Deframer::new(Profile::Compact);
     let header = header_bytes(Profile::Compact, Op::PublicKey.code(), 0);
     let (first, second) = header.split_at(9);
@@ -165,7 +164,7 @@ fn a_violation_stays() {
 }
 
 #[test]
-fn a_packet_that_was_begun_before_the_session_must_pass_in_it() {
+fn a_packet_that_began_before_the_session_must_be_admitted_in_it() {
     let register = example(Profile::Compact, Op::Register, 256);
     let message = example(Profile::Compact, Op::Message, 256);
     for (packet, outcome) in [(register, Err(Violation::Malformed)), (message, Ok(()))] {
@@ -178,7 +177,7 @@ fn a_packet_that_was_begun_before_the_session_must_pass_in_it() {
 }
 
 #[test]
-fn the_packet_behind_stays_where_it_is_until_it_is_asked_for() {
+fn a_second_packet_stays_in_the_data_until_the_next_call() {
     let packets =
         [example(Profile::Wide, Op::Reconnect, 256), example(Profile::Wide, Op::Message, 40)];
     let stream = bytes_of(&packets);
@@ -196,7 +195,7 @@ fn everywhere() -> impl Iterator<Item = (Profile, Gate)> {
     PROFILES.into_iter().flat_map(|profile| GATES.map(|gate| (profile, gate)))
 }
 
-/// Feeds a header byte by byte; asserts that nothing is said before the last one.
+/// Feeds a header byte by byte, and asserts that only the last byte gives a result.
 fn first_refusal(profile: Profile, gate: Gate, header: &[u8]) -> Result<(), Violation> {
     let mut deframer = Deframer::new(profile);
     let (last, before) = header.split_last().unwrap();
@@ -206,7 +205,7 @@ fn first_refusal(profile: Profile, gate: Gate, header: &[u8]) -> Result<(), Viol
     assert_eq!(deframer.buffered_len(), before.len());
     let outcome = deframer.next(&mut [*last].as_slice(), gate);
     assert_eq!(deframer.buffered_len(), header.len());
-    outcome.map(|packet| assert_eq!(packet, None, "its signature is missing"))
+    outcome.map(|packet| assert_eq!(packet, None, "the signature is missing"))
 }
 
 fn header_bytes(profile: Profile, code: u8, payload_len: u16) -> Vec<u8> {
@@ -229,7 +228,7 @@ fn example(profile: Profile, op: Op, payload_len: usize) -> Packet {
     packet
 }
 
-/// An operation that passes a gate without a payload.
+/// An operation that a gate admits without a payload.
 fn admitted(gate: Gate) -> Op {
     match gate {
         Gate::BeforeSession => Op::RequestPublicKey,

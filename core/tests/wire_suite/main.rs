@@ -1,4 +1,4 @@
-//! The wire layer from outside: streams, shapes of packets, payloads, and the independent vectors.
+//! The wire module from outside: streams, the shapes of packets, payloads, and independent vectors.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

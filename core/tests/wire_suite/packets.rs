@@ -1,4 +1,4 @@
-//! Packets by their shape: who may send what to whom, and how long it is.
+//! Shapes of packets: the operations, addresses and lengths that each side accepts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,18 +13,18 @@ use sealpost_core::wire::{
 
 use crate::arb::{self, PROFILES, packet_of};
 
-/// Lengths on both sides of every bound.
+/// Lengths of payloads on both sides of every bound.
 const LENGTHS: [usize; 24] = [
     0, 1, 9, 10, 16, 31, 32, 33, 48, 255, 256, 257, 272, 287, 288, 289, 304, 550, 1_023, 1_024,
     1_025, 65_519, 65_520, 65_535,
 ];
-/// Those of them that a sealed part can have.
+/// Those of the lengths that a sealed part can have.
 const SEALED: [usize; 8] = [32, 48, 256, 272, 288, 304, 1_024, 65_520];
 
 const UNSIGNED: [u8; 32] = [0; 32];
 const SIGNED: [u8; 32] = [1; 32];
 
-/// Which lengths of a payload of zeros pass, for each op, sender and recipient for which any does.
+/// Lengths at which a payload of zeros is accepted, by op code, sender and recipient.
 fn accepted(
     seed: [u8; 32],
     parses: impl Fn(Packet) -> bool,
@@ -43,7 +43,7 @@ fn accepted(
 }
 
 #[test]
-fn a_server_takes_these_addresses_and_lengths_and_no_others() {
+fn a_server_accepts_these_addresses_and_lengths_and_no_others() {
     let at_least_a_byte_of_body: Vec<_> = LENGTHS.into_iter().filter(|len| *len >= 10).collect();
     let any_signature = BTreeMap::from([
         ((101, 0, 0), vec![257, 272, 287, 288, 289, 304, 550, 1_023, 1_024]),
@@ -63,7 +63,7 @@ fn a_server_takes_these_addresses_and_lengths_and_no_others() {
 }
 
 #[test]
-fn a_client_takes_these_addresses_and_lengths_and_no_others() {
+fn a_client_accepts_these_addresses_and_lengths_and_no_others() {
     let at_least_a_byte_of_body: Vec<_> = LENGTHS.into_iter().filter(|len| *len >= 10).collect();
     let expected = BTreeMap::from([
         ((102, 7, 9), at_least_a_byte_of_body),
@@ -80,10 +80,10 @@ fn a_client_takes_these_addresses_and_lengths_and_no_others() {
     assert_eq!(accepted(SIGNED, parses), expected);
 }
 
-/// A new operation has to be let in by the parser of each side that its direction names. `FromClient`
-/// and `FromServer` refuse what they do not name, so the compiler does not ask for it.
+/// A new operation has to be let in by the parser of each side that its direction names.
+/// `FromClient` and `FromServer` refuse what they do not name, so the compiler does not ask for it.
 #[test]
-fn each_side_takes_the_operations_that_its_direction_names() {
+fn each_side_accepts_the_operations_of_its_direction() {
     // A payload of zeros is not an error; their shapes have a test of their own.
     let parsed_by_content = [Op::Error];
     let taken = |parses: &dyn Fn(Packet) -> bool| {
@@ -123,7 +123,7 @@ fn the_form_of_an_error_decides_its_shape() {
     assert_eq!(form(0, &sealed(1, 48)), Some(ErrorForm::ReplyKey));
     assert_eq!(form(7, &sealed(1, 48)), Some(ErrorForm::ReplyKey));
     assert_eq!(form(7, &sealed(2, 48)), Some(ErrorForm::SessionKey));
-    assert_eq!(form(0, &sealed(2, 48)), None, "nobody without an id has a session");
+    assert_eq!(form(0, &sealed(2, 48)), None, "a client without an id has no session");
     assert_eq!(form(7, &sealed(2, 47)), None);
     assert_eq!(form(7, &sealed(2, 16)), None);
     assert_eq!(form(7, &sealed(3, 48)), None);
@@ -131,32 +131,32 @@ fn the_form_of_an_error_decides_its_shape() {
 }
 
 #[test]
-fn a_receipt_is_read_on_its_way_and_at_its_end() {
+fn a_receipt_parses_at_the_server_and_at_the_client() {
     let receipt = Receipt {
         receipt_id: ReceiptId(99),
         message_ids: vec![MessageId(1 << 40), MessageId((1 << 40) + 1)],
     };
     for profile in PROFILES {
         let packet = packet(profile, Op::DeliveryAck, 513, 7, &receipt.emit(), SIGNED);
-        let reader = UserId::new(513).unwrap();
+        let recipient = UserId::new(513).unwrap();
         assert_eq!(
             FromClient::parse(packet.clone()),
             Ok(FromClient::Receipt {
                 packet: packet.clone(),
-                recipient: reader,
+                recipient,
                 sender: UserId::new(7).unwrap(),
                 receipt: receipt.clone(),
             })
         );
         assert_eq!(
             FromServer::parse(packet.clone()),
-            Ok(FromServer::Receipt { packet, recipient: reader, receipt: receipt.clone() })
+            Ok(FromServer::Receipt { packet, recipient, receipt: receipt.clone() })
         );
     }
 }
 
 #[test]
-fn of_a_message_only_the_head_is_read() {
+fn only_the_head_of_a_message_is_parsed() {
     let head = MessageHead { message_id: MessageId(5), suite: 200 };
     let payload = [head.emit().as_slice(), b"?"].concat();
     let packet = packet(Profile::Compact, Op::Message, 7, 513, &payload, SIGNED);
@@ -180,7 +180,7 @@ fn of_a_message_only_the_head_is_read() {
 }
 
 #[test]
-fn the_key_of_a_confirmation_is_what_follows_the_oaep_part() {
+fn the_public_key_of_a_101_follows_its_oaep_part() {
     let payload = [vec![0; 256], b"any key".to_vec()].concat();
     let packet = packet(Profile::Compact, Op::Confirm, 0, 0, &payload, SIGNED);
     let public_key_der = Bytes::from_static(b"any key");
@@ -198,13 +198,13 @@ fn a_refused_packet_is_given_back() {
 }
 
 #[test]
-fn the_largest_ids_are_these() {
+fn largest_ids_of_the_profiles() {
     assert_eq!(Profile::Compact.max_user_id(), 65_535);
-    assert_eq!(Profile::Wide.max_user_id(), (1 << 63) - 1, "SQLite's integers hold no more");
+    assert_eq!(Profile::Wide.max_user_id(), (1 << 63) - 1, "the largest integer in SQLite");
 }
 
 #[test]
-fn what_does_not_fit_is_not_built() {
+fn a_payload_or_id_that_does_not_fit_is_not_built() {
     let build = |profile, sender, payload_len| {
         let header = header(Op::Message, sender, 9);
         Packet::build(profile, header, &vec![0; payload_len], |_| Ok::<_, Oversized>([0; 256]))
@@ -218,7 +218,7 @@ fn what_does_not_fit_is_not_built() {
 
 proptest! {
     #[test]
-    fn a_packet_parses_back_from_its_bytes_and_from_no_others(
+    fn a_packet_parses_from_exactly_its_own_bytes(
         packet in (arb::profile(), arb::gate())
             .prop_flat_map(|(profile, gate)| arb::packet(profile, gate)),
     ) {

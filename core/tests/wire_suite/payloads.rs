@@ -1,4 +1,4 @@
-//! Payloads: their bytes, and their bounds.
+//! Payloads: their exact bytes, and their bounds.
 
 use std::fmt::Debug;
 
@@ -31,8 +31,8 @@ fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
 }
 
-/// A value that is sealed writes these bytes and is read from them, also with more behind, and not
-/// with any missing.
+/// Asserts that a sealed payload is emitted as these bytes and parsed from them: with more bytes
+/// after them too, but not with any missing.
 #[track_caller]
 fn holds<T: PartialEq + Debug>(
     value: &T,
@@ -43,7 +43,10 @@ fn holds<T: PartialEq + Debug>(
     let bytes = bytes.concat();
     assert_eq!(emit(value).expose(), bytes);
     assert_eq!(parse(&bytes).as_ref(), Ok(value));
-    assert_eq!(parse(&[bytes.as_slice(), b"later versions"].concat()).as_ref(), Ok(value));
+    assert_eq!(
+        parse(&[bytes.as_slice(), b"field of a later version"].concat()).as_ref(),
+        Ok(value)
+    );
     for len in 0..bytes.len() {
         assert_eq!(parse(&bytes[..len]), Err(Malformed), "the first {len} bytes");
     }
@@ -53,7 +56,7 @@ fn holds<T: PartialEq + Debug>(
 }
 
 #[test]
-fn requests_of_a_client_without_a_session() {
+fn requests_before_a_session() {
     let account = AccountRequest { reply_key: key(), phone: phone() };
     holds(&account, AccountRequest::parse, AccountRequest::emit, &[b"\x01", &KEY, PHONE]);
 
@@ -68,13 +71,13 @@ fn requests_of_a_client_without_a_session() {
 }
 
 #[test]
-fn a_confirmation_without_six_digits_is_malformed() {
+fn a_101_without_six_digits_is_malformed() {
     let bytes = [b"\x01".as_slice(), &KEY, b"04213x", &HASH, PHONE].concat();
     assert_eq!(ConfirmRequest::parse(&bytes), Err(Malformed));
 }
 
 #[test]
-fn a_phone_number_that_is_none_is_malformed() {
+fn text_that_is_not_a_phone_number_is_malformed() {
     for phone in [b"\x07+012345".as_slice(), b"\x081234567\xff", b"\0", b"\x0e+4915112345x78"] {
         let bytes = [b"\x01", KEY.as_slice(), phone].concat();
         assert_eq!(AccountRequest::parse(&bytes), Err(Malformed), "{phone:?}");
@@ -100,7 +103,7 @@ fn answers_to_a_registration() {
 }
 
 #[test]
-fn a_password_comes_in_band_or_not_at_all() {
+fn a_200_has_a_password_exactly_if_its_channel_is_in_band() {
     for tail in [b"\0\0".as_slice(), b"\x01\x06042137", b"\x02\0", b"\0\x0504213", b"\0\x0604213x"]
     {
         let bytes = [b"\x01", REPLY.as_slice(), b"\x2c\x01\x05", tail].concat();
@@ -156,7 +159,7 @@ fn the_servers_key_in_the_clear_ends_its_payload() {
 }
 
 #[test]
-fn acknowledgements_that_are_sealed() {
+fn sealed_acknowledgements() {
     let stored = StoredAck { items: vec![(user(513), MessageId(5)), (user(7), MessageId(6))] };
     let bytes: [&[u8]; 5] = [
         b"\x01\x01\x02\0",
@@ -171,9 +174,9 @@ fn acknowledgements_that_are_sealed() {
     let bytes: [&[u8]; 3] = [b"\x01\x01\0", b"\x01\x02\0\0\0\0\0\0", b"\x63\0\0\0\0\0\0\0"];
     holds(&taken, ReceiptsTaken::parse, ReceiptsTaken::emit, &bytes);
 
-    assert_eq!(StoredAck::parse(b"\x01\x02\0\0"), Err(Malformed), "of another status");
-    let of_nobody = [b"\x01\x01\0".as_slice(), &[0; 8], &[1; 8]].concat();
-    assert_eq!(ReceiptsTaken::parse(&of_nobody), Err(Malformed));
+    assert_eq!(StoredAck::parse(b"\x01\x02\0\0"), Err(Malformed), "another status");
+    let without_origin = [b"\x01\x01\0".as_slice(), &[0; 8], &[1; 8]].concat();
+    assert_eq!(ReceiptsTaken::parse(&without_origin), Err(Malformed));
 }
 
 #[test]
@@ -186,12 +189,12 @@ fn a_receipt_ends_with_its_last_message() {
     for len in 0..payload.len() {
         assert_eq!(Receipt::parse(&payload[..len]), Err(Malformed));
     }
-    assert_eq!(Receipt::parse(b"\x63\0\0\0\0\0\0\0\x02\0\0"), Err(Malformed), "of nothing");
+    assert_eq!(Receipt::parse(b"\x63\0\0\0\0\0\0\0\x02\0\0"), Err(Malformed), "no messages");
     assert_eq!(Receipt::parse(b"\x63\0\0\0\0\0\0\0\x01\x01\0\x05\0\0\0\0\0\0\0"), Err(Malformed));
 }
 
 #[test]
-fn the_longest_lists_fit_a_packet_and_no_longer_ones_would() {
+fn the_longest_lists_just_fit_a_packet() {
     let receipt_len = |ids| {
         let message_ids = vec![MessageId(1); ids];
         Receipt { receipt_id: ReceiptId(1), message_ids }.emit().len()
@@ -206,7 +209,7 @@ fn the_longest_lists_fit_a_packet_and_no_longer_ones_would() {
 }
 
 #[test]
-fn inner_is_filled_with_zeros_to_the_smallest_bucket() {
+fn inner_is_padded_with_zeros_to_the_smallest_bucket() {
     let buckets = [255, 511, 1_023, 2_047, 4_095, 8_191, 16_383, 32_767, 65_247];
     let padded_len = |len| {
         let inner = Inner::new(ContentKind::Bytes, None, vec![1; len]).unwrap();
@@ -221,7 +224,7 @@ fn inner_is_filled_with_zeros_to_the_smallest_bucket() {
 }
 
 #[test]
-fn inner_has_this_layout() {
+fn layout_of_inner() {
     let text = "Grüße";
     let inner = Inner::new(ContentKind::Text, Some(MessageId(0x0102)), text.into()).unwrap();
     let emitted = inner.emit();
@@ -235,9 +238,9 @@ fn inner_has_this_layout() {
     assert_eq!((inner.kind(), inner.previous()), (ContentKind::Text, Some(MessageId(0x0102))));
     assert_eq!(inner.content(), text.as_bytes());
     assert_eq!(inner.clone().into_content(), text.as_bytes());
-    let unfilled = &emitted.expose()[..12 + text.len()];
-    assert_eq!(Inner::parse(unfilled), Ok(inner), "the filling is not looked at");
-    assert_eq!(Inner::parse(&unfilled[..unfilled.len() - 1]), Err(Malformed));
+    let unpadded = &emitted.expose()[..12 + text.len()];
+    assert_eq!(Inner::parse(unpadded), Ok(inner), "the padding is ignored");
+    assert_eq!(Inner::parse(&unpadded[..unpadded.len() - 1]), Err(Malformed));
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn content_that_does_not_fit_is_given_back() {
 }
 
 #[test]
-fn inner_of_a_reserved_kind_or_with_broken_text_is_malformed() {
+fn inner_of_a_reserved_kind_or_with_invalid_utf8_is_malformed() {
     let inner = |kind: u8, content: u8| [1, kind, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, content];
     assert!(Inner::parse(&inner(1, 0xff)).is_ok());
     assert_eq!(Inner::parse(&inner(0, 0xff)), Err(Malformed));
@@ -294,11 +297,11 @@ fn errors() {
 
     let long = ErrorReply { text: "ü".repeat(200), ..reply };
     let cut = ErrorReply::parse(long.emit().expose()).unwrap();
-    assert_eq!(cut.text, "ü".repeat(127), "at a character's end");
+    assert_eq!(cut.text, "ü".repeat(127), "cut between two characters");
 }
 
 #[test]
-fn an_error_from_no_year_of_the_calendar_or_of_no_code_is_malformed() {
+fn an_error_with_an_impossible_time_or_an_unknown_code_is_malformed() {
     let error = |code: u8, secs: u64| {
         let tail: [&[u8]; 4] = [&REPLY, &[0; 4], &secs.to_le_bytes(), b"\0"];
         ErrorReply::parse(&[&[1, code], tail.concat().as_slice()].concat())
@@ -318,7 +321,7 @@ fn an_error_has_one_of_three_forms() {
 }
 
 #[test]
-fn error_codes_and_which_of_them_close() {
+fn error_codes_and_those_that_close() {
     let codes = (0..=u8::MAX).filter_map(ErrorCode::from_code);
     assert!(codes.clone().eq(ErrorCode::ALL));
     assert!(codes.map(ErrorCode::code).eq(1..=14));

@@ -1,4 +1,4 @@
-//! Payloads of any content: what is written is read back, and no bytes panic.
+//! Payloads with arbitrary content: emitted ones parse to the same value, and no bytes panic.
 
 use std::fmt::Debug;
 
@@ -80,7 +80,7 @@ proptest! {
         let head = MessageHead { message_id, suite };
         let payload = [head.emit(), vec![1]].concat();
         prop_assert_eq!(MessageHead::parse(&payload), Ok((head, [1].as_slice())));
-        // On the wire, 0 says that there is none.
+        // On the wire, 0 says that there is no previous message.
         let previous = (previous > 0).then_some(MessageId(previous));
         let text = Inner::new(ContentKind::Text, previous, text.into_bytes()).unwrap();
         round_trips(&text, Inner::parse, Inner::emit)?;
@@ -139,7 +139,7 @@ proptest! {
     }
 }
 
-/// What is read is what was written.
+/// Asserts that the emitted bytes parse to the same value.
 fn round_trips<T: PartialEq + Debug>(
     value: &T,
     parse: fn(&[u8]) -> Result<T, Malformed>,
@@ -150,7 +150,7 @@ fn round_trips<T: PartialEq + Debug>(
     Ok(())
 }
 
-/// What parses is written as the same bytes, up to where it ends.
+/// Asserts that a value that parses is emitted as the same bytes, up to its end.
 fn rewrites<T>(
     data: &[u8],
     parse: fn(&[u8]) -> Result<T, Malformed>,

@@ -1,5 +1,5 @@
 //! The packets of `testdata/vectors.json`, which an independent implementation made. Everything
-//! that is visible without a key must be what the file says.
+//! that is visible without a key must equal the fields in the file.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ pub(crate) fn public_key(person: &str) -> PublicKey {
     PublicKey::from_der(&hex::decode(der).unwrap()).unwrap()
 }
 
-/// One packet with the fields that it was made from.
+/// A packet with the fields that it was made from.
 struct Vector {
     packet: Packet,
     fields: &'static Value,
@@ -52,7 +52,7 @@ fn profile_of(fields: &Value) -> Profile {
     }
 }
 
-/// The packets of one profile by name.
+/// Packets of one profile, by name.
 fn vectors(profile: Profile) -> BTreeMap<&'static str, Vector> {
     let of_profile = |fields: &&Value| profile_of(fields) == profile;
     let packets = FILE["packets"].as_array().unwrap().iter().filter(of_profile);
@@ -66,7 +66,7 @@ fn vectors(profile: Profile) -> BTreeMap<&'static str, Vector> {
 }
 
 #[test]
-fn there_are_25_in_each_profile() {
+fn each_profile_has_25_packets() {
     assert_eq!(FILE["packets"].as_array().unwrap().len(), 50);
     for profile in PROFILES {
         assert_eq!(vectors(profile).len(), 25);
@@ -74,7 +74,7 @@ fn there_are_25_in_each_profile() {
 }
 
 #[test]
-fn headers_hold_what_the_file_says_and_packets_are_rebuilt_from_their_parts() {
+fn headers_have_the_listed_fields_and_packets_are_rebuilt_from_their_parts() {
     for profile in PROFILES {
         for (name, vector) in vectors(profile) {
             let packet = &vector.packet;
@@ -97,20 +97,20 @@ fn headers_hold_what_the_file_says_and_packets_are_rebuilt_from_their_parts() {
 }
 
 #[test]
-fn one_stream_through_its_gate_gives_them_all() {
+fn one_stream_yields_every_packet_that_its_gate_admits() {
     for profile in PROFILES {
         for gate in [Gate::BeforeSession, Gate::InSession, Gate::Client] {
             let vectors = vectors(profile);
-            let passing: Vec<_> = vectors
+            let admitted: Vec<_> = vectors
                 .values()
                 .map(|vector| &vector.packet)
                 .filter(|packet| gate.admit(packet.op(), packet.payload().len()).is_ok())
                 .collect();
             let stream: Vec<u8> =
-                passing.iter().flat_map(|packet| packet.bytes()).copied().collect();
+                admitted.iter().flat_map(|packet| packet.bytes()).copied().collect();
             let mut deframer = Deframer::new(profile);
             let mut data = stream.as_slice();
-            for packet in &passing {
+            for packet in &admitted {
                 assert_eq!(deframer.next(&mut data, gate).as_ref(), Ok(&Some((*packet).clone())));
             }
             let expected = match gate {
@@ -118,14 +118,14 @@ fn one_stream_through_its_gate_gives_them_all() {
                 Gate::InSession => 10,
                 Gate::Client => 19,
             };
-            assert_eq!(passing.len(), expected, "{gate:?}");
+            assert_eq!(admitted.len(), expected, "{gate:?}");
             assert_eq!((data, deframer.is_empty()), (b"".as_slice(), true));
         }
     }
 }
 
 #[test]
-fn every_packet_has_its_shape_where_it_arrives() {
+fn every_packet_parses_on_the_side_where_it_arrives_and_only_there() {
     for profile in PROFILES {
         for (name, vector) in vectors(profile) {
             let at_server = FromClient::parse(vector.packet.clone());
@@ -177,11 +177,8 @@ fn check_from_client(name: &str, vector: &Vector, parsed: FromClient) {
             assert_eq!(Some(recipient), vector.user("recipient_id"));
             assert_eq!(message_id, MessageId(vector.number("message_id")));
         }
-        (
-            "delivery_ack_delivered",
-            FromClient::Receipt { recipient: reader, sender, receipt, .. },
-        ) => {
-            assert_eq!(Some(reader), vector.user("sender_id"));
+        ("delivery_ack_delivered", FromClient::Receipt { recipient, sender, receipt, .. }) => {
+            assert_eq!(Some(recipient), vector.user("sender_id"));
             assert_eq!(Some(sender), vector.user("recipient_id"));
             check_receipt(vector, &receipt);
         }
@@ -215,8 +212,8 @@ fn check_from_server(name: &str, vector: &Vector, parsed: FromServer) {
             assert_eq!(message_id, MessageId(vector.number("message_id")));
             assert_eq!(u64::from(suite), vector.number("suite"));
         }
-        ("delivery_ack_delivered", FromServer::Receipt { recipient: reader, receipt, .. }) => {
-            assert_eq!(Some(reader), vector.user("sender_id"));
+        ("delivery_ack_delivered", FromServer::Receipt { recipient, receipt, .. }) => {
+            assert_eq!(Some(recipient), vector.user("sender_id"));
             check_receipt(vector, &receipt);
         }
         ("error_in_the_clear", FromServer::Error { packet, form: ErrorForm::Clear }) => {

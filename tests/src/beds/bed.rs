@@ -12,7 +12,6 @@ use sealpost_storage::{Faulty, Storage};
 
 use super::machine::TestedMachine;
 use super::recorder::Recorder;
-use crate::consistency::assert_consistent;
 
 /// A machine and its surroundings: store, cryptography, clocks and connections.
 pub struct Bed<M: TestedMachine> {
@@ -130,7 +129,7 @@ impl<M: TestedMachine> Bed<M> {
 
     fn input(&mut self, input: Input<'_, M>) {
         pump(&mut self.machine, &mut self.recorder, self.now, input);
-        assert_consistent(&self.machine);
+        assert_eq!(self.machine.is_consistent(), Ok(()));
     }
 
     /// Commits the waiting store operations in one transaction, and reports their outcomes.

@@ -4,11 +4,9 @@ use sealpost_core::frame::{Machine, StoreError};
 use sealpost_core::wire::Packet;
 use sealpost_storage::Storage;
 
-use crate::consistency::Consistent;
-
 /// A machine that a [`Bed`](super::Bed) can drive.
 pub trait TestedMachine:
-    Machine<StoreOutcome = Result<Self::StoreReply, StoreError>> + Consistent + Sized
+    Machine<StoreOutcome = Result<Self::StoreReply, StoreError>> + Sized
 {
     /// The machine dials connections.
     const DIALS: bool;

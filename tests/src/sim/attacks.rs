@@ -80,8 +80,8 @@ impl World {
         self.connect_stranger(vec![packet]);
     }
 
-    fn connect_stranger(&mut self, says: Vec<Packet>) {
-        self.attackers.strangers.push(says);
+    fn connect_stranger(&mut self, packets: Vec<Packet>) {
+        self.attackers.strangers.push(packets);
         let who = ProcessId::Scripted(self.attackers.strangers.len());
         self.env.dial(who, ConnId(1));
     }
@@ -149,8 +149,8 @@ impl World {
             }
             (Attack::FalseTaken, ..) => {
                 let taken = receipt.and_then(|receipt| {
-                    let reader = receipt.header().sender?;
-                    Some(client.receipts_taken(at, &[(reader, id_of(&receipt))]))
+                    let recipient = receipt.header().sender?;
+                    Some(client.receipts_taken(at, &[(recipient, id_of(&receipt))]))
                 });
                 taken.into_iter().collect()
             }

@@ -87,10 +87,10 @@ impl World {
 
     /// Looks up the recipients of failed messages, which may have another key.
     fn look_up(&mut self, client: usize, ids: &[MessageId]) {
-        let mut readers = self.model.recipients(client, ids);
-        readers.dedup();
-        for reader in readers {
-            self.command_later(client, Command::Lookup { phone: model::phone(reader) });
+        let mut recipients = self.model.recipients(client, ids);
+        recipients.dedup();
+        for recipient in recipients {
+            self.command_later(client, Command::Lookup { phone: model::phone(recipient) });
         }
     }
 

@@ -43,6 +43,7 @@ impl World {
         let socket = link.socket(to);
         let (open, paused, conn) = (socket.open, socket.flow == Flow::Pause, socket.conn);
         if open && paused {
+            // The bytes stay in flight, which slows the sender down. Resuming schedules the arrival.
             return;
         }
         match link.pipe(from).arrive(now, piece) {

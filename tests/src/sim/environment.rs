@@ -121,6 +121,7 @@ impl Environment {
         if !link.socket(from).open {
             return self.violate(|| format!("{who} sends on closed connection {}", conn.0));
         }
+        // One packet suffers one fault at most, so that a violation can be traced to it.
         let pipe = link.pipe(from);
         let misbehaviour = pipe.misbehaviour.take_if(|_| is_forwarded(profile, &bytes));
         let tampering = pipe.tampering.take();
@@ -215,6 +216,7 @@ impl Environment {
         if !std::mem::take(&mut link.socket(end).open) {
             return self.violate(|| format!("{who} closes {} twice", conn.0));
         }
+        // Nothing can arrive on a broken link, so no end of the stream is sent.
         if link.pipe(end).broken {
             return self.forget_if_closed(id);
         }

@@ -47,8 +47,8 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     let checks = limits.checks_per_conn + piece;
     let in_flight = limits.in_flight_items.max(limits.drain_items as usize);
     // Items in flight to recipients that leave wait for the store, too. Mallory is one of them.
-    let readers = settings.clients + 1;
-    let unstored = limits.unstored_per_user + checks + readers * in_flight;
+    let recipients = settings.clients + 1;
+    let unstored = limits.unstored_per_user + checks + recipients * in_flight;
     let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize);
     let bounds = [
         ("bytes of an incomplete packet", held.incomplete_bytes, Packet::MAX_LEN),

@@ -13,7 +13,6 @@ use super::disk::{Disk, Done, LastWrite};
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::process::ProcessId;
-use crate::consistency::Consistent;
 
 /// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
@@ -57,7 +56,7 @@ impl<M: Machine, S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome>> Engine<
 
 impl<R, M, S> Node<M, S>
 where
-    M: Machine<StoreOutcome = Result<R, StoreError>> + Consistent,
+    M: Machine<StoreOutcome = Result<R, StoreError>>,
     S: Engine<M>,
 {
     pub(super) const fn new(who: ProcessId, crypto: Crypto, engine: S) -> Self {
@@ -102,7 +101,7 @@ where
         host.actions = 0;
         env.tally.inputs += 1;
         let deadline = pump(machine, &mut ActionRunner { host, env }, now, input);
-        if let Err(broken) = machine.check() {
+        if let Err(broken) = machine.is_consistent() {
             env.violate(|| format!("{} is inconsistent: {broken}", host.who));
         }
         host.schedule_tick(env, deadline.map(|deadline| deadline.at));

@@ -14,12 +14,15 @@ use super::world::World;
 
 impl World {
     pub(super) fn start(&mut self, who: ProcessId) {
+        // Drawn even if the process runs already, so that a start without effect does not shift the
+        // choices that follow it.
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.env.dice.number().to_le_bytes());
         let entropy = Entropy::from_seed(seed);
         match who {
             ProcessId::Server if self.server.machine.is_none() => {
                 self.stopped = false;
+                // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
                 self.env.server_up = true;
                 let server = Server::new(self.server_config.clone(), entropy);

@@ -129,6 +129,8 @@ fn simpler_settings(plan: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) {
             *plan = candidate;
         }
     }
+    // Steps name clients by index: fewer clients turn the steps of the others into no-ops, so the
+    // smallest number that still fails is tried first.
     for clients in 2..plan.settings.clients {
         let mut candidate = plan.clone();
         candidate.settings.clients = clients;

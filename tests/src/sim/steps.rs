@@ -135,7 +135,7 @@ impl World {
         for id in self.env.network.of(ProcessId::Client(client)) {
             self.fault(match from {
                 End::Client => "network: sender stalls",
-                End::Server => "network: slow reader",
+                End::Server => "network: slow receiver",
             });
             if let Some(link) = self.env.network.links.get_mut(&id) {
                 link.pipe(from).stalled_until = until;

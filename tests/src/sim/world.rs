@@ -118,6 +118,7 @@ impl World {
         for index in 0..world.clients.len() {
             world.start(ProcessId::Client(index));
         }
+        // Steps after the end would be faults in the time in which everything must drain.
         let end_ms = plan.settings.end_ms;
         for (index, step) in plan.steps.iter().enumerate().filter(|(_, s)| s.at_ms < end_ms) {
             world.env.queue.schedule_at(Mono(step.at_ms * 1_000), SimEvent::Step(index));

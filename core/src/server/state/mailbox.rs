@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::acknowledgement::{Acknowledgement, Released};
 use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
@@ -68,24 +69,6 @@ pub(in crate::server) enum Routed {
     Repeat,
 }
 
-/// A recipient's statement that it has taken items.
-#[derive(Debug)]
-pub(in crate::server) enum Acknowledgement {
-    /// Messages of one sender, with the receipt that goes to it.
-    Messages { items: Vec<ItemId>, receipt: Verified<Packet>, sender: UserId },
-    /// Receipts.
-    Receipts(Vec<ItemId>),
-}
-
-/// What an acknowledgement released.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) struct Released {
-    /// Count of items that were held in memory alone; they are gone.
-    pub(in crate::server) from_memory: usize,
-    /// Items that are to be deleted from the store; they count as settling from now.
-    pub(in crate::server) stored: Vec<ItemId>,
-}
-
 /// What a draining mailbox can do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) enum DrainStep {
@@ -132,7 +115,9 @@ impl Mailbox {
         // What they acknowledge stays stored, and is acknowledged again in the next session.
         self.deferred.clear();
         let mut held = VecDeque::from(self.in_flight.take());
-        held.iter().for_each(|packet| unstored.enter(packet.get()));
+        for packet in &held {
+            unstored.enter(packet.get());
+        }
         held.append(&mut self.queue);
         self.queue = held;
     }
@@ -150,12 +135,10 @@ impl Mailbox {
         &self.in_flight
     }
 
-    /// Arrivals that wait to be appended, oldest first.
     pub(in crate::server) const fn queue(&self) -> &VecDeque<Verified<Packet>> {
         &self.queue
     }
 
-    /// Whether an append is under way.
     pub(in crate::server) const fn is_appending(&self) -> bool {
         self.appending
     }
@@ -309,7 +292,9 @@ impl Mailbox {
             return None;
         }
         let mut packets = self.in_flight.begin_append();
-        packets.iter().for_each(|packet| unstored.enter(packet.get()));
+        for packet in &packets {
+            unstored.enter(packet.get());
+        }
         // Saturating: what is in flight is appended whole, even if it is more than one batch.
         let room = limits.append_batch.saturating_sub(packets.len()).min(self.queue.len());
         packets.extend(self.queue.drain(..room));
@@ -362,7 +347,9 @@ impl Mailbox {
         let (withdrawn, kept) =
             core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
         self.queue = kept.into();
-        withdrawn.iter().for_each(|packet| unstored.leave(packet.get()));
+        for packet in &withdrawn {
+            unstored.leave(packet.get());
+        }
         withdrawn
     }
 
@@ -512,14 +499,6 @@ impl Mailbox {
                 Err("acknowledgements wait for an append that is not under way")
             }
             Presence::Away | Presence::Draining(_) | Presence::Live(_) => Ok(()),
-        }
-    }
-}
-
-impl Acknowledgement {
-    fn items(&self) -> &[ItemId] {
-        match self {
-            Self::Messages { items, .. } | Self::Receipts(items) => items,
         }
     }
 }

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::mailbox::{Acknowledgement, DrainStep, Mailbox, Released, Routed, Start};
+use super::acknowledgement::{Acknowledgement, Released};
+use super::mailbox::{DrainStep, Mailbox, Routed, Start};
 use super::unstored::Unstored;
 use crate::frame::Verified;
 use crate::ids::{ConnId, UserId};

@@ -6,6 +6,7 @@
 //! | `connections`, `conn` | connections: their phases, and what is under way for each |
 //! | `session` | an authenticated user on a connection |
 //! | `acks`, `refused` | acknowledgements to be sent, refused messages to be repeated |
+//! | `acknowledgement` | a recipient's statement that it has taken items |
 //! | `entry` | the right to a session, with its proofs |
 //! | `mailboxes`, `mailbox`, `in_flight`, `drain` | the way of items to their recipients |
 //! | `settling` | acknowledged items on their way out of the store |
@@ -15,6 +16,7 @@
 //! | `refusal` | the content of a 244 |
 //! | `touched` | mailboxes and connections that `settle` looks at |
 
+pub(super) mod acknowledgement;
 pub(super) mod acks;
 pub(super) mod admission;
 pub(super) mod conn;

@@ -8,7 +8,7 @@ use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::{AwaitJob, AwaitStore};
-use crate::server::state::mailbox::{Acknowledgement, Released};
+use crate::server::state::acknowledgement::{Acknowledgement, Released};
 use crate::server::state::refusal::Refusal;
 use crate::server::state::session::Authenticated;
 use crate::server::state::settling::{DroppingReceipts, Settling, Unfinished};

@@ -22,7 +22,7 @@ impl Server {
             return self.refuse_request(request, ErrorCode::ClockSkew);
         }
         let ttl = self.config.limits.server_key_ttl;
-        match self.server_key.ask(request.conn, self.now.mono, ttl) {
+        match self.key_answer.ask(request.conn, self.now.mono, ttl) {
             KeyReply::Send(packet) => {
                 self.out.send(request.conn, packet.bytes().clone());
                 self.next_request(request.conn);
@@ -40,7 +40,7 @@ impl Server {
         let packet = emitted.ok();
         let bytes = packet.as_ref().map(|packet| packet.bytes().clone());
         // Kept before anyone is answered: the next request of a connection may ask for it again.
-        for conn in self.server_key.signed(packet, self.now.mono) {
+        for conn in self.key_answer.signed(packet, self.now.mono) {
             match &bytes {
                 None => self.close(conn),
                 Some(bytes) if self.connections.contains(conn) => {

@@ -75,7 +75,10 @@ impl Server {
 
     /// The request under way was answered: the next one that waits begins.
     pub(in crate::server) fn next_request(&mut self, conn_id: ConnId) {
-        let next = self.connections.get_mut(conn_id).and_then(|conn| conn.next_request());
+        let next = self
+            .connections
+            .get_mut(conn_id)
+            .and_then(super::super::state::conn::Conn::next_request);
         if let Some(inbound) = next {
             self.begin_request(conn_id, inbound);
         }

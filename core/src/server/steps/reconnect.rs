@@ -21,26 +21,26 @@ impl Server {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(&request, ErrorCode::ClockSkew);
         }
-        let Some(peer) = self.connections.get(request.conn).map(|conn| conn.peer()) else { return };
+        let Some(peer) =
+            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
+        else {
+            return;
+        };
         if let Err(too_many) = self.admission.reconnect(peer, self.now.mono) {
             return self.refuse_and_slow(&request, too_many);
         }
-        match request.packet.header().sender {
-            Some(id) => {
-                let op = StoreOp::FindUser(UserRef::Id(id));
-                self.out.store(op, AwaitStore::ReconnectorFound(request));
-            }
-            // Only the phone number inside tells who this is, so it is opened before anyone can
-            // verify it. It proves nothing until it is.
-            None => {
-                let job = Job::OpenRequest {
-                    packet: request.packet.clone(),
-                    signer: None,
-                    kind: RequestKind::Reconnect,
-                };
-                self.out.compute(job, AwaitJob::ReconnectOpenedUnverified(request));
-            }
+        if let Some(id) = request.packet.header().sender {
+            let op = StoreOp::FindUser(UserRef::Id(id));
+            return self.out.store(op, AwaitStore::ReconnectorFound(request));
         }
+        // Only the phone number inside tells who this is, so it is opened before anyone can verify
+        // it. It proves nothing until it is verified.
+        let job = Job::OpenRequest {
+            packet: request.packet.clone(),
+            signer: None,
+            kind: RequestKind::Reconnect,
+        };
+        self.out.compute(job, AwaitJob::ReconnectOpenedUnverified(request));
     }
 
     pub(in crate::server) fn on_reconnector_found(

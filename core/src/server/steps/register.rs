@@ -55,12 +55,12 @@ impl Server {
     pub(in crate::server) fn on_registrant_found(
         &mut self,
         registrant: &Registrant,
-        found: Result<Option<Box<User>>, StoreError>,
+        found: &Result<Option<Box<User>>, StoreError>,
     ) {
         let Registrant { request, reply_key, phone } = registrant;
         match found {
             Err(error) => {
-                let code = self.store_failed(error);
+                let code = self.store_failed(*error);
                 self.refuse_opened(request, code, reply_key);
             }
             Ok(Some(_)) => {
@@ -206,7 +206,9 @@ impl Server {
 
     /// Counts a registration request of the connection's address; refuses it if there are too many.
     fn admit_registration(&mut self, request: &Request) -> bool {
-        let Some(peer) = self.connections.get(request.conn).map(|conn| conn.peer()) else {
+        let Some(peer) =
+            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
+        else {
             return false;
         };
         let admitted = self.admission.registration(peer, self.now.mono);

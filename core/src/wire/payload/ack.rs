@@ -7,21 +7,21 @@ use crate::ids::{MessageId, ReceiptId, UserId};
 use crate::keys::Plaintext;
 use crate::wire::{Malformed, Parser, VERSION, Write};
 
-/// From reader to sender, in the clear because the server reads it:
-/// `receipt_id u64 ‖ status u8 (2: delivered) ‖ count u16 ‖ count × message_id u64`.
+/// Receipt from the recipient of messages to their sender, in the clear because the server reads
+/// it: `receipt_id u64 ‖ status u8 (2: delivered) ‖ count u16 ‖ count × message_id u64`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The reader's number for it.
+    /// Number that the recipient gave the receipt.
     pub receipt_id: ReceiptId,
-    /// What was delivered: one at least, [`Receipt::MAX_ITEMS`] at most.
+    /// Messages that were delivered: at least one, at most [`Receipt::MAX_ITEMS`].
     pub message_ids: Vec<MessageId>,
 }
 
 impl Receipt {
-    /// How many messages one receipt names at most.
+    /// Most messages that one receipt can name.
     pub const MAX_ITEMS: usize = (u16::MAX as usize - (8 + 1 + 2)) / 8;
 
-    /// Parses a payload. Nothing may follow the last id, and there must be one.
+    /// Parses a payload. It must name at least one message, and nothing may follow the last.
     pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
         let mut parser = Parser::new(payload);
         let receipt_id = ReceiptId(parser.u64()?);
@@ -34,7 +34,7 @@ impl Receipt {
         if message_ids.is_empty() { Err(Malformed) } else { Ok(Self { receipt_id, message_ids }) }
     }
 
-    /// The payload.
+    /// Returns the payload.
     pub fn emit(&self) -> Vec<u8> {
         debug_assert!((1..=Self::MAX_ITEMS).contains(&self.message_ids.len()));
         let mut out = Vec::with_capacity(8 + 1 + 2 + 8 * self.message_ids.len());
@@ -48,16 +48,16 @@ impl Receipt {
     }
 }
 
-/// From the server to a sender, sealed:
+/// Acknowledgement from the server to a sender that messages are stored, sealed:
 /// `v ‖ status u8 (1: stored) ‖ count u16 ‖ count × (recipient_id u64 ‖ message_id u64)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAck {
-    /// For whom, and which message of the one who is told; [`StoredAck::MAX_ITEMS`] at most.
+    /// Recipient and number of each stored message; at most [`StoredAck::MAX_ITEMS`].
     pub items: Vec<(UserId, MessageId)>,
 }
 
 impl StoredAck {
-    /// How many messages one packet acknowledges at most.
+    /// Most messages that one packet can acknowledge.
     pub const MAX_ITEMS: usize = (MAX_SEALED_PLAINTEXT - (1 + 1 + 2)) / PAIR_LEN;
 
     /// Parses the opened payload.
@@ -69,7 +69,7 @@ impl StoredAck {
         Ok(Self { items })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         debug_assert!(self.items.len() <= Self::MAX_ITEMS);
         let mut out = Plaintext::default();
@@ -84,17 +84,17 @@ impl StoredAck {
     }
 }
 
-/// From a client to the server, sealed: which receipts the client has, so that the server may
-/// forget them. `v ‖ count u16 ‖ count × (origin_id u64 ‖ receipt_id u64)`.
+/// Acknowledgement from a client to the server that it has receipts, so that the server may delete
+/// them, sealed: `v ‖ count u16 ‖ count × (origin_id u64 ‖ receipt_id u64)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptsTaken {
-    /// The reader who signed it, and the reader's number for it; [`ReceiptsTaken::MAX_ITEMS`] at
-    /// most.
+    /// For each receipt, the user who signed it and the number that this user gave it; at most
+    /// [`ReceiptsTaken::MAX_ITEMS`].
     pub items: Vec<(UserId, ReceiptId)>,
 }
 
 impl ReceiptsTaken {
-    /// How many receipts one packet acknowledges at most.
+    /// Most receipts that one packet can acknowledge.
     pub const MAX_ITEMS: usize = (MAX_SEALED_PLAINTEXT - (1 + 2)) / PAIR_LEN;
 
     /// Parses the opened payload.
@@ -105,7 +105,7 @@ impl ReceiptsTaken {
         Ok(Self { items })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         debug_assert!(self.items.len() <= Self::MAX_ITEMS);
         let mut out = Plaintext::default();
@@ -123,8 +123,8 @@ fn expect_status(parser: &mut Parser<'_>, status: u8) -> Result<(), Malformed> {
     if parser.u8()? == status { Ok(()) } else { Err(Malformed) }
 }
 
-/// A u16 count, and that many items of `N` bytes: as many as there are, so that a count allocates
-/// nothing by itself.
+/// Takes a u16 count and that number of items of `N` bytes. The items are borrowed from the
+/// payload, so a large count in a short payload allocates nothing.
 fn items<'a, const N: usize>(parser: &mut Parser<'a>) -> Result<&'a [[u8; N]], Malformed> {
     let count = usize::from(parser.u16()?);
     let (items, _) = parser.bytes(count * N)?.as_chunks();

@@ -6,12 +6,13 @@ use crate::ids::{Phone, UserId};
 use crate::keys::{Plaintext, PublicKey};
 use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Write};
 
-/// Sealed in a 105: `v ‖ kind u8 ‖ …`; kind 0: phone `str8`; kind 1: user id u64.
+/// Look-up of a user, sealed in a 105: `v ‖ kind u8 ‖ …`; kind 0: phone `str8`; kind 1: user id
+/// u64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// By phone number.
+    /// The user with this phone number.
     Phone(Phone),
-    /// By id.
+    /// The user with this id.
     Id(UserId),
 }
 
@@ -27,7 +28,7 @@ impl Lookup {
         }
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         out.put_u8(VERSION);
@@ -45,17 +46,17 @@ impl Lookup {
     }
 }
 
-/// Sealed in a 204:
+/// Answer to a look-up, sealed in a 204:
 /// `v ‖ in_reply_to[8] ‖ user_id u64 ‖ phone str8 ‖ public key DER as u16 length and bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKeyAnswer {
-    /// The 105.
+    /// Hash of the 105.
     pub in_reply_to: InReplyTo,
-    /// Who it is.
+    /// Id of the user who was looked up.
     pub user: UserId,
-    /// Their phone number.
+    /// Phone number of that user.
     pub phone: Phone,
-    /// Their key.
+    /// Public key of that user.
     pub public_key: PublicKey,
 }
 
@@ -72,7 +73,7 @@ impl PublicKeyAnswer {
         })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         out.put_u8(VERSION);
@@ -84,8 +85,8 @@ impl PublicKeyAnswer {
     }
 }
 
-/// Parses the payload of a 204 before a session, `v ‖ public key DER as u16 length and bytes`, in
-/// the clear: nothing may follow.
+/// Parses the payload of a 204 before a session, `v ‖ public key DER as u16 length and bytes`. It
+/// is in the clear, so nothing may follow.
 pub fn parse_server_key(payload: &[u8]) -> Result<PublicKey, Malformed> {
     let mut parser = Parser::new(payload);
     parser.version()?;
@@ -94,7 +95,7 @@ pub fn parse_server_key(payload: &[u8]) -> Result<PublicKey, Malformed> {
     Ok(key)
 }
 
-/// The payload of a 204 before a session.
+/// Returns the payload of a 204 before a session.
 pub fn emit_server_key(key: &PublicKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + 2 + PublicKey::DER_LEN);
     out.put_u8(VERSION);
@@ -115,6 +116,6 @@ fn put_public_key(out: &mut impl Write, key: &PublicKey) {
 const DER_LEN: u16 = 294;
 const _: () = assert!(DER_LEN as usize == PublicKey::DER_LEN);
 
-/// Kinds of a look-up.
+/// Kinds of look-up.
 const BY_PHONE: u8 = 0;
 const BY_ID: u8 = 1;

@@ -9,19 +9,19 @@ use crate::time::Timestamp;
 use crate::wire::codes::code_table;
 use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Violation, Write};
 
-/// What a 244 says: `v ‖ code u8 ‖ in_reply_to[8] ‖ retry_after_seconds u32 ‖ server_time u64 ‖
+/// Body of a 244: `v ‖ code u8 ‖ in_reply_to[8] ‖ retry_after_seconds u32 ‖ server_time u64 ‖
 /// text str8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorReply {
-    /// What went wrong.
+    /// Code of the error.
     pub code: ErrorCode,
-    /// The request that it answers; zero where none caused it.
+    /// Hash of the request that caused the error; zeros if none did.
     pub in_reply_to: InReplyTo,
-    /// When to try again, in seconds; 0 where that is not the point.
+    /// Seconds to wait before a repetition; 0 if the error names no time.
     pub retry_after_secs: u32,
-    /// The server's clock, not before 1970.
+    /// Time of the server's clock, from 1970 on.
     pub server_time: Timestamp,
-    /// For people; cut to 255 bytes when it is written.
+    /// Text for people; cut to 255 bytes when it is emitted.
     pub text: String,
 }
 
@@ -42,14 +42,15 @@ impl ErrorReply {
         Ok(reply)
     }
 
-    /// What is sealed in a 244 of form 1 or 2; it follows the byte of the form.
+    /// Returns the plaintext of the sealed part in a 244 of form 1 or 2. The part follows the byte
+    /// of the form.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         self.write(&mut out);
         out
     }
 
-    /// The whole payload of a 244 of form 0.
+    /// Returns the whole payload of a 244 of form 0.
     pub fn emit_clear(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_u8(ErrorForm::Clear.code());
@@ -78,25 +79,25 @@ impl ErrorReply {
     }
 }
 
-/// Whether, and with what, a 244 is sealed: the first byte of its payload.
+/// Form of a 244, the first byte of its payload: in the clear, or the key that it is sealed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ErrorForm {
-    /// In the clear: before a session, while the request is not opened.
+    /// In the clear: before a session, if the server has not opened the request.
     Clear = 0,
-    /// With the reply key of the request that it answers.
+    /// Sealed with the reply key of the request that it answers.
     ReplyKey = 1,
-    /// With the session's key.
+    /// Sealed with the session key.
     SessionKey = 2,
 }
 
 impl ErrorForm {
-    /// The byte on the wire.
+    /// Byte on the wire.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The form with this byte.
+    /// Form with this byte; `None` if the protocol defines none.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Clear),
@@ -150,7 +151,8 @@ code_table! {
 /// Class of an error, by what becomes of the refused request and of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The packet itself is at fault. The server closes; the same packet would be refused each time.
+    /// The packet itself is at fault. The server closes; the same packet would be refused each
+    /// time.
     Fault,
     /// The session is over, or never began. The server closes; nothing is wrong with the request,
     /// which can be repeated in another session.
@@ -190,12 +192,13 @@ impl From<Violation> for ErrorCode {
     }
 }
 
-/// The moment `secs` after 1970; no year is over 9999.
+/// Returns the time `secs` seconds after 1970. Years after 9999 are malformed: a timestamp cannot
+/// hold them.
 fn server_time(secs: u64) -> Result<Timestamp, Malformed> {
     let secs = i64::try_from(secs).map_err(|_| Malformed)?;
     let moment = Timestamp::from_unix_secs(secs);
     if moment.unix_secs() == secs { Ok(moment) } else { Err(Malformed) }
 }
 
-/// Where in the payload of a 244 the sealed part begins, if it has one.
+/// Offset of the sealed part in the payload of a 244 of form 1 or 2.
 pub const SEALED_ERROR_AT: usize = 1;

@@ -1,4 +1,4 @@
-//! Messages (102): the head that the server reads, and what only the reader opens.
+//! Messages (102): the head that the server reads, and the content that only the recipient opens.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -7,20 +7,20 @@ use crate::ids::MessageId;
 use crate::keys::Plaintext;
 use crate::wire::{Malformed, Parser, VERSION, Write};
 
-/// What stands in front of a message's body: `message_id u64 ‖ suite u8`. All that the server
-/// reads of a message.
+/// Head of a message, in front of its body: `message_id u64 ‖ suite u8`. The server reads no more
+/// of a message than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageHead {
-    /// The sender's number for it.
+    /// Number that the sender gave the message.
     pub message_id: MessageId,
-    /// How the body is made; the server passes every suite through.
+    /// Format of the body. The server forwards every suite.
     pub suite: u8,
 }
 
 impl MessageHead {
-    /// Bytes on the wire; the body begins there.
+    /// Length in bytes, and so the offset of the body.
     pub const LEN: usize = 9;
-    /// The suite that this version makes and opens: `oaep(reader, K) ‖ sealed(K, inner)`.
+    /// Suite that this version seals and opens: `oaep(recipient, K) ‖ sealed(K, inner)`.
     pub const SUITE_1: u8 = 1;
 
     /// Splits the payload of a 102 into head and body. A body has at least one byte.
@@ -31,7 +31,7 @@ impl MessageHead {
         if body.is_empty() { Err(Malformed) } else { Ok((head, body)) }
     }
 
-    /// What goes before the body.
+    /// Returns the bytes in front of the body.
     pub fn emit(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::LEN);
         out.put_u64(self.message_id.0);
@@ -40,23 +40,23 @@ impl MessageHead {
     }
 }
 
-/// What a message's content is.
+/// Kind of a message's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ContentKind {
-    /// UTF-8.
+    /// Text in UTF-8.
     Text = 0,
-    /// The application's own.
+    /// Bytes that only the application understands.
     Bytes = 1,
 }
 
 impl ContentKind {
-    /// The byte on the wire.
+    /// Byte on the wire.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The kind with this byte; the others are reserved.
+    /// Kind with this byte; `None` for the reserved ones.
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Text),
@@ -66,11 +66,11 @@ impl ContentKind {
     }
 }
 
-/// Inside a message:
+/// Plaintext of a message's body:
 /// `v ‖ kind u8 ‖ previous_id u64 ‖ length u16 ‖ content[length] ‖ zeros`.
 ///
-/// Content that is text is UTF-8, and no content is over [`Inner::MAX_CONTENT`] bytes. `Debug`
-/// shows how long it is, and not what.
+/// Text is valid UTF-8, and no content is over [`Inner::MAX_CONTENT`] bytes. `Debug` shows the
+/// length of the content only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Inner {
     kind: ContentKind,
@@ -78,24 +78,24 @@ pub struct Inner {
     content: Vec<u8>,
 }
 
-/// The content is too long, or is no text; here it is back.
+/// Content that does not fit a message: too long, or not text. The content is given back.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InnerRefused {
-    /// Over [`Inner::MAX_CONTENT`] bytes.
-    #[error("a message holds at most {} bytes", Inner::MAX_CONTENT)]
+    /// The content is over [`Inner::MAX_CONTENT`] bytes.
+    #[error("message is too long: it holds at most {} bytes", Inner::MAX_CONTENT)]
     TooLong(Vec<u8>),
-    /// Said to be text, and not UTF-8.
-    #[error("the text is not UTF-8")]
+    /// The kind is text, but the content is not UTF-8.
+    #[error("text of the message is not UTF-8")]
     NotText(Vec<u8>),
 }
 
 impl Inner {
-    /// The most content that a message holds, in bytes.
+    /// Longest content of a message, in bytes.
     pub const MAX_CONTENT: usize = LARGEST_BUCKET as usize - HEAD_LEN;
 
-    /// What one message says.
+    /// Makes the plaintext of a message.
     ///
-    /// `previous` is the sender's message before this one to the same parser.
+    /// `previous` is the sender's last message to the same recipient; `None` if this is the first.
     pub fn new(
         kind: ContentKind,
         previous: Option<MessageId>,
@@ -112,27 +112,27 @@ impl Inner {
         }
     }
 
-    /// Text or bytes.
+    /// Kind of the content.
     pub const fn kind(&self) -> ContentKind {
         self.kind
     }
 
-    /// The sender's message before this one to the same reader; `None` if this is the first.
+    /// The sender's previous message to the same recipient; `None` if this is the first.
     pub const fn previous(&self) -> Option<MessageId> {
         self.previous
     }
 
-    /// The content.
+    /// Content of the message.
     pub fn content(&self) -> &[u8] {
         &self.content
     }
 
-    /// The content, handed over.
+    /// Content of the message, without a copy.
     pub fn into_content(self) -> Vec<u8> {
         self.content
     }
 
-    /// Parses the opened body. What follows the content is ignored.
+    /// Parses the opened body. The padding is ignored.
     pub fn parse(plaintext: &[u8]) -> Result<Self, Malformed> {
         let mut parser = Parser::new(plaintext);
         parser.version()?;
@@ -146,8 +146,8 @@ impl Inner {
         Self::new(kind, previous, content).map_err(|_| Malformed)
     }
 
-    /// What is sealed: filled with zeros up to the smallest bucket that holds it, so that sizes say
-    /// little.
+    /// Returns the plaintext to be sealed, padded with zeros to the smallest bucket that holds it,
+    /// so that the length of a packet tells little about that of its content.
     pub fn emit(&self) -> Plaintext {
         let padded_len = bucket(HEAD_LEN + self.content.len());
         let mut out = Vec::with_capacity(padded_len);
@@ -185,7 +185,8 @@ fn bucket(len: usize) -> usize {
     BUCKETS.into_iter().map(usize::from).find(|bucket| *bucket >= len).unwrap_or(len)
 }
 
-/// Each is one less than a multiple of the cipher's block, so that PKCS#7 adds one byte.
+/// Each bucket is one byte less than a multiple of the cipher's block, so that PKCS#7 adds one
+/// byte.
 const BUCKETS: [u16; 9] = [255, 511, 1023, 2047, 4095, 8191, 16_383, 32_767, LARGEST_BUCKET];
 const LARGEST_BUCKET: u16 = 65_247;
 

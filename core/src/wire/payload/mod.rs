@@ -1,4 +1,4 @@
-//! What payloads hold (PROTOCOL 4 to 7).
+//! The payloads of PROTOCOL 4 to 7, in the clear or as the plaintext of their sealed part.
 
 mod ack;
 mod directory;

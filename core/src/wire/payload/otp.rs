@@ -13,16 +13,16 @@ pub struct Otp([u8; Self::LEN]);
 
 /// The text is not six decimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a one-time password: it has six digits")]
+#[error("not a one-time password: write its six digits, as in 042137")]
 pub struct InvalidOtp;
 
 impl Otp {
-    /// Digits, and bytes on the wire.
+    /// Count of digits, and length in bytes on the wire.
     pub const LEN: usize = 6;
-    /// How many there are; [`from_number`](Self::from_number) takes the numbers below.
+    /// Count of possible passwords: [`from_number`](Self::from_number) takes the numbers below it.
     pub const COUNT: u32 = 1_000_000;
 
-    /// The password that writes `number` with leading zeros; `None` if it has more than six digits.
+    /// Writes `number` with leading zeros; `None` if it has more than six digits.
     pub fn from_number(number: u32) -> Option<Self> {
         if number >= Self::COUNT {
             return None;
@@ -36,7 +36,7 @@ impl Otp {
         Some(otp)
     }
 
-    /// The password that six ASCII digits write.
+    /// Reads a password from six ASCII digits.
     pub fn from_digits(digits: &[u8; Self::LEN]) -> Result<Self, InvalidOtp> {
         if digits.iter().all(u8::is_ascii_digit) { Ok(Self(*digits)) } else { Err(InvalidOtp) }
     }
@@ -46,7 +46,7 @@ impl Otp {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Compares in constant time.
+    /// Compares two passwords in constant time.
     pub fn ct_eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }

@@ -4,16 +4,17 @@ use super::Otp;
 use crate::keys::Plaintext;
 use crate::wire::{InReplyTo, Malformed, Parser, VERSION, Write};
 
-/// Inside a 200: `v ‖ in_reply_to[8] ‖ ttl_seconds u16 ‖ attempts u8 ‖ channel u8 ‖ otp str8`.
+/// Plaintext of a 200: `v ‖ in_reply_to[8] ‖ ttl_seconds u16 ‖ attempts u8 ‖ channel u8 ‖ otp
+/// str8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpIssued {
-    /// The 100.
+    /// Hash of the 100.
     pub in_reply_to: InReplyTo,
-    /// How long the password lives, in seconds.
+    /// Seconds for which the password is valid.
     pub ttl_secs: u16,
-    /// How many wrong ones are one too many.
+    /// Count of attempts. The last wrong one invalidates the password.
     pub attempts: u8,
-    /// The password if it comes in band (channel 0); `None` if it comes another way (channel 1).
+    /// The password, if it is sent in band (channel 0); `None` if it takes another way (channel 1).
     pub otp: Option<Otp>,
 }
 
@@ -33,7 +34,7 @@ impl OtpIssued {
         Ok(Self { in_reply_to, ttl_secs, attempts, otp })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         out.put_u8(VERSION);
@@ -46,10 +47,10 @@ impl OtpIssued {
     }
 }
 
-/// Inside a 150: `v ‖ in_reply_to[8]`.
+/// Plaintext of a 150: `v ‖ in_reply_to[8]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegistrationRejected {
-    /// The 100.
+    /// Hash of the 100.
     pub in_reply_to: InReplyTo,
 }
 
@@ -61,7 +62,7 @@ impl RegistrationRejected {
         Ok(Self { in_reply_to: parser.in_reply_to()? })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         out.put_u8(VERSION);
@@ -70,6 +71,6 @@ impl RegistrationRejected {
     }
 }
 
-/// Channels of a one-time password.
+/// Channels of one-time passwords.
 const IN_BAND: u8 = 0;
 const OUT_OF_BAND: u8 = 1;

@@ -3,12 +3,12 @@
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::wire::{Malformed, Parser, RequestHash, VERSION, Write};
 
-/// Inside a 201 and a 206: `v ‖ session_key[32] ‖ request_hash[32]`.
+/// Grant of a session, the OAEP part of a 201 and a 206: `v ‖ session_key[32] ‖ request_hash[32]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionGrant {
-    /// The key of the session.
+    /// Key of the session.
     pub session_key: SymmetricKey,
-    /// The whole request that it answers.
+    /// Hash of the whole request that the grant answers.
     pub request_hash: RequestHash,
 }
 
@@ -23,7 +23,7 @@ impl SessionGrant {
         })
     }
 
-    /// What goes into the OAEP part.
+    /// Returns the plaintext of the OAEP part.
     pub fn emit(&self) -> Plaintext {
         let mut out = Plaintext::default();
         out.put_u8(VERSION);
@@ -33,10 +33,10 @@ impl SessionGrant {
     }
 }
 
-/// Sealed in a 206: `v ‖ pending u32`.
+/// Sealed part of a 206: `v ‖ pending u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionResumed {
-    /// How many items are stored for the client.
+    /// Count of items that are stored for the client.
     pub pending: u32,
 }
 
@@ -46,16 +46,16 @@ impl SessionResumed {
         parse_count(plaintext).map(|pending| Self { pending })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         emit_count(self.pending)
     }
 }
 
-/// Sealed in a 255: `v ‖ drained u32`.
+/// Plaintext of a 255: `v ‖ drained u32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMoreMessages {
-    /// How many stored items went out in this session.
+    /// Count of stored items that were sent in this session.
     pub drained: u32,
 }
 
@@ -65,7 +65,7 @@ impl NoMoreMessages {
         parse_count(plaintext).map(|drained| Self { drained })
     }
 
-    /// What is sealed.
+    /// Returns the plaintext to be sealed.
     pub fn emit(&self) -> Plaintext {
         emit_count(self.drained)
     }
