@@ -40,7 +40,7 @@ impl ReplayWindow {
 
     /// Admits a message, and remembers it.
     ///
-    /// `previous` is the sender's message before it to the same reader, if it opened and named
+    /// `previous` is the sender's message before it to the same recipient, if it opened and named
     /// one. A `previous` behind the window tells nothing: the message after it has shown the gap.
     pub fn admit(&mut self, id: MessageId, previous: Option<MessageId>) -> Novelty {
         if self.is_repeat(id) {
