@@ -146,7 +146,7 @@ class Connection:
         self.send(build(self.id_size, 0, 0, Op.REQUEST_PUBLIC_KEY))
         answer = self.read()
         [der] = fields(answer.payload, "v data16")
-        expect(sha256(der).hex() == fingerprint, "the server's key is not the one in its address")
+        expect(sha256(der).hex() == fingerprint, "the server's key does not match its address")
         self.server_key = public_key(der)
         answer.verify(self.server_key)
 

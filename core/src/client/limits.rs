@@ -25,8 +25,8 @@ pub struct Limits {
     pub goodbye: Duration,
     /// Corrections of our clock that one connection may make before it is given up.
     pub clock_corrections: u32,
-    /// How far ahead of the clock, in seconds, a 106 may be dated in order to be newer than the last
-    /// one. Well under the 300 s that the server allows.
+    /// How far ahead of the clock, in seconds, a 106 may be dated in order to be newer than the
+    /// last one. Well under the 300 s that the server allows.
     pub reconnect_ahead_secs: i64,
 
     /// Messages that wait for an acknowledgement, or to be sent. Above it, sending is refused.

@@ -26,7 +26,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `config`, `limits`, `command`, `notice`, `store` | what a client is given, is asked for, tells, and asks of its store |
+//! | `config`, `limits`, `command` | what a client is given, and what it is asked for |
+//! | `notice`, `store` | what it tells, and what it asks of its store |
 //! | `awaits`, `alarm` | what it waits for: the host, and time |
 //! | `replay` | the replay window, which the store keeps |
 //! | `state` | nouns: what it knows |

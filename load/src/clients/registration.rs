@@ -52,7 +52,7 @@ impl Registry {
             return Err(Failure::new("the server answered a 105 with something else"));
         };
         if public_key.fingerprint() != address.fingerprint() {
-            return Err(Failure::new("the server's key is not the one in its address"));
+            return Err(Failure::new("the server's key does not match its address"));
         }
         provider.verify(&public_key, packet.signed(), packet.signature())?;
         let mut seed = Entropy::from_seed(random_seed()?);

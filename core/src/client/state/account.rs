@@ -78,8 +78,8 @@ impl OwnAccount {
     }
 
     /// Date of the next 106, which must be strictly newer than the last one (PROTOCOL 4.3): the
-    /// present, or the second after the last one if that is near. A last one further ahead was dated
-    /// by a wrong clock; the server did not accept it, so it does not bind us.
+    /// present, or the second after the last one if that is near. A last one further ahead was
+    /// dated by a wrong clock; the server did not accept it, so it does not bind us.
     pub(in crate::client) fn next_reconnect(&self, now: Now, ahead_secs: i64) -> ReconnectDate {
         let present = self.server_time(now);
         ReconnectDate(match self.0.last_reconnect {

@@ -14,8 +14,8 @@ use crate::client::store::{InboxId, IncomingMessage};
 pub(in crate::client) struct Inbox {
     /// Messages that the store was not given yet.
     arrived: VecDeque<IncomingMessage>,
-    /// Messages that the store is at work on. One batch at a time: if it fails, nothing after it may
-    /// have been stored, or messages of one sender would be delivered out of order.
+    /// Messages that the store is at work on. One batch at a time: if it fails, nothing after it
+    /// may have been stored, or messages of one sender would be delivered out of order.
     storing: Count,
     feed: Feed,
     /// Count of pages that were asked for.

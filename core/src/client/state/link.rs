@@ -34,8 +34,8 @@ pub(in crate::client) struct Connection {
     id: ConnId,
     deframer: Deframer,
     phase: Phase,
-    /// Packets that have arrived and wait for the phase to take them. Reading pauses while there are
-    /// any, so it holds no more than the host had read by then.
+    /// Packets that have arrived and wait for the phase to take them. Reading pauses while there
+    /// are any, so it holds no more than the host had read by then.
     backlog: VecDeque<Packet>,
     /// When something arrived last.
     heard_at: Mono,

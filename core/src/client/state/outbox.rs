@@ -120,8 +120,9 @@ impl Outbox {
         (fits || self.in_flight.is_empty()).then_some((id, packet))
     }
 
-    /// Whether a message was refused, and an earlier one to the same recipient is in flight. Then it
-    /// waits: its repetition would tell the server that we have heard of the fate of all before it.
+    /// Whether a message was refused, and an earlier one to the same recipient is in flight. Then
+    /// it waits: its repetition would tell the server that we have heard of the fate of all before
+    /// it.
     fn waits(&self, id: MessageId) -> bool {
         let Some(queued) = self.queued.get(&id).filter(|queued| queued.refused) else {
             return false;

@@ -84,8 +84,8 @@ impl Receipts {
         self.taken.len()
     }
 
-    /// What to tell the server, unless it is being told of others or there is nothing. One packet at
-    /// a time, so that what is taken meanwhile shares the next one.
+    /// What to tell the server, unless it is being told of others or there is nothing. One packet
+    /// at a time, so that what is taken meanwhile shares the next one.
     pub(in crate::client) fn next_to_tell(&mut self) -> Option<ReceiptsTaken> {
         if self.telling == Telling::Sealing || self.taken.is_empty() {
             return None;

@@ -12,9 +12,9 @@ use crate::wire::Packet;
 
 /// Numbers messages, and keeps them until they are durable.
 ///
-/// Numbers are given in the order of sending and become durable in that order. If a message can't be
-/// sealed or stored, it is refused with all that follow it, and their numbers are given again: each
-/// names the one before, so a hole would look like a message that somebody left out.
+/// Numbers are given in the order of sending and become durable in that order. If a message can't
+/// be sealed or stored, it is refused with all that follow it, and their numbers are given again: a
+/// later one may name it as the one before it, and its recipient would find that one missing.
 #[derive(Debug)]
 pub(in crate::client) struct SealingQueue {
     /// Last number that was given. `None` and 0 mean the same: the next number is 1.

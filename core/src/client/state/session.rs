@@ -128,7 +128,8 @@ impl Session {
         self.peers.entry(peer).or_insert_with(InOrder::new).push()
     }
 
-    /// A packet of a peer is given to a job. A message may be given to several, one after the other.
+    /// A packet of a peer is given to a job. A message may be given to several, one after the
+    /// other.
     pub(in crate::client) const fn begin_verifying(&mut self) {
         self.verifying.take(1);
     }

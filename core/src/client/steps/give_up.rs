@@ -8,32 +8,28 @@ use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::store::Failure;
 use crate::ids::MessageId;
-use crate::wire::{ErrorCode, ErrorReply};
+use crate::wire::{ErrorClass, ErrorCode, ErrorReply};
 
 impl Client {
     /// A 244 that answers a message of ours.
     pub(in crate::client) fn on_message_refused(&mut self, id: MessageId, reply: &ErrorReply) {
         let pause = self.named_pause(reply.retry_after_secs.into());
-        match reply.code {
-            ErrorCode::UnknownUser => self.fail(vec![id], Failure::UnknownUser),
-            ErrorCode::MailboxFull | ErrorCode::RateLimited | ErrorCode::Unavailable => {
-                self.hold(id, pause);
-            }
-            ErrorCode::ClockSkew => self.on_message_misdated(id, reply),
-            // These end the session, whatever was in flight.
-            ErrorCode::NotAuthenticated | ErrorCode::Displaced | ErrorCode::ShuttingDown => {}
-            // It would be refused, and the connection closed, each time.
-            ErrorCode::Malformed
-            | ErrorCode::BadSignature
-            | ErrorCode::OtpRejected
-            | ErrorCode::OtpExpired
-            | ErrorCode::ServerFull
-            | ErrorCode::KeyRejected => self.fail(vec![id], Failure::Refused),
+        if reply.code == ErrorCode::UnknownUser {
+            return self.fail(vec![id], Failure::UnknownUser);
+        }
+        match reply.code.class() {
+            ErrorClass::Temporary => self.hold(id, pause),
+            ErrorClass::WrongTime => self.on_message_misdated(id, reply),
+            // The session ends, whatever was in flight; the next one repeats the message.
+            ErrorClass::SessionOver => {}
+            // It would be refused each time.
+            ErrorClass::Fault | ErrorClass::Denied => self.fail(vec![id], Failure::Refused),
         }
     }
 
-    /// A message dated in the future waits for its time; one that is too old has had it. Neither is
-    /// dated anew: it is repeated byte for byte, so that the recipient knows it for the same.
+    /// A message dated in the future waits for its time; one that is too old has had it. Neither
+    /// gets another date: a message is repeated byte for byte, so that its recipient sees the same
+    /// one.
     fn on_message_misdated(&mut self, id: MessageId, reply: &ErrorReply) {
         let Some((_, packet)) = self.outbox.in_flight(reply.in_reply_to) else { return };
         let ahead_secs = packet.header().timestamp.secs_since(reply.server_time);

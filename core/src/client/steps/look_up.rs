@@ -9,7 +9,9 @@ use crate::client::state::session::Leaving;
 use crate::client::store::Binding;
 use crate::crypto::EmitError;
 use crate::ids::{Phone, UserRef};
-use crate::wire::{ErrorCode, ErrorReply, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer};
+use crate::wire::{
+    ErrorClass, ErrorCode, ErrorReply, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer,
+};
 
 impl Client {
     /// [`Command::Lookup`](crate::client::Command::Lookup).
@@ -97,24 +99,15 @@ impl Client {
 
     /// A 244 that answers a look-up.
     pub(in crate::client) fn on_lookup_refused(&mut self, reply: &ErrorReply) {
-        match reply.code {
-            ErrorCode::RateLimited | ErrorCode::Unavailable | ErrorCode::ClockSkew => {
-                self.retry_lookup(reply);
-            }
-            ErrorCode::UnknownUser => {
-                self.fail_lookup(reply, LookupFailure::UnknownUser, SendRefusal::UnknownUser);
-            }
-            code @ (ErrorCode::Malformed
-            | ErrorCode::BadSignature
-            | ErrorCode::NotAuthenticated
-            | ErrorCode::OtpRejected
-            | ErrorCode::OtpExpired
-            | ErrorCode::MailboxFull
-            | ErrorCode::ServerFull
-            | ErrorCode::Displaced
-            | ErrorCode::ShuttingDown
-            | ErrorCode::KeyRejected) => {
-                self.fail_lookup(reply, LookupFailure::Refused(code), SendRefusal::LookupFailed);
+        if reply.code == ErrorCode::UnknownUser {
+            let (failure, refusal) = (LookupFailure::UnknownUser, SendRefusal::UnknownUser);
+            return self.fail_lookup(reply, failure, refusal);
+        }
+        match reply.code.class() {
+            ErrorClass::Temporary | ErrorClass::WrongTime => self.retry_lookup(reply),
+            ErrorClass::Fault | ErrorClass::SessionOver | ErrorClass::Denied => {
+                let failure = LookupFailure::Refused(reply.code);
+                self.fail_lookup(reply, failure, SendRefusal::LookupFailed);
             }
         }
     }

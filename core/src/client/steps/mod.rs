@@ -7,8 +7,8 @@
 //! | `learn_server`, `request`, `read_answer`, `register` | from a connection to an account |
 //! | `begin_session` | from a grant to a session |
 //! | `receive` | bytes → packets, and what the server says in a session |
-//! | `open_message`, `deliver`, `acknowledge` | a message from a peer: verified, durable, signed for |
-//! | `take_receipt` | a receipt from a peer: verified, recorded |
+//! | `open_message`, `deliver`, `acknowledge` | a peer's message: verified, durable, signed for |
+//! | `take_receipt` | a peer's receipt: verified, recorded |
 //! | `send`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
 //! | `look_up`, `trust` | who has which key |
 //! | `record` | what the store is asked until it is done |

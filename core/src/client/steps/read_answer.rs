@@ -138,24 +138,11 @@ impl Client {
     }
 
     fn on_reconnect_refused(&mut self, reply: &ErrorReply) {
-        match reply.code {
-            ErrorCode::UnknownUser | ErrorCode::BadSignature => self.on_not_registered(),
-            code @ (ErrorCode::Malformed
-            | ErrorCode::NotAuthenticated
-            | ErrorCode::OtpRejected
-            | ErrorCode::OtpExpired
-            | ErrorCode::RateLimited
-            | ErrorCode::MailboxFull
-            | ErrorCode::ServerFull
-            | ErrorCode::Displaced
-            | ErrorCode::ClockSkew
-            | ErrorCode::Unavailable
-            | ErrorCode::ShuttingDown
-            | ErrorCode::KeyRejected) => {
-                let pause = self.named_pause(reply.retry_after_secs.into());
-                self.lose_for(OfflineReason::Refused(code), pause);
-            }
+        if matches!(reply.code, ErrorCode::UnknownUser | ErrorCode::BadSignature) {
+            return self.on_not_registered();
         }
+        let pause = self.named_pause(reply.retry_after_secs.into());
+        self.lose_for(OfflineReason::Refused(reply.code), pause);
     }
 
     /// Our clock is wrong: takes the server's, and asks again.

@@ -168,7 +168,7 @@ impl Client {
     }
 
     fn on_session_error(&mut self, reply: &ErrorReply) {
-        // First of all: what is sent again below is dated by the corrected clock.
+        // First of all: what is asked again is dated by the corrected clock.
         if reply.code == ErrorCode::ClockSkew {
             self.learn_clock(reply.server_time);
         }

@@ -7,8 +7,8 @@ impl Client {
     /// Begins whatever has become possible. Each line begins only what fits its limits, and does
     /// nothing if there is nothing to do.
     ///
-    /// The order is that of causes: what a line changes is looked at by a line below it, so that one
-    /// pass is enough and no input leaves work behind that only the next one would begin.
+    /// The order is that of causes: what a line changes is looked at by a line below it, so that
+    /// one pass is enough and no input leaves work behind that only the next one would begin.
     pub(in crate::client) fn settle(&mut self) {
         // Packets first. They change everything else: keys, acknowledgements, the inbox, the end of
         // the session or the connection.
@@ -21,8 +21,8 @@ impl Client {
         self.read_inbox();
         // Sealing takes longest, so it begins before the store work on earlier messages.
         self.seal_next();
-        // Before `enqueue_next`, which waits until everybody is pinned: the store works in order, so
-        // nothing queued can become durable before the contact that it is for.
+        // Before `enqueue_next`, which waits until everybody is pinned: the store works in order,
+        // so nothing queued can become durable before the contact that it is for.
         self.pin_again();
         self.enqueue_next();
         // Status marks: nobody waits for them but the application's display.

@@ -120,8 +120,8 @@ pub struct IncomingMessage {
 pub enum ReceivedContent {
     /// The message opened.
     Opened(Content),
-    /// The message was signed by its sender, but does not open, or is of a suite or kind that is not
-    /// known here.
+    /// The message was signed by its sender, but does not open, or is of a suite or kind that is
+    /// not known here.
     Undecryptable,
 }
 

@@ -5,8 +5,8 @@
 //! take effect in the order in which they were requested. One store serves one account on one
 //! server.
 //!
-//! Showing history and contacts is a matter between the application and the store; the machine never
-//! asks for either.
+//! Showing history and contacts is a matter between the application and the store; the machine
+//! never asks for either.
 //!
 //! | file | what |
 //! |---|---|

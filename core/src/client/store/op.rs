@@ -62,8 +62,8 @@ pub enum ClientOp {
         /// Phone number of the contact.
         phone: Phone,
     },
-    /// Mark the contact as verified, because the users compared safety numbers, if the pinned key is
-    /// this one. Otherwise nothing changes. → `Done`
+    /// Mark the contact as verified, because the users compared safety numbers, if the pinned key
+    /// is this one. Otherwise nothing changes. → `Done`
     MarkVerified {
         /// Phone number of the contact.
         phone: Phone,
@@ -98,8 +98,8 @@ pub enum ClientOp {
     },
 
     /// Admit each message, one after the other, to its sender's replay window
-    /// ([`ReplayWindow::admit`](crate::client::ReplayWindow::admit) with its id and `previous`), and
-    /// append it to the inbox if it is new. A sender without a window starts with an empty one.
+    /// ([`ReplayWindow::admit`](crate::client::ReplayWindow::admit) with its id and `previous`),
+    /// and append it to the inbox if it is new. A sender without a window starts with an empty one.
     /// → `Received`
     Receive(Vec<IncomingMessage>),
     /// Read the inbox, oldest message first, without those that were shown. → `Unshown`
