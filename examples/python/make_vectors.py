@@ -41,7 +41,7 @@ first and is `key`, `packet` or `safety_number`.
 |---|---|
 | `profile`, `op`, `sender_id`, `recipient_id`, `timestamp` | header fields; `timestamp` is in seconds since 1970 |
 | `signed_by` | the name of the signing key, or `none` for 256 zero bytes |
-| `opens` | `no` where the signature verifies and the body must not open; else it is left out |
+| `opens` | `no` where the signature verifies and the body must not open; otherwise it is left out |
 | `packet` | the whole packet |
 | `payload` | its payload, before the signature is made |
 | `oaep_key`, `oaep_label`, `oaep_seed`, `oaep_plain` | the one `oaep(…)` in it: whose public key, the label, the 32 random bytes of the encoding, what is inside |
@@ -205,7 +205,7 @@ def messages(page):
         "from her, does not open.", stream=stream, message_id=first + 4, suite=1, opens="no")
     page.add("message_of_a_reserved_suite", Op.MESSAGE, (page.alice, page.bob), "alice",
              [uint(first + 5, 8) + uint(2, 1) + b"whatever suite 2 will be"],
-             "The server passes it on; a reader of today shows that it does not open, and acknowledges it.",
+             "The server passes it on; a client of version 1 shows it as a message that does not open, and acknowledges it.",
              message_id=first + 5, suite=2, opens="no")
 
 
