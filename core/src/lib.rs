@@ -5,7 +5,7 @@
 //! example over `std::net`, a simulator, a fuzzer. The same machine runs under each of them, and
 //! the same seed with the same inputs gives the same actions, byte for byte.
 //!
-//! This page is the manual for embedders, those who write a host.
+//! This page is the manual for embedders, the people who write a host.
 //!
 //! # The run loop
 //!
@@ -55,7 +55,7 @@
 //! - **Bytes** of one connection are reported in the order of the stream. They may be cut anywhere.
 //! - **Store operations** reach the store in the order of their actions. An outcome is reported
 //!   once it is durable and never earlier, because the machine acknowledges messages on the
-//!   strength of it. Outcomes may be late. They may fail to come only if the process dies.
+//!   strength of it. Outcomes may be late. They may be missing only if the process dies.
 //! - **Jobs** ([`crypto::Job`]) run on any thread and finish in any order. The machine restores the
 //!   order that matters: packets of one connection take effect as they arrived.
 //! - **Connection numbers and tickets** come back unchanged. A host never uses a connection number
@@ -75,8 +75,8 @@
 //! whose signature was verified; a [`Durable`](frame::Durable) value is one that the store has
 //! committed. The code that acts takes the proof as an argument: a message is routed only if it is
 //! verified, acknowledged only if it is durable, and a session begins only from a request that is
-//! both. Nothing can make a proof but the outcome of the job or operation that it is about,
-//! reported by the host under the right ticket. An outcome that reports a failure makes none.
+//! both. Only the outcome of the job or operation that a proof is about can make it, reported by
+//! the host under the right ticket. An outcome that reports a failure makes no proof.
 //!
 //! # Three notions of time
 //!
@@ -91,8 +91,7 @@
 //! and the jitter of back-offs come from it. Session keys, message keys, IVs and OAEP seeds are
 //! drawn where the job runs, by the host's [`crypto::Crypto`], which is also the only holder of the
 //! private key.
-//!
-//! # Whose fault
+//! # Faults
 //!
 //! Errors are named after the party at fault, and none of them is an `Err` of `handle`.
 //!

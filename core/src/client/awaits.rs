@@ -1,5 +1,5 @@
-//! What the client waits for from its host: one value for each job and store operation under way,
-//! with exactly what the client goes on with.
+//! What the client waits for from its host: one continuation for each job and store operation under
+//! way. It holds exactly what the client needs to go on.
 
 use alloc::vec::Vec;
 
@@ -50,7 +50,7 @@ pub(super) enum AwaitJob {
     Message(MessageId),
 }
 
-/// What is inside a sealed answer before a session.
+/// Content of a sealed answer before a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SealedAnswer {
     /// 200.
@@ -64,9 +64,10 @@ pub(super) enum SealedAnswer {
 /// A store operation under way.
 #[derive(Debug)]
 pub(super) enum AwaitStore {
-    /// It matters at the next start only, and can be learnt again.
+    /// The result matters only at the next start, and can be learnt again.
     Kept,
-    /// The same, but everything that is sent depends on it: it is repeated until it is done.
+    /// An id or a key on which everything that is sent depends is being recorded. The operation is
+    /// repeated until it succeeds.
     Pinned(ClientOp),
     /// The date of a 106 is being recorded; the 106 may then leave on this connection.
     ReconnectDate(ConnId, Pending<ReconnectDate>),
@@ -80,8 +81,8 @@ pub(super) enum AwaitStore {
     Enqueued(Pending<Vec<QueuedMessage>>),
     /// These messages are being marked as stored.
     MarkedStored(Vec<(UserId, MessageId)>),
-    /// The messages named in a receipt are being marked as delivered; these of them were taken out
-    /// of the outbox.
+    /// The messages named in a receipt are being marked as delivered. Those in `withdrawn` were
+    /// taken out of the outbox.
     MarkedDelivered { receipt: Pending<TakenReceipt>, withdrawn: Vec<Withdrawn> },
     /// These messages are being marked as failed.
     MarkedFailed { messages: Vec<MessageId>, failure: Failure },
@@ -92,7 +93,8 @@ pub(super) enum AwaitStore {
 }
 
 impl AwaitJob {
-    /// Whether it belongs to something that has arrived, rather than to something to be sent.
+    /// Whether the operation belongs to something that has arrived, rather than to something to be
+    /// sent.
     pub(super) const fn is_inbound(&self) -> bool {
         match self {
             Self::ServerKey(_)
@@ -113,7 +115,7 @@ impl AwaitJob {
         }
     }
 
-    /// Whether it verifies a packet of a session.
+    /// Whether the job verifies a packet of a session.
     pub(super) const fn verifies_in_session(&self) -> bool {
         match self {
             Self::ServerPacket(..)
@@ -134,8 +136,8 @@ impl AwaitJob {
         }
     }
 
-    /// Whether it is of use after the connection is gone: a message of ours is sealed for its
-    /// recipient, whatever connection it will leave on.
+    /// Whether the job is still of use once the connection is gone: a message of ours is sealed for
+    /// its recipient, whichever connection it will leave on.
     pub(super) const fn outlives_connection(&self) -> bool {
         matches!(self, Self::Message(_))
     }

@@ -11,7 +11,7 @@ pub enum Command {
     /// Go online and stay online: begin a session for the account, and dial again whenever the
     /// connection is lost.
     Connect,
-    /// Send what is due, take leave of the server in an orderly way, and stay offline.
+    /// Send what is due, end the session in an orderly way, and stay offline.
     Disconnect,
     /// Register the account's phone number, then go online. A one-time password that arrives in the
     /// server's answer is used at once; for any other, the client waits for [`Command::Confirm`].
@@ -23,8 +23,8 @@ pub enum Command {
     },
     /// Send a message. The answer is [`Notice::Queued`](super::Notice::Queued) once the message is
     /// durable, or [`Notice::SendRefused`](super::Notice::SendRefused), which returns the content.
-    /// A recipient who is not a contact yet is looked up first, which takes until the client is
-    /// online.
+    /// A recipient who is not a contact yet is looked up first, which has to wait until the client
+    /// is online.
     Send {
         /// The application's name for the message until it has an id.
         token: Token,

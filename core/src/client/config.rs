@@ -1,4 +1,4 @@
-//! What a client is given at its start, beside the content of its store.
+//! Settings that a client gets at its start, beside the content of its store.
 
 use super::limits::Limits;
 use crate::keys::PublicKey;

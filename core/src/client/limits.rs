@@ -85,8 +85,8 @@ pub struct Limits {
     /// Receipts taken after which the server is told at once.
     pub taken_items: usize,
 
-    /// Longest pause named by the server that the client believes. A wrong clock or a bad joke must
-    /// not keep us away for years.
+    /// Longest pause for which the client stays away at the server's request. A wrong clock or a
+    /// dishonest server must not keep it away for years.
     pub named_pause_max: Duration,
     /// Pause before repeating store operations after one has failed.
     pub store_retry: Duration,
@@ -103,7 +103,7 @@ impl Limits {
     }
 
     fn validate_times(&self) -> Result<(), InvalidLimits> {
-        // A timeout or a pause of zero repeats its work at once, and again, without end.
+        // After a timeout or a pause of zero, the work would repeat at once and without end.
         let must = "must be longer than zero";
         for (time, field) in [
             (self.request_timeout, "request_timeout"),
@@ -199,7 +199,7 @@ impl Default for Limits {
     }
 }
 
-/// What PROTOCOL 8 fixes for every server.
+/// Limits that PROTOCOL 8 fixes for every server.
 const SERVER_RETENTION: Duration = Duration::from_hours(30 * 24);
 const SERVER_CLOCK_SKEW_SECS: i64 = 300;
 

@@ -19,16 +19,16 @@
 //!
 //! # How an input is handled
 //!
-//! This file finds the step that an input belongs to. A step (folder `steps`, one verb a file)
-//! changes state (folder `state`, one noun a file) and begins work: packets to send, jobs to
-//! compute, operations to store. After every input, `settle` begins whatever has become possible by
-//! it, in one fixed order, so that no step has to think of what follows from it elsewhere.
+//! This file finds the step that an input belongs to. A step (folder `steps`, one verb per file)
+//! changes state (folder `state`, one noun per file) and begins work: packets to send, jobs to
+//! compute, operations to store. After every input, `settle` begins whatever has become possible,
+//! in one fixed order, so that no step has to consider what follows from it elsewhere.
 //!
 //! | file | what |
 //! |---|---|
-//! | `config`, `limits`, `command` | what a client is given, and what it is asked for |
+//! | `config`, `limits`, `command` | settings of a client, and requests of the application |
 //! | `notice`, `store` | what it tells, and what it asks of its store |
-//! | `awaits`, `alarm` | what it waits for: the host, and time |
+//! | `awaits`, `alarm` | what it waits for: outcomes of the host, and points in time |
 //! | `replay` | the replay window, which the store keeps |
 //! | `state` | nouns: what it knows |
 //! | `steps` | verbs: what it does |
@@ -83,7 +83,7 @@ use crate::time::{Mono, Now, Timestamp};
 pub struct Client {
     config: Config,
     entropy: Entropy,
-    /// The clocks, as the host read them for this input.
+    /// Time of the host's clocks at the input that is being handled.
     now: Now,
     account: OwnAccount,
     contacts: Contacts,
@@ -232,7 +232,7 @@ impl Client {
         let error = answer.as_ref().err().copied();
         match self.out.stored(ticket, answer) {
             Ok((awaited, answer)) => {
-                // Whatever the operation was, somebody may have to see to the store.
+                // Whatever the operation was, somebody may have to look after the store.
                 if let Some(error) = error {
                     self.out.notify(Notice::StoreFailed { error });
                 }
@@ -276,8 +276,8 @@ impl Client {
         Ok(())
     }
 
-    /// Reports an outcome that nothing waits for, or of another kind than what was asked for.
-    /// Nothing else follows from it: what it says can't be trusted.
+    /// Reports an outcome that nothing waits for, or that is of the wrong kind. It has no other
+    /// effect, because its content can't be trusted.
     fn report(&mut self, handled: Result<(), Misuse>) {
         if let Err(misuse) = handled {
             self.out.notify(Notice::Misuse { misuse });
@@ -295,7 +295,7 @@ impl Client {
                 Alarm::Progress => self.lose(OfflineReason::TimedOut),
                 Alarm::LookupAnswer(who) => self.on_lookup_overdue(who),
                 Alarm::Hold(recipient) => self.outbox.probe(recipient),
-                // They only wake the client up: `settle` looks for what waited for them.
+                // They only wake the client up: `settle` finds what waited for them.
                 Alarm::LookupRetry(_) | Alarm::StoreRest => {}
             }
         }
@@ -330,7 +330,7 @@ impl Machine for Client {
 }
 
 impl fmt::Debug for Client {
-    /// How far the client has come, without names and contents.
+    /// Shows the state of the connection and a few counts, but no names and no contents.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (queued, _) = self.outbox.size();
         f.debug_struct("Client")

@@ -312,8 +312,8 @@ pub enum Suspicion {
         /// Number of the message.
         id: MessageId,
     },
-    /// A message of a user whom the server does not know, so that its signature can't be verified.
-    /// It was neither delivered nor acknowledged.
+    /// A message from a user whom the server does not know, so its signature can't be verified. It
+    /// was neither delivered nor acknowledged.
     UnknownSender {
         /// User named as the sender.
         sender: UserId,

@@ -8,7 +8,7 @@ use crate::ids::MessageId;
 /// Ids are shared among all recipients of their sender, so holes are ordinary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplayWindow {
-    /// 0 before the first message too, when no bit is set.
+    /// Newest id; 0 before the first message, when no bit is set.
     top: u64,
     /// One bit for each id, at the id modulo the width.
     seen: [u64; WORDS],
@@ -26,9 +26,9 @@ pub enum Novelty {
 /// Whether the sender's message before this one has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Continuity {
-    /// As far as is known.
+    /// It has, as far as is known.
     Next,
-    /// No: something was left out on the way, and may yet come.
+    /// It has not: something was left out on the way, and may yet arrive.
     AfterGap,
 }
 
@@ -40,8 +40,9 @@ impl ReplayWindow {
 
     /// Admits a message, and remembers it.
     ///
-    /// `previous` is the sender's message before it to the same recipient, if it opened and named
-    /// one. A `previous` behind the window tells nothing: the message after it has shown the gap.
+    /// `previous` is the id of the sender's previous message to the same recipient, if this message
+    /// opened and names one. A `previous` behind the window tells nothing: the message after it has
+    /// shown the gap.
     pub fn admit(&mut self, id: MessageId, previous: Option<MessageId>) -> Novelty {
         if self.is_repeat(id) {
             return Novelty::Repeat;
@@ -60,7 +61,7 @@ impl ReplayWindow {
         self.top - id.0 >= Self::WIDTH || self.is_marked(id.0)
     }
 
-    /// For storage, in a form that does not change.
+    /// Encodes the window for storage, in a format that does not change.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
         let words = core::iter::once(&self.top).chain(&self.seen);
@@ -70,7 +71,7 @@ impl ReplayWindow {
         out
     }
 
-    /// From storage.
+    /// Decodes a stored window.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let (words, _) = bytes.as_chunks::<8>();
         let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
@@ -105,7 +106,7 @@ impl ReplayWindow {
     }
 }
 
-/// The word and the bit that stand for an id.
+/// The word and the bit for an id.
 fn place(id: u64) -> (usize, u64) {
     let slot = id % ReplayWindow::WIDTH;
     (usize::try_from(slot / 64).unwrap_or_default(), 1 << (slot % 64))
@@ -184,7 +185,8 @@ mod tests {
             }
         }
 
-        /// A gap is told when the message before has not come, unless it is too old to tell.
+        /// A gap is reported if the previous message has not arrived, unless that one is too old to
+        /// tell.
         #[test]
         fn tells_of_exactly_the_gaps_within_reach(
             messages in prop::collection::vec((1..1_400_u64, 0..1_400_u64), 0..120),

@@ -20,8 +20,8 @@ pub(crate) struct Out<M: Machine, J, S> {
 #[derive(Debug)]
 enum Await<J, S> {
     Job(J),
-    /// A job that still runs although its outcome is no longer needed. The entry tells its outcome,
-    /// which will come, from one under a wrong ticket.
+    /// A running job whose outcome is no longer needed. The entry distinguishes that outcome, which
+    /// will still come, from one under a wrong ticket.
     Abandoned,
     Store(S),
 }
@@ -76,8 +76,8 @@ impl<M: Machine, J, S> Out<M, J, S> {
     /// abandoned.
     ///
     /// # Errors
-    /// [`Misuse`] if no job is running under this ticket. A store operation under it keeps waiting:
-    /// a host that mixes the two up must not lose a message by it.
+    /// [`Misuse`] if no job is running under this ticket. A store operation under it keeps waiting,
+    /// so that a host that confuses the two loses no message.
     pub(crate) fn computed(
         &mut self,
         ticket: Ticket,

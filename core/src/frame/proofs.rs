@@ -58,7 +58,7 @@ impl Signed for Packet {
 #[derive(Debug)]
 pub struct Unverified<T>(T);
 
-/// A value whose packet has been verified: it carries the signature of the key that was asked for.
+/// A value whose packet has been verified: it is signed with the key that the job was given.
 #[derive(Clone, Debug)]
 pub struct Verified<T>(T);
 
@@ -79,7 +79,7 @@ pub struct Completed<O>(O);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongOutcome;
 
-/// Answer of a store, as far as proofs are concerned: which of the values it has committed.
+/// What proofs need to know of a store's answer: which of the values the store has committed.
 pub trait Answer {
     /// Whether the `nth` of the values in the operation is durable now.
     fn keeps(&self, nth: usize) -> bool;
@@ -144,10 +144,11 @@ impl<T: Signed> Verified<T> {
     }
 }
 
-/// Result of a job that verifies: the proof with what the job opened, or the value back.
+/// Result of a job that verifies: the proof and what the job opened, or the value if verification
+/// failed.
 pub type Judged<T, O> = Result<(Verified<T>, O), T>;
 
-/// The proof that a value is durable, or the value back.
+/// The proof that a value is durable, or the value if it is not.
 pub type Kept<T> = Result<Durable<T>, T>;
 
 impl Completed<Outcome> {
@@ -230,8 +231,8 @@ impl<A: Answer> Completed<Result<A, StoreError>> {
         self.0
     }
 
-    /// Returns the proof if the store has committed the value, otherwise the value; and the store's
-    /// answer.
+    /// Returns the proof if the store has committed the value, otherwise the value. Returns the
+    /// store's answer in either case.
     pub fn resolve<T>(self, value: Pending<T>) -> (Kept<T>, Result<A, StoreError>) {
         let value = if self.keeps(0) { Ok(Durable(value.0)) } else { Err(value.0) };
         (value, self.0)

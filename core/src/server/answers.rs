@@ -31,12 +31,12 @@ impl Answer for StoreReply {
     }
 }
 
-/// What became of one packet that was to be appended.
+/// Outcome for one packet that was to be appended.
 #[derive(Debug)]
 pub(super) enum Fate<T> {
-    /// It is stored, now or since an earlier time.
+    /// The packet is stored, by this operation or an earlier one.
     Stored(Durable<T>),
-    /// It is not, and nothing of it is.
+    /// The packet is not stored.
     Refused(T, AppendRefusal),
 }
 
@@ -64,14 +64,14 @@ pub(super) enum NotRecorded {
     Failed(StoreError),
 }
 
-/// The proof, or the value back with the reason why there is none.
+/// The proof, or the value and the reason why there is no proof.
 type Recorded<T, E> = Result<Durable<T>, (T, E)>;
 
-/// An account: the proof and the id, or the value back with the reason why there is none.
+/// The proof and id of a new account, or the value and the reason why there is no account.
 type Created<T> = Result<(Durable<T>, UserId), (T, NotCreated)>;
 
 impl Completed<StoreOutcome> {
-    /// Of [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
+    /// Reads the answer to [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
     pub(super) fn found(self) -> Result<Result<Option<Box<User>>, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Found(user)) => Ok(Ok(user)),
@@ -80,8 +80,8 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::CreateUser`](super::store::StoreOp::CreateUser): the new user's id beside the
-    /// proof.
+    /// Reads the answer to [`StoreOp::CreateUser`](super::store::StoreOp::CreateUser): the new
+    /// user's id beside the proof.
     pub(super) fn created<T>(self, value: Pending<T>) -> Result<Created<T>, WrongOutcome> {
         match self.resolve(value) {
             (Ok(proof), Ok(StoreReply::Created(CreateOutcome::Created(user)))) => {
@@ -98,7 +98,7 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::RecordReconnect`](super::store::StoreOp::RecordReconnect).
+    /// Reads the answer to [`StoreOp::RecordReconnect`](super::store::StoreOp::RecordReconnect).
     pub(super) fn reconnect_recorded<T>(
         self,
         value: Pending<T>,
@@ -118,7 +118,7 @@ impl Completed<StoreOutcome> {
         because(kept, why)
     }
 
-    /// Of [`StoreOp::Count`](super::store::StoreOp::Count).
+    /// Reads the answer to [`StoreOp::Count`](super::store::StoreOp::Count).
     pub(super) fn counted(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Counted(count)) => Ok(Ok(count)),
@@ -127,9 +127,9 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::Append`](super::store::StoreOp::Append): the fate of each packet, and the
-    /// error if the operation failed as a whole. A packet that the answer does not speak of is not
-    /// durable.
+    /// Reads the answer to [`StoreOp::Append`](super::store::StoreOp::Append): the fate of each
+    /// packet, and the error if the operation failed as a whole. A packet that the answer does not
+    /// cover is not durable.
     pub(super) fn appended<T>(
         self,
         values: Pending<Vec<T>>,
@@ -156,7 +156,7 @@ impl Completed<StoreOutcome> {
         Ok((kept.into_iter().enumerate().map(fate).collect(), error))
     }
 
-    /// Of [`StoreOp::Page`](super::store::StoreOp::Page).
+    /// Reads the answer to [`StoreOp::Page`](super::store::StoreOp::Page).
     pub(super) fn page(self) -> Result<Result<Page, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Page(page)) => Ok(Ok(page)),
@@ -165,7 +165,7 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::Settle`](super::store::StoreOp::Settle).
+    /// Reads the answer to [`StoreOp::Settle`](super::store::StoreOp::Settle).
     pub(super) fn settled<T>(
         self,
         value: Pending<T>,
@@ -178,7 +178,7 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::DropReceipts`](super::store::StoreOp::DropReceipts).
+    /// Reads the answer to [`StoreOp::DropReceipts`](super::store::StoreOp::DropReceipts).
     pub(super) fn receipts_dropped(self) -> Result<Result<(), StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::ReceiptsDropped) => Ok(Ok(())),
@@ -187,7 +187,8 @@ impl Completed<StoreOutcome> {
         }
     }
 
-    /// Of [`StoreOp::Expire`](super::store::StoreOp::Expire): the count of items deleted.
+    /// Reads the answer to [`StoreOp::Expire`](super::store::StoreOp::Expire): the count of items
+    /// deleted.
     pub(super) fn expired(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Expired(count)) => Ok(Ok(count)),
@@ -197,8 +198,8 @@ impl Completed<StoreOutcome> {
     }
 }
 
-/// A value that is kept, or the reason why it is not. That a value is kept and there is a reason
-/// why not, or neither, contradicts [`Answer::keeps`].
+/// Returns the proof, or the value with the reason why there is none. A proof with a reason, or a
+/// value without one, contradicts [`Answer::keeps`].
 fn because<T, E>(
     kept: Result<Durable<T>, T>,
     why: Option<E>,

@@ -1,5 +1,6 @@
-//! Continuations: what goes on once a job or a store operation has its outcome. Each holds exactly
-//! what it goes on with, and what its outcome can prove.
+//! Continuations: the state that is kept until a job or a store operation has its outcome. Each
+//! holds exactly what the server needs to go on, and the value about which the outcome can prove
+//! something.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
 use crate::wire::{AccountRequest, InReplyTo, Packet};
 
-/// What waits for a job.
+/// Continuation of a job.
 #[derive(Debug)]
 pub(super) enum AwaitJob {
     // Before a session: requests are verified and opened.
@@ -34,7 +35,7 @@ pub(super) enum AwaitJob {
     NoMoreMessages { conn: ConnId, user: UserId },
 }
 
-/// What waits for a store operation.
+/// Continuation of a store operation.
 #[derive(Debug)]
 pub(super) enum AwaitStore {
     // Before a session.
@@ -87,7 +88,7 @@ pub(super) struct AwaitArrival {
     pub(super) standing: Standing,
 }
 
-/// What follows an answer.
+/// What follows once an answer has been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterReply {
     /// The session goes on.

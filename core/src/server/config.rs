@@ -24,9 +24,10 @@ pub struct Config {
 /// How to deliver one-time passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtpChannel {
-    /// In the 200 itself: whoever asks is believed. For tests, and where the network is the proof.
+    /// In the 200 itself, so that anyone who asks is believed. For tests, and for networks where
+    /// access alone proves who somebody is.
     InBand,
-    /// By the host, which gets an [`OtpDelivery`] for each.
+    /// By the host, which gets an [`OtpDelivery`] for each password.
     OutOfBand,
 }
 

@@ -1,5 +1,5 @@
-//! Every bound of the server, each with its reason. A queue, buffer or loop that a stranger can make
-//! grow is bounded by a name on this page.
+//! Every bound of the server, each with its reason. A queue, buffer or loop that a stranger can
+//! make grow is bounded by a name on this page.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::wire::StoredAck;
 pub struct Rate {
     /// Events that may come at once.
     pub burst: u32,
-    /// The time after which one more may come; zero lifts the limit.
+    /// Time after which one more event may come; zero lifts the limit.
     pub every: Duration,
 }
 
@@ -71,25 +71,26 @@ pub struct Limits {
     /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
     /// reading pauses.
     pub replies_per_conn: usize,
-    /// Messages of one session that were refused for now, and before whose repetition no other to
-    /// the same recipient goes. Over it the connection is closed; its client starts over.
+    /// Messages of one session that were refused for now. Until such a message is repeated, no
+    /// other to the same recipient is accepted. Over it the connection is closed; its client starts
+    /// over.
     pub refused_messages: usize,
     /// Acknowledgements in one 203; 16 bytes each.
     pub acks_per_packet: usize,
 
-    /// Items forwarded to one recipient and not acknowledged. Over it, they are stored.
+    /// Items forwarded to one recipient and not acknowledged. Over it, items are stored.
     pub in_flight_items: usize,
-    /// Their bytes.
+    /// Bytes of their packets.
     pub in_flight_bytes: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
     /// Stored items sent ahead of their acknowledgements.
     pub drain_items: u32,
-    /// Their bytes.
+    /// Bytes of their packets.
     pub drain_bytes: u32,
     /// Items that one store operation appends.
     pub append_batch: usize,
-    /// Pause before an operation that the store refused is repeated.
+    /// Pause before a store operation that failed is repeated.
     pub store_retry: Duration,
     /// How long an orderly stop may take.
     pub shutdown: Duration,

@@ -1,10 +1,11 @@
 //! The server machine: registers, authenticates, routes, stores and acknowledges. It never opens a
 //! message.
 //!
-//! An input reaches one step (folder `steps`), by verb. The step changes the state (folder
-//! `state`), by noun, begins jobs and store operations, and marks what it touched. Once it is done,
-//! `settle` does what follows from it. What must go on once a job or a store operation has its
-//! outcome is a continuation (`awaits`) under the action's ticket.
+//! Each input is handled by one step (folder `steps`, one verb per file). The step changes the
+//! state (folder `state`, one noun per file), begins jobs and store operations, and marks the
+//! mailboxes and connections that it touched. Then `settle` does what follows from the changes. A
+//! continuation (`awaits`), kept under the action's ticket, has what the server needs once a job or
+//! a store operation has its outcome.
 //!
 //! What must not happen does not compile. A mailbox takes only verified packets, an acknowledgement
 //! is made only from a durable one, and a session begins only from a request that is verified and
@@ -51,14 +52,14 @@ use crate::time::{Mono, Now, Timestamp};
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    /// What the host's clocks showed when the input that is being handled happened.
+    /// Time of the host's clocks at the input that is being handled.
     now: Now,
     connections: Connections,
     mailboxes: Mailboxes,
     otps: Otps,
     admission: Admission,
     key_answer: ServerKeyAnswer,
-    /// Store operations that failed and must come to pass.
+    /// Store operations that failed and are repeated until they succeed.
     unfinished: Vec<Unfinished>,
     alarms: Alarms<Alarm>,
     touched: Touched,
@@ -77,10 +78,10 @@ enum Lifecycle {
 }
 
 impl Server {
-    /// A server with nobody connected.
+    /// Makes a server without connections.
     ///
     /// # Errors
-    /// [`InvalidLimits`] if it could not work with a limit of `config`.
+    /// [`InvalidLimits`] if the server could not work within the limits in `config`.
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
         Ok(Self {
@@ -136,8 +137,8 @@ impl Server {
         }
     }
 
-    /// Reports an outcome that nothing waits for, or of another kind than what was asked for.
-    /// Nothing else follows from it: what it says can't be trusted.
+    /// Reports an outcome that nothing waits for, or that is of the wrong kind. It has no other
+    /// effect, because its content can't be trusted.
     fn report(&mut self, handled: Result<(), Misuse>) {
         if let Err(misuse) = handled {
             self.out.notify(Notice::Misuse { misuse });
@@ -228,7 +229,7 @@ impl Server {
         while let Some(alarm) = self.alarms.pop_due(self.now.mono) {
             match alarm {
                 Alarm::Handshake(conn) => self.close(conn),
-                // `settle` looks whether it may be read again.
+                // `settle` decides whether the connection may be read again.
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
                 Alarm::Retry => self.on_retry_alarm(),

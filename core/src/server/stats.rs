@@ -40,7 +40,7 @@ pub struct Held {
     pub unstored: usize,
     /// Items in flight: the most to any recipient.
     pub in_flight_items: usize,
-    /// Their bytes: the most to any recipient.
+    /// Bytes in flight: the most to any recipient.
     pub in_flight_bytes: usize,
     /// Items named by acknowledgements that wait for an append: the most of any recipient.
     pub deferred: usize,

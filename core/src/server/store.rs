@@ -1,7 +1,7 @@
 //! What the server asks of its store, and what the store answers.
 //!
-//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost answer,
-//! it changes nothing more. The trait that carries them out is in `sealpost-storage`.
+//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost
+//! answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -89,12 +89,12 @@ pub enum StoreOp {
 pub struct Settlement {
     /// The recipient, whose mailbox holds the messages.
     pub recipient: UserId,
-    /// Items of kind [`ItemKind::Message`](crate::wire::ItemKind::Message), all of one sender. Items that are gone already are no
-    /// error.
+    /// Items of kind [`ItemKind::Message`](crate::wire::ItemKind::Message), all of one sender.
+    /// Items that are already gone are not an error.
     pub delivered: Vec<ItemId>,
-    /// The recipient's packet, for the sender's mailbox. A receipt is stored whatever the quota
-    /// says, and once: a repeat of the same (recipient, `receipt_id`) is ignored. A sender who is
-    /// no longer registered gets none.
+    /// The recipient's packet, for the sender's mailbox. A receipt is stored regardless of the
+    /// quota, and only once: a repeat of the same (recipient, `receipt_id`) is ignored. A sender
+    /// who is no longer registered gets none.
     pub receipt: Packet,
     /// The time of the settlement, from which the retention of the receipt counts.
     pub at: Timestamp,

@@ -4,7 +4,7 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 
-/// What a client's store is created with.
+/// Identity with which a client's store is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Our phone number.

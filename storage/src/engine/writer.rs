@@ -19,8 +19,8 @@ impl Writer {
 
     /// Implements [`Storage::commit`](crate::Storage::commit); `run` carries out one request.
     ///
-    /// `run` returns `Err` if SQLite failed, when the request may be half done, and `Ok` with an
-    /// outcome otherwise.
+    /// `run` returns `Err` if SQLite failed, in which case the request may be half done, and
+    /// otherwise `Ok` with an outcome.
     pub(crate) fn commit<Op, Reply>(
         &mut self,
         requests: &[Op],
@@ -28,7 +28,7 @@ impl Writer {
         run: impl Fn(&Connection, &Op) -> rusqlite::Result<Result<Reply, StoreError>>,
     ) {
         outcomes.clear();
-        // A transaction could fail, and there would be no outcome to say so.
+        // A transaction could fail, and no outcome would report it.
         if requests.is_empty() {
             return;
         }

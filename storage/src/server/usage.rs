@@ -15,7 +15,7 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// An item was counted out that had not been counted in: it was removed twice, or the counters are
+/// An item was subtracted that had not been added: it was removed twice, or the counters are
 /// damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotCounted;

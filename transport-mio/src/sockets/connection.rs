@@ -204,8 +204,8 @@ impl Connection {
     }
 }
 
-/// Makes packets leave at once instead of waiting for more, and vanished peers be noticed. A socket
-/// that rejects these options works without them.
+/// Has packets sent at once instead of waiting for more, and vanished peers detected. A socket that
+/// rejects these options works without them.
 fn set_options(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()

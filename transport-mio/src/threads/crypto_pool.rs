@@ -15,8 +15,8 @@ use super::spawn::{join, spawn};
 use crate::error::Error;
 
 /// Distributes jobs among threads, in batches. Jobs with the private key cost twenty times as much
-/// as the others and come in storms when clients reconnect. They have a lane of their own, and each
-/// thread serves the lanes in turn, so that neither lane blocks the other.
+/// as the others, and many come at once when clients reconnect. They have a lane of their own, and
+/// each thread serves the lanes in turn, so that neither lane blocks the other.
 ///
 /// The reactor's thread takes part. It runs a few verifications without any help, because waking a
 /// thread takes longer than they do.
@@ -97,8 +97,8 @@ impl CryptoPool {
         self.queue.wake(wake);
     }
 
-    /// Whether so many verifications are waiting that reading should pause. Private jobs don't
-    /// count: with them, clients that only connect could hold up everybody's messages.
+    /// Whether enough verifications are waiting for reading to pause. Private jobs don't count:
+    /// with them, clients that only connect could hold up everybody's messages.
     pub(crate) const fn is_behind(&self) -> bool {
         self.waiting.public > READ_BELOW
     }

@@ -1,4 +1,4 @@
-//! What runs cryptographic jobs.
+//! Runners of cryptographic jobs.
 
 use sealpost_core::crypto::{Crypto, Job, Outcome};
 

@@ -47,15 +47,15 @@ impl OwnAccount {
         self.0.server_key.as_ref()
     }
 
-    /// The server signed the offer with the key that it offers. That the key is the address's was
-    /// seen before the signature was verified, which spares the work for any other.
+    /// The server signed the offer with the key that it offers. Whether the key is the one in the
+    /// address was checked before the signature, so that no signature of another key is verified.
     pub(in crate::client) fn learn_server_key(&mut self, offer: Verified<ServerKeyOffer>) {
         let ServerKeyOffer { public_key, .. } = offer.into_inner();
         debug_assert_eq!(public_key.fingerprint(), &self.0.server);
         self.0.server_key = Some(public_key);
     }
 
-    /// The server has granted a session to this user, who is us from now on.
+    /// The server has granted a session to this user id, which is ours from now on.
     pub(in crate::client) const fn learn_user(&mut self, user: UserId) {
         self.0.user = Some(user);
     }
@@ -65,7 +65,7 @@ impl OwnAccount {
         now.wall.plus_secs(self.0.clock_offset_secs)
     }
 
-    /// Takes the server's clock over. Returns the offset if it has changed.
+    /// Adopts the server's clock. Returns the offset if it has changed.
     pub(in crate::client) fn learn_clock(
         &mut self,
         now: Now,
@@ -78,8 +78,8 @@ impl OwnAccount {
     }
 
     /// Date of the next 106, which must be strictly newer than the last one (PROTOCOL 4.3): the
-    /// present, or the second after the last one if that is near. A last one further ahead was
-    /// dated by a wrong clock; the server did not accept it, so it does not bind us.
+    /// current time, or the second after the last date if that is only slightly ahead. A last date
+    /// further ahead came from a wrong clock; the server did not accept it, so it does not bind us.
     pub(in crate::client) fn next_reconnect(&self, now: Now, ahead_secs: i64) -> ReconnectDate {
         let present = self.server_time(now);
         ReconnectDate(match self.0.last_reconnect {

@@ -14,8 +14,8 @@ pub(in crate::client) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
     /// Pinned and offered ids.
     by_user: BTreeMap<UserId, Phone>,
-    /// Ids that were pinned until the user accepted another one. Only people make it grow, one
-    /// decision at a time.
+    /// Ids that were pinned until the user accepted another one. It grows only by decisions of the
+    /// user, one at a time.
     former: BTreeMap<UserId, PublicKey>,
     limit: usize,
 }
@@ -127,9 +127,9 @@ impl Contacts {
         Some(Signer { phone: contact.phone, public_key: binding.public_key.clone(), trust })
     }
 
-    /// Takes in the binding that the server names for a phone number. It is pinned on first contact
-    /// only; later, another one is offered to the user, who alone can tell a new phone from an
-    /// attack.
+    /// Compares the binding that the server names for a phone number with what is known. It is
+    /// pinned on first contact only; later, another one is offered to the user, who alone can tell
+    /// a new phone from an attack.
     pub(in crate::client) fn learn(&mut self, phone: Phone, binding: &Binding) -> Learnt {
         if self.by_user.get(&binding.user).is_some_and(|known| *known != phone) {
             return Learnt::Contradiction;

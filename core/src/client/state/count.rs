@@ -1,7 +1,7 @@
 //! Counters of things that are taken and released.
 
-/// A count of things held. Releasing more than is held is a bug of ours, never somebody else's
-/// doing: debug builds stop there, release builds go on with a count of zero.
+/// A count of things held. Releasing more than is held is a bug in this crate, which no peer and no
+/// host can cause: debug builds panic, release builds continue with a count of zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::client) struct Count(usize);
 

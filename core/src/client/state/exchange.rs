@@ -8,7 +8,7 @@ use crate::ids::UserId;
 use crate::keys::SymmetricKey;
 use crate::wire::{InReplyTo, Malformed, Otp, Packet, RequestHash, SessionResumed, Violation};
 
-/// A request, with what it can't be made without.
+/// A request, with the values that it is made from.
 #[derive(Debug)]
 pub(in crate::client) enum Request {
     /// A 100.
@@ -104,8 +104,8 @@ impl Exchange {
     }
 
     /// Accepts a grant if it names the whole request that was sent. The server's signature alone
-    /// does not say so: somebody on the path could play an old grant back, whose key they may have
-    /// come to know.
+    /// does not prove this: somebody on the path could replay an old grant whose key they have
+    /// learnt.
     pub(in crate::client) fn accept(
         &self,
         packet: Verified<GrantPacket>,

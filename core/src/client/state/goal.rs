@@ -22,7 +22,7 @@ pub(in crate::client) enum Goal {
 }
 
 impl Goal {
-    /// Whether a connection is needed for it.
+    /// Whether the goal needs a connection.
     pub(in crate::client) const fn needs_link(&self) -> bool {
         match self {
             Self::Offline | Self::AwaitOtp => false,
@@ -30,7 +30,7 @@ impl Goal {
         }
     }
 
-    /// Whether it is on the way to an account.
+    /// Whether the goal is on the way to an account.
     pub(in crate::client) const fn registers(&self) -> bool {
         match self {
             Self::Register | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => true,
@@ -52,7 +52,8 @@ impl Goal {
         }
     }
 
-    /// A session has begun. Whoever asked to be offline meanwhile stays so.
+    /// A session has begun. If the application has asked to be offline meanwhile, that stays the
+    /// goal.
     pub(in crate::client) fn session_began(&mut self) {
         if self.needs_link() {
             *self = Self::Online;

@@ -15,8 +15,8 @@ use crate::wire::{Deframer, Gate, InReplyTo, Packet, Profile, Violation};
 #[derive(Debug)]
 pub(in crate::client) struct Link {
     stage: Stage,
-    /// Number of the last connection. Numbers are never used twice, so that what the host says of
-    /// an old connection, late, is not taken for news of the present one.
+    /// Number of the last connection. Numbers are never used twice, so that a late event of an old
+    /// connection is not mistaken for one of the present connection.
     last_conn: u64,
 }
 
@@ -37,11 +37,11 @@ pub(in crate::client) struct Connection {
     /// Packets that have arrived and wait for the phase to take them. Reading pauses while there
     /// are any, so it holds no more than the host had read by then.
     backlog: VecDeque<Packet>,
-    /// When something arrived last.
+    /// Time at which something last arrived.
     heard_at: Mono,
     flow: Flow,
     sending: Sending,
-    /// How often the server has corrected our clock on this connection.
+    /// Count of corrections of our clock by the server on this connection.
     clock_corrections: u32,
 }
 
@@ -68,7 +68,7 @@ pub(in crate::client) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) enum Sending {
     Flows,
-    /// More is queued than the connection takes.
+    /// The connection is congested: packets are queued, and nothing more is sent.
     Congested,
     /// The connection is gone. What arrived before that still counts, so it is worked off first.
     Ended,
@@ -81,7 +81,7 @@ pub(in crate::client) enum Gone {
     Unreachable,
     /// It has ended; packets that had arrived may still be under way.
     Ended,
-    /// It was not ours, or not any more.
+    /// The connection was not ours, or no longer is.
     Unknown,
 }
 
@@ -101,7 +101,7 @@ impl Link {
         Some(conn)
     }
 
-    /// The connection that was dialled is established. `None` if it is not the one.
+    /// The connection that was dialled is established. `None` if this is another one.
     pub(in crate::client) fn open(
         &mut self,
         conn: ConnId,
@@ -294,8 +294,8 @@ impl Connection {
         changed.then_some(flow)
     }
 
-    /// The server says that our clock is wrong. Returns whether it may be corrected once more: a
-    /// server that says so each time would keep us asking for ever.
+    /// The server says that our clock is wrong. Returns whether it may be corrected once more. The
+    /// count is limited, because a server that always says so would keep us asking for ever.
     pub(in crate::client) const fn correct_clock(&mut self, limit: u32) -> ClockCorrection {
         if self.clock_corrections >= limit {
             return ClockCorrection::OneTooMany;

@@ -22,7 +22,7 @@ struct Wanted {
     stage: Stage,
 }
 
-/// Who wants to know.
+/// Who wants the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::client) enum Asker {
     /// The client only, for a message that waits.

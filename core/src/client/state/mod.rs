@@ -1,5 +1,5 @@
-//! The client's state: one noun a file. Each type owns its invariants and counters, and none knows
-//! the machine. What a state type can't do itself, it returns, and a step carries it out.
+//! The client's state, one noun per file. Each type owns its invariants and counters, and none
+//! knows the machine. What a state type can't do itself, it returns, and a step carries it out.
 //!
 //! | file | what |
 //! |---|---|

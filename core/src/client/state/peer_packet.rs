@@ -49,8 +49,8 @@ pub(in crate::client) enum PeerPacket {
     ForgedReceipt(ForgedReceipt),
 }
 
-/// A message that its sender has signed, opened as far as it opens. Made only from the proof, so
-/// that nothing else gets into the inbox.
+/// A message that its sender has signed, with its content if it opened. It is made only from the
+/// proof, so that nothing else gets into the inbox.
 #[derive(Debug)]
 pub(in crate::client) struct AuthenticMessage(IncomingMessage);
 

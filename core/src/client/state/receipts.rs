@@ -66,8 +66,8 @@ impl Receipts {
         self.signing.remove(&sender);
     }
 
-    /// What a receipt says is durable here, so the server may forget the receipt. Told earlier, a
-    /// crash would lose it for good.
+    /// What a receipt says is durable here, so the server may forget the receipt. If the server
+    /// were told earlier, a crash could lose the receipt for good.
     pub(in crate::client) fn take(&mut self, receipt: &Durable<TakenReceipt>) {
         let receipt = receipt.get();
         self.taken.push((receipt.recipient(), receipt.id()));

@@ -79,7 +79,7 @@ impl Session {
         self.leaving == Leaving::Flushing
     }
 
-    /// Whether nothing has arrived that has not taken effect, and no receipt is owed.
+    /// Whether everything that arrived has taken effect, and no receipt is owed.
     pub(in crate::client) fn is_idle(&self) -> bool {
         self.arriving.get() == 0 && self.receipts.is_idle()
     }
@@ -139,7 +139,7 @@ impl Session {
         self.verifying.release(1);
     }
 
-    /// It is known what a packet of a peer is.
+    /// A packet of a peer turned out to be verified or forged.
     pub(in crate::client) fn complete_peer(
         &mut self,
         peer: UserId,

@@ -11,7 +11,8 @@ use crate::time::Mono;
 /// are offered again after a pause.
 #[derive(Debug)]
 pub(in crate::client) struct Unrecorded {
-    /// Who we and others are: operations under way, and operations that failed.
+    /// Operations that record ids and keys, ours and others': those under way, and those that
+    /// failed.
     pinning: Count,
     pins: Vec<ClientOp>,
     /// Messages that the server holds.

@@ -1,5 +1,5 @@
-//! Acknowledging: receipts to senders for messages that are durable here, and the word to the
-//! server that receipts were taken (PROTOCOL 6.1).
+//! Acknowledging: receipts to senders for messages that are durable here, and *taken*
+//! acknowledgements to the server for receipts (PROTOCOL 6.1).
 
 use alloc::vec;
 
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Tells the server of receipts that were taken, once enough are gathered, or at once if the
-    /// session is about to end. Otherwise the alarm tells it.
+    /// session is about to end. Otherwise the server is told when the alarm goes off.
     pub(in crate::client) fn tell_receipts_taken(&mut self) {
         let enough = self.config.limits.taken_items;
         let due = self

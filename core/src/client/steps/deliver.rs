@@ -18,7 +18,8 @@ impl Client {
         }
     }
 
-    /// The store has answered for a batch: owes receipts for all of it, and delivers what is new.
+    /// The store has answered for a batch: receipts are owed for all of it, and what is new is
+    /// delivered.
     pub(in crate::client) fn on_received(
         &mut self,
         batch: Batch,
@@ -26,8 +27,8 @@ impl Client {
     ) {
         self.inbox.batch_ended();
         let Ok(received) = received else {
-            // Not acknowledged, so the server brings it again; but in order, so not on this
-            // connection, and nothing behind it before.
+            // The messages are not acknowledged, so the server sends them again: on a new
+            // connection, because nothing behind them may be delivered before them.
             self.inbox.forget_arrived();
             return self.lose(OfflineReason::Local);
         };

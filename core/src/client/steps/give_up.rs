@@ -27,9 +27,8 @@ impl Client {
         }
     }
 
-    /// A message dated in the future waits for its time; one that is too old has had it. Neither
-    /// gets another date: a message is repeated byte for byte, so that its recipient sees the same
-    /// one.
+    /// A message dated in the future waits for its time; one that is too old fails. Neither gets
+    /// another date: a message is repeated byte for byte, so that its recipient sees the same one.
     fn on_message_misdated(&mut self, id: MessageId, reply: &ErrorReply) {
         let Some((_, packet)) = self.outbox.in_flight(reply.in_reply_to) else { return };
         let ahead_secs = packet.header().timestamp.secs_since(reply.server_time);

@@ -21,8 +21,8 @@ impl Client {
         self.link.session().map_or(Ok(()), Session::is_consistent)
     }
 
-    /// Whether state knows of all work under way. It may believe in more: an outcome that the host
-    /// got wrong is never followed up.
+    /// Checks that the state counts all jobs under way. It may count more: a job whose outcome was
+    /// wrong stays counted.
     fn check_jobs(&self) -> Result<(), &'static str> {
         let verifying = self.link.session().map_or(0, Session::verifying);
         let (mut jobs, mut sealing) = (0, 0);

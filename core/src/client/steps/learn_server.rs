@@ -60,9 +60,9 @@ impl Client {
         }
     }
 
-    /// A 244 before the server's key is known, so that anybody may have written it. If it says that
-    /// our clock is wrong, the key is asked for once more, dated as the answer wants it; that time
-    /// is used for nothing else. The next request is answered by somebody who signs.
+    /// A 244 that arrives before the server's key is known; anybody may have written it. If it says
+    /// that our clock is wrong, the key is asked for once more, dated as the answer wants it; that
+    /// time is used for nothing else. The answer to the next request is signed.
     fn on_server_key_refused(&mut self, packet: &Packet) {
         let Ok(reply) = ErrorReply::parse_clear(packet.payload()) else { return };
         let limit = self.config.limits.clock_corrections;

@@ -67,7 +67,7 @@ impl Client {
         operations.any(|operation| matches!(operation, AwaitStore::MarkedDelivered { .. }))
     }
 
-    /// Somebody did what an honest server does not do: tells the application, and leaves.
+    /// Tells the application that somebody did what an honest server does not do, and leaves.
     pub(in crate::client) fn fault(&mut self, suspicion: Suspicion) {
         self.out.notify(Notice::Suspicious { suspicion });
         self.lose(OfflineReason::Fault);
@@ -96,7 +96,7 @@ impl Client {
         self.down(reason, at_least);
     }
 
-    /// The pause that the server names, as far as we believe it.
+    /// The pause that the server names, limited to the longest one that we accept.
     pub(in crate::client) fn named_pause(&self, secs: u64) -> Duration {
         Duration::from_secs(secs).min(self.config.limits.named_pause_max)
     }

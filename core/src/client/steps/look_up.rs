@@ -49,9 +49,9 @@ impl Client {
         self.send(&packet);
     }
 
-    /// The answer to a look-up is overdue. On a slow connection it may be behind much else: while
-    /// that arrives, the connection is alive. And the question may be behind messages of ours: then
-    /// it has as much time as they have.
+    /// The answer to a look-up is overdue. On a slow connection it may be behind many other
+    /// packets; while those arrive, the connection is alive. The request may also be behind
+    /// messages of ours; then it has as much time as they have.
     pub(in crate::client) fn on_lookup_overdue(&mut self, who: UserRef) {
         let limits = &self.config.limits;
         let patience = if self.outbox.awaits_acknowledgement() {

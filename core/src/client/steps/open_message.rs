@@ -87,7 +87,8 @@ impl Client {
         }
     }
 
-    /// It is known what a packet of a peer is: takes in what its turn has come for.
+    /// A packet of a peer turned out to be verified or forged: handles every packet whose turn has
+    /// come.
     pub(in crate::client) fn complete_peer(
         &mut self,
         peer: UserId,
@@ -113,9 +114,9 @@ impl Client {
     }
 
     /// An item is not signed by the user whom it names. The first time, somebody on the wire may
-    /// have changed it: in a new session the server brings it again, and everything behind it after
-    /// it, in order. If it is the same again, another session gains nothing, and this one goes on
-    /// without it.
+    /// have changed it: in a new session the server sends it again, followed by everything behind
+    /// it, in order. If the same item comes again, another session gains nothing, and this one
+    /// continues without it.
     pub(in crate::client) fn suspect(&mut self, item: ItemId) -> Suspect {
         let suspect = self.suspects.note(item);
         if suspect == Suspect::First {

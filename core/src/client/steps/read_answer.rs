@@ -145,7 +145,7 @@ impl Client {
         self.lose_for(OfflineReason::Refused(reply.code), pause);
     }
 
-    /// Our clock is wrong: takes the server's, and asks again.
+    /// Our clock is wrong: adopts the server's, and asks again.
     fn correct_clock(&mut self, reply: &ErrorReply) {
         self.learn_clock(reply.server_time);
         let limit = self.config.limits.clock_corrections;
@@ -158,7 +158,7 @@ impl Client {
         }
     }
 
-    /// Takes the server's clock over, for every timestamp from here on.
+    /// Adopts the server's clock for every timestamp from here on.
     pub(in crate::client) fn learn_clock(&mut self, server_time: Timestamp) {
         if let Some(secs) = self.account.learn_clock(self.now, server_time) {
             self.out.store(ClientOp::SetClockOffset { secs }, AwaitStore::Kept);

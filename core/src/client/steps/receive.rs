@@ -27,8 +27,8 @@ impl Client {
         }
     }
 
-    /// Works packets off as far as the phase takes them, gives up a connection that has ended once
-    /// nothing that arrived on it is under way, and says whether to read on.
+    /// Handles packets as far as the phase takes them, gives up a connection that has ended once
+    /// nothing that arrived on it is under way, and tells the host whether to read on.
     pub(in crate::client) fn work_off(&mut self) {
         let (limit, waiting_limit) = (self.config.limits.arriving, self.config.limits.waiting);
         // The connection is looked up for each packet: any of them may end it.
@@ -59,7 +59,7 @@ impl Client {
             Phase::ExpectServerKey(_) => self.on_server_key_packet(packet),
             Phase::Exchange(_) => self.on_answer_packet(packet),
             Phase::Session(_) => self.on_session_packet(packet),
-            // These take no packet.
+            // In these phases no packet is taken.
             Phase::Fresh
             | Phase::AwaitServerKeyRequest
             | Phase::AwaitServerKey
@@ -138,7 +138,8 @@ impl Client {
         self.on_said(slot, said);
     }
 
-    /// One packet of the server is read. What it says takes effect after all that arrived before.
+    /// A packet of the server was verified. It takes effect after every packet that arrived before
+    /// it.
     fn on_said(&mut self, slot: Slot, said: Result<Said, Suspicion>) {
         let Some(session) = self.link.session_mut() else { return };
         match said {
@@ -177,8 +178,8 @@ impl Client {
         } else if let Some((id, _)) = self.outbox.in_flight(reply.in_reply_to) {
             self.on_message_refused(id, reply);
         } else if reply.code == ErrorCode::ClockSkew {
-            // It refuses a receipt, or the word that receipts were taken, of which we keep no copy.
-            // In a new session the server asks for both again.
+            // It refuses a receipt, or a *taken* acknowledgement, of which we keep no copy. In a
+            // new session the server asks for both again.
             return self.lose(OfflineReason::Refused(reply.code));
         }
         if reply.code == ErrorCode::Displaced {

@@ -1,4 +1,5 @@
-//! Recording what nobody tells us a second time: asked of the store until it is done.
+//! Recording facts that nobody tells us a second time: each operation is repeated until it
+//! succeeds.
 
 use alloc::vec::Vec;
 
@@ -86,8 +87,8 @@ impl Client {
         }
     }
 
-    /// The store has failed: what can wait is asked again after a pause, because a store that is
-    /// busy or full is not helped by haste.
+    /// The store has failed: what can wait is asked again after a pause, because asking at once
+    /// does not help a store that is busy or full.
     pub(in crate::client) fn rest_store(&mut self) {
         let at = self.now.mono + self.config.limits.store_retry;
         self.unrecorded.rest_until(at);

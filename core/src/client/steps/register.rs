@@ -30,10 +30,10 @@ impl Client {
             return self.pursue_goal();
         }
         if matches!(self.goal, Goal::Confirm(_)) {
-            // The password was quicker than the answer.
+            // The user had the password before the answer arrived.
             return self.pursue_goal();
         }
-        // People are slower than the server's patience with a connection that has no session.
+        // People need longer than the server keeps a connection without a session.
         self.goal = Goal::AwaitOtp;
         self.lose(OfflineReason::AwaitingOtp);
     }
@@ -76,8 +76,8 @@ impl Client {
             ErrorCode::OtpExpired => self.fail_registration(RegistrationFailure::OtpExpired),
             ErrorCode::ServerFull => self.fail_registration(RegistrationFailure::ServerFull),
             ErrorCode::KeyRejected => self.fail_registration(RegistrationFailure::KeyRejected),
-            // Asking for passwords again by itself would send texts to somebody's phone. A 101 is
-            // tried again: its password is there already.
+            // A client that asked for passwords again on its own would send texts to somebody's
+            // phone. A 101 is tried again: its password is there already.
             ErrorCode::RateLimited if request == RequestKind::Register => {
                 self.fail_registration(RegistrationFailure::RateLimited { retry_after_secs });
             }

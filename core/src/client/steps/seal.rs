@@ -79,7 +79,7 @@ impl Client {
                 self.sealing.retry_batch();
                 self.rest_store();
             }
-            // Somebody has to act before these go away, so the application is told.
+            // These pass only if somebody acts, so the application is told.
             Err(StoreError::DiskFull | StoreError::Io | StoreError::Corrupt) => {
                 self.sealing.retry_batch();
                 if let Some(first) = self.sealing.first() {
@@ -89,7 +89,7 @@ impl Client {
         }
     }
 
-    /// Refuses a message and all that follow it: their numbers and their `previous_id` counted on
+    /// Refuses a message and all that follow it: their numbers and their `previous_id` depend on
     /// it.
     fn give_up_from(&mut self, id: MessageId, refusal: SendRefusal) {
         self.out.retain_jobs(|job| !matches!(job, AwaitJob::Message(sealing) if *sealing >= id));

@@ -41,8 +41,8 @@ impl Client {
         self.stop_when_done();
     }
 
-    /// Reports the end of the process' work: the connection is gone, the store has answered, and
-    /// every message that was numbered is durable or refused.
+    /// Reports that no work is left: the connection is gone, the store has answered, and every
+    /// message that was numbered is durable or refused.
     fn stop_when_done(&mut self) {
         if self.lifecycle == Lifecycle::Stopping
             && self.link.is_down()

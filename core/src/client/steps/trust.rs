@@ -10,7 +10,7 @@ use crate::ids::Phone;
 use crate::keys::Fingerprint;
 
 impl Client {
-    /// Takes in the id and key that the server names for a phone number.
+    /// Handles the id and key that the server names for a phone number.
     pub(in crate::client) fn learn(
         &mut self,
         phone: Phone,

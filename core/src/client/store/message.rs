@@ -55,7 +55,7 @@ pub enum Failure {
 /// How far a message has come. The store keeps it for each message in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// Durable here, acknowledged by nobody.
+    /// Durable here, and not acknowledged yet.
     Queued,
     /// Durable at the server.
     Stored,
@@ -105,7 +105,7 @@ pub struct IncomingMessage {
     pub id: MessageId,
     /// The sender's message to us before this one, if this one opened and names one.
     pub previous: Option<MessageId>,
-    /// Time of writing, by the sender's word.
+    /// Time of writing, according to the sender.
     pub sent_at: Timestamp,
     /// Time of arrival, by our clock.
     pub received_at: Timestamp,

@@ -59,8 +59,8 @@ impl Answer for ClientReply {
         match self {
             // An operation is durable as a whole, and with it everything that it named.
             Self::Done | Self::Marked(_) => true,
-            // A repeat is durable too: it was, when it was admitted first. Only what the answer
-            // tells of counts, should it be short.
+            // A repeat is durable too, since it was first admitted. If the answer is too short,
+            // only the messages that it covers count.
             Self::Received(placements) => nth < placements.len(),
             // A question keeps nothing.
             Self::Unshown { .. } => false,
@@ -71,7 +71,8 @@ impl Answer for ClientReply {
 /// The answer to one operation, or the store's error.
 type Answered<T> = Result<Result<T, StoreError>, WrongOutcome>;
 
-/// The only readers of replies. Each expects one kind, and takes any other for the host's mistake.
+/// The only functions that read replies. Each expects one kind, and treats any other as a mistake
+/// of the host.
 impl Completed<ClientOutcome> {
     /// Expects [`ClientReply::Done`] for an operation that proves nothing.
     pub(in crate::client) fn done(self) -> Answered<()> {

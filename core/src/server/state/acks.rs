@@ -1,4 +1,4 @@
-//! Acknowledgements to a sender: messages of its that are stored.
+//! Acknowledgements to a sender whose messages are stored.
 
 use alloc::collections::VecDeque;
 
@@ -27,7 +27,8 @@ impl Acks {
         self.waiting.extend(packet.header().recipient.zip(id));
     }
 
-    /// The next packet's worth, at most `limit`, unless one is being sealed.
+    /// Takes the acknowledgements for the next packet, at most `limit`, unless a packet is being
+    /// sealed.
     pub(in crate::server) fn next_batch(&mut self, limit: usize) -> Option<StoredAck> {
         if self.sealing || self.waiting.is_empty() {
             return None;
@@ -42,7 +43,7 @@ impl Acks {
         Some(StoredAck { items })
     }
 
-    /// The packet that was being sealed is made, or failed.
+    /// The packet was sealed, or could not be.
     pub(in crate::server) const fn sealed(&mut self) {
         self.sealing = false;
     }

@@ -49,8 +49,8 @@ impl Meter {
     }
 }
 
-/// Meters by key, up to a maximum. A meter that owes nothing is as good as none and is forgotten
-/// when room is needed; if all owe something, a new key is refused.
+/// Meters by key, up to a maximum. A meter that owes nothing is the same as a new one, and is
+/// forgotten when room is needed; if all owe something, a new key is refused.
 #[derive(Debug)]
 struct Meters<K> {
     rate: Rate,
@@ -96,7 +96,7 @@ impl Admission {
         }
     }
 
-    /// Count of keys in the largest of the limiters.
+    /// Count of addresses, or phones, in the largest of the limiters.
     pub(in crate::server) fn remembered(&self) -> usize {
         let addresses = [&self.registrations, &self.reconnects, &self.refusals];
         let most = addresses.map(|meters| meters.by_key.len()).into_iter().max();
@@ -125,8 +125,8 @@ impl Admission {
     }
 }
 
-/// What an address is counted as: an IPv4 address itself, an IPv6 address as its network of 64 bits,
-/// all of which one household or host has.
+/// The address that is counted: an IPv4 address itself, for an IPv6 address its /64 network, which
+/// one household or host has to itself.
 fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

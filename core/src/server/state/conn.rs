@@ -19,9 +19,9 @@ pub(in crate::server) struct Conn {
     deframer: Deframer,
     /// Answers that are being looked up or made.
     replies: usize,
-    /// The peer takes nothing at the moment.
+    /// The connection is congested: the peer reads too slowly.
     congested: bool,
-    /// The peer sends too often; nothing is read before this.
+    /// The peer sends too often; nothing is read before this time.
     slowed_until: Option<Mono>,
     paused: bool,
 }
@@ -57,8 +57,8 @@ impl Conn {
         self.peer
     }
 
-    /// Takes the next whole packet off the bytes that arrived, with the gate that it passed. `None`
-    /// if there is none, or if nothing is taken any more.
+    /// Takes the next whole packet from the bytes that arrived, with the gate that it passed.
+    /// `None` if no packet is complete, or if the connection takes none any more.
     pub(in crate::server) fn next_packet(
         &mut self,
         data: &mut &[u8],
@@ -101,7 +101,7 @@ impl Conn {
         self.replies += 1;
     }
 
-    /// The answer is made, or was not found.
+    /// The answer was made, or will not be.
     pub(in crate::server) const fn end_reply(&mut self) {
         self.replies -= 1;
     }
@@ -115,20 +115,20 @@ impl Conn {
         self.congested = congested;
     }
 
-    /// Nothing is read before this moment; a later one set before stays.
+    /// Nothing is read before `until`, or before a later time that was set earlier.
     pub(in crate::server) fn slow_until(&mut self, until: Mono) {
         self.slowed_until = self.slowed_until.max(Some(until));
     }
 
-    /// The moment until which the connection is slowed down, if it still is.
+    /// Time until which the connection is slowed down; `None` if it no longer is.
     pub(in crate::server) fn slowed_until(&mut self, now: Mono) -> Option<Mono> {
         self.slowed_until = self.slowed_until.filter(|until| *until > now);
         self.slowed_until
     }
 
-    /// Pauses or resumes reading, by what is under way for the connection and by how many of its
-    /// user's packets are not stored yet. Returns the change, if there is one. Reading resumes only
-    /// once half of every limit is free, so that it does not flutter.
+    /// Pauses or resumes reading, depending on how much is under way for the connection and how
+    /// many of its user's packets are not stored yet. Returns the change, if there is one. Reading
+    /// resumes only once half of every limit is free, so that it is not switched for every packet.
     pub(in crate::server) fn update_flow(
         &mut self,
         limits: &Limits,

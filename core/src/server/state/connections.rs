@@ -74,8 +74,8 @@ impl Connections {
         self.sessions.get(&user).copied()
     }
 
-    /// The connection on which a user of whose mailbox nothing is remembered is live: that of the
-    /// session, unless it is ending.
+    /// The connection on which a user without a mailbox in memory is live: that of the user's
+    /// session, unless the session is ending.
     pub(in crate::server) fn live(&self, user: UserId) -> Option<ConnId> {
         let conn = self.of_user(user)?;
         let session = self.get(conn)?.session()?;
@@ -99,7 +99,8 @@ impl Connections {
         self.granting.insert(user, conn);
     }
 
-    /// The grant is made, or failed. Returns whether it is still this connection's.
+    /// The grant was made, or could not be. Returns whether the next session of the user is still
+    /// to begin on this connection.
     pub(in crate::server) fn end_granting(&mut self, user: UserId, conn: ConnId) -> bool {
         let is_own = self.granting.get(&user) == Some(&conn);
         if is_own {

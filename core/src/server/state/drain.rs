@@ -16,10 +16,10 @@ pub(super) struct Drain {
     pub(super) reading: bool,
     /// The store may hold something behind the cursor that no page under way will bring.
     pub(super) more: bool,
-    /// The next item is being deleted from the store and is in it once more: its sender repeated
-    /// it. It goes out after the deletion.
+    /// The next item is a repeat that was stored while its original is being deleted. It goes out
+    /// after the deletion.
     pub(super) blocked: bool,
-    /// The owner's socket takes nothing at the moment.
+    /// The owner's connection is congested.
     pub(super) stalled: bool,
     /// Count of items that were read from the store and sent.
     pub(super) drained: u32,

@@ -31,7 +31,7 @@ pub(in crate::server) struct Registering {
     pub(in crate::server) reply_key: SymmetricKey,
     pub(in crate::server) phone: Phone,
     pub(in crate::server) session: FreshSession,
-    /// The password that was right. It is good again if the store fails.
+    /// The password that was right. It becomes valid again if the store fails.
     pub(in crate::server) otp: LiveOtp,
 }
 
@@ -44,9 +44,9 @@ pub(in crate::server) struct Reconnecting {
     pub(in crate::server) session: FreshSession,
 }
 
-/// The right to a session. It can only be had with both proofs: the request is signed by the
-/// user's key, and the account, or the date of the 106, is durable. Were the date not, a recorded
-/// 106 could be played again after a crash (PROTOCOL 4.3).
+/// The right to a session. Only two proofs together make one: the request is signed with the user's
+/// key, and the account, or the date of the 106, is durable. If the date were not durable, a
+/// recorded 106 could be replayed after a crash (PROTOCOL 4.3).
 #[derive(Debug)]
 pub(in crate::server) enum Entry {
     /// The account is new: a 201 grants the session.

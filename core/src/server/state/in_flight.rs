@@ -8,8 +8,8 @@ use crate::ids::UserId;
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet};
 
-/// Items by id. Ids of one origin grow, and are acknowledged in about that order: in its lane, an
-/// item is put at the back and taken from the front.
+/// Items by id. Ids of one origin grow, and are acknowledged in about that order, so items enter
+/// their lane at the back and mostly leave it at the front.
 #[derive(Debug, Default)]
 pub(in crate::server) struct InFlight {
     lanes: BTreeMap<(ItemKind, UserId), VecDeque<Sent>>,
@@ -187,7 +187,7 @@ impl InFlight {
         moved.into_iter().map(|(_, packet)| packet).collect()
     }
 
-    /// When the oldest item that is kept in memory alone was sent.
+    /// Time at which the oldest item that is kept in memory alone was sent.
     pub(super) fn oldest_in_memory(&self) -> Option<Mono> {
         let items = self.lanes.values().flatten();
         items.filter(|sent| sent.kept.place() == Place::Memory).map(|sent| sent.at).min()
@@ -274,7 +274,7 @@ mod tests {
         ]
     }
 
-    /// The simplest account: a list in the order of sending.
+    /// The model: a list in the order of sending.
     #[derive(Default)]
     struct List(Vec<(ItemId, Place)>);
 

@@ -36,9 +36,10 @@ pub(in crate::server) struct Mailbox {
     queue: VecDeque<Verified<Packet>>,
     /// An append is under way.
     appending: bool,
-    /// The owner's acknowledgements of items that are being appended; they wait for that.
+    /// The owner's acknowledgements of items that are being appended; they wait until the append
+    /// has ended.
     deferred: Vec<Acknowledgement>,
-    /// The store failed, or had no room; nothing is asked of it before this.
+    /// The store failed, or had no room; nothing is asked of it before this time.
     retry_at: Option<Mono>,
 }
 
@@ -52,13 +53,13 @@ enum Presence {
 /// How a session begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Start {
-    /// A new account: no 255 is due, but someone may have written since the account exists.
+    /// A new account: no 255 is due, but someone may have written since the account was created.
     Fresh,
     /// After a 106: a 255 says when everything that was stored has been sent.
     Reconnected,
 }
 
-/// What became of an item on its way to its recipient.
+/// Decision about an item on its way to its recipient.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) enum Routed {
     /// To be sent on this connection; it is held until it is acknowledged.
@@ -238,7 +239,8 @@ impl Mailbox {
     }
 
     /// The owner acknowledged items. If one of them is being appended, the acknowledgement is kept
-    /// until that has ended, and `None` returned: deleting it now would leave it in the store.
+    /// until the append has ended, and `None` is returned: a deletion would reach the item too
+    /// early, and leave it in the store.
     pub(in crate::server) fn acknowledge(
         &mut self,
         limits: &Limits,
@@ -367,7 +369,7 @@ impl Mailbox {
         self.retry_at = Some(until);
     }
 
-    /// Until when nothing is asked of the store, if that is still to come.
+    /// Time until which nothing is asked of the store; `None` if it has passed.
     pub(in crate::server) fn rests_until(&self, now: Mono) -> Option<Mono> {
         self.retry_at.filter(|at| *at > now)
     }
@@ -473,8 +475,8 @@ impl Mailbox {
         None
     }
 
-    /// From live to draining: the next append begins with what is in flight. No 255 follows,
-    /// because the client has had it.
+    /// Changes from live to draining: the next append begins with what is in flight. No 255
+    /// follows, because the client has already received it.
     fn spill(&mut self, conn: ConnId) {
         self.presence = Presence::Draining(Drain::new(conn, Finale::Silent));
     }

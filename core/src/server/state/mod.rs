@@ -1,5 +1,5 @@
-//! The server's state: one noun a file. Each owns its invariants and its counters, and none knows
-//! the machine. What a state type can't do itself it returns, and a step carries it out.
+//! The server's state, one noun per file. Each type owns its invariants and its counters, and none
+//! knows the machine. A state type returns what it can't do itself, and a step does it.
 //!
 //! | file | what |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `acks`, `refused` | acknowledgements to be sent, refused messages to be repeated |
 //! | `acknowledgement` | a recipient's statement that it has taken items |
 //! | `entry` | the right to a session, with its proofs |
-//! | `mailboxes`, `mailbox`, `in_flight`, `drain` | the way of items to their recipients |
+//! | `mailboxes`, `mailbox`, `in_flight`, `drain` | items on their way to their recipients |
 //! | `settling` | acknowledged items on their way out of the store |
 //! | `unstored` | packets that wait to be stored, by sender |
 //! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |

@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use crate::ids::{MessageId, UserId};
 use crate::wire::ErrorCode;
 
-/// Refused messages that their sender will repeat, and before whose repetition no other message
-/// to the same recipient may go (PROTOCOL 6.2).
+/// Refused messages that their sender will repeat. Until a message is repeated, no other one to the
+/// same recipient is accepted (PROTOCOL 6.2).
 #[derive(Debug, Default)]
 pub(in crate::server) struct RefusedMessages {
     by_name: BTreeMap<(UserId, MessageId), Refused>,
@@ -46,8 +46,8 @@ impl RefusedMessages {
         Ok(())
     }
 
-    /// Takes note of a message that arrives, perhaps one that was refused. Returns the code of the
-    /// earlier refused message that it has to wait for; `None` if it may go.
+    /// Notes the arrival of a message, which may be one that was refused. Returns the code of the
+    /// earlier refused message that it has to wait for; `None` if it is accepted.
     ///
     /// A sender repeats a message only when it has heard of all that it sent before it. So a
     /// message that was refused and comes again does not wait for those that were refused earlier

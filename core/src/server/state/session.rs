@@ -30,7 +30,7 @@ pub(in crate::server) struct Session {
     messages: Meter,
 }
 
-/// A connection with a session, and its user. Whatever a session may do demands one.
+/// A connection with a session, and its user. Every step of a session demands one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Authenticated {
     conn: ConnId,
@@ -89,7 +89,7 @@ pub(in crate::server) enum Farewell {
 }
 
 impl Session {
-    /// Begins a session. It takes the right to one, so that there is none without it.
+    /// Begins a session. Takes the right to a session, so that none begins without it.
     pub(in crate::server) fn begin(entry: &Entry) -> Self {
         Self {
             user: entry.user(),
@@ -132,8 +132,8 @@ impl Session {
         first
     }
 
-    /// The packet whose turn it is, if its job is done, and whether others wait behind it. What
-    /// follows a farewell is not taken: its sender repeats it in the next session.
+    /// The packet whose turn it is, if its job is done, and whether others wait behind it. Packets
+    /// behind a farewell are not taken: their sender repeats them in the next session.
     pub(in crate::server) fn next_arrival(&mut self) -> Option<(Arrival, Others)> {
         if self.farewell.is_some() {
             return None;
@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// A message was refused that its sender will repeat: until then no other message to the same
-    /// recipient goes.
+    /// recipient is accepted.
     pub(in crate::server) fn hold_back(
         &mut self,
         limits: &Limits,
@@ -161,7 +161,7 @@ impl Session {
         refused.add(limits.refused_messages, recipient, id, code)
     }
 
-    /// The code of the refused message that this one has to wait for; `None` if it may go.
+    /// The code of the refused message that this one has to wait for; `None` if it is accepted.
     pub(in crate::server) fn out_of_turn(
         &mut self,
         recipient: UserId,

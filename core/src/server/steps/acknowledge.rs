@@ -1,5 +1,5 @@
-//! Acknowledgements by clients: of messages, which become receipts for their senders, and of
-//! receipts (PROTOCOL 6.1). And acknowledgements to senders.
+//! Acknowledgements by clients and to clients (PROTOCOL 6.1). Clients acknowledge messages, whose
+//! senders get the receipt, and receipts. The server acknowledges what it has stored.
 
 use crate::crypto::EmitError;
 use crate::frame::{Durable, Pending, StoreError, Verified};
@@ -90,7 +90,8 @@ impl Server {
         self.out.store(op, AwaitStore::Settled(Pending::new(settling)));
     }
 
-    /// Messages are out of the store, and their receipt is in it: it goes on to their sender.
+    /// Messages were deleted from the store and their receipt was stored: it goes on to their
+    /// sender.
     pub(in crate::server) fn on_settled(
         &mut self,
         settled: Result<Durable<Settling>, (Settling, StoreError)>,
@@ -139,7 +140,8 @@ impl Server {
         }
     }
 
-    /// What was acknowledged must come to pass, however often the store fails.
+    /// An operation failed, and is repeated however often the store fails: what was acknowledged
+    /// must not be delivered again.
     fn retry_later(&mut self, error: StoreError, unfinished: Unfinished) {
         self.store_failed(error);
         self.unfinished.push(unfinished);
@@ -155,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Has the acknowledgements to a sender sealed that have gathered, unless some are being
+    /// Has the acknowledgements that have gathered for a sender sealed, unless others are being
     /// sealed: while one packet is signed, the next ones gather.
     pub(in crate::server) fn seal_acks(&mut self, conn: ConnId) {
         let limit = self.config.limits.acks_per_packet;

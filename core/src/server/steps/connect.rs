@@ -1,4 +1,4 @@
-//! Connections open, close, and take bytes or don't.
+//! Connections open, close, become congested and recover.
 
 use core::net::IpAddr;
 
@@ -22,8 +22,8 @@ impl Server {
         self.alarms.arm(Alarm::Handshake(conn), self.now.mono + limits.time_to_session);
     }
 
-    /// The peer takes nothing at the moment: nothing more is sent to its mailbox's owner, and
-    /// nothing read whose answer would be queued.
+    /// The connection is congested: nothing more is sent to its user from the mailbox, and nothing
+    /// is read whose answer would have to be queued.
     pub(in crate::server) fn on_congested(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.set_congested(true);

@@ -61,7 +61,7 @@ impl Server {
         self.touched.mailbox(user);
     }
 
-    /// An append has ended: senders are told, and what waited for it goes on.
+    /// An append has ended: senders are told, and whatever waited for it continues.
     pub(in crate::server) fn on_appended(
         &mut self,
         recipient: UserId,
@@ -120,7 +120,7 @@ impl Server {
             AppendRefusal::Unavailable => ErrorCode::Unavailable,
         };
         if why == AppendRefusal::UnknownUser && item.kind == ItemKind::Receipt {
-            // Its sender's account is gone: nobody is there to read it.
+            // Its sender's account is gone: nobody is left to receive it.
             return;
         }
         let (mailbox, unstored) = self.mailbox(recipient);
@@ -135,7 +135,7 @@ impl Server {
         };
         let Some(conn) = self.connections.of_user(item.origin) else { return };
         for refused in core::iter::once(packet).chain(later) {
-            // A message to nobody is not repeated, so nothing has to wait for it.
+            // A message to an unknown user is not repeated, so no other message has to wait for it.
             if why != AppendRefusal::UnknownUser {
                 self.hold_back(conn, refused.get(), code);
             }
@@ -174,7 +174,7 @@ impl Server {
         }
     }
 
-    /// Has the 255 made that says that everything stored was sent.
+    /// Has a 255 made, which says that everything stored was sent.
     pub(in crate::server) fn announce(&mut self, conn: ConnId, drained: u32) {
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
         let key = session.key().clone();

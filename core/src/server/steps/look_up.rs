@@ -39,7 +39,8 @@ impl Server {
     pub(in crate::server) fn on_server_key_signed(&mut self, emitted: Result<Packet, EmitError>) {
         let packet = emitted.ok();
         let bytes = packet.as_ref().map(|packet| packet.bytes().clone());
-        // Kept before anyone is answered: the next request of a connection may ask for it again.
+        // Kept before anyone is answered, because the next request on a connection may be for this
+        // key again.
         for conn in self.key_answer.signed(packet, self.now.mono) {
             match &bytes {
                 None => self.close(conn),

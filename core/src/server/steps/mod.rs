@@ -1,9 +1,9 @@
-//! The server's steps: one verb a file. A step changes the state, begins what must be done, and
+//! The server's steps, one verb per file. A step changes the state, begins what must be done, and
 //! marks what it touched; [`settle`](self) runs once at the end of an input and does what follows.
 //!
 //! | file | what |
 //! |---|---|
-//! | `connect` | connections open, close, take bytes or don't |
+//! | `connect` | connections open, close, become congested and recover |
 //! | `receive` | bytes become packets, packets are verified, then take effect in order of arrival |
 //! | `register`, `reconnect` | requests that lead to a session |
 //! | `begin_session` | 201 and 206, and the session that follows |

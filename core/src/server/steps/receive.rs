@@ -84,7 +84,7 @@ impl Server {
         }
     }
 
-    /// Whether a packet's date is near enough to ours. A message may come late, because it is
+    /// Whether a packet's date is close enough to our time. A message may come late, because it is
     /// repeated byte for byte until it is acknowledged.
     pub(in crate::server) fn is_timely(&self, packet: &Packet) -> bool {
         let limits = &self.config.limits;
@@ -110,7 +110,7 @@ impl Server {
                 return;
             }
             // If its date was changed on the way, its client will repeat it, and what follows must
-            // not be taken before.
+            // not be accepted before that.
             standing = Standing::Refused;
         }
         if packet.header().sender != Some(who.user()) {
@@ -147,7 +147,8 @@ impl Server {
             FromClient::ReceiptsTaken(packet) => {
                 self.open_sealed(conn, SealedPacket::ReceiptsTaken(packet), standing);
             }
-            // The gate lets none of these into a session; refused all the same, should it change.
+            // The gate admits none of these in a session. They are refused here too, in case it
+            // changes.
             FromClient::Register(packet)
             | FromClient::Confirm { packet, .. }
             | FromClient::Reconnect(packet)
@@ -282,9 +283,9 @@ impl Server {
         self.route(recipient, item, packet);
     }
 
-    /// A message is refused for now: no other one to the same recipient goes before it (PROTOCOL
-    /// 6.2). A session of which too much would have to be remembered is closed; in the next one its
-    /// client repeats everything in order.
+    /// A message is refused for now: until it is repeated, no other one to the same recipient is
+    /// accepted (PROTOCOL 6.2). A session with too many refused messages is closed; in the next one
+    /// its client repeats everything in order.
     pub(in crate::server) fn hold_back(&mut self, conn: ConnId, packet: &Packet, code: ErrorCode) {
         let Some(ItemId { kind: ItemKind::Message, id, .. }) = ItemId::of(packet) else { return };
         let Some(recipient) = packet.header().recipient else { return };

@@ -146,8 +146,8 @@ impl Server {
         }
     }
 
-    /// The strictly-newer rule, made durable before anything follows from it: otherwise a recorded
-    /// 106 could be played again after a crash.
+    /// Records the date of a 106, which must be strictly newer than the last one. It is durable
+    /// before anything follows from it: otherwise a recorded 106 could be replayed after a crash.
     fn record_reconnect(
         &mut self,
         request: Verified<Request>,
@@ -215,7 +215,7 @@ impl Server {
         }
     }
 
-    /// The id, phone and key of a 106 do not belong together: this one closes.
+    /// The id, phone and key of a 106 do not belong together: this refusal closes the connection.
     fn refuse_unknown(&mut self, request: &Request, reply_key: Option<&SymmetricKey>) {
         let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
         let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };

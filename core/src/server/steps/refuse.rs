@@ -1,4 +1,4 @@
-//! Answers. Every fault and refusal becomes a 244 here, and nowhere else.
+//! Answers to clients. Every fault and every refusal becomes a 244 here, and nowhere else.
 
 use alloc::string::String;
 use alloc::vec;
@@ -35,12 +35,13 @@ impl Server {
         self.begin_closing(conn);
     }
 
-    /// Refuses a request before a session that was not opened, or not understood.
+    /// Refuses a request that came before a session and was not opened, or not understood.
     pub(in crate::server) fn refuse_request(&mut self, request: &Request, code: ErrorCode) {
         self.refuse(request.conn, Refusal::new(code).answering(&request.packet));
     }
 
-    /// Refuses a request before a session that was opened, under the key inside it.
+    /// Refuses a request that came before a session and was opened. The answer is sealed with the
+    /// key inside it.
     pub(in crate::server) fn refuse_opened(
         &mut self,
         request: &Request,
@@ -59,7 +60,7 @@ impl Server {
         self.refuse(request.conn, Refusal::too_many(too_many).answering(&request.packet));
     }
 
-    /// The store has failed. Returns what a client is told then.
+    /// The store has failed. Returns the code that the client is answered with.
     pub(in crate::server) fn store_failed(&mut self, error: StoreError) -> ErrorCode {
         self.out.notify(Notice::StoreFailed { error });
         ErrorCode::Unavailable
@@ -74,7 +75,7 @@ impl Server {
             // Its last answer is under way.
             Phase::Closing => return,
         };
-        // Every error costs a signature. A stranger who provokes too many gets no further one.
+        // Every error costs a signature. A stranger who provokes too many gets no more of them.
         if session.is_none() && self.admission.refusal(peer, self.now.mono).is_err() {
             return self.close(conn_id);
         }
@@ -140,7 +141,7 @@ impl Server {
     ) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.end_reply();
-        // Without a key that signs there is no telling the peer; it will see the end.
+        // Without a key that signs, the peer can't be told why; it only sees the connection close.
         let Ok(packet) = emitted else { return self.close(conn_id) };
         self.out.send(conn_id, packet.bytes().clone());
         self.touched.conn(conn_id);

@@ -88,7 +88,7 @@ impl Server {
         };
         let ttl_secs = u16::try_from(limits.otp_ttl.as_secs()).unwrap_or(u16::MAX);
         let attempts = limits.otp_attempts;
-        // Whoever waits for a password needs the time to read it.
+        // A user who waits for a password needs time to read it.
         self.alarms.arm(Alarm::Handshake(request.conn), self.now.mono + limits.otp_ttl);
         let in_band = match self.config.otp_channel {
             OtpChannel::InBand => Some(otp),
@@ -148,7 +148,8 @@ impl Server {
             return self.refuse_request(request, ErrorCode::Malformed);
         };
         let ConfirmRequest { reply_key, otp, fingerprint, phone } = confirm;
-        // The password speaks for one key only: whoever swapped it on the way ends here.
+        // The password vouches for one key only: an attacker who swapped the key on the way ends
+        // here.
         if fingerprint != *public_key.fingerprint() {
             return self.refuse_opened(request, ErrorCode::BadSignature, &reply_key);
         }
@@ -190,7 +191,7 @@ impl Server {
         };
         let Registering { confirming, reply_key, phone, otp, .. } = registering;
         let code = match why {
-            // Somebody else's confirmation was faster, and has used the phone's password up.
+            // Another confirmation was faster, and has used up the phone's password.
             NotCreated::PhoneTaken => ErrorCode::OtpExpired,
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),

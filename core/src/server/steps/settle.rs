@@ -18,9 +18,9 @@ impl Server {
     ///
     /// Mailboxes come first: only when their appends have begun is it known whether a sender still
     /// waits for something. Then connections. Their farewells may end sessions, which touches
-    /// mailboxes again, so it goes round until nothing is touched; each round ends sessions or
-    /// begins operations, of which there are finitely many. The stop comes last, when everything
-    /// is known to be done.
+    /// mailboxes again, so the loop repeats until nothing is touched; each round ends sessions or
+    /// begins operations, of which there are finitely many. The stop comes last, when everything is
+    /// known to be done.
     pub(in crate::server) fn settle(&mut self) {
         loop {
             if let Some(user) = self.touched.next_mailbox() {
@@ -67,8 +67,8 @@ impl Server {
         }
     }
 
-    /// Acknowledgements before the farewell, which waits for them; the farewell before the flow,
-    /// which would be told to a connection that is being closed.
+    /// Acknowledgements go before the farewell, which waits for them. The farewell goes before the
+    /// flow, which must not be changed on a connection that is being closed.
     fn settle_conn(&mut self, conn_id: ConnId) {
         let session = self.connections.get(conn_id).and_then(Conn::session);
         let (has_acks, is_leaving) = session.map_or((false, false), |session| {

@@ -70,7 +70,7 @@ impl SqliteClientStorage {
         done.map(drop).map_err(|error| store_error(&error))
     }
 
-    /// Reads the state of one point in time.
+    /// Reads the state at one point in time.
     fn read<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,

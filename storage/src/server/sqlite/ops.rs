@@ -18,8 +18,8 @@ pub(super) struct Ops<'a> {
 }
 
 impl Ops<'_> {
-    /// Carries out a request. Returns `Err` if SQLite failed, when the request may be half done. A
-    /// request that must not be made has no effect, and an outcome like any other.
+    /// Carries out a request. Returns `Err` if SQLite failed, in which case the request may be half
+    /// done. A request that must not be made has no effect, and gets an outcome like any other.
     pub(super) fn run(&self, request: &StoreOp) -> rusqlite::Result<StoreOutcome> {
         match self.dispatch(request) {
             Ok(reply) => Ok(Ok(reply)),
