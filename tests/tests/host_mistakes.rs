@@ -55,13 +55,10 @@ fn input<M: Machine>(machine: &mut M, event: Event<M>) -> Vec<Action<M>> {
 
 /// The ticket of the one job among these actions.
 fn job<M: Machine + Debug>(actions: &[Action<M>]) -> Ticket {
-    let tickets: Vec<_> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Compute { ticket, .. } => Some(*ticket),
-            _ => None,
-        })
-        .collect();
+    let ticket = |action: &Action<M>| {
+        if let Action::Compute { ticket, .. } = action { Some(*ticket) } else { None }
+    };
+    let tickets: Vec<_> = actions.iter().filter_map(ticket).collect();
     let [ticket] = tickets[..] else { panic!("not one job: {actions:?}") };
     ticket
 }
