@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sealpost_core::client::store::ClientReply;
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Suspicion};
-use sealpost_core::crypto::Part;
-use sealpost_core::frame::{Event, StoreError};
-use sealpost_core::ids::UserId;
+use sealpost_core::crypto::{EmitError, Outcome, Part};
+use sealpost_core::frame::{Event, Misuse, StoreError};
+use sealpost_core::ids::{Ticket, UserId};
 use sealpost_core::wire::{ErrorCode, ErrorForm, InReplyTo, Op};
 use sealpost_tests::beds::offline;
 use sealpost_tests::client_fixture::ClientFixture;
@@ -287,5 +288,38 @@ fn a_connection_that_has_ended_is_not_closed() {
     fixture.bed.cut(fixture.conn);
     fixture.bed.command(Command::Disconnect);
     assert_eq!(offline(&fixture.bed.take_notices()), Some((OfflineReason::Requested, false)));
+    assert!(!fixture.bed.is_closed(fixture.conn));
+}
+
+#[test]
+fn an_outcome_that_nothing_waits_for_is_reported_and_changes_nothing() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.take_notices();
+    let misuse = Notice::Misuse { misuse: Misuse::UnexpectedOutcome };
+    let ticket = Ticket(u64::MAX);
+    fixture.bed.input_event(Event::Computed(ticket, Outcome::Verified(Ok(()))));
+    fixture.bed.input_event(Event::Stored(ticket, Ok(ClientReply::Done)));
+    assert_eq!(fixture.bed.take_notices(), [misuse.clone(), misuse]);
+    assert!(!fixture.bed.is_closed(fixture.conn));
+}
+
+#[test]
+fn an_outcome_of_another_job_proves_nothing() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.take_notices();
+    fixture.bed.hold_jobs = true;
+    let stopping = fixture.server.error_to(
+        fixture.now(),
+        ErrorForm::SessionKey,
+        ErrorCode::ShuttingDown,
+        InReplyTo::default(),
+    );
+    fixture.send(&stopping);
+    let mut tickets = Vec::new();
+    fixture.bed.release_jobs(|jobs| tickets.extend(jobs.drain(..).map(|(ticket, _)| ticket)));
+    let made = Outcome::Emitted(Err(EmitError));
+    fixture.bed.input_event(Event::Computed(tickets[0], made));
+    let misuse = Notice::Misuse { misuse: Misuse::UnexpectedOutcome };
+    assert_eq!(fixture.bed.take_notices(), [misuse]);
     assert!(!fixture.bed.is_closed(fixture.conn));
 }
