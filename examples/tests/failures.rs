@@ -173,6 +173,22 @@ fn home_is_used_by_one_process_at_a_time() {
 }
 
 #[test]
+fn time_out_beyond_the_clock_is_no_time_out() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    // The clock counts to about `i64::MAX` seconds: one is within it, two are beyond.
+    let [near, beyond, most] =
+        ["9223372036854000000", "9223372036854775807", &u64::MAX.to_string()];
+    bed.sealpost("alice", &["register", &server.address, ALICE, "--timeout", beyond]).succeeded();
+    bed.sealpost("bob", &["register", &server.address, BOB, "--timeout", most]).succeeded();
+    for secs in [near, beyond, most] {
+        bed.sealpost("alice", &["send", BOB, "hi", "--timeout", secs]).succeeded();
+        bed.sealpost("bob", &["listen", "--count", "1", "--seconds", secs]).succeeded();
+    }
+    bed.sealpost("alice", &["verify", BOB, "--mark", "--timeout", beyond]).succeeded();
+}
+
+#[test]
 fn time_out_is_a_failure() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

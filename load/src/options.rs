@@ -1,9 +1,10 @@
 //! Options that several subcommands share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_programs::FormatArg;
+use sealpost_programs::{Failure, FormatArg};
 
 /// Options that name or configure the server.
 #[derive(clap::Args, Clone, Debug)]
@@ -41,4 +42,31 @@ pub(crate) struct Common {
 
     #[command(flatten)]
     pub(crate) format: FormatArg,
+}
+
+/// The time that `--seconds` names. It is bounded, so that it can be added to the clock.
+pub(crate) fn span_of(seconds: f64) -> Result<Duration, Failure> {
+    let span = Duration::try_from_secs_f64(seconds).ok().filter(|span| *span <= LONGEST_SPAN);
+    span.ok_or_else(|| {
+        Failure::usage(format_args!(
+            "--seconds must be from 0 to {}, not {seconds}",
+            LONGEST_SPAN.as_secs()
+        ))
+    })
+}
+
+/// Upper bound on `--seconds`, far longer than any measurement takes.
+const LONGEST_SPAN: Duration = Duration::from_hours(24 * 365);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn span_can_be_added_to_the_clock() {
+        assert_eq!(span_of(1.5), Ok(Duration::from_millis(1_500)));
+        for seconds in [1e18, 1e300, f64::INFINITY, f64::NAN, -1.0] {
+            assert!(span_of(seconds).is_err(), "{seconds}");
+        }
+    }
 }

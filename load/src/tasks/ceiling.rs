@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use crate::clients::PROFILE;
 use crate::clients::user::now;
 use crate::figures::{micros_each, per_second};
+use crate::options::span_of;
 use crate::progress::say;
 use crate::system::parallel;
 use crate::system::process::Pid;
@@ -98,7 +99,7 @@ pub(crate) fn run(args: &CeilingArgs) -> Result<(), Failure> {
 
 /// Measures everything, one after the other.
 pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
-    let span = Duration::try_from_secs_f64(args.seconds)?;
+    let span = span_of(args.seconds)?;
     let provider = CryptoName::AwsLc.provider();
     let bench = Bench::new(Arc::clone(&provider), args.packet)?;
     let all = parallel::cores();

@@ -10,7 +10,7 @@ use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::Registry;
 use crate::clients::ring::Shape;
 use crate::figures::median;
-use crate::options::Common;
+use crate::options::{Common, span_of};
 use crate::progress::say;
 use crate::system::daemon::Daemon;
 use crate::tasks::ceiling::{self, Ceiling, CeilingArgs};
@@ -223,7 +223,7 @@ impl Round<'_> {
     }
 
     fn span(&self) -> Result<Duration, Failure> {
-        Ok(Duration::try_from_secs_f64(self.args.seconds)?)
+        span_of(self.args.seconds)
     }
 
     fn online(&mut self, ceiling: &Ceiling) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use sealpost_programs::{CryptoName, Failure, Format, Line};
 use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::Registry;
 use crate::clients::ring::Shape;
-use crate::options::Common;
+use crate::options::{Common, span_of};
 use crate::progress::say;
 use crate::system::daemon::Daemon;
 
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs.into(), size, shape)?;
     say(format_args!("measuring for {} s", args.seconds));
     let pace = args.rate.map_or(Pace::Window, Pace::Rate);
-    let run = fleet.run(pace, WARM_UP, Duration::try_from_secs_f64(args.seconds)?)?;
+    let run = fleet.run(pace, WARM_UP, span_of(args.seconds)?)?;
     drop(fleet);
     daemon.stop()?;
     match args.common.format.format() {

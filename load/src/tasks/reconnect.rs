@@ -13,7 +13,7 @@ use crate::clients::pair::unexpected;
 use crate::clients::registration::Registry;
 use crate::clients::user::{User, now};
 use crate::figures::{Latencies, Latency, float, micros_each, per_second};
-use crate::options::Common;
+use crate::options::{Common, span_of};
 use crate::progress::say;
 use crate::system::daemon::Daemon;
 use crate::system::parallel;
@@ -94,7 +94,7 @@ pub(crate) fn measure(
             "there must be more users than reconnects at once, and at least one key",
         ));
     }
-    let span = Duration::try_from_secs_f64(args.seconds)?;
+    let span = span_of(args.seconds)?;
     let rounds = rounds(users, span)?;
     say(format_args!("registering {users} users, signing {rounds} requests per user"));
     let keys = registry.keys(args.keys.into())?;

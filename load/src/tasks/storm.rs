@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::{Newcomer, Registry};
 use crate::figures::per_second;
-use crate::options::Common;
+use crate::options::{Common, span_of};
 use crate::progress::say;
 use crate::system::daemon::Daemon;
 use crate::system::parallel;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &StormArgs) -> Result<(), Failure> {
     let (pairs, size) = (args.shape.pairs.into(), args.shape.size);
     say(format_args!("registering {} users, signing their packets", 2 * pairs));
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs, size, ring)?;
-    let span = Duration::try_from_secs_f64(args.seconds)?;
+    let span = span_of(args.seconds)?;
     let run = measure(&registry, &mut fleet, args.rate, args.at_once, span)?;
     drop(fleet);
     daemon.stop()?;

@@ -65,10 +65,11 @@ impl<M: HostedMachine> Dialler<M> {
 
 /// Tries every address of the name, within one time-out for all of them.
 fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
-    let give_up = Instant::now() + timeout;
+    let begin = Instant::now();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in server.to_socket_addrs()? {
-        let left = give_up.saturating_duration_since(Instant::now());
+        // Not a deadline: adding a very long time-out to the clock would overflow.
+        let left = timeout.saturating_sub(begin.elapsed());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -117,5 +118,12 @@ mod tests {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(connect(&nobody.to_string(), SECOND).is_err());
         assert!(connect("no port", SECOND).is_err());
+    }
+
+    #[test]
+    fn longest_time_out_does_not_overflow() {
+        let somebody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = somebody.local_addr().unwrap().to_string();
+        assert!(connect(&address, Duration::MAX).is_ok());
     }
 }

@@ -1,7 +1,5 @@
 //! `sealpost listen`.
 
-use std::time::{Duration, Instant};
-
 use sealpost_core::client::Command;
 use sealpost_mio::SignalHandling;
 use sealpost_programs::Failure;
@@ -9,7 +7,7 @@ use sealpost_programs::Failure;
 use crate::args::ListenArgs;
 use crate::events::{Event, Names};
 use crate::home::Home;
-use crate::session::{Output, Session, Waited};
+use crate::session::{Output, Session, Waited, deadline_in};
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
@@ -27,7 +25,7 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
 
 fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<(), Failure> {
     let format = args.format.format();
-    let deadline = args.seconds.map(|secs| Instant::now() + Duration::from_secs(secs));
+    let deadline = args.seconds.and_then(deadline_in);
     let mut shown = 0;
     while args.count.is_none_or(|count| shown < count) {
         match session.wait(deadline) {

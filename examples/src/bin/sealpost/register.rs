@@ -1,7 +1,6 @@
 //! `sealpost register`.
 
 use std::io::{self, BufRead, Write};
-use std::time::{Duration, Instant};
 
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
@@ -13,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::args::RegisterArgs;
 use crate::home::Home;
 use crate::passphrase;
-use crate::session::Session;
+use crate::session::{Session, deadline_in};
 
 /// Creates a key, and registers an account with it.
 pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
@@ -44,7 +43,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
         None => Command::Register,
     });
     loop {
-        let deadline = Instant::now() + Duration::from_secs(args.timeout);
+        let deadline = deadline_in(args.timeout);
         let step = session.until(deadline, |notice| step(session, args, notice).transpose())?;
         match step.ok_or_else(|| session.silent())? {
             Step::Done(user) => return Ok(user),

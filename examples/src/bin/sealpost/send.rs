@@ -1,7 +1,7 @@
 //! `sealpost send`.
 
 use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, SendRefusal, Token};
@@ -11,7 +11,7 @@ use sealpost_programs::{Failure, Line};
 
 use crate::args::{SendArgs, Wait};
 use crate::home::Home;
-use crate::session::Session;
+use crate::session::{Session, deadline_in};
 
 /// Sends one message, and prints how far it got.
 pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
@@ -23,7 +23,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
-    let deadline = Instant::now() + Duration::from_secs(args.timeout);
+    let deadline = deadline_in(args.timeout);
     let outcome = follow(&session, args.to, args.wait, deadline);
     // Whatever the outcome, a message in the outbox is sent with the next session.
     session.finish()?;
@@ -53,7 +53,7 @@ fn follow(
     session: &Session,
     to: Phone,
     wait: Wait,
-    deadline: Instant,
+    deadline: Option<Instant>,
 ) -> Result<&'static str, Failure> {
     let mut journey = Journey { to, wait, id: None, stored: false };
     let arrived = session.until(deadline, |notice| journey.step(notice).transpose())?;

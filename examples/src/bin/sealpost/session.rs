@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
@@ -37,6 +37,12 @@ pub(crate) enum Waited {
     TimedOut,
     /// The client has stopped, on a signal.
     Stopped,
+}
+
+/// The time that is `seconds` from now. `None`, which means to wait for ever, if the clock cannot
+/// count that far.
+pub(crate) fn deadline_in(seconds: u64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_secs(seconds))
 }
 
 /// Passes the machine's outputs to the session.
@@ -106,7 +112,8 @@ impl Session {
         }
     }
 
-    /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`.
+    /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`, if there
+    /// is one.
     /// Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
     ///
     /// # Errors
@@ -114,11 +121,11 @@ impl Session {
     /// a signal stopped it.
     pub(crate) fn until<T>(
         &self,
-        deadline: Instant,
+        deadline: Option<Instant>,
         mut pick: impl FnMut(&Notice) -> Option<Result<T, Failure>>,
     ) -> Result<Option<T>, Failure> {
         loop {
-            let notice = match self.wait(Some(deadline)) {
+            let notice = match self.wait(deadline) {
                 Waited::Output(Output::Notice(notice)) => notice,
                 Waited::Output(Output::Message(_)) => continue,
                 Waited::TimedOut => return Ok(None),

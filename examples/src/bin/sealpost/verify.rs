@@ -1,7 +1,7 @@
 //! `sealpost verify`.
 #![expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice};
@@ -13,7 +13,7 @@ use sealpost_storage::client::ClientStorage;
 
 use crate::args::VerifyArgs;
 use crate::home::Home;
-use crate::session::Session;
+use crate::session::{Session, deadline_in};
 
 /// Shows the safety number of a contact, after accepting or marking its key if requested.
 pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
@@ -41,15 +41,15 @@ pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
 fn run(
     home: &Home,
     args: &VerifyArgs,
-    task: impl FnOnce(&Session, Instant) -> Result<(), Failure>,
+    task: impl FnOnce(&Session, Option<Instant>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let session = Session::start(home.open()?, SignalHandling::Stop)?;
-    let done = task(&session, Instant::now() + Duration::from_secs(args.timeout));
+    let done = task(&session, deadline_in(args.timeout));
     session.finish()?;
     done
 }
 
-fn look_up(session: &Session, phone: Phone, deadline: Instant) -> Result<(), Failure> {
+fn look_up(session: &Session, phone: Phone, deadline: Option<Instant>) -> Result<(), Failure> {
     session.command(Command::Connect);
     session.command(Command::Lookup { phone });
     let found = session.until(deadline, |notice| match notice {
@@ -73,7 +73,7 @@ fn accept(
     session: &Session,
     phone: Phone,
     fingerprint: Fingerprint,
-    deadline: Instant,
+    deadline: Option<Instant>,
 ) -> Result<(), Failure> {
     session.command(Command::AcceptKey { phone, fingerprint });
     let accepted = session.until(deadline, |notice| match notice {
@@ -90,7 +90,7 @@ fn mark(
     session: &Session,
     phone: Phone,
     fingerprint: Fingerprint,
-    deadline: Instant,
+    deadline: Option<Instant>,
 ) -> Result<(), Failure> {
     session.command(Command::MarkVerified { phone, fingerprint });
     let marked = session.until(deadline, |notice| match notice {
