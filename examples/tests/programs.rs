@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::process::Signal;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
@@ -30,6 +31,25 @@ fn server_creates_its_folder_prints_ready_and_stops_gracefully() {
     assert!(other.starts_with("sealpost://[::1]:"), "{other}");
     let ended = server.stop();
     assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn server_ignores_signals_to_reload_and_still_stops_gracefully() {
+    let bed = ProgramBed::new();
+    let mut server = bed.serve(&[]);
+    for (signal, name) in
+        [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")]
+    {
+        server.signal(signal);
+        until("the signal is logged", || {
+            assert!(server.is_running(), "{name} ended the server");
+            server.log().contains(&format!("{name} ignored"))
+        });
+    }
+    bed.register_both(&server);
+    let ended = server.stop();
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.stderr.contains("signal received: stopping"), "{ended:?}");
 }
 
 #[test]

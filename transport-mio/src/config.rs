@@ -13,7 +13,7 @@ pub struct HostConfig {
     /// Threads that run cryptographic jobs in addition to the reactor's thread, which takes a
     /// share. `None` means one fewer than the number of cores, but at least one.
     pub crypto_workers: Option<NonZeroUsize>,
-    /// Whether SIGTERM and SIGINT stop the host.
+    /// What the host does on signals.
     pub signals: SignalHandling,
     /// Most bytes read from one connection before the other connections get their turn.
     pub read_budget: NonZeroUsize,
@@ -31,12 +31,17 @@ pub struct HostConfig {
     pub transaction: TransactionLimit,
 }
 
-/// Whether the host handles SIGTERM and SIGINT.
+/// What a host does on signals. Signals belong to the whole process, so at most one host of a
+/// process should handle them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalHandling {
     /// The first SIGTERM or SIGINT stops the host gracefully, the second one ends the process at
-    /// once. Signals belong to the whole process, so at most one host of a process should use this.
+    /// once. For a program that ends with its terminal: SIGHUP keeps its default.
     Stop,
+    /// As [`SignalHandling::Stop`]. In addition, SIGHUP, SIGUSR1 and SIGUSR2, whose default is to
+    /// end the process at once, are logged and ignored. For a daemon: operators and their tools
+    /// send SIGHUP to have it reload its configuration or reopen its log.
+    Daemon,
     /// The host leaves signals alone.
     Ignore,
 }

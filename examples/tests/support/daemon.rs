@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Ended, Lines, PATIENCE, ProgramBed, end_child, terminate, wait};
 
@@ -91,6 +91,11 @@ impl Daemon {
         let status = wait(&mut self.process.child);
         let stdout = self.process.stdout.rest();
         Ended { status, stdout, stderr: self.log() }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Sends SIGTERM.

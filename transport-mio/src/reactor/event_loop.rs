@@ -13,7 +13,7 @@ use sealpost_storage::Storage;
 
 use super::executor::Executor;
 use super::handle::Handle;
-use super::signals::SignalPipe;
+use super::signals::{IGNORED_BY_DAEMONS, SignalPipe};
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{HostConfig, SignalHandling};
@@ -70,8 +70,11 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         let inbox = Arc::new(Inbox::new(waker));
         let registry = poll.registry().try_clone().map_err(Error::system("share the poll"))?;
         let signals = match config.signals {
-            SignalHandling::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS)?),
             SignalHandling::Ignore => None,
+            SignalHandling::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS, &[])?),
+            SignalHandling::Daemon => {
+                Some(SignalPipe::start(poll.registry(), SIGNALS, &IGNORED_BY_DAEMONS)?)
+            }
         };
 
         let stored = Arc::clone(&inbox);

@@ -1,14 +1,15 @@
 //! SIGTERM and SIGINT: the first one stops the host gracefully, the second one ends the process.
+//! A daemon also logs and ignores signals that would end it without a graceful stop.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level};
 
 use crate::error::Error;
@@ -18,34 +19,65 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct SignalPipe {
     pipe: UnixStream,
+    /// A signal to stop arrived that [`SignalPipe::take`] has not reported yet.
+    stop: Arc<AtomicBool>,
+    /// Signals to ignore that arrived and are not logged yet.
+    ignored: Vec<(IgnoredSignal, Arc<AtomicBool>)>,
     registered: Vec<SigId>,
+}
+
+/// A signal that is logged and otherwise ignored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IgnoredSignal {
+    signal: i32,
+    /// The line to log.
+    line: &'static str,
 }
 
 impl SignalPipe {
     /// Installs the handlers, and has the poll report signals under `token`.
-    pub(super) fn start(registry: &Registry, token: Token) -> Result<Self, Error> {
-        Self::listen(registry, token).map_err(Error::system("install signal handlers"))
+    pub(super) fn start(
+        registry: &Registry,
+        token: Token,
+        ignored: &[IgnoredSignal],
+    ) -> Result<Self, Error> {
+        Self::listen(registry, token, ignored).map_err(Error::system("install signal handlers"))
     }
 
-    /// Whether a signal arrived since the last call.
+    /// Whether a signal to stop arrived since the last call. Logs the signals that are ignored.
     pub(super) fn take(&mut self) -> bool {
-        let mut arrived = false;
+        self.empty_pipe();
+        for (IgnoredSignal { line, .. }, arrived) in &self.ignored {
+            if arrived.swap(false, Ordering::SeqCst) {
+                tracing::info!("{line}");
+            }
+        }
+        self.stop.swap(false, Ordering::SeqCst)
+    }
+
+    fn empty_pipe(&mut self) {
         let mut bytes = [0; 64];
         loop {
             match self.pipe.read(&mut bytes) {
-                Ok(0) => return arrived,
-                Ok(_) => arrived = true,
+                Ok(0) => return,
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return arrived,
+                Err(_) => return,
             }
         }
     }
 
-    fn listen(registry: &Registry, token: Token) -> std::io::Result<Self> {
+    fn listen(
+        registry: &Registry,
+        token: Token,
+        ignored: &[IgnoredSignal],
+    ) -> std::io::Result<Self> {
         let (mut pipe, sender) = UnixStream::pair()?;
         let sender = OwnedFd::from(sender);
         registry.register(&mut pipe, token, Interest::READABLE)?;
-        let mut signals = Self { pipe, registered: Vec::new() };
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut signals =
+            Self { pipe, stop: Arc::clone(&stop), ignored: Vec::new(), registered: Vec::new() };
         let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // Handlers run in the order of registration: the first signal finds the flag clear and
@@ -54,9 +86,20 @@ impl SignalPipe {
             let hooks = [
                 flag::register_conditional_default(signal, Arc::clone(&stopping))?,
                 flag::register(signal, Arc::clone(&stopping))?,
+                // Before the pipe, so that the flag is set by the time the poll reports the signal.
+                flag::register(signal, Arc::clone(&stop))?,
                 low_level::pipe::register(signal, sender.try_clone()?)?,
             ];
             signals.registered.extend(hooks);
+        }
+        for ignored in ignored {
+            let arrived = Arc::new(AtomicBool::new(false));
+            let hooks = [
+                flag::register(ignored.signal, Arc::clone(&arrived))?,
+                low_level::pipe::register(ignored.signal, sender.try_clone()?)?,
+            ];
+            signals.registered.extend(hooks);
+            signals.ignored.push((*ignored, arrived));
         }
         Ok(signals)
     }
@@ -69,3 +112,13 @@ impl Drop for SignalPipe {
         }
     }
 }
+
+/// Signals whose default ends the process at once, and which operators send to daemons.
+pub(super) const IGNORED_BY_DAEMONS: [IgnoredSignal; 3] = [
+    IgnoredSignal {
+        signal: SIGHUP,
+        line: "SIGHUP ignored: there is no configuration to reload and no log file to reopen",
+    },
+    IgnoredSignal { signal: SIGUSR1, line: "SIGUSR1 ignored: it has no meaning here" },
+    IgnoredSignal { signal: SIGUSR2, line: "SIGUSR2 ignored: it has no meaning here" },
+];

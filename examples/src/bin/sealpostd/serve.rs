@@ -41,7 +41,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     )?;
     let config = HostConfig {
         crypto_workers: args.workers,
-        signals: SignalHandling::Stop,
+        signals: SignalHandling::Daemon,
         ..HostConfig::default()
     };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
