@@ -1,12 +1,14 @@
 //! Code that the Sealpost programs share: folders, logging, output, providers, and failures.
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod failure;
 mod folder;
 mod logging;
 mod output;
 mod providers;
 
+pub use arguments::run_program;
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
 pub use logging::log_to_stderr;

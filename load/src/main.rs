@@ -15,14 +15,13 @@ mod tasks;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sealpost_programs::{Failure, report};
+use sealpost_programs::{Failure, run_program};
 
 use args::{Args, Task};
 use tasks::{ceiling, compare, idle, offline, online, reconnect, storm};
 
 fn main() -> ExitCode {
-    report("sealpost-load", run(&Args::parse()))
+    run_program("sealpost-load", |args| run(&args))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

@@ -59,6 +59,11 @@ impl ProgramBed {
         Self { folder: tempfile::tempdir().unwrap(), wrapper: Vec::new() }
     }
 
+    /// Runs every later `sealpostd` by `wrapper`, a command to which its command line is appended.
+    pub(crate) fn wrap(&mut self, wrapper: &[&str]) {
+        self.wrapper = wrapper.iter().map(ToString::to_string).collect();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -105,6 +110,16 @@ impl ProgramBed {
     /// Runs `sealpost` with the home `home` until it ends.
     pub(crate) fn sealpost(&self, home: &str, args: &[&str]) -> Ended {
         finish(sealpost(&self.path(home)).args(args))
+    }
+
+    /// Runs `sealpostd`, whose standard output can't be written, until it ends.
+    pub(crate) fn sealpostd_on_a_full_disk(&self, args: &[&str]) -> Ended {
+        finish_on_a_full_disk(self.command().args(args))
+    }
+
+    /// Runs `sealpost`, whose standard output can't be written, until it ends.
+    pub(crate) fn sealpost_on_a_full_disk(&self, home: &str, args: &[&str]) -> Ended {
+        finish_on_a_full_disk(sealpost(&self.path(home)).args(args))
     }
 
     /// Starts `sealpost` with the home `home`.
@@ -184,6 +199,11 @@ impl Running {
 
     pub(crate) fn type_line(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// What the program has written to standard error so far.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap()
     }
 
     /// Whether the program still runs.
@@ -290,6 +310,16 @@ fn finish(command: &mut Command) -> Ended {
     let stderr = Lines::of(child.stderr.take().unwrap());
     let status = wait(&mut child);
     Ended { status, stdout: stdout.rest(), stderr: stderr.rest() }
+}
+
+/// Runs a program, whose standard output can't be written, until it ends.
+fn finish_on_a_full_disk(command: &mut Command) -> Ended {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = Lines::of(child.stderr.take().unwrap());
+    let status = wait(&mut child);
+    Ended { status, stdout: String::new(), stderr: stderr.rest() }
 }
 
 fn wait(child: &mut Child) -> ExitStatus {

@@ -15,15 +15,14 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sealpost_programs::{Failure, log_to_stderr, report};
+use sealpost_programs::{Failure, log_to_stderr, run_program};
 use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Task};
 use home::Home;
 
 fn main() -> ExitCode {
-    report("sealpost", run(Args::parse()))
+    run_program("sealpost", run)
 }
 
 fn run(args: Args) -> Result<(), Failure> {

@@ -11,14 +11,13 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sealpost_programs::{Failure, report};
+use sealpost_programs::{Failure, run_program};
 
 use args::{Args, Task, UserTask};
 use data::DataFolder;
 
 fn main() -> ExitCode {
-    report("sealpostd", run(&Args::parse()))
+    run_program("sealpostd", |args| run(&args))
 }
 
 fn run(args: &Args) -> Result<(), Failure> {

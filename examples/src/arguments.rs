@@ -1,0 +1,31 @@
+//! The command line of a program.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{Failure, report};
+
+/// Runs `program` with its arguments. Prints help, the version or what is wrong with the arguments,
+/// and then `run`'s failure, if any.
+pub fn run_program<A: Parser>(
+    program: &str,
+    run: impl FnOnce(A) -> Result<(), Failure>,
+) -> ExitCode {
+    match A::try_parse() {
+        Ok(args) => report(program, run(args)),
+        Err(message) if message.use_stderr() => {
+            // If standard error is closed, the exit status has to be enough.
+            let _ = message.print();
+            ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(u8::MAX))
+        }
+        // clap's own `parse` reports success for help that could not be written.
+        Err(help) => report(
+            program,
+            help.print()
+                .and_then(|()| std::io::stdout().flush())
+                .map_err(Failure::context("can't write to standard output")),
+        ),
+    }
+}
