@@ -6,9 +6,10 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use rusqlite::Connection;
-use support::{ALICE, BOB, ProgramBed};
+use support::{ALICE, BOB, ProgramBed, until};
 
 /// A bed whose server has registered two users and stopped, and that server's address.
 fn bed_with_users() -> (ProgramBed, String) {
@@ -113,7 +114,9 @@ fn key_that_is_readable_damaged_or_lost_is_refused() {
 fn client_reports_what_it_cannot_do() {
     let (bed, address) = bed_with_users();
     // The server has stopped.
-    let said = bed.sealpost("carol", &["register", &address, "+4915100000003"]).failed(1);
+    let said = bed
+        .sealpost("carol", &["register", &address, "+4915100000003", "--timeout", "1"])
+        .failed(1);
     assert!(said.contains("no server can be reached"), "{said}");
     let said = bed.sealpost("alice", &["send", BOB, "hi", "--timeout", "1"]).failed(1);
     assert!(said.contains("127.0.0.1"), "{said}");
@@ -170,6 +173,36 @@ fn home_is_used_by_one_process_at_a_time() {
     assert!(said.contains("another sealpost uses"), "{said}");
     bed.sealpost("alice", &["status"]).succeeded();
     bed.sealpost("alice", &["contacts"]).succeeded();
+}
+
+#[test]
+fn empty_message_is_refused() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    for args in [&["send", BOB][..], &["send", BOB, "-"]] {
+        let said = bed.sealpost("alice", args).failed(1);
+        assert!(said.contains("standard input is empty"), "{said}");
+    }
+    let said = bed.sealpost("alice", &["send", BOB, ""]).failed(2);
+    assert!(said.contains("empty"), "{said}");
+    assert!(bed.sealpost("alice", &["status"]).succeeded().contains("0 queued, 0 stored"));
+}
+
+#[test]
+fn home_is_free_while_a_message_is_typed() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let mut slow = bed.start("alice", &["send", BOB]);
+    slow.type_line("first");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(slow.is_running());
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "second"]).succeeded(), "stored\n");
+    assert_eq!(slow.end().succeeded(), "stored\n");
+    // Without an account, `send` fails before anything is typed.
+    let unregistered = bed.start("carol", &["send", BOB]);
+    until("the refusal", || unregistered.said().contains("no account"));
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub(crate) struct SendArgs {
     /// Phone number of the recipient, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) to: Phone,
-    /// Text of the message [default: standard input, unchanged; also with -]
+    /// Text of the message, not empty [default: standard input, unchanged; also with -]
     pub(crate) text: Option<String>,
     /// What to wait for before exiting
     #[arg(long, value_enum, default_value_t = Wait::Stored)]

@@ -53,6 +53,17 @@ impl Home {
         SqliteClientStorage::open_read_only(&database).map_err(|error| self.refused(error))
     }
 
+    /// Fails if no account is registered. Another process may be using the home.
+    pub(crate) fn look_for_account(&self) -> Result<(), Failure> {
+        let database = self.registered_folder()?.file(DATABASE);
+        match SqliteClientStorage::open_read_only(&database) {
+            Ok(store) => require_account(&store.load()?),
+            // `open` upgrades it first.
+            Err(OpenError { reason: OpenFailure::Older { .. }, .. }) => Ok(()),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
     /// Reads the account's public key. It is not secret, so this needs no passphrase.
     pub(crate) fn public_key(&self) -> Result<PublicKey, Failure> {
         let file = self.folder.join(PUBLIC_KEY);
@@ -63,8 +74,10 @@ impl Home {
     /// Opens the account.
     pub(crate) fn open(&self) -> Result<Account, Failure> {
         let folder = self.registered_folder()?;
-        let lock = self.lock(&folder)?;
+        // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
+        // other commands must be able to use the home. A key file never changes.
         let key = self.load_key()?;
+        let lock = self.lock(&folder)?;
         let store = SqliteClientStorage::open(&folder.file(DATABASE));
         self.account(lock, &key, store.map_err(|error| self.refused(error))?)
     }
@@ -78,10 +91,16 @@ impl Home {
         passphrase: Option<Passphrase>,
     ) -> Result<Account, Failure> {
         let folder = Folder::make(&self.folder)?;
+        // Before the home is locked, as in `open`.
+        let key = self.existing_key()?;
         let lock = self.lock(&folder)?;
-        let key = match KeyFile::new(self.folder.join(KEY)).load(None) {
-            Err(KeyFileError::Missing(_)) => self.make_key(passphrase)?,
-            _ => self.load_key()?,
+        let key = match key {
+            Some(key) => key,
+            // Another process may have created one before we had the lock.
+            None => match self.existing_key()? {
+                Some(key) => key,
+                None => self.make_key(passphrase)?,
+            },
         };
         let store = self.open_or_make_store(&folder, address, phone)?;
         self.account(lock, &key, store)
@@ -173,6 +192,14 @@ impl Home {
         Ok(key)
     }
 
+    /// The key, or `None` if none has been created yet.
+    fn existing_key(&self) -> Result<Option<Plaintext>, Failure> {
+        match KeyFile::new(self.folder.join(KEY)).load(None) {
+            Err(KeyFileError::Missing(_)) => Ok(None),
+            _ => self.load_key().map(Some),
+        }
+    }
+
     fn load_key(&self) -> Result<Plaintext, Failure> {
         let file = KeyFile::new(self.folder.join(KEY));
         match file.load(None) {
@@ -216,6 +243,14 @@ impl Home {
             self.folder.display()
         ))
     }
+}
+
+/// Fails if the registration of the account is not finished.
+pub(crate) fn require_account(snapshot: &Snapshot) -> Result<(), Failure> {
+    if snapshot.account.user.is_none() {
+        return Err(Failure::new("not registered yet: finish sealpost register first"));
+    }
+    Ok(())
 }
 
 /// Makes message and receipt ids continue from the clock. The account may be older than its

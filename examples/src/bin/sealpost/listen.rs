@@ -6,15 +6,13 @@ use sealpost_programs::Failure;
 
 use crate::args::ListenArgs;
 use crate::events::{Event, Names};
-use crate::home::Home;
+use crate::home::{Home, require_account};
 use crate::session::{Output, Session, Waited, deadline_in};
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let account = home.open()?;
-    if account.snapshot.account.user.is_none() {
-        return Err(Failure::new("not registered yet: finish sealpost register first"));
-    }
+    require_account(&account.snapshot)?;
     let mut names = Names::new(home.look()?);
     let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);

@@ -10,16 +10,18 @@ use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line};
 
 use crate::args::{SendArgs, Wait};
-use crate::home::Home;
+use crate::home::{Home, require_account};
 use crate::session::{Session, deadline_in};
 
 /// Sends one message, and prints how far it got.
 pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
-    let account = home.open()?;
-    if account.snapshot.account.user.is_none() {
-        return Err(Failure::new("not registered yet: finish sealpost register first"));
-    }
+    // Nobody should type a message in vain.
+    home.look_for_account()?;
+    // Before the home is locked: typing a message may take a while, and meanwhile other commands
+    // must be able to use the home.
     let content = content(args.text)?;
+    let account = home.open()?;
+    require_account(&account.snapshot)?;
     let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
     session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
@@ -34,6 +36,9 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
 /// UTF-8.
 fn content(argument: Option<String>) -> Result<Content, Failure> {
     if let Some(text) = argument.filter(|text| text != "-") {
+        if text.is_empty() {
+            return Err(Failure::usage("the text of the message is empty"));
+        }
         return Ok(Content::Text(text));
     }
     let mut bytes = Vec::new();
@@ -42,6 +47,10 @@ fn content(argument: Option<String>) -> Result<Content, Failure> {
         .take(MOST)
         .read_to_end(&mut bytes)
         .map_err(Failure::context("can't read standard input"))?;
+    if bytes.is_empty() {
+        // More likely a command before the pipe that failed than a message.
+        return Err(Failure::new("standard input is empty, so there is no message to send"));
+    }
     Ok(match String::from_utf8(bytes) {
         Ok(text) => Content::Text(text),
         Err(error) => Content::Bytes(error.into_bytes()),
