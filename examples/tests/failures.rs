@@ -206,6 +206,20 @@ fn home_is_free_while_a_message_is_typed() {
 }
 
 #[test]
+fn registration_waits_for_a_server_that_is_not_there_yet() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
+    let server = bed.serve_at(&place, &[]);
+    let address = server.address.clone();
+    assert!(server.stop().status.success());
+    let mut alice = bed.start("alice", &["register", &address, ALICE, "--timeout", "60"]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(alice.is_running());
+    let _server = bed.serve_at(&place, &[]);
+    assert!(alice.end().succeeded().contains("registered"));
+}
+
+#[test]
 fn time_out_beyond_the_clock_is_no_time_out() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

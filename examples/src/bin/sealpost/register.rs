@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
+use sealpost_core::client::{Command, Notice, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
 use sealpost_mio::SignalHandling;
@@ -44,7 +44,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
     });
     loop {
         let deadline = deadline_in(args.timeout);
-        let step = session.until(deadline, |notice| step(session, args, notice).transpose())?;
+        let step = session.until(deadline, |notice| step(args, notice).transpose())?;
         match step.ok_or_else(|| session.silent())? {
             Step::Done(user) => return Ok(user),
             Step::AskForOtp => session.command(Command::Confirm { otp: ask_for_otp(args)? }),
@@ -53,7 +53,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
-fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
+fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, attempts } => {
@@ -72,7 +72,6 @@ fn step(session: &Session, args: &RegisterArgs, notice: &Notice) -> Result<Optio
             Ok(Some(Step::AskForOtp))
         }
         Notice::RegistrationFailed { failure } => Err(failed(*failure, args)),
-        Notice::Offline { reason: OfflineReason::Unreachable, .. } => Err(session.unreachable()),
         _ => Ok(None),
     }
 }

@@ -1,5 +1,6 @@
 //! A client machine that runs on a thread of its own, and its outputs.
 
+use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ pub(crate) struct Session {
     outputs: Receiver<Output>,
     thread: Option<JoinHandle<Result<(), sealpost_mio::Error>>>,
     host_port: String,
+    /// The last connection failed because no server could be reached.
+    was_unreachable: Cell<bool>,
     _lock: FolderLock,
 }
 
@@ -87,7 +90,14 @@ impl Session {
         )?;
         let handle = host.handle();
         let thread = thread::Builder::new().name("client".into()).spawn(|| host.run())?;
-        Ok(Self { handle, outputs, thread: Some(thread), host_port, _lock: lock })
+        Ok(Self {
+            handle,
+            outputs,
+            thread: Some(thread),
+            host_port,
+            was_unreachable: Cell::new(false),
+            _lock: lock,
+        })
     }
 
     /// Gives the machine a command.
@@ -113,8 +123,7 @@ impl Session {
     }
 
     /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`, if there
-    /// is one.
-    /// Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
+    /// is one. Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
     ///
     /// # Errors
     /// Returns the failure of `pick`. Fails if the client is offline and will not try again, or if
@@ -131,6 +140,9 @@ impl Session {
                 Waited::TimedOut => return Ok(None),
                 Waited::Stopped => return Err(Failure::new("stopped by a signal")),
             };
+            if let Notice::Offline { reason, .. } = &notice {
+                self.was_unreachable.set(*reason == OfflineReason::Unreachable);
+            }
             if let Some(picked) = pick(&notice) {
                 return picked.map(Some);
             }
@@ -161,12 +173,15 @@ impl Session {
     }
 
     /// The failure for a server that can't be connected to.
-    pub(crate) fn unreachable(&self) -> Failure {
+    fn unreachable(&self) -> Failure {
         Failure::new(format_args!("no server can be reached at {}", self.host_port))
     }
 
-    /// The failure for a server that did not answer in time.
+    /// The failure for a server that did not answer in time, or was not there.
     pub(crate) fn silent(&self) -> Failure {
+        if self.was_unreachable.get() {
+            return self.unreachable();
+        }
         Failure::new(format_args!("the server at {} did not answer in time", self.host_port))
     }
 
