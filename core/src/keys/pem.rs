@@ -1,8 +1,12 @@
 //! Keys as text (PEM, RFC 7468): private keys as PKCS#8, in the clear or encrypted, and public keys
 //! as `SubjectPublicKeyInfo`.
 //!
+//! Before and after a key there may be other text and blank lines, as RFC 7468 allows: tools explain
+//! there what the key is.
+//!
 //! Private keys are encrypted under a passphrase by PBES2 (RFC 8018) with scrypt and AES-256-CBC.
 
+use alloc::format;
 use alloc::string::String;
 use core::mem;
 
@@ -12,6 +16,7 @@ use pkcs8::pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Parameters, ScryptPar
 use pkcs8::pkcs5::{EncryptionScheme, scrypt};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{KeyRejected, PublicKey};
 use crate::keys::Plaintext;
@@ -22,6 +27,18 @@ pub enum PemError {
     /// The text is not PEM, or contains another kind of key.
     #[error("not a PEM text, or one with another kind of key")]
     Malformed,
+    /// The text contains an RSA private key as PKCS#1, which is not read.
+    #[error(
+        "key is in the older form PKCS#1 (BEGIN RSA PRIVATE KEY), and PKCS#8 is needed: convert it \
+         with openssl pkcs8 -topk8 -nocrypt -in OLD.pem -out NEW.pem"
+    )]
+    Pkcs1PrivateKey,
+    /// The text contains an RSA public key as PKCS#1, which is not read.
+    #[error(
+        "key is in the older form PKCS#1 (BEGIN RSA PUBLIC KEY), and SubjectPublicKeyInfo is \
+         needed: convert it with openssl rsa -RSAPublicKey_in -in OLD.pem -pubout -out NEW.pem"
+    )]
+    Pkcs1PublicKey,
     /// The key is encrypted, and no passphrase was given.
     #[error("key is encrypted: give its passphrase")]
     PassphraseNeeded,
@@ -75,11 +92,15 @@ pub fn private_key_to_encrypted_pem(
 /// ignored if the key is in the clear.
 ///
 /// # Errors
-/// Every [`PemError`] except [`PemError::Rejected`]: the key itself is tested when it is loaded.
+/// Every [`PemError`] about a private key except [`PemError::Rejected`]: the key itself is tested
+/// when it is loaded.
 ///
 /// [`Provider::load_key`]: crate::crypto::Provider::load_key
 pub fn private_key_from_pem(pem: &str, passphrase: Option<&[u8]>) -> Result<Plaintext, PemError> {
-    let (label, document) = SecretDocument::from_pem(pem).map_err(|_| PemError::Malformed)?;
+    let block = block(pem, PRIVATE_KEY)
+        .or_else(|| block(pem, ENCRYPTED_PRIVATE_KEY))
+        .ok_or_else(|| no_block(pem, PKCS1_PRIVATE_KEY, PemError::Pkcs1PrivateKey))?;
+    let (label, document) = SecretDocument::from_pem(&block).map_err(|_| PemError::Malformed)?;
     let der = match label {
         PRIVATE_KEY => Plaintext::new(document.as_bytes().to_vec()),
         ENCRYPTED_PRIVATE_KEY => {
@@ -102,13 +123,42 @@ impl PublicKey {
     /// Reads a key from PEM. It accepts the keys that [`from_der`](PublicKey::from_der) accepts.
     ///
     /// # Errors
-    /// [`PemError::Malformed`], [`PemError::Rejected`].
+    /// [`PemError::Malformed`], [`PemError::Rejected`], [`PemError::Pkcs1PublicKey`].
     pub fn from_pem(pem: &str) -> Result<Self, PemError> {
-        match pkcs8::der::pem::decode_vec(pem.as_bytes()) {
+        let block = block(pem, PUBLIC_KEY)
+            .ok_or_else(|| no_block(pem, PKCS1_PUBLIC_KEY, PemError::Pkcs1PublicKey))?;
+        match pkcs8::der::pem::decode_vec(block.as_bytes()) {
             Ok((PUBLIC_KEY, der)) => Ok(Self::from_der(&der)?),
             _ => Err(PemError::Malformed),
         }
     }
+}
+
+/// The first block with this label, without the text around it, blank lines and blanks at the ends
+/// of lines. RFC 7468 allows them, and the decoder refuses most of them.
+fn block(pem: &str, label: &str) -> Option<Zeroizing<String>> {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    // Never grows, because that would leave a copy of the key behind: each line is followed by one
+    // newline, as it was in the text, except that the last one may have had none.
+    let mut block = Zeroizing::new(String::with_capacity(pem.len() + 1));
+    for line in lines(pem).skip_while(|line| *line != begin) {
+        block.push_str(line);
+        block.push('\n');
+        if line == end {
+            return Some(block);
+        }
+    }
+    None
+}
+
+/// Why there is no block with the expected label: `pkcs1` if there is one with `pkcs1_label`.
+fn no_block(pem: &str, pkcs1_label: &str, pkcs1: PemError) -> PemError {
+    let begin = format!("-----BEGIN {pkcs1_label}-----");
+    if lines(pem).any(|line| line == begin) { pkcs1 } else { PemError::Malformed }
+}
+
+fn lines(pem: &str) -> impl Iterator<Item = &str> {
+    pem.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty())
 }
 
 fn parse(pkcs8_der: &Plaintext) -> Result<PrivateKeyInfoRef<'_>, PemError> {
@@ -147,6 +197,8 @@ fn is_supported(parameters: &Parameters) -> bool {
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 const PUBLIC_KEY: &str = "PUBLIC KEY";
+const PKCS1_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+const PKCS1_PUBLIC_KEY: &str = "RSA PUBLIC KEY";
 
 /// N = 2^17, r = 8, p = 1: the minimum of OWASP's password storage cheat sheet.
 const SCRYPT_LOG_N: u8 = 17;

@@ -63,6 +63,46 @@ fn a_ruinous_scrypt_cost_is_refused_before_scrypt_runs() {
 }
 
 #[test]
+fn text_and_blank_lines_around_a_key_are_ignored() {
+    let private = vectors()["keys"]["alice"]["private_pkcs8_pem"].as_str().unwrap();
+    let public = key(&providers()[0], "alice").public_key().clone();
+    let around = |pem: &str| {
+        let pem = pem.trim_end();
+        let spaced = pem.replace('\n', " \t\n\n");
+        [
+            format!("\n\n{pem}"),
+            format!("{pem}\n\n \n"),
+            format!("{pem}\nMade by Alice.\n"),
+            format!("Key of Alice:\n\n{pem}\n\nMade by Alice.\n"),
+            format!("\r\n{}\r\n\r\n", pem.replace('\n', "\r\n")),
+            format!("{spaced}\n"),
+            format!(
+                "-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n{pem}"
+            ),
+        ]
+    };
+    for text in around(private) {
+        assert_eq!(private_key_from_pem(&text, None), Ok(pkcs8("alice")), "{text}");
+    }
+    for text in around(&public.to_pem()) {
+        assert_eq!(PublicKey::from_pem(&text).as_ref(), Ok(&public), "{text}");
+    }
+}
+
+#[test]
+fn pkcs1_is_refused_with_the_way_to_convert_it() {
+    let block = |label| format!("-----BEGIN {label}-----\nMAMCAQE=\n-----END {label}-----\n");
+    let refused = private_key_from_pem(&block("RSA PRIVATE KEY"), None).unwrap_err();
+    assert_eq!(refused, PemError::Pkcs1PrivateKey);
+    assert!(refused.to_string().contains("openssl pkcs8 -topk8 -nocrypt"), "{refused}");
+    let refused = PublicKey::from_pem(&block("RSA PUBLIC KEY")).unwrap_err();
+    assert_eq!(refused, PemError::Pkcs1PublicKey);
+    assert!(refused.to_string().contains("openssl rsa -RSAPublicKey_in"), "{refused}");
+    // The other kind of key is not what is wanted in whatever form.
+    assert_eq!(PublicKey::from_pem(&block("RSA PRIVATE KEY")), Err(PemError::Malformed));
+}
+
+#[test]
 fn text_that_is_not_a_private_key_is_malformed() {
     let public = key(&providers()[0], "alice").public_key().to_pem();
     let cut = vectors()["keys"]["alice"]["private_pkcs8_pem"].as_str().unwrap();
