@@ -1,12 +1,8 @@
 //! `sealpost-sim`: runs the simulator over many seeds. See `--help`.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line program prints its results"
-)]
 
 mod args;
+mod output;
 mod table;
 
 use std::fs;
@@ -20,20 +16,32 @@ use std::time::{Duration, Instant};
 
 use args::{Args, Replay, Run, Task};
 use clap::Parser;
+use output::{print, say};
 use sealpost_tests::sim::{FaultFamily, Plan, Tally, run, run_with_trace, shrink};
 use table::{Table, grouped};
 
 fn main() -> ExitCode {
     // A panic in a simulation is a violation, and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
-    let done = match Args::parse().task {
-        Task::Run(options) => run_many(&options),
-        Task::Replay(options) => replay(&options),
+    let done = match Args::try_parse() {
+        Ok(Args { task: Task::Run(options) }) => run_many(&options),
+        Ok(Args { task: Task::Replay(options) }) => replay(&options),
+        Err(message) => print_message(&message),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("sealpost-sim: {error}");
+        say(format_args!("sealpost-sim: {error}\n"));
         ExitCode::from(2)
     })
+}
+
+/// Prints clap's help, version or error.
+fn print_message(message: &clap::Error) -> Result<ExitCode, String> {
+    if message.use_stderr() {
+        say(message);
+        return Ok(ExitCode::from(2));
+    }
+    print(message)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// State that the threads of a run share.
@@ -75,7 +83,7 @@ fn run_many(options: &Run) -> Result<ExitCode, String> {
         (shared.done.load(Ordering::Relaxed), shared.failed.load(Ordering::Relaxed));
     let tally = shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
     let elapsed = shared.started.elapsed();
-    print!("{}", Table { seeds, failed, tally: &tally, elapsed, jobs });
+    print(Table { seeds, failed, tally: &tally, elapsed, jobs })?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -118,15 +126,17 @@ impl Shared<'_> {
         if !self.options.keep_going {
             self.stop.store(true, Ordering::Relaxed);
         }
-        eprintln!("seed {seed}: {violation}");
+        say(format_args!("seed {seed}: {violation}\n"));
         let shrunk = shrink(plan, SHRINK_ATTEMPTS);
         let file = self.options.out.join(format!("seed-{seed}.json"));
         let written = fs::create_dir_all(&self.options.out)
             .and_then(|()| fs::write(&file, shrunk.to_string()));
         written.map_err(|error| format!("{}: {error}", file.display()))?;
         let (before, after) = (plan.steps.len(), shrunk.steps.len());
-        eprintln!("  shrunk from {before} steps to {after}; replay with");
-        eprintln!("  sealpost-sim replay --trace {}", file.display());
+        say(format_args!(
+            "  shrunk from {before} steps to {after}; replay with\n  sealpost-sim replay --trace {}\n",
+            file.display()
+        ));
         Ok(())
     }
 
@@ -154,10 +164,10 @@ impl Shared<'_> {
                 grouped(hours),
                 grouped(delivered)
             );
-            if on_terminal { eprint!("\r\x1b[K{line}") } else { eprintln!("{line}") }
+            say(if on_terminal { format!("\r\x1b[K{line}") } else { format!("{line}\n") });
         }
         if on_terminal {
-            eprint!("\r\x1b[K");
+            say("\r\x1b[K");
         }
     }
 }
@@ -167,20 +177,20 @@ fn replay(options: &Replay) -> Result<ExitCode, String> {
     let result = if options.trace {
         let (result, lines) = run_with_trace(&plan);
         for line in &lines {
-            println!("{line}");
+            print(format_args!("{line}\n"))?;
         }
         result
     } else {
         run(&plan)
     };
-    println!("trace digest: {:016x}", result.digest);
+    print(format_args!("trace digest: {:016x}\n", result.digest))?;
     match result.violation {
         None => {
-            println!("passed");
+            print("passed\n")?;
             Ok(ExitCode::SUCCESS)
         }
         Some(violation) => {
-            println!("violation: {violation}");
+            print(format_args!("violation: {violation}\n"))?;
             Ok(ExitCode::FAILURE)
         }
     }
