@@ -111,6 +111,11 @@ impl Conn {
         self.replies
     }
 
+    /// Whether reading is paused.
+    pub(in crate::server) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     pub(in crate::server) const fn set_congested(&mut self, congested: bool) {
         self.congested = congested;
     }

@@ -219,10 +219,14 @@ impl Server {
 
     /// A packet's job is done. Packets take effect in order of arrival, so all that are ready
     /// behind it may follow, or none if one before it is not.
-    fn arrive(&mut self, AwaitArrival { conn, slot, .. }: AwaitArrival, arrived: Arrival) {
-        let Some((who, session)) = self.connections.session_mut(conn) else { return };
+    fn arrive(&mut self, AwaitArrival { conn: conn_id, slot, .. }: AwaitArrival, arrived: Arrival) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        // With fewer packets under way, reading can only be resumed.
+        if conn.is_paused() {
+            self.touched.conn(conn_id);
+        }
+        let Some((who, session)) = conn.session_mut() else { return };
         session.arrivals.complete(slot, arrived);
-        self.touched.conn(conn);
         let mut next = session.next_arrival();
         while let Some((arrival, others)) = next {
             self.take_effect(who, arrival);
@@ -230,7 +234,7 @@ impl Server {
                 Others::None => None,
                 // Looked up again, because the packet may have ended the session.
                 Others::Wait => {
-                    let session = self.connections.session_mut(conn);
+                    let session = self.connections.session_mut(conn_id);
                     session.and_then(|(_, session)| session.next_arrival())
                 }
             };
