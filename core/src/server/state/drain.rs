@@ -37,6 +37,15 @@ pub(super) enum Finale {
     Silent,
 }
 
+/// What a draining mailbox can do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum DrainStep {
+    /// Read a page behind this place.
+    ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
+    /// Announce with a 255 that everything was sent.
+    Announce { conn: ConnId, drained: u32 },
+}
+
 impl Drain {
     pub(super) const fn new(conn: ConnId, finale: Finale) -> Self {
         Self {

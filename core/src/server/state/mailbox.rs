@@ -17,14 +17,14 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::acknowledgement::{Acknowledgement, Released};
-use super::drain::{Drain, Finale};
+use super::drain::{Drain, DrainStep, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
 use super::unstored::Unstored;
 use crate::frame::{Durable, Verified};
 use crate::ids::{ConnId, UserId};
 use crate::server::limits::Limits;
-use crate::server::store::{Page, PageLimit, Seq};
+use crate::server::store::Page;
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 
@@ -68,15 +68,6 @@ pub(in crate::server) enum Routed {
     Queued,
     /// It is in flight already.
     Repeat,
-}
-
-/// What a draining mailbox can do next.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum DrainStep {
-    /// Read a page behind this place.
-    ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
-    /// Announce with a 255 that everything was sent.
-    Announce { conn: ConnId, drained: u32 },
 }
 
 impl Mailbox {

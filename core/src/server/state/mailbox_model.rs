@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::acknowledgement::{Acknowledgement, Released};
-use super::mailbox::{DrainStep, Mailbox, Routed, Start};
+use super::drain::DrainStep;
+use super::mailbox::{Mailbox, Routed, Start};
 use super::unstored::Unstored;
 use crate::frame::Verified;
 use crate::ids::{ConnId, UserId};

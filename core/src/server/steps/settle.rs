@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::AwaitStore;
 use crate::server::state::conn::Conn;
-use crate::server::state::mailbox::DrainStep;
+use crate::server::state::drain::DrainStep;
 use crate::server::state::session::Session;
 use crate::server::store::StoreOp;
 use crate::wire::Packet;

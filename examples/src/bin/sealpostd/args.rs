@@ -16,8 +16,8 @@ use crate::couriers::OtpRoute;
 ///
 /// Without a command it runs the server until SIGTERM or SIGINT stops it gracefully; a second one
 /// ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are logged and ignored: there is nothing to reload.
-/// The log goes to standard error. Once the server accepts connections, it prints one line to standard output:
-/// `ready ADDRESS:PORT sha256:FINGERPRINT`.
+/// The log goes to standard error. Once the server accepts connections, it prints one line to
+/// standard output: `ready ADDRESS:PORT sha256:FINGERPRINT`.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
 #[command(disable_help_subcommand = true)]
