@@ -32,7 +32,13 @@ impl Server {
                 self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
                 self.stats.forwarded += 1;
             }
-            Routed::Queued => self.touched.mailbox(recipient),
+            Routed::Queued => {
+                self.touched.mailbox(recipient);
+                // With one more packet that waits for the store, its sender may have to be paused.
+                if let Some(conn) = connections.of_user(item.origin) {
+                    self.touched.conn(conn);
+                }
+            }
             Routed::Repeat => {}
         }
     }
