@@ -64,8 +64,8 @@ pub(in crate::server) enum Start {
 pub(in crate::server) enum Routed {
     /// To be sent on this connection; it is held until it is acknowledged.
     Forward(ConnId, Bytes),
-    /// It waits for the store.
-    Queued,
+    /// It waits for the store, as does this count of packets of its sender.
+    Queued { unstored: usize },
     /// It is in flight already.
     Repeat,
 }
@@ -187,9 +187,9 @@ impl Mailbox {
             }
             self.spill(conn);
         }
-        unstored.enter(packet.get());
+        let unstored = unstored.enter(packet.get());
         self.queue.push_back(packet);
-        Routed::Queued
+        Routed::Queued { unstored }
     }
 
     /// A receipt for the owner has just been stored. Returns what to send at once, if the owner is

@@ -176,7 +176,7 @@ impl MailboxBed {
                 self.alarm.get_or_insert(due);
                 self.send(conn, &Packet::parse(Profile::Compact, bytes).expect("a packet"));
             }
-            Routed::Queued => {
+            Routed::Queued { .. } => {
                 self.refused.remove(&item);
             }
             Routed::Repeat => {}

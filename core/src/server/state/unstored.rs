@@ -25,11 +25,12 @@ impl Unstored {
         other.0.iter().all(|(user, count)| self.of(*user) >= *count)
     }
 
-    /// A packet begins to wait.
-    pub(in crate::server) fn enter(&mut self, packet: &Packet) {
-        if let Some(user) = packet.header().sender {
-            *self.0.entry(user).or_default() += 1;
-        }
+    /// A packet begins to wait. Returns the count of its sender's packets that do.
+    pub(in crate::server) fn enter(&mut self, packet: &Packet) -> usize {
+        let Some(user) = packet.header().sender else { return 0 };
+        let count = self.0.entry(user).or_default();
+        *count += 1;
+        *count
     }
 
     /// A packet waits no longer.

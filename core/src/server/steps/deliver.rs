@@ -32,10 +32,12 @@ impl Server {
                 self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
                 self.stats.forwarded += 1;
             }
-            Routed::Queued => {
+            Routed::Queued { unstored } => {
                 self.touched.mailbox(recipient);
-                // With one more packet that waits for the store, its sender may have to be paused.
-                if let Some(conn) = connections.of_user(item.origin) {
+                // Over the limit, the sender is paused.
+                if unstored > config.limits.unstored_per_user
+                    && let Some(conn) = connections.of_user(item.origin)
+                {
                     self.touched.conn(conn);
                 }
             }

@@ -102,12 +102,16 @@ impl Server {
     fn check_stores(&self) -> Result<(), &'static str> {
         let mut unstored = Unstored::default();
         for (_, mailbox) in self.mailboxes.iter() {
-            mailbox.queue().iter().for_each(|packet| unstored.enter(packet.get()));
+            for packet in mailbox.queue() {
+                unstored.enter(packet.get());
+            }
         }
         for store in self.out.stores() {
             match store {
                 AwaitStore::Appended { recipient, packets } => {
-                    packets.get().iter().for_each(|packet| unstored.enter(packet.get()));
+                    for packet in packets.get() {
+                        unstored.enter(packet.get());
+                    }
                     if !self.mailboxes.get(*recipient).is_some_and(Mailbox::is_appending) {
                         return Err("an append is under way without its mailbox knowing");
                     }
