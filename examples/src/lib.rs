@@ -4,6 +4,7 @@
 mod arguments;
 mod failure;
 mod folder;
+mod foreign_text;
 mod logging;
 mod output;
 mod providers;
@@ -11,6 +12,7 @@ mod providers;
 pub use arguments::run_program;
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
+pub use foreign_text::OneLine;
 pub use logging::log_to_stderr;
-pub use output::{Format, FormatArg, Line, utc};
+pub use output::{Format, FormatArg, Line, tell, utc};
 pub use providers::{CryptoName, random_rng, random_seed, runner};

@@ -8,6 +8,8 @@ use sealpost_core::ids::Phone;
 use sealpost_core::wire::Otp;
 use sealpost_programs::{CryptoName, Failure, FormatArg};
 
+use crate::safety_number::Comparison;
+
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
 /// The client keeps its key, contacts and messages in one folder, its home. Only one process at a
@@ -126,17 +128,22 @@ pub(crate) struct ListenArgs {
 }
 
 /// Options of `verify`.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
     /// Phone number of the contact, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// Accept the contact's changed key, which the server offers, in place of the known one
-    #[arg(long)]
-    pub(crate) accept: bool,
-    /// Mark the contact as verified: you have compared the safety number, and it was the same
-    #[arg(long)]
-    pub(crate) mark: bool,
+    /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
+    /// is the safety number that you compared; without it, the offered one is shown, and you are
+    /// asked whether it is the same. No other key is accepted
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    pub(crate) accept: Option<Comparison>,
+    /// Mark the contact as verified: you have compared the safety number, and it was the same. NUMBER
+    /// is as with --accept. No other key is marked
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    pub(crate) mark: Option<Comparison>,
     /// How long to wait for the server, in seconds, if the person is not a contact yet
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,

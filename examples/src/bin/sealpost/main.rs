@@ -8,6 +8,7 @@ mod home;
 mod listen;
 mod passphrase;
 mod register;
+mod safety_number;
 mod send;
 mod session;
 mod status;

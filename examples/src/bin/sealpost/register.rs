@@ -6,7 +6,7 @@ use sealpost_core::client::{Command, Notice, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Line, tell};
 use zeroize::Zeroizing;
 
 use crate::args::RegisterArgs;
@@ -57,7 +57,7 @@ fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, attempts } => {
-            tell(&format!(
+            tell(format_args!(
                 "A one-time password was sent to {}. It is valid for {ttl_secs} s and {attempts} \
                  attempts.",
                 args.phone
@@ -68,7 +68,7 @@ fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
             Err(Failure::new(format_args!("wrong one-time password: {text}")))
         }
         Notice::OtpRejected { text } => {
-            tell(&format!("Wrong one-time password: {text}."))?;
+            tell(format_args!("Wrong one-time password: {text}."))?;
             Ok(Some(Step::AskForOtp))
         }
         Notice::RegistrationFailed { failure } => Err(failed(*failure, args)),
@@ -104,12 +104,7 @@ fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
         }
         match line.trim().parse() {
             Ok(otp) => return Ok(otp),
-            Err(error) => tell(&error.to_string())?,
+            Err(error) => tell(error)?,
         }
     }
-}
-
-/// Prints a line for the person on standard error, because standard output is for programs.
-fn tell(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stderr(), "{text}")?)
 }
