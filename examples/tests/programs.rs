@@ -12,7 +12,7 @@ use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
-use support::{ALICE, BOB, ProgramBed, objects, until};
+use support::{ALICE, BOB, ProgramBed, objects, until, write_private};
 
 #[test]
 fn server_creates_its_folder_prints_ready_and_stops_gracefully() {
@@ -198,15 +198,19 @@ fn one_time_password_can_be_given_in_a_second_call() {
     let server = bed.serve(&["--otp", "console"]);
     let register = ["register", &server.address, ALICE];
     let asked = bed.sealpost("alice", &register).failed(1);
-    assert!(asked.contains("--otp CODE"), "{asked}");
+    assert!(asked.contains("--have-otp"), "{asked}");
     let line = server.line().unwrap();
     assert!(line.contains(ALICE), "{line}");
     let otp = line.rsplit(' ').next().unwrap();
-    let with = |otp| [&register[..], &["--otp", otp]].concat();
-    let refused = bed.sealpost("alice", &with(wrong(otp))).failed(1);
-    assert!(refused.contains("wrong one-time password"), "{refused}");
-    assert!(refused.contains('4'), "how many attempts are left: {refused}");
-    bed.sealpost("alice", &with(otp)).succeeded();
+    let with = |otp: &str| {
+        let mut alice = bed.start("alice", &[&register[..], &["--have-otp"]].concat());
+        alice.type_line(otp);
+        alice.end()
+    };
+    let refused = with(wrong(otp));
+    assert!(refused.stderr.contains("wrong one-time password"), "{refused:?}");
+    assert!(refused.stderr.contains('4'), "how many attempts are left: {refused:?}");
+    with(otp).succeeded();
     let again = bed.sealpost("alice", &register).succeeded();
     assert_eq!(again, format!("already registered {ALICE} as user 1\n"));
 }
@@ -216,8 +220,8 @@ fn encrypted_key_needs_the_right_passphrase() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let (right, wrong) = (bed.path("right"), bed.path("wrong"));
-    fs::write(&right, "correct horse\n").unwrap();
-    fs::write(&wrong, "battery staple\n").unwrap();
+    write_private(&right, "correct horse\n");
+    write_private(&wrong, "battery staple\n");
     let (right, wrong) = (right.to_str().unwrap(), wrong.to_str().unwrap());
     let with = |file, args: &[&'static str]| {
         let args = [&["--passphrase-file", file][..], args].concat();

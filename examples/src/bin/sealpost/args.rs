@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
-use sealpost_core::wire::Otp;
 use sealpost_programs::{CryptoName, Failure, FormatArg};
 
 use crate::safety_number::Comparison;
@@ -20,7 +19,8 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,
 
-    /// File whose first line is the passphrase of the key [default: ask, if the key has one]
+    /// File whose first line is the passphrase of the key, and that others can't read [default: ask,
+    /// if the key has one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
@@ -75,9 +75,10 @@ pub(crate) struct RegisterArgs {
     /// Your phone number, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// One-time password that an earlier `register` requested
-    #[arg(long, value_name = "CODE")]
-    pub(crate) otp: Option<Otp>,
+    /// Ask for the one-time password that an earlier `register` requested, instead of requesting
+    /// another one
+    #[arg(long)]
+    pub(crate) have_otp: bool,
     /// Ask for a passphrase twice, and encrypt the new key with it
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) passphrase: bool,

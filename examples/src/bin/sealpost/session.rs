@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
-use sealpost_core::entropy::Entropy;
 use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig, SignalHandling};
-use sealpost_programs::{Failure, FolderLock, random_seed, tell};
+use sealpost_programs::{Failure, FolderLock, entropy, tell};
 
 use crate::events::Event;
 use crate::home::Account;
@@ -77,7 +76,7 @@ impl Session {
             public_key: crypto.public_key().clone(),
             limits: Limits::default(),
         };
-        let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?))?;
+        let machine = Client::new(config, snapshot, entropy()?)?;
         let (sender, outputs) = mpsc::channel();
         let host_config = HostConfig { signals, ..HostConfig::default() };
         let host_port = identity.host_port;
