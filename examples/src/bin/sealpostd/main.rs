@@ -4,6 +4,7 @@
 mod admin;
 mod application;
 mod args;
+mod confine;
 mod couriers;
 mod data;
 mod serve;

@@ -14,6 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
+use crate::confine::confine;
 use crate::couriers::CourierThread;
 use crate::data::DataFolder;
 
@@ -38,15 +39,18 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         },
         entropy()?,
     )?;
-    let config = HostConfig {
+    let mut config = HostConfig {
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
         ..HostConfig::default()
     };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
+    // Counting the cores reads files outside the data folder.
+    config.crypto_workers = Some(config.worker_count());
     let courier = CourierThread::start(&args.otp)
         .map_err(Failure::context("can't start the thread that delivers one-time passwords"))?;
     let application = ServerApplication::new(courier);
+    confine(data.path())?.log();
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
