@@ -51,9 +51,10 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7465")]
     pub(crate) listen: SocketAddr,
 
-    /// How to deliver one-time passwords: console (print them), in-band (answer with them; for
-    /// tests), exec:PROGRAM (run for each password; reads phone number and password from standard
-    /// input, one line each) or webhook:URL (POST them as JSON)
+    /// How to deliver one-time passwords: console (print them), in-band (answer with them, on loopback
+    /// addresses only; in-band-to-anyone on others), exec:PROGRAM (run for each password; reads phone
+    /// number and password from standard input, one line each) or webhook:FILE (POST them as JSON to
+    /// the URL in the file's first line). With console and in-band nobody proves to own a number
     #[arg(long, value_name = "ROUTE", default_value = "console")]
     pub(crate) otp: OtpRoute,
 

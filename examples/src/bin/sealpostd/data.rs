@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sealpost_core::address::ServerAddress;
 use sealpost_core::crypto::{PrivateKey, Provider};
 use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
@@ -50,9 +51,18 @@ impl DataFolder {
         self.0.file("sealpost.db")
     }
 
-    /// The file in which the server saves its address at each start.
-    pub(crate) fn address(&self) -> PathBuf {
-        self.0.file("address")
+    /// Saves the server's address, as it does at each start.
+    pub(crate) fn write_address(&self, address: &ServerAddress) -> Result<(), Failure> {
+        self.0.write(ADDRESS, &format!("{address}\n"))
+    }
+
+    /// The address that the server saved at its last start.
+    pub(crate) fn address(&self) -> Result<ServerAddress, Failure> {
+        let file = self.0.file(ADDRESS);
+        if !file.exists() {
+            return Err(self.unused());
+        }
+        self.0.read(ADDRESS)?.trim_end().parse().map_err(Failure::context(file.display()))
     }
 
     /// Opens the database for reading. A server may be using it.
@@ -145,3 +155,5 @@ impl DataFolder {
         }
     }
 }
+
+const ADDRESS: &str = "address";

@@ -15,13 +15,14 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
 use crate::confine::confine;
-use crate::couriers::CourierThread;
+use crate::couriers::{CourierThread, OtpRoute};
 use crate::data::DataFolder;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
-    refuse_unlimited_access(args)?;
+    refuse_strangers(args)?;
     log_to_stderr(LevelFilter::INFO)?;
+    warn_of_unproved_numbers(args);
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
@@ -47,8 +48,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     config.crypto_workers = Some(config.worker_count());
-    let courier = CourierThread::start(&args.otp)
-        .map_err(Failure::context("can't start the thread that delivers one-time passwords"))?;
+    let courier = CourierThread::start(&args.otp)?;
     let application = ServerApplication::new(courier);
     confine(data.path())?.log();
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
@@ -61,16 +61,41 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without rate limits a stranger can flood the server, so only this machine may reach it.
-fn refuse_unlimited_access(args: &Serving) -> Result<(), Failure> {
-    if args.no_limits && !args.listen.ip().to_canonical().is_loopback() {
-        return Err(Failure::usage(format_args!(
-            "--no-limits is not allowed on {}, which other machines may reach; listen on a \
-             loopback address such as 127.0.0.1:7465",
+/// Fails if other machines may reach a server that only this one may. Without rate limits a stranger
+/// can flood the server; with passwords in band a stranger can register any number.
+fn refuse_strangers(args: &Serving) -> Result<(), Failure> {
+    let refused = |option| {
+        Err(Failure::usage(format_args!(
+            "{option} is not allowed on {}, which other machines may reach; listen on a loopback \
+             address such as 127.0.0.1:7465",
             args.listen
-        )));
+        )))
+    };
+    if args.listen.ip().to_canonical().is_loopback() {
+        return Ok(());
     }
-    Ok(())
+    match args.otp {
+        _ if args.no_limits => refused("--no-limits"),
+        OtpRoute::InBand => refused("--otp in-band"),
+        OtpRoute::InBandToAnyone
+        | OtpRoute::Console
+        | OtpRoute::Program(_)
+        | OtpRoute::Webhook(_) => Ok(()),
+    }
+}
+
+/// Warns of a way to deliver passwords by which nobody proves to own a phone number.
+fn warn_of_unproved_numbers(args: &Serving) {
+    match args.otp {
+        OtpRoute::Console => tracing::warn!(
+            "one-time passwords are printed on standard output: whoever reads it can register any \
+             phone number"
+        ),
+        OtpRoute::InBand | OtpRoute::InBandToAnyone => tracing::warn!(
+            "one-time passwords are in band: whoever can connect can register any phone number"
+        ),
+        OtpRoute::Program(_) | OtpRoute::Webhook(_) => {}
+    }
 }
 
 fn limits(args: &Serving) -> Limits {
@@ -97,8 +122,7 @@ fn announce(
     } else {
         tracing::info!("{address}");
     }
-    let file = data.address();
-    std::fs::write(&file, format!("{address}\n")).map_err(Failure::context(file.display()))
+    data.write_address(&address)
 }
 
 /// The host part of an address. A link-local one keeps its scope, without which it can't be reached.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use sealpost_core::server::OtpDelivery;
+use sealpost_programs::Failure;
 
 use super::console;
 use super::program::Program;
 use super::queue::Queue;
 use super::route::OtpRoute;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookUrl};
 
 /// Delivers one-time passwords one after the other, on a thread of its own. When it is dropped it
 /// finishes the current delivery and discards the others: the server forgets those passwords when
@@ -33,12 +34,14 @@ enum Courier {
 
 impl CourierThread {
     /// Starts the thread, if the route needs one.
-    pub(crate) fn start(route: &OtpRoute) -> io::Result<Self> {
+    pub(crate) fn start(route: &OtpRoute) -> Result<Self, Failure> {
         let courier = match route {
-            OtpRoute::InBand => None,
+            OtpRoute::InBand | OtpRoute::InBandToAnyone => None,
             OtpRoute::Console => Some(Courier::Console),
             OtpRoute::Program(path) => Some(Courier::Program(Program::new(path.clone()))),
-            OtpRoute::Webhook(url) => Some(Courier::Webhook(Box::new(Webhook::new(url.clone())))),
+            OtpRoute::Webhook(file) => {
+                Some(Courier::Webhook(Box::new(Webhook::new(WebhookUrl::read(file)?))))
+            }
         };
         let queue = Arc::new(Queue::new());
         let source = Arc::clone(&queue);
