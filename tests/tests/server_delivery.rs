@@ -239,6 +239,40 @@ fn a_receipt_nobody_awaits_is_dropped() {
 }
 
 #[test]
+fn a_receipt_names_at_least_as_many_awaited_messages_as_others() {
+    let (mut bed, mut alice, mut bob) = pair();
+    for text in ["one", "two", "three"] {
+        send(&mut bed, &mut alice, &bob, text);
+    }
+    bob.receive_all(&mut bed);
+    for ids in [&[1, 7, 8][..], &[1, 2, 7, 8, 9], &[1, 1, 1], &[7, 8, 1, 9, 1]] {
+        acknowledge(&mut bed, &mut bob, &alice, 1, ids);
+        assert_eq!(alice.receive_all(&mut bed), [], "{ids:?}");
+    }
+    for (receipt_id, ids) in [(2, &[1, 7][..]), (3, &[2, 2]), (4, &[3])] {
+        acknowledge(&mut bed, &mut bob, &alice, receipt_id, ids);
+        assert_eq!(alice.receive_all(&mut bed), [delivered(&bob, receipt_id, ids)]);
+    }
+}
+
+#[test]
+fn a_receipt_for_what_is_being_stored_is_not_kept_if_it_names_more_others() {
+    let (mut bed, mut alice, mut bob) = pair();
+    send(&mut bed, &mut alice, &bob, "one");
+    bob.receive_all(&mut bed);
+    bed.hold_store = true;
+    bed.advance(Duration::from_secs(5));
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 7, 8]);
+    assert_eq!(bed.held().deferred, 0);
+    acknowledge(&mut bed, &mut bob, &alice, 2, &[1]);
+    assert_eq!(bed.held().deferred, 1);
+    bed.hold_store = false;
+    bed.release_store();
+    let received = alice.receive_all(&mut bed);
+    assert!(received.contains(&delivered(&bob, 2, &[1])), "{received:?}");
+}
+
+#[test]
 fn an_acknowledgement_that_overtakes_the_commit_waits_for_it() {
     let (mut bed, mut alice, mut bob) = pair();
     send(&mut bed, &mut alice, &bob, "one");

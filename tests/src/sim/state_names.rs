@@ -77,6 +77,8 @@ pub(super) const fn error_state(code: ErrorCode) -> &'static str {
         ErrorCode::Unavailable => "refused: unavailable",
         ErrorCode::ShuttingDown => "refused: shutting down",
         ErrorCode::KeyRejected => "refused: key rejected",
+        ErrorCode::InvitationRejected => "refused: invitation rejected",
+        ErrorCode::Unknown(_) => "refused: unknown error",
     }
 }
 
@@ -104,6 +106,7 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::Verified { .. } => "client: contact verified",
         Notice::KeyMismatch { .. } => "client: key mismatch",
         Notice::ClockOffset { .. } => "client: clock corrected",
+        Notice::UnknownError { .. } => "client: unknown error",
         Notice::Suspicious { suspicion } => suspicion_state(suspicion),
         Notice::StoreFailed { .. } => "client: store failed",
         Notice::Misuse { .. } => "client: misuse by the host",

@@ -57,6 +57,7 @@ impl StoreRequest for ClientOp {
                 messages.len() * ROW
             }
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

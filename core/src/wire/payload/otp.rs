@@ -24,16 +24,18 @@ impl Otp {
 
     /// Writes `number` with leading zeros; `None` if it has more than six digits.
     pub fn from_number(number: u32) -> Option<Self> {
-        if number >= Self::COUNT {
-            return None;
-        }
+        (number < Self::COUNT).then(|| Self::last_digits(number.into()))
+    }
+
+    /// The last six decimal digits of a number.
+    pub fn last_digits(number: u64) -> Self {
         let mut otp = Self([b'0'; Self::LEN]);
         let mut rest = number;
         for digit in otp.0.iter_mut().rev() {
-            *digit += u8::try_from(rest % 10).ok()?;
+            *digit += u8::try_from(rest % 10).unwrap_or_default();
             rest /= 10;
         }
-        Some(otp)
+        otp
     }
 
     /// Reads a password from six ASCII digits.
