@@ -33,6 +33,11 @@ impl DataFolder {
         Folder::make(path).map(Self)
     }
 
+    /// Path of the folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Keeps out other servers, and commands that change users, until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<FolderLock, Failure> {
         self.0.try_lock()?.ok_or_else(|| {
