@@ -46,6 +46,9 @@ impl World {
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::ClockImplausible { .. } => {
+                self.env.tally.state("server's clock implausible");
+            }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
             server::Notice::SessionClosed { .. }
             | server::Notice::SessionOpened { .. }
