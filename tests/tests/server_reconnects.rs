@@ -83,7 +83,8 @@ fn a_106_without_an_id_that_is_repeated_at_once_begins_one_session() {
         alice.conn = conn;
         alice.receive_all(&mut bed)
     });
-    let sessions = |answer: &&Vec<Received>| matches!(answer[..], [Received::SessionResumed(_), ..]);
+    let sessions =
+        |answer: &&Vec<Received>| matches!(answer[..], [Received::SessionResumed(_), ..]);
     assert_eq!(answers.iter().filter(sessions).count(), 1, "{answers:?}");
 }
 

@@ -1,7 +1,7 @@
 //! The server machine: its passwords come from its own randomness, and from nothing that a stranger
 //! knows.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
