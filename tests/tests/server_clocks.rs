@@ -1,7 +1,7 @@
 //! The server machine: no rate and no timeout depends on the wall clock. A clock that steps back
 //! locks nobody out, and one that steps forward forgives nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -25,9 +25,8 @@ fn bed(limits: Limits) -> ServerBed {
 /// Sends a packet, and returns the code of the error that answers it, if one does.
 fn refusal(bed: &mut ServerBed, client: &mut ScriptedClient, packet: &Packet) -> Option<ErrorCode> {
     bed.input_packet(client.conn, packet);
-    client.receive_all(bed).into_iter().find_map(|received| match received {
-        Received::Error(_, reply) => Some(reply.code),
-        _ => None,
+    client.receive_all(bed).into_iter().find_map(|received| {
+        if let Received::Error(_, reply) = received { Some(reply.code) } else { None }
     })
 }
 
@@ -146,11 +145,10 @@ fn with_password(bed: &mut ServerBed) -> (ScriptedClient, Otp) {
     let mut alice = ScriptedClient::unregistered(bed, 1);
     let request = alice.register(bed.now().wall);
     bed.input_packet(alice.conn, &request);
-    let issued = alice.receive_all(bed).into_iter().find_map(|received| match received {
-        Received::OtpIssued(OtpIssued { otp, .. }) => otp,
-        _ => None,
-    });
-    (alice, issued.unwrap())
+    let Some(Received::OtpIssued(OtpIssued { otp: Some(otp), .. })) = alice.receive(bed) else {
+        panic!("no one-time password");
+    };
+    (alice, otp)
 }
 
 #[test]

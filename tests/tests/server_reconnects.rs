@@ -1,8 +1,6 @@
 //! The server machine: a 106 without an id gives as little away as one with it (PROTOCOL 4.3).
 //! Whoever records it, repeats it or is displaced by it gets no session.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use sealpost_core::server::OtpChannel;
