@@ -259,7 +259,7 @@ impl Event {
                 format!("* offline: {reason}; trying again in {secs:.0} s")
             }
             Self::UnknownError { code, text } => {
-                format!("* the server refused with the error {code}: {}", printable(text))
+                format!("* the server refused with the error {code}: {text}")
             }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
         }
