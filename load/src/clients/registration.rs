@@ -12,7 +12,7 @@ use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, PrivateKey, Provi
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Packet, SIGNATURE_LEN,
+    ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Packet, RegisterRequest, SIGNATURE_LEN,
 };
 use sealpost_programs::{Failure, entropy, runner};
 use socket2::{Domain, Socket, Type};
@@ -171,13 +171,18 @@ impl Applicant {
 
     /// Builds a 100.
     fn register(&mut self) -> Result<Bytes, Failure> {
-        let request = AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone };
+        let header = header(Op::Register);
+        let request = RegisterRequest {
+            reply_key: self.reply_key.clone(),
+            phone: self.phone,
+            timestamp: header.timestamp,
+            invitation: None,
+        };
         let part = Part::Oaep {
             to: self.server_key.clone(),
             label: RequestKind::Register.label(),
             plaintext: request.emit(),
         };
-        let header = header(Op::Register);
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
     }
 

@@ -23,17 +23,19 @@ impl Otp {
 
     /// Writes `number` with leading zeros; `None` if it has more than six digits.
     pub fn from_number(number: u32) -> Option<Self> {
-        if number >= Self::COUNT {
-            return None;
-        }
+        (number < Self::COUNT).then(|| Self::last_digits(number.into()))
+    }
+
+    /// The last six decimal digits of a number.
+    pub fn last_digits(number: u64) -> Self {
         let mut rest = number;
-        Some(Self(Secret::written(|digits| {
+        Self(Secret::written(|digits| {
             for digit in digits.iter_mut().rev() {
                 // Below ten, so it fits.
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
-        })))
+        }))
     }
 
     /// Reads a password from six ASCII digits.

@@ -83,6 +83,13 @@ pub(crate) enum Event {
         /// Time until the next attempt; null if there will be none.
         retry_in_seconds: Option<f64>,
     },
+    /// The server refused something with an error that this version does not define.
+    UnknownError {
+        /// Number of the error.
+        code: u8,
+        /// The server's explanation.
+        text: String,
+    },
     /// The server did something that an honest server does not do.
     Suspicious {
         /// Description of it.
@@ -188,6 +195,9 @@ impl Event {
                 pinned: pinned.to_string(),
                 offered: offered.to_string(),
             },
+            Notice::UnknownError { code, text } => {
+                Self::UnknownError { code: code.code(), text: text.clone() }
+            }
             Notice::Suspicious { .. } => Self::of_suspicion(notice)?,
             Notice::OtpRequested { .. }
             | Notice::OtpRejected { .. }
@@ -247,6 +257,9 @@ impl Event {
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),
             Self::Offline { reason, retry_in_seconds: Some(secs) } => {
                 format!("* offline: {reason}; trying again in {secs:.0} s")
+            }
+            Self::UnknownError { code, text } => {
+                format!("* the server refused with the error {code}: {text}")
             }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
         }

@@ -86,7 +86,9 @@ fn failed(failure: RegistrationFailure, args: &RegisterArgs) -> Failure {
         ),
         RegistrationFailure::RateLimited { .. }
         | RegistrationFailure::ServerFull
-        | RegistrationFailure::KeyRejected => Failure::new(failure),
+        | RegistrationFailure::KeyRejected
+        | RegistrationFailure::InvitationRejected
+        | RegistrationFailure::Refused { .. } => Failure::new(failure),
     }
 }
 

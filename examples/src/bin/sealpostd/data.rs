@@ -91,6 +91,13 @@ impl DataFolder {
         opened.map_err(|error| self.refused(error))
     }
 
+    /// Opens the database for a command. The caller must hold the lock.
+    pub(crate) fn open_existing(&self) -> Result<SqliteStorage, Failure> {
+        // Looked up first: opening with a profile would create a missing database.
+        let profile = self.inspect()?.profile();
+        self.open(Some(profile)).map(|(store, _)| store)
+    }
+
     /// The failure of a command on a folder in which no server has run.
     pub(crate) fn unused(&self) -> Failure {
         Failure::new(format_args!("no server has run on {} yet", self.0.path().display()))

@@ -33,6 +33,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Users { task: UserTask::Delete { phone } } => admin::delete_user(&data, *phone),
         Task::Stats { format } => show::stats(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
+        Task::TrustClock => admin::trust_clock(&data),
         Task::Address { host } => admin::print_address(&data, host.as_deref()),
     }
 }
