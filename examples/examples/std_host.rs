@@ -25,7 +25,7 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server};
+use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, Failure, Line, random_rng, random_seed, report, runner};
@@ -50,6 +50,7 @@ fn serve() -> Result<(), Failure> {
         profile: Profile::Compact,
         server_key: key.public_key().clone(),
         otp_channel: OtpChannel::InBand,
+        registered_phones: RegisteredPhones::Told,
         limits: Limits::default(),
     };
     let machine = Server::new(config, Entropy::from_seed(random_seed()?))?;

@@ -19,6 +19,8 @@ pub(crate) use route::OtpRoute;
 #[cfg(test)]
 fn example() -> sealpost_core::server::OtpDelivery {
     sealpost_core::server::OtpDelivery {
+        id: sealpost_core::server::DeliveryId(0),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
         phone: "+4915112345678".parse().unwrap(),
         otp: "042137".parse().unwrap(),
         ttl_secs: 300,

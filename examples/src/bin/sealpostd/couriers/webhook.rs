@@ -122,7 +122,7 @@ impl Webhook {
 
 /// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
-    let OtpDelivery { phone, otp, ttl_secs } = delivery;
+    let OtpDelivery { phone, otp, ttl_secs, .. } = delivery;
     let mut json = Zeroizing::new(String::with_capacity(128));
     let _ = write!(json, r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#);
     json
