@@ -63,7 +63,7 @@ pub enum Received {
 
 impl ScriptedClient {
     /// A client that is not registered yet.
-    pub const fn new(
+    pub fn new(
         crypto: Crypto,
         server_key: PublicKey,
         profile: Profile,

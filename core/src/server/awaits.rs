@@ -13,6 +13,7 @@ use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
+use crate::time::Timestamp;
 use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
@@ -52,6 +53,7 @@ pub(super) enum AwaitStore {
     PageRead { owner: UserId, conn: ConnId },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    ClockRecorded { clock: Timestamp },
     Expired,
 }
 

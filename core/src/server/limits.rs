@@ -70,6 +70,11 @@ pub struct Limits {
     pub retention: Duration,
     /// Pause between two searches for items past retention.
     pub expire_every: Duration,
+    /// How far the wall clock may be ahead of the newest time in the store; over it nothing expires,
+    /// because a clock that runs ahead would delete messages before their time. A search records the
+    /// time, so this also bounds how long a server may be down before the operator must confirm the
+    /// clock.
+    pub clock_step: Duration,
     /// Items that one operation deletes, so that the store is not held up.
     pub expire_batch: u32,
     /// How long the server's signed key answer is served again; at most 60 s (PROTOCOL 4.1).
@@ -131,6 +136,7 @@ impl Default for Limits {
             clock_skew: 300 * SECOND,
             retention: 30 * DAY,
             expire_every: 600 * SECOND,
+            clock_step: DAY,
             expire_batch: 1_000,
             server_key_ttl: 50 * SECOND,
             checks_per_conn: 256,
@@ -186,6 +192,8 @@ impl Limits {
         time(self.shutdown, "shutdown")?;
         let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
         InvalidLimits::unless(fits, "acks_per_packet", "must fit in one packet")?;
+        let exceeds = self.clock_step > self.expire_every;
+        InvalidLimits::unless(exceeds, "clock_step", "must be longer than expire_every")?;
         let fits = self.otp_ttl <= OTP_TTL;
         InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
         let fits = self.server_key_ttl <= KEY_TTL;
@@ -229,6 +237,7 @@ mod tests {
         assert_eq!(invalid(|limits| limits.acks_per_packet = 4_096), Err("acks_per_packet"));
         assert_eq!(invalid(|limits| limits.append_batch = 0), Err("append_batch"));
         assert_eq!(invalid(|limits| limits.store_retry = Duration::ZERO), Err("store_retry"));
+        assert_eq!(invalid(|limits| limits.clock_step = limits.expire_every), Err("clock_step"));
         assert_eq!(invalid(|limits| limits.otp_ttl = Duration::from_hours(24)), Err("otp_ttl"));
     }
 }

@@ -75,7 +75,7 @@ impl<'a> Parser<'a> {
 
     /// Takes a symmetric key of 32 bytes.
     pub fn symmetric_key(&mut self) -> Result<SymmetricKey, Malformed> {
-        self.array().map(|bytes| SymmetricKey::from_bytes(*bytes))
+        self.array().map(SymmetricKey::copied)
     }
 
     /// Takes an `in_reply_to`: the first 8 bytes of a request's hash.

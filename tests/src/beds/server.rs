@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::Event;
 use sealpost_core::ids::ConnId;
+use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
@@ -55,29 +56,49 @@ impl ServerBed {
 
     /// A server with an empty store that keeps to itself who is registered.
     pub fn secretive(otp_channel: OtpChannel) -> Self {
-        let hidden = RegisteredPhones::Hidden;
-        let limits = Limits::without_rates();
-        Self::with_all(Profile::Compact, otp_channel, hidden, limits, Quota::default())
+        let (registered_phones, limits) = (RegisteredPhones::Hidden, Limits::without_rates());
+        Self::with_config(SEED, Profile::Compact, Quota::default(), |profile, server_key| Config {
+            profile,
+            server_key,
+            otp_channel,
+            registered_phones,
+            limits,
+        })
     }
 
     /// A server with an empty store.
     pub fn with(profile: Profile, otp_channel: OtpChannel, limits: Limits, quota: Quota) -> Self {
-        Self::with_all(profile, otp_channel, RegisteredPhones::Told, limits, quota)
+        Self::seeded(SEED, profile, otp_channel, limits, quota)
     }
 
-    fn with_all(
+    /// A server with an empty store, whose own randomness has this seed.
+    pub fn seeded(
+        seed: [u8; 32],
         profile: Profile,
         otp_channel: OtpChannel,
-        registered_phones: RegisteredPhones,
         limits: Limits,
         quota: Quota,
     ) -> Self {
+        let registered_phones = RegisteredPhones::Told;
+        Self::with_config(seed, profile, quota, |profile, server_key| Config {
+            profile,
+            server_key,
+            otp_channel,
+            registered_phones,
+            limits,
+        })
+    }
+
+    fn with_config(
+        seed: [u8; 32],
+        profile: Profile,
+        quota: Quota,
+        config: impl FnOnce(Profile, PublicKey) -> Config,
+    ) -> Self {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
         let crypto = crypto(0);
-        let server_key = crypto.public_key().clone();
-        let config = Config { profile, server_key, otp_channel, registered_phones, limits };
-        let server =
-            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
+        let config = config(profile, crypto.public_key().clone());
+        let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }
 
@@ -132,3 +153,6 @@ impl ServerBed {
         self.machine.held()
     }
 }
+
+/// Seed of a server's own randomness, unless a test names another.
+const SEED: [u8; 32] = [7; 32];

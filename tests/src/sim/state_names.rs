@@ -34,6 +34,10 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Page(_))) => "store: the last page",
         (_, Ok(StoreReply::Settled)) => "store: settled",
         (_, Ok(StoreReply::ReceiptsDropped)) => "store: receipts dropped",
+        (StoreOp::RecordClock { clock, .. }, Ok(StoreReply::ClockRecorded(newest))) => {
+            if newest == clock { "store: clock recorded" } else { "store: clock implausible" }
+        }
+        (_, Ok(StoreReply::ClockRecorded(_))) => "store: clock recorded for another request",
         (_, Ok(StoreReply::Expired(0))) => "store: nothing expired",
         (_, Ok(StoreReply::Expired(_))) => "store: expired",
     }

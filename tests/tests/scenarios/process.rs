@@ -169,7 +169,8 @@ impl Application<Server> for ServerApplication {
             server::Notice::Registered { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
-            | server::Notice::StoreFailed { .. } => self.reporter.control(),
+            | server::Notice::StoreFailed { .. }
+            | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }
     }
 }

@@ -32,6 +32,7 @@ impl StoreRequest for StoreOp {
             Self::CreateUser { .. }
             | Self::FindUser(_)
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
             | Self::Page { .. } => ROW,
         }

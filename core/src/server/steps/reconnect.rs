@@ -14,6 +14,7 @@ use crate::server::awaits::{
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
+use crate::time::whole_secs;
 use crate::wire::{ErrorCode, ReconnectRequest};
 
 impl Server {
@@ -168,6 +169,7 @@ impl Server {
         let op = StoreOp::RecordReconnect {
             user: user.id,
             at: request.get().packet.header().timestamp,
+            horizon: self.now.wall.plus_secs(whole_secs(self.config.limits.clock_skew)),
             aes_key: session.wrapped,
         };
         let reconnecting = Reconnecting { request, reply_key, user, session };
