@@ -11,7 +11,7 @@ use super::state::settling::{DroppingReceipts, Settling};
 use super::store::User;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
-use crate::ids::{ConnId, UserId};
+use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
 use crate::time::Timestamp;
 use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
@@ -62,6 +62,15 @@ pub(super) enum AwaitStore {
 pub(super) struct Registrant {
     pub(super) request: Request,
     pub(super) opened: RegisterRequest,
+}
+
+/// A 100 whose password is handed to a courier.
+#[derive(Debug)]
+pub(super) struct AwaitDelivery {
+    pub(super) conn: ConnId,
+    pub(super) in_reply_to: InReplyTo,
+    pub(super) phone: Phone,
+    pub(super) reply_key: SymmetricKey,
 }
 
 /// A 106 without an id, whose sender is looked up by the phone number inside.

@@ -24,6 +24,8 @@ pub struct Held {
     pub unfinished: usize,
     /// One-time passwords of the last 24 hours.
     pub otps: usize,
+    /// One-time passwords whose delivery the host has not answered.
+    pub deliveries: usize,
     /// Addresses in the largest of the rate limiters.
     pub remembered: usize,
     /// Bytes of an incomplete packet: the most of any connection.

@@ -69,6 +69,7 @@ impl World {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
+            registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
         let quota = Quota { messages: settings.quota_messages, ..Quota::default() };
@@ -178,6 +179,12 @@ impl World {
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
             SimEvent::Start(who) => self.start(who),
+            SimEvent::AnswerDelivery(incarnation, id, outcome) => {
+                if self.server.host.incarnation == incarnation {
+                    let command = server::Command::OtpDelivery { id, outcome };
+                    self.input_server(Input::Event(Event::Command(command)));
+                }
+            }
             SimEvent::RunCommand(client, incarnation, command) => {
                 if self.clients[client].host.incarnation == incarnation {
                     self.command(client, command);

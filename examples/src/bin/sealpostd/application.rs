@@ -1,7 +1,7 @@
 //! Receives what the server machine delivers and reports.
 
-use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_mio::{Application, Control};
+use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
+use sealpost_mio::{Application, Control, Handle};
 
 use crate::couriers::CourierThread;
 
@@ -9,18 +9,26 @@ use crate::couriers::CourierThread;
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
     courier: CourierThread,
+    handle: Option<Handle<Server>>,
 }
 
 impl ServerApplication {
     /// Creates an application whose one-time passwords go to `courier`.
     pub(crate) const fn new(courier: CourierThread) -> Self {
-        Self { courier }
+        Self { courier, handle: None }
     }
 }
 
 impl Application<Server> for ServerApplication {
+    fn attach(&mut self, handle: Handle<Server>) {
+        self.handle = Some(handle);
+    }
+
     fn deliver(&mut self, delivery: OtpDelivery) {
-        self.courier.send(delivery);
+        let (id, outcome) = (delivery.id, self.courier.send(delivery));
+        if let Some(handle) = &self.handle {
+            handle.command(Command::OtpDelivery { id, outcome });
+        }
     }
 
     fn notify(&mut self, notice: Notice) -> Control {

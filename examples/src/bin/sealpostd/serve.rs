@@ -6,7 +6,7 @@ use std::path::Path;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, Server};
+use sealpost_core::server::{self, RegisteredPhones, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
 use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
@@ -36,6 +36,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             profile,
             server_key,
             otp_channel: args.otp.channel(),
+            registered_phones: RegisteredPhones::Told,
             limits: limits(args),
         },
         entropy()?,

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use sealpost_core::server::OtpDelivery;
+use sealpost_core::server::{DeliveryOutcome, OtpDelivery};
 use sealpost_programs::Failure;
 
 use super::console;
@@ -51,16 +51,20 @@ impl CourierThread {
         Ok(Self { queue, thread })
     }
 
-    /// Queues a password without waiting. If the queue is full, the password is dropped.
-    pub(crate) fn send(&self, delivery: OtpDelivery) {
+    /// Queues a password without waiting, unless the queue is full.
+    pub(crate) fn send(&self, delivery: OtpDelivery) -> DeliveryOutcome {
         if self.thread.is_none() {
             tracing::error!("a bug in the server: it delivered a one-time password out of band");
-        } else if !self.queue.push(delivery) {
-            tracing::warn!(
-                "a one-time password was dropped: too many are waiting to be delivered. \
-                 Check the program or webhook given with --otp"
-            );
+            return DeliveryOutcome::Refused;
         }
+        if self.queue.push(delivery) {
+            return DeliveryOutcome::Accepted;
+        }
+        tracing::warn!(
+            "a one-time password was refused: too many are waiting to be delivered. \
+             Check the program or webhook given with --otp"
+        );
+        DeliveryOutcome::Refused
     }
 }
 

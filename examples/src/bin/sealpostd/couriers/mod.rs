@@ -32,6 +32,8 @@ fn secret_text(text: fmt::Arguments<'_>) -> Zeroizing<String> {
 #[cfg(test)]
 fn example() -> sealpost_core::server::OtpDelivery {
     sealpost_core::server::OtpDelivery {
+        id: sealpost_core::server::DeliveryId(0),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
         phone: "+4915112345678".parse().unwrap(),
         otp: "042137".parse().unwrap(),
         ttl_secs: 300,

@@ -132,7 +132,7 @@ impl Webhook {
 
 /// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
-    let OtpDelivery { phone, otp, ttl_secs } = delivery;
+    let OtpDelivery { phone, otp, ttl_secs, .. } = delivery;
     secret_text(format_args!(r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#))
 }
 
