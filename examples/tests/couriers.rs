@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 
-use support::{ALICE, ProgramBed, until, write_private, write_script};
+use support::{ALICE, BOB, ProgramBed, until, write_private, write_script};
 
 #[test]
 fn log_of_a_failed_delivery_names_no_phone_password_or_url() {
@@ -31,6 +31,44 @@ fn log_of_a_failed_delivery_names_no_phone_password_or_url() {
         }
         fs::remove_file(bed.path("sealpostd.log")).unwrap();
     }
+}
+
+#[test]
+fn slow_delivery_does_not_hold_up_another() {
+    let bed = ProgramBed::new();
+    let script = bed.path("deliver");
+    let [slow, fast] = ["slow", "fast"].map(|name| bed.path(name));
+    let body = format!(
+        "read phone; case $phone in {ALICE}) touch {}; exec sleep 60;; *) touch {};; esac",
+        slow.display(),
+        fast.display()
+    );
+    write_script(&script, &body);
+    let server = bed.serve(&["--otp", &format!("exec:{}", script.display())]);
+    let _alice = bed.start("alice", &["register", &server.address, ALICE]);
+    until("the slow delivery", || slow.exists());
+    let _bob = bed.start("bob", &["register", &server.address, BOB]);
+    until("the fast delivery", || fast.exists());
+    // The slow one would be killed before the fast one could begin after it.
+    assert!(!server.log().contains("was killed"), "{}", server.log());
+}
+
+#[test]
+fn registered_number_is_hidden_if_the_operator_says_so() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&["--otp", "console", "--hide-registered"]);
+    let register = |home| {
+        let mut client = bed.start(home, &["register", &server.address, ALICE]);
+        let line = server.line().unwrap();
+        client.type_line(line.rsplit(' ').next().unwrap());
+        client.end()
+    };
+    register("alice").succeeded();
+    let thief = register("thief");
+    assert!(thief.stderr.contains("A one-time password was sent"), "{thief:?}");
+    assert!(thief.stderr.contains("registered by somebody else"), "{thief:?}");
+    let pointless = bed.sealpostd(&["--otp", "in-band", "--hide-registered"]).failed(2);
+    assert!(pointless.contains("hides nothing"), "{pointless}");
 }
 
 #[test]

@@ -3,19 +3,19 @@
 use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Handle};
 
-use crate::couriers::CourierThread;
+use crate::couriers::Couriers;
 
-/// Passes one-time passwords to a courier and logs notices. Above TRACE the log names nobody.
+/// Passes one-time passwords to couriers and logs notices. Above TRACE the log names nobody.
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
-    courier: CourierThread,
+    couriers: Couriers,
     handle: Option<Handle<Server>>,
 }
 
 impl ServerApplication {
-    /// Creates an application whose one-time passwords go to `courier`.
-    pub(crate) const fn new(courier: CourierThread) -> Self {
-        Self { courier, handle: None }
+    /// Creates an application whose one-time passwords go to `couriers`.
+    pub(crate) const fn new(couriers: Couriers) -> Self {
+        Self { couriers, handle: None }
     }
 }
 
@@ -25,7 +25,7 @@ impl Application<Server> for ServerApplication {
     }
 
     fn deliver(&mut self, delivery: OtpDelivery) {
-        let (id, outcome) = (delivery.id, self.courier.send(delivery));
+        let (id, outcome) = (delivery.id, self.couriers.send(delivery));
         if let Some(handle) = &self.handle {
             handle.command(Command::OtpDelivery { id, outcome });
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
+use sealpost_core::server::RegisteredPhones;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, FormatArg};
 
@@ -58,6 +59,12 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "ROUTE", default_value = "console")]
     pub(crate) otp: OtpRoute,
 
+    /// Answer requests for a one-time password alike for every phone number, so that strangers don't
+    /// learn which are registered; owners of registered numbers then get passwords that they did not
+    /// request
+    #[arg(long)]
+    pub(crate) hide_registered: bool,
+
     /// Width of user ids; fixed once the data folder exists [default: that of the data folder,
     /// compact for a new one]
     #[arg(long)]
@@ -75,6 +82,13 @@ pub(crate) struct Serving {
     /// Turn off all rate limits, for tests and benchmarks; allowed on loopback addresses only
     #[arg(long)]
     pub(crate) no_limits: bool,
+}
+
+impl Serving {
+    /// The setting of the server machine for `--hide-registered`.
+    pub(crate) const fn registered_phones(&self) -> RegisteredPhones {
+        if self.hide_registered { RegisteredPhones::Hidden } else { RegisteredPhones::Told }
+    }
 }
 
 /// Profiles by the names that operators use.

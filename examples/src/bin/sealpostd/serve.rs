@@ -6,7 +6,7 @@ use std::path::Path;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, RegisteredPhones, Server};
+use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
 use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
@@ -15,12 +15,13 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
 use crate::confine::confine;
-use crate::couriers::{CourierThread, OtpRoute};
+use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     refuse_strangers(args)?;
+    refuse_told_phones(args)?;
     log_to_stderr(LevelFilter::INFO)?;
     warn_of_unproved_numbers(args);
     let data = DataFolder::make(data)?;
@@ -36,7 +37,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             profile,
             server_key,
             otp_channel: args.otp.channel(),
-            registered_phones: RegisteredPhones::Told,
+            registered_phones: args.registered_phones(),
             limits: limits(args),
         },
         entropy()?,
@@ -49,8 +50,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     config.crypto_workers = Some(config.worker_count());
-    let courier = CourierThread::start(&args.otp)?;
-    let application = ServerApplication::new(courier);
+    let application = ServerApplication::new(Couriers::start(&args.otp)?);
     confine(data.path())?.log();
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
@@ -82,6 +82,18 @@ fn refuse_strangers(args: &Serving) -> Result<(), Failure> {
         | OtpRoute::Console
         | OtpRoute::Program(_)
         | OtpRoute::Webhook(_) => Ok(()),
+    }
+}
+
+/// Fails if registered phone numbers are to be hidden while everybody gets the password that reveals
+/// them.
+fn refuse_told_phones(args: &Serving) -> Result<(), Failure> {
+    match args.otp.channel() {
+        OtpChannel::InBand if args.hide_registered => Err(Failure::usage(
+            "--hide-registered hides nothing with one-time passwords in band: whoever asks gets \
+             the password, and with it the answer",
+        )),
+        OtpChannel::InBand | OtpChannel::OutOfBand => Ok(()),
     }
 }
 

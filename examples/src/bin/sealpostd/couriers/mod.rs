@@ -10,14 +10,14 @@ use std::fmt::{self, Write};
 use zeroize::Zeroizing;
 
 mod console;
-mod courier_thread;
 mod program;
 mod queue;
 mod route;
+mod threads;
 mod webhook;
 
-pub(crate) use courier_thread::CourierThread;
 pub(crate) use route::OtpRoute;
+pub(crate) use threads::Couriers;
 
 /// Writes a short text that contains a password. It is zeroized when dropped, and its buffer does not
 /// grow, which would leave a copy behind.

@@ -1,4 +1,5 @@
-//! The thread that delivers one-time passwords, so that a slow courier does not hold up the server.
+//! The threads that deliver one-time passwords, so that a slow delivery holds up neither the server
+//! nor the other deliveries.
 
 use std::fmt;
 use std::io;
@@ -15,45 +16,51 @@ use super::queue::Queue;
 use super::route::OtpRoute;
 use super::webhook::{Webhook, WebhookUrl};
 
-/// Delivers one-time passwords one after the other, on a thread of its own. When it is dropped it
-/// finishes the current delivery and discards the others: the server forgets those passwords when
-/// it stops.
+/// Delivers one-time passwords on threads of its own. When it is dropped it finishes the current
+/// deliveries and discards the others: the server forgets those passwords when it stops.
 #[derive(Debug)]
-pub(crate) struct CourierThread {
+pub(crate) struct Couriers {
     queue: Arc<Queue>,
-    /// `None` if the route is in band.
-    thread: Option<JoinHandle<()>>,
+    /// None if the route is in band.
+    threads: Vec<JoinHandle<()>>,
 }
 
-/// Delivers one password at a time.
+/// Delivers passwords in one way.
 enum Courier {
     Console,
     Program(Program),
     Webhook(Box<Webhook>),
 }
 
-impl CourierThread {
-    /// Starts the thread, if the route needs one.
+impl Couriers {
+    /// Starts the threads that the route needs.
     pub(crate) fn start(route: &OtpRoute) -> Result<Self, Failure> {
-        let courier = match route {
-            OtpRoute::InBand | OtpRoute::InBandToAnyone => None,
-            OtpRoute::Console => Some(Courier::Console),
-            OtpRoute::Program(path) => Some(Courier::Program(Program::new(path.clone()))),
+        let mut couriers = Self { queue: Arc::new(Queue::new()), threads: Vec::new() };
+        let (courier, threads) = match route {
+            OtpRoute::InBand | OtpRoute::InBandToAnyone => return Ok(couriers),
+            // Lines should not mix.
+            OtpRoute::Console => (Courier::Console, 1),
+            OtpRoute::Program(path) => (Courier::Program(Program::new(path.clone())), THREADS),
             OtpRoute::Webhook(file) => {
-                Some(Courier::Webhook(Box::new(Webhook::new(WebhookUrl::read(file)?))))
+                let webhook = Webhook::new(WebhookUrl::read(file)?);
+                (Courier::Webhook(Box::new(webhook)), THREADS)
             }
         };
-        let queue = Arc::new(Queue::new());
-        let source = Arc::clone(&queue);
-        let start =
-            |courier| Builder::new().name("otp".into()).spawn(move || run(&source, &courier));
-        let thread = courier.map(start).transpose()?;
-        Ok(Self { queue, thread })
+        let courier = Arc::new(courier);
+        for index in 0..threads {
+            let (queue, courier) = (Arc::clone(&couriers.queue), Arc::clone(&courier));
+            let thread = Builder::new()
+                .name(format!("otp-{index}"))
+                .spawn(move || run(&queue, &courier))
+                .map_err(Failure::context("can't start a thread for one-time passwords"))?;
+            couriers.threads.push(thread);
+        }
+        Ok(couriers)
     }
 
-    /// Queues a password without waiting, unless the queue is full.
+    /// Queues a password without waiting, unless there is no room for it.
     pub(crate) fn send(&self, delivery: OtpDelivery) -> DeliveryOutcome {
-        if self.thread.is_none() {
+        if self.threads.is_empty() {
             tracing::error!("a bug in the server: it delivered a one-time password out of band");
             return DeliveryOutcome::Refused;
         }
@@ -61,17 +68,17 @@ impl CourierThread {
             return DeliveryOutcome::Accepted;
         }
         tracing::warn!(
-            "a one-time password was refused: too many are waiting to be delivered. \
-             Check the program or webhook given with --otp"
+            "a one-time password was refused: too many are waiting to be delivered, in all, for \
+             one address or for one number. Check the program or webhook given with --otp"
         );
         DeliveryOutcome::Refused
     }
 }
 
-impl Drop for CourierThread {
+impl Drop for Couriers {
     fn drop(&mut self) {
         self.queue.close();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It catches the panics of couriers, so there is nothing to report.
             let _ = thread.join();
         }
@@ -115,5 +122,26 @@ impl fmt::Display for Courier {
             Self::Program(_) => "program",
             Self::Webhook(_) => "webhook",
         })
+    }
+}
+
+/// Deliveries at once. They wait for other machines, so there may be more of them than cores.
+const THREADS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::couriers::example;
+
+    #[test]
+    fn password_is_refused_when_there_is_no_room_for_it() {
+        let in_band = Couriers::start(&OtpRoute::InBand).unwrap();
+        assert_eq!(in_band.send(example()), DeliveryOutcome::Refused);
+
+        // Its thread delivers nothing.
+        let thread = std::thread::spawn(|| ());
+        let couriers = Couriers { queue: Arc::new(Queue::new()), threads: vec![thread] };
+        assert_eq!(couriers.send(example()), DeliveryOutcome::Accepted);
+        assert_eq!(couriers.send(example()), DeliveryOutcome::Refused);
     }
 }
