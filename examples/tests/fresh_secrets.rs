@@ -6,7 +6,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use sealpost_programs::random_seed;
+use chacha20::rand_core::Rng;
+use sealpost_programs::SystemGenerator;
 use support::{ALICE, ProgramBed};
 
 /// Starts enough servers at once that some of them start in the same second.
@@ -14,7 +15,7 @@ use support::{ALICE, ProgramBed};
 fn servers_started_together_have_different_keys_and_passwords() {
     let beds = [(); 4].map(|()| ProgramBed::new());
     let starting = [0, 1, 2, 3].map(|bed: usize| beds[bed].launch("127.0.0.1:0", CONSOLE));
-    let servers = starting.map(support::Starting::ready);
+    let servers = starting.map(|starting| starting.ready());
     let (mut addresses, mut passwords) = (BTreeSet::new(), BTreeSet::new());
     for (bed, server) in beds.iter().zip(&servers) {
         bed.sealpost("alice", &["register", &server.address, ALICE]).failed(1);
@@ -28,12 +29,18 @@ fn servers_started_together_have_different_keys_and_passwords() {
 /// A clock, or a counter, leaves most bytes as they are.
 #[test]
 fn every_byte_of_a_seed_is_random() {
-    let seeds: Vec<_> = (0..256).map(|_| random_seed().unwrap()).collect();
+    let seeds: Vec<_> = (0..256).map(|_| seed()).collect();
     for byte in 0..32 {
         let values: BTreeSet<_> = seeds.iter().map(|seed| seed[byte]).collect();
         // 162 are expected; fewer than 100 come up by chance once in 10^27 times.
         assert!(values.len() >= 100, "byte {byte} has {} values in 256 seeds", values.len());
     }
+}
+
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    SystemGenerator::new().unwrap().fill_bytes(&mut seed);
+    seed
 }
 
 const CONSOLE: &[&str] = &["--otp", "console"];

@@ -66,12 +66,13 @@ fn each_message_has_a_key_and_an_iv_of_its_own() {
 
 #[test]
 fn each_sealed_part_has_an_iv_of_its_own() {
-    const KEY: SymmetricKey = SymmetricKey::from_bytes([0x55; 32]);
+    let key = SymmetricKey::from_bytes([0x55; 32]);
     for provider in providers() {
         let (mut ivs, mut sent) = (BTreeSet::new(), 0);
         for mut runner in runners(crypto(&provider, "alice"), crypto(&provider, "server")) {
             for _ in 0..DRAWS {
-                let sealed = || Part::Sealed { key: KEY, plaintext: Plaintext::new(vec![1; 9]) };
+                let sealed =
+                    || Part::Sealed { key: key.clone(), plaintext: Plaintext::new(vec![1; 9]) };
                 let packet = emit(&mut runner, Op::Error, vec![sealed(), sealed()]);
                 ivs.extend([iv(&packet, 0), iv(&packet, 32)]);
                 sent += 2;

@@ -47,6 +47,9 @@ impl World {
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::ClockImplausible { .. } => {
+                self.env.tally.state("server's clock implausible");
+            }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
             server::Notice::SessionOpened { conn, .. } => self.check_session(conn),
             server::Notice::SessionClosed { .. } | server::Notice::Registered { .. } => {}

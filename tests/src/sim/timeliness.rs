@@ -437,7 +437,8 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         registrations_per_address,
         reconnects_per_address,
         refusals_per_address,
-        otps_per_phone,
+        otps_issued,
+        wrong_guesses,
         lookups_per_user,
         messages_per_user,
         ..
@@ -446,7 +447,8 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         registrations_per_address,
         reconnects_per_address,
         refusals_per_address,
-        otps_per_phone,
+        otps_issued,
+        wrong_guesses,
         lookups_per_user,
         messages_per_user,
     ];
