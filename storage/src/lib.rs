@@ -7,6 +7,7 @@
 //! - [`client`] holds the client's store, in the same two forms.
 //! - [`Faulty`] wraps any store and makes it fail on demand.
 //! - [`key_file`] keeps private keys and the server's wrapping key, each in a file of its own.
+//! - [`Exposure`] says why a key file or database that others can read or change is not used.
 //! - `conformance` (feature of the same name) has the fixtures of the two suites that every store
 //!   passes: `server::conformance` and `client::conformance`.
 //!
@@ -21,11 +22,13 @@ pub mod conformance;
 mod engine;
 mod faulty;
 pub mod key_file;
+mod private_file;
 pub mod server;
 mod storage;
 
 pub use engine::{EngineError, OpenError, OpenFailure};
 pub use faulty::Faulty;
+pub use private_file::Exposure;
 pub use server::{
     CheckReport, Finding, Inspector, MemoryStorage, Quota, SqliteStorage, Stats, Usage, UserRecord,
 };
