@@ -289,9 +289,9 @@ mod tests {
                 CURRENT.open_existing(path).unwrap_err().reason,
                 CURRENT.open_read_only(path).unwrap_err().reason,
             ];
-            refused.map(|reason| match reason {
-                OpenFailure::Exposed(exposure) => exposure,
-                other => panic!("{other}"),
+            refused.map(|reason| {
+                let OpenFailure::Exposed(exposure) = reason else { panic!("{reason}") };
+                exposure
             })
         };
         assert_eq!(exposure(&link), [Exposure::Link; 4]);
