@@ -146,7 +146,7 @@ fn create_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
 }
 
 /// Reads a file that only its owner may read.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let file = private_file::open(path).map_err(|error| refused(path, error))?;
     let failed = |error| KeyFileError::Io(path.into(), error);
     let metadata = file.metadata().map_err(failed)?;
