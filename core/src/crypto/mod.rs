@@ -65,7 +65,7 @@ mod sealed;
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
 pub use job::{
-    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
+    Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
     RequestKind, SESSION_LABEL,
 };
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};

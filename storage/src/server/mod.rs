@@ -7,6 +7,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod daily_use;
 mod memory;
 mod quota;
 mod request;

@@ -46,6 +46,7 @@ impl World {
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::StrangersShed { .. } => self.env.tally.state("server: strangers shed"),
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
             server::Notice::SessionClosed { .. }
             | server::Notice::SessionOpened { .. }

@@ -216,6 +216,6 @@ impl Server {
         if let Err(too_many) = admitted {
             self.refuse_and_slow(request, too_many);
         }
-        admitted.is_ok()
+        admitted.is_ok() && self.admit_stranger_job(request.conn)
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
 pub(super) const SERVER: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1] };
+    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2] };
 
 /// Ids are unsigned on the wire and signed here, bit for bit. Times are in seconds since 1970.
 /// `kind` is 0 for a message and 1 for a receipt.
@@ -57,6 +57,20 @@ const V1: &str = "
     CREATE UNIQUE INDEX item_name ON pending_messages (kind, sender_id, message_id);
     CREATE INDEX mailbox_order ON pending_messages (recipient_id);
     CREATE INDEX age ON pending_messages (stored_at);
+";
+
+/// `daily_use` has the look-ups of each user on the last day with any (see `DailyUse`).
+///
+/// `mailbox_senders` answers whether something of one sender is stored for a recipient. Without it,
+/// a user with a full mailbox could make the server read all of it for each look-up.
+const V2: &str = "
+    CREATE TABLE daily_use (
+        user_id INTEGER PRIMARY KEY REFERENCES users (user_id) ON DELETE CASCADE,
+        day     INTEGER NOT NULL,
+        lookups INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE INDEX mailbox_senders ON pending_messages (recipient_id, sender_id);
 ";
 
 /// Records the deployment that a new database belongs to.
