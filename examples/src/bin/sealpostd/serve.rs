@@ -9,7 +9,7 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
-use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
+use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -35,7 +35,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             profile,
             server_key,
             otp_channel: args.otp.channel(),
-            limits: limits(args),
+            limits: limits(args)?,
         },
         Entropy::from_seed(random_seed()?),
     )?;
@@ -70,13 +70,22 @@ fn refuse_unlimited_access(args: &Serving) -> Result<(), Failure> {
     Ok(())
 }
 
-fn limits(args: &Serving) -> Limits {
-    if args.no_limits {
+fn limits(args: &Serving) -> Result<Limits, Failure> {
+    let limits = if args.no_limits {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
         Limits::without_rates()
     } else {
         Limits::default()
+    };
+    let connections = raise_file_limit(limits.connections)?;
+    if connections < limits.connections {
+        tracing::warn!(
+            "only {connections} of {} connections are possible: the hard limit of open files is too \
+             low; raise it with `ulimit -Hn` or LimitNOFILE",
+            limits.connections
+        );
     }
+    Ok(Limits { connections, ..limits })
 }
 
 /// Logs the server's address, and saves it for `sealpostd address`.
