@@ -114,14 +114,13 @@ impl Server {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.charge_packet(&self.config.limits, self.now.mono);
         let Some((who, _)) = conn.session_mut() else { return };
-        let conn = conn_id;
         let mut standing = Standing::Open;
         if !self.is_timely(&packet) {
             if packet.header().timestamp > self.now.wall {
                 // Its time will come; what follows it has to wait until then.
-                self.hold_back(conn, &packet, ErrorCode::Unavailable);
+                self.hold_back(conn_id, &packet, ErrorCode::Unavailable);
             }
-            self.refuse(conn, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
+            self.refuse(conn_id, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
             if packet.op() != Op::Message {
                 return;
             }
@@ -130,12 +129,13 @@ impl Server {
             standing = Standing::Refused;
         }
         if packet.header().sender != Some(who.user()) {
-            return self.refuse(conn, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
+            return self
+                .refuse(conn_id, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
         }
         match FromClient::parse(packet) {
-            Ok(inbound) => self.verify(conn, inbound, standing),
+            Ok(inbound) => self.verify(conn_id, inbound, standing),
             Err(MalformedPacket(packet)) => {
-                self.refuse(conn, Refusal::new(ErrorCode::Malformed).answering(&packet));
+                self.refuse(conn_id, Refusal::new(ErrorCode::Malformed).answering(&packet));
             }
         }
     }
