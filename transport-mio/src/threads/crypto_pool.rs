@@ -189,10 +189,9 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{self, Receiver, Sender};
 
-    use sealpost_core::crypto::{Draft, EmitError, Lane};
-    use sealpost_core::time::Timestamp;
-    use sealpost_core::wire::{Header, Op, Profile};
+    use sealpost_core::crypto::{EmitError, Lane};
 
+    use super::super::job_queue::tests::job;
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -258,21 +257,6 @@ mod tests {
                 self.pool.gather(Ticket(ticket), job(lane), Mono(0));
             }
         }
-    }
-
-    fn job(lane: Lane) -> Job {
-        let op = match lane {
-            Lane::Public | Lane::User => Op::Disconnect,
-            Lane::Known => Op::SessionResumed,
-            Lane::Stranger => Op::OtpIssued,
-        };
-        let header = Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op };
-        Job::Emit(Box::new(Draft {
-            profile: Profile::Compact,
-            header,
-            parts: Vec::new(),
-            signed: lane != Lane::Public,
-        }))
     }
 
     #[test]
@@ -408,19 +392,6 @@ mod tests {
             test.begun.recv_timeout(PATIENCE).unwrap()
         };
         (0..jobs).map(next).collect()
-    }
-
-    #[test]
-    fn private_lanes_share_a_thread_by_turns() {
-        let mut test = start(1);
-        test.gather(0..100, Lane::Stranger);
-        test.gather(100..200, Lane::Known);
-        test.gather(200..300, Lane::User);
-        test.pool.submit(Mono(0));
-        let order = order(&test, 80);
-        let count = |lane| order.iter().filter(|other| **other == lane).count();
-        assert_eq!([Lane::User, Lane::Known, Lane::Stranger].map(count), [40, 30, 10]);
-        drop(test.permit);
     }
 
     #[test]

@@ -200,8 +200,28 @@ const TURNS: [Turn; 8] = [
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use sealpost_core::crypto::Draft;
+    use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::{Header, Op, Profile};
+
     use super::*;
+
+    /// A job of a lane.
+    pub(in super::super) fn job(lane: Lane) -> Job {
+        let op = match lane {
+            Lane::Public | Lane::User => Op::Disconnect,
+            Lane::Known => Op::SessionResumed,
+            Lane::Stranger => Op::OtpIssued,
+        };
+        let header = Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op };
+        Job::Emit(Box::new(Draft {
+            profile: Profile::Compact,
+            header,
+            parts: Vec::new(),
+            signed: lane != Lane::Public,
+        }))
+    }
 
     #[test]
     fn batches_grow_with_the_number_of_waiting_jobs() {
@@ -210,5 +230,18 @@ mod tests {
             [1, 40, 400, 4_000].map(|waiting| share(waiting, takers, LEAST)),
             [4, 5, 50, 64]
         );
+    }
+    #[test]
+    fn private_lanes_take_turns() {
+        let mut lanes = Lanes::default();
+        for lane in [Lane::Stranger, Lane::Known, Lane::User] {
+            (0..100).for_each(|ticket| lanes.push(Ticket(ticket), job(lane)));
+        }
+        let order: Vec<_> = (0..80).filter_map(|_| lanes.private.next()).collect();
+        let count = |lane| order.iter().filter(|(_, job)| job.lane() == lane).count();
+        assert_eq!([Lane::User, Lane::Known, Lane::Stranger].map(count), [40, 30, 10]);
+        // In each lane, the first comes first.
+        let users = order.iter().filter(|(_, job)| job.lane() == Lane::User);
+        assert!(users.map(|(ticket, _)| ticket.0).eq(0..40));
     }
 }
