@@ -25,13 +25,15 @@ pub struct Held {
     pub awaited: usize,
     /// Store operations that failed and are to be repeated.
     pub unfinished: usize,
-    /// One-time passwords.
+    /// One-time passwords of the last 24 hours.
     pub otps: usize,
+    /// One-time passwords whose delivery the host has not answered.
+    pub deliveries: usize,
     /// Connections without a session.
     pub strangers: usize,
     /// Jobs with the private key for strangers whose outcome is awaited.
     pub stranger_jobs: usize,
-    /// Addresses, phones or users in the largest of the rate limiters.
+    /// Addresses or users in the largest of the rate limiters.
     pub remembered: usize,
     /// Bytes of an incomplete packet: the most of any connection.
     pub incomplete_bytes: usize,

@@ -34,6 +34,7 @@ impl StoreRequest for StoreOp {
             | Self::LookUp { .. }
             | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
             | Self::Page { .. } => ROW,
         }
@@ -59,6 +60,7 @@ impl StoreRequest for ClientOp {
                 messages.len() * ROW
             }
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

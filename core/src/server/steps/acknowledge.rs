@@ -31,9 +31,7 @@ impl Server {
         sender: UserId,
         receipt: &Receipt,
     ) {
-        let item = |id: u64| ItemId { kind: ItemKind::Message, origin: sender, id };
-        let items = receipt.message_ids.iter().map(|id| item(id.0)).collect();
-        let acknowledgement = Acknowledgement::Messages { items, receipt: packet, sender };
+        let acknowledgement = Acknowledgement::of_messages(sender, &receipt.message_ids, packet);
         let released = self.acknowledge(who.user(), acknowledgement);
         if released == Release::Some
             && let Some((_, session)) = self.connections.session_mut(who.conn())
@@ -62,8 +60,9 @@ impl Server {
         self.acknowledge(who.user(), Acknowledgement::Receipts(items));
     }
 
-    /// Releases what was acknowledged. A receipt goes on to its sender only if one of its messages
-    /// was awaited (PROTOCOL 6.1), so that it can't be used to send anything else.
+    /// Releases what was acknowledged. A receipt goes on to its sender only if at least as many of
+    /// its messages were awaited as were not (PROTOCOL 6.1), so that it can't be used to send
+    /// anything else.
     pub(in crate::server) fn acknowledge(
         &mut self,
         recipient: UserId,

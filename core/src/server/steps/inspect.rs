@@ -30,6 +30,7 @@ impl Server {
             awaited: self.out.awaited(),
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
+            deliveries: self.deliveries.len(),
             strangers: self.connections.strangers(),
             stranger_jobs: self.out.stranger_jobs(),
             remembered: self.admission.remembered().max(self.user_meters.len()),
@@ -135,6 +136,7 @@ impl Server {
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::ClockRecorded { .. }
                 | AwaitStore::Expired => {}
             }
         }

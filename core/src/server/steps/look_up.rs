@@ -9,7 +9,6 @@ use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore};
 use crate::server::state::admission::TooMany;
-use crate::server::state::conn::Conn;
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
 use crate::server::state::server_key::KeyReply;
@@ -22,7 +21,7 @@ impl Server {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(request, ErrorCode::ClockSkew);
         }
-        let Some(peer) = self.connections.get(request.conn).map(Conn::peer) else { return };
+        let Some(peer) = self.peer(request.conn) else { return };
         if self.admission.key_request(peer, self.now.mono).is_err() {
             return self.shed(request.conn);
         }

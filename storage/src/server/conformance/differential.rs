@@ -1,5 +1,7 @@
 //! Random requests to the memory store and to SQLite, which must agree on every outcome.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::ids::{UserId, UserRef};
@@ -27,7 +29,8 @@ enum Plan {
     FindPhone(u16),
     LookUp { asker: u64, n: u16, day: i64 },
     FindSender { sender: u64, recipient: u64 },
-    Reconnect { user: u64, secs: i64 },
+    Reconnect { user: u64, secs: i64, ahead: i64 },
+    Clock { secs: i64 },
     Count(u64),
     Append { recipient: u64, items: Vec<Item>, secs: i64 },
     Page { recipient: u64, after: usize, items: u32, bytes: u32 },
@@ -123,8 +126,14 @@ impl Plan {
             Self::FindSender { sender, recipient } => {
                 StoreOp::FindSender { sender: user(*sender), recipient: user(*recipient) }
             }
-            Self::Reconnect { user: id, secs } => {
-                StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
+            Self::Reconnect { user: id, secs, ahead } => StoreOp::RecordReconnect {
+                user: user(*id),
+                at: at(*secs),
+                horizon: at(secs + ahead),
+                aes_key: wrapped_key(2),
+            },
+            Self::Clock { secs } => {
+                StoreOp::RecordClock { clock: at(*secs), max_step: Duration::from_secs(10) }
             }
             Self::Count(id) => StoreOp::Count(user(*id)),
             Self::Append { recipient, items, secs } => StoreOp::Append {
@@ -193,7 +202,9 @@ fn plan() -> impl Strategy<Value = Plan> {
         2 => (id(), 1..4_u16, 0..2_i64)
             .prop_map(|(asker, n, day)| Plan::LookUp { asker, n, day }),
         1 => (id(), id()).prop_map(|(sender, recipient)| Plan::FindSender { sender, recipient }),
-        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Reconnect { user, secs }),
+        2 => (id(), secs(), 0..4_i64)
+            .prop_map(|(user, secs, ahead)| Plan::Reconnect { user, secs, ahead }),
+        1 => secs().prop_map(|secs| Plan::Clock { secs }),
         1 => id().prop_map(Plan::Count),
         6 => (id(), vec(item(), 0..5), secs())
             .prop_map(|(recipient, items, secs)| Plan::Append { recipient, items, secs }),

@@ -290,7 +290,7 @@ fn check_finds_every_kind_of_fault() {
         ),
         ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
         (
-            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            "UPDATE users SET reconnects = x'00' WHERE user_id = 2",
             vec![Finding::User { user_id: 2 }],
         ),
         ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
