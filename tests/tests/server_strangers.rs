@@ -185,7 +185,7 @@ fn failed_reconnects_are_charged_to_their_address() {
 #[test]
 fn a_flood_of_strangers_is_reported_every_ten_seconds() {
     let mut bed = bed(Limits { strangers: 1, ..Limits::without_rates() });
-    let mut flood = |bed: &mut ServerBed| {
+    let flood = |bed: &mut ServerBed| {
         for n in 0..4 {
             bed.connect_from(address(n));
         }
@@ -202,7 +202,6 @@ fn a_clock_that_steps_back_locks_no_address_out() {
     let rate = Rate { burst: 1, every: 5 * SECOND };
     let mut bed = bed(Limits {
         registrations_per_address: rate,
-        otps_per_phone: rate,
         reconnects_per_address: rate,
         refusals_per_address: rate,
         ..Limits::without_rates()
