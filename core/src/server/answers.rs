@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::store::{
-    Appended, CreateOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
@@ -25,6 +25,7 @@ impl Answer for StoreReply {
             | Self::ReconnectRecorded(ReconnectOutcome::NotNewer | ReconnectOutcome::UnknownUser)
             // Questions.
             | Self::Found(_)
+            | Self::LookedUp(_)
             | Self::Counted(_)
             | Self::Page(_)
             | Self::ClockRecorded(_)
@@ -73,10 +74,22 @@ type Recorded<T, E> = Result<Durable<T>, (T, E)>;
 type Created<T> = Result<(Durable<T>, UserId), (T, NotCreated)>;
 
 impl Completed<StoreOutcome> {
-    /// Reads the answer to [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
+    /// Reads the answer to [`StoreOp::FindUser`](super::store::StoreOp::FindUser) or
+    /// [`StoreOp::FindSender`](super::store::StoreOp::FindSender).
     pub(super) fn found(self) -> Result<Result<Option<Box<User>>, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Found(user)) => Ok(Ok(user)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to any operation that looks a user up for another one.
+    pub(super) fn looked_up(self) -> Result<Result<LookupOutcome, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::LookedUp(outcome)) => Ok(Ok(outcome)),
+            Ok(StoreReply::Found(Some(user))) => Ok(Ok(LookupOutcome::Found(user))),
+            Ok(StoreReply::Found(None)) => Ok(Ok(LookupOutcome::NotFound)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }

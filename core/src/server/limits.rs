@@ -26,6 +26,15 @@ impl Rate {
 pub struct Limits {
     /// Connections at once. The host's own limit on open files may be lower.
     pub connections: usize,
+    /// Connections without a session at once. Over it, or when all connections are taken, the
+    /// oldest of the address with the most gives way to the new one.
+    pub strangers: usize,
+    /// Connections without a session per address. Over it, the oldest of the address gives way.
+    /// Generous, because many users may share an address; each needs it only until its session.
+    pub strangers_per_address: usize,
+    /// Jobs with the private key for strangers at once, a fraction of a second of work. Over it, a
+    /// stranger who needs another one is disconnected without an answer.
+    pub stranger_jobs: usize,
     /// From a connection's opening to its session. A stranger holds a socket no longer.
     pub time_to_session: Duration,
     /// Requests that may wait while one is answered before a session. Clients send one at a time.
@@ -33,16 +42,31 @@ pub struct Limits {
 
     /// Registrations (100 and 101) per address. Each costs a private RSA operation or two.
     pub registrations_per_address: Rate,
-    /// Reconnects (106) per address; generous, because many users may share one.
+    /// Reconnects (106) per address that name no id, each of which costs a private operation, or
+    /// that fail. One that names an id and succeeds is charged to its user, so that a stranger
+    /// behind a shared address keeps nobody out.
     pub reconnects_per_address: Rate,
+    /// Requests for the server's key (105) per address. Over it, the connection is closed without
+    /// an answer.
+    pub key_requests_per_address: Rate,
     /// Errors sent to connections without a session, per address: each costs a signature. Over it
     /// the connection is closed without an answer.
     pub refusals_per_address: Rate,
-    /// Look-ups (105) per user: they reveal who is registered.
+    /// Reconnects (106) per user; each costs two private operations.
+    pub reconnects_per_user: Rate,
+    /// Look-ups (105) per user, by phone and by id.
     pub lookups_per_user: Rate,
-    /// Messages (102) per user; over it the server stops reading from that connection for a while.
-    pub messages_per_user: Rate,
-    /// Addresses that each rate limiter remembers.
+    /// Look-ups by phone per user and day, whether they find someone or not: they reveal who is
+    /// registered. The store counts them, so that neither a reconnect nor a restart renews them.
+    pub lookups_per_day: u32,
+    /// Packets per user, whatever becomes of them; an error or the answer to a look-up counts as
+    /// twenty more, because it is signed. Over it, reading pauses.
+    pub packets_per_user: Rate,
+    /// Bytes that arrived on a connection before its reading paused; they wait as long as reading
+    /// does. A host reads 64 KiB at a time.
+    pub unread_bytes: usize,
+    /// Addresses or users that each rate limiter remembers. Over it, it forgets those who owe
+    /// nothing, and refuses new ones if there are none. Every user of the compact profile has room.
     pub remembered: usize,
 
     /// Lifetime of a one-time password (PROTOCOL 8); at most 65,535 seconds.
@@ -118,13 +142,20 @@ impl Default for Limits {
         const DAY: Duration = Duration::from_hours(24);
         Self {
             connections: 16_384,
+            strangers: 8_192,
+            strangers_per_address: 256,
+            stranger_jobs: 128,
             time_to_session: 10 * SECOND,
             waiting_requests: 8,
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
-            reconnects_per_address: Rate { burst: 100, every: SECOND / 10 },
+            reconnects_per_address: Rate { burst: 50, every: SECOND },
+            key_requests_per_address: Rate { burst: 100, every: SECOND / 5 },
             refusals_per_address: Rate { burst: 50, every: SECOND / 2 },
+            reconnects_per_user: Rate { burst: 20, every: 5 * SECOND },
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
-            messages_per_user: Rate { burst: 2_000, every: SECOND / 200 },
+            lookups_per_day: 500,
+            packets_per_user: Rate { burst: 2_000, every: SECOND / 400 },
+            unread_bytes: 256 * 1024,
             remembered: 65_536,
             otp_ttl: 300 * SECOND,
             otp_attempts: 5,
@@ -171,6 +202,10 @@ impl Limits {
             InvalidLimits::unless(!duration.is_zero(), field, "must be longer than zero")
         };
         some(self.connections as u64, "connections")?;
+        some(self.strangers as u64, "strangers")?;
+        some(self.strangers_per_address as u64, "strangers_per_address")?;
+        some(self.stranger_jobs as u64, "stranger_jobs")?;
+        some(self.unread_bytes as u64, "unread_bytes")?;
         some(self.remembered as u64, "remembered")?;
         some(self.otp_attempts.into(), "otp_attempts")?;
         some(self.otps_per_phone as u64, "otps_per_phone")?;
@@ -200,18 +235,26 @@ impl Limits {
         InvalidLimits::unless(fits, "server_key_ttl", "must be at most 60 seconds")
     }
 
-    /// The defaults without any rate: for tests and benchmarks on one machine.
+    /// The defaults without any rate, and without bounds that strangers at one address share: for
+    /// tests and benchmarks on one machine.
     #[must_use]
     pub fn without_rates() -> Self {
+        let defaults = Self::default();
         Self {
+            strangers: defaults.connections,
+            strangers_per_address: defaults.connections,
+            stranger_jobs: defaults.connections,
             registrations_per_address: Rate::UNLIMITED,
             reconnects_per_address: Rate::UNLIMITED,
+            key_requests_per_address: Rate::UNLIMITED,
             refusals_per_address: Rate::UNLIMITED,
             otps_issued: Rate::UNLIMITED,
             wrong_guesses: Rate::UNLIMITED,
+            reconnects_per_user: Rate::UNLIMITED,
             lookups_per_user: Rate::UNLIMITED,
-            messages_per_user: Rate::UNLIMITED,
-            ..Self::default()
+            lookups_per_day: u32::MAX,
+            packets_per_user: Rate::UNLIMITED,
+            ..defaults
         }
     }
 }

@@ -38,7 +38,9 @@ use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
 use self::state::server_key::ServerKeyAnswer;
 use self::state::settling::Unfinished;
+use self::state::shedding::Shedding;
 use self::state::touched::Touched;
+use self::state::user_meters::UserMeters;
 pub use self::stats::{Held, Stats};
 use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
@@ -48,20 +50,24 @@ use crate::frame::{
     WrongOutcome,
 };
 use crate::ids::Ticket;
-use crate::time::{Mono, Now, Timestamp};
+use crate::time::{Mono, Now, SteadyClock, Timestamp};
 
 /// The server. See the [module](self) and [`Machine`].
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    /// Time of the host's clocks at the input that is being handled.
+    /// Time of the host's clocks at the input that is being handled; of the first one, as `clock`
+    /// shows it.
     now: Now,
+    clock: SteadyClock,
     connections: Connections,
     mailboxes: Mailboxes,
     otps: Otps,
     /// Deliveries of passwords that the host has not answered, by their ids.
     deliveries: Slab<AwaitDelivery>,
     admission: Admission,
+    user_meters: UserMeters,
+    shedding: Shedding,
     key_answer: ServerKeyAnswer,
     /// Store operations that failed and are repeated until they succeed.
     unfinished: Vec<Unfinished>,
@@ -91,9 +97,12 @@ impl Server {
         alarms.arm(Alarm::Expire, Mono(0));
         Ok(Self {
             admission: Admission::new(&config.limits),
+            user_meters: UserMeters::new(&config.limits),
+            shedding: Shedding::default(),
             config,
             entropy,
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
+            clock: SteadyClock::default(),
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
             otps: Otps::default(),
@@ -217,7 +226,7 @@ impl Server {
                 self.on_counted(*reconnecting, answer.counted()?);
             }
             AwaitStore::LookedUp { conn, in_reply_to } => {
-                self.on_looked_up(conn, in_reply_to, answer.found()?);
+                self.on_looked_up(conn, in_reply_to, answer.looked_up()?);
             }
             AwaitStore::Appended { recipient, packets } => {
                 let (fates, error) = answer.appended(packets)?;
@@ -259,7 +268,7 @@ impl Machine for Server {
     type Notice = Notice;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
-        self.now = now;
+        self.now = Now { mono: self.clock.advance(now.mono), wall: now.wall };
         match input {
             Input::Bytes { conn, data } => self.on_bytes(conn, data),
             Input::Event(event) => self.on_event(event),
@@ -270,7 +279,8 @@ impl Machine for Server {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.alarms.deadline()
+        let deadline = self.alarms.deadline()?;
+        Some(Deadline { at: self.clock.on_host(deadline.at), ..deadline })
     }
 
     fn is_consistent(&self) -> Result<(), &'static str> {

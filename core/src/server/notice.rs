@@ -34,6 +34,12 @@ pub enum Notice {
         /// The error in the answer.
         code: ErrorCode,
     },
+    /// Strangers were disconnected without an answer, because they were too many, or asked too
+    /// often. At most one notice in ten seconds reports them.
+    StrangersShed {
+        /// Count of strangers since the last of these notices.
+        count: u64,
+    },
     /// A store operation failed.
     StoreFailed {
         /// The store's error.

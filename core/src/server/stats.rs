@@ -7,6 +7,9 @@ pub struct Stats {
     pub connections: usize,
     /// Sessions at the moment.
     pub sessions: usize,
+    /// Strangers who were disconnected without an answer, because they were too many, or asked too
+    /// often.
+    pub shed: u64,
     /// Messages and receipts forwarded at once.
     pub forwarded: u64,
     /// Messages and receipts stored.
@@ -26,10 +29,16 @@ pub struct Held {
     pub otps: usize,
     /// One-time passwords whose delivery the host has not answered.
     pub deliveries: usize,
-    /// Addresses in the largest of the rate limiters.
+    /// Connections without a session.
+    pub strangers: usize,
+    /// Jobs with the private key for strangers whose outcome is awaited.
+    pub stranger_jobs: usize,
+    /// Addresses or users in the largest of the rate limiters.
     pub remembered: usize,
     /// Bytes of an incomplete packet: the most of any connection.
     pub incomplete_bytes: usize,
+    /// Bytes that wait until their user is no longer over the rate: the most of any connection.
+    pub unread_bytes: usize,
     /// Requests that wait: the most of any connection.
     pub waiting_requests: usize,
     /// Packets that are being verified: the most of any connection.

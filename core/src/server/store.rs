@@ -1,7 +1,7 @@
 //! What the server asks of its store, and what the store answers.
 //!
-//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost
-//! answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
+//! Operations are intentions, never SQL. Each is idempotent unless it says otherwise: repeated after
+//! a crash or a lost answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -32,6 +32,29 @@ pub enum StoreOp {
     },
     /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
+    /// Looks a user up by phone for another user, and charges that to the asker's budget of the
+    /// day, whether anybody is found or not. Another day, earlier or later, has a new budget. An
+    /// asker who is no longer registered finds nobody. → [`StoreReply::LookedUp`]
+    ///
+    /// Not idempotent: repeated, it is charged again.
+    LookUp {
+        /// The user who asks.
+        asker: UserId,
+        /// The phone number asked for.
+        phone: Phone,
+        /// The day, in days since 1970.
+        day: i64,
+        /// Look-ups that the asker may make on that day.
+        budget: u32,
+    },
+    /// Looks a user up of whom something is stored for another one. → [`StoreReply::Found`], `None`
+    /// if nothing is stored
+    FindSender {
+        /// The user looked for.
+        sender: UserId,
+        /// The owner of the mailbox.
+        recipient: UserId,
+    },
     /// Records the date of a 106, which must be strictly newer than those of the user's earlier
     /// ones up to `horizon`. Dates beyond `horizon` were recorded under a clock that ran ahead: they
     /// don't bind until their time comes, but none of them is ever recorded again.
@@ -121,8 +144,10 @@ pub type StoreOutcome = Result<StoreReply, StoreError>;
 pub enum StoreReply {
     /// Answers [`StoreOp::CreateUser`].
     Created(CreateOutcome),
-    /// Answers [`StoreOp::FindUser`]: `None` if nobody is registered under that name.
+    /// Answers [`StoreOp::FindUser`] and [`StoreOp::FindSender`]: `None` if there is no such user.
     Found(Option<Box<User>>),
+    /// Answers [`StoreOp::LookUp`].
+    LookedUp(LookupOutcome),
     /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
     /// Answers [`StoreOp::Count`].
@@ -151,6 +176,17 @@ pub enum CreateOutcome {
     PhoneTaken,
     /// Every id up to the largest has been given.
     NoIdLeft,
+}
+
+/// The outcome of [`StoreOp::LookUp`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupOutcome {
+    /// This user has the phone number.
+    Found(Box<User>),
+    /// Nobody is registered under that phone number.
+    NotFound,
+    /// The asker's budget of the day is used up. Nobody was looked for.
+    OverBudget,
 }
 
 /// The outcome of [`StoreOp::RecordReconnect`].

@@ -8,6 +8,7 @@
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod daily_use;
 mod memory;
 mod quota;
 mod reconnects;

@@ -108,7 +108,15 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
             let horizon = at(secs(arb));
             StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), horizon, aes_key }
         }
-        5 => StoreOp::Count(user(arb)),
+        5 => match arb.below(3) {
+            0 => StoreOp::Count(user(arb)),
+            1 => {
+                let (asker, phone) = (user(arb), phone(number(arb, 4)));
+                let day = i64::from(number(arb, 2));
+                StoreOp::LookUp { asker, phone, day, budget: 2 }
+            }
+            _ => StoreOp::FindSender { sender: user(arb), recipient: user(arb) },
+        },
         6..10 => {
             let recipient = user(arb);
             let count = arb.below(4);

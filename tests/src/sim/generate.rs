@@ -85,7 +85,7 @@ impl Plan {
         }
         // A burst so low that ordinary traffic is slowed down.
         if settings.rates == Rates::Limited && dice.chance(300) {
-            settings.message_burst = dice.pick(&[1, 3, 20]);
+            settings.packet_burst = dice.pick(&[1, 3, 20]);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }

@@ -29,6 +29,7 @@ impl World {
         let expected = Held {
             otps: held.otps,
             remembered: held.remembered,
+            strangers: held.strangers,
             // Refused messages that were given up or delivered instead of repeated are remembered
             // until the session ends.
             refused: held.refused,
@@ -50,8 +51,13 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     let recipients = settings.clients + 1;
     let unstored = limits.unstored_per_user + checks + recipients * in_flight;
     let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize);
+    // Each request that was admitted may lead to an answer, which is not refused.
+    let stranger_jobs = 2 * limits.stranger_jobs;
     let bounds = [
         ("bytes of an incomplete packet", held.incomplete_bytes, Packet::MAX_LEN),
+        ("bytes over the rate", held.unread_bytes, limits.unread_bytes),
+        ("connections without a session", held.strangers, limits.strangers),
+        ("jobs for strangers", held.stranger_jobs, stranger_jobs),
         ("waiting requests", held.waiting_requests, limits.waiting_requests),
         ("packets being verified", held.checks, checks),
         ("replies being signed", held.replies, limits.replies_per_conn + checks + unstored),
@@ -66,7 +72,7 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         ),
         ("one-time passwords", held.otps, limits.otps),
         ("deliveries of one-time passwords", held.deliveries, limits.otps),
-        ("remembered addresses", held.remembered, limits.remembered),
+        ("remembered addresses and users", held.remembered, limits.remembered),
     ];
     let over = bounds.into_iter().find(|(_, count, most)| count > most);
     over.map(|(what, count, most)| format!("{count} {what}, at most {most}"))

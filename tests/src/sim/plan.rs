@@ -233,8 +233,8 @@ pub struct Settings {
     pub unstored_per_user: usize,
     pub replies_per_conn: usize,
     pub acks_per_packet: usize,
-    /// Messages that a user may send at once, if rates are limited.
-    pub message_burst: u32,
+    /// Packets that a user may send at once, if rates are limited.
+    pub packet_burst: u32,
 
     pub client_in_flight: usize,
     pub client_sealing: usize,
@@ -277,7 +277,7 @@ impl Default for Settings {
             unstored_per_user: server.unstored_per_user,
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
-            message_burst: server.messages_per_user.burst,
+            packet_burst: server.packets_per_user.burst,
             client_in_flight: client.in_flight_messages,
             client_sealing: client.sealing,
             client_enqueue: client.enqueue_batch,
@@ -306,7 +306,7 @@ impl Settings {
             Rates::Limited => Limits::default(),
             Rates::Unlimited => Limits::without_rates(),
         };
-        base.messages_per_user.burst = self.message_burst;
+        base.packets_per_user.burst = self.packet_burst;
         Limits {
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,

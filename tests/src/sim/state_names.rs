@@ -2,7 +2,7 @@
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
 };
 use sealpost_core::wire::{ErrorCode, ItemId};
 
@@ -13,6 +13,9 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Created(_))) => "store: account refused",
         (_, Ok(StoreReply::Found(Some(_)))) => "store: user found",
         (_, Ok(StoreReply::Found(None))) => "store: user not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::Found(_)))) => "store: phone found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::NotFound))) => "store: phone not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::OverBudget))) => "store: look-ups used up",
         (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded))) => {
             "store: session resumed"
         }

@@ -169,6 +169,7 @@ impl Application<Server> for ServerApplication {
             server::Notice::Registered { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
+            | server::Notice::StrangersShed { .. }
             | server::Notice::StoreFailed { .. }
             | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }

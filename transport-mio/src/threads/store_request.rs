@@ -31,6 +31,8 @@ impl StoreRequest for StoreOp {
             }
             Self::CreateUser { .. }
             | Self::FindUser(_)
+            | Self::LookUp { .. }
+            | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
             | Self::RecordClock { .. }
             | Self::Count(_)

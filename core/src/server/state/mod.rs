@@ -12,7 +12,9 @@
 //! | `settling` | acknowledged items on their way out of the store |
 //! | `unstored` | packets that wait to be stored, by sender |
 //! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |
-//! | `admission` | rate limits |
+//! | `admission`, `user_meters` | rate limits: of strangers, and of users |
+//! | `strangers` | connections without a session, by address |
+//! | `shedding` | strangers who were disconnected without an answer |
 //! | `refusal` | the content of a 244 |
 //! | `touched` | mailboxes and connections that `settle` looks at |
 
@@ -34,5 +36,8 @@ pub(super) mod refused;
 pub(super) mod server_key;
 pub(super) mod session;
 pub(super) mod settling;
+pub(super) mod shedding;
+pub(super) mod strangers;
 pub(super) mod touched;
 pub(super) mod unstored;
+pub(super) mod user_meters;

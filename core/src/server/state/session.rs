@@ -3,14 +3,13 @@
 use alloc::boxed::Box;
 
 use super::acks::Acks;
-use super::admission::{Meter, TooMany};
 use super::entry::Entry;
 use super::refused::{NoRoom, RefusedMessages};
+use super::user_meters::SessionMeters;
 use crate::frame::{InOrder, Signed, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::server::limits::Limits;
-use crate::time::Mono;
 use crate::wire::{ErrorCode, Packet, Receipt};
 
 #[derive(Debug)]
@@ -26,8 +25,7 @@ pub(in crate::server) struct Session {
     farewell: Option<Farewell>,
     /// Most sessions have none.
     refused: Option<Box<RefusedMessages>>,
-    lookups: Meter,
-    messages: Meter,
+    pub(in crate::server) meters: SessionMeters,
 }
 
 /// A connection with a session, and its user. Every step of a session demands one.
@@ -90,7 +88,7 @@ pub(in crate::server) enum Farewell {
 
 impl Session {
     /// Begins a session. Takes the right to a session, so that none begins without it.
-    pub(in crate::server) fn begin(entry: &Entry) -> Self {
+    pub(in crate::server) fn begin(entry: &Entry, meters: SessionMeters) -> Self {
         Self {
             user: entry.user(),
             public_key: entry.public_key().clone(),
@@ -99,8 +97,7 @@ impl Session {
             acks: Acks::new(),
             farewell: None,
             refused: None,
-            lookups: Meter::new(),
-            messages: Meter::new(),
+            meters,
         }
     }
 
@@ -168,21 +165,6 @@ impl Session {
         id: MessageId,
     ) -> Option<ErrorCode> {
         self.refused.as_mut()?.out_of_turn(recipient, id)
-    }
-
-    /// Counts a look-up.
-    pub(in crate::server) fn count_lookup(
-        &mut self,
-        limits: &Limits,
-        now: Mono,
-    ) -> Result<(), TooMany> {
-        self.lookups.count(limits.lookups_per_user, now)
-    }
-
-    /// Counts a message. Returns the moment before which nothing more should be read, if messages
-    /// come too often.
-    pub(in crate::server) fn count_message(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
-        self.messages.charge(limits.messages_per_user, now)
     }
 }
 

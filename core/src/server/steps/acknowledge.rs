@@ -15,6 +15,13 @@ use crate::server::state::settling::{DroppingReceipts, Settling, Unfinished};
 use crate::server::store::{Settlement, StoreOp};
 use crate::wire::{ErrorCode, ItemId, ItemKind, Op, Packet, Receipt, ReceiptsTaken};
 
+/// Whether an acknowledgement released items that were awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Release {
+    Some,
+    Nothing,
+}
+
 impl Server {
     /// A recipient's receipt for messages of one sender.
     pub(in crate::server) fn take_receipt(
@@ -25,7 +32,12 @@ impl Server {
         receipt: &Receipt,
     ) {
         let acknowledgement = Acknowledgement::of_messages(sender, &receipt.message_ids, packet);
-        self.acknowledge(who.user(), acknowledgement);
+        let released = self.acknowledge(who.user(), acknowledgement);
+        if released == Release::Some
+            && let Some((_, session)) = self.connections.session_mut(who.conn())
+        {
+            session.meters.refund_packet(&self.config.limits);
+        }
     }
 
     /// A client's statement that it has taken receipts.
@@ -55,11 +67,11 @@ impl Server {
         &mut self,
         recipient: UserId,
         acknowledgement: Acknowledgement,
-    ) {
-        let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return };
+    ) -> Release {
+        let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return Release::Nothing };
         let limits = &self.config.limits;
         let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
-            return;
+            return Release::Nothing;
         };
         self.touched.mailbox(recipient);
         let Released { from_memory, stored: delivered } = released;
@@ -75,8 +87,11 @@ impl Server {
             Acknowledgement::Receipts(_) if !delivered.is_empty() => {
                 self.drop_receipts(DroppingReceipts { owner: recipient, receipts: delivered });
             }
-            Acknowledgement::Messages { .. } | Acknowledgement::Receipts(_) => {}
+            Acknowledgement::Messages { .. } | Acknowledgement::Receipts(_) => {
+                return Release::Nothing;
+            }
         }
+        Release::Some
     }
 
     fn settle_items(&mut self, settling: Settling) {

@@ -52,16 +52,19 @@ impl Server {
             // Another connection of the same user was accepted after this one.
             return self.refuse_and_close(conn_id, Refusal::new(ErrorCode::Displaced));
         }
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        if !matches!(conn.phase, Phase::AwaitReply { .. }) {
+        let conn = self.connections.get(conn_id);
+        if !conn.is_some_and(|conn| matches!(conn.phase, Phase::AwaitReply { .. })) {
             return;
         }
         let Ok(packet) = emitted else { return self.close(conn_id) };
-        conn.phase = Phase::Session(Box::new(Session::begin(entry)));
+        // An older session may have begun since this one was accepted. It hands over what its user
+        // owes.
+        self.displace(user);
+        let meters = self.user_meters.begin_session(user);
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.phase = Phase::Session(Box::new(Session::begin(entry, meters)));
         self.alarms.cancel(Alarm::Handshake(conn_id));
         self.out.send(conn_id, packet.bytes().clone());
-        // An older session may have begun since this one was accepted.
-        self.displace(user);
         self.connections.session_begun(user, conn_id);
         self.out.notify(Notice::SessionOpened { user, conn: conn_id });
         let start = match entry {

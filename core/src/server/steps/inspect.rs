@@ -16,7 +16,7 @@ impl Server {
     /// What the server has done, and how many are connected.
     pub fn stats(&self) -> Stats {
         let (connections, sessions) = (self.connections.len(), self.connections.sessions());
-        Stats { connections, sessions, ..self.stats }
+        Stats { connections, sessions, shed: self.shedding.total(), ..self.stats }
     }
 
     /// What the server holds. Looks at every connection and every mailbox.
@@ -31,8 +31,11 @@ impl Server {
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
             deliveries: self.deliveries.len(),
-            remembered: self.admission.remembered(),
+            strangers: self.connections.strangers(),
+            stranger_jobs: self.out.stranger_jobs(),
+            remembered: self.admission.remembered().max(self.user_meters.len()),
             incomplete_bytes: conns(Conn::incomplete_bytes),
+            unread_bytes: conns(Conn::unread_bytes),
             waiting_requests: conns(Conn::waiting_requests),
             checks: conns(|conn| conn.session().map_or(0, |session| session.arrivals.len())),
             replies: conns(Conn::replies),

@@ -56,8 +56,10 @@ impl Server {
     /// Takes a connection's session away. The mailbox goes on without it.
     pub(in crate::server) fn end_session(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some(user) = conn.session().map(Session::user) else { return };
+        let Some(session) = conn.session() else { return };
+        let (user, meters) = (session.user(), session.meters);
         conn.phase = Phase::Closing;
+        self.user_meters.end_session(user, meters, self.now.mono);
         self.connections.session_ended(user, conn_id);
         self.detach(user, conn_id);
         self.out.notify(Notice::SessionClosed { user, conn: conn_id });

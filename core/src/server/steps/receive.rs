@@ -17,9 +17,21 @@ use crate::server::state::session::{
 use crate::wire::{ErrorCode, FromClient, Gate, ItemId, ItemKind, MalformedPacket, Op, Packet};
 
 impl Server {
-    pub(in crate::server) fn on_bytes(&mut self, conn_id: ConnId, mut data: &[u8]) {
-        self.touched.conn(conn_id);
+    pub(in crate::server) fn on_bytes(&mut self, conn: ConnId, data: &[u8]) {
+        self.touched.conn(conn);
+        self.take_bytes(conn, data);
+    }
+
+    /// Takes packet after packet. Over its user's rate, a session takes none: what has arrived
+    /// already waits, as what comes later waits to be read.
+    fn take_bytes(&mut self, conn_id: ConnId, mut data: &[u8]) {
         while let Some(conn) = self.connections.get_mut(conn_id) {
+            if conn.takes_no_packet(self.now.mono) {
+                if conn.keep_unread(&self.config.limits, data).is_err() {
+                    self.close(conn_id);
+                }
+                return;
+            }
             match conn.next_packet(&mut data) {
                 Ok(None) => return,
                 Ok(Some((Gate::InSession, packet))) => self.receive_in_session(conn_id, packet),
@@ -96,16 +108,19 @@ impl Server {
     }
 
     /// A packet in a session. The cheap checks come first, in the order of PROTOCOL 8: nothing is
-    /// verified that would be refused anyway.
-    fn receive_in_session(&mut self, conn: ConnId, packet: Packet) {
-        let Some((who, _)) = self.connections.session_mut(conn) else { return };
+    /// verified that would be refused anyway. But whatever becomes of the packet, its user has sent
+    /// it.
+    fn receive_in_session(&mut self, conn_id: ConnId, packet: Packet) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.charge_packet(&self.config.limits, self.now.mono);
+        let Some((who, _)) = conn.session_mut() else { return };
         let mut standing = Standing::Open;
         if !self.is_timely(&packet) {
             if packet.header().timestamp > self.now.wall {
                 // Its time will come; what follows it has to wait until then.
-                self.hold_back(conn, &packet, ErrorCode::Unavailable);
+                self.hold_back(conn_id, &packet, ErrorCode::Unavailable);
             }
-            self.refuse(conn, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
+            self.refuse(conn_id, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
             if packet.op() != Op::Message {
                 return;
             }
@@ -114,12 +129,13 @@ impl Server {
             standing = Standing::Refused;
         }
         if packet.header().sender != Some(who.user()) {
-            return self.refuse(conn, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
+            return self
+                .refuse(conn_id, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
         }
         match FromClient::parse(packet) {
-            Ok(inbound) => self.verify(conn, inbound, standing),
+            Ok(inbound) => self.verify(conn_id, inbound, standing),
             Err(MalformedPacket(packet)) => {
-                self.refuse(conn, Refusal::new(ErrorCode::Malformed).answering(&packet));
+                self.refuse(conn_id, Refusal::new(ErrorCode::Malformed).answering(&packet));
             }
         }
     }
@@ -161,25 +177,13 @@ impl Server {
     fn admit_lookup(&mut self, conn_id: ConnId) -> Result<(), Refusal> {
         let (limits, now) = (&self.config.limits, self.now.mono);
         let Some((_, session)) = self.connections.session_mut(conn_id) else { return Ok(()) };
-        session.count_lookup(limits, now).map_err(Refusal::too_many)
+        session.meters.count_lookup(limits, now).map_err(Refusal::too_many)
     }
 
-    /// A message over the rate is taken, and reading pauses until the rate is paid off: refusing it
-    /// would cost a signature and a repetition.
-    fn verify_signed(&mut self, conn_id: ConnId, packet: SignedPacket, standing: Standing) {
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some((_, session)) = conn.session_mut() else { return };
-        let slowed_until = match packet {
-            SignedPacket::Message { .. } => {
-                session.count_message(&self.config.limits, self.now.mono)
-            }
-            SignedPacket::Receipt { .. } | SignedPacket::Disconnect(_) => None,
-        };
+    fn verify_signed(&mut self, conn: ConnId, packet: SignedPacket, standing: Standing) {
+        let Some((_, session)) = self.connections.session_mut(conn) else { return };
         let (job, packet) = Unverified::verify(packet, session.public_key().clone());
-        let arrival = AwaitArrival { conn: conn_id, slot: session.arrivals.push(), standing };
-        if let Some(until) = slowed_until {
-            conn.slow_until(until);
-        }
+        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
         self.out.compute(job, AwaitJob::Signed { arrival, packet });
     }
 

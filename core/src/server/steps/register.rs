@@ -275,11 +275,11 @@ impl Server {
         if let Err(too_many) = admitted {
             self.refuse_and_slow(request, too_many);
         }
-        admitted.is_ok()
+        admitted.is_ok() && self.admit_stranger_job(request.conn)
     }
 
     /// Address of the other end; `None` if the connection is gone.
-    fn peer(&self, conn: ConnId) -> Option<IpAddr> {
+    pub(in crate::server) fn peer(&self, conn: ConnId) -> Option<IpAddr> {
         self.connections.get(conn).map(Conn::peer)
     }
 }

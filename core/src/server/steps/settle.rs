@@ -7,7 +7,7 @@ use crate::ids::{ConnId, UserId};
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::AwaitStore;
-use crate::server::state::conn::Conn;
+use crate::server::state::conn::{Conn, FlowStep};
 use crate::server::state::drain::DrainStep;
 use crate::server::state::session::Session;
 use crate::server::store::StoreOp;
@@ -18,8 +18,9 @@ impl Server {
     ///
     /// Mailboxes come first: only when their appends have begun is it known whether a sender still
     /// waits for something. Then connections. Their farewells may end sessions, which touches
-    /// mailboxes again, so the loop repeats until nothing is touched; each round ends sessions or
-    /// begins operations, of which there are finitely many. The stop comes last, when everything is
+    /// mailboxes again, and so may packets that waited for the end of a pause, so the loop repeats
+    /// until nothing is touched; each round ends sessions, takes packets or begins operations, of
+    /// which there are finitely many. The stop comes last, when everything is
     /// known to be done.
     pub(in crate::server) fn settle(&mut self) {
         loop {
@@ -83,7 +84,8 @@ impl Server {
         self.update_flow(conn_id);
     }
 
-    /// Pauses or resumes reading from a connection.
+    /// Pauses or resumes reading from a connection. What arrived before a pause comes before what is
+    /// read after it.
     fn update_flow(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         if let Some(until) = conn.slowed_until(self.now.mono) {
@@ -91,8 +93,10 @@ impl Server {
         }
         let user = conn.session().map(Session::user);
         let unstored = user.map_or(0, |user| self.mailboxes.unstored.of(user));
-        if let Some(flow) = conn.update_flow(&self.config.limits, unstored, self.now.mono) {
-            self.out.flow(conn_id, flow);
+        match conn.update_flow(&self.config.limits, unstored, self.now.mono) {
+            Some(FlowStep::Change(flow)) => self.out.flow(conn_id, flow),
+            Some(FlowStep::Take(unread)) => self.on_bytes(conn_id, &unread),
+            None => {}
         }
     }
 }

@@ -43,6 +43,11 @@ impl Application<Server> for ServerApplication {
                 tracing::debug!(?code, "a packet was refused");
                 tracing::trace!(?conn, ?code, "refused");
             }
+            Notice::StrangersShed { count } => tracing::warn!(
+                count,
+                "disconnected clients without a session: too many at once, or from one address; \
+                 clients in a session are served as before"
+            ),
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }

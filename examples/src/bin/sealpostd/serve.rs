@@ -8,7 +8,7 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_core::wire::Profile;
-use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
+use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -38,7 +38,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             server_key,
             otp_channel: args.otp.channel(),
             registered_phones: args.registered_phones(),
-            limits: limits(args),
+            limits: limits(args)?,
         },
         entropy()?,
     )?;
@@ -111,13 +111,22 @@ fn warn_of_unproved_numbers(args: &Serving) {
     }
 }
 
-fn limits(args: &Serving) -> Limits {
-    if args.no_limits {
+fn limits(args: &Serving) -> Result<Limits, Failure> {
+    let limits = if args.no_limits {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
         Limits::without_rates()
     } else {
         Limits::default()
+    };
+    let connections = raise_file_limit(limits.connections)?;
+    if connections < limits.connections {
+        tracing::warn!(
+            "only {connections} of {} connections are possible: the hard limit of open files is too \
+             low; raise it with `ulimit -Hn` or LimitNOFILE",
+            limits.connections
+        );
     }
+    Ok(Limits { connections, ..limits })
 }
 
 /// Logs the server's address, and saves it for `sealpostd address`.

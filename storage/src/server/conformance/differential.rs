@@ -8,7 +8,7 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use super::harness::QUOTA;
+use super::harness::{LOOKUPS, QUOTA};
 use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::memory::MemoryStorage;
@@ -27,6 +27,8 @@ enum Plan {
     Create { n: u16, max_id: u64 },
     Find(u64),
     FindPhone(u16),
+    LookUp { asker: u64, n: u16, day: i64 },
+    FindSender { sender: u64, recipient: u64 },
     Reconnect { user: u64, secs: i64, ahead: i64 },
     Clock { secs: i64 },
     Count(u64),
@@ -115,6 +117,15 @@ impl Plan {
             },
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
+            Self::LookUp { asker, n, day } => StoreOp::LookUp {
+                asker: user(*asker),
+                phone: phone(*n),
+                day: *day,
+                budget: LOOKUPS,
+            },
+            Self::FindSender { sender, recipient } => {
+                StoreOp::FindSender { sender: user(*sender), recipient: user(*recipient) }
+            }
             Self::Reconnect { user: id, secs, ahead } => StoreOp::RecordReconnect {
                 user: user(*id),
                 at: at(*secs),
@@ -188,6 +199,9 @@ fn plan() -> impl Strategy<Value = Plan> {
         3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
         1 => id().prop_map(Plan::Find),
         1 => (1..4_u16).prop_map(Plan::FindPhone),
+        2 => (id(), 1..4_u16, 0..2_i64)
+            .prop_map(|(asker, n, day)| Plan::LookUp { asker, n, day }),
+        1 => (id(), id()).prop_map(|(sender, recipient)| Plan::FindSender { sender, recipient }),
         2 => (id(), secs(), 0..4_i64)
             .prop_map(|(user, secs, ahead)| Plan::Reconnect { user, secs, ahead }),
         1 => secs().prop_map(|secs| Plan::Clock { secs }),

@@ -3,8 +3,8 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
-    User,
+    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, User,
 };
 use sealpost_core::wire::{ItemId, Packet, Profile};
 
@@ -19,6 +19,9 @@ pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
 
 /// Small, so that cases can fill a mailbox.
 pub(super) const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+
+/// Look-ups that a user may make on a day.
+pub(super) const LOOKUPS: u32 = 2;
 
 /// A store, and the profile of its deployment.
 pub(super) struct Harness<S> {
@@ -85,6 +88,29 @@ impl<S: Subject> Harness<S> {
     pub(super) fn find(&mut self, who: UserRef) -> Option<User> {
         match self.ask(StoreOp::FindUser(who)) {
             StoreReply::Found(user) => user.map(|user| *user),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Returns the request to look the `n`-th phone number up.
+    pub(super) fn lookup(asker: UserId, n: u16, day: i64) -> StoreOp {
+        StoreOp::LookUp { asker, phone: phone(n), day, budget: LOOKUPS }
+    }
+
+    /// Looks the `n`-th phone number up, within the budget.
+    #[track_caller]
+    pub(super) fn look_up(&mut self, asker: UserId, n: u16, day: i64) -> Option<UserId> {
+        match self.ask(Self::lookup(asker, n, day)) {
+            StoreReply::LookedUp(LookupOutcome::Found(user)) => Some(user.id),
+            StoreReply::LookedUp(LookupOutcome::NotFound) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn find_sender(&mut self, sender: UserId, recipient: UserId) -> Option<UserId> {
+        match self.ask(StoreOp::FindSender { sender, recipient }) {
+            StoreReply::Found(user) => user.map(|user| user.id),
             other => panic!("{other:?}"),
         }
     }

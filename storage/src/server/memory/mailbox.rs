@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use sealpost_core::ids::UserId;
 use sealpost_core::server::store::{Page, PageLimit, Seq, StoredItem};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, Packet};
@@ -30,6 +31,10 @@ impl Mailbox {
 
     pub(super) fn items(&self) -> impl Iterator<Item = (Seq, &Item)> {
         self.items.iter().map(|(seq, item)| (*seq, item))
+    }
+
+    pub(super) fn has_from(&self, sender: UserId) -> bool {
+        self.items.values().any(|item| item.id.origin == sender)
     }
 
     pub(super) fn page(&self, after: Seq, limit: PageLimit) -> Page {

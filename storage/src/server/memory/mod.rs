@@ -9,13 +9,14 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome,
-    StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
 use super::clock;
+use super::daily_use::{DailyUse, OverBudget};
 use super::quota::Quota;
 use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
@@ -41,6 +42,7 @@ struct Account {
     user: User,
     aes_key: WrappedKey,
     reconnects: ReconnectDates,
+    lookups: DailyUse,
     mailbox: Mailbox,
 }
 
@@ -135,6 +137,17 @@ impl MemoryStorage {
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
+            StoreOp::LookUp { asker, phone, day, budget } => {
+                StoreReply::LookedUp(self.look_up(*asker, *phone, *day, *budget))
+            }
+            StoreOp::FindSender { sender, recipient } => {
+                let account = self.find(UserRef::Id(*sender)).filter(|_| {
+                    self.accounts
+                        .get(recipient)
+                        .is_some_and(|owner| owner.mailbox.has_from(*sender))
+                });
+                StoreReply::Found(account.map(|account| Box::new(account.user.clone())))
+            }
             StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
                 StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
@@ -195,9 +208,21 @@ impl MemoryStorage {
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
-        let account = Account { user, aes_key, reconnects: ReconnectDates::default(), mailbox };
+        let (reconnects, lookups) = (ReconnectDates::default(), DailyUse::default());
+        let account = Account { user, aes_key, reconnects, lookups, mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
+    }
+
+    fn look_up(&mut self, asker: UserId, phone: Phone, day: i64, budget: u32) -> LookupOutcome {
+        let Some(account) = self.accounts.get_mut(&asker) else { return LookupOutcome::NotFound };
+        if account.lookups.charge(day, budget) == Err(OverBudget) {
+            return LookupOutcome::OverBudget;
+        }
+        match self.find(UserRef::Phone(phone)) {
+            Some(account) => LookupOutcome::Found(Box::new(account.user.clone())),
+            None => LookupOutcome::NotFound,
+        }
     }
 
     fn record_reconnect(

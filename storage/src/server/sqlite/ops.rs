@@ -39,6 +39,12 @@ impl Ops<'_> {
                 StoreReply::Created(users.create(*phone, public_key, aes_key, *at, *max_id)?)
             }
             StoreOp::FindUser(who) => StoreReply::Found(users.find(*who)?.map(Box::new)),
+            StoreOp::LookUp { asker, phone, day, budget } => {
+                StoreReply::LookedUp(users.look_up(*asker, *phone, *day, *budget)?)
+            }
+            StoreOp::FindSender { sender, recipient } => {
+                StoreReply::Found(users.find_sender(*sender, *recipient)?.map(Box::new))
+            }
             StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
                 StoreReply::ReconnectRecorded(
                     users.record_reconnect(*user, *at, *horizon, aes_key)?,

@@ -68,6 +68,11 @@ const V1: &str = "
 ///
 /// `reconnects` has the dates of all 106s (see `ReconnectDates`), of which an older database knows
 /// the last one of each user.
+///
+/// `daily_use` has the look-ups of each user on the last day with any (see `DailyUse`).
+///
+/// `mailbox_senders` answers whether something of one sender is stored for a recipient. Without it,
+/// a user with a full mailbox could make the server read all of it for each look-up.
 const V2: &str = "
     ALTER TABLE deployment ADD COLUMN newest_time INTEGER;
     UPDATE deployment SET newest_time = (SELECT max(time) FROM (
@@ -83,6 +88,14 @@ const V2: &str = "
     UPDATE users SET reconnects = unhex(printf('%016x%016x', last_reconnect, last_reconnect))
         WHERE last_reconnect IS NOT NULL;
     ALTER TABLE users DROP COLUMN last_reconnect;
+
+    CREATE TABLE daily_use (
+        user_id INTEGER PRIMARY KEY REFERENCES users (user_id) ON DELETE CASCADE,
+        day     INTEGER NOT NULL,
+        lookups INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE INDEX mailbox_senders ON pending_messages (recipient_id, sender_id);
 ";
 
 /// Records the deployment that a new database belongs to.

@@ -93,8 +93,8 @@ fn newer_schema_is_rejected() {
 fn older_schema_is_not_read_before_it_is_migrated() {
     let mut sqlite = with_a_message();
     sqlite.close();
-    sqlite.tamper("PRAGMA user_version = 0");
-    let older = OpenFailure::Older { found: 0, known: 2 }.to_string();
+    sqlite.tamper("PRAGMA user_version = 1");
+    let older = OpenFailure::Older { found: 1, known: 2 }.to_string();
     assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
 }
 
@@ -364,6 +364,16 @@ fn no_request_scans_a_table() {
             assert!(step.starts_with("SEARCH"), "{sql}: {step}");
         }
     }
+}
+
+#[test]
+fn sender_of_a_mailbox_is_found_without_reading_the_mailbox() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage().writer.connection;
+    let sql = "EXPLAIN QUERY PLAN
+        SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND sender_id = 1";
+    let step: String = connection.query_row(sql, (), |row| row.get(3)).unwrap();
+    assert!(step.contains("INDEX mailbox_senders (recipient_id=? AND sender_id=?)"), "{step}");
 }
 
 #[test]

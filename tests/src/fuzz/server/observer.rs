@@ -39,6 +39,8 @@ pub(in crate::fuzz) struct Observer {
     reading: Option<ConnId>,
     /// Unanswered jobs that verify packets, with their connections.
     verifying: BTreeMap<Ticket, ConnId>,
+    /// The input that is handled has begun a verification.
+    begun: bool,
     /// Packets of clients whose signature a job found valid.
     verified: BTreeSet<Bytes>,
     /// Messages that were ever durable.
@@ -84,6 +86,7 @@ impl Observer {
             actions: 0,
             reading: None,
             verifying: BTreeMap::new(),
+            begun: false,
             verified: BTreeSet::new(),
             durable: BTreeSet::new(),
             registering: BTreeMap::new(),
@@ -157,13 +160,14 @@ impl bed::Observer<Server> for Observer {
     }
 
     fn before_input(&mut self, reading: Option<ConnId>) {
-        (self.actions, self.reading) = (0, reading);
+        (self.actions, self.reading, self.begun) = (0, reading, false);
     }
 
     fn after_input(&self, server: &Server, bytes: usize) {
         let packets = bytes / SMALLEST_PACKET + 1;
         assert!(self.actions <= MAX_ACTIONS + 8 * packets, "{} actions", self.actions);
-        if let Some(conn) = self.reading {
+        // A session that has ended leaves its jobs behind, and begins no others.
+        if let Some(conn) = self.reading.filter(|_| self.begun) {
             let verifying = self.verifying.values().filter(|of| **of == conn).count();
             let most = self.limits.checks_per_conn.max(1) + packets;
             assert!(verifying <= most, "{verifying} packets of one connection being verified");
@@ -268,6 +272,7 @@ impl Host<Server> for Observer {
         self.actions += 1;
         if let (Some(conn), Job::Verify { .. } | Job::OpenSealed { .. }) = (self.reading, &job) {
             self.verifying.insert(ticket, conn);
+            self.begun = true;
         }
         self.jobs.push((ticket, job));
     }
@@ -307,6 +312,7 @@ impl Host<Server> for Observer {
             }
             Notice::Registered { .. }
             | Notice::Refused { .. }
+            | Notice::StrangersShed { .. }
             | Notice::StoreFailed { .. }
             | Notice::ClockImplausible { .. } => {}
         }
