@@ -68,6 +68,12 @@ pub struct Limits {
     pub checks_per_conn: usize,
     /// Packets of one user that wait for the store. Over it, reading pauses.
     pub unstored_per_user: usize,
+    /// Bytes of one user's packets that are being verified or wait for the store. Over it, reading
+    /// pauses. Sixteen of the largest packets keep the processor and the disk busy.
+    pub held_bytes: usize,
+    /// Bytes of all users' packets. Over it, reading pauses from connections whose user holds more
+    /// than a fair share of it.
+    pub held_bytes_in_all: usize,
     /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
     /// reading pauses.
     pub replies_per_conn: usize,
@@ -82,6 +88,9 @@ pub struct Limits {
     pub in_flight_items: usize,
     /// Bytes of their packets.
     pub in_flight_bytes: usize,
+    /// Bytes in flight to all recipients, and of pages on their way out of the store. Over it, each
+    /// recipient's window is a fair share of it, and items beyond are stored.
+    pub in_flight_bytes_in_all: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
     /// Stored items sent ahead of their acknowledgements.
@@ -121,11 +130,14 @@ impl Default for Limits {
             server_key_ttl: 50 * SECOND,
             checks_per_conn: 256,
             unstored_per_user: 1_024,
+            held_bytes: 1024 * 1024,
+            held_bytes_in_all: 64 * 1024 * 1024,
             replies_per_conn: 32,
             refused_messages: 4_096,
             acks_per_packet: 1_024,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,
+            in_flight_bytes_in_all: 64 * 1024 * 1024,
             in_flight_timeout: 5 * SECOND,
             drain_items: 512,
             drain_bytes: 1024 * 1024,
@@ -158,6 +170,9 @@ impl Limits {
         some(self.acks_per_packet as u64, "acks_per_packet")?;
         some(self.in_flight_items as u64, "in_flight_items")?;
         some(self.in_flight_bytes as u64, "in_flight_bytes")?;
+        some(self.held_bytes as u64, "held_bytes")?;
+        some(self.held_bytes_in_all as u64, "held_bytes_in_all")?;
+        some(self.in_flight_bytes_in_all as u64, "in_flight_bytes_in_all")?;
         some(self.drain_items.into(), "drain_items")?;
         some(self.drain_bytes.into(), "drain_bytes")?;
         some(self.append_batch as u64, "append_batch")?;
@@ -174,6 +189,15 @@ impl Limits {
         InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
         let fits = self.server_key_ttl <= KEY_TTL;
         InvalidLimits::unless(fits, "server_key_ttl", "must be at most 60 seconds")
+    }
+
+    /// The most bytes of one user's packets that are held before reading pauses, while `held` bytes
+    /// are held of all users, of whom `sessions` are connected.
+    pub(super) fn held_share(&self, held: usize, sessions: usize) -> usize {
+        if held <= self.held_bytes_in_all {
+            return self.held_bytes;
+        }
+        self.held_bytes.min(self.held_bytes_in_all / sessions.max(1))
     }
 
     /// The defaults without any rate: for tests and benchmarks on one machine.

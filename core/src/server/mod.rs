@@ -31,6 +31,7 @@ pub use self::config::{Command, Config, OtpChannel, OtpDelivery};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 use self::state::admission::Admission;
+use self::state::checking::Checking;
 use self::state::connections::Connections;
 use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
@@ -56,6 +57,7 @@ pub struct Server {
     now: Now,
     connections: Connections,
     mailboxes: Mailboxes,
+    checking: Checking,
     otps: Otps,
     admission: Admission,
     key_answer: ServerKeyAnswer,
@@ -91,6 +93,7 @@ impl Server {
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
+            checking: Checking::default(),
             otps: Otps::default(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
@@ -215,7 +218,9 @@ impl Server {
                 let (fates, error) = answer.appended(packets)?;
                 self.on_appended(recipient, fates, error);
             }
-            AwaitStore::PageRead { owner, conn } => self.on_page(owner, conn, answer.page()?),
+            AwaitStore::PageRead { owner, conn, bytes } => {
+                self.on_page(owner, conn, bytes, answer.page()?);
+            }
             AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);

@@ -299,7 +299,12 @@ impl Settings {
             Rates::Limited => Limits::default(),
             Rates::Unlimited => Limits::without_rates(),
         };
+        // Derived, so that a seed of an earlier version still draws the same settings.
+        let held_bytes = self.unstored_per_user * TYPICAL_PACKET;
         Limits {
+            held_bytes,
+            held_bytes_in_all: 2 * held_bytes,
+            in_flight_bytes_in_all: 2 * self.in_flight_bytes,
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,
             drain_items: self.drain_items,
@@ -329,6 +334,9 @@ impl Settings {
         }
     }
 }
+
+/// Bytes of a packet with a short text, about.
+const TYPICAL_PACKET: usize = 800;
 
 impl Plan {
     /// Whether the server is honest. If not, less can be checked.

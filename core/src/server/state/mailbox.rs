@@ -20,7 +20,7 @@ use super::acknowledgement::{Acknowledgement, Released};
 use super::drain::{Drain, DrainStep, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
-use super::unstored::Unstored;
+use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
 use crate::ids::{ConnId, UserId};
 use crate::server::limits::Limits;
@@ -32,6 +32,8 @@ use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 pub(in crate::server) struct Mailbox {
     presence: Presence,
     in_flight: InFlight,
+    /// Bytes of it that the total of all mailboxes contains.
+    counted: usize,
     /// Arrivals that wait to be appended, oldest first.
     queue: VecDeque<Verified<Packet>>,
     /// An append is under way.
@@ -64,8 +66,8 @@ pub(in crate::server) enum Start {
 pub(in crate::server) enum Routed {
     /// To be sent on this connection; it is held until it is acknowledged.
     Forward(ConnId, Bytes),
-    /// It waits for the store, as does this count of packets of its sender.
-    Queued { unstored: usize },
+    /// It waits for the store, as does this much of its sender.
+    Queued(Waiting),
     /// It is in flight already.
     Repeat,
 }
@@ -84,6 +86,7 @@ impl Mailbox {
         Self {
             presence,
             in_flight: InFlight::default(),
+            counted: 0,
             queue: VecDeque::new(),
             appending: false,
             deferred: Vec::new(),
@@ -161,10 +164,12 @@ impl Mailbox {
     }
 
     /// Takes a message or receipt for the owner. It takes the proof that the packet was verified:
-    /// whatever is sent or stored from here was signed by whom it names.
+    /// whatever is sent or stored from here was signed by whom it names. At most `share` bytes are
+    /// in flight to the owner afterwards, even if its window is larger.
     pub(in crate::server) fn route(
         &mut self,
         limits: &Limits,
+        share: usize,
         unstored: &mut Unstored,
         now: Mono,
         item: ItemId,
@@ -180,16 +185,17 @@ impl Mailbox {
             return Routed::Repeat;
         }
         if let Presence::Live(conn) = self.presence {
-            if self.has_room(limits) {
+            if self.has_room(limits, share) {
                 let bytes = packet.get().bytes().clone();
                 self.in_flight.forward(item, packet, now);
+                self.counted += bytes.len();
                 return Routed::Forward(conn, bytes);
             }
             self.spill(conn);
         }
-        let unstored = unstored.enter(packet.get());
+        let waiting = unstored.enter(packet.get());
         self.queue.push_back(packet);
-        Routed::Queued { unstored }
+        Routed::Queued(waiting)
     }
 
     /// A receipt for the owner has just been stored. Returns what to send at once, if the owner is
@@ -197,6 +203,7 @@ impl Mailbox {
     pub(in crate::server) fn receipt_stored(
         &mut self,
         limits: &Limits,
+        share: usize,
         now: Mono,
         item: ItemId,
         settling: &Durable<Settling>,
@@ -208,7 +215,7 @@ impl Mailbox {
         if self.in_flight.place(&item).is_some() {
             return None;
         }
-        if !self.has_room(limits) {
+        if !self.has_room(limits, share) {
             self.spill(conn);
             return None;
         }
@@ -217,9 +224,20 @@ impl Mailbox {
         Some((conn, bytes))
     }
 
-    fn has_room(&self, limits: &Limits) -> bool {
+    fn has_room(&self, limits: &Limits, share: usize) -> bool {
         self.in_flight.len() < limits.in_flight_items
-            && self.in_flight.bytes() < limits.in_flight_bytes
+            && self.in_flight.bytes() < limits.in_flight_bytes.min(share)
+    }
+
+    /// Bytes by which what is in flight has grown and shrunk since the last call.
+    pub(in crate::server) const fn recount(&mut self) -> (usize, usize) {
+        let before = core::mem::replace(&mut self.counted, self.in_flight.bytes());
+        (self.counted.saturating_sub(before), before.saturating_sub(self.counted))
+    }
+
+    /// Bytes in flight as of the last [`recount`](Self::recount).
+    pub(in crate::server) const fn counted(&self) -> usize {
+        self.counted
     }
 
     /// The 255 was sent: the mailbox goes live, unless something was stored meanwhile.
@@ -442,8 +460,12 @@ impl Mailbox {
     }
 
     /// The next step of the drain, if one can be taken. Once everything is acknowledged and
-    /// announced, the mailbox goes live.
-    pub(in crate::server) fn next_drain_step(&mut self, limits: &Limits) -> Option<DrainStep> {
+    /// announced, the mailbox goes live. `share` is as for [`route`](Self::route).
+    pub(in crate::server) fn next_drain_step(
+        &mut self,
+        limits: &Limits,
+        share: usize,
+    ) -> Option<DrainStep> {
         let is_settled = self.is_settled();
         let Presence::Draining(drain) = &mut self.presence else { return None };
         if drain.reading || drain.blocked || drain.finale == Finale::Announcing {
@@ -451,7 +473,7 @@ impl Mailbox {
         }
         let conn = drain.conn;
         if drain.more {
-            let limit = drain.window(limits, &self.in_flight)?;
+            let limit = drain.window(limits, share, &self.in_flight)?;
             (drain.reading, drain.more) = (true, false);
             return Some(DrainStep::ReadPage { conn, after: drain.cursor, limit });
         }

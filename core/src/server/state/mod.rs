@@ -10,7 +10,7 @@
 //! | `entry` | the right to a session, with its proofs |
 //! | `mailboxes`, `mailbox`, `in_flight`, `drain` | items on their way to their recipients |
 //! | `settling` | acknowledged items on their way out of the store |
-//! | `unstored` | packets that wait to be stored, by sender |
+//! | `checking`, `unstored` | packets that are being verified, or wait to be stored by sender |
 //! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |
 //! | `admission` | rate limits |
 //! | `refusal` | the content of a 244 |
@@ -19,6 +19,7 @@
 pub(super) mod acknowledgement;
 pub(super) mod acks;
 pub(super) mod admission;
+pub(super) mod checking;
 pub(super) mod conn;
 pub(super) mod connections;
 pub(super) mod drain;

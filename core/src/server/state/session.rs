@@ -6,7 +6,7 @@ use super::acks::Acks;
 use super::admission::{Meter, TooMany};
 use super::entry::Entry;
 use super::refused::{NoRoom, RefusedMessages};
-use crate::frame::{InOrder, Signed, Verified};
+use crate::frame::{InOrder, Signed, Slot, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::server::limits::Limits;
@@ -20,7 +20,9 @@ pub(in crate::server) struct Session {
     key: SymmetricKey,
     /// Packets that are being verified, in order of arrival: they take effect in that order,
     /// however the jobs finish.
-    pub(in crate::server) arrivals: InOrder<Arrival>,
+    arrivals: InOrder<(usize, Arrival)>,
+    /// Bytes of those packets.
+    arriving_bytes: usize,
     pub(in crate::server) acks: Acks,
     /// The session is ending: nothing more is taken from it, and this is sent last.
     farewell: Option<Farewell>,
@@ -96,6 +98,7 @@ impl Session {
             public_key: entry.public_key().clone(),
             key: entry.session_key().clone(),
             arrivals: InOrder::new(),
+            arriving_bytes: 0,
             acks: Acks::new(),
             farewell: None,
             refused: None,
@@ -132,15 +135,48 @@ impl Session {
         first
     }
 
-    /// The packet whose turn it is, if its job is done, and whether others wait behind it. Packets
-    /// behind a farewell are not taken: their sender repeats them in the next session.
-    pub(in crate::server) fn next_arrival(&mut self) -> Option<(Arrival, Others)> {
+    /// A packet begins to be verified. Returns its place among those of the session.
+    pub(in crate::server) fn begin_arrival(&mut self, packet: &Packet) -> Slot {
+        self.arriving_bytes += packet.bytes().len();
+        self.arrivals.push()
+    }
+
+    /// The job of a packet with this many bytes is done.
+    pub(in crate::server) fn complete_arrival(
+        &mut self,
+        slot: Slot,
+        bytes: usize,
+        arrival: Arrival,
+    ) {
+        self.arrivals.complete(slot, (bytes, arrival));
+    }
+
+    /// The packet whose turn it is, if its job is done, with its bytes, and whether others wait
+    /// behind it. Packets behind a farewell are not taken: their sender repeats them in the next
+    /// session.
+    pub(in crate::server) fn next_arrival(&mut self) -> Option<(usize, Arrival, Others)> {
         if self.farewell.is_some() {
             return None;
         }
-        let arrival = self.arrivals.pop_ready()?;
+        let (bytes, arrival) = self.arrivals.pop_ready()?;
+        self.arriving_bytes -= bytes;
         let others = if self.arrivals.len() == 0 { Others::None } else { Others::Wait };
-        Some((arrival, others))
+        Some((bytes, arrival, others))
+    }
+
+    /// Count of packets that are being verified, or wait for their turn.
+    pub(in crate::server) fn arriving(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Bytes of those packets.
+    pub(in crate::server) const fn arriving_bytes(&self) -> usize {
+        self.arriving_bytes
+    }
+
+    /// Bytes of the packets that only wait for their turn.
+    pub(in crate::server) fn verified_bytes(&self) -> usize {
+        self.arrivals.filled().map(|(bytes, _)| bytes).sum()
     }
 
     /// Count of refused messages whose repetition is awaited.

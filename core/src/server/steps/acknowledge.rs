@@ -112,8 +112,9 @@ impl Server {
     fn on_receipt_stored(&mut self, sender: UserId, settling: &Durable<Settling>) {
         let Some(item) = ItemId::of(settling.get().receipt.get()) else { return };
         let Self { mailboxes, connections, config, now, .. } = self;
+        let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, _) = mailboxes.of(sender, || connections.live(sender));
-        let to_send = mailbox.receipt_stored(&config.limits, now.mono, item, settling);
+        let to_send = mailbox.receipt_stored(&config.limits, share, now.mono, item, settling);
         self.touched.mailbox(sender);
         if let Some((conn, bytes)) = to_send {
             self.out.send(conn, bytes);

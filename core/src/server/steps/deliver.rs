@@ -11,7 +11,7 @@ use crate::server::answers::{AppendRefusal, Fate};
 use crate::server::awaits::AwaitJob;
 use crate::server::state::mailbox::{Mailbox, Routed};
 use crate::server::state::refusal::Refusal;
-use crate::server::state::unstored::Unstored;
+use crate::server::state::unstored::{Unstored, Waiting};
 use crate::server::store::Page;
 use crate::wire::{ErrorCode, ItemId, ItemKind, NoMoreMessages, Op, Packet};
 
@@ -24,18 +24,20 @@ impl Server {
         packet: Verified<Packet>,
     ) {
         let Self { mailboxes, connections, config, now, .. } = self;
+        let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, unstored) = mailboxes.of(recipient, || connections.live(recipient));
-        match mailbox.route(&config.limits, unstored, now.mono, item, packet) {
+        match mailbox.route(&config.limits, share, unstored, now.mono, item, packet) {
             Routed::Forward(conn, bytes) => {
+                mailboxes.in_flight.forwarded(bytes.len());
                 self.out.send(conn, bytes);
                 let due = now.mono + config.limits.in_flight_timeout;
                 self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
                 self.stats.forwarded += 1;
             }
-            Routed::Queued { unstored } => {
+            Routed::Queued(Waiting { packets, .. }) => {
                 self.touched.mailbox(recipient);
-                // Over the limit, the sender is paused.
-                if unstored > config.limits.unstored_per_user
+                // Over the limit, the sender is paused. Its bytes counted when they arrived.
+                if packets > config.limits.unstored_per_user
                     && let Some(conn) = connections.of_user(item.origin)
                 {
                     self.touched.conn(conn);
@@ -162,8 +164,10 @@ impl Server {
         &mut self,
         owner: UserId,
         conn: ConnId,
+        bytes: u32,
         page: Result<Page, StoreError>,
     ) {
+        self.mailboxes.in_flight.end_page(bytes);
         let Some((mailbox, _)) = self.mailboxes.get_mut(owner) else { return };
         self.touched.mailbox(owner);
         match page {

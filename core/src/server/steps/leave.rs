@@ -31,7 +31,7 @@ impl Server {
         };
         let user = session.user();
         let unsent = conn.replies() > 0 || !session.acks.is_idle();
-        if unsent || self.mailboxes.unstored.of(user) > 0 {
+        if unsent || self.mailboxes.unstored.of(user).packets > 0 {
             return;
         }
         match farewell {
@@ -56,7 +56,9 @@ impl Server {
     /// Takes a connection's session away. The mailbox goes on without it.
     pub(in crate::server) fn end_session(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some(user) = conn.session().map(Session::user) else { return };
+        let Some(session) = conn.session() else { return };
+        let user = session.user();
+        self.checking.leave(session.verified_bytes());
         conn.phase = Phase::Closing;
         self.connections.session_ended(user, conn_id);
         self.detach(user, conn_id);

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use crate::frame::{Judged, Unverified, Verified};
+use crate::frame::{Judged, Signed, Unverified, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::Plaintext;
 use crate::server::Server;
@@ -175,8 +175,9 @@ impl Server {
             }
             SignedPacket::Receipt { .. } | SignedPacket::Disconnect(_) => None,
         };
+        let arrival = AwaitArrival::begin(conn_id, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::verify(packet, session.public_key().clone());
-        let arrival = AwaitArrival { conn: conn_id, slot: session.arrivals.push(), standing };
         if let Some(until) = slowed_until {
             conn.slow_until(until);
         }
@@ -186,8 +187,9 @@ impl Server {
     fn open_sealed(&mut self, conn: ConnId, packet: SealedPacket, standing: Standing) {
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         let (signer, key) = (session.public_key().clone(), session.key().clone());
+        let arrival = AwaitArrival::begin(conn, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::open_sealed(packet, signer, key, 0);
-        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
         self.out.compute(job, AwaitJob::Sealed { arrival, packet });
     }
 
@@ -219,16 +221,23 @@ impl Server {
 
     /// A packet's job is done. Packets take effect in order of arrival, so all that are ready
     /// behind it may follow, or none if one before it is not.
-    fn arrive(&mut self, AwaitArrival { conn: conn_id, slot, .. }: AwaitArrival, arrived: Arrival) {
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        // With fewer packets under way, reading can only be resumed.
-        if conn.is_paused() {
-            self.touched.conn(conn_id);
-        }
-        let Some((who, session)) = conn.session_mut() else { return };
-        session.arrivals.complete(slot, arrived);
+    fn arrive(&mut self, arrival: AwaitArrival, arrived: Arrival) {
+        let AwaitArrival { conn: conn_id, slot, bytes, .. } = arrival;
+        let session = self.connections.get_mut(conn_id).and_then(|conn| {
+            // With fewer packets under way, reading can only be resumed.
+            if conn.is_paused() {
+                self.touched.conn(conn_id);
+            }
+            conn.session_mut()
+        });
+        let Some((who, session)) = session else {
+            // Its session has ended, and the packet is dropped.
+            return self.checking.leave(bytes);
+        };
+        session.complete_arrival(slot, bytes, arrived);
         let mut next = session.next_arrival();
-        while let Some((arrival, others)) = next {
+        while let Some((bytes, arrival, others)) = next {
+            self.checking.leave(bytes);
             self.take_effect(who, arrival);
             next = match others {
                 Others::None => None,
