@@ -27,6 +27,7 @@ mod storage;
 pub use engine::{EngineError, OpenError, OpenFailure};
 pub use faulty::Faulty;
 pub use server::{
-    CheckReport, Finding, Inspector, MemoryStorage, Quota, SqliteStorage, Stats, Usage, UserRecord,
+    CheckReport, Finding, Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Stats, Usage,
+    UserRecord,
 };
 pub use storage::Storage;

@@ -52,6 +52,9 @@ pub(super) enum AwaitStore {
     PageRead { owner: UserId, conn: ConnId, bytes: u32 },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    AnswersRecorded,
+    UndeliverableRead { conn: ConnId },
+    UndeliverableForgotten { conn: ConnId, user: UserId },
     Expired,
 }
 
@@ -109,6 +112,8 @@ pub(super) enum AfterReply {
     Stay,
     /// The next request before a session may begin.
     NextRequest,
+    /// An undeliverable message is crossed off.
+    Told,
     /// The connection is closed.
     Close,
 }

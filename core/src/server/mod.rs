@@ -33,6 +33,7 @@ pub use self::notice::Notice;
 use self::state::admission::Admission;
 use self::state::checking::Checking;
 use self::state::connections::Connections;
+use self::state::daily_bytes::DailyBytes;
 use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
 use self::state::server_key::ServerKeyAnswer;
@@ -58,6 +59,7 @@ pub struct Server {
     connections: Connections,
     mailboxes: Mailboxes,
     checking: Checking,
+    daily_bytes: DailyBytes,
     otps: Otps,
     admission: Admission,
     key_answer: ServerKeyAnswer,
@@ -94,6 +96,7 @@ impl Server {
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
             checking: Checking::default(),
+            daily_bytes: DailyBytes::default(),
             otps: Otps::default(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
@@ -225,6 +228,13 @@ impl Server {
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
             }
+            AwaitStore::AnswersRecorded => self.on_answers_recorded(answer.answers_recorded()?),
+            AwaitStore::UndeliverableRead { conn } => {
+                self.on_undeliverable(conn, answer.undeliverable()?);
+            }
+            AwaitStore::UndeliverableForgotten { conn, user } => {
+                self.on_undeliverable_forgotten(conn, user, answer.undeliverable_forgotten()?);
+            }
             AwaitStore::Expired => self.on_expired(answer.expired()?),
         }
         Ok(())
@@ -237,6 +247,7 @@ impl Server {
                 // `settle` decides whether the connection may be read again.
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
+                Alarm::Unresponsive(conn) => self.on_unresponsive_alarm(conn),
                 Alarm::Retry => self.on_retry_alarm(),
                 Alarm::Expire => self.on_expire_alarm(),
                 Alarm::Shutdown => self.on_shutdown_alarm(),

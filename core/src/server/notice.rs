@@ -38,6 +38,16 @@ pub enum Notice {
         /// The store's error.
         error: StoreError,
     },
+    /// The store or its disk is full: a message was refused, and its sender will try again. Receipts
+    /// and sessions still fit.
+    StoreFull,
+    /// A client took nothing of what waits for it for too long: its connection was closed.
+    Unresponsive {
+        /// The user whose client it is.
+        user: UserId,
+        /// The connection that was closed.
+        conn: ConnId,
+    },
     /// The host made a mistake.
     Misuse {
         /// The mistake.

@@ -14,6 +14,6 @@ mod sqlite;
 mod usage;
 
 pub use memory::MemoryStorage;
-pub use quota::Quota;
+pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
 pub use usage::Usage;

@@ -47,6 +47,10 @@ impl World {
                 self.env.tally.state(error_state(code));
             }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
+            server::Notice::StoreFull => self.env.tally.state("server's store is full"),
+            server::Notice::Unresponsive { .. } => {
+                self.env.tally.state("session of an unresponsive client ended");
+            }
             server::Notice::SessionClosed { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::Registered { .. } => {}

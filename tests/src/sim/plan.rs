@@ -5,6 +5,7 @@ use std::fmt;
 use sealpost_core::client;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::Profile;
+use sealpost_storage::Shares;
 use serde::{Deserialize, Serialize};
 
 pub use super::crypto::CryptoKind;
@@ -316,6 +317,11 @@ impl Settings {
             acks_per_packet: self.acks_per_packet,
             ..base
         }
+    }
+
+    /// What one sender may take of a mailbox. A mailbox of few messages has none to share.
+    pub const fn shares(&self) -> Shares {
+        if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited }
     }
 
     /// Limits of the clients.

@@ -149,6 +149,8 @@ impl Application<Server> for ServerApplication {
             server::Notice::Registered { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
+            | server::Notice::Unresponsive { .. }
+            | server::Notice::StoreFull
             | server::Notice::StoreFailed { .. } => self.0.control(),
         }
     }

@@ -44,6 +44,8 @@ pub(in crate::server) enum DrainStep {
     ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
     /// Announce with a 255 that everything was sent.
     Announce { conn: ConnId, drained: u32 },
+    /// Nothing: the owner has taken everything, and the mailbox has gone live.
+    Live(ConnId),
 }
 
 impl Drain {

@@ -43,6 +43,8 @@ pub(in crate::server) struct Mailbox {
     deferred: Vec<Acknowledgement>,
     /// The store failed, or had no room; nothing is asked of it before this time.
     retry_at: Option<Mono>,
+    /// Since when the owner has taken nothing of what waits for it.
+    owing_since: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl Mailbox {
             appending: false,
             deferred: Vec::new(),
             retry_at: None,
+            owing_since: None,
         }
     }
 
@@ -175,13 +178,7 @@ impl Mailbox {
         item: ItemId,
         packet: Verified<Packet>,
     ) -> Routed {
-        let is_repeat = match self.in_flight.place(&item) {
-            Some(Place::Memory | Place::Appending) => true,
-            // Nobody waits to hear that a receipt is stored; a message's sender does.
-            Some(Place::Stored | Place::Settling) => item.kind == ItemKind::Receipt,
-            None => false,
-        };
-        if is_repeat {
+        if self.is_repeat(&item) {
             return Routed::Repeat;
         }
         if let Presence::Live(conn) = self.presence {
@@ -196,6 +193,26 @@ impl Mailbox {
         let waiting = unstored.enter(packet.get());
         self.queue.push_back(packet);
         Routed::Queued(waiting)
+    }
+
+    fn is_repeat(&self, item: &ItemId) -> bool {
+        match self.in_flight.place(item) {
+            Some(Place::Memory | Place::Appending) => true,
+            // Nobody waits to hear that a receipt is stored; a message's sender does.
+            Some(Place::Stored | Place::Settling) => item.kind == ItemKind::Receipt,
+            None => false,
+        }
+    }
+
+    /// Whether [`route`](Self::route) would have an item stored.
+    pub(in crate::server) fn would_store(
+        &self,
+        limits: &Limits,
+        share: usize,
+        item: &ItemId,
+    ) -> bool {
+        let forwards = matches!(self.presence, Presence::Live(_)) && self.has_room(limits, share);
+        !forwards && !self.is_repeat(item)
     }
 
     /// A receipt for the owner has just been stored. Returns what to send at once, if the owner is
@@ -266,6 +283,7 @@ impl Mailbox {
             return None;
         }
         let mut released = Released { from_memory: 0, stored: Vec::new() };
+        let before = self.in_flight.count(Place::Memory) + self.in_flight.count(Place::Stored);
         for item in items {
             match self.in_flight.place(item) {
                 Some(Place::Memory) => {
@@ -279,17 +297,34 @@ impl Mailbox {
                 Some(Place::Appending | Place::Settling) | None => {}
             }
         }
+        if self.in_flight.count(Place::Memory) + self.in_flight.count(Place::Stored) < before {
+            self.owing_since = None;
+        }
         Some((acknowledgement, released))
     }
 
-    /// Items were deleted from the store.
-    pub(in crate::server) fn settled(&mut self, items: &[ItemId]) {
+    /// Since when an owner whose mailbox drains has taken nothing: neither acknowledged an item nor
+    /// read from a congested socket. `None` if nothing waits for the owner. A live mailbox spills
+    /// first.
+    pub(in crate::server) fn owing_since(&mut self, now: Mono) -> Option<Mono> {
+        let owes = match &self.presence {
+            Presence::Draining(drain) => drain.stalled || self.in_flight.count(Place::Stored) > 0,
+            Presence::Away | Presence::Live(_) => false,
+        };
+        self.owing_since = if owes { self.owing_since.or(Some(now)) } else { None };
+        self.owing_since
+    }
+
+    /// Items were deleted from the store. Returns the bytes of those that were in flight.
+    pub(in crate::server) fn settled(&mut self, items: &[ItemId]) -> usize {
+        let before = self.in_flight.bytes();
         for item in items {
             self.in_flight.remove(item);
         }
         if let Presence::Draining(drain) = &mut self.presence {
             drain.blocked = false;
         }
+        before - self.in_flight.bytes()
     }
 
     /// Begins to append what waits, unless an append is under way or the mailbox is live. Returns
@@ -441,6 +476,7 @@ impl Mailbox {
     pub(in crate::server) fn unstall(&mut self) {
         if let Presence::Draining(drain) = &mut self.presence {
             drain.stalled = false;
+            self.owing_since = None;
         }
     }
 
@@ -485,7 +521,7 @@ impl Mailbox {
             return Some(DrainStep::Announce { conn, drained: drain.drained });
         }
         self.presence = Presence::Live(conn);
-        None
+        Some(DrainStep::Live(conn))
     }
 
     /// Changes from live to draining: the next append begins with what is in flight. No 255

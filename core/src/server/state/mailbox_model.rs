@@ -216,6 +216,7 @@ impl MailboxBed {
                         self.asked.push_back(Asked::Page { conn, after, limit });
                     }
                     DrainStep::Announce { .. } => self.mailbox.announced(),
+                    DrainStep::Live(_) => break,
                 }
             }
         }

@@ -1,9 +1,11 @@
 //! A session: an authenticated user on a connection, and what is under way for them.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::acks::Acks;
 use super::admission::{Meter, TooMany};
+use super::answers::Answers;
 use super::entry::Entry;
 use super::refused::{NoRoom, RefusedMessages};
 use crate::frame::{InOrder, Signed, Slot, Verified};
@@ -11,7 +13,7 @@ use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::server::limits::Limits;
 use crate::time::Mono;
-use crate::wire::{ErrorCode, Packet, Receipt};
+use crate::wire::{ErrorCode, InReplyTo, Packet, Receipt};
 
 #[derive(Debug)]
 pub(in crate::server) struct Session {
@@ -28,6 +30,12 @@ pub(in crate::server) struct Session {
     farewell: Option<Farewell>,
     /// Most sessions have none.
     refused: Option<Box<RefusedMessages>>,
+    /// Bytes of the receipts that are stored for the user, who has not taken them.
+    receipt_bytes: u64,
+    answers: Answers,
+    /// Undeliverable messages that the user is being told of, and how many errors about them are
+    /// not sent yet. Most sessions have none.
+    telling: Option<Box<(Vec<InReplyTo>, usize)>>,
     lookups: Meter,
     messages: Meter,
 }
@@ -102,6 +110,9 @@ impl Session {
             acks: Acks::new(),
             farewell: None,
             refused: None,
+            receipt_bytes: entry.waiting().receipt_bytes,
+            answers: Answers::default(),
+            telling: None,
             lookups: Meter::new(),
             messages: Meter::new(),
         }
@@ -204,6 +215,54 @@ impl Session {
         id: MessageId,
     ) -> Option<ErrorCode> {
         self.refused.as_mut()?.out_of_turn(recipient, id)
+    }
+
+    /// A receipt was stored for the user.
+    pub(in crate::server) const fn receipt_stored(&mut self, bytes: usize) {
+        self.receipt_bytes = self.receipt_bytes.saturating_add(bytes as u64);
+    }
+
+    /// The user has taken receipts of this many bytes. Saturates: a receipt that was stored twice
+    /// counted twice, and one that expired still counts.
+    pub(in crate::server) const fn receipts_taken(&mut self, bytes: usize) {
+        self.receipt_bytes = self.receipt_bytes.saturating_sub(bytes as u64);
+    }
+
+    /// The user has taken everything that was stored.
+    pub(in crate::server) const fn all_taken(&mut self) {
+        self.receipt_bytes = 0;
+    }
+
+    /// Whether the user must take receipts before sending more messages, each of which leads to
+    /// another receipt.
+    pub(in crate::server) const fn owes_receipts(&self, limits: &Limits) -> bool {
+        self.receipt_bytes > limits.receipt_bytes
+    }
+
+    /// The user has written to someone. Returns whom to record as answered, once enough gathered.
+    pub(in crate::server) fn answered(&mut self, peer: UserId) -> Option<Vec<UserId>> {
+        self.answers.add(peer)
+    }
+
+    /// Those to whom the user has written and who are not recorded yet.
+    pub(in crate::server) fn take_answers(&mut self) -> Vec<UserId> {
+        self.answers.take()
+    }
+
+    /// An error is being made about each of these undeliverable messages.
+    pub(in crate::server) fn begin_telling(&mut self, messages: Vec<InReplyTo>) {
+        if !messages.is_empty() {
+            let unsent = messages.len();
+            self.telling = Some(Box::new((messages, unsent)));
+        }
+    }
+
+    /// One of the errors was sent. Returns the messages after the last one.
+    pub(in crate::server) fn told(&mut self) -> Option<Vec<InReplyTo>> {
+        let (_, unsent) = &mut **self.telling.as_mut()?;
+        *unsent = unsent.saturating_sub(1);
+        let (messages, _) = *self.telling.take_if(|telling| telling.1 == 0)?;
+        Some(messages)
     }
 
     /// Counts a look-up.

@@ -116,8 +116,17 @@ impl Server {
         let (mailbox, _) = mailboxes.of(sender, || connections.live(sender));
         let to_send = mailbox.receipt_stored(&config.limits, share, now.mono, item, settling);
         self.touched.mailbox(sender);
+        self.count_receipt(sender, settling.get().receipt.get());
         if let Some((conn, bytes)) = to_send {
             self.out.send(conn, bytes);
+        }
+    }
+
+    /// A receipt was stored for a user: it counts until the user has taken it.
+    pub(in crate::server) fn count_receipt(&mut self, user: UserId, receipt: &Packet) {
+        let conn = self.connections.of_user(user);
+        if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+            session.receipt_stored(receipt.bytes().len());
         }
     }
 
@@ -136,8 +145,12 @@ impl Server {
             return self.retry_later(error, Unfinished::DropReceipts(dropping));
         }
         if let Some((mailbox, _)) = self.mailboxes.get_mut(dropping.owner) {
-            mailbox.settled(&dropping.receipts);
+            let bytes = mailbox.settled(&dropping.receipts);
             self.touched.mailbox(dropping.owner);
+            let conn = self.connections.of_user(dropping.owner);
+            if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+                session.receipts_taken(bytes);
+            }
         }
     }
 

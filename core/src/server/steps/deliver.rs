@@ -1,18 +1,20 @@
 //! Messages and receipts on their way into mailboxes, the store and sockets (PROTOCOL 6).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::crypto::EmitError;
 use crate::frame::{Durable, StoreError, Verified};
 use crate::ids::{ConnId, UserId};
-use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::answers::{AppendRefusal, Fate};
 use crate::server::awaits::AwaitJob;
+use crate::server::state::admission::TooMany;
 use crate::server::state::mailbox::{Mailbox, Routed};
 use crate::server::state::refusal::Refusal;
 use crate::server::state::unstored::{Unstored, Waiting};
 use crate::server::store::Page;
+use crate::server::{Notice, Server};
 use crate::wire::{ErrorCode, ItemId, ItemKind, NoMoreMessages, Op, Packet};
 
 impl Server {
@@ -26,6 +28,13 @@ impl Server {
         let Self { mailboxes, connections, config, now, .. } = self;
         let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, unstored) = mailboxes.of(recipient, || connections.live(recipient));
+        if item.kind == ItemKind::Message && mailbox.would_store(&config.limits, share, &item) {
+            let len = packet.get().bytes().len();
+            if let Err(wait) = self.daily_bytes.admit(&config.limits, item.origin, len, now.mono) {
+                self.touched.mailbox(recipient);
+                return self.refuse_over_day(item.origin, packet.get(), wait);
+            }
+        }
         match mailbox.route(&config.limits, share, unstored, now.mono, item, packet) {
             Routed::Forward(conn, bytes) => {
                 mailboxes.in_flight.forwarded(bytes.len());
@@ -44,6 +53,14 @@ impl Server {
                 }
             }
             Routed::Repeat => {}
+        }
+    }
+
+    /// Refuses a message that would have to be stored, of a sender whose bytes of the day are used
+    /// up.
+    fn refuse_over_day(&mut self, sender: UserId, packet: &Packet, retry_after: Duration) {
+        if let Some(conn) = self.connections.of_user(sender) {
+            self.refuse_for_now(conn, packet, Refusal::too_many(TooMany { retry_after }));
         }
     }
 
@@ -80,7 +97,7 @@ impl Server {
     ) {
         for fate in fates {
             let packet = match &fate {
-                Fate::Stored(durable) => durable.get().get(),
+                Fate::Stored(durable) | Fate::Duplicate(durable) => durable.get().get(),
                 Fate::Refused(packet, _) => packet.get(),
             };
             self.mailboxes.unstored.leave(packet);
@@ -90,7 +107,11 @@ impl Server {
                 self.touched.conn(conn);
             }
             match fate {
-                Fate::Stored(durable) => self.on_item_stored(recipient, &durable),
+                Fate::Stored(durable) => {
+                    self.count_stored(recipient, durable.get().get());
+                    self.on_item_stored(recipient, &durable);
+                }
+                Fate::Duplicate(durable) => self.on_item_stored(recipient, &durable),
                 Fate::Refused(packet, why) => self.on_item_not_stored(recipient, packet, why),
             }
         }
@@ -102,6 +123,18 @@ impl Server {
             self.acknowledge(recipient, acknowledgement);
         }
         self.touched.mailbox(recipient);
+    }
+
+    /// A message takes from its sender's bytes of the day, a receipt counts until it is taken.
+    fn count_stored(&mut self, recipient: UserId, packet: &Packet) {
+        let Some(item) = ItemId::of(packet) else { return };
+        match item.kind {
+            ItemKind::Receipt => self.count_receipt(recipient, packet),
+            ItemKind::Message => {
+                let (limits, now) = (&self.config.limits, self.now.mono);
+                self.daily_bytes.charge(limits, item.origin, packet.bytes().len(), now);
+            }
+        }
     }
 
     fn on_item_stored(&mut self, recipient: UserId, durable: &Durable<Verified<Packet>>) {
@@ -127,6 +160,10 @@ impl Server {
         let code = match why {
             AppendRefusal::MailboxFull => ErrorCode::MailboxFull,
             AppendRefusal::UnknownUser => ErrorCode::UnknownUser,
+            AppendRefusal::StoreFull => {
+                self.out.notify(Notice::StoreFull);
+                ErrorCode::Unavailable
+            }
             AppendRefusal::Unavailable => ErrorCode::Unavailable,
         };
         if why == AppendRefusal::UnknownUser && item.kind == ItemKind::Receipt {
@@ -139,7 +176,7 @@ impl Server {
         };
         let later = match why {
             AppendRefusal::UnknownUser => Vec::new(),
-            AppendRefusal::MailboxFull | AppendRefusal::Unavailable => {
+            AppendRefusal::MailboxFull | AppendRefusal::StoreFull | AppendRefusal::Unavailable => {
                 mailbox.withdraw(unstored, item.origin)
             }
         };

@@ -30,7 +30,7 @@ impl Server {
             awaited: self.out.awaited(),
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
-            remembered: self.admission.remembered(),
+            remembered: self.admission.remembered().max(self.daily_bytes.len()),
             incomplete_bytes: conns(Conn::incomplete_bytes),
             waiting_requests: conns(Conn::waiting_requests),
             checks: conns(|conn| conn.session().map_or(0, Session::arriving)),
@@ -151,6 +151,9 @@ impl Server {
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::AnswersRecorded
+                | AwaitStore::UndeliverableRead { .. }
+                | AwaitStore::UndeliverableForgotten { .. }
                 | AwaitStore::Expired => {}
             }
         }

@@ -56,10 +56,11 @@ impl Server {
     /// Takes a connection's session away. The mailbox goes on without it.
     pub(in crate::server) fn end_session(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some(session) = conn.session() else { return };
-        let user = session.user();
+        let Some((who, session)) = conn.session_mut() else { return };
+        let (user, answers) = (who.user(), session.take_answers());
         self.checking.leave(session.verified_bytes());
         conn.phase = Phase::Closing;
+        self.record_answers(user, answers);
         self.connections.session_ended(user, conn_id);
         self.detach(user, conn_id);
         self.out.notify(Notice::SessionClosed { user, conn: conn_id });

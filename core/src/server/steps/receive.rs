@@ -288,12 +288,32 @@ impl Server {
     ) {
         let session = self.connections.session_mut(who.conn()).map(|(_, session)| session);
         if let Some(code) = session.and_then(|session| session.out_of_turn(recipient, id)) {
-            self.hold_back(who.conn(), packet.get(), code);
-            let refusal = Refusal::new(code).answering(packet.get());
-            return self.refuse(who.conn(), refusal);
+            return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
+        }
+        let limits = &self.config.limits;
+        if let Some((_, session)) = self.connections.session_mut(who.conn()) {
+            if session.owes_receipts(limits) {
+                let refusal =
+                    Refusal::new(ErrorCode::Unavailable).saying("take the receipts first");
+                return self.refuse_for_now(who.conn(), packet.get(), refusal);
+            }
+            if let Some(peers) = session.answered(recipient) {
+                self.record_answers(who.user(), peers);
+            }
         }
         let item = ItemId { kind: ItemKind::Message, origin: who.user(), id: id.0 };
         self.route(recipient, item, packet);
+    }
+
+    /// Refuses a message that its sender will repeat.
+    pub(in crate::server) fn refuse_for_now(
+        &mut self,
+        conn: ConnId,
+        packet: &Packet,
+        refusal: Refusal,
+    ) {
+        self.hold_back(conn, packet, refusal.code);
+        self.refuse(conn, refusal.answering(packet));
     }
 
     /// A message is refused for now: until it is repeated, no other one to the same recipient is

@@ -59,6 +59,9 @@ impl Server {
             }
             mailbox.next_drain_step(limits, share)
         };
+        if let Some((since, conn)) = mailbox.owing_since(self.now.mono).zip(mailbox.conn()) {
+            self.alarms.arm_if_idle(Alarm::Unresponsive(conn), since + limits.unresponsive);
+        }
         match step {
             Some(DrainStep::ReadPage { conn, after, limit }) => {
                 let op = StoreOp::Page { recipient: user, after, limit };
@@ -67,6 +70,12 @@ impl Server {
                 self.out.store(op, AwaitStore::PageRead { owner: user, conn, bytes });
             }
             Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
+            Some(DrainStep::Live(conn)) => {
+                if let Some((_, session)) = self.connections.session_mut(conn) {
+                    session.all_taken();
+                }
+                self.mailboxes.drop_if_idle(user);
+            }
             None => self.mailboxes.drop_if_idle(user),
         }
     }

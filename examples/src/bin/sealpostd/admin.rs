@@ -5,6 +5,7 @@ use std::io::Write;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
 use sealpost_programs::{Failure, Line};
+use sealpost_storage::Quota;
 
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
@@ -14,7 +15,7 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
     let _lock = data.lock()?;
     // Looked up first: opening with a profile would create a missing database.
     let profile = data.inspect()?.profile();
-    let (mut store, _) = data.open(Some(profile))?;
+    let (mut store, _) = data.open(Some(profile), Quota::default())?;
     if !store.delete_user(phone)? {
         return Err(Failure::new(format_args!("nobody is registered as {phone}")));
     }

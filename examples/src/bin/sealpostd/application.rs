@@ -1,5 +1,7 @@
 //! Receives what the server machine delivers and reports.
 
+use std::time::{Duration, Instant};
+
 use sealpost_core::server::{Notice, OtpDelivery, Server};
 use sealpost_mio::{Application, Control};
 
@@ -9,12 +11,24 @@ use crate::couriers::CourierThread;
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
     courier: CourierThread,
+    warned_of_full_store: Option<Instant>,
 }
 
 impl ServerApplication {
     /// Creates an application whose one-time passwords go to `courier`.
     pub(crate) const fn new(courier: CourierThread) -> Self {
-        Self { courier }
+        Self { courier, warned_of_full_store: None }
+    }
+
+    /// Every message that is refused is one notice; the log gets one line a minute.
+    fn warn_of_full_store(&mut self) {
+        if self.warned_of_full_store.is_none_or(|at| at.elapsed() >= Duration::from_mins(1)) {
+            tracing::warn!(
+                "the store is full (--store-size), or its disk is (--disk-reserve): new messages \
+                 to absent recipients are refused, and their senders will try again"
+            );
+            self.warned_of_full_store = Some(Instant::now());
+        }
     }
 }
 
@@ -38,6 +52,11 @@ impl Application<Server> for ServerApplication {
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }
+            Notice::Unresponsive { user, conn } => {
+                tracing::debug!("a client that took nothing was disconnected");
+                tracing::trace!(%user, ?conn, "unresponsive");
+            }
+            Notice::StoreFull => self.warn_of_full_store(),
             Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");
             }

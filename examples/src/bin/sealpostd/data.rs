@@ -60,9 +60,10 @@ impl DataFolder {
     pub(crate) fn open(
         &self,
         requested: Option<Profile>,
+        quota: Quota,
     ) -> Result<(SqliteStorage, Profile), Failure> {
         let open = |profile| {
-            let store = SqliteStorage::open(&self.database(), profile, Quota::default())?;
+            let store = SqliteStorage::open(&self.database(), profile, quota)?;
             Ok((store, profile))
         };
         let opened = match open(requested.unwrap_or(Profile::Compact)) {

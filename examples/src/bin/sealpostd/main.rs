@@ -8,6 +8,7 @@ mod couriers;
 mod data;
 mod serve;
 mod show;
+mod size;
 
 use std::process::ExitCode;
 

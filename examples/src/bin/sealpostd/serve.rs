@@ -11,12 +11,14 @@ use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
 use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
+use sealpost_storage::{Quota, Shares};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
 use crate::couriers::CourierThread;
 use crate::data::DataFolder;
+use crate::size::Size;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
@@ -25,25 +27,23 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
-    let (store, profile) = data.open(args.profile.map(ProfileName::profile))?;
+    let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
     let keys = data.keys(&*provider)?;
 
-    let server_key = keys.private.public_key().clone();
-    let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(
-        server::Config {
-            profile,
-            server_key,
-            otp_channel: args.otp.channel(),
-            limits: limits(args),
-        },
-        Entropy::from_seed(random_seed()?),
-    )?;
+    let limits = limits(args);
     let config = HostConfig {
+        max_connections: Some(args.bounds.connections),
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
         ..HostConfig::default()
     };
+    announce_bounds(&limits, &config, args);
+    let server_key = keys.private.public_key().clone();
+    let fingerprint = *server_key.fingerprint();
+    let machine = Server::new(
+        server::Config { profile, server_key, otp_channel: args.otp.channel(), limits },
+        Entropy::from_seed(random_seed()?),
+    )?;
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     let courier = CourierThread::start(&args.otp)
         .map_err(Failure::context("can't start the thread that delivers one-time passwords"))?;
@@ -71,12 +71,51 @@ fn refuse_unlimited_access(args: &Serving) -> Result<(), Failure> {
 }
 
 fn limits(args: &Serving) -> Limits {
-    if args.no_limits {
+    let bounds = &args.bounds;
+    let memory = usize::try_from(bounds.packet_memory.0).unwrap_or(usize::MAX);
+    let base = if args.no_limits {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
         Limits::without_rates()
     } else {
-        Limits::default()
+        Limits { stored_bytes_per_day: bounds.daily_size.0, ..Limits::default() }
+    };
+    Limits {
+        connections: bounds.connections,
+        held_bytes_in_all: memory / 4,
+        in_flight_bytes_in_all: memory / 4,
+        receipt_bytes: bounds.receipts_size.0,
+        ..base
     }
+}
+
+fn quota(args: &Serving) -> Quota {
+    let bounds = &args.bounds;
+    let (shares, disk_reserve_bytes) = if args.no_limits {
+        (Shares::Unlimited, 0)
+    } else {
+        (Shares::Limited, bounds.disk_reserve.0)
+    };
+    Quota {
+        messages: bounds.mailbox_messages,
+        bytes: bounds.mailbox_size.0,
+        shares,
+        store_bytes: bounds.store_size.0,
+        disk_reserve_bytes,
+    }
+}
+
+/// Logs how much memory and disk the server takes at most.
+fn announce_bounds(limits: &Limits, host: &HostConfig, args: &Serving) {
+    let machine = limits.memory_bound(host.read_budget.get());
+    let total = machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM);
+    tracing::info!(
+        "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
+         of packets, {} of disk left free",
+        Size(total),
+        limits.connections,
+        args.bounds.store_size,
+        args.bounds.disk_reserve,
+    );
 }
 
 /// Logs the server's address, and saves it for `sealpostd address`.
@@ -100,3 +139,6 @@ fn announce(
 
 /// Placeholder in an address for the name by which clients reach this machine.
 pub(crate) const ANY_HOST: &str = "HOST";
+
+/// Memory of the program itself: its code, its threads, and the caches of the database.
+const PROGRAM: u64 = 64 << 20;

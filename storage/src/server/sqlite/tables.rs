@@ -7,7 +7,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
 pub(super) const SERVER: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1] };
+    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2] };
 
 /// Ids are unsigned on the wire and signed here, bit for bit. Times are in seconds since 1970.
 /// `kind` is 0 for a message and 1 for a receipt.
@@ -57,6 +57,40 @@ const V1: &str = "
     CREATE UNIQUE INDEX item_name ON pending_messages (kind, sender_id, message_id);
     CREATE INDEX mailbox_order ON pending_messages (recipient_id);
     CREATE INDEX age ON pending_messages (stored_at);
+";
+
+/// Receipts count in bytes, too. `correspondents` has what each sender has in a mailbox, and whom
+/// its owner has answered; a row with neither is deleted. `undeliverable` has the first 8 bytes of
+/// the hash of each message that went with its recipient's account. A packet is its payload and 282
+/// more bytes in the compact profile, 294 in the wide one.
+const V2: &str = "
+    ALTER TABLE mailboxes ADD COLUMN receipt_bytes INTEGER NOT NULL DEFAULT 0;
+
+    UPDATE mailboxes SET receipt_bytes = coalesce((
+        SELECT sum(length(encrypted_payload) + iif(profile = 'compact', 282, 294))
+        FROM pending_messages, deployment WHERE recipient_id = user_id AND kind = 1), 0);
+
+    CREATE TABLE correspondents (
+        owner_id INTEGER NOT NULL REFERENCES mailboxes (user_id) ON DELETE CASCADE,
+        peer_id  INTEGER NOT NULL,
+        messages INTEGER NOT NULL DEFAULT 0,
+        bytes    INTEGER NOT NULL DEFAULT 0,
+        answered INTEGER NOT NULL DEFAULT 0 CHECK (answered IN (0, 1)),
+        PRIMARY KEY (owner_id, peer_id)
+    ) STRICT, WITHOUT ROWID;
+
+    INSERT INTO correspondents (owner_id, peer_id, messages, bytes)
+        SELECT recipient_id, sender_id, count(*),
+               sum(length(encrypted_payload) + iif(profile = 'compact', 282, 294))
+        FROM pending_messages, deployment WHERE kind = 0 GROUP BY recipient_id, sender_id;
+
+    CREATE TABLE undeliverable (
+        seq       INTEGER PRIMARY KEY,
+        sender_id INTEGER NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+        message   BLOB    NOT NULL CHECK (length(message) = 8)
+    ) STRICT;
+
+    CREATE INDEX undeliverable_of ON undeliverable (sender_id);
 ";
 
 /// Records the deployment that a new database belongs to.

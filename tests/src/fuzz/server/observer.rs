@@ -301,7 +301,11 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
+            Notice::Registered { .. }
+            | Notice::Refused { .. }
+            | Notice::Unresponsive { .. }
+            | Notice::StoreFull
+            | Notice::StoreFailed { .. } => {}
         }
     }
 
