@@ -26,8 +26,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::alarm::Alarm;
-use self::awaits::{AwaitJob, AwaitReconnectVerified, AwaitStore};
-pub use self::config::{Command, Config, OtpChannel, OtpDelivery};
+use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
+pub use self::config::{
+    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, RegisteredPhones,
+};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 use self::state::admission::Admission;
@@ -44,7 +46,7 @@ use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;
 use crate::frame::{
-    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
+    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out, Slab,
     WrongOutcome,
 };
 use crate::ids::Ticket;
@@ -61,6 +63,8 @@ pub struct Server {
     checking: Checking,
     daily_bytes: DailyBytes,
     otps: Otps,
+    /// Deliveries of passwords that the host has not answered, by their ids.
+    deliveries: Slab<AwaitDelivery>,
     admission: Admission,
     key_answer: ServerKeyAnswer,
     /// Store operations that failed and are repeated until they succeed.
@@ -98,6 +102,7 @@ impl Server {
             checking: Checking::default(),
             daily_bytes: DailyBytes::default(),
             otps: Otps::default(),
+            deliveries: Slab::new(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
             alarms: Alarms::new(),
@@ -116,7 +121,9 @@ impl Server {
             Event::Writable { conn } => self.on_writable(conn),
             Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
             Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
-            Event::Command(command) => match command {},
+            Event::Command(Command::OtpDelivery { id, outcome }) => {
+                self.on_delivery_answered(id, outcome);
+            }
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
         }
@@ -234,6 +241,9 @@ impl Server {
             }
             AwaitStore::UndeliverableForgotten { conn, user } => {
                 self.on_undeliverable_forgotten(conn, user, answer.undeliverable_forgotten()?);
+            }
+            AwaitStore::ClockRecorded { clock } => {
+                self.on_clock_recorded(clock, answer.clock_recorded()?);
             }
             AwaitStore::Expired => self.on_expired(answer.expired()?),
         }

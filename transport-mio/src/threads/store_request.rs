@@ -34,6 +34,7 @@ impl StoreRequest for StoreOp {
             Self::CreateUser { .. }
             | Self::FindUser(_)
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
             | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
@@ -60,6 +61,7 @@ impl StoreRequest for ClientOp {
                 messages.len() * ROW
             }
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

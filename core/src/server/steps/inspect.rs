@@ -30,6 +30,7 @@ impl Server {
             awaited: self.out.awaited(),
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
+            deliveries: self.deliveries.len(),
             remembered: self.admission.remembered().max(self.daily_bytes.len()),
             incomplete_bytes: conns(Conn::incomplete_bytes),
             waiting_requests: conns(Conn::waiting_requests),
@@ -154,6 +155,7 @@ impl Server {
                 | AwaitStore::AnswersRecorded
                 | AwaitStore::UndeliverableRead { .. }
                 | AwaitStore::UndeliverableForgotten { .. }
+                | AwaitStore::ClockRecorded { .. }
                 | AwaitStore::Expired => {}
             }
         }

@@ -4,7 +4,7 @@ use sealpost_core::wire::Profile;
 
 use super::harness::{Harness, QUOTA, SHARES};
 use super::subject::Subject;
-use super::{deliveries, mailboxes, shares, transactions, undeliverable, users};
+use super::{clock, deliveries, mailboxes, shares, transactions, undeliverable, users};
 use crate::conformance::Reopening;
 use crate::server::quota::Quota;
 
@@ -18,6 +18,7 @@ pub fn run_all<S: Subject>(open: impl Fn(Profile, Quota) -> S) {
         .chain(mailboxes::cases())
         .chain(deliveries::cases())
         .chain(transactions::cases())
+        .chain(clock::cases())
         .chain(undeliverable::cases())
         .map(|case| (case, QUOTA));
     let shared = shares::cases().into_iter().map(|case| (case, SHARES));

@@ -4,6 +4,7 @@ mod mailbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::time::Duration;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
@@ -15,7 +16,9 @@ use sealpost_core::server::store::{
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, ItemId, ItemKind, Packet, Profile};
 
+use super::clock;
 use super::quota::{MAX_UNDELIVERABLE, Occupancy, Quota};
+use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
 use super::usage::Usage;
 use crate::storage::Storage;
@@ -28,6 +31,7 @@ pub struct MemoryStorage {
     quota: Quota,
     last_user_id: u64,
     last_seq: u64,
+    newest_time: Option<Timestamp>,
     accounts: BTreeMap<UserId, Account>,
     /// Mailbox and place of each item. An item id is unique in the whole store.
     places: BTreeMap<ItemId, (UserId, Seq)>,
@@ -39,7 +43,7 @@ pub struct MemoryStorage {
 struct Account {
     user: User,
     aes_key: WrappedKey,
-    last_reconnect: Option<Timestamp>,
+    reconnects: ReconnectDates,
     mailbox: Mailbox,
 }
 
@@ -51,6 +55,7 @@ impl MemoryStorage {
             quota,
             last_user_id: 0,
             last_seq: 0,
+            newest_time: None,
             accounts: BTreeMap::new(),
             places: BTreeMap::new(),
             undeliverable: BTreeMap::new(),
@@ -82,6 +87,11 @@ impl MemoryStorage {
         self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
         debug_assert!(self.is_consistent(), "after the deletion of a user");
         true
+    }
+
+    /// Takes the operator's word that the clock is right: it is the newest time on record.
+    pub const fn trust_clock(&mut self, clock: Timestamp) {
+        self.newest_time = Some(clock);
     }
 
     /// Returns the wrapped key of a user's latest session.
@@ -119,6 +129,7 @@ impl MemoryStorage {
             && self.accounts.iter().all(|(id, account)| {
                 account.user.id == *id
                     && id.value() <= self.last_user_id
+                    && account.reconnects.is_consistent()
                     && account.mailbox.is_consistent()
             })
             && self.undeliverable.iter().all(|(sender, messages)| {
@@ -143,8 +154,8 @@ impl MemoryStorage {
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
-            StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *aes_key))
+            StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
+                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
             StoreOp::Count(user) => {
                 let undeliverable = self.undeliverable.get(user).map_or(0, Vec::len);
@@ -180,6 +191,9 @@ impl MemoryStorage {
                 self.remove_all(*recipient, receipts);
                 StoreReply::ReceiptsDropped
             }
+            StoreOp::RecordClock { clock, max_step } => {
+                StoreReply::ClockRecorded(self.record_clock(*clock, *max_step))
+            }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
         })
     }
@@ -212,7 +226,7 @@ impl MemoryStorage {
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
-        let account = Account { user, aes_key, last_reconnect: None, mailbox };
+        let account = Account { user, aes_key, reconnects: ReconnectDates::default(), mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
     }
@@ -221,15 +235,15 @@ impl MemoryStorage {
         &mut self,
         user: UserId,
         at: Timestamp,
+        horizon: Timestamp,
         aes_key: WrappedKey,
     ) -> ReconnectOutcome {
         let Some(account) = self.accounts.get_mut(&user) else {
             return ReconnectOutcome::UnknownUser;
         };
-        if account.last_reconnect.is_some_and(|last| at <= last) {
+        if account.reconnects.accept(at, horizon, self.newest_time) == Err(NotNewer) {
             return ReconnectOutcome::NotNewer;
         }
-        account.last_reconnect = Some(at);
         account.user.last_seen = at;
         account.aes_key = aes_key;
         ReconnectOutcome::Recorded
@@ -305,6 +319,12 @@ impl MemoryStorage {
             self.insert(sender, receipt, &settlement.receipt, settlement.at);
         }
         Ok(())
+    }
+
+    fn record_clock(&mut self, clock: Timestamp, max_step: Duration) -> Timestamp {
+        let newest = clock::newest(self.newest_time, clock, max_step);
+        self.newest_time = Some(newest);
+        newest
     }
 
     fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {

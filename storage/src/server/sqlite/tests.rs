@@ -304,7 +304,7 @@ fn check_finds_every_kind_of_fault() {
         ),
         ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
         (
-            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            "UPDATE users SET reconnects = x'00' WHERE user_id = 2",
             vec![Finding::User { user_id: 2 }],
         ),
         ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
@@ -413,7 +413,10 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
         sqlite.close();
         sqlite.tamper(
             "ALTER TABLE mailboxes DROP COLUMN receipt_bytes;
-             DROP TABLE correspondents; DROP TABLE undeliverable; PRAGMA user_version = 1",
+             DROP TABLE correspondents; DROP TABLE undeliverable;
+             ALTER TABLE users ADD COLUMN last_reconnect INTEGER;
+             ALTER TABLE users DROP COLUMN reconnects;
+             ALTER TABLE deployment DROP COLUMN newest_time; PRAGMA user_version = 1",
         );
         let mut sqlite = sqlite.reopened();
         assert!(sqlite.is_sound());
