@@ -83,13 +83,14 @@ impl DataFolder {
     pub(crate) fn open(
         &self,
         requested: Option<Profile>,
+        quota: Quota,
     ) -> Result<(SqliteStorage, Profile), Failure> {
         let mark = self.mark();
         let known = mark.read()?;
         let open_store =
             if self.is_used()? { SqliteStorage::open_existing } else { SqliteStorage::open };
         let open = |profile| {
-            let store = open_store(&self.database(), profile, Quota::default())?;
+            let store = open_store(&self.database(), profile, quota)?;
             Ok((store, profile))
         };
         let opened = match open(requested.unwrap_or(Profile::Compact)) {
@@ -125,7 +126,7 @@ impl DataFolder {
     pub(crate) fn open_existing(&self) -> Result<SqliteStorage, Failure> {
         // Looked up first: opening with a profile would create a missing database.
         let profile = self.inspect()?.profile();
-        self.open(Some(profile)).map(|(store, _)| store)
+        self.open(Some(profile), Quota::default()).map(|(store, _)| store)
     }
 
     /// The failure of a command on a folder in which no server has run.

@@ -9,6 +9,7 @@ mod couriers;
 mod data;
 mod serve;
 mod show;
+mod size;
 
 use std::process::ExitCode;
 
