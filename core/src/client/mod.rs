@@ -29,7 +29,6 @@
 //! | `config`, `limits`, `command` | settings of a client, and requests of the application |
 //! | `notice`, `store` | what it tells, and what it asks of its store |
 //! | `awaits`, `alarm` | what it waits for: outcomes of the host, and points in time |
-//! | `replay` | the replay window, which the store keeps |
 //! | `state` | nouns: what it knows |
 //! | `steps` | verbs: what it does |
 
@@ -39,7 +38,6 @@ mod command;
 mod config;
 mod limits;
 mod notice;
-pub mod replay;
 mod state;
 mod steps;
 pub mod store;
@@ -52,7 +50,7 @@ pub use self::limits::Limits;
 pub use self::notice::{
     LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
 };
-pub use self::replay::{Continuity, Novelty, ReplayWindow};
+pub use self::store::{Arrival, Continuity};
 pub use crate::address::{InvalidAddress, ServerAddress};
 
 use self::alarm::Alarm;

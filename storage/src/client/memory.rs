@@ -1,21 +1,23 @@
 //! The client's store in memory: the executable specification of every [`ClientOp`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientOutcome, ClientReply, Contact, InboxId, InboxItem, IncomingMessage,
-    OutgoingMessage, Placement, QueuedMessage, Snapshot, Status, Verification,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, InboxId,
+    InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage, Snapshot, Status,
+    Verification,
 };
-use sealpost_core::client::{Novelty, ReplayWindow};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
-use sealpost_core::wire::Packet;
+use sealpost_core::wire::{Packet, RequestHash};
 
 use super::history::{HistoryEntry, Place, SentMessage};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
 use super::storage::ClientStorage;
+use super::unhashed::{UNHASHED, is_repeat_of_unhashed};
 use crate::storage::Storage;
 
 /// A client's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
@@ -28,10 +30,15 @@ pub struct MemoryClientStorage {
     former: BTreeMap<UserId, PublicKey>,
     outbox: BTreeMap<MessageId, Sent>,
     inbox: BTreeMap<InboxId, InboxItem>,
-    windows: BTreeMap<UserId, ReplayWindow>,
+    /// Places of the inbox by sender, message and packet.
+    arrived: BTreeMap<Arrived, InboxId>,
+    /// Messages that others named as their previous one before they arrived.
+    missed: BTreeSet<(UserId, MessageId)>,
     last_place: u64,
     shown_up_to: u64,
 }
+
+type Arrived = (UserId, MessageId, RequestHash);
 
 #[derive(Clone, Debug)]
 struct Sent {
@@ -51,7 +58,8 @@ impl MemoryClientStorage {
             former: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
-            windows: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            missed: BTreeSet::new(),
             last_place: 0,
             shown_up_to: 0,
         }
@@ -81,6 +89,7 @@ impl MemoryClientStorage {
             })
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
+            && self.arrived.len() == self.inbox.len()
             && places.last().is_none_or(|place| *place <= self.last_place)
             && self.shown_up_to <= self.last_place
     }
@@ -214,15 +223,44 @@ impl MemoryClientStorage {
     }
 
     fn receive(&mut self, message: &IncomingMessage) -> Placement {
-        let window = self.windows.entry(message.sender).or_default();
-        let continuity = match window.admit(message.id, message.previous) {
-            Novelty::New(continuity) => continuity,
-            Novelty::Repeat => return Placement::Repeat,
+        let IncomingMessage { sender, id, packet_hash, previous, .. } = message;
+        let named = (*sender, *id, *packet_hash);
+        let unhashed = self.arrived.get(&(*sender, *id, UNHASHED));
+        let unhashed = unhashed.and_then(|place| self.inbox.get(place));
+        if self.arrived.contains_key(&named)
+            || unhashed.is_some_and(|item| is_repeat_of_unhashed(message, &item.message))
+        {
+            return Placement::Repeat;
+        }
+        let arrival = if self.holds(*sender, *id..=*id) {
+            Arrival::ReusedId
+        } else if !self.holds(*sender, *id..=MessageId(u64::MAX)) {
+            Arrival::InOrder
+        } else if self.missed.contains(&(*sender, *id)) {
+            Arrival::FillsGap
+        } else {
+            Arrival::Late
+        };
+        let continuity = match previous {
+            Some(previous) if !self.holds(*sender, *previous..=*previous) => {
+                self.missed.insert((*sender, *previous));
+                Continuity::AfterGap
+            }
+            Some(_) | None => Continuity::Next,
         };
         self.last_place += 1;
         let place = InboxId(self.last_place);
-        self.inbox.insert(place, InboxItem { place, message: message.clone(), continuity });
-        Placement::Appended { place, continuity }
+        self.arrived.insert(named, place);
+        let message = message.clone();
+        self.inbox.insert(place, InboxItem { place, message, continuity, arrival });
+        Placement::Appended { place, continuity, arrival }
+    }
+
+    /// Whether the inbox holds one of these messages.
+    fn holds(&self, sender: UserId, ids: RangeInclusive<MessageId>) -> bool {
+        let (first, last) = (RequestHash([0; 32]), RequestHash([u8::MAX; 32]));
+        let range = (sender, *ids.start(), first)..=(sender, *ids.end(), last);
+        self.arrived.range(range).next().is_some()
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> ClientReply {

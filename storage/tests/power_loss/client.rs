@@ -10,7 +10,7 @@ use sealpost_core::client::store::{
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::Fingerprint;
-use sealpost_core::wire::Profile;
+use sealpost_core::wire::{Profile, RequestHash};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
 };
@@ -187,6 +187,7 @@ fn incoming(random: &mut Random) -> IncomingMessage {
         sender: user(from),
         phone: phone(from),
         id: MessageId(random.between(0, 60)),
+        packet_hash: RequestHash([random.pick(b"ab"); 32]),
         previous: random.chance(50).then(|| MessageId(random.between(0, 60))),
         sent_at: at(1),
         received_at: at(2),

@@ -4,10 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::client::replay::Continuity;
+use super::arrival::{Arrival, Continuity};
 use crate::ids::{MessageId, Phone, UserId};
 use crate::time::Timestamp;
-use crate::wire::Packet;
+use crate::wire::{Packet, RequestHash};
 
 /// A message of ours, sealed and signed, before it is queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +101,10 @@ pub struct IncomingMessage {
     pub sender: UserId,
     /// Sender's phone number.
     pub phone: Phone,
-    /// Number of the message, unique among the sender's.
+    /// Number of the message, unique among the sender's unless the sender was restored from a backup.
     pub id: MessageId,
+    /// Hash of the whole packet, which tells a repeat from another message with the same number.
+    pub packet_hash: RequestHash,
     /// The sender's message to us before this one, if this one opened and names one.
     pub previous: Option<MessageId>,
     /// Time of writing, according to the sender.
@@ -152,6 +154,8 @@ pub struct InboxItem {
     pub place: InboxId,
     /// The message.
     pub message: IncomingMessage,
-    /// Whether something is missing before it, as the replay window saw at its arrival.
+    /// Whether something was missing before it at its arrival.
     pub continuity: Continuity,
+    /// Its place among the messages of its sender, at its arrival.
+    pub arrival: Arrival,
 }

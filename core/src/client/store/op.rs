@@ -97,10 +97,11 @@ pub enum ClientOp {
         failure: Failure,
     },
 
-    /// Admit each message, one after the other, to its sender's replay window
-    /// ([`ReplayWindow::admit`](crate::client::ReplayWindow::admit) with its id and `previous`),
-    /// and append it to the inbox if it is new. A sender without a window starts with an empty one.
-    /// → `Received`
+    /// Append each message to the inbox, one after the other, unless the inbox holds it: a message
+    /// of the same sender with the same id and packet hash. What the inbox holds of the sender
+    /// decides, and nothing else, on [`Continuity`](super::Continuity): whether it holds the id in
+    /// `previous`; and on [`Arrival`](super::Arrival): whether it holds the same id, or a larger
+    /// one, or one after a gap that names this id as its previous. → `Received`
     Receive(Vec<IncomingMessage>),
     /// Read the inbox, oldest message first, without those that were shown. → `Unshown`
     Unshown {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
-use sealpost_core::client::{Continuity, Notice};
+use sealpost_core::client::{Arrival, Continuity, Notice};
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
@@ -28,6 +28,9 @@ pub(crate) enum Event {
         body: Body,
         /// Trust in the key that signed the message.
         trust: &'static str,
+        /// `late`, `fills-gap` or `reused-id`; left out for a message that came in order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        arrival: Option<&'static str>,
     },
     /// A message that was sent before the next one is missing.
     Gap {
@@ -152,6 +155,7 @@ impl Event {
             time: utc(message.sent_at),
             body,
             trust: trust(message.trust),
+            arrival: arrival(item.arrival),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -209,10 +213,11 @@ impl Event {
 
     fn text(&self) -> String {
         match self {
-            Self::Message { from, time, body, trust, .. } => {
+            Self::Message { from, time, body, trust, arrival, .. } => {
                 let time = time.replace('T', " ");
                 let warning = if *trust == CHANGED { " [by a changed key!]" } else { "" };
-                format!("{time}  {from}{warning}: {}", body.text())
+                let mark = arrival.map_or("", mark);
+                format!("{time}  {from}{warning}{mark}: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -263,6 +268,27 @@ const fn trust(trust: Trust) -> &'static str {
     }
 }
 
+const fn arrival(arrival: Arrival) -> Option<&'static str> {
+    match arrival {
+        Arrival::InOrder => None,
+        Arrival::Late => Some("late"),
+        Arrival::FillsGap => Some(FILLS_GAP),
+        Arrival::ReusedId => Some(REUSED_ID),
+    }
+}
+
+/// The mark of a message that did not come in order, for people.
+fn mark(arrival: &str) -> &'static str {
+    match arrival {
+        FILLS_GAP => " [late: it was missing]",
+        REUSED_ID => " [its number was used before: restored from a backup?]",
+        _ => " [late]",
+    }
+}
+
+const FILLS_GAP: &str = "fills-gap";
+const REUSED_ID: &str = "reused-id";
+
 fn numbers(ids: &[MessageId]) -> Vec<u64> {
     ids.iter().map(|id| id.0).collect()
 }
@@ -276,19 +302,21 @@ mod tests {
     use super::*;
     use sealpost_core::client::store::{InboxId, IncomingMessage};
     use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::RequestHash;
 
     fn item(content: ReceivedContent, continuity: Continuity) -> InboxItem {
         let message = IncomingMessage {
             sender: UserId::new(7).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(3),
+            packet_hash: RequestHash([3; 32]),
             previous: None,
             sent_at: Timestamp::from_unix_secs(0),
             received_at: Timestamp::from_unix_secs(0),
             content,
             trust: Trust::FirstUse,
         };
-        InboxItem { place: InboxId(1), message, continuity }
+        InboxItem { place: InboxId(1), message, continuity, arrival: Arrival::InOrder }
     }
 
     fn json(content: ReceivedContent, continuity: Continuity) -> Vec<String> {
@@ -315,6 +343,23 @@ mod tests {
         assert!(lines[1].contains(r#""hex":"00ff""#));
         let lines = json(ReceivedContent::Undecryptable, Continuity::Next);
         assert!(lines[0].contains(r#""undecryptable":true"#));
+    }
+
+    #[test]
+    fn message_that_did_not_come_in_order_is_marked() {
+        let text = ReceivedContent::Opened(Content::Text("hi".into()));
+        let mut item = item(text, Continuity::Next);
+        for (arrival, name, mark) in [
+            (Arrival::Late, "late", "[late]"),
+            (Arrival::FillsGap, "fills-gap", "[late: it was missing]"),
+            (Arrival::ReusedId, "reused-id", "[its number was used before"),
+        ] {
+            item.arrival = arrival;
+            let events = Event::of_message(&item);
+            let json = serde_json::to_string(&events[0]).unwrap();
+            assert!(json.ends_with(&format!(r#""arrival":"{name}"}}"#)), "{json}");
+            assert!(events[0].text().contains(mark), "{}", events[0].text());
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::client::history::Place;
 use crate::client::memory::MemoryClientStorage;
 use crate::client::sqlite::bed::SqliteBed;
 use crate::client::storage::ClientStorage;
+use crate::client::unhashed::UNHASHED;
 use crate::conformance::{at, phone, public_key};
 use crate::storage::Storage;
 
@@ -110,8 +111,17 @@ fn request() -> impl Strategy<Value = ClientOp> {
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
     ];
-    let arriving = (id(), peer(), proptest::option::of(id()))
-        .prop_map(|(id, from, previous)| incoming(id, from, previous));
+    let arriving = (id(), peer(), proptest::option::of(id()), 0..4_u8).prop_map(
+        |(id, from, previous, packet)| {
+            let mut message = incoming(id, from, previous);
+            match packet {
+                0 => message.packet_hash = UNHASHED,
+                1 => message = harness::other_packet(message),
+                _ => {}
+            }
+            message
+        },
+    );
     let inbox = prop_oneof![
         3 => vec(arriving, 0..4).prop_map(ClientOp::Receive),
         1 => (0..20_u64, 0..6_u32)

@@ -1,8 +1,9 @@
 //! The client's store in one SQLite file, `client.db`.
 //!
 //! - `tables`: the schema, and `row`: rows of it as values.
-//! - `ops`: the requests as SQL.
+//! - `ops`: the requests as SQL; `arrivals`: the one that receives messages.
 
+mod arrivals;
 #[cfg(test)]
 pub(super) mod bed;
 mod ops;

@@ -2,10 +2,8 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientReply, Contact, InboxId, IncomingMessage, OutgoingMessage, Placement,
-    Status,
+    Binding, ClientOp, ClientReply, Contact, InboxId, OutgoingMessage, Status,
 };
-use sealpost_core::client::{Novelty, ReplayWindow};
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
@@ -198,49 +196,6 @@ impl Ops<'_> {
         Ok(ClientReply::Marked(marked))
     }
 
-    fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Placement> {
-        // The replay window and the inbox change in one transaction: so a message is delivered
-        // once, even if the process dies in between.
-        let sender = sql_id(message.sender);
-        let window = self
-            .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?
-            .query_row([sender], |row| row.get::<_, [u8; ReplayWindow::LEN]>(0))
-            .optional()?;
-        let mut window =
-            window.map_or_else(ReplayWindow::default, |bytes| ReplayWindow::from_bytes(&bytes));
-        let continuity = match window.admit(message.id, message.previous) {
-            Novelty::New(continuity) => continuity,
-            Novelty::Repeat => return Ok(Placement::Repeat),
-        };
-        self.prepare(
-            "INSERT INTO replay_windows (sender_id, window) VALUES (?1, ?2)
-             ON CONFLICT (sender_id) DO UPDATE SET window = excluded.window",
-        )?
-        .execute(params![sender, window.to_bytes()])?;
-        let place = self
-            .prepare("UPDATE account SET last_place = last_place + 1 RETURNING last_place")?
-            .query_row((), |row| column::id(row, 0))?;
-        let (kind, content) = row::received_columns(&message.content);
-        self.prepare(&format!(
-            "INSERT INTO inbox ({RECEIVED_COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-        ))?
-        .execute(params![
-            place.cast_signed(),
-            sender,
-            message.phone.to_string(),
-            sql_message_id(message.id),
-            message.previous.map(sql_message_id),
-            message.sent_at.unix_secs(),
-            message.received_at.unix_secs(),
-            row::trust_code(message.trust),
-            row::continuity_code(continuity),
-            kind,
-            content,
-        ])?;
-        Ok(Placement::Appended { place: InboxId(place), continuity })
-    }
-
     fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {
         // One row more than asked for tells whether there are more.
         let mut statement = self.prepare(&format!(
@@ -277,16 +232,16 @@ impl Ops<'_> {
             .map(drop)
     }
 
-    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.0.prepare_cached(sql)
     }
 }
 
-const fn sql_id(user: UserId) -> i64 {
+pub(super) const fn sql_id(user: UserId) -> i64 {
     user.value().cast_signed()
 }
 
-const fn sql_message_id(id: MessageId) -> i64 {
+pub(super) const fn sql_message_id(id: MessageId) -> i64 {
     id.0.cast_signed()
 }
 

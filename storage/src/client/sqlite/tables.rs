@@ -8,7 +8,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
 /// `place` is one counter for messages sent and received, so that both together are the history.
@@ -84,6 +84,20 @@ const V2: &str = "
         user_id    INTEGER PRIMARY KEY,
         public_key BLOB    NOT NULL
     ) STRICT;
+";
+
+/// Keeps hashes of received packets, and finds received messages by sender and id, which the replay
+/// windows could answer for the newest 1,024 ids only. Every message that a window had admitted is
+/// in the inbox. The packets of earlier messages are gone: their hash is 32 zeros.
+const V3: &str = "
+    ALTER TABLE inbox ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE inbox ADD COLUMN packet_hash BLOB NOT NULL
+        DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000';
+
+    CREATE INDEX inbox_messages ON inbox (sender_id, message_id, packet_hash);
+    CREATE INDEX inbox_gaps ON inbox (sender_id, previous_id) WHERE continuity = 1;
+
+    DROP TABLE replay_windows;
 ";
 
 /// Records the identity that a new database belongs to.
