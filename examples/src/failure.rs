@@ -22,6 +22,13 @@ impl Failure {
         Self { message: one_line(message), status: 2 }
     }
 
+    /// The same failure, with what follows from it.
+    #[must_use]
+    pub fn and(self, consequence: impl Display) -> Self {
+        let message = one_line(format_args!("{}; {consequence}", self.message));
+        Self { message, ..self }
+    }
+
     /// Returns a closure for `map_err`: the message is `context`, a colon, and the error.
     pub fn context<E: Display>(context: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(format_args!("{context}: {error}"))

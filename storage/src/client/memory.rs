@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use sealpost_core::client::store::{
-    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, InboxId,
-    InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage, Snapshot, Status,
-    Verification,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
+    Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage,
+    Snapshot, Status, Verification,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
-use sealpost_core::wire::{Packet, RequestHash};
+use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
 use super::history::{HistoryEntry, Place, SentMessage};
 use super::identity::Identity;
@@ -24,10 +24,12 @@ use crate::storage::Storage;
 #[derive(Clone, Debug)]
 pub struct MemoryClientStorage {
     identity: Identity,
-    /// Everything in a snapshot but the contacts, the former ones and the outbox, which are below.
+    /// Everything in a snapshot but the contacts, the former ones, the drafts and the outbox, which
+    /// are below.
     base: Snapshot,
     contacts: BTreeMap<Phone, Contact>,
     former: BTreeMap<UserId, PublicKey>,
+    drafts: BTreeMap<DraftId, Draft>,
     outbox: BTreeMap<MessageId, Sent>,
     inbox: BTreeMap<InboxId, InboxItem>,
     /// Places of the inbox by sender, message and packet.
@@ -45,6 +47,8 @@ struct Sent {
     message: SentMessage,
     /// `Some` while the message is queued.
     packet: Option<Packet>,
+    /// How the server's errors name the packet.
+    named: InReplyTo,
 }
 
 impl MemoryClientStorage {
@@ -56,6 +60,7 @@ impl MemoryClientStorage {
             base,
             contacts: BTreeMap::new(),
             former: BTreeMap::new(),
+            drafts: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -63,6 +68,12 @@ impl MemoryClientStorage {
             last_place: 0,
             shown_up_to: 0,
         }
+    }
+
+    /// Numbers the next messages from `ids` above the last one, as if as many had been sent.
+    pub fn skip_message_ids(&mut self, ids: u64) {
+        let last = self.base.last_message.map_or(0, |last| last.0);
+        self.base.last_message = Some(MessageId(last.saturating_add(ids)));
     }
 
     /// Returns our user id, once the server has assigned it.
@@ -125,6 +136,12 @@ impl MemoryClientStorage {
                     contact.verification = Verification::Verified;
                 }
             }
+            ClientOp::KeepDrafts(drafts) => {
+                for draft in drafts {
+                    self.drafts.entry(draft.id).or_insert_with(|| draft.clone());
+                }
+            }
+            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| drop(self.drafts.remove(id))),
             ClientOp::Enqueue(messages) => {
                 for message in messages {
                     self.enqueue(message);
@@ -140,6 +157,10 @@ impl MemoryClientStorage {
                 let mark =
                     |id: &_| self.mark(*id, Some(*recipient), Status::Delivered).then_some(*id);
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+            }
+            ClientOp::MarkUndeliverable(packets) => {
+                let marked = packets.iter().filter_map(|packet| self.mark_undeliverable(*packet));
+                return ClientReply::Marked(marked.collect());
             }
             ClientOp::MarkFailed { messages, failure } => {
                 let mark = |id: &_| self.mark(*id, None, Status::Failed(*failure)).then_some(*id);
@@ -186,6 +207,9 @@ impl MemoryClientStorage {
     }
 
     fn enqueue(&mut self, message: &OutgoingMessage) {
+        if let Some(draft) = message.draft {
+            self.drafts.remove(&draft);
+        }
         if self.outbox.contains_key(&message.id) {
             return;
         }
@@ -199,8 +223,9 @@ impl MemoryClientStorage {
             content: message.content.clone(),
             status: Status::Queued,
         };
-        self.outbox
-            .insert(message.id, Sent { message: sent, packet: Some(message.packet.clone()) });
+        let named = message.packet.request_hash().in_reply_to();
+        let packet = Some(message.packet.clone());
+        self.outbox.insert(message.id, Sent { message: sent, packet, named });
         self.base.last_message = self.base.last_message.max(Some(message.id));
         if let Some(contact) = self.contacts.get_mut(&message.phone)
             && contact.pinned.user == message.recipient
@@ -220,6 +245,16 @@ impl MemoryClientStorage {
         sent.message.status = next;
         sent.packet = None;
         true
+    }
+
+    fn mark_undeliverable(&mut self, packet: InReplyTo) -> Option<MessageId> {
+        let awaited = |sent: &&Sent| matches!(sent.message.status, Status::Queued | Status::Stored);
+        let mut messages = self.outbox.values().filter(awaited);
+        let id = messages.find(|sent| sent.named == packet)?.message.id;
+        let sent = self.outbox.get_mut(&id)?;
+        sent.message.status = Status::Failed(Failure::UnknownUser);
+        sent.packet = None;
+        Some(id)
     }
 
     fn receive(&mut self, message: &IncomingMessage) -> Placement {
@@ -303,6 +338,7 @@ impl ClientStorage for MemoryClientStorage {
         Ok(Snapshot {
             contacts: self.contacts.values().cloned().collect(),
             former: self.former.iter().map(former).collect(),
+            drafts: self.drafts.values().cloned().collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),
             ..self.base.clone()
         })
@@ -310,6 +346,7 @@ impl ClientStorage for MemoryClientStorage {
 
     fn outbox(&self) -> Result<OutboxCounts, StoreError> {
         let mut counts = OutboxCounts::default();
+        counts.add(Status::Queued, self.drafts.len() as u64);
         self.outbox.values().for_each(|sent| counts.add(sent.message.status, 1));
         Ok(counts)
     }

@@ -173,7 +173,7 @@ fn outgoing(random: &mut Random) -> OutgoingMessage {
     let (id, to) = (random.between(0, 40), peer(random));
     let (recipient, content) = (user(to), content(random));
     let packet = message(PROFILE, user(1), recipient, id, 40 + content.as_bytes().len());
-    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), content, packet }
+    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), draft: None, content, packet }
 }
 
 fn incoming(random: &mut Random) -> IncomingMessage {

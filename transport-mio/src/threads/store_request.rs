@@ -41,6 +41,9 @@ impl StoreRequest for StoreOp {
 impl StoreRequest for ClientOp {
     fn weight(&self) -> usize {
         match self {
+            Self::KeepDrafts(drafts) => {
+                drafts.iter().map(|draft| draft.content.as_bytes().len() + ROW).sum()
+            }
             Self::Enqueue(messages) => messages
                 .iter()
                 .map(|message| message.content.as_bytes().len() + packet_weight(&message.packet))
@@ -56,6 +59,8 @@ impl StoreRequest for ClientOp {
             Self::MarkDelivered { messages, .. } | Self::MarkFailed { messages, .. } => {
                 messages.len() * ROW
             }
+            Self::MarkUndeliverable(packets) => packets.len() * ROW,
+            Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)

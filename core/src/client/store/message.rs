@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::arrival::{Arrival, Continuity};
-use crate::ids::{MessageId, Phone, UserId};
+use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::time::Timestamp;
 use crate::wire::{Packet, RequestHash};
 
@@ -18,11 +18,29 @@ pub struct OutgoingMessage {
     pub recipient: UserId,
     /// Recipient's phone number.
     pub phone: Phone,
+    /// Draft that it was, which is one no longer.
+    pub draft: Option<DraftId>,
     /// Content of the message, for the history.
     pub content: Content,
     /// What goes over the wire, byte for byte, until the message is acknowledged.
     pub packet: Packet,
 }
+
+/// A message of ours that can't be sealed yet: the server's clock is not known, or its recipient has
+/// to be looked up. It has no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Place among the drafts.
+    pub id: DraftId,
+    /// Recipient, as the application named them.
+    pub to: UserRef,
+    /// Content of the message.
+    pub content: Content,
+}
+
+/// A place among the drafts: later ones have larger numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DraftId(pub u64);
 
 /// A message of ours that is not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +56,7 @@ pub struct QueuedMessage {
 /// Why a message of ours will not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Failure {
-    /// The recipient is no longer registered.
+    /// The recipient is not registered, or is no longer.
     #[error("the recipient is not registered")]
     UnknownUser,
     /// The server refused it as malformed or badly signed.

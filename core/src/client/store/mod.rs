@@ -24,8 +24,8 @@ mod snapshot;
 
 pub use arrival::{Arrival, Continuity};
 pub use message::{
-    Content, Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, QueuedMessage,
-    ReceivedContent, Status, Trust,
+    Content, Draft, DraftId, Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage,
+    QueuedMessage, ReceivedContent, Status, Trust,
 };
 pub use op::ClientOp;
 pub(in crate::client) use reply::Page;

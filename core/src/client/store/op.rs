@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Failure, InboxId, IncomingMessage, OutgoingMessage};
+use super::message::{Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage};
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::keys::{Fingerprint, PublicKey};
 use crate::time::Timestamp;
+use crate::wire::InReplyTo;
 
 /// One operation. The arrow names the [`ClientReply`](super::ClientReply) that answers it.
 #[derive(Clone, Debug)]
@@ -71,8 +72,12 @@ pub enum ClientOp {
         fingerprint: Fingerprint,
     },
 
-    /// Append messages to the outbox, as queued. They arrive in the order of their ids, which are
-    /// larger than all before. The last one becomes
+    /// Keep messages that can't be sealed yet. One that is there already stays as it is. → `Done`
+    KeepDrafts(Vec<Draft>),
+    /// Forget drafts that were refused. → `Done`
+    DropDrafts(Vec<DraftId>),
+    /// Append messages to the outbox, as queued, and forget the drafts that they were. They arrive
+    /// in the order of their ids, which are larger than all before. The last one becomes
     /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
     /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
     Enqueue(Vec<OutgoingMessage>),
@@ -88,6 +93,11 @@ pub enum ClientOp {
         /// Messages named in the receipt.
         messages: Vec<MessageId>,
     },
+    /// Mark messages whose recipient has no account any more: queued or stored → failed, as
+    /// [`Failure::UnknownUser`]. Their packets are dropped. They are named by the hashes of their
+    /// packets, as the server's error names them; a hash that no such message has changes nothing.
+    /// → `Marked`
+    MarkUndeliverable(Vec<InReplyTo>),
     /// Mark messages that will not be sent again: queued → failed. Their packets are dropped. A
     /// message that is not queued stays as it is. → `Marked`
     MarkFailed {

@@ -16,7 +16,8 @@ pub enum ClientReply {
     /// The operation is durable.
     Done,
     /// The answer to [`MarkStored`](super::ClientOp::MarkStored),
-    /// [`MarkDelivered`](super::ClientOp::MarkDelivered) and
+    /// [`MarkDelivered`](super::ClientOp::MarkDelivered),
+    /// [`MarkUndeliverable`](super::ClientOp::MarkUndeliverable) and
     /// [`MarkFailed`](super::ClientOp::MarkFailed): the messages whose status changed now, in the
     /// order in which they were named.
     Marked(Vec<MessageId>),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
 use sealpost_core::client::{Arrival, Continuity, Notice};
-use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
@@ -68,6 +68,18 @@ pub(crate) enum Event {
         ids: Vec<u64>,
         /// Reason of the failure.
         reason: String,
+    },
+    /// A message of ours that was kept for later can't be sent.
+    Refused {
+        /// Phone number or user id of the recipient.
+        to: String,
+        /// Reason of the refusal.
+        reason: String,
+    },
+    /// The server's clock and this device's differ by a minute or more.
+    ClockOffset {
+        /// Seconds by which this device's clock is behind; negative if it is ahead.
+        seconds: i64,
     },
     /// A session has begun.
     Online {
@@ -178,6 +190,14 @@ impl Event {
             Notice::Failed { ids, failure } => {
                 Self::Failed { ids: numbers(ids), reason: failure.to_string() }
             }
+            Notice::DraftRefused { to, refusal, .. } => Self::Refused {
+                to: match to {
+                    UserRef::Phone(phone) => phone.to_string(),
+                    UserRef::Id(user) => format!("user {}", user.value()),
+                },
+                reason: refusal.to_string(),
+            },
+            Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
@@ -188,6 +208,7 @@ impl Event {
             | Notice::OtpRejected { .. }
             | Notice::Registered { .. }
             | Notice::RegistrationFailed { .. }
+            | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::SendRefused { .. }
             | Notice::Found { .. }
@@ -196,7 +217,6 @@ impl Event {
             | Notice::OfferWithdrawn { .. }
             | Notice::Verified { .. }
             | Notice::KeyMismatch { .. }
-            | Notice::ClockOffset { .. }
             | Notice::StoreFailed { .. }
             | Notice::Misuse { .. }
             | Notice::Stopped => return None,
@@ -231,6 +251,13 @@ impl Event {
             }
             Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
             Self::Failed { ids, reason } => format!("* not sent ({reason}): {}", list(ids)),
+            Self::Refused { to, reason } => format!("* not sent to {to}: {reason}"),
+            Self::ClockOffset { seconds } if *seconds < 0 => {
+                format!("* the clock of this device is {} s ahead of the server's", -seconds)
+            }
+            Self::ClockOffset { seconds } => {
+                format!("* the clock of this device is {seconds} s behind the server's")
+            }
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),

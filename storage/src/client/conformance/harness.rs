@@ -1,11 +1,11 @@
 //! A client's store under test, with a short method for each request.
 
 use sealpost_core::client::store::{
-    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, InboxId,
-    InboxItem, IncomingMessage, OutgoingMessage, Placement, ReceivedContent, Snapshot, Status,
-    Trust,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, Draft,
+    DraftId, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, ReceivedContent,
+    Snapshot, Status, Trust,
 };
-use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{Profile, RequestHash};
 
@@ -49,9 +49,15 @@ pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
         id: MessageId(id),
         recipient,
         phone: phone(to),
+        draft: None,
         content: Content::Text(format!("message {id}")),
         packet: message(Profile::Compact, user(1), recipient, id, 40),
     }
+}
+
+/// Builds draft `id` to a phone number.
+pub(super) fn draft(id: u64, to: UserRef) -> Draft {
+    Draft { id: DraftId(id), to, content: Content::Text(format!("draft {id}")) }
 }
 
 /// Builds message `id` from user `from`, who has the `from`-th phone number, to us. Equal arguments
@@ -138,6 +144,16 @@ impl<S: Subject> Harness<S> {
     #[track_caller]
     pub(super) fn enqueue(&mut self, messages: &[OutgoingMessage]) {
         self.tell(ClientOp::Enqueue(messages.to_vec()));
+    }
+
+    /// Counts the messages that are not acknowledged, drafts included.
+    pub(super) fn queued(&mut self) -> u64 {
+        self.store().outbox().expect("the store works").queued
+    }
+
+    /// Returns the ids of all drafts.
+    pub(super) fn drafts(&mut self) -> Vec<u64> {
+        self.load().drafts.into_iter().map(|draft| draft.id.0).collect()
     }
 
     /// Commits a request that marks messages. Returns the ids of those whose status changed.

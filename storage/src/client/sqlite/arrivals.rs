@@ -9,6 +9,7 @@ use crate::client::unhashed::{UNHASHED, is_repeat_of_unhashed};
 use crate::engine::column;
 
 /// What the inbox holds of a message's sender.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 struct Known {
     /// The message itself.
     packet: bool,

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use rusqlite::Row;
 use sealpost_core::client::store::{
-    Arrival, Binding, Contact, Content, Continuity, Failure, InboxId, InboxItem, IncomingMessage,
-    QueuedMessage, ReceivedContent, Status, Trust, Verification,
+    Arrival, Binding, Contact, Content, Continuity, Draft, DraftId, Failure, InboxId, InboxItem,
+    IncomingMessage, QueuedMessage, ReceivedContent, Status, Trust, Verification,
 };
-use sealpost_core::ids::MessageId;
+use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::{Packet, Profile, RequestHash};
 
 use crate::client::history::{Place, SentMessage};
@@ -42,6 +42,20 @@ pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<Queued
         recipient: user_id(row, 1)?,
         packet: packet.ok_or(Unreadable("packet"))?,
     })
+}
+
+/// Columns that [`draft`] reads, in its order.
+pub(super) const DRAFT_COLUMNS: &str = "draft_id, phone_number, user_id, kind, content";
+
+pub(super) fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
+    let ReceivedContent::Opened(content) = content(row, 3)? else {
+        return Err(Unreadable("content").into());
+    };
+    let to = match optional(row, 2, user_id)? {
+        Some(user) => UserRef::Id(user),
+        None => UserRef::Phone(phone(row, 1)?),
+    };
+    Ok(Draft { id: DraftId(id(row, 0)?), to, content })
 }
 
 /// Columns that [`sent`] reads, in its order.
