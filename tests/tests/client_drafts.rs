@@ -7,7 +7,7 @@ use sealpost_core::client::{Command, Limits, Notice, SendRefusal};
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::ErrorCode;
-use sealpost_storage::client::ClientStorage;
+use sealpost_storage::client::{ClientStorage, HistoryEntry, SentMessage};
 use sealpost_tests::client_fixture::{
     ClientFixture, bob, client_knowing_bob, message, session_error,
 };
@@ -103,8 +103,12 @@ fn nothing_overtakes_a_message_that_is_being_kept() {
     fixture.bed.send_text(UserRef::Id(bob.id), "three");
     fixture.bed.hold_store = false;
     fixture.bed.release_store();
-    let contents = fixture.bed.store.inner().history(bob.phone, None, 9).unwrap();
-    assert_eq!(contents.len(), 3);
+    let history = fixture.bed.store.inner().history(bob.phone, None, 9).unwrap();
+    let sent = history.into_iter().filter_map(|entry| match entry {
+        HistoryEntry::Sent(SentMessage { content: Content::Text(text), .. }) => Some(text),
+        HistoryEntry::Sent(_) | HistoryEntry::Received(_) => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), ["one", "two", "three"]);
     assert_eq!(fixture.receive_all(), [1, 2, 3].map(|id| message(&bob, id)));
 }
 

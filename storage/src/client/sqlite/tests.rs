@@ -94,8 +94,8 @@ fn history_of_an_earlier_schema_tells_repeats_from_late_messages() {
         Schema { application_id: CLIENT.application_id, migrations: &CLIENT.migrations[..2] };
     let old = earlier.create(&path, |new| record_identity(new, &identity())).unwrap();
     old.execute_batch(
-        "INSERT INTO inbox VALUES (1, 2, '+15550000002', 5, NULL, 100, 101, 0, 0, 0, x'66697665');
-         INSERT INTO inbox VALUES (2, 2, '+15550000002', 9, 7, 100, 101, 0, 1, 0, x'6e696e65');
+        "INSERT INTO inbox VALUES (1, 2, '+1555000002', 5, NULL, 100, 101, 0, 0, 0, x'66697665');
+         INSERT INTO inbox VALUES (2, 2, '+1555000002', 9, 7, 100, 101, 0, 1, 0, x'6e696e65');
          INSERT INTO replay_windows VALUES (2, zeroblob(136));
          UPDATE account SET last_place = 2, shown_up_to = 2",
     )
