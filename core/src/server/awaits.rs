@@ -13,7 +13,8 @@ use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
-use crate::wire::{AccountRequest, InReplyTo, Packet};
+use crate::time::Timestamp;
+use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub(super) enum AwaitStore {
     PageRead { owner: UserId, conn: ConnId },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    ClockRecorded { clock: Timestamp },
     Expired,
 }
 
@@ -59,24 +61,33 @@ pub(super) enum AwaitStore {
 #[derive(Debug)]
 pub(super) struct Registrant {
     pub(super) request: Request,
-    pub(super) reply_key: SymmetricKey,
+    pub(super) opened: RegisterRequest,
+}
+
+/// A 100 whose password is handed to a courier.
+#[derive(Debug)]
+pub(super) struct AwaitDelivery {
+    pub(super) conn: ConnId,
+    pub(super) in_reply_to: InReplyTo,
     pub(super) phone: Phone,
+    pub(super) reply_key: SymmetricKey,
 }
 
 /// A 106 without an id, whose sender is looked up by the phone number inside.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectorFoundByPhone {
     pub(super) request: Request,
-    pub(super) opened: AccountRequest,
+    pub(super) opened: ReconnectRequest,
     pub(super) session: FreshSession,
 }
 
-/// A 106 without an id, which is verified with the key of the user that was found.
+/// A 106 without an id, which is verified with the key of the user that was found, or with a key
+/// that signed nothing if none was.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectVerified {
     pub(super) request: Unverified<Request>,
     pub(super) reply_key: SymmetricKey,
-    pub(super) user: Box<User>,
+    pub(super) user: Option<Box<User>>,
     pub(super) session: FreshSession,
 }
 

@@ -26,8 +26,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::alarm::Alarm;
-use self::awaits::{AwaitJob, AwaitReconnectVerified, AwaitStore};
-pub use self::config::{Command, Config, OtpChannel, OtpDelivery};
+use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
+pub use self::config::{
+    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, RegisteredPhones,
+};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 use self::state::admission::Admission;
@@ -42,7 +44,7 @@ use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;
 use crate::frame::{
-    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
+    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out, Slab,
     WrongOutcome,
 };
 use crate::ids::Ticket;
@@ -57,6 +59,8 @@ pub struct Server {
     connections: Connections,
     mailboxes: Mailboxes,
     otps: Otps,
+    /// Deliveries of passwords that the host has not answered, by their ids.
+    deliveries: Slab<AwaitDelivery>,
     admission: Admission,
     key_answer: ServerKeyAnswer,
     /// Store operations that failed and are repeated until they succeed.
@@ -92,6 +96,7 @@ impl Server {
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
             otps: Otps::default(),
+            deliveries: Slab::new(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
             alarms: Alarms::new(),
@@ -110,7 +115,9 @@ impl Server {
             Event::Writable { conn } => self.on_writable(conn),
             Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
             Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
-            Event::Command(command) => match command {},
+            Event::Command(Command::OtpDelivery { id, outcome }) => {
+                self.on_delivery_answered(id, outcome);
+            }
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
         }
@@ -219,6 +226,9 @@ impl Server {
             AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
+            }
+            AwaitStore::ClockRecorded { clock } => {
+                self.on_clock_recorded(clock, answer.clock_recorded()?);
             }
             AwaitStore::Expired => self.on_expired(answer.expired()?),
         }

@@ -65,7 +65,8 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
             limits.in_flight_items + 2 * Receipt::MAX_ITEMS,
         ),
         ("one-time passwords", held.otps, limits.otps),
-        ("remembered addresses and phones", held.remembered, limits.remembered),
+        ("deliveries of one-time passwords", held.deliveries, limits.otps),
+        ("remembered addresses", held.remembered, limits.remembered),
     ];
     let over = bounds.into_iter().find(|(_, count, most)| count > most);
     over.map(|(what, count, most)| format!("{count} {what}, at most {most}"))

@@ -39,6 +39,7 @@ mod scripted_world;
 mod state_names;
 mod steps;
 mod tally;
+mod timeliness;
 mod trace;
 mod trust;
 mod world;

@@ -11,7 +11,7 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, Server};
+use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
 use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
@@ -237,6 +237,7 @@ impl Deployment for Loopback {
                 Otps::InBand => OtpChannel::InBand,
                 Otps::OutOfBand => OtpChannel::OutOfBand,
             },
+            registered_phones: RegisteredPhones::Told,
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
@@ -246,7 +247,7 @@ impl Deployment for Loopback {
             disk.clone(),
             crypto,
             Server::new(config, entropy).unwrap(),
-            ServerApplication(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
+            ServerApplication::new(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();
         *self.server_addr.lock().unwrap() = Some(host.local_addr());

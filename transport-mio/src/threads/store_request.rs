@@ -32,6 +32,7 @@ impl StoreRequest for StoreOp {
             Self::CreateUser { .. }
             | Self::FindUser(_)
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
             | Self::Page { .. } => ROW,
         }
@@ -62,6 +63,7 @@ impl StoreRequest for ClientOp {
             Self::MarkUndeliverable(packets) => packets.len() * ROW,
             Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

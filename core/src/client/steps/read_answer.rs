@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::client::awaits::{AwaitJob, SealedAnswer};
-use crate::client::notice::{OfflineReason, Suspicion};
+use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::exchange::GrantPacket;
 use crate::client::state::link::ClockCorrection;
 use crate::client::steps::keep_time::ClockTrust;
@@ -123,6 +123,7 @@ impl Client {
         if kind == RequestKind::Confirm {
             self.goal.confirm_refused();
         }
+        self.tell_unknown_error(reply);
         if reply.code == ErrorCode::ClockSkew {
             self.correct_clock(reply);
             return Ok(());
@@ -134,6 +135,13 @@ impl Client {
             RequestKind::Reconnect => self.on_reconnect_refused(reply),
         }
         Ok(())
+    }
+
+    /// An error of a later version: its number and text are all that there is to tell.
+    pub(in crate::client) fn tell_unknown_error(&mut self, reply: &ErrorReply) {
+        if let ErrorCode::Unknown(code) = reply.code {
+            self.out.notify(Notice::UnknownError { code, text: reply.text.clone() });
+        }
     }
 
     fn on_reconnect_refused(&mut self, reply: &ErrorReply) {

@@ -30,6 +30,7 @@ impl Server {
             awaited: self.out.awaited(),
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
+            deliveries: self.deliveries.len(),
             remembered: self.admission.remembered(),
             incomplete_bytes: conns(Conn::incomplete_bytes),
             waiting_requests: conns(Conn::waiting_requests),
@@ -132,6 +133,7 @@ impl Server {
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::ClockRecorded { .. }
                 | AwaitStore::Expired => {}
             }
         }

@@ -1,26 +1,34 @@
 //! Receives what the server machine delivers and reports.
 
-use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_mio::{Application, Control};
+use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
+use sealpost_mio::{Application, Control, Handle};
 
-use crate::couriers::CourierThread;
+use crate::couriers::Couriers;
 
-/// Passes one-time passwords to a courier and logs notices. Above TRACE the log names nobody.
+/// Passes one-time passwords to couriers and logs notices. Above TRACE the log names nobody.
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
-    courier: CourierThread,
+    couriers: Couriers,
+    handle: Option<Handle<Server>>,
 }
 
 impl ServerApplication {
-    /// Creates an application whose one-time passwords go to `courier`.
-    pub(crate) const fn new(courier: CourierThread) -> Self {
-        Self { courier }
+    /// Creates an application whose one-time passwords go to `couriers`.
+    pub(crate) const fn new(couriers: Couriers) -> Self {
+        Self { couriers, handle: None }
     }
 }
 
 impl Application<Server> for ServerApplication {
+    fn attach(&mut self, handle: Handle<Server>) {
+        self.handle = Some(handle);
+    }
+
     fn deliver(&mut self, delivery: OtpDelivery) {
-        self.courier.send(delivery);
+        let (id, outcome) = (delivery.id, self.couriers.send(delivery));
+        if let Some(handle) = &self.handle {
+            handle.command(Command::OtpDelivery { id, outcome });
+        }
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
@@ -37,6 +45,13 @@ impl Application<Server> for ServerApplication {
             }
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
+            }
+            Notice::ClockImplausible { clock, newest } => {
+                tracing::warn!(
+                    "the clock says {clock}, but the newest time in the database is {newest}: \
+                     nothing expires until they agree; set the clock right, or, if it is right, \
+                     stop the server and run sealpostd trust-clock"
+                );
             }
             Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
+use sealpost_core::server::RegisteredPhones;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, FormatArg};
 
@@ -51,11 +52,18 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7465")]
     pub(crate) listen: SocketAddr,
 
-    /// How to deliver one-time passwords: console (print them), in-band (answer with them; for
-    /// tests), exec:PROGRAM (run for each password; reads phone number and password from standard
-    /// input, one line each) or webhook:URL (POST them as JSON)
+    /// How to deliver one-time passwords: console (print them), in-band (answer with them, on loopback
+    /// addresses only; in-band-to-anyone on others), exec:PROGRAM (run for each password; reads phone
+    /// number and password from standard input, one line each) or webhook:FILE (POST them as JSON to
+    /// the URL in the file's first line). With console and in-band nobody proves to own a number
     #[arg(long, value_name = "ROUTE", default_value = "console")]
     pub(crate) otp: OtpRoute,
+
+    /// Answer requests for a one-time password alike for every phone number, so that strangers don't
+    /// learn which are registered; owners of registered numbers then get passwords that they did not
+    /// request
+    #[arg(long)]
+    pub(crate) hide_registered: bool,
 
     /// Width of user ids; fixed once the data folder exists [default: that of the data folder,
     /// compact for a new one]
@@ -74,6 +82,13 @@ pub(crate) struct Serving {
     /// Turn off all rate limits, for tests and benchmarks; allowed on loopback addresses only
     #[arg(long)]
     pub(crate) no_limits: bool,
+}
+
+impl Serving {
+    /// The setting of the server machine for `--hide-registered`.
+    pub(crate) const fn registered_phones(&self) -> RegisteredPhones {
+        if self.hide_registered { RegisteredPhones::Hidden } else { RegisteredPhones::Told }
+    }
 }
 
 /// Profiles by the names that operators use.
@@ -113,6 +128,9 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Confirm that this machine's clock is right, after the server has logged that it is
+    /// implausible: old messages expire by it again; the server must be stopped first
+    TrustClock,
     /// Print the address that clients register with, as of the last start of the server
     Address {
         /// Host name or IP address by which clients reach this machine [default: the address that

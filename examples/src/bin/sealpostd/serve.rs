@@ -4,24 +4,26 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_core::entropy::Entropy;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, Server};
+use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling};
-use sealpost_programs::{Failure, Line, log_to_stderr, random_seed, runner};
+use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
-use crate::couriers::CourierThread;
+use crate::confine::confine;
+use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
-    refuse_unlimited_access(args)?;
+    refuse_strangers(args)?;
+    refuse_told_phones(args)?;
     log_to_stderr(LevelFilter::INFO)?;
+    warn_of_unproved_numbers(args);
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
@@ -35,19 +37,21 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             profile,
             server_key,
             otp_channel: args.otp.channel(),
+            registered_phones: args.registered_phones(),
             limits: limits(args),
         },
-        Entropy::from_seed(random_seed()?),
+        entropy()?,
     )?;
-    let config = HostConfig {
+    let mut config = HostConfig {
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
         ..HostConfig::default()
     };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
-    let courier = CourierThread::start(&args.otp)
-        .map_err(Failure::context("can't start the thread that delivers one-time passwords"))?;
-    let application = ServerApplication::new(courier);
+    // Counting the cores reads files outside the data folder.
+    config.crypto_workers = Some(config.worker_count());
+    let application = ServerApplication::new(Couriers::start(&args.otp)?);
+    confine(data.path())?.log();
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
@@ -58,16 +62,53 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without rate limits a stranger can flood the server, so only this machine may reach it.
-fn refuse_unlimited_access(args: &Serving) -> Result<(), Failure> {
-    if args.no_limits && !args.listen.ip().to_canonical().is_loopback() {
-        return Err(Failure::usage(format_args!(
-            "--no-limits is not allowed on {}, which other machines may reach; listen on a \
-             loopback address such as 127.0.0.1:7465",
+/// Fails if other machines may reach a server that only this one may. Without rate limits a stranger
+/// can flood the server; with passwords in band a stranger can register any number.
+fn refuse_strangers(args: &Serving) -> Result<(), Failure> {
+    let refused = |option| {
+        Err(Failure::usage(format_args!(
+            "{option} is not allowed on {}, which other machines may reach; listen on a loopback \
+             address such as 127.0.0.1:7465",
             args.listen
-        )));
+        )))
+    };
+    if args.listen.ip().to_canonical().is_loopback() {
+        return Ok(());
     }
-    Ok(())
+    match args.otp {
+        _ if args.no_limits => refused("--no-limits"),
+        OtpRoute::InBand => refused("--otp in-band"),
+        OtpRoute::InBandToAnyone
+        | OtpRoute::Console
+        | OtpRoute::Program(_)
+        | OtpRoute::Webhook(_) => Ok(()),
+    }
+}
+
+/// Fails if registered phone numbers are to be hidden while everybody gets the password that reveals
+/// them.
+fn refuse_told_phones(args: &Serving) -> Result<(), Failure> {
+    match args.otp.channel() {
+        OtpChannel::InBand if args.hide_registered => Err(Failure::usage(
+            "--hide-registered hides nothing with one-time passwords in band: whoever asks gets \
+             the password, and with it the answer",
+        )),
+        OtpChannel::InBand | OtpChannel::OutOfBand => Ok(()),
+    }
+}
+
+/// Warns of a way to deliver passwords by which nobody proves to own a phone number.
+fn warn_of_unproved_numbers(args: &Serving) {
+    match args.otp {
+        OtpRoute::Console => tracing::warn!(
+            "one-time passwords are printed on standard output: whoever reads it can register any \
+             phone number"
+        ),
+        OtpRoute::InBand | OtpRoute::InBandToAnyone => tracing::warn!(
+            "one-time passwords are in band: whoever can connect can register any phone number"
+        ),
+        OtpRoute::Program(_) | OtpRoute::Webhook(_) => {}
+    }
 }
 
 fn limits(args: &Serving) -> Limits {
@@ -87,16 +128,39 @@ fn announce(
     fingerprint: Fingerprint,
 ) -> Result<(), Failure> {
     let open = local.ip().is_unspecified();
-    let host = if open { ANY_HOST.to_owned() } else { local.ip().to_string() };
+    let host = if open { ANY_HOST.to_owned() } else { host(local) };
     let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
     if open {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
-    let file = data.address();
-    std::fs::write(&file, format!("{address}\n")).map_err(Failure::context(file.display()))
+    data.write_address(&address)
+}
+
+/// The host part of an address. A link-local one keeps its scope, without which it can't be reached.
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => {
+            format!("{}%{}", address.ip(), address.scope_id())
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip().to_string(),
+    }
 }
 
 /// Placeholder in an address for the name by which clients reach this machine.
 pub(crate) const ANY_HOST: &str = "HOST";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_host_keeps_its_scope() {
+        for (listen, expected) in
+            [("127.0.0.1:1", "127.0.0.1"), ("[::1]:1", "::1"), ("[fe80::1%4]:1", "fe80::1%4")]
+        {
+            assert_eq!(host(listen.parse().unwrap()), expected);
+        }
+    }
+}

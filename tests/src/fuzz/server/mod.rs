@@ -14,7 +14,9 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::server::store::StoreReply;
-use sealpost_core::server::{Config, OtpChannel, Server};
+use sealpost_core::server::{
+    Command, Config, DeliveryOutcome, OtpChannel, RegisteredPhones, Server,
+};
 use sealpost_core::time::{Mono, Now};
 
 use sealpost_storage::{MemoryStorage, Quota};
@@ -62,10 +64,13 @@ impl<'a> Bed<'a> {
         let byte = arb.byte();
         let profile = client_packets::profile(byte);
         let otp_channel = if byte & 2 == 0 { OtpChannel::InBand } else { OtpChannel::OutOfBand };
+        let registered_phones =
+            if byte & 8 == 0 { RegisteredPhones::Told } else { RegisteredPhones::Hidden };
         let limits = limits(byte & 4 != 0);
         let keys = keys();
+        let server_key = keys[0].clone();
         let config =
-            Config { profile, server_key: keys[0].clone(), otp_channel, limits: limits.clone() };
+            Config { profile, server_key, otp_channel, registered_phones, limits: limits.clone() };
         let server =
             Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
         let store = MemoryStorage::new(profile, Quota { messages: 5, bytes: 2_500 });
@@ -80,7 +85,11 @@ impl<'a> Bed<'a> {
             4..15 => self.send_from_client(),
             15 => self.read_on(),
             16..19 => self.answer_one_job(),
-            19..21 => self.answer_all_jobs(),
+            19 => self.answer_all_jobs(),
+            20 => {
+                self.answer_all_jobs();
+                self.answer_delivery();
+            }
             21 => self.commit(),
             22..25 => {
                 self.commit();
@@ -178,6 +187,14 @@ impl<'a> Bed<'a> {
         self.bytes(conn, &data);
     }
 
+    /// Answers the oldest delivery of a one-time password.
+    fn answer_delivery(&mut self) {
+        let Some(id) = self.observer.deliveries.pop_front() else { return };
+        let outcome =
+            if self.arb.chance(100) { DeliveryOutcome::Refused } else { DeliveryOutcome::Accepted };
+        self.event(Event::Command(Command::OtpDelivery { id, outcome }));
+    }
+
     fn congest(&mut self) {
         let Some(conn) = self.any_conn() else { return };
         let Some(connection) = self.observer.connections.get_mut(&conn) else { return };
@@ -226,11 +243,14 @@ fn limits(rates: bool) -> Limits {
         registrations_per_address: rate,
         reconnects_per_address: rate,
         refusals_per_address: rate,
-        otps_per_phone: rate,
+        otps_issued: rate,
+        wrong_guesses: rate,
         lookups_per_user: rate,
         messages_per_user: rate,
         remembered: 3,
         otp_attempts: 2,
+        otps_per_phone: 3,
+        otps_per_phone_and_address: 2,
         otps: 3,
         retention: 1_000 * SECOND,
         expire_every: 100 * SECOND,

@@ -9,7 +9,7 @@ use sealpost_core::ids::{ConnId, Phone, ReceiptId, Ticket, UserId};
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
-use sealpost_core::server::{Notice, OtpDelivery, Server};
+use sealpost_core::server::{DeliveryId, Notice, OtpDelivery, Server};
 use sealpost_core::wire::{
     FromServer, ItemId, ItemKind, Op, Otp, OtpIssued, Packet, Profile, Receipt, ReceiptsTaken,
     StoredAck,
@@ -28,6 +28,8 @@ pub(in crate::fuzz) struct Observer {
     pub(super) jobs: Vec<(Ticket, Job)>,
     /// Latest one-time password for each phone.
     pub(super) otps: BTreeMap<Phone, Otp>,
+    /// Deliveries of one-time passwords not answered yet.
+    pub(super) deliveries: VecDeque<DeliveryId>,
     pub(super) stopped: bool,
     /// Number of connections opened so far.
     pub(super) opened: u64,
@@ -76,6 +78,7 @@ impl Observer {
             ops: VecDeque::new(),
             jobs: Vec::new(),
             otps: BTreeMap::new(),
+            deliveries: VecDeque::new(),
             stopped: false,
             opened: 0,
             actions: 0,
@@ -271,6 +274,7 @@ impl Host<Server> for Observer {
 
     fn deliver(&mut self, delivery: OtpDelivery) {
         self.actions += 1;
+        self.deliveries.push_back(delivery.id);
         self.otps.insert(delivery.phone, delivery.otp);
     }
 
@@ -301,7 +305,10 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
+            Notice::Registered { .. }
+            | Notice::Refused { .. }
+            | Notice::StoreFailed { .. }
+            | Notice::ClockImplausible { .. } => {}
         }
     }
 
