@@ -74,8 +74,6 @@ pub struct Server {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lifecycle {
-    /// No input has come yet.
-    New,
     Serving,
     Stopping,
     Stopped,
@@ -88,6 +86,9 @@ impl Server {
     /// [`InvalidLimits`] if the server could not work within the limits in `config`.
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
+        let mut alarms = Alarms::new();
+        // Due at once: the clock is recorded even while nobody connects.
+        alarms.arm(Alarm::Expire, Mono(0));
         Ok(Self {
             admission: Admission::new(&config.limits),
             config,
@@ -99,11 +100,11 @@ impl Server {
             deliveries: Slab::new(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
-            alarms: Alarms::new(),
+            alarms,
             touched: Touched::default(),
             out: Out::new(),
             stats: Stats::default(),
-            lifecycle: Lifecycle::New,
+            lifecycle: Lifecycle::Serving,
         })
     }
 
@@ -259,10 +260,6 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
         self.now = now;
-        if self.lifecycle == Lifecycle::New {
-            self.lifecycle = Lifecycle::Serving;
-            self.alarms.arm(Alarm::Expire, now.mono);
-        }
         match input {
             Input::Bytes { conn, data } => self.on_bytes(conn, data),
             Input::Event(event) => self.on_event(event),

@@ -10,6 +10,14 @@ pub(in crate::client) struct ServerClock {
     at: Mono,
 }
 
+/// Whether the server's clock is one that we sign by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum ClockTrust {
+    Adopted,
+    /// It is too far from ours. The connection is given up.
+    Refused,
+}
+
 impl ServerClock {
     /// The clock of a server that has told this time now.
     pub(in crate::client) const fn told(told: Timestamp, now: Mono) -> Self {

@@ -3,17 +3,9 @@
 use crate::client::Client;
 use crate::client::awaits::AwaitStore;
 use crate::client::notice::{Notice, OfflineReason};
-use crate::client::state::server_clock::ServerClock;
+use crate::client::state::server_clock::{ClockTrust, ServerClock};
 use crate::client::store::ClientOp;
 use crate::time::Timestamp;
-
-/// Whether the server's clock is one that we sign by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum ClockTrust {
-    Adopted,
-    /// It is too far from ours. The connection is given up.
-    Refused,
-}
 
 impl Client {
     /// Time on the server's clock, which dates every packet.

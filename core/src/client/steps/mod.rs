@@ -25,7 +25,7 @@ mod draft;
 mod emit;
 mod give_up;
 mod inspect;
-pub(in crate::client) mod keep_time;
+mod keep_time;
 mod learn_server;
 mod leave;
 mod look_up;

@@ -5,7 +5,7 @@ use crate::client::awaits::{AwaitJob, SealedAnswer};
 use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::exchange::GrantPacket;
 use crate::client::state::link::ClockCorrection;
-use crate::client::steps::keep_time::ClockTrust;
+use crate::client::state::server_clock::ClockTrust;
 use crate::crypto::RequestKind;
 use crate::frame::{Judged, Unverified};
 use crate::keys::Plaintext;

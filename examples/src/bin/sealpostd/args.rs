@@ -131,6 +131,13 @@ pub(crate) enum Task {
     /// Confirm that this machine's clock is right, after the server has logged that it is
     /// implausible: old messages expire by it again; the server must be stopped first
     TrustClock,
+    /// Create an empty database in place of a lost one, which the server refuses to do by itself:
+    /// every account and message is lost, the server's key and address stay
+    NewDatabase {
+        /// Width of user ids, which must be that of the lost database
+        #[arg(long, default_value = "compact")]
+        profile: ProfileName,
+    },
     /// Print the address that clients register with, as of the last start of the server
     Address {
         /// Host name or IP address by which clients reach this machine [default: the address that

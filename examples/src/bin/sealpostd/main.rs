@@ -34,6 +34,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Stats { format } => show::stats(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
         Task::TrustClock => admin::trust_clock(&data),
+        Task::NewDatabase { profile } => admin::create_database(&data, profile.profile()),
         Task::Address { host } => admin::print_address(&data, host.as_deref()),
     }
 }

@@ -22,7 +22,7 @@ mod users;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sealpost_core::ids::Phone;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
@@ -32,6 +32,7 @@ pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
 use super::quota::Quota;
+use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
 use ops::Ops;
@@ -50,6 +51,34 @@ impl SqliteStorage {
     pub fn open(path: &Path, profile: Profile, quota: Quota) -> Result<Self, OpenError> {
         let connection =
             tables::SERVER.open(path, |new| tables::record_deployment(new, profile))?;
+        Self::opened(path, connection, profile, quota)
+    }
+
+    /// Creates the database, with mode 0600.
+    ///
+    /// # Errors
+    /// [`OpenFailure::Exists`] if there is one.
+    pub fn create(path: &Path, profile: Profile, quota: Quota) -> Result<Self, OpenError> {
+        let connection =
+            tables::SERVER.create(path, |new| tables::record_deployment(new, profile))?;
+        Self::opened(path, connection, profile, quota)
+    }
+
+    /// Opens the database, which must have been created.
+    ///
+    /// # Errors
+    /// [`OpenFailure::Missing`] if there is none, or an empty file.
+    pub fn open_existing(path: &Path, profile: Profile, quota: Quota) -> Result<Self, OpenError> {
+        let connection = tables::SERVER.open_existing(path)?;
+        Self::opened(path, connection, profile, quota)
+    }
+
+    fn opened(
+        path: &Path,
+        connection: Connection,
+        profile: Profile,
+        quota: Quota,
+    ) -> Result<Self, OpenError> {
         let failed = |reason| OpenError { path: path.into(), reason };
         let recorded =
             tables::recorded_profile(&connection).map_err(|error| failed(error.into()))?;
@@ -57,6 +86,11 @@ impl SqliteStorage {
             return Err(failed(OpenFailure::OtherProfile(recorded)));
         }
         Ok(Self { writer: Writer::new(connection), profile, quota })
+    }
+
+    /// Returns the id of the database, which its copies share.
+    pub fn id(&self) -> Result<DatabaseId, EngineError> {
+        Ok(tables::database_id(&self.writer.connection)?)
     }
 
     /// Sets how long a commit waits for another process before it fails with `Busy`. 2 s by

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
+use crate::database_mark::DatabaseId;
 use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
@@ -63,6 +64,8 @@ const V1: &str = "
 /// `newest_time` is the newest time that the server's clock has plausibly shown. An older database
 /// has none, so the newest time in its rows stands in for it.
 ///
+/// `database_id` tells this database, and copies of it, from every other one.
+///
 /// `reconnects` has the dates of all 106s (see `ReconnectDates`), of which an older database knows
 /// the last one of each user.
 const V2: &str = "
@@ -72,6 +75,9 @@ const V2: &str = "
         UNION ALL SELECT max(last_seen) FROM users
         UNION ALL SELECT max(stored_at) FROM pending_messages
     ));
+
+    ALTER TABLE deployment ADD COLUMN database_id BLOB;
+    UPDATE deployment SET database_id = randomblob(16);
 
     ALTER TABLE users ADD COLUMN reconnects BLOB NOT NULL DEFAULT x'';
     UPDATE users SET reconnects = unhex(printf('%016x%016x', last_reconnect, last_reconnect))
@@ -84,8 +90,15 @@ pub(super) fn record_deployment(
     transaction: &Transaction<'_>,
     profile: Profile,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO deployment (only_row, profile, last_user_id) VALUES (1, ?1, 0)";
+    let sql = "INSERT INTO deployment (only_row, profile, last_user_id, database_id)
+               VALUES (1, ?1, 0, randomblob(16))";
     transaction.execute(sql, [column::profile_name(profile)]).map(drop)
+}
+
+/// Returns the id of the database.
+pub(super) fn database_id(connection: &Connection) -> rusqlite::Result<DatabaseId> {
+    let sql = "SELECT database_id FROM deployment";
+    connection.query_row(sql, (), |row| row.get(0).map(DatabaseId))
 }
 
 /// Returns the newest time on record; `None` before the server has recorded one.

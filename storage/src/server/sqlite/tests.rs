@@ -6,7 +6,7 @@ use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq
 use super::bed::SqliteBed;
 use super::*;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
-use crate::engine::test_folder::folder;
+use crate::engine::test_folder::{folder, make_private};
 use crate::server::usage::Usage;
 
 /// Creates a database with two users and one message from the first to the second.
@@ -59,6 +59,7 @@ fn foreign_file_is_rejected_and_left_unchanged() {
         } else {
             Connection::open(&path).unwrap().execute_batch(make).unwrap();
         }
+        make_private(&path);
         let before = std::fs::read(&path).unwrap();
         assert!(matches!(open_error(&path), OpenFailure::Foreign), "{make}");
         assert!(matches!(inspection_error(&path), OpenFailure::Foreign), "{make}");
@@ -72,6 +73,7 @@ fn empty_file_becomes_a_database() {
     let folder = folder();
     let path = folder.path().join("sealpost.db");
     std::fs::write(&path, "").unwrap();
+    make_private(&path);
     assert!(matches!(inspection_error(&path), OpenFailure::Foreign));
     drop(SqliteStorage::open(&path, Profile::Wide, Quota::default()).unwrap());
     assert_eq!(Inspector::open(&path).unwrap().profile(), Profile::Wide);
