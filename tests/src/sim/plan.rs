@@ -59,6 +59,12 @@ pub enum StepKind {
     /// again, and the operator deletes the old account, whose key is lost.
     #[serde(rename = "lose-home")]
     LoseDirectory { client: usize, down_ms: u64 },
+    /// Copies a client's directory.
+    BackUp { client: usize },
+    /// Crashes a client, and replaces its directory by the copy.
+    Restore { client: usize, down_ms: u64 },
+    /// Restarts a client, which numbers its next messages from far above the last one.
+    SkipIds { client: usize, ids: u64 },
     /// Cuts the server's power, and restarts it.
     CrashServer { down_ms: u64, last_write: LastWrite },
     /// Shuts the server down in order, and restarts it.
@@ -154,6 +160,8 @@ pub enum Misbehaviour {
     Swap,
     /// Sends the packet again much later.
     Late,
+    /// Sends the packet only much later, after others.
+    HoldBack,
     /// Sends the packet to another client as well.
     Misdeliver,
     /// Signs a receipt for the message itself.
@@ -370,6 +378,8 @@ impl Plan {
     pub fn has_active_attackers(&self) -> bool {
         let meddles = |kind: &StepKind| match kind {
             StepKind::Tamper { .. }
+            // Receipts for messages that it has forgotten look forged to a restored client.
+            | StepKind::Restore { .. }
             | StepKind::SecondConnection { .. }
             | StepKind::Attack { .. }
             | StepKind::Dishonest { .. } => true,
@@ -383,6 +393,8 @@ impl Plan {
             | StepKind::Unreachable { .. }
             | StepKind::CrashClient { .. }
             | StepKind::LoseDirectory { .. }
+            | StepKind::BackUp { .. }
+            | StepKind::SkipIds { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }

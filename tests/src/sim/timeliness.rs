@@ -238,6 +238,7 @@ impl Environment {
             | StepKind::LoseDirectory { client, down_ms: ms } => {
                 calm.disturb_client(*client, after_ms(*ms));
             }
+            StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
             StepKind::ServerDisk { ms, .. }
             | StepKind::CrashServer { down_ms: ms, .. }
             | StepKind::StopServer { down_ms: ms } => calm.disturb_all(after_ms(*ms)),
@@ -247,7 +248,9 @@ impl Environment {
             StepKind::Register { .. }
             | StepKind::Connect { .. }
             | StepKind::Send { .. }
+            | StepKind::BackUp { .. }
             // Plans with these steps make no promises.
+            | StepKind::Restore { .. }
             | StepKind::Tamper { .. }
             | StepKind::SecondConnection { .. }
             | StepKind::Attack { .. }

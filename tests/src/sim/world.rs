@@ -1,6 +1,6 @@
 //! The world: a server, its clients and their environment, driven by one event queue.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{self, Client, Command};
@@ -54,6 +54,8 @@ pub struct World {
     pub(super) unused_keys: usize,
     /// Clients whose accounts the operator deletes when the server is next stopped.
     pub(super) accounts_to_delete: BTreeSet<usize>,
+    /// Copies of clients' directories.
+    pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
 }
 
 impl World {
@@ -109,6 +111,7 @@ impl World {
             apps: (1..=clients.len()).map(App::new).collect(),
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
+            backups: BTreeMap::new(),
             server: Node::new(ProcessId::Server, server_crypto, store),
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),

@@ -47,6 +47,9 @@ impl StoreRequest for StoreOp {
 impl StoreRequest for ClientOp {
     fn weight(&self) -> usize {
         match self {
+            Self::KeepDrafts(drafts) => {
+                drafts.iter().map(|draft| draft.content.as_bytes().len() + ROW).sum()
+            }
             Self::Enqueue(messages) => messages
                 .iter()
                 .map(|message| message.content.as_bytes().len() + packet_weight(&message.packet))
@@ -62,6 +65,8 @@ impl StoreRequest for ClientOp {
             Self::MarkDelivered { messages, .. } | Self::MarkFailed { messages, .. } => {
                 messages.len() * ROW
             }
+            Self::MarkUndeliverable(packets) => packets.len() * ROW,
+            Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
             | Self::KeepReplyKey(_)
             | Self::SetUser(_)
