@@ -20,6 +20,9 @@ pub(crate) struct Disk {
     failing_reads: Failing,
     capacity: usize,
     lies: BTreeSet<Part>,
+    /// Number of the one sync that does nothing.
+    ignored_sync: Option<u64>,
+    syncs: u64,
     changes: u64,
     faults: u64,
 }
@@ -88,6 +91,8 @@ impl Disk {
             failing_reads: Failing::default(),
             capacity: usize::MAX,
             lies: BTreeSet::new(),
+            ignored_sync: None,
+            syncs: 0,
             changes: 0,
             faults: 0,
         }
@@ -96,6 +101,22 @@ impl Disk {
     /// Makes syncs of these parts do nothing from now on.
     pub(crate) fn lie_about(&mut self, parts: &[Part]) {
         self.lies = parts.iter().copied().collect();
+    }
+
+    /// Makes the `nth` sync from now do nothing, as if it were missing from the program.
+    pub(crate) const fn ignore_sync_after(&mut self, nth: u64) {
+        self.ignored_sync = Some(self.syncs + nth);
+    }
+
+    /// Number of syncs that have begun.
+    pub(crate) const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Counts a sync of a part. Returns whether it does anything.
+    fn is_honest_sync(&mut self, part: Part) -> bool {
+        self.syncs += 1;
+        self.ignored_sync != Some(self.syncs) && !self.lies.contains(&part)
     }
 
     /// Cuts the power during the `changes`-th change from now. 0 cuts it at once.
@@ -199,7 +220,7 @@ impl Disk {
     /// Makes the current entries of the folder durable.
     pub(crate) fn sync_folder(&mut self) -> Result<(), Fault> {
         let (done, _) = self.change()?;
-        if done.is_ok() && !self.lies.contains(&Part::Folder) {
+        if self.is_honest_sync(Part::Folder) && done.is_ok() {
             self.entries.values_mut().for_each(Volatile::sync);
         }
         done
@@ -209,9 +230,11 @@ impl Disk {
     /// failed do not become durable at a later sync either.
     pub(crate) fn sync(&mut self, inode: Inode) -> Result<(), Fault> {
         let (done, _) = self.change()?;
+        let part = self.files.get(&inode).ok_or(Fault::Missing)?.part;
+        let is_honest = self.is_honest_sync(part);
         let file = self.files.get_mut(&inode).ok_or(Fault::Missing)?;
         match done {
-            Ok(()) if self.lies.contains(&file.part) => {}
+            Ok(()) if !is_honest => {}
             Ok(()) => file.sync(),
             Err(_) => file.forget(),
         }

@@ -13,6 +13,7 @@ mod file_system;
 mod random;
 mod server;
 mod shared_state;
+mod upgrade;
 mod vfs;
 
 use std::time::Instant;
