@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::random::Random;
+use super::random::Random;
+use super::volatile::Volatile;
 
 /// One folder of files, and the faults to come.
 pub(crate) struct Disk {
@@ -213,6 +214,17 @@ impl Disk {
         let entry = entry.ok_or(Fault::Missing)?;
         if happens {
             entry.set(None);
+        }
+        done
+    }
+
+    /// Gives a file another name, and removes any other file of that name.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        let (done, happens) = self.change()?;
+        let inode = self.find(from).ok_or(Fault::Missing)?;
+        if happens {
+            self.entries.entry(to.into()).or_insert_with(|| Volatile::new(None)).set(Some(inode));
+            self.entries.entry(from.into()).or_insert_with(|| Volatile::new(None)).set(None);
         }
         done
     }
@@ -424,66 +436,12 @@ impl File {
     }
 
     fn forget(&mut self) {
-        self.sectors.iter_mut().for_each(|sector| sector.dirty = false);
+        self.sectors.iter_mut().for_each(Volatile::forget);
     }
 
     fn survive(&mut self, survival: Survival, random: &mut Random) {
         self.len.survive(survival, random);
         self.sectors.iter_mut().for_each(|sector| sector.survive(survival, random));
-    }
-}
-
-/// A value with a durable version on the disk and later versions in the system's cache.
-struct Volatile<T> {
-    durable: T,
-    /// All later values, the current one last.
-    since: Vec<T>,
-    /// Whether the next sync writes the current value.
-    dirty: bool,
-}
-
-impl<T: Clone> Volatile<T> {
-    const fn new(durable: T) -> Self {
-        Self { durable, since: Vec::new(), dirty: false }
-    }
-
-    const fn now(&self) -> &T {
-        match self.since.as_slice().last() {
-            Some(now) => now,
-            None => &self.durable,
-        }
-    }
-
-    fn set(&mut self, value: T) {
-        self.since.push(value);
-        self.dirty = true;
-    }
-
-    fn sync(&mut self) {
-        if self.dirty {
-            self.keep(self.since.len());
-        }
-        self.dirty = false;
-    }
-
-    fn survive(&mut self, survival: Survival, random: &mut Random) {
-        let latest = self.since.len();
-        let survivor = match survival {
-            Survival::All => latest,
-            Survival::Nothing => 0,
-            Survival::Percent(percent) if random.chance(percent) => latest,
-            Survival::Percent(_) => random.below(latest + 1),
-        };
-        self.keep(survivor);
-        self.dirty = false;
-    }
-
-    /// Keeps one version: 0 is the durable one, 1 the first one after it.
-    fn keep(&mut self, survivor: usize) {
-        if let Some(value) = survivor.checked_sub(1).and_then(|index| self.since.get(index)) {
-            self.durable = value.clone();
-        }
-        self.since.clear();
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod bed;
 mod client;
+#[expect(dead_code, reason = "the tests of other files use the rest")]
 mod disk;
 mod file_system;
 mod random;
@@ -15,6 +16,7 @@ mod server;
 mod shared_state;
 mod upgrade;
 mod vfs;
+mod volatile;
 
 use std::time::Instant;
 
