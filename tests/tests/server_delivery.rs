@@ -16,7 +16,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Notice, OtpChannel, Stats};
 use sealpost_core::wire::{ErrorCode, Profile};
-use sealpost_storage::Quota;
+use sealpost_storage::{Quota, Shares};
 use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 use sealpost_tests::server_fixture::{
@@ -242,6 +242,40 @@ fn a_receipt_nobody_awaits_is_dropped() {
 }
 
 #[test]
+fn a_receipt_names_at_least_as_many_awaited_messages_as_others() {
+    let (mut bed, mut alice, mut bob) = pair();
+    for text in ["one", "two", "three"] {
+        send(&mut bed, &mut alice, &bob, text);
+    }
+    bob.receive_all(&mut bed);
+    for ids in [&[1, 7, 8][..], &[1, 2, 7, 8, 9], &[1, 1, 1], &[7, 8, 1, 9, 1]] {
+        acknowledge(&mut bed, &mut bob, &alice, 1, ids);
+        assert_eq!(alice.receive_all(&mut bed), [], "{ids:?}");
+    }
+    for (receipt_id, ids) in [(2, &[1, 7][..]), (3, &[2, 2]), (4, &[3])] {
+        acknowledge(&mut bed, &mut bob, &alice, receipt_id, ids);
+        assert_eq!(alice.receive_all(&mut bed), [delivered(&bob, receipt_id, ids)]);
+    }
+}
+
+#[test]
+fn a_receipt_for_what_is_being_stored_is_not_kept_if_it_names_more_others() {
+    let (mut bed, mut alice, mut bob) = pair();
+    send(&mut bed, &mut alice, &bob, "one");
+    bob.receive_all(&mut bed);
+    bed.hold_store = true;
+    bed.advance(Duration::from_secs(5));
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 7, 8]);
+    assert_eq!(bed.held().deferred, 0);
+    acknowledge(&mut bed, &mut bob, &alice, 2, &[1]);
+    assert_eq!(bed.held().deferred, 1);
+    bed.hold_store = false;
+    bed.release_store();
+    let received = alice.receive_all(&mut bed);
+    assert!(received.contains(&delivered(&bob, 2, &[1])), "{received:?}");
+}
+
+#[test]
 fn an_acknowledgement_that_overtakes_the_commit_waits_for_it() {
     let (mut bed, mut alice, mut bob) = pair();
     send(&mut bed, &mut alice, &bob, "one");
@@ -296,7 +330,7 @@ fn a_settlement_that_fails_is_tried_again() {
 
 #[test]
 fn items_in_flight_that_a_full_store_refuses_are_retried_after_a_pause() {
-    let quota = Quota { messages: 1, ..Quota::default() };
+    let quota = Quota { messages: 1, shares: Shares::Unlimited, ..Quota::default() };
     let limits = Limits::without_rates();
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, quota);
     let mut alice = ScriptedClient::registered(&mut bed, 1);
@@ -346,7 +380,7 @@ fn the_server_counts_what_it_forwards_and_stores() {
     acknowledge(&mut bed, &mut bob, &alice, 1, &[1]);
     bed.cut(bob.conn);
     send(&mut bed, &mut alice, &bob, "two");
-    let stats = Stats { connections: 2, sessions: 1, forwarded: 2, stored: 1 };
+    let stats = Stats { connections: 2, sessions: 1, shed: 0, forwarded: 2, stored: 1 };
     assert_eq!(bed.stats(), stats);
 }
 

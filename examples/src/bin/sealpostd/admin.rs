@@ -44,13 +44,7 @@ pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(),
 
 /// Prints the address that the server saved at its last start, with another host if one is given.
 pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
-    let file = data.address();
-    if !file.exists() {
-        return Err(data.unused());
-    }
-    let saved = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
-    let mut address: ServerAddress =
-        saved.trim_end().parse().map_err(Failure::context(file.display()))?;
+    let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         address =

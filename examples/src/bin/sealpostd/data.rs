@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sealpost_core::address::ServerAddress;
 use sealpost_core::crypto::{PrivateKey, Provider};
 use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
@@ -33,6 +34,11 @@ impl DataFolder {
         Folder::make(path).map(Self)
     }
 
+    /// Path of the folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Keeps out other servers, and commands that change users, until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<FolderLock, Failure> {
         self.0.try_lock()?.ok_or_else(|| {
@@ -53,9 +59,18 @@ impl DataFolder {
         DatabaseMark::new(self.0.file("database-id"))
     }
 
-    /// The file in which the server saves its address at each start.
-    pub(crate) fn address(&self) -> PathBuf {
-        self.0.file("address")
+    /// Saves the server's address, as it does at each start.
+    pub(crate) fn write_address(&self, address: &ServerAddress) -> Result<(), Failure> {
+        self.0.write(ADDRESS, &format!("{address}\n"))
+    }
+
+    /// The address that the server saved at its last start.
+    pub(crate) fn address(&self) -> Result<ServerAddress, Failure> {
+        let file = self.0.file(ADDRESS);
+        if !file.exists() {
+            return Err(self.unused());
+        }
+        self.0.read(ADDRESS)?.trim_end().parse().map_err(Failure::context(file.display()))
     }
 
     /// Opens the database for reading. A server may be using it.
@@ -68,13 +83,14 @@ impl DataFolder {
     pub(crate) fn open(
         &self,
         requested: Option<Profile>,
+        quota: Quota,
     ) -> Result<(SqliteStorage, Profile), Failure> {
         let mark = self.mark();
         let known = mark.read()?;
         let open_store =
             if self.is_used()? { SqliteStorage::open_existing } else { SqliteStorage::open };
         let open = |profile| {
-            let store = open_store(&self.database(), profile, Quota::default())?;
+            let store = open_store(&self.database(), profile, quota)?;
             Ok((store, profile))
         };
         let opened = match open(requested.unwrap_or(Profile::Compact)) {
@@ -110,7 +126,7 @@ impl DataFolder {
     pub(crate) fn open_existing(&self) -> Result<SqliteStorage, Failure> {
         // Looked up first: opening with a profile would create a missing database.
         let profile = self.inspect()?.profile();
-        self.open(Some(profile)).map(|(store, _)| store)
+        self.open(Some(profile), Quota::default()).map(|(store, _)| store)
     }
 
     /// The failure of a command on a folder in which no server has run.
@@ -198,3 +214,5 @@ impl DataFolder {
         }
     }
 }
+
+const ADDRESS: &str = "address";

@@ -4,14 +4,16 @@
 mod admin;
 mod application;
 mod args;
+mod confine;
 mod couriers;
 mod data;
 mod serve;
 mod show;
+mod size;
 
 use std::process::ExitCode;
 
-use sealpost_programs::{Failure, run_program};
+use sealpost_programs::{Failure, hide_memory, run_program};
 
 use args::{Args, Task, UserTask};
 use data::DataFolder;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    hide_memory()?;
     let Some(task) = &args.task else { return serve::serve(&args.data, &args.serving) };
     let data = DataFolder::existing(&args.data)?;
     match task {
