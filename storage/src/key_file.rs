@@ -299,7 +299,7 @@ mod tests {
     fn malformed_key_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
-        let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
+        atomic_file::create_if_missing(&file.0).unwrap();
         for bad in [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &b"x".repeat(20_000)] {
             fs::write(&file.0, bad).unwrap();
             let refused = file.load(None).unwrap_err();
@@ -315,7 +315,7 @@ mod tests {
     fn folders_and_oversized_files_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
-        let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
+        atomic_file::create_if_missing(&file.0).unwrap();
         let longest = usize::try_from(MAX_LEN).unwrap();
         fs::write(&file.0, b"x".repeat(longest)).unwrap();
         assert!(matches!(file.load(None), Err(KeyFileError::Pem(..))), "read, and no key");

@@ -147,12 +147,11 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::atomic_file::Readers;
 
     fn private_file() -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        drop(atomic_file::create(&path, Readers::Owner).unwrap());
+        atomic_file::create_if_missing(&path).unwrap();
         (folder, path)
     }
 

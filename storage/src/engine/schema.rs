@@ -1,13 +1,12 @@
 //! How a database file is created, identified, migrated and opened.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{OpenError, OpenFailure};
-use crate::atomic_file::{self, Readers};
+use crate::atomic_file;
 use crate::private_file;
 
 /// The schema of a database, and the way to it from every earlier one.
@@ -171,14 +170,10 @@ fn connect(path: &Path) -> Result<Connection, OpenFailure> {
 }
 
 /// Creates an empty file that only its owner may read. The -wal and -shm files inherit its mode.
+/// SQLite syncs what it writes into the file, but not the folder's entry for it.
 fn create_if_missing(path: &Path) -> Result<(), OpenFailure> {
     private_file::check_folder(path)?;
-    match atomic_file::create(path, Readers::Owner) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.into()),
-        // SQLite syncs what it writes into the file, but not the folder's entry for it.
-        Ok(_) => Ok(atomic_file::sync_folder_of(path)?),
-    }
+    Ok(atomic_file::create_if_missing(path)?)
 }
 
 /// How long to wait for another process, such as an operator's, before failing with `Busy`.
