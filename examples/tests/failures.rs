@@ -232,7 +232,7 @@ fn time_out_beyond_the_clock_is_no_time_out() {
         bed.sealpost("alice", &["send", BOB, "hi", "--timeout", secs]).succeeded();
         bed.sealpost("bob", &["listen", "--count", "1", "--seconds", secs]).succeeded();
     }
-    bed.sealpost("alice", &["verify", BOB, "--mark", "--timeout", beyond]).succeeded();
+    bed.sealpost("alice", &["verify", BOB, "--timeout", beyond]).succeeded();
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl WrappingKeyFile {
         // In constant time: a table of digits would leave a trace of the key in the cache.
         match base16ct::mixed::decode(digits, &mut *bytes) {
             // Fewer digits decode too, and would leave zeros at the end of the key.
-            Ok(decoded) if decoded.len() == 32 => Ok(SymmetricKey::from_bytes(*bytes)),
+            Ok(decoded) if decoded.len() == 32 => Ok(SymmetricKey::copied(&bytes)),
             Ok(_) | Err(_) => Err(KeyFileError::Malformed(self.0.clone())),
         }
     }

@@ -221,6 +221,24 @@ fn a_message_that_the_server_finds_malformed_is_not_repeated() {
 }
 
 #[test]
+fn a_message_refused_with_an_error_of_a_later_version_fails_and_the_session_goes_on() {
+    let (mut fixture, bob) = client_knowing_bob();
+    fixture.bed.send_text(UserRef::Id(bob.id), "one");
+    fixture.receive_all();
+    fixture.bed.take_notices();
+    let code = ErrorCode::read(200);
+    session_error(&mut fixture, code);
+    assert!(!fixture.bed.is_closed(fixture.conn));
+    let notices = fixture.bed.take_notices();
+    let ErrorCode::Unknown(code) = code else { panic!("{code:?}") };
+    let (failure, text) = (Failure::Refused, "four attempts left".into());
+    assert_eq!(
+        notices,
+        [Notice::UnknownError { code, text }, Notice::Failed { ids: ids(&[1]), failure }]
+    );
+}
+
+#[test]
 fn a_message_is_tried_for_thirty_days() {
     let (mut fixture, bob) = client_knowing_bob();
     fixture.bed.cut(fixture.conn);

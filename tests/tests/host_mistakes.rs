@@ -111,8 +111,8 @@ fn an_outcome_of_another_kind_is_reported_and_ends_what_waited() {
 
     let mut server = server();
     let actions = input(&mut server, Event::Tick);
-    let [Action::Store { ticket, op: StoreOp::Expire { .. } }] = actions[..] else {
-        panic!("expected the search for items past retention, got {actions:?}")
+    let [Action::Store { ticket, op: StoreOp::RecordClock { .. } }] = actions[..] else {
+        panic!("expected the record of the clock, got {actions:?}")
     };
     let wrong = Event::Stored(ticket, Ok(StoreReply::Settled));
     assert_reported(&input(&mut server, wrong), server_misuse);

@@ -11,6 +11,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
 use sealpost_core::server::OtpChannel;
@@ -117,6 +118,43 @@ fn a_reconnect_with_another_key_or_phone_or_id_ends_there() {
     bed.input_packet(alice.conn, &request);
     assert_eq!(error(&alice.receive_all(&mut bed)), (ErrorForm::Clear, ErrorCode::UnknownUser));
     assert!(bed.is_closed(alice.conn));
+}
+
+#[test]
+fn a_106_without_an_id_does_not_tell_who_is_registered() {
+    let mut bed = bed();
+    let alice = ScriptedClient::registered(&mut bed, 1);
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    let mut answer_about = |phone| {
+        mallory.conn = bed.connect();
+        mallory.phone = phone;
+        let request = mallory.reconnect(bed.now().wall);
+        bed.hold_jobs = true;
+        bed.input_packet(mallory.conn, &request);
+        let mut jobs = Vec::new();
+        for _ in 0..3 {
+            bed.release_jobs(|round| jobs.extend(round.iter().map(|(_, job)| name(job))));
+        }
+        bed.hold_jobs = false;
+        let answer = bed.receive(mallory.conn).unwrap();
+        assert!(bed.is_closed(mallory.conn));
+        let len = answer.bytes().len();
+        (jobs, len, error(&[mallory.open(answer)]))
+    };
+    let about_alice = answer_about(alice.phone);
+    assert_eq!(about_alice.2, (ErrorForm::ReplyKey, ErrorCode::BadSignature));
+    assert_eq!(about_alice.0, ["open", "verify", "emit"]);
+    assert_eq!(answer_about("+4916099999999".parse().unwrap()), about_alice);
+}
+
+/// What a job before a session does.
+fn name(job: &Job) -> &'static str {
+    match job {
+        Job::OpenRequest { .. } => "open",
+        Job::Verify { .. } => "verify",
+        Job::Emit(_) => "emit",
+        Job::OpenSealed { .. } | Job::OpenGrant { .. } | Job::OpenMessage { .. } => "other",
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl HostConfig {
     }
 
     /// The number of crypto threads to start.
-    pub(crate) fn worker_count(&self) -> NonZeroUsize {
+    pub fn worker_count(&self) -> NonZeroUsize {
         let others = || {
             let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
             NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)

@@ -9,7 +9,7 @@ use super::store::{Content, Failure, Verification};
 use crate::frame::{Misuse, StoreError};
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::Fingerprint;
-use crate::wire::{ErrorCode, Violation};
+use crate::wire::{ErrorCode, UnknownCode, Violation};
 
 /// Something that happened. No notice is the only record of what it says: whatever must not be lost
 /// is in the store.
@@ -151,6 +151,14 @@ pub enum Notice {
         /// Seconds to be added to our clock.
         secs: i64,
     },
+    /// The server refused something with an error that this version does not define. What it
+    /// refused is given up.
+    UnknownError {
+        /// Code of the error.
+        code: UnknownCode,
+        /// The server's explanation, for people.
+        text: String,
+    },
     /// The server, or somebody between it and us, did what an honest server does not do.
     Suspicious {
         /// What was observed.
@@ -242,6 +250,15 @@ pub enum RegistrationFailure {
     /// The server does not accept our key.
     #[error("the server does not accept the public key")]
     KeyRejected,
+    /// The server asks for an invitation, and has not got a valid one.
+    #[error("the server asks for a valid invitation")]
+    InvitationRejected,
+    /// The server refused with an error that this version does not define.
+    #[error("the server refused with the error {code:?}, which this version does not know")]
+    Refused {
+        /// Code of the error.
+        code: UnknownCode,
+    },
 }
 
 /// Why a message was not accepted for sending.

@@ -8,6 +8,7 @@ use super::store::{
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
+use crate::time::Timestamp;
 
 impl Answer for StoreReply {
     fn keeps(&self, nth: usize) -> bool {
@@ -26,6 +27,7 @@ impl Answer for StoreReply {
             | Self::Found(_)
             | Self::Counted(_)
             | Self::Page(_)
+            | Self::ClockRecorded(_)
             | Self::Expired(_) => false,
         }
     }
@@ -182,6 +184,16 @@ impl Completed<StoreOutcome> {
     pub(super) fn receipts_dropped(self) -> Result<Result<(), StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::ReceiptsDropped) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::RecordClock`](super::store::StoreOp::RecordClock): the newest
+    /// time on record.
+    pub(super) fn clock_recorded(self) -> Result<Result<Timestamp, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::ClockRecorded(newest)) => Ok(Ok(newest)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }

@@ -11,9 +11,10 @@ use super::state::settling::{DroppingReceipts, Settling};
 use super::store::User;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
-use crate::ids::{ConnId, Phone, UserId};
+use crate::ids::{ConnId, UserId};
 use crate::keys::SymmetricKey;
-use crate::wire::{AccountRequest, InReplyTo, Packet};
+use crate::time::Timestamp;
+use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ pub(super) enum AwaitStore {
     PageRead { owner: UserId, conn: ConnId },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    ClockRecorded { clock: Timestamp },
     Expired,
 }
 
@@ -59,24 +61,24 @@ pub(super) enum AwaitStore {
 #[derive(Debug)]
 pub(super) struct Registrant {
     pub(super) request: Request,
-    pub(super) reply_key: SymmetricKey,
-    pub(super) phone: Phone,
+    pub(super) opened: RegisterRequest,
 }
 
 /// A 106 without an id, whose sender is looked up by the phone number inside.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectorFoundByPhone {
     pub(super) request: Request,
-    pub(super) opened: AccountRequest,
+    pub(super) opened: ReconnectRequest,
     pub(super) session: FreshSession,
 }
 
-/// A 106 without an id, which is verified with the key of the user that was found.
+/// A 106 without an id, which is verified with the key of the user that was found, or with a key
+/// that signed nothing if none was.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectVerified {
     pub(super) request: Unverified<Request>,
     pub(super) reply_key: SymmetricKey,
-    pub(super) user: Box<User>,
+    pub(super) user: Option<Box<User>>,
     pub(super) session: FreshSession,
 }
 

@@ -38,27 +38,43 @@ pub struct Limits {
     /// Errors sent to connections without a session, per address: each costs a signature. Over it
     /// the connection is closed without an answer.
     pub refusals_per_address: Rate,
-    /// One-time passwords per phone: each is a message to someone, and a fresh chance to guess.
-    pub otps_per_phone: Rate,
     /// Look-ups (105) per user: they reveal who is registered.
     pub lookups_per_user: Rate,
     /// Messages (102) per user; over it the server stops reading from that connection for a while.
     pub messages_per_user: Rate,
-    /// Addresses, or phones, that each rate limiter remembers.
+    /// Addresses that each rate limiter remembers.
     pub remembered: usize,
 
     /// Lifetime of a one-time password (PROTOCOL 8); at most 65,535 seconds.
     pub otp_ttl: Duration,
     /// Wrong guesses after which a one-time password is void (PROTOCOL 8).
     pub otp_attempts: u8,
-    /// One-time passwords alive at once.
+    /// One-time passwords that a phone may be sent in 24 hours: each is a message to someone, and
+    /// fresh attempts to guess. Passwords that were used do not count.
+    pub otps_per_phone: usize,
+    /// How many of them one address (IPv6: one /64 network) may ask for, so that one stranger
+    /// cannot use up all that a phone is sent.
+    pub otps_per_phone_and_address: usize,
+    /// One-time passwords of the last 24 hours that the server remembers. Once there are so many,
+    /// no more are issued.
     pub otps: usize,
+    /// One-time passwords issued, over all phones and addresses: a sweep through phone numbers
+    /// stops registration and costs no more messages than this.
+    pub otps_issued: Rate,
+    /// Wrong guesses at one-time passwords, over all phones and addresses: some 3,000 a day hit
+    /// one of a million passwords about once a year.
+    pub wrong_guesses: Rate,
     /// The largest difference between a packet's date and the server's clock (PROTOCOL 8).
     pub clock_skew: Duration,
     /// How long messages are kept, and how old one may be when it arrives (PROTOCOL 8).
     pub retention: Duration,
     /// Pause between two searches for items past retention.
     pub expire_every: Duration,
+    /// How far the wall clock may be ahead of the newest time in the store; over it nothing expires,
+    /// because a clock that runs ahead would delete messages before their time. A search records the
+    /// time, so this also bounds how long a server may be down before the operator must confirm the
+    /// clock.
+    pub clock_step: Duration,
     /// Items that one operation deletes, so that the store is not held up.
     pub expire_batch: u32,
     /// How long the server's signed key answer is served again; at most 60 s (PROTOCOL 4.1).
@@ -107,16 +123,20 @@ impl Default for Limits {
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
             reconnects_per_address: Rate { burst: 100, every: SECOND / 10 },
             refusals_per_address: Rate { burst: 50, every: SECOND / 2 },
-            otps_per_phone: Rate { burst: 3, every: 120 * SECOND },
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
             messages_per_user: Rate { burst: 2_000, every: SECOND / 200 },
             remembered: 65_536,
             otp_ttl: 300 * SECOND,
             otp_attempts: 5,
+            otps_per_phone: 5,
+            otps_per_phone_and_address: 3,
             otps: 65_536,
+            otps_issued: Rate { burst: 200, every: 5 * SECOND },
+            wrong_guesses: Rate { burst: 100, every: 30 * SECOND },
             clock_skew: 300 * SECOND,
             retention: 30 * DAY,
             expire_every: 600 * SECOND,
+            clock_step: DAY,
             expire_batch: 1_000,
             server_key_ttl: 50 * SECOND,
             checks_per_conn: 256,
@@ -153,6 +173,8 @@ impl Limits {
         some(self.connections as u64, "connections")?;
         some(self.remembered as u64, "remembered")?;
         some(self.otp_attempts.into(), "otp_attempts")?;
+        some(self.otps_per_phone as u64, "otps_per_phone")?;
+        some(self.otps_per_phone_and_address as u64, "otps_per_phone_and_address")?;
         some(self.otps as u64, "otps")?;
         some(self.expire_batch.into(), "expire_batch")?;
         some(self.acks_per_packet as u64, "acks_per_packet")?;
@@ -170,6 +192,8 @@ impl Limits {
         time(self.shutdown, "shutdown")?;
         let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
         InvalidLimits::unless(fits, "acks_per_packet", "must fit in one packet")?;
+        let exceeds = self.clock_step > self.expire_every;
+        InvalidLimits::unless(exceeds, "clock_step", "must be longer than expire_every")?;
         let fits = self.otp_ttl <= OTP_TTL;
         InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
         let fits = self.server_key_ttl <= KEY_TTL;
@@ -183,7 +207,8 @@ impl Limits {
             registrations_per_address: Rate::UNLIMITED,
             reconnects_per_address: Rate::UNLIMITED,
             refusals_per_address: Rate::UNLIMITED,
-            otps_per_phone: Rate::UNLIMITED,
+            otps_issued: Rate::UNLIMITED,
+            wrong_guesses: Rate::UNLIMITED,
             lookups_per_user: Rate::UNLIMITED,
             messages_per_user: Rate::UNLIMITED,
             ..Self::default()
@@ -212,6 +237,7 @@ mod tests {
         assert_eq!(invalid(|limits| limits.acks_per_packet = 4_096), Err("acks_per_packet"));
         assert_eq!(invalid(|limits| limits.append_batch = 0), Err("append_batch"));
         assert_eq!(invalid(|limits| limits.store_retry = Duration::ZERO), Err("store_retry"));
+        assert_eq!(invalid(|limits| limits.clock_step = limits.expire_every), Err("clock_step"));
         assert_eq!(invalid(|limits| limits.otp_ttl = Duration::from_hours(24)), Err("otp_ttl"));
     }
 }

@@ -220,6 +220,9 @@ impl Server {
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
             }
+            AwaitStore::ClockRecorded { clock } => {
+                self.on_clock_recorded(clock, answer.clock_recorded()?);
+            }
             AwaitStore::Expired => self.on_expired(answer.expired()?),
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::frame::{Misuse, StoreError};
 use crate::ids::{ConnId, UserId};
+use crate::time::Timestamp;
 use crate::wire::ErrorCode;
 
 /// Something that happened in the server.
@@ -37,6 +38,14 @@ pub enum Notice {
     StoreFailed {
         /// The store's error.
         error: StoreError,
+    },
+    /// The wall clock is implausible: behind the newest time in the store, or far ahead of it.
+    /// Nothing expires while it is.
+    ClockImplausible {
+        /// Time on the clock.
+        clock: Timestamp,
+        /// The newest time in the store.
+        newest: Timestamp,
     },
     /// The host made a mistake.
     Misuse {

@@ -22,9 +22,9 @@ pub struct Held {
     pub awaited: usize,
     /// Store operations that failed and are to be repeated.
     pub unfinished: usize,
-    /// One-time passwords.
+    /// One-time passwords of the last 24 hours.
     pub otps: usize,
-    /// Addresses, or phones, in the largest of the rate limiters.
+    /// Addresses in the largest of the rate limiters.
     pub remembered: usize,
     /// Bytes of an incomplete packet: the most of any connection.
     pub incomplete_bytes: usize,

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
@@ -31,13 +32,17 @@ pub enum StoreOp {
     },
     /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
-    /// Records the date of a 106, which must be strictly newer than that of the user's last one, if
-    /// there was one. → [`StoreReply::ReconnectRecorded`]
+    /// Records the date of a 106, which must be strictly newer than those of the user's earlier
+    /// ones up to `horizon`. Dates beyond `horizon` were recorded under a clock that ran ahead: they
+    /// don't bind until their time comes, but none of them is ever recorded again.
+    /// → [`StoreReply::ReconnectRecorded`]
     RecordReconnect {
         /// The user who reconnects.
         user: UserId,
         /// The timestamp of the 106.
         at: Timestamp,
+        /// The latest date that the server's clock accepts now.
+        horizon: Timestamp,
         /// The new session's key, wrapped.
         aes_key: WrappedKey,
     },
@@ -73,6 +78,14 @@ pub enum StoreOp {
         recipient: UserId,
         /// Items of kind [`ItemKind::Receipt`](crate::wire::ItemKind::Receipt).
         receipts: Vec<ItemId>,
+    },
+    /// Records the server's clock as the newest time on record, unless it is behind that or more
+    /// than `max_step` ahead of it. → [`StoreReply::ClockRecorded`]
+    RecordClock {
+        /// Time on the server's clock.
+        clock: Timestamp,
+        /// The longest step that is plausible without the operator's word.
+        max_step: Duration,
     },
     /// Deletes items that were appended before `before`, at most `limit` of them.
     /// → [`StoreReply::Expired`]
@@ -122,6 +135,9 @@ pub enum StoreReply {
     Settled,
     /// Answers [`StoreOp::DropReceipts`].
     ReceiptsDropped,
+    /// Answers [`StoreOp::RecordClock`]: the newest time on record, which is the clock's own if it
+    /// was plausible.
+    ClockRecorded(Timestamp),
     /// Answers [`StoreOp::Expire`]: the count of items deleted.
     Expired(u32),
 }
@@ -142,7 +158,7 @@ pub enum CreateOutcome {
 pub enum ReconnectOutcome {
     /// The date is recorded.
     Recorded,
-    /// The date is not newer than the last one recorded.
+    /// The date is not newer than the last one that binds, or was recorded before.
     NotNewer,
     /// The user was deleted meanwhile.
     UnknownUser,

@@ -10,6 +10,11 @@ use core::time::Duration;
 
 pub use timestamp::Timestamp;
 
+/// Whole seconds of a duration, for differences of timestamps.
+pub(crate) fn whole_secs(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// Times of the host's clocks when an input happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {

@@ -9,14 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RequestKind};
-use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Oversized, Packet,
+    ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Oversized, Packet, RegisterRequest,
     SIGNATURE_LEN,
 };
-use sealpost_programs::{Failure, random_seed, runner};
+use sealpost_programs::{Failure, entropy, runner};
 use socket2::{Domain, Socket, Type};
 
 use crate::clients::PROFILE;
@@ -52,7 +51,7 @@ impl Registry {
             return Err(Failure::new("the server's key does not match its address"));
         }
         provider.verify(&public_key, packet.signed(), packet.signature())?;
-        let mut seed = Entropy::from_seed(random_seed()?);
+        let mut seed = entropy()?;
         Ok(Self {
             provider,
             server,
@@ -183,19 +182,24 @@ impl Applicant {
             crypto: runner(Arc::clone(&registry.provider), Arc::clone(key), unused)?,
             server_key: registry.server_key.clone(),
             phone: registry.phone()?,
-            reply_key: Entropy::from_seed(random_seed()?).symmetric_key(),
+            reply_key: entropy()?.symmetric_key(),
         })
     }
 
     /// Builds a 100.
     fn register(&mut self) -> Result<Bytes, Failure> {
-        let request = AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone };
+        let header = header(Op::Register);
+        let request = RegisterRequest {
+            reply_key: self.reply_key.clone(),
+            phone: self.phone,
+            timestamp: header.timestamp,
+            invitation: None,
+        };
         let part = Part::Oaep {
             to: self.server_key.clone(),
             label: RequestKind::Register.label(),
             plaintext: request.emit(),
         };
-        let header = header(Op::Register);
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
     }
 

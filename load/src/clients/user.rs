@@ -6,8 +6,8 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, MessageHead,
-    NoMoreMessages, Op, Packet, Receipt, ReceiptsTaken, SEALED_ERROR_AT, SessionResumed,
+    ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, MessageHead, NoMoreMessages, Op,
+    Packet, Receipt, ReceiptsTaken, ReconnectRequest, SEALED_ERROR_AT, SessionResumed,
 };
 use sealpost_programs::Failure;
 
@@ -76,7 +76,7 @@ impl User {
 
     /// Builds a 106.
     pub(crate) fn reconnect(&mut self, at: Timestamp) -> Result<Bytes, Failure> {
-        let request = AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone };
+        let request = ReconnectRequest { reply_key: self.reply_key.clone(), phone: self.phone };
         let part = Part::Oaep {
             to: self.server_key.clone(),
             label: RequestKind::Reconnect.label(),

@@ -89,7 +89,11 @@ impl MemoryClientStorage {
         let account = &mut self.base.account;
         match request {
             ClientOp::PinServerKey(key) => account.server_key = Some(key.clone()),
-            ClientOp::SetUser(user) => account.user = Some(*user),
+            ClientOp::KeepReplyKey(key) => account.reply_key = Some(key.clone()),
+            ClientOp::SetUser(user) => {
+                account.user = Some(*user);
+                account.reply_key = None;
+            }
             ClientOp::UseReconnectTime(at) => {
                 account.last_reconnect = account.last_reconnect.max(Some(*at));
             }

@@ -5,10 +5,12 @@
 //! - [`Inspector`] reads that file alongside a running server, for the operator.
 //! - `conformance` (feature of the same name) is the suite that both pass.
 
+mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
 mod quota;
+mod reconnects;
 mod request;
 mod sqlite;
 mod usage;

@@ -9,7 +9,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::keys::{Fingerprint, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
@@ -126,8 +126,9 @@ fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
 }
 
 fn account_request(random: &mut Random) -> ClientOp {
-    match random.below(5) {
+    match random.below(6) {
         0 => ClientOp::PinServerKey(public_key(random.pick(&[1, 2]))),
+        5 => ClientOp::KeepReplyKey(SymmetricKey::from_bytes([random.pick(&[1, 2]); 32])),
         1 => ClientOp::SetUser(user(random.pick(&[1, 2]))),
         2 => ClientOp::UseReconnectTime(at(random.between(0, 9).cast_signed())),
         3 => ClientOp::SetClockOffset { secs: random.pick(&[-5, 0, 5]) },

@@ -143,6 +143,21 @@ impl<M: TestedMachine> Bed<M> {
         self.complete_pending();
     }
 
+    /// Commits the waiting store operations, and reports their outcomes except that of the first one.
+    /// Returns that outcome, to be reported later.
+    pub fn release_store_behind_the_first(&mut self) -> Event<M> {
+        let (tickets, ops): (Vec<_>, Vec<_>) = self.recorder.ops.drain(..).unzip();
+        let mut outcomes = Vec::new();
+        self.store.commit(&ops, &mut outcomes);
+        let mut stored = tickets.into_iter().zip(outcomes).map(|(t, o)| Event::Stored(t, o));
+        let first = stored.next().expect("a waiting operation");
+        for event in stored {
+            self.input(Input::Event(event));
+        }
+        self.complete_pending();
+        first
+    }
+
     /// Commits the waiting store operations without reporting their outcomes, as if the process
     /// died right after the commit.
     pub fn commit_without_outcomes(&mut self) {

@@ -47,12 +47,22 @@ impl ServerBed {
 
     /// A server with an empty store.
     pub fn with(profile: Profile, otp_channel: OtpChannel, limits: Limits, quota: Quota) -> Self {
+        Self::seeded([7; 32], profile, otp_channel, limits, quota)
+    }
+
+    /// A server with an empty store, whose own randomness has this seed.
+    pub fn seeded(
+        seed: [u8; 32],
+        profile: Profile,
+        otp_channel: OtpChannel,
+        limits: Limits,
+        quota: Quota,
+    ) -> Self {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
         let crypto = crypto(0);
         let config =
             Config { profile, server_key: crypto.public_key().clone(), otp_channel, limits };
-        let server =
-            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
+        let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }
 

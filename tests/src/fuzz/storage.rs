@@ -105,7 +105,8 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
         }),
         4 => {
             let aes_key = wrapped_key(arb.byte());
-            StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), aes_key }
+            let horizon = at(secs(arb));
+            StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), horizon, aes_key }
         }
         5 => StoreOp::Count(user(arb)),
         6..10 => {

@@ -88,6 +88,7 @@ impl Event {
             Notice::LookupFailed { who, failure } => Self::LookupFailed(*who, *failure),
             Notice::KeyChanged { phone, .. } => Self::KeyChanged(*phone),
             Notice::Suspicious { suspicion } => Self::Suspicious(format!("{suspicion:?}")),
+            Notice::UnknownError { code, .. } => Self::Suspicious(format!("error {code:?}")),
             Notice::StoreFailed { error } => Self::StoreFailed(*error),
             Notice::Offline { reason, retry_in } => {
                 let retry = if retry_in.is_some() { Retry::Automatic } else { Retry::OnDemand };

@@ -18,6 +18,17 @@ impl World {
         let ahead = skews.chain([self.server.host.skew]).max().unwrap_or(0);
         let ahead = u64::try_from(ahead).unwrap_or(0) * 2_000_000;
         self.stop_faults();
+        self.come_to_rest(ahead);
+        if self.violation().is_none() {
+            self.write_in_calm();
+            self.come_to_rest(0);
+        }
+        self.check_rest();
+    }
+
+    /// Runs until the world is at rest and quiet, and every new key is accepted. It may take `ahead`
+    /// microseconds longer than usual.
+    fn come_to_rest(&mut self, ahead: u64) {
         let patience = Mono(self.env.queue.now().0 + PATIENCE + ahead);
         let mut rounds = 0;
         loop {
@@ -29,7 +40,6 @@ impl World {
                 break;
             }
         }
-        self.check_rest();
     }
 
     /// Has clients write to contacts with new keys. Returns whether there were any, so that the world
@@ -63,6 +73,7 @@ impl World {
     fn stop_faults(&mut self) {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
+        self.env.timeliness.disturb_all(now);
         self.server.host.disk.mend();
         self.server.host.skew = 0;
         self.attackers.retire();

@@ -80,6 +80,13 @@ impl Plan {
         if loses_directories && dice.chance(150) {
             lost_directories(dice, &families, &mut settings, &mut steps);
         }
+        if families.contains(&FaultFamily::Network) && dice.chance(200) {
+            slow_recipient(dice, &settings, &mut steps);
+        }
+        // A burst so low that ordinary traffic is slowed down.
+        if settings.rates == Rates::Limited && dice.chance(300) {
+            settings.message_burst = dice.pick(&[1, 3, 20]);
+        }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
     }
@@ -265,6 +272,20 @@ fn lost_directories(
     }
 }
 
+/// Adds a recipient that takes nothing for longer than a server waits, and messages to it that are
+/// under way when that begins.
+fn slow_recipient(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
+    let client = dice.index(settings.clients);
+    let from = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
+    let at_ms = dice.below(settings.end_ms);
+    for at_ms in (0..4).map(|_| at_ms + dice.below(200)) {
+        steps.push(Step { at_ms, kind: StepKind::Send { from, to: client, count: 3, size: 30 } });
+    }
+    let at_ms = at_ms + dice.below(200);
+    let kind = StepKind::Stall { client, from: End::Server, ms: 12_000 };
+    steps.push(Step { at_ms, kind });
+}
+
 fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
     if dice.chance(250) {
         return StepKind::SecondConnection { client: victim };
@@ -277,6 +298,8 @@ fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
         Attack::FalseTaken,
         Attack::ReplayReconnect,
         Attack::StealSession,
+        Attack::ReplayReconnectByPhone,
+        Attack::StealSessionByPhone,
         Attack::Unauthenticated,
         Attack::StealPhone,
         Attack::Flood,

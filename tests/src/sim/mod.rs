@@ -38,6 +38,7 @@ mod scripted_world;
 mod state_names;
 mod steps;
 mod tally;
+mod timeliness;
 mod trace;
 mod trust;
 mod world;

@@ -8,7 +8,8 @@ use sealpost_core::client::store::{
     Placement, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{Appended, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind};
 
 use super::plan::Plan;
@@ -32,6 +33,8 @@ pub(super) struct Model {
     recipients: Vec<Recipient>,
     /// Account of each client at the server.
     accounts: Vec<Option<UserId>>,
+    /// Date of each user's last 106 that the server accepted.
+    reconnects: BTreeMap<UserId, Timestamp>,
     /// Whether an account was ever deleted: then not every message is delivered.
     deleted: bool,
     /// Whether the server is honest. If not, clients cannot be blamed for what it does to messages.
@@ -97,10 +100,28 @@ impl Model {
         self.recipients[client] = Recipient::default();
     }
 
+    fn message(&self, number: u64) -> Option<&Message> {
+        self.messages.get(usize::try_from(number).ok()?)
+    }
+
     /// Client to which a message was written.
     pub(super) fn recipient(&self, number: u64) -> Option<usize> {
-        let message = self.messages.get(usize::try_from(number).ok()?)?;
-        Some(message.to)
+        Some(self.message(number)?.to)
+    }
+
+    /// Whether a message is, or was, in its sender's outbox.
+    pub(super) fn is_queued(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.sender_and_recipient.is_some())
+    }
+
+    /// Whether a message is acknowledged to its sender: stored, delivered, or given up.
+    pub(super) fn is_acknowledged(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.status != Status::Queued)
+    }
+
+    /// Whether a message is durable at its recipient.
+    pub(super) fn is_received(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.received)
     }
 
     /// Clients to which messages of a client were written, by message id.
@@ -128,6 +149,18 @@ impl Model {
         self.messages.iter().filter(is_stranded).count() as u64
     }
 
+    /// Messages in a client's outbox that are not acknowledged.
+    pub(super) fn queued_by(&self, client: usize) -> Vec<u64> {
+        let account = self.accounts[client];
+        let is_queued = |message: &Message| {
+            message.from == client
+                && message.status == Status::Queued
+                && message.sender_and_recipient.is_some_and(|(sender, _)| Some(sender) == account)
+        };
+        let messages = (0..).zip(&self.messages);
+        messages.filter(|(_, message)| is_queued(message)).map(|(number, _)| number).collect()
+    }
+
     /// Adds a message of about this size. Returns its number and content.
     pub(super) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
         let number = self.messages.len();
@@ -153,8 +186,20 @@ impl Model {
         self.messages.iter().filter(|message| message.delivered).count() as u64
     }
 
+    /// Date of a user's last 106 that the server accepted.
+    pub(super) fn last_reconnect(&self, user: UserId) -> Option<Timestamp> {
+        self.reconnects.get(&user).copied()
+    }
+
     /// Notes an outcome of the server's store.
     pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
+        if let (
+            StoreOp::RecordReconnect { user, at, .. },
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)),
+        ) = (op, outcome)
+        {
+            self.reconnects.insert(*user, *at);
+        }
         let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
         else {
             return;
@@ -375,7 +420,7 @@ impl Model {
     }
 
     /// Number of the message with exactly this content.
-    fn number_of(&self, content: &Content) -> Option<usize> {
+    pub(super) fn number_of(&self, content: &Content) -> Option<usize> {
         let Content::Text(written) = content else { return None };
         if let Some(number) = self.scripted_texts.get(written) {
             return Some(*number);

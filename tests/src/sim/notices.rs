@@ -42,14 +42,17 @@ impl World {
                 self.env.queue.schedule_after(after, SimEvent::Start(ProcessId::Server));
                 self.crash(ProcessId::Server, LastWrite::Kept);
             }
-            server::Notice::Refused { code, .. } => {
+            server::Notice::Refused { conn, code } => {
+                self.env.disturb_by_refusal(conn, code);
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::ClockImplausible { .. } => {
+                self.env.tally.state("server's clock implausible");
+            }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
-            server::Notice::SessionClosed { .. }
-            | server::Notice::SessionOpened { .. }
-            | server::Notice::Registered { .. } => {}
+            server::Notice::SessionOpened { conn, .. } => self.check_session(conn),
+            server::Notice::SessionClosed { .. } | server::Notice::Registered { .. } => {}
         }
     }
 
@@ -114,16 +117,19 @@ impl World {
             Notice::Online { pending } => {
                 self.apps[client].online = true;
                 self.apps[client].caught_up = pending.is_none();
+                self.expect_catching_up(client, *pending);
             }
             Notice::CaughtUp { .. } => self.apps[client].caught_up = true,
             Notice::Offline { reason, retry_in } => {
                 self.apps[client].online = false;
+                self.check_cause(client, *reason);
                 let wants = self.apps[client].goal == Goal::Online;
                 if retry_in.is_none() && wants && *reason != OfflineReason::AwaitingOtp {
                     let after = self.env.dice.between(1_000_000, 40_000_000);
                     self.go_online_after(client, after);
                 }
             }
+            Notice::SendRefused { token, .. } => self.env.timeliness.message_refused(token.0),
             Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, .. } => {
                 // The password may be lost, so ask for another when it has expired.
                 self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);

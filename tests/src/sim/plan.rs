@@ -127,6 +127,10 @@ pub enum Attack {
     ReplayReconnect,
     /// Sends a 106 for another user's phone number with Mallory's signature.
     StealSession,
+    /// Replays the last 106 without an id that another user sent. The user sends one as well.
+    ReplayReconnectByPhone,
+    /// Sends a 106 without an id for another user's phone number with Mallory's signature.
+    StealSessionByPhone,
     /// Sends a message without a session.
     Unauthenticated,
     /// Tries to register another user's phone number.
@@ -229,6 +233,8 @@ pub struct Settings {
     pub unstored_per_user: usize,
     pub replies_per_conn: usize,
     pub acks_per_packet: usize,
+    /// Messages that a user may send at once, if rates are limited.
+    pub message_burst: u32,
 
     pub client_in_flight: usize,
     pub client_sealing: usize,
@@ -271,6 +277,7 @@ impl Default for Settings {
             unstored_per_user: server.unstored_per_user,
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
+            message_burst: server.messages_per_user.burst,
             client_in_flight: client.in_flight_messages,
             client_sealing: client.sealing,
             client_enqueue: client.enqueue_batch,
@@ -295,10 +302,11 @@ impl Settings {
 
     /// Limits of the server.
     pub fn server_limits(&self) -> Limits {
-        let base = match self.rates {
+        let mut base = match self.rates {
             Rates::Limited => Limits::default(),
             Rates::Unlimited => Limits::without_rates(),
         };
+        base.messages_per_user.burst = self.message_burst;
         Limits {
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,

@@ -34,6 +34,10 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Page(_))) => "store: the last page",
         (_, Ok(StoreReply::Settled)) => "store: settled",
         (_, Ok(StoreReply::ReceiptsDropped)) => "store: receipts dropped",
+        (StoreOp::RecordClock { clock, .. }, Ok(StoreReply::ClockRecorded(newest))) => {
+            if newest == clock { "store: clock recorded" } else { "store: clock implausible" }
+        }
+        (_, Ok(StoreReply::ClockRecorded(_))) => "store: clock recorded for another request",
         (_, Ok(StoreReply::Expired(0))) => "store: nothing expired",
         (_, Ok(StoreReply::Expired(_))) => "store: expired",
     }
@@ -77,6 +81,8 @@ pub(super) const fn error_state(code: ErrorCode) -> &'static str {
         ErrorCode::Unavailable => "refused: unavailable",
         ErrorCode::ShuttingDown => "refused: shutting down",
         ErrorCode::KeyRejected => "refused: key rejected",
+        ErrorCode::InvitationRejected => "refused: invitation rejected",
+        ErrorCode::Unknown(_) => "refused: unknown error",
     }
 }
 
@@ -104,6 +110,7 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::Verified { .. } => "client: contact verified",
         Notice::KeyMismatch { .. } => "client: key mismatch",
         Notice::ClockOffset { .. } => "client: clock corrected",
+        Notice::UnknownError { .. } => "client: unknown error",
         Notice::Suspicious { suspicion } => suspicion_state(suspicion),
         Notice::StoreFailed { .. } => "client: store failed",
         Notice::Misuse { .. } => "client: misuse by the host",

@@ -17,6 +17,7 @@ impl World {
     pub(super) fn apply_step(&mut self, step: &StepKind) {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[12], || format!("step: {step:?}"));
+        self.env.disturb(step);
         match step {
             StepKind::Register { client } | StepKind::Connect { client } => {
                 self.goal(*client, Goal::Online);
@@ -74,7 +75,10 @@ impl World {
                     }
                 }
             }
-            StepKind::SecondConnection { client } => self.open_second_connection(*client),
+            StepKind::SecondConnection { client } => {
+                let user = self.apps.get(*client).and_then(|app| app.user);
+                self.open_second_connection(*client, user);
+            }
             StepKind::Attack { how, victim } => self.attack(*how, *victim),
             StepKind::Dishonest { client, how } => {
                 self.tampered = true;
@@ -110,6 +114,7 @@ impl World {
             self.env.tally.messages += 1;
             let to = UserRef::Phone(model::phone(to));
             self.command(from, Command::Send { token: Token(number), to, content });
+            self.expect_queued(from, number);
         }
     }
 

@@ -57,6 +57,7 @@ impl Trusted {
                 }
             }
             ClientOp::PinServerKey(_)
+            | ClientOp::KeepReplyKey(_)
             | ClientOp::SetUser(_)
             | ClientOp::UseReconnectTime(_)
             | ClientOp::SetClockOffset { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::Ticket;
@@ -26,6 +27,7 @@ use super::process::ProcessId;
 use super::script::Script;
 use super::state_names::{store_state, store_words};
 use super::tally::Tally;
+use super::timeliness::Timeliness;
 use super::trace::Trace;
 use super::trust::Verdict;
 
@@ -92,6 +94,7 @@ impl World {
             dice,
             trace,
             tally: Tally::default(),
+            timeliness: Timeliness::new(plan),
             server_up: false,
             violation: None,
             settings,
@@ -154,8 +157,10 @@ impl World {
         while self.env.violation.is_none()
             && let Some(due) = self.env.queue.pop_until(end)
         {
+            self.check_promises();
             self.handle(due);
         }
+        self.check_promises();
     }
 
     fn handle(&mut self, due: SimEvent) {
@@ -305,6 +310,13 @@ impl World {
             let account = self.account(client);
             let verdict = self.model.client_stored(account, op, outcome);
             self.check(verdict);
+            if let (ClientOp::Enqueue(messages), Ok(_)) = (op, outcome) {
+                for message in messages {
+                    if let Some(number) = self.model.number_of(&message.content) {
+                        self.expect_delivery(client, number as u64);
+                    }
+                }
+            }
         }
     }
 

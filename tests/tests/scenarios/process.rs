@@ -149,7 +149,8 @@ impl Application<Server> for ServerApplication {
             server::Notice::Registered { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
-            | server::Notice::StoreFailed { .. } => self.0.control(),
+            | server::Notice::StoreFailed { .. }
+            | server::Notice::ClockImplausible { .. } => self.0.control(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Dials the server without blocking the reactor, name look-up included.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ impl<M: HostedMachine> Dialler<M> {
 fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
     let begin = Instant::now();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in server.to_socket_addrs()? {
+    for address in resolve(server)? {
         // Not a deadline: adding a very long time-out to the clock would overflow.
         let left = timeout.saturating_sub(begin.elapsed());
         if left.is_zero() {
@@ -82,6 +82,19 @@ fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+/// Looks up the addresses of `HOST:PORT`.
+fn resolve(server: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    // The standard library reads a scope in brackets only if it is a number. The system's resolver
+    // knows the names of interfaces too.
+    match server.strip_prefix('[').and_then(|server| server.split_once("]:")) {
+        Some((host, port)) => {
+            let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+            (host, port).to_socket_addrs()
+        }
+        None => server.to_socket_addrs(),
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +124,19 @@ mod tests {
         assert!(dialler.take_pending(ConnId(2)));
         assert!(!dialler.take_pending(ConnId(2)), "it was taken already");
         assert_eq!(dialler.deadline(), None);
+    }
+
+    #[test]
+    fn scope_is_the_name_or_the_number_of_an_interface() {
+        let loopback = |server| {
+            let mut addresses = resolve(server).unwrap();
+            let Some(SocketAddr::V6(address)) = addresses.next() else { panic!("no address") };
+            (address.ip().to_string(), address.scope_id(), address.port())
+        };
+        assert_eq!(loopback("[::1]:7465"), ("::1".to_owned(), 0, 7_465));
+        assert_eq!(loopback("[fe80::1%1]:7465"), ("fe80::1".to_owned(), 1, 7_465));
+        #[cfg(target_os = "linux")]
+        assert_eq!(loopback("[fe80::1%lo]:7465"), ("fe80::1".to_owned(), 1, 7_465));
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl StoreRequest for StoreOp {
             Self::CreateUser { .. }
             | Self::FindUser(_)
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
             | Self::Page { .. } => ROW,
         }
@@ -57,6 +58,7 @@ impl StoreRequest for ClientOp {
                 messages.len() * ROW
             }
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

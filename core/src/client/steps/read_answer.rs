@@ -124,6 +124,7 @@ impl Client {
         if kind == RequestKind::Confirm {
             self.goal.confirm_refused();
         }
+        self.tell_unknown_error(reply);
         if reply.code == ErrorCode::ClockSkew {
             self.correct_clock(reply);
             return Ok(());
@@ -135,6 +136,13 @@ impl Client {
             RequestKind::Reconnect => self.on_reconnect_refused(reply),
         }
         Ok(())
+    }
+
+    /// An error of a later version: its number and text are all that there is to tell.
+    pub(in crate::client) fn tell_unknown_error(&mut self, reply: &ErrorReply) {
+        if let ErrorCode::Unknown(code) = reply.code {
+            self.out.notify(Notice::UnknownError { code, text: reply.text.clone() });
+        }
     }
 
     fn on_reconnect_refused(&mut self, reply: &ErrorReply) {

@@ -169,7 +169,8 @@ impl Client {
     }
 
     fn on_session_error(&mut self, reply: &ErrorReply) {
-        // First of all: what is asked again is dated by the corrected clock.
+        self.tell_unknown_error(reply);
+        // Before anything else: what is asked again is dated by the corrected clock.
         if reply.code == ErrorCode::ClockSkew {
             self.learn_clock(reply.server_time);
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::message::{Failure, InboxId, IncomingMessage, OutgoingMessage};
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::keys::{Fingerprint, PublicKey};
+use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
 
 /// One operation. The arrow names the [`ClientReply`](super::ClientReply) that answers it.
@@ -13,7 +13,11 @@ use crate::time::Timestamp;
 pub enum ClientOp {
     /// Keep the server's key, whose fingerprint is the one in the address. → `Done`
     PinServerKey(PublicKey),
-    /// Keep our user id, which the server has named. → `Done`
+    /// Keep the reply key of the registration under way: the one-time password belongs to it, and
+    /// may be typed into another process. → `Done`
+    KeepReplyKey(SymmetricKey),
+    /// Keep our user id, which the server has named. The reply key of the registration is
+    /// forgotten. → `Done`
     SetUser(UserId),
     /// Record that a 106 with this timestamp is about to leave. Keeps the newest. → `Done`
     UseReconnectTime(Timestamp),

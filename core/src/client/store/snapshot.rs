@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::message::QueuedMessage;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::keys::{Fingerprint, PublicKey};
+use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
 
 /// All that a machine needs at its start: the content of the store at that moment.
@@ -34,6 +34,7 @@ impl Snapshot {
                 phone,
                 server,
                 server_key: None,
+                reply_key: None,
                 user: None,
                 last_reconnect: None,
                 clock_offset_secs: 0,
@@ -57,6 +58,9 @@ pub struct Account {
     pub server: Fingerprint,
     /// The server's key ([`ClientOp::PinServerKey`](super::ClientOp::PinServerKey)).
     pub server_key: Option<PublicKey>,
+    /// Reply key of the registration under way
+    /// ([`ClientOp::KeepReplyKey`](super::ClientOp::KeepReplyKey)); `None` before and after it.
+    pub reply_key: Option<SymmetricKey>,
     /// Our user id ([`ClientOp::SetUser`](super::ClientOp::SetUser)); `None` before registration.
     pub user: Option<UserId>,
     /// Newest date of a 106 ([`ClientOp::UseReconnectTime`](super::ClientOp::UseReconnectTime)).

@@ -1,10 +1,9 @@
-//! Rate limits per address, phone and user.
+//! Rate limits per address and user.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::ids::Phone;
 use crate::server::limits::{Limits, Rate};
 use crate::time::Mono;
 
@@ -83,7 +82,6 @@ pub(in crate::server) struct Admission {
     registrations: Meters<IpAddr>,
     reconnects: Meters<IpAddr>,
     refusals: Meters<IpAddr>,
-    otps: Meters<Phone>,
 }
 
 impl Admission {
@@ -92,15 +90,13 @@ impl Admission {
             registrations: Meters::new(limits.registrations_per_address, limits.remembered),
             reconnects: Meters::new(limits.reconnects_per_address, limits.remembered),
             refusals: Meters::new(limits.refusals_per_address, limits.remembered),
-            otps: Meters::new(limits.otps_per_phone, limits.remembered),
         }
     }
 
-    /// Count of addresses, or phones, in the largest of the limiters.
+    /// Count of addresses in the largest of the limiters.
     pub(in crate::server) fn remembered(&self) -> usize {
-        let addresses = [&self.registrations, &self.reconnects, &self.refusals];
-        let most = addresses.map(|meters| meters.by_key.len()).into_iter().max();
-        most.unwrap_or(0).max(self.otps.by_key.len())
+        let limiters = [&self.registrations, &self.reconnects, &self.refusals];
+        limiters.map(|meters| meters.by_key.len()).into_iter().max().unwrap_or(0)
     }
 
     pub(in crate::server) fn registration(
@@ -119,15 +115,11 @@ impl Admission {
     pub(in crate::server) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
         self.refusals.count(neighbourhood(peer), now)
     }
-
-    pub(in crate::server) fn otp(&mut self, phone: Phone, now: Mono) -> Result<(), TooMany> {
-        self.otps.count(phone, now)
-    }
 }
 
 /// The address that is counted: an IPv4 address itself, for an IPv6 address its /64 network, which
 /// one household or host has to itself.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into()),

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::otps::LiveOtp;
+use super::otps::IssuedOtp;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{ConnId, Phone, UserId};
@@ -32,7 +32,7 @@ pub(in crate::server) struct Registering {
     pub(in crate::server) phone: Phone,
     pub(in crate::server) session: FreshSession,
     /// The password that was right. It becomes valid again if the store fails.
-    pub(in crate::server) otp: LiveOtp,
+    pub(in crate::server) otp: IssuedOtp,
 }
 
 /// A 106 that its user has signed, whose date is being recorded.

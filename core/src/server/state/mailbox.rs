@@ -231,12 +231,16 @@ impl Mailbox {
 
     /// The owner acknowledged items. If one of them is being appended, the acknowledgement is kept
     /// until the append has ended, and `None` is returned: a deletion would reach the item too
-    /// early, and leave it in the store.
+    /// early, and leave it in the store. A receipt that names more other items than awaited ones is
+    /// dropped (PROTOCOL 6.1), also with `None`.
     pub(in crate::server) fn acknowledge(
         &mut self,
         limits: &Limits,
         acknowledgement: Acknowledgement,
     ) -> Option<(Acknowledgement, Released)> {
+        if !acknowledgement.is_worth_forwarding(|item| self.awaits(item)) {
+            return None;
+        }
         let items = acknowledgement.items();
         let is_appending = |item| self.in_flight.place(item) == Some(Place::Appending);
         if self.in_flight.count(Place::Appending) > 0 && items.iter().any(is_appending) {
@@ -262,6 +266,14 @@ impl Mailbox {
             }
         }
         Some((acknowledgement, released))
+    }
+
+    /// Whether the owner was sent an item and has not acknowledged it.
+    fn awaits(&self, item: &ItemId) -> bool {
+        match self.in_flight.place(item) {
+            Some(Place::Memory | Place::Appending | Place::Stored) => true,
+            Some(Place::Settling) | None => false,
+        }
     }
 
     /// Items were deleted from the store.

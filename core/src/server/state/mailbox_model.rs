@@ -15,7 +15,7 @@ use super::drain::DrainStep;
 use super::mailbox::{Mailbox, Routed, Start};
 use super::unstored::Unstored;
 use crate::frame::Verified;
-use crate::ids::{ConnId, UserId};
+use crate::ids::{ConnId, MessageId, UserId};
 use crate::server::limits::Limits;
 use crate::server::store::{Page, PageLimit, Seq, StoredItem};
 use crate::time::{Mono, Timestamp};
@@ -185,8 +185,8 @@ impl MailboxBed {
 
     fn acknowledge(&mut self, item: ItemId) {
         self.held.remove(&item);
-        let (items, receipt) = (Vec::from([item]), packet(OWNER, item.id));
-        self.release(Acknowledgement::Messages { items, receipt, sender: item.origin });
+        let receipt = packet(OWNER, item.id);
+        self.release(Acknowledgement::of_messages(item.origin, &[MessageId(item.id)], receipt));
     }
 
     fn release(&mut self, acknowledgement: Acknowledgement) {

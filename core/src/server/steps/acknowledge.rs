@@ -24,9 +24,8 @@ impl Server {
         sender: UserId,
         receipt: &Receipt,
     ) {
-        let item = |id: u64| ItemId { kind: ItemKind::Message, origin: sender, id };
-        let items = receipt.message_ids.iter().map(|id| item(id.0)).collect();
-        self.acknowledge(who.user(), Acknowledgement::Messages { items, receipt: packet, sender });
+        let acknowledgement = Acknowledgement::of_messages(sender, &receipt.message_ids, packet);
+        self.acknowledge(who.user(), acknowledgement);
     }
 
     /// A client's statement that it has taken receipts.
@@ -49,8 +48,9 @@ impl Server {
         self.acknowledge(who.user(), Acknowledgement::Receipts(items));
     }
 
-    /// Releases what was acknowledged. A receipt goes on to its sender only if one of its messages
-    /// was awaited (PROTOCOL 6.1), so that it can't be used to send anything else.
+    /// Releases what was acknowledged. A receipt goes on to its sender only if at least as many of
+    /// its messages were awaited as were not (PROTOCOL 6.1), so that it can't be used to send
+    /// anything else.
     pub(in crate::server) fn acknowledge(
         &mut self,
         recipient: UserId,

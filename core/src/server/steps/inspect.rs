@@ -132,6 +132,7 @@ impl Server {
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::ClockRecorded { .. }
                 | AwaitStore::Expired => {}
             }
         }

@@ -14,7 +14,8 @@ use crate::server::awaits::{
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
-use crate::wire::{AccountRequest, ErrorCode};
+use crate::time::whole_secs;
+use crate::wire::{ErrorCode, ReconnectRequest};
 
 impl Server {
     pub(in crate::server) fn reconnect(&mut self, request: Request) {
@@ -98,14 +99,14 @@ impl Server {
         &mut self,
         request: &Request,
         opened: OpenedRequest,
-    ) -> Option<(AccountRequest, FreshSession)> {
+    ) -> Option<(ReconnectRequest, FreshSession)> {
         let OpenedRequest { plaintext, session } = opened;
         // A host that draws no session key for a 106 has failed it.
         let Some(session) = session else {
             self.refuse_request(request, ErrorCode::BadSignature);
             return None;
         };
-        let Ok(opened) = AccountRequest::parse(plaintext.expose()) else {
+        let Ok(opened) = ReconnectRequest::parse(plaintext.expose()) else {
             self.refuse_request(request, ErrorCode::Malformed);
             return None;
         };
@@ -119,30 +120,40 @@ impl Server {
     ) {
         let AwaitReconnectorFoundByPhone { request, opened, session } = awaited;
         let reply_key = opened.reply_key;
-        match found {
-            Ok(Some(user)) => {
-                let (job, request) = Unverified::verify(request, user.public_key.clone());
-                let verified = AwaitReconnectVerified { request, reply_key, user, session };
-                self.out.compute(job, AwaitJob::ReconnectVerified(Box::new(verified)));
-            }
-            Ok(None) => self.refuse_unknown(&request, Some(&reply_key)),
+        let user = match found {
+            Ok(user) => user,
             Err(error) => {
                 let code = self.store_failed(error);
-                self.refuse_opened(&request, code, &reply_key);
+                return self.refuse_opened(&request, code, &reply_key);
             }
-        }
+        };
+        // A phone that nobody has registered gets the same work and the same answer as a wrong
+        // signature, so that a 106 without an id does not tell who is registered. No client has the
+        // server's own key, so the verification fails.
+        let server_key = &self.config.server_key;
+        let signer = user.as_ref().map_or(server_key, |user| &user.public_key).clone();
+        let (job, request) = Unverified::verify(request, signer);
+        let verified = AwaitReconnectVerified { request, reply_key, user, session };
+        self.out.compute(job, AwaitJob::ReconnectVerified(Box::new(verified)));
     }
 
     pub(in crate::server) fn on_reconnect_verified(
         &mut self,
         judged: Judged<Request, ()>,
         reply_key: SymmetricKey,
-        user: Box<User>,
+        user: Option<Box<User>>,
         session: FreshSession,
     ) {
-        match judged {
-            Ok((request, ())) => self.record_reconnect(request, reply_key, user, session),
-            Err(request) => self.refuse_opened(&request, ErrorCode::BadSignature, &reply_key),
+        match (judged, user) {
+            (Ok((request, ())), Some(user)) => {
+                self.record_reconnect(request, reply_key, user, session);
+            }
+            (Ok((request, ())), None) => {
+                self.refuse_opened(request.get(), ErrorCode::BadSignature, &reply_key);
+            }
+            (Err(request), _) => {
+                self.refuse_opened(&request, ErrorCode::BadSignature, &reply_key);
+            }
         }
     }
 
@@ -158,6 +169,7 @@ impl Server {
         let op = StoreOp::RecordReconnect {
             user: user.id,
             at: request.get().packet.header().timestamp,
+            horizon: self.now.wall.plus_secs(whole_secs(self.config.limits.clock_skew)),
             aes_key: session.wrapped,
         };
         let reconnecting = Reconnecting { request, reply_key, user, session };
@@ -215,7 +227,8 @@ impl Server {
         }
     }
 
-    /// The id, phone and key of a 106 do not belong together: this refusal closes the connection.
+    /// A 106 names an id that no account has, or another account's phone: this refusal closes the
+    /// connection.
     fn refuse_unknown(&mut self, request: &Request, reply_key: Option<&SymmetricKey>) {
         let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
         let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };

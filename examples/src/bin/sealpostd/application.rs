@@ -38,6 +38,13 @@ impl Application<Server> for ServerApplication {
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }
+            Notice::ClockImplausible { clock, newest } => {
+                tracing::warn!(
+                    "the clock says {clock}, but the newest time in the database is {newest}: \
+                     nothing expires until they agree; set the clock right, or, if it is right, \
+                     stop the server and run sealpostd trust-clock"
+                );
+            }
             Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");
             }

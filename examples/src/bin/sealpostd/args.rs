@@ -113,6 +113,9 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Confirm that this machine's clock is right, after the server has logged that it is
+    /// implausible: old messages expire by it again; the server must be stopped first
+    TrustClock,
     /// Print the address that clients register with, as of the last start of the server
     Address {
         /// Host name or IP address by which clients reach this machine [default: the address that

@@ -33,6 +33,11 @@ impl DataFolder {
         Folder::make(path).map(Self)
     }
 
+    /// Path of the folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// Keeps out other servers, and commands that change users, until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<FolderLock, Failure> {
         self.0.try_lock()?.ok_or_else(|| {
@@ -74,6 +79,13 @@ impl DataFolder {
             opened => opened,
         };
         opened.map_err(|error| self.refused(error))
+    }
+
+    /// Opens the database for a command. The caller must hold the lock.
+    pub(crate) fn open_existing(&self) -> Result<SqliteStorage, Failure> {
+        // Looked up first: opening with a profile would create a missing database.
+        let profile = self.inspect()?.profile();
+        self.open(Some(profile)).map(|(store, _)| store)
     }
 
     /// The failure of a command on a folder in which no server has run.

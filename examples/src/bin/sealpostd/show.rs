@@ -36,7 +36,7 @@ pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<()
         found.ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
     match format {
         Format::Json => Line::json(&UserJson::from(&record)),
-        Format::Text => Line::text(details(&record)),
+        Format::Text => details(&record).lines().try_for_each(Line::text),
     }
 }
 
@@ -52,11 +52,12 @@ pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
             pending_bytes: pending.bytes,
             oldest: oldest.map(utc),
         }),
-        Format::Text => Line::text(format_args!(
-            "users         {users}\nlast user id  {last_user_id}\nwaiting       {pending}\n\
-             oldest        {}",
-            when(oldest)
-        )),
+        Format::Text => {
+            Line::text(format_args!("users         {users}"))?;
+            Line::text(format_args!("last user id  {last_user_id}"))?;
+            Line::text(format_args!("waiting       {pending}"))?;
+            Line::text(format_args!("oldest        {}", when(oldest)))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::client::store::{ClientOp, Failure, InboxId, Snapshot};
 use sealpost_core::ids::{MessageId, ReceiptId};
+use sealpost_core::keys::SymmetricKey;
 
 use super::harness;
 use super::harness::{identity, incoming, outgoing, user};
@@ -84,6 +85,7 @@ fn request() -> impl Strategy<Value = ClientOp> {
     let failure = prop_oneof![Just(Failure::Expired), Just(Failure::KeyReplaced)];
     let account = prop_oneof![
         (1..3_u16).prop_map(|n| ClientOp::PinServerKey(public_key(n))),
+        (1..3_u8).prop_map(|n| ClientOp::KeepReplyKey(SymmetricKey::from_bytes([n; 32]))),
         (1..3_u64).prop_map(|id| ClientOp::SetUser(user(id))),
         (0..9_i64).prop_map(|secs| ClientOp::UseReconnectTime(at(secs))),
         (-9..9_i64).prop_map(|secs| ClientOp::SetClockOffset { secs }),

@@ -19,6 +19,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
+use sealpost_core::keys::SymmetricKey;
 
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
@@ -161,7 +162,7 @@ impl ClientStorage for SqliteClientStorage {
 /// Reads everything in a snapshot but the contacts, the former ones and the outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
-                      last_message
+                      last_message, reply_key
                FROM account";
     connection.query_row(sql, (), |row| {
         let account = Account {
@@ -169,6 +170,7 @@ fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot
             user: optional(row, 1, user_id)?,
             last_reconnect: optional(row, 2, timestamp)?,
             clock_offset_secs: row.get(3)?,
+            reply_key: row.get::<_, Option<_>>(6)?.map(SymmetricKey::from_bytes),
             ..base.account
         };
         let next_receipt = ReceiptId(id(row, 4)?);

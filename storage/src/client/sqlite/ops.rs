@@ -21,8 +21,12 @@ impl Ops<'_> {
             ClientOp::PinServerKey(key) => {
                 self.prepare("UPDATE account SET server_key = ?1")?.execute([key.der()])?;
             }
+            ClientOp::KeepReplyKey(key) => {
+                self.prepare("UPDATE account SET reply_key = ?1")?.execute([key.expose()])?;
+            }
             ClientOp::SetUser(user) => {
-                self.prepare("UPDATE account SET user_id = ?1")?.execute([sql_id(*user)])?;
+                self.prepare("UPDATE account SET user_id = ?1, reply_key = NULL")?
+                    .execute([sql_id(*user)])?;
             }
             ClientOp::UseReconnectTime(at) => {
                 self.prepare(

@@ -8,7 +8,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
 /// `place` is one counter for messages sent and received, so that both together are the history.
@@ -84,6 +84,11 @@ const V2: &str = "
         user_id    INTEGER PRIMARY KEY,
         public_key BLOB    NOT NULL
     ) STRICT;
+";
+
+/// Adds the reply key of the registration under way.
+const V3: &str = "
+    ALTER TABLE account ADD COLUMN reply_key BLOB;
 ";
 
 /// Records the identity that a new database belongs to.

@@ -1,5 +1,7 @@
 //! Random requests to the memory store and to SQLite, which must agree on every outcome.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::ids::{UserId, UserRef};
@@ -25,7 +27,8 @@ enum Plan {
     Create { n: u16, max_id: u64 },
     Find(u64),
     FindPhone(u16),
-    Reconnect { user: u64, secs: i64 },
+    Reconnect { user: u64, secs: i64, ahead: i64 },
+    Clock { secs: i64 },
     Count(u64),
     Append { recipient: u64, items: Vec<Item>, secs: i64 },
     Page { recipient: u64, after: usize, items: u32, bytes: u32 },
@@ -112,8 +115,14 @@ impl Plan {
             },
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
-            Self::Reconnect { user: id, secs } => {
-                StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
+            Self::Reconnect { user: id, secs, ahead } => StoreOp::RecordReconnect {
+                user: user(*id),
+                at: at(*secs),
+                horizon: at(secs + ahead),
+                aes_key: wrapped_key(2),
+            },
+            Self::Clock { secs } => {
+                StoreOp::RecordClock { clock: at(*secs), max_step: Duration::from_secs(10) }
             }
             Self::Count(id) => StoreOp::Count(user(*id)),
             Self::Append { recipient, items, secs } => StoreOp::Append {
@@ -179,7 +188,9 @@ fn plan() -> impl Strategy<Value = Plan> {
         3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
         1 => id().prop_map(Plan::Find),
         1 => (1..4_u16).prop_map(Plan::FindPhone),
-        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Reconnect { user, secs }),
+        2 => (id(), secs(), 0..4_i64)
+            .prop_map(|(user, secs, ahead)| Plan::Reconnect { user, secs, ahead }),
+        1 => secs().prop_map(|secs| Plan::Clock { secs }),
         1 => id().prop_map(Plan::Count),
         6 => (id(), vec(item(), 0..5), secs())
             .prop_map(|(recipient, items, secs)| Plan::Append { recipient, items, secs }),

@@ -12,6 +12,7 @@
     reason = "a suite of tests, compiled for the tests of other crates too"
 )]
 
+mod clock;
 mod deliveries;
 #[cfg(test)]
 mod differential;

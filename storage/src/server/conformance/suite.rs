@@ -4,7 +4,7 @@ use sealpost_core::wire::Profile;
 
 use super::harness::{Harness, QUOTA};
 use super::subject::Subject;
-use super::{deliveries, mailboxes, transactions, users};
+use super::{clock, deliveries, mailboxes, transactions, users};
 use crate::conformance::Reopening;
 use crate::server::quota::Quota;
 
@@ -17,7 +17,8 @@ pub fn run_all<S: Subject>(open: impl Fn(Profile, Quota) -> S) {
         .into_iter()
         .chain(mailboxes::cases())
         .chain(deliveries::cases())
-        .chain(transactions::cases());
+        .chain(transactions::cases())
+        .chain(clock::cases());
     for (name, case) in cases {
         for profile in [Profile::Compact, Profile::Wide] {
             for reopening in [Reopening::Never, Reopening::AfterEachCommit] {

@@ -18,6 +18,8 @@ cases![
     deleted_phone_can_register_again,
     first_reconnect_may_have_the_time_of_the_account,
     reconnect_must_be_newer_than_the_last_one,
+    reconnect_in_the_future_does_not_bind,
+    reconnect_in_the_future_is_never_recorded_again,
     reconnect_replaces_the_session_key,
     reconnect_of_an_unregistered_user_is_unknown,
 ];
@@ -104,6 +106,31 @@ fn reconnect_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>)
     assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded);
 }
 
+/// The clock was a year ahead when the second reconnect was accepted.
+fn reconnect_in_the_future_does_not_bind<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    for secs in [60, YEAR_SECS, 120] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+        assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(secs)));
+    }
+    for secs in [60, 119, 120] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
+    }
+    assert_eq!(reconnect(store, user, YEAR_SECS - 301), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, YEAR_SECS - 300), ReconnectOutcome::NotNewer);
+}
+
+fn reconnect_in_the_future_is_never_recorded_again<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    for secs in [60, YEAR_SECS, YEAR_SECS + 7, 120, 180] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+    }
+    for secs in [YEAR_SECS, YEAR_SECS + 7] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
+    }
+    assert_eq!(reconnect(store, user, YEAR_SECS + 8), ReconnectOutcome::Recorded);
+}
+
 fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     assert_eq!(store.aes_key(user), Some(wrapped_key(1)));
@@ -121,8 +148,11 @@ fn reconnect_of_an_unregistered_user_is_unknown<S: Subject>(store: &mut Harness<
 #[track_caller]
 fn reconnect<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
     let aes_key = wrapped_key(secs.to_le_bytes()[0]);
-    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), aes_key }) {
+    let horizon = at(secs + 300);
+    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), horizon, aes_key }) {
         StoreReply::ReconnectRecorded(outcome) => outcome,
         other => panic!("{other:?}"),
     }
 }
+
+const YEAR_SECS: i64 = 365 * 24 * 60 * 60;

@@ -3,6 +3,7 @@
 mod mailbox;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
@@ -14,7 +15,9 @@ use sealpost_core::server::store::{
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
+use super::clock;
 use super::quota::Quota;
+use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
 use super::usage::Usage;
 use crate::storage::Storage;
@@ -27,6 +30,7 @@ pub struct MemoryStorage {
     quota: Quota,
     last_user_id: u64,
     last_seq: u64,
+    newest_time: Option<Timestamp>,
     accounts: BTreeMap<UserId, Account>,
     /// Mailbox and place of each item. An item id is unique in the whole store.
     places: BTreeMap<ItemId, (UserId, Seq)>,
@@ -36,7 +40,7 @@ pub struct MemoryStorage {
 struct Account {
     user: User,
     aes_key: WrappedKey,
-    last_reconnect: Option<Timestamp>,
+    reconnects: ReconnectDates,
     mailbox: Mailbox,
 }
 
@@ -48,6 +52,7 @@ impl MemoryStorage {
             quota,
             last_user_id: 0,
             last_seq: 0,
+            newest_time: None,
             accounts: BTreeMap::new(),
             places: BTreeMap::new(),
         }
@@ -68,6 +73,11 @@ impl MemoryStorage {
         self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
         debug_assert!(self.is_consistent(), "after the deletion of a user");
         true
+    }
+
+    /// Takes the operator's word that the clock is right: it is the newest time on record.
+    pub const fn trust_clock(&mut self, clock: Timestamp) {
+        self.newest_time = Some(clock);
     }
 
     /// Returns the wrapped key of a user's latest session.
@@ -104,6 +114,7 @@ impl MemoryStorage {
             && self.accounts.iter().all(|(id, account)| {
                 account.user.id == *id
                     && id.value() <= self.last_user_id
+                    && account.reconnects.is_consistent()
                     && account.mailbox.is_consistent()
             })
             && self.items().all(listed)
@@ -124,8 +135,8 @@ impl MemoryStorage {
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
-            StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *aes_key))
+            StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
+                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
             StoreOp::Count(user) => {
                 let items = self.usage(*user).items();
@@ -148,6 +159,9 @@ impl MemoryStorage {
                 request::only_receipts(receipts)?;
                 self.remove_all(*recipient, receipts);
                 StoreReply::ReceiptsDropped
+            }
+            StoreOp::RecordClock { clock, max_step } => {
+                StoreReply::ClockRecorded(self.record_clock(*clock, *max_step))
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
         })
@@ -181,7 +195,7 @@ impl MemoryStorage {
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
-        let account = Account { user, aes_key, last_reconnect: None, mailbox };
+        let account = Account { user, aes_key, reconnects: ReconnectDates::default(), mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
     }
@@ -190,15 +204,15 @@ impl MemoryStorage {
         &mut self,
         user: UserId,
         at: Timestamp,
+        horizon: Timestamp,
         aes_key: WrappedKey,
     ) -> ReconnectOutcome {
         let Some(account) = self.accounts.get_mut(&user) else {
             return ReconnectOutcome::UnknownUser;
         };
-        if account.last_reconnect.is_some_and(|last| at <= last) {
+        if account.reconnects.accept(at, horizon, self.newest_time) == Err(NotNewer) {
             return ReconnectOutcome::NotNewer;
         }
-        account.last_reconnect = Some(at);
         account.user.last_seen = at;
         account.aes_key = aes_key;
         ReconnectOutcome::Recorded
@@ -239,6 +253,12 @@ impl MemoryStorage {
             self.insert(sender, receipt, &settlement.receipt, settlement.at);
         }
         Ok(())
+    }
+
+    fn record_clock(&mut self, clock: Timestamp, max_step: Duration) -> Timestamp {
+        let newest = clock::newest(self.newest_time, clock, max_step);
+        self.newest_time = Some(newest);
+        newest
     }
 
     fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {

@@ -8,7 +8,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
 use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
-use crate::engine::column::{optional, timestamp, wrapped_key};
+use crate::engine::column::{timestamp, wrapped_key};
 use crate::engine::{EngineError, store_error};
 use crate::server::usage::Usage;
 
@@ -162,7 +162,7 @@ fn check_users(
     report: &mut CheckReport,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {USER_COLUMNS}, created_at, aes_key, last_reconnect,
+        "SELECT {USER_COLUMNS}, created_at, aes_key, reconnects,
                 user_id > (SELECT last_user_id FROM deployment),
                 user_id NOT IN (SELECT user_id FROM mailboxes)
          FROM users ORDER BY user_id"
@@ -173,7 +173,7 @@ fn check_users(
         let parsed = row::user(row)
             .and(timestamp(row, 4))
             .and(wrapped_key(row, 5))
-            .and(optional(row, 6, timestamp));
+            .and(row::reconnects(row, 6));
         if parsed.is_err() {
             report.add(Finding::User { user_id });
         }

@@ -25,6 +25,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 use sealpost_core::ids::Phone;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 
 pub use check::{CheckReport, Finding};
@@ -62,6 +63,11 @@ impl SqliteStorage {
     /// default.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), EngineError> {
         Ok(self.writer.connection.busy_timeout(timeout)?)
+    }
+
+    /// Takes the operator's word that the clock is right: it is the newest time on record.
+    pub fn trust_clock(&mut self, clock: Timestamp) -> Result<(), EngineError> {
+        Ok(tables::set_newest_time(&self.writer.connection, clock)?)
     }
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody

@@ -6,7 +6,9 @@ use sealpost_core::server::store::{StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::Profile;
 
 use super::mailboxes::Mailboxes;
+use super::tables;
 use super::users::Users;
+use crate::server::clock;
 use crate::server::quota::Quota;
 use crate::server::request::{self, Misuse};
 
@@ -37,8 +39,10 @@ impl Ops<'_> {
                 StoreReply::Created(users.create(*phone, public_key, aes_key, *at, *max_id)?)
             }
             StoreOp::FindUser(who) => StoreReply::Found(users.find(*who)?.map(Box::new)),
-            StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(users.record_reconnect(*user, *at, aes_key)?)
+            StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
+                StoreReply::ReconnectRecorded(
+                    users.record_reconnect(*user, *at, *horizon, aes_key)?,
+                )
             }
             StoreOp::Count(user) => {
                 let items = mailboxes.usage(*user)?.unwrap_or_default().items();
@@ -60,6 +64,14 @@ impl Ops<'_> {
                 request::only_receipts(receipts)?;
                 mailboxes.remove(*recipient, receipts)?;
                 StoreReply::ReceiptsDropped
+            }
+            StoreOp::RecordClock { clock, max_step } => {
+                let recorded = tables::newest_time(connection)?;
+                let newest = clock::newest(recorded, *clock, *max_step);
+                if recorded != Some(newest) {
+                    tables::set_newest_time(connection, newest)?;
+                }
+                StoreReply::ClockRecorded(newest)
             }
             StoreOp::Expire { before, limit } => {
                 StoreReply::Expired(mailboxes.expire(*before, *limit)?)

@@ -7,6 +7,7 @@ use sealpost_core::wire::{
 };
 
 use crate::engine::column::{Unreadable, count, id, phone, public_key, timestamp, user_id};
+use crate::server::reconnects::ReconnectDates;
 use crate::server::usage::Usage;
 
 /// Columns that [`item`] reads, in its order, and after them the payload's length.
@@ -54,6 +55,12 @@ pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
         receipts: count(row, receipts)?,
         bytes: count(row, bytes)?,
     })
+}
+
+/// Reads the dates of a user's 106s.
+pub(super) fn reconnects(row: &Row<'_>, column: usize) -> rusqlite::Result<ReconnectDates> {
+    let bytes = row.get_ref(column)?.as_blob().map_err(|_| Unreadable("reconnect date"))?;
+    Ok(ReconnectDates::decode(bytes).ok_or(Unreadable("reconnect date"))?)
 }
 
 /// Columns that [`user`] reads, in its order.

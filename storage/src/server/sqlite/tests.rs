@@ -82,7 +82,7 @@ fn newer_schema_is_rejected() {
     let mut sqlite = with_a_message();
     sqlite.close();
     sqlite.tamper("PRAGMA user_version = 99");
-    let newer = OpenFailure::Newer { found: 99, known: 1 }.to_string();
+    let newer = OpenFailure::Newer { found: 99, known: 2 }.to_string();
     assert_eq!(open_error(&sqlite.path()).to_string(), newer);
     assert_eq!(inspection_error(&sqlite.path()).to_string(), newer);
 }
@@ -92,7 +92,7 @@ fn older_schema_is_not_read_before_it_is_migrated() {
     let mut sqlite = with_a_message();
     sqlite.close();
     sqlite.tamper("PRAGMA user_version = 0");
-    let older = OpenFailure::Older { found: 0, known: 1 }.to_string();
+    let older = OpenFailure::Older { found: 0, known: 2 }.to_string();
     assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
 }
 
@@ -290,7 +290,7 @@ fn check_finds_every_kind_of_fault() {
         ),
         ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
         (
-            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            "UPDATE users SET reconnects = x'00' WHERE user_id = 2",
             vec![Finding::User { user_id: 2 }],
         ),
         ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),

@@ -8,7 +8,9 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::row::{self, USER_COLUMNS};
+use super::tables;
 use crate::engine::column;
+use crate::server::reconnects::NotNewer;
 
 /// Table `users`, over a connection that is in a transaction.
 pub(super) struct Users<'a> {
@@ -67,25 +69,22 @@ impl Users<'_> {
         &self,
         user: UserId,
         at: Timestamp,
+        horizon: Timestamp,
         aes_key: &WrappedKey,
     ) -> rusqlite::Result<ReconnectOutcome> {
         let user_id = user.value().cast_signed();
-        let newer = self
-            .prepare(
-                "SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users
-                 WHERE user_id = ?1",
-            )?
-            .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
+        let dates = self
+            .prepare("SELECT reconnects FROM users WHERE user_id = ?1")?
+            .query_row([user_id], |row| row::reconnects(row, 0))
             .optional()?;
-        match newer {
-            None => return Ok(ReconnectOutcome::UnknownUser),
-            Some(false) => return Ok(ReconnectOutcome::NotNewer),
-            Some(true) => {}
+        let Some(mut dates) = dates else { return Ok(ReconnectOutcome::UnknownUser) };
+        if dates.accept(at, horizon, tables::newest_time(self.connection)?) == Err(NotNewer) {
+            return Ok(ReconnectOutcome::NotNewer);
         }
         self.prepare(
-            "UPDATE users SET last_reconnect = ?2, last_seen = ?2, aes_key = ?3 WHERE user_id = ?1",
+            "UPDATE users SET reconnects = ?2, last_seen = ?3, aes_key = ?4 WHERE user_id = ?1",
         )?
-        .execute(params![user_id, at.unix_secs(), aes_key.0])?;
+        .execute(params![user_id, dates.encode(), at.unix_secs(), aes_key.0])?;
         Ok(ReconnectOutcome::Recorded)
     }
 

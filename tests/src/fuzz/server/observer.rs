@@ -301,7 +301,10 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
+            Notice::Registered { .. }
+            | Notice::Refused { .. }
+            | Notice::StoreFailed { .. }
+            | Notice::ClockImplausible { .. } => {}
         }
     }
 

@@ -5,6 +5,10 @@
 //! can be requested again, so one that can't be delivered in time is dropped and reported in the
 //! log.
 
+use std::fmt::{self, Write};
+
+use zeroize::Zeroizing;
+
 mod console;
 mod courier_thread;
 mod program;
@@ -14,6 +18,15 @@ mod webhook;
 
 pub(crate) use courier_thread::CourierThread;
 pub(crate) use route::OtpRoute;
+
+/// Writes a short text that contains a password. It is zeroized when dropped, and its buffer does not
+/// grow, which would leave a copy behind.
+fn secret_text(text: fmt::Arguments<'_>) -> Zeroizing<String> {
+    let mut secret = Zeroizing::new(String::with_capacity(256));
+    // Writing to a string can't fail.
+    let _ = secret.write_fmt(text);
+    secret
+}
 
 /// A delivery for tests.
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Delivers one-time passwords with an HTTP request to a service of the operator.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
 use super::queue::Waited;
+use super::secret_text;
 
 /// An `http` or `https` URL. `Debug` redacts it, because such URLs often contain an access token.
 #[derive(Clone, PartialEq, Eq)]
@@ -123,9 +124,7 @@ impl Webhook {
 /// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
     let OtpDelivery { phone, otp, ttl_secs } = delivery;
-    let mut json = Zeroizing::new(String::with_capacity(128));
-    let _ = write!(json, r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#);
-    json
+    secret_text(format_args!(r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#))
 }
 
 /// Time-out of one attempt, name look-up included.
