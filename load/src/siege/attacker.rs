@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::ops::AddAssign;
-use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_core::wire::Op;
@@ -28,11 +27,6 @@ pub(crate) trait Attacker: Send {
     /// Whether the attacker reads from the connection.
     fn is_reading(&self) -> bool {
         true
-    }
-
-    /// Pause after the end of a connection.
-    fn pause(&self) -> Duration {
-        Duration::ZERO
     }
 }
 

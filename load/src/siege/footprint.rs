@@ -61,27 +61,27 @@ impl Bounds {
     fn parse(log: &str) -> Self {
         Self {
             memory_bytes: size_after(log, "memory bound"),
-            store_bytes: size_after(log, "store limit"),
+            store_bytes: size_after(log, "store bound"),
         }
     }
 }
 
-/// The first size after these words, on the same line: a number and a unit.
+/// The first size after these words on the same line: a number, perhaps with a decimal, and a unit.
 fn size_after(log: &str, words: &str) -> Option<u64> {
     let (_, rest) = log.split_once(words)?;
     let line = rest.lines().next()?;
     let line = line.get(line.find(|c: char| c.is_ascii_digit())?..)?;
-    let digits = line.find(|c: char| !c.is_ascii_digit()).unwrap_or(line.len());
-    let (number, unit) = line.split_at_checked(digits)?;
-    let unit = unit.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next()?;
-    let factor: u64 = match unit {
+    let (number, unit) = line.split_once(' ')?;
+    let factor: u64 = match unit.split(|c: char| !c.is_ascii_alphabetic()).next()? {
         "bytes" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let whole = whole.parse::<u64>().ok()?.checked_mul(factor)?;
+    whole.checked_add(tenths.parse::<u64>().ok()?.checked_mul(factor)? / 10)
 }
 
 /// Bytes of all files in a folder and the folders in it. A file that disappears meanwhile counts as
@@ -106,14 +106,14 @@ mod tests {
     #[test]
     fn bounds_are_found_in_a_log() {
         let log = "INFO listening on 127.0.0.1:1\n\
-                   INFO memory bound: 412 MiB; store limit 8 GiB, 3 workers\n";
-        let bounds = Bounds { memory_bytes: Some(412 << 20), store_bytes: Some(8 << 30) };
-        assert_eq!(Bounds::parse(log), bounds);
+                   INFO memory bound: 412.5 MiB, if each of 9 is used; store bound: 8 GiB\n";
+        let memory_bytes = Some((412 << 20) + (1 << 19));
+        assert_eq!(Bounds::parse(log), Bounds { memory_bytes, store_bytes: Some(8 << 30) });
     }
 
     #[test]
     fn bounds_that_are_not_there_are_not_known() {
-        for log in ["", "memory bound\nstore limit", "memory bound: none", "memory bound: 4 cows"] {
+        for log in ["", "memory bound\nstore bound", "memory bound: none", "memory bound: 4 cows"] {
             assert_eq!(Bounds::parse(log), Bounds::default(), "{log}");
         }
     }

@@ -20,7 +20,7 @@ use crate::siege::{GREEDY, source};
 pub(crate) enum Kind {
     /// Stores the largest messages in the mailboxes of absent users, at full speed
     Fill,
-    /// Stores receipts that name one message of an accomplice and thousands that nobody sent
+    /// Stores receipts, each for one message of an accomplice and up to thousands that nobody sent
     Receipts,
     /// Lets an accomplice send the largest messages, asks for keys, and reads nothing
     Deaf,

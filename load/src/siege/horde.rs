@@ -185,7 +185,7 @@ impl<'a> Horde<'a> {
         let Some(place) = self.places.get_mut(index) else { return };
         if place.link.take().is_some() {
             place.leaves = false;
-            self.dials.push(Reverse((Instant::now() + place.attacker.pause(), index)));
+            self.dials.push(Reverse((Instant::now(), index)));
         }
     }
 

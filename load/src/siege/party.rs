@@ -34,7 +34,7 @@ pub(crate) struct Party {
     unsolicited_receipts: u64,
     /// Sessions that the server or the network has ended.
     pub(crate) lost_sessions: u64,
-    /// Connections that ended before there was a session.
+    /// Connections that ended, or were given up, before there was a session.
     pub(crate) failed_dials: u64,
 }
 
@@ -42,9 +42,11 @@ enum Presence {
     Away,
     /// The connection was lost. The user dials again at this time.
     Lost(Instant),
+    /// The user dials again if there is no session by this time.
     Dialling {
         link: Link,
         request: Bytes,
+        until: Instant,
     },
     /// In a session. Stored items are still arriving.
     Draining(Link),
@@ -108,21 +110,31 @@ impl Party {
         self.enter(self.source);
     }
 
-    /// Dials if the connection was lost and the pause after that is over.
+    /// Dials if the connection was lost and the pause after that is over. Gives up a connection on
+    /// which the server does not answer.
     pub(crate) fn dial(
         &mut self,
         at: Instant,
         registry: &Registry,
         poll: &PollRegistry,
     ) -> Result<(), Failure> {
-        if !matches!(self.presence, Presence::Lost(until) if until <= at) {
-            return Ok(());
+        match self.presence {
+            Presence::Lost(until) if until <= at => {}
+            Presence::Dialling { until, .. } if until <= at => {
+                self.lose(PAUSE);
+                return Ok(());
+            }
+            Presence::Away
+            | Presence::Lost(_)
+            | Presence::Dialling { .. }
+            | Presence::Draining(_)
+            | Presence::Live(_) => return Ok(()),
         }
         self.last_request = self.last_request.plus_secs(1).max(now());
         let request = self.user.reconnect(self.last_request)?;
         let mut link = Link::new(registry.dial_nonblocking_from(self.source)?, poll, self.token)?;
         link.queue(&request);
-        self.presence = Presence::Dialling { link, request };
+        self.presence = Presence::Dialling { link, request, until: at + PATIENCE };
         Ok(())
     }
 
@@ -164,7 +176,7 @@ impl Party {
 
     pub(crate) fn flush(&mut self) {
         if self.link().is_some_and(|link| link.flush().is_err()) {
-            self.lose();
+            self.lose(PAUSE);
         }
     }
 
@@ -188,7 +200,7 @@ impl Party {
             arrivals.extend(arrival.map(|arrival| (arrival, at)));
         }
         if is_closed || outcome.is_err() {
-            self.lose();
+            self.lose(PAUSE);
         }
         Ok(arrivals)
     }
@@ -216,6 +228,11 @@ impl Party {
             FromServer::Error { packet, .. } => {
                 let error = self.user.error(packet);
                 let error = error.ok_or_else(|| Failure::new("a 244 is not authentic"))?;
+                if matches!(self.presence, Presence::Dialling { .. }) {
+                    let pause = Duration::from_secs(error.retry_after_secs.into());
+                    self.lose(pause.clamp(PAUSE, PATIENCE));
+                    return Ok(None);
+                }
                 Ok(Some(Arrival::Error(error)))
             }
             FromServer::ServerKey { .. }
@@ -231,7 +248,7 @@ impl Party {
 
     fn begin_session(&mut self, answer: Packet) -> Result<Arrival, Failure> {
         match mem::replace(&mut self.presence, Presence::Away) {
-            Presence::Dialling { link, request } => {
+            Presence::Dialling { link, request, .. } => {
                 self.user.resumed(&request, answer)?;
                 self.presence = Presence::Draining(link);
                 Ok(Arrival::Session)
@@ -254,8 +271,8 @@ impl Party {
         }
     }
 
-    /// Counts the loss of the connection. The user dials again after a pause.
-    fn lose(&mut self) {
+    /// Counts the loss of the connection. The user dials again after the pause.
+    fn lose(&mut self, pause: Duration) {
         let now = Instant::now();
         match self.presence {
             Presence::Away | Presence::Lost(_) => return,
@@ -267,7 +284,7 @@ impl Party {
         }
         self.owed.clear();
         self.unsolicited.clear();
-        self.presence = Presence::Lost(now + PAUSE);
+        self.presence = Presence::Lost(now + pause);
     }
 
     const fn link(&mut self) -> Option<&mut Link> {
@@ -282,5 +299,7 @@ impl Party {
 
 /// Numbers of receipts for messages of attackers begin here, far from those of the letters.
 const FIRST_UNSOLICITED: u64 = 1 << 32;
-/// Pause before a user whose connection was lost dials again.
+/// How long a user waits for a session, and the longest pause before the next attempt.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Shortest pause before a user whose connection was lost dials again.
 const PAUSE: Duration = Duration::from_secs(1);

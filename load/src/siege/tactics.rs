@@ -125,7 +125,8 @@ impl Tactic for Deaf {
     }
 }
 
-/// Receipts each message of an accomplice, and as many invented ones as fit in the packet.
+/// Receipts each message of an accomplice on its own, and with it one invented message or, every
+/// other time, as many as fit in the packet.
 #[derive(Default)]
 pub(crate) struct Receipts {
     owed: VecDeque<(UserId, MessageId)>,
@@ -136,7 +137,8 @@ impl Tactic for Receipts {
     fn next(&mut self, user: &mut User) -> Result<Option<Bytes>, Failure> {
         let Some((to, MessageId(id))) = self.owed.pop_front() else { return Ok(None) };
         self.sent += 1;
-        let invented = (INVENTED..).take(Receipt::MAX_ITEMS - 1);
+        let count = if self.sent.is_multiple_of(2) { Receipt::MAX_ITEMS - 1 } else { 1 };
+        let invented = (INVENTED..).take(count);
         user.receipt(to, self.sent, std::iter::once(id).chain(invented)).map(Some)
     }
 
