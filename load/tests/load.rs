@@ -55,6 +55,15 @@ fn clients_that_come_back_get_a_session_each_time() {
 }
 
 #[test]
+fn report_for_people_has_several_lines() {
+    let small = ["online", "--pairs", "1", "--size", "100", "--seconds", "0.1"];
+    let report = finish(load().args(small).arg("--server").arg(sealpostd())).done();
+    let starts = ["latency ", "server ", "generator ", "checked "];
+    let begins = |start: &str| report.lines().any(|line| line.starts_with(start));
+    assert!(starts.into_iter().all(begins), "{report}");
+}
+
+#[test]
 fn a_changed_message_ends_the_run() {
     let ended = online_through(|op, packet| {
         if op == 102 {

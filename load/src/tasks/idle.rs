@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clients::registration::Registry;
 use crate::figures::float;
 use crate::options::Common;
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
 use crate::system::process::{Pid, allow_files};
 
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &IdleArgs) -> Result<(), Failure> {
     let run = measure(args)?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => Line::text(text(&run)),
+        Format::Text => print_lines(&text(&run)),
     }
 }
 

@@ -10,7 +10,7 @@ use sealpost_programs::{CryptoName, Failure, Format, Line};
 
 use crate::clients::registration::Registry;
 use crate::options::{Common, span_of};
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::siege::cast::{Cast, Enemies};
 use crate::siege::footprint::{Bounds, Disk, Footprint};
 use crate::siege::horde::{Band, Horde};
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &SiegeArgs) -> Result<(), Failure> {
     let run = measure(args)?;
     match args.common.format.format() {
         Format::Json => Line::json(&run)?,
-        Format::Text => Line::text(run.text())?,
+        Format::Text => print_lines(&run.text())?,
     }
     if args.check && !run.missed.is_empty() {
         return Err(Failure::new(run.missed.join("; ")));

@@ -21,7 +21,7 @@ impl World {
         self.come_to_rest(ahead);
         if self.violation().is_none() {
             self.write_in_calm();
-            self.come_to_rest(0);
+            self.come_to_rest(ahead);
         }
         self.check_rest();
     }
@@ -173,5 +173,5 @@ impl World {
 /// no longer crash, so no command is lost.
 const WRITING_ROUNDS: u32 = 4;
 /// Time within which the world must come to rest, in microseconds: longer than every pause of an
-/// honest party.
-const PATIENCE: u64 = 5 * 3_600 * 1_000_000;
+/// honest party. A phone whose passwords were lost waits for a day.
+const PATIENCE: u64 = 30 * 3_600 * 1_000_000;

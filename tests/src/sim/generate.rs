@@ -80,12 +80,12 @@ impl Plan {
         if loses_directories && dice.chance(150) {
             lost_directories(dice, &families, &mut settings, &mut steps);
         }
-        if families.contains(&FaultFamily::Network) && dice.chance(200) {
+        if families.contains(&FaultFamily::Network) && dice.chance(500) {
             slow_recipient(dice, &settings, &mut steps);
         }
         // A burst so low that ordinary traffic is slowed down.
         if settings.rates == Rates::Limited && dice.chance(300) {
-            settings.message_burst = dice.pick(&[1, 3, 20]);
+            settings.packet_burst = dice.pick(&[1, 3, 20]);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -272,17 +272,17 @@ fn lost_directories(
     }
 }
 
-/// Adds a recipient that takes nothing for longer than a server waits, and messages to it that are
-/// under way when that begins.
+/// Adds a burst of messages whose recipient, from about the middle of the burst, takes nothing for
+/// longer than the server waits for an acknowledgement.
 fn slow_recipient(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
-    let client = dice.index(settings.clients);
-    let from = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
+    let to = dice.index(settings.clients);
+    let from = (to + 1 + dice.index(settings.clients - 1)) % settings.clients;
     let at_ms = dice.below(settings.end_ms);
-    for at_ms in (0..4).map(|_| at_ms + dice.below(200)) {
-        steps.push(Step { at_ms, kind: StepKind::Send { from, to: client, count: 3, size: 30 } });
-    }
-    let at_ms = at_ms + dice.below(200);
-    let kind = StepKind::Stall { client, from: End::Server, ms: 12_000 };
+    steps.push(Step { at_ms, kind: StepKind::Send { from, to, count: 12, size: 30 } });
+    let (least, most) = settings.latency;
+    let journey = settings.client_commit + 3 * settings.job + least + most;
+    let at_ms = at_ms + dice.below(1 + journey / 1_000);
+    let kind = StepKind::Stall { client: to, from: End::Server, ms: 12_000 };
     steps.push(Step { at_ms, kind });
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use sealpost_core::client;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::Profile;
+use sealpost_storage::Shares;
 use serde::{Deserialize, Serialize};
 
 pub use super::crypto::CryptoKind;
@@ -233,8 +234,8 @@ pub struct Settings {
     pub unstored_per_user: usize,
     pub replies_per_conn: usize,
     pub acks_per_packet: usize,
-    /// Messages that a user may send at once, if rates are limited.
-    pub message_burst: u32,
+    /// Packets that a user may send at once, if rates are limited.
+    pub packet_burst: u32,
 
     pub client_in_flight: usize,
     pub client_sealing: usize,
@@ -277,7 +278,7 @@ impl Default for Settings {
             unstored_per_user: server.unstored_per_user,
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
-            message_burst: server.messages_per_user.burst,
+            packet_burst: server.packets_per_user.burst,
             client_in_flight: client.in_flight_messages,
             client_sealing: client.sealing,
             client_enqueue: client.enqueue_batch,
@@ -306,8 +307,13 @@ impl Settings {
             Rates::Limited => Limits::default(),
             Rates::Unlimited => Limits::without_rates(),
         };
-        base.messages_per_user.burst = self.message_burst;
+        base.packets_per_user.burst = self.packet_burst;
+        // Derived, so that a seed of an earlier version still draws the same settings.
+        let held_bytes = self.unstored_per_user * TYPICAL_PACKET;
         Limits {
+            held_bytes,
+            held_bytes_in_all: 2 * held_bytes,
+            in_flight_bytes_in_all: 2 * self.in_flight_bytes,
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,
             drain_items: self.drain_items,
@@ -319,6 +325,11 @@ impl Settings {
             acks_per_packet: self.acks_per_packet,
             ..base
         }
+    }
+
+    /// What one sender may take of a mailbox. A mailbox of few messages has none to share.
+    pub const fn shares(&self) -> Shares {
+        if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited }
     }
 
     /// Limits of the clients.
@@ -337,6 +348,9 @@ impl Settings {
         }
     }
 }
+
+/// Bytes of a packet with a short text, about.
+const TYPICAL_PACKET: usize = 800;
 
 impl Plan {
     /// Whether the server is honest. If not, less can be checked.

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
 };
 use sealpost_core::wire::{ErrorCode, ItemId};
 
@@ -13,13 +13,21 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Created(_))) => "store: account refused",
         (_, Ok(StoreReply::Found(Some(_)))) => "store: user found",
         (_, Ok(StoreReply::Found(None))) => "store: user not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::Found(_)))) => "store: phone found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::NotFound))) => "store: phone not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::OverBudget))) => "store: look-ups used up",
         (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded))) => {
             "store: session resumed"
         }
         (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",
         (_, Ok(StoreReply::Counted(_))) => "store: counted",
+        (_, Ok(StoreReply::AnswersRecorded)) => "store: answers recorded",
+        (_, Ok(StoreReply::Undeliverable(_))) => "store: undeliverable messages read",
+        (_, Ok(StoreReply::UndeliverableForgotten)) => "store: undeliverable messages forgotten",
         (_, Ok(StoreReply::Appended(each))) => {
-            if each.contains(&Appended::MailboxFull) {
+            if each.contains(&Appended::StoreFull) {
+                "store: full"
+            } else if each.contains(&Appended::MailboxFull) {
                 "store: mailbox full"
             } else if each.contains(&Appended::Duplicate) {
                 "store: stored before"

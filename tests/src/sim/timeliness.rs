@@ -81,7 +81,7 @@ struct Bounds {
     resumed: u64,
     /// What each message that was written adds to every bound.
     per_message: u64,
-    /// Longest pause that the server asks for.
+    /// Longest pause that the server asks for in a session; 0 without rate limits.
     retry_after_secs: u64,
 }
 
@@ -202,7 +202,7 @@ impl Bounds {
         let arrival = hop + 3 * job + 3 * server_store;
         let round = 2 * arrival + lookup + 4 * client_store + 3 * job + MARGIN;
         let in_flight = micros(server.in_flight_timeout);
-        let debt = micros(server.messages_per_user.every);
+        let debt = micros(server.packets_per_user.every);
         // Under tight limits, or through a narrow window, messages may have to go one by one.
         let windows = 1 + (LARGEST_MESSAGE / settings.window) as u64;
         let one_by_one = if is_roomy(settings) { 0 } else { windows * round };
@@ -293,7 +293,10 @@ impl Environment {
             Some(Part::Oaep { .. } | Part::Envelope { .. }) | None => return,
         };
         let secs = reply.map(|reply| u64::from(reply.retry_after_secs));
-        if secs.is_ok_and(|secs| secs <= bounds.retry_after_secs) {
+        // The passwords of a phone are counted by the day; everything in a session has a rate.
+        let in_session = draft.header.recipient.is_some();
+        let most = if in_session { bounds.retry_after_secs } else { DAY_SECS };
+        if secs.is_ok_and(|secs| secs <= most) {
             return;
         }
         self.violate(|| format!("the server asks for a pause of {secs:?} s"));
@@ -417,7 +420,7 @@ fn is_roomy(settings: &Settings) -> bool {
             crypto: environment.crypto,
             otps: environment.otps,
             rates: environment.rates,
-            message_burst: environment.message_burst,
+            packet_burst: environment.packet_burst,
             end_ms: environment.end_ms,
             latency: environment.latency,
             piece: environment.piece,
@@ -439,8 +442,9 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         refusals_per_address,
         otps_issued,
         wrong_guesses,
+        reconnects_per_user,
         lookups_per_user,
-        messages_per_user,
+        packets_per_user,
         ..
     } = limits;
     let rates = [
@@ -449,8 +453,9 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         refusals_per_address,
         otps_issued,
         wrong_guesses,
+        reconnects_per_user,
         lookups_per_user,
-        messages_per_user,
+        packets_per_user,
     ];
     let pauses = rates.map(|Rate { every, .. }| every.as_millis().div_ceil(1_000));
     u64::try_from(pauses.into_iter().max().unwrap_or(0)).unwrap_or(u64::MAX)
@@ -465,6 +470,7 @@ const MARGIN: u64 = 1_000_000;
 /// Time after the end of a fault in which its traces disappear, in microseconds: failed store
 /// operations are repeated after a second.
 const AFTERMATH: u64 = 3_000_000;
+const DAY_SECS: u64 = 86_400;
 /// Longest pause before a client repeats what was refused, in microseconds: its `hold_max`.
 const LONGEST_HOLD: u64 = 600_000_000;
 /// More bytes than a packet of the plans has.

@@ -69,9 +69,14 @@ impl World {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
+            registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
-        let quota = Quota { messages: settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: settings.quota_messages,
+            shares: settings.shares(),
+            ..Quota::default()
+        };
         let store = MemoryStorage::new(settings.profile(), quota);
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());
@@ -178,6 +183,12 @@ impl World {
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
             SimEvent::Start(who) => self.start(who),
+            SimEvent::AnswerDelivery(incarnation, id, outcome) => {
+                if self.server.host.incarnation == incarnation {
+                    let command = server::Command::OtpDelivery { id, outcome };
+                    self.input_server(Input::Event(Event::Command(command)));
+                }
+            }
             SimEvent::RunCommand(client, incarnation, command) => {
                 if self.clients[client].host.incarnation == incarnation {
                     self.command(client, command);

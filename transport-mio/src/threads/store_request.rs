@@ -26,14 +26,19 @@ impl StoreRequest for StoreOp {
                 settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
             }
             Self::DropReceipts { receipts, .. } => receipts.len() * ROW,
+            Self::RecordAnswers { peers, .. } => peers.len() * ROW,
+            Self::ForgetUndeliverable { messages, .. } => messages.len() * ROW,
             Self::Expire { limit, .. } => {
                 usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
             }
             Self::CreateUser { .. }
             | Self::FindUser(_)
+            | Self::LookUp { .. }
+            | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
             | Self::RecordClock { .. }
             | Self::Count(_)
+            | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
         }
     }
