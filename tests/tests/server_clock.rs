@@ -42,6 +42,7 @@ fn implausible(bed: &mut ServerBed) -> Vec<i64> {
         | Notice::SessionOpened { .. }
         | Notice::SessionClosed { .. }
         | Notice::Refused { .. }
+        | Notice::StrangersShed { .. }
         | Notice::StoreFailed { .. }
         | Notice::Misuse { .. }
         | Notice::Stopped => None,
