@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 
 use rustix::process::Pid;
-use support::{ALICE, ProgramBed, write_script};
+use support::{ALICE, ProgramBed, until, write_script};
 
 #[test]
 fn programs_write_no_core_dumps() {
@@ -31,21 +31,37 @@ fn every_thread_of_a_server_but_its_couriers_is_confined() {
     write_script(&script, "cat > /dev/null");
     let route = format!("exec:{}", script.display());
     let server = bed.serve(&["--workers", "2", "--otp", &route]);
-    let threads: Vec<_> = fs::read_dir(format!("{}/task", folder(server.pid())))
-        .unwrap()
-        .map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
-        .map(|status| {
-            let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            (field("Name:\t").to_owned(), field("NoNewPrivs:\t") == "1")
-        })
-        .collect();
-    assert!(threads.len() > 4, "{threads:?}");
+    // A thread has the name of the program until it has given itself its own.
+    let is_courier = |name: &str| name.starts_with("otp-");
+    let mut threads = Vec::new();
+    until("every courier has its name", || {
+        threads = threads_of(server.pid());
+        threads.iter().filter(|(name, _)| is_courier(name)).count() == COURIERS
+    });
+    assert!(threads.len() > COURIERS + 3, "{threads:?}");
     for (name, confined) in &threads {
-        assert_eq!(*confined, !name.starts_with("otp"), "{name} of {threads:?}");
+        assert_eq!(*confined, !is_courier(name), "{name} of {threads:?}");
     }
     assert!(server.log().contains("confined"), "{}", server.log());
+}
+
+/// Names of the threads of a process, and whether each can gain no privileges.
+fn threads_of(process: Pid) -> Vec<(String, bool)> {
+    let threads = fs::read_dir(format!("{}/task", folder(process))).unwrap();
+    let statuses = threads.filter_map(|thread| {
+        // A thread may have ended meanwhile.
+        fs::read_to_string(thread.unwrap().path().join("status")).ok()
+    });
+    let thread = |status: String| {
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        (field("Name:\t").to_owned(), field("NoNewPrivs:\t") == "1")
+    };
+    statuses.map(thread).collect()
 }
 
 fn folder(process: Pid) -> String {
     format!("/proc/{}", process.as_raw_nonzero())
 }
+
+/// Threads that run the program given with `--otp`.
+const COURIERS: usize = 8;

@@ -70,8 +70,13 @@ pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<File> {
 
 /// Syncs the folder of `path`, so that a new or renamed entry survives a loss of power.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Returns the folder of `path`: the current one if `path` is a bare name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    folder.unwrap_or(Path::new("."))
 }
 
 fn temporary(path: &Path) -> PathBuf {

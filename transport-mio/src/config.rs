@@ -86,6 +86,14 @@ impl Default for TransactionLimit {
 }
 
 impl HostConfig {
+    /// Bytes of memory that the host takes at most beside the machine, if no peer reads what is sent
+    /// to it. Items in flight and answers that wait in a queue are the machine's.
+    pub fn memory_bound(&self) -> u64 {
+        let connections = self.connection_cap() as u64;
+        let queued = self.high_water_bytes as u64 + SOCKET;
+        connections.saturating_mul(queued).saturating_add(self.read_budget.get() as u64)
+    }
+
     /// The most connections that this host keeps.
     pub(crate) fn connection_cap(&self) -> usize {
         self.max_connections.unwrap_or_else(connections_allowed)
@@ -150,6 +158,8 @@ const CLOSING_SHARE: usize = 8;
 const RESERVED_FILES: usize = 64;
 /// Memory is the limit where the number of open files is unlimited.
 const MOST_CONNECTIONS: usize = 1_000_000;
+/// Bytes of a connection's entries in tables and lists.
+const SOCKET: u64 = 1_024;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -178,6 +188,16 @@ mod tests {
             assert_eq!(limit, Rlimit { current: after, maximum });
             assert_eq!(connections_for(limit).min(800), connections, "{limit:?}");
         }
+    }
+
+    #[test]
+    fn memory_bound_covers_a_full_queue_for_every_connection() {
+        let bound = |connections| {
+            HostConfig { max_connections: Some(connections), ..HostConfig::default() }
+                .memory_bound()
+        };
+        assert_eq!(bound(11) - bound(10), 257 * 1024);
+        assert!(bound(0) >= 64 * 1024);
     }
 
     #[test]

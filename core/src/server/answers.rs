@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 
 use super::store::{
     Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
+    Waiting,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
 use crate::time::Timestamp;
+use crate::wire::InReplyTo;
 
 impl Answer for StoreReply {
     fn keeps(&self, nth: usize) -> bool {
@@ -16,7 +18,9 @@ impl Answer for StoreReply {
             Self::Created(CreateOutcome::Created(_))
             | Self::ReconnectRecorded(ReconnectOutcome::Recorded)
             | Self::Settled
-            | Self::ReceiptsDropped => true,
+            | Self::ReceiptsDropped
+            | Self::AnswersRecorded
+            | Self::UndeliverableForgotten => true,
             // A duplicate was stored earlier.
             Self::Appended(each) => {
                 matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
@@ -27,6 +31,7 @@ impl Answer for StoreReply {
             | Self::Found(_)
             | Self::LookedUp(_)
             | Self::Counted(_)
+            | Self::Undeliverable(_)
             | Self::Page(_)
             | Self::ClockRecorded(_)
             | Self::Expired(_) => false,
@@ -37,8 +42,10 @@ impl Answer for StoreReply {
 /// Outcome for one packet that was to be appended.
 #[derive(Debug)]
 pub(super) enum Fate<T> {
-    /// The packet is stored, by this operation or an earlier one.
+    /// The packet is stored, by this operation.
     Stored(Durable<T>),
+    /// The packet was stored before.
+    Duplicate(Durable<T>),
     /// The packet is not stored.
     Refused(T, AppendRefusal),
 }
@@ -47,6 +54,7 @@ pub(super) enum Fate<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppendRefusal {
     MailboxFull,
+    StoreFull,
     UnknownUser,
     Unavailable,
 }
@@ -134,9 +142,37 @@ impl Completed<StoreOutcome> {
     }
 
     /// Reads the answer to [`StoreOp::Count`](super::store::StoreOp::Count).
-    pub(super) fn counted(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
+    pub(super) fn counted(self) -> Result<Result<Waiting, StoreError>, WrongOutcome> {
         match self.answer() {
-            Ok(StoreReply::Counted(count)) => Ok(Ok(count)),
+            Ok(StoreReply::Counted(waiting)) => Ok(Ok(waiting)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::RecordAnswers`](super::store::StoreOp::RecordAnswers).
+    pub(super) fn answers_recorded(self) -> Result<Result<(), StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::AnswersRecorded) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::Undeliverable`](super::store::StoreOp::Undeliverable).
+    pub(super) fn undeliverable(self) -> Result<Result<Vec<InReplyTo>, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Undeliverable(messages)) => Ok(Ok(messages)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to
+    /// [`StoreOp::ForgetUndeliverable`](super::store::StoreOp::ForgetUndeliverable).
+    pub(super) fn undeliverable_forgotten(self) -> Result<Result<(), StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::UndeliverableForgotten) => Ok(Ok(())),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }
@@ -156,11 +192,15 @@ impl Completed<StoreOutcome> {
             Ok(_) => return Err(WrongOutcome),
         };
         let fate = |(nth, kept)| match kept {
+            Ok(durable) if answers.get(nth) == Some(&Appended::Duplicate) => {
+                Fate::Duplicate(durable)
+            }
             Ok(durable) => Fate::Stored(durable),
             Err(value) => Fate::Refused(
                 value,
                 match answers.get(nth) {
                     Some(Appended::MailboxFull) => AppendRefusal::MailboxFull,
+                    Some(Appended::StoreFull) => AppendRefusal::StoreFull,
                     Some(Appended::UnknownUser) => AppendRefusal::UnknownUser,
                     Some(Appended::Stored | Appended::Duplicate) | None => {
                         AppendRefusal::Unavailable

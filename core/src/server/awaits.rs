@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::state::entry::{Confirming, Entry, Reconnecting, Registering, Request};
-use super::state::session::{SealedPacket, SignedPacket, Standing};
+use super::state::session::{SealedPacket, Session, SignedPacket, Standing};
 use super::state::settling::{DroppingReceipts, Settling};
 use super::store::User;
 use crate::crypto::FreshSession;
@@ -50,9 +50,12 @@ pub(super) enum AwaitStore {
     LookedUp { conn: ConnId, in_reply_to: InReplyTo },
     // Mailboxes.
     Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
-    PageRead { owner: UserId, conn: ConnId },
+    PageRead { owner: UserId, conn: ConnId, bytes: u32 },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    AnswersRecorded,
+    UndeliverableRead { conn: ConnId },
+    UndeliverableForgotten { conn: ConnId, user: UserId },
     ClockRecorded { clock: Timestamp },
     Expired,
 }
@@ -96,7 +99,21 @@ pub(super) struct AwaitReconnectVerified {
 pub(super) struct AwaitArrival {
     pub(super) conn: ConnId,
     pub(super) slot: Slot,
+    pub(super) bytes: usize,
     pub(super) standing: Standing,
+}
+
+impl AwaitArrival {
+    /// Gives a packet its place in its session.
+    pub(super) fn begin(
+        conn: ConnId,
+        session: &mut Session,
+        packet: &Packet,
+        standing: Standing,
+    ) -> Self {
+        let slot = session.begin_arrival(packet);
+        Self { conn, slot, bytes: packet.bytes().len(), standing }
+    }
 }
 
 /// What follows once an answer has been sent.
@@ -106,6 +123,8 @@ pub(super) enum AfterReply {
     Stay,
     /// The next request before a session may begin.
     NextRequest,
+    /// An undeliverable message is crossed off.
+    Told,
     /// The connection is closed.
     Close,
 }

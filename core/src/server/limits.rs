@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::frame::InvalidLimits;
-use crate::wire::StoredAck;
+use crate::wire::{ItemId, Packet, Receipt, StoredAck};
 
 /// A rate: a burst of events at once, then one each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,18 @@ pub struct Limits {
     pub checks_per_conn: usize,
     /// Packets of one user that wait for the store. Over it, reading pauses.
     pub unstored_per_user: usize,
+    /// Bytes of one user's packets that are being verified or wait for the store. Over it, reading
+    /// pauses. Sixteen of the largest packets keep the processor and the disk busy.
+    pub held_bytes: usize,
+    /// Bytes of all users' packets. Over it, reading pauses from connections whose user holds more
+    /// than a fair share of it.
+    pub held_bytes_in_all: usize,
+    /// Bytes of messages that one user may have stored in a day: as many at once, and again as many
+    /// spread over each day. [`u64::MAX`] lifts the limit.
+    pub stored_bytes_per_day: u64,
+    /// Bytes of receipts that are stored for one user. Over it the user's messages are refused,
+    /// because each leads to another receipt, until the user has taken some.
+    pub receipt_bytes: u64,
     /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
     /// reading pauses.
     pub replies_per_conn: usize,
@@ -122,8 +134,14 @@ pub struct Limits {
     pub in_flight_items: usize,
     /// Bytes of their packets.
     pub in_flight_bytes: usize,
+    /// Bytes in flight to all recipients, and of pages on their way out of the store. Over it, each
+    /// recipient's window is a fair share of it, and items beyond are stored.
+    pub in_flight_bytes_in_all: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
+    /// How long a client may take nothing of what waits for it, before its connection is closed. A
+    /// phone in a tunnel gets through; a client that never takes anything does not hold its window.
+    pub unresponsive: Duration,
     /// Stored items sent ahead of their acknowledgements.
     pub drain_items: u32,
     /// Bytes of their packets.
@@ -172,12 +190,18 @@ impl Default for Limits {
             server_key_ttl: 50 * SECOND,
             checks_per_conn: 256,
             unstored_per_user: 1_024,
+            held_bytes: 1024 * 1024,
+            held_bytes_in_all: 32 * 1024 * 1024,
+            stored_bytes_per_day: 256 * 1024 * 1024,
+            receipt_bytes: 8 * 1024 * 1024,
             replies_per_conn: 32,
             refused_messages: 4_096,
             acks_per_packet: 1_024,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,
+            in_flight_bytes_in_all: 32 * 1024 * 1024,
             in_flight_timeout: 5 * SECOND,
+            unresponsive: 120 * SECOND,
             drain_items: 512,
             drain_bytes: 1024 * 1024,
             append_batch: 512,
@@ -215,6 +239,9 @@ impl Limits {
         some(self.acks_per_packet as u64, "acks_per_packet")?;
         some(self.in_flight_items as u64, "in_flight_items")?;
         some(self.in_flight_bytes as u64, "in_flight_bytes")?;
+        some(self.held_bytes as u64, "held_bytes")?;
+        some(self.held_bytes_in_all as u64, "held_bytes_in_all")?;
+        some(self.in_flight_bytes_in_all as u64, "in_flight_bytes_in_all")?;
         some(self.drain_items.into(), "drain_items")?;
         some(self.drain_bytes.into(), "drain_bytes")?;
         some(self.append_batch as u64, "append_batch")?;
@@ -223,6 +250,7 @@ impl Limits {
         time(self.retention, "retention")?;
         time(self.expire_every, "expire_every")?;
         time(self.in_flight_timeout, "in_flight_timeout")?;
+        time(self.unresponsive, "unresponsive")?;
         time(self.store_retry, "store_retry")?;
         time(self.shutdown, "shutdown")?;
         let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
@@ -233,6 +261,49 @@ impl Limits {
         InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
         let fits = self.server_key_ttl <= KEY_TTL;
         InvalidLimits::unless(fits, "server_key_ttl", "must be at most 60 seconds")
+    }
+
+    /// Bytes of memory that the machine takes at most, and its jobs and store operations with it, if
+    /// every connection is used against it. The host gives it at most `input_bytes` at once.
+    ///
+    /// What the totals of all users bound counts twice: over a total, each user still gets a fair
+    /// share of it.
+    pub fn memory_bound(&self, input_bytes: usize) -> u64 {
+        let shared = self.held_bytes_in_all.saturating_add(self.in_flight_bytes_in_all);
+        let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
+        let all = shared.saturating_mul(2).saturating_add(remembered.saturating_mul(MAP_ENTRY));
+        let each = self.connection_bound(input_bytes);
+        (all as u64).saturating_add((self.connections as u64).saturating_mul(each as u64))
+    }
+
+    /// Bytes of memory that one connection takes beyond its share of the totals: an incomplete
+    /// packet, one input before reading pauses, one item in flight beyond its window, and the lists
+    /// of what is under way.
+    fn connection_bound(&self, input_bytes: usize) -> usize {
+        let lists = [
+            (self.in_flight_items.max(self.drain_items as usize), IN_FLIGHT_ENTRY),
+            // Acknowledgements that wait for an append.
+            (self.in_flight_items.saturating_add(2 * Receipt::MAX_ITEMS), size_of::<ItemId>()),
+            (self.refused_messages, MAP_ENTRY),
+            (self.unstored_per_user, ACK),
+            (self.replies_per_conn, REPLY),
+            (self.waiting_requests, REPLY),
+        ];
+        let bytes = lists.map(|(most, bytes)| most.saturating_mul(bytes));
+        bytes
+            .iter()
+            .fold(2 * Packet::MAX_LEN, |sum, bytes| sum.saturating_add(*bytes))
+            .saturating_add(input_bytes)
+            .saturating_add(CONNECTION)
+    }
+
+    /// The most bytes of one user's packets that are held before reading pauses, while `held` bytes
+    /// are held of all users, of whom `sessions` are connected.
+    pub(super) fn held_share(&self, held: usize, sessions: usize) -> usize {
+        if held <= self.held_bytes_in_all {
+            return self.held_bytes;
+        }
+        self.held_bytes.min(self.held_bytes_in_all / sessions.max(1))
     }
 
     /// The defaults without any rate, and without bounds that strangers at one address share: for
@@ -254,10 +325,24 @@ impl Limits {
             lookups_per_user: Rate::UNLIMITED,
             lookups_per_day: u32::MAX,
             packets_per_user: Rate::UNLIMITED,
+            stored_bytes_per_day: u64::MAX,
             ..defaults
         }
     }
 }
+
+/// Maps with a meter for each address, phone or user.
+const METERS: usize = 6;
+/// Bytes of an entry in a map whose nodes are half empty.
+const MAP_ENTRY: usize = 128;
+/// Bytes of an item in flight, its packet apart.
+const IN_FLIGHT_ENTRY: usize = 128;
+/// Bytes of an acknowledgement that waits to be sent.
+const ACK: usize = 16;
+/// Bytes of a request before a session, or of an answer that is being made.
+const REPLY: usize = 2_048;
+/// Bytes of a connection and its session.
+const CONNECTION: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -267,6 +352,19 @@ mod tests {
     fn defaults_are_valid() {
         assert_eq!(Limits::default().validate(), Ok(()));
         assert_eq!(Limits::without_rates().validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_memory_bound_covers_every_connection_and_the_totals() {
+        let bound = |limits: &Limits| limits.memory_bound(65_536);
+        let limits = Limits::default();
+        let more = Limits { connections: limits.connections + 1, ..limits.clone() };
+        let each = bound(&more) - bound(&limits);
+        assert!((500_000..1_500_000).contains(&each), "{each}");
+        let more = Limits { held_bytes_in_all: limits.held_bytes_in_all + 1, ..limits.clone() };
+        assert_eq!(bound(&more) - bound(&limits), 2);
+        let all = Limits { connections: usize::MAX, ..limits };
+        assert_eq!(bound(&all), u64::MAX);
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub use self::config::{
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 use self::state::admission::Admission;
+use self::state::checking::Checking;
 use self::state::connections::Connections;
+use self::state::daily_bytes::DailyBytes;
 use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
 use self::state::server_key::ServerKeyAnswer;
@@ -62,6 +64,8 @@ pub struct Server {
     clock: SteadyClock,
     connections: Connections,
     mailboxes: Mailboxes,
+    checking: Checking,
+    daily_bytes: DailyBytes,
     otps: Otps,
     /// Deliveries of passwords that the host has not answered, by their ids.
     deliveries: Slab<AwaitDelivery>,
@@ -80,8 +84,6 @@ pub struct Server {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lifecycle {
-    /// No input has come yet.
-    New,
     Serving,
     Stopping,
     Stopped,
@@ -94,6 +96,9 @@ impl Server {
     /// [`InvalidLimits`] if the server could not work within the limits in `config`.
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
+        let mut alarms = Alarms::new();
+        // Due at once: the clock is recorded even while nobody connects.
+        alarms.arm(Alarm::Expire, Mono(0));
         Ok(Self {
             admission: Admission::new(&config.limits),
             user_meters: UserMeters::new(&config.limits),
@@ -104,15 +109,17 @@ impl Server {
             clock: SteadyClock::default(),
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
+            checking: Checking::default(),
+            daily_bytes: DailyBytes::default(),
             otps: Otps::default(),
             deliveries: Slab::new(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
-            alarms: Alarms::new(),
+            alarms,
             touched: Touched::default(),
             out: Out::new(),
             stats: Stats::default(),
-            lifecycle: Lifecycle::New,
+            lifecycle: Lifecycle::Serving,
         })
     }
 
@@ -231,10 +238,19 @@ impl Server {
                 let (fates, error) = answer.appended(packets)?;
                 self.on_appended(recipient, fates, error);
             }
-            AwaitStore::PageRead { owner, conn } => self.on_page(owner, conn, answer.page()?),
+            AwaitStore::PageRead { owner, conn, bytes } => {
+                self.on_page(owner, conn, bytes, answer.page()?);
+            }
             AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
+            }
+            AwaitStore::AnswersRecorded => self.on_answers_recorded(answer.answers_recorded()?),
+            AwaitStore::UndeliverableRead { conn } => {
+                self.on_undeliverable(conn, answer.undeliverable()?);
+            }
+            AwaitStore::UndeliverableForgotten { conn, user } => {
+                self.on_undeliverable_forgotten(conn, user, answer.undeliverable_forgotten()?);
             }
             AwaitStore::ClockRecorded { clock } => {
                 self.on_clock_recorded(clock, answer.clock_recorded()?);
@@ -251,6 +267,7 @@ impl Server {
                 // `settle` decides whether the connection may be read again.
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
+                Alarm::Unresponsive(conn) => self.on_unresponsive_alarm(conn),
                 Alarm::Retry => self.on_retry_alarm(),
                 Alarm::Expire => self.on_expire_alarm(),
                 Alarm::Shutdown => self.on_shutdown_alarm(),
@@ -268,10 +285,6 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
         self.now = Now { mono: self.clock.advance(now.mono), wall: now.wall };
-        if self.lifecycle == Lifecycle::New {
-            self.lifecycle = Lifecycle::Serving;
-            self.alarms.arm(Alarm::Expire, self.now.mono);
-        }
         match input {
             Input::Bytes { conn, data } => self.on_bytes(conn, data),
             Input::Event(event) => self.on_event(event),

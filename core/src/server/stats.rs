@@ -49,10 +49,16 @@ pub struct Held {
     pub refused: usize,
     /// Packets that wait for the store: the most of any sender.
     pub unstored: usize,
+    /// Bytes of packets that are being verified or wait for the store: the most of any session.
+    pub sender_bytes: usize,
+    /// Bytes of all packets that are being verified or wait for the store.
+    pub all_sender_bytes: usize,
     /// Items in flight: the most to any recipient.
     pub in_flight_items: usize,
     /// Bytes in flight: the most to any recipient.
     pub in_flight_bytes: usize,
+    /// Bytes in flight to all recipients, those of pages that are being read among them.
+    pub all_in_flight_bytes: usize,
     /// Items named by acknowledgements that wait for an append: the most of any recipient.
     pub deferred: usize,
 }

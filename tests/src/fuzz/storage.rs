@@ -6,7 +6,7 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
-use sealpost_storage::{Inspector, MemoryStorage, Quota, SqliteStorage, Storage};
+use sealpost_storage::{Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Storage};
 
 use crate::arb::Arb;
 
@@ -187,7 +187,13 @@ fn secs(arb: &mut Arb<'_>) -> i64 {
 }
 
 /// Small, so that mailboxes fill up.
-const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+const QUOTA: Quota = Quota {
+    messages: 4,
+    bytes: 2_000,
+    shares: Shares::Limited,
+    store_bytes: 6_000,
+    disk_reserve_bytes: 0,
+};
 
 /// Bound on commits, so that one input takes a fraction of a second even on a slow disk.
 const MOST_COMMITS: usize = 24;

@@ -50,7 +50,12 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     // Items in flight to recipients that leave wait for the store, too. Mallory is one of them.
     let recipients = settings.clients + 1;
     let unstored = limits.unstored_per_user + checks + recipients * in_flight;
-    let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize);
+    let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize) + Packet::MAX_LEN;
+    // One input more may arrive before reading pauses.
+    let input = settings.piece + Packet::MAX_LEN;
+    let spilled = recipients * bytes;
+    // Over the total, everyone keeps a fair share: those who hold less together as much again.
+    let shared = |total: usize, each: usize| 2 * total + recipients * each;
     // Each request that was admitted may lead to an answer, which is not refused.
     let stranger_jobs = 2 * limits.stranger_jobs;
     let bounds = [
@@ -64,7 +69,18 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         ("refused messages", held.refused, limits.refused_messages),
         ("packets waiting for the store", held.unstored, unstored),
         ("items in flight", held.in_flight_items, in_flight),
-        ("bytes in flight", held.in_flight_bytes, bytes + Packet::MAX_LEN),
+        ("bytes in flight", held.in_flight_bytes, bytes),
+        (
+            "bytes in flight to all",
+            held.all_in_flight_bytes,
+            shared(limits.in_flight_bytes_in_all, Packet::MAX_LEN),
+        ),
+        ("bytes of a sender", held.sender_bytes, limits.held_bytes + input + spilled),
+        (
+            "bytes of all senders",
+            held.all_sender_bytes,
+            shared(limits.held_bytes_in_all, input) + spilled,
+        ),
         (
             "deferred acknowledgements",
             held.deferred,

@@ -52,6 +52,10 @@ impl World {
                 self.env.tally.state("server's clock implausible");
             }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
+            server::Notice::StoreFull => self.env.tally.state("server's store is full"),
+            server::Notice::Unresponsive { .. } => {
+                self.env.tally.state("session of an unresponsive client ended");
+            }
             server::Notice::SessionOpened { conn, .. } => self.check_session(conn),
             server::Notice::SessionClosed { .. } | server::Notice::Registered { .. } => {}
         }

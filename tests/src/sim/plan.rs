@@ -5,6 +5,7 @@ use std::fmt;
 use sealpost_core::client;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::Profile;
+use sealpost_storage::Shares;
 use serde::{Deserialize, Serialize};
 
 pub use super::crypto::CryptoKind;
@@ -307,7 +308,12 @@ impl Settings {
             Rates::Unlimited => Limits::without_rates(),
         };
         base.packets_per_user.burst = self.packet_burst;
+        // Derived, so that a seed of an earlier version still draws the same settings.
+        let held_bytes = self.unstored_per_user * TYPICAL_PACKET;
         Limits {
+            held_bytes,
+            held_bytes_in_all: 2 * held_bytes,
+            in_flight_bytes_in_all: 2 * self.in_flight_bytes,
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,
             drain_items: self.drain_items,
@@ -319,6 +325,11 @@ impl Settings {
             acks_per_packet: self.acks_per_packet,
             ..base
         }
+    }
+
+    /// What one sender may take of a mailbox. A mailbox of few messages has none to share.
+    pub const fn shares(&self) -> Shares {
+        if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited }
     }
 
     /// Limits of the clients.
@@ -337,6 +348,9 @@ impl Settings {
         }
     }
 }
+
+/// Bytes of a packet with a short text, about.
+const TYPICAL_PACKET: usize = 800;
 
 impl Plan {
     /// Whether the server is honest. If not, less can be checked.

@@ -21,8 +21,13 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         }
         (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",
         (_, Ok(StoreReply::Counted(_))) => "store: counted",
+        (_, Ok(StoreReply::AnswersRecorded)) => "store: answers recorded",
+        (_, Ok(StoreReply::Undeliverable(_))) => "store: undeliverable messages read",
+        (_, Ok(StoreReply::UndeliverableForgotten)) => "store: undeliverable messages forgotten",
         (_, Ok(StoreReply::Appended(each))) => {
-            if each.contains(&Appended::MailboxFull) {
+            if each.contains(&Appended::StoreFull) {
+                "store: full"
+            } else if each.contains(&Appended::MailboxFull) {
                 "store: mailbox full"
             } else if each.contains(&Appended::Duplicate) {
                 "store: stored before"

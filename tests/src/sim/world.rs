@@ -72,7 +72,11 @@ impl World {
             registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
-        let quota = Quota { messages: settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: settings.quota_messages,
+            shares: settings.shares(),
+            ..Quota::default()
+        };
         let store = MemoryStorage::new(settings.profile(), quota);
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());

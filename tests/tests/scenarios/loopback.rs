@@ -227,7 +227,11 @@ impl Deployment for Loopback {
 
     fn start_server(&mut self) {
         let entropy = self.entropy();
-        let quota = Quota { messages: self.settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: self.settings.quota_messages,
+            shares: self.settings.shares(),
+            ..Quota::default()
+        };
         let store = SqliteStorage::open(&self.server_path(), self.settings.profile(), quota);
         let crypto = CryptoKind::Real.runner(0, self.started_machines);
         let config = server::Config {

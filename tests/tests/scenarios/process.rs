@@ -170,6 +170,8 @@ impl Application<Server> for ServerApplication {
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
             | server::Notice::StrangersShed { .. }
+            | server::Notice::Unresponsive { .. }
+            | server::Notice::StoreFull
             | server::Notice::StoreFailed { .. }
             | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }

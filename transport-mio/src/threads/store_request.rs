@@ -26,6 +26,8 @@ impl StoreRequest for StoreOp {
                 settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
             }
             Self::DropReceipts { receipts, .. } => receipts.len() * ROW,
+            Self::RecordAnswers { peers, .. } => peers.len() * ROW,
+            Self::ForgetUndeliverable { messages, .. } => messages.len() * ROW,
             Self::Expire { limit, .. } => {
                 usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
             }
@@ -36,6 +38,7 @@ impl StoreRequest for StoreOp {
             | Self::RecordReconnect { .. }
             | Self::RecordClock { .. }
             | Self::Count(_)
+            | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
         }
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::session::{Authenticated, Session};
+use super::unstored::Waiting;
 use crate::frame::Flow;
 use crate::ids::ConnId;
 use crate::server::limits::Limits;
@@ -191,20 +192,24 @@ impl Conn {
         self.unread.len()
     }
 
-    /// Pauses or resumes reading, depending on how much is under way for the connection and how
-    /// many of its user's packets are not stored yet. Returns what is to be done, if anything. Reading
-    /// resumes only once half of every limit is free, so that it is not switched for every packet.
+    /// Pauses or resumes reading, depending on how much is under way for the connection, on what of
+    /// its user is not stored yet, and on the share of memory that one user may take. Returns what
+    /// is to be done, if anything. Reading resumes only once half of every limit is free, so that it is
+    /// not switched for every packet.
     pub(in crate::server) fn update_flow(
         &mut self,
         limits: &Limits,
-        unstored: usize,
+        unstored: Waiting,
+        share: usize,
         now: Mono,
     ) -> Option<FlowStep> {
         let divisor = if self.paused { 2 } else { 1 };
         let over = |count: usize, limit: usize| count > limit / divisor;
-        let arriving = self.session().map_or(0, |session| session.arrivals.len());
+        let (arriving, arriving_bytes) =
+            self.session().map_or((0, 0), |session| (session.arriving(), session.arriving_bytes()));
         let pause = over(arriving, limits.checks_per_conn)
-            || over(unstored, limits.unstored_per_user)
+            || over(unstored.packets, limits.unstored_per_user)
+            || over(arriving_bytes + unstored.bytes, share)
             || over(self.replies, limits.replies_per_conn)
             || self.congested
             || self.slowed_until(now).is_some();

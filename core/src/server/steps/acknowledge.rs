@@ -127,11 +127,21 @@ impl Server {
     fn on_receipt_stored(&mut self, sender: UserId, settling: &Durable<Settling>) {
         let Some(item) = ItemId::of(settling.get().receipt.get()) else { return };
         let Self { mailboxes, connections, config, now, .. } = self;
+        let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, _) = mailboxes.of(sender, || connections.live(sender));
-        let to_send = mailbox.receipt_stored(&config.limits, now.mono, item, settling);
+        let to_send = mailbox.receipt_stored(&config.limits, share, now.mono, item, settling);
         self.touched.mailbox(sender);
+        self.count_receipt(sender, settling.get().receipt.get());
         if let Some((conn, bytes)) = to_send {
             self.out.send(conn, bytes);
+        }
+    }
+
+    /// A receipt was stored for a user: it counts until the user has taken it.
+    pub(in crate::server) fn count_receipt(&mut self, user: UserId, receipt: &Packet) {
+        let conn = self.connections.of_user(user);
+        if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+            session.receipt_stored(receipt.bytes().len());
         }
     }
 
@@ -150,8 +160,12 @@ impl Server {
             return self.retry_later(error, Unfinished::DropReceipts(dropping));
         }
         if let Some((mailbox, _)) = self.mailboxes.get_mut(dropping.owner) {
-            mailbox.settled(&dropping.receipts);
+            let bytes = mailbox.settled(&dropping.receipts);
             self.touched.mailbox(dropping.owner);
+            let conn = self.connections.of_user(dropping.owner);
+            if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+                session.receipts_taken(bytes);
+            }
         }
     }
 

@@ -31,8 +31,8 @@ impl Server {
         }];
         let op = match entry {
             Entry::Registered { .. } => Op::SessionIssued,
-            Entry::Reconnected { pending, .. } => {
-                let plaintext = SessionResumed { pending }.emit();
+            Entry::Reconnected { waiting, .. } => {
+                let plaintext = SessionResumed { pending: waiting.items }.emit();
                 parts.push(Part::Sealed { key: session_key.clone(), plaintext });
                 Op::SessionResumed
             }
@@ -74,5 +74,8 @@ impl Server {
         // Attached, not recreated as live: what is stored has to be drained first.
         self.mailboxes.of(user, || None).0.attach(conn_id, start);
         self.touched.mailbox(user);
+        if entry.waiting().undeliverable > 0 {
+            self.read_undeliverable(conn_id, user);
+        }
     }
 }

@@ -77,6 +77,21 @@ impl Server {
         }
     }
 
+    /// A client may have taken nothing of what waits for it for too long: neither acknowledged an
+    /// item, nor read from a congested socket.
+    pub(in crate::server) fn on_unresponsive_alarm(&mut self, conn: ConnId) {
+        let Some((who, _)) = self.connections.session_mut(conn) else { return };
+        let user = who.user();
+        let Some((mailbox, _)) = self.mailboxes.get_mut(user) else { return };
+        let Some(since) = mailbox.owing_since(self.now.mono) else { return };
+        let due = since + self.config.limits.unresponsive;
+        if due > self.now.mono {
+            return self.alarms.arm(Alarm::Unresponsive(conn), due);
+        }
+        self.out.notify(Notice::Unresponsive { user, conn });
+        self.close(conn);
+    }
+
     /// The peer is gone.
     pub(in crate::server) fn on_closed(&mut self, conn: ConnId) {
         self.forget(conn);
@@ -101,6 +116,7 @@ impl Server {
         self.end_session(conn);
         self.alarms.cancel(Alarm::Handshake(conn));
         self.alarms.cancel(Alarm::Flow(conn));
+        self.alarms.cancel(Alarm::Unresponsive(conn));
         self.connections.remove(conn)
     }
 }

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use crate::frame::{Judged, Unverified, Verified};
+use crate::frame::{Judged, Signed, Unverified, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::Plaintext;
 use crate::server::Server;
@@ -182,16 +182,18 @@ impl Server {
 
     fn verify_signed(&mut self, conn: ConnId, packet: SignedPacket, standing: Standing) {
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
+        let arrival = AwaitArrival::begin(conn, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::verify(packet, session.public_key().clone());
-        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
         self.out.compute(job, AwaitJob::Signed { arrival, packet });
     }
 
     fn open_sealed(&mut self, conn: ConnId, packet: SealedPacket, standing: Standing) {
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         let (signer, key) = (session.public_key().clone(), session.key().clone());
+        let arrival = AwaitArrival::begin(conn, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::open_sealed(packet, signer, key, 0);
-        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
         self.out.compute(job, AwaitJob::Sealed { arrival, packet });
     }
 
@@ -223,16 +225,23 @@ impl Server {
 
     /// A packet's job is done. Packets take effect in order of arrival, so all that are ready
     /// behind it may follow, or none if one before it is not.
-    fn arrive(&mut self, AwaitArrival { conn: conn_id, slot, .. }: AwaitArrival, arrived: Arrival) {
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        // With fewer packets under way, reading can only be resumed.
-        if conn.is_paused() {
-            self.touched.conn(conn_id);
-        }
-        let Some((who, session)) = conn.session_mut() else { return };
-        session.arrivals.complete(slot, arrived);
+    fn arrive(&mut self, arrival: AwaitArrival, arrived: Arrival) {
+        let AwaitArrival { conn: conn_id, slot, bytes, .. } = arrival;
+        let session = self.connections.get_mut(conn_id).and_then(|conn| {
+            // With fewer packets under way, reading can only be resumed.
+            if conn.is_paused() {
+                self.touched.conn(conn_id);
+            }
+            conn.session_mut()
+        });
+        let Some((who, session)) = session else {
+            // Its session has ended, and the packet is dropped.
+            return self.checking.leave(bytes);
+        };
+        session.complete_arrival(slot, bytes, arrived);
         let mut next = session.next_arrival();
-        while let Some((arrival, others)) = next {
+        while let Some((bytes, arrival, others)) = next {
+            self.checking.leave(bytes);
             self.take_effect(who, arrival);
             next = match others {
                 Others::None => None,
@@ -283,12 +292,32 @@ impl Server {
     ) {
         let session = self.connections.session_mut(who.conn()).map(|(_, session)| session);
         if let Some(code) = session.and_then(|session| session.out_of_turn(recipient, id)) {
-            self.hold_back(who.conn(), packet.get(), code);
-            let refusal = Refusal::new(code).answering(packet.get());
-            return self.refuse(who.conn(), refusal);
+            return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
+        }
+        let limits = &self.config.limits;
+        if let Some((_, session)) = self.connections.session_mut(who.conn()) {
+            if session.owes_receipts(limits) {
+                let refusal =
+                    Refusal::new(ErrorCode::Unavailable).saying("take the receipts first");
+                return self.refuse_for_now(who.conn(), packet.get(), refusal);
+            }
+            if let Some(peers) = session.answered(recipient) {
+                self.record_answers(who.user(), peers);
+            }
         }
         let item = ItemId { kind: ItemKind::Message, origin: who.user(), id: id.0 };
         self.route(recipient, item, packet);
+    }
+
+    /// Refuses a message that its sender will repeat.
+    pub(in crate::server) fn refuse_for_now(
+        &mut self,
+        conn: ConnId,
+        packet: &Packet,
+        refusal: Refusal,
+    ) {
+        self.hold_back(conn, packet, refusal.code);
+        self.refuse(conn, refusal.answering(packet));
     }
 
     /// A message is refused for now: until it is repeated, no other one to the same recipient is

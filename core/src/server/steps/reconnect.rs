@@ -13,7 +13,7 @@ use crate::server::awaits::{
 };
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
-use crate::server::store::{StoreOp, User};
+use crate::server::store::{StoreOp, User, Waiting};
 use crate::time::whole_secs;
 use crate::wire::{ErrorCode, ReconnectRequest};
 
@@ -235,10 +235,10 @@ impl Server {
     pub(in crate::server) fn on_counted(
         &mut self,
         reconnecting: Durable<Reconnecting>,
-        counted: Result<u32, StoreError>,
+        counted: Result<Waiting, StoreError>,
     ) {
         match counted {
-            Ok(pending) => self.grant(Entry::Reconnected { reconnecting, pending }),
+            Ok(waiting) => self.grant(Entry::Reconnected { reconnecting, waiting }),
             Err(error) => {
                 let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
                 self.connections.end_granting(user.id, request.get().conn);

@@ -66,7 +66,12 @@ impl Server {
         ErrorCode::Unavailable
     }
 
-    fn answer_with_error(&mut self, conn_id: ConnId, refusal: Refusal, then: AfterReply) {
+    pub(in crate::server) fn answer_with_error(
+        &mut self,
+        conn_id: ConnId,
+        refusal: Refusal,
+        then: AfterReply,
+    ) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         let peer = conn.peer();
         let session = match &conn.phase {
@@ -153,6 +158,7 @@ impl Server {
         self.touched.conn(conn_id);
         match then {
             AfterReply::Stay => {}
+            AfterReply::Told => self.told_undeliverable(conn_id),
             AfterReply::NextRequest => self.next_request(conn_id),
             AfterReply::Close => self.close(conn_id),
         }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
+use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Line};
 
 use crate::data::DataFolder;
@@ -32,6 +33,13 @@ pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
     let clock = Timestamp::from_unix_secs(secs);
     store.trust_clock(clock)?;
     Line::text(format_args!("trusted the clock at {clock} UTC"))
+}
+
+/// Creates an empty database. Refused if there is one with anything in it.
+pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(), Failure> {
+    let _lock = data.lock()?;
+    data.create_database(profile)?;
+    Line::text("created an empty database")
 }
 
 /// Prints the address that the server saved at its last start, with another host if one is given.

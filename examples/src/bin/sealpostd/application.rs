@@ -1,5 +1,7 @@
 //! Receives what the server machine delivers and reports.
 
+use std::time::{Duration, Instant};
+
 use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Handle};
 
@@ -10,12 +12,24 @@ use crate::couriers::Couriers;
 pub(crate) struct ServerApplication {
     couriers: Couriers,
     handle: Option<Handle<Server>>,
+    warned_of_full_store: Option<Instant>,
 }
 
 impl ServerApplication {
     /// Creates an application whose one-time passwords go to `couriers`.
     pub(crate) const fn new(couriers: Couriers) -> Self {
-        Self { couriers, handle: None }
+        Self { couriers, handle: None, warned_of_full_store: None }
+    }
+
+    /// Every message that is refused is one notice; the log gets one line a minute.
+    fn warn_of_full_store(&mut self) {
+        if self.warned_of_full_store.is_none_or(|at| at.elapsed() >= Duration::from_mins(1)) {
+            tracing::warn!(
+                "the store is full (--store-size), or its disk is (--disk-reserve): new messages \
+                 to absent recipients are refused, and their senders will try again"
+            );
+            self.warned_of_full_store = Some(Instant::now());
+        }
     }
 }
 
@@ -51,6 +65,11 @@ impl Application<Server> for ServerApplication {
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }
+            Notice::Unresponsive { user, conn } => {
+                tracing::debug!("a client that took nothing was disconnected");
+                tracing::trace!(%user, ?conn, "unresponsive");
+            }
+            Notice::StoreFull => self.warn_of_full_store(),
             Notice::ClockImplausible { clock, newest } => {
                 tracing::warn!(
                     "the clock says {clock}, but the newest time in the database is {newest}: \

@@ -10,6 +10,7 @@ use sealpost_core::server::{self, OtpChannel, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
+use sealpost_storage::{Quota, Shares};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::application::ServerApplication;
@@ -17,6 +18,7 @@ use crate::args::{ProfileName, Serving};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
+use crate::size::Size;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
@@ -27,9 +29,17 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider();
-    let (store, profile) = data.open(args.profile.map(ProfileName::profile))?;
+    let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
     let keys = data.keys(&*provider)?;
 
+    let limits = limits(args)?;
+    let mut config = HostConfig {
+        max_connections: Some(limits.connections),
+        crypto_workers: args.workers,
+        signals: SignalHandling::Daemon,
+        ..HostConfig::default()
+    };
+    announce_bounds(&limits, &config, args);
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
     let machine = Server::new(
@@ -38,15 +48,10 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             server_key,
             otp_channel: args.otp.channel(),
             registered_phones: args.registered_phones(),
-            limits: limits(args)?,
+            limits,
         },
         entropy()?,
     )?;
-    let mut config = HostConfig {
-        crypto_workers: args.workers,
-        signals: SignalHandling::Daemon,
-        ..HostConfig::default()
-    };
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     config.crypto_workers = Some(config.worker_count());
@@ -112,21 +117,59 @@ fn warn_of_unproved_numbers(args: &Serving) {
 }
 
 fn limits(args: &Serving) -> Result<Limits, Failure> {
-    let limits = if args.no_limits {
-        tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
-        Limits::without_rates()
-    } else {
-        Limits::default()
-    };
-    let connections = raise_file_limit(limits.connections)?;
-    if connections < limits.connections {
+    let bounds = &args.bounds;
+    let connections = raise_file_limit(bounds.connections)?;
+    if connections < bounds.connections {
         tracing::warn!(
             "only {connections} of {} connections are possible: the hard limit of open files is too \
              low; raise it with `ulimit -Hn` or LimitNOFILE",
-            limits.connections
+            bounds.connections
         );
     }
-    Ok(Limits { connections, ..limits })
+    let memory = usize::try_from(bounds.packet_memory.0).unwrap_or(usize::MAX);
+    let base = if args.no_limits {
+        tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
+        Limits::without_rates()
+    } else {
+        Limits { stored_bytes_per_day: bounds.daily_size.0, ..Limits::default() }
+    };
+    Ok(Limits {
+        connections,
+        held_bytes_in_all: memory / 4,
+        in_flight_bytes_in_all: memory / 4,
+        receipt_bytes: bounds.receipts_size.0,
+        ..base
+    })
+}
+
+fn quota(args: &Serving) -> Quota {
+    let bounds = &args.bounds;
+    let (shares, disk_reserve_bytes) = if args.no_limits {
+        (Shares::Unlimited, 0)
+    } else {
+        (Shares::Limited, bounds.disk_reserve.0)
+    };
+    Quota {
+        messages: bounds.mailbox_messages,
+        bytes: bounds.mailbox_size.0,
+        shares,
+        store_bytes: bounds.store_size.0,
+        disk_reserve_bytes,
+    }
+}
+
+/// Logs how much memory and disk the server takes at most.
+fn announce_bounds(limits: &Limits, host: &HostConfig, args: &Serving) {
+    let machine = limits.memory_bound(host.read_budget.get());
+    let total = machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM);
+    tracing::info!(
+        "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
+         of packets, {} of disk left free",
+        Size(total),
+        limits.connections,
+        args.bounds.store_size,
+        args.bounds.disk_reserve,
+    );
 }
 
 /// Logs the server's address, and saves it for `sealpostd address`.
@@ -160,6 +203,8 @@ fn host(address: SocketAddr) -> String {
 /// Placeholder in an address for the name by which clients reach this machine.
 pub(crate) const ANY_HOST: &str = "HOST";
 
+/// Memory of the program itself: its code, its threads, and the caches of the database.
+const PROGRAM: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;

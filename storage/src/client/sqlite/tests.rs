@@ -10,7 +10,7 @@ use super::*;
 use crate::conformance::phone;
 use crate::engine::OpenFailure;
 use crate::engine::Schema;
-use crate::engine::test_folder::folder;
+use crate::engine::test_folder::{folder, make_private};
 
 fn identity() -> Identity {
     Identity {
@@ -33,6 +33,7 @@ fn store_is_created_once_and_found_again() {
     assert!(!path.exists());
     // A crash during the creation of the store.
     std::fs::write(&path, "").unwrap();
+    make_private(&path);
     assert!(matches!(open_error(&path), OpenFailure::Missing));
     drop(SqliteClientStorage::create(&path, &identity()).unwrap());
     let again = SqliteClientStorage::create(&path, &identity()).unwrap_err();
@@ -54,6 +55,7 @@ fn half_created_store_is_created_again() {
         std::fs::copy(original.path().join(name), crashed.path().join(name)).unwrap();
     }
     let path = crashed.path().join("client.db");
+    make_private(&path);
     assert!(path.metadata().unwrap().len() > 0);
     assert!(matches!(open_error(&path), OpenFailure::Missing));
     drop(SqliteClientStorage::create(&path, &identity()).unwrap());

@@ -19,7 +19,7 @@ use sealpost_core::server::{
 };
 use sealpost_core::time::{Mono, Now};
 
-use sealpost_storage::{MemoryStorage, Quota};
+use sealpost_storage::{MemoryStorage, Quota, Shares};
 
 use self::observer::{Connection, Observer};
 use super::bed::{FuzzBed, FuzzedMachine};
@@ -73,7 +73,10 @@ impl<'a> Bed<'a> {
             Config { profile, server_key, otp_channel, registered_phones, limits: limits.clone() };
         let server =
             Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
-        let store = MemoryStorage::new(profile, Quota { messages: 5, bytes: 2_500 });
+        let store = MemoryStorage::new(
+            profile,
+            Quota { messages: 5, bytes: 2_500, shares: Shares::Unlimited, ..Quota::default() },
+        );
         Self::around(arb, profile, keys, server, store, Observer::new(profile, limits))
     }
 

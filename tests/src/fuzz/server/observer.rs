@@ -313,6 +313,8 @@ impl Host<Server> for Observer {
             Notice::Registered { .. }
             | Notice::Refused { .. }
             | Notice::StrangersShed { .. }
+            | Notice::Unresponsive { .. }
+            | Notice::StoreFull
             | Notice::StoreFailed { .. }
             | Notice::ClockImplausible { .. } => {}
         }
