@@ -120,7 +120,7 @@ fn oracles(people: &People) -> Vec<Oracle<'_>> {
 }
 
 /// Opens an OAEP ciphertext and drops the outcome.
-fn open<'a>(people: &'a People) -> Operation<'a> {
+fn open(people: &People) -> Operation<'_> {
     let mut rng = rng(2);
     Box::new(move |ciphertext| {
         let _ = black_box(people.own.oaep_open(&mut rng, LABEL, ciphertext));
@@ -242,7 +242,7 @@ fn one_time_password() -> Oracle<'static> {
     }
 }
 
-fn open_message<'a>(people: &'a People) -> Operation<'a> {
+fn open_message(people: &People) -> Operation<'_> {
     let mut crypto = people.crypto(&people.own_der, 11);
     Box::new(move |bytes| {
         let packet = Packet::parse(Profile::Compact, bytes.to_vec().into()).expect("a packet");

@@ -267,18 +267,22 @@ impl Limits {
     /// every connection is used against it. The host gives it at most `input_bytes` at once.
     ///
     /// What the totals of all users bound counts twice: over a total, each user still gets a fair
-    /// share of it.
+    /// share of it. The window that passes the total may be a whole one.
     pub fn memory_bound(&self, input_bytes: usize) -> u64 {
         let shared = self.held_bytes_in_all.saturating_add(self.in_flight_bytes_in_all);
         let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
-        let all = shared.saturating_mul(2).saturating_add(remembered.saturating_mul(MAP_ENTRY));
+        let window = self.in_flight_bytes.max(self.drain_bytes as usize);
+        let all = shared
+            .saturating_mul(2)
+            .saturating_add(window)
+            .saturating_add(remembered.saturating_mul(MAP_ENTRY));
         let each = self.connection_bound(input_bytes);
         (all as u64).saturating_add((self.connections as u64).saturating_mul(each as u64))
     }
 
     /// Bytes of memory that one connection takes beyond its share of the totals: an incomplete
-    /// packet, one input before reading pauses, one item in flight beyond its window, and the lists
-    /// of what is under way.
+    /// packet, one input before reading pauses or what waits while it is paused, one item in flight
+    /// beyond its window, and the lists of what is under way.
     fn connection_bound(&self, input_bytes: usize) -> usize {
         let lists = [
             (self.in_flight_items.max(self.drain_items as usize), IN_FLIGHT_ENTRY),
@@ -293,7 +297,7 @@ impl Limits {
         bytes
             .iter()
             .fold(2 * Packet::MAX_LEN, |sum, bytes| sum.saturating_add(*bytes))
-            .saturating_add(input_bytes)
+            .saturating_add(input_bytes.max(self.unread_bytes))
             .saturating_add(CONNECTION)
     }
 

@@ -73,7 +73,8 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         (
             "bytes in flight to all",
             held.all_in_flight_bytes,
-            shared(limits.in_flight_bytes_in_all, Packet::MAX_LEN),
+            // The window that passes the total may be a whole one.
+            shared(limits.in_flight_bytes_in_all, Packet::MAX_LEN) + bytes,
         ),
         ("bytes of a sender", held.sender_bytes, limits.held_bytes + input + spilled),
         (
