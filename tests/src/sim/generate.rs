@@ -95,8 +95,8 @@ impl Plan {
         if holds_back && dice.chance(60) {
             held_back(dice, &settings, &mut steps);
         }
-        if families.contains(&FaultFamily::Network) && dice.chance(500) {
-            slow_recipient(dice, &settings, &mut steps);
+        if families.contains(&FaultFamily::Network) && dice.chance(600) {
+            slow_recipient(dice, &mut settings, &mut steps);
         }
         // A burst so low that ordinary traffic is slowed down.
         if settings.rates == Rates::Limited && dice.chance(300) {
@@ -328,18 +328,25 @@ fn send_with(dice: &mut Dice<'_>, client: usize, clients: usize) -> StepKind {
     StepKind::Send { from, to, count, size: 30 }
 }
 
-/// Adds a burst of messages whose recipient, from about the middle of the burst, takes nothing for
-/// longer than the server waits for an acknowledgement.
-fn slow_recipient(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
+/// Extends the plan by a recipient that acknowledges one message, and takes nothing from then on, for
+/// longer than the server waits. The next messages are in flight when that acknowledgement arrives.
+fn slow_recipient(dice: &mut Dice<'_>, settings: &mut Settings, steps: &mut Vec<Step>) {
     let to = dice.index(settings.clients);
     let from = (to + 1 + dice.index(settings.clients - 1)) % settings.clients;
-    let at_ms = dice.below(settings.end_ms);
-    steps.push(Step { at_ms, kind: StepKind::Send { from, to, count: 12, size: 30 } });
     let (least, most) = settings.latency;
-    let journey = settings.client_commit + 3 * settings.job + least + most;
-    let at_ms = at_ms + dice.below(1 + journey / 1_000);
-    let kind = StepKind::Stall { client: to, from: End::Server, ms: 12_000 };
-    steps.push(Step { at_ms, kind });
+    let hop = u64::midpoint(least, most);
+    let written = settings.client_commit + settings.job;
+    let begin = settings.end_ms + 5_000;
+    let mut add = |after: u64, kind| steps.push(Step { at_ms: begin + after / 1_000, kind });
+    let send = |count| StepKind::Send { from, to, count, size: 30 };
+    // By then the sender knows the recipient's key, and the recipient the sender's.
+    let first = 3_000_000;
+    add(0, send(1));
+    add(first, send(1));
+    add(first + hop, send(3));
+    let stall = first + written + 2 * hop + dice.below(1 + hop);
+    add(stall, StepKind::Stall { client: to, from: End::Server, ms: 12_000 });
+    settings.end_ms = begin + 20_000;
 }
 
 fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
