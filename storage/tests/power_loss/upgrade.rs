@@ -116,11 +116,6 @@ impl<'a> UpgradeBed<'a> {
         self.folder.path().join(self.released.file)
     }
 
-    fn version(&self) -> u32 {
-        let connection = Connection::open(self.path()).unwrap();
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
-    }
-
     fn upgrade(&self) -> Result<(), String> {
         (self.released.open)(&self.path())
     }
@@ -187,19 +182,20 @@ fn upgrade_interrupted_at_any_step_loses_nothing() {
 }
 
 /// Leaves out one sync of the upgrade after the other, as a program that forgot it would. Some are
-/// made good by the next one; those that are not must be noticed.
+/// made good by the next one; those that are not must be noticed. A log that was left makes the
+/// upgrade sync most often.
 #[test]
 fn upgrade_without_a_necessary_sync_is_detected() {
-    for (released, end) in cases() {
+    let end = End::Killed;
+    for released in &RELEASED {
         let bed = UpgradeBed::new(released, end, 1);
         let before = bed.file_system.disk(|disk| disk.syncs());
         bed.upgrade().unwrap();
         let syncs = bed.file_system.disk(|disk| disk.syncs()) - before;
         let is_detected = |sync: &u64| interrupt_everywhere(released, end, Some(*sync)).is_err();
         let detected: Vec<_> = (1..=syncs).filter(is_detected).collect();
-        println!("{}, {end:?}: {detected:?} of {syncs} syncs", released.name());
-        // A database of the current schema is only opened.
-        assert!(!detected.is_empty() || bed.version() == released.version());
+        println!("{}: {detected:?} of {syncs} syncs", released.name());
+        assert!(!detected.is_empty());
     }
 }
 

@@ -184,7 +184,8 @@ mod tests {
     fn first_schema_is_migrated_with_its_reconnects_and_its_newest_time() {
         let folder = folder();
         let path = folder.path().join("sealpost.db");
-        let first = FIRST.open(&path, |new| record_deployment(new, Profile::Compact)).unwrap();
+        let deployment = "INSERT INTO deployment VALUES (1, 'compact', 3)";
+        let first = FIRST.open(&path, |new| new.execute(deployment, ()).map(drop)).unwrap();
         let sql = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5, ?6, 10)";
         for (n, last_reconnect) in [(1, None), (2, Some(500)), (3, Some(-7))] {
             let (key, aes_key) = (public_key(n), wrapped_key(1));
@@ -197,7 +198,6 @@ mod tests {
                 .unwrap();
             first.execute("INSERT INTO mailboxes (user_id) VALUES (?1)", [n]).unwrap();
         }
-        first.execute("UPDATE deployment SET last_user_id = 3", ()).unwrap();
         drop(first);
 
         let mut store = SqliteStorage::open(&path, Profile::Compact, Quota::default()).unwrap();

@@ -428,6 +428,8 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
              DROP TABLE correspondents; DROP TABLE undeliverable;
              ALTER TABLE users ADD COLUMN last_reconnect INTEGER;
              ALTER TABLE users DROP COLUMN reconnects;
+             DROP TABLE daily_use; DROP INDEX mailbox_senders;
+             ALTER TABLE deployment DROP COLUMN database_id;
              ALTER TABLE deployment DROP COLUMN newest_time; PRAGMA user_version = 1",
         );
         let mut sqlite = sqlite.reopened();
