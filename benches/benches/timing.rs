@@ -10,6 +10,8 @@
 //! operation. If its |t| is small, the machine is too noisy for the other rows to mean anything.
 
 #![expect(clippy::expect_used, reason = "a measurement that goes wrong must not report a figure")]
+#![expect(clippy::indexing_slicing, reason = "the indices are drawn below the lengths")]
+#![expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52 samples")]
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 use std::hint::black_box;
@@ -90,8 +92,10 @@ impl People {
 struct Oracle<'a> {
     name: &'static str,
     classes: [Class; 2],
-    operation: Box<dyn FnMut(&[u8]) + 'a>,
+    operation: Operation<'a>,
 }
+
+type Operation<'a> = Box<dyn FnMut(&[u8]) + 'a>;
 
 struct Class {
     name: &'static str,
@@ -116,7 +120,7 @@ fn oracles(people: &People) -> Vec<Oracle<'_>> {
 }
 
 /// Opens an OAEP ciphertext and drops the outcome.
-fn open<'a>(people: &'a People) -> Box<dyn FnMut(&[u8]) + 'a> {
+fn open<'a>(people: &'a People) -> Operation<'a> {
     let mut rng = rng(2);
     Box::new(move |ciphertext| {
         let _ = black_box(people.own.oaep_open(&mut rng, LABEL, ciphertext));
@@ -238,7 +242,7 @@ fn one_time_password() -> Oracle<'static> {
     }
 }
 
-fn open_message<'a>(people: &'a People) -> Box<dyn FnMut(&[u8]) + 'a> {
+fn open_message<'a>(people: &'a People) -> Operation<'a> {
     let mut crypto = people.crypto(&people.own_der, 11);
     Box::new(move |bytes| {
         let packet = Packet::parse(Profile::Compact, bytes.to_vec().into()).expect("a packet");

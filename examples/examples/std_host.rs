@@ -24,7 +24,7 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server};
+use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, Failure, Line, entropy, random_rng, report, runner};
@@ -49,6 +49,7 @@ fn serve() -> Result<(), Failure> {
         profile: Profile::Compact,
         server_key: key.public_key().clone(),
         otp_channel: OtpChannel::InBand,
+        registered_phones: RegisteredPhones::Told,
         limits: Limits::default(),
     };
     let machine = Server::new(config, entropy()?)?;

@@ -24,6 +24,12 @@ impl Failure {
         Self { message: message.to_string(), status: 2 }
     }
 
+    /// The same failure, with what follows from it.
+    #[must_use]
+    pub fn and(self, consequence: impl Display) -> Self {
+        Self { message: format!("{}; {consequence}", self.message), ..self }
+    }
+
     /// Returns a closure for `map_err`: the message is `context`, a colon, and the error.
     pub fn context<E: Display>(context: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(format_args!("{context}: {error}"))

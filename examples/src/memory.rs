@@ -17,3 +17,19 @@ pub fn hide_memory() -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
+
+    use super::*;
+
+    #[test]
+    fn hidden_memory_is_in_no_core_dump_and_for_no_debugger() {
+        hide_memory().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        let core = getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+    }
+}

@@ -15,7 +15,10 @@ use support::{ALICE, ProgramBed};
 fn servers_started_together_have_different_keys_and_passwords() {
     let beds = [(); 4].map(|()| ProgramBed::new());
     let starting = [0, 1, 2, 3].map(|bed: usize| beds[bed].launch("127.0.0.1:0", CONSOLE));
-    let servers = starting.map(|starting| starting.ready());
+    let mut servers = Vec::new();
+    for server in starting {
+        servers.push(server.ready());
+    }
     let (mut addresses, mut passwords) = (BTreeSet::new(), BTreeSet::new());
     for (bed, server) in beds.iter().zip(&servers) {
         bed.sealpost("alice", &["register", &server.address, ALICE]).failed(1);

@@ -5,14 +5,13 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use rustix::process::Signal;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
-use support::{ALICE, BOB, ProgramBed, objects, until, write_private};
+use support::{ALICE, BOB, ProgramBed, objects, until, write_private, write_script};
 
 #[test]
 fn server_creates_its_folder_prints_ready_and_stops_gracefully() {
@@ -367,7 +366,7 @@ fn operator_can_look_while_the_server_runs_and_delete_while_it_does_not() {
 #[test]
 fn server_on_all_interfaces_asks_for_its_name() {
     let bed = ProgramBed::new();
-    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band"]);
+    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band-to-anyone"]);
     assert!(server.line().starts_with("ready 0.0.0.0:"));
     let address = bed.sealpostd(&["address"]);
     assert!(address.stderr.contains("in place of HOST"), "{address:?}");
@@ -390,11 +389,6 @@ fn help_and_version_are_printed() {
         assert!(help.contains("Examples:") && help.contains("[default"), "{help}");
         assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     }
-}
-
-fn write_script(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// A password that differs from this one.

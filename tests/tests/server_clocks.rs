@@ -111,8 +111,8 @@ fn look_ups_of_a_user() {
 }
 
 #[test]
-fn messages_of_a_user() {
-    let limits = Limits { messages_per_user: RATE, ..Limits::without_rates() };
+fn packets_of_a_user() {
+    let limits = Limits { packets_per_user: RATE, ..Limits::without_rates() };
     for step in STEPS {
         let mut bed = bed(limits.clone());
         let mut alice = ScriptedClient::registered(&mut bed, 1);

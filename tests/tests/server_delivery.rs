@@ -16,7 +16,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Notice, OtpChannel, Stats};
 use sealpost_core::wire::{ErrorCode, Profile};
-use sealpost_storage::Quota;
+use sealpost_storage::{Quota, Shares};
 use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 use sealpost_tests::server_fixture::{
@@ -330,7 +330,7 @@ fn a_settlement_that_fails_is_tried_again() {
 
 #[test]
 fn items_in_flight_that_a_full_store_refuses_are_retried_after_a_pause() {
-    let quota = Quota { messages: 1, ..Quota::default() };
+    let quota = Quota { messages: 1, shares: Shares::Unlimited, ..Quota::default() };
     let limits = Limits::without_rates();
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, quota);
     let mut alice = ScriptedClient::registered(&mut bed, 1);
@@ -380,7 +380,7 @@ fn the_server_counts_what_it_forwards_and_stores() {
     acknowledge(&mut bed, &mut bob, &alice, 1, &[1]);
     bed.cut(bob.conn);
     send(&mut bed, &mut alice, &bob, "two");
-    let stats = Stats { connections: 2, sessions: 1, forwarded: 2, stored: 1 };
+    let stats = Stats { connections: 2, sessions: 1, shed: 0, forwarded: 2, stored: 1 };
     assert_eq!(bed.stats(), stats);
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserId;
-use sealpost_core::server::OtpChannel;
 use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::server::{DeliveryOutcome, OtpChannel, OtpDelivery};
 use sealpost_core::wire::{ErrorCode, ErrorForm, ErrorReply, Otp, OtpIssued, Profile};
 use sealpost_storage::Quota;
 use sealpost_tests::beds::ServerBed;
@@ -356,26 +356,113 @@ fn a_password_survives_a_failing_store() {
     assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
 }
 
+/// A bed whose passwords go out of band.
+fn out_of_band() -> ServerBed {
+    let channel = OtpChannel::OutOfBand;
+    ServerBed::with(Profile::Compact, channel, Limits::without_rates(), Quota::default())
+}
+
+/// The one password that was handed to the host since the last call.
+fn delivery(bed: &mut ServerBed) -> OtpDelivery {
+    let [delivery] = &bed.take_otps()[..] else { panic!("one password") };
+    delivery.clone()
+}
+
 #[test]
 fn out_of_band_passwords_go_to_the_host_alone() {
-    let mut bed = ServerBed::with(
-        Profile::Compact,
-        OtpChannel::OutOfBand,
-        Limits::without_rates(),
-        Quota::default(),
-    );
+    let mut bed = out_of_band();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(OtpIssued { otp: None, .. })), "{answer:?}");
+    let OtpDelivery { peer, phone, otp, ttl_secs, .. } = delivery(&mut bed);
+    assert_eq!((peer, phone, ttl_secs), (IpAddr::from([192, 0, 2, 1]), alice.phone, 300));
+    // It is repeated without being sent again.
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(OtpIssued { otp: None, .. })), "{answer:?}");
+    assert_eq!(bed.take_otps(), []);
+    assert_eq!(confirm(&mut alice, &mut bed, &otp), Received::SessionIssued);
+}
+
+#[test]
+fn no_200_leaves_before_the_password_is_on_its_way() {
+    let mut bed = out_of_band();
+    bed.hold_deliveries = true;
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
     let request = alice.register(bed.now().wall);
     bed.input_packet(alice.conn, &request);
-    match alice.receive(&mut bed) {
-        Some(Received::OtpIssued(OtpIssued { otp: None, .. })) => {}
-        other => panic!("{other:?}"),
+    assert_eq!(alice.receive_all(&mut bed), []);
+    // Meanwhile, a repeated 100 learns no more.
+    let first = std::mem::replace(&mut alice.conn, bed.connect());
+    assert_eq!(refusal(&ask(&mut alice, &mut bed)), (ErrorCode::Unavailable, 0));
+    alice.conn = first;
+    bed.advance(Duration::from_secs(5));
+    let OtpDelivery { id, .. } = delivery(&mut bed);
+    bed.answer_delivery(id, DeliveryOutcome::Accepted);
+    let answer = alice.receive(&mut bed);
+    assert!(
+        matches!(answer, Some(Received::OtpIssued(OtpIssued { ttl_secs: 295, .. }))),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_password_that_no_courier_takes_is_refused_and_does_not_count() {
+    let mut bed = out_of_band();
+    bed.hold_deliveries = true;
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    for _ in 0..9 {
+        let request = alice.register(bed.now().wall);
+        bed.input_packet(alice.conn, &request);
+        let OtpDelivery { id, otp, .. } = delivery(&mut bed);
+        bed.answer_delivery(id, DeliveryOutcome::Refused);
+        let answer = alice.receive(&mut bed).unwrap();
+        assert_eq!(refusal(&answer), (ErrorCode::Unavailable, 0));
+        assert_eq!((bed.held().otps, bed.held().deliveries), (0, 0));
+        assert!(!bed.is_closed(alice.conn));
+        let answer = confirm(&mut alice, &mut bed, &otp);
+        assert_eq!(refusal(&answer), (ErrorCode::OtpExpired, 0));
     }
-    let [delivery] = &bed.take_otps()[..] else { panic!("one password") };
-    assert_eq!(delivery.phone, alice.phone);
-    let confirm = alice.confirm(bed.now().wall, &delivery.otp);
-    bed.input_packet(alice.conn, &confirm);
-    assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
+    bed.hold_deliveries = false;
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(_)), "{answer:?}");
+}
+
+#[test]
+fn a_secretive_server_answers_a_100_alike_for_every_phone() {
+    let mut bed = ServerBed::secretive(OtpChannel::OutOfBand);
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    ask(&mut alice, &mut bed);
+    let OtpDelivery { otp, .. } = delivery(&mut bed);
+    assert_eq!(confirm(&mut alice, &mut bed, &otp), Received::SessionIssued);
+
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    mallory.use_reply_key(66);
+    let mut answer_about = |phone| {
+        mallory.phone = phone;
+        let request = mallory.register(bed.now().wall);
+        (bed.hold_jobs, bed.hold_store) = (true, true);
+        bed.input_packet(mallory.conn, &request);
+        let mut work = Vec::new();
+        for _ in 0..3 {
+            work.push((bed.waiting_jobs(), bed.waiting_ops().count()));
+            bed.release_jobs(|_| ());
+            bed.release_store();
+        }
+        (bed.hold_jobs, bed.hold_store) = (false, false);
+        let packet = bed.receive(mallory.conn).unwrap();
+        let len = packet.bytes().len();
+        let Received::OtpIssued(issued) = mallory.open(packet) else { panic!("no 200") };
+        (work, len, issued.ttl_secs, issued.attempts, delivery(&mut bed).otp)
+    };
+    let (work, len, ttl_secs, attempts, otp) = answer_about(alice.phone);
+    let stranger = answer_about("+4916099999999".parse().unwrap());
+    assert_eq!((&stranger.0, stranger.1, stranger.2, stranger.3), (&work, len, ttl_secs, attempts));
+    // Only the right password brings the 150.
+    mallory.phone = alice.phone;
+    let answer = confirm(&mut mallory, &mut bed, &wrong(&otp));
+    assert_eq!(refusal(&answer), (ErrorCode::OtpRejected, 0));
+    let answer = confirm(&mut mallory, &mut bed, &otp);
+    assert!(matches!(answer, Received::RegistrationRejected(_)), "{answer:?}");
 }
 
 #[test]

@@ -20,7 +20,13 @@ fn passwords(seed: [u8; 32]) -> Vec<String> {
 }
 
 fn password(bed: &mut ServerBed, key: usize) -> String {
+    password_for(bed, key, 7)
+}
+
+/// Password for the phone of the `key`-th test key and this reply key.
+fn password_for(bed: &mut ServerBed, key: usize, reply_key: u8) -> String {
     let mut client = ScriptedClient::unregistered(bed, key);
+    client.use_reply_key(reply_key);
     let request = client.register(bed.now().wall);
     bed.input_packet(client.conn, &request);
     match client.receive(bed) {
@@ -36,9 +42,9 @@ fn each_phone_gets_another_password() {
 }
 
 #[test]
-fn a_phone_that_asks_again_gets_another_password() {
+fn a_phone_that_asks_with_another_reply_key_gets_another_password() {
     let mut bed = ServerBed::new(Profile::Compact);
-    assert_ne!(password(&mut bed, 1), password(&mut bed, 1));
+    assert_ne!(password_for(&mut bed, 1, 8), password_for(&mut bed, 1, 9));
 }
 
 #[test]

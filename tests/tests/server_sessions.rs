@@ -177,25 +177,18 @@ fn a_packet_from_the_wrong_time_is_refused_and_the_connection_stays() {
 }
 
 #[test]
-fn users_are_looked_up_by_phone_and_by_id() {
+fn users_are_looked_up_by_phone() {
     let mut bed = bed();
     let mut alice = ScriptedClient::registered(&mut bed, 1);
     let bob = ScriptedClient::registered(&mut bed, 2);
-    for lookup in [Lookup::Phone(bob.phone), Lookup::Id(bob.id.unwrap())] {
-        let request = alice.lookup(bed.now().wall, &lookup);
-        bed.input_packet(alice.conn, &request);
-        let Some(Received::PublicKey(answer)) = alice.receive(&mut bed) else {
-            panic!("no answer")
-        };
-        assert_eq!((Some(answer.user), answer.phone), (bob.id, bob.phone));
-        assert_eq!(&answer.public_key, bob.public_key());
-        assert_eq!(answer.in_reply_to, request.request_hash().in_reply_to());
-    }
+    let request = alice.lookup(bed.now().wall, &Lookup::Phone(bob.phone));
+    bed.input_packet(alice.conn, &request);
+    let Some(Received::PublicKey(answer)) = alice.receive(&mut bed) else { panic!("no answer") };
+    assert_eq!((Some(answer.user), answer.phone), (bob.id, bob.phone));
+    assert_eq!(&answer.public_key, bob.public_key());
+    assert_eq!(answer.in_reply_to, request.request_hash().in_reply_to());
     let request = alice.lookup(bed.now().wall, &Lookup::Phone("+4900000000".parse().unwrap()));
     bed.input_packet(alice.conn, &request);
-    let request = alice.lookup(bed.now().wall, &Lookup::Id(UserId::new(3).unwrap()));
-    bed.input_packet(alice.conn, &request);
-    alice.receive(&mut bed);
     assert_eq!(
         error(&alice.receive_all(&mut bed)),
         (ErrorForm::SessionKey, ErrorCode::UnknownUser)
@@ -273,14 +266,16 @@ fn lookups_in_progress_pause_reading_and_delay_the_farewell() {
 }
 
 #[test]
-fn reconnects_are_limited_by_address_and_lookups_by_user() {
+fn reconnects_without_an_id_are_limited_by_address_and_lookups_by_user() {
     let rate = Rate { burst: 2, every: Duration::from_secs(7) };
     let limits =
         Limits { reconnects_per_address: rate, lookups_per_user: rate, ..Limits::without_rates() };
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
     let mut alice = ScriptedClient::registered(&mut bed, 1);
-    alice.reconnect_to(&mut bed);
-    alice.reconnect_to(&mut bed);
+    for _ in 0..2 {
+        alice.id = None;
+        alice.reconnect_to(&mut bed);
+    }
     alice.receive_all(&mut bed);
     let lookup = Lookup::Phone(alice.phone);
     for _ in 0..2 {
@@ -299,6 +294,7 @@ fn reconnects_are_limited_by_address_and_lookups_by_user() {
     refused(alice.receive(&mut bed), (ErrorForm::SessionKey, ErrorCode::RateLimited, 7));
 
     alice.conn = bed.connect();
+    alice.id = None;
     let request = alice.reconnect(bed.now().wall);
     bed.input_packet(alice.conn, &request);
     refused(alice.receive(&mut bed), (ErrorForm::Clear, ErrorCode::RateLimited, 6));

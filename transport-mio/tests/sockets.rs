@@ -175,6 +175,18 @@ fn connect_when_there_is_room(host: &RunningHost) -> (TcpStream, ConnId) {
 }
 
 #[test]
+fn closed_connection_whose_peer_does_not_end_makes_room_for_a_new_one() {
+    let config =
+        HostConfig { max_connections: Some(1), linger: Duration::from_hours(1), ..config() };
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let (_stays, conn) = connect(&host);
+    host.give([Order::Close(conn)]);
+    let opened = connect_when_there_is_room(&host);
+    assert_ne!(opened.1, conn);
+    host.end();
+}
+
+#[test]
 fn connections_above_the_cap_are_closed_at_once() {
     let config = HostConfig { max_connections: Some(2), ..config() };
     let host = RunningHost::server(&config, Behaviour::Silent);

@@ -67,7 +67,7 @@ mod sealed;
 pub use aws_lc::AwsLc;
 pub use generator::Generator;
 pub use job::{
-    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
+    Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
     RequestKind, SESSION_LABEL,
 };
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};

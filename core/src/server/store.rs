@@ -1,7 +1,7 @@
 //! What the server asks of its store, and what the store answers.
 //!
-//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost
-//! answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
+//! Operations are intentions, never SQL. Each is idempotent unless it says otherwise: repeated after
+//! a crash or a lost answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
 use crate::time::Timestamp;
-use crate::wire::{ItemId, Packet};
+use crate::wire::{InReplyTo, ItemId, Packet};
 
 /// One operation. It is durable as a whole, or has no effect.
 #[derive(Clone, Debug)]
@@ -32,6 +32,29 @@ pub enum StoreOp {
     },
     /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
+    /// Looks a user up by phone for another user, and charges that to the asker's budget of the
+    /// day, whether anybody is found or not. Another day, earlier or later, has a new budget. An
+    /// asker who is no longer registered finds nobody. → [`StoreReply::LookedUp`]
+    ///
+    /// Not idempotent: repeated, it is charged again.
+    LookUp {
+        /// The user who asks.
+        asker: UserId,
+        /// The phone number asked for.
+        phone: Phone,
+        /// The day, in days since 1970.
+        day: i64,
+        /// Look-ups that the asker may make on that day.
+        budget: u32,
+    },
+    /// Looks a user up of whom something is stored for another one. → [`StoreReply::Found`], `None`
+    /// if nothing is stored
+    FindSender {
+        /// The user looked for.
+        sender: UserId,
+        /// The owner of the mailbox.
+        recipient: UserId,
+    },
     /// Records the date of a 106, which must be strictly newer than those of the user's earlier
     /// ones up to `horizon`. Dates beyond `horizon` were recorded under a clock that ran ahead: they
     /// don't bind until their time comes, but none of them is ever recorded again.
@@ -46,12 +69,37 @@ pub enum StoreOp {
         /// The new session's key, wrapped.
         aes_key: WrappedKey,
     },
-    /// Counts the items of a mailbox. → [`StoreReply::Counted`]
+    /// Counts what waits for a user. → [`StoreReply::Counted`]
     Count(UserId),
+    /// Records that a user has written to others, so that room is kept for them in the user's
+    /// mailbox. → [`StoreReply::AnswersRecorded`]
+    RecordAnswers {
+        /// The user, who owns the mailbox.
+        owner: UserId,
+        /// Those to whom the user has written.
+        peers: Vec<UserId>,
+    },
+    /// Reads which of a sender's stored messages went with their recipient's account, oldest first.
+    /// → [`StoreReply::Undeliverable`]
+    Undeliverable {
+        /// The sender of the messages.
+        sender: UserId,
+        /// The most messages.
+        limit: u32,
+    },
+    /// Forgets such messages, of which their sender has been told.
+    /// → [`StoreReply::UndeliverableForgotten`]
+    ForgetUndeliverable {
+        /// The sender of the messages.
+        sender: UserId,
+        /// Hashes of their packets, cut as in a 244.
+        messages: Vec<InReplyTo>,
+    },
     /// Appends packets to one mailbox, in order. → [`StoreReply::Appended`], one for each packet.
     ///
-    /// Once a message is refused with [`Appended::MailboxFull`], later ones of the same sender in
-    /// this operation are refused as well, so that none overtakes another.
+    /// Once a message is refused with [`Appended::MailboxFull`] or [`Appended::StoreFull`], later
+    /// ones of the same sender in this operation are refused as well, so that none overtakes
+    /// another.
     Append {
         /// The owner of the mailbox.
         recipient: UserId,
@@ -121,12 +169,20 @@ pub type StoreOutcome = Result<StoreReply, StoreError>;
 pub enum StoreReply {
     /// Answers [`StoreOp::CreateUser`].
     Created(CreateOutcome),
-    /// Answers [`StoreOp::FindUser`]: `None` if nobody is registered under that name.
+    /// Answers [`StoreOp::FindUser`] and [`StoreOp::FindSender`]: `None` if there is no such user.
     Found(Option<Box<User>>),
+    /// Answers [`StoreOp::LookUp`].
+    LookedUp(LookupOutcome),
     /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
     /// Answers [`StoreOp::Count`].
-    Counted(u32),
+    Counted(Waiting),
+    /// Answers [`StoreOp::RecordAnswers`].
+    AnswersRecorded,
+    /// Answers [`StoreOp::Undeliverable`]: hashes of the messages' packets, cut as in a 244.
+    Undeliverable(Vec<InReplyTo>),
+    /// Answers [`StoreOp::ForgetUndeliverable`].
+    UndeliverableForgotten,
     /// Answers [`StoreOp::Append`]: the outcome for each packet, in order.
     Appended(Vec<Appended>),
     /// Answers [`StoreOp::Page`].
@@ -153,6 +209,17 @@ pub enum CreateOutcome {
     NoIdLeft,
 }
 
+/// The outcome of [`StoreOp::LookUp`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupOutcome {
+    /// This user has the phone number.
+    Found(Box<User>),
+    /// Nobody is registered under that phone number.
+    NotFound,
+    /// The asker's budget of the day is used up. Nobody was looked for.
+    OverBudget,
+}
+
 /// The outcome of [`StoreOp::RecordReconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconnectOutcome {
@@ -172,10 +239,23 @@ pub enum Appended {
     /// A message of this sender, or a receipt of this recipient, was stored under the same id
     /// before; the first one is kept.
     Duplicate,
-    /// The mailbox's quota is used up. Never the answer for a receipt.
+    /// The mailbox is full, or the sender's share of it. Never the answer for a receipt.
     MailboxFull,
+    /// The whole store is full, or its disk. Never the answer for a receipt.
+    StoreFull,
     /// No user has the id of the mailbox.
     UnknownUser,
+}
+
+/// What waits for a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Items in the user's mailbox.
+    pub items: u32,
+    /// Bytes of the receipts among them.
+    pub receipt_bytes: u64,
+    /// Messages of the user's that went with their recipient's account.
+    pub undeliverable: u32,
 }
 
 /// A registered user.

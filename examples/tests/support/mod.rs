@@ -10,7 +10,7 @@ pub(crate) mod small_disk;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -291,6 +291,12 @@ pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
         HistoryEntry::Sent(_) => None,
     };
     history.into_iter().filter_map(number).collect()
+}
+
+/// Writes a shell script.
+pub(crate) fn write_script(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// Writes a file that only its owner can read.

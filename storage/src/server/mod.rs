@@ -8,6 +8,7 @@
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod daily_use;
 mod memory;
 mod quota;
 mod reconnects;
@@ -16,6 +17,6 @@ mod sqlite;
 mod usage;
 
 pub use memory::MemoryStorage;
-pub use quota::Quota;
+pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
 pub use usage::Usage;

@@ -10,7 +10,7 @@ use sealpost_core::client::store::{
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey};
-use sealpost_core::wire::Profile;
+use sealpost_core::wire::{Profile, RequestHash};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
 };
@@ -174,7 +174,7 @@ fn outgoing(random: &mut Random) -> OutgoingMessage {
     let (id, to) = (random.between(0, 40), peer(random));
     let (recipient, content) = (user(to), content(random));
     let packet = message(PROFILE, user(1), recipient, id, 40 + content.as_bytes().len());
-    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), content, packet }
+    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), draft: None, content, packet }
 }
 
 fn incoming(random: &mut Random) -> IncomingMessage {
@@ -188,6 +188,7 @@ fn incoming(random: &mut Random) -> IncomingMessage {
         sender: user(from),
         phone: phone(from),
         id: MessageId(random.between(0, 60)),
+        packet_hash: RequestHash([random.pick(b"ab"); 32]),
         previous: random.chance(50).then(|| MessageId(random.between(0, 60))),
         sent_at: at(1),
         received_at: at(2),

@@ -27,6 +27,8 @@ pub struct Bed<M: TestedMachine> {
     pub hold_store: bool,
     /// Jobs wait for [`Bed::release_jobs`].
     pub hold_jobs: bool,
+    /// Deliveries are not answered by the bed.
+    pub hold_deliveries: bool,
 }
 
 impl<M: TestedMachine> Bed<M> {
@@ -47,6 +49,7 @@ impl<M: TestedMachine> Bed<M> {
             store,
             hold_store: false,
             hold_jobs: false,
+            hold_deliveries: false,
         }
     }
 
@@ -188,6 +191,10 @@ impl<M: TestedMachine> Bed<M> {
                 && let Some((ticket, job)) = self.recorder.jobs.pop_front()
             {
                 self.run_job(ticket, job);
+            } else if !self.hold_deliveries
+                && let Some(command) = self.recorder.answers.pop_front()
+            {
+                self.input(Input::Event(Event::Command(command)));
             } else if !self.hold_store && !self.recorder.ops.is_empty() {
                 return self.release_store();
             } else {

@@ -81,7 +81,8 @@ impl Event {
             Notice::OtpRequested { source, .. } => Self::OtpRequested(*source),
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
             Notice::RegistrationFailed { failure } => Self::RegistrationFailed(*failure),
-            Notice::SendRefused { refusal, content, .. } => {
+            Notice::SendRefused { refusal, content, .. }
+            | Notice::DraftRefused { refusal, content, .. } => {
                 Self::SendRefused(Text::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
@@ -96,6 +97,7 @@ impl Event {
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
+            | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::Stored { .. }
             | Notice::Delivered { .. }
@@ -122,6 +124,7 @@ const fn is_stated(reason: OfflineReason) -> bool {
         OfflineReason::Refused(_)
         | OfflineReason::Fault
         | OfflineReason::WrongServer
+        | OfflineReason::WrongClock
         | OfflineReason::Displaced
         | OfflineReason::NotRegistered
         | OfflineReason::RegistrationFailed

@@ -245,7 +245,10 @@ impl<'a> Scenario<'a> {
     fn record(&mut self, observation: Observation) {
         match observation {
             Observation::Notice(device, notice) => {
-                if let Notice::Queued { token, .. } | Notice::SendRefused { token, .. } = &notice {
+                if let Notice::Kept { token }
+                | Notice::Queued { token, .. }
+                | Notice::SendRefused { token, .. } = &notice
+                {
                     self.unanswered.retain(|unanswered| *unanswered != (device, *token));
                 }
                 self.logs[device.0].record_notice(notice);

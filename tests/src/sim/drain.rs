@@ -95,6 +95,10 @@ impl World {
             }
         }
         for index in 0..self.clients.len() {
+            // Their users set clocks that are so wrong that the clients say so and stay away.
+            if self.clients[index].host.skew.unsigned_abs() >= CLOCK_SET_AT {
+                self.clients[index].host.skew = 0;
+            }
             self.env.unreachable[index] = now;
             self.clients[index].host.disk.mend();
             if self.clients[index].machine.is_none() {
@@ -140,6 +144,10 @@ impl World {
     /// Number of a client's messages whose status can still change.
     fn outbox(&self, client: usize) -> u64 {
         let counts = self.clients[client].host.disk.engine.outbox().unwrap_or_default();
+        if self.model.is_restored(client) {
+            // Receipts that it took before it was restored do not come again.
+            return counts.queued;
+        }
         (counts.queued + counts.stored).saturating_sub(self.model.undeliverable(client))
     }
 
@@ -169,6 +177,9 @@ impl World {
     }
 }
 
+/// Seconds by which a clock is wrong when its user sets it: less than what clients refuse, because
+/// the server's clock is set too.
+const CLOCK_SET_AT: u64 = 40_000;
 /// Rounds of messages to contacts with new keys, after which every key must be accepted. Processes
 /// no longer crash, so no command is lost.
 const WRITING_ROUNDS: u32 = 4;

@@ -261,6 +261,7 @@ impl Environment {
             Misbehaviour::Repeat => "dishonest: repeated",
             Misbehaviour::Swap => "dishonest: swapped",
             Misbehaviour::Late => "dishonest: repeated late",
+            Misbehaviour::HoldBack => "dishonest: held back",
             Misbehaviour::Misdeliver => "dishonest: misdelivered",
             Misbehaviour::ForgeReceipt => "dishonest: forged a receipt",
         });
@@ -280,6 +281,9 @@ impl Environment {
             Misbehaviour::Swap => link.down.held = Some(bytes),
             Misbehaviour::Late => {
                 link.down.send(bytes.clone());
+                self.queue.schedule_after(late, SimEvent::Late(id, bytes));
+            }
+            Misbehaviour::HoldBack => {
                 self.queue.schedule_after(late, SimEvent::Late(id, bytes));
             }
             Misbehaviour::Misdeliver => {

@@ -14,6 +14,7 @@
 mod application;
 mod attackers;
 mod attacks;
+mod backups;
 mod client_directories;
 mod connections;
 mod crypto;

@@ -39,6 +39,9 @@ impl World {
                 self.crash_client(*client, *down_ms, *last_write);
             }
             StepKind::LoseDirectory { client, down_ms } => self.lose_directory(*client, *down_ms),
+            StepKind::BackUp { client } => self.back_up(*client),
+            StepKind::Restore { client, down_ms } => self.restore(*client, *down_ms),
+            StepKind::SkipIds { client, ids } => self.skip_ids(*client, *ids),
             StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);
             }

@@ -202,7 +202,7 @@ impl Bounds {
         let arrival = hop + 3 * job + 3 * server_store;
         let round = 2 * arrival + lookup + 4 * client_store + 3 * job + MARGIN;
         let in_flight = micros(server.in_flight_timeout);
-        let debt = micros(server.messages_per_user.every);
+        let debt = micros(server.packets_per_user.every);
         // Under tight limits, or through a narrow window, messages may have to go one by one.
         let windows = 1 + (LARGEST_MESSAGE / settings.window) as u64;
         let one_by_one = if is_roomy(settings) { 0 } else { windows * round };
@@ -238,6 +238,7 @@ impl Environment {
             | StepKind::LoseDirectory { client, down_ms: ms } => {
                 calm.disturb_client(*client, after_ms(*ms));
             }
+            StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
             StepKind::ServerDisk { ms, .. }
             | StepKind::CrashServer { down_ms: ms, .. }
             | StepKind::StopServer { down_ms: ms } => calm.disturb_all(after_ms(*ms)),
@@ -247,7 +248,9 @@ impl Environment {
             StepKind::Register { .. }
             | StepKind::Connect { .. }
             | StepKind::Send { .. }
+            | StepKind::BackUp { .. }
             // Plans with these steps make no promises.
+            | StepKind::Restore { .. }
             | StepKind::Tamper { .. }
             | StepKind::SecondConnection { .. }
             | StepKind::Attack { .. }
@@ -420,7 +423,7 @@ fn is_roomy(settings: &Settings) -> bool {
             crypto: environment.crypto,
             otps: environment.otps,
             rates: environment.rates,
-            message_burst: environment.message_burst,
+            packet_burst: environment.packet_burst,
             end_ms: environment.end_ms,
             latency: environment.latency,
             piece: environment.piece,
@@ -442,8 +445,9 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         refusals_per_address,
         otps_issued,
         wrong_guesses,
+        reconnects_per_user,
         lookups_per_user,
-        messages_per_user,
+        packets_per_user,
         ..
     } = limits;
     let rates = [
@@ -452,8 +456,9 @@ fn longest_pause_secs(limits: &Limits) -> u64 {
         refusals_per_address,
         otps_issued,
         wrong_guesses,
+        reconnects_per_user,
         lookups_per_user,
-        messages_per_user,
+        packets_per_user,
     ];
     let pauses = rates.map(|Rate { every, .. }| every.as_millis().div_ceil(1_000));
     u64::try_from(pauses.into_iter().max().unwrap_or(0)).unwrap_or(u64::MAX)

@@ -64,6 +64,9 @@ impl Trusted {
             | ClientOp::ReserveReceipts { .. }
             | ClientOp::OfferKey { .. }
             | ClientOp::WithdrawOffer { .. }
+            | ClientOp::KeepDrafts(_)
+            | ClientOp::DropDrafts(_)
+            | ClientOp::MarkUndeliverable(_)
             | ClientOp::Enqueue(_)
             | ClientOp::MarkStored(_)
             | ClientOp::MarkDelivered { .. }

@@ -1,6 +1,6 @@
 //! The world: a server, its clients and their environment, driven by one event queue.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{self, Client, Command};
@@ -54,6 +54,8 @@ pub struct World {
     pub(super) unused_keys: usize,
     /// Clients whose accounts the operator deletes when the server is next stopped.
     pub(super) accounts_to_delete: BTreeSet<usize>,
+    /// Copies of clients' directories.
+    pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
 }
 
 impl World {
@@ -69,9 +71,14 @@ impl World {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
+            registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
-        let quota = Quota { messages: settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: settings.quota_messages,
+            shares: settings.shares(),
+            ..Quota::default()
+        };
         let store = MemoryStorage::new(settings.profile(), quota);
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());
@@ -104,6 +111,7 @@ impl World {
             apps: (1..=clients.len()).map(App::new).collect(),
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
+            backups: BTreeMap::new(),
             server: Node::new(ProcessId::Server, server_crypto, store),
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
@@ -178,6 +186,12 @@ impl World {
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
             SimEvent::Start(who) => self.start(who),
+            SimEvent::AnswerDelivery(incarnation, id, outcome) => {
+                if self.server.host.incarnation == incarnation {
+                    let command = server::Command::OtpDelivery { id, outcome };
+                    self.input_server(Input::Event(Event::Command(command)));
+                }
+            }
             SimEvent::RunCommand(client, incarnation, command) => {
                 if self.clients[client].host.incarnation == incarnation {
                     self.command(client, command);

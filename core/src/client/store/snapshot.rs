@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::message::QueuedMessage;
+use super::message::{Draft, QueuedMessage};
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
@@ -17,6 +17,8 @@ pub struct Snapshot {
     /// Ids and keys that were pinned until the user accepted another id, in the order of ids. Their
     /// owners' receipts for earlier messages may still arrive.
     pub former: Vec<Binding>,
+    /// Messages that can't be sealed yet, in the order of ids.
+    pub drafts: Vec<Draft>,
     /// Queued messages, in the order of ids; not those stored, delivered or failed.
     pub outbox: Vec<QueuedMessage>,
     /// Largest message id ever enqueued, kept even if the message is deleted from the history.
@@ -41,6 +43,7 @@ impl Snapshot {
             },
             contacts: Vec::new(),
             former: Vec::new(),
+            drafts: Vec::new(),
             outbox: Vec::new(),
             last_message: None,
             next_receipt: ReceiptId(1),

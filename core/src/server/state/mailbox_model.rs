@@ -168,7 +168,7 @@ impl MailboxBed {
         let item = item(sender, id);
         self.arrived.insert(item);
         let Self { mailbox, limits, unstored, now, .. } = self;
-        match mailbox.route(limits, unstored, *now, item, packet(sender, id)) {
+        match mailbox.route(limits, usize::MAX, unstored, *now, item, packet(sender, id)) {
             // A sender who was refused, or not acknowledged, tries again.
             Routed::Forward(conn, bytes) => {
                 self.refused.remove(&item);
@@ -210,12 +210,13 @@ impl MailboxBed {
         } else {
             let packets = self.mailbox.begin_append(&self.limits, &mut self.unstored);
             self.asked.extend(packets.map(Asked::Append));
-            while let Some(step) = self.mailbox.next_drain_step(&self.limits) {
+            while let Some(step) = self.mailbox.next_drain_step(&self.limits, usize::MAX) {
                 match step {
                     DrainStep::ReadPage { conn, after, limit } => {
                         self.asked.push_back(Asked::Page { conn, after, limit });
                     }
                     DrainStep::Announce { .. } => self.mailbox.announced(),
+                    DrainStep::Live(_) => break,
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::entropy::Entropy;
 use crate::ids::Phone;
 use crate::keys::SymmetricKey;
 use crate::server::limits::Limits;
+use crate::server::{Config, OtpChannel};
 use crate::time::Mono;
 use crate::wire::{Otp, RegisterRequest};
 
@@ -50,25 +51,38 @@ struct LiveOtp {
     expires: Mono,
     /// At least 1.
     attempts_left: u8,
+    stage: Stage,
 }
 
-/// Answer to a 100.
+/// How far a password has come on its way to its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The host was asked to deliver it.
+    AwaitDelivery,
+    /// It is on its way, or was given to the client itself.
+    Sent,
+}
+
+/// What a 200 says.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server) struct Offer {
     pub(in crate::server) otp: Otp,
     /// Time for which the password is still valid.
     pub(in crate::server) ttl: Duration,
     pub(in crate::server) attempts_left: u8,
-    pub(in crate::server) novelty: Novelty,
 }
 
-/// Whether a password was drawn for this request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Novelty {
-    /// It was drawn now.
-    New,
-    /// It is the living one of an earlier 100 with the same reply key.
-    Repeated,
+/// Result of a 100.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum Issued {
+    /// A 200 is due, for a new password or for the living one of an earlier 100.
+    Offered(Offer),
+    /// A new password has to be delivered before a 200 is due.
+    ToDeliver(Offer),
+    /// The living password is still being delivered.
+    BeingDelivered,
+    /// A limit is reached.
+    TooMany(TooMany),
 }
 
 /// The result of a guess.
@@ -90,30 +104,39 @@ impl Otps {
         self.len
     }
 
-    /// Draws a password, or repeats the living one of the same phone and reply key.
+    /// Draws a password for this channel, or repeats the living one of the same phone and reply key.
     pub(in crate::server) fn issue(
         &mut self,
-        limits: &Limits,
+        config: &Config,
         entropy: &mut Entropy,
         request: &RegisterRequest,
         peer: IpAddr,
         now: Mono,
-    ) -> Result<Offer, TooMany> {
-        let peer = neighbourhood(peer);
+    ) -> Issued {
+        let (limits, peer) = (&config.limits, neighbourhood(peer));
         self.forget_old(request.phone, now);
-        if let Some(live) = self.live(request.phone, &request.reply_key, now) {
-            return Ok(live.offer(now, Novelty::Repeated));
+        match self.live(request.phone, &request.reply_key, now) {
+            Some(LiveOtp { stage: Stage::AwaitDelivery, .. }) => return Issued::BeingDelivered,
+            Some(live) => return Issued::Offered(live.offer(now)),
+            None => {}
         }
-        self.admit(limits, request.phone, peer, now)?;
+        if let Err(too_many) = self.admit(limits, request.phone, peer, now) {
+            return Issued::TooMany(too_many);
+        }
+        let (stage, issued): (_, fn(Offer) -> Issued) = match config.otp_channel {
+            OtpChannel::InBand => (Stage::Sent, Issued::Offered),
+            OtpChannel::OutOfBand => (Stage::AwaitDelivery, Issued::ToDeliver),
+        };
         let live = Box::new(LiveOtp {
             reply_key: request.reply_key.clone(),
             otp: Otp::last_digits(entropy.below(Otp::COUNT.into())),
             expires: now + limits.otp_ttl,
             attempts_left: limits.otp_attempts,
+            stage,
         });
-        let offer = live.offer(now, Novelty::New);
+        let offer = live.offer(now);
         self.insert(request.phone, IssuedOtp { at: now, peer, live: Some(live) });
-        Ok(offer)
+        issued(offer)
     }
 
     /// Checks every limit for one more password. The limit of the whole server comes last, so that
@@ -147,6 +170,28 @@ impl Otps {
         self.issued.count(limits.otps_issued, now)
     }
 
+    /// The password is on its way. Returns what the 200 says; `None` if the password is void by now.
+    pub(in crate::server) fn delivered(
+        &mut self,
+        phone: Phone,
+        reply_key: &SymmetricKey,
+        now: Mono,
+    ) -> Option<Offer> {
+        let live = self.live_mut(phone, reply_key, now)?;
+        live.stage = Stage::Sent;
+        Some(live.offer(now))
+    }
+
+    /// The password could not be delivered: it is void, and does not count against its phone.
+    pub(in crate::server) fn withdraw(
+        &mut self,
+        phone: Phone,
+        reply_key: &SymmetricKey,
+        now: Mono,
+    ) {
+        self.remove(phone, reply_key, now);
+    }
+
     /// Compares a guess in constant time. A right one uses the password up, so that no second
     /// confirmation passes while the account is being created.
     pub(in crate::server) fn guess(
@@ -174,9 +219,7 @@ impl Otps {
 
     /// Takes an attempt from a live password. Returns how many are left.
     fn miss(&mut self, phone: Phone, reply_key: &SymmetricKey, now: Mono) -> u8 {
-        let at = self.position(phone, reply_key, now);
-        let issued = at.and_then(|at| self.by_phone.get_mut(&phone)?.get_mut(at));
-        let Some(issued) = issued else { return 0 };
+        let Some(issued) = self.issued_mut(phone, reply_key, now) else { return 0 };
         let left = issued.live.as_ref().map_or(0, |live| live.attempts_left.saturating_sub(1));
         match &mut issued.live {
             Some(live) if left > 0 => live.attempts_left = left,
@@ -201,6 +244,25 @@ impl Otps {
 
     fn live(&self, phone: Phone, reply_key: &SymmetricKey, now: Mono) -> Option<&LiveOtp> {
         self.by_phone.get(&phone)?.iter().find_map(|issued| issued.live(reply_key, now))
+    }
+
+    fn issued_mut(
+        &mut self,
+        phone: Phone,
+        reply_key: &SymmetricKey,
+        now: Mono,
+    ) -> Option<&mut IssuedOtp> {
+        let at = self.position(phone, reply_key, now)?;
+        self.by_phone.get_mut(&phone)?.get_mut(at)
+    }
+
+    fn live_mut(
+        &mut self,
+        phone: Phone,
+        reply_key: &SymmetricKey,
+        now: Mono,
+    ) -> Option<&mut LiveOtp> {
+        self.issued_mut(phone, reply_key, now)?.live.as_deref_mut()
     }
 
     fn insert(&mut self, phone: Phone, issued: IssuedOtp) {
@@ -267,12 +329,11 @@ impl IssuedOtp {
 }
 
 impl LiveOtp {
-    fn offer(&self, now: Mono, novelty: Novelty) -> Offer {
+    fn offer(&self, now: Mono) -> Offer {
         Offer {
             otp: self.otp.clone(),
             ttl: self.expires.since(now),
             attempts_left: self.attempts_left,
-            novelty,
         }
     }
 }

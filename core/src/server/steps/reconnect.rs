@@ -13,7 +13,7 @@ use crate::server::awaits::{
 };
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
-use crate::server::store::{StoreOp, User};
+use crate::server::store::{StoreOp, User, Waiting};
 use crate::time::whole_secs;
 use crate::wire::{ErrorCode, ReconnectRequest};
 
@@ -22,17 +22,16 @@ impl Server {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(&request, ErrorCode::ClockSkew);
         }
-        let Some(peer) =
-            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
-        else {
-            return;
-        };
-        if let Err(too_many) = self.admission.reconnect(peer, self.now.mono) {
-            return self.refuse_and_slow(&request, too_many);
-        }
         if let Some(id) = request.packet.header().sender {
             let op = StoreOp::FindUser(UserRef::Id(id));
             return self.out.store(op, AwaitStore::ReconnectorFound(request));
+        }
+        let Some(peer) = self.peer(request.conn) else { return };
+        if let Err(too_many) = self.admission.unproven_reconnect(peer, self.now.mono) {
+            return self.refuse_and_slow(&request, too_many);
+        }
+        if !self.admit_stranger_job(request.conn) {
+            return;
         }
         // Only the phone number inside tells who this is, so it is opened before anyone can verify
         // it. It proves nothing until it is verified.
@@ -51,13 +50,21 @@ impl Server {
     ) {
         match found {
             Ok(Some(user)) => {
+                let (limits, now) = (&self.config.limits, self.now.mono);
+                if let Err(too_many) = self.user_meters.admits_reconnect(limits, user.id, now) {
+                    return self.refuse_and_slow(&request, too_many);
+                }
                 let signer = user.public_key.clone();
                 let (job, request) =
                     Unverified::open_request(request, signer, RequestKind::Reconnect);
                 let request = Box::new(request);
                 self.out.compute(job, AwaitJob::ReconnectOpened { request, user });
             }
-            Ok(None) => self.refuse_unknown(&request, None),
+            Ok(None) => {
+                if self.admit_failure(&request) {
+                    self.refuse_unknown(&request, None);
+                }
+            }
             Err(error) => {
                 let code = self.store_failed(error);
                 self.refuse_request(&request, code);
@@ -72,7 +79,12 @@ impl Server {
     ) {
         let (request, opened) = match judged {
             Ok((request, opened)) => (request, opened),
-            Err(request) => return self.refuse_request(&request, ErrorCode::BadSignature),
+            Err(request) => {
+                if self.admit_failure(&request) {
+                    self.refuse_request(&request, ErrorCode::BadSignature);
+                }
+                return;
+            }
         };
         let Some((opened, session)) = self.parse_reconnect(request.get(), opened) else { return };
         if user.phone != opened.phone {
@@ -184,9 +196,15 @@ impl Server {
             Ok(reconnecting) => reconnecting,
             Err((reconnecting, why)) => return self.refuse_reconnect(&reconnecting, why),
         };
+        let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
+        let (user, conn) = (user.id, request.get().conn);
+        let (limits, now) = (&self.config.limits, self.now.mono);
+        if let Err(too_many) = self.user_meters.charge_reconnect(limits, user, now) {
+            let refusal = Refusal::too_many(too_many).answering(&request.get().packet);
+            return self.refuse(conn, refusal.sealed_with(reply_key));
+        }
         // From here this connection is the user's. What the old one held goes to the store first,
         // so that it is counted.
-        let (user, conn) = (reconnecting.get().user.id, reconnecting.get().request.get().conn);
         self.displace(user);
         self.connections.begin_granting(user, conn);
         self.settle_mailbox(user);
@@ -197,6 +215,9 @@ impl Server {
         let Reconnecting { request, reply_key, .. } = reconnecting;
         match why {
             NotRecorded::NotNewer => {
+                if !self.admit_failure(request.get()) {
+                    return;
+                }
                 let refusal = Refusal::new(ErrorCode::ClockSkew)
                     .answering(&request.get().packet)
                     .saying("not newer than the last reconnect")
@@ -214,10 +235,10 @@ impl Server {
     pub(in crate::server) fn on_counted(
         &mut self,
         reconnecting: Durable<Reconnecting>,
-        counted: Result<u32, StoreError>,
+        counted: Result<Waiting, StoreError>,
     ) {
         match counted {
-            Ok(pending) => self.grant(Entry::Reconnected { reconnecting, pending }),
+            Ok(waiting) => self.grant(Entry::Reconnected { reconnecting, waiting }),
             Err(error) => {
                 let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
                 self.connections.end_granting(user.id, request.get().conn);
@@ -233,5 +254,19 @@ impl Server {
         let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
         let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };
         self.refuse_and_close(request.conn, refusal);
+    }
+    /// Charges a 106 that names an id, and has failed or is a repeat, to its address. Over the rate,
+    /// the stranger is disconnected without an answer. One without an id was charged before it was
+    /// opened.
+    fn admit_failure(&mut self, request: &Request) -> bool {
+        if request.packet.header().sender.is_none() {
+            return true;
+        }
+        let Some(peer) = self.peer(request.conn) else { return false };
+        let admitted = self.admission.unproven_reconnect(peer, self.now.mono).is_ok();
+        if !admitted {
+            self.shed(request.conn);
+        }
+        admitted
     }
 }

@@ -3,19 +3,22 @@
 use alloc::boxed::Box;
 use alloc::format;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::crypto::{FreshSession, Job, OpenedRequest, RequestKind};
-use crate::frame::{Durable, Judged, Pending, StoreError, Unverified, Verified};
+use crate::frame::{Durable, Judged, Misuse, Pending, StoreError, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId, UserRef};
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::server::answers::NotCreated;
-use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore, Registrant};
+use crate::server::awaits::{AfterReply, AwaitDelivery, AwaitJob, AwaitStore, Registrant};
 use crate::server::state::conn::Conn;
 use crate::server::state::entry::{Confirming, Entry, Registering, Request};
-use crate::server::state::otps::{Guess, IssuedOtp, Novelty, Offer};
+use crate::server::state::otps::{Guess, Issued, IssuedOtp, Offer};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
-use crate::server::{Notice, OtpChannel, OtpDelivery, Server};
+use crate::server::{
+    DeliveryId, DeliveryOutcome, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server,
+};
 use crate::wire::{
     ConfirmRequest, ErrorCode, Op, OtpIssued, RegisterRequest, RegistrationRejected,
 };
@@ -53,9 +56,15 @@ impl Server {
             return self.refuse_opened(&request, ErrorCode::Malformed, &opened.reply_key);
         }
         // The server asks for no invitations, so one that is named changes nothing.
-        let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
-        let registrant = Box::new(Registrant { request, opened });
-        self.out.store(op, AwaitStore::RegistrantFound(registrant));
+        match self.config.registered_phones {
+            RegisteredPhones::Told => {
+                let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
+                let registrant = Box::new(Registrant { request, opened });
+                self.out.store(op, AwaitStore::RegistrantFound(registrant));
+            }
+            // Nothing is looked up, so nothing about the answer can depend on it.
+            RegisteredPhones::Hidden => self.issue_otp(&Registrant { request, opened }),
+        }
     }
 
     pub(in crate::server) fn on_registrant_found(
@@ -85,29 +94,71 @@ impl Server {
     fn issue_otp(&mut self, registrant: &Registrant) {
         let Registrant { request, opened } = registrant;
         let Some(peer) = self.peer(request.conn) else { return };
-        let Self { otps, config, entropy, now, .. } = self;
-        let offer = match otps.issue(&config.limits, entropy, opened, peer, now.mono) {
-            Ok(offer) => offer,
-            Err(too_many) => {
-                let refusal = Refusal::too_many(too_many).answering(&request.packet);
-                return self.refuse(request.conn, refusal.sealed_with(&opened.reply_key));
-            }
+        let awaited = AwaitDelivery {
+            conn: request.conn,
+            in_reply_to: request.packet.request_hash().in_reply_to(),
+            phone: opened.phone,
+            reply_key: opened.reply_key.clone(),
         };
-        let Offer { otp, ttl, attempts_left, novelty } = offer;
-        let ttl_secs = u16::try_from(ttl.as_secs()).unwrap_or(u16::MAX);
-        let in_band = match (self.config.otp_channel, novelty) {
-            (OtpChannel::InBand, _) => Some(otp),
-            (OtpChannel::OutOfBand, Novelty::New) => {
-                self.out.deliver(OtpDelivery { phone: opened.phone, otp, ttl_secs });
+        let Self { otps, config, entropy, now, .. } = self;
+        match otps.issue(config, entropy, opened, peer, now.mono) {
+            Issued::Offered(offer) => self.offer_otp(&awaited, offer),
+            Issued::ToDeliver(Offer { otp, ttl, .. }) => {
+                let id = DeliveryId(self.deliveries.insert(awaited));
+                let (phone, ttl_secs) = (opened.phone, whole_secs(ttl));
+                self.out.deliver(OtpDelivery { id, peer, phone, otp, ttl_secs });
+            }
+            Issued::BeingDelivered => {
+                self.refuse_opened(request, ErrorCode::Unavailable, &opened.reply_key);
+            }
+            Issued::TooMany(too_many) => {
+                let refusal = Refusal::too_many(too_many).answering(&request.packet);
+                self.refuse(request.conn, refusal.sealed_with(&opened.reply_key));
+            }
+        }
+    }
+
+    /// The host says whether a password is on its way. Only then does the client get its 200, so
+    /// that nobody waits for a password that nobody sends.
+    pub(in crate::server) fn on_delivery_answered(
+        &mut self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+    ) {
+        let Some(awaited) = self.deliveries.remove(id.0) else {
+            return self.report(Err(Misuse::UnexpectedOutcome));
+        };
+        let AwaitDelivery { conn, in_reply_to, phone, reply_key } = &awaited;
+        let offer = match outcome {
+            DeliveryOutcome::Accepted => self.otps.delivered(*phone, reply_key, self.now.mono),
+            DeliveryOutcome::Refused => {
+                self.otps.withdraw(*phone, reply_key, self.now.mono);
                 None
             }
-            // Its owner has it already.
-            (OtpChannel::OutOfBand, Novelty::Repeated) => None,
         };
-        let in_reply_to = request.packet.request_hash().in_reply_to();
-        let issued = OtpIssued { in_reply_to, ttl_secs, attempts: attempts_left, otp: in_band };
-        let draft = self.sealed(None, Op::OtpIssued, &opened.reply_key, issued.emit());
-        self.reply(request.conn, draft, AfterReply::NextRequest);
+        if let Some(offer) = offer {
+            return self.offer_otp(&awaited, offer);
+        }
+        let refusal = Refusal::new(ErrorCode::Unavailable).in_reply_to(*in_reply_to);
+        self.refuse(*conn, refusal.sealed_with(reply_key));
+    }
+
+    /// 200.
+    fn offer_otp(&mut self, awaited: &AwaitDelivery, offer: Offer) {
+        let AwaitDelivery { conn, in_reply_to, reply_key, .. } = awaited;
+        let Offer { otp, ttl, attempts_left } = offer;
+        let in_band = match self.config.otp_channel {
+            OtpChannel::InBand => Some(otp),
+            OtpChannel::OutOfBand => None,
+        };
+        let issued = OtpIssued {
+            in_reply_to: *in_reply_to,
+            ttl_secs: whole_secs(ttl),
+            attempts: attempts_left,
+            otp: in_band,
+        };
+        let draft = self.sealed(None, Op::OtpIssued, reply_key, issued.emit());
+        self.reply(*conn, draft, AfterReply::NextRequest);
     }
 
     pub(in crate::server) fn confirm(&mut self, request: Request, public_key_der: &[u8]) {
@@ -224,11 +275,16 @@ impl Server {
         if let Err(too_many) = admitted {
             self.refuse_and_slow(request, too_many);
         }
-        admitted.is_ok()
+        admitted.is_ok() && self.admit_stranger_job(request.conn)
     }
 
     /// Address of the other end; `None` if the connection is gone.
-    fn peer(&self, conn: ConnId) -> Option<IpAddr> {
+    pub(in crate::server) fn peer(&self, conn: ConnId) -> Option<IpAddr> {
         self.connections.get(conn).map(Conn::peer)
     }
+}
+
+/// Whole seconds; `Limits` allows a password no more than 65,535.
+fn whole_secs(ttl: Duration) -> u16 {
+    u16::try_from(ttl.as_secs()).unwrap_or(u16::MAX)
 }

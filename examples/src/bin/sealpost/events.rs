@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
-use sealpost_core::client::{Continuity, Notice};
-use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::client::{Arrival, Continuity, Notice};
+use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
@@ -28,6 +28,9 @@ pub(crate) enum Event {
         body: Body,
         /// Trust in the key that signed the message.
         trust: TrustName,
+        /// `late`, `fills-gap` or `reused-id`; left out for a message that came in order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        arrival: Option<&'static str>,
     },
     /// A message that was sent before the next one is missing.
     Gap {
@@ -65,6 +68,18 @@ pub(crate) enum Event {
         ids: Vec<u64>,
         /// Reason of the failure.
         reason: String,
+    },
+    /// A message of ours that was kept for later can't be sent.
+    Refused {
+        /// Phone number or user id of the recipient.
+        to: String,
+        /// Reason of the refusal.
+        reason: String,
+    },
+    /// The server's clock and this device's differ by a minute or more.
+    ClockOffset {
+        /// Seconds by which this device's clock is behind; negative if it is ahead.
+        seconds: i64,
     },
     /// A session has begun.
     Online {
@@ -168,6 +183,7 @@ impl Event {
             time: utc(message.sent_at),
             body,
             trust: message.trust.into(),
+            arrival: arrival(item.arrival),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -190,6 +206,14 @@ impl Event {
             Notice::Failed { ids, failure } => {
                 Self::Failed { ids: numbers(ids), reason: failure.to_string() }
             }
+            Notice::DraftRefused { to, refusal, .. } => Self::Refused {
+                to: match to {
+                    UserRef::Phone(phone) => phone.to_string(),
+                    UserRef::Id(user) => format!("user {}", user.value()),
+                },
+                reason: refusal.to_string(),
+            },
+            Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
@@ -203,6 +227,7 @@ impl Event {
             | Notice::OtpRejected { .. }
             | Notice::Registered { .. }
             | Notice::RegistrationFailed { .. }
+            | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::SendRefused { .. }
             | Notice::Found { .. }
@@ -211,7 +236,6 @@ impl Event {
             | Notice::OfferWithdrawn { .. }
             | Notice::Verified { .. }
             | Notice::KeyMismatch { .. }
-            | Notice::ClockOffset { .. }
             | Notice::StoreFailed { .. }
             | Notice::Misuse { .. }
             | Notice::Stopped => return None,
@@ -235,10 +259,11 @@ impl Event {
     /// The event as a person reads it.
     pub(crate) fn text(&self) -> String {
         match self {
-            Self::Message { from, time, body, trust, .. } => {
+            Self::Message { from, time, body, trust, arrival, .. } => {
                 let trust = trust.words();
                 let time = time.replace('T', " ");
-                format!("{time}  {from} [{trust}]: {}", body.text())
+                let mark = arrival.map_or("", mark);
+                format!("{time}  {from} [{trust}]{mark}: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -252,6 +277,13 @@ impl Event {
             }
             Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
             Self::Failed { ids, reason } => format!("* not sent ({reason}): {}", list(ids)),
+            Self::Refused { to, reason } => format!("* not sent to {to}: {reason}"),
+            Self::ClockOffset { seconds } if *seconds < 0 => {
+                format!("* the clock of this device is {} s ahead of the server's", -seconds)
+            }
+            Self::ClockOffset { seconds } => {
+                format!("* the clock of this device is {seconds} s behind the server's")
+            }
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),
@@ -298,6 +330,27 @@ impl From<Trust> for TrustName {
     }
 }
 
+const fn arrival(arrival: Arrival) -> Option<&'static str> {
+    match arrival {
+        Arrival::InOrder => None,
+        Arrival::Late => Some("late"),
+        Arrival::FillsGap => Some(FILLS_GAP),
+        Arrival::ReusedId => Some(REUSED_ID),
+    }
+}
+
+/// The mark of a message that did not come in order, for people.
+fn mark(arrival: &str) -> &'static str {
+    match arrival {
+        FILLS_GAP => " [late: it was missing]",
+        REUSED_ID => " [its number was used before: restored from a backup?]",
+        _ => " [late]",
+    }
+}
+
+const FILLS_GAP: &str = "fills-gap";
+const REUSED_ID: &str = "reused-id";
+
 fn numbers(ids: &[MessageId]) -> Vec<u64> {
     ids.iter().map(|id| id.0).collect()
 }
@@ -311,19 +364,21 @@ mod tests {
     use super::*;
     use sealpost_core::client::store::{InboxId, IncomingMessage};
     use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::RequestHash;
 
     fn item(content: ReceivedContent, continuity: Continuity) -> InboxItem {
         let message = IncomingMessage {
             sender: UserId::new(7).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(3),
+            packet_hash: RequestHash([3; 32]),
             previous: None,
             sent_at: Timestamp::from_unix_secs(0),
             received_at: Timestamp::from_unix_secs(0),
             content,
             trust: Trust::FirstUse,
         };
-        InboxItem { place: InboxId(1), message, continuity }
+        InboxItem { place: InboxId(1), message, continuity, arrival: Arrival::InOrder }
     }
 
     fn json(content: ReceivedContent, continuity: Continuity) -> Vec<String> {
@@ -350,6 +405,23 @@ mod tests {
         assert!(lines[1].contains(r#""hex":"00ff""#));
         let lines = json(ReceivedContent::Undecryptable, Continuity::Next);
         assert!(lines[0].contains(r#""undecryptable":true"#));
+    }
+
+    #[test]
+    fn message_that_did_not_come_in_order_is_marked() {
+        let text = ReceivedContent::Opened(Content::Text("hi".into()));
+        let mut item = item(text, Continuity::Next);
+        for (arrival, name, mark) in [
+            (Arrival::Late, "late", "[late]"),
+            (Arrival::FillsGap, "fills-gap", "[late: it was missing]"),
+            (Arrival::ReusedId, "reused-id", "[its number was used before"),
+        ] {
+            item.arrival = arrival;
+            let events = Event::of_message(&item);
+            let json = serde_json::to_string(&events[0]).unwrap();
+            assert!(json.ends_with(&format!(r#""arrival":"{name}"}}"#)), "{json}");
+            assert!(events[0].text().contains(mark), "{}", events[0].text());
+        }
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Session {
             | OfflineReason::Refused(_)
             | OfflineReason::Fault
             | OfflineReason::WrongServer
+            | OfflineReason::WrongClock
             | OfflineReason::Displaced
             | OfflineReason::NotRegistered
             | OfflineReason::Local => Some(Failure::new(reason)),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
+use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Line};
 
 use crate::data::DataFolder;
@@ -34,15 +35,16 @@ pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
     Line::text(format_args!("trusted the clock at {clock} UTC"))
 }
 
+/// Creates an empty database. Refused if there is one with anything in it.
+pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(), Failure> {
+    let _lock = data.lock()?;
+    data.create_database(profile)?;
+    Line::text("created an empty database")
+}
+
 /// Prints the address that the server saved at its last start, with another host if one is given.
 pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
-    let file = data.address();
-    if !file.exists() {
-        return Err(data.unused());
-    }
-    let saved = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
-    let mut address: ServerAddress =
-        saved.trim_end().parse().map_err(Failure::context(file.display()))?;
+    let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         address =

@@ -9,6 +9,7 @@ mod couriers;
 mod data;
 mod serve;
 mod show;
+mod size;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Stats { format } => show::stats(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
         Task::TrustClock => admin::trust_clock(&data),
+        Task::NewDatabase { profile } => admin::create_database(&data, profile.profile()),
         Task::Address { host } => admin::print_address(&data, host.as_deref()),
     }
 }

@@ -18,12 +18,16 @@ mod deliveries;
 mod differential;
 mod harness;
 mod mailboxes;
+mod shares;
 #[cfg(test)]
 mod stores;
 mod subject;
 mod suite;
 mod transactions;
+mod undeliverable;
 mod users;
 
+#[cfg(test)]
+pub(super) use harness::counted;
 pub use subject::Subject;
 pub use suite::run_all;

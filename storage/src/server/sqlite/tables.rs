@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
+use crate::database_mark::DatabaseId;
 use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
@@ -63,8 +64,20 @@ const V1: &str = "
 /// `newest_time` is the newest time that the server's clock has plausibly shown. An older database
 /// has none, so the newest time in its rows stands in for it.
 ///
+/// `database_id` tells this database, and copies of it, from every other one.
+///
 /// `reconnects` has the dates of all 106s (see `ReconnectDates`), of which an older database knows
 /// the last one of each user.
+///
+/// `daily_use` has the look-ups of each user on the last day with any (see `DailyUse`).
+///
+/// `mailbox_senders` answers whether something of one sender is stored for a recipient. Without it,
+/// a user with a full mailbox could make the server read all of it for each look-up.
+///
+/// Receipts count in bytes, too. `correspondents` has what each sender has in a mailbox, and whom
+/// its owner has answered; a row with neither is deleted. `undeliverable` has the first 8 bytes of
+/// the hash of each message that went with its recipient's account. A packet is its payload and 282
+/// more bytes in the compact profile, 294 in the wide one.
 const V2: &str = "
     ALTER TABLE deployment ADD COLUMN newest_time INTEGER;
     UPDATE deployment SET newest_time = (SELECT max(time) FROM (
@@ -73,10 +86,48 @@ const V2: &str = "
         UNION ALL SELECT max(stored_at) FROM pending_messages
     ));
 
+    ALTER TABLE deployment ADD COLUMN database_id BLOB;
+    UPDATE deployment SET database_id = randomblob(16);
+
     ALTER TABLE users ADD COLUMN reconnects BLOB NOT NULL DEFAULT x'';
     UPDATE users SET reconnects = unhex(printf('%016x%016x', last_reconnect, last_reconnect))
         WHERE last_reconnect IS NOT NULL;
     ALTER TABLE users DROP COLUMN last_reconnect;
+
+    CREATE TABLE daily_use (
+        user_id INTEGER PRIMARY KEY REFERENCES users (user_id) ON DELETE CASCADE,
+        day     INTEGER NOT NULL,
+        lookups INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE INDEX mailbox_senders ON pending_messages (recipient_id, sender_id);
+    ALTER TABLE mailboxes ADD COLUMN receipt_bytes INTEGER NOT NULL DEFAULT 0;
+
+    UPDATE mailboxes SET receipt_bytes = coalesce((
+        SELECT sum(length(encrypted_payload) + iif(profile = 'compact', 282, 294))
+        FROM pending_messages, deployment WHERE recipient_id = user_id AND kind = 1), 0);
+
+    CREATE TABLE correspondents (
+        owner_id INTEGER NOT NULL REFERENCES mailboxes (user_id) ON DELETE CASCADE,
+        peer_id  INTEGER NOT NULL,
+        messages INTEGER NOT NULL DEFAULT 0,
+        bytes    INTEGER NOT NULL DEFAULT 0,
+        answered INTEGER NOT NULL DEFAULT 0 CHECK (answered IN (0, 1)),
+        PRIMARY KEY (owner_id, peer_id)
+    ) STRICT, WITHOUT ROWID;
+
+    INSERT INTO correspondents (owner_id, peer_id, messages, bytes)
+        SELECT recipient_id, sender_id, count(*),
+               sum(length(encrypted_payload) + iif(profile = 'compact', 282, 294))
+        FROM pending_messages, deployment WHERE kind = 0 GROUP BY recipient_id, sender_id;
+
+    CREATE TABLE undeliverable (
+        seq       INTEGER PRIMARY KEY,
+        sender_id INTEGER NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+        message   BLOB    NOT NULL CHECK (length(message) = 8)
+    ) STRICT;
+
+    CREATE INDEX undeliverable_of ON undeliverable (sender_id);
 ";
 
 /// Records the deployment that a new database belongs to.
@@ -84,8 +135,15 @@ pub(super) fn record_deployment(
     transaction: &Transaction<'_>,
     profile: Profile,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO deployment (only_row, profile, last_user_id) VALUES (1, ?1, 0)";
+    let sql = "INSERT INTO deployment (only_row, profile, last_user_id, database_id)
+               VALUES (1, ?1, 0, randomblob(16))";
     transaction.execute(sql, [column::profile_name(profile)]).map(drop)
+}
+
+/// Returns the id of the database.
+pub(super) fn database_id(connection: &Connection) -> rusqlite::Result<DatabaseId> {
+    let sql = "SELECT database_id FROM deployment";
+    connection.query_row(sql, (), |row| row.get(0).map(DatabaseId))
 }
 
 /// Returns the newest time on record; `None` before the server has recorded one.

@@ -3,13 +3,14 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
-use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, User};
+use sealpost_core::server::store::{CreateOutcome, LookupOutcome, ReconnectOutcome, User};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::row::{self, USER_COLUMNS};
 use super::tables;
 use crate::engine::column;
+use crate::server::daily_use::{DailyUse, OverBudget};
 use crate::server::reconnects::NotNewer;
 
 /// Table `users`, over a connection that is in a transaction.
@@ -63,6 +64,43 @@ impl Users<'_> {
                 .query_row([phone.to_string()], row::user),
         }
         .optional()
+    }
+
+    /// Looks a user up for another one, whose budget of the day is charged.
+    pub(super) fn look_up(
+        &self,
+        asker: UserId,
+        phone: Phone,
+        day: i64,
+        budget: u32,
+    ) -> rusqlite::Result<LookupOutcome> {
+        let asker = asker.value().cast_signed();
+        if !self.prepare("SELECT 1 FROM users WHERE user_id = ?1")?.exists([asker])? {
+            return Ok(LookupOutcome::NotFound);
+        }
+        let mut lookups = self
+            .prepare("SELECT day, lookups FROM daily_use WHERE user_id = ?1")?
+            .query_row([asker], |row| Ok(DailyUse { day: row.get(0)?, uses: row.get(1)? }))
+            .optional()?
+            .unwrap_or_default();
+        if lookups.charge(day, budget) == Err(OverBudget) {
+            return Ok(LookupOutcome::OverBudget);
+        }
+        self.prepare("REPLACE INTO daily_use (user_id, day, lookups) VALUES (?1, ?2, ?3)")?
+            .execute(params![asker, lookups.day, lookups.uses])?;
+        let found = self.find(UserRef::Phone(phone))?;
+        Ok(found.map_or(LookupOutcome::NotFound, |user| LookupOutcome::Found(Box::new(user))))
+    }
+
+    /// Looks a user up of whom something is stored for `recipient`.
+    pub(super) fn find_sender(
+        &self,
+        sender: UserId,
+        recipient: UserId,
+    ) -> rusqlite::Result<Option<User>> {
+        let sql = "SELECT 1 FROM pending_messages WHERE recipient_id = ?1 AND sender_id = ?2";
+        let ids = [recipient, sender].map(|id| id.value().cast_signed());
+        if self.prepare(sql)?.exists(ids)? { self.find(UserRef::Id(sender)) } else { Ok(None) }
     }
 
     pub(super) fn record_reconnect(
