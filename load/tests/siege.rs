@@ -41,6 +41,14 @@ fn ordinary_users_lose_nothing_in_a_siege() {
         (&messages["sent"], &messages["sent"])
     );
     assert_eq!((&messages["out_of_order"], &messages["foreign"]), (&0.into(), &0.into()), "{run}");
+    let footprint = &run["footprint"];
+    let bounds = &footprint["bounds"];
+    for (taken, bound) in [
+        (&footprint["peak_bytes"], &bounds["memory_bytes"]),
+        (&footprint["disk"]["peak_bytes"], &bounds["store_bytes"]),
+    ] {
+        assert!(taken.as_u64().unwrap() <= bound.as_u64().unwrap(), "{run}");
+    }
     let attackers = run["attackers"].as_object().unwrap();
     assert_eq!(attackers.len(), 9 + 7, "{run}");
     for (kind, deeds) in attackers {
