@@ -145,9 +145,12 @@ fn undeliverable(packets: &[Packet]) -> Vec<(ErrorCode, InReplyTo)> {
 }
 
 fn errors(received: &[Received]) -> Vec<(ErrorCode, InReplyTo)> {
-    let error = |received: &Received| match received {
-        Received::Error(_, reply) => Some((reply.code, reply.in_reply_to)),
-        _ => None,
+    let error = |received: &Received| {
+        if let Received::Error(_, reply) = received {
+            Some((reply.code, reply.in_reply_to))
+        } else {
+            None
+        }
     };
     received.iter().filter_map(error).collect()
 }
@@ -208,7 +211,7 @@ fn a_client_that_takes_nothing_is_disconnected() {
     let unresponsive = Limits::default().unresponsive;
     send(&mut bed, &mut alice, &bob, "one");
     // It is stored after the time to acknowledge.
-    bed.advance(Limits::default().in_flight_timeout + unresponsive - Duration::from_secs(1));
+    bed.advance(Limits::default().in_flight_timeout + unresponsive.saturating_sub(SECOND));
     assert!(!bed.is_closed(bob.conn));
     bed.advance(Duration::from_secs(1));
     assert!(bed.is_closed(bob.conn));
@@ -218,7 +221,7 @@ fn a_client_that_takes_nothing_is_disconnected() {
 #[test]
 fn a_client_that_takes_something_stays() {
     let (mut bed, mut alice, mut bob) = pair();
-    let nearly = Limits::default().unresponsive - Duration::from_secs(1);
+    let nearly = Limits::default().unresponsive.saturating_sub(SECOND);
     for text in ["one", "two", "three"] {
         send(&mut bed, &mut alice, &bob, text);
     }
@@ -235,7 +238,7 @@ fn a_client_that_takes_something_stays() {
 #[test]
 fn a_client_whose_socket_stays_congested_is_disconnected() {
     let (mut bed, _, bob) = pair();
-    let nearly = Limits::default().unresponsive - Duration::from_secs(1);
+    let nearly = Limits::default().unresponsive.saturating_sub(SECOND);
     bed.input_event(Event::Congested { conn: bob.conn });
     bed.advance(nearly);
     bed.input_event(Event::Writable { conn: bob.conn });
@@ -245,3 +248,5 @@ fn a_client_whose_socket_stays_congested_is_disconnected() {
     bed.advance(Duration::from_secs(1));
     assert!(bed.is_closed(bob.conn));
 }
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -165,7 +165,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// Most connections accepted in a row.
-const ACCEPT_BUDGET: usize = 128;
+const ACCEPT_BUDGET: usize = 16;
 /// Connections that the system queues for us: all clients reconnect at once after a restart.
 const BACKLOG: i32 = 4_096;
 
