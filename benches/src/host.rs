@@ -9,7 +9,7 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::{Plaintext, SymmetricKey};
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_core::wire::{AccountRequest, Packet, Profile};
+use sealpost_core::wire::{Packet, Profile, ReconnectRequest};
 use sealpost_storage::conformance::{phone, wrapped_key};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
@@ -95,7 +95,7 @@ impl BenchHost {
 fn opened_request(user: u64) -> OpenedRequest {
     let number = u16::try_from(user).expect("a small number");
     let reply_key = SymmetricKey::from_bytes([1; 32]);
-    let plaintext = AccountRequest { reply_key, phone: phone(number) }.emit();
+    let plaintext = ReconnectRequest { reply_key, phone: phone(number) }.emit();
     let key = SymmetricKey::from_bytes([2; 32]);
     OpenedRequest { plaintext, session: Some(FreshSession { key, wrapped: wrapped_key(3) }) }
 }

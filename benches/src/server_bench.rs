@@ -8,7 +8,7 @@ use sealpost_core::frame::{Event, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, UserId};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, OtpChannel, Server, Stats};
+use sealpost_core::server::{Config, OtpChannel, RegisteredPhones, Server, Stats};
 use sealpost_core::time::{Mono, Now};
 use sealpost_core::wire::Profile;
 use sealpost_storage::conformance::{at, phone, public_key, wrapped_key};
@@ -33,6 +33,7 @@ impl ServerBench {
             profile,
             server_key: public_key(0),
             otp_channel: OtpChannel::OutOfBand,
+            registered_phones: RegisteredPhones::Told,
             limits: Limits::without_rates(),
         };
         let [sender, recipient] = [1, 2].map(user);

@@ -13,11 +13,12 @@ use crate::wire::Profile;
 /// nothing else to trust the server.
 ///
 /// The text is `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in
-/// the wide one. An IPv6 host is in brackets.
+/// the wide one. An IPv6 host is in brackets. A link-local one may name its scope, the interface to
+/// reach it by: `[fe80::1%eth0]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
     profile: Profile,
-    /// IPv6 without brackets.
+    /// IPv6 without brackets, with its scope.
     host: String,
     port: u16,
     fingerprint: Fingerprint,
@@ -35,7 +36,10 @@ pub enum InvalidAddress {
     )]
     Fingerprint,
     /// The host is empty, has a character that no host name has, or is IPv6 without brackets.
-    #[error("not a server address: its host must be a name, an IPv4 address, or [IPv6]")]
+    #[error(
+        "not a server address: its host must be a name, an IPv4 address, or [IPv6], with %INTERFACE \
+         only if it is link-local"
+    )]
     Host,
     /// The port is missing, or not a number from 1 to 65535.
     #[error("not a server address: after the host it must have : and a port from 1 to 65535")]
@@ -53,7 +57,7 @@ impl ServerAddress {
         port: u16,
         fingerprint: Fingerprint,
     ) -> Result<Self, InvalidAddress> {
-        if !is_name(host) && host.parse::<Ipv6Addr>().is_err() {
+        if !is_name(host) && !is_ipv6(host) {
             return Err(InvalidAddress::Host);
         }
         if port == 0 {
@@ -67,7 +71,7 @@ impl ServerAddress {
         self.profile
     }
 
-    /// Host: a name, an IPv4 address, or an IPv6 address without brackets.
+    /// Host: a name, an IPv4 address, or an IPv6 address without brackets, with its scope.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -117,7 +121,9 @@ impl fmt::Display for ServerAddress {
 fn split_place(place: &str) -> Result<(&str, &str), InvalidAddress> {
     if let Some(rest) = place.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(InvalidAddress::Host)?;
-        host.parse::<Ipv6Addr>().map_err(|_| InvalidAddress::Host)?;
+        if !is_ipv6(host) {
+            return Err(InvalidAddress::Host);
+        }
         return Ok((host, rest.strip_prefix(':').ok_or(InvalidAddress::Port)?));
     }
     let (host, port) = place.split_once(':').ok_or(InvalidAddress::Port)?;
@@ -132,6 +138,24 @@ fn is_name(host: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     (1..=253).contains(&host.len()) && host.bytes().all(fits)
 }
+
+/// Whether the text is an IPv6 address, with a scope (RFC 4007) only if it is link-local.
+fn is_ipv6(host: &str) -> bool {
+    let Some((address, scope)) = host.split_once('%') else {
+        return host.parse::<Ipv6Addr>().is_ok();
+    };
+    let is_link_local = |address: Ipv6Addr| address.is_unicast_link_local();
+    is_scope(scope) && address.parse().is_ok_and(is_link_local)
+}
+
+/// Whether the text can be the name or number of a network interface.
+fn is_scope(scope: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
+    (1..=SCOPE_MAX_LEN).contains(&scope.len()) && scope.bytes().all(fits)
+}
+
+/// Linux allows interface names of 15 bytes.
+const SCOPE_MAX_LEN: usize = 15;
 
 const SCHEMES: [(Profile, &str); 2] =
     [(Profile::Compact, "sealpost://"), (Profile::Wide, "sealpost+wide://")];
@@ -150,6 +174,8 @@ mod tests {
             (format!("sealpost://example.org:7465/{HEX}"), Profile::Compact, "example.org", 7465),
             (format!("sealpost+wide://127.0.0.1:1/{HEX}"), Profile::Wide, "127.0.0.1", 1),
             (format!("sealpost://[::1]:65535/{HEX}"), Profile::Compact, "::1", 65_535),
+            (format!("sealpost://[fe80::1%eth0]:1/{HEX}"), Profile::Compact, "fe80::1%eth0", 1),
+            (format!("sealpost://[fe80::1%2]:1/{HEX}"), Profile::Compact, "fe80::1%2", 1),
         ] {
             let address: ServerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
@@ -177,6 +203,11 @@ mod tests {
             (format!("sealpost://::1:7465/{HEX}"), InvalidAddress::Host),
             (format!("sealpost://[::1:7465/{HEX}"), InvalidAddress::Host),
             (format!("sealpost://[example.org]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[2001:db8::1%eth0]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[fe80::1%]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[fe80::1%a b]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[fe80::1%eth0%1]:1/{HEX}"), InvalidAddress::Host),
+            (format!("sealpost://[fe80::1%interface-too-long]:1/{HEX}"), InvalidAddress::Host),
             (format!("sealpost://user@example.org:1/{HEX}"), InvalidAddress::Host),
             (format!("sealpost://example org:1/{HEX}"), InvalidAddress::Host),
         ] {

@@ -1,22 +1,28 @@
-//! The machine's own randomness: a generator that is seeded at construction.
+//! The machine's own randomness: a generator that its maker chose.
 //!
 //! One-time passwords, a client's reply keys and the jitter of back-offs are drawn from it. Session
 //! keys, message keys, IVs and OAEP seeds are not: they are drawn where the job that uses them runs
 //! ([`crate::crypto`]).
 
+use alloc::boxed::Box;
+
 use chacha20::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::{CryptoRng, SeedableRng};
 
 use crate::keys::SymmetricKey;
 
-/// A `ChaCha20` generator. The same seed gives the same stream, and so the same actions.
-pub struct Entropy(ChaCha20Rng);
+/// A generator. The same stream gives the same actions.
+pub struct Entropy(Box<dyn CryptoRng + Send>);
 
 impl Entropy {
-    /// Makes a generator from a seed. In production the seed comes from the operating system, in a
-    /// simulation it is fixed.
+    /// Draws from this generator: in production the operating system's.
+    pub fn new(generator: Box<dyn CryptoRng + Send>) -> Self {
+        Self(generator)
+    }
+
+    /// Draws from a `ChaCha20` generator with a fixed seed, for tests and simulations.
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+        Self(Box::new(ChaCha20Rng::from_seed(seed)))
     }
 
     /// Draws a number below `bound`, uniformly; 0 for a bound of 0.
@@ -36,6 +42,6 @@ impl Entropy {
 
     /// Draws a reply key, which the server seals its answer with.
     pub fn symmetric_key(&mut self) -> SymmetricKey {
-        SymmetricKey::random(&mut self.0)
+        SymmetricKey::random(&mut *self.0)
     }
 }

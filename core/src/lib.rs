@@ -87,7 +87,7 @@
 //!
 //! # Two sources of randomness
 //!
-//! The machine has a generator of its own, seeded at construction. One-time passwords, reply keys
+//! The machine has a generator of its own, given at construction. One-time passwords, reply keys
 //! and the jitter of back-offs come from it. Session keys, message keys, IVs and OAEP seeds are
 //! drawn where the job runs, by the host's [`crypto::Crypto`], which is also the only holder of the
 //! private key.

@@ -17,10 +17,10 @@ use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, PrivateKey, Pro
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, Direction, ErrorForm, ErrorReply, FromClient, FromServer,
-    Inner, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile,
-    PublicKeyAnswer, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
-    SessionResumed, StoredAck, emit_server_key,
+    ConfirmRequest, Direction, ErrorForm, ErrorReply, FromClient, FromServer, Inner, Lookup,
+    MessageHead, NoMoreMessages, OAEP_LEN, Op, OtpIssued, Packet, Profile, PublicKeyAnswer,
+    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SEALED_ERROR_AT,
+    SessionGrant, SessionResumed, StoredAck, emit_server_key,
 };
 
 #[test]
@@ -56,7 +56,7 @@ fn both_profiles_have_vectors_of_every_operation() {
     for profile in ["compact", "wide"] {
         let of_profile = page.packets().filter(|vector| vector.text("profile") == profile);
         let ops: Vec<u64> = of_profile.map(|vector| vector.number("op")).collect();
-        assert_eq!(ops.len(), 31, "{profile}");
+        assert_eq!(ops.len(), 33, "{profile}");
         let ops: BTreeSet<u64> = ops.into_iter().collect();
         let all = [100, 101, 102, 105, 106, 150, 200, 201, 203, 204, 206, 222, 244, 255];
         assert_eq!(ops, BTreeSet::from(all), "{profile}");
@@ -173,9 +173,12 @@ type Emitted = Vec<(&'static str, Vec<u8>)>;
 fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
     let (oaep, sealed) = (vector.bytes("oaep_plain"), vector.bytes("sealed_plain"));
     let plaintext = match parsed {
-        FromClient::Register(_) | FromClient::Reconnect(_) => {
-            AccountRequest::parse(&oaep).unwrap().emit()
+        FromClient::Register(packet) => {
+            let request = RegisterRequest::parse(&oaep).unwrap();
+            assert_eq!(request.timestamp, packet.header().timestamp);
+            request.emit()
         }
+        FromClient::Reconnect(_) => ReconnectRequest::parse(&oaep).unwrap().emit(),
         FromClient::Confirm { public_key_der, .. } => {
             assert_eq!(public_key_der, vector.bytes("public_key"));
             ConfirmRequest::parse(&oaep).unwrap().emit()

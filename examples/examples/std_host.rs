@@ -19,16 +19,15 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::crypto::{Crypto, Job};
-use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, Server};
+use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
-use sealpost_programs::{CryptoName, Failure, Line, random_rng, random_seed, report, runner};
+use sealpost_programs::{CryptoName, Failure, Line, entropy, random_rng, report, runner};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
 fn main() -> ExitCode {
@@ -50,13 +49,14 @@ fn serve() -> Result<(), Failure> {
         profile: Profile::Compact,
         server_key: key.public_key().clone(),
         otp_channel: OtpChannel::InBand,
+        registered_phones: RegisteredPhones::Told,
         limits: Limits::default(),
     };
-    let machine = Server::new(config, Entropy::from_seed(random_seed()?))?;
+    let machine = Server::new(config, entropy()?)?;
     let host = StdHost {
         connections: BTreeMap::new(),
         store: MemoryStorage::new(Profile::Compact, Quota::default()),
-        crypto: runner(provider, key, SymmetricKey::from_bytes(random_seed()?))?,
+        crypto: runner(provider, key, SymmetricKey::random(&mut *random_rng()?))?,
         events: VecDeque::new(),
     };
     let (sender, mail) = mpsc::channel();

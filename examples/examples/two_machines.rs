@@ -21,7 +21,7 @@ use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Phone, Ticket, UserRef};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, Server};
+use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Packet, Profile};
 use sealpost_programs::{Failure, Line, report};
@@ -93,6 +93,7 @@ impl Network {
             profile: Profile::Compact,
             server_key: server_key.clone(),
             otp_channel: OtpChannel::InBand,
+            registered_phones: RegisteredPhones::Told,
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());

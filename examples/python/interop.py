@@ -3,15 +3,15 @@
 
     interop.py --sealpostd target/release/sealpostd --sealpost target/release/sealpost [--profile wide] [--crypto rust]
 """
-import argparse, json, re, subprocess, sys, tempfile, time
+import argparse, json, os, re, subprocess, sys, tempfile, time
 from pathlib import Path
 
 from Crypto.PublicKey import RSA
 
 from make_vectors import safety_number
-from sealpost_client import Client
+from sealpost_client import Client, Connection, Op, Refused, fields, sha256, spki, stamp, str8, unseal
 
-PYTHON_PHONE, RUST_PHONE = "+4915112345678", "+4915187654321"
+PYTHON_PHONE, RUST_PHONE, THIRD_PHONE = "+4915112345678", "+4915187654321", "+4915100000001"
 TEXTS = {"plain": "See you at eight", "unicode": "Grüße, 世界 🦭 مرحبا", "empty": "", "large": "0123456789" * 6000}
 PATIENCE_SECS = 30
 
@@ -93,6 +93,35 @@ class Python(Client):
         return taken
 
 
+def registration(check, address, third):
+    """Every request has a connection of its own."""
+    third.key, secs, mine, other = RSA.generate(2048), int(time.time()), os.urandom(32), os.urandom(32)
+    def ask(*request, secs=None):
+        third.connection = Connection(address)
+        return third._ask(*request, secs=secs)
+    def error(*request):
+        try:
+            return f"a {ask(*request)[1].op.name}"
+        except (Refused, ConnectionError) as refusal:
+            return str(refusal).partition(":")[0]
+    def password():
+        _, answer = ask(Op.REGISTER, mine, str8(THIRD_PHONE) + stamp(secs) + str8(""), secs=secs)
+        return fields(unseal(mine, answer.payload), "v 8 u2 u1 u1 str8")[-1]
+    otp, der, reconnect = password(), spki(third.key), (Op.RECONNECT, other, str8(THIRD_PHONE))
+    again = password()
+    check("registration: a repeated 100 brings the same password", again == otp, f"{otp} {again}")
+    unknown = error(*reconnect)
+    check("registration: a 106 without an id, unknown number: BadSignature", unknown == "BadSignature", unknown)
+    secret = otp.encode() + sha256(der) + str8(THIRD_PHONE)
+    strange = error(Op.CONFIRM, other, secret, der)
+    check("registration: a 101 with another reply key: OtpExpired", strange == "OtpExpired", strange)
+    _, answer = ask(Op.CONFIRM, mine, secret, der)
+    check("registration: a 101 on a new connection: SessionIssued", answer.op == Op.SESSION_ISSUED, answer.op)
+    third.key = RSA.generate(2048)
+    foreign = error(*reconnect)
+    check("registration: a 106 without an id, another key: BadSignature", foreign == "BadSignature", foreign)
+
+
 def python_to_rust(check, python, rust):
     python.connect()
     ids = {}
@@ -168,9 +197,10 @@ def main():
             python.close()
             rust.run("register", server.address, RUST_PHONE)
             check("rust registers", True)
-            for part in (python_to_rust, rust_to_python, live, safety):
+            parts = [(part, python, rust) for part in (python_to_rust, rust_to_python, live, safety)]
+            for part, *parties in [(registration, server.address, Python(folder / "third")), *parts]:
                 try:
-                    part(check, python, rust)
+                    part(check, *parties)
                 except Exception as error:  # the other parts may still say something
                     check(part.__name__.replace("_", " "), False, f"{type(error).__name__}: {error}")
                     python.close()

@@ -9,12 +9,13 @@ from pathlib import Path
 from Crypto.PublicKey import RSA
 
 from sealpost_client import (
-    DELIVERED, INNER_SIZES, STORED, V, Op, build, message_label, seal, sha256, spki, str8, uint, wrap)
+    DELIVERED, INNER_SIZES, STORED, V, Op, build, message_label, seal, sha256, spki, stamp, str8, uint, wrap)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 KEYS = {name: DOCS / "vectors" / f"test-only-{name}.pem" for name in ("server", "alice", "bob")}
 SECS = 1795437296  # 2026-11-23 12:34:56
 ALICE_PHONE, BOB_PHONE, OTP = "+4915112345678", "+4915187654321", "042137"
+INVITATION = "SPRING-2026-EXAMPLE-CODE"
 IDS = {"compact": (2, 7, 513), "wide": (8, 0x1122334455667788, 0x0102030405060708)}
 
 INTRODUCTION = """\
@@ -50,7 +51,7 @@ first and is `key`, `packet` or `safety_number`.
 
 All randomness is drawn from a stream: the concatenation of SHA-256(`sealpost/1/test-vectors/` ‖ name ‖ i as u64) for i = 0, 1, 2 …, where
 name is the vector's. A vector draws, in this order and as far as it has them: its `reply_key` or `message_key` (32 bytes), its
-`oaep_seed` (32), its `iv` (16). The session key of a profile is the first 32 bytes of the stream named `session_compact` or
+`oaep_seed` (32), its `iv` (16). The `reply_key` of `confirm`, and of an answer, is that of its request. The session key of a profile is the first 32 bytes of the stream named `session_compact` or
 `session_wide`. RSASSA-PKCS1-v1_5 is deterministic, so whoever can set the seed and the IV gets these packets byte for byte.
 """
 
@@ -134,10 +135,15 @@ def registration(page):
     page.add("server_key_request", Op.REQUEST_PUBLIC_KEY, nobody, "none")
     der = spki(page.keys["server"])
     page.add("server_key", Op.PUBLIC_KEY, nobody, "server", [V + uint(len(der), 2) + der], public_key=der)
-    stream, reply_key = page.with_reply_key("register")
-    request = page.add("register", Op.REGISTER, nobody, "none", [
-        ("oaep", to_server, "sealpost/1/register", V + reply_key + str8(ALICE_PHONE))],
-        stream=stream, reply_key=reply_key, phone=ALICE_PHONE)
+    for name, invitation, note in [
+            ("register", "", None),
+            ("register_with_invitation", INVITATION, "A server without invitations answers it like `register`.")]:
+        stream, reply_key = page.with_reply_key(name)
+        page.add(name, Op.REGISTER, nobody, "none", [
+            ("oaep", to_server, "sealpost/1/register",
+             V + reply_key + str8(ALICE_PHONE) + stamp(SECS) + str8(invitation))],
+            note, stream=stream, reply_key=reply_key, phone=ALICE_PHONE, invitation=invitation)
+    request, (_, reply_key) = page.packets[page.name("register")], page.with_reply_key("register")
     answers = {"request": page.name("register"), "reply_key": reply_key, "in_reply_to": sha256(request)[:8]}
     for name, channel, otp in [("otp_issued_in_band", 0, OTP), ("otp_issued_out_of_band", 1, "")]:
         page.add(name, Op.OTP_ISSUED, nobody, "server", [
@@ -145,11 +151,10 @@ def registration(page):
             **answers, ttl_seconds=300, attempts=5, channel=channel, otp=otp)
     page.add("registration_rejected", Op.REGISTRATION_REJECTED, nobody, "server",
              [("sealed", reply_key, V + answers["in_reply_to"])], **answers)
-    stream, reply_key = page.with_reply_key("confirm")
     der = spki(page.keys["alice"])
     request = page.add("confirm", Op.CONFIRM, nobody, "alice", [
         ("oaep", to_server, "sealpost/1/confirm", V + reply_key + OTP.encode() + sha256(der) + str8(ALICE_PHONE)), der],
-        stream=stream, reply_key=reply_key, otp=OTP, fingerprint=sha256(der), phone=ALICE_PHONE, public_key=der)
+        "Its reply_key is that of `register`, to which the password belongs.", reply_key=reply_key, otp=OTP, fingerprint=sha256(der), phone=ALICE_PHONE, public_key=der)
     page.add("session_issued", Op.SESSION_ISSUED, (0, page.alice), "server", [
         ("oaep", "alice", "sealpost/1/session", V + page.session_key + sha256(request))],
         request=page.name("confirm"), request_hash=sha256(request), session_key=page.session_key)
@@ -237,9 +242,10 @@ def errors(page):
                  request=page.name(request) if request else "none", in_reply_to=hash8, **keys, code=code,
                  retry_after_seconds=retry_after_secs, server_time=SECS, text=text)
     add("error_in_the_clear", 0, None, 0, 2, "register", 0, "")
-    add("error_before_a_session", 1, page.with_reply_key("confirm")[1], 0, 5, "confirm", 0, "4 attempts left")
+    add("error_before_a_session", 1, page.with_reply_key("register")[1], 0, 5, "confirm", 0, "4 attempts left")
     add("error_in_a_session", 2, page.session_key, page.alice, 7, "message_text", 30, "slow down")
     add("error_unprompted", 2, page.session_key, page.alice, 13, None, 0, "")
+    add("error_of_a_later_version", 2, page.session_key, page.alice, 200, "message_text", 0, "only on working days")
 
 
 def render():

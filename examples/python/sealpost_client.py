@@ -22,8 +22,8 @@ class Op(IntEnum):
     REGISTRATION_REJECTED, OTP_ISSUED, SESSION_ISSUED, DELIVERY_ACK = 150, 200, 201, 203
     PUBLIC_KEY, SESSION_RESUMED, DISCONNECT, ERROR, NO_MORE_MESSAGES = 204, 206, 222, 244, 255
 
-ERRORS = dict(enumerate("Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited "
-                        "MailboxFull ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected".split(), 1))
+ERRORS = dict(enumerate("""Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited
+    MailboxFull ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected""".split(), 1))
 CLOSING, WORTH_A_REPEAT = {1, 2, 3, 10, 13}, {7, 12}
 V, SUITE, TEXT, BYTES, STORED, DELIVERED = b"\1", 1, 0, 1, 1, 2
 INNER_SIZES = [255, 511, 1023, 2047, 4095, 8191, 16383, 32767, 65247]
@@ -68,7 +68,6 @@ def sha256(data):
     return SHA256.new(data).digest()
 def spki(key):
     return key.public_key().export_key("DER")
-
 def public_key(der):
     key = RSA.construct((int.from_bytes(der[33:289], "big"), 65537))
     expect((key.size_in_bits(), spki(key)) == (2048, der), "not an RSA-2048 public key with exponent 65537")
@@ -79,7 +78,6 @@ def seal(key, plain, draw=os.urandom):
     return iv + AES.new(key, AES.MODE_CBC, iv).encrypt(pad(plain, 16))
 def unseal(key, sealed):
     return unpad(AES.new(key, AES.MODE_CBC, sealed[:16]).decrypt(sealed[16:]), 16)
-
 def wrap(key, label, plain, draw=os.urandom):
     return PKCS1_OAEP.new(key, SHA256, label=label.encode(), randfunc=draw).encrypt(plain)
 def unwrap(key, label, wrapped):
@@ -96,10 +94,12 @@ class Packet(namedtuple("Packet", "sender recipient time op payload raw")):
     def verify(self, key):
         pkcs1_15.new(key).verify(SHA256.new(self.raw[:-SIGNATURE_SIZE]), self.raw[-SIGNATURE_SIZE:])
 
+def stamp(secs):
+    return datetime.fromtimestamp(secs, timezone.utc).strftime("%Y-%m-%d %H:%M:%S").encode()
 def build(id_size, sender, recipient, op, payload=b"", key=None, secs=None):
     """Builds a packet with the time `secs`, or now. It is signed with `key`; without a key the signature is zeros."""
-    stamp = datetime.fromtimestamp(secs or int(time.time()), timezone.utc).strftime("%Y-%m-%d %H:%M:%S").encode()
-    signed = uint(sender, id_size) + uint(recipient, id_size) + stamp + uint(op, 1) + uint(len(payload), 2) + payload
+    head = uint(sender, id_size) + uint(recipient, id_size) + stamp(secs or int(time.time())) + uint(op, 1)
+    signed = head + uint(len(payload), 2) + payload
     return signed + (pkcs1_15.new(key).sign(SHA256.new(signed)) if key else bytes(SIGNATURE_SIZE))
 
 def message_label(sender, recipient):
@@ -196,7 +196,8 @@ class Client:
         """Registers an account and begins a session. If it is interrupted, `connect` finds out whether it succeeded."""
         expect(not self.state["id"], f"this folder is the account of {self.state['phone']}")
         self.key, self.connection = self.key or RSA.generate(2048), Connection(address)
-        request, reply_key, answer = self._ask(Op.REGISTER, str8(phone))
+        secs, reply_key = int(time.time()), os.urandom(32)  # the password belongs to this reply key
+        request, answer = self._ask(Op.REGISTER, reply_key, str8(phone) + stamp(secs) + str8(""), secs=secs)
         in_reply_to, rest = fields(unseal(reply_key, answer.payload), "v 8 *")
         expect(in_reply_to == sha256(request)[:8], "an answer to another request")
         expect(answer.op == Op.OTP_ISSUED, f"{phone} is registered already")
@@ -206,7 +207,7 @@ class Client:
         otp, der = ask_otp() if out_of_band else otp, spki(self.key)
         expect(re.fullmatch("[0-9]{6}", otp), "a one-time password is six digits")
         self.connection = Connection(address)  # the first may have timed out while the person looked up the password
-        self._begin(Op.CONFIRM, otp.encode() + sha256(der) + str8(phone), der)
+        self._begin(Op.CONFIRM, reply_key, otp.encode() + sha256(der) + str8(phone), der)
         self._event(type="registered", phone=phone, id=self.state["id"])
 
     def connect(self):
@@ -215,7 +216,7 @@ class Client:
         self.connection, self.backlog = Connection(self.state["address"]), deque()
         secs = max(int(time.time()), self.state["last_reconnect"] + 1)  # each 106 must be newer than the one before
         self.state["last_reconnect"] = secs
-        self._begin(Op.RECONNECT, str8(self.state["phone"]), secs=secs)
+        self._begin(Op.RECONNECT, os.urandom(32), str8(self.state["phone"]), secs=secs)
         for sent in self.state["sent"].values():
             if sent["became"] == "sent":
                 self.connection.send(bytes.fromhex(sent["packet"]))
@@ -273,21 +274,20 @@ class Client:
         self.save()
         return self.state["contacts"][-1]
 
-    def _ask(self, op, secret, clear=b"", secs=None):
-        """Sends a 100, 101 or 106. Returns the request, its reply key and the verified answer. Raises a 244."""
-        connection, reply_key = self.connection, os.urandom(32)
-        body = wrap(connection.server_key, f"sealpost/1/{op.name.lower()}", V + reply_key + secret) + clear
+    def _ask(self, op, reply_key, secret, clear=b"", secs=None):
+        """Sends a 100, 101 or 106. Returns the request and the verified answer. Raises a 244."""
+        body = wrap(self.connection.server_key, f"sealpost/1/{op.name.lower()}", V + reply_key + secret) + clear
         key = None if op == Op.REGISTER else self.key
-        request = connection.send(build(connection.id_size, self.state["id"], 0, op, body, key, secs))
-        answer = connection.read()
+        request = self.connection.send(build(self.connection.id_size, self.state["id"], 0, op, body, key, secs))
+        answer = self.connection.read()
         expect(answer.sender == 0, "an answer that is not from the server")
         if answer.op == Op.ERROR:
             raise read_error(answer, {0: None, 1: reply_key})
-        return request, reply_key, answer
+        return request, answer
 
-    def _begin(self, op, secret, clear=b"", secs=None):
+    def _begin(self, op, reply_key, secret, clear=b"", secs=None):
         """Begins a session with a 101 or a 106."""
-        request, _reply_key, answer = self._ask(op, secret, clear, secs)
+        request, answer = self._ask(op, reply_key, secret, clear, secs)
         plain = unwrap(self.key, "sealpost/1/session", answer.payload[:256])
         self.session_key, request_hash = fields(plain, "v 32 32")
         expect(request_hash == sha256(request), "an answer to another request")

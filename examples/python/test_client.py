@@ -39,9 +39,13 @@ def opened(vector, packet, keys):
         return {"public_key": spki(public_key(fields(payload, "v data16")[0]))}
     if op == Op.PUBLIC_KEY:
         return named("in_reply_to user_id phone public_key", fields(unseal(secret["session_key"], payload), "v 8 u8 str8 data16"))
-    if op in (Op.REGISTER, Op.RECONNECT):
-        label = f"sealpost/1/{op.name.lower()}"
-        return named("reply_key phone", fields(unwrap(keys["server"], label, payload), "v 32 str8"))
+    if op == Op.REGISTER:
+        plain = unwrap(keys["server"], "sealpost/1/register", payload)
+        found = named("reply_key phone date invitation", fields(plain, "v 32 str8 19 str8"))
+        assert found.pop("date").decode() == packet.time
+        return found
+    if op == Op.RECONNECT:
+        return named("reply_key phone", fields(unwrap(keys["server"], "sealpost/1/reconnect", payload), "v 32 str8"))
     if op == Op.CONFIRM:
         wrapped, der = fields(payload, "256 *")
         plain = unwrap(keys["server"], "sealpost/1/confirm", wrapped)
@@ -156,6 +160,7 @@ class Server:
 
     def __init__(self, id_size=2, otp=None):
         self.id_size, self.otp, self.users, self.boxes, self.live, self.last = id_size, otp, {}, {}, {}, {}
+        self.reply_keys = {}  # of each phone's last 100
         self.next_201_is_lost = self.next_message_is_lost = False
         self.next_message_edit, self.seen = None, []
         self.lock, self.listener = threading.RLock(), socket.create_server(("127.0.0.1", 0))
@@ -207,8 +212,10 @@ class Server:
         getattr(self, "_on_" + packet.op.name.lower())(connection, packet)
 
     def _on_register(self, connection, packet):
-        reply_key, phone = fields(unwrap(self.key, "sealpost/1/register", packet.payload), "v 32 str8")
-        hash8 = sha256(packet.raw)[:8]
+        plain = unwrap(self.key, "sealpost/1/register", packet.payload)
+        reply_key, phone, date, _invitation = fields(plain, "v 32 str8 19 str8")
+        assert date.decode() == packet.time
+        self.reply_keys[phone], hash8 = reply_key, sha256(packet.raw)[:8]
         if phone in [user[0] for user in self.users.values()]:
             return self._reply(connection, Op.REGISTRATION_REJECTED, seal(reply_key, V + hash8))
         channel = uint(1, 1) + str8("") if self.otp else uint(0, 1) + str8("042137")
@@ -219,6 +226,8 @@ class Server:
         reply_key, otp, digest, phone = fields(unwrap(self.key, "sealpost/1/confirm", wrapped), "v 32 6 32 str8")
         packet.verify(public_key(der))
         assert digest == sha256(der)
+        if reply_key != self.reply_keys.get(phone):
+            return self._error(connection, packet, 6, reply_key)
         if otp.decode() != (self.otp or "042137"):
             return self._error(connection, packet, 5, reply_key, "4 attempts left")
         user = len(self.users) + 300
@@ -232,7 +241,7 @@ class Server:
         reply_key, phone = fields(unwrap(self.key, "sealpost/1/reconnect", packet.payload), "v 32 str8")
         user = next((user for user in self.users if self.users[user][0] == phone), None)
         if user is None or packet.sender not in (0, user):
-            return self._error(connection, packet, 4, reply_key)
+            return self._error(connection, packet, 4 if packet.sender else 2, reply_key)
         packet.verify(self.users[user][1])
         if packet.time <= self.last.get(user, ""):
             return self._error(connection, packet, 11, reply_key)
@@ -457,6 +466,14 @@ class AgainstAServer(unittest.TestCase):
             alice.send("+4915100000000", b"?")
         bob.close()
         self.assertEqual(alice.send("+4915187654321", b"!"), "stored")
+
+    def test_an_error_of_a_later_version_is_a_refusal(self):
+        alice, bob = self.pair()
+        bob.close()
+        refuse = lambda c, p: self.server._error(c, p, 200, text="only on working days")
+        with mock.patch.object(self.server, "_on_message", refuse):
+            self.assertEqual(alice.send("+4915187654321", b"?"), "refused")
+        self.assertEqual(alice.state["history"][-1]["reason"], "200: only on working days")
 
     def test_a_refused_message_leaves_no_gap(self):
         alice, bob = self.pair()

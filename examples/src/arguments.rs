@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::{Failure, report};
+use crate::{Failure, report, tell};
 
 /// Runs `program` with its arguments. Prints help, the version or what is wrong with the arguments,
 /// and then `run`'s failure, if any.
@@ -16,8 +16,9 @@ pub fn run_program<A: Parser>(
     match A::try_parse() {
         Ok(args) => report(program, run(args)),
         Err(message) if message.use_stderr() => {
-            // If standard error is closed, the exit status has to be enough.
-            let _ = message.print();
+            // An argument that is quoted may have come from outside, as an address does. If standard
+            // error is closed, the exit status has to be enough.
+            let _ = message.render().to_string().lines().try_for_each(tell);
             ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(u8::MAX))
         }
         // clap's own `parse` reports success for help that could not be written.

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::OneLine;
+
 /// Why a program could not do what it was asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -14,12 +16,18 @@ pub struct Failure {
 impl Failure {
     /// A failure of a valid request. Exit status 1.
     pub fn new(message: impl Display) -> Self {
-        Self { message: one_line(message), status: 1 }
+        Self { message: message.to_string(), status: 1 }
     }
 
     /// An invalid request. Exit status 2, the same as for arguments that clap refuses.
     pub fn usage(message: impl Display) -> Self {
-        Self { message: one_line(message), status: 2 }
+        Self { message: message.to_string(), status: 2 }
+    }
+
+    /// The same failure, with what follows from it.
+    #[must_use]
+    pub fn and(self, consequence: impl Display) -> Self {
+        Self { message: format!("{}; {consequence}", self.message), ..self }
     }
 
     /// Returns a closure for `map_err`: the message is `context`, a colon, and the error.
@@ -40,23 +48,9 @@ pub fn report(program: &str, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { message, status }) => {
             // If standard error is closed, the exit status has to be enough.
-            let _ = writeln!(std::io::stderr(), "{program}: {message}");
+            let _ =
+                writeln!(std::io::stderr(), "{}", OneLine(format_args!("{program}: {message}")));
             ExitCode::from(status)
         }
-    }
-}
-
-fn one_line(message: impl Display) -> String {
-    message.to_string().split(['\n', '\r']).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn message_is_one_line() {
-        let failure: Failure = Failure::context("no")(std::io::Error::other("a\nb"));
-        assert_eq!(failure, Failure { message: "no: a b".into(), status: 1 });
     }
 }

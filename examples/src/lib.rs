@@ -4,13 +4,21 @@
 mod arguments;
 mod failure;
 mod folder;
+mod foreign_text;
+mod generator;
 mod logging;
+mod memory;
 mod output;
 mod providers;
+mod secret_line;
 
 pub use arguments::run_program;
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
+pub use foreign_text::OneLine;
+pub use generator::SystemGenerator;
 pub use logging::log_to_stderr;
-pub use output::{Format, FormatArg, Line, utc};
-pub use providers::{CryptoName, random_rng, random_seed, runner};
+pub use memory::hide_memory;
+pub use output::{Format, FormatArg, Line, tell, utc};
+pub use providers::{CryptoName, entropy, random_rng, runner};
+pub use secret_line::{SecretText, secret_line_of_file, secret_line_of_stdin};

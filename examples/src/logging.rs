@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::Failure;
+use crate::{Failure, OneLine};
 
 /// Starts logging to standard error. The environment variable `SEALPOST_LOG` sets the level (`off`,
 /// `error`, `warn`, `info`, `debug` or `trace`); without it, the level is `default`.
@@ -69,12 +69,13 @@ impl<W: Write> LogWriter<W> {
 }
 
 impl<W: Write> Write for LogWriter<W> {
-    /// Takes one line, which is what the subscriber passes.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.write_line(line).is_err() {
+    /// Takes one entry, which is what the subscriber passes. A text in it may have newlines.
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(entry.strip_suffix(b"\n").unwrap_or(entry));
+        if self.write_line(format!("{}\n", OneLine(text)).as_bytes()).is_err() {
             self.dropped = self.dropped.saturating_add(1);
         }
-        Ok(line.len())
+        Ok(entry.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -122,6 +123,14 @@ mod tests {
         let content = String::from_utf8(log.out.content).unwrap();
         let note = "2 log lines could not be written and are lost";
         assert_eq!(content, format!("one\ntwo\n{note}\nfive\nsix\n"));
+    }
+
+    #[test]
+    fn entry_is_one_line_and_cannot_steer_the_terminal() {
+        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 1_000 });
+        log.write_all("disk full\n INFO forged \u{9b}2J\n".as_bytes()).unwrap();
+        let content = String::from_utf8(log.out.content).unwrap();
+        assert_eq!(content, "disk full\\n INFO forged \\u{9b}2J\n");
     }
 
     #[test]

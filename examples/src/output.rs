@@ -6,7 +6,8 @@ use std::io::{self, StdoutLock, Write};
 use sealpost_core::time::Timestamp;
 use serde::Serialize;
 
-use crate::Failure;
+use crate::foreign_text::JsonLine;
+use crate::{Failure, OneLine};
 
 /// The option that selects the output format.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -37,15 +38,16 @@ impl FormatArg {
 pub struct Line;
 
 impl Line {
-    /// Writes text and a newline. The text may have several lines.
+    /// Writes text on one line, escaped as [`OneLine`] does it.
     pub fn text(text: impl Display) -> Result<(), Failure> {
-        Self::write(|stdout| writeln!(stdout, "{text}"))
+        Self::write(|stdout| writeln!(stdout, "{}", OneLine(text)))
     }
 
     /// Writes one JSON object on one line.
     pub fn json(value: &impl Serialize) -> Result<(), Failure> {
         Self::write(|stdout| {
-            serde_json::to_writer(&mut *stdout, value)?;
+            let mut out = serde_json::Serializer::with_formatter(&mut *stdout, JsonLine::default());
+            value.serialize(&mut out)?;
             stdout.write_all(b"\n")
         })
     }
@@ -56,6 +58,12 @@ impl Line {
             .and_then(|()| stdout.flush())
             .map_err(Failure::context("can't write to standard output"))
     }
+}
+
+/// Writes a line for the person to standard error, escaped as [`OneLine`] does it: standard output is
+/// for programs.
+pub fn tell(text: impl Display) -> Result<(), Failure> {
+    Ok(writeln!(io::stderr(), "{}", OneLine(text))?)
 }
 
 /// Formats a time for programs, as in RFC 3339: `2026-01-31T12:00:00Z`.

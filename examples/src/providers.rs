@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use chacha20::ChaCha20Rng;
-use chacha20::rand_core::{CryptoRng, SeedableRng};
-use sealpost_core::crypto::{AwsLc, Crypto, PrivateKey, Provider, RustCrypto};
+use sealpost_core::crypto::{AwsLc, Crypto, Generator, PrivateKey, Provider, RustCrypto};
+use sealpost_core::entropy::Entropy;
 use sealpost_core::keys::SymmetricKey;
 
-use crate::Failure;
+use crate::{Failure, SystemGenerator};
 
 /// Cryptography providers by the names that users give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,17 +27,14 @@ impl CryptoName {
     }
 }
 
-/// Draws a seed from the operating system.
-pub fn random_seed() -> Result<[u8; 32], Failure> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)
-        .map_err(Failure::context("can't get randomness from the operating system"))?;
-    Ok(seed)
+/// Creates a generator.
+pub fn random_rng() -> Result<Box<dyn Generator>, Failure> {
+    Ok(Box::new(SystemGenerator::new()?))
 }
 
-/// Creates a generator with a seed from the operating system.
-pub fn random_rng() -> Result<Box<dyn CryptoRng + Send>, Failure> {
-    Ok(Box::new(ChaCha20Rng::from_seed(random_seed()?)))
+/// Creates a generator for the state of a machine.
+pub fn entropy() -> Result<Entropy, Failure> {
+    Ok(Entropy::new(Box::new(SystemGenerator::new()?)))
 }
 
 /// Creates a runner of jobs. `wrapping_key` wraps the session keys that a server stores.

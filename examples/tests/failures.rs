@@ -74,6 +74,7 @@ fn foreign_newer_or_damaged_database_is_refused() {
     fs::create_dir(bed.path("data")).unwrap();
     let database = bed.path("data/sealpost.db");
     fs::write(&database, "Dear diary, today I was mistaken for a database, and it hurt.").unwrap();
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).unwrap();
     let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
     assert!(said.contains("not a database of this program"), "{said}");
     assert!(bed.sealpostd(&["check"]).failed(1).contains("not a database"));
@@ -91,6 +92,74 @@ fn foreign_newer_or_damaged_database_is_refused() {
     sql("PRAGMA user_version = 1000");
     let said = bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
     assert!(said.contains("1000"), "{said}");
+}
+
+#[test]
+fn lost_or_emptied_database_beside_a_used_key_is_refused() {
+    let (bed, _) = bed_with_users();
+    let serve = || bed.sealpostd(&["--listen", "127.0.0.1:0"]).failed(1);
+    let database = bed.path("data/sealpost.db");
+    let backup = fs::read(&database).unwrap();
+    fs::write(&database, "").unwrap();
+    assert!(serve().contains("missing or empty"), "{}", serve());
+    for marked in [true, false] {
+        fs::remove_file(&database).unwrap();
+        if !marked {
+            fs::remove_file(bed.path("data/database-id")).unwrap();
+        }
+        assert!(serve().contains("sealpostd new-database"), "{}", serve());
+        assert!(!database.exists(), "nothing is created in its place");
+        assert!(bed.sealpostd(&["stats"]).failed(1).contains("missing or empty"));
+        fs::write(&database, &backup).unwrap();
+        fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert!(bed.sealpostd(&["new-database"]).failed(1).contains("exists already"));
+    bed.serve(&[]).stop();
+
+    fs::remove_file(&database).unwrap();
+    bed.sealpostd(&["new-database"]).succeeded();
+    bed.serve(&[]).stop();
+    fs::write(&database, &backup).unwrap();
+    assert!(serve().contains("not the database"), "{}", serve());
+    fs::remove_file(bed.path("data/database-id")).unwrap();
+    bed.serve(&[]).stop();
+}
+
+#[test]
+fn server_whose_database_is_removed_stores_nothing_more_and_says_so() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    bed.sealpost("alice", &["send", BOB, "one"]).succeeded();
+    for name in ["sealpost.db", "sealpost.db-wal", "sealpost.db-shm"] {
+        fs::remove_file(bed.path("data").join(name)).unwrap();
+    }
+    let sent = bed.sealpost("alice", &["send", BOB, "two", "--timeout", "2"]);
+    assert!(!sent.status.success(), "{sent:?}");
+    assert!(!sent.stdout.contains("stored"), "{sent:?}");
+    until("the log names the file", || server.log().contains("sealpost.db was removed"));
+}
+
+#[test]
+fn clock_is_trusted_once_the_server_has_stopped() {
+    let (bed, _) = bed_with_users();
+    let newest = || {
+        let database = Connection::open(bed.path("data/sealpost.db")).unwrap();
+        let sql = "SELECT newest_time FROM deployment";
+        database.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let now = newest();
+    let database = Connection::open(bed.path("data/sealpost.db")).unwrap();
+    database.execute("UPDATE deployment SET newest_time = 1000000000", ()).unwrap();
+    drop(database);
+    let server = bed.serve(&[]);
+    until("the log says so", || server.log().contains("sealpostd trust-clock"));
+    assert!(bed.sealpostd(&["trust-clock"]).failed(1).contains("stop it first"));
+    server.stop();
+    assert_eq!(newest(), 1_000_000_000);
+    let said = bed.sealpostd(&["trust-clock"]).succeeded();
+    assert!(said.starts_with("trusted the clock at 20"), "{said}");
+    assert!((now..now + 600).contains(&newest()));
 }
 
 #[test]
@@ -213,6 +282,8 @@ fn registration_waits_for_a_server_that_is_not_there_yet() {
     let address = server.address.clone();
     assert!(server.stop().status.success());
     let mut alice = bed.start("alice", &["register", &address, ALICE, "--timeout", "60"]);
+    // It dials once it has made its key, which takes a while.
+    until("the key", || bed.path("alice/key.pem").exists());
     std::thread::sleep(Duration::from_secs(1));
     assert!(alice.is_running());
     let _server = bed.serve_at(&place, &[]);
@@ -232,7 +303,7 @@ fn time_out_beyond_the_clock_is_no_time_out() {
         bed.sealpost("alice", &["send", BOB, "hi", "--timeout", secs]).succeeded();
         bed.sealpost("bob", &["listen", "--count", "1", "--seconds", secs]).succeeded();
     }
-    bed.sealpost("alice", &["verify", BOB, "--mark", "--timeout", beyond]).succeeded();
+    bed.sealpost("alice", &["verify", BOB, "--timeout", beyond]).succeeded();
 }
 
 #[test]

@@ -5,14 +5,13 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use rustix::process::Signal;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
-use support::{ALICE, BOB, ProgramBed, objects, until};
+use support::{ALICE, BOB, ProgramBed, objects, until, write_private, write_script};
 
 #[test]
 fn server_creates_its_folder_prints_ready_and_stops_gracefully() {
@@ -132,7 +131,7 @@ fn pure_rust_cryptography_works_on_both_sides() {
         "stored\n"
     );
     let heard = bed.sealpost("bob", &["--crypto", "rust", "listen", "--count", "1"]).succeeded();
-    assert!(heard.contains(&format!("{ALICE}: hi\n")), "{heard}");
+    assert!(heard.contains(&format!("{ALICE} [not verified]: hi\n")), "{heard}");
 }
 
 #[test]
@@ -198,15 +197,19 @@ fn one_time_password_can_be_given_in_a_second_call() {
     let server = bed.serve(&["--otp", "console"]);
     let register = ["register", &server.address, ALICE];
     let asked = bed.sealpost("alice", &register).failed(1);
-    assert!(asked.contains("--otp CODE"), "{asked}");
+    assert!(asked.contains("--have-otp"), "{asked}");
     let line = server.line().unwrap();
     assert!(line.contains(ALICE), "{line}");
     let otp = line.rsplit(' ').next().unwrap();
-    let with = |otp| [&register[..], &["--otp", otp]].concat();
-    let refused = bed.sealpost("alice", &with(wrong(otp))).failed(1);
-    assert!(refused.contains("wrong one-time password"), "{refused}");
-    assert!(refused.contains('4'), "how many attempts are left: {refused}");
-    bed.sealpost("alice", &with(otp)).succeeded();
+    let with = |otp: &str| {
+        let mut alice = bed.start("alice", &[&register[..], &["--have-otp"]].concat());
+        alice.type_line(otp);
+        alice.end()
+    };
+    let refused = with(wrong(otp));
+    assert!(refused.stderr.contains("wrong one-time password"), "{refused:?}");
+    assert!(refused.stderr.contains('4'), "how many attempts are left: {refused:?}");
+    with(otp).succeeded();
     let again = bed.sealpost("alice", &register).succeeded();
     assert_eq!(again, format!("already registered {ALICE} as user 1\n"));
 }
@@ -216,8 +219,8 @@ fn encrypted_key_needs_the_right_passphrase() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);
     let (right, wrong) = (bed.path("right"), bed.path("wrong"));
-    fs::write(&right, "correct horse\n").unwrap();
-    fs::write(&wrong, "battery staple\n").unwrap();
+    write_private(&right, "correct horse\n");
+    write_private(&wrong, "battery staple\n");
     let (right, wrong) = (right.to_str().unwrap(), wrong.to_str().unwrap());
     let with = |file, args: &[&'static str]| {
         let args = [&["--passphrase-file", file][..], args].concat();
@@ -263,13 +266,44 @@ fn safety_number_is_the_same_on_both_sides_and_can_be_marked() {
         line.to_owned()
     };
     let alices = bed.sealpost("alice", &["verify", BOB]).succeeded();
-    let bobs = bed.sealpost("bob", &["verify", ALICE, "--mark"]).succeeded();
+    let mark = format!("--mark={}", number(&alices));
+    let bobs = bed.sealpost("bob", &["verify", ALICE, &mark]).succeeded();
     assert_eq!(number(&alices), number(&bobs));
     assert!(alices.contains("Not verified") && bobs.contains("Verified:"));
     let contacts = objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded());
     assert_eq!((&contacts[0]["phone"], &contacts[0]["verified"]), (&json!(ALICE), &json!(true)));
     let unchanged = bed.sealpost("bob", &["verify", ALICE, "--accept"]).failed(1);
     assert!(unchanged.contains("has not changed"), "{unchanged}");
+    bed.sealpost("alice", &["send", BOB, "hi"]).succeeded();
+    let heard = bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
+    assert!(heard.contains(&format!("{ALICE} [verified]: hi\n")), "{heard}");
+}
+
+#[test]
+fn key_is_marked_only_with_the_safety_number_that_was_compared() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let is_verified = || {
+        let contacts = objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded());
+        contacts[0]["verified"].as_bool().unwrap()
+    };
+    let other = format!("--mark={}", "0".repeat(60));
+    let refused = bed.sealpost("bob", &["verify", ALICE, &other]).failed(1);
+    assert!(refused.contains("another safety number"), "{refused}");
+    let unanswered = bed.sealpost("bob", &["verify", ALICE, "--mark"]);
+    assert!(unanswered.stderr.contains("not confirmed"), "{unanswered:?}");
+    let mut bob = bed.start("bob", &["verify", ALICE, "--mark"]);
+    bob.type_line("no");
+    assert_eq!(bob.end().status.code(), Some(1));
+    assert!(!is_verified());
+    let mut bob = bed.start("bob", &["verify", ALICE, "--mark"]);
+    bob.type_line("yes");
+    let ended = bob.end();
+    let shown = ended.stdout.lines().nth(1).unwrap();
+    assert!(ended.stderr.contains(shown), "what was confirmed: {ended:?}");
+    ended.succeeded();
+    assert!(is_verified());
 }
 
 #[test]
@@ -294,7 +328,9 @@ fn changed_key_stops_sending_until_it_is_accepted() {
     assert!(heard.iter().any(|event| event["trust"] == "changed"), "{heard:?}");
     let refused = bed.sealpost("alice", &["send", BOB, "not yet"]).failed(1);
     assert!(refused.contains("has changed"), "{refused}");
-    bed.sealpost("alice", &["verify", BOB, "--accept", "--mark"]).succeeded();
+    let mut alice = bed.start("alice", &["verify", BOB, "--accept", "--mark"]);
+    alice.type_line("yes"); // Once: it is the same key.
+    assert!(alice.end().succeeded().contains("Verified:"));
     assert_eq!(bed.sealpost("alice", &["send", BOB, "to the new key"]).succeeded(), "stored\n");
     let heard = bed.sealpost("new-bob", &["listen", "--count", "1"]).succeeded();
     assert!(heard.contains("to the new key"), "{heard}");
@@ -330,7 +366,7 @@ fn operator_can_look_while_the_server_runs_and_delete_while_it_does_not() {
 #[test]
 fn server_on_all_interfaces_asks_for_its_name() {
     let bed = ProgramBed::new();
-    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band"]);
+    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band-to-anyone"]);
     assert!(server.line().starts_with("ready 0.0.0.0:"));
     let address = bed.sealpostd(&["address"]);
     assert!(address.stderr.contains("in place of HOST"), "{address:?}");
@@ -353,11 +389,6 @@ fn help_and_version_are_printed() {
         assert!(help.contains("Examples:") && help.contains("[default"), "{help}");
         assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     }
-}
-
-fn write_script(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// A password that differs from this one.

@@ -8,6 +8,7 @@ use crate::tasks::idle::IdleArgs;
 use crate::tasks::offline::OfflineArgs;
 use crate::tasks::online::OnlineArgs;
 use crate::tasks::reconnect::ReconnectArgs;
+use crate::tasks::siege::SiegeArgs;
 use crate::tasks::storm::StormArgs;
 
 /// Puts a Sealpost server under load and measures it.
@@ -50,6 +51,8 @@ pub(crate) enum Task {
     Idle(IdleArgs),
     /// How a storm of registrations affects the latency of messages
     Storm(StormArgs),
+    /// What ordinary users notice while greedy users and strangers attack
+    Siege(SiegeArgs),
     /// What this machine can do: RSA operations, and SQLite's group commits
     Ceiling(CeilingArgs),
     /// All of these, compared with what the machine can do

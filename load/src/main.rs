@@ -2,6 +2,7 @@
 //!
 //! - `tasks`: what can be measured, a file for each subcommand.
 //! - `clients`: users that do what clients must, with packets prepared in advance.
+//! - `siege`: ordinary users and attackers at once.
 //! - `system`: the server's process, its figures in `/proc`, and our own threads.
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod clients;
 mod figures;
 mod options;
 mod progress;
+mod siege;
 mod system;
 mod tasks;
 
@@ -31,6 +33,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Reconnect(args) => reconnect::run(args),
         Task::Idle(args) => idle::run(args),
         Task::Storm(args) => storm::run(args),
+        Task::Siege(args) => tasks::siege::run(args),
         Task::Ceiling(args) => ceiling::run(args),
         Task::Compare(args) => compare::run(args),
     }

@@ -44,18 +44,18 @@ pub(crate) struct Common {
     pub(crate) format: FormatArg,
 }
 
-/// The time that `--seconds` names. It is bounded, so that it can be added to the clock.
+/// The time that an option in seconds names. It is bounded, so that it can be added to the clock.
 pub(crate) fn span_of(seconds: f64) -> Result<Duration, Failure> {
     let span = Duration::try_from_secs_f64(seconds).ok().filter(|span| *span <= LONGEST_SPAN);
     span.ok_or_else(|| {
         Failure::usage(format_args!(
-            "--seconds must be from 0 to {}, not {seconds}",
+            "a number of seconds must be from 0 to {}, not {seconds}",
             LONGEST_SPAN.as_secs()
         ))
     })
 }
 
-/// Upper bound on `--seconds`, far longer than any measurement takes.
+/// Upper bound on such a time, far longer than any measurement takes.
 const LONGEST_SPAN: Duration = Duration::from_hours(24 * 365);
 
 #[cfg(test)]

@@ -4,25 +4,17 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Ended, TestServer, finish, load, processes, sealpostd, until};
-
-/// Runs `sealpost-load` with a server of its own, and returns its report.
-#[track_caller]
-fn report(args: &[&str]) -> Value {
-    let ended = finish(load().args(args).arg("--json").arg("--server").arg(sealpostd()));
-    serde_json::from_str(&ended.done()).unwrap()
-}
+use support::relay::{Fate, relayed};
+use support::{Ended, finish, load, processes, report, sealpostd, until};
 
 #[test]
 fn pairs_online_get_every_message_and_every_receipt() {
@@ -60,6 +52,15 @@ fn clients_that_come_back_get_a_session_each_time() {
     let run = report(&[&["reconnect"], &small[..]].concat());
     assert!(run["reconnects"].as_u64().unwrap() >= 2, "{run}");
     assert_eq!(run["latency"]["count"], run["reconnects"], "{run}");
+}
+
+#[test]
+fn report_for_people_has_several_lines() {
+    let small = ["online", "--pairs", "1", "--size", "100", "--seconds", "0.1"];
+    let report = finish(load().args(small).arg("--server").arg(sealpostd())).done();
+    let starts = ["latency ", "server ", "generator ", "checked "];
+    let begins = |start: &str| report.lines().any(|line| line.starts_with(start));
+    assert!(starts.into_iter().all(begins), "{report}");
 }
 
 #[test]
@@ -148,59 +149,11 @@ fn measuring(folder: &Path, args: &[&str]) -> Child {
     run
 }
 
-/// What happens to a packet on its way from the server.
-enum Fate {
-    Forwarded,
-    Swallowed,
-}
-
-/// Runs a pair online through a relay. The relay calls `meddle` with the op code and the bytes of
-/// each packet from the server.
+/// Runs a pair online through a relay.
 fn online_through(meddle: impl Fn(u8, &mut Vec<u8>) -> Fate + Send + Sync + 'static) -> Ended {
-    let server = TestServer::start();
-    let (real, fingerprint) =
-        server.address.strip_prefix("sealpost://").unwrap().split_once('/').unwrap();
-    let relay = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("sealpost://{}/{fingerprint}", relay.local_addr().unwrap());
-    let (real, meddle) = (real.to_owned(), Arc::new(meddle));
-    thread::spawn(move || {
-        for client in relay.incoming() {
-            let (client, server) = (client.unwrap(), TcpStream::connect(&real).unwrap());
-            let (up, down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            let meddle = Arc::clone(&meddle);
-            thread::spawn(move || pass_on(up, &server));
-            thread::spawn(move || pass_packets_on(down, client, &*meddle));
-        }
-    });
+    let (_server, address) = relayed(meddle);
     let small = ["--pairs", "1", "--size", "100", "--seconds", "0.2"];
     finish(load().arg("online").args(small).args(["--connect", &address]))
-}
-
-/// Copies bytes until either end closes.
-fn pass_on(mut from: TcpStream, mut to: &TcpStream) {
-    let _ = std::io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Both);
-}
-
-/// Copies packets until either end closes, and calls `meddle` with each.
-fn pass_packets_on(
-    mut from: TcpStream,
-    mut to: TcpStream,
-    meddle: &dyn Fn(u8, &mut Vec<u8>) -> Fate,
-) {
-    let mut packet = vec![0; 26];
-    while from.read_exact(&mut packet).is_ok() {
-        let payload_len = u16::from_le_bytes([packet[24], packet[25]]);
-        packet.resize(26 + usize::from(payload_len) + 256, 0);
-        if from.read_exact(&mut packet[26..]).is_err() {
-            break;
-        }
-        match meddle(packet[23], &mut packet) {
-            Fate::Forwarded if to.write_all(&packet).is_err() => break,
-            Fate::Forwarded | Fate::Swallowed => packet.truncate(26),
-        }
-    }
-    let _ = to.shutdown(Shutdown::Both);
 }
 
 #[test]

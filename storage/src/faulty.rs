@@ -59,8 +59,11 @@ mod tests {
     use super::*;
     use crate::server::{MemoryStorage, Quota};
     use sealpost_core::ids::UserId;
-    use sealpost_core::server::store::{StoreOp, StoreReply};
+    use sealpost_core::server::store::{StoreOp, StoreReply, Waiting};
     use sealpost_core::wire::Profile;
+
+    const NOTHING: StoreReply =
+        StoreReply::Counted(Waiting { items: 0, receipt_bytes: 0, undeliverable: 0 });
 
     #[test]
     fn requested_number_of_commits_fails() {
@@ -73,6 +76,6 @@ mod tests {
             assert_eq!(outcomes, [Err(StoreError::DiskFull), Err(StoreError::DiskFull)]);
         }
         storage.commit(&requests, &mut outcomes);
-        assert_eq!(outcomes, [Ok(StoreReply::Counted(0)), Ok(StoreReply::Counted(0))]);
+        assert_eq!(outcomes, [const { Ok(NOTHING) }; 2]);
     }
 }

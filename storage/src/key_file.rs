@@ -4,7 +4,6 @@
 //! key that a program has begun to use is on disk. While a program creates a key, no other program
 //! may write to the folder.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use sealpost_core::keys::{
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Existing, Readers};
+use crate::private_file::{self, Exposure, NotPrivate};
 
 /// Private key of a server or a client, as PKCS#8 PEM, encrypted under a passphrase or in the clear.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ impl WrappingKeyFile {
         // In constant time: a table of digits would leave a trace of the key in the cache.
         match base16ct::mixed::decode(digits, &mut *bytes) {
             // Fewer digits decode too, and would leave zeros at the end of the key.
-            Ok(decoded) if decoded.len() == 32 => Ok(SymmetricKey::from_bytes(*bytes)),
+            Ok(decoded) if decoded.len() == 32 => Ok(SymmetricKey::copied(&bytes)),
             Ok(_) | Err(_) => Err(KeyFileError::Malformed(self.0.clone())),
         }
     }
@@ -121,15 +121,9 @@ pub enum KeyFileError {
     /// The file exists already.
     #[error("{} exists already; a key file is never overwritten", .0.display())]
     Exists(PathBuf),
-    /// Users other than the owner may read or write the file. Somebody may know the key already, so
-    /// it is not used.
-    #[error("others may read or change {}: its mode is {mode:03o}, and must be 600", path.display())]
-    Exposed {
-        /// Path of the key file.
-        path: PathBuf,
-        /// Permission bits of the file.
-        mode: u32,
-    },
+    /// Other users may know the key already, or may replace it, so it is not used.
+    #[error("{}: {}", .0.display(), .1)]
+    Exposed(PathBuf, #[source] Exposure),
     /// The content is not a key of this kind.
     #[error("{} does not hold a key of the expected kind", .0.display())]
     Malformed(PathBuf),
@@ -142,6 +136,7 @@ pub enum KeyFileError {
 }
 
 fn create_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
+    private_file::check_folder(path).map_err(|error| refused(path, error))?;
     atomic_file::write(path, bytes, Readers::Owner, Existing::Refuse).map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
             return KeyFileError::Exists(path.into());
@@ -150,24 +145,11 @@ fn create_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
     })
 }
 
-/// Reads a file that only its owner may read. The mode is that of the opened file: the name could
-/// be given to another file meanwhile.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let failed = |error: io::Error| {
-        if error.kind() == ErrorKind::NotFound {
-            return KeyFileError::Missing(path.into());
-        }
-        KeyFileError::Io(path.into(), error)
-    };
-    let file = File::open(path).map_err(failed)?;
+/// Reads a file that only its owner may read.
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let file = private_file::open(path).map_err(|error| refused(path, error))?;
+    let failed = |error| KeyFileError::Io(path.into(), error);
     let metadata = file.metadata().map_err(failed)?;
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyFileError::Exposed { path: path.into(), mode });
-        }
-    }
     if !metadata.is_file() || metadata.len() > MAX_LEN {
         return Err(KeyFileError::Malformed(path.into()));
     }
@@ -175,6 +157,16 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or(0)));
     file.take(MAX_LEN).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+fn refused(path: &Path, error: NotPrivate) -> KeyFileError {
+    match error {
+        NotPrivate::Exposed(exposure) => KeyFileError::Exposed(path.into(), exposure),
+        NotPrivate::Io(error) if error.kind() == ErrorKind::NotFound => {
+            KeyFileError::Missing(path.into())
+        }
+        NotPrivate::Io(error) => KeyFileError::Io(path.into(), error),
+    }
 }
 
 /// Ample: an encrypted RSA-2048 key takes 1.9 KB.
@@ -250,10 +242,21 @@ mod tests {
         for mode in [0o640, 0o604, 0o620, 0o601] {
             fs::set_permissions(&file.0, fs::Permissions::from_mode(mode)).unwrap();
             let refused = file.load(None).unwrap_err();
-            assert!(matches!(refused, KeyFileError::Exposed { mode: told, .. } if told == mode));
+            let exposure = Exposure::Mode { mode };
+            assert!(matches!(refused, KeyFileError::Exposed(_, told) if told == exposure));
         }
         fs::set_permissions(&file.0, fs::Permissions::from_mode(0o400)).unwrap();
         assert!(file.load(None).is_ok());
+    }
+
+    #[test]
+    fn no_key_is_created_where_others_could_replace_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let file = WrappingKeyFile::new(folder.path().join("wrapping-key"));
+        let refused = file.create(&mut rng()).unwrap_err();
+        assert!(matches!(refused, KeyFileError::Exposed(_, Exposure::FolderMode { mode: 0o777 })));
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]
@@ -296,7 +299,7 @@ mod tests {
     fn malformed_key_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
-        let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
+        atomic_file::create_if_missing(&file.0).unwrap();
         for bad in [&b""[..], b"\xff\xfe", b"-----BEGIN PRIVATE KEY-----\n", &b"x".repeat(20_000)] {
             fs::write(&file.0, bad).unwrap();
             let refused = file.load(None).unwrap_err();
@@ -312,14 +315,16 @@ mod tests {
     fn folders_and_oversized_files_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = KeyFile::new(folder.path().join("key.pem"));
-        let _ = atomic_file::create(&file.0, Readers::Owner).unwrap();
+        atomic_file::create_if_missing(&file.0).unwrap();
         let longest = usize::try_from(MAX_LEN).unwrap();
         fs::write(&file.0, b"x".repeat(longest)).unwrap();
         assert!(matches!(file.load(None), Err(KeyFileError::Pem(..))), "read, and no key");
         fs::write(&file.0, b"x".repeat(longest + 1)).unwrap();
         assert!(matches!(file.load(None), Err(KeyFileError::Malformed(_))));
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let of_folder = KeyFile::new(folder.path()).load(None);
+        let inner = folder.path().join("folder.pem");
+        fs::create_dir(&inner).unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).unwrap();
+        let of_folder = KeyFile::new(&inner).load(None);
         assert!(matches!(of_folder, Err(KeyFileError::Malformed(_))));
     }
 

@@ -38,8 +38,8 @@ pub trait Storage {
     ///   outcome may differ (`Duplicate`, `PhoneTaken`, `NotNewer`).
     /// - **Ids are used once.** No user id and no place in a mailbox is ever given out again, even
     ///   after a deletion or reopening.
-    /// - **Bounded.** A mailbox accepts messages up to its [`Quota`](crate::Quota), and all
-    ///   receipts.
+    /// - **Bounded.** Mailboxes and the store accept messages up to the [`Quota`](crate::Quota), and
+    ///   all receipts.
     fn commit(&mut self, requests: &[Self::Op], outcomes: &mut Vec<Self::Outcome>);
 
     /// Returns the cause of the last failed `commit`, for the log, and forgets it. The text names

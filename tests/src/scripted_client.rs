@@ -6,9 +6,10 @@ use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner,
+    ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, Invitation,
     Lookup, MessageHead, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer,
-    Receipt, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionResumed, StoredAck,
+    Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected,
+    SEALED_ERROR_AT, SessionResumed, StoredAck,
 };
 
 use crate::beds::ServerBed;
@@ -62,7 +63,7 @@ pub enum Received {
 
 impl ScriptedClient {
     /// A client that is not registered yet.
-    pub const fn new(
+    pub fn new(
         crypto: Crypto,
         server_key: PublicKey,
         profile: Profile,
@@ -122,6 +123,11 @@ impl ScriptedClient {
         self.crypto.public_key()
     }
 
+    /// Uses another reply key from now on, and so no longer the password of the earlier ones.
+    pub fn use_reply_key(&mut self, byte: u8) {
+        self.reply_key = SymmetricKey::from_bytes([byte; 32]);
+    }
+
     /// Builds and signs a packet to the server or to a user.
     pub fn packet(
         &mut self,
@@ -152,10 +158,20 @@ impl ScriptedClient {
 
     /// 100.
     pub fn register(&mut self, at: Timestamp) -> Packet {
-        let plaintext =
-            AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
+        self.register_dated(at, at, None)
+    }
+
+    /// 100 whose header and sealed part may have different dates, with any invitation.
+    pub fn register_dated(
+        &mut self,
+        at: Timestamp,
+        sealed: Timestamp,
+        invitation: Option<Invitation>,
+    ) -> Packet {
+        let (reply_key, phone) = (self.reply_key.clone(), self.phone);
+        let request = RegisterRequest { reply_key, phone, timestamp: sealed, invitation };
         let header = Header { sender: None, recipient: None, timestamp: at, op: Op::Register };
-        let part = self.oaep(RequestKind::Register, plaintext);
+        let part = self.oaep(RequestKind::Register, request.emit());
         self.emit(header, vec![part], Signed::No)
     }
 
@@ -190,7 +206,7 @@ impl ScriptedClient {
     /// 106.
     pub fn reconnect(&mut self, at: Timestamp) -> Packet {
         let plaintext =
-            AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
+            ReconnectRequest { reply_key: self.reply_key.clone(), phone: self.phone }.emit();
         let part = self.oaep(RequestKind::Reconnect, plaintext);
         self.packet(Op::Reconnect, None, at, vec![part])
     }

@@ -5,10 +5,10 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId, UserRef};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header,
-    InReplyTo, Lookup, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer,
-    Receipt, ReceiptsTaken, RegistrationRejected, SessionGrant, SessionResumed, StoredAck, Write,
-    emit_server_key,
+    ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo, Lookup,
+    NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, SessionGrant, SessionResumed,
+    StoredAck, Write, emit_server_key,
 };
 
 use crate::beds::ClientBed;
@@ -96,11 +96,13 @@ impl ScriptedServer {
         match FromClient::parse(packet).expect("a packet for a server") {
             FromClient::ServerKey(_) => Request::ServerKey,
             FromClient::Register(packet) => {
+                let at = packet.header().timestamp;
                 let open = self.request(packet, None, RequestKind::Register);
-                let AccountRequest { reply_key, phone } =
-                    AccountRequest::parse(open.expose()).unwrap();
-                self.reply_key = reply_key;
-                Request::Register(phone)
+                let request = RegisterRequest::parse(open.expose()).unwrap();
+                assert_eq!(request.timestamp, at);
+                assert_eq!(request.invitation, None);
+                self.reply_key = request.reply_key;
+                Request::Register(request.phone)
             }
             FromClient::Confirm { packet, public_key_der } => {
                 let key = PublicKey::from_der(&public_key_der).unwrap();
@@ -115,8 +117,8 @@ impl ScriptedServer {
                 let (sender, at) = (packet.header().sender, packet.header().timestamp);
                 let signer = self.client_key.clone();
                 let open = self.request(packet, Some(signer), RequestKind::Reconnect);
-                let AccountRequest { reply_key, phone } =
-                    AccountRequest::parse(open.expose()).unwrap();
+                let ReconnectRequest { reply_key, phone } =
+                    ReconnectRequest::parse(open.expose()).unwrap();
                 self.reply_key = reply_key;
                 Request::Reconnect(sender, phone, at)
             }
@@ -167,6 +169,11 @@ impl ScriptedServer {
     fn verify(&mut self, packet: &Packet) {
         let job = Job::Verify { packet: packet.clone(), signer: self.client_key.clone() };
         assert!(matches!(self.crypto.run(job), Outcome::Verified(Ok(()))));
+    }
+
+    /// Reply key of the last request before a session.
+    pub const fn reply_key(&self) -> &SymmetricKey {
+        &self.reply_key
     }
 
     /// Any packet, signed by the server.

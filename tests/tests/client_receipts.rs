@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use sealpost_core::client::store::ClientOp;
-use sealpost_core::client::{Command, Notice, Suspicion};
+use sealpost_core::client::{Arrival, Command, Continuity, Notice, Suspicion};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::wire::Profile;
 use sealpost_storage::client::ClientStorage;
-use sealpost_tests::client_fixture::{client_knowing_bob, ids, me, receipt, receive_message};
+use sealpost_tests::client_fixture::{
+    client_knowing_bob, ids, me, receipt, receive_message, texts,
+};
 use sealpost_tests::scripted_peer::ScriptedPeer;
 use sealpost_tests::scripted_server::Request;
 
@@ -93,6 +95,55 @@ fn a_repeat_is_acknowledged_again_and_not_delivered_again() {
     assert_eq!(fixture.bed.take_delivered(), []);
     let Some(Request::Receipt(_, again)) = fixture.receive() else { panic!() };
     assert!(again.receipt_id > ReceiptId(2), "numbers are not used again after a crash");
+}
+
+/// Whoever is on the wire holds a message back until an id of 1,024 and more has passed.
+#[test]
+fn a_message_held_back_by_thousands_of_ids_is_shown_before_it_is_signed_for() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let key = fixture.bed.public_key().clone();
+    let held_back = bob.message(fixture.now(), (me(), &key), (2, 1), "held back");
+    receive_message(&mut fixture, &mut bob, (1, 0), "one");
+    receive_message(&mut fixture, &mut bob, (5_000, 2), "later");
+    fixture.receive_all();
+    fixture.bed.take_delivered();
+
+    fixture.bed.hold_store = true;
+    fixture.send(&held_back);
+    assert_eq!(fixture.receive_all(), [], "nothing is signed for that the history does not hold");
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store();
+    let delivered = fixture.bed.take_delivered();
+    assert_eq!(texts(&delivered), ["held back"]);
+    assert_eq!(
+        (delivered[0].arrival, delivered[0].continuity),
+        (Arrival::FillsGap, Continuity::Next)
+    );
+    assert_eq!(fixture.receive_all(), [receipt(&bob, 3, &[2])]);
+
+    fixture.send(&held_back);
+    assert_eq!(fixture.bed.take_delivered(), []);
+    assert_eq!(fixture.receive_all(), [receipt(&bob, 4, &[2])], "now it is a repeat");
+}
+
+/// A sender who was restored from a backup uses ids again.
+#[test]
+fn a_known_id_with_another_packet_is_delivered_with_a_mark_and_acknowledged() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let first = receive_message(&mut fixture, &mut bob, (1, 0), "before the backup");
+    receive_message(&mut fixture, &mut bob, (2, 1), "after the backup");
+    fixture.bed.take_delivered();
+    fixture.receive_all();
+    let second = receive_message(&mut fixture, &mut bob, (1, 0), "restored");
+    assert_ne!(first, second);
+    let delivered = fixture.bed.take_delivered();
+    assert_eq!(texts(&delivered), ["restored"]);
+    assert_eq!(delivered[0].arrival, Arrival::ReusedId);
+    assert_eq!(fixture.receive_all(), [receipt(&bob, 3, &[1])]);
+    for packet in [first, second] {
+        fixture.send(&packet);
+    }
+    assert_eq!(fixture.bed.take_delivered(), [], "both are repeats now");
 }
 
 #[test]

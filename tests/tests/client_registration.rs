@@ -175,13 +175,70 @@ fn a_106_without_an_id_recovers_from_a_lost_201() {
 #[test]
 fn a_lost_101_is_repeated_once_the_loss_is_known() {
     let mut fixture = confirming();
+    let reply_key = fixture.server.reply_key().clone();
     fixture.bed.cut(fixture.conn);
     fixture.redial();
     assert!(matches!(fixture.receive(), Some(Request::Reconnect(None, ..))));
-    let unknown = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, ErrorCode::UnknownUser);
+    assert_ne!(*fixture.server.reply_key(), reply_key, "a 106 has a key of its own");
+    let unknown = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, ErrorCode::BadSignature);
     fixture.send(&unknown);
     fixture.redial();
     assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
+    assert_eq!(*fixture.server.reply_key(), reply_key);
+}
+
+#[test]
+fn every_request_of_a_registration_has_the_same_reply_key() {
+    let mut fixture = registering();
+    let reply_key = fixture.server.reply_key().clone();
+    let kept =
+        |fixture: &ClientFixture| fixture.bed.store.inner().load().unwrap().account.reply_key;
+    assert_eq!(kept(&fixture).as_ref(), Some(&reply_key));
+    // The 200 is lost.
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert_eq!(fixture.receive(), Some(Request::Register(ClientBed::phone(1))));
+    assert_eq!(*fixture.server.reply_key(), reply_key);
+    let issued = fixture.server.otp_issued(fixture.now(), None);
+    fixture.send(&issued);
+    assert!(fixture.bed.is_closed(fixture.conn), "it holds no connection while a person types");
+    // The password is typed into another process.
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.command(Command::Confirm { otp: otp() });
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::Confirm(ClientBed::phone(1), otp())));
+    assert_eq!(*fixture.server.reply_key(), reply_key);
+    let issued = fixture.server.session_issued(fixture.now());
+    fixture.send(&issued);
+    assert_eq!(kept(&fixture), None, "it has done its service");
+}
+
+#[test]
+fn an_error_of_a_later_version_ends_the_registration_with_its_number_and_text() {
+    let mut fixture = registering();
+    let code = ErrorCode::read(200);
+    let ErrorCode::Unknown(number) = code else { panic!("{code:?}") };
+    let refused = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, code);
+    fixture.send(&refused);
+    let failure = RegistrationFailure::Refused { code: number };
+    assert_eq!(
+        fixture.bed.take_notices(),
+        [
+            Notice::UnknownError { code: number, text: "four attempts left".into() },
+            Notice::RegistrationFailed { failure },
+            Notice::Offline { reason: OfflineReason::RegistrationFailed, retry_in: None },
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_asks_for_an_invitation_ends_the_registration() {
+    let mut fixture = registering();
+    let code = ErrorCode::InvitationRejected;
+    let refused = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, code);
+    fixture.send(&refused);
+    let failure = RegistrationFailure::InvitationRejected;
+    assert!(fixture.bed.take_notices().contains(&Notice::RegistrationFailed { failure }));
 }
 
 #[test]
@@ -238,10 +295,10 @@ fn an_answer_to_another_request_is_no_answer() {
     fixture.bed.cut(fixture.conn);
     fixture.redial();
     assert!(matches!(fixture.receive(), Some(Request::Register(_))));
-    // Sealed with the key of the earlier request, so it does not open.
+    // It opens, because the reply key is still the same, and names the earlier request.
     fixture.send(&stale);
     let notices = fixture.bed.take_notices();
-    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::BadServerSignature }));
+    assert!(notices.contains(&Notice::Suspicious { suspicion: Suspicion::UnaskedAnswer }));
 
     fixture.redial();
     fixture.receive();

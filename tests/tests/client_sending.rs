@@ -71,11 +71,18 @@ fn each_message_names_the_one_before_it_to_the_same_recipient() {
 fn messages_wait_while_offline_and_keep_their_order_however_sealing_finishes() {
     let (mut fixture, bob) = client_knowing_bob();
     fixture.bed.cut(fixture.conn);
-    fixture.bed.hold_jobs = true;
     for text in ["one", "two", "three"] {
         fixture.bed.send_text(UserRef::Phone(bob.phone), text);
     }
-    assert_eq!(fixture.bed.waiting_jobs(), 3);
+    assert_eq!(fixture.bed.waiting_jobs(), 0);
+    fixture.redial();
+    fixture.receive();
+    let resumed = fixture.server.session_resumed(fixture.now(), 0);
+    fixture.bed.take_notices();
+    fixture.bed.hold_jobs = true;
+    fixture.send(&resumed);
+    fixture.bed.release_jobs(|_| {});
+    assert_eq!(fixture.bed.waiting_jobs(), 3, "the grant is open, and the messages are sealed");
     fixture.bed.hold_jobs = false;
     fixture.bed.release_jobs(|jobs| jobs.reverse());
     let queued = fixture.bed.take_notices().into_iter().filter_map(|notice| {
@@ -83,7 +90,6 @@ fn messages_wait_while_offline_and_keep_their_order_however_sealing_finishes() {
         Some(id)
     });
     assert_eq!(queued.collect::<Vec<_>>(), ids(&[1, 2, 3]));
-    fixture.reconnect();
     assert_eq!(fixture.receive_all(), [message(&bob, 1), message(&bob, 2), message(&bob, 3)]);
 }
 
@@ -221,10 +227,29 @@ fn a_message_that_the_server_finds_malformed_is_not_repeated() {
 }
 
 #[test]
+fn a_message_refused_with_an_error_of_a_later_version_fails_and_the_session_goes_on() {
+    let (mut fixture, bob) = client_knowing_bob();
+    fixture.bed.send_text(UserRef::Id(bob.id), "one");
+    fixture.receive_all();
+    fixture.bed.take_notices();
+    let code = ErrorCode::read(200);
+    session_error(&mut fixture, code);
+    assert!(!fixture.bed.is_closed(fixture.conn));
+    let notices = fixture.bed.take_notices();
+    let ErrorCode::Unknown(code) = code else { panic!("{code:?}") };
+    let (failure, text) = (Failure::Refused, "four attempts left".into());
+    assert_eq!(
+        notices,
+        [Notice::UnknownError { code, text }, Notice::Failed { ids: ids(&[1]), failure }]
+    );
+}
+
+#[test]
 fn a_message_is_tried_for_thirty_days() {
     let (mut fixture, bob) = client_knowing_bob();
-    fixture.bed.cut(fixture.conn);
     fixture.bed.send_text(UserRef::Id(bob.id), "one");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    fixture.bed.cut(fixture.conn);
     fixture.bed.jump_wall_clock(31 * 24 * 3_600);
     fixture.bed.take_notices();
     fixture.reconnect();
@@ -382,9 +407,9 @@ fn sending_needs_an_account_and_content_that_fits() {
 #[test]
 fn a_stop_waits_for_what_is_being_sealed() {
     let (mut fixture, bob) = client_knowing_bob();
-    fixture.bed.cut(fixture.conn);
     fixture.bed.hold_jobs = true;
     let token = fixture.bed.send_text(UserRef::Id(bob.id), "hello");
+    fixture.bed.cut(fixture.conn);
     fixture.bed.take_notices();
     fixture.bed.input_event(Event::Shutdown);
     assert!(!fixture.bed.take_notices().contains(&Notice::Stopped));

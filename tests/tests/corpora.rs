@@ -14,10 +14,10 @@ use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner,
-    Lookup, MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt,
-    ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck,
-    emit_server_key,
+    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, Gate, InReplyTo, Inner, Lookup,
+    MessageHead, NoMoreMessages, OtpIssued, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key,
 };
 use sealpost_tests::fuzz::{BODIES, selector};
 use serde_json::Value;
@@ -143,8 +143,15 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
         fingerprint: Fingerprint(field("session_issued", "request_hash").try_into().unwrap()),
         phone,
     };
+    let timestamp = error.server_time;
+    let invitation = "SPRING-2026-EXAMPLE-CODE".parse().ok();
+    let register =
+        RegisterRequest { reply_key: reply_key.clone(), phone, timestamp, invitation: None };
+    let invited = RegisterRequest { invitation, ..register.clone() };
     let sealed = [
-        ("register", AccountRequest { reply_key, phone }.emit()),
+        ("register", register.emit()),
+        ("register-invited", invited.emit()),
+        ("reconnect", ReconnectRequest { reply_key, phone }.emit()),
         ("confirm", confirm.emit()),
         ("otp-in-band", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp }.emit()),
         ("otp-elsewhere", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp: None }.emit()),

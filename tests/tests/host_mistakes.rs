@@ -14,7 +14,9 @@ use sealpost_core::frame::{Action, Event, Input, InvalidLimits, Machine, Misuse,
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{StoreOp, StoreReply};
-use sealpost_core::server::{self, OtpChannel, Server};
+use sealpost_core::server::{
+    self, DeliveryId, DeliveryOutcome, OtpChannel, RegisteredPhones, Server,
+};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_tests::beds::ClientBed;
@@ -28,6 +30,7 @@ fn server_with(limits: Limits) -> Result<Server, InvalidLimits> {
         profile: Profile::Compact,
         server_key: test_keys::crypto(0).public_key().clone(),
         otp_channel: OtpChannel::InBand,
+        registered_phones: RegisteredPhones::Told,
         limits,
     };
     Server::new(config, Entropy::from_seed([1; 32]))
@@ -95,6 +98,9 @@ fn an_outcome_that_nobody_asked_for_is_reported() {
     assert_reported(&input(&mut server, computed()), server_misuse);
     let stored = Event::Stored(NEVER_ISSUED, Ok(StoreReply::Settled));
     assert_reported(&input(&mut server, stored), server_misuse);
+    let (id, outcome) = (DeliveryId(u64::MAX), DeliveryOutcome::Accepted);
+    let answered = Event::Command(server::Command::OtpDelivery { id, outcome });
+    assert_reported(&input(&mut server, answered), server_misuse);
     let (mut client, _) = client_with_a_job();
     let computed = Event::Computed(NEVER_ISSUED, Outcome::Verified(Ok(())));
     assert_reported(&input(&mut client, computed), client_misuse);
@@ -111,8 +117,8 @@ fn an_outcome_of_another_kind_is_reported_and_ends_what_waited() {
 
     let mut server = server();
     let actions = input(&mut server, Event::Tick);
-    let [Action::Store { ticket, op: StoreOp::Expire { .. } }] = actions[..] else {
-        panic!("expected the search for items past retention, got {actions:?}")
+    let [Action::Store { ticket, op: StoreOp::RecordClock { .. } }] = actions[..] else {
+        panic!("expected the record of the clock, got {actions:?}")
     };
     let wrong = Event::Stored(ticket, Ok(StoreReply::Settled));
     assert_reported(&input(&mut server, wrong), server_misuse);

@@ -86,6 +86,29 @@ fn a_receipt_with_the_number_of_one_in_flight_is_not_sent() {
 }
 
 #[test]
+fn a_message_stored_again_behind_its_deletion_is_sent_after_it() {
+    let (mut bed, mut alice, mut bob) = pair(Limits::without_rates());
+    let at = bed.now().wall;
+    let repeated = alice.message(at, bob.id.unwrap(), &bob.public_key().clone(), "text");
+    bed.input_packet(alice.conn, &repeated);
+    assert_eq!(bob.reconnect_to(&mut bed), 1);
+    assert_eq!(bob.receive_all(&mut bed).len(), 1);
+    bed.hold_store = true;
+    acknowledge(&mut bed, &mut bob, &alice, 1, 1);
+    bed.input_packet(alice.conn, &repeated);
+    // The outcome of the deletion is overtaken by that of the second append, and by the page that
+    // holds the message once more.
+    let deleted = bed.release_store_behind_the_first();
+    bed.release_store();
+    assert_eq!(bob.receive_all(&mut bed), []);
+    bed.input_event(deleted);
+    bed.hold_store = false;
+    bed.release_store();
+    let message = Received::Message(alice.id.unwrap(), MessageId(1));
+    assert_eq!(bob.receive(&mut bed), Some(message));
+}
+
+#[test]
 fn items_stored_before_a_new_accounts_session_are_drained_in_it() {
     let mut bed = ServerBed::new(Profile::Compact);
     let mut alice = ScriptedClient::registered(&mut bed, 1);

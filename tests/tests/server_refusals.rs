@@ -15,7 +15,7 @@ use sealpost_core::ids::UserId;
 use sealpost_core::server::OtpChannel;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::{ErrorCode, Profile};
-use sealpost_storage::Quota;
+use sealpost_storage::{Quota, Shares};
 use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::{Received, ScriptedClient};
 use sealpost_tests::server_fixture::{
@@ -138,7 +138,7 @@ fn remembered_refusals_are_limited() {
 
 #[test]
 fn a_full_mailbox_refuses_messages_and_takes_receipts() {
-    let quota = Quota { messages: 2, ..Quota::default() };
+    let quota = Quota { messages: 2, shares: Shares::Unlimited, ..Quota::default() };
     let mut bed =
         ServerBed::with(Profile::Compact, OtpChannel::InBand, Limits::without_rates(), quota);
     let mut alice = ScriptedClient::registered(&mut bed, 1);

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserId;
-use sealpost_core::server::OtpChannel;
-use sealpost_core::server::limits::Limits;
+use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::server::{DeliveryOutcome, OtpChannel, OtpDelivery};
 use sealpost_core::wire::{ErrorCode, ErrorForm, ErrorReply, Otp, OtpIssued, Profile};
 use sealpost_storage::Quota;
 use sealpost_tests::beds::ServerBed;
@@ -25,19 +25,37 @@ fn bed() -> ServerBed {
     ServerBed::new(Profile::Compact)
 }
 
-fn otp(client: &mut ScriptedClient, bed: &mut ServerBed) -> Otp {
+/// Sends a 100, and returns the answer to it.
+fn ask(client: &mut ScriptedClient, bed: &mut ServerBed) -> Received {
     let request = client.register(bed.now().wall);
     bed.input_packet(client.conn, &request);
-    match client.receive(bed) {
-        Some(Received::OtpIssued(OtpIssued {
-            otp: Some(otp),
-            ttl_secs: 300,
-            attempts: 5,
-            in_reply_to,
-        })) => {
-            assert_eq!(in_reply_to, request.request_hash().in_reply_to());
-            otp
-        }
+    let received = client.receive(bed).unwrap();
+    if let Received::OtpIssued(OtpIssued { in_reply_to, .. }) = received {
+        assert_eq!(in_reply_to, request.request_hash().in_reply_to());
+    }
+    received
+}
+
+/// The new password that a 100 brings.
+fn otp(client: &mut ScriptedClient, bed: &mut ServerBed) -> Otp {
+    match ask(client, bed) {
+        Received::OtpIssued(OtpIssued { otp: Some(otp), ttl_secs: 300, attempts: 5, .. }) => otp,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends a 101 on a new connection, as after a broken one, and returns the answer.
+fn confirm(client: &mut ScriptedClient, bed: &mut ServerBed, otp: &Otp) -> Received {
+    client.conn = bed.connect();
+    let confirm = client.confirm(bed.now().wall, otp);
+    bed.input_packet(client.conn, &confirm);
+    client.receive(bed).unwrap()
+}
+
+/// Code and waiting time of an error that is sealed with the reply key.
+fn refusal(received: &Received) -> (ErrorCode, u32) {
+    match received {
+        Received::Error(ErrorForm::ReplyKey, reply) => (reply.code, reply.retry_after_secs),
         other => panic!("{other:?}"),
     }
 }
@@ -120,17 +138,14 @@ fn requests_before_a_session_wait_for_each_other_and_not_too_many_of_them() {
 }
 
 #[test]
-fn live_passwords_are_limited() {
+fn the_passwords_of_a_day_are_limited() {
     let limits = Limits { otps: 1, ..Limits::without_rates() };
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
     let mut bob = ScriptedClient::unregistered(&mut bed, 2);
     otp(&mut alice, &mut bed);
-    let request = bob.register(bed.now().wall);
-    bed.input_packet(bob.conn, &request);
-    assert_eq!(error(&bob.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::RateLimited));
-    otp(&mut alice, &mut bed); // in place of her first
-    bed.advance(Duration::from_mins(5));
+    assert_eq!(refusal(&ask(&mut bob, &mut bed)), (ErrorCode::RateLimited, 60));
+    bed.advance(Duration::from_hours(24));
     bob.conn = bed.connect();
     otp(&mut bob, &mut bed);
 }
@@ -185,25 +200,94 @@ fn a_wrong_password_costs_an_attempt_and_the_fifth_voids_it() {
 }
 
 #[test]
-fn a_password_lives_for_300_seconds_on_any_connection() {
+fn a_password_lives_for_300_seconds_on_any_connection_and_holds_none() {
     let mut bed = bed();
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
     let first = otp(&mut alice, &mut bed);
-    bed.advance(Duration::from_secs(299));
-    assert!(!bed.is_closed(alice.conn), "a client may wait for a password as long as it lives");
-    bed.advance(Duration::from_secs(1));
-    assert!(bed.is_closed(alice.conn));
-    alice.conn = bed.connect();
-    let confirm = alice.confirm(bed.now().wall, &first);
-    bed.input_packet(alice.conn, &confirm);
-    assert_eq!(error(&alice.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::OtpExpired));
+    bed.advance(Duration::from_secs(10));
+    assert!(bed.is_closed(alice.conn), "a password is no reason to hold a socket");
+    bed.advance(Duration::from_secs(290));
+    let late = confirm(&mut alice, &mut bed, &first);
+    assert_eq!(refusal(&late), (ErrorCode::OtpExpired, 0));
 
     let second = otp(&mut alice, &mut bed);
     bed.advance(Duration::from_secs(299));
+    assert_eq!(confirm(&mut alice, &mut bed, &second), Received::SessionIssued);
+}
+
+#[test]
+fn a_100_with_the_same_reply_key_repeats_the_living_password() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let code = otp(&mut alice, &mut bed);
+    let guessed = confirm(&mut alice, &mut bed, &wrong(&code));
+    assert_eq!(refusal(&guessed), (ErrorCode::OtpRejected, 0));
+    bed.advance(Duration::from_secs(100));
+    for _ in 0..20 {
+        alice.conn = bed.connect();
+        match ask(&mut alice, &mut bed) {
+            Received::OtpIssued(OtpIssued { otp, ttl_secs: 200, attempts: 4, .. }) => {
+                assert_eq!(otp.as_ref(), Some(&code));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(bed.held().otps, 1);
+    bed.advance(Duration::from_secs(200));
     alice.conn = bed.connect();
-    let confirm = alice.confirm(bed.now().wall, &second);
-    bed.input_packet(alice.conn, &confirm);
-    assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
+    assert_ne!(otp(&mut alice, &mut bed), code, "the first has expired");
+}
+
+#[test]
+fn a_password_belongs_to_the_reply_key_of_its_100() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    mallory.phone = alice.phone;
+    mallory.use_reply_key(66);
+    let hers = otp(&mut alice, &mut bed);
+    // Without a 100 of its own, a reply key has no password, not even the right one.
+    for _ in 0..9 {
+        let answer = confirm(&mut mallory, &mut bed, &hers);
+        assert_eq!(refusal(&answer), (ErrorCode::OtpExpired, 0));
+    }
+    // A 100 of a stranger neither replaces hers nor voids it.
+    let his = otp(&mut mallory, &mut bed);
+    for guess in [&hers, &his] {
+        assert_ne!(hers, his);
+        let answer = confirm(&mut mallory, &mut bed, &wrong(guess));
+        assert_eq!(refusal(&answer), (ErrorCode::OtpRejected, 0));
+    }
+    assert_eq!(confirm(&mut alice, &mut bed, &hers), Received::SessionIssued);
+    // The phone has an account now, and his right password tells him so.
+    let answer = confirm(&mut mallory, &mut bed, &his);
+    assert!(matches!(answer, Received::RegistrationRejected(_)), "{answer:?}");
+}
+
+#[test]
+fn a_recorded_100_cannot_be_dated_anew() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let recorded = bed.now().wall;
+    bed.advance(Duration::from_secs(301));
+    alice.conn = bed.connect();
+    let request = alice.register_dated(bed.now().wall, recorded, None);
+    bed.input_packet(alice.conn, &request);
+    let received = alice.receive_all(&mut bed);
+    assert_eq!(error(&received), (ErrorForm::ReplyKey, ErrorCode::Malformed));
+    assert!(bed.is_closed(alice.conn));
+    assert_eq!(bed.held().otps, 0);
+}
+
+#[test]
+fn an_invitation_changes_nothing_where_none_is_needed() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let (now, invitation) = (bed.now().wall, "SPRING-2026".parse().ok());
+    let request = alice.register_dated(now, now, invitation);
+    bed.input_packet(alice.conn, &request);
+    let received = alice.receive(&mut bed);
+    assert!(matches!(received, Some(Received::OtpIssued(_))), "{received:?}");
 }
 
 #[test]
@@ -272,51 +356,207 @@ fn a_password_survives_a_failing_store() {
     assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
 }
 
-#[test]
-fn out_of_band_passwords_go_to_the_host_alone() {
-    let mut bed = ServerBed::with(
-        Profile::Compact,
-        OtpChannel::OutOfBand,
-        Limits::without_rates(),
-        Quota::default(),
-    );
-    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
-    let request = alice.register(bed.now().wall);
-    bed.input_packet(alice.conn, &request);
-    match alice.receive(&mut bed) {
-        Some(Received::OtpIssued(OtpIssued { otp: None, .. })) => {}
-        other => panic!("{other:?}"),
-    }
+/// A bed whose passwords go out of band.
+fn out_of_band() -> ServerBed {
+    let channel = OtpChannel::OutOfBand;
+    ServerBed::with(Profile::Compact, channel, Limits::without_rates(), Quota::default())
+}
+
+/// The one password that was handed to the host since the last call.
+fn delivery(bed: &mut ServerBed) -> OtpDelivery {
     let [delivery] = &bed.take_otps()[..] else { panic!("one password") };
-    assert_eq!(delivery.phone, alice.phone);
-    let confirm = alice.confirm(bed.now().wall, &delivery.otp);
-    bed.input_packet(alice.conn, &confirm);
-    assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
+    delivery.clone()
 }
 
 #[test]
-fn registrations_are_limited_by_phone_and_by_address() {
+fn out_of_band_passwords_go_to_the_host_alone() {
+    let mut bed = out_of_band();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(OtpIssued { otp: None, .. })), "{answer:?}");
+    let OtpDelivery { peer, phone, otp, ttl_secs, .. } = delivery(&mut bed);
+    assert_eq!((peer, phone, ttl_secs), (IpAddr::from([192, 0, 2, 1]), alice.phone, 300));
+    // It is repeated without being sent again.
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(OtpIssued { otp: None, .. })), "{answer:?}");
+    assert_eq!(bed.take_otps(), []);
+    assert_eq!(confirm(&mut alice, &mut bed, &otp), Received::SessionIssued);
+}
+
+#[test]
+fn no_200_leaves_before_the_password_is_on_its_way() {
+    let mut bed = out_of_band();
+    bed.hold_deliveries = true;
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let request = alice.register(bed.now().wall);
+    bed.input_packet(alice.conn, &request);
+    assert_eq!(alice.receive_all(&mut bed), []);
+    // Meanwhile, a repeated 100 learns no more.
+    let first = std::mem::replace(&mut alice.conn, bed.connect());
+    assert_eq!(refusal(&ask(&mut alice, &mut bed)), (ErrorCode::Unavailable, 0));
+    alice.conn = first;
+    bed.advance(Duration::from_secs(5));
+    let OtpDelivery { id, .. } = delivery(&mut bed);
+    bed.answer_delivery(id, DeliveryOutcome::Accepted);
+    let answer = alice.receive(&mut bed);
+    assert!(
+        matches!(answer, Some(Received::OtpIssued(OtpIssued { ttl_secs: 295, .. }))),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_password_that_no_courier_takes_is_refused_and_does_not_count() {
+    let mut bed = out_of_band();
+    bed.hold_deliveries = true;
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    for _ in 0..9 {
+        let request = alice.register(bed.now().wall);
+        bed.input_packet(alice.conn, &request);
+        let OtpDelivery { id, otp, .. } = delivery(&mut bed);
+        bed.answer_delivery(id, DeliveryOutcome::Refused);
+        let answer = alice.receive(&mut bed).unwrap();
+        assert_eq!(refusal(&answer), (ErrorCode::Unavailable, 0));
+        assert_eq!((bed.held().otps, bed.held().deliveries), (0, 0));
+        assert!(!bed.is_closed(alice.conn));
+        let answer = confirm(&mut alice, &mut bed, &otp);
+        assert_eq!(refusal(&answer), (ErrorCode::OtpExpired, 0));
+    }
+    bed.hold_deliveries = false;
+    let answer = ask(&mut alice, &mut bed);
+    assert!(matches!(answer, Received::OtpIssued(_)), "{answer:?}");
+}
+
+#[test]
+fn a_secretive_server_answers_a_100_alike_for_every_phone() {
+    let mut bed = ServerBed::secretive(OtpChannel::OutOfBand);
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    ask(&mut alice, &mut bed);
+    let OtpDelivery { otp, .. } = delivery(&mut bed);
+    assert_eq!(confirm(&mut alice, &mut bed, &otp), Received::SessionIssued);
+
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    mallory.use_reply_key(66);
+    let mut answer_about = |phone| {
+        mallory.phone = phone;
+        let request = mallory.register(bed.now().wall);
+        (bed.hold_jobs, bed.hold_store) = (true, true);
+        bed.input_packet(mallory.conn, &request);
+        let mut work = Vec::new();
+        for _ in 0..3 {
+            work.push((bed.waiting_jobs(), bed.waiting_ops().count()));
+            bed.release_jobs(|_| ());
+            bed.release_store();
+        }
+        (bed.hold_jobs, bed.hold_store) = (false, false);
+        let packet = bed.receive(mallory.conn).unwrap();
+        let len = packet.bytes().len();
+        let Received::OtpIssued(issued) = mallory.open(packet) else { panic!("no 200") };
+        (work, len, issued.ttl_secs, issued.attempts, delivery(&mut bed).otp)
+    };
+    let (work, len, ttl_secs, attempts, otp) = answer_about(alice.phone);
+    let stranger = answer_about("+4916099999999".parse().unwrap());
+    assert_eq!((&stranger.0, stranger.1, stranger.2, stranger.3), (&work, len, ttl_secs, attempts));
+    // Only the right password brings the 150.
+    mallory.phone = alice.phone;
+    let answer = confirm(&mut mallory, &mut bed, &wrong(&otp));
+    assert_eq!(refusal(&answer), (ErrorCode::OtpRejected, 0));
+    let answer = confirm(&mut mallory, &mut bed, &otp);
+    assert!(matches!(answer, Received::RegistrationRejected(_)), "{answer:?}");
+}
+
+#[test]
+fn a_phone_is_sent_five_passwords_a_day_and_three_for_one_address() {
+    let mut bed = bed();
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 1);
+    let mut alice = ScriptedClient::unregistered(&mut bed, 2);
+    mallory.phone = alice.phone;
+    let ask_with = |client: &mut ScriptedClient, bed: &mut ServerBed, peer: u8, key| {
+        client.conn = bed.connect_from(IpAddr::from([192, 0, 2, peer]));
+        client.use_reply_key(key);
+        ask(client, bed)
+    };
+    for key in 1..=3 {
+        let answer = ask_with(&mut mallory, &mut bed, 1, key);
+        assert!(matches!(answer, Received::OtpIssued(_)), "{answer:?}");
+        bed.advance(Duration::from_hours(1));
+    }
+    // He has had his share: the first of them is a day old in 21 hours.
+    let wait = 21 * 3_600;
+    let answer = ask_with(&mut mallory, &mut bed, 1, 4);
+    assert_eq!(refusal(&answer), (ErrorCode::RateLimited, wait));
+    for key in 5..=6 {
+        let answer = ask_with(&mut alice, &mut bed, 2, key);
+        assert!(matches!(answer, Received::OtpIssued(_)), "{answer:?}");
+    }
+    let answer = ask_with(&mut alice, &mut bed, 2, 7);
+    assert_eq!(refusal(&answer), (ErrorCode::RateLimited, wait));
+    bed.advance(Duration::from_secs(wait.into()));
+    let answer = ask_with(&mut alice, &mut bed, 2, 7);
+    assert!(matches!(answer, Received::OtpIssued(_)), "{answer:?}");
+}
+
+#[test]
+fn a_sweep_through_phones_stops_registration_and_nothing_else() {
+    let rate = Rate { burst: 3, every: Duration::from_secs(10) };
+    let limits = Limits { otps_issued: rate, ..Limits::without_rates() };
+    let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut alice = ScriptedClient::registered(&mut bed, 1);
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    let mut refused = None;
+    for number in 1..=3 {
+        mallory.conn = bed.connect_from(IpAddr::from([192, 0, 2, number]));
+        mallory.phone = format!("+49160000000{number}").parse().unwrap();
+        let answer = ask(&mut mallory, &mut bed);
+        if let Received::Error(..) = answer {
+            refused = Some(refusal(&answer));
+        }
+    }
+    assert_eq!(refused, Some((ErrorCode::RateLimited, 10)));
+    assert_eq!(alice.reconnect_to(&mut bed), 0);
+    bed.advance(Duration::from_secs(10));
+    mallory.conn = bed.connect();
+    otp(&mut mallory, &mut bed);
+}
+
+#[test]
+fn wrong_guesses_are_limited_over_all_phones_and_spend_no_attempt_then() {
+    let rate = Rate { burst: 2, every: Duration::from_secs(10) };
+    let limits = Limits { wrong_guesses: rate, ..Limits::without_rates() };
+    let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
+    let mut carol = ScriptedClient::unregistered(&mut bed, 1);
+    let code = otp(&mut carol, &mut bed);
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    for number in 1..=2 {
+        mallory.phone = format!("+49160000000{number}").parse().unwrap();
+        let his = otp(&mut mallory, &mut bed);
+        let answer = confirm(&mut mallory, &mut bed, &wrong(&his));
+        assert_eq!(refusal(&answer), (ErrorCode::OtpRejected, 0));
+    }
+    // Over the limit, a right guess and a wrong one look the same, and neither counts.
+    for guess in [&code, &wrong(&code)] {
+        let answer = confirm(&mut carol, &mut bed, guess);
+        assert_eq!(refusal(&answer), (ErrorCode::RateLimited, 10));
+    }
+    bed.advance(Duration::from_secs(10));
+    for _ in 0..3 {
+        carol.conn = bed.connect();
+        let answer = ask(&mut carol, &mut bed);
+        assert!(matches!(answer, Received::OtpIssued(OtpIssued { attempts: 5, .. })), "{answer:?}");
+    }
+    assert_eq!(confirm(&mut carol, &mut bed, &code), Received::SessionIssued);
+}
+
+#[test]
+fn registrations_are_limited_by_address() {
     let mut bed =
         ServerBed::with(Profile::Compact, OtpChannel::InBand, Limits::default(), Quota::default());
     let mut alice = ScriptedClient::unregistered(&mut bed, 1);
-    for _ in 0..3 {
-        otp(&mut alice, &mut bed);
-    }
-    let request = alice.register(bed.now().wall);
-    bed.input_packet(alice.conn, &request);
-    match alice.receive(&mut bed) {
-        Some(Received::Error(ErrorForm::ReplyKey, reply)) => {
-            assert_eq!((reply.code, reply.retry_after_secs), (ErrorCode::RateLimited, 120));
-        }
-        other => panic!("{other:?}"),
-    }
-    // Other phones at the same address share its limit; another address has its own.
+    // Phones at one address share its limit; another address has its own.
     let mut refused = None;
     for number in 0..40 {
         alice.phone = format!("+4916000000{number:02}").parse().unwrap();
-        let request = alice.register(bed.now().wall);
-        bed.input_packet(alice.conn, &request);
-        if let Some(Received::Error(form, reply)) = alice.receive(&mut bed) {
+        if let Received::Error(form, reply) = ask(&mut alice, &mut bed) {
             refused = Some((form, reply.code));
             break;
         }

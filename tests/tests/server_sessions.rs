@@ -11,6 +11,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::UserId;
 use sealpost_core::server::OtpChannel;
@@ -120,6 +121,43 @@ fn a_reconnect_with_another_key_or_phone_or_id_ends_there() {
 }
 
 #[test]
+fn a_106_without_an_id_does_not_tell_who_is_registered() {
+    let mut bed = bed();
+    let alice = ScriptedClient::registered(&mut bed, 1);
+    let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
+    let mut answer_about = |phone| {
+        mallory.conn = bed.connect();
+        mallory.phone = phone;
+        let request = mallory.reconnect(bed.now().wall);
+        bed.hold_jobs = true;
+        bed.input_packet(mallory.conn, &request);
+        let mut jobs = Vec::new();
+        for _ in 0..3 {
+            bed.release_jobs(|round| jobs.extend(round.iter().map(|(_, job)| name(job))));
+        }
+        bed.hold_jobs = false;
+        let answer = bed.receive(mallory.conn).unwrap();
+        assert!(bed.is_closed(mallory.conn));
+        let len = answer.bytes().len();
+        (jobs, len, error(&[mallory.open(answer)]))
+    };
+    let about_alice = answer_about(alice.phone);
+    assert_eq!(about_alice.2, (ErrorForm::ReplyKey, ErrorCode::BadSignature));
+    assert_eq!(about_alice.0, ["open", "verify", "emit"]);
+    assert_eq!(answer_about("+4916099999999".parse().unwrap()), about_alice);
+}
+
+/// What a job before a session does.
+fn name(job: &Job) -> &'static str {
+    match job {
+        Job::OpenRequest { .. } => "open",
+        Job::Verify { .. } => "verify",
+        Job::Emit(_) => "emit",
+        Job::OpenSealed { .. } | Job::OpenGrant { .. } | Job::OpenMessage { .. } => "other",
+    }
+}
+
+#[test]
 fn a_packet_from_the_wrong_time_is_refused_and_the_connection_stays() {
     let mut bed = bed();
     let mut alice = ScriptedClient::registered(&mut bed, 1);
@@ -139,25 +177,18 @@ fn a_packet_from_the_wrong_time_is_refused_and_the_connection_stays() {
 }
 
 #[test]
-fn users_are_looked_up_by_phone_and_by_id() {
+fn users_are_looked_up_by_phone() {
     let mut bed = bed();
     let mut alice = ScriptedClient::registered(&mut bed, 1);
     let bob = ScriptedClient::registered(&mut bed, 2);
-    for lookup in [Lookup::Phone(bob.phone), Lookup::Id(bob.id.unwrap())] {
-        let request = alice.lookup(bed.now().wall, &lookup);
-        bed.input_packet(alice.conn, &request);
-        let Some(Received::PublicKey(answer)) = alice.receive(&mut bed) else {
-            panic!("no answer")
-        };
-        assert_eq!((Some(answer.user), answer.phone), (bob.id, bob.phone));
-        assert_eq!(&answer.public_key, bob.public_key());
-        assert_eq!(answer.in_reply_to, request.request_hash().in_reply_to());
-    }
+    let request = alice.lookup(bed.now().wall, &Lookup::Phone(bob.phone));
+    bed.input_packet(alice.conn, &request);
+    let Some(Received::PublicKey(answer)) = alice.receive(&mut bed) else { panic!("no answer") };
+    assert_eq!((Some(answer.user), answer.phone), (bob.id, bob.phone));
+    assert_eq!(&answer.public_key, bob.public_key());
+    assert_eq!(answer.in_reply_to, request.request_hash().in_reply_to());
     let request = alice.lookup(bed.now().wall, &Lookup::Phone("+4900000000".parse().unwrap()));
     bed.input_packet(alice.conn, &request);
-    let request = alice.lookup(bed.now().wall, &Lookup::Id(UserId::new(3).unwrap()));
-    bed.input_packet(alice.conn, &request);
-    alice.receive(&mut bed);
     assert_eq!(
         error(&alice.receive_all(&mut bed)),
         (ErrorForm::SessionKey, ErrorCode::UnknownUser)
@@ -235,14 +266,16 @@ fn lookups_in_progress_pause_reading_and_delay_the_farewell() {
 }
 
 #[test]
-fn reconnects_are_limited_by_address_and_lookups_by_user() {
+fn reconnects_without_an_id_are_limited_by_address_and_lookups_by_user() {
     let rate = Rate { burst: 2, every: Duration::from_secs(7) };
     let limits =
         Limits { reconnects_per_address: rate, lookups_per_user: rate, ..Limits::without_rates() };
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
     let mut alice = ScriptedClient::registered(&mut bed, 1);
-    alice.reconnect_to(&mut bed);
-    alice.reconnect_to(&mut bed);
+    for _ in 0..2 {
+        alice.id = None;
+        alice.reconnect_to(&mut bed);
+    }
     alice.receive_all(&mut bed);
     let lookup = Lookup::Phone(alice.phone);
     for _ in 0..2 {
@@ -261,6 +294,7 @@ fn reconnects_are_limited_by_address_and_lookups_by_user() {
     refused(alice.receive(&mut bed), (ErrorForm::SessionKey, ErrorCode::RateLimited, 7));
 
     alice.conn = bed.connect();
+    alice.id = None;
     let request = alice.reconnect(bed.now().wall);
     bed.input_packet(alice.conn, &request);
     refused(alice.receive(&mut bed), (ErrorForm::Clear, ErrorCode::RateLimited, 6));

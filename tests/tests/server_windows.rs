@@ -154,8 +154,8 @@ fn a_sender_that_floods_is_paused_until_the_store_has_caught_up() {
 
 #[test]
 fn a_sender_over_its_rate_is_slowed_down_and_loses_nothing() {
-    let messages_per_user = Rate { burst: 2, every: Duration::from_secs(1) };
-    let limits = Limits { messages_per_user, ..Limits::without_rates() };
+    let packets_per_user = Rate { burst: 2, every: Duration::from_secs(1) };
+    let limits = Limits { packets_per_user, ..Limits::without_rates() };
     let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, Quota::default());
     let mut alice = ScriptedClient::registered(&mut bed, 1);
     let mut bob = ScriptedClient::registered(&mut bed, 2);

@@ -2,9 +2,15 @@
 
 use sealpost_core::frame::Machine;
 
+use crate::reactor::Handle;
+
 /// Receives what a machine delivers and reports. Its methods run on the reactor's thread and must
 /// not block: while one runs, no connection is served.
 pub trait Application<M: Machine> {
+    /// Takes the handle of the host, before anything else happens: with it the application gives
+    /// the machine commands, such as the answers to a server's deliveries.
+    fn attach(&mut self, _handle: Handle<M>) {}
+
     /// Takes a delivery of the machine: a one-time password from a server, a message from a
     /// client.
     fn deliver(&mut self, delivery: M::Delivery);

@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::Error;
+
 /// Settings of a host. The defaults suit production; a program changes only what it offers to its
 /// operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +86,21 @@ impl Default for TransactionLimit {
 }
 
 impl HostConfig {
+    /// Bytes of memory that the host takes at most beside the machine, if no peer reads what is sent
+    /// to it. Items in flight and answers that wait in a queue are the machine's.
+    pub fn memory_bound(&self) -> u64 {
+        let connections = self.connection_cap() as u64;
+        let queued = self.high_water_bytes as u64 + SOCKET;
+        connections.saturating_mul(queued).saturating_add(self.read_budget.get() as u64)
+    }
+
     /// The most connections that this host keeps.
     pub(crate) fn connection_cap(&self) -> usize {
         self.max_connections.unwrap_or_else(connections_allowed)
     }
 
     /// The number of crypto threads to start.
-    pub(crate) fn worker_count(&self) -> NonZeroUsize {
+    pub fn worker_count(&self) -> NonZeroUsize {
         let others = || {
             let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
             NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
@@ -97,17 +109,57 @@ impl HostConfig {
     }
 }
 
+/// Raises the process's soft limit on open files to what a server with this many connections
+/// needs. Returns the number of connections for which there are files: fewer, if the hard limit is
+/// lower.
+///
+/// There are some more files than connections, for those that the machine has closed and whose peer
+/// has not ended yet. So the machine sees a connection above its limit, and can decide which one
+/// has to give way.
+pub fn raise_file_limit(connections: usize) -> Result<usize, Error> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = raised(limit, connections);
+    if raised != limit {
+        let error = |errno: rustix::io::Errno| Error::System {
+            task: "raise the limit of open files",
+            source: errno.into(),
+        };
+        setrlimit(Resource::Nofile, raised).map_err(error)?;
+    }
+    Ok(connections_for(raised).min(connections))
+}
+
+fn raised(limit: Rlimit, connections: usize) -> Rlimit {
+    let needed = connections.saturating_add(connections / CLOSING_SHARE + RESERVED_FILES);
+    let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+    let allowed = limit.maximum.map_or(needed, |most| most.min(needed));
+    Rlimit { current: limit.current.map(|current| current.max(allowed)), ..limit }
+}
+
+/// The number of connections for which there are files, with some for closed connections.
+fn connections_for(limit: Rlimit) -> usize {
+    let files = files(limit).saturating_sub(RESERVED_FILES);
+    (files - files / (CLOSING_SHARE + 1)).max(1)
+}
+
 /// The number of connections that the process's limit on open files allows.
 fn connections_allowed() -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+    let files = files(getrlimit(Resource::Nofile));
     files.saturating_sub(RESERVED_FILES).clamp(1, MOST_CONNECTIONS)
 }
 
+fn files(limit: Rlimit) -> usize {
+    limit.current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
+/// One closed connection that is still ending for this many open ones.
+const CLOSING_SHARE: usize = 8;
 /// Open files kept free for the store, the log, the poll, and the application's child processes.
 const RESERVED_FILES: usize = 64;
 /// Memory is the limit where the number of open files is unlimited.
 const MOST_CONNECTIONS: usize = 1_000_000;
+/// Bytes of a connection's entries in tables and lists.
+const SOCKET: u64 = 1_024;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -117,10 +169,35 @@ mod tests {
 
     #[test]
     fn default_cap_leaves_files_for_others() {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = getrlimit(Resource::Nofile).current;
         let cap = HostConfig::default().connection_cap();
         assert!(cap >= 1);
         assert!(files.is_none_or(|files| cap as u64 + 64 <= files.max(65)));
+    }
+
+    #[test]
+    fn file_limit_is_raised_as_far_as_the_hard_limit_allows() {
+        for (current, maximum, after, connections) in [
+            (Some(1_024), Some(4_096), Some(1_024), 800),
+            (Some(256), Some(4_096), Some(964), 800),
+            (Some(256), None, Some(964), 800),
+            (Some(256), Some(514), Some(514), 400),
+            (None, None, None, 800),
+        ] {
+            let limit = raised(Rlimit { current, maximum }, 800);
+            assert_eq!(limit, Rlimit { current: after, maximum });
+            assert_eq!(connections_for(limit).min(800), connections, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn memory_bound_covers_a_full_queue_for_every_connection() {
+        let bound = |connections| {
+            HostConfig { max_connections: Some(connections), ..HostConfig::default() }
+                .memory_bound()
+        };
+        assert_eq!(bound(11) - bound(10), 257 * 1024);
+        assert!(bound(0) >= 64 * 1024);
     }
 
     #[test]

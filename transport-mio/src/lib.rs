@@ -57,7 +57,7 @@ mod sockets;
 mod threads;
 
 pub use application::{Application, Control};
-pub use config::{HostConfig, SignalHandling, TransactionLimit};
+pub use config::{HostConfig, SignalHandling, TransactionLimit, raise_file_limit};
 pub use error::Error;
 pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;

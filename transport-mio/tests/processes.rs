@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use scripted_host::{Behaviour, PATIENCE, RunningHost, Seen, config, rerun};
-use sealpost_mio::{HostConfig, SignalHandling};
+use sealpost_mio::{HostConfig, SignalHandling, raise_file_limit};
 
 /// The environment variable that is set in the server's process.
 const SERVER: &str = "SEALPOST_MIO_TEST_SERVER";
@@ -131,4 +131,22 @@ fn server_that_runs_out_of_files_keeps_serving_and_recovers() {
     drop(crowd);
     assert!(echoes(&mut last));
     assert!(echoes(&mut first));
+}
+
+#[test]
+fn soft_limit_of_open_files_is_raised_for_the_connections() {
+    const CONNECTIONS: usize = 200;
+    if is_server() {
+        let limit = Rlimit { current: Some(40), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert_eq!(raise_file_limit(CONNECTIONS).unwrap(), CONNECTIONS);
+        let host = RunningHost::server(&config(), Behaviour::Echo);
+        say(&format!("listening {}", host.addr));
+        host.thread.join().unwrap().unwrap();
+        return;
+    }
+    let mut server = ServerProcess::start("soft_limit_of_open_files_is_raised_for_the_connections");
+    let addr: SocketAddr = server.wait_for("listening ").parse().unwrap();
+    let mut crowd: Vec<_> = (0..CONNECTIONS).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    assert!(crowd.iter_mut().all(echoes));
 }

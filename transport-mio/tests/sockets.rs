@@ -165,13 +165,25 @@ fn connect_when_there_is_room(host: &RunningHost) -> (TcpStream, ConnId) {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         let mut stream = TcpStream::connect(host.addr).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         match stream.read(&mut [0]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return (stream, host.opened()),
             _ => {}
         }
     }
     panic!("no room in time");
+}
+
+#[test]
+fn closed_connection_whose_peer_does_not_end_makes_room_for_a_new_one() {
+    let config = HostConfig { max_connections: Some(1), linger: 2 * PATIENCE, ..config() };
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let (mut stays, conn) = connect(&host);
+    host.give([Order::Close(conn)]);
+    assert_eq!(stays.read(&mut [0]).unwrap(), 0, "the host's direction has ended");
+    let opened = connect_when_there_is_room(&host);
+    assert_ne!(opened.1, conn);
+    host.end();
 }
 
 #[test]

@@ -10,10 +10,10 @@ use super::state::inbox::Batch;
 use super::state::outbox::Withdrawn;
 use super::state::peer_packet::{PeerMessage, PeerReceipt, TakenReceipt};
 use super::state::server_packet::SealedPacket;
-use super::store::{ClientOp, Failure, InboxId, IncomingMessage, QueuedMessage, Trust};
+use super::store::{ClientOp, DraftId, Failure, InboxId, IncomingMessage, QueuedMessage, Trust};
 use crate::frame::{Pending, Slot, Unverified};
 use crate::ids::{ConnId, MessageId, Phone, ReceiptId, UserId, UserRef};
-use crate::wire::Packet;
+use crate::wire::{InReplyTo, Packet};
 
 /// A job under way.
 #[derive(Debug)]
@@ -66,8 +66,8 @@ pub(super) enum SealedAnswer {
 pub(super) enum AwaitStore {
     /// The result matters only at the next start, and can be learnt again.
     Kept,
-    /// An id or a key on which everything that is sent depends is being recorded. The operation is
-    /// repeated until it succeeds.
+    /// An id or a key on which everything that is sent depends is being recorded, or a refused draft
+    /// dropped. The operation is repeated until it succeeds.
     Pinned(ClientOp),
     /// The date of a 106 is being recorded; the 106 may then leave on this connection.
     ReconnectDate(ConnId, Pending<ReconnectDate>),
@@ -77,6 +77,8 @@ pub(super) enum AwaitStore {
     KeyAccepted(Pending<Acceptance>),
     /// A contact is being marked as verified.
     ContactVerified(Pending<Comparison>),
+    /// Messages that can't be sealed yet are being kept.
+    DraftsKept(Pending<Vec<DraftId>>),
     /// The messages at the front of the sealing queue are being put into the outbox.
     Enqueued(Pending<Vec<QueuedMessage>>),
     /// These messages are being marked as stored.
@@ -86,6 +88,8 @@ pub(super) enum AwaitStore {
     MarkedDelivered { receipt: Pending<TakenReceipt>, withdrawn: Vec<Withdrawn> },
     /// These messages are being marked as failed.
     MarkedFailed { messages: Vec<MessageId>, failure: Failure },
+    /// The messages with these packets are being marked as undeliverable.
+    MarkedUndeliverable(Vec<InReplyTo>),
     /// Messages that have arrived are being put into the inbox.
     Received(Batch, Pending<Vec<IncomingMessage>>),
     /// A page of the inbox from behind this place is being read.

@@ -23,8 +23,9 @@ pub enum Command {
     },
     /// Send a message. The answer is [`Notice::Queued`](super::Notice::Queued) once the message is
     /// durable, or [`Notice::SendRefused`](super::Notice::SendRefused), which returns the content.
-    /// A recipient who is not a contact yet is looked up first, which has to wait until the client
-    /// is online.
+    /// While the client is offline, and for a recipient who has to be looked up first,
+    /// [`Notice::Kept`](super::Notice::Kept) comes before: the message is durable, and is sealed
+    /// later.
     Send {
         /// The application's name for the message until it has an id.
         token: Token,

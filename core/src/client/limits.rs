@@ -29,6 +29,14 @@ pub struct Limits {
     /// last one. Well under the 300 s that the server allows.
     pub reconnect_ahead_secs: i64,
 
+    /// Seconds between the server's clock and ours from which on the user is told, and the
+    /// difference is recorded. Less than that, added to `reconnect_ahead_secs`, must stay under the
+    /// 300 s that the server allows.
+    pub clock_warning_secs: u64,
+    /// Seconds between the clocks from which on there is no session. The server dates what we sign,
+    /// so an honest server and a clock that is set are never this far apart.
+    pub clock_refusal_secs: u64,
+
     /// Messages that wait for an acknowledgement, or to be sent. Above it, sending is refused.
     pub outbox_messages: usize,
     /// The same in bytes: of content, or of packets once they are sealed.
@@ -51,6 +59,8 @@ pub struct Limits {
     pub retention: Duration,
 
     /// Packets of one session that are being verified, opened or stored. Above it, reading pauses.
+    /// It also bounds what others can make us ask of the store: whether it holds a message, and
+    /// whether a refused one is ours.
     pub arriving: usize,
     /// Messages received by one store operation.
     pub receive_batch: usize,
@@ -127,7 +137,13 @@ impl Limits {
         InvalidLimits::unless(self.taken_gather <= Duration::from_secs(1), "taken_gather", must)?;
         // At zero, a second 106 in the same second would be dated like the first, and refused.
         let ahead = (1..SERVER_CLOCK_SKEW_SECS).contains(&self.reconnect_ahead_secs);
-        InvalidLimits::unless(ahead, "reconnect_ahead_secs", "must be from 1 to 299")
+        InvalidLimits::unless(ahead, "reconnect_ahead_secs", "must be from 1 to 299")?;
+        let (warning, skew) = (self.clock_warning_secs, SERVER_CLOCK_SKEW_SECS.unsigned_abs());
+        let unnoticed = warning.saturating_add(self.reconnect_ahead_secs.unsigned_abs());
+        let must = "must be at least 1, and less than 300 together with `reconnect_ahead_secs`";
+        InvalidLimits::unless(warning > 0 && unnoticed < skew, "clock_warning_secs", must)?;
+        let must = "must be more than 300, which is what servers correct";
+        InvalidLimits::unless(self.clock_refusal_secs > skew, "clock_refusal_secs", must)
     }
 
     fn validate_counts(&self) -> Result<(), InvalidLimits> {
@@ -170,6 +186,8 @@ impl Default for Limits {
             goodbye: 5 * SECOND,
             clock_corrections: 3,
             reconnect_ahead_secs: 120,
+            clock_warning_secs: 60,
+            clock_refusal_secs: 86_400,
             outbox_messages: 4_096,
             outbox_bytes: 64 * 1024 * 1024,
             sealing: 32,
@@ -225,6 +243,8 @@ mod tests {
             (Limits { redial_max: Duration::ZERO, ..Limits::default() }, "redial_max"),
             (Limits { retention: Duration::MAX, ..Limits::default() }, "retention"),
             (Limits { reconnect_ahead_secs: 300, ..Limits::default() }, "reconnect_ahead_secs"),
+            (Limits { clock_warning_secs: 180, ..Limits::default() }, "clock_warning_secs"),
+            (Limits { clock_refusal_secs: 300, ..Limits::default() }, "clock_refusal_secs"),
             (Limits { receipt_items: usize::MAX, ..Limits::default() }, "receipt_items"),
             (Limits { taken_gather: Duration::MAX, ..Limits::default() }, "taken_gather"),
         ] {

@@ -9,7 +9,7 @@
 //! 2. [`Command::Register`]; unless the server's answer contains the one-time password,
 //!    [`Command::Confirm`].
 //! 3. From then on, and at every later start, [`Command::Connect`].
-//! 4. [`Command::Send`] at any time: what can't be sent now waits, durably.
+//! 4. [`Command::Send`] at any time: what can't be sealed or sent now waits, durably.
 //!
 //! Nothing in a packet takes effect before its signature has been verified with the server's key,
 //! whose fingerprint is in the address, or with the pinned key of a contact. A message is
@@ -29,7 +29,6 @@
 //! | `config`, `limits`, `command` | settings of a client, and requests of the application |
 //! | `notice`, `store` | what it tells, and what it asks of its store |
 //! | `awaits`, `alarm` | what it waits for: outcomes of the host, and points in time |
-//! | `replay` | the replay window, which the store keeps |
 //! | `state` | nouns: what it knows |
 //! | `steps` | verbs: what it does |
 
@@ -39,7 +38,6 @@ mod command;
 mod config;
 mod limits;
 mod notice;
-pub mod replay;
 mod state;
 mod steps;
 pub mod store;
@@ -52,7 +50,7 @@ pub use self::limits::Limits;
 pub use self::notice::{
     LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
 };
-pub use self::replay::{Continuity, Novelty, ReplayWindow};
+pub use self::store::{Arrival, Continuity};
 pub use crate::address::{InvalidAddress, ServerAddress};
 
 use self::alarm::Alarm;
@@ -60,6 +58,7 @@ use self::awaits::{AwaitJob, AwaitStore};
 use self::state::account::OwnAccount;
 use self::state::backoff::Backoff;
 use self::state::contacts::Contacts;
+use self::state::drafts::Drafts;
 use self::state::goal::Goal;
 use self::state::inbox::Inbox;
 use self::state::link::{Link, Sending};
@@ -91,6 +90,7 @@ pub struct Client {
     link: Link,
     /// Pauses between attempts to connect.
     redial: Backoff,
+    drafts: Drafts,
     sealing: SealingQueue,
     outbox: Outbox,
     inbox: Inbox,
@@ -121,7 +121,8 @@ impl Client {
         entropy: Entropy,
     ) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
-        let Snapshot { account, contacts, former, outbox, last_message, next_receipt } = snapshot;
+        let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
+            snapshot;
         let limits = &config.limits;
         Ok(Self {
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
@@ -130,6 +131,7 @@ impl Client {
             goal: Goal::Offline,
             link: Link::new(),
             redial: Backoff::new(limits.redial_first, limits.redial_max),
+            drafts: Drafts::new(drafts),
             sealing: SealingQueue::new(last_message),
             outbox: Outbox::new(outbox),
             inbox: Inbox::new(),
@@ -260,6 +262,7 @@ impl Client {
             AwaitStore::ContactVerified(comparison) => {
                 self.on_contact_verified(answer.kept(comparison)?);
             }
+            AwaitStore::DraftsKept(ids) => self.on_drafts_kept(answer.all_kept(ids)?),
             AwaitStore::Enqueued(messages) => self.on_enqueued(answer.all_kept(messages)?),
             AwaitStore::MarkedStored(items) => self.on_marked_stored(items, answer.marked()?),
             AwaitStore::MarkedDelivered { receipt, withdrawn } => {
@@ -267,6 +270,9 @@ impl Client {
             }
             AwaitStore::MarkedFailed { messages, failure } => {
                 self.on_marked_failed(messages, failure, answer.marked()?);
+            }
+            AwaitStore::MarkedUndeliverable(packets) => {
+                self.on_marked_undeliverable(packets, answer.marked()?);
             }
             AwaitStore::Received(batch, messages) => {
                 self.on_received(batch, answer.received(messages)?);
@@ -295,8 +301,9 @@ impl Client {
                 Alarm::Progress => self.lose(OfflineReason::TimedOut),
                 Alarm::LookupAnswer(who) => self.on_lookup_overdue(who),
                 Alarm::Hold(recipient) => self.outbox.probe(recipient),
-                // They only wake the client up: `settle` finds what waited for them.
-                Alarm::LookupRetry(_) | Alarm::StoreRest => {}
+                Alarm::StoreRest => self.number_drafts(),
+                // It only wakes the client up: `settle` finds what waited for it.
+                Alarm::LookupRetry(_) => {}
             }
         }
     }

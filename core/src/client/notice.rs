@@ -9,7 +9,7 @@ use super::store::{Content, Failure, Verification};
 use crate::frame::{Misuse, StoreError};
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::Fingerprint;
-use crate::wire::{ErrorCode, Violation};
+use crate::wire::{ErrorCode, UnknownCode, Violation};
 
 /// Something that happened. No notice is the only record of what it says: whatever must not be lost
 /// is in the store.
@@ -58,6 +58,12 @@ pub enum Notice {
         failure: RegistrationFailure,
     },
 
+    /// A message is durable here. It gets its id, and [`Notice::Queued`] follows, once there is a
+    /// session and its recipient is known.
+    Kept {
+        /// The application's name for the message.
+        token: Token,
+    },
     /// A message is durable here, and will be sent.
     Queued {
         /// The application's name for the message.
@@ -69,6 +75,15 @@ pub enum Notice {
     SendRefused {
         /// The application's name for the message.
         token: Token,
+        /// Reason of the refusal.
+        refusal: SendRefusal,
+        /// Content of the message, given back.
+        content: Content,
+    },
+    /// A message that an earlier process kept was not accepted for sending.
+    DraftRefused {
+        /// Recipient of the message.
+        to: UserRef,
         /// Reason of the refusal.
         refusal: SendRefusal,
         /// Content of the message, given back.
@@ -146,10 +161,22 @@ pub enum Notice {
         phone: Phone,
     },
 
-    /// The server's clock and ours differ.
+    /// The server's clock and ours differ by [`Limits::clock_warning_secs`] or more. From
+    /// [`Limits::clock_refusal_secs`] on there is no session.
+    ///
+    /// [`Limits::clock_warning_secs`]: super::Limits::clock_warning_secs
+    /// [`Limits::clock_refusal_secs`]: super::Limits::clock_refusal_secs
     ClockOffset {
         /// Seconds to be added to our clock.
         secs: i64,
+    },
+    /// The server refused something with an error that this version does not define. What it
+    /// refused is given up.
+    UnknownError {
+        /// Code of the error.
+        code: UnknownCode,
+        /// The server's explanation, for people.
+        text: String,
     },
     /// The server, or somebody between it and us, did what an honest server does not do.
     Suspicious {
@@ -204,6 +231,10 @@ pub enum OfflineReason {
     /// The server at this address has another key than the address says.
     #[error("the server's key does not match its address")]
     WrongServer,
+    /// The clocks of server and host are too far apart: the client signs nothing under such a date,
+    /// and does not dial again by itself.
+    #[error("the server's clock and this device's differ by a day or more; set the clock")]
+    WrongClock,
     /// The same account is online elsewhere. The client does not fight over it.
     #[error("the account is online elsewhere")]
     Displaced,
@@ -242,6 +273,15 @@ pub enum RegistrationFailure {
     /// The server does not accept our key.
     #[error("the server does not accept the public key")]
     KeyRejected,
+    /// The server asks for an invitation, and has not got a valid one.
+    #[error("the server asks for a valid invitation")]
+    InvitationRejected,
+    /// The server refused with an error that this version does not define.
+    #[error("the server refused with the error {code:?}, which this version does not know")]
+    Refused {
+        /// Code of the error.
+        code: UnknownCode,
+    },
 }
 
 /// Why a message was not accepted for sending.

@@ -51,8 +51,7 @@ pub(super) fn open(
     let label = message_label(sender.fingerprint(), recipient.public_key().fingerprint());
     let substitute = SymmetricKey::random(rng);
     let unwrapped = recipient.oaep_open(rng, label.as_bytes(), wrapped).ok();
-    let unwrapped =
-        unwrapped.and_then(|key| Some(SymmetricKey::from_bytes(*key.expose().as_array()?)));
+    let unwrapped = unwrapped.and_then(|key| Some(SymmetricKey::copied(key.expose().as_array()?)));
     let inner = open_sealed(provider, unwrapped.as_ref().unwrap_or(&substitute), sealed);
     match (unwrapped, inner) {
         (Some(_), Ok(inner)) => OpenedMessage::Inner(inner),

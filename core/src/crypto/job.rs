@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
-use crate::wire::{Header, Packet, Profile};
+use crate::wire::{Header, Op, Packet, Profile};
 
 /// A computation. It contains everything that it needs except the private key.
 #[derive(Clone, Debug)]
@@ -61,6 +61,36 @@ pub enum Job {
     Emit(Box<Draft>),
 }
 
+/// Queue of a host to which a job belongs: by the cost of its RSA operation and, if that uses the
+/// private key, by whom it is done for. A host shares its threads among the lanes, so that none
+/// holds up the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A public key, or no RSA at all: tens of microseconds.
+    Public,
+    /// The private key, for a user in a session, or for the client itself.
+    User,
+    /// The private key, for somebody whose signature is verified by the job or was verified before
+    /// it: a 106 that names an id, and every 206.
+    Known,
+    /// The private key, for anybody who asks: registrations, a 106 without an id, and errors before
+    /// a session.
+    Stranger,
+}
+
+impl Job {
+    /// Lane of the job.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Verify { .. } | Self::OpenSealed { .. } => Lane::Public,
+            Self::OpenRequest { signer: Some(_), kind: RequestKind::Reconnect, .. } => Lane::Known,
+            Self::OpenRequest { .. } => Lane::Stranger,
+            Self::OpenGrant { .. } | Self::OpenMessage { .. } => Lane::User,
+            Self::Emit(draft) => draft.lane(),
+        }
+    }
+}
+
 /// Kind of a request with an OAEP part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
@@ -103,6 +133,31 @@ pub struct Draft {
     /// Whether to sign with the private key. An unsigned packet has 256 zero bytes instead: a 100,
     /// and a 105 before a session.
     pub signed: bool,
+}
+
+impl Draft {
+    /// Lane of the job that makes the packet. A server does not know the recipient of what it
+    /// answers to a stranger.
+    fn lane(&self) -> Lane {
+        if !self.signed {
+            return Lane::Public;
+        }
+        match self.header.op {
+            Op::SessionResumed => Lane::Known,
+            Op::OtpIssued | Op::RegistrationRejected | Op::SessionIssued => Lane::Stranger,
+            Op::PublicKey | Op::Error if self.header.recipient.is_none() => Lane::Stranger,
+            Op::PublicKey
+            | Op::Error
+            | Op::Register
+            | Op::Confirm
+            | Op::Reconnect
+            | Op::RequestPublicKey
+            | Op::Message
+            | Op::DeliveryAck
+            | Op::NoMoreMessages
+            | Op::Disconnect => Lane::User,
+        }
+    }
 }
 
 /// A part of a payload.

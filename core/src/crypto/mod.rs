@@ -53,6 +53,7 @@
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 mod envelope;
+mod generator;
 mod job;
 #[cfg(feature = "aws-lc")]
 mod parsed_keys;
@@ -64,8 +65,9 @@ mod sealed;
 
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
+pub use generator::Generator;
 pub use job::{
-    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
+    Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
     RequestKind, SESSION_LABEL,
 };
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};

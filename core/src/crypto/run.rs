@@ -4,15 +4,13 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use chacha20::ChaCha20Rng;
-use rand_core::{CryptoRng, SeedableRng};
-
+use super::generator::Generator;
 use super::sealed::{append_sealed, open_sealed};
 use super::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
     PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
 };
-use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, scrub_stack};
 use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
 
 /// Runs jobs with a provider, a private key and a source of randomness. Each thread has its own;
@@ -21,7 +19,7 @@ pub struct Crypto {
     provider: Arc<dyn Provider>,
     private_key: Arc<dyn PrivateKey>,
     wrapping_key: SymmetricKey,
-    rng: Box<dyn CryptoRng + Send>,
+    rng: Box<dyn Generator>,
 }
 
 impl Crypto {
@@ -31,20 +29,19 @@ impl Crypto {
         provider: Arc<dyn Provider>,
         private_key: Arc<dyn PrivateKey>,
         wrapping_key: SymmetricKey,
-        rng: Box<dyn CryptoRng + Send>,
+        rng: Box<dyn Generator>,
     ) -> Self {
         Self { provider, private_key, wrapping_key, rng }
     }
 
-    /// Makes a runner for another thread: the same keys, and a generator of its own, seeded from
-    /// this one's.
+    /// Makes a runner for another thread: the same keys, and a fork of the generator.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self {
             provider: Arc::clone(&self.provider),
             private_key: Arc::clone(&self.private_key),
             wrapping_key: self.wrapping_key.clone(),
-            rng: Box::new(ChaCha20Rng::from_rng(&mut self.rng)),
+            rng: self.rng.fork(),
         }
     }
 
@@ -55,8 +52,11 @@ impl Crypto {
 
     /// Runs one job.
     pub fn run(&mut self, job: Job) -> Outcome {
-        match job {
-            Job::Verify { packet, signer } => Outcome::Verified(self.verify(&packet, &signer)),
+        let outcome = match job {
+            // The most frequent job, and the only one without secrets.
+            Job::Verify { packet, signer } => {
+                return Outcome::Verified(self.verify(&packet, &signer));
+            }
             Job::OpenSealed { packet, signer, key, at } => {
                 Outcome::Opened(self.open_sealed(&packet, &signer, &key, at))
             }
@@ -70,7 +70,9 @@ impl Crypto {
                 Outcome::MessageOpened(self.open_message(&packet, &signer))
             }
             Job::Emit(draft) => Outcome::Emitted(self.emit(&draft)),
-        }
+        };
+        scrub_stack();
+        outcome
     }
 
     fn verify(&self, packet: &Packet, signer: &PublicKey) -> Result<(), Rejected> {
@@ -99,9 +101,9 @@ impl Crypto {
         }
         let (wrapped, _) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
         let plaintext =
-            self.private_key.oaep_open(&mut self.rng, kind.label().as_bytes(), wrapped)?;
+            self.private_key.oaep_open(&mut *self.rng, kind.label().as_bytes(), wrapped)?;
         let session = kind.leads_to_session().then(|| {
-            let key = SymmetricKey::random(&mut self.rng);
+            let key = SymmetricKey::random(&mut *self.rng);
             FreshSession { wrapped: key.wrap(&self.wrapping_key), key }
         });
         Ok(OpenedRequest { plaintext, session })
@@ -110,7 +112,8 @@ impl Crypto {
     fn open_grant(&mut self, packet: &Packet, signer: &PublicKey) -> Result<Grant, Rejected> {
         self.verify(packet, signer)?;
         let (wrapped, sealed) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
-        let grant = self.private_key.oaep_open(&mut self.rng, SESSION_LABEL.as_bytes(), wrapped)?;
+        let grant =
+            self.private_key.oaep_open(&mut *self.rng, SESSION_LABEL.as_bytes(), wrapped)?;
         let SessionGrant { session_key, request_hash } = SessionGrant::parse(grant.expose())?;
         let sealed = match sealed {
             [] => None,
@@ -126,7 +129,7 @@ impl Crypto {
     ) -> Result<OpenedMessage, Rejected> {
         self.verify(packet, signer)?;
         let (provider, recipient) = (&*self.provider, &*self.private_key);
-        Ok(envelope::open(packet.payload(), provider, &mut self.rng, signer, recipient))
+        Ok(envelope::open(packet.payload(), provider, &mut *self.rng, signer, recipient))
     }
 
     fn emit(&mut self, draft: &Draft) -> Result<Packet, EmitError> {
@@ -136,7 +139,7 @@ impl Crypto {
         }
         Packet::build(draft.profile, draft.header, &payload, |signed| {
             if draft.signed {
-                self.private_key.sign(&mut self.rng, signed)
+                self.private_key.sign(&mut *self.rng, signed)
             } else {
                 Ok([0; SIGNATURE_LEN])
             }
@@ -144,7 +147,7 @@ impl Crypto {
     }
 
     fn append(&mut self, payload: &mut Vec<u8>, part: &Part) -> Result<(), EmitError> {
-        let (provider, rng) = (&*self.provider, &mut self.rng);
+        let (provider, rng) = (&*self.provider, &mut *self.rng);
         match part {
             Part::Clear(bytes) => payload.extend_from_slice(bytes),
             Part::Sealed { key, plaintext } => {

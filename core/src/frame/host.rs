@@ -20,7 +20,8 @@ pub trait Host<M: Machine> {
     fn store(&mut self, ticket: Ticket, op: M::StoreOp);
     /// Starts a job ([`Action::Compute`]).
     fn compute(&mut self, ticket: Ticket, job: Job);
-    /// Hands a delivery over ([`Action::Deliver`]). It must not be lost.
+    /// Hands a delivery over ([`Action::Deliver`]). It must not be lost; a server's is answered
+    /// with a command.
     fn deliver(&mut self, delivery: M::Delivery);
     /// Passes a notice on ([`Action::Notify`]).
     fn notify(&mut self, notice: M::Notice);

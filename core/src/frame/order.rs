@@ -49,6 +49,11 @@ impl<T> InOrder<T> {
         Some(value)
     }
 
+    /// Values in the places that are filled and have not left.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().flatten()
+    }
+
     /// Count of places that were reserved and have not left.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{Action, Actions, Completed, Flow, Machine, Misuse, Slab};
-use crate::crypto::{Draft, Job, Outcome};
+use crate::crypto::{Draft, Job, Lane, Outcome};
 use crate::ids::{ConnId, Ticket};
 
 /// Actions that are not drained yet, and the continuations of jobs (`J`) and store operations (`S`)
@@ -15,11 +15,15 @@ pub(crate) struct Out<M: Machine, J, S> {
     actions: VecDeque<Action<M>>,
     /// One slab for both kinds, so that a job and a store operation never share a ticket.
     awaited: Slab<Await<J, S>>,
+    /// Count of the jobs in [`Lane::Stranger`] whose outcome is awaited.
+    stranger_jobs: usize,
 }
 
 #[derive(Debug)]
 enum Await<J, S> {
     Job(J),
+    /// A job in [`Lane::Stranger`].
+    StrangerJob(J),
     /// A running job whose outcome is no longer needed. The entry distinguishes that outcome, which
     /// will still come, from one under a wrong ticket.
     Abandoned,
@@ -28,7 +32,7 @@ enum Await<J, S> {
 
 impl<M: Machine, J, S> Out<M, J, S> {
     pub(crate) const fn new() -> Self {
-        Self { actions: VecDeque::new(), awaited: Slab::new() }
+        Self { actions: VecDeque::new(), awaited: Slab::new(), stranger_jobs: 0 }
     }
 
     pub(crate) fn send(&mut self, conn: ConnId, bytes: Bytes) {
@@ -63,7 +67,13 @@ impl<M: Machine, J, S> Out<M, J, S> {
 
     /// Starts a job; `then` is its continuation.
     pub(crate) fn compute(&mut self, job: Job, then: J) {
-        let ticket = Ticket(self.awaited.insert(Await::Job(then)));
+        let then = if job.lane() == Lane::Stranger {
+            self.stranger_jobs += 1;
+            Await::StrangerJob(then)
+        } else {
+            Await::Job(then)
+        };
+        let ticket = Ticket(self.awaited.insert(then));
         self.actions.push_back(Action::Compute { ticket, job });
     }
 
@@ -88,6 +98,10 @@ impl<M: Machine, J, S> Out<M, J, S> {
         }
         Ok(match self.awaited.remove(ticket.0) {
             Some(Await::Job(job)) => Some((job, Completed::new(outcome))),
+            Some(Await::StrangerJob(job)) => {
+                self.stranger_jobs -= 1;
+                Some((job, Completed::new(outcome)))
+            }
             Some(Await::Abandoned | Await::Store(_)) | None => None,
         })
     }
@@ -101,13 +115,22 @@ impl<M: Machine, J, S> Out<M, J, S> {
         ticket: Ticket,
         outcome: M::StoreOutcome,
     ) -> Result<(S, Completed<M::StoreOutcome>), Misuse> {
-        if let None | Some(Await::Job(_) | Await::Abandoned) = self.awaited.get(ticket.0) {
+        if let None | Some(Await::Job(_) | Await::StrangerJob(_) | Await::Abandoned) =
+            self.awaited.get(ticket.0)
+        {
             return Err(Misuse::UnexpectedOutcome);
         }
         match self.awaited.remove(ticket.0) {
             Some(Await::Store(store)) => Ok((store, Completed::new(outcome))),
-            Some(Await::Job(_) | Await::Abandoned) | None => Err(Misuse::UnexpectedOutcome),
+            Some(Await::Job(_) | Await::StrangerJob(_) | Await::Abandoned) | None => {
+                Err(Misuse::UnexpectedOutcome)
+            }
         }
+    }
+
+    /// Count of jobs in [`Lane::Stranger`] whose outcome is awaited.
+    pub(crate) const fn stranger_jobs(&self) -> usize {
+        self.stranger_jobs
     }
 
     /// Count of jobs and store operations whose outcome is awaited.
@@ -118,7 +141,7 @@ impl<M: Machine, J, S> Out<M, J, S> {
     /// Continuations of the running jobs.
     pub(crate) fn jobs(&self) -> impl Iterator<Item = &J> {
         self.awaited.iter().filter_map(|(_, awaited)| match awaited {
-            Await::Job(job) => Some(job),
+            Await::Job(job) | Await::StrangerJob(job) => Some(job),
             Await::Abandoned | Await::Store(_) => None,
         })
     }
@@ -127,12 +150,12 @@ impl<M: Machine, J, S> Out<M, J, S> {
     pub(crate) fn stores(&self) -> impl Iterator<Item = &S> {
         self.awaited.iter().filter_map(|(_, awaited)| match awaited {
             Await::Store(store) => Some(store),
-            Await::Job(_) | Await::Abandoned => None,
+            Await::Job(_) | Await::StrangerJob(_) | Await::Abandoned => None,
         })
     }
 
     /// Abandons the jobs for which `keep` returns false. Their outcomes, which will still come, are
-    /// ignored.
+    /// ignored. Jobs for strangers stay: only a server has any, and it abandons no job.
     pub(crate) fn retain_jobs(&mut self, mut keep: impl FnMut(&J) -> bool) {
         for awaited in self.awaited.values_mut() {
             if let Await::Job(job) = awaited

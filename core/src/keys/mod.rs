@@ -21,4 +21,5 @@ pub use pem::{PemError, private_key_from_pem, private_key_to_encrypted_pem, priv
 pub use public::{Fingerprint, InvalidFingerprint, KeyRejected, PublicKey};
 pub use rejected::Rejected;
 pub use safety_number::safety_number;
-pub use secret::{Plaintext, SymmetricKey, WrappedKey};
+pub(crate) use secret::Secret;
+pub use secret::{Plaintext, SymmetricKey, WrappedKey, scrub_stack};

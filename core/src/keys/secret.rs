@@ -1,5 +1,6 @@
 //! Secrets: they are zeroized when dropped, never printed, and compared in constant time.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -7,31 +8,63 @@ use aes_kw::cipher::consts::U32;
 use aes_kw::{KeyInit, KwAes256};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::Rejected;
 
+/// Secret bytes in one place on the heap. A value that is moved leaves its old bytes behind on the
+/// stack and in queues, where nothing zeroizes them. Here only a pointer moves, and clones share the
+/// bytes; the last one zeroizes them.
+#[derive(Clone)]
+pub(crate) struct Secret<const N: usize>(Arc<Zeroizing<[u8; N]>>);
+
+impl<const N: usize> Secret<N> {
+    /// Makes a secret of zeros, and lets `write` write it in its place.
+    pub(crate) fn written(write: impl FnOnce(&mut [u8; N])) -> Self {
+        let mut bytes = Arc::new(Zeroizing::new([0; N]));
+        write(&mut *Arc::make_mut(&mut bytes));
+        Self(bytes)
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> PartialEq for Secret<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().ct_eq(other.expose()).into()
+    }
+}
+
+impl<const N: usize> Eq for Secret<N> {}
+
 /// An AES-256 key: a session key, a reply key, or the key of one message. Zeroized when dropped,
-/// compared in constant time, and without a readable `Debug`.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct SymmetricKey([u8; 32]);
+/// compared in constant time, and without a readable `Debug`. Clones share one copy of the bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SymmetricKey(Secret<32>);
 
 impl SymmetricKey {
     /// Makes a key of these bytes.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self::copied(&bytes);
+        bytes.zeroize();
+        key
+    }
+
+    /// Makes a key of bytes whose owner zeroizes them.
+    pub fn copied(bytes: &[u8; 32]) -> Self {
+        Self(Secret::written(|key| key.copy_from_slice(bytes)))
     }
 
     /// Draws a new key.
     pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut key = Self([0; 32]);
-        rng.fill_bytes(&mut key.0);
-        key
+        Self(Secret::written(|key| rng.fill_bytes(key)))
     }
 
     /// Bytes of the key, for the cipher.
-    pub const fn expose(&self) -> &[u8; 32] {
-        &self.0
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
     }
 
     /// Wraps this key under another (AES-256 key wrap, RFC 3394).
@@ -40,14 +73,6 @@ impl SymmetricKey {
         WrappedKey(wrap.wrap_fixed_key::<U32>(self.expose().into()).into())
     }
 }
-
-impl PartialEq for SymmetricKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for SymmetricKey {}
 
 impl fmt::Debug for SymmetricKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,9 +91,11 @@ impl WrappedKey {
     /// [`Rejected`] if the key was wrapped under another key, or has been changed.
     pub fn unwrap(&self, wrapping_key: &SymmetricKey) -> Result<SymmetricKey, Rejected> {
         let wrap = KwAes256::new(wrapping_key.expose().into());
-        let mut key = SymmetricKey([0; 32]);
-        wrap.unwrap_key(&self.0, &mut key.0).map_err(|_| Rejected)?;
-        Ok(key)
+        let mut unwrapped = Err(Rejected);
+        let key = Secret::written(|key| {
+            unwrapped = wrap.unwrap_key(&self.0, key).map(|_| ()).map_err(|_| Rejected);
+        });
+        unwrapped.map(|()| SymmetricKey(key))
     }
 }
 
@@ -111,6 +138,16 @@ impl Plaintext {
         self.0.extend_from_slice(bytes);
     }
 }
+
+/// Overwrites the part of the stack below the caller's frame. Ciphers keep round keys there, and what
+/// they return by value leaves a copy behind. Called after each use of a long-lived key.
+#[inline(never)]
+pub fn scrub_stack() {
+    [0_u8; SCRUBBED].zeroize();
+}
+
+/// More than any job was seen to use.
+const SCRUBBED: usize = 16 << 10;
 
 impl fmt::Debug for Plaintext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,8 @@ pub(super) enum Alarm {
     Flow(ConnId),
     /// A recipient is slow, or a mailbox may ask the store again.
     Mailbox(UserId),
+    /// A client may have taken nothing for too long.
+    Unresponsive(ConnId),
     /// Store operations that failed are repeated.
     Retry,
     /// Items past retention are deleted.
@@ -25,6 +27,7 @@ impl frame::Alarm for Alarm {
             Self::Handshake(_) => "close a connection that has no session yet",
             Self::Flow(_) => "resume reading from a connection that was slowed down",
             Self::Mailbox(_) => "store what a slow recipient holds, or ask the store again",
+            Self::Unresponsive(_) => "close the connection of a client that takes nothing",
             Self::Retry => "repeat store operations that failed",
             Self::Expire => "delete items past retention",
             Self::Shutdown => "end an orderly stop that takes too long",

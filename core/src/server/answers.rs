@@ -4,10 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::store::{
-    Appended, CreateOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
+    Waiting,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
+use crate::time::Timestamp;
+use crate::wire::InReplyTo;
 
 impl Answer for StoreReply {
     fn keeps(&self, nth: usize) -> bool {
@@ -15,7 +18,9 @@ impl Answer for StoreReply {
             Self::Created(CreateOutcome::Created(_))
             | Self::ReconnectRecorded(ReconnectOutcome::Recorded)
             | Self::Settled
-            | Self::ReceiptsDropped => true,
+            | Self::ReceiptsDropped
+            | Self::AnswersRecorded
+            | Self::UndeliverableForgotten => true,
             // A duplicate was stored earlier.
             Self::Appended(each) => {
                 matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
@@ -24,8 +29,11 @@ impl Answer for StoreReply {
             | Self::ReconnectRecorded(ReconnectOutcome::NotNewer | ReconnectOutcome::UnknownUser)
             // Questions.
             | Self::Found(_)
+            | Self::LookedUp(_)
             | Self::Counted(_)
+            | Self::Undeliverable(_)
             | Self::Page(_)
+            | Self::ClockRecorded(_)
             | Self::Expired(_) => false,
         }
     }
@@ -34,8 +42,10 @@ impl Answer for StoreReply {
 /// Outcome for one packet that was to be appended.
 #[derive(Debug)]
 pub(super) enum Fate<T> {
-    /// The packet is stored, by this operation or an earlier one.
+    /// The packet is stored, by this operation.
     Stored(Durable<T>),
+    /// The packet was stored before.
+    Duplicate(Durable<T>),
     /// The packet is not stored.
     Refused(T, AppendRefusal),
 }
@@ -44,6 +54,7 @@ pub(super) enum Fate<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppendRefusal {
     MailboxFull,
+    StoreFull,
     UnknownUser,
     Unavailable,
 }
@@ -71,10 +82,22 @@ type Recorded<T, E> = Result<Durable<T>, (T, E)>;
 type Created<T> = Result<(Durable<T>, UserId), (T, NotCreated)>;
 
 impl Completed<StoreOutcome> {
-    /// Reads the answer to [`StoreOp::FindUser`](super::store::StoreOp::FindUser).
+    /// Reads the answer to [`StoreOp::FindUser`](super::store::StoreOp::FindUser) or
+    /// [`StoreOp::FindSender`](super::store::StoreOp::FindSender).
     pub(super) fn found(self) -> Result<Result<Option<Box<User>>, StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::Found(user)) => Ok(Ok(user)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to any operation that looks a user up for another one.
+    pub(super) fn looked_up(self) -> Result<Result<LookupOutcome, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::LookedUp(outcome)) => Ok(Ok(outcome)),
+            Ok(StoreReply::Found(Some(user))) => Ok(Ok(LookupOutcome::Found(user))),
+            Ok(StoreReply::Found(None)) => Ok(Ok(LookupOutcome::NotFound)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }
@@ -119,9 +142,37 @@ impl Completed<StoreOutcome> {
     }
 
     /// Reads the answer to [`StoreOp::Count`](super::store::StoreOp::Count).
-    pub(super) fn counted(self) -> Result<Result<u32, StoreError>, WrongOutcome> {
+    pub(super) fn counted(self) -> Result<Result<Waiting, StoreError>, WrongOutcome> {
         match self.answer() {
-            Ok(StoreReply::Counted(count)) => Ok(Ok(count)),
+            Ok(StoreReply::Counted(waiting)) => Ok(Ok(waiting)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::RecordAnswers`](super::store::StoreOp::RecordAnswers).
+    pub(super) fn answers_recorded(self) -> Result<Result<(), StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::AnswersRecorded) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::Undeliverable`](super::store::StoreOp::Undeliverable).
+    pub(super) fn undeliverable(self) -> Result<Result<Vec<InReplyTo>, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::Undeliverable(messages)) => Ok(Ok(messages)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to
+    /// [`StoreOp::ForgetUndeliverable`](super::store::StoreOp::ForgetUndeliverable).
+    pub(super) fn undeliverable_forgotten(self) -> Result<Result<(), StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::UndeliverableForgotten) => Ok(Ok(())),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }
@@ -141,11 +192,15 @@ impl Completed<StoreOutcome> {
             Ok(_) => return Err(WrongOutcome),
         };
         let fate = |(nth, kept)| match kept {
+            Ok(durable) if answers.get(nth) == Some(&Appended::Duplicate) => {
+                Fate::Duplicate(durable)
+            }
             Ok(durable) => Fate::Stored(durable),
             Err(value) => Fate::Refused(
                 value,
                 match answers.get(nth) {
                     Some(Appended::MailboxFull) => AppendRefusal::MailboxFull,
+                    Some(Appended::StoreFull) => AppendRefusal::StoreFull,
                     Some(Appended::UnknownUser) => AppendRefusal::UnknownUser,
                     Some(Appended::Stored | Appended::Duplicate) | None => {
                         AppendRefusal::Unavailable
@@ -182,6 +237,16 @@ impl Completed<StoreOutcome> {
     pub(super) fn receipts_dropped(self) -> Result<Result<(), StoreError>, WrongOutcome> {
         match self.answer() {
             Ok(StoreReply::ReceiptsDropped) => Ok(Ok(())),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
+    /// Reads the answer to [`StoreOp::RecordClock`](super::store::StoreOp::RecordClock): the newest
+    /// time on record.
+    pub(super) fn clock_recorded(self) -> Result<Result<Timestamp, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::ClockRecorded(newest)) => Ok(Ok(newest)),
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(WrongOutcome),
         }

@@ -6,14 +6,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::state::entry::{Confirming, Entry, Reconnecting, Registering, Request};
-use super::state::session::{SealedPacket, SignedPacket, Standing};
+use super::state::session::{SealedPacket, Session, SignedPacket, Standing};
 use super::state::settling::{DroppingReceipts, Settling};
 use super::store::User;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
-use crate::wire::{AccountRequest, InReplyTo, Packet};
+use crate::time::Timestamp;
+use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -49,9 +50,13 @@ pub(super) enum AwaitStore {
     LookedUp { conn: ConnId, in_reply_to: InReplyTo },
     // Mailboxes.
     Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
-    PageRead { owner: UserId, conn: ConnId },
+    PageRead { owner: UserId, conn: ConnId, bytes: u32 },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
+    AnswersRecorded,
+    UndeliverableRead { conn: ConnId },
+    UndeliverableForgotten { conn: ConnId, user: UserId },
+    ClockRecorded { clock: Timestamp },
     Expired,
 }
 
@@ -59,24 +64,33 @@ pub(super) enum AwaitStore {
 #[derive(Debug)]
 pub(super) struct Registrant {
     pub(super) request: Request,
-    pub(super) reply_key: SymmetricKey,
+    pub(super) opened: RegisterRequest,
+}
+
+/// A 100 whose password is handed to a courier.
+#[derive(Debug)]
+pub(super) struct AwaitDelivery {
+    pub(super) conn: ConnId,
+    pub(super) in_reply_to: InReplyTo,
     pub(super) phone: Phone,
+    pub(super) reply_key: SymmetricKey,
 }
 
 /// A 106 without an id, whose sender is looked up by the phone number inside.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectorFoundByPhone {
     pub(super) request: Request,
-    pub(super) opened: AccountRequest,
+    pub(super) opened: ReconnectRequest,
     pub(super) session: FreshSession,
 }
 
-/// A 106 without an id, which is verified with the key of the user that was found.
+/// A 106 without an id, which is verified with the key of the user that was found, or with a key
+/// that signed nothing if none was.
 #[derive(Debug)]
 pub(super) struct AwaitReconnectVerified {
     pub(super) request: Unverified<Request>,
     pub(super) reply_key: SymmetricKey,
-    pub(super) user: Box<User>,
+    pub(super) user: Option<Box<User>>,
     pub(super) session: FreshSession,
 }
 
@@ -85,7 +99,21 @@ pub(super) struct AwaitReconnectVerified {
 pub(super) struct AwaitArrival {
     pub(super) conn: ConnId,
     pub(super) slot: Slot,
+    pub(super) bytes: usize,
     pub(super) standing: Standing,
+}
+
+impl AwaitArrival {
+    /// Gives a packet its place in its session.
+    pub(super) fn begin(
+        conn: ConnId,
+        session: &mut Session,
+        packet: &Packet,
+        standing: Standing,
+    ) -> Self {
+        let slot = session.begin_arrival(packet);
+        Self { conn, slot, bytes: packet.bytes().len(), standing }
+    }
 }
 
 /// What follows once an answer has been sent.
@@ -95,6 +123,8 @@ pub(super) enum AfterReply {
     Stay,
     /// The next request before a session may begin.
     NextRequest,
+    /// An undeliverable message is crossed off.
+    Told,
     /// The connection is closed.
     Close,
 }

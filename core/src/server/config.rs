@@ -1,7 +1,7 @@
 //! The settings of a server, and what it hands to its host to deliver.
 
-use core::convert::Infallible;
 use core::fmt;
+use core::net::IpAddr;
 
 use super::limits::Limits;
 use crate::ids::Phone;
@@ -17,6 +17,8 @@ pub struct Config {
     pub server_key: PublicKey,
     /// How to deliver one-time passwords.
     pub otp_channel: OtpChannel,
+    /// Whether a 100 tells that its phone is registered.
+    pub registered_phones: RegisteredPhones,
     /// Every bound of the server.
     pub limits: Limits,
 }
@@ -31,12 +33,51 @@ pub enum OtpChannel {
     OutOfBand,
 }
 
-/// The application has no commands for the server machine.
-pub type Command = Infallible;
+/// Whether a stranger learns who is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegisteredPhones {
+    /// A 100 for a registered phone is answered with a 150.
+    Told,
+    /// A 100 is answered alike for every phone, and a password is really sent to a registered one.
+    /// The 150 comes only after a right password. In band, everybody has the right password.
+    Hidden,
+}
 
-/// A one-time password for the host to deliver to a phone. It must be neither logged nor lost.
+/// What the application tells the server machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The answer to an [`OtpDelivery`]. Until it comes, the client that asked for the password
+    /// gets none.
+    OtpDelivery {
+        /// Number of the delivery.
+        id: DeliveryId,
+        /// Whether the password is on its way.
+        outcome: DeliveryOutcome,
+    },
+}
+
+/// What has become of an [`OtpDelivery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The password is on its way, or waits for a courier in a queue that has room for it. The
+    /// client gets its 200.
+    Accepted,
+    /// No courier can take the password. It is void, and the client is told to try again later.
+    Refused,
+}
+
+/// Number of an [`OtpDelivery`], under which it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub u64);
+
+/// A one-time password for the host to deliver to a phone. It must not be logged. Each delivery is
+/// answered with [`Command::OtpDelivery`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct OtpDelivery {
+    /// Number under which the delivery is answered.
+    pub id: DeliveryId,
+    /// Address of the client that asks for the password, so that couriers can be fair to others.
+    pub peer: IpAddr,
     /// The phone of the person who registers.
     pub phone: Phone,
     /// The password.

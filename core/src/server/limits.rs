@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::frame::InvalidLimits;
-use crate::wire::StoredAck;
+use crate::wire::{ItemId, Packet, Receipt, StoredAck};
 
 /// A rate: a burst of events at once, then one each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,15 @@ impl Rate {
 pub struct Limits {
     /// Connections at once. The host's own limit on open files may be lower.
     pub connections: usize,
+    /// Connections without a session at once. Over it, or when all connections are taken, the
+    /// oldest of the address with the most gives way to the new one.
+    pub strangers: usize,
+    /// Connections without a session per address. Over it, the oldest of the address gives way.
+    /// Generous, because many users may share an address; each needs it only until its session.
+    pub strangers_per_address: usize,
+    /// Jobs with the private key for strangers at once, a fraction of a second of work. Over it, a
+    /// stranger who needs another one is disconnected without an answer.
+    pub stranger_jobs: usize,
     /// From a connection's opening to its session. A stranger holds a socket no longer.
     pub time_to_session: Duration,
     /// Requests that may wait while one is answered before a session. Clients send one at a time.
@@ -33,32 +42,63 @@ pub struct Limits {
 
     /// Registrations (100 and 101) per address. Each costs a private RSA operation or two.
     pub registrations_per_address: Rate,
-    /// Reconnects (106) per address; generous, because many users may share one.
+    /// Reconnects (106) per address that name no id, each of which costs a private operation, or
+    /// that fail. One that names an id and succeeds is charged to its user, so that a stranger
+    /// behind a shared address keeps nobody out.
     pub reconnects_per_address: Rate,
+    /// Requests for the server's key (105) per address. Over it, the connection is closed without
+    /// an answer.
+    pub key_requests_per_address: Rate,
     /// Errors sent to connections without a session, per address: each costs a signature. Over it
     /// the connection is closed without an answer.
     pub refusals_per_address: Rate,
-    /// One-time passwords per phone: each is a message to someone, and a fresh chance to guess.
-    pub otps_per_phone: Rate,
-    /// Look-ups (105) per user: they reveal who is registered.
+    /// Reconnects (106) per user; each costs two private operations.
+    pub reconnects_per_user: Rate,
+    /// Look-ups (105) per user, by phone and by id.
     pub lookups_per_user: Rate,
-    /// Messages (102) per user; over it the server stops reading from that connection for a while.
-    pub messages_per_user: Rate,
-    /// Addresses, or phones, that each rate limiter remembers.
+    /// Look-ups by phone per user and day, whether they find someone or not: they reveal who is
+    /// registered. The store counts them, so that neither a reconnect nor a restart renews them.
+    pub lookups_per_day: u32,
+    /// Packets per user, whatever becomes of them; an error or the answer to a look-up counts as
+    /// twenty more, because it is signed. Over it, reading pauses.
+    pub packets_per_user: Rate,
+    /// Bytes that arrived on a connection before its reading paused; they wait as long as reading
+    /// does. A host reads 64 KiB at a time.
+    pub unread_bytes: usize,
+    /// Addresses or users that each rate limiter remembers. Over it, it forgets those who owe
+    /// nothing, and refuses new ones if there are none. Every user of the compact profile has room.
     pub remembered: usize,
 
     /// Lifetime of a one-time password (PROTOCOL 8); at most 65,535 seconds.
     pub otp_ttl: Duration,
     /// Wrong guesses after which a one-time password is void (PROTOCOL 8).
     pub otp_attempts: u8,
-    /// One-time passwords alive at once.
+    /// One-time passwords that a phone may be sent in 24 hours: each is a message to someone, and
+    /// fresh attempts to guess. Passwords that were used do not count.
+    pub otps_per_phone: usize,
+    /// How many of them one address (IPv6: one /64 network) may ask for, so that one stranger
+    /// cannot use up all that a phone is sent.
+    pub otps_per_phone_and_address: usize,
+    /// One-time passwords of the last 24 hours that the server remembers. Once there are so many,
+    /// no more are issued.
     pub otps: usize,
+    /// One-time passwords issued, over all phones and addresses: a sweep through phone numbers
+    /// stops registration and costs no more messages than this.
+    pub otps_issued: Rate,
+    /// Wrong guesses at one-time passwords, over all phones and addresses: some 3,000 a day hit
+    /// one of a million passwords about once a year.
+    pub wrong_guesses: Rate,
     /// The largest difference between a packet's date and the server's clock (PROTOCOL 8).
     pub clock_skew: Duration,
     /// How long messages are kept, and how old one may be when it arrives (PROTOCOL 8).
     pub retention: Duration,
     /// Pause between two searches for items past retention.
     pub expire_every: Duration,
+    /// How far the wall clock may be ahead of the newest time in the store; over it nothing expires,
+    /// because a clock that runs ahead would delete messages before their time. A search records the
+    /// time, so this also bounds how long a server may be down before the operator must confirm the
+    /// clock.
+    pub clock_step: Duration,
     /// Items that one operation deletes, so that the store is not held up.
     pub expire_batch: u32,
     /// How long the server's signed key answer is served again; at most 60 s (PROTOCOL 4.1).
@@ -68,6 +108,18 @@ pub struct Limits {
     pub checks_per_conn: usize,
     /// Packets of one user that wait for the store. Over it, reading pauses.
     pub unstored_per_user: usize,
+    /// Bytes of one user's packets that are being verified or wait for the store. Over it, reading
+    /// pauses. Sixteen of the largest packets keep the processor and the disk busy.
+    pub held_bytes: usize,
+    /// Bytes of all users' packets. Over it, reading pauses from connections whose user holds more
+    /// than a fair share of it.
+    pub held_bytes_in_all: usize,
+    /// Bytes of messages that one user may have stored in a day: as many at once, and again as many
+    /// spread over each day. [`u64::MAX`] lifts the limit.
+    pub stored_bytes_per_day: u64,
+    /// Bytes of receipts that are stored for one user. Over it the user's messages are refused,
+    /// because each leads to another receipt, until the user has taken some.
+    pub receipt_bytes: u64,
     /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
     /// reading pauses.
     pub replies_per_conn: usize,
@@ -82,8 +134,14 @@ pub struct Limits {
     pub in_flight_items: usize,
     /// Bytes of their packets.
     pub in_flight_bytes: usize,
+    /// Bytes in flight to all recipients, and of pages on their way out of the store. Over it, each
+    /// recipient's window is a fair share of it, and items beyond are stored.
+    pub in_flight_bytes_in_all: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
+    /// How long a client may take nothing of what waits for it, before its connection is closed. A
+    /// phone in a tunnel gets through; a client that never takes anything does not hold its window.
+    pub unresponsive: Duration,
     /// Stored items sent ahead of their acknowledgements.
     pub drain_items: u32,
     /// Bytes of their packets.
@@ -102,31 +160,48 @@ impl Default for Limits {
         const DAY: Duration = Duration::from_hours(24);
         Self {
             connections: 16_384,
+            strangers: 8_192,
+            strangers_per_address: 256,
+            stranger_jobs: 128,
             time_to_session: 10 * SECOND,
             waiting_requests: 8,
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
-            reconnects_per_address: Rate { burst: 100, every: SECOND / 10 },
+            reconnects_per_address: Rate { burst: 50, every: SECOND },
+            key_requests_per_address: Rate { burst: 100, every: SECOND / 5 },
             refusals_per_address: Rate { burst: 50, every: SECOND / 2 },
-            otps_per_phone: Rate { burst: 3, every: 120 * SECOND },
+            reconnects_per_user: Rate { burst: 20, every: 5 * SECOND },
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
-            messages_per_user: Rate { burst: 2_000, every: SECOND / 200 },
+            lookups_per_day: 500,
+            packets_per_user: Rate { burst: 2_000, every: SECOND / 400 },
+            unread_bytes: 256 * 1024,
             remembered: 65_536,
             otp_ttl: 300 * SECOND,
             otp_attempts: 5,
+            otps_per_phone: 5,
+            otps_per_phone_and_address: 3,
             otps: 65_536,
+            otps_issued: Rate { burst: 200, every: 5 * SECOND },
+            wrong_guesses: Rate { burst: 100, every: 30 * SECOND },
             clock_skew: 300 * SECOND,
             retention: 30 * DAY,
             expire_every: 600 * SECOND,
+            clock_step: DAY,
             expire_batch: 1_000,
             server_key_ttl: 50 * SECOND,
             checks_per_conn: 256,
             unstored_per_user: 1_024,
+            held_bytes: 1024 * 1024,
+            held_bytes_in_all: 32 * 1024 * 1024,
+            stored_bytes_per_day: 256 * 1024 * 1024,
+            receipt_bytes: 8 * 1024 * 1024,
             replies_per_conn: 32,
             refused_messages: 4_096,
             acks_per_packet: 1_024,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,
+            in_flight_bytes_in_all: 32 * 1024 * 1024,
             in_flight_timeout: 5 * SECOND,
+            unresponsive: 120 * SECOND,
             drain_items: 512,
             drain_bytes: 1024 * 1024,
             append_batch: 512,
@@ -151,13 +226,22 @@ impl Limits {
             InvalidLimits::unless(!duration.is_zero(), field, "must be longer than zero")
         };
         some(self.connections as u64, "connections")?;
+        some(self.strangers as u64, "strangers")?;
+        some(self.strangers_per_address as u64, "strangers_per_address")?;
+        some(self.stranger_jobs as u64, "stranger_jobs")?;
+        some(self.unread_bytes as u64, "unread_bytes")?;
         some(self.remembered as u64, "remembered")?;
         some(self.otp_attempts.into(), "otp_attempts")?;
+        some(self.otps_per_phone as u64, "otps_per_phone")?;
+        some(self.otps_per_phone_and_address as u64, "otps_per_phone_and_address")?;
         some(self.otps as u64, "otps")?;
         some(self.expire_batch.into(), "expire_batch")?;
         some(self.acks_per_packet as u64, "acks_per_packet")?;
         some(self.in_flight_items as u64, "in_flight_items")?;
         some(self.in_flight_bytes as u64, "in_flight_bytes")?;
+        some(self.held_bytes as u64, "held_bytes")?;
+        some(self.held_bytes_in_all as u64, "held_bytes_in_all")?;
+        some(self.in_flight_bytes_in_all as u64, "in_flight_bytes_in_all")?;
         some(self.drain_items.into(), "drain_items")?;
         some(self.drain_bytes.into(), "drain_bytes")?;
         some(self.append_batch as u64, "append_batch")?;
@@ -166,30 +250,103 @@ impl Limits {
         time(self.retention, "retention")?;
         time(self.expire_every, "expire_every")?;
         time(self.in_flight_timeout, "in_flight_timeout")?;
+        time(self.unresponsive, "unresponsive")?;
         time(self.store_retry, "store_retry")?;
         time(self.shutdown, "shutdown")?;
         let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
         InvalidLimits::unless(fits, "acks_per_packet", "must fit in one packet")?;
+        let exceeds = self.clock_step > self.expire_every;
+        InvalidLimits::unless(exceeds, "clock_step", "must be longer than expire_every")?;
         let fits = self.otp_ttl <= OTP_TTL;
         InvalidLimits::unless(fits, "otp_ttl", "must be at most 65,535 seconds")?;
         let fits = self.server_key_ttl <= KEY_TTL;
         InvalidLimits::unless(fits, "server_key_ttl", "must be at most 60 seconds")
     }
 
-    /// The defaults without any rate: for tests and benchmarks on one machine.
+    /// Bytes of memory that the machine takes at most, and its jobs and store operations with it, if
+    /// every connection is used against it. The host gives it at most `input_bytes` at once.
+    ///
+    /// What the totals of all users bound counts twice: over a total, each user still gets a fair
+    /// share of it. The window that passes the total may be a whole one.
+    pub fn memory_bound(&self, input_bytes: usize) -> u64 {
+        let shared = self.held_bytes_in_all.saturating_add(self.in_flight_bytes_in_all);
+        let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
+        let window = self.in_flight_bytes.max(self.drain_bytes as usize);
+        let all = shared
+            .saturating_mul(2)
+            .saturating_add(window)
+            .saturating_add(remembered.saturating_mul(MAP_ENTRY));
+        let each = self.connection_bound(input_bytes);
+        (all as u64).saturating_add((self.connections as u64).saturating_mul(each as u64))
+    }
+
+    /// Bytes of memory that one connection takes beyond its share of the totals: an incomplete
+    /// packet, one input before reading pauses or what waits while it is paused, one item in flight
+    /// beyond its window, and the lists of what is under way.
+    fn connection_bound(&self, input_bytes: usize) -> usize {
+        let lists = [
+            (self.in_flight_items.max(self.drain_items as usize), IN_FLIGHT_ENTRY),
+            // Acknowledgements that wait for an append.
+            (self.in_flight_items.saturating_add(2 * Receipt::MAX_ITEMS), size_of::<ItemId>()),
+            (self.refused_messages, MAP_ENTRY),
+            (self.unstored_per_user, ACK),
+            (self.replies_per_conn, REPLY),
+            (self.waiting_requests, REPLY),
+        ];
+        let bytes = lists.map(|(most, bytes)| most.saturating_mul(bytes));
+        bytes
+            .iter()
+            .fold(2 * Packet::MAX_LEN, |sum, bytes| sum.saturating_add(*bytes))
+            .saturating_add(input_bytes.max(self.unread_bytes))
+            .saturating_add(CONNECTION)
+    }
+
+    /// The most bytes of one user's packets that are held before reading pauses, while `held` bytes
+    /// are held of all users, of whom `sessions` are connected.
+    pub(super) fn held_share(&self, held: usize, sessions: usize) -> usize {
+        if held <= self.held_bytes_in_all {
+            return self.held_bytes;
+        }
+        self.held_bytes.min(self.held_bytes_in_all / sessions.max(1))
+    }
+
+    /// The defaults without any rate, and without bounds that strangers at one address share: for
+    /// tests and benchmarks on one machine.
     #[must_use]
     pub fn without_rates() -> Self {
+        let defaults = Self::default();
         Self {
+            strangers: defaults.connections,
+            strangers_per_address: defaults.connections,
+            stranger_jobs: defaults.connections,
             registrations_per_address: Rate::UNLIMITED,
             reconnects_per_address: Rate::UNLIMITED,
+            key_requests_per_address: Rate::UNLIMITED,
             refusals_per_address: Rate::UNLIMITED,
-            otps_per_phone: Rate::UNLIMITED,
+            otps_issued: Rate::UNLIMITED,
+            wrong_guesses: Rate::UNLIMITED,
+            reconnects_per_user: Rate::UNLIMITED,
             lookups_per_user: Rate::UNLIMITED,
-            messages_per_user: Rate::UNLIMITED,
-            ..Self::default()
+            lookups_per_day: u32::MAX,
+            packets_per_user: Rate::UNLIMITED,
+            stored_bytes_per_day: u64::MAX,
+            ..defaults
         }
     }
 }
+
+/// Maps with a meter for each address, phone or user.
+const METERS: usize = 6;
+/// Bytes of an entry in a map whose nodes are half empty.
+const MAP_ENTRY: usize = 128;
+/// Bytes of an item in flight, its packet apart.
+const IN_FLIGHT_ENTRY: usize = 128;
+/// Bytes of an acknowledgement that waits to be sent.
+const ACK: usize = 16;
+/// Bytes of a request before a session, or of an answer that is being made.
+const REPLY: usize = 2_048;
+/// Bytes of a connection and its session.
+const CONNECTION: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +356,19 @@ mod tests {
     fn defaults_are_valid() {
         assert_eq!(Limits::default().validate(), Ok(()));
         assert_eq!(Limits::without_rates().validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_memory_bound_covers_every_connection_and_the_totals() {
+        let bound = |limits: &Limits| limits.memory_bound(65_536);
+        let limits = Limits::default();
+        let more = Limits { connections: limits.connections + 1, ..limits.clone() };
+        let each = bound(&more) - bound(&limits);
+        assert!((500_000..2_000_000).contains(&each), "{each}");
+        let more = Limits { held_bytes_in_all: limits.held_bytes_in_all + 1, ..limits.clone() };
+        assert_eq!(bound(&more) - bound(&limits), 2);
+        let all = Limits { connections: usize::MAX, ..limits };
+        assert_eq!(bound(&all), u64::MAX);
     }
 
     #[test]
@@ -212,6 +382,7 @@ mod tests {
         assert_eq!(invalid(|limits| limits.acks_per_packet = 4_096), Err("acks_per_packet"));
         assert_eq!(invalid(|limits| limits.append_batch = 0), Err("append_batch"));
         assert_eq!(invalid(|limits| limits.store_retry = Duration::ZERO), Err("store_retry"));
+        assert_eq!(invalid(|limits| limits.clock_step = limits.expire_every), Err("clock_step"));
         assert_eq!(invalid(|limits| limits.otp_ttl = Duration::from_hours(24)), Err("otp_ttl"));
     }
 }

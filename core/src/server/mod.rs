@@ -26,38 +26,52 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::alarm::Alarm;
-use self::awaits::{AwaitJob, AwaitReconnectVerified, AwaitStore};
-pub use self::config::{Command, Config, OtpChannel, OtpDelivery};
+use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
+pub use self::config::{
+    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, RegisteredPhones,
+};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 use self::state::admission::Admission;
+use self::state::checking::Checking;
 use self::state::connections::Connections;
+use self::state::daily_bytes::DailyBytes;
 use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
 use self::state::server_key::ServerKeyAnswer;
 use self::state::settling::Unfinished;
+use self::state::shedding::Shedding;
 use self::state::touched::Touched;
+use self::state::user_meters::UserMeters;
 pub use self::stats::{Held, Stats};
 use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;
 use crate::frame::{
-    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
+    Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out, Slab,
     WrongOutcome,
 };
 use crate::ids::Ticket;
-use crate::time::{Mono, Now, Timestamp};
+use crate::time::{Mono, Now, SteadyClock, Timestamp};
 
 /// The server. See the [module](self) and [`Machine`].
 pub struct Server {
     config: Config,
     entropy: Entropy,
-    /// Time of the host's clocks at the input that is being handled.
+    /// Time of the host's clocks at the input that is being handled; of the first one, as `clock`
+    /// shows it.
     now: Now,
+    clock: SteadyClock,
     connections: Connections,
     mailboxes: Mailboxes,
+    checking: Checking,
+    daily_bytes: DailyBytes,
     otps: Otps,
+    /// Deliveries of passwords that the host has not answered, by their ids.
+    deliveries: Slab<AwaitDelivery>,
     admission: Admission,
+    user_meters: UserMeters,
+    shedding: Shedding,
     key_answer: ServerKeyAnswer,
     /// Store operations that failed and are repeated until they succeed.
     unfinished: Vec<Unfinished>,
@@ -70,8 +84,6 @@ pub struct Server {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lifecycle {
-    /// No input has come yet.
-    New,
     Serving,
     Stopping,
     Stopped,
@@ -84,21 +96,30 @@ impl Server {
     /// [`InvalidLimits`] if the server could not work within the limits in `config`.
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
         config.limits.validate()?;
+        let mut alarms = Alarms::new();
+        // Due at once: the clock is recorded even while nobody connects.
+        alarms.arm(Alarm::Expire, Mono(0));
         Ok(Self {
             admission: Admission::new(&config.limits),
+            user_meters: UserMeters::new(&config.limits),
+            shedding: Shedding::default(),
             config,
             entropy,
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
+            clock: SteadyClock::default(),
             connections: Connections::default(),
             mailboxes: Mailboxes::default(),
+            checking: Checking::default(),
+            daily_bytes: DailyBytes::default(),
             otps: Otps::default(),
+            deliveries: Slab::new(),
             key_answer: ServerKeyAnswer::default(),
             unfinished: Vec::new(),
-            alarms: Alarms::new(),
+            alarms,
             touched: Touched::default(),
             out: Out::new(),
             stats: Stats::default(),
-            lifecycle: Lifecycle::New,
+            lifecycle: Lifecycle::Serving,
         })
     }
 
@@ -110,7 +131,9 @@ impl Server {
             Event::Writable { conn } => self.on_writable(conn),
             Event::Stored(ticket, answer) => self.on_answer(ticket, answer),
             Event::Computed(ticket, outcome) => self.on_outcome(ticket, outcome),
-            Event::Command(command) => match command {},
+            Event::Command(Command::OtpDelivery { id, outcome }) => {
+                self.on_delivery_answered(id, outcome);
+            }
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
         }
@@ -209,16 +232,28 @@ impl Server {
                 self.on_counted(*reconnecting, answer.counted()?);
             }
             AwaitStore::LookedUp { conn, in_reply_to } => {
-                self.on_looked_up(conn, in_reply_to, answer.found()?);
+                self.on_looked_up(conn, in_reply_to, answer.looked_up()?);
             }
             AwaitStore::Appended { recipient, packets } => {
                 let (fates, error) = answer.appended(packets)?;
                 self.on_appended(recipient, fates, error);
             }
-            AwaitStore::PageRead { owner, conn } => self.on_page(owner, conn, answer.page()?),
+            AwaitStore::PageRead { owner, conn, bytes } => {
+                self.on_page(owner, conn, bytes, answer.page()?);
+            }
             AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
             AwaitStore::ReceiptsDropped(dropping) => {
                 self.on_receipts_dropped(dropping, answer.receipts_dropped()?);
+            }
+            AwaitStore::AnswersRecorded => self.on_answers_recorded(answer.answers_recorded()?),
+            AwaitStore::UndeliverableRead { conn } => {
+                self.on_undeliverable(conn, answer.undeliverable()?);
+            }
+            AwaitStore::UndeliverableForgotten { conn, user } => {
+                self.on_undeliverable_forgotten(conn, user, answer.undeliverable_forgotten()?);
+            }
+            AwaitStore::ClockRecorded { clock } => {
+                self.on_clock_recorded(clock, answer.clock_recorded()?);
             }
             AwaitStore::Expired => self.on_expired(answer.expired()?),
         }
@@ -232,6 +267,7 @@ impl Server {
                 // `settle` decides whether the connection may be read again.
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
+                Alarm::Unresponsive(conn) => self.on_unresponsive_alarm(conn),
                 Alarm::Retry => self.on_retry_alarm(),
                 Alarm::Expire => self.on_expire_alarm(),
                 Alarm::Shutdown => self.on_shutdown_alarm(),
@@ -248,11 +284,7 @@ impl Machine for Server {
     type Notice = Notice;
 
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
-        self.now = now;
-        if self.lifecycle == Lifecycle::New {
-            self.lifecycle = Lifecycle::Serving;
-            self.alarms.arm(Alarm::Expire, now.mono);
-        }
+        self.now = Now { mono: self.clock.advance(now.mono), wall: now.wall };
         match input {
             Input::Bytes { conn, data } => self.on_bytes(conn, data),
             Input::Event(event) => self.on_event(event),
@@ -263,7 +295,8 @@ impl Machine for Server {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.alarms.deadline()
+        let deadline = self.alarms.deadline()?;
+        Some(Deadline { at: self.clock.on_host(deadline.at), ..deadline })
     }
 
     fn is_consistent(&self) -> Result<(), &'static str> {

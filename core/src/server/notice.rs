@@ -2,6 +2,7 @@
 
 use crate::frame::{Misuse, StoreError};
 use crate::ids::{ConnId, UserId};
+use crate::time::Timestamp;
 use crate::wire::ErrorCode;
 
 /// Something that happened in the server.
@@ -33,10 +34,34 @@ pub enum Notice {
         /// The error in the answer.
         code: ErrorCode,
     },
+    /// Strangers were disconnected without an answer, because they were too many, or asked too
+    /// often. At most one notice in ten seconds reports them.
+    StrangersShed {
+        /// Count of strangers since the last of these notices.
+        count: u64,
+    },
     /// A store operation failed.
     StoreFailed {
         /// The store's error.
         error: StoreError,
+    },
+    /// The store or its disk is full: a message was refused, and its sender will try again. Receipts
+    /// and sessions still fit.
+    StoreFull,
+    /// A client took nothing of what waits for it for too long: its connection was closed.
+    Unresponsive {
+        /// The user whose client it is.
+        user: UserId,
+        /// The connection that was closed.
+        conn: ConnId,
+    },
+    /// The wall clock is implausible: behind the newest time in the store, or far ahead of it.
+    /// Nothing expires while it is.
+    ClockImplausible {
+        /// Time on the clock.
+        clock: Timestamp,
+        /// The newest time in the store.
+        newest: Timestamp,
     },
     /// The host made a mistake.
     Misuse {

@@ -7,6 +7,9 @@ pub struct Stats {
     pub connections: usize,
     /// Sessions at the moment.
     pub sessions: usize,
+    /// Strangers who were disconnected without an answer, because they were too many, or asked too
+    /// often.
+    pub shed: u64,
     /// Messages and receipts forwarded at once.
     pub forwarded: u64,
     /// Messages and receipts stored.
@@ -22,12 +25,20 @@ pub struct Held {
     pub awaited: usize,
     /// Store operations that failed and are to be repeated.
     pub unfinished: usize,
-    /// One-time passwords.
+    /// One-time passwords of the last 24 hours.
     pub otps: usize,
-    /// Addresses, or phones, in the largest of the rate limiters.
+    /// One-time passwords whose delivery the host has not answered.
+    pub deliveries: usize,
+    /// Connections without a session.
+    pub strangers: usize,
+    /// Jobs with the private key for strangers whose outcome is awaited.
+    pub stranger_jobs: usize,
+    /// Addresses or users in the largest of the rate limiters.
     pub remembered: usize,
     /// Bytes of an incomplete packet: the most of any connection.
     pub incomplete_bytes: usize,
+    /// Bytes that wait until their user is no longer over the rate: the most of any connection.
+    pub unread_bytes: usize,
     /// Requests that wait: the most of any connection.
     pub waiting_requests: usize,
     /// Packets that are being verified: the most of any connection.
@@ -38,10 +49,16 @@ pub struct Held {
     pub refused: usize,
     /// Packets that wait for the store: the most of any sender.
     pub unstored: usize,
+    /// Bytes of packets that are being verified or wait for the store: the most of any session.
+    pub sender_bytes: usize,
+    /// Bytes of all packets that are being verified or wait for the store.
+    pub all_sender_bytes: usize,
     /// Items in flight: the most to any recipient.
     pub in_flight_items: usize,
     /// Bytes in flight: the most to any recipient.
     pub in_flight_bytes: usize,
+    /// Bytes in flight to all recipients, those of pages that are being read among them.
+    pub all_in_flight_bytes: usize,
     /// Items named by acknowledgements that wait for an append: the most of any recipient.
     pub deferred: usize,
 }

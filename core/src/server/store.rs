@@ -1,16 +1,17 @@
 //! What the server asks of its store, and what the store answers.
 //!
-//! Operations are intentions, never SQL. Each is idempotent: repeated after a crash or a lost
-//! answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
+//! Operations are intentions, never SQL. Each is idempotent unless it says otherwise: repeated after
+//! a crash or a lost answer, it changes nothing more. The trait that carries them out is in `sealpost-storage`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
 use crate::time::Timestamp;
-use crate::wire::{ItemId, Packet};
+use crate::wire::{InReplyTo, ItemId, Packet};
 
 /// One operation. It is durable as a whole, or has no effect.
 #[derive(Clone, Debug)]
@@ -31,22 +32,74 @@ pub enum StoreOp {
     },
     /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
-    /// Records the date of a 106, which must be strictly newer than that of the user's last one, if
-    /// there was one. → [`StoreReply::ReconnectRecorded`]
+    /// Looks a user up by phone for another user, and charges that to the asker's budget of the
+    /// day, whether anybody is found or not. Another day, earlier or later, has a new budget. An
+    /// asker who is no longer registered finds nobody. → [`StoreReply::LookedUp`]
+    ///
+    /// Not idempotent: repeated, it is charged again.
+    LookUp {
+        /// The user who asks.
+        asker: UserId,
+        /// The phone number asked for.
+        phone: Phone,
+        /// The day, in days since 1970.
+        day: i64,
+        /// Look-ups that the asker may make on that day.
+        budget: u32,
+    },
+    /// Looks a user up of whom something is stored for another one. → [`StoreReply::Found`], `None`
+    /// if nothing is stored
+    FindSender {
+        /// The user looked for.
+        sender: UserId,
+        /// The owner of the mailbox.
+        recipient: UserId,
+    },
+    /// Records the date of a 106, which must be strictly newer than those of the user's earlier
+    /// ones up to `horizon`. Dates beyond `horizon` were recorded under a clock that ran ahead: they
+    /// don't bind until their time comes, but none of them is ever recorded again.
+    /// → [`StoreReply::ReconnectRecorded`]
     RecordReconnect {
         /// The user who reconnects.
         user: UserId,
         /// The timestamp of the 106.
         at: Timestamp,
+        /// The latest date that the server's clock accepts now.
+        horizon: Timestamp,
         /// The new session's key, wrapped.
         aes_key: WrappedKey,
     },
-    /// Counts the items of a mailbox. → [`StoreReply::Counted`]
+    /// Counts what waits for a user. → [`StoreReply::Counted`]
     Count(UserId),
+    /// Records that a user has written to others, so that room is kept for them in the user's
+    /// mailbox. → [`StoreReply::AnswersRecorded`]
+    RecordAnswers {
+        /// The user, who owns the mailbox.
+        owner: UserId,
+        /// Those to whom the user has written.
+        peers: Vec<UserId>,
+    },
+    /// Reads which of a sender's stored messages went with their recipient's account, oldest first.
+    /// → [`StoreReply::Undeliverable`]
+    Undeliverable {
+        /// The sender of the messages.
+        sender: UserId,
+        /// The most messages.
+        limit: u32,
+    },
+    /// Forgets such messages, of which their sender has been told.
+    /// → [`StoreReply::UndeliverableForgotten`]
+    ForgetUndeliverable {
+        /// The sender of the messages.
+        sender: UserId,
+        /// Hashes of their packets, cut as in a 244.
+        messages: Vec<InReplyTo>,
+    },
     /// Appends packets to one mailbox, in order. → [`StoreReply::Appended`], one for each packet.
     ///
-    /// Once a message is refused with [`Appended::MailboxFull`], later ones of the same sender in
-    /// this operation are refused as well, so that none overtakes another.
+    /// Once a message is refused with [`Appended::MailboxFull`] or [`Appended::StoreFull`], later
+    /// ones of the same sender in this operation are refused as well, so that none overtakes
+    /// another.
     Append {
         /// The owner of the mailbox.
         recipient: UserId,
@@ -73,6 +126,14 @@ pub enum StoreOp {
         recipient: UserId,
         /// Items of kind [`ItemKind::Receipt`](crate::wire::ItemKind::Receipt).
         receipts: Vec<ItemId>,
+    },
+    /// Records the server's clock as the newest time on record, unless it is behind that or more
+    /// than `max_step` ahead of it. → [`StoreReply::ClockRecorded`]
+    RecordClock {
+        /// Time on the server's clock.
+        clock: Timestamp,
+        /// The longest step that is plausible without the operator's word.
+        max_step: Duration,
     },
     /// Deletes items that were appended before `before`, at most `limit` of them.
     /// → [`StoreReply::Expired`]
@@ -108,12 +169,20 @@ pub type StoreOutcome = Result<StoreReply, StoreError>;
 pub enum StoreReply {
     /// Answers [`StoreOp::CreateUser`].
     Created(CreateOutcome),
-    /// Answers [`StoreOp::FindUser`]: `None` if nobody is registered under that name.
+    /// Answers [`StoreOp::FindUser`] and [`StoreOp::FindSender`]: `None` if there is no such user.
     Found(Option<Box<User>>),
+    /// Answers [`StoreOp::LookUp`].
+    LookedUp(LookupOutcome),
     /// Answers [`StoreOp::RecordReconnect`].
     ReconnectRecorded(ReconnectOutcome),
     /// Answers [`StoreOp::Count`].
-    Counted(u32),
+    Counted(Waiting),
+    /// Answers [`StoreOp::RecordAnswers`].
+    AnswersRecorded,
+    /// Answers [`StoreOp::Undeliverable`]: hashes of the messages' packets, cut as in a 244.
+    Undeliverable(Vec<InReplyTo>),
+    /// Answers [`StoreOp::ForgetUndeliverable`].
+    UndeliverableForgotten,
     /// Answers [`StoreOp::Append`]: the outcome for each packet, in order.
     Appended(Vec<Appended>),
     /// Answers [`StoreOp::Page`].
@@ -122,6 +191,9 @@ pub enum StoreReply {
     Settled,
     /// Answers [`StoreOp::DropReceipts`].
     ReceiptsDropped,
+    /// Answers [`StoreOp::RecordClock`]: the newest time on record, which is the clock's own if it
+    /// was plausible.
+    ClockRecorded(Timestamp),
     /// Answers [`StoreOp::Expire`]: the count of items deleted.
     Expired(u32),
 }
@@ -137,12 +209,23 @@ pub enum CreateOutcome {
     NoIdLeft,
 }
 
+/// The outcome of [`StoreOp::LookUp`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupOutcome {
+    /// This user has the phone number.
+    Found(Box<User>),
+    /// Nobody is registered under that phone number.
+    NotFound,
+    /// The asker's budget of the day is used up. Nobody was looked for.
+    OverBudget,
+}
+
 /// The outcome of [`StoreOp::RecordReconnect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconnectOutcome {
     /// The date is recorded.
     Recorded,
-    /// The date is not newer than the last one recorded.
+    /// The date is not newer than the last one that binds, or was recorded before.
     NotNewer,
     /// The user was deleted meanwhile.
     UnknownUser,
@@ -156,10 +239,23 @@ pub enum Appended {
     /// A message of this sender, or a receipt of this recipient, was stored under the same id
     /// before; the first one is kept.
     Duplicate,
-    /// The mailbox's quota is used up. Never the answer for a receipt.
+    /// The mailbox is full, or the sender's share of it. Never the answer for a receipt.
     MailboxFull,
+    /// The whole store is full, or its disk. Never the answer for a receipt.
+    StoreFull,
     /// No user has the id of the mailbox.
     UnknownUser,
+}
+
+/// What waits for a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Items in the user's mailbox.
+    pub items: u32,
+    /// Bytes of the receipts among them.
+    pub receipt_bytes: u64,
+    /// Messages of the user's that went with their recipient's account.
+    pub undeliverable: u32,
 }
 
 /// A registered user.

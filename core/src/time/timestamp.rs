@@ -2,6 +2,7 @@
 //! (PROTOCOL 3).
 
 use core::fmt;
+use core::time::Duration;
 
 /// A second of the calendar, from year 0000 to year 9999, counted from 1970.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +36,16 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_secs(self, secs: i64) -> Self {
         Self::from_unix_secs(self.0.saturating_add(secs))
+    }
+
+    /// Count of whole days (UTC) since 1970.
+    pub const fn days_since_1970(self) -> i64 {
+        self.0.div_euclid(SECS_PER_DAY)
+    }
+
+    /// Time until the next day (UTC) begins.
+    pub const fn until_next_day(self) -> Duration {
+        Duration::from_secs((SECS_PER_DAY - self.0.rem_euclid(SECS_PER_DAY)).unsigned_abs())
     }
 
     /// Seconds since `earlier`; negative if `earlier` is later.
@@ -79,13 +90,18 @@ impl Timestamp {
             && minute < 60
             && second < 60;
         real.then(|| {
-            Self(days_from_civil(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second)
+            Self(
+                days_from_civil(year, month, day) * SECS_PER_DAY
+                    + hour * 3_600
+                    + minute * 60
+                    + second,
+            )
         })
     }
 
     /// Returns the 19 bytes of this second.
     pub fn emit(self) -> [u8; Self::LEN] {
-        let (days, rest) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        let (days, rest) = (self.days_since_1970(), self.0.rem_euclid(SECS_PER_DAY));
         let (year, month, day) = civil_from_days(days);
         let mut out = *b"0000-00-00 00:00:00";
         let fields = [
@@ -159,6 +175,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+const SECS_PER_DAY: i64 = 86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +219,17 @@ mod tests {
             assert_eq!(moment.plus_secs(secs).secs_since(moment), secs);
             assert_eq!(moment.secs_since(moment.plus_secs(secs)), -secs);
         }
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight() {
+        let day = |secs| Timestamp::from_unix_secs(secs).days_since_1970();
+        assert_eq!([-1, 0, 86_399, 86_400].map(day), [-1, 0, 0, 1]);
+        for secs in [-1, 86_399] {
+            let left = Timestamp::from_unix_secs(secs).until_next_day();
+            assert_eq!(left, Duration::from_secs(1));
+        }
+        assert_eq!(Timestamp::from_unix_secs(0).until_next_day(), Duration::from_hours(24));
     }
 
     #[test]

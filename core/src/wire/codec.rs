@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{InReplyTo, Malformed};
 use crate::ids::{Phone, UserId};
 use crate::keys::{Plaintext, SymmetricKey};
+use crate::time::Timestamp;
 
 /// Takes fields off the front of a payload. If the rest is too short, a method fails; none panics.
 #[derive(Clone, Copy)]
@@ -67,9 +68,14 @@ impl<'a> Parser<'a> {
         self.str8()?.parse().map_err(|_| Malformed)
     }
 
+    /// Takes a timestamp of 19 ASCII characters, which must be a second of the calendar.
+    pub fn timestamp(&mut self) -> Result<Timestamp, Malformed> {
+        Timestamp::parse(self.array()?).ok_or(Malformed)
+    }
+
     /// Takes a symmetric key of 32 bytes.
     pub fn symmetric_key(&mut self) -> Result<SymmetricKey, Malformed> {
-        self.array().map(|bytes| SymmetricKey::from_bytes(*bytes))
+        self.array().map(SymmetricKey::copied)
     }
 
     /// Takes an `in_reply_to`: the first 8 bytes of a request's hash.

@@ -4,30 +4,34 @@
 /// PROTOCOL 3 with their direction, and the errors of PROTOCOL 7 with their class.
 ///
 /// A line of the table is all that a new code needs. The compiler then names every `match` that has
-/// to decide about it.
+/// to decide about it. A last line that begins with `_` adds a variant for all other codes.
 macro_rules! code_table {
     (
         $(#[$attribute:meta])*
         pub enum $Name:ident {
             $($(#[$variant_attribute:meta])* $Variant:ident = $code:literal, $value:ident;)+
+            $(_ => $(#[$other_attribute:meta])* $Other:ident($OtherCode:ident), $other_value:ident;)?
         }
         $(#[$property_attribute:meta])*
         pub fn $property:ident() -> $Property:ident;
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
         pub enum $Name {
-            $($(#[$variant_attribute])* $Variant = $code,)+
+            $($(#[$variant_attribute])* $Variant,)+
+            $($(#[$other_attribute])* $Other($OtherCode),)?
         }
 
         impl $Name {
-            /// Every code, in ascending order.
+            /// Every code that the protocol defines, in ascending order.
             pub const ALL: [Self; [$($code),+].len()] = [$(Self::$Variant),+];
 
             /// Byte on the wire.
             pub const fn code(self) -> u8 {
-                self as u8
+                match self {
+                    $(Self::$Variant => $code,)+
+                    $(Self::$Other(other) => $OtherCode::code(other),)?
+                }
             }
 
             /// Variant with this byte; `None` if the protocol defines none.
@@ -42,6 +46,7 @@ macro_rules! code_table {
             pub const fn $property(self) -> $Property {
                 match self {
                     $(Self::$Variant => $Property::$value,)+
+                    $(Self::$Other(_) => $Property::$other_value,)?
                 }
             }
         }

@@ -35,8 +35,9 @@ pub use packet::{
     Header, InReplyTo, MalformedPacket, Oversized, Packet, Profile, RequestHash, SIGNATURE_LEN,
 };
 pub use payload::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply,
-    Inner, InnerRefused, InvalidOtp, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp, OtpIssued,
-    PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, SEALED_ERROR_AT, SessionGrant,
-    SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply, Inner, InnerRefused,
+    InvalidInvitation, InvalidOtp, Invitation, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp,
+    OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
+    RegistrationRejected, SEALED_ERROR_AT, SessionGrant, SessionResumed, StoredAck, UnknownCode,
+    emit_server_key, parse_server_key,
 };

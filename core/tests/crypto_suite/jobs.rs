@@ -14,9 +14,11 @@ use sealpost_core::keys::{KeyRejected, Plaintext, PublicKey, Rejected, Symmetric
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Header, Op, Packet, Profile};
 
-use crate::support::{WRAPPING_KEY, crypto, pairs, providers};
+use crate::support::{crypto, pairs, providers, wrapping_key};
 
-const SESSION_KEY: SymmetricKey = SymmetricKey::from_bytes([0x55; 32]);
+fn session_key() -> SymmetricKey {
+    SymmetricKey::from_bytes([0x55; 32])
+}
 const REQUEST_HASH: [u8; 32] = [0x99; 32];
 const RECONNECT: &str = RequestKind::Reconnect.label();
 
@@ -38,7 +40,7 @@ fn clear(bytes: &[u8]) -> Part {
 }
 
 fn sealed(plaintext: &[u8]) -> Part {
-    Part::Sealed { key: SESSION_KEY, plaintext: Plaintext::new(plaintext.to_vec()) }
+    Part::Sealed { key: session_key(), plaintext: Plaintext::new(plaintext.to_vec()) }
 }
 
 fn oaep(to: &PublicKey, label: &'static str, plaintext: &[u8]) -> Part {
@@ -140,7 +142,7 @@ fn parts_keep_their_order_and_a_sealed_part_opens_only_at_its_offset() {
             let parts = vec![clear(&[2]), clear(&[3, 4]), sealed(&plaintext)];
             let packet = emit(&mut server, draft(Op::Error, parts)).unwrap();
             assert_eq!(packet.payload()[..3], [2, 3, 4]);
-            let opened = open_sealed(&mut alice, &packet, &signer, &SESSION_KEY, 3).unwrap();
+            let opened = open_sealed(&mut alice, &packet, &signer, &session_key(), 3).unwrap();
             assert_eq!(opened.expose(), plaintext);
 
             let other = SymmetricKey::from_bytes([0x56; 32]);
@@ -148,7 +150,7 @@ fn parts_keep_their_order_and_a_sealed_part_opens_only_at_its_offset() {
             assert_ne!(wrong_key, Ok(Plaintext::new(plaintext)));
             let len = packet.payload().len();
             for at in [0, 2, 4, len - 17, len - 16, len, len + 1, usize::MAX] {
-                let misplaced = open_sealed(&mut alice, &packet, &signer, &SESSION_KEY, at);
+                let misplaced = open_sealed(&mut alice, &packet, &signer, &session_key(), at);
                 assert_eq!(misplaced, Err(Rejected), "at {at}");
             }
         }
@@ -173,7 +175,10 @@ fn a_request_opens_under_its_own_label_and_draws_a_session_if_it_leads_to_one() 
                 match (opened.session, again.session) {
                     (Some(session), Some(another)) => {
                         assert!(kind.leads_to_session());
-                        assert_eq!(session.wrapped.unwrap(&WRAPPING_KEY), Ok(session.key.clone()));
+                        assert_eq!(
+                            session.wrapped.unwrap(&wrapping_key()),
+                            Ok(session.key.clone())
+                        );
                         assert_ne!(session.key, another.key);
                     }
                     (None, None) => assert!(!kind.leads_to_session()),
@@ -196,18 +201,18 @@ fn a_grant_yields_the_session_key_and_its_sealed_part() {
     for (sealer, opener) in pairs() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
-        let grant_part = oaep(&to, SESSION_LABEL, &grant(&SESSION_KEY));
+        let grant_part = oaep(&to, SESSION_LABEL, &grant(&session_key()));
 
         let issued = draft(Op::SessionIssued, vec![grant_part.clone()]);
         let issued = emit(&mut server, issued).unwrap();
         let opened = open_grant(&mut alice, &issued, &signer).unwrap();
-        assert_eq!((opened.session_key, opened.request_hash), (SESSION_KEY, REQUEST_HASH));
+        assert_eq!((opened.session_key, opened.request_hash), (session_key(), REQUEST_HASH));
         assert_eq!(opened.sealed, None);
 
         let resumed = draft(Op::SessionResumed, vec![grant_part, sealed(&[1, 3, 0, 0, 0])]);
         let resumed = emit(&mut server, resumed).unwrap();
         let opened = open_grant(&mut alice, &resumed, &signer).unwrap();
-        assert_eq!((opened.session_key, opened.request_hash), (SESSION_KEY, REQUEST_HASH));
+        assert_eq!((opened.session_key, opened.request_hash), (session_key(), REQUEST_HASH));
         assert_eq!(opened.sealed, Some(Plaintext::new(vec![1, 3, 0, 0, 0])));
 
         assert!(open_grant(&mut alice, &resumed, &to).is_err(), "wrong signer");
@@ -217,7 +222,7 @@ fn a_grant_yields_the_session_key_and_its_sealed_part() {
 
 #[test]
 fn a_signed_but_malformed_grant_is_rejected() {
-    let whole = grant(&SESSION_KEY);
+    let whole = grant(&session_key());
     let mut version_2 = whole.clone();
     version_2[0] = 2;
     for (sealer, opener) in pairs() {
@@ -233,7 +238,7 @@ fn a_signed_but_malformed_grant_is_rejected() {
             vec![oaep(&to, SESSION_LABEL, &version_2)],
             vec![oaep(&to, SESSION_LABEL, &whole), clear(&[0; 16])],
             vec![oaep(&to, SESSION_LABEL, &whole), clear(&[0; 31])],
-            vec![oaep(&to, SESSION_LABEL, &grant(&WRAPPING_KEY)), sealed(&[1, 3, 0, 0, 0])],
+            vec![oaep(&to, SESSION_LABEL, &grant(&wrapping_key())), sealed(&[1, 3, 0, 0, 0])],
         ] {
             let packet = emit(&mut server, draft(Op::SessionResumed, parts.clone())).unwrap();
             assert!(open_grant(&mut alice, &packet, &signer).is_err(), "{parts:?}");
@@ -313,7 +318,7 @@ fn any_byte_changed_on_the_way_is_rejected() {
         let (mut server, mut alice) = (crypto(&sealer, "server"), crypto(&opener, "alice"));
         let (to, signer) = (alice.public_key().clone(), server.public_key().clone());
         let message = vec![clear(&MESSAGE_HEAD), envelope(&to, b"inner")];
-        let grant = oaep(&to, SESSION_LABEL, &grant(&SESSION_KEY));
+        let grant = oaep(&to, SESSION_LABEL, &grant(&session_key()));
         let request = oaep(&to, RECONNECT, b"request");
         let packets = [
             draft(Op::Message, message),
@@ -335,7 +340,7 @@ fn any_byte_changed_on_the_way_is_rejected() {
                         let kind = RequestKind::Reconnect;
                         open_request(&mut alice, &changed, Some(&signer), kind).is_err()
                     }
-                    _ => open_sealed(&mut alice, &changed, &signer, &SESSION_KEY, 0).is_err(),
+                    _ => open_sealed(&mut alice, &changed, &signer, &session_key(), 0).is_err(),
                 };
                 assert!(rejected, "{:?}, byte {at}", packet.op());
                 assert_eq!(verify(&mut alice, &changed, &signer), Err(Rejected));

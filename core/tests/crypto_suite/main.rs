@@ -10,6 +10,7 @@
 )]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names only the cases that it tests")]
 
+mod fresh;
 mod jobs;
 mod keys;
 mod pem;

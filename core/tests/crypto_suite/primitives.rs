@@ -4,7 +4,7 @@ use rand_core::Rng;
 use sealpost_core::crypto::{EmitError, OAEP_MAX_PLAINTEXT};
 use sealpost_core::keys::{KeyRejected, Plaintext, Rejected, SymmetricKey};
 
-use crate::support::{WRAPPING_KEY, key, pairs, pkcs8, providers, rng};
+use crate::support::{key, pairs, pkcs8, providers, rng, wrapping_key};
 
 const LABEL: &[u8] = b"sealpost/1/session";
 
@@ -160,19 +160,19 @@ fn cbc_refuses_invalid_padding() {
 #[test]
 fn a_wrapped_key_unwraps_under_its_wrapping_key_only() {
     let session = SymmetricKey::random(&mut rng());
-    let wrapped = session.wrap(&WRAPPING_KEY);
-    assert_eq!(wrapped.unwrap(&WRAPPING_KEY), Ok(session));
+    let wrapped = session.wrap(&wrapping_key());
+    assert_eq!(wrapped.unwrap(&wrapping_key()), Ok(session));
     assert_eq!(wrapped.unwrap(&SymmetricKey::from_bytes([0x78; 32])), Err(Rejected));
     for at in 0..40 {
         let mut changed = wrapped;
         changed.0[at] ^= 1;
-        assert_eq!(changed.unwrap(&WRAPPING_KEY), Err(Rejected), "byte {at}");
+        assert_eq!(changed.unwrap(&wrapping_key()), Err(Rejected), "byte {at}");
     }
 }
 
 #[test]
 fn a_secret_is_not_shown() {
-    assert_eq!(format!("{WRAPPING_KEY:?}"), "SymmetricKey(…)");
+    assert_eq!(format!("{:?}", wrapping_key()), "SymmetricKey(…)");
     assert_eq!(format!("{:?}", Plaintext::new(b"secret".to_vec())), "Plaintext(6 bytes)");
 }
 

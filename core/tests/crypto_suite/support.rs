@@ -66,7 +66,9 @@ pub(crate) fn key(provider: &Arc<dyn Provider>, person: &str) -> Arc<dyn Private
 /// Runner of jobs with the private key of a person in the vectors.
 pub(crate) fn crypto(provider: &Arc<dyn Provider>, person: &str) -> Crypto {
     let key = key(provider, person);
-    Crypto::new(Arc::clone(provider), key, WRAPPING_KEY, Box::new(rng_of(person)))
+    Crypto::new(Arc::clone(provider), key, wrapping_key(), Box::new(rng_of(person)))
 }
 
-pub(crate) const WRAPPING_KEY: SymmetricKey = SymmetricKey::from_bytes([0x77; 32]);
+pub(crate) fn wrapping_key() -> SymmetricKey {
+    SymmetricKey::from_bytes([0x77; 32])
+}

@@ -6,10 +6,10 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply,
-    InReplyTo, Inner, InnerRefused, Lookup, Malformed, NoMoreMessages, Otp, OtpIssued,
-    PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected, RequestHash, SessionGrant,
-    SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply, InReplyTo, Inner,
+    InnerRefused, Lookup, Malformed, NoMoreMessages, Otp, OtpIssued, PublicKeyAnswer, Receipt,
+    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash,
+    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
 use crate::vectors::public_key;
@@ -18,6 +18,7 @@ const KEY: [u8; 32] = [0xaa; 32];
 const HASH: [u8; 32] = [0xbb; 32];
 const REPLY: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 const PHONE: &[u8] = b"\x0e+4915112345678";
+const DATE: &[u8; 19] = b"2026-11-23 12:34:56";
 
 fn key() -> SymmetricKey {
     SymmetricKey::from_bytes(KEY)
@@ -57,8 +58,22 @@ fn holds<T: PartialEq + Debug>(
 
 #[test]
 fn requests_before_a_session() {
-    let account = AccountRequest { reply_key: key(), phone: phone() };
-    holds(&account, AccountRequest::parse, AccountRequest::emit, &[b"\x01", &KEY, PHONE]);
+    let register = RegisterRequest {
+        reply_key: key(),
+        phone: phone(),
+        timestamp: Timestamp::parse(DATE).unwrap(),
+        invitation: None,
+    };
+    let bytes: [&[u8]; 5] = [b"\x01", &KEY, PHONE, DATE, b"\0"];
+    holds(&register, RegisterRequest::parse, RegisterRequest::emit, &bytes);
+
+    let invited = RegisterRequest { invitation: "SPRING".parse().ok(), ..register };
+    let bytes: [&[u8]; 5] = [b"\x01", &KEY, PHONE, DATE, b"\x06SPRING"];
+    holds(&invited, RegisterRequest::parse, RegisterRequest::emit, &bytes);
+
+    let reconnect = ReconnectRequest { reply_key: key(), phone: phone() };
+    let bytes: [&[u8]; 3] = [b"\x01", &KEY, PHONE];
+    holds(&reconnect, ReconnectRequest::parse, ReconnectRequest::emit, &bytes);
 
     let confirm = ConfirmRequest {
         reply_key: key(),
@@ -71,6 +86,20 @@ fn requests_before_a_session() {
 }
 
 #[test]
+fn a_100_with_an_impossible_date_or_invitation_is_malformed() {
+    let request = |date: &[u8], invitation: &[u8]| {
+        let len = [u8::try_from(invitation.len()).unwrap()];
+        let bytes = [b"\x01".as_slice(), &KEY, PHONE, date, &len, invitation].concat();
+        RegisterRequest::parse(&bytes)
+    };
+    assert!(request(DATE, &[b'x'; 64]).is_ok());
+    assert_eq!(request(DATE, &[b'x'; 65]), Err(Malformed));
+    assert_eq!(request(DATE, "früh".as_bytes()), Err(Malformed));
+    assert_eq!(request(DATE, b"\xff"), Err(Malformed));
+    assert_eq!(request(b"2026-02-30 12:34:56", b""), Err(Malformed));
+}
+
+#[test]
 fn a_101_without_six_digits_is_malformed() {
     let bytes = [b"\x01".as_slice(), &KEY, b"04213x", &HASH, PHONE].concat();
     assert_eq!(ConfirmRequest::parse(&bytes), Err(Malformed));
@@ -80,7 +109,9 @@ fn a_101_without_six_digits_is_malformed() {
 fn text_that_is_not_a_phone_number_is_malformed() {
     for phone in [b"\x07+012345".as_slice(), b"\x081234567\xff", b"\0", b"\x0e+4915112345x78"] {
         let bytes = [b"\x01", KEY.as_slice(), phone].concat();
-        assert_eq!(AccountRequest::parse(&bytes), Err(Malformed), "{phone:?}");
+        assert_eq!(ReconnectRequest::parse(&bytes), Err(Malformed), "{phone:?}");
+        let bytes = [&bytes, DATE.as_slice(), b"\0"].concat();
+        assert_eq!(RegisterRequest::parse(&bytes), Err(Malformed), "{phone:?}");
         assert_eq!(Lookup::parse(&[b"\x01\0", phone].concat()), Err(Malformed), "{phone:?}");
     }
 }
@@ -301,7 +332,7 @@ fn errors() {
 }
 
 #[test]
-fn an_error_with_an_impossible_time_or_an_unknown_code_is_malformed() {
+fn an_error_with_an_impossible_time_is_malformed_and_one_with_an_unknown_code_is_not() {
     let error = |code: u8, secs: u64| {
         let tail: [&[u8]; 4] = [&REPLY, &[0; 4], &secs.to_le_bytes(), b"\0"];
         ErrorReply::parse(&[&[1, code], tail.concat().as_slice()].concat())
@@ -309,8 +340,13 @@ fn an_error_with_an_impossible_time_or_an_unknown_code_is_malformed() {
     assert!(error(1, 253_402_300_799).is_ok());
     assert_eq!(error(1, 253_402_300_800), Err(Malformed));
     assert_eq!(error(1, u64::MAX), Err(Malformed));
-    assert_eq!(error(0, 0), Err(Malformed));
-    assert_eq!(error(15, 0), Err(Malformed));
+    for number in [0, 16, 255] {
+        let reply = error(number, 0).unwrap();
+        assert_eq!(reply.code.code(), number);
+        assert!(matches!(reply.code, ErrorCode::Unknown(_)), "{reply:?}");
+        assert_eq!(ErrorReply::parse(reply.emit().expose()), Ok(reply));
+    }
+    assert_eq!(format!("{:?}", ErrorCode::read(77)), "Unknown(77)");
 }
 
 #[test]
@@ -324,7 +360,8 @@ fn an_error_has_one_of_three_forms() {
 fn error_codes_and_those_that_close() {
     let codes = (0..=u8::MAX).filter_map(ErrorCode::from_code);
     assert!(codes.clone().eq(ErrorCode::ALL));
-    assert!(codes.map(ErrorCode::code).eq(1..=14));
+    assert!(ErrorCode::ALL.into_iter().all(|code| ErrorCode::read(code.code()) == code));
+    assert!(codes.map(ErrorCode::code).eq(1..=15));
     let closing = ErrorCode::ALL.into_iter().filter(|code| code.closes()).map(ErrorCode::code);
     assert!(closing.eq([1, 2, 3, 10, 13]));
 }
@@ -339,5 +376,5 @@ fn error_codes_by_class() {
     assert_eq!(of_class(ErrorClass::SessionOver), [3, 10, 13]);
     assert_eq!(of_class(ErrorClass::Temporary), [7, 8, 12]);
     assert_eq!(of_class(ErrorClass::WrongTime), [11]);
-    assert_eq!(of_class(ErrorClass::Denied), [4, 5, 6, 9, 14]);
+    assert_eq!(of_class(ErrorClass::Denied), [4, 5, 6, 9, 14, 15]);
 }

@@ -7,10 +7,10 @@ use sealpost_core::ids::MessageId;
 use sealpost_core::keys::{Fingerprint, Plaintext, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, Lookup,
-    Malformed, MessageHead, NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    RegistrationRejected, RequestHash, SessionGrant, SessionResumed, StoredAck, emit_server_key,
-    parse_server_key,
+    ConfirmRequest, ContentKind, ErrorCode, ErrorReply, InReplyTo, Inner, Lookup, Malformed,
+    MessageHead, NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken,
+    ReconnectRequest, RegisterRequest, RegistrationRejected, RequestHash, SessionGrant,
+    SessionResumed, StoredAck, emit_server_key, parse_server_key,
 };
 
 use crate::arb;
@@ -22,11 +22,16 @@ proptest! {
         key: [u8; 32], reply: [u8; 8], fingerprint: [u8; 32],
         phone in arb::phone(), otp in arb::otp(),
         ttl_secs: u16, attempts: u8, in_band: bool,
+        secs in 0..=Timestamp::MAX.unix_secs(), invitation in "[ -~]{0,64}",
     ) {
         let (reply_key, in_reply_to) = (SymmetricKey::from_bytes(key), InReplyTo(reply));
         let fingerprint = Fingerprint(fingerprint);
-        let account = AccountRequest { reply_key: reply_key.clone(), phone };
-        round_trips(&account, AccountRequest::parse, AccountRequest::emit)?;
+        let timestamp = Timestamp::from_unix_secs(secs);
+        let invitation = invitation.parse().ok();
+        let register = RegisterRequest { reply_key: reply_key.clone(), phone, timestamp, invitation };
+        round_trips(&register, RegisterRequest::parse, RegisterRequest::emit)?;
+        let reconnect = ReconnectRequest { reply_key: reply_key.clone(), phone };
+        round_trips(&reconnect, ReconnectRequest::parse, ReconnectRequest::emit)?;
         let issued = in_band.then(|| otp.clone());
         let issued = OtpIssued { in_reply_to, ttl_secs, attempts, otp: issued };
         round_trips(&issued, OtpIssued::parse, OtpIssued::emit)?;
@@ -93,7 +98,7 @@ proptest! {
 
     #[test]
     fn errors_round_trip(
-        code in prop::sample::select(ErrorCode::ALL.as_slice()), reply: [u8; 8],
+        code in any::<u8>().prop_map(ErrorCode::read), reply: [u8; 8],
         retry_after_secs: u32, secs in 0..=Timestamp::MAX.unix_secs(), text in "[ -ü]{0,100}",
     ) {
         let server_time = Timestamp::from_unix_secs(secs);
@@ -109,7 +114,8 @@ proptest! {
         if versioned && let Some(version) = data.first_mut() {
             *version = 1;
         }
-        rewrites(&data, AccountRequest::parse, AccountRequest::emit)?;
+        rewrites(&data, RegisterRequest::parse, RegisterRequest::emit)?;
+        rewrites(&data, ReconnectRequest::parse, ReconnectRequest::emit)?;
         rewrites(&data, ConfirmRequest::parse, ConfirmRequest::emit)?;
         rewrites(&data, OtpIssued::parse, OtpIssued::emit)?;
         rewrites(&data, RegistrationRejected::parse, RegistrationRejected::emit)?;

@@ -66,10 +66,10 @@ fn vectors(profile: Profile) -> BTreeMap<&'static str, Vector> {
 }
 
 #[test]
-fn each_profile_has_25_packets() {
-    assert_eq!(FILE["packets"].as_array().unwrap().len(), 50);
+fn each_profile_has_26_packets() {
+    assert_eq!(FILE["packets"].as_array().unwrap().len(), 52);
     for profile in PROFILES {
-        assert_eq!(vectors(profile).len(), 25);
+        assert_eq!(vectors(profile).len(), 26);
     }
 }
 
@@ -114,7 +114,7 @@ fn one_stream_yields_every_packet_that_its_gate_admits() {
                 assert_eq!(deframer.next(&mut data, gate).as_ref(), Ok(&Some((*packet).clone())));
             }
             let expected = match gate {
-                Gate::BeforeSession => 4,
+                Gate::BeforeSession => 5,
                 Gate::InSession => 10,
                 Gate::Client => 19,
             };
@@ -140,6 +140,7 @@ fn every_packet_parses_on_the_side_where_it_arrives_and_only_there() {
                 }
                 "server_key_request"
                 | "register"
+                | "register_with_invitation"
                 | "confirm"
                 | "reconnect"
                 | "request_public_key_by_phone"
@@ -162,7 +163,7 @@ fn check_from_client(name: &str, vector: &Vector, parsed: FromClient) {
     assert_eq!(parsed.packet(), &vector.packet, "{name}");
     match (name, parsed) {
         ("server_key_request", FromClient::ServerKey(_))
-        | ("register", FromClient::Register(_))
+        | ("register" | "register_with_invitation", FromClient::Register(_))
         | ("reconnect", FromClient::Reconnect(_))
         | ("request_public_key_by_phone" | "request_public_key_by_id", FromClient::Lookup(_))
         | ("receipts_acknowledged", FromClient::ReceiptsTaken(_))

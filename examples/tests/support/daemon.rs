@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -42,12 +42,26 @@ impl ProgramBed {
         self.launch(listen, args).ready()
     }
 
+    /// Starts a server with a log level.
+    pub(crate) fn serve_logging(&self, level: &str, args: &[&str]) -> Daemon {
+        self.launch_with("127.0.0.1:0", args, |command| command.env("SEALPOST_LOG", level)).ready()
+    }
+
     /// Starts a server on a given address, without waiting until it accepts connections.
     pub(crate) fn launch(&self, listen: &str, args: &[&str]) -> Starting {
+        self.launch_with(listen, args, |command| command)
+    }
+
+    fn launch_with(
+        &self,
+        listen: &str,
+        args: &[&str],
+        change: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Starting {
         let in_band = if args.contains(&"--otp") { &[][..] } else { &["--otp", "in-band"] };
         let log = self.path("sealpostd.log");
-        let mut child = self
-            .command()
+        let mut command = self.command();
+        let mut child = change(&mut command)
             .args(["--listen", listen, "--no-limits"])
             .args(in_band)
             .args(args)

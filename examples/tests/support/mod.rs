@@ -2,11 +2,15 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 
 mod daemon;
+#[cfg(target_os = "linux")]
+pub(crate) mod memory;
 pub(crate) mod sender;
 pub(crate) mod small_disk;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -89,15 +93,7 @@ impl ProgramBed {
 
     /// A command that runs `sealpostd` on `data` in this folder.
     fn command(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_sealpostd");
-        let mut command = match self.wrapper.split_first() {
-            Some((wrapper, args)) => {
-                let mut command = Command::new(wrapper);
-                command.args(args).arg(program);
-                command
-            }
-            None => Command::new(program),
-        };
+        let mut command = wrapped(&self.wrapper, env!("CARGO_BIN_EXE_sealpostd"));
         command.arg("--data").arg(self.path("data")).env_remove("SEALPOST_LOG");
         command
     }
@@ -125,6 +121,12 @@ impl ProgramBed {
     /// Starts `sealpost` with the home `home`.
     pub(crate) fn start(&self, home: &str, args: &[&str]) -> Running {
         self.start_command(home, sealpost(&self.path(home)).args(args))
+    }
+
+    /// Starts `sealpost` by `wrapper`, a command to which its command line is appended.
+    pub(crate) fn start_under(&self, wrapper: &[&str], home: &str, args: &[&str]) -> Running {
+        let mut command = wrapped(wrapper, env!("CARGO_BIN_EXE_sealpost"));
+        self.start_command(home, command.arg("--home").arg(self.path(home)).args(args))
     }
 
     /// Starts `sealpostd` with exactly these arguments.
@@ -204,6 +206,10 @@ impl Running {
     /// What the program has written to standard error so far.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Whether the program still runs.
@@ -287,6 +293,19 @@ pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
     history.into_iter().filter_map(number).collect()
 }
 
+/// Writes a shell script.
+pub(crate) fn write_script(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    let mut options = File::options();
+    options.create(true).truncate(true).write(true).mode(0o600);
+    options.open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
 /// Waits until `holds` returns true.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
@@ -294,6 +313,13 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         thread::sleep(PAUSE);
     }
+}
+
+fn wrapped(wrapper: &[impl AsRef<OsStr>], program: &str) -> Command {
+    let Some((first, rest)) = wrapper.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
 }
 
 fn sealpost(home: &Path) -> Command {

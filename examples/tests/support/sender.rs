@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
 use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
-use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig};
-use sealpost_programs::{CryptoName, random_seed, runner};
+use sealpost_programs::{CryptoName, entropy, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use sealpost_storage::key_file::KeyFile;
 
@@ -147,8 +146,7 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder>, Receiver<Output>) {
         public_key: key.public_key().clone(),
         limits: impatient(),
     };
-    let entropy = Entropy::from_seed(random_seed().unwrap());
-    let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
+    let machine = Client::new(config, store.load().unwrap(), entropy().unwrap()).unwrap();
     let crypto = runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap();
     let (sender, outputs) = mpsc::channel();
     let application = Forwarder(sender);

@@ -1,16 +1,8 @@
 //! Many pairs of users under load, on one thread with one poll.
 
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
-use rustix::fd::OwnedFd;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
+use mio::{Events, Poll, Token};
 use sealpost_programs::Failure;
 use serde::Serialize;
 
@@ -18,6 +10,7 @@ use crate::clients::link;
 use crate::clients::pair::{Pair, Span};
 use crate::clients::registration::Registry;
 use crate::clients::ring::{Ring, Shape};
+use crate::clients::timer::Timer;
 use crate::figures::{Latencies, Latency, float, micros_each, per_second};
 use crate::system::parallel;
 use crate::system::process::Pid;
@@ -25,7 +18,7 @@ use crate::system::process::Pid;
 /// Pairs of connected users, with their packets signed.
 pub(crate) struct Fleet {
     poll: Poll,
-    timer: OwnedFd,
+    timer: Timer,
     buffer: Vec<u8>,
     pairs: Vec<Pair>,
     server: Option<Pid>,
@@ -97,8 +90,7 @@ impl Fleet {
         })?;
 
         let poll = Poll::new()?;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
-        SourceFd(&timer.as_raw_fd()).register(poll.registry(), TIMER, Interest::READABLE)?;
+        let timer = Timer::new(poll.registry(), TIMER)?;
         let join = |(index, (sender, recipient, ring))| {
             Pair::new(sender, recipient, ring, poll.registry(), 2 * index)
         };
@@ -143,7 +135,7 @@ impl Fleet {
             let is_tick = schedule.pace == Pace::Window || now >= tick;
             if is_tick && let Some(next) = schedule.send_due(&mut self.pairs, now) {
                 tick = next.max(now + GRAIN);
-                self.set_timer(tick)?;
+                self.timer.set(tick)?;
             }
             self.flush()?;
             link::wait(&mut self.poll, &mut events, TURN)?;
@@ -200,22 +192,6 @@ impl Fleet {
 
     fn flush(&mut self) -> Result<(), Failure> {
         self.pairs.iter_mut().try_for_each(Pair::flush)
-    }
-
-    /// Sets the timer that ends a wait. The poll's own time-out counts in milliseconds, which is
-    /// too coarse for a schedule.
-    fn set_timer(&self, at: Instant) -> Result<(), Failure> {
-        // Zero would disarm the timer.
-        let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-        let timer = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: wait.as_secs().cast_signed(),
-                tv_nsec: wait.subsec_nanos().into(),
-            },
-        };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &timer)?;
-        Ok(())
     }
 
     fn counts(&self, count: impl Fn(&Pair) -> u64) -> Vec<u64> {

@@ -58,6 +58,11 @@ impl Link {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Number of queued bytes that are not written.
+    pub(crate) const fn unwritten(&self) -> usize {
+        self.out.len() - self.written
+    }
+
     /// Writes as many queued bytes as the socket accepts. The rest follows with the next call.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         while let Some(rest @ [_, ..]) = self.out.get(self.written..) {
@@ -78,7 +83,8 @@ impl Link {
     }
 
     /// Reads all bytes that have arrived, using `buffer`, and calls `take` with each whole packet
-    /// and the time at which it was read.
+    /// and the time at which it was read. An end of the connection that arrived together with the
+    /// bytes may go unnoticed.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -130,6 +136,12 @@ impl<'a> Frame<'a> {
     /// Whether the server is the sender.
     pub(crate) fn is_from_server(self) -> bool {
         self.bytes.starts_with(&[0; PROFILE.id_len()])
+    }
+
+    /// Whether the packet is for a user, and not for a client without a session.
+    pub(crate) fn is_for_user(self) -> bool {
+        let recipient = self.bytes.get(PROFILE.id_len()..2 * PROFILE.id_len());
+        recipient.is_some_and(|id| id.iter().any(|byte| *byte != 0))
     }
 
     /// A parsed copy.

@@ -8,6 +8,7 @@ pub(crate) mod registration;
 pub(crate) mod ring;
 pub(crate) mod sender;
 pub(crate) mod signed_packets;
+pub(crate) mod timer;
 pub(crate) mod user;
 
 use sealpost_core::wire::Profile;

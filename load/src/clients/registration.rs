@@ -9,13 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RequestKind};
-use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Packet, SIGNATURE_LEN,
+    ConfirmRequest, FromServer, Header, Op, Otp, OtpIssued, Oversized, Packet, RegisterRequest,
+    SIGNATURE_LEN,
 };
-use sealpost_programs::{Failure, random_seed, runner};
+use sealpost_programs::{Failure, entropy, runner};
 use socket2::{Domain, Socket, Type};
 
 use crate::clients::PROFILE;
@@ -42,11 +42,7 @@ impl Registry {
             .next()
             .ok_or_else(|| Failure::new("the server's host name has no address"))?;
         let mut stream = TcpStream::connect(server)?;
-        let header = header(Op::RequestPublicKey);
-        let request = Packet::build(PROFILE, header, &[], |_| {
-            Ok::<_, sealpost_core::wire::Oversized>([0; SIGNATURE_LEN])
-        })?;
-        stream.write_all(request.bytes())?;
+        stream.write_all(&key_request()?)?;
         let answer = receive(&mut stream)?;
         let FromServer::ServerKey { packet, public_key } = FromServer::parse(answer)? else {
             return Err(Failure::new("the server answered a 105 with something else"));
@@ -55,7 +51,7 @@ impl Registry {
             return Err(Failure::new("the server's key does not match its address"));
         }
         provider.verify(&public_key, packet.signed(), packet.signature())?;
-        let mut seed = Entropy::from_seed(random_seed()?);
+        let mut seed = entropy()?;
         Ok(Self {
             provider,
             server,
@@ -109,18 +105,27 @@ impl Registry {
         Ok((Newcomer { applicant, issued, confirm, granted }, stream))
     }
 
-    /// Opens a blocking connection. Uses several local addresses in turn if the server is on this
-    /// machine: the ports of closed connections stay occupied for a minute, and an address has only
-    /// 28,000.
+    /// Builds a 100 for a phone number that nobody has registered.
+    pub(crate) fn registration_request(&self, key: &Arc<dyn PrivateKey>) -> Result<Bytes, Failure> {
+        Applicant::new(self, key)?.register()
+    }
+
+    /// Opens a blocking connection.
     fn dial(&self) -> Result<Socket, Failure> {
-        let socket = self.socket()?;
+        let socket = self.socket(self.next_source())?;
         socket.connect(&self.server.into())?;
         Ok(socket)
     }
 
     /// Starts a nonblocking connection, which may not be established yet.
     pub(crate) fn dial_nonblocking(&self) -> Result<TcpStream, Failure> {
-        let socket = self.socket()?;
+        self.dial_nonblocking_from(self.next_source())
+    }
+
+    /// Starts a nonblocking connection from a local address if the server is on this machine,
+    /// otherwise from the address that the system chooses.
+    pub(crate) fn dial_nonblocking_from(&self, source: Ipv4Addr) -> Result<TcpStream, Failure> {
+        let socket = self.socket(source)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         match socket.connect(&self.server.into()) {
@@ -129,15 +134,19 @@ impl Registry {
         }
     }
 
-    fn socket(&self) -> Result<Socket, Failure> {
+    /// Returns several local addresses in turn: the ports of closed connections stay occupied for a
+    /// minute, and an address has only 28,000.
+    fn next_source(&self) -> Ipv4Addr {
+        let turn = self.dialled.fetch_add(1, Ordering::Relaxed) % SOURCES;
+        Ipv4Addr::new(127, 0, 1, u8::try_from(turn + 1).unwrap_or(1))
+    }
+
+    fn socket(&self, source: Ipv4Addr) -> Result<Socket, Failure> {
         let socket = Socket::new(Domain::for_address(self.server), Type::STREAM, None)?;
         if let IpAddr::V4(ip) = self.server.ip()
             && ip.is_loopback()
         {
-            let turn = self.dialled.fetch_add(1, Ordering::Relaxed) % SOURCES;
-            let host = u8::try_from(turn + 1).unwrap_or(1);
-            let source = SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0));
-            socket.bind(&source.into())?;
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
         }
         Ok(socket)
     }
@@ -147,6 +156,13 @@ impl Registry {
         let number = self.next_phone.fetch_add(1, Ordering::Relaxed);
         Ok(format!("+999{number:012}").parse()?)
     }
+}
+
+/// Builds a 105 that asks for the server's key.
+pub(crate) fn key_request() -> Result<Bytes, Failure> {
+    let header = header(Op::RequestPublicKey);
+    let unsigned = |_: &[u8]| Ok::<_, Oversized>([0; SIGNATURE_LEN]);
+    Ok(Packet::build(PROFILE, header, &[], unsigned)?.bytes().clone())
 }
 
 /// A user during registration.
@@ -166,19 +182,24 @@ impl Applicant {
             crypto: runner(Arc::clone(&registry.provider), Arc::clone(key), unused)?,
             server_key: registry.server_key.clone(),
             phone: registry.phone()?,
-            reply_key: Entropy::from_seed(random_seed()?).symmetric_key(),
+            reply_key: entropy()?.symmetric_key(),
         })
     }
 
     /// Builds a 100.
     fn register(&mut self) -> Result<Bytes, Failure> {
-        let request = AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone };
+        let header = header(Op::Register);
+        let request = RegisterRequest {
+            reply_key: self.reply_key.clone(),
+            phone: self.phone,
+            timestamp: header.timestamp,
+            invitation: None,
+        };
         let part = Part::Oaep {
             to: self.server_key.clone(),
             label: RequestKind::Register.label(),
             plaintext: request.emit(),
         };
-        let header = header(Op::Register);
         emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
     }
 

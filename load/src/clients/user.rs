@@ -6,8 +6,8 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, MessageHead,
-    NoMoreMessages, Op, Packet, Receipt, ReceiptsTaken, SEALED_ERROR_AT, SessionResumed,
+    ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, MessageHead, NoMoreMessages, Op,
+    Packet, Receipt, ReceiptsTaken, ReconnectRequest, SEALED_ERROR_AT, SessionResumed,
 };
 use sealpost_programs::Failure;
 
@@ -76,7 +76,7 @@ impl User {
 
     /// Builds a 106.
     pub(crate) fn reconnect(&mut self, at: Timestamp) -> Result<Bytes, Failure> {
-        let request = AccountRequest { reply_key: self.reply_key.clone(), phone: self.phone };
+        let request = ReconnectRequest { reply_key: self.reply_key.clone(), phone: self.phone };
         let part = Part::Oaep {
             to: self.server_key.clone(),
             label: RequestKind::Reconnect.label(),
@@ -119,33 +119,42 @@ impl User {
     /// Describes an unexpected packet. An error of the server is quoted.
     pub(crate) fn describe(&mut self, frame: Frame<'_>) -> String {
         let Ok(packet) = frame.packet() else { return "something that is not a packet".into() };
-        let code = packet.op().code();
-        let Ok(FromServer::Error { packet, form }) = FromServer::parse(packet) else {
-            return format!("a {code} of {} bytes", frame.bytes.len());
-        };
-        let opened = match form {
-            ErrorForm::Clear => ErrorReply::parse_clear(packet.payload()).ok(),
-            ErrorForm::ReplyKey => self.error(packet, self.reply_key.clone()),
-            ErrorForm::SessionKey => self.error(packet, self.session_key.clone()),
-        };
-        opened.map_or_else(
+        let op = packet.op();
+        if op != Op::Error {
+            return format!("a {} of {} bytes", op.code(), frame.bytes.len());
+        }
+        self.error(packet).map_or_else(
             || "an error that does not open".into(),
             |error| format!("error {:?} {:?}", error.code, error.text),
         )
     }
 
-    fn error(&mut self, packet: Packet, key: SymmetricKey) -> Option<ErrorReply> {
+    /// Opens an error of the server. `None` if the packet is not an authentic 244.
+    pub(crate) fn error(&mut self, packet: Packet) -> Option<ErrorReply> {
+        let FromServer::Error { packet, form } = FromServer::parse(packet).ok()? else {
+            return None;
+        };
+        match form {
+            ErrorForm::Clear => ErrorReply::parse_clear(packet.payload()).ok(),
+            ErrorForm::ReplyKey => self.sealed_error(packet, self.reply_key.clone()),
+            ErrorForm::SessionKey => self.sealed_error(packet, self.session_key.clone()),
+        }
+    }
+
+    fn sealed_error(&mut self, packet: Packet, key: SymmetricKey) -> Option<ErrorReply> {
         let signer = self.server_key.clone();
         let job = Job::OpenSealed { packet, signer, key, at: SEALED_ERROR_AT };
         let Outcome::Opened(Ok(opened)) = self.crypto.run(job) else { return None };
         ErrorReply::parse(opened.expose()).ok()
     }
 
-    fn sealed(&self, plaintext: Plaintext) -> Part {
+    /// A part that is sealed for this session.
+    pub(crate) fn sealed(&self, plaintext: Plaintext) -> Part {
         Part::Sealed { key: self.session_key.clone(), plaintext }
     }
 
-    fn packet(
+    /// Builds and signs a packet.
+    pub(crate) fn packet(
         &mut self,
         op: Op,
         recipient: Option<UserId>,

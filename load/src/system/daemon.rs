@@ -31,6 +31,15 @@ struct OwnServer {
     folder: TempDir,
 }
 
+/// How fast a server lets its clients go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rates {
+    /// As fast as the server can.
+    Unlimited,
+    /// The server's default limits.
+    Default,
+}
+
 impl Daemon {
     /// Starts a server, or finds the one that the command line names.
     pub(crate) fn start(args: &ServerArgs) -> Result<Self, Failure> {
@@ -47,18 +56,20 @@ impl Daemon {
             None => TempDir::new(),
         }
         .map_err(Failure::context("can't make a folder for the server"))?;
-        let program = args.server.clone().map_or_else(beside_us, Ok)?;
         interrupt::watch()?;
-        let child = spawn(&program, folder.path(), args)?;
-        let pid = Pid(child.id());
-        interrupt::note(Some(Leftovers {
-            server: rustix::process::Pid::from_child(&child),
-            folder: folder.path().to_owned(),
-        }));
+        let child = spawn(folder.path(), args, Rates::Unlimited)?;
         // From here on, dropping `own` ends the server, whatever happens.
-        let mut own = OwnServer { child, folder };
-        let address = own.ready()?;
-        Ok(Self { address, pid: Some(pid), own: Some(own) })
+        OwnServer { child, folder }.started()
+    }
+
+    /// Stops the server gracefully and starts it again with the same data, on another port. A
+    /// server that was started elsewhere stays as it is.
+    pub(crate) fn restart(self, args: &ServerArgs, rates: Rates) -> Result<Self, Failure> {
+        let Self { address, pid, own } = self;
+        let Some(mut own) = own else { return Ok(Self { address, pid, own }) };
+        own.end()?;
+        own.child = spawn(own.folder.path(), args, rates)?;
+        own.started()
     }
 
     /// The address and the fingerprint of the server's key.
@@ -71,13 +82,33 @@ impl Daemon {
         self.pid
     }
 
+    /// The folder with the server's data, if we started the server.
+    pub(crate) fn data(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.folder.path().join(DATA))
+    }
+
+    /// What the server has logged since its latest start, if we started it.
+    pub(crate) fn log(&self) -> Option<String> {
+        std::fs::read_to_string(self.own.as_ref()?.folder.path().join(LOG)).ok()
+    }
+
     /// Stops the server gracefully if we started it.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
-        self.own.take().map_or(Ok(()), OwnServer::stop)
+        self.own.as_mut().map_or(Ok(()), OwnServer::end)
     }
 }
 
 impl OwnServer {
+    /// Takes note of the process, and waits until it accepts connections.
+    fn started(mut self) -> Result<Daemon, Failure> {
+        interrupt::note(Some(Leftovers {
+            server: rustix::process::Pid::from_child(&self.child),
+            folder: self.folder.path().to_owned(),
+        }));
+        let address = self.ready()?;
+        Ok(Daemon { address, pid: Some(Pid(self.child.id())), own: Some(self) })
+    }
+
     /// Waits for the line with which the server says that it accepts connections.
     fn ready(&mut self) -> Result<ServerAddress, Failure> {
         let stdout = self.child.stdout.take().ok_or_else(|| Failure::new("no standard output"))?;
@@ -92,11 +123,14 @@ impl OwnServer {
         Ok(format!("sealpost://{local}/{fingerprint}").parse()?)
     }
 
-    fn stop(mut self) -> Result<(), Failure> {
+    /// Stops the server gracefully.
+    fn end(&mut self) -> Result<(), Failure> {
         self.terminate();
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
+                // The process id may belong to another process from now on.
+                interrupt::note(None);
                 return if status.success() {
                     Ok(())
                 } else {
@@ -126,12 +160,14 @@ impl Drop for OwnServer {
     }
 }
 
-fn spawn(program: &Path, folder: &Path, args: &ServerArgs) -> Result<Child, Failure> {
+fn spawn(folder: &Path, args: &ServerArgs, rates: Rates) -> Result<Child, Failure> {
+    let program = args.server.clone().map_or_else(beside_us, Ok)?;
     let log = File::create(folder.join(LOG))?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     command
-        .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--no-limits", "--data"])
-        .arg(folder.join("data"))
+        .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--data"])
+        .arg(folder.join(DATA))
+        .args((rates == Rates::Unlimited).then_some("--no-limits"))
         .args(args.workers.map(|workers| format!("--workers={workers}")))
         .env_remove("SEALPOST_LOG")
         .stdin(Stdio::null())
@@ -145,6 +181,7 @@ fn beside_us() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name("sealpostd"))
 }
 
+const DATA: &str = "data";
 const LOG: &str = "sealpostd.log";
 /// Longer than the server allows itself for stopping.
 const PATIENCE: Duration = Duration::from_secs(20);

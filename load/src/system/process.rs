@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost_programs::Failure;
 
 /// A process on this machine.
@@ -33,13 +34,25 @@ impl Pid {
     /// Resident memory, in bytes.
     pub(crate) fn resident_bytes(self) -> Result<u64, Failure> {
         let status = self.read("status")?;
-        resident(&status).ok_or_else(|| Failure::new("/proc/PID/status has no VmRSS"))
+        kibibytes(&status, "VmRSS:").ok_or_else(|| Failure::new("/proc/PID/status has no VmRSS"))
+    }
+
+    /// The most resident memory that the process has had, in bytes.
+    pub(crate) fn peak_bytes(self) -> Result<u64, Failure> {
+        let status = self.read("status")?;
+        kibibytes(&status, "VmHWM:").ok_or_else(|| Failure::new("/proc/PID/status has no VmHWM"))
     }
 
     fn read(self, file: &str) -> Result<String, Failure> {
         let path = format!("/proc/{}/{file}", self.0);
         fs::read_to_string(&path).map_err(Failure::context(path))
     }
+}
+
+/// Raises our limit on open files as far as allowed. A server that is started later inherits it.
+pub(crate) fn allow_files() -> Result<(), Failure> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 /// Sum of fields 14 and 15 of `/proc/PID/stat`. Field 2, the program's name, may contain anything,
@@ -51,8 +64,9 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(field()? + field()?)
 }
 
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A size in `/proc/PID/status`, in bytes.
+fn kibibytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -68,20 +82,22 @@ mod tests {
     }
 
     #[test]
-    fn resident_memory_is_in_bytes() {
+    fn memory_is_in_bytes() {
         let status = "Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    6100 kB\nThreads:\t1\n";
-        assert_eq!(resident(status), Some(6100 * 1024));
+        assert_eq!(kibibytes(status, "VmRSS:"), Some(6100 * 1024));
+        assert_eq!(kibibytes(status, "VmHWM:"), Some(9000 * 1024));
     }
 
     #[test]
     fn other_formats_are_refused() {
         assert_eq!(ticks("7 (a) S 1"), None);
-        assert_eq!(resident("VmRSS: many"), None);
+        assert_eq!(kibibytes("VmRSS: many", "VmRSS:"), None);
     }
 
     #[test]
-    fn own_process_has_both() {
-        assert!(Pid::own().resident_bytes().unwrap() > 0);
+    fn own_process_has_all() {
+        let resident = Pid::own().resident_bytes().unwrap();
+        assert!(resident > 0 && Pid::own().peak_bytes().unwrap() >= resident / 2);
         assert!(Pid::own().cpu_time().is_ok());
     }
 }

@@ -18,7 +18,7 @@ use crate::clients::PROFILE;
 use crate::clients::user::now;
 use crate::figures::{micros_each, per_second};
 use crate::options::span_of;
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::parallel;
 use crate::system::process::Pid;
 
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &CeilingArgs) -> Result<(), Failure> {
     let ceiling = measure(args)?;
     match args.format.format() {
         Format::Json => Line::json(&ceiling),
-        Format::Text => Line::text(text(&ceiling)),
+        Format::Text => print_lines(&text(&ceiling)),
     }
 }
 

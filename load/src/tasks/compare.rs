@@ -11,7 +11,7 @@ use crate::clients::registration::Registry;
 use crate::clients::ring::Shape;
 use crate::figures::median;
 use crate::options::{Common, span_of};
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
 use crate::tasks::ceiling::{self, Ceiling, CeilingArgs};
 use crate::tasks::idle::{self, IdleArgs};
@@ -168,7 +168,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let lines = lines(&measured);
     match args.common.format.format() {
         Format::Json => lines.iter().try_for_each(Line::json),
-        Format::Text => Line::text(table(&lines, args)),
+        Format::Text => print_lines(&table(&lines, args)),
     }
 }
 

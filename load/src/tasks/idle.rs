@@ -5,16 +5,15 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost_programs::{CryptoName, Failure, Format, Line};
 use serde::Serialize;
 
 use crate::clients::registration::Registry;
 use crate::figures::float;
 use crate::options::Common;
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
-use crate::system::process::Pid;
+use crate::system::process::{Pid, allow_files};
 
 /// How much of the server's memory an idle connection takes.
 ///
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &IdleArgs) -> Result<(), Failure> {
     let run = measure(args)?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => Line::text(text(&run)),
+        Format::Text => print_lines(&text(&run)),
     }
 }
 
@@ -136,12 +135,6 @@ fn is_open(stream: &TcpStream) -> Result<(), Failure> {
         Ok(_) => Err(Failure::new("the server sent something to an idle connection")),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Raises the limit on open files as far as allowed. The server inherits it.
-fn allow_files() -> Result<(), Failure> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
 fn text(run: &IdleRun) -> String {

@@ -6,4 +6,5 @@ pub(crate) mod idle;
 pub(crate) mod offline;
 pub(crate) mod online;
 pub(crate) mod reconnect;
+pub(crate) mod siege;
 pub(crate) mod storm;

@@ -8,7 +8,7 @@ use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::Registry;
 use crate::clients::ring::Shape;
 use crate::options::{Common, span_of};
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
 
 /// Messages between users who are both connected.
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     daemon.stop()?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => Line::text(text(&run)),
+        Format::Text => print_lines(&text(&run)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clients::registration::Registry;
 use crate::clients::user::{User, now};
 use crate::figures::{Latencies, Latency, float, micros_each, per_second};
 use crate::options::{Common, span_of};
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
 use crate::system::parallel;
 use crate::system::process::Pid;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &ReconnectArgs) -> Result<(), Failure> {
     daemon.stop()?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => Line::text(text(&run)),
+        Format::Text => print_lines(&text(&run)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::{Newcomer, Registry};
 use crate::figures::per_second;
 use crate::options::{Common, span_of};
-use crate::progress::say;
+use crate::progress::{print_lines, say};
 use crate::system::daemon::Daemon;
 use crate::system::parallel;
 use crate::tasks::online::{PairArgs, WARM_UP};
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &StormArgs) -> Result<(), Failure> {
     daemon.stop()?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => Line::text(text(&run)),
+        Format::Text => print_lines(&text(&run)),
     }
 }
 

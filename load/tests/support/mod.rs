@@ -1,5 +1,7 @@
 //! Runs `sealpost-load` and `sealpostd` as child processes.
 
+pub(crate) mod relay;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for an event that must happen.
@@ -44,6 +47,13 @@ pub(crate) fn sealpostd() -> PathBuf {
         program.display()
     );
     program
+}
+
+/// Runs `sealpost-load` with a server of its own, and returns its report.
+#[track_caller]
+pub(crate) fn report(args: &[&str]) -> Value {
+    let ended = finish(load().args(args).arg("--json").arg("--server").arg(sealpostd()));
+    serde_json::from_str(&ended.done()).unwrap()
 }
 
 /// Runs a command until it ends.

@@ -1,43 +1,54 @@
 //! The client's store in memory: the executable specification of every [`ClientOp`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientOutcome, ClientReply, Contact, InboxId, InboxItem, IncomingMessage,
-    OutgoingMessage, Placement, QueuedMessage, Snapshot, Status, Verification,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
+    Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage,
+    Snapshot, Status, Verification,
 };
-use sealpost_core::client::{Novelty, ReplayWindow};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
-use sealpost_core::wire::Packet;
+use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
 use super::history::{HistoryEntry, Place, SentMessage};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
 use super::storage::ClientStorage;
+use super::unhashed::{UNHASHED, is_repeat_of_unhashed};
 use crate::storage::Storage;
 
 /// A client's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
 #[derive(Clone, Debug)]
 pub struct MemoryClientStorage {
     identity: Identity,
-    /// Everything in a snapshot but the contacts, the former ones and the outbox, which are below.
+    /// Everything in a snapshot but the contacts, the former ones, the drafts and the outbox, which
+    /// are below.
     base: Snapshot,
     contacts: BTreeMap<Phone, Contact>,
     former: BTreeMap<UserId, PublicKey>,
+    drafts: BTreeMap<DraftId, Draft>,
     outbox: BTreeMap<MessageId, Sent>,
     inbox: BTreeMap<InboxId, InboxItem>,
-    windows: BTreeMap<UserId, ReplayWindow>,
+    /// Places of the inbox by sender, message and packet.
+    arrived: BTreeMap<Arrived, InboxId>,
+    /// Messages that others named as their previous one before they arrived.
+    missed: BTreeSet<(UserId, MessageId)>,
     last_place: u64,
     shown_up_to: u64,
 }
+
+type Arrived = (UserId, MessageId, RequestHash);
 
 #[derive(Clone, Debug)]
 struct Sent {
     message: SentMessage,
     /// `Some` while the message is queued.
     packet: Option<Packet>,
+    /// How the server's errors name the packet.
+    named: InReplyTo,
 }
 
 impl MemoryClientStorage {
@@ -49,12 +60,20 @@ impl MemoryClientStorage {
             base,
             contacts: BTreeMap::new(),
             former: BTreeMap::new(),
+            drafts: BTreeMap::new(),
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
-            windows: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            missed: BTreeSet::new(),
             last_place: 0,
             shown_up_to: 0,
         }
+    }
+
+    /// Numbers the next messages from `ids` above the last one, as if as many had been sent.
+    pub fn skip_message_ids(&mut self, ids: u64) {
+        let last = self.base.last_message.map_or(0, |last| last.0);
+        self.base.last_message = Some(MessageId(last.saturating_add(ids)));
     }
 
     /// Returns our user id, once the server has assigned it.
@@ -81,6 +100,7 @@ impl MemoryClientStorage {
             })
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
+            && self.arrived.len() == self.inbox.len()
             && places.last().is_none_or(|place| *place <= self.last_place)
             && self.shown_up_to <= self.last_place
     }
@@ -89,7 +109,11 @@ impl MemoryClientStorage {
         let account = &mut self.base.account;
         match request {
             ClientOp::PinServerKey(key) => account.server_key = Some(key.clone()),
-            ClientOp::SetUser(user) => account.user = Some(*user),
+            ClientOp::KeepReplyKey(key) => account.reply_key = Some(key.clone()),
+            ClientOp::SetUser(user) => {
+                account.user = Some(*user);
+                account.reply_key = None;
+            }
             ClientOp::UseReconnectTime(at) => {
                 account.last_reconnect = account.last_reconnect.max(Some(*at));
             }
@@ -116,6 +140,12 @@ impl MemoryClientStorage {
                     contact.verification = Verification::Verified;
                 }
             }
+            ClientOp::KeepDrafts(drafts) => {
+                for draft in drafts {
+                    self.drafts.entry(draft.id).or_insert_with(|| draft.clone());
+                }
+            }
+            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| drop(self.drafts.remove(id))),
             ClientOp::Enqueue(messages) => {
                 for message in messages {
                     self.enqueue(message);
@@ -131,6 +161,10 @@ impl MemoryClientStorage {
                 let mark =
                     |id: &_| self.mark(*id, Some(*recipient), Status::Delivered).then_some(*id);
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+            }
+            ClientOp::MarkUndeliverable(packets) => {
+                let marked = packets.iter().filter_map(|packet| self.mark_undeliverable(*packet));
+                return ClientReply::Marked(marked.collect());
             }
             ClientOp::MarkFailed { messages, failure } => {
                 let mark = |id: &_| self.mark(*id, None, Status::Failed(*failure)).then_some(*id);
@@ -177,6 +211,9 @@ impl MemoryClientStorage {
     }
 
     fn enqueue(&mut self, message: &OutgoingMessage) {
+        if let Some(draft) = message.draft {
+            self.drafts.remove(&draft);
+        }
         if self.outbox.contains_key(&message.id) {
             return;
         }
@@ -190,8 +227,9 @@ impl MemoryClientStorage {
             content: message.content.clone(),
             status: Status::Queued,
         };
-        self.outbox
-            .insert(message.id, Sent { message: sent, packet: Some(message.packet.clone()) });
+        let named = message.packet.request_hash().in_reply_to();
+        let packet = Some(message.packet.clone());
+        self.outbox.insert(message.id, Sent { message: sent, packet, named });
         self.base.last_message = self.base.last_message.max(Some(message.id));
         if let Some(contact) = self.contacts.get_mut(&message.phone)
             && contact.pinned.user == message.recipient
@@ -213,16 +251,55 @@ impl MemoryClientStorage {
         true
     }
 
+    fn mark_undeliverable(&mut self, packet: InReplyTo) -> Option<MessageId> {
+        let awaited = |sent: &&Sent| matches!(sent.message.status, Status::Queued | Status::Stored);
+        let mut messages = self.outbox.values().filter(awaited);
+        let id = messages.find(|sent| sent.named == packet)?.message.id;
+        let sent = self.outbox.get_mut(&id)?;
+        sent.message.status = Status::Failed(Failure::UnknownUser);
+        sent.packet = None;
+        Some(id)
+    }
+
     fn receive(&mut self, message: &IncomingMessage) -> Placement {
-        let window = self.windows.entry(message.sender).or_default();
-        let continuity = match window.admit(message.id, message.previous) {
-            Novelty::New(continuity) => continuity,
-            Novelty::Repeat => return Placement::Repeat,
+        let IncomingMessage { sender, id, packet_hash, previous, .. } = message;
+        let named = (*sender, *id, *packet_hash);
+        let unhashed = self.arrived.get(&(*sender, *id, UNHASHED));
+        let unhashed = unhashed.and_then(|place| self.inbox.get(place));
+        if self.arrived.contains_key(&named)
+            || unhashed.is_some_and(|item| is_repeat_of_unhashed(message, &item.message))
+        {
+            return Placement::Repeat;
+        }
+        let arrival = if self.holds(*sender, *id..=*id) {
+            Arrival::ReusedId
+        } else if !self.holds(*sender, *id..=MessageId(u64::MAX)) {
+            Arrival::InOrder
+        } else if self.missed.contains(&(*sender, *id)) {
+            Arrival::FillsGap
+        } else {
+            Arrival::Late
+        };
+        let continuity = match previous {
+            Some(previous) if !self.holds(*sender, *previous..=*previous) => {
+                self.missed.insert((*sender, *previous));
+                Continuity::AfterGap
+            }
+            Some(_) | None => Continuity::Next,
         };
         self.last_place += 1;
         let place = InboxId(self.last_place);
-        self.inbox.insert(place, InboxItem { place, message: message.clone(), continuity });
-        Placement::Appended { place, continuity }
+        self.arrived.insert(named, place);
+        let message = message.clone();
+        self.inbox.insert(place, InboxItem { place, message, continuity, arrival });
+        Placement::Appended { place, continuity, arrival }
+    }
+
+    /// Whether the inbox holds one of these messages.
+    fn holds(&self, sender: UserId, ids: RangeInclusive<MessageId>) -> bool {
+        let (first, last) = (RequestHash([0; 32]), RequestHash([u8::MAX; 32]));
+        let range = (sender, *ids.start(), first)..=(sender, *ids.end(), last);
+        self.arrived.range(range).next().is_some()
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> ClientReply {
@@ -265,6 +342,7 @@ impl ClientStorage for MemoryClientStorage {
         Ok(Snapshot {
             contacts: self.contacts.values().cloned().collect(),
             former: self.former.iter().map(former).collect(),
+            drafts: self.drafts.values().cloned().collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),
             ..self.base.clone()
         })
@@ -272,6 +350,7 @@ impl ClientStorage for MemoryClientStorage {
 
     fn outbox(&self) -> Result<OutboxCounts, StoreError> {
         let mut counts = OutboxCounts::default();
+        counts.add(Status::Queued, self.drafts.len() as u64);
         self.outbox.values().for_each(|sent| counts.add(sent.message.status, 1));
         Ok(counts)
     }

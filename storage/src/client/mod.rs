@@ -16,6 +16,7 @@ mod memory;
 mod outbox;
 mod sqlite;
 mod storage;
+mod unhashed;
 
 pub use history::{HistoryEntry, Place, SentMessage};
 pub use identity::Identity;

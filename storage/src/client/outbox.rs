@@ -5,7 +5,7 @@ use sealpost_core::client::store::Status;
 /// Number of messages that we sent, by [`Status`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxCounts {
-    /// Not acknowledged yet.
+    /// Not acknowledged yet, or not even sealed.
     pub queued: u64,
     /// Durable at the server.
     pub stored: u64,

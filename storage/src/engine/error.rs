@@ -7,6 +7,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::wire::Profile;
 
 use super::column::profile_name;
+use crate::private_file::{Exposure, NotPrivate};
 
 /// A database could not be opened or created.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +56,24 @@ pub enum OpenFailure {
     /// The database was created for the profile given here, and was opened for the other one.
     #[error("it was created for {} ids: start with that profile", profile_name(*.0))]
     OtherProfile(Profile),
+    /// Other users may read, change or replace the file.
+    #[error(transparent)]
+    Exposed(#[from] Exposure),
     /// The operating system could not look up or create the file.
     #[error("the file is not accessible: {0}")]
     File(#[from] std::io::Error),
     /// SQLite failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<NotPrivate> for OpenFailure {
+    fn from(error: NotPrivate) -> Self {
+        match error {
+            NotPrivate::Exposed(exposure) => Self::Exposed(exposure),
+            NotPrivate::Io(error) => Self::File(error),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for OpenFailure {

@@ -3,6 +3,7 @@
 //! - `column`: values of columns, validated as they are read.
 //! - `error`: what a failure of SQLite means, and why a database cannot be opened.
 //! - `schema`: how a database file is created, identified, migrated and opened.
+//! - `watch`: whether the files of an open database are still in place.
 //! - `writer`: the connection that writes, and the one way to commit requests over it.
 //!
 //! Each module uses only those above it.
@@ -12,6 +13,7 @@ mod error;
 mod schema;
 #[cfg(test)]
 pub(crate) mod test_folder;
+mod watch;
 mod writer;
 
 pub(crate) use error::store_error;

@@ -1,13 +1,13 @@
 //! How a database file is created, identified, migrated and opened.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{OpenError, OpenFailure};
-use crate::atomic_file::{self, Readers};
+use crate::atomic_file;
+use crate::private_file;
 
 /// The schema of a database, and the way to it from every earlier one.
 pub(crate) struct Schema {
@@ -74,6 +74,7 @@ impl Schema {
             if !path.exists() {
                 return Err(OpenFailure::Missing);
             }
+            private_file::check(path)?;
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -96,6 +97,8 @@ impl Schema {
     ) -> Result<Connection, OpenFailure> {
         self.migrate(&mut connection, fill)?;
         connection.execute_batch(WRITER_PRAGMAS)?;
+        // The first read opens the log, so that there is a file to be watched.
+        self.identify(&connection)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         Ok(connection)
     }
@@ -156,7 +159,10 @@ impl Schema {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file that exists. The folder was examined before the file, and is private: nobody can
+/// put another file under the path meanwhile.
+fn connect(path: &Path) -> Result<Connection, OpenFailure> {
+    private_file::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -164,13 +170,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Creates an empty file that only its owner may read. The -wal and -shm files inherit its mode.
-fn create_if_missing(path: &Path) -> std::io::Result<()> {
-    match atomic_file::create(path, Readers::Owner) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        // SQLite syncs what it writes into the file, but not the folder's entry for it.
-        Ok(_) => atomic_file::sync_folder_of(path),
-    }
+/// SQLite syncs what it writes into the file, but not the folder's entry for it.
+fn create_if_missing(path: &Path) -> Result<(), OpenFailure> {
+    private_file::check_folder(path)?;
+    Ok(atomic_file::create_if_missing(path)?)
 }
 
 /// How long to wait for another process, such as an operator's, before failing with `Busy`.
@@ -181,12 +184,14 @@ const CACHED_STATEMENTS: usize = 64;
 
 /// `synchronous = FULL`: a commit returns once the log is on disk, not merely handed to the system.
 /// The log is cut to 64 MiB after a long read let it grow. The page cache has 2 MiB: the system
-/// caches the rest, and a larger cache made nothing measurably faster.
+/// caches the rest, and a larger cache made nothing measurably faster. What is deleted is
+/// overwritten with zeros, in the database at the next checkpoint.
 const WRITER_PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA fullfsync = ON;
     PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     PRAGMA temp_store = MEMORY;
@@ -208,6 +213,7 @@ mod tests {
 
     use super::*;
     use crate::engine::test_folder::folder;
+    use crate::private_file::Exposure;
 
     const FIRST: &str = "CREATE TABLE notes (text TEXT)";
     const SECOND: &str = "ALTER TABLE notes ADD COLUMN at INTEGER DEFAULT 7";
@@ -242,6 +248,55 @@ mod tests {
         let refused =
             CURRENT.open(&folder.path().join("missing").join("notes.db"), fill).unwrap_err();
         assert!(matches!(refused.reason, OpenFailure::File(_)));
+    }
+
+    #[test]
+    fn deleted_text_is_not_left_in_the_file() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        let connection = CURRENT.open(&path, fill).unwrap();
+        let secret = "not for the next owner of this disk".repeat(400);
+        connection.execute("INSERT INTO notes (text) VALUES (?1)", [&secret]).unwrap();
+        let in_file = || {
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            connection.query_row(checkpoint, (), |_| Ok(())).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            bytes.windows(12).any(|window| window == &secret.as_bytes()[..12])
+        };
+        assert!(in_file());
+        connection.execute("DELETE FROM notes WHERE text = ?1", [&secret]).unwrap();
+        assert!(!in_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn file_that_others_may_read_or_have_chosen_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        drop(CURRENT.open(&path, fill).unwrap());
+        let link = folder.path().join("link.db");
+        symlink(&path, &link).unwrap();
+        let exposure = |path: &Path| {
+            let refused = [
+                CURRENT.open(path, fill).unwrap_err().reason,
+                CURRENT.create(path, fill).unwrap_err().reason,
+                CURRENT.open_existing(path).unwrap_err().reason,
+                CURRENT.open_read_only(path).unwrap_err().reason,
+            ];
+            refused.map(|reason| {
+                let OpenFailure::Exposed(exposure) = reason else { panic!("{reason}") };
+                exposure
+            })
+        };
+        assert_eq!(exposure(&link), [Exposure::Link; 4]);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        assert_eq!(exposure(&path), [Exposure::Mode { mode: 0o644 }; 4]);
+        let new = folder.path().join("new.db");
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(exposure(&path), [Exposure::FolderMode { mode: 0o777 }; 4]);
+        assert!(CURRENT.open(&new, fill).is_err());
+        assert!(!new.exists(), "nothing is created there");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! The connection that writes, and the one way to commit requests over it.
 
+use std::error::Error;
+
 use rusqlite::{Connection, TransactionBehavior};
 use sealpost_core::frame::StoreError;
 
 use super::error::{affects_one_request, store_error};
+use super::watch::FileWatch;
 
 /// The connection that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
-    failure: Option<rusqlite::Error>,
+    files: FileWatch,
+    failure: Option<String>,
 }
 
 impl Writer {
-    pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection, failure: None }
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { files: FileWatch::of(&connection), connection, failure: None }
     }
 
     /// Implements [`Storage::commit`](crate::Storage::commit); `run` carries out one request.
@@ -40,15 +44,30 @@ impl Writer {
             done => done,
         };
         if let Err(error) = done {
-            outcomes.clear();
-            outcomes.extend(requests.iter().map(|_| Err(store_error(&error))));
-            self.failure = Some(error);
+            return self.fail(requests.len(), outcomes, store_error(&error), &error);
         }
+        // Looked for after the commit: what it wrote must be in the files that a restart will open.
+        if let Err(removed) = self.files.check() {
+            self.fail(requests.len(), outcomes, StoreError::Io, &removed);
+        }
+    }
+
+    /// Gives every request the same error.
+    fn fail<Reply>(
+        &mut self,
+        requests: usize,
+        outcomes: &mut Vec<Result<Reply, StoreError>>,
+        meaning: StoreError,
+        cause: &dyn Error,
+    ) {
+        outcomes.clear();
+        outcomes.extend((0..requests).map(|_| Err(meaning)));
+        self.failure = Some(cause.to_string());
     }
 
     /// Implements [`Storage::failure`](crate::Storage::failure).
     pub(crate) fn failure(&mut self) -> Option<String> {
-        self.failure.take().map(|error| error.to_string())
+        self.failure.take()
     }
 
     /// Runs all requests in one transaction. Returns `Err` if it failed and was rolled back.
@@ -75,7 +94,8 @@ impl Writer {
                         }
                         Err(error) if affects_one_request(&error) => {
                             savepoint.finish()?;
-                            Err(store_error(self.failure.insert(error)))
+                            self.failure = Some(error.to_string());
+                            Err(store_error(&error))
                         }
                         Err(error) => return Err(error),
                     }
@@ -149,5 +169,41 @@ mod tests {
     fn full_disk_in_the_second_attempt_fails_all_requests() {
         let (outcomes, _) = commit(&[MeetsDamage, MeetsFullDisk, Succeeds]);
         assert_eq!(outcomes, [Err(StoreError::DiskFull); 3]);
+    }
+
+    /// A database with one table, and the result of a commit that adds a row.
+    #[cfg(unix)]
+    fn commit_one(writer: &mut Writer) -> Result<(), StoreError> {
+        let mut outcomes = Vec::new();
+        writer.commit(&[()], &mut outcomes, |connection, ()| {
+            connection.execute("INSERT INTO notes VALUES ('stored')", ()).map(|_| Ok(()))
+        });
+        outcomes.remove(0)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn database_whose_files_are_removed_or_replaced_stores_nothing_more() {
+        use crate::engine::Schema;
+        let schema = Schema { application_id: 5, migrations: &["CREATE TABLE notes (text TEXT)"] };
+        for (name, replaced) in [("n.db", false), ("n.db", true), ("n.db-wal", false)] {
+            let folder = crate::engine::test_folder::folder();
+            let path = folder.path().join("n.db");
+            let mut writer = Writer::new(schema.open(&path, |_| Ok(())).unwrap());
+            assert_eq!(commit_one(&mut writer), Ok(()));
+            let file = folder.path().join(name);
+            std::fs::rename(&file, folder.path().join("away")).unwrap();
+            if replaced {
+                std::fs::copy(folder.path().join("away"), &file).unwrap();
+            }
+            for _ in 0..2 {
+                assert_eq!(commit_one(&mut writer), Err(StoreError::Io), "{name}");
+                let failure = writer.failure().unwrap();
+                let told = format!("{name} was removed or replaced while it was in use");
+                assert!(failure.contains(&told), "{failure}");
+            }
+            std::fs::rename(folder.path().join("away"), &file).unwrap();
+            assert_eq!(commit_one(&mut writer), Ok(()), "the file is back");
+        }
     }
 }

@@ -5,15 +5,18 @@
 //! - [`Inspector`] reads that file alongside a running server, for the operator.
 //! - `conformance` (feature of the same name) is the suite that both pass.
 
+mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod daily_use;
 mod memory;
 mod quota;
+mod reconnects;
 mod request;
 mod sqlite;
 mod usage;
 
 pub use memory::MemoryStorage;
-pub use quota::Quota;
+pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
 pub use usage::Usage;

@@ -9,8 +9,8 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
-use sealpost_core::keys::Fingerprint;
-use sealpost_core::wire::Profile;
+use sealpost_core::keys::{Fingerprint, SymmetricKey};
+use sealpost_core::wire::{Profile, RequestHash};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, Identity, MemoryClientStorage, OutboxCounts, SqliteClientStorage,
 };
@@ -126,8 +126,9 @@ fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
 }
 
 fn account_request(random: &mut Random) -> ClientOp {
-    match random.below(5) {
+    match random.below(6) {
         0 => ClientOp::PinServerKey(public_key(random.pick(&[1, 2]))),
+        5 => ClientOp::KeepReplyKey(SymmetricKey::from_bytes([random.pick(&[1, 2]); 32])),
         1 => ClientOp::SetUser(user(random.pick(&[1, 2]))),
         2 => ClientOp::UseReconnectTime(at(random.between(0, 9).cast_signed())),
         3 => ClientOp::SetClockOffset { secs: random.pick(&[-5, 0, 5]) },
@@ -173,7 +174,7 @@ fn outgoing(random: &mut Random) -> OutgoingMessage {
     let (id, to) = (random.between(0, 40), peer(random));
     let (recipient, content) = (user(to), content(random));
     let packet = message(PROFILE, user(1), recipient, id, 40 + content.as_bytes().len());
-    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), content, packet }
+    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), draft: None, content, packet }
 }
 
 fn incoming(random: &mut Random) -> IncomingMessage {
@@ -187,6 +188,7 @@ fn incoming(random: &mut Random) -> IncomingMessage {
         sender: user(from),
         phone: phone(from),
         id: MessageId(random.between(0, 60)),
+        packet_hash: RequestHash([random.pick(b"ab"); 32]),
         previous: random.chance(50).then(|| MessageId(random.between(0, 60))),
         sent_at: at(1),
         received_at: at(2),

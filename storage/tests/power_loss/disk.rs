@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::random::Random;
+use super::random::Random;
+use super::volatile::Volatile;
 
 /// One folder of files, and the faults to come.
 pub(crate) struct Disk {
@@ -20,6 +21,9 @@ pub(crate) struct Disk {
     failing_reads: Failing,
     capacity: usize,
     lies: BTreeSet<Part>,
+    /// Number of the one sync that does nothing.
+    ignored_sync: Option<u64>,
+    syncs: u64,
     changes: u64,
     faults: u64,
 }
@@ -88,6 +92,8 @@ impl Disk {
             failing_reads: Failing::default(),
             capacity: usize::MAX,
             lies: BTreeSet::new(),
+            ignored_sync: None,
+            syncs: 0,
             changes: 0,
             faults: 0,
         }
@@ -96,6 +102,22 @@ impl Disk {
     /// Makes syncs of these parts do nothing from now on.
     pub(crate) fn lie_about(&mut self, parts: &[Part]) {
         self.lies = parts.iter().copied().collect();
+    }
+
+    /// Makes the `nth` sync from now do nothing, as if it were missing from the program.
+    pub(crate) const fn ignore_sync_after(&mut self, nth: u64) {
+        self.ignored_sync = Some(self.syncs + nth);
+    }
+
+    /// Number of syncs that have begun.
+    pub(crate) const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Counts a sync of a part. Returns whether it does anything.
+    fn is_honest_sync(&mut self, part: Part) -> bool {
+        self.syncs += 1;
+        self.ignored_sync != Some(self.syncs) && !self.lies.contains(&part)
     }
 
     /// Cuts the power during the `changes`-th change from now. 0 cuts it at once.
@@ -196,10 +218,21 @@ impl Disk {
         done
     }
 
+    /// Gives a file another name, and removes any other file of that name.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        let (done, happens) = self.change()?;
+        let inode = self.find(from).ok_or(Fault::Missing)?;
+        if happens {
+            self.entries.entry(to.into()).or_insert_with(|| Volatile::new(None)).set(Some(inode));
+            self.entries.entry(from.into()).or_insert_with(|| Volatile::new(None)).set(None);
+        }
+        done
+    }
+
     /// Makes the current entries of the folder durable.
     pub(crate) fn sync_folder(&mut self) -> Result<(), Fault> {
         let (done, _) = self.change()?;
-        if done.is_ok() && !self.lies.contains(&Part::Folder) {
+        if self.is_honest_sync(Part::Folder) && done.is_ok() {
             self.entries.values_mut().for_each(Volatile::sync);
         }
         done
@@ -209,9 +242,11 @@ impl Disk {
     /// failed do not become durable at a later sync either.
     pub(crate) fn sync(&mut self, inode: Inode) -> Result<(), Fault> {
         let (done, _) = self.change()?;
+        let part = self.files.get(&inode).ok_or(Fault::Missing)?.part;
+        let is_honest = self.is_honest_sync(part);
         let file = self.files.get_mut(&inode).ok_or(Fault::Missing)?;
         match done {
-            Ok(()) if self.lies.contains(&file.part) => {}
+            Ok(()) if !is_honest => {}
             Ok(()) => file.sync(),
             Err(_) => file.forget(),
         }
@@ -401,66 +436,12 @@ impl File {
     }
 
     fn forget(&mut self) {
-        self.sectors.iter_mut().for_each(|sector| sector.dirty = false);
+        self.sectors.iter_mut().for_each(Volatile::forget);
     }
 
     fn survive(&mut self, survival: Survival, random: &mut Random) {
         self.len.survive(survival, random);
         self.sectors.iter_mut().for_each(|sector| sector.survive(survival, random));
-    }
-}
-
-/// A value with a durable version on the disk and later versions in the system's cache.
-struct Volatile<T> {
-    durable: T,
-    /// All later values, the current one last.
-    since: Vec<T>,
-    /// Whether the next sync writes the current value.
-    dirty: bool,
-}
-
-impl<T: Clone> Volatile<T> {
-    const fn new(durable: T) -> Self {
-        Self { durable, since: Vec::new(), dirty: false }
-    }
-
-    const fn now(&self) -> &T {
-        match self.since.as_slice().last() {
-            Some(now) => now,
-            None => &self.durable,
-        }
-    }
-
-    fn set(&mut self, value: T) {
-        self.since.push(value);
-        self.dirty = true;
-    }
-
-    fn sync(&mut self) {
-        if self.dirty {
-            self.keep(self.since.len());
-        }
-        self.dirty = false;
-    }
-
-    fn survive(&mut self, survival: Survival, random: &mut Random) {
-        let latest = self.since.len();
-        let survivor = match survival {
-            Survival::All => latest,
-            Survival::Nothing => 0,
-            Survival::Percent(percent) if random.chance(percent) => latest,
-            Survival::Percent(_) => random.below(latest + 1),
-        };
-        self.keep(survivor);
-        self.dirty = false;
-    }
-
-    /// Keeps one version: 0 is the durable one, 1 the first one after it.
-    fn keep(&mut self, survivor: usize) {
-        if let Some(value) = survivor.checked_sub(1).and_then(|index| self.since.get(index)) {
-            self.durable = value.clone();
-        }
-        self.since.clear();
     }
 }
 

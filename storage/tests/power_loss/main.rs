@@ -8,12 +8,15 @@
 
 mod bed;
 mod client;
+#[expect(dead_code, reason = "the tests of other files use the rest")]
 mod disk;
 mod file_system;
 mod random;
 mod server;
 mod shared_state;
+mod upgrade;
 mod vfs;
+mod volatile;
 
 use std::time::Instant;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use sealpost_core::frame::StoreError;
@@ -142,7 +143,7 @@ fn page(outcome: &mut StoreOutcome) -> Option<&mut Page> {
 
 /// Draws from few users, ids and times, so that requests collide.
 fn request(random: &mut Random) -> StoreOp {
-    match random.below(24) {
+    match random.below(25) {
         0..4 => {
             let n = phone_index(random);
             let (public_key, aes_key) = (public_key(n), wrapped_key(1));
@@ -152,6 +153,7 @@ fn request(random: &mut Random) -> StoreOp {
         5..7 => StoreOp::RecordReconnect {
             user: user(random),
             at: at(secs(random)),
+            horizon: at(secs(random)),
             aes_key: wrapped_key(random.pick(&[2, 3, 4])),
         },
         7..16 => {
@@ -171,6 +173,7 @@ fn request(random: &mut Random) -> StoreOp {
             let receipts = ids(random).into_iter().map(item_id).collect();
             StoreOp::DropReceipts { recipient, receipts }
         }
+        23 => StoreOp::RecordClock { clock: at(secs(random)), max_step: Duration::from_secs(5) },
         _ => StoreOp::Expire { before: at(secs(random)), limit: random.pick(&[0, 2, 100]) },
     }
 }

@@ -27,6 +27,8 @@ pub struct Bed<M: TestedMachine> {
     pub hold_store: bool,
     /// Jobs wait for [`Bed::release_jobs`].
     pub hold_jobs: bool,
+    /// Deliveries are not answered by the bed.
+    pub hold_deliveries: bool,
 }
 
 impl<M: TestedMachine> Bed<M> {
@@ -47,6 +49,7 @@ impl<M: TestedMachine> Bed<M> {
             store,
             hold_store: false,
             hold_jobs: false,
+            hold_deliveries: false,
         }
     }
 
@@ -143,6 +146,21 @@ impl<M: TestedMachine> Bed<M> {
         self.complete_pending();
     }
 
+    /// Commits the waiting store operations, and reports their outcomes except that of the first one.
+    /// Returns that outcome, to be reported later.
+    pub fn release_store_behind_the_first(&mut self) -> Event<M> {
+        let (tickets, ops): (Vec<_>, Vec<_>) = self.recorder.ops.drain(..).unzip();
+        let mut outcomes = Vec::new();
+        self.store.commit(&ops, &mut outcomes);
+        let mut stored = tickets.into_iter().zip(outcomes).map(|(t, o)| Event::Stored(t, o));
+        let first = stored.next().expect("a waiting operation");
+        for event in stored {
+            self.input(Input::Event(event));
+        }
+        self.complete_pending();
+        first
+    }
+
     /// Commits the waiting store operations without reporting their outcomes, as if the process
     /// died right after the commit.
     pub fn commit_without_outcomes(&mut self) {
@@ -173,6 +191,10 @@ impl<M: TestedMachine> Bed<M> {
                 && let Some((ticket, job)) = self.recorder.jobs.pop_front()
             {
                 self.run_job(ticket, job);
+            } else if !self.hold_deliveries
+                && let Some(command) = self.recorder.answers.pop_front()
+            {
+                self.input(Input::Event(Event::Command(command)));
             } else if !self.hold_store && !self.recorder.ops.is_empty() {
                 return self.release_store();
             } else {

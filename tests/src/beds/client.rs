@@ -35,6 +35,10 @@ impl TestedMachine for Client {
     type Store = MemoryClientStorage;
     type Setup = ClientSetup;
 
+    fn accept(_: &InboxItem) -> Option<Command> {
+        None
+    }
+
     fn check_sent(packet: &Packet) {
         FromClient::parse(packet.clone()).expect("a packet for a server");
     }

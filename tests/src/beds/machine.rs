@@ -17,6 +17,9 @@ pub trait TestedMachine:
     /// State of a bed that only this machine needs.
     type Setup;
 
+    /// The answer to a delivery that went well, if one is due.
+    fn accept(delivery: &Self::Delivery) -> Option<Self::Command>;
+
     /// Asserts that a packet is one that the machine may send.
     fn check_sent(packet: &Packet);
 

@@ -25,6 +25,8 @@ pub(super) struct Recorder<M: TestedMachine> {
     pub(super) ops: VecDeque<(Ticket, M::StoreOp)>,
     pub(super) jobs: VecDeque<(Ticket, Job)>,
     pub(super) deliveries: Vec<M::Delivery>,
+    /// Answers to deliveries that the machine has not got.
+    pub(super) answers: VecDeque<M::Command>,
     pub(super) notices: Vec<M::Notice>,
 }
 
@@ -41,6 +43,7 @@ impl<M: TestedMachine> Recorder<M> {
             ops: VecDeque::new(),
             jobs: VecDeque::new(),
             deliveries: Vec::new(),
+            answers: VecDeque::new(),
             notices: Vec::new(),
         }
     }
@@ -87,6 +90,7 @@ impl<M: TestedMachine> Host<M> for Recorder<M> {
     }
 
     fn deliver(&mut self, delivery: M::Delivery) {
+        self.answers.extend(M::accept(&delivery));
         self.deliveries.push(delivery);
     }
 

@@ -7,7 +7,10 @@ use sealpost_core::frame::Event;
 use sealpost_core::ids::ConnId;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
-use sealpost_core::server::{Config, Held, Notice, OtpChannel, OtpDelivery, Server, Stats};
+use sealpost_core::server::{
+    Command, Config, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
+    RegisteredPhones, Server, Stats,
+};
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
 
@@ -30,6 +33,11 @@ impl TestedMachine for Server {
     type Store = MemoryStorage;
     type Setup = ServerSetup;
 
+    fn accept(delivery: &OtpDelivery) -> Option<Command> {
+        let outcome = DeliveryOutcome::Accepted;
+        Some(Command::OtpDelivery { id: delivery.id, outcome })
+    }
+
     fn check_sent(packet: &Packet) {
         FromServer::parse(packet.clone()).expect("a packet for a client");
     }
@@ -45,14 +53,42 @@ impl ServerBed {
         Self::with(profile, OtpChannel::InBand, Limits::without_rates(), Quota::default())
     }
 
+    /// A server with an empty store that keeps to itself who is registered.
+    pub fn secretive(otp_channel: OtpChannel) -> Self {
+        let hidden = RegisteredPhones::Hidden;
+        let limits = Limits::without_rates();
+        Self::with_all([7; 32], Profile::Compact, otp_channel, hidden, limits, Quota::default())
+    }
+
     /// A server with an empty store.
     pub fn with(profile: Profile, otp_channel: OtpChannel, limits: Limits, quota: Quota) -> Self {
+        Self::seeded([7; 32], profile, otp_channel, limits, quota)
+    }
+
+    /// A server with an empty store, whose own randomness has this seed.
+    pub fn seeded(
+        seed: [u8; 32],
+        profile: Profile,
+        otp_channel: OtpChannel,
+        limits: Limits,
+        quota: Quota,
+    ) -> Self {
+        Self::with_all(seed, profile, otp_channel, RegisteredPhones::Told, limits, quota)
+    }
+
+    fn with_all(
+        seed: [u8; 32],
+        profile: Profile,
+        otp_channel: OtpChannel,
+        registered_phones: RegisteredPhones,
+        limits: Limits,
+        quota: Quota,
+    ) -> Self {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
         let crypto = crypto(0);
-        let config =
-            Config { profile, server_key: crypto.public_key().clone(), otp_channel, limits };
-        let server =
-            Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
+        let server_key = crypto.public_key().clone();
+        let config = Config { profile, server_key, otp_channel, registered_phones, limits };
+        let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }
 
@@ -89,6 +125,12 @@ impl ServerBed {
     /// One-time passwords for out-of-band delivery since the last call.
     pub fn take_otps(&mut self) -> Vec<OtpDelivery> {
         std::mem::take(&mut self.recorder.deliveries)
+    }
+
+    /// Answers a delivery that was held back.
+    pub fn answer_delivery(&mut self, id: DeliveryId, outcome: DeliveryOutcome) {
+        self.recorder.answers.clear();
+        self.input_event(Event::Command(Command::OtpDelivery { id, outcome }));
     }
 
     /// Counters of the server.

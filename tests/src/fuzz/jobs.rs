@@ -6,7 +6,7 @@ use sealpost_core::crypto::{
 use sealpost_core::frame::Event;
 use sealpost_core::ids::Ticket;
 use sealpost_core::keys::{Plaintext, Rejected};
-use sealpost_core::wire::{AccountRequest, MessageHead, OAEP_LEN, Packet, SessionGrant};
+use sealpost_core::wire::{MessageHead, OAEP_LEN, Packet, ReconnectRequest, SessionGrant};
 
 use super::bed::{FuzzBed, FuzzedMachine, Observer};
 use super::null_crypto;
@@ -56,7 +56,8 @@ impl<M: FuzzedMachine> FuzzBed<'_, M> {
                 let Some(plaintext) = null_crypto::unwrap(packet.payload()) else {
                     return Outcome::RequestOpened(Err(Rejected));
                 };
-                if let Ok(request) = AccountRequest::parse(plaintext.expose()) {
+                // A 100 begins like a 106.
+                if let Ok(request) = ReconnectRequest::parse(plaintext.expose()) {
                     self.observer.registers(&packet, request.phone);
                 }
                 let session = kind.leads_to_session().then(|| self.session());

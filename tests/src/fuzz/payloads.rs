@@ -4,9 +4,10 @@ use core::fmt::Debug;
 
 use sealpost_core::keys::Plaintext;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead,
-    NoMoreMessages, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, RegistrationRejected,
-    SessionGrant, SessionResumed, StoredAck, emit_server_key, parse_server_key,
+    ConfirmRequest, ErrorReply, Inner, Lookup, Malformed, MessageHead, NoMoreMessages, OtpIssued,
+    PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
+    RegistrationRejected, SessionGrant, SessionResumed, StoredAck, emit_server_key,
+    parse_server_key,
 };
 
 /// Reads one payload or plaintext with every parser. A parsed value is written back as the bytes up
@@ -17,7 +18,8 @@ use sealpost_core::wire::{
 pub fn payloads(data: &[u8]) {
     // A sealed payload holds no more.
     let data = data.get(..65_503).unwrap_or(data);
-    rewrites(data, AccountRequest::parse, AccountRequest::emit);
+    rewrites(data, RegisterRequest::parse, RegisterRequest::emit);
+    rewrites(data, ReconnectRequest::parse, ReconnectRequest::emit);
     rewrites(data, ConfirmRequest::parse, ConfirmRequest::emit);
     rewrites(data, OtpIssued::parse, OtpIssued::emit);
     rewrites(data, RegistrationRejected::parse, RegistrationRejected::emit);

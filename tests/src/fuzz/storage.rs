@@ -6,7 +6,7 @@ use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
-use sealpost_storage::{Inspector, MemoryStorage, Quota, SqliteStorage, Storage};
+use sealpost_storage::{Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Storage};
 
 use crate::arb::Arb;
 
@@ -105,9 +105,18 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
         }),
         4 => {
             let aes_key = wrapped_key(arb.byte());
-            StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), aes_key }
+            let horizon = at(secs(arb));
+            StoreOp::RecordReconnect { user: user(arb), at: at(secs(arb)), horizon, aes_key }
         }
-        5 => StoreOp::Count(user(arb)),
+        5 => match arb.below(3) {
+            0 => StoreOp::Count(user(arb)),
+            1 => {
+                let (asker, phone) = (user(arb), phone(number(arb, 4)));
+                let day = i64::from(number(arb, 2));
+                StoreOp::LookUp { asker, phone, day, budget: 2 }
+            }
+            _ => StoreOp::FindSender { sender: user(arb), recipient: user(arb) },
+        },
         6..10 => {
             let recipient = user(arb);
             let count = arb.below(4);
@@ -178,7 +187,13 @@ fn secs(arb: &mut Arb<'_>) -> i64 {
 }
 
 /// Small, so that mailboxes fill up.
-const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+const QUOTA: Quota = Quota {
+    messages: 4,
+    bytes: 2_000,
+    shares: Shares::Limited,
+    store_bytes: 6_000,
+    disk_reserve_bytes: 0,
+};
 
 /// Bound on commits, so that one input takes a fraction of a second even on a slow disk.
 const MOST_COMMITS: usize = 24;

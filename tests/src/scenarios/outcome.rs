@@ -81,13 +81,15 @@ impl Event {
             Notice::OtpRequested { source, .. } => Self::OtpRequested(*source),
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
             Notice::RegistrationFailed { failure } => Self::RegistrationFailed(*failure),
-            Notice::SendRefused { refusal, content, .. } => {
+            Notice::SendRefused { refusal, content, .. }
+            | Notice::DraftRefused { refusal, content, .. } => {
                 Self::SendRefused(Text::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
             Notice::LookupFailed { who, failure } => Self::LookupFailed(*who, *failure),
             Notice::KeyChanged { phone, .. } => Self::KeyChanged(*phone),
             Notice::Suspicious { suspicion } => Self::Suspicious(format!("{suspicion:?}")),
+            Notice::UnknownError { code, .. } => Self::Suspicious(format!("error {code:?}")),
             Notice::StoreFailed { error } => Self::StoreFailed(*error),
             Notice::Offline { reason, retry_in } => {
                 let retry = if retry_in.is_some() { Retry::Automatic } else { Retry::OnDemand };
@@ -95,6 +97,7 @@ impl Event {
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
+            | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::Stored { .. }
             | Notice::Delivered { .. }
@@ -121,6 +124,7 @@ const fn is_stated(reason: OfflineReason) -> bool {
         OfflineReason::Refused(_)
         | OfflineReason::Fault
         | OfflineReason::WrongServer
+        | OfflineReason::WrongClock
         | OfflineReason::Displaced
         | OfflineReason::NotRegistered
         | OfflineReason::RegistrationFailed

@@ -24,6 +24,16 @@ pub struct Scenario<'a> {
     written: u64,
     /// Messages that applications sent and no notice has answered yet.
     unanswered: Vec<(Device, Token)>,
+    /// Every text that is durable with its sender, or will be.
+    texts: Vec<WrittenText>,
+}
+
+/// A text that an application sent.
+struct WrittenText {
+    from: Device,
+    token: Token,
+    to: Phone,
+    text: String,
 }
 
 /// Whether an application marks delivered messages as shown.
@@ -47,6 +57,7 @@ impl<'a> Scenario<'a> {
             refused: Vec::new(),
             written: 0,
             unanswered: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -75,10 +86,11 @@ impl<'a> Scenario<'a> {
     pub fn send(&mut self, from: Device, to: Device, text: impl Into<String>) {
         self.written += 1;
         let token = Token(self.written);
-        let to = UserRef::Phone(self.phone(to));
-        let content = Content::Text(text.into());
+        let (to, text) = (self.phone(to), text.into());
+        let content = Content::Text(text.clone());
         self.unanswered.push((from, token));
-        self.command(from, Command::Send { token, to, content });
+        self.texts.push(WrittenText { from, token, to, text });
+        self.command(from, Command::Send { token, to: UserRef::Phone(to), content });
     }
 
     /// Gives a device's client any command.
@@ -113,7 +125,11 @@ impl<'a> Scenario<'a> {
         self.deployment.kill(device);
         self.catch_up();
         self.logs[device.0].record_process_end();
-        self.unanswered.retain(|(from, _)| *from != device);
+        // What had not been answered may be lost.
+        let (lost, unanswered): (Vec<_>, _) =
+            self.unanswered.drain(..).partition(|(from, _)| *from == device);
+        self.unanswered = unanswered;
+        self.forget(&lost);
         self.deployment.start(device);
     }
 
@@ -167,6 +183,13 @@ impl<'a> Scenario<'a> {
         });
     }
 
+    /// Waits until everything that was written on a device is durable there.
+    pub fn until_kept(&mut self, device: Device) {
+        self.until("kept", |scenario| {
+            !scenario.unanswered.iter().any(|(unanswered, _)| *unanswered == device)
+        });
+    }
+
     /// Waits until as many texts have arrived from a device, and asserts that they are these.
     pub fn until_received<T: AsRef<str>>(&mut self, by: Device, from: Device, texts: &[T]) {
         let phone = self.phone(from);
@@ -178,16 +201,27 @@ impl<'a> Scenario<'a> {
     /// Waits until every message is delivered and its sender has the receipt.
     pub fn until_all_delivered(&mut self) {
         self.until("delivery of everything", |scenario| {
-            let mut all = scenario.devices().flat_map(|device| scenario.sent(device));
-            let is_delivered = |(_, sent): (_, SentMessage)| sent.status == Status::Delivered;
-            scenario.unanswered.is_empty() && all.all(is_delivered)
+            let delivered = |written: &WrittenText| {
+                scenario.status_to(written.from, written.to, &written.text)
+                    == Some(Status::Delivered)
+            };
+            scenario.unanswered.is_empty() && scenario.texts.iter().all(delivered)
         });
     }
 
-    /// Status of a text in its sender's outbox; `None` until it is durable there.
+    /// Status of a text in its sender's outbox; `None` until it is there.
     pub fn status(&self, from: Device, to: Device, text: &str) -> Option<Status> {
-        let sent = self.sent_to(from, self.phone(to));
+        self.status_to(from, self.phone(to), text)
+    }
+
+    fn status_to(&self, from: Device, to: Phone, text: &str) -> Option<Status> {
+        let sent = self.sent_to(from, to);
         sent.iter().find(|sent| Text::of(&sent.content).0 == text).map(|sent| sent.status)
+    }
+
+    /// Expects nothing more of these messages.
+    fn forget(&mut self, messages: &[(Device, Token)]) {
+        self.texts.retain(|text| !messages.contains(&(text.from, text.token)));
     }
 
     /// Log of a device's application.
@@ -245,8 +279,14 @@ impl<'a> Scenario<'a> {
     fn record(&mut self, observation: Observation) {
         match observation {
             Observation::Notice(device, notice) => {
-                if let Notice::Queued { token, .. } | Notice::SendRefused { token, .. } = &notice {
+                if let Notice::Kept { token }
+                | Notice::Queued { token, .. }
+                | Notice::SendRefused { token, .. } = &notice
+                {
                     self.unanswered.retain(|unanswered| *unanswered != (device, *token));
+                }
+                if let Notice::SendRefused { token, .. } = &notice {
+                    self.forget(&[(device, *token)]);
                 }
                 self.logs[device.0].record_notice(notice);
             }

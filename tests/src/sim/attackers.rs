@@ -1,7 +1,7 @@
 //! Processes whose packets are written by hand: Mallory, a registered attacker, and strangers, which
 //! connect, send something and ignore the answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use sealpost_core::ids::{ConnId, Phone};
 use sealpost_core::keys::PublicKey;
@@ -21,8 +21,25 @@ pub(super) struct Attackers {
     /// Index of Mallory's key.
     key: usize,
     pub(super) mallory: Mallory,
-    /// Packets that each stranger sends once it is connected.
-    pub(super) strangers: Vec<Vec<Packet>>,
+    pub(super) strangers: Vec<Stranger>,
+    /// Last 106 without an id of each client that sent one.
+    pub(super) by_phone: BTreeMap<usize, Packet>,
+}
+
+/// Somebody who connects, sends packets and reads nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Stranger {
+    pub(super) packets: Vec<Packet>,
+    pub(super) admission: Admission,
+}
+
+/// Whether a stranger's packets may begin a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// A user signed them, and the server may not have seen them yet.
+    Possible,
+    /// They are forged, or the server has granted a session for them before.
+    Never,
 }
 
 /// A registered attacker.
@@ -63,7 +80,15 @@ impl Attackers {
             conns: 0,
             todo: VecDeque::new(),
         };
-        Self { crypto, profile: config.profile, server_key, key, mallory, strangers: Vec::new() }
+        Self {
+            crypto,
+            profile: config.profile,
+            server_key,
+            key,
+            mallory,
+            strangers: Vec::new(),
+            by_phone: BTreeMap::new(),
+        }
     }
 
     /// Whether a phone number belongs to an attacker.

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use sealpost_core::crypto::{Draft, Job, Outcome, Part};
-use sealpost_core::ids::{ConnId, MessageId, ReceiptId};
+use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     Deframer, Gate, Header, Lookup, Op, Otp, OtpIssued, Packet, Receipt, SessionResumed,
 };
 
-use super::attackers::MalloryState;
+use super::attackers::{Admission, MalloryState, Stranger};
 use super::model;
 use super::network::LinkId;
 use super::plan::{Attack, End, Otps};
@@ -38,21 +38,26 @@ impl World {
                     packet.op() == Op::Reconnect && packet.header().sender == self.apps[victim].user
                 };
                 let seen = self.env.captured.iter().rev().find(of_victim).cloned();
-                self.connect_stranger(seen.into_iter().collect());
+                let admission = self.admission(victim, seen.as_ref());
+                self.connect_stranger(seen.into_iter().collect(), admission);
             }
-            Attack::StealSession => {
-                let mut thief =
-                    self.attackers.scripted_client(self.attackers.key(), model::phone(victim));
-                thief.id = self.apps[victim].user;
-                let packet = thief.reconnect(at);
-                self.connect_stranger(vec![packet]);
+            Attack::StealSession => self.steal_session(victim, self.apps[victim].user, at),
+            Attack::StealSessionByPhone => self.steal_session(victim, None, at),
+            Attack::ReplayReconnectByPhone => {
+                if let Some(seen) = self.attackers.by_phone.get(&victim).cloned() {
+                    let admission = self.admission(victim, Some(&seen));
+                    self.connect_stranger(vec![seen], admission);
+                }
+                self.open_second_connection(victim, None);
             }
             Attack::Unauthenticated => {
                 let seen = self.captured(Op::Message);
-                self.connect_stranger(seen.into_iter().collect());
+                self.connect_stranger(seen.into_iter().collect(), Admission::Never);
             }
             Attack::StealPhone => self.steal_phone(victim, at),
-            Attack::Loiter => (0..5).for_each(|_| self.connect_stranger(Vec::new())),
+            Attack::Loiter => {
+                (0..5).for_each(|_| self.connect_stranger(Vec::new(), Admission::Never));
+            }
         }
     }
 
@@ -66,24 +71,56 @@ impl World {
         let guesses = [0, 1, 2].map(|number| Otp::from_number(number).unwrap());
         let mut packets = vec![thief.register(at)];
         packets.extend(guesses.map(|guess| thief.confirm(at, &guess)));
-        self.connect_stranger(packets);
+        self.connect_stranger(packets, Admission::Never);
     }
 
-    /// Opens a second connection with a user's own key, which reads and acknowledges nothing.
-    pub(super) fn open_second_connection(&mut self, client: usize) {
-        let Some(user) = self.apps.get(client).and_then(|app| app.user) else { return };
+    fn steal_session(&mut self, victim: usize, id: Option<UserId>, at: Timestamp) {
+        let mut thief = self.attackers.scripted_client(self.attackers.key(), model::phone(victim));
+        thief.id = id;
+        let packet = thief.reconnect(at);
+        self.connect_stranger(vec![packet], Admission::Never);
+    }
+
+    /// Opens a second connection with a user's own key, which reads and acknowledges nothing. Its
+    /// 106 names the user by `id`, or by phone number alone.
+    pub(super) fn open_second_connection(&mut self, client: usize, id: Option<UserId>) {
+        if self.apps.get(client).is_none_or(|app| app.user.is_none()) {
+            return;
+        }
         self.fault("user: a second connection");
         let mut second =
             self.attackers.scripted_client(self.apps[client].key, model::phone(client));
-        second.id = Some(user);
+        second.id = id;
         let packet = second.reconnect(self.server_time());
-        self.connect_stranger(vec![packet]);
+        if id.is_none() {
+            self.attackers.by_phone.insert(client, packet.clone());
+        }
+        self.connect_stranger(vec![packet], Admission::Possible);
     }
 
-    fn connect_stranger(&mut self, packets: Vec<Packet>) {
-        self.attackers.strangers.push(packets);
+    /// Whether a recorded 106 of a user may still begin a session: the server may not have seen it.
+    fn admission(&self, victim: usize, recorded: Option<&Packet>) -> Admission {
+        let last = self.apps[victim].user.and_then(|user| self.model.last_reconnect(user));
+        match (recorded, last) {
+            (Some(packet), Some(last)) if packet.header().timestamp <= last => Admission::Never,
+            _ => Admission::Possible,
+        }
+    }
+
+    fn connect_stranger(&mut self, packets: Vec<Packet>, admission: Admission) {
+        self.attackers.strangers.push(Stranger { packets, admission });
         let who = ProcessId::Scripted(self.attackers.strangers.len());
         self.env.dial(who, ConnId(1));
+    }
+
+    /// Checks that a session did not begin on the connection of somebody who has no right to one.
+    pub(super) fn check_session(&mut self, conn: ConnId) {
+        let Some((_, _, link)) = self.env.network.find(ProcessId::Server, conn) else { return };
+        if let ProcessId::Scripted(index @ 1..) = link.dialler
+            && self.attackers.strangers[index - 1].admission == Admission::Never
+        {
+            self.env.violate(|| format!("attacker {index} is given a session"));
+        }
     }
 
     fn server_time(&self) -> Timestamp {
@@ -175,7 +212,7 @@ impl World {
 
     pub(super) fn scripted_opened(&mut self, index: usize, conn: ConnId) {
         if index > 0 {
-            for packet in self.attackers.strangers[index - 1].clone() {
+            for packet in self.attackers.strangers[index - 1].packets.clone() {
                 self.scripted_sends(index, conn, &packet);
             }
             return;
@@ -284,6 +321,8 @@ const fn attack_fault(how: Attack) -> &'static str {
         Attack::FalseTaken => "attacker: receipts claimed as taken",
         Attack::ReplayReconnect => "attacker: a reconnect replayed",
         Attack::StealSession => "attacker: a session requested with another key",
+        Attack::ReplayReconnectByPhone => "attacker: a reconnect without an id replayed",
+        Attack::StealSessionByPhone => "attacker: a session requested by phone with another key",
         Attack::Unauthenticated => "attacker: a message without a session",
         Attack::StealPhone => "attacker: another's phone number",
         Attack::Flood => "attacker: a flood",

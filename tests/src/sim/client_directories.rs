@@ -68,6 +68,13 @@ impl World {
                     self.accept(client, phone, offered);
                 }
             }
+            Notice::DraftRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
+                if let UserRef::Phone(phone) = *to
+                    && let Some(offered) = self.offered(client, phone)
+                {
+                    self.accept(client, phone, offered);
+                }
+            }
             Notice::Failed { ids, failure: Failure::UnknownUser } => self.look_up(client, ids),
             Notice::KeyAccepted { phone, fingerprint } => {
                 self.env.queue.schedule_after(0, SimEvent::WriteToContact(client, *phone));

@@ -18,6 +18,17 @@ impl World {
         let ahead = skews.chain([self.server.host.skew]).max().unwrap_or(0);
         let ahead = u64::try_from(ahead).unwrap_or(0) * 2_000_000;
         self.stop_faults();
+        self.come_to_rest(ahead);
+        if self.violation().is_none() {
+            self.write_in_calm();
+            self.come_to_rest(ahead);
+        }
+        self.check_rest();
+    }
+
+    /// Runs until the world is at rest and quiet, and every new key is accepted. It may take `ahead`
+    /// microseconds longer than usual.
+    fn come_to_rest(&mut self, ahead: u64) {
         let patience = Mono(self.env.queue.now().0 + PATIENCE + ahead);
         let mut rounds = 0;
         loop {
@@ -29,7 +40,6 @@ impl World {
                 break;
             }
         }
-        self.check_rest();
     }
 
     /// Has clients write to contacts with new keys. Returns whether there were any, so that the world
@@ -63,6 +73,7 @@ impl World {
     fn stop_faults(&mut self) {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[13], || "faults stop".to_owned());
+        self.env.timeliness.disturb_all(now);
         self.server.host.disk.mend();
         self.server.host.skew = 0;
         self.attackers.retire();
@@ -84,6 +95,10 @@ impl World {
             }
         }
         for index in 0..self.clients.len() {
+            // Their users set clocks that are so wrong that the clients say so and stay away.
+            if self.clients[index].host.skew.unsigned_abs() >= CLOCK_SET_AT {
+                self.clients[index].host.skew = 0;
+            }
             self.env.unreachable[index] = now;
             self.clients[index].host.disk.mend();
             if self.clients[index].machine.is_none() {
@@ -129,6 +144,10 @@ impl World {
     /// Number of a client's messages whose status can still change.
     fn outbox(&self, client: usize) -> u64 {
         let counts = self.clients[client].host.disk.engine.outbox().unwrap_or_default();
+        if self.model.is_restored(client) {
+            // Receipts that it took before it was restored do not come again.
+            return counts.queued;
+        }
         (counts.queued + counts.stored).saturating_sub(self.model.undeliverable(client))
     }
 
@@ -158,9 +177,12 @@ impl World {
     }
 }
 
+/// Seconds by which a clock is wrong when its user sets it: less than what clients refuse, because
+/// the server's clock is set too.
+const CLOCK_SET_AT: u64 = 40_000;
 /// Rounds of messages to contacts with new keys, after which every key must be accepted. Processes
 /// no longer crash, so no command is lost.
 const WRITING_ROUNDS: u32 = 4;
 /// Time within which the world must come to rest, in microseconds: longer than every pause of an
-/// honest party.
-const PATIENCE: u64 = 5 * 3_600 * 1_000_000;
+/// honest party. A phone whose passwords were lost waits for a day.
+const PATIENCE: u64 = 30 * 3_600 * 1_000_000;

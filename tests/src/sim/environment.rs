@@ -17,6 +17,7 @@ use super::network::{LinkId, Network};
 use super::plan::{End, Misbehaviour, Settings, Tampering};
 use super::process::ProcessId;
 use super::tally::Tally;
+use super::timeliness::Timeliness;
 use super::trace::Trace;
 
 /// What all processes share.
@@ -26,6 +27,7 @@ pub(super) struct Environment {
     pub(super) dice: Dice<'static>,
     pub(super) trace: Trace,
     pub(super) tally: Tally,
+    pub(super) timeliness: Timeliness,
     pub(super) settings: Settings,
     /// Whether the server's process is running.
     pub(super) server_up: bool,
@@ -183,7 +185,8 @@ impl Environment {
 
     /// Pauses or resumes a machine's reading.
     pub(super) fn flow(&mut self, who: ProcessId, conn: ConnId, flow: Flow) {
-        self.trace.note(self.queue.now(), &[3, conn.0], || format!("{who}: {flow:?} {}", conn.0));
+        let now = self.queue.now();
+        self.trace.note(now, &[3, conn.0], || format!("{who}: {flow:?} {}", conn.0));
         if flow == Flow::Pause {
             self.tally.state(if who == ProcessId::Server {
                 "server pauses reading"
@@ -194,14 +197,16 @@ impl Environment {
         let Some((id, end, link)) = self.network.find(who, conn) else { return };
         let socket = link.socket(end);
         let (open, repeated) = (socket.open, socket.flow == flow);
-        socket.flow = flow;
+        (socket.flow, socket.flow_since) = (flow, now);
+        let dialler = link.dialler;
         if !open || repeated {
             return self.violate(|| {
                 format!("{who}: {flow:?} on {}, which is closed or in that state already", conn.0)
             });
         }
-        if flow == Flow::Resume {
-            self.schedule_arrival(id, end.other());
+        match flow {
+            Flow::Pause => self.expect_resumption(who, dialler, conn),
+            Flow::Resume => self.schedule_arrival(id, end.other()),
         }
     }
 
@@ -256,6 +261,7 @@ impl Environment {
             Misbehaviour::Repeat => "dishonest: repeated",
             Misbehaviour::Swap => "dishonest: swapped",
             Misbehaviour::Late => "dishonest: repeated late",
+            Misbehaviour::HoldBack => "dishonest: held back",
             Misbehaviour::Misdeliver => "dishonest: misdelivered",
             Misbehaviour::ForgeReceipt => "dishonest: forged a receipt",
         });
@@ -275,6 +281,9 @@ impl Environment {
             Misbehaviour::Swap => link.down.held = Some(bytes),
             Misbehaviour::Late => {
                 link.down.send(bytes.clone());
+                self.queue.schedule_after(late, SimEvent::Late(id, bytes));
+            }
+            Misbehaviour::HoldBack => {
                 self.queue.schedule_after(late, SimEvent::Late(id, bytes));
             }
             Misbehaviour::Misdeliver => {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use sealpost_core::client::Command;
 use sealpost_core::ids::{Phone, Ticket};
+use sealpost_core::server::{DeliveryId, DeliveryOutcome};
 
 use super::network::LinkId;
 use super::plan::End;
@@ -26,6 +27,8 @@ pub(super) enum SimEvent {
     Pressure(LinkId, End),
     /// Start a process.
     Start(ProcessId),
+    /// Answer a delivery of the server.
+    AnswerDelivery(u32, DeliveryId, DeliveryOutcome),
     /// Give a client a command.
     RunCommand(usize, u32, Command),
     /// Have an application bring its client online.

@@ -28,11 +28,15 @@ pub enum FaultFamily {
     Dishonest,
     /// Client directories that are lost, and clients that register again with another key.
     LostDirectories,
+    /// Client directories that are restored from a backup.
+    Backups,
+    /// Messages that are held back while thousands of ids pass.
+    HeldBack,
 }
 
 impl FaultFamily {
     /// Every family, with its name on the command line.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -42,6 +46,8 @@ impl FaultFamily {
         (Self::Attackers, "attackers"),
         (Self::Dishonest, "dishonest"),
         (Self::LostDirectories, "directories"),
+        (Self::Backups, "backups"),
+        (Self::HeldBack, "held-back"),
     ];
 }
 
@@ -61,7 +67,9 @@ impl Plan {
                 if dice.chance(800) { dice.below(300) } else { dice.below(settings.end_ms) };
             steps.push(Step { at_ms, kind: StepKind::Register { client } });
         }
-        let loses_directories = families.contains(&FaultFamily::LostDirectories);
+        let has = |family| families.contains(&family);
+        let loses_directories = has(FaultFamily::LostDirectories);
+        let (restores, holds_back) = (has(FaultFamily::Backups), has(FaultFamily::HeldBack));
         let families = subset(dice, families);
         let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
         let most = if families.is_empty() { 0 } else { 1 + settings.end_ms / fault_interval_ms };
@@ -79,6 +87,20 @@ impl Plan {
         // Drawn last, so that the other choices of a seed do not depend on this family.
         if loses_directories && dice.chance(150) {
             lost_directories(dice, &families, &mut settings, &mut steps);
+        } else if restores && dice.chance(60) {
+            // Not together: who was accepted before a backup, and registered again since, is more
+            // than the model of trust follows.
+            restored_directory(dice, &settings, &mut steps);
+        }
+        if holds_back && dice.chance(60) {
+            held_back(dice, &settings, &mut steps);
+        }
+        if families.contains(&FaultFamily::Network) && dice.chance(600) {
+            slow_recipient(dice, &mut settings, &mut steps);
+        }
+        // A burst so low that ordinary traffic is slowed down.
+        if settings.rates == Rates::Limited && dice.chance(300) {
+            settings.packet_burst = dice.pick(&[1, 3, 20]);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -166,8 +188,8 @@ fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
         | FaultFamily::Power
         | FaultFamily::Disks
         | FaultFamily::Clocks => dice.chance(400),
-        // Drawn separately, in `lost_directories`.
-        FaultFamily::LostDirectories => false,
+        // Drawn separately, after the others.
+        FaultFamily::LostDirectories | FaultFamily::Backups | FaultFamily::HeldBack => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -222,12 +244,15 @@ fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
                 Misbehaviour::Repeat,
                 Misbehaviour::Swap,
                 Misbehaviour::Late,
+                Misbehaviour::HoldBack,
                 Misbehaviour::Misdeliver,
                 Misbehaviour::ForgeReceipt,
             ]);
             StepKind::Dishonest { client, how }
         }
         FaultFamily::LostDirectories => lost_directory(dice, client),
+        FaultFamily::Backups => StepKind::Restore { client, down_ms: 1 },
+        FaultFamily::HeldBack => StepKind::SkipIds { client, ids: 2_000 },
     }
 }
 
@@ -251,10 +276,8 @@ fn lost_directories(
         settings.end_ms = settings.end_ms.max(until);
         for _ in 0..dice.between(2, 8) {
             let at_ms = dice.between(at_ms, until);
-            let other = (client + 1 + dice.index(settings.clients - 1)) % settings.clients;
-            let (from, to) = dice.pick(&[(client, other), (other, client)]);
-            let count = u32::try_from(dice.between(1, 4)).unwrap_or(1);
-            steps.push(Step { at_ms, kind: StepKind::Send { from, to, count, size: 30 } });
+            let kind = send_with(dice, client, settings.clients);
+            steps.push(Step { at_ms, kind });
         }
         let faults = if families.is_empty() { 0 } else { dice.below(4) };
         for _ in 0..faults {
@@ -263,6 +286,67 @@ fn lost_directories(
             steps.push(Step { at_ms, kind: fault(dice, family, settings.clients) });
         }
     }
+}
+
+/// Adds a backup and its restoration, with messages before, between and after them.
+fn restored_directory(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
+    let client = dice.index(settings.clients);
+    let backed_up = dice.below(settings.end_ms);
+    let restored = dice.between(backed_up, settings.end_ms);
+    steps.push(Step { at_ms: backed_up, kind: StepKind::BackUp { client } });
+    let down_ms = dice.pick(&[1, 200, 5_000]);
+    steps.push(Step { at_ms: restored, kind: StepKind::Restore { client, down_ms } });
+    for _ in 0..dice.between(2, 8) {
+        let at_ms = dice.between(backed_up / 2, settings.end_ms);
+        let kind = send_with(dice, client, settings.clients);
+        steps.push(Step { at_ms, kind });
+    }
+}
+
+/// Adds messages of which the first is held back until thousands of ids have passed.
+fn held_back(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<Step>) {
+    let from = dice.index(settings.clients);
+    let to = (from + 1 + dice.index(settings.clients - 1)) % settings.clients;
+    let at_ms = dice.below(settings.end_ms);
+    let send = StepKind::Send { from, to, count: 1, size: 30 };
+    let how = Misbehaviour::HoldBack;
+    for (after_ms, kind) in [
+        (0, StepKind::Dishonest { client: to, how }),
+        (1, send.clone()),
+        (dice.between(100, 1_500), StepKind::SkipIds { client: from, ids: 5_000 }),
+        (dice.between(1_500, 3_000), send),
+    ] {
+        steps.push(Step { at_ms: at_ms + after_ms, kind });
+    }
+}
+
+/// Messages between a client and another one, in either direction.
+fn send_with(dice: &mut Dice<'_>, client: usize, clients: usize) -> StepKind {
+    let other = (client + 1 + dice.index(clients - 1)) % clients;
+    let (from, to) = dice.pick(&[(client, other), (other, client)]);
+    let count = u32::try_from(dice.between(1, 4)).unwrap_or(1);
+    StepKind::Send { from, to, count, size: 30 }
+}
+
+/// Extends the plan by a recipient that acknowledges one message, and takes nothing from then on, for
+/// longer than the server waits. The next messages are in flight when that acknowledgement arrives.
+fn slow_recipient(dice: &mut Dice<'_>, settings: &mut Settings, steps: &mut Vec<Step>) {
+    let to = dice.index(settings.clients);
+    let from = (to + 1 + dice.index(settings.clients - 1)) % settings.clients;
+    let (least, most) = settings.latency;
+    let hop = u64::midpoint(least, most);
+    let written = settings.client_commit + settings.job;
+    let begin = settings.end_ms + 5_000;
+    let mut add = |after: u64, kind| steps.push(Step { at_ms: begin + after / 1_000, kind });
+    let send = |count| StepKind::Send { from, to, count, size: 30 };
+    // By then the sender knows the recipient's key, and the recipient the sender's.
+    let first = 3_000_000;
+    add(0, send(1));
+    add(first, send(1));
+    add(first + hop, send(3));
+    let stall = first + written + 2 * hop + dice.below(1 + hop);
+    add(stall, StepKind::Stall { client: to, from: End::Server, ms: 12_000 });
+    settings.end_ms = begin + 20_000;
 }
 
 fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
@@ -277,6 +361,8 @@ fn attack(dice: &mut Dice<'_>, victim: usize) -> StepKind {
         Attack::FalseTaken,
         Attack::ReplayReconnect,
         Attack::StealSession,
+        Attack::ReplayReconnectByPhone,
+        Attack::StealSessionByPhone,
         Attack::Unauthenticated,
         Attack::StealPhone,
         Attack::Flood,

@@ -29,6 +29,7 @@ impl World {
         let expected = Held {
             otps: held.otps,
             remembered: held.remembered,
+            strangers: held.strangers,
             // Refused messages that were given up or delivered instead of repeated are remembered
             // until the session ends.
             refused: held.refused,
@@ -49,23 +50,46 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     // Items in flight to recipients that leave wait for the store, too. Mallory is one of them.
     let recipients = settings.clients + 1;
     let unstored = limits.unstored_per_user + checks + recipients * in_flight;
-    let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize);
+    let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize) + Packet::MAX_LEN;
+    // One input more may arrive before reading pauses.
+    let input = settings.piece + Packet::MAX_LEN;
+    let spilled = recipients * bytes;
+    // Over the total, everyone keeps a fair share: those who hold less together as much again.
+    let shared = |total: usize, each: usize| 2 * total + recipients * each;
+    // Each request that was admitted may lead to an answer, which is not refused.
+    let stranger_jobs = 2 * limits.stranger_jobs;
     let bounds = [
         ("bytes of an incomplete packet", held.incomplete_bytes, Packet::MAX_LEN),
+        ("bytes over the rate", held.unread_bytes, limits.unread_bytes),
+        ("connections without a session", held.strangers, limits.strangers),
+        ("jobs for strangers", held.stranger_jobs, stranger_jobs),
         ("waiting requests", held.waiting_requests, limits.waiting_requests),
         ("packets being verified", held.checks, checks),
         ("replies being signed", held.replies, limits.replies_per_conn + checks + unstored),
         ("refused messages", held.refused, limits.refused_messages),
         ("packets waiting for the store", held.unstored, unstored),
         ("items in flight", held.in_flight_items, in_flight),
-        ("bytes in flight", held.in_flight_bytes, bytes + Packet::MAX_LEN),
+        ("bytes in flight", held.in_flight_bytes, bytes),
+        (
+            "bytes in flight to all",
+            held.all_in_flight_bytes,
+            // The window that passes the total may be a whole one.
+            shared(limits.in_flight_bytes_in_all, Packet::MAX_LEN) + bytes,
+        ),
+        ("bytes of a sender", held.sender_bytes, limits.held_bytes + input + spilled),
+        (
+            "bytes of all senders",
+            held.all_sender_bytes,
+            shared(limits.held_bytes_in_all, input) + spilled,
+        ),
         (
             "deferred acknowledgements",
             held.deferred,
             limits.in_flight_items + 2 * Receipt::MAX_ITEMS,
         ),
         ("one-time passwords", held.otps, limits.otps),
-        ("remembered addresses and phones", held.remembered, limits.remembered),
+        ("deliveries of one-time passwords", held.deliveries, limits.otps),
+        ("remembered addresses and users", held.remembered, limits.remembered),
     ];
     let over = bounds.into_iter().find(|(_, count, most)| count > most);
     over.map(|(what, count, most)| format!("{count} {what}, at most {most}"))

@@ -14,6 +14,7 @@
 mod application;
 mod attackers;
 mod attacks;
+mod backups;
 mod client_directories;
 mod connections;
 mod crypto;
@@ -38,6 +39,7 @@ mod scripted_world;
 mod state_names;
 mod steps;
 mod tally;
+mod timeliness;
 mod trace;
 mod trust;
 mod world;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
-    ClientOp, ClientOutcome, ClientReply, Content, InboxItem, IncomingMessage, OutgoingMessage,
-    Placement, ReceivedContent, Status,
+    ClientOp, ClientOutcome, ClientReply, Content, Failure, InboxItem, IncomingMessage,
+    OutgoingMessage, Placement, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::server::store::{Appended, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind};
 
 use super::plan::Plan;
@@ -24,7 +25,8 @@ pub(super) struct Model {
     /// Numbers of the texts that a scenario chose.
     scripted_texts: BTreeMap<String, usize>,
     /// Messages that are durable in their senders' outboxes, by sender and message id.
-    by_message_id: BTreeMap<(UserId, MessageId), usize>,
+    /// Several have one id only if the sender's directory was restored.
+    by_message_id: BTreeMap<(UserId, MessageId), Vec<usize>>,
     /// Last message queued for each pair of sender's and recipient's accounts.
     last: BTreeMap<(UserId, UserId), usize>,
     /// Last message queued for each pair of sending and receiving clients.
@@ -32,6 +34,8 @@ pub(super) struct Model {
     recipients: Vec<Recipient>,
     /// Account of each client at the server.
     accounts: Vec<Option<UserId>>,
+    /// Date of each user's last 106 that the server accepted.
+    reconnects: BTreeMap<UserId, Timestamp>,
     /// Whether an account was ever deleted: then not every message is delivered.
     deleted: bool,
     /// Whether the server is honest. If not, clients cannot be blamed for what it does to messages.
@@ -70,6 +74,9 @@ struct Recipient {
     /// Last durable message from each sender.
     last_from: BTreeMap<usize, usize>,
     trusted: Trusted,
+    /// Whether its directory was ever restored from a backup. What it sends and receives is known
+    /// less exactly from then on.
+    restored: bool,
 }
 
 impl Model {
@@ -97,24 +104,61 @@ impl Model {
         self.recipients[client] = Recipient::default();
     }
 
+    /// Notes that a client's directory was restored from a backup.
+    pub(super) fn directory_restored(&mut self, client: usize) {
+        let recipient = &mut self.recipients[client];
+        (recipient.last_place, recipient.shown_up_to) = (0, 0);
+        recipient.restored = true;
+    }
+
+    /// Whether a client's directory was ever restored from a backup.
+    pub(super) fn is_restored(&self, client: usize) -> bool {
+        self.recipients[client].restored
+    }
+
+    fn restored(&self, message: &Message) -> bool {
+        self.recipients[message.from].restored || self.recipients[message.to].restored
+    }
+
+    fn message(&self, number: u64) -> Option<&Message> {
+        self.messages.get(usize::try_from(number).ok()?)
+    }
+
     /// Client to which a message was written.
     pub(super) fn recipient(&self, number: u64) -> Option<usize> {
-        let message = self.messages.get(usize::try_from(number).ok()?)?;
-        Some(message.to)
+        Some(self.message(number)?.to)
+    }
+
+    /// Whether a message is, or was, in its sender's outbox.
+    pub(super) fn is_queued(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.sender_and_recipient.is_some())
+    }
+
+    /// Whether a message is acknowledged to its sender: stored, delivered, or given up.
+    pub(super) fn is_acknowledged(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.status != Status::Queued)
+    }
+
+    /// Whether a message is durable at its recipient.
+    pub(super) fn is_received(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.received)
     }
 
     /// Clients to which messages of a client were written, by message id.
     pub(super) fn recipients(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
         let user = self.accounts[client];
-        let recipient =
-            |id: &MessageId| Some(self.messages[*self.by_message_id.get(&(user?, *id))?].to);
+        let recipient = |id: &MessageId| {
+            Some(self.messages[*self.by_message_id.get(&(user?, *id))?.last()?].to)
+        };
         ids.iter().filter_map(recipient).collect()
     }
 
-    /// Number of a client's messages that the server acknowledged as stored before it deleted the
-    /// recipient's account. Their status never changes again.
+    /// Number of a client's messages that the server acknowledged as stored, and whose status may
+    /// never change again: the recipient's account was deleted, or its directory was restored, so
+    /// that the number of its receipt had been used before.
     pub(super) fn undeliverable(&self, client: usize) -> u64 {
-        if !self.deleted {
+        let restored = self.recipients.iter().any(|recipient| recipient.restored);
+        if !self.deleted && !restored {
             return 0;
         }
         let is_stranded = |message: &&Message| {
@@ -122,10 +166,22 @@ impl Model {
                 && message.status == Status::Stored
                 && message.sender_and_recipient.is_some_and(|(sender, recipient)| {
                     self.accounts[client] == Some(sender)
-                        && self.accounts[message.to] != Some(recipient)
+                        && (self.accounts[message.to] != Some(recipient) || self.restored(message))
                 })
         };
         self.messages.iter().filter(is_stranded).count() as u64
+    }
+
+    /// Messages in a client's outbox that are not acknowledged.
+    pub(super) fn queued_by(&self, client: usize) -> Vec<u64> {
+        let account = self.accounts[client];
+        let is_queued = |message: &Message| {
+            message.from == client
+                && message.status == Status::Queued
+                && message.sender_and_recipient.is_some_and(|(sender, _)| Some(sender) == account)
+        };
+        let messages = (0..).zip(&self.messages);
+        messages.filter(|(_, message)| is_queued(message)).map(|(number, _)| number).collect()
     }
 
     /// Adds a message of about this size. Returns its number and content.
@@ -153,8 +209,20 @@ impl Model {
         self.messages.iter().filter(|message| message.delivered).count() as u64
     }
 
+    /// Date of a user's last 106 that the server accepted.
+    pub(super) fn last_reconnect(&self, user: UserId) -> Option<Timestamp> {
+        self.reconnects.get(&user).copied()
+    }
+
     /// Notes an outcome of the server's store.
     pub(super) fn server_stored(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
+        if let (
+            StoreOp::RecordReconnect { user, at, .. },
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded)),
+        ) = (op, outcome)
+        {
+            self.reconnects.insert(*user, *at);
+        }
         let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
         else {
             return;
@@ -164,10 +232,10 @@ impl Model {
                 continue;
             };
             let name = (origin, MessageId(id));
-            let message =
-                self.by_message_id.get(&name).and_then(|number| self.messages.get_mut(*number));
-            if let Some(message) = message.filter(|_| *appended == Appended::Stored) {
-                message.stored = true;
+            if *appended == Appended::Stored {
+                for number in self.by_message_id.get(&name).into_iter().flatten() {
+                    self.messages[*number].stored = true;
+                }
             }
         }
     }
@@ -199,14 +267,10 @@ impl Model {
                 })
             }
             (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids))) => {
-                let (accounts, honest) = (self.accounts.clone(), self.honest_server);
-                self.set_status(user, ids, Status::Failed(*failure), |message| {
-                    let to = message.sender_and_recipient.map(|(_, recipient)| recipient);
-                    let gone = accounts[message.to] != to;
-                    (gone || !honest)
-                        .then_some(())
-                        .ok_or("given up although its recipient has an account")
-                })
+                self.given_up(user, ids, *failure)
+            }
+            (ClientOp::MarkUndeliverable(_), Ok(ClientReply::Marked(ids))) => {
+                self.given_up(user, ids, Failure::UnknownUser)
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
                 messages.iter().zip(arrivals).try_for_each(|(message, arrival)| match arrival {
@@ -231,11 +295,11 @@ impl Model {
         let number = self.number_of(&message.content).ok_or("an unknown text is queued")?;
         let user = user.ok_or("a client without an id queues a message")?;
         self.recipients[client].trusted.sealed(message.phone, message.recipient)?;
-        if self
-            .by_message_id
-            .insert((user, message.id), number)
-            .is_some_and(|other| other != number)
-        {
+        let named = self.by_message_id.entry((user, message.id)).or_default();
+        if !named.contains(&number) {
+            named.push(number);
+        }
+        if named.len() > 1 && !self.recipients[client].restored {
             return Err(format!("client {client} uses message id {id} twice"));
         }
         let written = &mut self.messages[number];
@@ -282,10 +346,15 @@ impl Model {
                 written.sender_and_recipient
             ));
         }
-        if std::mem::replace(&mut written.received, true) {
+        let restored =
+            self.recipients[written.from].restored || self.recipients[recipient].restored;
+        if std::mem::replace(&mut written.received, true) && !restored {
             return Err(format!("{name}, text {number}, is delivered twice"));
         }
         let (from, previous) = (written.from, written.previous);
+        if restored {
+            return Ok(());
+        }
         let expected = match previous {
             Some(previous) if !self.messages[previous].received => Continuity::AfterGap,
             Some(_) | None => Continuity::Next,
@@ -344,7 +413,7 @@ impl Model {
             let Message { from, to, stored, received, .. } = message;
             let is_there = self.accounts[*to] == Some(recipient);
             let awaited = self.accounts[*from] == Some(sender) || *received;
-            if is_there && awaited && !message.delivered {
+            if is_there && awaited && !message.delivered && !self.restored(message) {
                 return Err(format!(
                     "text {number} from client {from} to {to} was never delivered \
                      (stored: {stored}, received: {received})"
@@ -352,6 +421,16 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Checks messages that were given up.
+    fn given_up(&mut self, user: Option<UserId>, ids: &[MessageId], failure: Failure) -> Verdict {
+        let (accounts, honest) = (self.accounts.clone(), self.honest_server);
+        self.set_status(user, ids, Status::Failed(failure), |message| {
+            let to = message.sender_and_recipient.map(|(_, recipient)| recipient);
+            let gone = accounts[message.to] != to;
+            (gone || !honest).then_some(()).ok_or("given up although its recipient has an account")
+        })
     }
 
     /// Sets the status of messages, and checks that each may have it.
@@ -363,19 +442,23 @@ impl Model {
         check: impl Fn(&Message) -> Result<(), &'static str>,
     ) -> Verdict {
         for id in ids {
-            let number = user.and_then(|user| self.by_message_id.get(&(user, *id)));
-            let Some(message) = number.and_then(|number| self.messages.get_mut(*number)) else {
+            let named = user.and_then(|user| self.by_message_id.get(&(user, *id)));
+            let Some((last, earlier)) = named.and_then(|named| named.split_last()) else {
                 return Err(format!("message {} of {user:?} was never queued", id.0));
             };
-            message.status = status;
-            check(message)
-                .map_err(|what| format!("text {} (id {}) is {what}", number.unwrap_or(&0), id.0))?;
+            self.messages[*last].status = status;
+            // An acknowledgement names a number, and so may be for an earlier message that had it.
+            if earlier.iter().any(|number| check(&self.messages[*number]).is_ok()) {
+                continue;
+            }
+            check(&self.messages[*last])
+                .map_err(|what| format!("text {last} (id {}) is {what}", id.0))?;
         }
         Ok(())
     }
 
     /// Number of the message with exactly this content.
-    fn number_of(&self, content: &Content) -> Option<usize> {
+    pub(super) fn number_of(&self, content: &Content) -> Option<usize> {
         let Content::Text(written) = content else { return None };
         if let Some(number) = self.scripted_texts.get(written) {
             return Some(*number);

@@ -34,6 +34,8 @@ pub(super) struct Socket {
     /// Whether the machine knows of the connection and has not closed it.
     pub(super) open: bool,
     pub(super) flow: Flow,
+    /// Time of the last change of `flow`.
+    pub(super) flow_since: Mono,
 }
 
 /// One direction of a link.
@@ -203,7 +205,7 @@ impl Network {
         self.made += 1;
         let id = LinkId(self.made);
         let at_server = ConnId(self.made);
-        let socket = |conn| Socket { conn, open: false, flow: Flow::Resume };
+        let socket = |conn| Socket { conn, open: false, flow: Flow::Resume, flow_since: Mono(0) };
         let link = Link {
             dialler,
             up: Pipe::default(),

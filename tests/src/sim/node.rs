@@ -222,6 +222,9 @@ where
 
     fn compute(&mut self, ticket: Ticket, job: Job) {
         self.host.actions += 1;
+        if let Job::Emit(draft) = &job {
+            self.env.check_retry_after(draft);
+        }
         self.host.jobs.insert(ticket, job);
         let after = 1 + self.env.dice.below(self.env.settings.job);
         self.env.queue.schedule_after(

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::store::{InboxId, Trust};
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource};
-use sealpost_core::server::{self, OtpDelivery};
+use sealpost_core::server::{self, DeliveryOutcome, OtpDelivery};
 use sealpost_core::wire::Otp;
 
 use super::application::Goal;
@@ -23,7 +23,7 @@ impl World {
         }
         for output in self.server.take_outputs() {
             match output {
-                Output::Delivery(otp) => self.deliver_otp(&otp),
+                Output::Delivery(otp) => self.take_delivery(&otp),
                 Output::Notice(notice) => self.handle_server_notice(notice),
             }
         }
@@ -42,15 +42,39 @@ impl World {
                 self.env.queue.schedule_after(after, SimEvent::Start(ProcessId::Server));
                 self.crash(ProcessId::Server, LastWrite::Kept);
             }
-            server::Notice::Refused { code, .. } => {
+            server::Notice::Refused { conn, code } => {
+                self.env.disturb_by_refusal(conn, code);
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::StrangersShed { .. } => self.env.tally.state("server: strangers shed"),
+            server::Notice::ClockImplausible { .. } => {
+                self.env.tally.state("server's clock implausible");
+            }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
-            server::Notice::SessionClosed { .. }
-            | server::Notice::SessionOpened { .. }
-            | server::Notice::Registered { .. } => {}
+            server::Notice::StoreFull => self.env.tally.state("server's store is full"),
+            server::Notice::Unresponsive { .. } => {
+                self.env.tally.state("session of an unresponsive client ended");
+            }
+            server::Notice::SessionOpened { conn, .. } => self.check_session(conn),
+            server::Notice::SessionClosed { .. } | server::Notice::Registered { .. } => {}
         }
+    }
+
+    /// Answers a delivery of the server, as a courier with a queue does. One in twenty finds it
+    /// full.
+    fn take_delivery(&mut self, delivery: &OtpDelivery) {
+        let is_full = self.script.is_none() && self.env.dice.chance(50);
+        let outcome = if is_full {
+            self.fault("courier: full");
+            DeliveryOutcome::Refused
+        } else {
+            self.deliver_otp(delivery);
+            DeliveryOutcome::Accepted
+        };
+        let (id, incarnation) = (delivery.id, self.server.host.incarnation);
+        let answer = SimEvent::AnswerDelivery(incarnation, id, outcome);
+        self.env.queue.schedule_after(1 + self.env.dice.below(1_000), answer);
     }
 
     /// Delivers a one-time password out of band, with a delay. One in ten is lost.
@@ -114,16 +138,19 @@ impl World {
             Notice::Online { pending } => {
                 self.apps[client].online = true;
                 self.apps[client].caught_up = pending.is_none();
+                self.expect_catching_up(client, *pending);
             }
             Notice::CaughtUp { .. } => self.apps[client].caught_up = true,
             Notice::Offline { reason, retry_in } => {
                 self.apps[client].online = false;
+                self.check_cause(client, *reason);
                 let wants = self.apps[client].goal == Goal::Online;
                 if retry_in.is_none() && wants && *reason != OfflineReason::AwaitingOtp {
                     let after = self.env.dice.between(1_000_000, 40_000_000);
                     self.go_online_after(client, after);
                 }
             }
+            Notice::SendRefused { token, .. } => self.env.timeliness.message_refused(token.0),
             Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, .. } => {
                 // The password may be lost, so ask for another when it has expired.
                 self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);

@@ -5,6 +5,7 @@ use std::fmt;
 use sealpost_core::client;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::wire::Profile;
+use sealpost_storage::Shares;
 use serde::{Deserialize, Serialize};
 
 pub use super::crypto::CryptoKind;
@@ -58,6 +59,12 @@ pub enum StepKind {
     /// again, and the operator deletes the old account, whose key is lost.
     #[serde(rename = "lose-home")]
     LoseDirectory { client: usize, down_ms: u64 },
+    /// Copies a client's directory.
+    BackUp { client: usize },
+    /// Crashes a client, and replaces its directory by the copy.
+    Restore { client: usize, down_ms: u64 },
+    /// Restarts a client, which numbers its next messages from far above the last one.
+    SkipIds { client: usize, ids: u64 },
     /// Cuts the server's power, and restarts it.
     CrashServer { down_ms: u64, last_write: LastWrite },
     /// Shuts the server down in order, and restarts it.
@@ -127,6 +134,10 @@ pub enum Attack {
     ReplayReconnect,
     /// Sends a 106 for another user's phone number with Mallory's signature.
     StealSession,
+    /// Replays the last 106 without an id that another user sent. The user sends one as well.
+    ReplayReconnectByPhone,
+    /// Sends a 106 without an id for another user's phone number with Mallory's signature.
+    StealSessionByPhone,
     /// Sends a message without a session.
     Unauthenticated,
     /// Tries to register another user's phone number.
@@ -149,6 +160,8 @@ pub enum Misbehaviour {
     Swap,
     /// Sends the packet again much later.
     Late,
+    /// Sends the packet only much later, after others.
+    HoldBack,
     /// Sends the packet to another client as well.
     Misdeliver,
     /// Signs a receipt for the message itself.
@@ -229,6 +242,8 @@ pub struct Settings {
     pub unstored_per_user: usize,
     pub replies_per_conn: usize,
     pub acks_per_packet: usize,
+    /// Packets that a user may send at once, if rates are limited.
+    pub packet_burst: u32,
 
     pub client_in_flight: usize,
     pub client_sealing: usize,
@@ -271,6 +286,7 @@ impl Default for Settings {
             unstored_per_user: server.unstored_per_user,
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
+            packet_burst: server.packets_per_user.burst,
             client_in_flight: client.in_flight_messages,
             client_sealing: client.sealing,
             client_enqueue: client.enqueue_batch,
@@ -295,11 +311,17 @@ impl Settings {
 
     /// Limits of the server.
     pub fn server_limits(&self) -> Limits {
-        let base = match self.rates {
+        let mut base = match self.rates {
             Rates::Limited => Limits::default(),
             Rates::Unlimited => Limits::without_rates(),
         };
+        base.packets_per_user.burst = self.packet_burst;
+        // Derived, so that a seed of an earlier version still draws the same settings.
+        let held_bytes = self.unstored_per_user * TYPICAL_PACKET;
         Limits {
+            held_bytes,
+            held_bytes_in_all: 2 * held_bytes,
+            in_flight_bytes_in_all: 2 * self.in_flight_bytes,
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,
             drain_items: self.drain_items,
@@ -311,6 +333,11 @@ impl Settings {
             acks_per_packet: self.acks_per_packet,
             ..base
         }
+    }
+
+    /// What one sender may take of a mailbox. A mailbox of few messages has none to share.
+    pub const fn shares(&self) -> Shares {
+        if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited }
     }
 
     /// Limits of the clients.
@@ -330,6 +357,9 @@ impl Settings {
     }
 }
 
+/// Bytes of a packet with a short text, about.
+const TYPICAL_PACKET: usize = 800;
+
 impl Plan {
     /// Whether the server is honest. If not, less can be checked.
     pub fn server_is_honest(&self) -> bool {
@@ -348,6 +378,8 @@ impl Plan {
     pub fn has_active_attackers(&self) -> bool {
         let meddles = |kind: &StepKind| match kind {
             StepKind::Tamper { .. }
+            // Receipts for messages that it has forgotten look forged to a restored client.
+            | StepKind::Restore { .. }
             | StepKind::SecondConnection { .. }
             | StepKind::Attack { .. }
             | StepKind::Dishonest { .. } => true,
@@ -361,6 +393,8 @@ impl Plan {
             | StepKind::Unreachable { .. }
             | StepKind::CrashClient { .. }
             | StepKind::LoseDirectory { .. }
+            | StepKind::BackUp { .. }
+            | StepKind::SkipIds { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }

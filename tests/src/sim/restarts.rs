@@ -25,11 +25,13 @@ impl World {
                 // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
                 self.env.server_up = true;
+                self.env.timeliness.disturb_all(self.env.queue.now());
                 let server = Server::new(self.server_config.clone(), entropy);
                 self.server.start(server.expect("the limits are valid"));
                 self.input_server(Input::Event(Event::Tick));
             }
             ProcessId::Client(index) if self.clients[index].machine.is_none() => {
+                self.env.timeliness.disturb_client(index, self.env.queue.now());
                 let node = &mut self.clients[index];
                 let config = client::Config {
                     profile: self.server_config.profile,
@@ -57,6 +59,7 @@ impl World {
         match who {
             ProcessId::Server => {
                 self.env.server_up = false;
+                self.env.timeliness.disturb_all(now);
                 let done = self.server.crash(now, last_write);
                 self.watch_server_store(&done);
             }
@@ -64,6 +67,7 @@ impl World {
                 let done = self.clients[index].crash(now, last_write);
                 self.watch_client_store(index, &done);
                 self.apps[index].online = false;
+                self.env.timeliness.disturb_client(index, now);
             }
             ProcessId::Scripted(_) => {}
         }
@@ -72,6 +76,7 @@ impl World {
             let at_once = self.env.dice.chance(500);
             let after = if at_once { self.env.short_delay() } else { self.env.detection_delay() };
             let Some(link) = self.env.network.links.get_mut(&id) else { continue };
+            let dialler = link.dialler;
             link.socket(end).open = false;
             if who == ProcessId::Server && self.stopped && link.down.ended {
                 // An orderly shutdown closed the connection: what the host sent before still arrives.
@@ -80,6 +85,7 @@ impl World {
             link.up.lose();
             link.down.lose();
             self.env.queue.schedule_after(after, SimEvent::Lost(id, end.other()));
+            self.env.disturb_until_noticed(dialler, after);
         }
     }
 

@@ -172,6 +172,7 @@ impl Deployment for World {
             messages: sum.messages + usage.messages,
             receipts: sum.receipts + usage.receipts,
             bytes: sum.bytes + usage.bytes,
+            receipt_bytes: sum.receipt_bytes + usage.receipt_bytes,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
 };
 use sealpost_core::wire::{ErrorCode, ItemId};
 
@@ -13,13 +13,21 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Created(_))) => "store: account refused",
         (_, Ok(StoreReply::Found(Some(_)))) => "store: user found",
         (_, Ok(StoreReply::Found(None))) => "store: user not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::Found(_)))) => "store: phone found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::NotFound))) => "store: phone not found",
+        (_, Ok(StoreReply::LookedUp(LookupOutcome::OverBudget))) => "store: look-ups used up",
         (_, Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded))) => {
             "store: session resumed"
         }
         (_, Ok(StoreReply::ReconnectRecorded(_))) => "store: session not resumed",
         (_, Ok(StoreReply::Counted(_))) => "store: counted",
+        (_, Ok(StoreReply::AnswersRecorded)) => "store: answers recorded",
+        (_, Ok(StoreReply::Undeliverable(_))) => "store: undeliverable messages read",
+        (_, Ok(StoreReply::UndeliverableForgotten)) => "store: undeliverable messages forgotten",
         (_, Ok(StoreReply::Appended(each))) => {
-            if each.contains(&Appended::MailboxFull) {
+            if each.contains(&Appended::StoreFull) {
+                "store: full"
+            } else if each.contains(&Appended::MailboxFull) {
                 "store: mailbox full"
             } else if each.contains(&Appended::Duplicate) {
                 "store: stored before"
@@ -34,6 +42,10 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
         (_, Ok(StoreReply::Page(_))) => "store: the last page",
         (_, Ok(StoreReply::Settled)) => "store: settled",
         (_, Ok(StoreReply::ReceiptsDropped)) => "store: receipts dropped",
+        (StoreOp::RecordClock { clock, .. }, Ok(StoreReply::ClockRecorded(newest))) => {
+            if newest == clock { "store: clock recorded" } else { "store: clock implausible" }
+        }
+        (_, Ok(StoreReply::ClockRecorded(_))) => "store: clock recorded for another request",
         (_, Ok(StoreReply::Expired(0))) => "store: nothing expired",
         (_, Ok(StoreReply::Expired(_))) => "store: expired",
     }
@@ -77,6 +89,8 @@ pub(super) const fn error_state(code: ErrorCode) -> &'static str {
         ErrorCode::Unavailable => "refused: unavailable",
         ErrorCode::ShuttingDown => "refused: shutting down",
         ErrorCode::KeyRejected => "refused: key rejected",
+        ErrorCode::InvitationRejected => "refused: invitation rejected",
+        ErrorCode::Unknown(_) => "refused: unknown error",
     }
 }
 
@@ -91,7 +105,9 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::OtpRejected { .. } => "client: one-time password rejected",
         Notice::Registered { .. } => "client: registered",
         Notice::RegistrationFailed { .. } => "client: registration failed",
+        Notice::Kept { .. } => "client: message kept for later",
         Notice::Queued { .. } => "client: message queued",
+        Notice::DraftRefused { .. } => "client: kept message refused",
         Notice::SendRefused { .. } => "client: message refused",
         Notice::Stored { .. } => "client: messages stored",
         Notice::Delivered { .. } => "client: messages delivered",
@@ -103,7 +119,8 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::OfferWithdrawn { .. } => "client: offer withdrawn",
         Notice::Verified { .. } => "client: contact verified",
         Notice::KeyMismatch { .. } => "client: key mismatch",
-        Notice::ClockOffset { .. } => "client: clock corrected",
+        Notice::ClockOffset { .. } => "client: clock far from the server's",
+        Notice::UnknownError { .. } => "client: unknown error",
         Notice::Suspicious { suspicion } => suspicion_state(suspicion),
         Notice::StoreFailed { .. } => "client: store failed",
         Notice::Misuse { .. } => "client: misuse by the host",
@@ -119,6 +136,7 @@ const fn offline_state(reason: OfflineReason) -> &'static str {
         OfflineReason::TimedOut => "offline: timed out",
         OfflineReason::Refused(_) => "offline: refused",
         OfflineReason::Fault => "offline: fault",
+        OfflineReason::WrongClock => "offline: wrong clock",
         OfflineReason::WrongServer => "offline: wrong server",
         OfflineReason::Displaced => "offline: displaced",
         OfflineReason::NotRegistered => "offline: not registered",

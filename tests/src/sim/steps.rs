@@ -17,6 +17,7 @@ impl World {
     pub(super) fn apply_step(&mut self, step: &StepKind) {
         let now = self.env.queue.now();
         self.env.trace.note(now, &[12], || format!("step: {step:?}"));
+        self.env.disturb(step);
         match step {
             StepKind::Register { client } | StepKind::Connect { client } => {
                 self.goal(*client, Goal::Online);
@@ -38,6 +39,9 @@ impl World {
                 self.crash_client(*client, *down_ms, *last_write);
             }
             StepKind::LoseDirectory { client, down_ms } => self.lose_directory(*client, *down_ms),
+            StepKind::BackUp { client } => self.back_up(*client),
+            StepKind::Restore { client, down_ms } => self.restore(*client, *down_ms),
+            StepKind::SkipIds { client, ids } => self.skip_ids(*client, *ids),
             StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);
             }
@@ -74,7 +78,10 @@ impl World {
                     }
                 }
             }
-            StepKind::SecondConnection { client } => self.open_second_connection(*client),
+            StepKind::SecondConnection { client } => {
+                let user = self.apps.get(*client).and_then(|app| app.user);
+                self.open_second_connection(*client, user);
+            }
             StepKind::Attack { how, victim } => self.attack(*how, *victim),
             StepKind::Dishonest { client, how } => {
                 self.tampered = true;
@@ -110,6 +117,7 @@ impl World {
             self.env.tally.messages += 1;
             let to = UserRef::Phone(model::phone(to));
             self.command(from, Command::Send { token: Token(number), to, content });
+            self.expect_queued(from, number);
         }
     }
 

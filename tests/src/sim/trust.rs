@@ -57,12 +57,16 @@ impl Trusted {
                 }
             }
             ClientOp::PinServerKey(_)
+            | ClientOp::KeepReplyKey(_)
             | ClientOp::SetUser(_)
             | ClientOp::UseReconnectTime(_)
             | ClientOp::SetClockOffset { .. }
             | ClientOp::ReserveReceipts { .. }
             | ClientOp::OfferKey { .. }
             | ClientOp::WithdrawOffer { .. }
+            | ClientOp::KeepDrafts(_)
+            | ClientOp::DropDrafts(_)
+            | ClientOp::MarkUndeliverable(_)
             | ClientOp::Enqueue(_)
             | ClientOp::MarkStored(_)
             | ClientOp::MarkDelivered { .. }

@@ -1,7 +1,8 @@
 //! The world: a server, its clients and their environment, driven by one event queue.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::Ticket;
@@ -26,6 +27,7 @@ use super::process::ProcessId;
 use super::script::Script;
 use super::state_names::{store_state, store_words};
 use super::tally::Tally;
+use super::timeliness::Timeliness;
 use super::trace::Trace;
 use super::trust::Verdict;
 
@@ -52,6 +54,8 @@ pub struct World {
     pub(super) unused_keys: usize,
     /// Clients whose accounts the operator deletes when the server is next stopped.
     pub(super) accounts_to_delete: BTreeSet<usize>,
+    /// Copies of clients' directories.
+    pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
 }
 
 impl World {
@@ -67,9 +71,14 @@ impl World {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
+            registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
-        let quota = Quota { messages: settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: settings.quota_messages,
+            shares: settings.shares(),
+            ..Quota::default()
+        };
         let store = MemoryStorage::new(settings.profile(), quota);
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());
@@ -92,6 +101,7 @@ impl World {
             dice,
             trace,
             tally: Tally::default(),
+            timeliness: Timeliness::new(plan),
             server_up: false,
             violation: None,
             settings,
@@ -101,6 +111,7 @@ impl World {
             apps: (1..=clients.len()).map(App::new).collect(),
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
+            backups: BTreeMap::new(),
             server: Node::new(ProcessId::Server, server_crypto, store),
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
@@ -154,8 +165,10 @@ impl World {
         while self.env.violation.is_none()
             && let Some(due) = self.env.queue.pop_until(end)
         {
+            self.check_promises();
             self.handle(due);
         }
+        self.check_promises();
     }
 
     fn handle(&mut self, due: SimEvent) {
@@ -173,6 +186,12 @@ impl World {
             SimEvent::Lost(id, end) => self.lost(id, end),
             SimEvent::Pressure(id, end) => self.pressure(id, end),
             SimEvent::Start(who) => self.start(who),
+            SimEvent::AnswerDelivery(incarnation, id, outcome) => {
+                if self.server.host.incarnation == incarnation {
+                    let command = server::Command::OtpDelivery { id, outcome };
+                    self.input_server(Input::Event(Event::Command(command)));
+                }
+            }
             SimEvent::RunCommand(client, incarnation, command) => {
                 if self.clients[client].host.incarnation == incarnation {
                     self.command(client, command);
@@ -305,6 +324,13 @@ impl World {
             let account = self.account(client);
             let verdict = self.model.client_stored(account, op, outcome);
             self.check(verdict);
+            if let (ClientOp::Enqueue(messages), Ok(_)) = (op, outcome) {
+                for message in messages {
+                    if let Some(number) = self.model.number_of(&message.content) {
+                        self.expect_delivery(client, number as u64);
+                    }
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, Server};
+use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
 use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
@@ -227,7 +227,11 @@ impl Deployment for Loopback {
 
     fn start_server(&mut self) {
         let entropy = self.entropy();
-        let quota = Quota { messages: self.settings.quota_messages, ..Quota::default() };
+        let quota = Quota {
+            messages: self.settings.quota_messages,
+            shares: self.settings.shares(),
+            ..Quota::default()
+        };
         let store = SqliteStorage::open(&self.server_path(), self.settings.profile(), quota);
         let crypto = CryptoKind::Real.runner(0, self.started_machines);
         let config = server::Config {
@@ -237,6 +241,7 @@ impl Deployment for Loopback {
                 Otps::InBand => OtpChannel::InBand,
                 Otps::OutOfBand => OtpChannel::OutOfBand,
             },
+            registered_phones: RegisteredPhones::Told,
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
@@ -246,7 +251,7 @@ impl Deployment for Loopback {
             disk.clone(),
             crypto,
             Server::new(config, entropy).unwrap(),
-            ServerApplication(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
+            ServerApplication::new(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();
         *self.server_addr.lock().unwrap() = Some(host.local_addr());

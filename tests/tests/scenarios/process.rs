@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client};
 use sealpost_core::frame::{Machine, StoreError};
-use sealpost_core::server::{self, OtpDelivery, Server};
+use sealpost_core::server::{self, DeliveryOutcome, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Error, Handle};
 use sealpost_storage::Storage;
 use sealpost_tests::scenarios::{Device, Observation};
@@ -134,22 +134,46 @@ impl Application<Client> for ClientApplication {
 }
 
 /// Application of the server.
-pub(crate) struct ServerApplication(pub(crate) Reporter);
+pub(crate) struct ServerApplication {
+    reporter: Reporter,
+    handle: Option<Handle<Server>>,
+}
+
+impl ServerApplication {
+    /// An application that reports to the test.
+    pub(crate) const fn new(reporter: Reporter) -> Self {
+        Self { reporter, handle: None }
+    }
+}
 
 impl Application<Server> for ServerApplication {
+    fn attach(&mut self, handle: Handle<Server>) {
+        self.handle = Some(handle);
+    }
+
     fn deliver(&mut self, delivery: OtpDelivery) {
-        self.0.report(Observation::Otp(delivery));
+        let (id, outcome) = (delivery.id, DeliveryOutcome::Accepted);
+        if let Some(handle) = &self.handle {
+            handle.command(server::Command::OtpDelivery { id, outcome });
+        }
+        self.reporter.report(Observation::Otp(delivery));
     }
 
     fn notify(&mut self, notice: server::Notice) -> Control {
         match notice {
-            server::Notice::Refused { code, .. } => self.0.report(Observation::Refused(code)),
+            server::Notice::Refused { code, .. } => {
+                self.reporter.report(Observation::Refused(code))
+            }
             server::Notice::Misuse { misuse } => panic!("host misused the machine: {misuse}"),
             server::Notice::Stopped => Control::Stop,
             server::Notice::Registered { .. }
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
-            | server::Notice::StoreFailed { .. } => self.0.control(),
+            | server::Notice::StrangersShed { .. }
+            | server::Notice::Unresponsive { .. }
+            | server::Notice::StoreFull
+            | server::Notice::StoreFailed { .. }
+            | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }
     }
 }

@@ -133,6 +133,8 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
 
     /// Runs until the machine has finished, then flushes, commits and ends the threads.
     pub(crate) fn run(mut self) -> Result<(), Error> {
+        let handle = self.handle();
+        self.executor.application.attach(handle);
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_done() {
             self.help();

@@ -236,6 +236,21 @@ impl Connections {
         }
     }
 
+    /// Makes room for a new connection: gives up one of the closed connections that have waited
+    /// longest for their peer, if everything was sent on it. Returns whether there was one.
+    pub(crate) fn give_up_lingering(&mut self) -> bool {
+        let table = &mut self.table;
+        let waits = |(_, id): &(Mono, ConnId)| {
+            table.get_mut(*id).is_some_and(|connection| connection.state == State::Lingering)
+        };
+        let longest = self.lingering.iter().take(LONGEST_LINGERING).position(waits);
+        let given_up = longest.and_then(|index| self.lingering.remove(index));
+        if let Some((_, id)) = given_up {
+            self.remove(id);
+        }
+        given_up.is_some()
+    }
+
     fn write(&mut self, id: ConnId) {
         let Some(connection) = self.table.get_mut(id) else { return };
         let sent = connection.write();
@@ -326,6 +341,10 @@ impl Connections {
         watched.is_ok()
     }
 }
+
+/// Closed connections among which one is sought that can be given up. Each accepted connection may
+/// cause a search; those with bytes that their peer does not take are few.
+const LONGEST_LINGERING: usize = 64;
 
 fn list_ready(ready: &mut Vec<ConnId>, id: ConnId, connection: &mut Connection) {
     if connection.wants_read() && !connection.in_ready {

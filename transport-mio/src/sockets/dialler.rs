@@ -1,7 +1,7 @@
 //! Dials the server without blocking the reactor, name look-up included.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use sealpost_core::frame::Machine;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
+use super::race;
 use crate::error::Error;
 use crate::threads::{HostedMachine, Inbox, Mail, spawn};
 
@@ -63,29 +64,30 @@ impl<M: HostedMachine> Dialler<M> {
     }
 }
 
-/// Tries every address of the name, within one time-out for all of them.
+/// Connects to the first address of a name that answers.
 fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
     let begin = Instant::now();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in server.to_socket_addrs()? {
-        // Not a deadline: adding a very long time-out to the clock would overflow.
-        let left = timeout.saturating_sub(begin.elapsed());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    let addresses = race::alternate_families(resolve(server)?.collect());
+    race::connect(&addresses, timeout.saturating_sub(begin.elapsed()))
+}
+
+/// Looks up the addresses of `HOST:PORT`.
+fn resolve(server: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    // The standard library reads a scope in brackets only if it is a number. The system's resolver
+    // knows the names of interfaces too.
+    match server.strip_prefix('[').and_then(|server| server.split_once("]:")) {
+        Some((host, port)) => {
+            let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+            (host, port).to_socket_addrs()
         }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => {
-                stream.set_nonblocking(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
+        None => server.to_socket_addrs(),
     }
-    Err(last)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use mio::{Poll, Token, Waker};
     use sealpost_core::server::Server;
 
@@ -114,15 +116,37 @@ mod tests {
     }
 
     #[test]
+    fn scope_is_the_name_or_the_number_of_an_interface() {
+        let loopback = |server| {
+            let mut addresses = resolve(server).unwrap();
+            let Some(SocketAddr::V6(address)) = addresses.next() else { panic!("no address") };
+            (address.ip().to_string(), address.scope_id(), address.port())
+        };
+        assert_eq!(loopback("[::1]:7465"), ("::1".to_owned(), 0, 7_465));
+        assert_eq!(loopback("[fe80::1%1]:7465"), ("fe80::1".to_owned(), 1, 7_465));
+        #[cfg(target_os = "linux")]
+        assert_eq!(loopback("[fe80::1%lo]:7465"), ("fe80::1".to_owned(), 1, 7_465));
+    }
+
+    #[test]
     fn name_without_an_answer_is_an_error() {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(connect(&nobody.to_string(), SECOND).is_err());
         assert!(connect("no port", SECOND).is_err());
     }
 
     #[test]
+    fn name_is_dialled_at_all_of_its_addresses() {
+        let alive = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = alive.local_addr().unwrap();
+        // Where localhost is ::1 first, nobody listens there.
+        let stream = connect(&format!("localhost:{}", address.port()), 10 * SECOND).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+    }
+
+    #[test]
     fn longest_time_out_does_not_overflow() {
-        let somebody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = somebody.local_addr().unwrap().to_string();
         assert!(connect(&address, Duration::MAX).is_ok());
     }

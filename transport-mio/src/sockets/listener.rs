@@ -94,7 +94,7 @@ impl Listener {
             match self.socket.accept() {
                 Ok((stream, peer)) => {
                     self.supply = Supply::Ample;
-                    if connections.len() < self.cap {
+                    if connections.len() < self.cap || connections.give_up_lingering() {
                         self.room = Room::Free;
                         connections.add_accepted(stream, peer.ip().to_canonical());
                     } else {
@@ -105,10 +105,12 @@ impl Listener {
                     self.ready = false;
                     return;
                 }
-                Err(error) if is_shortage(&error) => return self.pause_accepting(&error, now),
                 // The peer left before it was accepted, or the network failed: the next connection
                 // in the queue is not affected.
-                Err(error) => tracing::debug!(%error, "accepting a connection failed"),
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(%error, "accepting a connection failed");
+                }
+                Err(error) => return self.pause_accepting(&error, now),
             }
         }
     }
@@ -144,15 +146,26 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Whether accepting failed for lack of files or memory. The connection then stays in the queue,
+/// Whether accepting failed because of the one connection that was to be accepted (accept(2)).
+/// After any other error, for lack of files or memory above all, the connection stays in the queue,
 /// and trying again at once would only spin.
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
-    error.raw_os_error().is_some_and(|code| shortages.iter().any(|e| e.raw_os_error() == code))
+fn is_passing(error: &io::Error) -> bool {
+    let passing = [
+        Errno::CONNABORTED,
+        Errno::INTR,
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+    ];
+    error.raw_os_error().is_some_and(|code| passing.iter().any(|e| e.raw_os_error() == code))
 }
 
 /// Most connections accepted in a row.
-const ACCEPT_BUDGET: usize = 128;
+const ACCEPT_BUDGET: usize = 16;
 /// Connections that the system queues for us: all clients reconnect at once after a restart.
 const BACKLOG: i32 = 4_096;
 
@@ -161,14 +174,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_shortages_pause() {
-        for (errno, shortage) in [
-            (Errno::MFILE, true),
-            (Errno::NFILE, true),
-            (Errno::NOMEM, true),
-            (Errno::CONNABORTED, false),
+    fn only_errors_of_one_connection_do_not_pause() {
+        for (errno, passing) in [
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOMEM, false),
+            (Errno::INVAL, false),
+            (Errno::CONNABORTED, true),
+            (Errno::HOSTUNREACH, true),
         ] {
-            assert_eq!(is_shortage(&errno.into()), shortage, "{errno}");
+            assert_eq!(is_passing(&errno.into()), passing, "{errno}");
         }
     }
 

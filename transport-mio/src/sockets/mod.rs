@@ -4,6 +4,7 @@ mod connection;
 mod connections;
 mod dialler;
 mod listener;
+mod race;
 mod table;
 mod write_queue;
 

@@ -9,14 +9,14 @@ use sealpost_core::crypto::{Job, Outcome};
 use sealpost_core::ids::Ticket;
 use sealpost_core::time::Mono;
 
-use super::job_queue::{JobQueue, Lane, OWN_SHARE};
+use super::job_queue::{JobQueue, Kind, OWN_SHARE};
 use super::job_runner::JobRunner;
 use super::spawn::{join, spawn};
 use crate::error::Error;
 
 /// Distributes jobs among threads, in batches. Jobs with the private key cost twenty times as much
-/// as the others, and many come at once when clients reconnect. They have a lane of their own, and
-/// each thread serves the lanes in turn, so that neither lane blocks the other.
+/// as the others, and many come at once when clients reconnect. They have lanes of their own, and
+/// each thread serves the two kinds in turn, so that neither blocks the other.
 ///
 /// The reactor's thread takes part. It runs a few verifications without any help, because waking a
 /// thread takes longer than they do.
@@ -34,7 +34,7 @@ pub(crate) struct CryptoPool {
     waiting: Waiting,
 }
 
-/// The number of waiting jobs in each lane.
+/// The number of waiting jobs that the reactor may take.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waiting {
     public: usize,
@@ -89,7 +89,7 @@ impl CryptoPool {
         lanes.reserved = if left == 0 { OWN_SHARE } else { 0 };
         let batches = lanes.public.len().saturating_sub(lanes.reserved).div_ceil(WORTH_WAKING);
         let wake = (batches + lanes.private.len()).min(lanes.idle);
-        self.waiting = Waiting { public: lanes.public.len(), private: lanes.private.len() };
+        self.waiting = Waiting { public: lanes.public.len(), private: lanes.private.known_len() };
         if self.waiting.public > 0 {
             self.last_public = now;
         }
@@ -113,7 +113,8 @@ impl CryptoPool {
     }
 
     /// Runs the reactor's share of the jobs on this thread, and appends the outcomes. It takes
-    /// private jobs only while no messages arrive, because messages would have to wait for them.
+    /// private jobs only while no messages arrive, because messages would have to wait for them, and
+    /// none for strangers, who could otherwise delay each message that follows a pause.
     pub(crate) fn help(&mut self, now: Mono, outcomes: &mut Vec<(Ticket, Outcome)>) {
         if self.deadline().is_none_or(|at| now < at) {
             return;
@@ -122,7 +123,7 @@ impl CryptoPool {
         let batch = self.queue.reactor_share(&lanes);
         self.taken.extend(lanes.public.drain(..batch));
         if batch == 0 && self.quiet_at() <= now {
-            self.taken.extend(lanes.private.pop_front());
+            self.taken.extend(lanes.private.next_known());
         }
         drop(lanes);
         outcomes.extend(self.taken.drain(..).map(|(ticket, job)| (ticket, (self.own)(job))));
@@ -160,13 +161,13 @@ fn work<R: JobRunner>(
     mut report: impl FnMut(&mut Vec<(Ticket, Outcome)>),
 ) {
     let (mut batch, mut outcomes) = (Vec::new(), Vec::new());
-    let mut last = Lane::Private;
-    while let Some(lane) = queue.next(last, &mut batch) {
-        last = lane;
+    let mut last = Kind::Private;
+    while let Some(kind) = queue.next(last, &mut batch) {
+        last = kind;
         outcomes.extend(batch.drain(..).map(|(ticket, job)| (ticket, runner.run(job))));
         report(&mut outcomes);
         outcomes.clear();
-        if lane == Lane::Private {
+        if kind == Kind::Private {
             // In a storm of private jobs this thread would keep its core for milliseconds, and the
             // processes that send or fetch messages on this machine would wait for it.
             thread::yield_now();
@@ -188,11 +189,9 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{self, Receiver, Sender};
 
-    use sealpost_core::crypto::{Draft, EmitError};
-    use sealpost_core::time::Timestamp;
-    use sealpost_core::wire::{Header, Op, Profile};
+    use sealpost_core::crypto::{EmitError, Lane};
 
-    use super::super::job_queue::lane;
+    use super::super::job_queue::tests::job;
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -214,7 +213,7 @@ mod tests {
     impl JobRunner for GatedRunner {
         fn run(&mut self, job: Job) -> Outcome {
             if self.place == Place::Thread {
-                let _ = self.begun.send(lane(&job));
+                let _ = self.begun.send(job.lane());
                 let _ = self.permissions.lock().unwrap().recv();
             }
             Outcome::Emitted(Err(EmitError))
@@ -260,23 +259,12 @@ mod tests {
         }
     }
 
-    fn job(lane: Lane) -> Job {
-        let header =
-            Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op: Op::Disconnect };
-        Job::Emit(Box::new(Draft {
-            profile: Profile::Compact,
-            header,
-            parts: Vec::new(),
-            signed: lane == Lane::Private,
-        }))
-    }
-
     #[test]
     fn every_job_has_one_outcome() {
         let mut test = start(3);
         (0..1_000).for_each(|_| test.permit.send(()).unwrap());
         test.gather(0..400, Lane::Public);
-        test.gather(400..600, Lane::Private);
+        test.gather(400..600, Lane::User);
         test.gather(600..1_000, Lane::Public);
         let mut outcomes = Vec::new();
         while outcomes.len() < 1_000 {
@@ -294,11 +282,11 @@ mod tests {
     #[test]
     fn storm_of_private_jobs_lets_public_ones_through() {
         let mut test = start(1);
-        test.gather(0..100, Lane::Private);
+        test.gather(0..100, Lane::User);
         test.gather(100..120, Lane::Public);
         test.pool.submit(Mono(0));
         let mut private_before = 0;
-        while test.begun.recv_timeout(PATIENCE).unwrap() == Lane::Private {
+        while test.begun.recv_timeout(PATIENCE).unwrap() == Lane::User {
             test.permit.send(()).unwrap();
             private_before += 1;
         }
@@ -359,7 +347,7 @@ mod tests {
     #[test]
     fn only_verifications_hold_up_reading() {
         let mut test = start(1);
-        test.gather(0..1_000, Lane::Private);
+        test.gather(0..1_000, Lane::User);
         test.pool.submit(Mono(0));
         assert!(!test.pool.is_behind());
         test.gather(1_000..1_300, Lane::Public);
@@ -387,14 +375,61 @@ mod tests {
         test.pool.help(Mono(0), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
         // The thread has taken one of these and has no permission to finish it.
-        test.gather(1..5, Lane::Private);
+        test.gather(1..5, Lane::User);
         test.pool.submit(Mono(0));
-        assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), Lane::Private);
+        assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), Lane::User);
         assert_eq!(test.pool.deadline(), Some(Mono(2_000)));
         test.pool.help(Mono(1_999), &mut outcomes);
         assert_eq!(outcomes.len(), 1);
         test.pool.help(Mono(2_000), &mut outcomes);
         assert_eq!(outcomes.len(), 2);
+        drop(test.permit);
+    }
+    /// Runs all waiting jobs on the pool's one thread. Returns the order of their lanes.
+    fn order(test: &TestPool, jobs: usize) -> Vec<Lane> {
+        let next = |_| {
+            test.permit.send(()).unwrap();
+            test.begun.recv_timeout(PATIENCE).unwrap()
+        };
+        (0..jobs).map(next).collect()
+    }
+
+    #[test]
+    fn flood_of_strangers_delays_an_acknowledgement_by_two_operations() {
+        let mut test = start(1);
+        test.gather(0..500, Lane::Stranger);
+        test.pool.submit(Mono(0));
+        assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), Lane::Stranger);
+        // The acknowledgement comes while the first job is running.
+        test.gather(500..501, Lane::User);
+        test.pool.submit(Mono(0));
+        let order = order(&test, 2);
+        assert!(order.contains(&Lane::User), "{order:?}");
+        drop(test.permit);
+    }
+
+    #[test]
+    fn strangers_get_what_the_others_leave() {
+        let mut test = start(1);
+        test.gather(0..20, Lane::Stranger);
+        test.gather(20..21, Lane::Known);
+        test.pool.submit(Mono(0));
+        let order = order(&test, 21);
+        assert_eq!(order.iter().filter(|lane| **lane == Lane::Stranger).count(), 20);
+        drop(test.permit);
+    }
+
+    #[test]
+    fn reactor_does_nothing_for_strangers() {
+        let mut test = start(1);
+        test.gather(0..10, Lane::Stranger);
+        test.pool.submit(Mono(0));
+        assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), Lane::Stranger);
+        test.pool.submit(Mono(1_000_000));
+        assert_eq!(test.pool.deadline(), None, "and does not stay awake for them");
+        let mut outcomes = Vec::new();
+        test.pool.help(Mono(1_000_000), &mut outcomes);
+        assert_eq!(outcomes.len(), 0);
         drop(test.permit);
     }
 }

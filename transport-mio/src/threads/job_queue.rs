@@ -1,9 +1,9 @@
-//! Jobs on their way from the reactor to the crypto threads, in two lanes.
+//! Jobs on their way from the reactor to the crypto threads, in lanes.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use sealpost_core::crypto::Job;
+use sealpost_core::crypto::{Job, Lane};
 use sealpost_core::ids::Ticket;
 
 /// The jobs between the reactor and the threads. The machine bounds their number.
@@ -19,7 +19,7 @@ pub(super) struct JobQueue {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     pub(super) public: VecDeque<(Ticket, Job)>,
-    pub(super) private: VecDeque<(Ticket, Job)>,
+    pub(super) private: PrivateLanes,
     /// The number of public jobs that the reactor keeps for itself.
     pub(super) reserved: usize,
     /// The number of threads that wait for jobs.
@@ -27,10 +27,20 @@ pub(super) struct Lanes {
     closed: bool,
 }
 
-/// The kind of key that a job's RSA operation uses, and so its cost.
+/// The waiting jobs with the private key, by whom they are done for.
+#[derive(Debug, Default)]
+pub(super) struct PrivateLanes {
+    users: VecDeque<(Ticket, Job)>,
+    known: VecDeque<(Ticket, Job)>,
+    strangers: VecDeque<(Ticket, Job)>,
+    /// Place in [`TURNS`].
+    turn: usize,
+}
+
+/// The kind of key that a batch of jobs uses, and so its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// A public key, or no RSA at all: tens of microseconds.
+pub(super) enum Kind {
+    /// Public keys, or no RSA at all: tens of microseconds.
     Public,
     /// The private key: hundreds of microseconds.
     Private,
@@ -59,16 +69,16 @@ impl JobQueue {
         self.changed.notify_all();
     }
 
-    /// Waits for jobs and moves a thread's next ones into `batch`. `last` is the lane that the
-    /// thread served before. Returns the lane of the batch, or `None` once the queue is closed.
-    pub(super) fn next(&self, last: Lane, batch: &mut Vec<(Ticket, Job)>) -> Option<Lane> {
+    /// Waits for jobs and moves a thread's next ones into `batch`. `last` is the kind that the
+    /// thread served before. Returns the kind of the batch, or `None` once the queue is closed.
+    pub(super) fn next(&self, last: Kind, batch: &mut Vec<(Ticket, Job)>) -> Option<Kind> {
         let mut lanes = self.lock();
         loop {
             if lanes.closed {
                 return None;
             }
-            if let Some(lane) = lanes.take(last, self.takers, batch) {
-                return Some(lane);
+            if let Some(kind) = lanes.take(last, self.takers, batch) {
+                return Some(kind);
             }
             lanes.idle += 1;
             lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
@@ -85,51 +95,77 @@ impl JobQueue {
 impl Lanes {
     /// Adds a job to the end of its lane.
     pub(super) fn push(&mut self, ticket: Ticket, job: Job) {
-        self.of(lane(&job)).push_back((ticket, job));
+        let lane = match job.lane() {
+            Lane::Public => &mut self.public,
+            Lane::User => &mut self.private.users,
+            Lane::Known => &mut self.private.known,
+            Lane::Stranger => &mut self.private.strangers,
+        };
+        lane.push_back((ticket, job));
     }
 
-    /// Moves a thread's next jobs into `batch`. Lanes take turns, so that a storm in one does not
-    /// stop the other: the lane that was not served last comes first.
-    fn take(&mut self, last: Lane, takers: usize, batch: &mut Vec<(Ticket, Job)>) -> Option<Lane> {
-        for lane in [last.other(), last] {
-            let count = match lane {
-                Lane::Public => {
+    /// Moves a thread's next jobs into `batch`. The two kinds take turns, so that a storm of one
+    /// does not stop the other: the kind that was not served last comes first.
+    fn take(&mut self, last: Kind, takers: usize, batch: &mut Vec<(Ticket, Job)>) -> Option<Kind> {
+        for kind in [last.other(), last] {
+            match kind {
+                Kind::Public => {
                     let free = self.public.len().saturating_sub(self.reserved);
-                    share(free, takers, LEAST).min(free)
+                    batch.extend(self.public.drain(..share(free, takers, LEAST).min(free)));
                 }
-                Lane::Private => self.private.len().min(1),
-            };
-            if count > 0 {
-                batch.extend(self.of(lane).drain(..count));
-                return Some(lane);
+                Kind::Private => batch.extend(self.private.next()),
+            }
+            if !batch.is_empty() {
+                return Some(kind);
             }
         }
         None
     }
+}
 
-    const fn of(&mut self, lane: Lane) -> &mut VecDeque<(Ticket, Job)> {
-        match lane {
-            Lane::Public => &mut self.public,
-            Lane::Private => &mut self.private,
-        }
+impl PrivateLanes {
+    pub(super) fn len(&self) -> usize {
+        self.users.len() + self.known.len() + self.strangers.len()
+    }
+
+    /// Takes the next job. A lane whose turn it is and in which nothing waits leaves its turn to
+    /// the others, users first.
+    fn next(&mut self) -> Option<(Ticket, Job)> {
+        let turn = TURNS.get(self.turn)?;
+        self.turn = (self.turn + 1) % TURNS.len();
+        let first = match turn {
+            Turn::Users => None,
+            Turn::Known => self.known.pop_front(),
+            Turn::Strangers => self.strangers.pop_front(),
+        };
+        first.or_else(|| self.next_known()).or_else(|| self.strangers.pop_front())
+    }
+
+    /// Takes the next job of a user or of a known signer. Strangers have to leave one thread alone.
+    pub(super) fn next_known(&mut self) -> Option<(Ticket, Job)> {
+        self.users.pop_front().or_else(|| self.known.pop_front())
+    }
+
+    /// The number of jobs that [`PrivateLanes::next_known`] can take.
+    pub(super) fn known_len(&self) -> usize {
+        self.users.len() + self.known.len()
     }
 }
 
-impl Lane {
+/// The private lane that comes first.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Users,
+    Known,
+    Strangers,
+}
+
+impl Kind {
     const fn other(self) -> Self {
         match self {
             Self::Public => Self::Private,
             Self::Private => Self::Public,
         }
-    }
-}
-
-/// The lane to which a job belongs.
-pub(super) const fn lane(job: &Job) -> Lane {
-    match job {
-        Job::OpenRequest { .. } | Job::OpenGrant { .. } | Job::OpenMessage { .. } => Lane::Private,
-        Job::Emit(draft) if draft.signed => Lane::Private,
-        Job::Verify { .. } | Job::OpenSealed { .. } | Job::Emit(_) => Lane::Public,
     }
 }
 
@@ -149,10 +185,43 @@ pub(super) const OWN_SHARE: usize = 8;
 const LEAST: usize = 4;
 /// Most public jobs that are taken at once: about a millisecond of work.
 const MOST: usize = 64;
+/// Turns of the private lanes. While all three are full, users get half of the private operations,
+/// known signers three eighths, and strangers one eighth: a flood of registrations delays an
+/// acknowledgement by one operation, and a returning user by a few.
+const TURNS: [Turn; 8] = [
+    Turn::Users,
+    Turn::Known,
+    Turn::Users,
+    Turn::Known,
+    Turn::Users,
+    Turn::Known,
+    Turn::Users,
+    Turn::Strangers,
+];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use sealpost_core::crypto::Draft;
+    use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::{Header, Op, Profile};
+
     use super::*;
+
+    /// A job of a lane.
+    pub(in super::super) fn job(lane: Lane) -> Job {
+        let op = match lane {
+            Lane::Public | Lane::User => Op::Disconnect,
+            Lane::Known => Op::SessionResumed,
+            Lane::Stranger => Op::OtpIssued,
+        };
+        let header = Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op };
+        Job::Emit(Box::new(Draft {
+            profile: Profile::Compact,
+            header,
+            parts: Vec::new(),
+            signed: lane != Lane::Public,
+        }))
+    }
 
     #[test]
     fn batches_grow_with_the_number_of_waiting_jobs() {
@@ -161,5 +230,18 @@ mod tests {
             [1, 40, 400, 4_000].map(|waiting| share(waiting, takers, LEAST)),
             [4, 5, 50, 64]
         );
+    }
+    #[test]
+    fn private_lanes_take_turns() {
+        let mut lanes = Lanes::default();
+        for lane in [Lane::Stranger, Lane::Known, Lane::User] {
+            (0..100).for_each(|ticket| lanes.push(Ticket(ticket), job(lane)));
+        }
+        let order: Vec<_> = (0..80).filter_map(|_| lanes.private.next()).collect();
+        let count = |lane| order.iter().filter(|(_, job)| job.lane() == lane).count();
+        assert_eq!([Lane::User, Lane::Known, Lane::Stranger].map(count), [40, 30, 10]);
+        // In each lane, the first comes first.
+        let users = order.iter().filter(|(_, job)| job.lane() == Lane::User);
+        assert!(users.map(|(ticket, _)| ticket.0).eq(0..40));
     }
 }

@@ -26,13 +26,19 @@ impl StoreRequest for StoreOp {
                 settlement.delivered.len() * ROW + packet_weight(&settlement.receipt)
             }
             Self::DropReceipts { receipts, .. } => receipts.len() * ROW,
+            Self::RecordAnswers { peers, .. } => peers.len() * ROW,
+            Self::ForgetUndeliverable { messages, .. } => messages.len() * ROW,
             Self::Expire { limit, .. } => {
                 usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
             }
             Self::CreateUser { .. }
             | Self::FindUser(_)
+            | Self::LookUp { .. }
+            | Self::FindSender { .. }
             | Self::RecordReconnect { .. }
+            | Self::RecordClock { .. }
             | Self::Count(_)
+            | Self::Undeliverable { .. }
             | Self::Page { .. } => ROW,
         }
     }
@@ -41,6 +47,9 @@ impl StoreRequest for StoreOp {
 impl StoreRequest for ClientOp {
     fn weight(&self) -> usize {
         match self {
+            Self::KeepDrafts(drafts) => {
+                drafts.iter().map(|draft| draft.content.as_bytes().len() + ROW).sum()
+            }
             Self::Enqueue(messages) => messages
                 .iter()
                 .map(|message| message.content.as_bytes().len() + packet_weight(&message.packet))
@@ -56,7 +65,10 @@ impl StoreRequest for ClientOp {
             Self::MarkDelivered { messages, .. } | Self::MarkFailed { messages, .. } => {
                 messages.len() * ROW
             }
+            Self::MarkUndeliverable(packets) => packets.len() * ROW,
+            Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
+            | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)
             | Self::SetClockOffset { .. }

@@ -4,7 +4,7 @@
 use crate::client::store::Account;
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{Phone, UserId};
-use crate::keys::{Fingerprint, PublicKey};
+use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::{Now, Timestamp};
 use crate::wire::Packet;
 
@@ -55,9 +55,22 @@ impl OwnAccount {
         self.0.server_key = Some(public_key);
     }
 
+    /// Reply key of every 100 and 101 of this registration; `None` before the first one. With one
+    /// key, a 100 that is repeated brings the living password instead of another, and a 101 may
+    /// come on another connection, or from another process.
+    pub(in crate::client) const fn reply_key(&self) -> Option<&SymmetricKey> {
+        self.0.reply_key.as_ref()
+    }
+
+    /// The registration begins.
+    pub(in crate::client) fn begin_registration(&mut self, reply_key: SymmetricKey) {
+        self.0.reply_key = Some(reply_key);
+    }
+
     /// The server has granted a session to this user id, which is ours from now on.
-    pub(in crate::client) const fn learn_user(&mut self, user: UserId) {
+    pub(in crate::client) fn learn_user(&mut self, user: UserId) {
         self.0.user = Some(user);
+        self.0.reply_key = None;
     }
 
     /// Time on the server's clock, as far as is known.

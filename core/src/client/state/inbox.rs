@@ -146,12 +146,14 @@ mod tests {
     use crate::client::store::{ReceivedContent, Trust};
     use crate::ids::{MessageId, UserId};
     use crate::time::Timestamp;
+    use crate::wire::RequestHash;
 
     fn message(id: u64) -> AuthenticMessage {
         AuthenticMessage::assumed(IncomingMessage {
             sender: UserId::new(1).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(id),
+            packet_hash: RequestHash([0; 32]),
             previous: None,
             sent_at: Timestamp::from_unix_secs(0),
             received_at: Timestamp::from_unix_secs(0),

@@ -7,8 +7,8 @@ use crate::ids::UserRef;
 use crate::time::Mono;
 use crate::wire::InReplyTo;
 
-/// Every look-up that is wanted, once each, however many messages wait for it. They outlive the
-/// connection.
+/// Every look-up that is wanted, once each, however many messages wait for it. Those by phone number
+/// outlive the connection.
 #[derive(Debug, Default)]
 pub(in crate::client) struct Lookups {
     wanted: BTreeMap<UserRef, Wanted>,
@@ -96,14 +96,21 @@ impl Lookups {
 
     /// The connection is gone, and with it the answers: what was asked on it is to be asked again.
     /// Returns the users concerned.
+    ///
+    /// The senders of messages that waited on the connection are forgotten. Such a message comes
+    /// again, and until then the server does not know that its sender has written (PROTOCOL 5.1).
     pub(in crate::client) fn connection_lost(&mut self) -> Vec<UserRef> {
         self.asked.clear();
         let lost = self.wanted.iter_mut().filter(|(_, wanted)| !wanted.waits());
-        lost.map(|(who, wanted)| {
+        let lost = lost.map(|(who, wanted)| {
             wanted.stage = Stage::Waiting(Mono(0));
             *who
-        })
-        .collect()
+        });
+        let lost = lost.collect();
+        self.wanted.retain(|who, wanted| {
+            wanted.asker == Asker::Application || matches!(who, UserRef::Phone(_))
+        });
+        lost
     }
 
     pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {

@@ -6,8 +6,9 @@
 //! | `account` | the user's account, the server's clock, and the dates of our 106s |
 //! | `goal` | what the client works towards |
 //! | `link`, `exchange`, `session` | the connection, a request before a session, the session |
+//! | `server_clock` | the server's clock in a session |
 //! | `contacts`, `lookups` | who has which key, and who is being asked for |
-//! | `sealing_queue`, `outbox` | messages on their way out: before and after they are durable |
+//! | `drafts`, `sealing_queue`, `outbox` | messages on their way out: not numbered, not sealed, not acknowledged yet |
 //! | `server_packet`, `peer_packet` | packets of a session that are being verified |
 //! | `inbox` | messages on their way in |
 //! | `receipts`, `receipt_numbers` | receipts owed to others, and receipts taken |
@@ -19,6 +20,7 @@ pub(super) mod account;
 pub(super) mod backoff;
 pub(super) mod contacts;
 pub(super) mod count;
+pub(super) mod drafts;
 pub(super) mod exchange;
 pub(super) mod goal;
 pub(super) mod inbox;
@@ -29,6 +31,7 @@ pub(super) mod peer_packet;
 pub(super) mod receipt_numbers;
 pub(super) mod receipts;
 pub(super) mod sealing_queue;
+pub(super) mod server_clock;
 pub(super) mod server_packet;
 pub(super) mod session;
 pub(super) mod suspects;

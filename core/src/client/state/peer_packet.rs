@@ -121,8 +121,18 @@ impl AuthenticMessage {
     ) -> Self {
         let PeerMessage { sender, id, packet, .. } = message.into_inner();
         let (content, previous) = content(opened);
-        let sent_at = packet.header().timestamp;
-        Self(IncomingMessage { sender, phone, id, previous, sent_at, received_at, content, trust })
+        let (sent_at, packet_hash) = (packet.header().timestamp, packet.request_hash());
+        Self(IncomingMessage {
+            sender,
+            phone,
+            id,
+            packet_hash,
+            previous,
+            sent_at,
+            received_at,
+            content,
+            trust,
+        })
     }
 
     pub(in crate::client) fn into_incoming(self) -> IncomingMessage {

@@ -14,8 +14,9 @@ use crate::wire::{Receipt, ReceiptsTaken};
 /// What is lost with the session, the server asks for again: it repeats what was not acknowledged.
 #[derive(Debug, Default)]
 pub(in crate::client) struct Receipts {
-    /// Messages that are durable here and not signed for yet, by sender. No entry is empty.
-    owed: BTreeMap<UserId, Vec<MessageId>>,
+    /// Messages that are durable here and not signed for yet, by sender, once each: the server drops
+    /// a receipt that names more ids than it awaits. No entry is empty.
+    owed: BTreeMap<UserId, BTreeSet<MessageId>>,
     /// Senders for whom a receipt is being signed.
     signing: BTreeSet<UserId>,
     /// Receipts of others that the server may forget, and was not told of yet.
@@ -36,7 +37,7 @@ impl Receipts {
     /// repeat is signed for again, because the sender repeats it only if the receipt was lost.
     pub(in crate::client) fn owe(&mut self, message: &Durable<IncomingMessage>) {
         let message = message.get();
-        self.owed.entry(message.sender).or_default().push(message.id);
+        self.owed.entry(message.sender).or_default().insert(message.id);
     }
 
     /// The next sender to sign for, with at most `item_limit` messages, if fewer than
@@ -52,10 +53,10 @@ impl Receipts {
         }
         let sender = *self.owed.keys().find(|sender| !self.signing.contains(sender))?;
         let receipt_id = numbers.take()?;
-        let mut message_ids = self.owed.remove(&sender)?;
-        if message_ids.len() > item_limit {
-            let rest = message_ids.split_off(item_limit);
-            self.owed.insert(sender, rest);
+        let owed = self.owed.get_mut(&sender)?;
+        let message_ids = core::iter::from_fn(|| owed.pop_first()).take(item_limit).collect();
+        if owed.is_empty() {
+            self.owed.remove(&sender);
         }
         self.signing.insert(sender);
         Some((sender, Receipt { receipt_id, message_ids }))
@@ -109,7 +110,7 @@ impl Receipts {
     }
 
     pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
-        if self.owed.values().any(Vec::is_empty) {
+        if self.owed.values().any(BTreeSet::is_empty) {
             return Err("a sender is owed a receipt for no message");
         }
         Ok(())
@@ -121,6 +122,7 @@ mod tests {
     use super::*;
     use crate::client::store::{ReceivedContent, Trust};
     use crate::time::Timestamp;
+    use crate::wire::RequestHash;
     use alloc::vec;
 
     fn user(id: u64) -> UserId {
@@ -132,6 +134,7 @@ mod tests {
             sender: user(sender),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(id),
+            packet_hash: RequestHash([0; 32]),
             previous: None,
             sent_at: Timestamp::from_unix_secs(0),
             received_at: Timestamp::from_unix_secs(0),
@@ -160,6 +163,17 @@ mod tests {
         let (_, second) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
         assert_eq!(second.message_ids, [MessageId(2), MessageId(3)]);
         assert_eq!((first.receipt_id, second.receipt_id), (ReceiptId(10), ReceiptId(11)));
+    }
+
+    #[test]
+    fn a_message_that_came_twice_is_named_once() {
+        let (mut receipts, mut numbers) = (Receipts::default(), numbers());
+        for id in [7, 7, 5, 7] {
+            receipts.owe(&message(1, id));
+        }
+        let (_, receipt) = receipts.next_to_sign(4, 9, &mut numbers).unwrap();
+        assert_eq!(receipt.message_ids, [MessageId(5), MessageId(7)]);
+        assert!(receipts.next_to_sign(4, 9, &mut numbers).is_none());
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Messages on their way into the outbox: looked up, numbered, sealed, and made durable, in order.
+//! Messages on their way into the outbox: numbered, sealed, and made durable, in order.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::count::Count;
 use crate::client::command::Token;
-use crate::client::store::{Binding, Content, OutgoingMessage, QueuedMessage};
+use crate::client::store::{Binding, Content, DraftId, OutgoingMessage, QueuedMessage};
 use crate::frame::Pending;
 use crate::ids::{MessageId, Phone, UserRef};
 use crate::wire::Packet;
@@ -19,8 +19,6 @@ use crate::wire::Packet;
 pub(in crate::client) struct SealingQueue {
     /// Last number that was given. `None` and 0 mean the same: the next number is 1.
     last: Option<MessageId>,
-    /// Messages whose recipient is being looked up.
-    unresolved: BTreeMap<UserRef, Vec<NewMessage>>,
     /// Messages with a number, in the order of numbers, without a hole.
     numbered: VecDeque<NumberedMessage>,
     /// Messages at the front of `numbered` whose sealing was begun.
@@ -31,11 +29,20 @@ pub(in crate::client) struct SealingQueue {
     enqueuing: Count,
 }
 
-/// A message as the application wants it sent.
+/// A message to be numbered.
 #[derive(Debug)]
 pub(in crate::client) struct NewMessage {
-    pub(in crate::client) token: Token,
+    pub(in crate::client) origin: Origin,
     pub(in crate::client) content: Content,
+}
+
+/// Where a message comes from, and so who has it if it can't be sealed or stored.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) enum Origin {
+    /// The application's command: it gets the message back.
+    Command(Token),
+    /// A draft, which the store holds. The token is there if this process was given the message.
+    Draft { id: DraftId, to: UserRef, token: Option<Token> },
 }
 
 /// A message with a number.
@@ -69,22 +76,11 @@ impl SealingQueue {
     pub(in crate::client) const fn new(last: Option<MessageId>) -> Self {
         Self {
             last,
-            unresolved: BTreeMap::new(),
             numbered: VecDeque::new(),
             started: Count::ZERO,
             running: Count::ZERO,
             enqueuing: Count::ZERO,
         }
-    }
-
-    /// Keeps a message until its recipient has been looked up.
-    pub(in crate::client) fn park(&mut self, to: UserRef, message: NewMessage) {
-        self.unresolved.entry(to).or_default().push(message);
-    }
-
-    /// Takes the messages that wait for a look-up, in the order of sending.
-    pub(in crate::client) fn unpark(&mut self, to: UserRef) -> Vec<NewMessage> {
-        self.unresolved.remove(&to).unwrap_or_default()
     }
 
     /// The number that the next message gets.
@@ -174,11 +170,8 @@ impl SealingQueue {
 
     /// Count of messages, and count of the bytes of their contents.
     pub(in crate::client) fn size(&self) -> (usize, usize) {
-        let unresolved = self.unresolved.values().flatten();
-        let all = unresolved.chain(self.numbered.iter().map(|numbered| &numbered.message));
-        all.fold((0, 0), |(messages, bytes), message| {
-            (messages + 1, bytes + message.content.as_bytes().len())
-        })
+        let bytes = |numbered: &NumberedMessage| numbered.content().as_bytes().len();
+        (self.numbered.len(), self.numbered.iter().map(bytes).sum())
     }
 
     /// The first message with a number.
@@ -186,7 +179,7 @@ impl SealingQueue {
         self.numbered.front().map(|numbered| numbered.id)
     }
 
-    /// Whether nothing is on its way into the outbox, except what waits for a look-up.
+    /// Whether nothing is on its way into the outbox.
     pub(in crate::client) fn is_idle(&self) -> bool {
         self.numbered.is_empty()
     }
@@ -256,11 +249,15 @@ impl NumberedMessage {
         self.previous
     }
 
-    pub(in crate::client) const fn token(&self) -> Token {
-        self.message.token
+    /// The application's name, if this process was given the message.
+    pub(in crate::client) const fn token(&self) -> Option<Token> {
+        match self.message.origin {
+            Origin::Command(token) => Some(token),
+            Origin::Draft { token, .. } => token,
+        }
     }
 
-    /// The message as the application gave it.
+    /// The message without its number.
     pub(in crate::client) fn into_message(self) -> NewMessage {
         self.message
     }
@@ -275,6 +272,10 @@ impl NumberedMessage {
             id: self.id,
             recipient: self.to.user,
             phone: self.phone,
+            draft: match self.message.origin {
+                Origin::Command(_) => None,
+                Origin::Draft { id, .. } => Some(id),
+            },
             content: self.message.content.clone(),
             packet: self.sealed.clone()?,
         })
@@ -318,12 +319,16 @@ mod tests {
         Binding { user: UserId::new(1).unwrap(), public_key }
     }
 
+    fn message(token: u64) -> NewMessage {
+        let origin = Origin::Command(Token(token));
+        NewMessage { origin, content: Content::Bytes(Vec::new()) }
+    }
+
     /// A queue in which this many messages are being sealed.
     fn sealing(count: u64) -> SealingQueue {
         let mut queue = SealingQueue::new(None);
         for id in 1..=count {
-            let message = NewMessage { token: Token(id), content: Content::Bytes(Vec::new()) };
-            queue.number(message, "+4915112345678".parse().unwrap(), recipient(), None);
+            queue.number(message(id), "+4915112345678".parse().unwrap(), recipient(), None);
             assert_eq!(queue.start_next(9).map(NumberedMessage::id), Some(MessageId(id)));
         }
         queue
@@ -365,8 +370,7 @@ mod tests {
     #[test]
     fn no_more_are_sealed_at_once_than_the_limit() {
         let mut queue = sealing(2);
-        let message = NewMessage { token: Token(3), content: Content::Bytes(Vec::new()) };
-        queue.number(message, "+4915112345678".parse().unwrap(), recipient(), None);
+        queue.number(message(3), "+4915112345678".parse().unwrap(), recipient(), None);
         assert!(queue.start_next(2).is_none());
         queue.complete(MessageId(1), sealed());
         assert!(queue.start_next(2).is_some());

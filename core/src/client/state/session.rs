@@ -8,6 +8,7 @@ use super::count::Count;
 use super::exchange::Granted;
 use super::peer_packet::{PeerMessage, PeerPacket};
 use super::receipts::Receipts;
+use super::server_clock::ServerClock;
 use super::server_packet::Said;
 use crate::frame::{InOrder, Slot};
 use crate::ids::UserId;
@@ -17,6 +18,7 @@ use crate::keys::SymmetricKey;
 #[derive(Debug)]
 pub(in crate::client) struct Session {
     key: SymmetricKey,
+    clock: ServerClock,
     /// Packets of the server.
     server: InOrder<Said>,
     /// Packets of each peer. A peer without packets has no entry.
@@ -44,9 +46,10 @@ pub(in crate::client) enum Leaving {
 
 impl Session {
     /// Begins a session with the key that the server has granted for our request.
-    pub(in crate::client) fn begin(granted: Granted) -> Self {
+    pub(in crate::client) fn begin(granted: Granted, clock: ServerClock) -> Self {
         Self {
             key: granted.into_session_key(),
+            clock,
             server: InOrder::new(),
             peers: BTreeMap::new(),
             arriving: Count::ZERO,
@@ -59,6 +62,15 @@ impl Session {
 
     pub(in crate::client) const fn key(&self) -> &SymmetricKey {
         &self.key
+    }
+
+    pub(in crate::client) const fn clock(&self) -> ServerClock {
+        self.clock
+    }
+
+    /// The server has told its time again.
+    pub(in crate::client) const fn set_clock(&mut self, clock: ServerClock) {
+        self.clock = clock;
     }
 
     pub(in crate::client) const fn leaving(&self) -> Leaving {

@@ -6,6 +6,7 @@ use super::count::Count;
 use crate::client::store::{ClientOp, Failure};
 use crate::ids::{MessageId, UserId};
 use crate::time::Mono;
+use crate::wire::InReplyTo;
 
 /// Facts that nobody tells us a second time. If the store fails to record them, they wait here and
 /// are offered again after a pause.
@@ -19,6 +20,10 @@ pub(in crate::client) struct Unrecorded {
     stored: Vec<(UserId, MessageId)>,
     /// Messages that were given up.
     failed: Vec<(Vec<MessageId>, Failure)>,
+    /// Packets of messages that were stored, and that the server can't deliver any more: those under
+    /// way, and those to be marked.
+    marking: Count,
+    undeliverable: Vec<InReplyTo>,
     /// Operations that can wait do so until then.
     rests_until: Mono,
 }
@@ -30,6 +35,8 @@ impl Unrecorded {
             pins: Vec::new(),
             stored: Vec::new(),
             failed: Vec::new(),
+            marking: Count::ZERO,
+            undeliverable: Vec::new(),
             rests_until: Mono(0),
         }
     }
@@ -83,6 +90,31 @@ impl Unrecorded {
     /// Messages to be marked as failed.
     pub(in crate::client) fn take_failed(&mut self) -> Vec<(Vec<MessageId>, Failure)> {
         core::mem::take(&mut self.failed)
+    }
+
+    /// The server can't deliver the message with this packet any more.
+    pub(in crate::client) fn add_undeliverable(&mut self, packet: InReplyTo) {
+        self.undeliverable.push(packet);
+    }
+
+    /// Packets to be marked, one operation at a time; none while the store is at work on some.
+    pub(in crate::client) fn next_undeliverable(&mut self) -> Vec<InReplyTo> {
+        if self.marking.get() > 0 {
+            return Vec::new();
+        }
+        self.marking.take(self.undeliverable.len());
+        core::mem::take(&mut self.undeliverable)
+    }
+
+    /// The store has marked these packets, or has failed and is to be asked again.
+    pub(in crate::client) fn undeliverable_ended(&mut self, again: Vec<InReplyTo>) {
+        self.marking.release(self.marking.get());
+        self.undeliverable.extend(again);
+    }
+
+    /// Count of refusals of stored messages that are not recorded.
+    pub(in crate::client) const fn refusals(&self) -> usize {
+        self.undeliverable.len() + self.marking.get()
     }
 
     /// The store has failed: nothing that can wait is asked of it before this moment.

@@ -18,8 +18,8 @@ impl Client {
         }
     }
 
-    /// The store has answered for a batch: receipts are owed for all of it, and what is new is
-    /// delivered.
+    /// The store has answered for a batch: receipts are owed for all of it, because the inbox holds
+    /// all of it, and what is new is delivered.
     pub(in crate::client) fn on_received(
         &mut self,
         batch: Batch,
@@ -37,11 +37,11 @@ impl Client {
             if let Some(session) = self.link.session_mut() {
                 session.receipts_mut().owe(&message);
             }
-            if let Placement::Appended { place, continuity } = placement
+            if let Placement::Appended { place, continuity, arrival } = placement
                 && delivered_by == DeliveredBy::Batch
             {
                 let message = message.into_inner();
-                self.out.deliver(InboxItem { place, message, continuity });
+                self.out.deliver(InboxItem { place, message, continuity, arrival });
             }
         }
     }

@@ -9,29 +9,19 @@ use crate::client::state::link::Connection;
 use crate::crypto::{Draft, Part};
 use crate::ids::UserId;
 use crate::keys::Plaintext;
-use crate::time::Timestamp;
 use crate::wire::{Header, Op, Packet};
 
 impl Client {
     /// The header of a packet to the server, dated now.
-    pub(in crate::client) const fn header_to_server(
-        &self,
-        op: Op,
-        sender: Option<UserId>,
-    ) -> Header {
+    pub(in crate::client) fn header_to_server(&self, op: Op, sender: Option<UserId>) -> Header {
         let timestamp = self.server_time();
         Header { sender, recipient: None, timestamp, op }
     }
 
     /// The header of a packet to a peer, dated now.
-    pub(in crate::client) const fn header_to_peer(&self, op: Op, recipient: UserId) -> Header {
+    pub(in crate::client) fn header_to_peer(&self, op: Op, recipient: UserId) -> Header {
         let (sender, timestamp) = (self.account.user(), self.server_time());
         Header { sender, recipient: Some(recipient), timestamp, op }
-    }
-
-    /// Time on the server's clock, which dates every packet.
-    pub(in crate::client) const fn server_time(&self) -> Timestamp {
-        self.account.server_time(self.now)
     }
 
     /// Has a packet made and signed.

@@ -14,6 +14,7 @@ impl Client {
 
     fn check_state(&self) -> Result<(), &'static str> {
         self.contacts.is_consistent()?;
+        self.drafts.is_consistent()?;
         self.sealing.is_consistent()?;
         self.outbox.is_consistent()?;
         self.lookups.is_consistent()?;
@@ -38,9 +39,12 @@ impl Client {
 
     fn check_store_operations(&self) -> Result<(), &'static str> {
         let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
+        let (mut keeping, mut refusals) = (0, 0);
         for operation in self.out.stores() {
             match operation {
                 AwaitStore::Pinned(_) => pins += 1,
+                AwaitStore::DraftsKept(_) => keeping += 1,
+                AwaitStore::MarkedUndeliverable(packets) => refusals += packets.len(),
                 AwaitStore::Enqueued(_) => enqueuing += 1,
                 AwaitStore::Received(..) => receiving += 1,
                 AwaitStore::ReceiptNumbers(_) => reserving += 1,
@@ -57,6 +61,8 @@ impl Client {
         let counted = pins <= self.unrecorded.pinning()
             && enqueuing <= usize::from(self.sealing.is_enqueuing())
             && receiving <= usize::from(self.inbox.is_storing())
+            && keeping <= usize::from(self.drafts.are_being_kept())
+            && refusals <= self.unrecorded.refusals()
             && reserving <= usize::from(self.receipt_numbers.is_reserving());
         if counted { Ok(()) } else { Err("a store operation is under way that nothing counts") }
     }

@@ -137,11 +137,9 @@ impl Client {
     /// What waited for a look-up goes on: messages of ours, and messages of this user to be
     /// verified.
     fn go_on_after_lookup(&mut self, who: UserRef, found: Result<(), SendRefusal>) {
-        for message in self.sealing.unpark(who) {
-            match found {
-                Ok(()) => self.send_to_contact(who, message),
-                Err(refusal) => self.refuse_message(message, refusal),
-            }
+        match found {
+            Ok(()) => self.number_drafts(),
+            Err(refusal) => self.refuse_drafts(who, refusal),
         }
         if let UserRef::Id(user) = who {
             self.unpark_messages(user);

@@ -6,10 +6,11 @@
 //! | `connect`, `leave` | a connection begins, and ends |
 //! | `learn_server`, `request`, `read_answer`, `register` | from a connection to an account |
 //! | `begin_session` | from a grant to a session |
+//! | `keep_time` | the server's clock |
 //! | `receive` | bytes → packets, and what the server says in a session |
 //! | `open_message`, `deliver`, `acknowledge` | a peer's message: verified, durable, signed for |
 //! | `take_receipt` | a peer's receipt: verified, recorded |
-//! | `send`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
+//! | `send`, `draft`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
 //! | `look_up`, `trust` | who has which key |
 //! | `record` | what the store is asked until it is done |
 //! | `emit` | packets of ours are made and sent |
@@ -20,9 +21,11 @@ mod acknowledge;
 mod begin_session;
 mod connect;
 mod deliver;
+mod draft;
 mod emit;
 mod give_up;
 mod inspect;
+mod keep_time;
 mod learn_server;
 mod leave;
 mod look_up;

@@ -1,15 +1,14 @@
 //! Reading the answer to a request before a session.
 
 use crate::client::Client;
-use crate::client::awaits::{AwaitJob, AwaitStore, SealedAnswer};
+use crate::client::awaits::{AwaitJob, SealedAnswer};
 use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::exchange::GrantPacket;
 use crate::client::state::link::ClockCorrection;
-use crate::client::store::ClientOp;
+use crate::client::state::server_clock::ClockTrust;
 use crate::crypto::RequestKind;
 use crate::frame::{Judged, Unverified};
 use crate::keys::Plaintext;
-use crate::time::Timestamp;
 use crate::wire::{
     ErrorCode, ErrorForm, ErrorReply, FromServer, InReplyTo, Malformed, OtpIssued, Packet,
     RegistrationRejected, SEALED_ERROR_AT, Violation,
@@ -124,6 +123,7 @@ impl Client {
         if kind == RequestKind::Confirm {
             self.goal.confirm_refused();
         }
+        self.tell_unknown_error(reply);
         if reply.code == ErrorCode::ClockSkew {
             self.correct_clock(reply);
             return Ok(());
@@ -137,6 +137,13 @@ impl Client {
         Ok(())
     }
 
+    /// An error of a later version: its number and text are all that there is to tell.
+    pub(in crate::client) fn tell_unknown_error(&mut self, reply: &ErrorReply) {
+        if let ErrorCode::Unknown(code) = reply.code {
+            self.out.notify(Notice::UnknownError { code, text: reply.text.clone() });
+        }
+    }
+
     fn on_reconnect_refused(&mut self, reply: &ErrorReply) {
         if matches!(reply.code, ErrorCode::UnknownUser | ErrorCode::BadSignature) {
             return self.on_not_registered();
@@ -147,7 +154,9 @@ impl Client {
 
     /// Our clock is wrong: adopts the server's, and asks again.
     fn correct_clock(&mut self, reply: &ErrorReply) {
-        self.learn_clock(reply.server_time);
+        if self.adopt_clock(reply.server_time) == ClockTrust::Refused {
+            return;
+        }
         let limit = self.config.limits.clock_corrections;
         let Some(connection) = self.link.connection_mut() else { return };
         match connection.correct_clock(limit) {
@@ -155,14 +164,6 @@ impl Client {
             ClockCorrection::OneTooMany => {
                 self.lose(OfflineReason::Refused(ErrorCode::ClockSkew));
             }
-        }
-    }
-
-    /// Adopts the server's clock for every timestamp from here on.
-    pub(in crate::client) fn learn_clock(&mut self, server_time: Timestamp) {
-        if let Some(secs) = self.account.learn_clock(self.now, server_time) {
-            self.out.store(ClientOp::SetClockOffset { secs }, AwaitStore::Kept);
-            self.out.notify(Notice::ClockOffset { secs });
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::client::awaits::AwaitJob;
 use crate::client::notice::{Notice, OfflineReason, Suspicion};
 use crate::client::state::link::Phase;
+use crate::client::state::server_clock::ClockTrust;
 use crate::client::state::server_packet::{Said, SealedKind, SealedPacket};
 use crate::client::state::session::Session;
 use crate::frame::{Judged, Slot, Unverified};
@@ -32,14 +33,16 @@ impl Client {
     pub(in crate::client) fn work_off(&mut self) {
         let (limit, waiting_limit) = (self.config.limits.arriving, self.config.limits.waiting);
         // The connection is looked up for each packet: any of them may end it.
-        while let Some(connection) = self.link.connection_mut()
-            && let Some(packet) = connection.next_packet(limit, self.inbox.undurable())
-        {
+        loop {
+            let storing = self.storing();
+            let Some(connection) = self.link.connection_mut() else { break };
+            let Some(packet) = connection.next_packet(limit, storing) else { break };
             self.on_packet(packet);
         }
         if self.link.session().is_some_and(|session| session.waiting() > waiting_limit) {
             return self.lose(OfflineReason::Local);
         }
+        let storing = self.storing();
         let Some(connection) = self.link.connection_mut() else { return };
         if connection.sends_to().is_none() {
             if !self.out.jobs().any(AwaitJob::is_inbound) {
@@ -48,9 +51,14 @@ impl Client {
             return;
         }
         let conn = connection.id();
-        if let Some(flow) = connection.flow_change(limit, self.inbox.undurable()) {
+        if let Some(flow) = connection.flow_change(limit, storing) {
             self.out.flow(conn, flow);
         }
+    }
+
+    /// Count of what has arrived and waits for the store.
+    fn storing(&self) -> usize {
+        self.inbox.undurable() + self.unrecorded.refusals()
     }
 
     fn on_packet(&mut self, packet: Packet) {
@@ -169,14 +177,19 @@ impl Client {
     }
 
     fn on_session_error(&mut self, reply: &ErrorReply) {
-        // First of all: what is asked again is dated by the corrected clock.
-        if reply.code == ErrorCode::ClockSkew {
-            self.learn_clock(reply.server_time);
+        self.tell_unknown_error(reply);
+        // Before anything else: what is asked again is dated by the corrected clock.
+        if reply.code == ErrorCode::ClockSkew
+            && self.adopt_clock(reply.server_time) == ClockTrust::Refused
+        {
+            return;
         }
         if self.lookups.who(reply.in_reply_to).is_some() {
             self.on_lookup_refused(reply);
         } else if let Some((id, _)) = self.outbox.in_flight(reply.in_reply_to) {
             self.on_message_refused(id, reply);
+        } else if reply.code == ErrorCode::UnknownUser {
+            self.on_stored_message_refused(reply.in_reply_to);
         } else if reply.code == ErrorCode::ClockSkew {
             // It refuses a receipt, or a *taken* acknowledgement, of which we keep no copy. In a
             // new session the server asks for both again.

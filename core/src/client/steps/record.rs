@@ -10,6 +10,7 @@ use crate::client::notice::Notice;
 use crate::client::store::{ClientOp, Failure};
 use crate::frame::StoreError;
 use crate::ids::{MessageId, UserId};
+use crate::wire::InReplyTo;
 
 impl Client {
     /// Records who we or others are.
@@ -84,6 +85,44 @@ impl Client {
             for (messages, failure) in self.unrecorded.take_failed() {
                 self.mark_failed(messages, failure);
             }
+        }
+    }
+
+    /// The server can't deliver a message that it had stored: its recipient's account was deleted.
+    pub(in crate::client) fn on_stored_message_refused(&mut self, packet: InReplyTo) {
+        self.unrecorded.add_undeliverable(packet);
+    }
+
+    /// Records which messages can't be delivered. Most are known to the store only, which finds them
+    /// by their packets. After `mark_stored`, because it may be one of those.
+    pub(in crate::client) fn mark_undeliverable(&mut self) {
+        if self.store_rests() {
+            return;
+        }
+        let packets = self.unrecorded.next_undeliverable();
+        if !packets.is_empty() {
+            let op = ClientOp::MarkUndeliverable(packets.clone());
+            self.out.store(op, AwaitStore::MarkedUndeliverable(packets));
+        }
+    }
+
+    pub(in crate::client) fn on_marked_undeliverable(
+        &mut self,
+        packets: Vec<InReplyTo>,
+        marked: Result<Vec<MessageId>, StoreError>,
+    ) {
+        let Ok(ids) = marked else {
+            self.unrecorded.undeliverable_ended(packets);
+            return self.rest_store();
+        };
+        self.unrecorded.undeliverable_ended(Vec::new());
+        // One that was to be repeated, because its *stored* was lost, is not.
+        for id in &ids {
+            self.outbox.discard(*id);
+        }
+        if !ids.is_empty() {
+            self.on_progress();
+            self.out.notify(Notice::Failed { ids, failure: Failure::UnknownUser });
         }
     }
 

@@ -76,6 +76,14 @@ impl Client {
             ErrorCode::OtpExpired => self.fail_registration(RegistrationFailure::OtpExpired),
             ErrorCode::ServerFull => self.fail_registration(RegistrationFailure::ServerFull),
             ErrorCode::KeyRejected => self.fail_registration(RegistrationFailure::KeyRejected),
+            ErrorCode::InvitationRejected => {
+                self.fail_registration(RegistrationFailure::InvitationRejected);
+            }
+            // A refusal for a reason that only a later version knows. `Notice::UnknownError` has
+            // told what it says.
+            ErrorCode::Unknown(code) => {
+                self.fail_registration(RegistrationFailure::Refused { code });
+            }
             // A client that asked for passwords again on its own would send texts to somebody's
             // phone. A 101 is tried again: its password is there already.
             ErrorCode::RateLimited if request == RequestKind::Register => {

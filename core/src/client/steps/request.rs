@@ -17,7 +17,7 @@ use crate::frame::{Durable, Pending, StoreError};
 use crate::ids::ConnId;
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::time::Timestamp;
-use crate::wire::{AccountRequest, ConfirmRequest, Header, Op, Packet};
+use crate::wire::{ConfirmRequest, Header, Op, Packet, ReconnectRequest, RegisterRequest};
 
 impl Client {
     /// Makes the request that the goal needs.
@@ -66,7 +66,10 @@ impl Client {
     fn send_request(&mut self, request: Request) {
         let Some(server_key) = self.account.server_key().cloned() else { return };
         let kind = request.kind();
-        let reply_key = self.entropy.symmetric_key();
+        let reply_key = match kind {
+            RequestKind::Register | RequestKind::Confirm => self.registration_key(),
+            RequestKind::Reconnect => self.entropy.symmetric_key(),
+        };
         let (header, plaintext) = self.request_parts(request, reply_key.clone());
         let mut parts = vec![Part::Oaep { to: server_key, label: kind.label(), plaintext }];
         self.set_phase(Phase::Exchange(Exchange::new(kind, reply_key)));
@@ -81,13 +84,27 @@ impl Client {
         }
     }
 
+    /// The reply key of this registration. It is kept, because the one-time password belongs to it;
+    /// if it is lost all the same, another password has to be asked for.
+    fn registration_key(&mut self) -> SymmetricKey {
+        if let Some(reply_key) = self.account.reply_key() {
+            return reply_key.clone();
+        }
+        let reply_key = self.entropy.symmetric_key();
+        self.account.begin_registration(reply_key.clone());
+        self.pin(ClientOp::KeepReplyKey(reply_key.clone()));
+        reply_key
+    }
+
     /// The header of a request, and the plaintext of its OAEP part.
     fn request_parts(&self, request: Request, reply_key: SymmetricKey) -> (Header, Plaintext) {
         let phone = self.account.phone();
         match request {
             Request::Register => {
                 let header = self.header_to_server(Op::Register, None);
-                (header, AccountRequest { reply_key, phone }.emit())
+                let timestamp = header.timestamp;
+                let request = RegisterRequest { reply_key, phone, timestamp, invitation: None };
+                (header, request.emit())
             }
             Request::Confirm(otp) => {
                 let fingerprint = *self.config.public_key.fingerprint();
@@ -96,7 +113,7 @@ impl Client {
             }
             Request::Reconnect(date) => {
                 let header = self.reconnect_header(ReconnectDate::of(&date));
-                (header, AccountRequest { reply_key, phone }.emit())
+                (header, ReconnectRequest { reply_key, phone }.emit())
             }
         }
     }

@@ -71,8 +71,10 @@ impl Client {
                 for (numbered, message) in self.sealing.take_batch().into_iter().zip(messages) {
                     debug_assert_eq!(numbered.id(), message.get().id);
                     self.outbox.insert(message);
-                    let (token, id) = (numbered.token(), numbered.id());
-                    self.out.notify(Notice::Queued { token, id });
+                    let id = numbered.id();
+                    if let Some(token) = numbered.token() {
+                        self.out.notify(Notice::Queued { token, id });
+                    }
                 }
             }
             Err(StoreError::Busy) => {
@@ -84,6 +86,10 @@ impl Client {
                 self.sealing.retry_batch();
                 if let Some(first) = self.sealing.first() {
                     self.give_up_from(first, SendRefusal::StoreFailed);
+                }
+                // What was a draft is one again, and is numbered again after a pause.
+                if self.drafts.recipients().next().is_some() {
+                    self.rest_store();
                 }
             }
         }

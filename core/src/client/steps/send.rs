@@ -3,8 +3,8 @@
 use crate::client::Client;
 use crate::client::command::Token;
 use crate::client::notice::{Notice, SendRefusal};
-use crate::client::state::lookups::Asker;
-use crate::client::state::sealing_queue::NewMessage;
+use crate::client::state::drafts::TakenDraft;
+use crate::client::state::sealing_queue::{NewMessage, Origin};
 use crate::client::store::Content;
 use crate::ids::UserRef;
 use crate::wire::Inner;
@@ -12,7 +12,7 @@ use crate::wire::Inner;
 impl Client {
     /// [`Command::Send`](crate::client::Command::Send).
     pub(in crate::client) fn send_message(&mut self, token: Token, to: UserRef, content: Content) {
-        let message = NewMessage { token, content };
+        let message = NewMessage { origin: Origin::Command(token), content };
         if self.account.user().is_none() {
             return self.refuse_message(message, SendRefusal::NotRegistered);
         }
@@ -22,19 +22,30 @@ impl Client {
         if !self.has_room_for(&message) {
             return self.refuse_message(message, SendRefusal::OutboxFull);
         }
-        if self.contacts.find(to).is_some() {
+        // A key that changed is not accepted by waiting.
+        let refused = self.contacts.find(to).is_some_and(|contact| contact.offered.is_some());
+        if refused || self.can_number(to) {
             return self.send_to_contact(to, message);
         }
-        self.sealing.park(to, message);
-        self.lookups.want(to, Asker::Client);
+        self.drafts.add(token, to, message.content);
+    }
+
+    /// Whether a message can be numbered, and so dated and sealed, at once: there is a session, whose
+    /// clock is known, its recipient is known, and none before it to the same person waits.
+    fn can_number(&self, to: UserRef) -> bool {
+        let Some(contact) = self.contacts.find(to) else { return false };
+        let phone = contact.phone;
+        let is_same = |other| self.contacts.find(other).is_some_and(|other| other.phone == phone);
+        self.link.session().is_some() && !self.drafts.any_for(is_same)
     }
 
     fn has_room_for(&self, message: &NewMessage) -> bool {
         let limits = &self.config.limits;
         let (queued, queued_bytes) = self.outbox.size();
         let (sealing, sealing_bytes) = self.sealing.size();
-        let bytes = queued_bytes + sealing_bytes + message.content.as_bytes().len();
-        queued + sealing < limits.outbox_messages && bytes <= limits.outbox_bytes
+        let (drafts, draft_bytes) = self.drafts.size();
+        let bytes = queued_bytes + sealing_bytes + draft_bytes + message.content.as_bytes().len();
+        queued + sealing + drafts < limits.outbox_messages && bytes <= limits.outbox_bytes
     }
 
     /// Gives a message its number. From here on it follows all that were sent before it.
@@ -52,7 +63,20 @@ impl Client {
     }
 
     pub(in crate::client) fn refuse_message(&mut self, message: NewMessage, refusal: SendRefusal) {
-        let NewMessage { token, content } = message;
-        self.out.notify(Notice::SendRefused { token, refusal, content });
+        let NewMessage { origin, content } = message;
+        match origin {
+            Origin::Command(token) => {
+                self.out.notify(Notice::SendRefused { token, refusal, content });
+            }
+            Origin::Draft { id, to, token } => {
+                let draft = TakenDraft { id, to, token, content };
+                // The store holds it, and may soon work again.
+                if refusal == SendRefusal::StoreFailed {
+                    return self.drafts.put_back(draft);
+                }
+                self.drop_draft(id);
+                self.tell_draft_refused(draft, refusal);
+            }
+        }
     }
 }

@@ -19,6 +19,8 @@ impl Client {
         // After it, so that the page contains what was just appended, rather than being out of date
         // when it comes.
         self.read_inbox();
+        // Drafts before sealing: nothing else is begun for them before they are durable.
+        self.keep_drafts();
         // Sealing takes longest, so it begins before the store work on earlier messages.
         self.seal_next();
         // Before `enqueue_next`, which waits until everybody is pinned: the store works in order,
@@ -28,6 +30,7 @@ impl Client {
         // Status marks: nobody waits for them but the application's display.
         self.mark_stored();
         self.mark_failed_again();
+        self.mark_undeliverable();
         // Look-ups before messages: an answer may let more messages go, and the question must not
         // wait behind a window full of them on a slow connection.
         self.ask_lookups();
@@ -48,6 +51,7 @@ impl Client {
             && self.link.is_down()
             && self.out.stores().next().is_none()
             && self.sealing.is_idle()
+            && self.drafts.are_kept()
         {
             self.lifecycle = Lifecycle::Stopped;
             self.out.notify(Notice::Stopped);

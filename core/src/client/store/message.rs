@@ -4,10 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::client::replay::Continuity;
-use crate::ids::{MessageId, Phone, UserId};
+use super::arrival::{Arrival, Continuity};
+use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::time::Timestamp;
-use crate::wire::Packet;
+use crate::wire::{Packet, RequestHash};
 
 /// A message of ours, sealed and signed, before it is queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +18,29 @@ pub struct OutgoingMessage {
     pub recipient: UserId,
     /// Recipient's phone number.
     pub phone: Phone,
+    /// Draft that it was, which is one no longer.
+    pub draft: Option<DraftId>,
     /// Content of the message, for the history.
     pub content: Content,
     /// What goes over the wire, byte for byte, until the message is acknowledged.
     pub packet: Packet,
 }
+
+/// A message of ours that can't be sealed yet: the server's clock is not known, or its recipient has
+/// to be looked up. It has no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Place among the drafts.
+    pub id: DraftId,
+    /// Recipient, as the application named them.
+    pub to: UserRef,
+    /// Content of the message.
+    pub content: Content,
+}
+
+/// A place among the drafts: later ones have larger numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DraftId(pub u64);
 
 /// A message of ours that is not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +56,7 @@ pub struct QueuedMessage {
 /// Why a message of ours will not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Failure {
-    /// The recipient is no longer registered.
+    /// The recipient is not registered, or is no longer.
     #[error("the recipient is not registered")]
     UnknownUser,
     /// The server refused it as malformed or badly signed.
@@ -101,8 +119,10 @@ pub struct IncomingMessage {
     pub sender: UserId,
     /// Sender's phone number.
     pub phone: Phone,
-    /// Number of the message, unique among the sender's.
+    /// Number of the message, unique among the sender's unless the sender was restored from a backup.
     pub id: MessageId,
+    /// Hash of the whole packet, which tells a repeat from another message with the same number.
+    pub packet_hash: RequestHash,
     /// The sender's message to us before this one, if this one opened and names one.
     pub previous: Option<MessageId>,
     /// Time of writing, according to the sender.
@@ -152,6 +172,8 @@ pub struct InboxItem {
     pub place: InboxId,
     /// The message.
     pub message: IncomingMessage,
-    /// Whether something is missing before it, as the replay window saw at its arrival.
+    /// Whether something was missing before it at its arrival.
     pub continuity: Continuity,
+    /// Its place among the messages of its sender, at its arrival.
+    pub arrival: Arrival,
 }

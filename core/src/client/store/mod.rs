@@ -14,15 +14,18 @@
 //! | `reply` | their answers, and what each answer proves to be durable |
 //! | `snapshot` | the content of the store at the start: account, contacts, outbox |
 //! | `message` | messages, both ways |
+//! | `arrival` | how a message that arrived relates to the others of its sender |
 
+mod arrival;
 mod message;
 mod op;
 mod reply;
 mod snapshot;
 
+pub use arrival::{Arrival, Continuity};
 pub use message::{
-    Content, Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, QueuedMessage,
-    ReceivedContent, Status, Trust,
+    Content, Draft, DraftId, Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage,
+    QueuedMessage, ReceivedContent, Status, Trust,
 };
 pub use op::ClientOp;
 pub(in crate::client) use reply::Page;

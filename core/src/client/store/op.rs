@@ -2,18 +2,23 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Failure, InboxId, IncomingMessage, OutgoingMessage};
+use super::message::{Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage};
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::keys::{Fingerprint, PublicKey};
+use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
+use crate::wire::InReplyTo;
 
 /// One operation. The arrow names the [`ClientReply`](super::ClientReply) that answers it.
 #[derive(Clone, Debug)]
 pub enum ClientOp {
     /// Keep the server's key, whose fingerprint is the one in the address. → `Done`
     PinServerKey(PublicKey),
-    /// Keep our user id, which the server has named. → `Done`
+    /// Keep the reply key of the registration under way: the one-time password belongs to it, and
+    /// may be typed into another process. → `Done`
+    KeepReplyKey(SymmetricKey),
+    /// Keep our user id, which the server has named. The reply key of the registration is
+    /// forgotten. → `Done`
     SetUser(UserId),
     /// Record that a 106 with this timestamp is about to leave. Keeps the newest. → `Done`
     UseReconnectTime(Timestamp),
@@ -71,8 +76,12 @@ pub enum ClientOp {
         fingerprint: Fingerprint,
     },
 
-    /// Append messages to the outbox, as queued. They arrive in the order of their ids, which are
-    /// larger than all before. The last one becomes
+    /// Keep messages that can't be sealed yet. One that is there already stays as it is. → `Done`
+    KeepDrafts(Vec<Draft>),
+    /// Forget drafts that were refused. → `Done`
+    DropDrafts(Vec<DraftId>),
+    /// Append messages to the outbox, as queued, and forget the drafts that they were. They arrive
+    /// in the order of their ids, which are larger than all before. The last one becomes
     /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
     /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
     Enqueue(Vec<OutgoingMessage>),
@@ -88,6 +97,11 @@ pub enum ClientOp {
         /// Messages named in the receipt.
         messages: Vec<MessageId>,
     },
+    /// Mark messages whose recipient has no account any more: queued or stored → failed, as
+    /// [`Failure::UnknownUser`]. Their packets are dropped. They are named by the hashes of their
+    /// packets, as the server's error names them; a hash that no such message has changes nothing.
+    /// → `Marked`
+    MarkUndeliverable(Vec<InReplyTo>),
     /// Mark messages that will not be sent again: queued → failed. Their packets are dropped. A
     /// message that is not queued stays as it is. → `Marked`
     MarkFailed {
@@ -97,10 +111,11 @@ pub enum ClientOp {
         failure: Failure,
     },
 
-    /// Admit each message, one after the other, to its sender's replay window
-    /// ([`ReplayWindow::admit`](crate::client::ReplayWindow::admit) with its id and `previous`),
-    /// and append it to the inbox if it is new. A sender without a window starts with an empty one.
-    /// → `Received`
+    /// Append each message to the inbox, one after the other, unless the inbox holds it: a message
+    /// of the same sender with the same id and packet hash. What the inbox holds of the sender
+    /// decides, and nothing else, on [`Continuity`](super::Continuity): whether it holds the id in
+    /// `previous`; and on [`Arrival`](super::Arrival): whether it holds the same id, or a larger
+    /// one, or one after a gap that names this id as its previous. → `Received`
     Receive(Vec<IncomingMessage>),
     /// Read the inbox, oldest message first, without those that were shown. → `Unshown`
     Unshown {

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::arrival::{Arrival, Continuity};
 use super::message::{InboxId, InboxItem, IncomingMessage};
-use crate::client::replay::Continuity;
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::MessageId;
 
@@ -16,7 +16,8 @@ pub enum ClientReply {
     /// The operation is durable.
     Done,
     /// The answer to [`MarkStored`](super::ClientOp::MarkStored),
-    /// [`MarkDelivered`](super::ClientOp::MarkDelivered) and
+    /// [`MarkDelivered`](super::ClientOp::MarkDelivered),
+    /// [`MarkUndeliverable`](super::ClientOp::MarkUndeliverable) and
     /// [`MarkFailed`](super::ClientOp::MarkFailed): the messages whose status changed now, in the
     /// order in which they were named.
     Marked(Vec<MessageId>),
@@ -39,10 +40,12 @@ pub enum Placement {
     Appended {
         /// Place in the inbox.
         place: InboxId,
-        /// Whether something is missing before it, as the replay window says.
+        /// Whether something is missing before it.
         continuity: Continuity,
+        /// Its place among the messages of its sender.
+        arrival: Arrival,
     },
-    /// It was admitted before, or is too old to tell. Nothing was appended.
+    /// The inbox holds it, byte for byte. Nothing was appended.
     Repeat,
 }
 
@@ -59,7 +62,7 @@ impl Answer for ClientReply {
         match self {
             // An operation is durable as a whole, and with it everything that it named.
             Self::Done | Self::Marked(_) => true,
-            // A repeat is durable too, since it was first admitted. If the answer is too short,
+            // A repeat is durable too, since it was first appended. If the answer is too short,
             // only the messages that it covers count.
             Self::Received(placements) => nth < placements.len(),
             // A question keeps nothing.

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::message::QueuedMessage;
+use super::message::{Draft, QueuedMessage};
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
-use crate::keys::{Fingerprint, PublicKey};
+use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
 use crate::time::Timestamp;
 
 /// All that a machine needs at its start: the content of the store at that moment.
@@ -17,6 +17,8 @@ pub struct Snapshot {
     /// Ids and keys that were pinned until the user accepted another id, in the order of ids. Their
     /// owners' receipts for earlier messages may still arrive.
     pub former: Vec<Binding>,
+    /// Messages that can't be sealed yet, in the order of ids.
+    pub drafts: Vec<Draft>,
     /// Queued messages, in the order of ids; not those stored, delivered or failed.
     pub outbox: Vec<QueuedMessage>,
     /// Largest message id ever enqueued, kept even if the message is deleted from the history.
@@ -34,12 +36,14 @@ impl Snapshot {
                 phone,
                 server,
                 server_key: None,
+                reply_key: None,
                 user: None,
                 last_reconnect: None,
                 clock_offset_secs: 0,
             },
             contacts: Vec::new(),
             former: Vec::new(),
+            drafts: Vec::new(),
             outbox: Vec::new(),
             last_message: None,
             next_receipt: ReceiptId(1),
@@ -57,6 +61,9 @@ pub struct Account {
     pub server: Fingerprint,
     /// The server's key ([`ClientOp::PinServerKey`](super::ClientOp::PinServerKey)).
     pub server_key: Option<PublicKey>,
+    /// Reply key of the registration under way
+    /// ([`ClientOp::KeepReplyKey`](super::ClientOp::KeepReplyKey)); `None` before and after it.
+    pub reply_key: Option<SymmetricKey>,
     /// Our user id ([`ClientOp::SetUser`](super::ClientOp::SetUser)); `None` before registration.
     pub user: Option<UserId>,
     /// Newest date of a 106 ([`ClientOp::UseReconnectTime`](super::ClientOp::UseReconnectTime)).

@@ -1,10 +1,9 @@
-//! Rate limits per address, phone and user.
+//! Rate limits per address, and the meter of which every rate limit is made.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::ids::Phone;
 use crate::server::limits::{Limits, Rate};
 use crate::time::Mono;
 
@@ -23,24 +22,30 @@ pub(in crate::server) struct TooMany {
 }
 
 impl Meter {
-    pub(in crate::server) const fn new() -> Self {
-        Self { paid_off: Mono(0) }
+    /// Counts `events` that have happened already. Returns when the next one may come, if that is
+    /// later than now.
+    pub(in crate::server) fn charge(&mut self, rate: Rate, events: u32, now: Mono) -> Option<Mono> {
+        self.paid_off = self.paid_off.max(now) + rate.every.saturating_mul(events);
+        let debt = self.paid_off.since(now);
+        let credit = credit(rate);
+        (debt > credit).then(|| now + debt.saturating_sub(credit))
     }
 
-    /// Counts one event that has happened already. Returns when the next one may come, if that is
-    /// later than now.
-    pub(in crate::server) fn charge(&mut self, rate: Rate, now: Mono) -> Option<Mono> {
-        self.paid_off = self.paid_off.max(now) + rate.every;
-        let credit = rate.every.saturating_mul(rate.burst.max(1));
-        let debt = self.paid_off.since(now);
-        (debt > credit).then(|| now + debt.saturating_sub(credit))
+    /// Takes back an event that was charged.
+    pub(in crate::server) fn refund(&mut self, rate: Rate) {
+        self.paid_off = self.paid_off.earlier_by(rate.every);
+    }
+
+    /// Whether one event more would stay within the rate.
+    pub(in crate::server) fn admits(mut self, rate: Rate, now: Mono) -> Result<(), TooMany> {
+        self.count(rate, now)
     }
 
     /// Counts one event, unless it exceeds the rate.
     pub(in crate::server) fn count(&mut self, rate: Rate, now: Mono) -> Result<(), TooMany> {
         let paid_off = self.paid_off.max(now) + rate.every;
         let debt = paid_off.since(now);
-        let credit = rate.every.saturating_mul(rate.burst.max(1));
+        let credit = credit(rate);
         if debt > credit {
             return Err(TooMany { retry_after: debt.saturating_sub(credit) });
         }
@@ -49,31 +54,86 @@ impl Meter {
     }
 }
 
-/// Meters by key, up to a maximum. A meter that owes nothing is the same as a new one, and is
-/// forgotten when room is needed; if all owe something, a new key is refused.
+/// The largest debt within a rate.
+fn credit(rate: Rate) -> Duration {
+    rate.every.saturating_mul(rate.burst.max(1))
+}
+
+/// Values by key, up to a maximum. One that owes nothing is the same as a new one, and is forgotten
+/// from time to time and when room is needed. If all owe something, a new key is refused.
+#[derive(Debug)]
+pub(in crate::server) struct Ledger<K, V> {
+    most: usize,
+    by_key: BTreeMap<K, V>,
+    /// When those who owe nothing were last searched for. A search looks at every value, and a
+    /// stranger with many addresses could otherwise cause one each time.
+    searched: Mono,
+}
+
+/// A value of a [`Ledger`].
+pub(in crate::server) trait Account: Default {
+    /// Whether something is not paid off yet.
+    fn owes(&self, now: Mono) -> bool;
+}
+
+impl Account for Meter {
+    fn owes(&self, now: Mono) -> bool {
+        self.paid_off > now
+    }
+}
+
+impl<K: Ord + Copy, V: Account> Ledger<K, V> {
+    pub(in crate::server) const fn new(most: usize) -> Self {
+        Self { most, by_key: BTreeMap::new(), searched: Mono(0) }
+    }
+
+    pub(in crate::server) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(in crate::server) fn get(&self, key: K) -> Option<&V> {
+        self.by_key.get(&key)
+    }
+
+    /// The value of a key, which is new if there was none.
+    pub(in crate::server) fn of(&mut self, key: K, now: Mono) -> Result<&mut V, TooMany> {
+        if !self.by_key.contains_key(&key) {
+            self.make_room(now)?;
+        }
+        Ok(self.by_key.entry(key).or_default())
+    }
+
+    fn make_room(&mut self, now: Mono) -> Result<(), TooMany> {
+        let is_full = |ledger: &Self| ledger.by_key.len() >= ledger.most;
+        let pause = if is_full(self) { SEARCH_WHEN_FULL } else { SEARCH_EVERY };
+        if now >= self.searched + pause {
+            self.by_key.retain(|_, value| value.owes(now));
+            self.searched = now;
+        }
+        if is_full(self) {
+            return Err(TooMany { retry_after: (self.searched + SEARCH_WHEN_FULL).since(now) });
+        }
+        Ok(())
+    }
+}
+
+/// Meters of one rate by key.
 #[derive(Debug)]
 struct Meters<K> {
     rate: Rate,
-    most: usize,
-    by_key: BTreeMap<K, Meter>,
+    ledger: Ledger<K, Meter>,
 }
 
-impl<K: Ord> Meters<K> {
+impl<K: Ord + Copy> Meters<K> {
     const fn new(rate: Rate, most: usize) -> Self {
-        Self { rate, most, by_key: BTreeMap::new() }
+        Self { rate, ledger: Ledger::new(most) }
     }
 
     fn count(&mut self, key: K, now: Mono) -> Result<(), TooMany> {
         if self.rate.every.is_zero() {
             return Ok(());
         }
-        if self.by_key.len() >= self.most && !self.by_key.contains_key(&key) {
-            self.by_key.retain(|_, meter| meter.paid_off > now);
-            if self.by_key.len() >= self.most {
-                return Err(TooMany { retry_after: self.rate.every });
-            }
-        }
-        self.by_key.entry(key).or_default().count(self.rate, now)
+        self.ledger.of(key, now)?.count(self.rate, now)
     }
 }
 
@@ -82,8 +142,8 @@ impl<K: Ord> Meters<K> {
 pub(in crate::server) struct Admission {
     registrations: Meters<IpAddr>,
     reconnects: Meters<IpAddr>,
+    key_requests: Meters<IpAddr>,
     refusals: Meters<IpAddr>,
-    otps: Meters<Phone>,
 }
 
 impl Admission {
@@ -91,16 +151,15 @@ impl Admission {
         Self {
             registrations: Meters::new(limits.registrations_per_address, limits.remembered),
             reconnects: Meters::new(limits.reconnects_per_address, limits.remembered),
+            key_requests: Meters::new(limits.key_requests_per_address, limits.remembered),
             refusals: Meters::new(limits.refusals_per_address, limits.remembered),
-            otps: Meters::new(limits.otps_per_phone, limits.remembered),
         }
     }
 
-    /// Count of addresses, or phones, in the largest of the limiters.
+    /// Count of addresses in the largest of the limiters.
     pub(in crate::server) fn remembered(&self) -> usize {
-        let addresses = [&self.registrations, &self.reconnects, &self.refusals];
-        let most = addresses.map(|meters| meters.by_key.len()).into_iter().max();
-        most.unwrap_or(0).max(self.otps.by_key.len())
+        let limiters = [&self.registrations, &self.reconnects, &self.key_requests, &self.refusals];
+        limiters.map(|meters| meters.ledger.len()).into_iter().max().unwrap_or(0)
     }
 
     pub(in crate::server) fn registration(
@@ -111,28 +170,43 @@ impl Admission {
         self.registrations.count(neighbourhood(peer), now)
     }
 
-    pub(in crate::server) fn reconnect(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
+    /// Counts a 106 that names no id, or one that failed.
+    pub(in crate::server) fn unproven_reconnect(
+        &mut self,
+        peer: IpAddr,
+        now: Mono,
+    ) -> Result<(), TooMany> {
         self.reconnects.count(neighbourhood(peer), now)
+    }
+
+    /// Counts a request for the server's key.
+    pub(in crate::server) fn key_request(
+        &mut self,
+        peer: IpAddr,
+        now: Mono,
+    ) -> Result<(), TooMany> {
+        self.key_requests.count(neighbourhood(peer), now)
     }
 
     /// Counts an error that is sent to a connection without a session.
     pub(in crate::server) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
         self.refusals.count(neighbourhood(peer), now)
     }
-
-    pub(in crate::server) fn otp(&mut self, phone: Phone, now: Mono) -> Result<(), TooMany> {
-        self.otps.count(phone, now)
-    }
 }
 
 /// The address that is counted: an IPv4 address itself, for an IPv6 address its /64 network, which
 /// one household or host has to itself.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into()),
     }
 }
+
+/// Pause between two searches of a ledger with room, which only free memory.
+const SEARCH_EVERY: Duration = Duration::from_mins(10);
+/// Pause between two searches of a full ledger.
+const SEARCH_WHEN_FULL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -150,7 +224,7 @@ mod tests {
             waits in prop::collection::vec(0..40_u64, 1..80),
         ) {
             let rate = Rate { burst, every: Duration::from_micros(every) };
-            let (mut meter, mut now, mut ledger) = (Meter::new(), Mono(0), Vec::new());
+            let (mut meter, mut now, mut ledger) = (Meter::default(), Mono(0), Vec::new());
             for wait in waits {
                 now = Mono(now.0 + wait);
                 match meter.count(rate, now) {
@@ -175,14 +249,19 @@ mod tests {
         #[test]
         fn what_has_happened_is_charged(burst in 1..6_u32, extra in 1..20_u32) {
             let rate = Rate { burst, every: Duration::from_secs(1) };
-            let mut meter = Meter::new();
+            let mut meter = Meter::default();
             for _ in 0..burst {
-                prop_assert_eq!(meter.charge(rate, Mono(0)), None);
+                prop_assert_eq!(meter.charge(rate, 1, Mono(0)), None);
             }
             for nth in 1..=extra {
-                prop_assert_eq!(meter.charge(rate, Mono(0)), Some(Mono(0) + rate.every * nth));
+                prop_assert_eq!(meter.charge(rate, 1, Mono(0)), Some(Mono(0) + rate.every * nth));
             }
-            prop_assert_eq!(meter.charge(rate, Mono(0) + rate.every * (extra + 1)), None);
+            let mut at_once = Meter::default();
+            at_once.charge(rate, burst + extra, Mono(0));
+            prop_assert_eq!(at_once.paid_off, meter.paid_off);
+            meter.refund(rate);
+            prop_assert_eq!(meter.charge(rate, 1, Mono(0)), Some(Mono(0) + rate.every * extra));
+            prop_assert_eq!(meter.charge(rate, 1, Mono(0) + rate.every * (extra + 1)), None);
         }
     }
 
@@ -203,12 +282,23 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_only_who_owes_nothing() {
+    fn a_full_ledger_forgets_only_who_owes_nothing() {
         let mut meters = Meters::new(RATE, 2);
         assert_eq!([meters.count('a', Mono(0)), meters.count('b', Mono(0))], [Ok(()), Ok(())]);
         assert!(meters.count('c', Mono(0)).is_err(), "both still owe");
         assert_eq!(meters.count('a', Mono(0)), Ok(()), "who is known needs no room");
         assert_eq!(meters.count('c', Mono(0) + RATE.every), Ok(()), "the other owes nothing more");
+    }
+
+    #[test]
+    fn a_full_ledger_is_searched_once_a_second() {
+        let rate = Rate { burst: 3, every: Duration::from_millis(1) };
+        let mut meters = Meters::new(rate, 1);
+        assert_eq!(meters.count('a', Mono(0)), Ok(()));
+        let wait = Duration::from_secs(1);
+        assert_eq!(meters.count('b', Mono(0)), Err(TooMany { retry_after: wait }));
+        assert!(meters.count('b', Mono(999_999)).is_err(), "although there would be room");
+        assert_eq!(meters.count('b', Mono(1_000_000)), Ok(()));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::session::{Authenticated, Session};
+use super::unstored::Waiting;
 use crate::frame::Flow;
 use crate::ids::ConnId;
 use crate::server::limits::Limits;
@@ -23,8 +25,22 @@ pub(in crate::server) struct Conn {
     congested: bool,
     /// The peer sends too often; nothing is read before this time.
     slowed_until: Option<Mono>,
+    /// Bytes that arrived together with the packet over the rate. They wait until it is paid off.
+    unread: Vec<u8>,
     paused: bool,
 }
+
+/// What is to be done about the reading from a connection.
+#[derive(Debug)]
+pub(in crate::server) enum FlowStep {
+    Change(Flow),
+    /// The pause is over, and these bytes arrived before it.
+    Take(Vec<u8>),
+}
+
+/// More bytes arrived on a connection than may wait: its host goes on reading during a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) struct Overrun;
 
 #[derive(Debug)]
 pub(in crate::server) enum Phase {
@@ -48,6 +64,7 @@ impl Conn {
             replies: 0,
             congested: false,
             slowed_until: None,
+            unread: Vec::new(),
             paused: false,
         }
     }
@@ -131,26 +148,77 @@ impl Conn {
         self.slowed_until
     }
 
-    /// Pauses or resumes reading, depending on how much is under way for the connection and how
-    /// many of its user's packets are not stored yet. Returns the change, if there is one. Reading
-    /// resumes only once half of every limit is free, so that it is not switched for every packet.
+    /// Charges a packet of the session that has arrived. Over the rate, nothing more is read.
+    pub(in crate::server) fn charge_packet(&mut self, limits: &Limits, now: Mono) {
+        let session = self.session_mut();
+        if let Some(until) =
+            session.and_then(|(_, session)| session.meters.charge_packet(limits, now))
+        {
+            self.slow_until(until);
+        }
+    }
+
+    /// Charges a signature that the user of the session has caused. A stranger's is charged to the
+    /// address.
+    pub(in crate::server) fn charge_signature(&mut self, limits: &Limits, now: Mono) {
+        let session = self.session_mut();
+        if let Some(until) =
+            session.and_then(|(_, session)| session.meters.charge_signature(limits, now))
+        {
+            self.slow_until(until);
+        }
+    }
+
+    /// Whether what arrives has to wait: the session's user is over the rate, or other bytes wait.
+    pub(in crate::server) fn takes_no_packet(&mut self, now: Mono) -> bool {
+        (self.slowed_until(now).is_some() || !self.unread.is_empty()) && self.session().is_some()
+    }
+
+    /// Keeps bytes that can't be taken yet.
+    pub(in crate::server) fn keep_unread(
+        &mut self,
+        limits: &Limits,
+        data: &[u8],
+    ) -> Result<(), Overrun> {
+        if self.unread.len() + data.len() > limits.unread_bytes {
+            return Err(Overrun);
+        }
+        self.unread.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Count of the bytes that wait.
+    pub(in crate::server) const fn unread_bytes(&self) -> usize {
+        self.unread.len()
+    }
+
+    /// Pauses or resumes reading, depending on how much is under way for the connection, on what of
+    /// its user is not stored yet, and on the share of memory that one user may take. Returns what
+    /// is to be done, if anything. Reading resumes only once half of every limit is free, so that it is
+    /// not switched for every packet.
     pub(in crate::server) fn update_flow(
         &mut self,
         limits: &Limits,
-        unstored: usize,
+        unstored: Waiting,
+        share: usize,
         now: Mono,
-    ) -> Option<Flow> {
+    ) -> Option<FlowStep> {
         let divisor = if self.paused { 2 } else { 1 };
         let over = |count: usize, limit: usize| count > limit / divisor;
-        let arriving = self.session().map_or(0, |session| session.arrivals.len());
+        let (arriving, arriving_bytes) =
+            self.session().map_or((0, 0), |session| (session.arriving(), session.arriving_bytes()));
         let pause = over(arriving, limits.checks_per_conn)
-            || over(unstored, limits.unstored_per_user)
+            || over(unstored.packets, limits.unstored_per_user)
+            || over(arriving_bytes + unstored.bytes, share)
             || over(self.replies, limits.replies_per_conn)
             || self.congested
             || self.slowed_until(now).is_some();
+        if !pause && !self.unread.is_empty() {
+            return Some(FlowStep::Take(core::mem::take(&mut self.unread)));
+        }
         let changed = pause != self.paused;
         self.paused = pause;
-        changed.then_some(if pause { Flow::Pause } else { Flow::Resume })
+        changed.then_some(FlowStep::Change(if pause { Flow::Pause } else { Flow::Resume }))
     }
 
     /// Bytes of the incomplete packet that is buffered.

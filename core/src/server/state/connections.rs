@@ -3,10 +3,13 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::conn::Conn;
 use super::session::{Authenticated, Session};
+use super::strangers::Strangers;
 use crate::ids::{ConnId, UserId};
+use crate::server::limits::Limits;
 
 /// All connections; and, by user, the connection of the session and the one whose session is about
 /// to begin. A user has at most one of each.
@@ -16,6 +19,18 @@ pub(in crate::server) struct Connections {
     conns: BTreeMap<ConnId, Box<Conn>>,
     sessions: BTreeMap<UserId, ConnId>,
     granting: BTreeMap<UserId, ConnId>,
+    /// Connections whose session is not about to begin either.
+    strangers: Strangers,
+}
+
+/// Whether there is room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Room {
+    Free,
+    /// This connection has to give way.
+    Instead(ConnId),
+    /// Every connection has a session.
+    None,
 }
 
 impl Connections {
@@ -31,12 +46,28 @@ impl Connections {
         self.conns.contains_key(&conn)
     }
 
+    /// Whether there is room for a connection from this address. A stranger gives way to a newer
+    /// one: who means to begin a session has usually done so by then, and who only holds the
+    /// connection must not keep others out.
+    pub(in crate::server) fn room(&self, limits: &Limits, peer: IpAddr) -> Room {
+        let instead = |conn: Option<ConnId>| conn.map_or(Room::None, Room::Instead);
+        if self.strangers.count_at(peer) >= limits.strangers_per_address {
+            return instead(self.strangers.oldest_at(peer));
+        }
+        if self.strangers.len() >= limits.strangers || self.len() >= limits.connections {
+            return instead(self.strangers.oldest_of_most());
+        }
+        Room::Free
+    }
+
     pub(in crate::server) fn insert(&mut self, id: ConnId, conn: Conn) {
+        self.strangers.enter(id, conn.peer());
         self.conns.insert(id, Box::new(conn));
     }
 
     /// Returns whether there was one.
     pub(in crate::server) fn remove(&mut self, conn: ConnId) -> bool {
+        self.strangers.leave(conn);
         self.conns.remove(&conn).is_some()
     }
 
@@ -62,6 +93,11 @@ impl Connections {
 
     pub(in crate::server) fn ids(&self) -> Vec<ConnId> {
         self.conns.keys().copied().collect()
+    }
+
+    /// Count of connections without a session.
+    pub(in crate::server) fn strangers(&self) -> usize {
+        self.strangers.len()
     }
 
     /// Count of sessions.
@@ -94,8 +130,10 @@ impl Connections {
         }
     }
 
-    /// A session is about to begin. The last one accepted counts.
+    /// A session is about to begin. The last one accepted counts. Its connection gives way to no
+    /// stranger any more.
     pub(in crate::server) fn begin_granting(&mut self, user: UserId, conn: ConnId) {
+        self.strangers.leave(conn);
         self.granting.insert(user, conn);
     }
 
@@ -118,6 +156,6 @@ impl Connections {
         if with_session != self.sessions.len() {
             return Err("a connection has a session that its user does not");
         }
-        Ok(())
+        self.strangers.is_consistent()
     }
 }

@@ -44,6 +44,8 @@ pub(in crate::server) enum DrainStep {
     ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
     /// Announce with a 255 that everything was sent.
     Announce { conn: ConnId, drained: u32 },
+    /// Nothing: the owner has taken everything, and the mailbox has gone live.
+    Live(ConnId),
 }
 
 impl Drain {
@@ -62,14 +64,19 @@ impl Drain {
 
     /// How much may be read now: nothing until half of the window is free, so that each page is
     /// worth its cost.
-    pub(super) fn window(&self, limits: &Limits, in_flight: &InFlight) -> Option<PageLimit> {
+    pub(super) fn window(
+        &self,
+        limits: &Limits,
+        share: usize,
+        in_flight: &InFlight,
+    ) -> Option<PageLimit> {
+        let most = limits.drain_bytes.min(u32::try_from(share).unwrap_or(u32::MAX));
         // Saturating: items forwarded live may exceed the drain's own window.
         let room =
             |limit: u32, used: usize| limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
         let items = room(limits.drain_items, in_flight.len());
-        let bytes = room(limits.drain_bytes, in_flight.bytes());
-        let worthwhile =
-            items >= limits.drain_items.div_ceil(2) && bytes >= limits.drain_bytes.div_ceil(2);
+        let bytes = room(most, in_flight.bytes());
+        let worthwhile = items >= limits.drain_items.div_ceil(2) && bytes >= most.div_ceil(2);
         (worthwhile && !self.stalled).then_some(PageLimit { items, bytes })
     }
 }

@@ -2,12 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::otps::LiveOtp;
+use super::otps::IssuedOtp;
 use crate::crypto::FreshSession;
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::{PublicKey, SymmetricKey};
-use crate::server::store::User;
+use crate::server::store::{User, Waiting};
 use crate::wire::Packet;
 
 /// A request before a session, as it arrived.
@@ -32,7 +32,7 @@ pub(in crate::server) struct Registering {
     pub(in crate::server) phone: Phone,
     pub(in crate::server) session: FreshSession,
     /// The password that was right. It becomes valid again if the store fails.
-    pub(in crate::server) otp: LiveOtp,
+    pub(in crate::server) otp: IssuedOtp,
 }
 
 /// A 106 that its user has signed, whose date is being recorded.
@@ -52,7 +52,7 @@ pub(in crate::server) enum Entry {
     /// The account is new: a 201 grants the session.
     Registered { registering: Durable<Registering>, user: UserId },
     /// A 206 grants the session, and says how many stored items are pending.
-    Reconnected { reconnecting: Durable<Reconnecting>, pending: u32 },
+    Reconnected { reconnecting: Durable<Reconnecting>, waiting: Waiting },
 }
 
 impl Request {
@@ -94,6 +94,14 @@ impl Entry {
         match self {
             Self::Registered { user, .. } => *user,
             Self::Reconnected { reconnecting, .. } => reconnecting.get().user.id,
+        }
+    }
+
+    /// What is stored for the user; nothing for a new one.
+    pub(in crate::server) fn waiting(&self) -> Waiting {
+        match self {
+            Self::Registered { .. } => Waiting::default(),
+            Self::Reconnected { waiting, .. } => *waiting,
         }
     }
 

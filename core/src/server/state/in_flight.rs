@@ -105,6 +105,12 @@ impl InFlight {
         lane.get(position(lane, item.id).ok()?).map(|sent| sent.kept.place())
     }
 
+    /// Whether something of this origin is in flight.
+    pub(in crate::server) fn has_from(&self, origin: UserId) -> bool {
+        let kinds = [ItemKind::Message, ItemKind::Receipt];
+        kinds.into_iter().any(|kind| self.lanes.contains_key(&(kind, origin)))
+    }
+
     /// Adds an item that was just forwarded and is kept in memory alone.
     pub(super) fn forward(&mut self, item: ItemId, packet: Verified<Packet>, at: Mono) {
         let bytes = packet.get().bytes().len();

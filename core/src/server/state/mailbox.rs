@@ -11,20 +11,21 @@
 //! A mailbox that is not `Live` appends arrivals to the store. An append always begins with what is
 //! in flight and in memory only, so that nothing newer is stored before it.
 
+mod draining;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::acknowledgement::{Acknowledgement, Released};
-use super::drain::{Drain, DrainStep, Finale};
+use super::drain::{Drain, Finale};
 use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
-use super::unstored::Unstored;
+use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
 use crate::ids::{ConnId, UserId};
 use crate::server::limits::Limits;
-use crate::server::store::Page;
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 
@@ -32,6 +33,8 @@ use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 pub(in crate::server) struct Mailbox {
     presence: Presence,
     in_flight: InFlight,
+    /// Bytes of it that the total of all mailboxes contains.
+    counted: usize,
     /// Arrivals that wait to be appended, oldest first.
     queue: VecDeque<Verified<Packet>>,
     /// An append is under way.
@@ -41,6 +44,8 @@ pub(in crate::server) struct Mailbox {
     deferred: Vec<Acknowledgement>,
     /// The store failed, or had no room; nothing is asked of it before this time.
     retry_at: Option<Mono>,
+    /// Since when the owner has taken nothing of what waits for it.
+    owing_since: Option<Mono>,
 }
 
 #[derive(Debug)]
@@ -64,8 +69,8 @@ pub(in crate::server) enum Start {
 pub(in crate::server) enum Routed {
     /// To be sent on this connection; it is held until it is acknowledged.
     Forward(ConnId, Bytes),
-    /// It waits for the store, as does this count of packets of its sender.
-    Queued { unstored: usize },
+    /// It waits for the store, as does this much of its sender.
+    Queued(Waiting),
     /// It is in flight already.
     Repeat,
 }
@@ -84,10 +89,12 @@ impl Mailbox {
         Self {
             presence,
             in_flight: InFlight::default(),
+            counted: 0,
             queue: VecDeque::new(),
             appending: false,
             deferred: Vec::new(),
             retry_at: None,
+            owing_since: None,
         }
     }
 
@@ -161,35 +168,52 @@ impl Mailbox {
     }
 
     /// Takes a message or receipt for the owner. It takes the proof that the packet was verified:
-    /// whatever is sent or stored from here was signed by whom it names.
+    /// whatever is sent or stored from here was signed by whom it names. At most `share` bytes are
+    /// in flight to the owner afterwards, even if its window is larger.
     pub(in crate::server) fn route(
         &mut self,
         limits: &Limits,
+        share: usize,
         unstored: &mut Unstored,
         now: Mono,
         item: ItemId,
         packet: Verified<Packet>,
     ) -> Routed {
-        let is_repeat = match self.in_flight.place(&item) {
-            Some(Place::Memory | Place::Appending) => true,
-            // Nobody waits to hear that a receipt is stored; a message's sender does.
-            Some(Place::Stored | Place::Settling) => item.kind == ItemKind::Receipt,
-            None => false,
-        };
-        if is_repeat {
+        if self.is_repeat(&item) {
             return Routed::Repeat;
         }
         if let Presence::Live(conn) = self.presence {
-            if self.has_room(limits) {
+            if self.has_room(limits, share) {
                 let bytes = packet.get().bytes().clone();
                 self.in_flight.forward(item, packet, now);
+                self.counted += bytes.len();
                 return Routed::Forward(conn, bytes);
             }
             self.spill(conn);
         }
-        let unstored = unstored.enter(packet.get());
+        let waiting = unstored.enter(packet.get());
         self.queue.push_back(packet);
-        Routed::Queued { unstored }
+        Routed::Queued(waiting)
+    }
+
+    fn is_repeat(&self, item: &ItemId) -> bool {
+        match self.in_flight.place(item) {
+            Some(Place::Memory | Place::Appending) => true,
+            // Nobody waits to hear that a receipt is stored; a message's sender does.
+            Some(Place::Stored | Place::Settling) => item.kind == ItemKind::Receipt,
+            None => false,
+        }
+    }
+
+    /// Whether [`route`](Self::route) would have an item stored.
+    pub(in crate::server) fn would_store(
+        &self,
+        limits: &Limits,
+        share: usize,
+        item: &ItemId,
+    ) -> bool {
+        let forwards = matches!(self.presence, Presence::Live(_)) && self.has_room(limits, share);
+        !forwards && !self.is_repeat(item)
     }
 
     /// A receipt for the owner has just been stored. Returns what to send at once, if the owner is
@@ -197,6 +221,7 @@ impl Mailbox {
     pub(in crate::server) fn receipt_stored(
         &mut self,
         limits: &Limits,
+        share: usize,
         now: Mono,
         item: ItemId,
         settling: &Durable<Settling>,
@@ -208,7 +233,7 @@ impl Mailbox {
         if self.in_flight.place(&item).is_some() {
             return None;
         }
-        if !self.has_room(limits) {
+        if !self.has_room(limits, share) {
             self.spill(conn);
             return None;
         }
@@ -217,26 +242,34 @@ impl Mailbox {
         Some((conn, bytes))
     }
 
-    fn has_room(&self, limits: &Limits) -> bool {
+    fn has_room(&self, limits: &Limits, share: usize) -> bool {
         self.in_flight.len() < limits.in_flight_items
-            && self.in_flight.bytes() < limits.in_flight_bytes
+            && self.in_flight.bytes() < limits.in_flight_bytes.min(share)
     }
 
-    /// The 255 was sent: the mailbox goes live, unless something was stored meanwhile.
-    pub(in crate::server) fn announced(&mut self) {
-        if let Presence::Draining(drain) = &mut self.presence {
-            drain.finale = Finale::Silent;
-        }
+    /// Bytes by which what is in flight has grown and shrunk since the last call.
+    pub(in crate::server) const fn recount(&mut self) -> (usize, usize) {
+        let before = core::mem::replace(&mut self.counted, self.in_flight.bytes());
+        (self.counted.saturating_sub(before), before.saturating_sub(self.counted))
+    }
+
+    /// Bytes in flight as of the last [`recount`](Self::recount).
+    pub(in crate::server) const fn counted(&self) -> usize {
+        self.counted
     }
 
     /// The owner acknowledged items. If one of them is being appended, the acknowledgement is kept
     /// until the append has ended, and `None` is returned: a deletion would reach the item too
-    /// early, and leave it in the store.
+    /// early, and leave it in the store. A receipt that names more other items than awaited ones is
+    /// dropped (PROTOCOL 6.1), also with `None`.
     pub(in crate::server) fn acknowledge(
         &mut self,
         limits: &Limits,
         acknowledgement: Acknowledgement,
     ) -> Option<(Acknowledgement, Released)> {
+        if !acknowledgement.is_worth_forwarding(|item| self.awaits(item)) {
+            return None;
+        }
         let items = acknowledgement.items();
         let is_appending = |item| self.in_flight.place(item) == Some(Place::Appending);
         if self.in_flight.count(Place::Appending) > 0 && items.iter().any(is_appending) {
@@ -248,6 +281,7 @@ impl Mailbox {
             return None;
         }
         let mut released = Released { from_memory: 0, stored: Vec::new() };
+        let before = self.in_flight.count(Place::Memory) + self.in_flight.count(Place::Stored);
         for item in items {
             match self.in_flight.place(item) {
                 Some(Place::Memory) => {
@@ -261,17 +295,30 @@ impl Mailbox {
                 Some(Place::Appending | Place::Settling) | None => {}
             }
         }
+        if self.in_flight.count(Place::Memory) + self.in_flight.count(Place::Stored) < before {
+            self.owing_since = None;
+        }
         Some((acknowledgement, released))
     }
 
-    /// Items were deleted from the store.
-    pub(in crate::server) fn settled(&mut self, items: &[ItemId]) {
+    /// Whether the owner was sent an item and has not acknowledged it.
+    fn awaits(&self, item: &ItemId) -> bool {
+        match self.in_flight.place(item) {
+            Some(Place::Memory | Place::Appending | Place::Stored) => true,
+            Some(Place::Settling) | None => false,
+        }
+    }
+
+    /// Items were deleted from the store. Returns the bytes of those that were in flight.
+    pub(in crate::server) fn settled(&mut self, items: &[ItemId]) -> usize {
+        let before = self.in_flight.bytes();
         for item in items {
             self.in_flight.remove(item);
         }
         if let Presence::Draining(drain) = &mut self.presence {
             drain.blocked = false;
         }
+        before - self.in_flight.bytes()
     }
 
     /// Begins to append what waits, unless an append is under way or the mailbox is live. Returns
@@ -365,67 +412,6 @@ impl Mailbox {
         self.retry_at.filter(|at| *at > now)
     }
 
-    /// A page was read for the session on `conn`. Returns the packets to send, in order.
-    pub(in crate::server) fn page_read(
-        &mut self,
-        conn: ConnId,
-        page: Page,
-        now: Mono,
-    ) -> Vec<Packet> {
-        let Some(drain) = self.drain_on(conn) else { return Vec::new() };
-        drain.reading = false;
-        drain.more |= page.more;
-        let mut to_send = Vec::new();
-        for entry in page.items {
-            let item = ItemId::of(&entry.packet);
-            let place = item.and_then(|item| self.in_flight.place(&item));
-            let Some(drain) = self.drain_on(conn) else { break };
-            if place == Some(Place::Settling) {
-                // Its sender has repeated it, and it was stored again behind the deletion that is
-                // under way. It goes out after that.
-                (drain.blocked, drain.more) = (true, true);
-                break;
-            }
-            drain.cursor = drain.cursor.max(entry.seq);
-            let Some(item) = item.filter(|_| place.is_none()) else { continue };
-            drain.drained += 1;
-            self.in_flight.send_stored(item, entry.packet.bytes().len(), now);
-            to_send.push(entry.packet);
-        }
-        to_send
-    }
-
-    /// The store could not read the page. Returns whether it was one for this session.
-    pub(in crate::server) fn page_failed(&mut self, conn: ConnId) -> bool {
-        let Some(drain) = self.drain_on(conn) else { return false };
-        (drain.reading, drain.more) = (false, true);
-        true
-    }
-
-    fn drain_on(&mut self, conn: ConnId) -> Option<&mut Drain> {
-        match &mut self.presence {
-            Presence::Draining(drain) if drain.conn == conn => Some(drain),
-            Presence::Draining(_) | Presence::Live(_) | Presence::Away => None,
-        }
-    }
-
-    /// The owner's socket is full: a live mailbox goes over to the store.
-    pub(in crate::server) fn stall(&mut self) {
-        if let Presence::Live(conn) = self.presence {
-            self.spill(conn);
-        }
-        if let Presence::Draining(drain) = &mut self.presence {
-            drain.stalled = true;
-        }
-    }
-
-    /// The owner's socket takes bytes again.
-    pub(in crate::server) fn unstall(&mut self) {
-        if let Presence::Draining(drain) = &mut self.presence {
-            drain.stalled = false;
-        }
-    }
-
     /// The mailbox's alarm went off: the owner was too slow, or the store may be asked again.
     /// Returns when it must go off again.
     pub(in crate::server) fn on_alarm(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
@@ -439,31 +425,6 @@ impl Mailbox {
             Presence::Live(_) => Some(due),
             Presence::Draining(_) | Presence::Away => None,
         }
-    }
-
-    /// The next step of the drain, if one can be taken. Once everything is acknowledged and
-    /// announced, the mailbox goes live.
-    pub(in crate::server) fn next_drain_step(&mut self, limits: &Limits) -> Option<DrainStep> {
-        let is_settled = self.is_settled();
-        let Presence::Draining(drain) = &mut self.presence else { return None };
-        if drain.reading || drain.blocked || drain.finale == Finale::Announcing {
-            return None;
-        }
-        let conn = drain.conn;
-        if drain.more {
-            let limit = drain.window(limits, &self.in_flight)?;
-            (drain.reading, drain.more) = (true, false);
-            return Some(DrainStep::ReadPage { conn, after: drain.cursor, limit });
-        }
-        if !self.in_flight.is_empty() || !is_settled || drain.stalled {
-            return None;
-        }
-        if drain.finale == Finale::Announce {
-            drain.finale = Finale::Announcing;
-            return Some(DrainStep::Announce { conn, drained: drain.drained });
-        }
-        self.presence = Presence::Live(conn);
-        None
     }
 
     /// Changes from live to draining: the next append begins with what is in flight. No 255

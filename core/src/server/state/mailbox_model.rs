@@ -15,7 +15,7 @@ use super::drain::DrainStep;
 use super::mailbox::{Mailbox, Routed, Start};
 use super::unstored::Unstored;
 use crate::frame::Verified;
-use crate::ids::{ConnId, UserId};
+use crate::ids::{ConnId, MessageId, UserId};
 use crate::server::limits::Limits;
 use crate::server::store::{Page, PageLimit, Seq, StoredItem};
 use crate::time::{Mono, Timestamp};
@@ -168,7 +168,7 @@ impl MailboxBed {
         let item = item(sender, id);
         self.arrived.insert(item);
         let Self { mailbox, limits, unstored, now, .. } = self;
-        match mailbox.route(limits, unstored, *now, item, packet(sender, id)) {
+        match mailbox.route(limits, usize::MAX, unstored, *now, item, packet(sender, id)) {
             // A sender who was refused, or not acknowledged, tries again.
             Routed::Forward(conn, bytes) => {
                 self.refused.remove(&item);
@@ -185,8 +185,8 @@ impl MailboxBed {
 
     fn acknowledge(&mut self, item: ItemId) {
         self.held.remove(&item);
-        let (items, receipt) = (Vec::from([item]), packet(OWNER, item.id));
-        self.release(Acknowledgement::Messages { items, receipt, sender: item.origin });
+        let receipt = packet(OWNER, item.id);
+        self.release(Acknowledgement::of_messages(item.origin, &[MessageId(item.id)], receipt));
     }
 
     fn release(&mut self, acknowledgement: Acknowledgement) {
@@ -210,12 +210,13 @@ impl MailboxBed {
         } else {
             let packets = self.mailbox.begin_append(&self.limits, &mut self.unstored);
             self.asked.extend(packets.map(Asked::Append));
-            while let Some(step) = self.mailbox.next_drain_step(&self.limits) {
+            while let Some(step) = self.mailbox.next_drain_step(&self.limits, usize::MAX) {
                 match step {
                     DrainStep::ReadPage { conn, after, limit } => {
                         self.asked.push_back(Asked::Page { conn, after, limit });
                     }
                     DrainStep::Announce { .. } => self.mailbox.announced(),
+                    DrainStep::Live(_) => break,
                 }
             }
         }

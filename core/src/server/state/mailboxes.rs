@@ -6,14 +6,64 @@ use alloc::collections::BTreeMap;
 use super::mailbox::Mailbox;
 use super::unstored::Unstored;
 use crate::ids::{ConnId, UserId};
+use crate::server::limits::Limits;
 
-/// Mailboxes by owner, and the count of packets in them that are not stored yet, by sender. Users
-/// who are away with nothing to be stored, or live with nothing in flight, take no memory.
+/// Mailboxes by owner, with what they hold together. Users who are away with nothing to be stored,
+/// or live with nothing in flight, take no memory.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Mailboxes {
     // Boxed, because the nodes of the map are half empty.
     by_owner: BTreeMap<UserId, Box<Mailbox>>,
     pub(in crate::server) unstored: Unstored,
+    pub(in crate::server) in_flight: InFlightTotal,
+}
+
+/// Bytes in flight to all recipients together, those of pages that are being read among them.
+#[derive(Debug, Default)]
+pub(in crate::server) struct InFlightTotal {
+    mailboxes: usize,
+    pages: usize,
+}
+
+impl InFlightTotal {
+    pub(in crate::server) const fn bytes(&self) -> usize {
+        self.mailboxes + self.pages
+    }
+
+    /// Bytes of pages that are being read.
+    pub(in crate::server) const fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// The most bytes that may be in flight to one recipient: as many as its window takes, or a fair
+    /// share while too many are in flight to all.
+    pub(in crate::server) fn share(&self, limits: &Limits, sessions: usize) -> usize {
+        if self.bytes() < limits.in_flight_bytes_in_all {
+            return usize::MAX;
+        }
+        limits.in_flight_bytes_in_all / sessions.max(1)
+    }
+
+    /// An item was forwarded, and its mailbox has counted it.
+    pub(in crate::server) const fn forwarded(&mut self, bytes: usize) {
+        self.mailboxes += bytes;
+    }
+
+    /// Adds what has changed in a mailbox.
+    pub(in crate::server) const fn recount(&mut self, mailbox: &mut Mailbox) {
+        let (grown, shrunk) = mailbox.recount();
+        self.mailboxes = self.mailboxes + grown - shrunk;
+    }
+
+    /// A page of at most this many bytes is being read.
+    pub(in crate::server) const fn begin_page(&mut self, bytes: u32) {
+        self.pages += bytes as usize;
+    }
+
+    /// The page was read, or could not be.
+    pub(in crate::server) const fn end_page(&mut self, bytes: u32) {
+        self.pages -= bytes as usize;
+    }
 }
 
 impl Mailboxes {
@@ -27,6 +77,13 @@ impl Mailboxes {
         owner: UserId,
     ) -> Option<(&mut Mailbox, &mut Unstored)> {
         Some((self.by_owner.get_mut(&owner)?, &mut self.unstored))
+    }
+
+    /// Brings the total of what is in flight up to date with a mailbox.
+    pub(in crate::server) fn recount(&mut self, owner: UserId) {
+        if let Some(mailbox) = self.by_owner.get_mut(&owner) {
+            self.in_flight.recount(mailbox);
+        }
     }
 
     /// An owner's mailbox. One that was dropped while idle is recreated: live on the connection
@@ -49,6 +106,21 @@ impl Mailboxes {
 
     pub(in crate::server) fn iter(&self) -> impl Iterator<Item = (UserId, &Mailbox)> {
         self.by_owner.iter().map(|(owner, mailbox)| (*owner, &**mailbox))
+    }
+
+    pub(in crate::server) fn is_consistent(&self) -> Result<(), &'static str> {
+        let is_counted = |mailbox: &Mailbox| mailbox.counted() == mailbox.in_flight().bytes();
+        if !self.by_owner.values().all(|mailbox| is_counted(mailbox)) {
+            return Err("the total does not contain what is in flight from a mailbox");
+        }
+        let total: usize = self.by_owner.values().map(|mailbox| mailbox.counted()).sum();
+        if total != self.in_flight.mailboxes {
+            return Err("the total of bytes in flight is not that of the mailboxes");
+        }
+        if !self.unstored.is_consistent() {
+            return Err("the total of bytes that wait for the store is not that of the senders");
+        }
+        Ok(())
     }
 
     pub(in crate::server) fn len(&self) -> usize {

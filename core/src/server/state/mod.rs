@@ -10,17 +10,24 @@
 //! | `entry` | the right to a session, with its proofs |
 //! | `mailboxes`, `mailbox`, `in_flight`, `drain` | items on their way to their recipients |
 //! | `settling` | acknowledged items on their way out of the store |
-//! | `unstored` | packets that wait to be stored, by sender |
+//! | `checking`, `unstored` | packets that are being verified, or wait to be stored by sender |
+//! | `daily_bytes` | bytes that each user has had stored lately |
+//! | `answers` | people to whom a session's user has written |
 //! | `otps`, `server_key` | one-time passwords, the signed answer to a 105 before a session |
-//! | `admission` | rate limits |
+//! | `admission`, `user_meters` | rate limits: of strangers, and of users |
+//! | `strangers` | connections without a session, by address |
+//! | `shedding` | strangers who were disconnected without an answer |
 //! | `refusal` | the content of a 244 |
 //! | `touched` | mailboxes and connections that `settle` looks at |
 
 pub(super) mod acknowledgement;
 pub(super) mod acks;
 pub(super) mod admission;
+mod answers;
+pub(super) mod checking;
 pub(super) mod conn;
 pub(super) mod connections;
+pub(super) mod daily_bytes;
 pub(super) mod drain;
 pub(super) mod entry;
 pub(super) mod in_flight;
@@ -34,5 +41,8 @@ pub(super) mod refused;
 pub(super) mod server_key;
 pub(super) mod session;
 pub(super) mod settling;
+pub(super) mod shedding;
+pub(super) mod strangers;
 pub(super) mod touched;
 pub(super) mod unstored;
+pub(super) mod user_meters;

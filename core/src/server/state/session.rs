@@ -1,17 +1,18 @@
 //! A session: an authenticated user on a connection, and what is under way for them.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::acks::Acks;
-use super::admission::{Meter, TooMany};
+use super::answers::Answers;
 use super::entry::Entry;
 use super::refused::{NoRoom, RefusedMessages};
-use crate::frame::{InOrder, Signed, Verified};
+use super::user_meters::SessionMeters;
+use crate::frame::{InOrder, Signed, Slot, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
 use crate::server::limits::Limits;
-use crate::time::Mono;
-use crate::wire::{ErrorCode, Packet, Receipt};
+use crate::wire::{ErrorCode, InReplyTo, Packet, Receipt};
 
 #[derive(Debug)]
 pub(in crate::server) struct Session {
@@ -20,14 +21,21 @@ pub(in crate::server) struct Session {
     key: SymmetricKey,
     /// Packets that are being verified, in order of arrival: they take effect in that order,
     /// however the jobs finish.
-    pub(in crate::server) arrivals: InOrder<Arrival>,
+    arrivals: InOrder<(usize, Arrival)>,
+    /// Bytes of those packets.
+    arriving_bytes: usize,
     pub(in crate::server) acks: Acks,
     /// The session is ending: nothing more is taken from it, and this is sent last.
     farewell: Option<Farewell>,
     /// Most sessions have none.
     refused: Option<Box<RefusedMessages>>,
-    lookups: Meter,
-    messages: Meter,
+    pub(in crate::server) meters: SessionMeters,
+    /// Bytes of the receipts that are stored for the user, who has not taken them.
+    receipt_bytes: u64,
+    answers: Answers,
+    /// Undeliverable messages that the user is being told of, and how many errors about them are
+    /// not sent yet. Most sessions have none.
+    telling: Option<Box<(Vec<InReplyTo>, usize)>>,
 }
 
 /// A connection with a session, and its user. Every step of a session demands one.
@@ -90,17 +98,20 @@ pub(in crate::server) enum Farewell {
 
 impl Session {
     /// Begins a session. Takes the right to a session, so that none begins without it.
-    pub(in crate::server) fn begin(entry: &Entry) -> Self {
+    pub(in crate::server) fn begin(entry: &Entry, meters: SessionMeters) -> Self {
         Self {
             user: entry.user(),
             public_key: entry.public_key().clone(),
             key: entry.session_key().clone(),
             arrivals: InOrder::new(),
+            arriving_bytes: 0,
             acks: Acks::new(),
             farewell: None,
             refused: None,
-            lookups: Meter::new(),
-            messages: Meter::new(),
+            meters,
+            receipt_bytes: entry.waiting().receipt_bytes,
+            answers: Answers::default(),
+            telling: None,
         }
     }
 
@@ -132,15 +143,48 @@ impl Session {
         first
     }
 
-    /// The packet whose turn it is, if its job is done, and whether others wait behind it. Packets
-    /// behind a farewell are not taken: their sender repeats them in the next session.
-    pub(in crate::server) fn next_arrival(&mut self) -> Option<(Arrival, Others)> {
+    /// A packet begins to be verified. Returns its place among those of the session.
+    pub(in crate::server) fn begin_arrival(&mut self, packet: &Packet) -> Slot {
+        self.arriving_bytes += packet.bytes().len();
+        self.arrivals.push()
+    }
+
+    /// The job of a packet with this many bytes is done.
+    pub(in crate::server) fn complete_arrival(
+        &mut self,
+        slot: Slot,
+        bytes: usize,
+        arrival: Arrival,
+    ) {
+        self.arrivals.complete(slot, (bytes, arrival));
+    }
+
+    /// The packet whose turn it is, if its job is done, with its bytes, and whether others wait
+    /// behind it. Packets behind a farewell are not taken: their sender repeats them in the next
+    /// session.
+    pub(in crate::server) fn next_arrival(&mut self) -> Option<(usize, Arrival, Others)> {
         if self.farewell.is_some() {
             return None;
         }
-        let arrival = self.arrivals.pop_ready()?;
+        let (bytes, arrival) = self.arrivals.pop_ready()?;
+        self.arriving_bytes -= bytes;
         let others = if self.arrivals.len() == 0 { Others::None } else { Others::Wait };
-        Some((arrival, others))
+        Some((bytes, arrival, others))
+    }
+
+    /// Count of packets that are being verified, or wait for their turn.
+    pub(in crate::server) fn arriving(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    /// Bytes of those packets.
+    pub(in crate::server) const fn arriving_bytes(&self) -> usize {
+        self.arriving_bytes
+    }
+
+    /// Bytes of the packets that only wait for their turn.
+    pub(in crate::server) fn verified_bytes(&self) -> usize {
+        self.arrivals.filled().map(|(bytes, _)| bytes).sum()
     }
 
     /// Count of refused messages whose repetition is awaited.
@@ -170,19 +214,52 @@ impl Session {
         self.refused.as_mut()?.out_of_turn(recipient, id)
     }
 
-    /// Counts a look-up.
-    pub(in crate::server) fn count_lookup(
-        &mut self,
-        limits: &Limits,
-        now: Mono,
-    ) -> Result<(), TooMany> {
-        self.lookups.count(limits.lookups_per_user, now)
+    /// A receipt was stored for the user.
+    pub(in crate::server) const fn receipt_stored(&mut self, bytes: usize) {
+        self.receipt_bytes = self.receipt_bytes.saturating_add(bytes as u64);
     }
 
-    /// Counts a message. Returns the moment before which nothing more should be read, if messages
-    /// come too often.
-    pub(in crate::server) fn count_message(&mut self, limits: &Limits, now: Mono) -> Option<Mono> {
-        self.messages.charge(limits.messages_per_user, now)
+    /// The user has taken receipts of this many bytes. Saturates: a receipt that was stored twice
+    /// counted twice, and one that expired still counts.
+    pub(in crate::server) const fn receipts_taken(&mut self, bytes: usize) {
+        self.receipt_bytes = self.receipt_bytes.saturating_sub(bytes as u64);
+    }
+
+    /// The user has taken everything that was stored.
+    pub(in crate::server) const fn all_taken(&mut self) {
+        self.receipt_bytes = 0;
+    }
+
+    /// Whether the user must take receipts before sending more messages, each of which leads to
+    /// another receipt.
+    pub(in crate::server) const fn owes_receipts(&self, limits: &Limits) -> bool {
+        self.receipt_bytes > limits.receipt_bytes
+    }
+
+    /// The user has written to someone. Returns whom to record as answered, once enough gathered.
+    pub(in crate::server) fn answered(&mut self, peer: UserId) -> Option<Vec<UserId>> {
+        self.answers.add(peer)
+    }
+
+    /// Those to whom the user has written and who are not recorded yet.
+    pub(in crate::server) fn take_answers(&mut self) -> Vec<UserId> {
+        self.answers.take()
+    }
+
+    /// An error is being made about each of these undeliverable messages.
+    pub(in crate::server) fn begin_telling(&mut self, messages: Vec<InReplyTo>) {
+        if !messages.is_empty() {
+            let unsent = messages.len();
+            self.telling = Some(Box::new((messages, unsent)));
+        }
+    }
+
+    /// One of the errors was sent. Returns the messages after the last one.
+    pub(in crate::server) fn told(&mut self) -> Option<Vec<InReplyTo>> {
+        let (_, unsent) = &mut **self.telling.as_mut()?;
+        *unsent = unsent.saturating_sub(1);
+        let (messages, _) = *self.telling.take_if(|telling| telling.1 == 0)?;
+        Some(messages)
     }
 }
 

@@ -1,48 +1,81 @@
-//! Per-user count of packets that wait to be stored, across all mailboxes.
+//! Packets that wait to be stored, across all mailboxes: how many of each user, and of how many
+//! bytes.
 
 use alloc::collections::BTreeMap;
 
 use crate::ids::UserId;
 use crate::wire::Packet;
 
-/// Counts of packets that wait in a mailbox's queue or in an append under way, by their sender.
-/// A sender with too many is not read from until they are stored.
+/// Packets that wait in a mailbox's queue or in an append under way, by their sender. A sender with
+/// too many is not read from until they are stored.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::server) struct Unstored(BTreeMap<UserId, usize>);
+pub(in crate::server) struct Unstored {
+    by_sender: BTreeMap<UserId, Waiting>,
+    bytes: usize,
+}
+
+/// What waits of one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::server) struct Waiting {
+    pub(in crate::server) packets: usize,
+    pub(in crate::server) bytes: usize,
+}
 
 impl Unstored {
-    pub(in crate::server) fn of(&self, user: UserId) -> usize {
-        self.0.get(&user).copied().unwrap_or_default()
+    pub(in crate::server) fn of(&self, user: UserId) -> Waiting {
+        self.by_sender.get(&user).copied().unwrap_or_default()
     }
 
-    /// The largest of the counts.
-    pub(in crate::server) fn most(&self) -> usize {
-        self.0.values().copied().max().unwrap_or(0)
+    /// Bytes of all senders' packets.
+    pub(in crate::server) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The largest count of packets and the largest count of bytes, each of any sender.
+    pub(in crate::server) fn most(&self) -> Waiting {
+        self.by_sender.values().fold(Waiting::default(), |most, waiting| Waiting {
+            packets: most.packets.max(waiting.packets),
+            bytes: most.bytes.max(waiting.bytes),
+        })
     }
 
     /// Whether no count is below the other's.
     pub(in crate::server) fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|(user, count)| self.of(*user) >= *count)
+        other.by_sender.iter().all(|(user, theirs)| {
+            let ours = self.of(*user);
+            ours.packets >= theirs.packets && ours.bytes >= theirs.bytes
+        })
     }
 
-    /// A packet begins to wait. Returns the count of its sender's packets that do.
-    pub(in crate::server) fn enter(&mut self, packet: &Packet) -> usize {
-        let Some(user) = packet.header().sender else { return 0 };
-        let count = self.0.entry(user).or_default();
-        *count += 1;
-        *count
+    /// Whether the total is that of all senders.
+    pub(in crate::server) fn is_consistent(&self) -> bool {
+        self.by_sender.values().map(|waiting| waiting.bytes).sum::<usize>() == self.bytes
+    }
+
+    /// A packet begins to wait. Returns what waits of its sender.
+    pub(in crate::server) fn enter(&mut self, packet: &Packet) -> Waiting {
+        let Some(user) = packet.header().sender else { return Waiting::default() };
+        let len = packet.bytes().len();
+        let waiting = self.by_sender.entry(user).or_default();
+        waiting.packets += 1;
+        waiting.bytes += len;
+        self.bytes += len;
+        *waiting
     }
 
     /// A packet waits no longer.
     pub(in crate::server) fn leave(&mut self, packet: &Packet) {
         let Some(user) = packet.header().sender else { return };
-        let Some(count) = self.0.get_mut(&user) else {
+        let Some(waiting) = self.by_sender.get_mut(&user) else {
             debug_assert!(false, "a packet left that never waited");
             return;
         };
-        *count -= 1;
-        if *count == 0 {
-            self.0.remove(&user);
+        let len = packet.bytes().len();
+        waiting.packets -= 1;
+        waiting.bytes -= len;
+        self.bytes -= len;
+        if waiting.packets == 0 {
+            self.by_sender.remove(&user);
         }
     }
 }

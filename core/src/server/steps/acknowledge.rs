@@ -15,6 +15,13 @@ use crate::server::state::settling::{DroppingReceipts, Settling, Unfinished};
 use crate::server::store::{Settlement, StoreOp};
 use crate::wire::{ErrorCode, ItemId, ItemKind, Op, Packet, Receipt, ReceiptsTaken};
 
+/// Whether an acknowledgement released items that were awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Release {
+    Some,
+    Nothing,
+}
+
 impl Server {
     /// A recipient's receipt for messages of one sender.
     pub(in crate::server) fn take_receipt(
@@ -24,9 +31,13 @@ impl Server {
         sender: UserId,
         receipt: &Receipt,
     ) {
-        let item = |id: u64| ItemId { kind: ItemKind::Message, origin: sender, id };
-        let items = receipt.message_ids.iter().map(|id| item(id.0)).collect();
-        self.acknowledge(who.user(), Acknowledgement::Messages { items, receipt: packet, sender });
+        let acknowledgement = Acknowledgement::of_messages(sender, &receipt.message_ids, packet);
+        let released = self.acknowledge(who.user(), acknowledgement);
+        if released == Release::Some
+            && let Some((_, session)) = self.connections.session_mut(who.conn())
+        {
+            session.meters.refund_packet(&self.config.limits);
+        }
     }
 
     /// A client's statement that it has taken receipts.
@@ -49,17 +60,18 @@ impl Server {
         self.acknowledge(who.user(), Acknowledgement::Receipts(items));
     }
 
-    /// Releases what was acknowledged. A receipt goes on to its sender only if one of its messages
-    /// was awaited (PROTOCOL 6.1), so that it can't be used to send anything else.
+    /// Releases what was acknowledged. A receipt goes on to its sender only if at least as many of
+    /// its messages were awaited as were not (PROTOCOL 6.1), so that it can't be used to send
+    /// anything else.
     pub(in crate::server) fn acknowledge(
         &mut self,
         recipient: UserId,
         acknowledgement: Acknowledgement,
-    ) {
-        let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return };
+    ) -> Release {
+        let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return Release::Nothing };
         let limits = &self.config.limits;
         let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
-            return;
+            return Release::Nothing;
         };
         self.touched.mailbox(recipient);
         let Released { from_memory, stored: delivered } = released;
@@ -75,8 +87,11 @@ impl Server {
             Acknowledgement::Receipts(_) if !delivered.is_empty() => {
                 self.drop_receipts(DroppingReceipts { owner: recipient, receipts: delivered });
             }
-            Acknowledgement::Messages { .. } | Acknowledgement::Receipts(_) => {}
+            Acknowledgement::Messages { .. } | Acknowledgement::Receipts(_) => {
+                return Release::Nothing;
+            }
         }
+        Release::Some
     }
 
     fn settle_items(&mut self, settling: Settling) {
@@ -112,11 +127,21 @@ impl Server {
     fn on_receipt_stored(&mut self, sender: UserId, settling: &Durable<Settling>) {
         let Some(item) = ItemId::of(settling.get().receipt.get()) else { return };
         let Self { mailboxes, connections, config, now, .. } = self;
+        let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, _) = mailboxes.of(sender, || connections.live(sender));
-        let to_send = mailbox.receipt_stored(&config.limits, now.mono, item, settling);
+        let to_send = mailbox.receipt_stored(&config.limits, share, now.mono, item, settling);
         self.touched.mailbox(sender);
+        self.count_receipt(sender, settling.get().receipt.get());
         if let Some((conn, bytes)) = to_send {
             self.out.send(conn, bytes);
+        }
+    }
+
+    /// A receipt was stored for a user: it counts until the user has taken it.
+    pub(in crate::server) fn count_receipt(&mut self, user: UserId, receipt: &Packet) {
+        let conn = self.connections.of_user(user);
+        if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+            session.receipt_stored(receipt.bytes().len());
         }
     }
 
@@ -135,8 +160,12 @@ impl Server {
             return self.retry_later(error, Unfinished::DropReceipts(dropping));
         }
         if let Some((mailbox, _)) = self.mailboxes.get_mut(dropping.owner) {
-            mailbox.settled(&dropping.receipts);
+            let bytes = mailbox.settled(&dropping.receipts);
             self.touched.mailbox(dropping.owner);
+            let conn = self.connections.of_user(dropping.owner);
+            if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
+                session.receipts_taken(bytes);
+            }
         }
     }
 

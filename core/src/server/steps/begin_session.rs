@@ -31,8 +31,8 @@ impl Server {
         }];
         let op = match entry {
             Entry::Registered { .. } => Op::SessionIssued,
-            Entry::Reconnected { pending, .. } => {
-                let plaintext = SessionResumed { pending }.emit();
+            Entry::Reconnected { waiting, .. } => {
+                let plaintext = SessionResumed { pending: waiting.items }.emit();
                 parts.push(Part::Sealed { key: session_key.clone(), plaintext });
                 Op::SessionResumed
             }
@@ -52,16 +52,19 @@ impl Server {
             // Another connection of the same user was accepted after this one.
             return self.refuse_and_close(conn_id, Refusal::new(ErrorCode::Displaced));
         }
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        if !matches!(conn.phase, Phase::AwaitReply { .. }) {
+        let conn = self.connections.get(conn_id);
+        if !conn.is_some_and(|conn| matches!(conn.phase, Phase::AwaitReply { .. })) {
             return;
         }
         let Ok(packet) = emitted else { return self.close(conn_id) };
-        conn.phase = Phase::Session(Box::new(Session::begin(entry)));
+        // An older session may have begun since this one was accepted. It hands over what its user
+        // owes.
+        self.displace(user);
+        let meters = self.user_meters.begin_session(user);
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.phase = Phase::Session(Box::new(Session::begin(entry, meters)));
         self.alarms.cancel(Alarm::Handshake(conn_id));
         self.out.send(conn_id, packet.bytes().clone());
-        // An older session may have begun since this one was accepted.
-        self.displace(user);
         self.connections.session_begun(user, conn_id);
         self.out.notify(Notice::SessionOpened { user, conn: conn_id });
         let start = match entry {
@@ -71,5 +74,8 @@ impl Server {
         // Attached, not recreated as live: what is stored has to be drained first.
         self.mailboxes.of(user, || None).0.attach(conn_id, start);
         self.touched.mailbox(user);
+        if entry.waiting().undeliverable > 0 {
+            self.read_undeliverable(conn_id, user);
+        }
     }
 }

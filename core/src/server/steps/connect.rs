@@ -6,6 +6,7 @@ use crate::frame::Misuse;
 use crate::ids::ConnId;
 use crate::server::alarm::Alarm;
 use crate::server::state::conn::{Conn, Phase};
+use crate::server::state::connections::Room;
 use crate::server::state::session::Session;
 use crate::server::{Lifecycle, Notice, Server};
 
@@ -14,12 +15,42 @@ impl Server {
         if self.connections.contains(conn) {
             return self.out.notify(Notice::Misuse { misuse: Misuse::ReusedConn });
         }
-        let limits = &self.config.limits;
-        if self.lifecycle >= Lifecycle::Stopping || self.connections.len() >= limits.connections {
+        if self.lifecycle >= Lifecycle::Stopping {
             return self.out.close(conn);
         }
+        match self.connections.room(&self.config.limits, peer) {
+            Room::Free => {}
+            Room::Instead(older) => self.shed(older),
+            Room::None => {
+                self.count_shed();
+                return self.out.close(conn);
+            }
+        }
         self.connections.insert(conn, Conn::new(conn, peer, self.config.profile));
+        let limits = &self.config.limits;
         self.alarms.arm(Alarm::Handshake(conn), self.now.mono + limits.time_to_session);
+    }
+
+    /// Disconnects a stranger without an answer, which would cost a signature.
+    pub(in crate::server) fn shed(&mut self, conn: ConnId) {
+        self.close(conn);
+        self.count_shed();
+    }
+
+    fn count_shed(&mut self) {
+        if let Some(count) = self.shedding.add(self.now.mono) {
+            self.out.notify(Notice::StrangersShed { count });
+        }
+    }
+
+    /// Whether another job for strangers may begin. If not, the stranger who needs it is
+    /// disconnected.
+    pub(in crate::server) fn admit_stranger_job(&mut self, conn: ConnId) -> bool {
+        let admitted = self.out.stranger_jobs() < self.config.limits.stranger_jobs;
+        if !admitted {
+            self.shed(conn);
+        }
+        admitted
     }
 
     /// The connection is congested: nothing more is sent to its user from the mailbox, and nothing
@@ -46,6 +77,21 @@ impl Server {
         }
     }
 
+    /// A client may have taken nothing of what waits for it for too long: neither acknowledged an
+    /// item, nor read from a congested socket.
+    pub(in crate::server) fn on_unresponsive_alarm(&mut self, conn: ConnId) {
+        let Some((who, _)) = self.connections.session_mut(conn) else { return };
+        let user = who.user();
+        let Some((mailbox, _)) = self.mailboxes.get_mut(user) else { return };
+        let Some(since) = mailbox.owing_since(self.now.mono) else { return };
+        let due = since + self.config.limits.unresponsive;
+        if due > self.now.mono {
+            return self.alarms.arm(Alarm::Unresponsive(conn), due);
+        }
+        self.out.notify(Notice::Unresponsive { user, conn });
+        self.close(conn);
+    }
+
     /// The peer is gone.
     pub(in crate::server) fn on_closed(&mut self, conn: ConnId) {
         self.forget(conn);
@@ -70,6 +116,7 @@ impl Server {
         self.end_session(conn);
         self.alarms.cancel(Alarm::Handshake(conn));
         self.alarms.cancel(Alarm::Flow(conn));
+        self.alarms.cancel(Alarm::Unresponsive(conn));
         self.connections.remove(conn)
     }
 }

@@ -1,18 +1,20 @@
 //! Messages and receipts on their way into mailboxes, the store and sockets (PROTOCOL 6).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::crypto::EmitError;
 use crate::frame::{Durable, StoreError, Verified};
 use crate::ids::{ConnId, UserId};
-use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::answers::{AppendRefusal, Fate};
 use crate::server::awaits::AwaitJob;
+use crate::server::state::admission::TooMany;
 use crate::server::state::mailbox::{Mailbox, Routed};
 use crate::server::state::refusal::Refusal;
-use crate::server::state::unstored::Unstored;
+use crate::server::state::unstored::{Unstored, Waiting};
 use crate::server::store::Page;
+use crate::server::{Notice, Server};
 use crate::wire::{ErrorCode, ItemId, ItemKind, NoMoreMessages, Op, Packet};
 
 impl Server {
@@ -24,24 +26,41 @@ impl Server {
         packet: Verified<Packet>,
     ) {
         let Self { mailboxes, connections, config, now, .. } = self;
+        let share = mailboxes.in_flight.share(&config.limits, connections.sessions());
         let (mailbox, unstored) = mailboxes.of(recipient, || connections.live(recipient));
-        match mailbox.route(&config.limits, unstored, now.mono, item, packet) {
+        if item.kind == ItemKind::Message && mailbox.would_store(&config.limits, share, &item) {
+            let len = packet.get().bytes().len();
+            if let Err(wait) = self.daily_bytes.admit(&config.limits, item.origin, len, now.mono) {
+                self.touched.mailbox(recipient);
+                return self.refuse_over_day(item.origin, packet.get(), wait);
+            }
+        }
+        match mailbox.route(&config.limits, share, unstored, now.mono, item, packet) {
             Routed::Forward(conn, bytes) => {
+                mailboxes.in_flight.forwarded(bytes.len());
                 self.out.send(conn, bytes);
                 let due = now.mono + config.limits.in_flight_timeout;
                 self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
                 self.stats.forwarded += 1;
             }
-            Routed::Queued { unstored } => {
+            Routed::Queued(Waiting { packets, .. }) => {
                 self.touched.mailbox(recipient);
-                // Over the limit, the sender is paused.
-                if unstored > config.limits.unstored_per_user
+                // Over the limit, the sender is paused. Its bytes counted when they arrived.
+                if packets > config.limits.unstored_per_user
                     && let Some(conn) = connections.of_user(item.origin)
                 {
                     self.touched.conn(conn);
                 }
             }
             Routed::Repeat => {}
+        }
+    }
+
+    /// Refuses a message that would have to be stored, of a sender whose bytes of the day are used
+    /// up.
+    fn refuse_over_day(&mut self, sender: UserId, packet: &Packet, retry_after: Duration) {
+        if let Some(conn) = self.connections.of_user(sender) {
+            self.refuse_for_now(conn, packet, Refusal::too_many(TooMany { retry_after }));
         }
     }
 
@@ -78,7 +97,7 @@ impl Server {
     ) {
         for fate in fates {
             let packet = match &fate {
-                Fate::Stored(durable) => durable.get().get(),
+                Fate::Stored(durable) | Fate::Duplicate(durable) => durable.get().get(),
                 Fate::Refused(packet, _) => packet.get(),
             };
             self.mailboxes.unstored.leave(packet);
@@ -88,7 +107,11 @@ impl Server {
                 self.touched.conn(conn);
             }
             match fate {
-                Fate::Stored(durable) => self.on_item_stored(recipient, &durable),
+                Fate::Stored(durable) => {
+                    self.count_stored(recipient, durable.get().get());
+                    self.on_item_stored(recipient, &durable);
+                }
+                Fate::Duplicate(durable) => self.on_item_stored(recipient, &durable),
                 Fate::Refused(packet, why) => self.on_item_not_stored(recipient, packet, why),
             }
         }
@@ -100,6 +123,18 @@ impl Server {
             self.acknowledge(recipient, acknowledgement);
         }
         self.touched.mailbox(recipient);
+    }
+
+    /// A message takes from its sender's bytes of the day, a receipt counts until it is taken.
+    fn count_stored(&mut self, recipient: UserId, packet: &Packet) {
+        let Some(item) = ItemId::of(packet) else { return };
+        match item.kind {
+            ItemKind::Receipt => self.count_receipt(recipient, packet),
+            ItemKind::Message => {
+                let (limits, now) = (&self.config.limits, self.now.mono);
+                self.daily_bytes.charge(limits, item.origin, packet.bytes().len(), now);
+            }
+        }
     }
 
     fn on_item_stored(&mut self, recipient: UserId, durable: &Durable<Verified<Packet>>) {
@@ -125,6 +160,10 @@ impl Server {
         let code = match why {
             AppendRefusal::MailboxFull => ErrorCode::MailboxFull,
             AppendRefusal::UnknownUser => ErrorCode::UnknownUser,
+            AppendRefusal::StoreFull => {
+                self.out.notify(Notice::StoreFull);
+                ErrorCode::Unavailable
+            }
             AppendRefusal::Unavailable => ErrorCode::Unavailable,
         };
         if why == AppendRefusal::UnknownUser && item.kind == ItemKind::Receipt {
@@ -137,7 +176,7 @@ impl Server {
         };
         let later = match why {
             AppendRefusal::UnknownUser => Vec::new(),
-            AppendRefusal::MailboxFull | AppendRefusal::Unavailable => {
+            AppendRefusal::MailboxFull | AppendRefusal::StoreFull | AppendRefusal::Unavailable => {
                 mailbox.withdraw(unstored, item.origin)
             }
         };
@@ -162,8 +201,10 @@ impl Server {
         &mut self,
         owner: UserId,
         conn: ConnId,
+        bytes: u32,
         page: Result<Page, StoreError>,
     ) {
+        self.mailboxes.in_flight.end_page(bytes);
         let Some((mailbox, _)) = self.mailboxes.get_mut(owner) else { return };
         self.touched.mailbox(owner);
         match page {

@@ -16,7 +16,7 @@ impl Server {
     /// What the server has done, and how many are connected.
     pub fn stats(&self) -> Stats {
         let (connections, sessions) = (self.connections.len(), self.connections.sessions());
-        Stats { connections, sessions, ..self.stats }
+        Stats { connections, sessions, shed: self.shedding.total(), ..self.stats }
     }
 
     /// What the server holds. Looks at every connection and every mailbox.
@@ -30,17 +30,33 @@ impl Server {
             awaited: self.out.awaited(),
             unfinished: self.unfinished.len(),
             otps: self.otps.len(),
-            remembered: self.admission.remembered(),
+            deliveries: self.deliveries.len(),
+            strangers: self.connections.strangers(),
+            stranger_jobs: self.out.stranger_jobs(),
+            remembered: most(
+                [self.admission.remembered(), self.user_meters.len(), self.daily_bytes.len()]
+                    .into_iter(),
+            ),
             incomplete_bytes: conns(Conn::incomplete_bytes),
+            unread_bytes: conns(Conn::unread_bytes),
             waiting_requests: conns(Conn::waiting_requests),
-            checks: conns(|conn| conn.session().map_or(0, |session| session.arrivals.len())),
+            checks: conns(|conn| conn.session().map_or(0, Session::arriving)),
             replies: conns(Conn::replies),
             refused: conns(|conn| conn.session().map_or(0, Session::refused_len)),
-            unstored: self.mailboxes.unstored.most(),
+            unstored: self.mailboxes.unstored.most().packets,
+            sender_bytes: most(self.connections.iter().map(|(_, conn)| self.sender_bytes(conn))),
+            all_sender_bytes: self.checking.bytes() + self.mailboxes.unstored.bytes(),
             in_flight_items: mailboxes(|mailbox| mailbox.in_flight().len()),
             in_flight_bytes: mailboxes(|mailbox| mailbox.in_flight().bytes()),
+            all_in_flight_bytes: self.mailboxes.in_flight.bytes(),
             deferred: mailboxes(Mailbox::deferred_len),
         }
+    }
+
+    /// Bytes of a session's packets that are being verified or wait for the store.
+    fn sender_bytes(&self, conn: &Conn) -> usize {
+        let unstored = |session: &Session| self.mailboxes.unstored.of(session.user()).bytes;
+        conn.session().map_or(0, |session| session.arriving_bytes() + unstored(session))
     }
 
     /// See [`Machine::is_consistent`](crate::frame::Machine::is_consistent). What is counted is
@@ -52,6 +68,7 @@ impl Server {
         }
         self.otps.is_consistent()?;
         self.connections.is_consistent()?;
+        self.mailboxes.is_consistent()?;
         for (_, mailbox) in self.mailboxes.iter() {
             mailbox.is_consistent()?;
             if mailbox.is_idle() {
@@ -64,8 +81,12 @@ impl Server {
 
     fn check_jobs(&self) -> Result<(), &'static str> {
         let mut replies: BTreeMap<ConnId, usize> = BTreeMap::new();
+        let mut checking = 0;
         for job in self.out.jobs() {
             match job {
+                AwaitJob::Signed { arrival, .. } | AwaitJob::Sealed { arrival, .. } => {
+                    checking += arrival.bytes;
+                }
                 AwaitJob::Reply { conn, .. } => *replies.entry(*conn).or_default() += 1,
                 AwaitJob::AckSealed { conn } => {
                     let session = self.connections.get(*conn).and_then(Conn::session);
@@ -80,12 +101,15 @@ impl Server {
                 | AwaitJob::ReconnectOpened { .. }
                 | AwaitJob::ReconnectOpenedUnverified(_)
                 | AwaitJob::ReconnectVerified(_)
-                | AwaitJob::Signed { .. }
-                | AwaitJob::Sealed { .. }
                 | AwaitJob::ServerKey
                 | AwaitJob::Granted(_)
                 | AwaitJob::NoMoreMessages { .. } => {}
             }
+        }
+        let verified =
+            self.connections.iter().filter_map(|(_, conn)| Some(conn.session()?.verified_bytes()));
+        if self.checking.bytes() < checking + verified.sum::<usize>() {
+            return Err("more bytes are being verified than are counted");
         }
         for store in self.out.stores() {
             if let AwaitStore::LookedUp { conn, .. } = store {
@@ -101,6 +125,7 @@ impl Server {
 
     fn check_stores(&self) -> Result<(), &'static str> {
         let mut unstored = Unstored::default();
+        let mut pages = 0;
         for (_, mailbox) in self.mailboxes.iter() {
             for packet in mailbox.queue() {
                 unstored.enter(packet.get());
@@ -116,7 +141,8 @@ impl Server {
                         return Err("an append is under way without its mailbox knowing");
                     }
                 }
-                AwaitStore::PageRead { owner, conn } => {
+                AwaitStore::PageRead { owner, conn, bytes } => {
+                    pages += *bytes as usize;
                     let mailbox = self.mailboxes.get(*owner);
                     let draining = mailbox.filter(|mailbox| mailbox.conn() == Some(*conn));
                     if draining.is_some_and(|mailbox| !mailbox.is_reading()) {
@@ -132,8 +158,15 @@ impl Server {
                 | AwaitStore::LookedUp { .. }
                 | AwaitStore::Settled(_)
                 | AwaitStore::ReceiptsDropped(_)
+                | AwaitStore::AnswersRecorded
+                | AwaitStore::UndeliverableRead { .. }
+                | AwaitStore::UndeliverableForgotten { .. }
+                | AwaitStore::ClockRecorded { .. }
                 | AwaitStore::Expired => {}
             }
+        }
+        if self.mailboxes.in_flight.pages() < pages {
+            return Err("more bytes of pages are being read than are counted");
         }
         if !self.mailboxes.unstored.covers(&unstored) {
             return Err("more packets of a sender wait for the store than are counted");

@@ -31,7 +31,7 @@ impl Server {
         };
         let user = session.user();
         let unsent = conn.replies() > 0 || !session.acks.is_idle();
-        if unsent || self.mailboxes.unstored.of(user) > 0 {
+        if unsent || self.mailboxes.unstored.of(user).packets > 0 {
             return;
         }
         match farewell {
@@ -56,8 +56,12 @@ impl Server {
     /// Takes a connection's session away. The mailbox goes on without it.
     pub(in crate::server) fn end_session(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some(user) = conn.session().map(Session::user) else { return };
+        let Some((who, session)) = conn.session_mut() else { return };
+        let (user, meters, answers) = (who.user(), session.meters, session.take_answers());
+        self.checking.leave(session.verified_bytes());
         conn.phase = Phase::Closing;
+        self.user_meters.end_session(user, meters, self.now.mono);
+        self.record_answers(user, answers);
         self.connections.session_ended(user, conn_id);
         self.detach(user, conn_id);
         self.out.notify(Notice::SessionClosed { user, conn: conn_id });

@@ -1,25 +1,29 @@
 //! Public keys: the server's own before a session, users' in one (105 → 204).
 
-use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::crypto::{EmitError, Part};
 use crate::frame::{StoreError, Verified};
-use crate::ids::{ConnId, UserRef};
+use crate::ids::{ConnId, UserId, UserRef};
 use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore};
+use crate::server::state::admission::TooMany;
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
 use crate::server::state::server_key::KeyReply;
 use crate::server::state::session::Authenticated;
-use crate::server::store::{StoreOp, User};
+use crate::server::store::{LookupOutcome, StoreOp, User};
 use crate::wire::{ErrorCode, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer, emit_server_key};
 
 impl Server {
     pub(in crate::server) fn tell_server_key(&mut self, request: &Request) {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(request, ErrorCode::ClockSkew);
+        }
+        let Some(peer) = self.peer(request.conn) else { return };
+        if self.admission.key_request(peer, self.now.mono).is_err() {
+            return self.shed(request.conn);
         }
         let ttl = self.config.limits.server_key_ttl;
         match self.key_answer.ask(request.conn, self.now.mono, ttl) {
@@ -60,9 +64,14 @@ impl Server {
         packet: &Verified<Packet>,
         opened: &Plaintext,
     ) {
-        let user = match Lookup::parse(opened.expose()) {
-            Ok(Lookup::Phone(phone)) => UserRef::Phone(phone),
-            Ok(Lookup::Id(id)) => UserRef::Id(id),
+        let op = match Lookup::parse(opened.expose()) {
+            Ok(Lookup::Phone(phone)) => StoreOp::LookUp {
+                asker: who.user(),
+                phone,
+                day: self.now.wall.days_since_1970(),
+                budget: self.config.limits.lookups_per_day,
+            },
+            Ok(Lookup::Id(id)) => self.find_correspondent(who.user(), id),
             Err(_) => {
                 let refusal = Refusal::new(ErrorCode::Malformed).answering(packet.get());
                 return self.refuse(who.conn(), refusal);
@@ -74,21 +83,32 @@ impl Server {
             conn.begin_reply();
         }
         self.touched.conn(conn);
-        self.out.store(StoreOp::FindUser(user), AwaitStore::LookedUp { conn, in_reply_to });
+        self.out.store(op, AwaitStore::LookedUp { conn, in_reply_to });
+    }
+
+    /// A look-up by id is there to learn who has written. Without the restriction to those, ids,
+    /// which are given one after the other, would make a phone book (PROTOCOL 4.4).
+    fn find_correspondent(&self, recipient: UserId, sender: UserId) -> StoreOp {
+        let mailbox = self.mailboxes.get(recipient);
+        if mailbox.is_some_and(|mailbox| mailbox.in_flight().has_from(sender)) {
+            StoreOp::FindUser(UserRef::Id(sender))
+        } else {
+            StoreOp::FindSender { sender, recipient }
+        }
     }
 
     pub(in crate::server) fn on_looked_up(
         &mut self,
         conn: ConnId,
         in_reply_to: InReplyTo,
-        found: Result<Option<Box<User>>, StoreError>,
+        looked_up: Result<LookupOutcome, StoreError>,
     ) {
         if let Some(conn) = self.connections.get_mut(conn) {
             conn.end_reply();
         }
         self.touched.conn(conn);
-        let code = match found {
-            Ok(Some(user)) => {
+        let code = match looked_up {
+            Ok(LookupOutcome::Found(user)) => {
                 let Some((who, session)) = self.connections.session_mut(conn) else { return };
                 let key = session.key().clone();
                 let User { id, phone, public_key, .. } = *user;
@@ -96,7 +116,12 @@ impl Server {
                 let draft = self.sealed(Some(who.user()), Op::PublicKey, &key, answer.emit());
                 return self.reply(conn, draft, AfterReply::Stay);
             }
-            Ok(None) => ErrorCode::UnknownUser,
+            Ok(LookupOutcome::OverBudget) => {
+                let too_many = TooMany { retry_after: self.now.wall.until_next_day() };
+                let refusal = Refusal::too_many(too_many).in_reply_to(in_reply_to);
+                return self.refuse(conn, refusal);
+            }
+            Ok(LookupOutcome::NotFound) => ErrorCode::UnknownUser,
             Err(error) => self.store_failed(error),
         };
         self.refuse(conn, Refusal::new(code).in_reply_to(in_reply_to));

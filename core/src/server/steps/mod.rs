@@ -9,6 +9,8 @@
 //! | `begin_session` | 201 and 206, and the session that follows |
 //! | `look_up` | public keys: the server's own, and users' |
 //! | `deliver` | messages and receipts on their way into mailboxes, the store and sockets |
+//! | `record_answers` | the store learns whom a user has answered |
+//! | `tell_undeliverable` | senders learn that a recipient's account is gone |
 //! | `acknowledge` | acknowledgements by clients, and receipts for senders |
 //! | `refuse` | every 244, and how answers are made |
 //! | `leave` | sessions and the server end in order |
@@ -26,6 +28,8 @@ mod leave;
 mod look_up;
 mod receive;
 mod reconnect;
+mod record_answers;
 mod refuse;
 mod register;
 mod settle;
+mod tell_undeliverable;

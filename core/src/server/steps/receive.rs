@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use crate::frame::{Judged, Unverified, Verified};
+use crate::frame::{Judged, Signed, Unverified, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::Plaintext;
 use crate::server::Server;
@@ -17,9 +17,21 @@ use crate::server::state::session::{
 use crate::wire::{ErrorCode, FromClient, Gate, ItemId, ItemKind, MalformedPacket, Op, Packet};
 
 impl Server {
-    pub(in crate::server) fn on_bytes(&mut self, conn_id: ConnId, mut data: &[u8]) {
-        self.touched.conn(conn_id);
+    pub(in crate::server) fn on_bytes(&mut self, conn: ConnId, data: &[u8]) {
+        self.touched.conn(conn);
+        self.take_bytes(conn, data);
+    }
+
+    /// Takes packet after packet. Over its user's rate, a session takes none: what has arrived
+    /// already waits, as what comes later waits to be read.
+    fn take_bytes(&mut self, conn_id: ConnId, mut data: &[u8]) {
         while let Some(conn) = self.connections.get_mut(conn_id) {
+            if conn.takes_no_packet(self.now.mono) {
+                if conn.keep_unread(&self.config.limits, data).is_err() {
+                    self.close(conn_id);
+                }
+                return;
+            }
             match conn.next_packet(&mut data) {
                 Ok(None) => return,
                 Ok(Some((Gate::InSession, packet))) => self.receive_in_session(conn_id, packet),
@@ -96,16 +108,19 @@ impl Server {
     }
 
     /// A packet in a session. The cheap checks come first, in the order of PROTOCOL 8: nothing is
-    /// verified that would be refused anyway.
-    fn receive_in_session(&mut self, conn: ConnId, packet: Packet) {
-        let Some((who, _)) = self.connections.session_mut(conn) else { return };
+    /// verified that would be refused anyway. But whatever becomes of the packet, its user has sent
+    /// it.
+    fn receive_in_session(&mut self, conn_id: ConnId, packet: Packet) {
+        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        conn.charge_packet(&self.config.limits, self.now.mono);
+        let Some((who, _)) = conn.session_mut() else { return };
         let mut standing = Standing::Open;
         if !self.is_timely(&packet) {
             if packet.header().timestamp > self.now.wall {
                 // Its time will come; what follows it has to wait until then.
-                self.hold_back(conn, &packet, ErrorCode::Unavailable);
+                self.hold_back(conn_id, &packet, ErrorCode::Unavailable);
             }
-            self.refuse(conn, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
+            self.refuse(conn_id, Refusal::new(ErrorCode::ClockSkew).answering(&packet));
             if packet.op() != Op::Message {
                 return;
             }
@@ -114,12 +129,13 @@ impl Server {
             standing = Standing::Refused;
         }
         if packet.header().sender != Some(who.user()) {
-            return self.refuse(conn, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
+            return self
+                .refuse(conn_id, Refusal::new(ErrorCode::NotAuthenticated).answering(&packet));
         }
         match FromClient::parse(packet) {
-            Ok(inbound) => self.verify(conn, inbound, standing),
+            Ok(inbound) => self.verify(conn_id, inbound, standing),
             Err(MalformedPacket(packet)) => {
-                self.refuse(conn, Refusal::new(ErrorCode::Malformed).answering(&packet));
+                self.refuse(conn_id, Refusal::new(ErrorCode::Malformed).answering(&packet));
             }
         }
     }
@@ -161,33 +177,23 @@ impl Server {
     fn admit_lookup(&mut self, conn_id: ConnId) -> Result<(), Refusal> {
         let (limits, now) = (&self.config.limits, self.now.mono);
         let Some((_, session)) = self.connections.session_mut(conn_id) else { return Ok(()) };
-        session.count_lookup(limits, now).map_err(Refusal::too_many)
+        session.meters.count_lookup(limits, now).map_err(Refusal::too_many)
     }
 
-    /// A message over the rate is taken, and reading pauses until the rate is paid off: refusing it
-    /// would cost a signature and a repetition.
-    fn verify_signed(&mut self, conn_id: ConnId, packet: SignedPacket, standing: Standing) {
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        let Some((_, session)) = conn.session_mut() else { return };
-        let slowed_until = match packet {
-            SignedPacket::Message { .. } => {
-                session.count_message(&self.config.limits, self.now.mono)
-            }
-            SignedPacket::Receipt { .. } | SignedPacket::Disconnect(_) => None,
-        };
+    fn verify_signed(&mut self, conn: ConnId, packet: SignedPacket, standing: Standing) {
+        let Some((_, session)) = self.connections.session_mut(conn) else { return };
+        let arrival = AwaitArrival::begin(conn, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::verify(packet, session.public_key().clone());
-        let arrival = AwaitArrival { conn: conn_id, slot: session.arrivals.push(), standing };
-        if let Some(until) = slowed_until {
-            conn.slow_until(until);
-        }
         self.out.compute(job, AwaitJob::Signed { arrival, packet });
     }
 
     fn open_sealed(&mut self, conn: ConnId, packet: SealedPacket, standing: Standing) {
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         let (signer, key) = (session.public_key().clone(), session.key().clone());
+        let arrival = AwaitArrival::begin(conn, session, packet.packet(), standing);
+        self.checking.enter(arrival.bytes);
         let (job, packet) = Unverified::open_sealed(packet, signer, key, 0);
-        let arrival = AwaitArrival { conn, slot: session.arrivals.push(), standing };
         self.out.compute(job, AwaitJob::Sealed { arrival, packet });
     }
 
@@ -219,16 +225,23 @@ impl Server {
 
     /// A packet's job is done. Packets take effect in order of arrival, so all that are ready
     /// behind it may follow, or none if one before it is not.
-    fn arrive(&mut self, AwaitArrival { conn: conn_id, slot, .. }: AwaitArrival, arrived: Arrival) {
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
-        // With fewer packets under way, reading can only be resumed.
-        if conn.is_paused() {
-            self.touched.conn(conn_id);
-        }
-        let Some((who, session)) = conn.session_mut() else { return };
-        session.arrivals.complete(slot, arrived);
+    fn arrive(&mut self, arrival: AwaitArrival, arrived: Arrival) {
+        let AwaitArrival { conn: conn_id, slot, bytes, .. } = arrival;
+        let session = self.connections.get_mut(conn_id).and_then(|conn| {
+            // With fewer packets under way, reading can only be resumed.
+            if conn.is_paused() {
+                self.touched.conn(conn_id);
+            }
+            conn.session_mut()
+        });
+        let Some((who, session)) = session else {
+            // Its session has ended, and the packet is dropped.
+            return self.checking.leave(bytes);
+        };
+        session.complete_arrival(slot, bytes, arrived);
         let mut next = session.next_arrival();
-        while let Some((arrival, others)) = next {
+        while let Some((bytes, arrival, others)) = next {
+            self.checking.leave(bytes);
             self.take_effect(who, arrival);
             next = match others {
                 Others::None => None,
@@ -279,12 +292,32 @@ impl Server {
     ) {
         let session = self.connections.session_mut(who.conn()).map(|(_, session)| session);
         if let Some(code) = session.and_then(|session| session.out_of_turn(recipient, id)) {
-            self.hold_back(who.conn(), packet.get(), code);
-            let refusal = Refusal::new(code).answering(packet.get());
-            return self.refuse(who.conn(), refusal);
+            return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
+        }
+        let limits = &self.config.limits;
+        if let Some((_, session)) = self.connections.session_mut(who.conn()) {
+            if session.owes_receipts(limits) {
+                let refusal =
+                    Refusal::new(ErrorCode::Unavailable).saying("take the receipts first");
+                return self.refuse_for_now(who.conn(), packet.get(), refusal);
+            }
+            if let Some(peers) = session.answered(recipient) {
+                self.record_answers(who.user(), peers);
+            }
         }
         let item = ItemId { kind: ItemKind::Message, origin: who.user(), id: id.0 };
         self.route(recipient, item, packet);
+    }
+
+    /// Refuses a message that its sender will repeat.
+    pub(in crate::server) fn refuse_for_now(
+        &mut self,
+        conn: ConnId,
+        packet: &Packet,
+        refusal: Refusal,
+    ) {
+        self.hold_back(conn, packet, refusal.code);
+        self.refuse(conn, refusal.answering(packet));
     }
 
     /// A message is refused for now: until it is repeated, no other one to the same recipient is

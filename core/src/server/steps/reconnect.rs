@@ -13,25 +13,25 @@ use crate::server::awaits::{
 };
 use crate::server::state::entry::{Entry, Reconnecting, Request};
 use crate::server::state::refusal::Refusal;
-use crate::server::store::{StoreOp, User};
-use crate::wire::{AccountRequest, ErrorCode};
+use crate::server::store::{StoreOp, User, Waiting};
+use crate::time::whole_secs;
+use crate::wire::{ErrorCode, ReconnectRequest};
 
 impl Server {
     pub(in crate::server) fn reconnect(&mut self, request: Request) {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(&request, ErrorCode::ClockSkew);
         }
-        let Some(peer) =
-            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
-        else {
-            return;
-        };
-        if let Err(too_many) = self.admission.reconnect(peer, self.now.mono) {
-            return self.refuse_and_slow(&request, too_many);
-        }
         if let Some(id) = request.packet.header().sender {
             let op = StoreOp::FindUser(UserRef::Id(id));
             return self.out.store(op, AwaitStore::ReconnectorFound(request));
+        }
+        let Some(peer) = self.peer(request.conn) else { return };
+        if let Err(too_many) = self.admission.unproven_reconnect(peer, self.now.mono) {
+            return self.refuse_and_slow(&request, too_many);
+        }
+        if !self.admit_stranger_job(request.conn) {
+            return;
         }
         // Only the phone number inside tells who this is, so it is opened before anyone can verify
         // it. It proves nothing until it is verified.
@@ -50,13 +50,21 @@ impl Server {
     ) {
         match found {
             Ok(Some(user)) => {
+                let (limits, now) = (&self.config.limits, self.now.mono);
+                if let Err(too_many) = self.user_meters.admits_reconnect(limits, user.id, now) {
+                    return self.refuse_and_slow(&request, too_many);
+                }
                 let signer = user.public_key.clone();
                 let (job, request) =
                     Unverified::open_request(request, signer, RequestKind::Reconnect);
                 let request = Box::new(request);
                 self.out.compute(job, AwaitJob::ReconnectOpened { request, user });
             }
-            Ok(None) => self.refuse_unknown(&request, None),
+            Ok(None) => {
+                if self.admit_failure(&request) {
+                    self.refuse_unknown(&request, None);
+                }
+            }
             Err(error) => {
                 let code = self.store_failed(error);
                 self.refuse_request(&request, code);
@@ -71,7 +79,12 @@ impl Server {
     ) {
         let (request, opened) = match judged {
             Ok((request, opened)) => (request, opened),
-            Err(request) => return self.refuse_request(&request, ErrorCode::BadSignature),
+            Err(request) => {
+                if self.admit_failure(&request) {
+                    self.refuse_request(&request, ErrorCode::BadSignature);
+                }
+                return;
+            }
         };
         let Some((opened, session)) = self.parse_reconnect(request.get(), opened) else { return };
         if user.phone != opened.phone {
@@ -98,14 +111,14 @@ impl Server {
         &mut self,
         request: &Request,
         opened: OpenedRequest,
-    ) -> Option<(AccountRequest, FreshSession)> {
+    ) -> Option<(ReconnectRequest, FreshSession)> {
         let OpenedRequest { plaintext, session } = opened;
         // A host that draws no session key for a 106 has failed it.
         let Some(session) = session else {
             self.refuse_request(request, ErrorCode::BadSignature);
             return None;
         };
-        let Ok(opened) = AccountRequest::parse(plaintext.expose()) else {
+        let Ok(opened) = ReconnectRequest::parse(plaintext.expose()) else {
             self.refuse_request(request, ErrorCode::Malformed);
             return None;
         };
@@ -119,30 +132,40 @@ impl Server {
     ) {
         let AwaitReconnectorFoundByPhone { request, opened, session } = awaited;
         let reply_key = opened.reply_key;
-        match found {
-            Ok(Some(user)) => {
-                let (job, request) = Unverified::verify(request, user.public_key.clone());
-                let verified = AwaitReconnectVerified { request, reply_key, user, session };
-                self.out.compute(job, AwaitJob::ReconnectVerified(Box::new(verified)));
-            }
-            Ok(None) => self.refuse_unknown(&request, Some(&reply_key)),
+        let user = match found {
+            Ok(user) => user,
             Err(error) => {
                 let code = self.store_failed(error);
-                self.refuse_opened(&request, code, &reply_key);
+                return self.refuse_opened(&request, code, &reply_key);
             }
-        }
+        };
+        // A phone that nobody has registered gets the same work and the same answer as a wrong
+        // signature, so that a 106 without an id does not tell who is registered. No client has the
+        // server's own key, so the verification fails.
+        let server_key = &self.config.server_key;
+        let signer = user.as_ref().map_or(server_key, |user| &user.public_key).clone();
+        let (job, request) = Unverified::verify(request, signer);
+        let verified = AwaitReconnectVerified { request, reply_key, user, session };
+        self.out.compute(job, AwaitJob::ReconnectVerified(Box::new(verified)));
     }
 
     pub(in crate::server) fn on_reconnect_verified(
         &mut self,
         judged: Judged<Request, ()>,
         reply_key: SymmetricKey,
-        user: Box<User>,
+        user: Option<Box<User>>,
         session: FreshSession,
     ) {
-        match judged {
-            Ok((request, ())) => self.record_reconnect(request, reply_key, user, session),
-            Err(request) => self.refuse_opened(&request, ErrorCode::BadSignature, &reply_key),
+        match (judged, user) {
+            (Ok((request, ())), Some(user)) => {
+                self.record_reconnect(request, reply_key, user, session);
+            }
+            (Ok((request, ())), None) => {
+                self.refuse_opened(request.get(), ErrorCode::BadSignature, &reply_key);
+            }
+            (Err(request), _) => {
+                self.refuse_opened(&request, ErrorCode::BadSignature, &reply_key);
+            }
         }
     }
 
@@ -158,6 +181,7 @@ impl Server {
         let op = StoreOp::RecordReconnect {
             user: user.id,
             at: request.get().packet.header().timestamp,
+            horizon: self.now.wall.plus_secs(whole_secs(self.config.limits.clock_skew)),
             aes_key: session.wrapped,
         };
         let reconnecting = Reconnecting { request, reply_key, user, session };
@@ -172,9 +196,15 @@ impl Server {
             Ok(reconnecting) => reconnecting,
             Err((reconnecting, why)) => return self.refuse_reconnect(&reconnecting, why),
         };
+        let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
+        let (user, conn) = (user.id, request.get().conn);
+        let (limits, now) = (&self.config.limits, self.now.mono);
+        if let Err(too_many) = self.user_meters.charge_reconnect(limits, user, now) {
+            let refusal = Refusal::too_many(too_many).answering(&request.get().packet);
+            return self.refuse(conn, refusal.sealed_with(reply_key));
+        }
         // From here this connection is the user's. What the old one held goes to the store first,
         // so that it is counted.
-        let (user, conn) = (reconnecting.get().user.id, reconnecting.get().request.get().conn);
         self.displace(user);
         self.connections.begin_granting(user, conn);
         self.settle_mailbox(user);
@@ -185,6 +215,9 @@ impl Server {
         let Reconnecting { request, reply_key, .. } = reconnecting;
         match why {
             NotRecorded::NotNewer => {
+                if !self.admit_failure(request.get()) {
+                    return;
+                }
                 let refusal = Refusal::new(ErrorCode::ClockSkew)
                     .answering(&request.get().packet)
                     .saying("not newer than the last reconnect")
@@ -202,10 +235,10 @@ impl Server {
     pub(in crate::server) fn on_counted(
         &mut self,
         reconnecting: Durable<Reconnecting>,
-        counted: Result<u32, StoreError>,
+        counted: Result<Waiting, StoreError>,
     ) {
         match counted {
-            Ok(pending) => self.grant(Entry::Reconnected { reconnecting, pending }),
+            Ok(waiting) => self.grant(Entry::Reconnected { reconnecting, waiting }),
             Err(error) => {
                 let Reconnecting { request, reply_key, user, .. } = reconnecting.get();
                 self.connections.end_granting(user.id, request.get().conn);
@@ -215,10 +248,25 @@ impl Server {
         }
     }
 
-    /// The id, phone and key of a 106 do not belong together: this refusal closes the connection.
+    /// A 106 names an id that no account has, or another account's phone: this refusal closes the
+    /// connection.
     fn refuse_unknown(&mut self, request: &Request, reply_key: Option<&SymmetricKey>) {
         let refusal = Refusal::new(ErrorCode::UnknownUser).answering(&request.packet);
         let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };
         self.refuse_and_close(request.conn, refusal);
+    }
+    /// Charges a 106 that names an id, and has failed or is a repeat, to its address. Over the rate,
+    /// the stranger is disconnected without an answer. One without an id was charged before it was
+    /// opened.
+    fn admit_failure(&mut self, request: &Request) -> bool {
+        if request.packet.header().sender.is_none() {
+            return true;
+        }
+        let Some(peer) = self.peer(request.conn) else { return false };
+        let admitted = self.admission.unproven_reconnect(peer, self.now.mono).is_ok();
+        if !admitted {
+            self.shed(request.conn);
+        }
+        admitted
     }
 }

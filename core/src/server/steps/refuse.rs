@@ -66,7 +66,12 @@ impl Server {
         ErrorCode::Unavailable
     }
 
-    fn answer_with_error(&mut self, conn_id: ConnId, refusal: Refusal, then: AfterReply) {
+    pub(in crate::server) fn answer_with_error(
+        &mut self,
+        conn_id: ConnId,
+        refusal: Refusal,
+        then: AfterReply,
+    ) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         let peer = conn.peer();
         let session = match &conn.phase {
@@ -76,8 +81,13 @@ impl Server {
             Phase::Closing => return,
         };
         // Every error costs a signature. A stranger who provokes too many gets no more of them.
-        if session.is_none() && self.admission.refusal(peer, self.now.mono).is_err() {
-            return self.close(conn_id);
+        if session.is_none() {
+            if self.admission.refusal(peer, self.now.mono).is_err() {
+                return self.shed(conn_id);
+            }
+            if !self.admit_stranger_job(conn_id) {
+                return;
+            }
         }
         self.out.notify(Notice::Refused { conn: conn_id, code: refusal.code });
         let error = ErrorReply {
@@ -129,6 +139,7 @@ impl Server {
     pub(in crate::server) fn reply(&mut self, conn_id: ConnId, draft: Draft, then: AfterReply) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.begin_reply();
+        conn.charge_signature(&self.config.limits, self.now.mono);
         self.out.emit(draft, AwaitJob::Reply { conn: conn_id, then });
         self.touched.conn(conn_id);
     }
@@ -147,6 +158,7 @@ impl Server {
         self.touched.conn(conn_id);
         match then {
             AfterReply::Stay => {}
+            AfterReply::Told => self.told_undeliverable(conn_id),
             AfterReply::NextRequest => self.next_request(conn_id),
             AfterReply::Close => self.close(conn_id),
         }

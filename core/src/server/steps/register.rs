@@ -2,20 +2,26 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::crypto::{FreshSession, Job, OpenedRequest, RequestKind};
-use crate::frame::{Durable, Judged, Pending, StoreError, Unverified, Verified};
-use crate::ids::{Phone, UserId, UserRef};
-use crate::keys::{Plaintext, PublicKey, Rejected};
-use crate::server::alarm::Alarm;
+use crate::frame::{Durable, Judged, Misuse, Pending, StoreError, Unverified, Verified};
+use crate::ids::{ConnId, Phone, UserId, UserRef};
+use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::server::answers::NotCreated;
-use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore, Registrant};
+use crate::server::awaits::{AfterReply, AwaitDelivery, AwaitJob, AwaitStore, Registrant};
+use crate::server::state::conn::Conn;
 use crate::server::state::entry::{Confirming, Entry, Registering, Request};
-use crate::server::state::otps::{Guess, LiveOtp};
+use crate::server::state::otps::{Guess, Issued, IssuedOtp, Offer};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
-use crate::server::{Notice, OtpChannel, OtpDelivery, Server};
-use crate::wire::{AccountRequest, ConfirmRequest, ErrorCode, Op, OtpIssued, RegistrationRejected};
+use crate::server::{
+    DeliveryId, DeliveryOutcome, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server,
+};
+use crate::wire::{
+    ConfirmRequest, ErrorCode, Op, OtpIssued, RegisterRequest, RegistrationRejected,
+};
 
 impl Server {
     pub(in crate::server) fn register(&mut self, request: Request) {
@@ -42,14 +48,23 @@ impl Server {
         let Ok(opened) = opened else {
             return self.refuse_request(&request, ErrorCode::BadSignature);
         };
-        let Ok(AccountRequest { reply_key, phone }) =
-            AccountRequest::parse(opened.plaintext.expose())
-        else {
+        let Ok(opened) = RegisterRequest::parse(opened.plaintext.expose()) else {
             return self.refuse_request(&request, ErrorCode::Malformed);
         };
-        let registrant = Registrant { request, reply_key, phone };
-        let op = StoreOp::FindUser(UserRef::Phone(phone));
-        self.out.store(op, AwaitStore::RegistrantFound(Box::new(registrant)));
+        // A recorded 100 that was dated anew ends here.
+        if opened.timestamp != request.packet.header().timestamp {
+            return self.refuse_opened(&request, ErrorCode::Malformed, &opened.reply_key);
+        }
+        // The server asks for no invitations, so one that is named changes nothing.
+        match self.config.registered_phones {
+            RegisteredPhones::Told => {
+                let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
+                let registrant = Box::new(Registrant { request, opened });
+                self.out.store(op, AwaitStore::RegistrantFound(registrant));
+            }
+            // Nothing is looked up, so nothing about the answer can depend on it.
+            RegisteredPhones::Hidden => self.issue_otp(&Registrant { request, opened }),
+        }
     }
 
     pub(in crate::server) fn on_registrant_found(
@@ -57,50 +72,93 @@ impl Server {
         registrant: &Registrant,
         found: &Result<Option<Box<User>>, StoreError>,
     ) {
-        let Registrant { request, reply_key, phone } = registrant;
+        let Registrant { request, opened } = registrant;
         match found {
             Err(error) => {
                 let code = self.store_failed(*error);
-                self.refuse_opened(request, code, reply_key);
+                self.refuse_opened(request, code, &opened.reply_key);
             }
-            Ok(Some(_)) => {
-                let in_reply_to = request.packet.request_hash().in_reply_to();
-                let rejected = RegistrationRejected { in_reply_to };
-                let draft = self.sealed(None, Op::RegistrationRejected, reply_key, rejected.emit());
-                self.reply(request.conn, draft, AfterReply::NextRequest);
-            }
-            Ok(None) => match self.admission.otp(*phone, self.now.mono) {
-                Ok(()) => self.issue_otp(registrant),
-                Err(too_many) => {
-                    let refusal = Refusal::too_many(too_many).answering(&request.packet);
-                    self.refuse(request.conn, refusal.sealed_with(reply_key));
-                }
-            },
+            Ok(Some(_)) => self.reject_registration(request, &opened.reply_key),
+            Ok(None) => self.issue_otp(registrant),
         }
     }
 
+    /// 150.
+    fn reject_registration(&mut self, request: &Request, reply_key: &SymmetricKey) {
+        let in_reply_to = request.packet.request_hash().in_reply_to();
+        let rejected = RegistrationRejected { in_reply_to };
+        let draft = self.sealed(None, Op::RegistrationRejected, reply_key, rejected.emit());
+        self.reply(request.conn, draft, AfterReply::NextRequest);
+    }
+
     fn issue_otp(&mut self, registrant: &Registrant) {
-        let Registrant { request, reply_key, phone } = registrant;
-        let limits = &self.config.limits;
-        let otp = self.otps.issue(limits, &mut self.entropy, *phone, self.now.mono);
-        let Some(otp) = otp else {
-            return self.refuse_opened(request, ErrorCode::RateLimited, reply_key);
+        let Registrant { request, opened } = registrant;
+        let Some(peer) = self.peer(request.conn) else { return };
+        let awaited = AwaitDelivery {
+            conn: request.conn,
+            in_reply_to: request.packet.request_hash().in_reply_to(),
+            phone: opened.phone,
+            reply_key: opened.reply_key.clone(),
         };
-        let ttl_secs = u16::try_from(limits.otp_ttl.as_secs()).unwrap_or(u16::MAX);
-        let attempts = limits.otp_attempts;
-        // A user who waits for a password needs time to read it.
-        self.alarms.arm(Alarm::Handshake(request.conn), self.now.mono + limits.otp_ttl);
-        let in_band = match self.config.otp_channel {
-            OtpChannel::InBand => Some(otp),
-            OtpChannel::OutOfBand => {
-                self.out.deliver(OtpDelivery { phone: *phone, otp, ttl_secs });
+        let Self { otps, config, entropy, now, .. } = self;
+        match otps.issue(config, entropy, opened, peer, now.mono) {
+            Issued::Offered(offer) => self.offer_otp(&awaited, offer),
+            Issued::ToDeliver(Offer { otp, ttl, .. }) => {
+                let id = DeliveryId(self.deliveries.insert(awaited));
+                let (phone, ttl_secs) = (opened.phone, whole_secs(ttl));
+                self.out.deliver(OtpDelivery { id, peer, phone, otp, ttl_secs });
+            }
+            Issued::BeingDelivered => {
+                self.refuse_opened(request, ErrorCode::Unavailable, &opened.reply_key);
+            }
+            Issued::TooMany(too_many) => {
+                let refusal = Refusal::too_many(too_many).answering(&request.packet);
+                self.refuse(request.conn, refusal.sealed_with(&opened.reply_key));
+            }
+        }
+    }
+
+    /// The host says whether a password is on its way. Only then does the client get its 200, so
+    /// that nobody waits for a password that nobody sends.
+    pub(in crate::server) fn on_delivery_answered(
+        &mut self,
+        id: DeliveryId,
+        outcome: DeliveryOutcome,
+    ) {
+        let Some(awaited) = self.deliveries.remove(id.0) else {
+            return self.report(Err(Misuse::UnexpectedOutcome));
+        };
+        let AwaitDelivery { conn, in_reply_to, phone, reply_key } = &awaited;
+        let offer = match outcome {
+            DeliveryOutcome::Accepted => self.otps.delivered(*phone, reply_key, self.now.mono),
+            DeliveryOutcome::Refused => {
+                self.otps.withdraw(*phone, reply_key, self.now.mono);
                 None
             }
         };
-        let in_reply_to = request.packet.request_hash().in_reply_to();
-        let issued = OtpIssued { in_reply_to, ttl_secs, attempts, otp: in_band };
+        if let Some(offer) = offer {
+            return self.offer_otp(&awaited, offer);
+        }
+        let refusal = Refusal::new(ErrorCode::Unavailable).in_reply_to(*in_reply_to);
+        self.refuse(*conn, refusal.sealed_with(reply_key));
+    }
+
+    /// 200.
+    fn offer_otp(&mut self, awaited: &AwaitDelivery, offer: Offer) {
+        let AwaitDelivery { conn, in_reply_to, reply_key, .. } = awaited;
+        let Offer { otp, ttl, attempts_left } = offer;
+        let in_band = match self.config.otp_channel {
+            OtpChannel::InBand => Some(otp),
+            OtpChannel::OutOfBand => None,
+        };
+        let issued = OtpIssued {
+            in_reply_to: *in_reply_to,
+            ttl_secs: whole_secs(ttl),
+            attempts: attempts_left,
+            otp: in_band,
+        };
         let draft = self.sealed(None, Op::OtpIssued, reply_key, issued.emit());
-        self.reply(request.conn, draft, AfterReply::NextRequest);
+        self.reply(*conn, draft, AfterReply::NextRequest);
     }
 
     pub(in crate::server) fn confirm(&mut self, request: Request, public_key_der: &[u8]) {
@@ -153,7 +211,7 @@ impl Server {
         if fingerprint != *public_key.fingerprint() {
             return self.refuse_opened(request, ErrorCode::BadSignature, &reply_key);
         }
-        match self.otps.guess(phone, &otp, self.now.mono) {
+        match self.otps.guess(&self.config.limits, phone, &reply_key, &otp, self.now.mono) {
             Guess::Expired => self.refuse_opened(request, ErrorCode::OtpExpired, &reply_key),
             Guess::Wrong { attempts_left } => {
                 let plural = if attempts_left == 1 { "" } else { "s" };
@@ -162,6 +220,10 @@ impl Server {
                     .saying(format!("{attempts_left} attempt{plural} left"))
                     .sealed_with(&reply_key);
                 self.refuse(request.conn, refusal);
+            }
+            Guess::TooMany(too_many) => {
+                let refusal = Refusal::too_many(too_many).answering(&request.packet);
+                self.refuse(request.conn, refusal.sealed_with(&reply_key));
             }
             Guess::Right(otp) => {
                 let op = StoreOp::CreateUser {
@@ -190,32 +252,39 @@ impl Server {
             Err(not_created) => not_created,
         };
         let Registering { confirming, reply_key, phone, otp, .. } = registering;
+        let request = &confirming.get().request;
         let code = match why {
-            // Another confirmation was faster, and has used up the phone's password.
-            NotCreated::PhoneTaken => ErrorCode::OtpExpired,
+            // Whoever holds the right password may know that the phone is registered.
+            NotCreated::PhoneTaken => return self.reject_registration(request, &reply_key),
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),
         };
-        self.refuse_opened(&confirming.get().request, code, &reply_key);
+        self.refuse_opened(request, code, &reply_key);
     }
 
     /// The password was right and the store failed: the client may try again with it.
-    fn restore_otp(&mut self, phone: Phone, otp: LiveOtp, error: StoreError) -> ErrorCode {
-        self.otps.restore(phone, otp);
+    fn restore_otp(&mut self, phone: Phone, otp: IssuedOtp, error: StoreError) -> ErrorCode {
+        self.otps.restore(phone, otp, self.now.mono);
         self.store_failed(error)
     }
 
     /// Counts a registration request of the connection's address; refuses it if there are too many.
     fn admit_registration(&mut self, request: &Request) -> bool {
-        let Some(peer) =
-            self.connections.get(request.conn).map(super::super::state::conn::Conn::peer)
-        else {
-            return false;
-        };
+        let Some(peer) = self.peer(request.conn) else { return false };
         let admitted = self.admission.registration(peer, self.now.mono);
         if let Err(too_many) = admitted {
             self.refuse_and_slow(request, too_many);
         }
-        admitted.is_ok()
+        admitted.is_ok() && self.admit_stranger_job(request.conn)
     }
+
+    /// Address of the other end; `None` if the connection is gone.
+    pub(in crate::server) fn peer(&self, conn: ConnId) -> Option<IpAddr> {
+        self.connections.get(conn).map(Conn::peer)
+    }
+}
+
+/// Whole seconds; `Limits` allows a password no more than 65,535.
+fn whole_secs(ttl: Duration) -> u16 {
+    u16::try_from(ttl.as_secs()).unwrap_or(u16::MAX)
 }

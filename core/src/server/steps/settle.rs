@@ -7,7 +7,7 @@ use crate::ids::{ConnId, UserId};
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::AwaitStore;
-use crate::server::state::conn::Conn;
+use crate::server::state::conn::{Conn, FlowStep};
 use crate::server::state::drain::DrainStep;
 use crate::server::state::session::Session;
 use crate::server::store::StoreOp;
@@ -18,8 +18,9 @@ impl Server {
     ///
     /// Mailboxes come first: only when their appends have begun is it known whether a sender still
     /// waits for something. Then connections. Their farewells may end sessions, which touches
-    /// mailboxes again, so the loop repeats until nothing is touched; each round ends sessions or
-    /// begins operations, of which there are finitely many. The stop comes last, when everything is
+    /// mailboxes again, and so may packets that waited for the end of a pause, so the loop repeats
+    /// until nothing is touched; each round ends sessions, takes packets or begins operations, of
+    /// which there are finitely many. The stop comes last, when everything is
     /// known to be done.
     pub(in crate::server) fn settle(&mut self) {
         loop {
@@ -39,8 +40,10 @@ impl Server {
     ///
     /// An append comes before a page: it makes what is in memory visible to the page behind it.
     pub(in crate::server) fn settle_mailbox(&mut self, user: UserId) {
-        let Some((mailbox, unstored)) = self.mailboxes.get_mut(user) else { return };
+        self.mailboxes.recount(user);
         let limits = &self.config.limits;
+        let share = self.mailboxes.in_flight.share(limits, self.connections.sessions());
+        let Some((mailbox, unstored)) = self.mailboxes.get_mut(user) else { return };
         let step = if let Some(until) = mailbox.rests_until(self.now.mono) {
             self.alarms.arm_if_idle(Alarm::Mailbox(user), until);
             None
@@ -55,14 +58,25 @@ impl Server {
                 let packets = Pending::new(packets);
                 self.out.store(op, AwaitStore::Appended { recipient: user, packets });
             }
-            mailbox.next_drain_step(limits)
+            mailbox.next_drain_step(limits, share)
         };
+        if let Some((since, conn)) = mailbox.owing_since(self.now.mono).zip(mailbox.conn()) {
+            self.alarms.arm_if_idle(Alarm::Unresponsive(conn), since + limits.unresponsive);
+        }
         match step {
             Some(DrainStep::ReadPage { conn, after, limit }) => {
                 let op = StoreOp::Page { recipient: user, after, limit };
-                self.out.store(op, AwaitStore::PageRead { owner: user, conn });
+                let bytes = limit.bytes;
+                self.mailboxes.in_flight.begin_page(bytes);
+                self.out.store(op, AwaitStore::PageRead { owner: user, conn, bytes });
             }
             Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
+            Some(DrainStep::Live(conn)) => {
+                if let Some((_, session)) = self.connections.session_mut(conn) {
+                    session.all_taken();
+                }
+                self.mailboxes.drop_if_idle(user);
+            }
             None => self.mailboxes.drop_if_idle(user),
         }
     }
@@ -83,16 +97,23 @@ impl Server {
         self.update_flow(conn_id);
     }
 
-    /// Pauses or resumes reading from a connection.
+    /// Pauses or resumes reading from a connection. What arrived before a pause comes before what is
+    /// read after it.
     fn update_flow(&mut self, conn_id: ConnId) {
+        let sessions = self.connections.sessions();
+        let held = self.checking.bytes() + self.mailboxes.unstored.bytes();
+        let share = self.config.limits.held_share(held, sessions);
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         if let Some(until) = conn.slowed_until(self.now.mono) {
             self.alarms.arm(Alarm::Flow(conn_id), until);
         }
+        let limits = &self.config.limits;
         let user = conn.session().map(Session::user);
-        let unstored = user.map_or(0, |user| self.mailboxes.unstored.of(user));
-        if let Some(flow) = conn.update_flow(&self.config.limits, unstored, self.now.mono) {
-            self.out.flow(conn_id, flow);
+        let unstored = user.map(|user| self.mailboxes.unstored.of(user)).unwrap_or_default();
+        match conn.update_flow(limits, unstored, share, self.now.mono) {
+            Some(FlowStep::Change(flow)) => self.out.flow(conn_id, flow),
+            Some(FlowStep::Take(unread)) => self.on_bytes(conn_id, &unread),
+            None => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::keys::Plaintext;
 use crate::time::Timestamp;
@@ -61,7 +62,7 @@ impl ErrorReply {
     fn read(parser: &mut Parser<'_>) -> Result<Self, Malformed> {
         parser.version()?;
         Ok(Self {
-            code: ErrorCode::from_code(parser.u8()?).ok_or(Malformed)?,
+            code: ErrorCode::read(parser.u8()?),
             in_reply_to: parser.in_reply_to()?,
             retry_after_secs: parser.u32()?,
             server_time: server_time(parser.u64()?)?,
@@ -119,7 +120,7 @@ code_table! {
         /// session's.
         NotAuthenticated = 3, SessionOver;
         /// The recipient of a message, or the user that a look-up names, is not registered. As the
-        /// answer to a 106: id, phone number and key do not belong together, and the server closes.
+        /// answer to a 106 that names an id: there is no such account, and the server closes.
         UnknownUser = 4, Denied;
         /// Wrong one-time password; the text says how many attempts are left.
         OtpRejected = 5, Denied;
@@ -142,6 +143,12 @@ code_table! {
         ShuttingDown = 13, SessionOver;
         /// The key is not RSA-2048 with exponent 65537, or is unfit.
         KeyRejected = 14, Denied;
+        /// Registration needs an invitation, and the one in the request is missing or not valid.
+        InvitationRejected = 15, Denied;
+        _ =>
+        /// A code of a later version: a refusal, of which only the number and the text are known.
+        /// Whether it closes is seen at the connection.
+        Unknown(UnknownCode), Denied;
     }
 
     /// Class of the error: what it means for the request that it answers, and for the connection.
@@ -175,7 +182,32 @@ impl ErrorClass {
     }
 }
 
+/// A code that this version does not define. Only [`ErrorCode::read`] makes one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnknownCode(u8);
+
+impl UnknownCode {
+    /// Byte on the wire.
+    pub const fn code(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Debug for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl ErrorCode {
+    /// Code with this byte on the wire.
+    pub const fn read(code: u8) -> Self {
+        match Self::from_code(code) {
+            Some(known) => known,
+            None => Self::Unknown(UnknownCode(code)),
+        }
+    }
+
     /// Whether the server closes the connection after this error, by its class. A refused 106 is
     /// the exception of PROTOCOL 4.3: there the server closes after `UnknownUser` too.
     pub const fn closes(self) -> bool {

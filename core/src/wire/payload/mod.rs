@@ -3,6 +3,7 @@
 mod ack;
 mod directory;
 mod error;
+mod invitation;
 mod message;
 mod otp;
 mod register;
@@ -12,11 +13,12 @@ mod session;
 
 pub use ack::{Receipt, ReceiptsTaken, StoredAck};
 pub use directory::{Lookup, PublicKeyAnswer, emit_server_key, parse_server_key};
-pub use error::{ErrorClass, ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT};
+pub use error::{ErrorClass, ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT, UnknownCode};
+pub use invitation::{InvalidInvitation, Invitation};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
 pub use register::{OtpIssued, RegistrationRejected};
-pub use requests::{AccountRequest, ConfirmRequest};
+pub use requests::{ConfirmRequest, ReconnectRequest, RegisterRequest};
 pub use sealed::OAEP_LEN;
 pub use session::{NoMoreMessages, SessionGrant, SessionResumed};
 

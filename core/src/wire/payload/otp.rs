@@ -3,13 +3,12 @@
 use core::fmt;
 use core::str::FromStr;
 
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use crate::keys::Secret;
 
 /// A one-time password: six decimal digits. Zeroized when dropped, compared in constant time, and
-/// without a readable `Debug`; `Display` writes the digits.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Otp([u8; Self::LEN]);
+/// without a readable `Debug`; `Display` writes the digits. Clones share one copy of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Otp(Secret<{ Self::LEN }>);
 
 /// The text is not six decimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,31 +23,37 @@ impl Otp {
 
     /// Writes `number` with leading zeros; `None` if it has more than six digits.
     pub fn from_number(number: u32) -> Option<Self> {
-        if number >= Self::COUNT {
-            return None;
-        }
-        let mut otp = Self([b'0'; Self::LEN]);
+        (number < Self::COUNT).then(|| Self::last_digits(number.into()))
+    }
+
+    /// The last six decimal digits of a number.
+    pub fn last_digits(number: u64) -> Self {
         let mut rest = number;
-        for digit in otp.0.iter_mut().rev() {
-            *digit += u8::try_from(rest % 10).ok()?;
-            rest /= 10;
-        }
-        Some(otp)
+        Self(Secret::written(|digits| {
+            for digit in digits.iter_mut().rev() {
+                // Below ten, so it fits.
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }))
     }
 
     /// Reads a password from six ASCII digits.
     pub fn from_digits(digits: &[u8; Self::LEN]) -> Result<Self, InvalidOtp> {
-        if digits.iter().all(u8::is_ascii_digit) { Ok(Self(*digits)) } else { Err(InvalidOtp) }
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(InvalidOtp);
+        }
+        Ok(Self(Secret::written(|otp| otp.copy_from_slice(digits))))
     }
 
     /// The six ASCII digits.
     pub fn digits(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        core::str::from_utf8(self.0.expose()).unwrap_or_default()
     }
 
     /// Compares two passwords in constant time.
     pub fn ct_eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self == other
     }
 }
 
@@ -56,17 +61,9 @@ impl FromStr for Otp {
     type Err = InvalidOtp;
 
     fn from_str(text: &str) -> Result<Self, InvalidOtp> {
-        Self::from_digits(text.as_bytes().try_into().map_err(|_| InvalidOtp)?)
+        Self::from_digits(text.as_bytes().as_array().ok_or(InvalidOtp)?)
     }
 }
-
-impl PartialEq for Otp {
-    fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other)
-    }
-}
-
-impl Eq for Otp {}
 
 impl fmt::Display for Otp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

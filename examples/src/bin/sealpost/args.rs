@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
-use sealpost_core::wire::Otp;
 use sealpost_programs::{CryptoName, Failure, FormatArg};
+
+use crate::safety_number::Comparison;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
@@ -18,7 +19,8 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,
 
-    /// File whose first line is the passphrase of the key [default: ask, if the key has one]
+    /// File whose first line is the passphrase of the key, and that others can't read [default: ask,
+    /// if the key has one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
@@ -73,9 +75,10 @@ pub(crate) struct RegisterArgs {
     /// Your phone number, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// One-time password that an earlier `register` requested
-    #[arg(long, value_name = "CODE")]
-    pub(crate) otp: Option<Otp>,
+    /// Ask for the one-time password that an earlier `register` requested, instead of requesting
+    /// another one
+    #[arg(long)]
+    pub(crate) have_otp: bool,
     /// Ask for a passphrase twice, and encrypt the new key with it
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(crate) passphrase: bool,
@@ -126,17 +129,22 @@ pub(crate) struct ListenArgs {
 }
 
 /// Options of `verify`.
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
     /// Phone number of the contact, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
-    /// Accept the contact's changed key, which the server offers, in place of the known one
-    #[arg(long)]
-    pub(crate) accept: bool,
-    /// Mark the contact as verified: you have compared the safety number, and it was the same
-    #[arg(long)]
-    pub(crate) mark: bool,
+    /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
+    /// is the safety number that you compared; without it, the offered one is shown, and you are
+    /// asked whether it is the same. No other key is accepted
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    pub(crate) accept: Option<Comparison>,
+    /// Mark the contact as verified: you have compared the safety number, and it was the same. NUMBER
+    /// is as with --accept. No other key is marked
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    pub(crate) mark: Option<Comparison>,
     /// How long to wait for the server, in seconds, if the person is not a contact yet
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,

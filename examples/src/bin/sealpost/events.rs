@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
-use sealpost_core::client::{Continuity, Notice};
-use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::client::{Arrival, Continuity, Notice};
+use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
@@ -27,7 +27,10 @@ pub(crate) enum Event {
         #[serde(flatten)]
         body: Body,
         /// Trust in the key that signed the message.
-        trust: &'static str,
+        trust: TrustName,
+        /// `late`, `fills-gap` or `reused-id`; left out for a message that came in order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        arrival: Option<&'static str>,
     },
     /// A message that was sent before the next one is missing.
     Gap {
@@ -66,6 +69,18 @@ pub(crate) enum Event {
         /// Reason of the failure.
         reason: String,
     },
+    /// A message of ours that was kept for later can't be sent.
+    Refused {
+        /// Phone number or user id of the recipient.
+        to: String,
+        /// Reason of the refusal.
+        reason: String,
+    },
+    /// The server's clock and this device's differ by a minute or more.
+    ClockOffset {
+        /// Seconds by which this device's clock is behind; negative if it is ahead.
+        seconds: i64,
+    },
     /// A session has begun.
     Online {
         /// Number of items that the server holds for us.
@@ -82,6 +97,13 @@ pub(crate) enum Event {
         reason: String,
         /// Time until the next attempt; null if there will be none.
         retry_in_seconds: Option<f64>,
+    },
+    /// The server refused something with an error that this version does not define.
+    UnknownError {
+        /// Number of the error.
+        code: u8,
+        /// The server's explanation.
+        text: String,
     },
     /// The server did something that an honest server does not do.
     Suspicious {
@@ -105,6 +127,15 @@ pub(crate) enum Body {
     Undecryptable {
         undecryptable: bool,
     },
+}
+
+/// Trust in the key that signed a message.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TrustName {
+    FirstUse,
+    Verified,
+    Changed,
 }
 
 /// Looks up phone numbers by user id.
@@ -151,7 +182,8 @@ impl Event {
             id: message.id.0,
             time: utc(message.sent_at),
             body,
-            trust: trust(message.trust),
+            trust: message.trust.into(),
+            arrival: arrival(item.arrival),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -174,16 +206,28 @@ impl Event {
             Notice::Failed { ids, failure } => {
                 Self::Failed { ids: numbers(ids), reason: failure.to_string() }
             }
+            Notice::DraftRefused { to, refusal, .. } => Self::Refused {
+                to: match to {
+                    UserRef::Phone(phone) => phone.to_string(),
+                    UserRef::Id(user) => format!("user {}", user.value()),
+                },
+                reason: refusal.to_string(),
+            },
+            Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
                 offered: offered.to_string(),
             },
-            Notice::Suspicious { suspicion } => Self::Suspicious { what: format!("{suspicion:?}") },
+            Notice::UnknownError { code, text } => {
+                Self::UnknownError { code: code.code(), text: text.clone() }
+            }
+            Notice::Suspicious { .. } => Self::of_suspicion(notice)?,
             Notice::OtpRequested { .. }
             | Notice::OtpRejected { .. }
             | Notice::Registered { .. }
             | Notice::RegistrationFailed { .. }
+            | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::SendRefused { .. }
             | Notice::Found { .. }
@@ -192,11 +236,16 @@ impl Event {
             | Notice::OfferWithdrawn { .. }
             | Notice::Verified { .. }
             | Notice::KeyMismatch { .. }
-            | Notice::ClockOffset { .. }
             | Notice::StoreFailed { .. }
             | Notice::Misuse { .. }
             | Notice::Stopped => return None,
         })
+    }
+
+    /// The event for a notice that every command shows, whatever it waits for.
+    pub(crate) fn of_suspicion(notice: &Notice) -> Option<Self> {
+        let Notice::Suspicious { suspicion } = notice else { return None };
+        Some(Self::Suspicious { what: format!("{suspicion:?}") })
     }
 
     /// Prints the event. It is flushed when the call returns.
@@ -207,12 +256,14 @@ impl Event {
         }
     }
 
-    fn text(&self) -> String {
+    /// The event as a person reads it.
+    pub(crate) fn text(&self) -> String {
         match self {
-            Self::Message { from, time, body, trust, .. } => {
+            Self::Message { from, time, body, trust, arrival, .. } => {
+                let trust = trust.words();
                 let time = time.replace('T', " ");
-                let warning = if *trust == CHANGED { " [by a changed key!]" } else { "" };
-                format!("{time}  {from}{warning}: {}", body.text())
+                let mark = arrival.map_or("", mark);
+                format!("{time}  {from} [{trust}]{mark}: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -226,11 +277,21 @@ impl Event {
             }
             Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
             Self::Failed { ids, reason } => format!("* not sent ({reason}): {}", list(ids)),
+            Self::Refused { to, reason } => format!("* not sent to {to}: {reason}"),
+            Self::ClockOffset { seconds } if *seconds < 0 => {
+                format!("* the clock of this device is {} s ahead of the server's", -seconds)
+            }
+            Self::ClockOffset { seconds } => {
+                format!("* the clock of this device is {seconds} s behind the server's")
+            }
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),
             Self::Offline { reason, retry_in_seconds: Some(secs) } => {
                 format!("* offline: {reason}; trying again in {secs:.0} s")
+            }
+            Self::UnknownError { code, text } => {
+                format!("* the server refused with the error {code}: {text}")
             }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
         }
@@ -240,28 +301,55 @@ impl Event {
 impl Body {
     fn text(&self) -> String {
         match self {
-            Self::Text { text } => printable(text),
+            Self::Text { text } => text.clone(),
             Self::Bytes { hex } => format!("[bytes] {hex}"),
             Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
         }
     }
 }
 
-/// Replaces control characters, with which a sender could control the terminal.
-fn printable(text: &str) -> String {
-    let allowed = |c: char| !c.is_control() || c == '\n' || c == '\t';
-    text.chars().map(|c| if allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
-}
-
-const CHANGED: &str = "changed";
-
-const fn trust(trust: Trust) -> &'static str {
-    match trust {
-        Trust::FirstUse => "first-use",
-        Trust::Verified => "verified",
-        Trust::Changed => CHANGED,
+impl TrustName {
+    /// As a person reads it. Every message has a mark, so that a sender can't forge one by writing
+    /// it where others have none.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::FirstUse => "not verified",
+            Self::Verified => "verified",
+            Self::Changed => "by a changed key!",
+        }
     }
 }
+
+impl From<Trust> for TrustName {
+    fn from(trust: Trust) -> Self {
+        match trust {
+            Trust::FirstUse => Self::FirstUse,
+            Trust::Verified => Self::Verified,
+            Trust::Changed => Self::Changed,
+        }
+    }
+}
+
+const fn arrival(arrival: Arrival) -> Option<&'static str> {
+    match arrival {
+        Arrival::InOrder => None,
+        Arrival::Late => Some("late"),
+        Arrival::FillsGap => Some(FILLS_GAP),
+        Arrival::ReusedId => Some(REUSED_ID),
+    }
+}
+
+/// The mark of a message that did not come in order, for people.
+fn mark(arrival: &str) -> &'static str {
+    match arrival {
+        FILLS_GAP => " [late: it was missing]",
+        REUSED_ID => " [its number was used before: restored from a backup?]",
+        _ => " [late]",
+    }
+}
+
+const FILLS_GAP: &str = "fills-gap";
+const REUSED_ID: &str = "reused-id";
 
 fn numbers(ids: &[MessageId]) -> Vec<u64> {
     ids.iter().map(|id| id.0).collect()
@@ -276,19 +364,21 @@ mod tests {
     use super::*;
     use sealpost_core::client::store::{InboxId, IncomingMessage};
     use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::RequestHash;
 
     fn item(content: ReceivedContent, continuity: Continuity) -> InboxItem {
         let message = IncomingMessage {
             sender: UserId::new(7).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
             id: MessageId(3),
+            packet_hash: RequestHash([3; 32]),
             previous: None,
             sent_at: Timestamp::from_unix_secs(0),
             received_at: Timestamp::from_unix_secs(0),
             content,
             trust: Trust::FirstUse,
         };
-        InboxItem { place: InboxId(1), message, continuity }
+        InboxItem { place: InboxId(1), message, continuity, arrival: Arrival::InOrder }
     }
 
     fn json(content: ReceivedContent, continuity: Continuity) -> Vec<String> {
@@ -318,12 +408,33 @@ mod tests {
     }
 
     #[test]
-    fn text_can_not_steer_the_terminal() {
-        let text = ReceivedContent::Opened(Content::Text("\x1b[2Jhi\r\u{9b}".into()));
-        let events = Event::of_message(&item(text, Continuity::Next));
-        assert_eq!(
-            events[0].text(),
-            "1970-01-01 00:00:00Z  +4915112345678: \u{fffd}[2Jhi\u{fffd}\u{fffd}"
-        );
+    fn message_that_did_not_come_in_order_is_marked() {
+        let text = ReceivedContent::Opened(Content::Text("hi".into()));
+        let mut item = item(text, Continuity::Next);
+        for (arrival, name, mark) in [
+            (Arrival::Late, "late", "[late]"),
+            (Arrival::FillsGap, "fills-gap", "[late: it was missing]"),
+            (Arrival::ReusedId, "reused-id", "[its number was used before"),
+        ] {
+            item.arrival = arrival;
+            let events = Event::of_message(&item);
+            let json = serde_json::to_string(&events[0]).unwrap();
+            assert!(json.ends_with(&format!(r#""arrival":"{name}"}}"#)), "{json}");
+            assert!(events[0].text().contains(mark), "{}", events[0].text());
+        }
+    }
+
+    #[test]
+    fn every_message_says_how_far_its_key_is_trusted() {
+        let text = |trust| {
+            let mut item =
+                item(ReceivedContent::Opened(Content::Text("hi".into())), Continuity::Next);
+            item.message.trust = trust;
+            Event::of_message(&item)[0].text()
+        };
+        let start = "1970-01-01 00:00:00Z  +4915112345678";
+        assert_eq!(text(Trust::FirstUse), format!("{start} [not verified]: hi"));
+        assert_eq!(text(Trust::Verified), format!("{start} [verified]: hi"));
+        assert_eq!(text(Trust::Changed), format!("{start} [by a changed key!]: hi"));
     }
 }

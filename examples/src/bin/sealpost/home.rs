@@ -66,9 +66,9 @@ impl Home {
 
     /// Reads the account's public key. It is not secret, so this needs no passphrase.
     pub(crate) fn public_key(&self) -> Result<PublicKey, Failure> {
-        let file = self.folder.join(PUBLIC_KEY);
-        let pem = std::fs::read_to_string(&file).map_err(Failure::context(file.display()))?;
-        PublicKey::from_pem(&pem).map_err(Failure::context(file.display()))
+        let folder = self.registered_folder()?;
+        PublicKey::from_pem(&folder.read(PUBLIC_KEY)?)
+            .map_err(Failure::context(folder.file(PUBLIC_KEY).display()))
     }
 
     /// Opens the account.

@@ -8,6 +8,7 @@ mod home;
 mod listen;
 mod passphrase;
 mod register;
+mod safety_number;
 mod send;
 mod session;
 mod status;
@@ -15,7 +16,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use sealpost_programs::{Failure, log_to_stderr, run_program};
+use sealpost_programs::{Failure, hide_memory, log_to_stderr, run_program};
 use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Task};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), Failure> {
+    hide_memory()?;
     log_to_stderr(LevelFilter::ERROR)?;
     let home = Home::new(args.home_folder()?, args.passphrase_file, args.crypto);
     match args.task {

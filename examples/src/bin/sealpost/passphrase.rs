@@ -1,21 +1,16 @@
 //! Reads a passphrase from a file or the terminal.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, SecretText, secret_line_of_file};
 use zeroize::Zeroizing;
 
 /// A passphrase, zeroized when dropped.
-pub(crate) type Passphrase = Zeroizing<String>;
+pub(crate) type Passphrase = SecretText;
 
 /// Reads the first line of a file, without its newline.
 pub(crate) fn from_file(path: &Path) -> Result<Passphrase, Failure> {
-    let file = std::fs::File::open(path).map_err(Failure::context(path.display()))?;
-    let mut line = Zeroizing::new(String::new());
-    BufReader::new(file).read_line(&mut line).map_err(Failure::context(path.display()))?;
-    let line = Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned());
-    not_empty(line)
+    not_empty(secret_line_of_file(path)?)
 }
 
 /// Asks for the passphrase on the terminal.

@@ -1,13 +1,12 @@
 //! `sealpost register`.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 use sealpost_core::client::{Command, Notice, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line};
-use zeroize::Zeroizing;
+use sealpost_programs::{Failure, Line, secret_line_of_stdin, tell};
 
 use crate::args::RegisterArgs;
 use crate::home::Home;
@@ -38,9 +37,10 @@ enum Step {
 }
 
 fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failure> {
-    session.command(match &args.otp {
-        Some(otp) => Command::Confirm { otp: otp.clone() },
-        None => Command::Register,
+    session.command(if args.have_otp {
+        Command::Confirm { otp: ask_for_otp(args)? }
+    } else {
+        Command::Register
     });
     loop {
         let deadline = deadline_in(args.timeout);
@@ -57,18 +57,18 @@ fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
         Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, attempts } => {
-            tell(&format!(
+            tell(format_args!(
                 "A one-time password was sent to {}. It is valid for {ttl_secs} s and {attempts} \
                  attempts.",
                 args.phone
             ))?;
             Ok(Some(Step::AskForOtp))
         }
-        Notice::OtpRejected { text } if args.otp.is_some() => {
+        Notice::OtpRejected { text } if args.have_otp => {
             Err(Failure::new(format_args!("wrong one-time password: {text}")))
         }
         Notice::OtpRejected { text } => {
-            tell(&format!("Wrong one-time password: {text}."))?;
+            tell(format_args!("Wrong one-time password: {text}."))?;
             Ok(Some(Step::AskForOtp))
         }
         Notice::RegistrationFailed { failure } => Err(failed(*failure, args)),
@@ -82,11 +82,13 @@ fn failed(failure: RegistrationFailure, args: &RegisterArgs) -> Failure {
             Failure::new(format_args!("{} is registered by somebody else already", args.phone))
         }
         RegistrationFailure::OtpExpired => Failure::new(
-            "the one-time password has expired; register without --otp to get a new one",
+            "the one-time password has expired; register without --have-otp to get a new one",
         ),
         RegistrationFailure::RateLimited { .. }
         | RegistrationFailure::ServerFull
-        | RegistrationFailure::KeyRejected => Failure::new(failure),
+        | RegistrationFailure::KeyRejected
+        | RegistrationFailure::InvitationRejected
+        | RegistrationFailure::Refused { .. } => Failure::new(failure),
     }
 }
 
@@ -94,22 +96,16 @@ fn failed(failure: RegistrationFailure, args: &RegisterArgs) -> Failure {
 fn ask_for_otp(args: &RegisterArgs) -> Result<Otp, Failure> {
     loop {
         write!(io::stderr(), "One-time password: ")?;
-        let mut line = Zeroizing::new(String::with_capacity(64));
-        if io::stdin().lock().read_line(&mut line)? == 0 {
+        let Some(line) = secret_line_of_stdin()? else {
             tell("")?;
             return Err(Failure::new(format_args!(
-                "no one-time password was entered for {}; register again with --otp CODE",
+                "no one-time password was entered for {}; register again with --have-otp",
                 args.phone
             )));
-        }
+        };
         match line.trim().parse() {
             Ok(otp) => return Ok(otp),
-            Err(error) => tell(&error.to_string())?,
+            Err(error) => tell(error)?,
         }
     }
-}
-
-/// Prints a line for the person on standard error, because standard output is for programs.
-fn tell(text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stderr(), "{text}")?)
 }

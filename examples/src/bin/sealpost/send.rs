@@ -64,14 +64,14 @@ fn follow(
     wait: Wait,
     deadline: Option<Instant>,
 ) -> Result<&'static str, Failure> {
-    let mut journey = Journey { to, wait, id: None, stored: false };
+    let mut journey = Journey { to, wait, kept: false, id: None, stored: false };
     let arrived = session.until(deadline, |notice| journey.step(notice).transpose())?;
     arrived.ok_or_else(|| match journey {
-        Journey { id: None, .. } => session.silent(),
-        Journey { stored: false, .. } => Failure::new(
-            "the server did not acknowledge the message in time; it is queued for the next \
-                 send or listen",
-        ),
+        Journey { id: None, kept: false, .. } => session.silent(),
+        Journey { id: None, kept: true, .. } => session.silent().and(LATER),
+        Journey { stored: false, .. } => Failure::new(format_args!(
+            "the server did not acknowledge the message in time; {LATER}"
+        )),
         Journey { stored: true, .. } => {
             Failure::new("the message is stored, but not delivered in time")
         }
@@ -82,6 +82,8 @@ fn follow(
 struct Journey {
     to: Phone,
     wait: Wait,
+    /// Whether the message is durable, though it has no id yet.
+    kept: bool,
     /// The message's id, once it is in the outbox.
     id: Option<MessageId>,
     stored: bool,
@@ -92,6 +94,10 @@ impl Journey {
     fn step(&mut self, notice: &Notice) -> Result<Option<&'static str>, Failure> {
         let is_ours = |ids: &[MessageId]| self.id.is_some_and(|id| ids.contains(&id));
         match notice {
+            Notice::Kept { token: TOKEN } => {
+                self.kept = true;
+                Ok((self.wait == Wait::None).then_some("queued"))
+            }
             Notice::Queued { token: TOKEN, id } => {
                 self.id = Some(*id);
                 Ok((self.wait == Wait::None).then_some("queued"))
@@ -124,6 +130,8 @@ fn refused(refusal: SendRefusal, to: Phone) -> Failure {
     }
 }
 
+/// What becomes of a message that did not get far in time.
+const LATER: &str = "it is queued for the next send or listen";
 /// One is enough: this program sends a single message.
 const TOKEN: Token = Token(1);
 /// More than a message can hold, so that a message that is too long is refused instead of cut off.

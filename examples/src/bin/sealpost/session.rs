@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
-use sealpost_core::entropy::Entropy;
 use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig, SignalHandling};
-use sealpost_programs::{Failure, FolderLock, random_seed};
+use sealpost_programs::{Failure, FolderLock, entropy, tell};
 
+use crate::events::Event;
 use crate::home::Account;
 
 /// A running client. When it is dropped, it disconnects from the server first.
@@ -76,7 +76,7 @@ impl Session {
             public_key: crypto.public_key().clone(),
             limits: Limits::default(),
         };
-        let machine = Client::new(config, snapshot, Entropy::from_seed(random_seed()?))?;
+        let machine = Client::new(config, snapshot, entropy()?)?;
         let (sender, outputs) = mpsc::channel();
         let host_config = HostConfig { signals, ..HostConfig::default() };
         let host_port = identity.host_port;
@@ -124,6 +124,7 @@ impl Session {
 
     /// Waits until `pick` returns something for a notice. Returns `None` at the `deadline`, if there
     /// is one. Messages that arrive meanwhile are not marked as shown, so `listen` prints them later.
+    /// What is suspicious is told at once.
     ///
     /// # Errors
     /// Returns the failure of `pick`. Fails if the client is offline and will not try again, or if
@@ -142,6 +143,9 @@ impl Session {
             };
             if let Notice::Offline { reason, .. } = &notice {
                 self.was_unreachable.set(*reason == OfflineReason::Unreachable);
+            }
+            if let Some(suspicious) = Event::of_suspicion(&notice) {
+                tell(suspicious.text())?;
             }
             if let Some(picked) = pick(&notice) {
                 return picked.map(Some);
@@ -166,6 +170,7 @@ impl Session {
             | OfflineReason::Refused(_)
             | OfflineReason::Fault
             | OfflineReason::WrongServer
+            | OfflineReason::WrongClock
             | OfflineReason::Displaced
             | OfflineReason::NotRegistered
             | OfflineReason::Local => Some(Failure::new(reason)),

@@ -27,7 +27,7 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
     };
     match format {
         Format::Json => Line::json(&status),
-        Format::Text => Line::text(status.text()),
+        Format::Text => status.text().lines().try_for_each(Line::text),
     }
 }
 

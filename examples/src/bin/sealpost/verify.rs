@@ -1,18 +1,20 @@
 //! `sealpost verify`.
 #![expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 
+use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
 
 use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice};
 use sealpost_core::ids::{Phone, UserRef};
-use sealpost_core::keys::{Fingerprint, PublicKey, safety_number};
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Line, tell};
 use sealpost_storage::client::ClientStorage;
 
 use crate::args::VerifyArgs;
 use crate::home::Home;
+use crate::safety_number::{Comparison, SafetyNumber};
 use crate::session::{Session, deadline_in};
 
 /// Shows the safety number of a contact, after accepting or marking its key if requested.
@@ -21,20 +23,66 @@ pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
         run(home, args, |session, deadline| look_up(session, args.phone, deadline))?;
     }
     let mut contact = known(home, args.phone)?;
-    if args.accept {
+    let mut compared = Compared { ours: home.public_key()?, phone: args.phone, confirmed: None };
+    if let Some(comparison) = &args.accept {
         let offered = contact.offered.as_ref().ok_or_else(|| {
             Failure::new(format_args!("the key of {} has not changed", args.phone))
         })?;
-        let fingerprint = *offered.public_key.fingerprint();
+        let fingerprint = compared.confirm(&offered.public_key, comparison)?;
         run(home, args, |session, deadline| accept(session, args.phone, fingerprint, deadline))?;
         contact = known(home, args.phone)?;
     }
-    if args.mark {
-        let fingerprint = *contact.pinned.public_key.fingerprint();
+    if let Some(comparison) = &args.mark {
+        let fingerprint = compared.confirm(&contact.pinned.public_key, comparison)?;
         run(home, args, |session, deadline| mark(session, args.phone, fingerprint, deadline))?;
         contact = known(home, args.phone)?;
     }
-    show(home, &contact)
+    show(&compared.ours, &contact)
+}
+
+/// What the person has compared. A key is accepted or marked by the fingerprint that was confirmed
+/// here, so not if another key takes its place meanwhile.
+struct Compared {
+    ours: PublicKey,
+    phone: Phone,
+    confirmed: Option<Fingerprint>,
+}
+
+impl Compared {
+    /// Returns the fingerprint of a key if its safety number is the one that the person compared. A
+    /// number that was confirmed once is not asked for again.
+    fn confirm(
+        &mut self,
+        theirs: &PublicKey,
+        comparison: &Comparison,
+    ) -> Result<Fingerprint, Failure> {
+        let fingerprint = *theirs.fingerprint();
+        let shown = SafetyNumber::of(&self.ours, theirs);
+        match comparison {
+            Comparison::Number(number) if *number != shown => {
+                return Err(Failure::new(format_args!(
+                    "the key of {} has another safety number than the one given: {shown}",
+                    self.phone
+                )));
+            }
+            Comparison::Ask if self.confirmed != Some(fingerprint) => self.ask(&shown)?,
+            Comparison::Number(_) | Comparison::Ask => {}
+        }
+        self.confirmed = Some(fingerprint);
+        Ok(fingerprint)
+    }
+
+    fn ask(&self, shown: &SafetyNumber) -> Result<(), Failure> {
+        tell(format_args!("Safety number with {}:", self.phone))?;
+        tell(shown)?;
+        write!(io::stderr(), "Is it the same on both screens? [yes/no] ")?;
+        let mut answer = String::new();
+        io::stdin().lock().take(ANSWER_MAX).read_line(&mut answer)?;
+        if answer.trim() == "yes" {
+            return Ok(());
+        }
+        Err(Failure::new("not confirmed, so nothing was changed"))
+    }
 }
 
 /// Runs one task in a session of the client.
@@ -103,11 +151,10 @@ fn mark(
     marked?.ok_or_else(|| session.silent())
 }
 
-fn show(home: &Home, contact: &Contact) -> Result<(), Failure> {
-    let ours = home.public_key()?;
+fn show(ours: &PublicKey, contact: &Contact) -> Result<(), Failure> {
     let phone = contact.phone;
     Line::text(format_args!("Safety number with {phone}:"))?;
-    Line::text(grouped(&ours, &contact.pinned.public_key))?;
+    Line::text(SafetyNumber::of(ours, &contact.pinned.public_key))?;
     Line::text(match contact.verification {
         Verification::Verified => "Verified: you have compared it.",
         Verification::FirstUse => {
@@ -118,17 +165,10 @@ fn show(home: &Home, contact: &Contact) -> Result<(), Failure> {
         Line::text(format_args!(
             "The server offers another key for {phone}, with this safety number:"
         ))?;
-        Line::text(grouped(&ours, &offered.public_key))?;
+        Line::text(SafetyNumber::of(ours, &offered.public_key))?;
         Line::text("Compare this one, and if it is the same, add --accept.")?;
     }
     Ok(())
-}
-
-/// The safety number in groups of five digits.
-fn grouped(ours: &PublicKey, theirs: &PublicKey) -> String {
-    let digits = safety_number(ours, theirs);
-    let (groups, _) = digits.as_bytes().as_chunks::<5>();
-    groups.iter().filter_map(|group| str::from_utf8(group).ok()).collect::<Vec<_>>().join(" ")
 }
 
 fn find(home: &Home, phone: Phone) -> Result<Option<Contact>, Failure> {
@@ -139,3 +179,6 @@ fn find(home: &Home, phone: Phone) -> Result<Option<Contact>, Failure> {
 fn known(home: &Home, phone: Phone) -> Result<Contact, Failure> {
     find(home, phone)?.ok_or_else(|| Failure::new(format_args!("{phone} is not a contact")))
 }
+
+/// Longest answer that is read, in bytes.
+const ANSWER_MAX: u64 = 100;

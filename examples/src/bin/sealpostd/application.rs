@@ -1,26 +1,48 @@
 //! Receives what the server machine delivers and reports.
 
-use sealpost_core::server::{Notice, OtpDelivery, Server};
-use sealpost_mio::{Application, Control};
+use std::time::{Duration, Instant};
 
-use crate::couriers::CourierThread;
+use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
+use sealpost_mio::{Application, Control, Handle};
 
-/// Passes one-time passwords to a courier and logs notices. Above TRACE the log names nobody.
+use crate::couriers::Couriers;
+
+/// Passes one-time passwords to couriers and logs notices. Above TRACE the log names nobody.
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
-    courier: CourierThread,
+    couriers: Couriers,
+    handle: Option<Handle<Server>>,
+    warned_of_full_store: Option<Instant>,
 }
 
 impl ServerApplication {
-    /// Creates an application whose one-time passwords go to `courier`.
-    pub(crate) const fn new(courier: CourierThread) -> Self {
-        Self { courier }
+    /// Creates an application whose one-time passwords go to `couriers`.
+    pub(crate) const fn new(couriers: Couriers) -> Self {
+        Self { couriers, handle: None, warned_of_full_store: None }
+    }
+
+    /// Every message that is refused is one notice; the log gets one line a minute.
+    fn warn_of_full_store(&mut self) {
+        if self.warned_of_full_store.is_none_or(|at| at.elapsed() >= Duration::from_mins(1)) {
+            tracing::warn!(
+                "the store is full (--store-size), or its disk is (--disk-reserve): new messages \
+                 to absent recipients are refused, and their senders will try again"
+            );
+            self.warned_of_full_store = Some(Instant::now());
+        }
     }
 }
 
 impl Application<Server> for ServerApplication {
+    fn attach(&mut self, handle: Handle<Server>) {
+        self.handle = Some(handle);
+    }
+
     fn deliver(&mut self, delivery: OtpDelivery) {
-        self.courier.send(delivery);
+        let (id, outcome) = (delivery.id, self.couriers.send(delivery));
+        if let Some(handle) = &self.handle {
+            handle.command(Command::OtpDelivery { id, outcome });
+        }
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
@@ -35,8 +57,25 @@ impl Application<Server> for ServerApplication {
                 tracing::debug!(?code, "a packet was refused");
                 tracing::trace!(?conn, ?code, "refused");
             }
+            Notice::StrangersShed { count } => tracing::warn!(
+                count,
+                "disconnected clients without a session: too many at once, or from one address; \
+                 clients in a session are served as before"
+            ),
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
+            }
+            Notice::Unresponsive { user, conn } => {
+                tracing::debug!("a client that took nothing was disconnected");
+                tracing::trace!(%user, ?conn, "unresponsive");
+            }
+            Notice::StoreFull => self.warn_of_full_store(),
+            Notice::ClockImplausible { clock, newest } => {
+                tracing::warn!(
+                    "the clock says {clock}, but the newest time in the database is {newest}: \
+                     nothing expires until they agree; set the clock right, or, if it is right, \
+                     stop the server and run sealpostd trust-clock"
+                );
             }
             Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
+use sealpost_core::server::RegisteredPhones;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, FormatArg};
 
 use crate::couriers::OtpRoute;
+use crate::size::Size;
 
 /// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
 /// recipients.
@@ -51,11 +53,18 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7465")]
     pub(crate) listen: SocketAddr,
 
-    /// How to deliver one-time passwords: console (print them), in-band (answer with them; for
-    /// tests), exec:PROGRAM (run for each password; reads phone number and password from standard
-    /// input, one line each) or webhook:URL (POST them as JSON)
+    /// How to deliver one-time passwords: console (print them), in-band (answer with them, on loopback
+    /// addresses only; in-band-to-anyone on others), exec:PROGRAM (run for each password; reads phone
+    /// number and password from standard input, one line each) or webhook:FILE (POST them as JSON to
+    /// the URL in the file's first line). With console and in-band nobody proves to own a number
     #[arg(long, value_name = "ROUTE", default_value = "console")]
     pub(crate) otp: OtpRoute,
+
+    /// Answer requests for a one-time password alike for every phone number, so that strangers don't
+    /// learn which are registered; owners of registered numbers then get passwords that they did not
+    /// request
+    #[arg(long)]
+    pub(crate) hide_registered: bool,
 
     /// Width of user ids; fixed once the data folder exists [default: that of the data folder,
     /// compact for a new one]
@@ -71,9 +80,59 @@ pub(crate) struct Serving {
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
 
-    /// Turn off all rate limits, for tests and benchmarks; allowed on loopback addresses only
+    /// Turn off all rate limits, and what one sender may have stored; for tests and benchmarks,
+    /// allowed on loopback addresses only
     #[arg(long)]
     pub(crate) no_limits: bool,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+}
+
+/// Bounds on memory and disk. Sizes are in bytes, or end in KiB, MiB or GiB.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Memory and disk (sizes end in KiB, MiB or GiB)")]
+pub(crate) struct Bounds {
+    /// Connections at once
+    #[arg(long, value_name = "N", default_value_t = 16_384)]
+    pub(crate) connections: usize,
+
+    /// Memory for the packets of all users; senders are slowed down when it is used up
+    #[arg(long, value_name = "SIZE", default_value = "128MiB")]
+    pub(crate) packet_memory: Size,
+
+    /// Messages that may wait for one absent user
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) mailbox_messages: u64,
+
+    /// Size of the messages that may wait for one absent user. Someone to whom the user has never
+    /// written gets a quarter of it at most, and nothing of the last quarter
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub(crate) mailbox_size: Size,
+
+    /// Size of the receipts that may wait for one user, who sends no messages while there are more
+    #[arg(long, value_name = "SIZE", default_value = "8MiB")]
+    pub(crate) receipts_size: Size,
+
+    /// Size of the messages that one user may have stored for absent recipients in a day
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub(crate) daily_size: Size,
+
+    /// Size of everything that waits; above it, new messages to absent users are refused
+    #[arg(long, value_name = "SIZE", default_value = "16GiB")]
+    pub(crate) store_size: Size,
+
+    /// Free space on the disk below which new messages to absent users are refused, so that
+    /// receipts and sessions still fit
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub(crate) disk_reserve: Size,
+}
+
+impl Serving {
+    /// The setting of the server machine for `--hide-registered`.
+    pub(crate) const fn registered_phones(&self) -> RegisteredPhones {
+        if self.hide_registered { RegisteredPhones::Hidden } else { RegisteredPhones::Told }
+    }
 }
 
 /// Profiles by the names that operators use.
@@ -112,6 +171,16 @@ pub(crate) enum Task {
     Check {
         #[command(flatten)]
         format: FormatArg,
+    },
+    /// Confirm that this machine's clock is right, after the server has logged that it is
+    /// implausible: old messages expire by it again; the server must be stopped first
+    TrustClock,
+    /// Create an empty database in place of a lost one, which the server refuses to do by itself:
+    /// every account and message is lost, the server's key and address stay
+    NewDatabase {
+        /// Width of user ids, which must be that of the lost database
+        #[arg(long, default_value = "compact")]
+        profile: ProfileName,
     },
     /// Print the address that clients register with, as of the last start of the server
     Address {

@@ -4,14 +4,16 @@
 mod admin;
 mod application;
 mod args;
+mod confine;
 mod couriers;
 mod data;
 mod serve;
 mod show;
+mod size;
 
 use std::process::ExitCode;
 
-use sealpost_programs::{Failure, run_program};
+use sealpost_programs::{Failure, hide_memory, run_program};
 
 use args::{Args, Task, UserTask};
 use data::DataFolder;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
+    hide_memory()?;
     let Some(task) = &args.task else { return serve::serve(&args.data, &args.serving) };
     let data = DataFolder::existing(&args.data)?;
     match task {
@@ -31,6 +34,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Users { task: UserTask::Delete { phone } } => admin::delete_user(&data, *phone),
         Task::Stats { format } => show::stats(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
+        Task::TrustClock => admin::trust_clock(&data),
+        Task::NewDatabase { profile } => admin::create_database(&data, profile.profile()),
         Task::Address { host } => admin::print_address(&data, host.as_deref()),
     }
 }

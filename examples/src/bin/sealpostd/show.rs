@@ -36,7 +36,7 @@ pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<()
         found.ok_or_else(|| Failure::new(format_args!("nobody is registered as {phone}")))?;
     match format {
         Format::Json => Line::json(&UserJson::from(&record)),
-        Format::Text => Line::text(details(&record)),
+        Format::Text => details(&record).lines().try_for_each(Line::text),
     }
 }
 
@@ -50,13 +50,15 @@ pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
             pending_messages: pending.messages,
             pending_receipts: pending.receipts,
             pending_bytes: pending.bytes,
+            pending_receipt_bytes: pending.receipt_bytes,
             oldest: oldest.map(utc),
         }),
-        Format::Text => Line::text(format_args!(
-            "users         {users}\nlast user id  {last_user_id}\nwaiting       {pending}\n\
-             oldest        {}",
-            when(oldest)
-        )),
+        Format::Text => {
+            Line::text(format_args!("users         {users}"))?;
+            Line::text(format_args!("last user id  {last_user_id}"))?;
+            Line::text(format_args!("waiting       {pending}"))?;
+            Line::text(format_args!("oldest        {}", when(oldest)))
+        }
     }
 }
 
@@ -95,6 +97,7 @@ struct UserJson {
     pending_messages: u64,
     pending_receipts: u64,
     pending_bytes: u64,
+    pending_receipt_bytes: u64,
     oldest: Option<String>,
 }
 
@@ -105,6 +108,7 @@ struct StatsJson {
     pending_messages: u64,
     pending_receipts: u64,
     pending_bytes: u64,
+    pending_receipt_bytes: u64,
     oldest: Option<String>,
 }
 
@@ -127,21 +131,24 @@ impl From<&UserRecord> for UserJson {
             pending_messages: record.mailbox.messages,
             pending_receipts: record.mailbox.receipts,
             pending_bytes: record.mailbox.bytes,
+            pending_receipt_bytes: record.mailbox.receipt_bytes,
             oldest: record.oldest.map(utc),
         }
     }
 }
 
-const HEADLINE: &str = "id      phone             last seen (UTC)      messages  receipts  key";
+const HEADLINE: &str =
+    "id      phone             last seen (UTC)      messages  receipts       bytes  key";
 
 fn row(record: &UserRecord) -> String {
     format!(
-        "{:<6}  {:<16}  {}  {:>8}  {:>8}  {}",
+        "{:<6}  {:<16}  {}  {:>8}  {:>8}  {:>10}  {}",
         record.user.id,
         record.user.phone.to_string(),
         record.user.last_seen,
         record.mailbox.messages,
         record.mailbox.receipts,
+        record.mailbox.all_bytes(),
         fingerprint(record),
     )
 }

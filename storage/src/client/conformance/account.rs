@@ -2,7 +2,7 @@
 
 use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::keys::{Fingerprint, SymmetricKey};
 
 use super::harness::{Case, Harness, binding, identity, outgoing, user};
 use super::subject::Subject;
@@ -14,6 +14,7 @@ cases![
     new_store_is_blank,
     identity_never_changes_but_for_the_address,
     account_keeps_its_settings,
+    reply_key_is_kept_until_there_is_a_user,
     reconnect_time_never_goes_back,
     reserved_receipts_never_go_back,
     first_pin_is_kept,
@@ -36,6 +37,7 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
         phone: identity().phone,
         server: identity().server,
         server_key: None,
+        reply_key: None,
         user: None,
         last_reconnect: None,
         clock_offset_secs: 0,
@@ -64,6 +66,15 @@ fn account_keeps_its_settings<S: Subject>(store: &mut Harness<S>) {
         assert_eq!((account.server_key, account.user), (Some(public_key(1)), Some(user(9))));
         assert_eq!(account.clock_offset_secs, offset);
     }
+}
+
+fn reply_key_is_kept_until_there_is_a_user<S: Subject>(store: &mut Harness<S>) {
+    for key in [1, 2].map(|byte| SymmetricKey::from_bytes([byte; 32])) {
+        store.tell(ClientOp::KeepReplyKey(key.clone()));
+        assert_eq!(store.load().account.reply_key, Some(key));
+    }
+    store.tell(ClientOp::SetUser(user(9)));
+    assert_eq!(store.load().account.reply_key, None);
 }
 
 fn reconnect_time_never_goes_back<S: Subject>(store: &mut Harness<S>) {

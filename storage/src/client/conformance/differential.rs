@@ -3,8 +3,11 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sealpost_core::client::store::{ClientOp, Failure, InboxId, Snapshot};
-use sealpost_core::ids::{MessageId, ReceiptId};
+use sealpost_core::client::store::{
+    ClientOp, DraftId, Failure, InboxId, OutgoingMessage, Snapshot,
+};
+use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
+use sealpost_core::keys::SymmetricKey;
 
 use super::harness;
 use super::harness::{identity, incoming, outgoing, user};
@@ -13,6 +16,7 @@ use crate::client::history::Place;
 use crate::client::memory::MemoryClientStorage;
 use crate::client::sqlite::bed::SqliteBed;
 use crate::client::storage::ClientStorage;
+use crate::client::unhashed::UNHASHED;
 use crate::conformance::{at, phone, public_key};
 use crate::storage::Storage;
 
@@ -53,9 +57,9 @@ proptest! {
 }
 
 fn parts(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug {
-    let Snapshot { account, contacts, former, outbox, last_message, next_receipt } =
+    let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
         snapshot.clone();
-    (account, contacts, former, outbox, last_message, next_receipt)
+    (account, contacts, former, drafts, outbox, last_message, next_receipt)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -84,6 +88,7 @@ fn request() -> impl Strategy<Value = ClientOp> {
     let failure = prop_oneof![Just(Failure::Expired), Just(Failure::KeyReplaced)];
     let account = prop_oneof![
         (1..3_u16).prop_map(|n| ClientOp::PinServerKey(public_key(n))),
+        (1..3_u8).prop_map(|n| ClientOp::KeepReplyKey(SymmetricKey::from_bytes([n; 32]))),
         (1..3_u64).prop_map(|id| ClientOp::SetUser(user(id))),
         (0..9_i64).prop_map(|secs| ClientOp::UseReconnectTime(at(secs))),
         (-9..9_i64).prop_map(|secs| ClientOp::SetClockOffset { secs }),
@@ -100,9 +105,22 @@ fn request() -> impl Strategy<Value = ClientOp> {
         (peer(), key())
             .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
     ];
+    let sent = (id(), peer(), proptest::option::of(id())).prop_map(|(id, to, draft)| {
+        let draft = draft.map(DraftId);
+        OutgoingMessage { draft, ..outgoing(id, to) }
+    });
+    let draft = (id(), peer(), any::<bool>()).prop_map(|(id, to, by_id)| {
+        let to = if by_id { UserRef::Id(user(to.into())) } else { UserRef::Phone(phone(to)) };
+        harness::draft(id, to)
+    });
     let outbox = prop_oneof![
-        2 => vec((id(), peer()).prop_map(|(id, to)| outgoing(id, to)), 0..4)
-            .prop_map(ClientOp::Enqueue),
+        2 => vec(sent, 0..4).prop_map(ClientOp::Enqueue),
+        1 => vec(draft, 0..3).prop_map(ClientOp::KeepDrafts),
+        1 => vec(id().prop_map(DraftId), 0..2).prop_map(ClientOp::DropDrafts),
+        1 => vec((id(), peer()), 0..4).prop_map(|sent| {
+            let named = |(id, to)| outgoing(id, to).packet.request_hash().in_reply_to();
+            ClientOp::MarkUndeliverable(sent.into_iter().map(named).collect())
+        }),
         1 => vec(named, 0..5).prop_map(ClientOp::MarkStored),
         1 => (peer(), ids()).prop_map(|(recipient, messages)| {
             ClientOp::MarkDelivered { recipient: user(recipient.into()), messages }
@@ -110,8 +128,17 @@ fn request() -> impl Strategy<Value = ClientOp> {
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
     ];
-    let arriving = (id(), peer(), proptest::option::of(id()))
-        .prop_map(|(id, from, previous)| incoming(id, from, previous));
+    let arriving = (id(), peer(), proptest::option::of(id()), 0..4_u8).prop_map(
+        |(id, from, previous, packet)| {
+            let mut message = incoming(id, from, previous);
+            match packet {
+                0 => message.packet_hash = UNHASHED,
+                1 => message = harness::other_packet(message),
+                _ => {}
+            }
+            message
+        },
+    );
     let inbox = prop_oneof![
         3 => vec(arriving, 0..4).prop_map(ClientOp::Receive),
         1 => (0..20_u64, 0..6_u32)

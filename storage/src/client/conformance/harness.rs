@@ -1,12 +1,13 @@
 //! A client's store under test, with a short method for each request.
 
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, InboxId, InboxItem,
-    IncomingMessage, OutgoingMessage, Placement, ReceivedContent, Snapshot, Status, Trust,
+    Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, Draft,
+    DraftId, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, ReceivedContent,
+    Snapshot, Status, Trust,
 };
-use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
-use sealpost_core::wire::Profile;
+use sealpost_core::wire::{Profile, RequestHash};
 
 use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
@@ -48,17 +49,25 @@ pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
         id: MessageId(id),
         recipient,
         phone: phone(to),
+        draft: None,
         content: Content::Text(format!("message {id}")),
         packet: message(Profile::Compact, user(1), recipient, id, 40),
     }
 }
 
-/// Builds message `id` from user `from`, who has the `from`-th phone number, to us.
+/// Builds draft `id` to a phone number.
+pub(super) fn draft(id: u64, to: UserRef) -> Draft {
+    Draft { id: DraftId(id), to, content: Content::Text(format!("draft {id}")) }
+}
+
+/// Builds message `id` from user `from`, who has the `from`-th phone number, to us. Equal arguments
+/// give the same packet.
 pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMessage {
     IncomingMessage {
         sender: user(from.into()),
         phone: phone(from),
         id: MessageId(id),
+        packet_hash: packet_hash(id, from, previous),
         previous: previous.map(MessageId),
         sent_at: at(1),
         received_at: at(2),
@@ -66,6 +75,24 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
         trust: Trust::FirstUse,
     }
 }
+
+fn packet_hash(id: u64, from: u16, previous: Option<u64>) -> RequestHash {
+    let mut hash = [1; 32];
+    hash[..8].copy_from_slice(&id.to_le_bytes());
+    hash[8..10].copy_from_slice(&from.to_le_bytes());
+    hash[10..18].copy_from_slice(&previous.map_or(u64::MAX, |id| id).to_le_bytes());
+    RequestHash(hash)
+}
+
+/// Builds another message with the same id.
+pub(super) fn other_packet(mut message: IncomingMessage) -> IncomingMessage {
+    message.packet_hash.0[31] = 2;
+    message.content = ReceivedContent::Opened(Content::Text("another text".into()));
+    message
+}
+
+/// What became of a message that must be new.
+pub(super) type New = (Continuity, Arrival);
 
 impl<S: Subject> Harness<S> {
     pub(super) const fn new(store: S, reopening: Reopening) -> Self {
@@ -119,6 +146,16 @@ impl<S: Subject> Harness<S> {
         self.tell(ClientOp::Enqueue(messages.to_vec()));
     }
 
+    /// Counts the messages that are not acknowledged, drafts included.
+    pub(super) fn queued(&mut self) -> u64 {
+        self.store().outbox().expect("the store works").queued
+    }
+
+    /// Returns the ids of all drafts.
+    pub(super) fn drafts(&mut self) -> Vec<u64> {
+        self.load().drafts.into_iter().map(|draft| draft.id.0).collect()
+    }
+
     /// Commits a request that marks messages. Returns the ids of those whose status changed.
     #[track_caller]
     pub(super) fn mark(&mut self, request: ClientOp) -> Vec<u64> {
@@ -159,6 +196,15 @@ impl<S: Subject> Harness<S> {
     pub(super) fn accept(&mut self, message: IncomingMessage) -> InboxId {
         match self.receive(message) {
             Placement::Appended { place, .. } => place,
+            Placement::Repeat => panic!("a repeat"),
+        }
+    }
+
+    /// Receives a message that must be new. Returns how it relates to those before it.
+    #[track_caller]
+    pub(super) fn accept_as(&mut self, message: IncomingMessage) -> New {
+        match self.receive(message) {
+            Placement::Appended { continuity, arrival, .. } => (continuity, arrival),
             Placement::Repeat => panic!("a repeat"),
         }
     }

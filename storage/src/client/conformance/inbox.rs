@@ -1,21 +1,26 @@
 //! Messages that we receive, and the history.
 
-use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
-    ClientOp, Content, Failure, InboxId, InboxItem, Placement, ReceivedContent, Trust,
+    Arrival, ClientOp, Content, Continuity, Failure, InboxId, InboxItem, Placement,
+    ReceivedContent, Trust,
 };
 use sealpost_core::ids::MessageId;
+use sealpost_core::wire::RequestHash;
 
-use super::harness::{Case, Harness, incoming, outgoing, user};
+use super::harness::{Case, Harness, incoming, other_packet, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
 use crate::conformance::{cases, phone};
 
 cases![
     message_is_delivered_once,
-    each_sender_has_a_replay_window,
+    each_sender_has_ids_of_its_own,
     batch_is_received_in_order,
     gap_is_reported_and_kept,
+    message_held_back_by_thousands_of_ids_is_late_and_no_repeat,
+    known_id_with_another_packet_is_another_message,
+    message_that_fills_a_gap_is_reported_however_late,
+    message_without_a_hash_is_told_apart_by_what_is_known_of_it,
     largest_ids_fit,
     content_and_trust_come_back_as_they_were,
     unshown_messages_are_read_in_batches,
@@ -35,19 +40,19 @@ fn message_is_delivered_once<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(6, 2, None));
     assert_eq!(store.receive(incoming(5, 2, None)), Placement::Repeat);
     assert_eq!(store.unshown_ids(), [5, 6]);
-    // Even after it was shown, a message is a repeat; so is one too old for the window.
+    // Even after it was shown, and however old it is, a message is a repeat.
     store.accept(incoming(5_000, 2, None));
     store.tell(ClientOp::MarkShown { up_to: InboxId(u64::MAX) });
-    for id in [5, 6, 5_000, 4_000, 1] {
-        let arrival = store.receive(incoming(id, 2, None));
-        assert_eq!(arrival == Placement::Repeat, id != 4_000, "{id}");
+    for id in [5, 6, 5_000] {
+        assert_eq!(store.receive(incoming(id, 2, None)), Placement::Repeat, "{id}");
     }
 }
 
-fn each_sender_has_a_replay_window<S: Subject>(store: &mut Harness<S>) {
+fn each_sender_has_ids_of_its_own<S: Subject>(store: &mut Harness<S>) {
     store.accept(incoming(5, 2, None));
     store.accept(incoming(5, 3, None));
     assert_eq!(store.receive(incoming(5, 3, None)), Placement::Repeat);
+    assert_eq!(store.accept_as(incoming(4, 4, None)), (Continuity::Next, Arrival::InOrder));
 }
 
 fn batch_is_received_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -60,23 +65,83 @@ fn batch_is_received_in_order<S: Subject>(store: &mut Harness<S>) {
 }
 
 fn gap_is_reported_and_kept<S: Subject>(store: &mut Harness<S>) {
-    let continuities =
-        [(1, None), (3, Some(2)), (4, Some(3)), (2, Some(1))].map(|(id, previous)| {
-            match store.receive(incoming(id, 2, previous)) {
-                Placement::Appended { continuity, .. } => continuity,
-                Placement::Repeat => panic!("a repeat"),
-            }
-        });
-    let expected = [Continuity::Next, Continuity::AfterGap, Continuity::Next, Continuity::Next];
-    assert_eq!(continuities, expected);
+    let new = [(1, None), (3, Some(2)), (4, Some(3)), (2, Some(1))]
+        .map(|(id, previous)| store.accept_as(incoming(id, 2, previous)));
+    let expected = [
+        (Continuity::Next, Arrival::InOrder),
+        (Continuity::AfterGap, Arrival::InOrder),
+        (Continuity::Next, Arrival::InOrder),
+        (Continuity::Next, Arrival::FillsGap),
+    ];
+    assert_eq!(new, expected);
     let (items, _) = store.unshown(InboxId::START, 9);
-    assert!(items.iter().map(|item| item.continuity).eq(expected));
+    assert!(items.iter().map(|item| (item.continuity, item.arrival)).eq(expected));
+}
+
+fn message_held_back_by_thousands_of_ids_is_late_and_no_repeat<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(1, 2, None));
+    store.accept(incoming(9_000, 2, None));
+    for id in [2, 7_976, 7_977, 8_999] {
+        let new = store.accept_as(incoming(id, 2, Some(1)));
+        assert_eq!(new, (Continuity::Next, Arrival::Late), "{id}");
+        assert_eq!(store.receive(incoming(id, 2, Some(1))), Placement::Repeat, "{id}");
+    }
+    assert_eq!(store.unshown_ids(), [1, 9_000, 2, 7_976, 7_977, 8_999], "none is reordered");
+}
+
+fn known_id_with_another_packet_is_another_message<S: Subject>(store: &mut Harness<S>) {
+    for id in [5, 9_000] {
+        store.accept(incoming(id, 2, None));
+    }
+    for id in [5, 9_000] {
+        let other = other_packet(incoming(id, 2, None));
+        assert_eq!(store.accept_as(other.clone()), (Continuity::Next, Arrival::ReusedId));
+        assert_eq!(store.receive(other), Placement::Repeat);
+        assert_eq!(store.receive(incoming(id, 2, None)), Placement::Repeat);
+    }
+    assert_eq!(store.unshown_ids(), [5, 9_000, 5, 9_000]);
+}
+
+fn message_that_fills_a_gap_is_reported_however_late<S: Subject>(store: &mut Harness<S>) {
+    assert_eq!(store.accept_as(incoming(8, 2, Some(6))), (Continuity::AfterGap, Arrival::InOrder));
+    store.accept(incoming(9_000, 2, Some(8)));
+    assert_eq!(store.accept_as(incoming(7, 2, Some(5))), (Continuity::AfterGap, Arrival::Late));
+    assert_eq!(store.accept_as(incoming(6, 2, Some(5))), (Continuity::AfterGap, Arrival::FillsGap));
+    assert_eq!(store.accept_as(incoming(5, 2, None)), (Continuity::Next, Arrival::FillsGap));
+    // The gaps of one sender are not those of another.
+    store.accept(incoming(9, 3, None));
+    assert_eq!(store.accept_as(incoming(6, 3, None)), (Continuity::Next, Arrival::Late));
+}
+
+/// A message from the time before hashes were kept has 32 zeros.
+fn message_without_a_hash_is_told_apart_by_what_is_known_of_it<S: Subject>(store: &mut Harness<S>) {
+    let mut unhashed = incoming(5, 2, Some(4));
+    unhashed.packet_hash = RequestHash([0; 32]);
+    store.accept(unhashed);
+    assert_eq!(store.receive(incoming(5, 2, Some(4))), Placement::Repeat);
+    let mut dated_otherwise = incoming(5, 2, Some(4));
+    dated_otherwise.packet_hash.0[30] = 9;
+    dated_otherwise.sent_at = dated_otherwise.sent_at.plus_secs(1);
+    for other in [other_packet(incoming(5, 2, Some(4))), incoming(5, 2, None), dated_otherwise] {
+        assert_eq!(store.accept_as(other.clone()).1, Arrival::ReusedId);
+        assert_eq!(store.receive(other), Placement::Repeat);
+    }
 }
 
 fn largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
-    store.accept(incoming(u64::MAX - 1, 2, None));
-    store.accept(incoming(u64::MAX, 2, Some(u64::MAX - 1)));
-    assert_eq!(store.unshown_ids(), [u64::MAX - 1, u64::MAX]);
+    const LARGE: u64 = 1 << 63;
+    let (in_order, late) = (Arrival::InOrder, Arrival::Late);
+    let arrivals = [
+        (1, in_order),
+        (LARGE, in_order),
+        (LARGE - 1, late),
+        (u64::MAX, in_order),
+        (LARGE + 1, late),
+    ];
+    for (id, arrival) in arrivals {
+        assert_eq!(store.accept_as(incoming(id, 2, None)), (Continuity::Next, arrival), "{id}");
+    }
+    assert_eq!(store.unshown_ids(), arrivals.map(|(id, _)| id));
 }
 
 fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) {
@@ -90,7 +155,8 @@ fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) 
         let mut message = incoming(id, 2, None);
         (message.content, message.trust) = (content, trust);
         let place = store.accept(message.clone());
-        expected.push(InboxItem { place, message, continuity: Continuity::Next });
+        let (continuity, arrival) = (Continuity::Next, Arrival::InOrder);
+        expected.push(InboxItem { place, message, continuity, arrival });
     }
     assert_eq!(store.unshown(InboxId::START, 9), (expected, false));
 }

@@ -1,15 +1,16 @@
 //! Messages that we send.
 
 use sealpost_core::client::store::{
-    ClientOp, ClientReply, Content, Failure, QueuedMessage, Status,
+    ClientOp, ClientReply, Content, Draft, DraftId, Failure, OutgoingMessage, QueuedMessage, Status,
 };
-use sealpost_core::ids::MessageId;
+use sealpost_core::ids::{MessageId, UserRef};
+use sealpost_core::wire::InReplyTo;
 
-use super::harness::{Case, Harness, outgoing, user};
+use super::harness::{Case, Harness, draft, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::HistoryEntry;
 use crate::client::outbox::OutboxCounts;
-use crate::conformance::cases;
+use crate::conformance::{cases, phone};
 
 cases![
     queued_messages_come_back_byte_for_byte_in_order,
@@ -22,6 +23,8 @@ cases![
     message_to_another_recipient_is_not_marked,
     marked_ids_are_in_the_order_of_the_request_and_unique,
     request_sees_the_effects_of_earlier_ones,
+    draft_is_kept_until_it_is_enqueued_or_dropped,
+    message_that_can_not_be_delivered_is_found_by_its_packet,
 ];
 
 fn queued_messages_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -174,4 +177,48 @@ fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) 
     let expected = [ClientReply::Done, marked(&[1]), marked(&[]), marked(&[1])];
     assert_eq!(outcomes, expected.map(Ok));
     assert_eq!(store.commit(&[]), []);
+}
+
+fn draft_is_kept_until_it_is_enqueued_or_dropped<S: Subject>(store: &mut Harness<S>) {
+    let drafts = [
+        draft(2, UserRef::Phone(phone(2))),
+        draft(3, UserRef::Id(user(3))),
+        Draft {
+            content: Content::Bytes(vec![0, 255]),
+            ..draft(u64::MAX, UserRef::Phone(phone(2)))
+        },
+    ];
+    store.tell(ClientOp::KeepDrafts(drafts[1..].to_vec()));
+    store.tell(ClientOp::KeepDrafts(drafts.to_vec()));
+    let other = Draft { content: Content::Text("other".into()), ..drafts[0].clone() };
+    store.tell(ClientOp::KeepDrafts(vec![other]));
+    assert_eq!(store.load().drafts, drafts, "in order, and the first one stays");
+    assert_eq!(store.queued(), 3);
+
+    store.enqueue(&[OutgoingMessage { draft: Some(DraftId(2)), ..outgoing(1, 2) }]);
+    assert_eq!(store.drafts(), [3, u64::MAX]);
+    assert_eq!(store.queued(), 3, "one is a message now");
+    store.tell(ClientOp::DropDrafts(vec![DraftId(u64::MAX), DraftId(7)]));
+    assert_eq!(store.drafts(), [3]);
+    // A repeat, as after a crash before the outcome was reported.
+    store.tell(ClientOp::KeepDrafts(drafts[..1].to_vec()));
+    store.enqueue(&[OutgoingMessage { draft: Some(DraftId(2)), ..outgoing(1, 2) }]);
+    assert_eq!(store.drafts(), [3]);
+}
+
+fn message_that_can_not_be_delivered_is_found_by_its_packet<S: Subject>(store: &mut Harness<S>) {
+    let messages: Vec<_> = (1..=4).map(|id| outgoing(id, 2)).collect();
+    store.enqueue(&messages);
+    let packets: Vec<_> =
+        messages.iter().map(|sent| sent.packet.request_hash().in_reply_to()).collect();
+    store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(1)), (user(2), MessageId(2))]));
+    let messages = vec![MessageId(2)];
+    store.mark(ClientOp::MarkDelivered { recipient: user(2), messages });
+    let failed = Status::Failed(Failure::UnknownUser);
+    let named = vec![InReplyTo::default(), packets[2], packets[1], packets[0], packets[2]];
+    assert_eq!(store.mark(ClientOp::MarkUndeliverable(named)), [3, 1]);
+    let statuses = [1, 2, 3, 4].map(|id| store.status(id, 2));
+    assert_eq!(statuses, [failed, Status::Delivered, failed, Status::Queued]);
+    let queued: Vec<_> = store.load().outbox.iter().map(|message| message.id.0).collect();
+    assert_eq!(queued, [4]);
 }

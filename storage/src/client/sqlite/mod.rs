@@ -1,8 +1,9 @@
 //! The client's store in one SQLite file, `client.db`.
 //!
 //! - `tables`: the schema, and `row`: rows of it as values.
-//! - `ops`: the requests as SQL.
+//! - `ops`: the requests as SQL; `arrivals`: the one that receives messages.
 
+mod arrivals;
 #[cfg(test)]
 pub(super) mod bed;
 mod ops;
@@ -15,10 +16,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 use sealpost_core::client::store::{
-    Account, Binding, ClientOp, ClientOutcome, Contact, QueuedMessage, Snapshot,
+    Account, Binding, ClientOp, ClientOutcome, Contact, Draft, QueuedMessage, Snapshot, Status,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
+use sealpost_core::keys::SymmetricKey;
 
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
@@ -28,7 +30,7 @@ use crate::engine::column::{count, id, optional, public_key, timestamp, user_id}
 use crate::engine::{OpenError, Writer, store_error};
 use crate::storage::Storage;
 use ops::{Ops, sql_place};
-use row::{CONTACT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
+use row::{CONTACT_COLUMNS, DRAFT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
 
 /// A client's database.
 #[derive(Debug)]
@@ -109,9 +111,9 @@ impl ClientStorage for SqliteClientStorage {
         self.read(|connection| {
             let identity = tables::recorded_identity(connection)?;
             let base = Snapshot::new(identity.phone, identity.server);
-            let outbox = queued(connection, &identity)?;
+            let (drafts, outbox) = (drafts(connection)?, queued(connection, &identity)?);
             let (contacts, former) = (contacts(connection)?, former(connection)?);
-            Ok(Snapshot { contacts, former, outbox, ..account(connection, base)? })
+            Ok(Snapshot { contacts, former, drafts, outbox, ..account(connection, base)? })
         })
     }
 
@@ -121,6 +123,8 @@ impl ClientStorage for SqliteClientStorage {
                 connection.prepare_cached("SELECT status, count(*) FROM outbox GROUP BY status")?;
             let mut rows = statement.query(())?;
             let mut counts = OutboxCounts::default();
+            let drafts = "SELECT count(*) FROM drafts";
+            counts.add(Status::Queued, connection.query_row(drafts, (), |row| count(row, 0))?);
             while let Some(row) = rows.next()? {
                 counts.add(row::status(row.get(0)?)?, count(row, 1)?);
             }
@@ -158,10 +162,10 @@ impl ClientStorage for SqliteClientStorage {
     }
 }
 
-/// Reads everything in a snapshot but the contacts, the former ones and the outbox.
+/// Reads everything in a snapshot but the contacts, the former ones, the drafts and the outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
-                      last_message
+                      last_message, reply_key
                FROM account";
     connection.query_row(sql, (), |row| {
         let account = Account {
@@ -169,6 +173,7 @@ fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot
             user: optional(row, 1, user_id)?,
             last_reconnect: optional(row, 2, timestamp)?,
             clock_offset_secs: row.get(3)?,
+            reply_key: row.get::<_, Option<_>>(6)?.map(SymmetricKey::from_bytes),
             ..base.account
         };
         let next_receipt = ReceiptId(id(row, 4)?);
@@ -196,6 +201,15 @@ fn former(connection: &Connection) -> rusqlite::Result<Vec<Binding>> {
     // Sorted here and not in SQL, where the largest ids are negative.
     former.sort_unstable_by_key(|binding| binding.user);
     Ok(former)
+}
+
+fn drafts(connection: &Connection) -> rusqlite::Result<Vec<Draft>> {
+    let sql = format!("SELECT {DRAFT_COLUMNS} FROM drafts");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut drafts = statement.query_map((), row::draft)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    // Sorted here for the same reason.
+    drafts.sort_unstable_by_key(|draft| draft.id);
+    Ok(drafts)
 }
 
 fn queued(connection: &Connection, identity: &Identity) -> rusqlite::Result<Vec<QueuedMessage>> {

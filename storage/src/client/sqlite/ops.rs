@@ -2,12 +2,12 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientReply, Contact, InboxId, IncomingMessage, OutgoingMessage, Placement,
+    Binding, ClientOp, ClientReply, Contact, Draft, DraftId, Failure, InboxId, OutgoingMessage,
     Status,
 };
-use sealpost_core::client::{Novelty, ReplayWindow};
-use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
+use sealpost_core::wire::InReplyTo;
 
 use super::row::{self, CONTACT_COLUMNS, RECEIVED_COLUMNS};
 use crate::engine::column;
@@ -21,8 +21,12 @@ impl Ops<'_> {
             ClientOp::PinServerKey(key) => {
                 self.prepare("UPDATE account SET server_key = ?1")?.execute([key.der()])?;
             }
+            ClientOp::KeepReplyKey(key) => {
+                self.prepare("UPDATE account SET reply_key = ?1")?.execute([key.expose()])?;
+            }
             ClientOp::SetUser(user) => {
-                self.prepare("UPDATE account SET user_id = ?1")?.execute([sql_id(*user)])?;
+                self.prepare("UPDATE account SET user_id = ?1, reply_key = NULL")?
+                    .execute([sql_id(*user)])?;
             }
             ClientOp::UseReconnectTime(at) => {
                 self.prepare(
@@ -41,6 +45,10 @@ impl Ops<'_> {
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
             }
+            ClientOp::KeepDrafts(drafts) => {
+                drafts.iter().try_for_each(|draft| self.keep_draft(draft))?;
+            }
+            ClientOp::DropDrafts(ids) => ids.iter().try_for_each(|id| self.drop_draft(*id))?,
             ClientOp::Enqueue(messages) => {
                 messages.iter().try_for_each(|message| self.enqueue(message))?;
             }
@@ -52,6 +60,7 @@ impl Ops<'_> {
                 let named = messages.iter().map(|id| (*id, Some(*recipient)));
                 return self.mark(named, Status::Delivered);
             }
+            ClientOp::MarkUndeliverable(packets) => return self.mark_undeliverable(packets),
             ClientOp::MarkFailed { messages, failure } => {
                 let named = messages.iter().map(|id| (*id, None));
                 return self.mark(named, Status::Failed(*failure));
@@ -134,14 +143,35 @@ impl Ops<'_> {
             .map(drop)
     }
 
+    fn keep_draft(&self, draft: &Draft) -> rusqlite::Result<()> {
+        let (phone, user) = match draft.to {
+            UserRef::Phone(phone) => (Some(phone.to_string()), None),
+            UserRef::Id(user) => (None, Some(sql_id(user))),
+        };
+        let (kind, content) = row::content_columns(&draft.content);
+        self.prepare(
+            "INSERT INTO drafts (draft_id, phone_number, user_id, kind, content)
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (draft_id) DO NOTHING",
+        )?
+        .execute(params![draft.id.0.cast_signed(), phone, user, kind, content])
+        .map(drop)
+    }
+
+    fn drop_draft(&self, id: DraftId) -> rusqlite::Result<()> {
+        self.prepare("DELETE FROM drafts WHERE draft_id = ?1")?
+            .execute([id.0.cast_signed()])
+            .map(drop)
+    }
+
     fn enqueue(&self, message: &OutgoingMessage) -> rusqlite::Result<()> {
+        message.draft.map_or(Ok(()), |draft| self.drop_draft(draft))?;
         let (kind, content) = row::content_columns(&message.content);
         let (recipient, phone) = (sql_id(message.recipient), message.phone.to_string());
         let inserted = self
             .prepare(
                 "INSERT INTO outbox (place, message_id, recipient_id, phone_number, sent_at,
-                                     status, kind, content, packet)
-                 VALUES ((SELECT last_place + 1 FROM account), ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)
+                                     status, kind, content, packet, in_reply_to)
+                 VALUES ((SELECT last_place + 1 FROM account), ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8)
                  ON CONFLICT (message_id) DO NOTHING",
             )?
             .execute(params![
@@ -152,6 +182,7 @@ impl Ops<'_> {
                 kind,
                 content,
                 &message.packet.bytes()[..],
+                message.packet.request_hash().in_reply_to().0,
             ])?;
         // A repeat must not advance the place again.
         if inserted == 0 {
@@ -198,47 +229,20 @@ impl Ops<'_> {
         Ok(ClientReply::Marked(marked))
     }
 
-    fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Placement> {
-        // The replay window and the inbox change in one transaction: so a message is delivered
-        // once, even if the process dies in between.
-        let sender = sql_id(message.sender);
-        let window = self
-            .prepare("SELECT window FROM replay_windows WHERE sender_id = ?1")?
-            .query_row([sender], |row| row.get::<_, [u8; ReplayWindow::LEN]>(0))
-            .optional()?;
-        let mut window =
-            window.map_or_else(ReplayWindow::default, |bytes| ReplayWindow::from_bytes(&bytes));
-        let continuity = match window.admit(message.id, message.previous) {
-            Novelty::New(continuity) => continuity,
-            Novelty::Repeat => return Ok(Placement::Repeat),
-        };
-        self.prepare(
-            "INSERT INTO replay_windows (sender_id, window) VALUES (?1, ?2)
-             ON CONFLICT (sender_id) DO UPDATE SET window = excluded.window",
-        )?
-        .execute(params![sender, window.to_bytes()])?;
-        let place = self
-            .prepare("UPDATE account SET last_place = last_place + 1 RETURNING last_place")?
-            .query_row((), |row| column::id(row, 0))?;
-        let (kind, content) = row::received_columns(&message.content);
-        self.prepare(&format!(
-            "INSERT INTO inbox ({RECEIVED_COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-        ))?
-        .execute(params![
-            place.cast_signed(),
-            sender,
-            message.phone.to_string(),
-            sql_message_id(message.id),
-            message.previous.map(sql_message_id),
-            message.sent_at.unix_secs(),
-            message.received_at.unix_secs(),
-            row::trust_code(message.trust),
-            row::continuity_code(continuity),
-            kind,
-            content,
-        ])?;
-        Ok(Placement::Appended { place: InboxId(place), continuity })
+    fn mark_undeliverable(&self, packets: &[InReplyTo]) -> rusqlite::Result<ClientReply> {
+        let mut statement = self.prepare(
+            "UPDATE outbox SET status = ?2, packet = NULL
+             WHERE in_reply_to = ?1 AND status <= 1 RETURNING message_id",
+        )?;
+        let failed = row::status_code(Status::Failed(Failure::UnknownUser));
+        let mut marked = Vec::new();
+        for packet in packets {
+            let mut rows = statement.query(params![packet.0, failed])?;
+            while let Some(row) = rows.next()? {
+                marked.push(row::message_id(row, 0)?);
+            }
+        }
+        Ok(ClientReply::Marked(marked))
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {
@@ -277,16 +281,16 @@ impl Ops<'_> {
             .map(drop)
     }
 
-    fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.0.prepare_cached(sql)
     }
 }
 
-const fn sql_id(user: UserId) -> i64 {
+pub(super) const fn sql_id(user: UserId) -> i64 {
     user.value().cast_signed()
 }
 
-const fn sql_message_id(id: MessageId) -> i64 {
+pub(super) const fn sql_message_id(id: MessageId) -> i64 {
     id.0.cast_signed()
 }
 

@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 use rusqlite::Row;
-use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
-    Binding, Contact, Content, Failure, InboxId, InboxItem, IncomingMessage, QueuedMessage,
-    ReceivedContent, Status, Trust, Verification,
+    Arrival, Binding, Contact, Content, Continuity, Draft, DraftId, Failure, InboxId, InboxItem,
+    IncomingMessage, QueuedMessage, ReceivedContent, Status, Trust, Verification,
 };
-use sealpost_core::ids::MessageId;
-use sealpost_core::wire::{Packet, Profile};
+use sealpost_core::ids::{MessageId, UserRef};
+use sealpost_core::wire::{Packet, Profile, RequestHash};
 
 use crate::client::history::{Place, SentMessage};
 use crate::engine::column::{Unreadable, id, optional, phone, public_key, timestamp, user_id};
@@ -45,6 +44,20 @@ pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<Queued
     })
 }
 
+/// Columns that [`draft`] reads, in its order.
+pub(super) const DRAFT_COLUMNS: &str = "draft_id, phone_number, user_id, kind, content";
+
+pub(super) fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
+    let ReceivedContent::Opened(content) = content(row, 3)? else {
+        return Err(Unreadable("content").into());
+    };
+    let to = match optional(row, 2, user_id)? {
+        Some(user) => UserRef::Id(user),
+        None => UserRef::Phone(phone(row, 1)?),
+    };
+    Ok(Draft { id: DraftId(id(row, 0)?), to, content })
+}
+
 /// Columns that [`sent`] reads, in its order.
 pub(super) const SENT_COLUMNS: &str =
     "place, message_id, recipient_id, phone_number, sent_at, status, kind, content";
@@ -66,7 +79,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
 
 /// Columns that [`received`] reads, in its order.
 pub(super) const RECEIVED_COLUMNS: &str = "place, sender_id, phone_number, message_id, \
-     previous_id, sent_at, received_at, trust, continuity, kind, content";
+     previous_id, sent_at, received_at, trust, continuity, kind, content, arrival, packet_hash";
 
 pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
     Ok(InboxItem {
@@ -75,6 +88,7 @@ pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
             sender: user_id(row, 1)?,
             phone: phone(row, 2)?,
             id: message_id(row, 3)?,
+            packet_hash: RequestHash(row.get(12)?),
             previous: optional(row, 4, message_id)?,
             sent_at: timestamp(row, 5)?,
             received_at: timestamp(row, 6)?,
@@ -82,6 +96,7 @@ pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
             content: content(row, 9)?,
         },
         continuity: continuity(row.get(8)?)?,
+        arrival: arrival(row.get(11)?)?,
     })
 }
 
@@ -175,5 +190,24 @@ const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
         0 => Ok(Continuity::Next),
         1 => Ok(Continuity::AfterGap),
         _ => Err(Unreadable("continuity")),
+    }
+}
+
+pub(super) const fn arrival_code(arrival: Arrival) -> i64 {
+    match arrival {
+        Arrival::InOrder => 0,
+        Arrival::Late => 1,
+        Arrival::FillsGap => 2,
+        Arrival::ReusedId => 3,
+    }
+}
+
+const fn arrival(code: i64) -> Result<Arrival, Unreadable> {
+    match code {
+        0 => Ok(Arrival::InOrder),
+        1 => Ok(Arrival::Late),
+        2 => Ok(Arrival::FillsGap),
+        3 => Ok(Arrival::ReusedId),
+        _ => Err(Unreadable("arrival")),
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3, V4, V5] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
 /// `place` is one counter for messages sent and received, so that both together are the history.
@@ -84,6 +84,41 @@ const V2: &str = "
         user_id    INTEGER PRIMARY KEY,
         public_key BLOB    NOT NULL
     ) STRICT;
+";
+
+/// Adds the reply key of the registration under way.
+const V3: &str = "
+    ALTER TABLE account ADD COLUMN reply_key BLOB;
+";
+
+/// Keeps hashes of received packets, and finds received messages by sender and id, which the replay
+/// windows could answer for the newest 1,024 ids only. Every message that a window had admitted is
+/// in the inbox. The packets of earlier messages are gone: their hash is 32 zeros.
+const V4: &str = "
+    ALTER TABLE inbox ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE inbox ADD COLUMN packet_hash BLOB NOT NULL
+        DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000';
+
+    CREATE INDEX inbox_messages ON inbox (sender_id, message_id, packet_hash);
+    CREATE INDEX inbox_gaps ON inbox (sender_id, previous_id) WHERE continuity = 1;
+
+    DROP TABLE replay_windows;
+";
+
+/// Keeps messages that can't be sealed yet, and finds messages by the beginning of the hash of their
+/// packet, as the server names them. Those of messages sent earlier are not known.
+const V5: &str = "
+    CREATE TABLE drafts (
+        draft_id     INTEGER PRIMARY KEY,
+        phone_number TEXT,
+        user_id      INTEGER,
+        kind         INTEGER NOT NULL,
+        content      BLOB    NOT NULL,
+        CHECK ((phone_number IS NULL) <> (user_id IS NULL))
+    ) STRICT;
+
+    ALTER TABLE outbox ADD COLUMN in_reply_to BLOB;
+    CREATE INDEX outbox_awaited ON outbox (in_reply_to) WHERE status <= 1;
 ";
 
 /// Records the identity that a new database belongs to.

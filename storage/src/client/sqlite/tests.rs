@@ -1,16 +1,21 @@
 use rusqlite::Connection;
-use sealpost_core::client::store::ClientReply;
+use sealpost_core::client::store::{
+    Arrival, ClientReply, Content, Continuity, InboxId, IncomingMessage, Placement,
+    ReceivedContent, Trust,
+};
 use sealpost_core::frame::StoreError;
-use sealpost_core::ids::{MessageId, ReceiptId};
+use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::Fingerprint;
-use sealpost_core::wire::Profile;
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::{Profile, RequestHash};
 
 use super::bed::SqliteBed;
+use super::tables::{CLIENT, record_identity};
 use super::*;
 use crate::conformance::phone;
 use crate::engine::OpenFailure;
 use crate::engine::Schema;
-use crate::engine::test_folder::folder;
+use crate::engine::test_folder::{folder, make_private};
 
 fn identity() -> Identity {
     Identity {
@@ -33,6 +38,7 @@ fn store_is_created_once_and_found_again() {
     assert!(!path.exists());
     // A crash during the creation of the store.
     std::fs::write(&path, "").unwrap();
+    make_private(&path);
     assert!(matches!(open_error(&path), OpenFailure::Missing));
     drop(SqliteClientStorage::create(&path, &identity()).unwrap());
     let again = SqliteClientStorage::create(&path, &identity()).unwrap_err();
@@ -54,6 +60,7 @@ fn half_created_store_is_created_again() {
         std::fs::copy(original.path().join(name), crashed.path().join(name)).unwrap();
     }
     let path = crashed.path().join("client.db");
+    make_private(&path);
     assert!(path.metadata().unwrap().len() > 0);
     assert!(matches!(open_error(&path), OpenFailure::Missing));
     drop(SqliteClientStorage::create(&path, &identity()).unwrap());
@@ -78,6 +85,59 @@ fn numbers_can_start_late_and_never_go_back() {
         assert_eq!(snapshot.next_receipt, ReceiptId(next));
         assert_eq!(snapshot.last_message, Some(MessageId(next - 1)));
     }
+}
+
+/// A schema whose inbox had no hashes, and a replay window for each sender.
+#[test]
+fn history_of_an_earlier_schema_tells_repeats_from_late_messages() {
+    let folder = folder();
+    let path = folder.path().join("client.db");
+    let earlier =
+        Schema { application_id: CLIENT.application_id, migrations: &CLIENT.migrations[..2] };
+    let old = earlier.create(&path, |new| record_identity(new, &identity())).unwrap();
+    old.execute_batch(
+        "INSERT INTO inbox VALUES (1, 2, '+1555000002', 5, NULL, 100, 101, 0, 0, 0, x'66697665');
+         INSERT INTO inbox VALUES (2, 2, '+1555000002', 9, 7, 100, 101, 0, 1, 0, x'6e696e65');
+         INSERT INTO replay_windows VALUES (2, zeroblob(136));
+         UPDATE account SET last_place = 2, shown_up_to = 2",
+    )
+    .unwrap();
+    drop(old);
+
+    let mut store = SqliteClientStorage::open(&path).unwrap();
+    let arrived = |id, previous, text: &str| IncomingMessage {
+        sender: UserId::new(2).unwrap(),
+        phone: phone(2),
+        id: MessageId(id),
+        packet_hash: RequestHash([3; 32]),
+        previous,
+        sent_at: Timestamp::from_unix_secs(100),
+        received_at: Timestamp::from_unix_secs(200),
+        content: ReceivedContent::Opened(Content::Text(text.into())),
+        trust: Trust::FirstUse,
+    };
+    let messages = vec![
+        arrived(5, None, "five"),
+        arrived(5, None, "other"),
+        arrived(6, Some(MessageId(5)), "six"),
+        arrived(7, Some(MessageId(6)), "seven"),
+    ];
+    let mut outcomes = Vec::new();
+    store.commit(&[ClientOp::Receive(messages)], &mut outcomes);
+    let new = |place, arrival| Placement::Appended {
+        place: InboxId(place),
+        continuity: Continuity::Next,
+        arrival,
+    };
+    let expected = vec![
+        Placement::Repeat,
+        new(3, Arrival::ReusedId),
+        new(4, Arrival::Late),
+        new(5, Arrival::FillsGap),
+    ];
+    assert_eq!(outcomes, [Ok(ClientReply::Received(expected))]);
+    let history = store.history(phone(2), None, 9).unwrap();
+    assert_eq!(history.len(), 5, "what was there is there");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Random requests to the memory store and to SQLite, which must agree on every outcome.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use super::harness::QUOTA;
+use super::harness::{LOOKUPS, SHARES};
 use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::memory::MemoryStorage;
@@ -25,8 +27,13 @@ enum Plan {
     Create { n: u16, max_id: u64 },
     Find(u64),
     FindPhone(u16),
-    Reconnect { user: u64, secs: i64 },
+    LookUp { asker: u64, n: u16, day: i64 },
+    FindSender { sender: u64, recipient: u64 },
+    Reconnect { user: u64, secs: i64, ahead: i64 },
+    Clock { secs: i64 },
     Count(u64),
+    Answer { owner: u64, peers: Vec<u64> },
+    Undeliverable { sender: u64, limit: u32 },
     Append { recipient: u64, items: Vec<Item>, secs: i64 },
     Page { recipient: u64, after: usize, items: u32, bytes: u32 },
     Settle { recipient: u64, sender: u64, receipt: u64, messages: Vec<u64>, secs: i64 },
@@ -50,8 +57,8 @@ proptest! {
         profile in prop_oneof![Just(Profile::Compact), Just(Profile::Wide)],
         steps in vec(step(), 1..40),
     ) {
-        let mut memory = MemoryStorage::new(profile, QUOTA);
-        let mut sqlite = SqliteBed::new(profile, QUOTA);
+        let mut memory = MemoryStorage::new(profile, SHARES);
+        let mut sqlite = SqliteBed::new(profile, SHARES);
         // Places that pages of both stores have named, in the same order.
         let mut places = vec![(Seq::START, Seq::START)];
         for step in steps {
@@ -112,10 +119,32 @@ impl Plan {
             },
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
-            Self::Reconnect { user: id, secs } => {
-                StoreOp::RecordReconnect { user: user(*id), at: at(*secs), aes_key: wrapped_key(2) }
+            Self::LookUp { asker, n, day } => StoreOp::LookUp {
+                asker: user(*asker),
+                phone: phone(*n),
+                day: *day,
+                budget: LOOKUPS,
+            },
+            Self::FindSender { sender, recipient } => {
+                StoreOp::FindSender { sender: user(*sender), recipient: user(*recipient) }
+            }
+            Self::Reconnect { user: id, secs, ahead } => StoreOp::RecordReconnect {
+                user: user(*id),
+                at: at(*secs),
+                horizon: at(secs + ahead),
+                aes_key: wrapped_key(2),
+            },
+            Self::Clock { secs } => {
+                StoreOp::RecordClock { clock: at(*secs), max_step: Duration::from_secs(10) }
             }
             Self::Count(id) => StoreOp::Count(user(*id)),
+            Self::Answer { owner, peers } => StoreOp::RecordAnswers {
+                owner: user(*owner),
+                peers: peers.iter().map(|peer| user(*peer)).collect(),
+            },
+            Self::Undeliverable { sender, limit } => {
+                StoreOp::Undeliverable { sender: user(*sender), limit: *limit }
+            }
             Self::Append { recipient, items, secs } => StoreOp::Append {
                 recipient: user(*recipient),
                 packets: items.iter().map(|item| item.packet(profile, *recipient)).collect(),
@@ -179,8 +208,16 @@ fn plan() -> impl Strategy<Value = Plan> {
         3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
         1 => id().prop_map(Plan::Find),
         1 => (1..4_u16).prop_map(Plan::FindPhone),
-        1 => (id(), secs()).prop_map(|(user, secs)| Plan::Reconnect { user, secs }),
+        2 => (id(), 1..4_u16, 0..2_i64)
+            .prop_map(|(asker, n, day)| Plan::LookUp { asker, n, day }),
+        1 => (id(), id()).prop_map(|(sender, recipient)| Plan::FindSender { sender, recipient }),
+        2 => (id(), secs(), 0..4_i64)
+            .prop_map(|(user, secs, ahead)| Plan::Reconnect { user, secs, ahead }),
+        1 => secs().prop_map(|secs| Plan::Clock { secs }),
         1 => id().prop_map(Plan::Count),
+        1 => (id(), vec(id(), 0..3)).prop_map(|(owner, peers)| Plan::Answer { owner, peers }),
+        1 => (id(), 0..3_u32)
+            .prop_map(|(sender, limit)| Plan::Undeliverable { sender, limit }),
         6 => (id(), vec(item(), 0..5), secs())
             .prop_map(|(recipient, items, secs)| Plan::Append { recipient, items, secs }),
         3 => (id(), 0..20_usize, 0..6_u32, 0..3_000_u32).prop_map(

@@ -3,22 +3,40 @@
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, Page, PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
-    User,
+    Appended, CreateOutcome, LookupOutcome, Page, PageLimit, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, User, Waiting,
 };
-use sealpost_core::wire::{ItemId, Packet, Profile};
+use sealpost_core::wire::{InReplyTo, ItemId, Packet, Profile};
 
 use super::subject::Subject;
 use crate::conformance::{
     Reopening, at, message, phone, public_key, receipt, without_id, wrapped_key,
 };
-use crate::server::quota::Quota;
+use crate::server::quota::{Quota, Shares};
 
 /// A case and its name.
 pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
 
 /// Small, so that cases can fill a mailbox.
-pub(super) const QUOTA: Quota = Quota { messages: 4, bytes: 2_000 };
+pub(super) const QUOTA: Quota = Quota {
+    messages: 4,
+    bytes: 2_000,
+    shares: Shares::Unlimited,
+    store_bytes: u64::MAX,
+    disk_reserve_bytes: 0,
+};
+
+/// Small, so that cases can fill a sender's share, a mailbox and the store.
+pub(super) const SHARES: Quota = Quota {
+    messages: 8,
+    bytes: 4_000,
+    shares: Shares::Limited,
+    store_bytes: 8_000,
+    disk_reserve_bytes: 0,
+};
+
+/// Look-ups that a user may make on a day.
+pub(super) const LOOKUPS: u32 = 2;
 
 /// A store, and the profile of its deployment.
 pub(super) struct Harness<S> {
@@ -89,6 +107,29 @@ impl<S: Subject> Harness<S> {
         }
     }
 
+    /// Returns the request to look the `n`-th phone number up.
+    pub(super) fn lookup(asker: UserId, n: u16, day: i64) -> StoreOp {
+        StoreOp::LookUp { asker, phone: phone(n), day, budget: LOOKUPS }
+    }
+
+    /// Looks the `n`-th phone number up, within the budget.
+    #[track_caller]
+    pub(super) fn look_up(&mut self, asker: UserId, n: u16, day: i64) -> Option<UserId> {
+        match self.ask(Self::lookup(asker, n, day)) {
+            StoreReply::LookedUp(LookupOutcome::Found(user)) => Some(user.id),
+            StoreReply::LookedUp(LookupOutcome::NotFound) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn find_sender(&mut self, sender: UserId, recipient: UserId) -> Option<UserId> {
+        match self.ask(StoreOp::FindSender { sender, recipient }) {
+            StoreReply::Found(user) => user.map(|user| user.id),
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(super) fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
         self.store().aes_key(user)
     }
@@ -155,10 +196,35 @@ impl<S: Subject> Harness<S> {
 
     #[track_caller]
     pub(super) fn count(&mut self, recipient: UserId) -> u32 {
-        match self.ask(StoreOp::Count(recipient)) {
-            StoreReply::Counted(count) => count,
+        self.waiting(recipient).items
+    }
+
+    #[track_caller]
+    pub(super) fn waiting(&mut self, user: UserId) -> Waiting {
+        match self.ask(StoreOp::Count(user)) {
+            StoreReply::Counted(waiting) => waiting,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[track_caller]
+    pub(super) fn record_answers(&mut self, owner: UserId, peers: &[UserId]) {
+        let request = StoreOp::RecordAnswers { owner, peers: peers.to_vec() };
+        assert_eq!(self.ask(request), StoreReply::AnswersRecorded);
+    }
+
+    #[track_caller]
+    pub(super) fn undeliverable(&mut self, sender: UserId, limit: u32) -> Vec<InReplyTo> {
+        match self.ask(StoreOp::Undeliverable { sender, limit }) {
+            StoreReply::Undeliverable(messages) => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn forget_undeliverable(&mut self, sender: UserId, messages: &[InReplyTo]) {
+        let request = StoreOp::ForgetUndeliverable { sender, messages: messages.to_vec() };
+        assert_eq!(self.ask(request), StoreReply::UndeliverableForgotten);
     }
 
     /// Settles `delivered`, which `recipient` acknowledges with `receipt`.
@@ -182,6 +248,11 @@ impl<S: Subject> Harness<S> {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Returns the answer to a count of a mailbox with messages alone.
+pub(crate) fn counted(items: u32) -> StoreReply {
+    StoreReply::Counted(Waiting { items, ..Waiting::default() })
 }
 
 /// Returns the ids of items.

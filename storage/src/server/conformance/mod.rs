@@ -12,17 +12,22 @@
     reason = "a suite of tests, compiled for the tests of other crates too"
 )]
 
+mod clock;
 mod deliveries;
 #[cfg(test)]
 mod differential;
 mod harness;
 mod mailboxes;
+mod shares;
 #[cfg(test)]
 mod stores;
 mod subject;
 mod suite;
 mod transactions;
+mod undeliverable;
 mod users;
 
+#[cfg(test)]
+pub(super) use harness::counted;
 pub use subject::Subject;
 pub use suite::run_all;

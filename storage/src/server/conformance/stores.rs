@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::time::Timestamp;
 
 use super::subject::Subject;
 use super::suite::run_all;
@@ -19,6 +20,10 @@ impl Subject for MemoryStorage {
 
     fn delete_user(&mut self, phone: Phone) -> bool {
         Self::delete_user(self, phone)
+    }
+
+    fn trust_clock(&mut self, clock: Timestamp) {
+        Self::trust_clock(self, clock);
     }
 
     fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {
@@ -46,6 +51,10 @@ impl Subject for SqliteBed {
 
     fn delete_user(&mut self, phone: Phone) -> bool {
         self.storage().delete_user(phone).unwrap()
+    }
+
+    fn trust_clock(&mut self, clock: Timestamp) {
+        self.storage().trust_clock(clock).unwrap();
     }
 
     fn aes_key(&mut self, user: UserId) -> Option<WrappedKey> {

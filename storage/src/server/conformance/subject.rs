@@ -3,6 +3,7 @@
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
+use sealpost_core::time::Timestamp;
 
 use crate::storage::Storage;
 
@@ -14,6 +15,9 @@ pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
 
     /// Deletes a user, as the operator's command does. Returns whether the user existed.
     fn delete_user(&mut self, phone: Phone) -> bool;
+
+    /// Records the time of a clock that the operator trusts, as the operator's command does.
+    fn trust_clock(&mut self, clock: Timestamp);
 
     /// Returns the wrapped session key on record.
     fn aes_key(&mut self, user: UserId) -> Option<WrappedKey>;

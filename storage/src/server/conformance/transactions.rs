@@ -6,7 +6,7 @@ use sealpost_core::server::store::Appended::Stored;
 use sealpost_core::server::store::{CreateOutcome, Settlement, StoreOp, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind, Profile};
 
-use super::harness::{Case, Harness};
+use super::harness::{Case, Harness, counted};
 use super::subject::Subject;
 use crate::conformance::{at, cases, message, phone};
 
@@ -35,13 +35,13 @@ fn request_sees_the_effects_of_earlier_ones<S: Subject>(store: &mut Harness<S>) 
     ]);
     let third = store.find(UserRef::Phone(phone(3))).expect("registered").id;
     let expected = [
-        StoreReply::Counted(0),
+        counted(0),
         StoreReply::Appended(vec![Stored]),
-        StoreReply::Counted(1),
+        counted(1),
         StoreReply::Created(CreateOutcome::Created(third)),
         StoreReply::Created(CreateOutcome::PhoneTaken),
         StoreReply::Expired(1),
-        StoreReply::Counted(0),
+        counted(0),
     ];
     assert_eq!(outcomes, expected.map(Ok));
 }
@@ -54,7 +54,7 @@ fn outcomes_of_an_earlier_commit_are_cleared<S: Subject>(store: &mut Harness<S>)
     let user = store.create(1);
     let mut outcomes = vec![Err(StoreError::Io); 3];
     store.store().commit(&[StoreOp::Count(user)], &mut outcomes);
-    assert_eq!(outcomes, [Ok(StoreReply::Counted(0))]);
+    assert_eq!(outcomes, [Ok(counted(0))]);
     store.store().commit(&[], &mut outcomes);
     assert_eq!(outcomes, []);
 }

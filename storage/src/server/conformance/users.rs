@@ -1,9 +1,11 @@
 //! Accounts.
 
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, StoreOp, StoreReply, User};
+use sealpost_core::server::store::{
+    CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreReply, User,
+};
 
-use super::harness::{Case, Harness};
+use super::harness::{Case, Harness, LOOKUPS};
 use super::subject::Subject;
 use crate::conformance::{at, cases, phone, public_key, wrapped_key};
 
@@ -16,8 +18,14 @@ cases![
     refused_account_takes_no_id,
     id_of_a_deleted_user_is_never_given_again,
     deleted_phone_can_register_again,
+    lookups_of_a_day_are_limited_and_those_that_find_nobody_count,
+    another_day_has_a_new_budget,
+    budget_belongs_to_a_registered_asker,
+    sender_is_found_while_something_is_stored,
     first_reconnect_may_have_the_time_of_the_account,
     reconnect_must_be_newer_than_the_last_one,
+    reconnect_in_the_future_does_not_bind,
+    reconnect_in_the_future_is_never_recorded_again,
     reconnect_replaces_the_session_key,
     reconnect_of_an_unregistered_user_is_unknown,
 ];
@@ -88,6 +96,53 @@ fn deleted_phone_can_register_again<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.create(1).value(), 2);
 }
 
+fn lookups_of_a_day_are_limited_and_those_that_find_nobody_count<S: Subject>(
+    store: &mut Harness<S>,
+) {
+    let (asker, other) = store.pair();
+    assert_eq!(store.look_up(asker, 9, 100), None);
+    assert_eq!(store.look_up(asker, 2, 100), Some(other));
+    let over = StoreReply::LookedUp(LookupOutcome::OverBudget);
+    assert_eq!(store.ask(Harness::<S>::lookup(asker, 2, 100)), over);
+    assert_eq!(store.ask(Harness::<S>::lookup(asker, 9, 100)), over);
+    assert_eq!(store.look_up(other, 1, 100), Some(asker), "a user has a budget of their own");
+}
+
+fn another_day_has_a_new_budget<S: Subject>(store: &mut Harness<S>) {
+    let (asker, other) = store.pair();
+    // The second day is a step back: a clock that was ahead does not lock the asker out.
+    for day in [100, 99, 101] {
+        for _ in 0..LOOKUPS {
+            assert_eq!(store.look_up(asker, 2, day), Some(other));
+        }
+        let over = StoreReply::LookedUp(LookupOutcome::OverBudget);
+        assert_eq!(store.ask(Harness::<S>::lookup(asker, 2, day)), over);
+    }
+}
+
+fn budget_belongs_to_a_registered_asker<S: Subject>(store: &mut Harness<S>) {
+    let (_, second) = store.pair();
+    assert!(store.store().delete_user(phone(2)));
+    assert_eq!(store.look_up(second, 1, 100), None);
+}
+
+fn sender_is_found_while_something_is_stored<S: Subject>(store: &mut Harness<S>) {
+    let (first, second) = store.pair();
+    let third = store.create(3);
+    assert_eq!(store.find_sender(first, second), None);
+    let message = store.message(first, second, 1);
+    store.append(second, std::slice::from_ref(&message));
+    assert_eq!(store.find_sender(first, second), Some(first));
+    assert_eq!(store.find_sender(first, third), None, "not for another user");
+    assert_eq!(store.find_sender(second, first), None, "not in the other direction");
+    let receipt = store.receipt(second, first, 1, &[1]);
+    store.settle(second, &[message], receipt.clone());
+    assert_eq!(store.find_sender(first, second), None);
+    assert_eq!(store.find_sender(second, first), Some(second), "of whom a receipt is stored");
+    store.drop_receipts(first, &[receipt]);
+    assert_eq!(store.find_sender(second, first), None);
+}
+
 fn first_reconnect_may_have_the_time_of_the_account<S: Subject>(store: &mut Harness<S>) {
     let user = store.create(1);
     assert_eq!(reconnect(store, user, 0), ReconnectOutcome::Recorded);
@@ -102,6 +157,31 @@ fn reconnect_must_be_newer_than_the_last_one<S: Subject>(store: &mut Harness<S>)
     assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(60)));
     // The times of different users are independent.
     assert_eq!(reconnect(store, other, 59), ReconnectOutcome::Recorded);
+}
+
+/// The clock was a year ahead when the second reconnect was accepted.
+fn reconnect_in_the_future_does_not_bind<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    for secs in [60, YEAR_SECS, 120] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+        assert_eq!(store.find(UserRef::Id(user)).map(|user| user.last_seen), Some(at(secs)));
+    }
+    for secs in [60, 119, 120] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
+    }
+    assert_eq!(reconnect(store, user, YEAR_SECS - 301), ReconnectOutcome::Recorded);
+    assert_eq!(reconnect(store, user, YEAR_SECS - 300), ReconnectOutcome::NotNewer);
+}
+
+fn reconnect_in_the_future_is_never_recorded_again<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    for secs in [60, YEAR_SECS, YEAR_SECS + 7, 120, 180] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::Recorded);
+    }
+    for secs in [YEAR_SECS, YEAR_SECS + 7] {
+        assert_eq!(reconnect(store, user, secs), ReconnectOutcome::NotNewer);
+    }
+    assert_eq!(reconnect(store, user, YEAR_SECS + 8), ReconnectOutcome::Recorded);
 }
 
 fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
@@ -121,8 +201,11 @@ fn reconnect_of_an_unregistered_user_is_unknown<S: Subject>(store: &mut Harness<
 #[track_caller]
 fn reconnect<S: Subject>(store: &mut Harness<S>, user: UserId, secs: i64) -> ReconnectOutcome {
     let aes_key = wrapped_key(secs.to_le_bytes()[0]);
-    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), aes_key }) {
+    let horizon = at(secs + 300);
+    match store.ask(StoreOp::RecordReconnect { user, at: at(secs), horizon, aes_key }) {
         StoreReply::ReconnectRecorded(outcome) => outcome,
         other => panic!("{other:?}"),
     }
 }
+
+const YEAR_SECS: i64 = 365 * 24 * 60 * 60;

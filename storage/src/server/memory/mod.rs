@@ -3,18 +3,23 @@
 mod mailbox;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome,
-    StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp,
+    StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
-use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
+use sealpost_core::wire::{InReplyTo, ItemId, ItemKind, Packet, Profile};
 
-use super::quota::Quota;
+use super::clock;
+use super::daily_use::{DailyUse, OverBudget};
+use super::quota::{MAX_UNDELIVERABLE, Occupancy, Quota};
+use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
 use super::usage::Usage;
 use crate::storage::Storage;
@@ -27,16 +32,20 @@ pub struct MemoryStorage {
     quota: Quota,
     last_user_id: u64,
     last_seq: u64,
+    newest_time: Option<Timestamp>,
     accounts: BTreeMap<UserId, Account>,
     /// Mailbox and place of each item. An item id is unique in the whole store.
     places: BTreeMap<ItemId, (UserId, Seq)>,
+    /// Messages that went with their recipient's account, by sender, oldest first.
+    undeliverable: BTreeMap<UserId, Vec<InReplyTo>>,
 }
 
 #[derive(Clone, Debug)]
 struct Account {
     user: User,
     aes_key: WrappedKey,
-    last_reconnect: Option<Timestamp>,
+    reconnects: ReconnectDates,
+    lookups: DailyUse,
     mailbox: Mailbox,
 }
 
@@ -48,26 +57,43 @@ impl MemoryStorage {
             quota,
             last_user_id: 0,
             last_seq: 0,
+            newest_time: None,
             accounts: BTreeMap::new(),
             places: BTreeMap::new(),
+            undeliverable: BTreeMap::new(),
         }
     }
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
-    /// could verify any more. Receipts from them stay: their recipients already know the key.
-    /// Returns whether the user existed.
+    /// could verify any more. Receipts from them stay: their recipients already know the key. The
+    /// messages in the mailbox are remembered as undeliverable. Returns whether the user existed.
     pub fn delete_user(&mut self, phone: Phone) -> bool {
         let Some(id) = self.find(UserRef::Phone(phone)).map(|account| account.user.id) else {
             return false;
         };
-        self.accounts.remove(&id);
+        let Some(deleted) = self.accounts.remove(&id) else { return false };
+        self.undeliverable.remove(&id);
+        for (_, item) in deleted.mailbox.items() {
+            if item.id.kind == ItemKind::Message && self.accounts.contains_key(&item.id.origin) {
+                let messages = self.undeliverable.entry(item.id.origin).or_default();
+                if messages.len() < MAX_UNDELIVERABLE as usize {
+                    messages.push(item.packet.request_hash().in_reply_to());
+                }
+            }
+        }
         let gone = |item: &ItemId| item.kind == ItemKind::Message && item.origin == id;
         for account in self.accounts.values_mut() {
             account.mailbox.remove_all(gone);
+            account.mailbox.forget_answer(id);
         }
         self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
         debug_assert!(self.is_consistent(), "after the deletion of a user");
         true
+    }
+
+    /// Takes the operator's word that the clock is right: it is the newest time on record.
+    pub const fn trust_clock(&mut self, clock: Timestamp) {
+        self.newest_time = Some(clock);
     }
 
     /// Returns the wrapped key of a user's latest session.
@@ -91,6 +117,7 @@ impl MemoryStorage {
     ///   its own;
     /// - the counters of every mailbox agree with its items;
     /// - every item is listed under its id with its mailbox and place, and nothing else is listed;
+    /// - only users of the store have undeliverable messages, and none too many;
     /// - no place is larger than the last one that was used.
     ///
     /// Debug builds assert this after every commit.
@@ -104,7 +131,12 @@ impl MemoryStorage {
             && self.accounts.iter().all(|(id, account)| {
                 account.user.id == *id
                     && id.value() <= self.last_user_id
+                    && account.reconnects.is_consistent()
                     && account.mailbox.is_consistent()
+            })
+            && self.undeliverable.iter().all(|(sender, messages)| {
+                self.accounts.contains_key(sender)
+                    && (1..=MAX_UNDELIVERABLE as usize).contains(&messages.len())
             })
             && self.items().all(listed)
             && self.items().count() == self.places.len()
@@ -124,12 +156,35 @@ impl MemoryStorage {
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
             }
-            StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *aes_key))
+            StoreOp::LookUp { asker, phone, day, budget } => {
+                StoreReply::LookedUp(self.look_up(*asker, *phone, *day, *budget))
+            }
+            StoreOp::FindSender { sender, recipient } => {
+                let account = self.find(UserRef::Id(*sender)).filter(|_| {
+                    self.accounts
+                        .get(recipient)
+                        .is_some_and(|owner| owner.mailbox.has_from(*sender))
+                });
+                StoreReply::Found(account.map(|account| Box::new(account.user.clone())))
+            }
+            StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
+                StoreReply::ReconnectRecorded(self.record_reconnect(*user, *at, *horizon, *aes_key))
             }
             StoreOp::Count(user) => {
-                let items = self.usage(*user).items();
-                StoreReply::Counted(u32::try_from(items).unwrap_or(u32::MAX))
+                let undeliverable = self.undeliverable.get(user).map_or(0, Vec::len);
+                StoreReply::Counted(self.usage(*user).waiting(undeliverable as u64))
+            }
+            StoreOp::RecordAnswers { owner, peers } => {
+                self.record_answers(*owner, peers);
+                StoreReply::AnswersRecorded
+            }
+            StoreOp::Undeliverable { sender, limit } => {
+                let messages = self.undeliverable.get(sender).into_iter().flatten();
+                StoreReply::Undeliverable(messages.take(*limit as usize).copied().collect())
+            }
+            StoreOp::ForgetUndeliverable { sender, messages } => {
+                self.forget_undeliverable(*sender, messages);
+                StoreReply::UndeliverableForgotten
             }
             StoreOp::Append { recipient, packets, at } => {
                 StoreReply::Appended(self.append(*recipient, packets, *at)?)
@@ -148,6 +203,9 @@ impl MemoryStorage {
                 request::only_receipts(receipts)?;
                 self.remove_all(*recipient, receipts);
                 StoreReply::ReceiptsDropped
+            }
+            StoreOp::RecordClock { clock, max_step } => {
+                StoreReply::ClockRecorded(self.record_clock(*clock, *max_step))
             }
             StoreOp::Expire { before, limit } => StoreReply::Expired(self.expire(*before, *limit)),
         })
@@ -181,24 +239,36 @@ impl MemoryStorage {
         self.last_user_id = next;
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
-        let account = Account { user, aes_key, last_reconnect: None, mailbox };
+        let (reconnects, lookups) = (ReconnectDates::default(), DailyUse::default());
+        let account = Account { user, aes_key, reconnects, lookups, mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
+    }
+
+    fn look_up(&mut self, asker: UserId, phone: Phone, day: i64, budget: u32) -> LookupOutcome {
+        let Some(account) = self.accounts.get_mut(&asker) else { return LookupOutcome::NotFound };
+        if account.lookups.charge(day, budget) == Err(OverBudget) {
+            return LookupOutcome::OverBudget;
+        }
+        match self.find(UserRef::Phone(phone)) {
+            Some(account) => LookupOutcome::Found(Box::new(account.user.clone())),
+            None => LookupOutcome::NotFound,
+        }
     }
 
     fn record_reconnect(
         &mut self,
         user: UserId,
         at: Timestamp,
+        horizon: Timestamp,
         aes_key: WrappedKey,
     ) -> ReconnectOutcome {
         let Some(account) = self.accounts.get_mut(&user) else {
             return ReconnectOutcome::UnknownUser;
         };
-        if account.last_reconnect.is_some_and(|last| at <= last) {
+        if account.reconnects.accept(at, horizon, self.newest_time) == Err(NotNewer) {
             return ReconnectOutcome::NotNewer;
         }
-        account.last_reconnect = Some(at);
         account.user.last_seen = at;
         account.aes_key = aes_key;
         ReconnectOutcome::Recorded
@@ -211,8 +281,8 @@ impl MemoryStorage {
         at: Timestamp,
     ) -> Result<Vec<Appended>, Misuse> {
         let ids = request::item_ids(self.profile, recipient, packets)?;
-        // Senders who had a message refused: a later one must not overtake it.
-        let mut refused = BTreeSet::new();
+        // Senders who had a message refused, and why: a later one must not overtake it.
+        let mut refused = BTreeMap::new();
         let append_one = |(id, packet): (ItemId, &Packet)| {
             let Some(account) = self.accounts.get(&recipient) else {
                 return Appended::UnknownUser;
@@ -220,16 +290,51 @@ impl MemoryStorage {
             if self.places.contains_key(&id) {
                 return Appended::Duplicate;
             }
-            let in_turn = id.kind == ItemKind::Receipt || !refused.contains(&id.origin);
-            let usage = account.mailbox.usage();
-            if !in_turn || !self.quota.admits(usage, id.kind, packet_len(packet)) {
-                refused.insert(id.origin);
-                return Appended::MailboxFull;
+            if id.kind == ItemKind::Message {
+                let earlier = refused.get(&id.origin).map_or(Ok(()), |why| Err(*why));
+                let admitted = earlier.and_then(|()| self.admit(account, id.origin, packet));
+                if let Err(why) = admitted {
+                    refused.insert(id.origin, why);
+                    return why;
+                }
             }
             self.insert(recipient, id, packet, at);
             Appended::Stored
         };
         Ok(ids.into_iter().zip(packets).map(append_one).collect())
+    }
+
+    fn admit(&self, account: &Account, sender: UserId, packet: &Packet) -> Result<(), Appended> {
+        let all = self.accounts.values().map(|account| account.mailbox.usage().all_bytes());
+        let occupancy = Occupancy {
+            mailbox: account.mailbox.usage(),
+            store_bytes: all.sum(),
+            disk_free_bytes: None,
+        };
+        let sender = || Ok::<_, Infallible>(account.mailbox.correspondent(sender));
+        match self.quota.admit(&occupancy, packet_len(packet), sender) {
+            Ok(admitted) => admitted,
+            Err(never) => match never {},
+        }
+    }
+
+    fn record_answers(&mut self, owner: UserId, peers: &[UserId]) {
+        let known: Vec<_> =
+            peers.iter().filter(|peer| self.accounts.contains_key(peer)).copied().collect();
+        if let Some(account) = self.accounts.get_mut(&owner) {
+            for peer in known {
+                account.mailbox.record_answer(peer);
+            }
+        }
+    }
+
+    fn forget_undeliverable(&mut self, sender: UserId, told: &[InReplyTo]) {
+        if let Some(messages) = self.undeliverable.get_mut(&sender) {
+            messages.retain(|message| !told.contains(message));
+            if messages.is_empty() {
+                self.undeliverable.remove(&sender);
+            }
+        }
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<(), Misuse> {
@@ -239,6 +344,12 @@ impl MemoryStorage {
             self.insert(sender, receipt, &settlement.receipt, settlement.at);
         }
         Ok(())
+    }
+
+    fn record_clock(&mut self, clock: Timestamp, max_step: Duration) -> Timestamp {
+        let newest = clock::newest(self.newest_time, clock, max_step);
+        self.newest_time = Some(newest);
+        newest
     }
 
     fn expire(&mut self, before: Timestamp, limit: u32) -> u32 {

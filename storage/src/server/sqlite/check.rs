@@ -5,10 +5,10 @@ use std::fmt;
 
 use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
-use sealpost_core::wire::Profile;
+use sealpost_core::wire::{ItemKind, Profile};
 
-use super::row::{self, ITEM_COLUMNS, USER_COLUMNS};
-use crate::engine::column::{optional, timestamp, wrapped_key};
+use super::row::{self, ITEM_COLUMNS, USAGE_COLUMNS, USER_COLUMNS};
+use crate::engine::column::{count, timestamp, wrapped_key};
 use crate::engine::{EngineError, store_error};
 use crate::server::usage::Usage;
 
@@ -64,6 +64,13 @@ pub enum Finding {
         /// Counters according to the items.
         actual: Usage,
     },
+    /// The counters of what one sender has in a mailbox disagree with the items in it.
+    Share {
+        /// Id of the mailbox's owner.
+        owner_id: i64,
+        /// Id of the sender.
+        peer_id: i64,
+    },
 }
 
 impl CheckReport {
@@ -94,6 +101,11 @@ impl fmt::Display for Finding {
             Self::Item { seq } => {
                 write!(f, "item {seq} does not hold the packet that its columns name")
             }
+            Self::Share { owner_id, peer_id } => write!(
+                f,
+                "the counters of what user {peer_id} has in the mailbox of user {owner_id} are \
+                 wrong"
+            ),
             Self::Counters { user_id, recorded: Some(recorded), actual } => {
                 write!(
                     f,
@@ -162,7 +174,7 @@ fn check_users(
     report: &mut CheckReport,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {USER_COLUMNS}, created_at, aes_key, last_reconnect,
+        "SELECT {USER_COLUMNS}, created_at, aes_key, reconnects,
                 user_id > (SELECT last_user_id FROM deployment),
                 user_id NOT IN (SELECT user_id FROM mailboxes)
          FROM users ORDER BY user_id"
@@ -173,7 +185,7 @@ fn check_users(
         let parsed = row::user(row)
             .and(timestamp(row, 4))
             .and(wrapped_key(row, 5))
-            .and(optional(row, 6, timestamp));
+            .and(row::reconnects(row, 6));
         if parsed.is_err() {
             report.add(Finding::User { user_id });
         }
@@ -194,6 +206,7 @@ fn check_items(
     report: &mut CheckReport,
 ) -> rusqlite::Result<()> {
     let mut actual: BTreeMap<i64, Usage> = BTreeMap::new();
+    let mut shares: BTreeMap<(i64, i64), (u64, u64)> = BTreeMap::new();
     let mut statement =
         connection.prepare(&format!("SELECT {ITEM_COLUMNS} FROM pending_messages"))?;
     let mut rows = statement.query(())?;
@@ -202,12 +215,17 @@ fn check_items(
             report.add(Finding::Item { seq: row.get(0)? });
         }
         let kind = row::kind(row.get(1)?)?;
-        let usage = actual.entry(row.get(4)?).or_default();
-        usage.add(kind, row::packet_len(profile, row, row::PAYLOAD_LEN)?);
+        let len = row::packet_len(profile, row, row::PAYLOAD_LEN)?;
+        actual.entry(row.get(4)?).or_default().add(kind, len);
+        if kind == ItemKind::Message {
+            let (messages, bytes) = shares.entry((row.get(4)?, row.get(3)?)).or_default();
+            (*messages, *bytes) = (*messages + 1, *bytes + len);
+        }
         report.items += 1;
     }
+    check_shares(connection, shares, report)?;
     let mut statement =
-        connection.prepare("SELECT user_id, messages, receipts, bytes FROM mailboxes")?;
+        connection.prepare(&format!("SELECT user_id, {USAGE_COLUMNS} FROM mailboxes"))?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let user_id = row.get(0)?;
@@ -216,6 +234,29 @@ fn check_items(
         if recorded != Some(actual) {
             report.add(Finding::Counters { user_id, recorded, actual });
         }
+    }
+    Ok(())
+}
+
+/// Compares what the senders have in each mailbox with the counters of that, which are forgotten
+/// where there is nothing.
+fn check_shares(
+    connection: &Connection,
+    mut actual: BTreeMap<(i64, i64), (u64, u64)>,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare("SELECT owner_id, peer_id, messages, bytes FROM correspondents")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (owner_id, peer_id) = (row.get(0)?, row.get(1)?);
+        let recorded = count(row, 2).and_then(|messages| Ok((messages, count(row, 3)?))).ok();
+        if recorded != Some(actual.remove(&(owner_id, peer_id)).unwrap_or_default()) {
+            report.add(Finding::Share { owner_id, peer_id });
+        }
+    }
+    for (owner_id, peer_id) in actual.into_keys() {
+        report.add(Finding::Share { owner_id, peer_id });
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ impl Inspector {
                           (SELECT last_user_id FROM deployment),
                           (SELECT min(stored_at) FROM pending_messages),
                           coalesce(sum(messages), 0), coalesce(sum(receipts), 0),
-                          coalesce(sum(bytes), 0)
+                          coalesce(sum(bytes), 0), coalesce(sum(receipt_bytes), 0)
                    FROM mailboxes";
         Ok(self.connection.query_row(sql, (), |row| {
             Ok(Stats {
@@ -115,7 +115,7 @@ impl Inspector {
 /// The query that [`record`] reads rows of. [`row::user`] reads the first four columns.
 const RECORDS: &str = "
     SELECT user_id, phone_number, rsa_public_key, last_seen, created_at,
-           messages, receipts, bytes,
+           messages, receipts, bytes, receipt_bytes,
            (SELECT min(stored_at) FROM pending_messages WHERE recipient_id = user_id)
     FROM users JOIN mailboxes USING (user_id)";
 
@@ -124,6 +124,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<UserRecord> {
         user: row::user(row)?,
         created_at: timestamp(row, 4)?,
         mailbox: row::usage(row, 5)?,
-        oldest: optional(row, 8, timestamp)?,
+        oldest: optional(row, 9, timestamp)?,
     })
 }

@@ -1,6 +1,6 @@
 //! Operations on mailboxes, as SQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::ids::UserId;
@@ -8,9 +8,11 @@ use sealpost_core::server::store::{Appended, Page, PageLimit, Seq, Settlement};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 
-use super::row::{self, ITEM_COLUMNS};
+use super::correspondents::Correspondents;
+use super::fill::Fill;
+use super::row::{self, ITEM_COLUMNS, USAGE_COLUMNS};
 use crate::engine::column::{self, Unreadable};
-use crate::server::quota::Quota;
+use crate::server::quota::{Correspondent, Occupancy, Quota};
 use crate::server::usage::{NotCounted, Usage};
 
 /// Tables `mailboxes` and `pending_messages`, over a connection that is in a transaction.
@@ -18,6 +20,19 @@ pub(super) struct Mailboxes<'a> {
     pub(super) connection: &'a Connection,
     pub(super) profile: Profile,
     pub(super) quota: Quota,
+    pub(super) fill: &'a Fill,
+    pub(super) correspondents: Correspondents<'a>,
+}
+
+/// A sender's part in an append.
+#[derive(Default)]
+struct Sending {
+    /// What the sender had in the mailbox before, if that was looked up.
+    before: Option<Correspondent>,
+    messages: u64,
+    bytes: u64,
+    /// Why one of the sender's messages was refused: a later one must not overtake it.
+    refused: Option<Appended>,
 }
 
 impl Mailboxes<'_> {
@@ -33,31 +48,72 @@ impl Mailboxes<'_> {
             return Ok(vec![Appended::UnknownUser; packets.len()]);
         };
         let before = usage;
-        // Senders who had a message refused: a later one must not overtake it.
-        let mut refused = BTreeSet::new();
+        let mut senders: BTreeMap<UserId, Sending> = BTreeMap::new();
         let mut outcomes = Vec::with_capacity(packets.len());
         for (id, packet) in ids.iter().zip(packets) {
             let len = packet.bytes().len() as u64;
-            let in_turn = id.kind == ItemKind::Receipt || !refused.contains(&id.origin);
-            outcomes.push(if in_turn && self.quota.admits(usage, id.kind, len) {
-                if self.insert(recipient, id, packet, at)? {
-                    usage.add(id.kind, len);
-                    Appended::Stored
-                } else {
-                    Appended::Duplicate
+            let admitted = match id.kind {
+                ItemKind::Receipt => Ok(()),
+                ItemKind::Message => {
+                    let sending = senders.entry(id.origin).or_default();
+                    self.admit(recipient, usage, before, id.origin, sending, len)?
                 }
-            } else if self.holds(id)? {
-                Appended::Duplicate
-            } else {
-                refused.insert(id.origin);
-                Appended::MailboxFull
+            };
+            outcomes.push(match admitted {
+                Ok(()) if self.insert(recipient, id, packet, at)? => {
+                    usage.add(id.kind, len);
+                    if let Some(sending) = senders.get_mut(&id.origin).filter(|_| is_message(id)) {
+                        sending.messages += 1;
+                        sending.bytes += len;
+                    }
+                    Appended::Stored
+                }
+                Ok(()) => Appended::Duplicate,
+                Err(_) if self.holds(id)? => Appended::Duplicate,
+                Err(why) => {
+                    senders.entry(id.origin).or_default().refused = Some(why);
+                    why
+                }
             });
+        }
+        for (sender, Sending { messages, bytes, .. }) in senders {
+            self.correspondents.add(recipient, sender, messages, bytes)?;
         }
         // Duplicates and refusals alone leave the row as it is, which saves writing its page.
         if usage != before {
-            self.set_usage(recipient, usage)?;
+            self.set_usage(recipient, before, usage)?;
         }
         Ok(outcomes)
+    }
+
+    /// Checks whether one more message fits into a mailbox with this usage, which was `before` when
+    /// the append began.
+    fn admit(
+        &self,
+        recipient: UserId,
+        usage: Usage,
+        before: Usage,
+        sender: UserId,
+        sending: &mut Sending,
+        len: u64,
+    ) -> rusqlite::Result<Result<(), Appended>> {
+        if let Some(why) = sending.refused {
+            return Ok(Err(why));
+        }
+        let added = usage.all_bytes() - before.all_bytes();
+        let occupancy = Occupancy {
+            mailbox: usage,
+            store_bytes: self.fill.stored_bytes(self.connection)?.saturating_add(added),
+            disk_free_bytes: self.fill.disk_free_bytes(),
+        };
+        self.quota.admit(&occupancy, len, || {
+            let mut share = match sending.before {
+                Some(share) => share,
+                None => *sending.before.insert(self.correspondents.find(recipient, sender)?),
+            };
+            share.add(sending.messages, sending.bytes);
+            Ok(share)
+        })
     }
 
     pub(super) fn page(
@@ -98,10 +154,11 @@ impl Mailboxes<'_> {
     ) -> rusqlite::Result<()> {
         self.remove(settlement.recipient, &settlement.delivered)?;
         // Read after the removal: sender and recipient may be the same user.
-        let Some(mut usage) = self.usage(sender)? else { return Ok(()) };
+        let Some(before) = self.usage(sender)? else { return Ok(()) };
         if self.insert(sender, &receipt, &settlement.receipt, settlement.at)? {
+            let mut usage = before;
             usage.add(receipt.kind, settlement.receipt.bytes().len() as u64);
-            self.set_usage(sender, usage)?;
+            self.set_usage(sender, before, usage)?;
         }
         Ok(())
     }
@@ -111,13 +168,17 @@ impl Mailboxes<'_> {
             "DELETE FROM pending_messages WHERE seq IN (
                  SELECT seq FROM pending_messages
                  WHERE stored_at < ?1 ORDER BY stored_at, seq LIMIT ?2)
-             RETURNING recipient_id, kind, length(encrypted_payload)",
+             RETURNING recipient_id, kind, sender_id, length(encrypted_payload)",
         )?;
         let mut rows = statement.query(params![before.unix_secs(), limit])?;
-        let mut gone: BTreeMap<UserId, Vec<(ItemKind, u64)>> = BTreeMap::new();
+        let mut gone: BTreeMap<UserId, Vec<Gone>> = BTreeMap::new();
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            let item = (row::kind(row.get(1)?)?, row::packet_len(self.profile, row, 2)?);
+            let item = Gone {
+                kind: row::kind(row.get(1)?)?,
+                origin: column::user_id(row, 2)?,
+                len: row::packet_len(self.profile, row, 3)?,
+            };
             gone.entry(column::user_id(row, 0)?).or_default().push(item);
             count += 1;
         }
@@ -144,14 +205,14 @@ impl Mailboxes<'_> {
                 })
                 .optional()?;
             // Only what was deleted just now is counted out, so a repeat counts nothing out.
-            gone.extend(len.map(|len| (item.kind, len)));
+            gone.extend(len.map(|len| Gone { kind: item.kind, origin: item.origin, len }));
         }
         self.count_out(recipient, &gone)
     }
 
     /// Returns the counters of a mailbox; `None` if nobody has this id.
     pub(super) fn usage(&self, user: UserId) -> rusqlite::Result<Option<Usage>> {
-        self.prepare("SELECT messages, receipts, bytes FROM mailboxes WHERE user_id = ?1")?
+        self.prepare(&format!("SELECT {USAGE_COLUMNS} FROM mailboxes WHERE user_id = ?1"))?
             .query_row([user.value().cast_signed()], |row| row::usage(row, 0))
             .optional()
     }
@@ -193,28 +254,39 @@ impl Mailboxes<'_> {
         .exists(id_columns(item))
     }
 
-    /// Subtracts deleted items, by kind and packet length, from a mailbox's counters. Counters
-    /// that would fall below zero are damaged.
-    fn count_out(&self, recipient: UserId, gone: &[(ItemKind, u64)]) -> rusqlite::Result<()> {
+    /// Subtracts deleted items from a mailbox's counters and from its senders' shares. Counters that
+    /// would fall below zero are damaged.
+    fn count_out(&self, recipient: UserId, gone: &[Gone]) -> rusqlite::Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
-        let Some(mut usage) = self.usage(recipient)? else { return Ok(()) };
-        for (kind, len) in gone {
+        let Some(before) = self.usage(recipient)? else { return Ok(()) };
+        let (mut usage, mut senders) = (before, BTreeMap::new());
+        for Gone { kind, origin, len } in gone {
             usage.remove(*kind, *len).map_err(|NotCounted| Unreadable("mailbox counter"))?;
+            if *kind == ItemKind::Message {
+                let (messages, bytes) = senders.entry(*origin).or_insert((0, 0));
+                (*messages, *bytes) = (*messages + 1, *bytes + len);
+            }
         }
-        self.set_usage(recipient, usage)
+        for (sender, (messages, bytes)) in senders {
+            self.correspondents.remove(recipient, sender, messages, bytes)?;
+        }
+        self.set_usage(recipient, before, usage)
     }
 
-    fn set_usage(&self, user: UserId, usage: Usage) -> rusqlite::Result<()> {
+    fn set_usage(&self, user: UserId, before: Usage, usage: Usage) -> rusqlite::Result<()> {
+        self.fill.change(before, usage);
         self.prepare(
-            "UPDATE mailboxes SET messages = ?2, receipts = ?3, bytes = ?4 WHERE user_id = ?1",
+            "UPDATE mailboxes SET messages = ?2, receipts = ?3, bytes = ?4, receipt_bytes = ?5
+             WHERE user_id = ?1",
         )?
         .execute(params![
             user.value().cast_signed(),
             usage.messages.cast_signed(),
             usage.receipts.cast_signed(),
             usage.bytes.cast_signed(),
+            usage.receipt_bytes.cast_signed(),
         ])
         .map(drop)
     }
@@ -222,6 +294,17 @@ impl Mailboxes<'_> {
     fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.connection.prepare_cached(sql)
     }
+}
+
+/// An item that was deleted.
+struct Gone {
+    kind: ItemKind,
+    origin: UserId,
+    len: u64,
+}
+
+const fn is_message(id: &ItemId) -> bool {
+    matches!(id.kind, ItemKind::Message)
 }
 
 /// Columns `kind`, `sender_id` and `message_id` of an item id.

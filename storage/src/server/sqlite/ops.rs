@@ -5,8 +5,13 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::server::store::{StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::Profile;
 
+use super::correspondents::Correspondents;
+use super::fill::Fill;
 use super::mailboxes::Mailboxes;
+use super::tables;
+use super::undeliverable::Undeliverable;
 use super::users::Users;
+use crate::server::clock;
 use crate::server::quota::Quota;
 use crate::server::request::{self, Misuse};
 
@@ -15,6 +20,7 @@ pub(super) struct Ops<'a> {
     pub(super) connection: &'a Connection,
     pub(super) profile: Profile,
     pub(super) quota: Quota,
+    pub(super) fill: &'a Fill,
 }
 
 impl Ops<'_> {
@@ -29,20 +35,42 @@ impl Ops<'_> {
     }
 
     fn dispatch(&self, request: &StoreOp) -> Result<StoreReply, Failure> {
-        let Self { connection, profile, quota } = *self;
+        let Self { connection, profile, quota, fill } = *self;
         let users = Users { connection, profile };
-        let mailboxes = Mailboxes { connection, profile, quota };
+        let correspondents = || Correspondents { connection };
+        let mailboxes =
+            Mailboxes { connection, profile, quota, fill, correspondents: correspondents() };
+        let undeliverable = Undeliverable { connection };
         Ok(match request {
             StoreOp::CreateUser { phone, public_key, aes_key, at, max_id } => {
                 StoreReply::Created(users.create(*phone, public_key, aes_key, *at, *max_id)?)
             }
             StoreOp::FindUser(who) => StoreReply::Found(users.find(*who)?.map(Box::new)),
-            StoreOp::RecordReconnect { user, at, aes_key } => {
-                StoreReply::ReconnectRecorded(users.record_reconnect(*user, *at, aes_key)?)
+            StoreOp::LookUp { asker, phone, day, budget } => {
+                StoreReply::LookedUp(users.look_up(*asker, *phone, *day, *budget)?)
+            }
+            StoreOp::FindSender { sender, recipient } => {
+                StoreReply::Found(users.find_sender(*sender, *recipient)?.map(Box::new))
+            }
+            StoreOp::RecordReconnect { user, at, horizon, aes_key } => {
+                StoreReply::ReconnectRecorded(
+                    users.record_reconnect(*user, *at, *horizon, aes_key)?,
+                )
             }
             StoreOp::Count(user) => {
-                let items = mailboxes.usage(*user)?.unwrap_or_default().items();
-                StoreReply::Counted(u32::try_from(items).unwrap_or(u32::MAX))
+                let usage = mailboxes.usage(*user)?.unwrap_or_default();
+                StoreReply::Counted(usage.waiting(undeliverable.count(*user)?))
+            }
+            StoreOp::RecordAnswers { owner, peers } => {
+                correspondents().record_answers(*owner, peers)?;
+                StoreReply::AnswersRecorded
+            }
+            StoreOp::Undeliverable { sender, limit } => {
+                StoreReply::Undeliverable(undeliverable.of(*sender, *limit)?)
+            }
+            StoreOp::ForgetUndeliverable { sender, messages } => {
+                undeliverable.forget(*sender, messages)?;
+                StoreReply::UndeliverableForgotten
             }
             StoreOp::Append { recipient, packets, at } => {
                 let ids = request::item_ids(profile, *recipient, packets)?;
@@ -60,6 +88,14 @@ impl Ops<'_> {
                 request::only_receipts(receipts)?;
                 mailboxes.remove(*recipient, receipts)?;
                 StoreReply::ReceiptsDropped
+            }
+            StoreOp::RecordClock { clock, max_step } => {
+                let recorded = tables::newest_time(connection)?;
+                let newest = clock::newest(recorded, *clock, *max_step);
+                if recorded != Some(newest) {
+                    tables::set_newest_time(connection, newest)?;
+                }
+                StoreReply::ClockRecorded(newest)
             }
             StoreOp::Expire { before, limit } => {
                 StoreReply::Expired(mailboxes.expire(*before, *limit)?)

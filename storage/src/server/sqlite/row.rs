@@ -7,6 +7,7 @@ use sealpost_core::wire::{
 };
 
 use crate::engine::column::{Unreadable, count, id, phone, public_key, timestamp, user_id};
+use crate::server::reconnects::ReconnectDates;
 use crate::server::usage::Usage;
 
 /// Columns that [`item`] reads, in its order, and after them the payload's length.
@@ -46,14 +47,23 @@ pub(super) fn packet_len(
     Ok(count(row, payload_len)?.saturating_add((profile.header_len() + SIGNATURE_LEN) as u64))
 }
 
-/// Reads the three counters of a mailbox, from column `first` on.
+/// Columns of a mailbox that [`usage`] reads, in its order.
+pub(super) const USAGE_COLUMNS: &str = "messages, receipts, bytes, receipt_bytes";
+
+/// Reads the counters of a mailbox, from column `first` on.
 pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
-    let [messages, receipts, bytes] = [first, first + 1, first + 2];
     Ok(Usage {
-        messages: count(row, messages)?,
-        receipts: count(row, receipts)?,
-        bytes: count(row, bytes)?,
+        messages: count(row, first)?,
+        receipts: count(row, first + 1)?,
+        bytes: count(row, first + 2)?,
+        receipt_bytes: count(row, first + 3)?,
     })
+}
+
+/// Reads the dates of a user's 106s.
+pub(super) fn reconnects(row: &Row<'_>, column: usize) -> rusqlite::Result<ReconnectDates> {
+    let bytes = row.get_ref(column)?.as_blob().map_err(|_| Unreadable("reconnect date"))?;
+    Ok(ReconnectDates::decode(bytes).ok_or(Unreadable("reconnect date"))?)
 }
 
 /// Columns that [`user`] reads, in its order.

@@ -6,21 +6,26 @@ use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq
 use super::bed::SqliteBed;
 use super::*;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
-use crate::engine::test_folder::folder;
+use crate::engine::test_folder::{folder, make_private};
+use crate::server::conformance::counted;
 use crate::server::usage::Usage;
 
 /// Creates a database with two users and one message from the first to the second.
 fn with_a_message() -> SqliteBed {
     let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
-    let create = |n| StoreOp::CreateUser {
+    sqlite.replies(&[create(1), create(2), append(1)]);
+    sqlite
+}
+
+/// Registers the `n`-th user.
+fn create(n: u16) -> StoreOp {
+    StoreOp::CreateUser {
         phone: phone(n),
         public_key: public_key(n),
         aes_key: wrapped_key(1),
         at: at(0),
         max_id: 100,
-    };
-    sqlite.replies(&[create(1), create(2), append(1)]);
-    sqlite
+    }
 }
 
 fn user(id: u64) -> UserId {
@@ -59,6 +64,7 @@ fn foreign_file_is_rejected_and_left_unchanged() {
         } else {
             Connection::open(&path).unwrap().execute_batch(make).unwrap();
         }
+        make_private(&path);
         let before = std::fs::read(&path).unwrap();
         assert!(matches!(open_error(&path), OpenFailure::Foreign), "{make}");
         assert!(matches!(inspection_error(&path), OpenFailure::Foreign), "{make}");
@@ -72,6 +78,7 @@ fn empty_file_becomes_a_database() {
     let folder = folder();
     let path = folder.path().join("sealpost.db");
     std::fs::write(&path, "").unwrap();
+    make_private(&path);
     assert!(matches!(inspection_error(&path), OpenFailure::Foreign));
     drop(SqliteStorage::open(&path, Profile::Wide, Quota::default()).unwrap());
     assert_eq!(Inspector::open(&path).unwrap().profile(), Profile::Wide);
@@ -82,7 +89,7 @@ fn newer_schema_is_rejected() {
     let mut sqlite = with_a_message();
     sqlite.close();
     sqlite.tamper("PRAGMA user_version = 99");
-    let newer = OpenFailure::Newer { found: 99, known: 1 }.to_string();
+    let newer = OpenFailure::Newer { found: 99, known: 2 }.to_string();
     assert_eq!(open_error(&sqlite.path()).to_string(), newer);
     assert_eq!(inspection_error(&sqlite.path()).to_string(), newer);
 }
@@ -91,8 +98,8 @@ fn newer_schema_is_rejected() {
 fn older_schema_is_not_read_before_it_is_migrated() {
     let mut sqlite = with_a_message();
     sqlite.close();
-    sqlite.tamper("PRAGMA user_version = 0");
-    let older = OpenFailure::Older { found: 0, known: 1 }.to_string();
+    sqlite.tamper("PRAGMA user_version = 1");
+    let older = OpenFailure::Older { found: 1, known: 2 }.to_string();
     assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
 }
 
@@ -184,7 +191,7 @@ fn transaction_left_open_by_a_fault_does_not_block_the_next_commit() {
     connection.execute_batch("BEGIN; DELETE FROM pending_messages").unwrap();
     let stored = StoreReply::Appended(vec![Appended::Stored]);
     let replies = sqlite.replies(&[append(2), StoreOp::Count(user(2))]);
-    assert_eq!(replies, [stored, StoreReply::Counted(2)]);
+    assert_eq!(replies, [stored, counted(2)]);
     assert!(sqlite.is_sound());
 }
 
@@ -203,7 +210,7 @@ fn full_disk_fails_the_whole_commit_until_there_is_room() {
     limit(&mut sqlite, 1_000_000);
     let stored = StoreReply::Appended(vec![Appended::Stored]);
     let replies = sqlite.replies(&[append(2), large, StoreOp::Count(user(2))]);
-    assert_eq!(replies, [stored.clone(), stored, StoreReply::Counted(3)]);
+    assert_eq!(replies, [stored.clone(), stored, counted(3)]);
     assert!(sqlite.is_sound());
 }
 
@@ -213,7 +220,7 @@ fn damaged_row_fails_its_own_request_only() {
     sqlite.tamper("UPDATE pending_messages SET signature = x'00'");
     let outcomes = sqlite.outcomes(&[append(2), read(2), append(3), StoreOp::Count(user(2))]);
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
-    let counted = Ok(StoreReply::Counted(3));
+    let counted = Ok(counted(3));
     assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
 }
 
@@ -229,7 +236,7 @@ fn request_that_fails_halfway_is_undone() {
     let bad = StoreOp::Append { recipient: user(2), packets, at: at(10) };
     let outcomes = sqlite.outcomes(&[append(2), bad, append(12), StoreOp::Count(user(2))]);
     let stored = Ok(StoreReply::Appended(vec![Appended::Stored]));
-    let counted = Ok(StoreReply::Counted(3));
+    let counted = Ok(counted(3));
     assert_eq!(outcomes, [stored.clone(), Err(StoreError::Corrupt), stored, counted]);
     assert!(sqlite.storage().failure().unwrap().contains("damaged"));
     assert!(sqlite.is_sound());
@@ -240,17 +247,18 @@ fn operator_reads_alongside_the_server() {
     let mut sqlite = with_a_message();
     let inspector = Inspector::open(&sqlite.path()).unwrap();
     let packets = vec![receipt(Profile::Compact, user(2), user(1), 1, &[1])];
+    let receipt_bytes = packets[0].bytes().len() as u64;
     sqlite.replies(&[append(2), StoreOp::Append { recipient: user(1), packets, at: at(5) }]);
 
     let bytes = 2 * message(Profile::Compact, user(1), user(2), 1, 20).bytes().len() as u64;
-    let pending = Usage { messages: 2, receipts: 1, bytes };
+    let pending = Usage { messages: 2, receipts: 1, bytes, receipt_bytes };
     let stats = Stats { users: 2, last_user_id: 2, pending, oldest: Some(at(5)) };
     assert_eq!(inspector.stats().unwrap(), stats);
 
     let first = inspector.users(None, 1).unwrap();
     let rest = inspector.users(first.last().map(|record| record.user.id), 10).unwrap();
     assert_eq!((first.len(), rest.len()), (1, 1));
-    assert_eq!(rest[0].mailbox, Usage { receipts: 0, ..pending });
+    assert_eq!(rest[0].mailbox, Usage { receipts: 0, receipt_bytes: 0, ..pending });
     assert_eq!((rest[0].oldest, rest[0].created_at), (Some(at(10)), at(0)));
     let found = inspector.user(UserRef::Phone(phone(2))).unwrap();
     assert_eq!(found.as_ref(), rest.first());
@@ -273,11 +281,19 @@ fn operator_reads_while_no_server_runs() {
 
 #[test]
 fn check_finds_every_kind_of_fault() {
-    let recorded = Usage { messages: 1, receipts: 0, bytes: 302 };
+    let recorded = Usage { messages: 1, bytes: 302, ..Usage::default() };
+    let share = Finding::Share { owner_id: 2, peer_id: 1 };
     let counters = |recorded, actual| Finding::Counters { user_id: 2, recorded, actual };
     let cases = [
         ("UPDATE pending_messages SET signature = x'00'", vec![Finding::Item { seq: 1 }]),
-        ("UPDATE pending_messages SET sender_id = 0", vec![Finding::Item { seq: 1 }]),
+        (
+            "UPDATE pending_messages SET sender_id = 0",
+            vec![
+                Finding::Item { seq: 1 },
+                share.clone(),
+                Finding::Share { owner_id: 2, peer_id: 0 },
+            ],
+        ),
         ("UPDATE pending_messages SET message_id = 2", vec![Finding::Item { seq: 1 }]),
         ("UPDATE pending_messages SET timestamp = 1 << 60", vec![Finding::Item { seq: 1 }]),
         (
@@ -290,13 +306,23 @@ fn check_finds_every_kind_of_fault() {
         ),
         ("UPDATE users SET aes_key = x'00' WHERE user_id = 2", vec![Finding::User { user_id: 2 }]),
         (
-            "UPDATE users SET last_reconnect = 1 << 60 WHERE user_id = 2",
+            "UPDATE users SET reconnects = x'00' WHERE user_id = 2",
             vec![Finding::User { user_id: 2 }],
         ),
         ("UPDATE deployment SET last_user_id = 1", vec![Finding::IdNotGiven { user_id: 2 }]),
         ("DELETE FROM mailboxes WHERE user_id = 1", vec![Finding::NoMailbox { user_id: 1 }]),
-        ("DELETE FROM pending_messages", vec![counters(Some(recorded), Usage::default())]),
+        (
+            "DELETE FROM pending_messages",
+            vec![share.clone(), counters(Some(recorded), Usage::default())],
+        ),
         ("UPDATE mailboxes SET bytes = -1 WHERE user_id = 2", vec![counters(None, recorded)]),
+        ("UPDATE correspondents SET bytes = 1", vec![share.clone()]),
+        ("UPDATE correspondents SET messages = -1", vec![share.clone()]),
+        ("DELETE FROM correspondents", vec![share]),
+        (
+            "INSERT INTO correspondents VALUES (1, 2, 1, 300, 0)",
+            vec![Finding::Share { owner_id: 1, peer_id: 2 }],
+        ),
         (
             "DELETE FROM users WHERE user_id = 2",
             vec![Finding::Orphan { table: "mailboxes".into(), rowid: 2 }],
@@ -365,11 +391,65 @@ fn no_request_scans_a_table() {
 }
 
 #[test]
+fn sender_of_a_mailbox_is_found_without_reading_the_mailbox() {
+    let mut sqlite = with_a_message();
+    let connection = &sqlite.storage().writer.connection;
+    let sql = "EXPLAIN QUERY PLAN
+        SELECT 1 FROM pending_messages WHERE recipient_id = 2 AND sender_id = 1";
+    let step: String = connection.query_row(sql, (), |row| row.get(3)).unwrap();
+    assert!(step.contains("INDEX mailbox_senders (recipient_id=? AND sender_id=?)"), "{step}");
+}
+
+#[test]
 fn counters_that_would_fall_below_zero_are_reported_as_damage() {
     let mut sqlite = with_a_message();
     sqlite.tamper("UPDATE mailboxes SET bytes = 1 WHERE user_id = 2");
     let expire = StoreOp::Expire { before: at(100), limit: 10 };
     assert_eq!(sqlite.outcomes(&[expire]), [Err(StoreError::Corrupt)]);
     assert!(sqlite.storage().failure().unwrap().contains("mailbox counter"));
-    assert_eq!(sqlite.replies(&[StoreOp::Count(user(2))]), [StoreReply::Counted(1)]);
+    assert_eq!(sqlite.replies(&[StoreOp::Count(user(2))]), [counted(1)]);
+}
+
+#[test]
+fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
+    for profile in [Profile::Compact, Profile::Wide] {
+        let mut sqlite = SqliteBed::new(profile, Quota::default());
+        let packets = vec![
+            message(profile, user(1), user(2), 1, 20),
+            message(profile, user(1), user(2), 2, 30),
+            receipt(profile, user(1), user(2), 1, &[7]),
+        ];
+        let append = StoreOp::Append { recipient: user(2), packets, at: at(1) };
+        sqlite.replies(&[create(1), create(2), append]);
+        let before = Inspector::open(&sqlite.path()).unwrap().stats().unwrap();
+        sqlite.close();
+        sqlite.tamper(
+            "ALTER TABLE mailboxes DROP COLUMN receipt_bytes;
+             DROP TABLE correspondents; DROP TABLE undeliverable;
+             ALTER TABLE users ADD COLUMN last_reconnect INTEGER;
+             ALTER TABLE users DROP COLUMN reconnects;
+             DROP TABLE daily_use; DROP INDEX mailbox_senders;
+             ALTER TABLE deployment DROP COLUMN database_id;
+             ALTER TABLE deployment DROP COLUMN newest_time; PRAGMA user_version = 1",
+        );
+        let mut sqlite = sqlite.reopened();
+        assert!(sqlite.is_sound());
+        assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap(), before);
+        sqlite.storage().delete_user(phone(1)).unwrap();
+        assert!(sqlite.is_sound());
+    }
+}
+
+#[test]
+fn full_disk_refuses_messages_and_takes_receipts_before_it_is_full() {
+    let quota = Quota { disk_reserve_bytes: u64::MAX, ..Quota::default() };
+    let packets = vec![
+        message(Profile::Compact, user(1), user(2), 1, 20),
+        receipt(Profile::Compact, user(1), user(2), 1, &[7]),
+    ];
+    let append = StoreOp::Append { recipient: user(2), packets, at: at(1) };
+    let mut sqlite = SqliteBed::new(Profile::Compact, quota);
+    let replies = sqlite.replies(&[create(1), create(2), append]);
+    let expected = StoreReply::Appended(vec![Appended::StoreFull, Appended::Stored]);
+    assert_eq!(replies.last(), Some(&expected));
 }

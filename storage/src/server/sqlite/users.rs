@@ -3,12 +3,15 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
-use sealpost_core::server::store::{CreateOutcome, ReconnectOutcome, User};
+use sealpost_core::server::store::{CreateOutcome, LookupOutcome, ReconnectOutcome, User};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::row::{self, USER_COLUMNS};
+use super::tables;
 use crate::engine::column;
+use crate::server::daily_use::{DailyUse, OverBudget};
+use crate::server::reconnects::NotNewer;
 
 /// Table `users`, over a connection that is in a transaction.
 pub(super) struct Users<'a> {
@@ -63,29 +66,63 @@ impl Users<'_> {
         .optional()
     }
 
+    /// Looks a user up for another one, whose budget of the day is charged.
+    pub(super) fn look_up(
+        &self,
+        asker: UserId,
+        phone: Phone,
+        day: i64,
+        budget: u32,
+    ) -> rusqlite::Result<LookupOutcome> {
+        let asker = asker.value().cast_signed();
+        if !self.prepare("SELECT 1 FROM users WHERE user_id = ?1")?.exists([asker])? {
+            return Ok(LookupOutcome::NotFound);
+        }
+        let mut lookups = self
+            .prepare("SELECT day, lookups FROM daily_use WHERE user_id = ?1")?
+            .query_row([asker], |row| Ok(DailyUse { day: row.get(0)?, uses: row.get(1)? }))
+            .optional()?
+            .unwrap_or_default();
+        if lookups.charge(day, budget) == Err(OverBudget) {
+            return Ok(LookupOutcome::OverBudget);
+        }
+        self.prepare("REPLACE INTO daily_use (user_id, day, lookups) VALUES (?1, ?2, ?3)")?
+            .execute(params![asker, lookups.day, lookups.uses])?;
+        let found = self.find(UserRef::Phone(phone))?;
+        Ok(found.map_or(LookupOutcome::NotFound, |user| LookupOutcome::Found(Box::new(user))))
+    }
+
+    /// Looks a user up of whom something is stored for `recipient`.
+    pub(super) fn find_sender(
+        &self,
+        sender: UserId,
+        recipient: UserId,
+    ) -> rusqlite::Result<Option<User>> {
+        let sql = "SELECT 1 FROM pending_messages WHERE recipient_id = ?1 AND sender_id = ?2";
+        let ids = [recipient, sender].map(|id| id.value().cast_signed());
+        if self.prepare(sql)?.exists(ids)? { self.find(UserRef::Id(sender)) } else { Ok(None) }
+    }
+
     pub(super) fn record_reconnect(
         &self,
         user: UserId,
         at: Timestamp,
+        horizon: Timestamp,
         aes_key: &WrappedKey,
     ) -> rusqlite::Result<ReconnectOutcome> {
         let user_id = user.value().cast_signed();
-        let newer = self
-            .prepare(
-                "SELECT last_reconnect IS NULL OR last_reconnect < ?2 FROM users
-                 WHERE user_id = ?1",
-            )?
-            .query_row([user_id, at.unix_secs()], |row| row.get::<_, bool>(0))
+        let dates = self
+            .prepare("SELECT reconnects FROM users WHERE user_id = ?1")?
+            .query_row([user_id], |row| row::reconnects(row, 0))
             .optional()?;
-        match newer {
-            None => return Ok(ReconnectOutcome::UnknownUser),
-            Some(false) => return Ok(ReconnectOutcome::NotNewer),
-            Some(true) => {}
+        let Some(mut dates) = dates else { return Ok(ReconnectOutcome::UnknownUser) };
+        if dates.accept(at, horizon, tables::newest_time(self.connection)?) == Err(NotNewer) {
+            return Ok(ReconnectOutcome::NotNewer);
         }
         self.prepare(
-            "UPDATE users SET last_reconnect = ?2, last_seen = ?2, aes_key = ?3 WHERE user_id = ?1",
+            "UPDATE users SET reconnects = ?2, last_seen = ?3, aes_key = ?4 WHERE user_id = ?1",
         )?
-        .execute(params![user_id, at.unix_secs(), aes_key.0])?;
+        .execute(params![user_id, dates.encode(), at.unix_secs(), aes_key.0])?;
         Ok(ReconnectOutcome::Recorded)
     }
 

@@ -10,7 +10,9 @@ use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Flow, Host};
 use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext};
-use sealpost_core::wire::{FromClient, MessageHead, Op, Packet, Profile, Receipt, StoredAck};
+use sealpost_core::wire::{
+    FromClient, MessageHead, Op, Packet, Profile, Receipt, RequestHash, StoredAck,
+};
 
 /// What the client has asked for and been told.
 pub(in crate::fuzz) struct Observer {
@@ -38,7 +40,7 @@ pub(in crate::fuzz) struct Observer {
     /// Messages from peers that are durable.
     received: BTreeSet<(UserId, MessageId)>,
     /// Messages delivered since the client started.
-    delivered: BTreeSet<(UserId, MessageId)>,
+    delivered: BTreeSet<(UserId, MessageId, RequestHash)>,
     /// The client's own durable messages, as they must be sent.
     enqueued: BTreeMap<MessageId, Bytes>,
     /// Messages for which a verified receipt arrived.
@@ -229,7 +231,9 @@ impl Host<Client> for Observer {
         self.actions += 1;
         let key = (item.message.sender, item.message.id);
         assert!(self.received.contains(&key), "delivered but not durable: {key:?}");
-        assert!(self.delivered.insert(key), "delivered twice: {key:?}");
+        // Another packet under the same id is another message.
+        let packet = (item.message.sender, item.message.id, item.message.packet_hash);
+        assert!(self.delivered.insert(packet), "delivered twice: {key:?}");
         assert!(item.place > self.shown, "out of order: {:?}", item.place);
         self.shown = item.place;
     }

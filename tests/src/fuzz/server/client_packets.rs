@@ -5,8 +5,8 @@ use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey};
 use sealpost_core::server::Server;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    AccountRequest, ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp,
-    Oversized, Packet, Profile, Receipt, ReceiptsTaken, SIGNATURE_LEN,
+    ConfirmRequest, Header, ItemId, ItemKind, Lookup, MessageHead, Op, Otp, Oversized, Packet,
+    Profile, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest, SIGNATURE_LEN,
 };
 
 use crate::fuzz::bed::FuzzBed;
@@ -32,8 +32,11 @@ impl FuzzBed<'_, Server> {
         let header = |op, sender, timestamp| Header { sender, recipient: None, timestamp, op };
         match kind {
             0..5 => {
-                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
                 let header = header(Op::Register, None, self.date());
+                let timestamp = if self.arb.chance(950) { header.timestamp } else { self.date() };
+                let invitation = self.arb.chance(100).then(|| "SPRING".parse().ok()).flatten();
+                let request = RegisterRequest { reply_key, phone, timestamp, invitation };
+                let payload = wrapped(&request.emit());
                 (header, payload, [0; SIGNATURE_LEN])
             }
             5..10 => {
@@ -47,7 +50,7 @@ impl FuzzBed<'_, Server> {
                 (header(Op::Confirm, None, self.date()), payload, null_crypto::SIGNATURE)
             }
             10..14 => {
-                let payload = wrapped(&AccountRequest { reply_key, phone }.emit());
+                let payload = wrapped(&ReconnectRequest { reply_key, phone }.emit());
                 let known = self.arb.chance(500).then(|| self.user());
                 (header(Op::Reconnect, known, self.date()), payload, null_crypto::SIGNATURE)
             }

@@ -70,20 +70,13 @@ impl FuzzBed<'_, Server> {
     }
 
     fn acknowledge(&mut self, conn: ConnId, user: UserId, held: &[ItemId], round: u64) {
-        let mut origins: Vec<_> = held.iter().map(|key| key.origin).collect();
-        origins.dedup();
-        let of = |kind, origin: UserId| {
-            held.iter().filter(move |key| key.kind == kind && key.origin == origin)
-        };
-        for origin in origins {
-            let message_ids: Vec<_> =
-                of(ItemKind::Message, origin).map(|key| MessageId(key.id)).collect();
-            if !message_ids.is_empty() {
-                // A fresh receipt id, or the server would take the receipt for a repeat.
-                let receipt_id = ReceiptId(1_000 * (round + 1) + origin.value());
-                let receipt = Receipt { receipt_id, message_ids };
-                self.send_acknowledgement(conn, user, Some(origin), &receipt.emit());
-            }
+        let messages = held.iter().filter(|key| key.kind == ItemKind::Message);
+        for (nth, ItemId { origin, id, .. }) in (1..).zip(messages) {
+            // A fresh receipt id, or the server would take the receipt for a repeat. One for each
+            // message, because the server drops a receipt that names too many acknowledged ones.
+            let receipt_id = ReceiptId(1_000 * (round + 1) + nth);
+            let receipt = Receipt { receipt_id, message_ids: vec![MessageId(*id)] };
+            self.send_acknowledgement(conn, user, Some(*origin), &receipt.emit());
         }
         let receipts = held.iter().filter(|key| key.kind == ItemKind::Receipt);
         let items: Vec<_> = receipts.map(|key| (key.origin, ReceiptId(key.id))).collect();

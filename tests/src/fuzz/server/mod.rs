@@ -14,10 +14,12 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::server::store::StoreReply;
-use sealpost_core::server::{Config, OtpChannel, Server};
+use sealpost_core::server::{
+    Command, Config, DeliveryOutcome, OtpChannel, RegisteredPhones, Server,
+};
 use sealpost_core::time::{Mono, Now};
 
-use sealpost_storage::{MemoryStorage, Quota};
+use sealpost_storage::{MemoryStorage, Quota, Shares};
 
 use self::observer::{Connection, Observer};
 use super::bed::{FuzzBed, FuzzedMachine};
@@ -62,13 +64,19 @@ impl<'a> Bed<'a> {
         let byte = arb.byte();
         let profile = client_packets::profile(byte);
         let otp_channel = if byte & 2 == 0 { OtpChannel::InBand } else { OtpChannel::OutOfBand };
+        let registered_phones =
+            if byte & 8 == 0 { RegisteredPhones::Told } else { RegisteredPhones::Hidden };
         let limits = limits(byte & 4 != 0);
         let keys = keys();
+        let server_key = keys[0].clone();
         let config =
-            Config { profile, server_key: keys[0].clone(), otp_channel, limits: limits.clone() };
+            Config { profile, server_key, otp_channel, registered_phones, limits: limits.clone() };
         let server =
             Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
-        let store = MemoryStorage::new(profile, Quota { messages: 5, bytes: 2_500 });
+        let store = MemoryStorage::new(
+            profile,
+            Quota { messages: 5, bytes: 2_500, shares: Shares::Unlimited, ..Quota::default() },
+        );
         Self::around(arb, profile, keys, server, store, Observer::new(profile, limits))
     }
 
@@ -80,7 +88,11 @@ impl<'a> Bed<'a> {
             4..15 => self.send_from_client(),
             15 => self.read_on(),
             16..19 => self.answer_one_job(),
-            19..21 => self.answer_all_jobs(),
+            19 => self.answer_all_jobs(),
+            20 => {
+                self.answer_all_jobs();
+                self.answer_delivery();
+            }
             21 => self.commit(),
             22..25 => {
                 self.commit();
@@ -178,6 +190,14 @@ impl<'a> Bed<'a> {
         self.bytes(conn, &data);
     }
 
+    /// Answers the oldest delivery of a one-time password.
+    fn answer_delivery(&mut self) {
+        let Some(id) = self.observer.deliveries.pop_front() else { return };
+        let outcome =
+            if self.arb.chance(100) { DeliveryOutcome::Refused } else { DeliveryOutcome::Accepted };
+        self.event(Event::Command(Command::OtpDelivery { id, outcome }));
+    }
+
     fn congest(&mut self) {
         let Some(conn) = self.any_conn() else { return };
         let Some(connection) = self.observer.connections.get_mut(&conn) else { return };
@@ -222,15 +242,25 @@ fn limits(rates: bool) -> Limits {
     let rate = if rates { rate } else { Rate::UNLIMITED };
     Limits {
         connections: 6,
+        strangers: 4,
+        strangers_per_address: 3,
+        stranger_jobs: 2,
         waiting_requests: 2,
         registrations_per_address: rate,
         reconnects_per_address: rate,
+        key_requests_per_address: rate,
         refusals_per_address: rate,
-        otps_per_phone: rate,
+        otps_issued: rate,
+        wrong_guesses: rate,
+        reconnects_per_user: rate,
         lookups_per_user: rate,
-        messages_per_user: rate,
+        lookups_per_day: 5,
+        packets_per_user: Rate { burst: 30, ..rate },
+        unread_bytes: 2_000,
         remembered: 3,
         otp_attempts: 2,
+        otps_per_phone: 3,
+        otps_per_phone_and_address: 2,
         otps: 3,
         retention: 1_000 * SECOND,
         expire_every: 100 * SECOND,

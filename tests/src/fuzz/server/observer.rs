@@ -9,7 +9,7 @@ use sealpost_core::ids::{ConnId, Phone, ReceiptId, Ticket, UserId};
 use sealpost_core::keys::Plaintext;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
-use sealpost_core::server::{Notice, OtpDelivery, Server};
+use sealpost_core::server::{DeliveryId, Notice, OtpDelivery, Server};
 use sealpost_core::wire::{
     FromServer, ItemId, ItemKind, Op, Otp, OtpIssued, Packet, Profile, Receipt, ReceiptsTaken,
     StoredAck,
@@ -28,6 +28,8 @@ pub(in crate::fuzz) struct Observer {
     pub(super) jobs: Vec<(Ticket, Job)>,
     /// Latest one-time password for each phone.
     pub(super) otps: BTreeMap<Phone, Otp>,
+    /// Deliveries of one-time passwords not answered yet.
+    pub(super) deliveries: VecDeque<DeliveryId>,
     pub(super) stopped: bool,
     /// Number of connections opened so far.
     pub(super) opened: u64,
@@ -37,6 +39,8 @@ pub(in crate::fuzz) struct Observer {
     reading: Option<ConnId>,
     /// Unanswered jobs that verify packets, with their connections.
     verifying: BTreeMap<Ticket, ConnId>,
+    /// The input that is handled has begun a verification.
+    begun: bool,
     /// Packets of clients whose signature a job found valid.
     verified: BTreeSet<Bytes>,
     /// Messages that were ever durable.
@@ -76,11 +80,13 @@ impl Observer {
             ops: VecDeque::new(),
             jobs: Vec::new(),
             otps: BTreeMap::new(),
+            deliveries: VecDeque::new(),
             stopped: false,
             opened: 0,
             actions: 0,
             reading: None,
             verifying: BTreeMap::new(),
+            begun: false,
             verified: BTreeSet::new(),
             durable: BTreeSet::new(),
             registering: BTreeMap::new(),
@@ -154,13 +160,14 @@ impl bed::Observer<Server> for Observer {
     }
 
     fn before_input(&mut self, reading: Option<ConnId>) {
-        (self.actions, self.reading) = (0, reading);
+        (self.actions, self.reading, self.begun) = (0, reading, false);
     }
 
     fn after_input(&self, server: &Server, bytes: usize) {
         let packets = bytes / SMALLEST_PACKET + 1;
         assert!(self.actions <= MAX_ACTIONS + 8 * packets, "{} actions", self.actions);
-        if let Some(conn) = self.reading {
+        // A session that has ended leaves its jobs behind, and begins no others.
+        if let Some(conn) = self.reading.filter(|_| self.begun) {
             let verifying = self.verifying.values().filter(|of| **of == conn).count();
             let most = self.limits.checks_per_conn.max(1) + packets;
             assert!(verifying <= most, "{verifying} packets of one connection being verified");
@@ -265,12 +272,14 @@ impl Host<Server> for Observer {
         self.actions += 1;
         if let (Some(conn), Job::Verify { .. } | Job::OpenSealed { .. }) = (self.reading, &job) {
             self.verifying.insert(ticket, conn);
+            self.begun = true;
         }
         self.jobs.push((ticket, job));
     }
 
     fn deliver(&mut self, delivery: OtpDelivery) {
         self.actions += 1;
+        self.deliveries.push_back(delivery.id);
         self.otps.insert(delivery.phone, delivery.otp);
     }
 
@@ -301,7 +310,13 @@ impl Host<Server> for Observer {
                 );
                 self.stopped = true;
             }
-            Notice::Registered { .. } | Notice::Refused { .. } | Notice::StoreFailed { .. } => {}
+            Notice::Registered { .. }
+            | Notice::Refused { .. }
+            | Notice::StrangersShed { .. }
+            | Notice::Unresponsive { .. }
+            | Notice::StoreFull
+            | Notice::StoreFailed { .. }
+            | Notice::ClockImplausible { .. } => {}
         }
     }
 

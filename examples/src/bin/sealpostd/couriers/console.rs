@@ -4,9 +4,14 @@ use std::io::{self, Write};
 
 use sealpost_core::server::OtpDelivery;
 
+use super::secret_text;
+
 /// Prints one line.
 pub(super) fn print(out: &mut impl Write, delivery: &OtpDelivery) -> io::Result<()> {
-    writeln!(out, "one-time password for {}: {}", delivery.phone, delivery.otp)?;
+    let OtpDelivery { phone, otp, .. } = delivery;
+    // Standard output passes on a whole line as it is. Parts of a line would stay in its buffer.
+    let line = secret_text(format_args!("one-time password for {phone}: {otp}\n"));
+    out.write_all(line.as_bytes())?;
     out.flush()
 }
 

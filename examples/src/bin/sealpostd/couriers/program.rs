@@ -1,7 +1,6 @@
 //! Delivers one-time passwords with a program of the operator.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::server::OtpDelivery;
 use zeroize::Zeroizing;
+
+use super::secret_text;
 
 /// Runs a program for each password.
 #[derive(Debug)]
@@ -69,9 +70,7 @@ impl Program {
 /// Phone number and password, one line each. Short enough for the buffer of a pipe, so that writing
 /// it can't block.
 fn lines(delivery: &OtpDelivery) -> Zeroizing<String> {
-    let mut lines = Zeroizing::new(String::with_capacity(32));
-    let _ = write!(lines, "{}\n{}\n", delivery.phone, delivery.otp);
-    lines
+    secret_text(format_args!("{}\n{}\n", delivery.phone, delivery.otp))
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);

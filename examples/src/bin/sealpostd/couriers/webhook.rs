@@ -1,25 +1,28 @@
 //! Delivers one-time passwords with an HTTP request to a service of the operator.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost_core::server::OtpDelivery;
+use sealpost_programs::{Failure, secret_line_of_file};
 use ureq::http::{StatusCode, Uri};
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
 use super::queue::Waited;
+use super::secret_text;
 
 /// An `http` or `https` URL. `Debug` redacts it, because such URLs often contain an access token.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct WebhookUrl(Uri);
+pub(super) struct WebhookUrl(Uri);
 
 /// A text that is not the URL of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid webhook URL: it must begin with https:// or http:// and name a host")]
-pub(crate) struct InvalidUrl;
+pub(super) struct InvalidUrl;
 
 impl FromStr for WebhookUrl {
     type Err = InvalidUrl;
@@ -31,6 +34,13 @@ impl FromStr for WebhookUrl {
             Some("http" | "https") if has_host => Ok(Self(uri)),
             Some(_) | None => Err(InvalidUrl),
         }
+    }
+}
+
+impl WebhookUrl {
+    /// Reads the URL from the first line of a file that others can't read.
+    pub(super) fn read(file: &Path) -> Result<Self, Failure> {
+        secret_line_of_file(file)?.parse().map_err(Failure::context(file.display()))
     }
 }
 
@@ -122,10 +132,8 @@ impl Webhook {
 
 /// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
-    let OtpDelivery { phone, otp, ttl_secs } = delivery;
-    let mut json = Zeroizing::new(String::with_capacity(128));
-    let _ = write!(json, r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#);
-    json
+    let OtpDelivery { phone, otp, ttl_secs, .. } = delivery;
+    secret_text(format_args!(r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#))
 }
 
 /// Time-out of one attempt, name look-up included.
@@ -230,6 +238,18 @@ mod tests {
         for bad in ["", "example.org", "ftp://example.org/", "/otp", "https://"] {
             assert_eq!(bad.parse::<WebhookUrl>(), Err(InvalidUrl), "{bad}");
         }
+    }
+
+    #[test]
+    fn url_is_read_from_a_file_and_not_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "https://example.org/otp?key=secret\n").unwrap();
+        let url = WebhookUrl::read(file.path()).unwrap();
+        assert_eq!(url.0, "https://example.org/otp?key=secret");
+        assert!(!format!("{url:?}").contains("secret"));
+        std::fs::write(&file, "ftp://example.org/?key=secret\n").unwrap();
+        let error = format!("{:?}", WebhookUrl::read(file.path()).unwrap_err());
+        assert!(error.contains("invalid webhook URL") && !error.contains("secret"), "{error}");
     }
 
     #[test]

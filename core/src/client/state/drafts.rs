@@ -1,0 +1,230 @@
+//! Drafts: messages that are durable here and can't be sealed yet. A message is numbered, dated and
+//! sealed in a session only, whose clock is the server's, and once its recipient is known.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::count::Count;
+use crate::client::command::Token;
+use crate::client::store::{Content, Draft, DraftId};
+use crate::frame::{Durable, Pending};
+use crate::ids::UserRef;
+
+/// Every draft, in the order of sending.
+#[derive(Debug)]
+pub(in crate::client) struct Drafts {
+    waiting: BTreeMap<DraftId, Waiting>,
+    next: DraftId,
+    /// Drafts that the store has been asked to keep, one operation at a time: if it fails, none
+    /// after them may have been kept.
+    keeping: Count,
+    /// Bytes of all contents.
+    bytes: Count,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    to: UserRef,
+    content: Content,
+    /// The application's name, if this process was given the message.
+    token: Option<Token>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// To be given to the store.
+    New,
+    /// The store is at work on it.
+    Keeping,
+    /// It is durable.
+    Kept,
+}
+
+/// A draft that leaves the drafts: to be numbered, or to be refused.
+#[derive(Debug)]
+pub(in crate::client) struct TakenDraft {
+    pub(in crate::client) id: DraftId,
+    pub(in crate::client) to: UserRef,
+    pub(in crate::client) token: Option<Token>,
+    pub(in crate::client) content: Content,
+}
+
+impl Drafts {
+    /// The drafts that the store holds at the start.
+    pub(in crate::client) fn new(drafts: Vec<Draft>) -> Self {
+        let (keeping, bytes) = (Count::ZERO, Count::ZERO);
+        let mut this = Self { waiting: BTreeMap::new(), next: DraftId(1), keeping, bytes };
+        for Draft { id, to, content } in drafts {
+            // Saturates because the number comes from the store, which anybody may have written.
+            this.next = this.next.max(DraftId(id.0.saturating_add(1)));
+            this.insert(id, Waiting { to, content, token: None, stage: Stage::Kept });
+        }
+        this
+    }
+
+    /// Adds a message, to be kept behind those before it.
+    pub(in crate::client) fn add(&mut self, token: Token, to: UserRef, content: Content) {
+        let id = self.next;
+        self.next = DraftId(id.0.saturating_add(1));
+        self.insert(id, Waiting { to, content, token: Some(token), stage: Stage::New });
+    }
+
+    /// Puts a draft back that could not be sealed or stored. It is still durable.
+    pub(in crate::client) fn put_back(&mut self, draft: TakenDraft) {
+        let TakenDraft { id, to, token, content } = draft;
+        self.insert(id, Waiting { to, content, token, stage: Stage::Kept });
+    }
+
+    fn insert(&mut self, id: DraftId, waiting: Waiting) {
+        self.bytes.take(waiting.content.as_bytes().len());
+        self.waiting.insert(id, waiting);
+    }
+
+    /// What the store is to keep now, at most `limit`.
+    pub(in crate::client) fn next_batch(
+        &mut self,
+        limit: usize,
+    ) -> Option<(Vec<Draft>, Pending<Vec<DraftId>>)> {
+        if self.keeping.get() > 0 {
+            return None;
+        }
+        let new = self.waiting.iter_mut().filter(|(_, waiting)| waiting.stage == Stage::New);
+        let drafts: Vec<_> = new
+            .take(limit)
+            .map(|(id, waiting)| {
+                waiting.stage = Stage::Keeping;
+                Draft { id: *id, to: waiting.to, content: waiting.content.clone() }
+            })
+            .collect();
+        if drafts.is_empty() {
+            return None;
+        }
+        self.keeping.take(drafts.len());
+        let ids = drafts.iter().map(|draft| draft.id).collect();
+        Some((drafts, Pending::new(ids)))
+    }
+
+    /// The store has kept a draft. Returns the application's name for it.
+    pub(in crate::client) fn kept(&mut self, id: &Durable<DraftId>) -> Option<Token> {
+        self.keeping.release(1);
+        let waiting = self.waiting.get_mut(id.get())?;
+        waiting.stage = Stage::Kept;
+        waiting.token
+    }
+
+    /// The store has kept nothing of its batch: it may be offered again.
+    pub(in crate::client) fn retry_batch(&mut self) {
+        self.keeping.release(self.keeping.get());
+        for waiting in self.waiting.values_mut().filter(|waiting| waiting.stage == Stage::Keeping) {
+            waiting.stage = Stage::New;
+        }
+    }
+
+    /// Takes out every draft that is not durable, in the order of sending.
+    pub(in crate::client) fn take_unkept(&mut self) -> Vec<TakenDraft> {
+        self.take_all(|waiting| waiting.stage == Stage::New)
+    }
+
+    /// Takes out the durable drafts for recipients to whom `is_recipient` applies, in the order of
+    /// sending.
+    pub(in crate::client) fn take_for(
+        &mut self,
+        is_recipient: impl Fn(UserRef) -> bool,
+    ) -> Vec<TakenDraft> {
+        self.take_all(|waiting| waiting.stage == Stage::Kept && is_recipient(waiting.to))
+    }
+
+    /// Recipients of durable drafts.
+    pub(in crate::client) fn recipients(&self) -> impl Iterator<Item = UserRef> {
+        let kept = self.waiting.values().filter(|waiting| waiting.stage == Stage::Kept);
+        kept.map(|waiting| waiting.to)
+    }
+
+    /// Whether a draft is for a recipient to whom `is_recipient` applies.
+    pub(in crate::client) fn any_for(&self, is_recipient: impl Fn(UserRef) -> bool) -> bool {
+        self.waiting.values().any(|waiting| is_recipient(waiting.to))
+    }
+
+    /// Count of drafts, and count of the bytes of their contents.
+    pub(in crate::client) fn size(&self) -> (usize, usize) {
+        (self.waiting.len(), self.bytes.get())
+    }
+
+    /// Whether every draft is durable.
+    pub(in crate::client) fn are_kept(&self) -> bool {
+        self.waiting.values().all(|waiting| waiting.stage == Stage::Kept)
+    }
+
+    /// Whether the store is at work on a batch.
+    pub(in crate::client) const fn are_being_kept(&self) -> bool {
+        self.keeping.get() > 0
+    }
+
+    pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
+        let keeping = self.waiting.values().filter(|waiting| waiting.stage == Stage::Keeping);
+        let bytes: usize =
+            self.waiting.values().map(|waiting| waiting.content.as_bytes().len()).sum();
+        if keeping.count() != self.keeping.get() || bytes != self.bytes.get() {
+            return Err("drafts are miscounted");
+        }
+        Ok(())
+    }
+
+    fn take_all(&mut self, is_taken: impl Fn(&Waiting) -> bool) -> Vec<TakenDraft> {
+        let taken: Vec<_> = self.waiting.extract_if(.., |_, waiting| is_taken(waiting)).collect();
+        for (_, waiting) in &taken {
+            self.bytes.release(waiting.content.as_bytes().len());
+        }
+        let draft =
+            |(id, Waiting { to, content, token, .. })| TakenDraft { id, to, token, content };
+        taken.into_iter().map(draft).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to() -> UserRef {
+        UserRef::Phone("+4915112345678".parse().unwrap())
+    }
+
+    fn drafts(count: u64) -> Drafts {
+        let mut drafts = Drafts::new(Vec::new());
+        for token in 1..=count {
+            drafts.add(Token(token), to(), Content::Bytes(Vec::new()));
+        }
+        drafts
+    }
+
+    fn ids(taken: &[TakenDraft]) -> Vec<u64> {
+        taken.iter().map(|draft| draft.id.0).collect()
+    }
+
+    #[test]
+    fn no_draft_is_taken_before_it_is_durable() {
+        let mut drafts = drafts(3);
+        let (batch, _) = drafts.next_batch(2).unwrap();
+        assert_eq!(batch.iter().map(|draft| draft.id.0).collect::<Vec<_>>(), [1, 2]);
+        assert!(drafts.next_batch(2).is_none(), "one operation at a time");
+        assert_eq!(ids(&drafts.take_for(|named| named == to())), []);
+        assert_eq!(drafts.kept(&Durable::assumed(DraftId(1))), Some(Token(1)));
+        assert_eq!(ids(&drafts.take_for(|named| named == to())), [1]);
+        drafts.retry_batch();
+        assert_eq!(drafts.is_consistent(), Ok(()));
+        assert_eq!(ids(&drafts.take_unkept()), [2, 3]);
+        assert_eq!((drafts.size(), drafts.is_consistent()), ((0, 0), Ok(())));
+    }
+
+    #[test]
+    fn numbers_go_on_after_those_in_the_store() {
+        let draft = Draft { id: DraftId(7), to: to(), content: Content::Bytes(Vec::new()) };
+        let mut drafts = Drafts::new([draft].into());
+        drafts.add(Token(1), to(), Content::Bytes(Vec::new()));
+        let (batch, _) = drafts.next_batch(9).unwrap();
+        assert_eq!(batch[0].id, DraftId(8));
+        let [first] = &drafts.take_for(|named| named == to())[..] else { panic!("one is durable") };
+        assert_eq!((first.id, first.token), (DraftId(7), None));
+    }
+}

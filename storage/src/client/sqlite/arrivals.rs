@@ -1,0 +1,127 @@
+//! Receives messages: each is compared with what the inbox holds of its sender.
+
+use rusqlite::{OptionalExtension, params};
+use sealpost_core::client::store::{Arrival, Continuity, InboxId, IncomingMessage, Placement};
+
+use super::ops::{Ops, sql_id, sql_message_id};
+use super::row::{self, RECEIVED_COLUMNS};
+use crate::client::unhashed::{UNHASHED, is_repeat_of_unhashed};
+use crate::engine::column;
+
+/// What the inbox holds of a message's sender.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+struct Known {
+    /// The message itself.
+    packet: bool,
+    /// A message with the same id.
+    id: bool,
+    /// A message with a larger id.
+    later: bool,
+    /// A message that named this one as its previous, and found it missing.
+    missed: bool,
+    /// The message before this one, or this one names none.
+    previous: bool,
+}
+
+impl Ops<'_> {
+    pub(super) fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Placement> {
+        let known = self.known(message)?;
+        if known.packet || (known.id && self.repeats_unhashed(message)?) {
+            return Ok(Placement::Repeat);
+        }
+        let continuity = if known.previous { Continuity::Next } else { Continuity::AfterGap };
+        let arrival = match known {
+            Known { id: true, .. } => Arrival::ReusedId,
+            Known { later: false, .. } => Arrival::InOrder,
+            Known { missed: true, .. } => Arrival::FillsGap,
+            Known { missed: false, .. } => Arrival::Late,
+        };
+        let place = self.append(message, continuity, arrival)?;
+        Ok(Placement::Appended { place, continuity, arrival })
+    }
+
+    /// Looks for what is known. Every search is one step in an index, however long the history is.
+    fn known(&self, message: &IncomingMessage) -> rusqlite::Result<Known> {
+        let id = sql_message_id(message.id);
+        // In SQL, ids from 2^63 on are negative, and yet the largest.
+        let (last_alike, above_from) = if id < 0 { (-1, i64::MIN) } else { (i64::MAX, 0) };
+        self.prepare(
+            "SELECT EXISTS (SELECT 1 FROM inbox
+                            WHERE sender_id = ?1 AND message_id = ?2 AND packet_hash = ?3),
+                    EXISTS (SELECT 1 FROM inbox WHERE sender_id = ?1 AND message_id = ?2),
+                    EXISTS (SELECT 1 FROM inbox
+                            WHERE sender_id = ?1 AND message_id > ?2 AND message_id <= ?4)
+                    OR EXISTS (SELECT 1 FROM inbox WHERE sender_id = ?1 AND message_id < ?5),
+                    EXISTS (SELECT 1 FROM inbox
+                            WHERE sender_id = ?1 AND previous_id = ?2 AND continuity = 1),
+                    ?6 IS NULL
+                    OR EXISTS (SELECT 1 FROM inbox WHERE sender_id = ?1 AND message_id = ?6)",
+        )?
+        .query_row(
+            params![
+                sql_id(message.sender),
+                id,
+                message.packet_hash.0,
+                last_alike,
+                above_from,
+                message.previous.map(sql_message_id),
+            ],
+            |row| {
+                Ok(Known {
+                    packet: row.get(0)?,
+                    id: row.get(1)?,
+                    later: row.get(2)?,
+                    missed: row.get(3)?,
+                    previous: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    /// Whether the inbox holds the message from the time before it kept hashes.
+    fn repeats_unhashed(&self, message: &IncomingMessage) -> rusqlite::Result<bool> {
+        let unhashed = self
+            .prepare(&format!(
+                "SELECT {RECEIVED_COLUMNS} FROM inbox
+                 WHERE sender_id = ?1 AND message_id = ?2 AND packet_hash = ?3"
+            ))?
+            .query_row(
+                params![sql_id(message.sender), sql_message_id(message.id), UNHASHED.0],
+                row::received,
+            )
+            .optional()?;
+        Ok(unhashed.is_some_and(|item| is_repeat_of_unhashed(message, &item.message)))
+    }
+
+    fn append(
+        &self,
+        message: &IncomingMessage,
+        continuity: Continuity,
+        arrival: Arrival,
+    ) -> rusqlite::Result<InboxId> {
+        let place = self
+            .prepare("UPDATE account SET last_place = last_place + 1 RETURNING last_place")?
+            .query_row((), |row| column::id(row, 0))?;
+        let (kind, content) = row::received_columns(&message.content);
+        self.prepare(&format!(
+            "INSERT INTO inbox ({RECEIVED_COLUMNS})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+        ))?
+        .execute(params![
+            place.cast_signed(),
+            sql_id(message.sender),
+            message.phone.to_string(),
+            sql_message_id(message.id),
+            message.previous.map(sql_message_id),
+            message.sent_at.unix_secs(),
+            message.received_at.unix_secs(),
+            row::trust_code(message.trust),
+            row::continuity_code(continuity),
+            kind,
+            content,
+            row::arrival_code(arrival),
+            message.packet_hash.0,
+        ])?;
+        Ok(InboxId(place))
+    }
+}

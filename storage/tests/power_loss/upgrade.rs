@@ -1,0 +1,293 @@
+//! Older databases are upgraded on a disk that loses power, at every step and with every sync left
+//! out.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params};
+use sealpost_core::wire::Profile;
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::conformance::{message, phone, public_key, wrapped_key};
+use sealpost_storage::{Inspector, Quota, SqliteStorage};
+use tempfile::TempDir;
+
+use crate::disk::{Disk, Survival};
+use crate::file_system::FileSystem;
+use crate::random::Random;
+use crate::vfs;
+
+/// A database as an earlier release left it.
+struct Released {
+    file: &'static str,
+    application: &'static str,
+    /// SQL of every schema up to the released one.
+    schemas: &'static [&'static str],
+    fill: fn(&Connection),
+    /// Opens the database as the program does, and closes it.
+    open: fn(&Path) -> Result<(), String>,
+}
+
+const RELEASED: [Released; 3] = [
+    Released {
+        file: "sealpost.db",
+        application: "SpSv",
+        schemas: &[SERVER_1],
+        fill: fill_server,
+        open: open_server,
+    },
+    Released {
+        file: "client.db",
+        application: "SpCl",
+        schemas: &[CLIENT_1],
+        fill: fill_client,
+        open: open_client,
+    },
+    Released {
+        file: "client.db",
+        application: "SpCl",
+        schemas: &[CLIENT_1, CLIENT_2],
+        fill: fill_client,
+        open: open_client,
+    },
+];
+
+const SERVER_1: &str = include_str!("released/server-1.sql");
+const CLIENT_1: &str = include_str!("released/client-1.sql");
+const CLIENT_2: &str = include_str!("released/client-2.sql");
+
+/// How the earlier release ended.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// It closed the database.
+    Stopped,
+    /// It left what it committed last in the log.
+    Killed,
+}
+
+/// Everything in a database: each table with its rows.
+type Contents = Vec<(String, Vec<Vec<Value>>)>;
+
+/// An old database on a disk of its own.
+struct UpgradeBed<'a> {
+    released: &'a Released,
+    folder: TempDir,
+    file_system: FileSystem,
+}
+
+impl Released {
+    fn version(&self) -> u32 {
+        u32::try_from(self.schemas.len()).unwrap()
+    }
+
+    fn name(&self) -> String {
+        format!("{} of schema {}", self.file, self.version())
+    }
+}
+
+impl<'a> UpgradeBed<'a> {
+    fn new(released: &'a Released, end: End, seed: u64) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let file_system = FileSystem::new(Disk::new(Random::new(seed)));
+        vfs::attach(folder.path(), file_system.clone());
+        let bed = Self { released, folder, file_system };
+        // The program looks at the real file before it calls SQLite.
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(bed.path()).unwrap();
+        let connection = Connection::open(bed.path()).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON").unwrap();
+        released.schemas.iter().for_each(|schema| connection.execute_batch(schema).unwrap());
+        let application = i32::from_be_bytes(released.application.as_bytes().try_into().unwrap());
+        connection.pragma_update(None, "application_id", application).unwrap();
+        connection.pragma_update(None, "user_version", released.version()).unwrap();
+        (released.fill)(&connection);
+        match end {
+            End::Stopped => drop(connection),
+            End::Killed => {
+                bed.file_system.disk(|disk| disk.cut_power_after(0));
+                drop(connection);
+            }
+        }
+        bed.file_system.disk(|disk| disk.restore_power(Survival::All));
+        bed
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(self.released.file)
+    }
+
+    fn upgrade(&self) -> Result<(), String> {
+        (self.released.open)(&self.path())
+    }
+
+    /// Reads everything but the id of the database, which is random.
+    fn contents(&self) -> rusqlite::Result<Contents> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(self.path(), flags)?;
+        let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
+            connection.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
+        };
+        let tables = names("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+        let read = |table: String| {
+            let mut columns = names(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
+            columns.retain(|column| column != "database_id");
+            let sql = format!("SELECT {} FROM {table} ORDER BY 1, 2", columns.join(", "));
+            let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|i| row.get(i)).collect();
+            let rows = connection.prepare(&sql)?.query_map((), row)?.collect::<Result<_, _>>()?;
+            Ok((table, rows))
+        };
+        tables.into_iter().map(read).collect()
+    }
+
+    /// Upgrades the database, cuts the power at the `changes`-th change or after the last one, and
+    /// upgrades what is left.
+    fn interrupt(&self, changes: u64, survival: Survival) -> Result<(Step, Contents), String> {
+        self.file_system.disk(|disk| disk.cut_power_after(changes));
+        let upgraded = self.upgrade();
+        let step = if self.file_system.disk(|disk| disk.is_off()) {
+            Step::Interrupted
+        } else {
+            upgraded?;
+            self.file_system.disk(|disk| disk.cut_power_after(0));
+            Step::Complete
+        };
+        self.file_system.disk(|disk| disk.restore_power(survival));
+        self.upgrade()?;
+        Ok((step, self.contents().map_err(|error| error.to_string())?))
+    }
+}
+
+impl Drop for UpgradeBed<'_> {
+    fn drop(&mut self) {
+        vfs::detach(self.folder.path());
+    }
+}
+
+/// How far an upgrade came before the power was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Interrupted,
+    Complete,
+}
+
+#[test]
+fn upgrade_interrupted_at_any_step_loses_nothing() {
+    for (released, end) in cases() {
+        let steps = interrupt_everywhere(released, end, None).unwrap_or_else(|violation| {
+            panic!("{}, {end:?}: {violation}", released.name());
+        });
+        println!("{}, {end:?}: {steps} steps", released.name());
+        assert!(steps > 5, "too few to be an upgrade");
+    }
+}
+
+/// Leaves out one sync of the upgrade after the other, as a program that forgot it would. Some are
+/// made good by the next one; those that are not must be noticed. A log that was left makes the
+/// upgrade sync most often.
+#[test]
+fn upgrade_without_a_necessary_sync_is_detected() {
+    let end = End::Killed;
+    for released in &RELEASED {
+        let bed = UpgradeBed::new(released, end, 1);
+        let before = bed.file_system.disk(|disk| disk.syncs());
+        bed.upgrade().unwrap();
+        let syncs = bed.file_system.disk(|disk| disk.syncs()) - before;
+        let is_detected = |sync: &u64| interrupt_everywhere(released, end, Some(*sync)).is_err();
+        let detected: Vec<_> = (1..=syncs).filter(is_detected).collect();
+        println!("{}: {detected:?} of {syncs} syncs", released.name());
+        assert!(!detected.is_empty());
+    }
+}
+
+/// Interrupts upgrades at each of their changes, with every kind of survival. Returns the number of
+/// changes, or the first violation.
+fn interrupt_everywhere(
+    released: &Released,
+    end: End,
+    ignored_sync: Option<u64>,
+) -> Result<u64, String> {
+    let expected = upgraded(released, end);
+    for changes in 1.. {
+        let mut complete = false;
+        for (seed, survival) in SURVIVALS {
+            let bed = UpgradeBed::new(released, end, seed);
+            if let Some(sync) = ignored_sync {
+                bed.file_system.disk(|disk| disk.ignore_sync_after(sync));
+            }
+            let violation = |what: String| format!("change {changes}, {survival:?}: {what}");
+            let (step, contents) = bed.interrupt(changes, survival).map_err(violation)?;
+            if contents != expected {
+                return Err(violation("the rows differ".into()));
+            }
+            complete |= step == Step::Complete;
+        }
+        if complete {
+            return Ok(changes - 1);
+        }
+    }
+    unreachable!("an upgrade ends")
+}
+
+const SURVIVALS: [(u64, Survival); 5] = [
+    (1, Survival::All),
+    (1, Survival::Nothing),
+    (1, Survival::Percent(50)),
+    (2, Survival::Percent(50)),
+    (3, Survival::Percent(90)),
+];
+
+/// Contents of a database after an upgrade that nothing interrupts.
+fn upgraded(released: &Released, end: End) -> Contents {
+    let bed = UpgradeBed::new(released, end, 1);
+    bed.upgrade().unwrap();
+    bed.contents().unwrap()
+}
+
+fn cases() -> impl Iterator<Item = (&'static Released, End)> {
+    RELEASED.iter().flat_map(|released| [End::Stopped, End::Killed].map(|end| (released, end)))
+}
+
+fn open_server(path: &Path) -> Result<(), String> {
+    let store = SqliteStorage::open_existing(path, Profile::Compact, Quota::default());
+    drop(store.map_err(|error| error.to_string())?);
+    let report = Inspector::open(path).map_err(|error| error.to_string())?.check();
+    let findings = report.map_err(|error| error.to_string())?.findings;
+    if findings.is_empty() { Ok(()) } else { Err(format!("{findings:?}")) }
+}
+
+fn open_client(path: &Path) -> Result<(), String> {
+    SqliteClientStorage::open(path).map(drop).map_err(|error| error.to_string())
+}
+
+fn fill_server(connection: &Connection) {
+    let user = |id: u16| sealpost_core::ids::UserId::new(id.into()).unwrap();
+    connection.execute("INSERT INTO deployment VALUES (1, 'compact', 5)", ()).unwrap();
+    for n in 1..=5_u16 {
+        let sql = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, 10, ?5, 10)";
+        let reconnect = (n > 3).then_some(1_000 + i64::from(n));
+        let (phone, key) = (phone(n).to_string(), public_key(n));
+        connection.execute(sql, params![phone, n, key.der(), wrapped_key(1).0, reconnect]).unwrap();
+        let packet = message(Profile::Compact, user(6 - n), user(n), n.into(), 1_500);
+        let sql = "INSERT INTO mailboxes VALUES (?1, 1, 0, ?2)";
+        connection.execute(sql, params![n, i64::try_from(packet.bytes().len()).unwrap()]).unwrap();
+        let sql = "INSERT INTO pending_messages VALUES (NULL, 0, ?1, ?2, ?3, ?4, 500, ?5, ?6)";
+        let (at, payload) = (packet.header().timestamp.unix_secs(), packet.payload());
+        let columns = params![n, 6 - n, n, at, payload, packet.signature()];
+        connection.execute(sql, columns).unwrap();
+    }
+}
+
+fn fill_client(connection: &Connection) {
+    let sql = "INSERT INTO account (only_row, phone_number, server_fingerprint, profile, host_port)
+               VALUES (1, '+4915112345678', zeroblob(32), 'compact', 'localhost:7465')";
+    connection.execute(sql, ()).unwrap();
+    for n in 1..=5_u16 {
+        let sql = "INSERT INTO contacts (phone_number, user_id, public_key) VALUES (?1, ?2, ?3)";
+        connection.execute(sql, params![phone(n).to_string(), n, public_key(n).der()]).unwrap();
+        let text = "x".repeat(1_500);
+        let sql = "INSERT INTO outbox VALUES (?1, ?1, ?1, ?2, 10, 1, 0, ?3, NULL)";
+        connection.execute(sql, params![n, phone(n).to_string(), text.as_bytes()]).unwrap();
+        let sql = "INSERT INTO inbox VALUES (?1, ?1, ?2, ?1, NULL, 10, 10, 0, 0, 0, ?3)";
+        connection.execute(sql, params![n, phone(n).to_string(), text.as_bytes()]).unwrap();
+    }
+}

@@ -1,0 +1,483 @@
+//! Checks when things happen, not only whether they do. A retry after minutes would otherwise hide
+//! every timer that was lost.
+//!
+//! A party is *calm* from the moment at which the last fault, refusal or lost connection that
+//! concerns it has passed. A [`Promise`] is made between calm parties. If all of them stay calm, it
+//! must be kept by the time at which it is due; if one of them is disturbed before, it is void.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealpost_core::client::OfflineReason;
+use sealpost_core::crypto::{Draft, Part};
+use sealpost_core::frame::Flow;
+use sealpost_core::ids::ConnId;
+use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::time::Mono;
+use sealpost_core::wire::{ErrorCode, ErrorReply, Op};
+
+use super::environment::Environment;
+use super::plan::{Plan, Settings, StepKind};
+use super::process::ProcessId;
+use super::world::World;
+
+/// What is due, and since when each party has been calm.
+#[derive(Debug, Default)]
+pub(super) struct Timeliness {
+    /// Times within which promises are due; `None` if this plan makes none.
+    bounds: Option<Bounds>,
+    server_calm_from: Mono,
+    clients: Vec<Calm>,
+    /// Promises that are not due yet, by the time at which they are. The number tells those apart
+    /// that are due at the same time.
+    pending: BTreeMap<(Mono, u64), Promise>,
+    made: u64,
+    /// Messages that their senders' clients refused to send.
+    refused: BTreeSet<u64>,
+}
+
+/// A client's calm.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calm {
+    from: Mono,
+    /// Time at which the session began.
+    online_since: Option<Mono>,
+}
+
+/// Something that must have happened by a certain time.
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    made_at: Mono,
+    /// Time within which it must be kept if nothing else is under way, in microseconds.
+    within: u64,
+    what: Promised,
+    client: usize,
+    /// A second client on whose calm it depends.
+    peer: Option<usize>,
+}
+
+/// What is promised.
+#[derive(Clone, Copy, Debug)]
+enum Promised {
+    /// A message that was written is durable in the client's outbox, or was refused by the client.
+    Queued(u64),
+    /// A message in the client's outbox is acknowledged.
+    Acknowledged(u64),
+    /// A message is durable at its recipient, the peer.
+    Received(u64),
+    /// The client has received everything that was pending when its session began.
+    CaughtUp,
+    /// A process reads from a connection again.
+    Resumed(ProcessId, ConnId),
+}
+
+/// Times within which promises must be kept, in microseconds.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    queued: u64,
+    acknowledged: u64,
+    received: u64,
+    /// One window of a drain.
+    window: u64,
+    resumed: u64,
+    /// What each message that was written adds to every bound.
+    per_message: u64,
+    /// Longest pause that the server asks for in a session; 0 without rate limits.
+    retry_after_secs: u64,
+}
+
+impl Timeliness {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let settings = &plan.settings;
+        let checked = !plan.has_active_attackers();
+        Self {
+            bounds: checked.then(|| Bounds::new(settings)),
+            clients: vec![Calm::default(); settings.clients],
+            ..Self::default()
+        }
+    }
+
+    /// Whatever was promised to or by a client is void, and nothing new is promised until a time.
+    pub(super) fn disturb_client(&mut self, client: usize, until: Mono) {
+        if let Some(calm) = self.clients.get_mut(client) {
+            calm.from = calm.from.max(until);
+        }
+    }
+
+    /// Whatever was promised is void, and nothing new is promised until a time.
+    pub(super) fn disturb_all(&mut self, until: Mono) {
+        self.server_calm_from = self.server_calm_from.max(until);
+    }
+
+    /// The client itself refused to send a message.
+    pub(super) fn message_refused(&mut self, number: u64) {
+        self.refused.insert(number);
+    }
+
+    fn calm_from(&self, client: usize) -> Mono {
+        let calm = self.clients.get(client).map_or(Mono(u64::MAX), |calm| calm.from);
+        calm.max(self.server_calm_from)
+    }
+
+    fn is_online(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|calm| calm.online_since.is_some())
+    }
+
+    /// Makes a promise, if the parties are calm and online.
+    fn promise(
+        &mut self,
+        now: Mono,
+        within: u64,
+        what: Promised,
+        client: usize,
+        peer: Option<usize>,
+    ) {
+        let ready = |client| self.is_online(client) && self.calm_from(client) <= now;
+        if !ready(client) || !peer.is_none_or(ready) {
+            return;
+        }
+        self.made += 1;
+        let promise = Promise { made_at: now, within, what, client, peer };
+        self.pending.insert((Mono(now.0 + within), self.made), promise);
+    }
+
+    /// The next promise that was due before `now`, unless it is void. `debt` is the time that all
+    /// messages written so far may take.
+    fn next_due(&mut self, now: Mono, debt: u64) -> Option<Promise> {
+        while let Some(entry) = self.pending.first_entry()
+            && entry.key().0 < now
+        {
+            let ((due, number), promise) = entry.remove_entry();
+            let calm_from = promise.parties().map(|client| self.calm_from(client)).max();
+            if calm_from.is_none_or(|calm_from| calm_from > promise.made_at) {
+                continue;
+            }
+            // The debt may have grown since the promise was made.
+            let postponed = Mono(promise.made_at.0 + promise.within + debt);
+            if postponed <= due {
+                return Some(promise);
+            }
+            self.pending.insert((postponed, number), promise);
+        }
+        None
+    }
+
+    /// Notes that a session ended. Returns whether nothing explains it: neither did anything happen
+    /// since the session began, nor so recently that an end may only have noticed now.
+    fn ended_without_cause(&mut self, client: usize, now: Mono) -> bool {
+        let since = self.clients.get_mut(client).and_then(|calm| calm.online_since.take());
+        let calm_from = self.calm_from(client);
+        self.bounds.is_some()
+            && since.is_some_and(|since| calm_from <= since || calm_from.0 + NOTICED_AFTER < now.0)
+    }
+}
+
+impl Promise {
+    fn parties(&self) -> impl Iterator<Item = usize> {
+        [Some(self.client), self.peer].into_iter().flatten()
+    }
+}
+
+impl Promised {
+    /// State of a kept promise, for the summary of a run.
+    const fn kept(self) -> &'static str {
+        match self {
+            Self::Queued(_) => "in time: queued",
+            Self::Acknowledged(_) => "in time: acknowledged",
+            Self::Received(_) => "in time: received",
+            Self::CaughtUp => "in time: caught up",
+            Self::Resumed(..) => "in time: reading resumed",
+        }
+    }
+}
+
+impl Bounds {
+    fn new(settings: &Settings) -> Self {
+        let (server, client) = (settings.server_limits(), settings.client_limits());
+        let (hop, job) = (settings.latency.1, settings.job);
+        // An operation waits for the transaction in progress before its own begins.
+        let server_store = 2 * (settings.commit + settings.outcome + 1);
+        let client_store = 2 * (settings.client_commit + 1);
+        let lookup_rounds = settings.clients.div_ceil(client.lookups_at_once) as u64;
+        let lookup = lookup_rounds * (2 * hop + 3 * job + server_store + client_store);
+        let arrival = hop + 3 * job + 3 * server_store;
+        let round = 2 * arrival + lookup + 4 * client_store + 3 * job + MARGIN;
+        let in_flight = micros(server.in_flight_timeout);
+        let debt = micros(server.packets_per_user.every);
+        // Under tight limits, or through a narrow window, messages may have to go one by one.
+        let windows = 1 + (LARGEST_MESSAGE / settings.window) as u64;
+        let one_by_one = if is_roomy(settings) { 0 } else { windows * round };
+        Self {
+            queued: round,
+            acknowledged: in_flight + round,
+            received: round,
+            window: micros(client.taken_gather) + round,
+            resumed: round,
+            per_message: debt + one_by_one,
+            retry_after_secs: longest_pause_secs(&server),
+        }
+    }
+}
+
+impl Environment {
+    /// Notes how long a step disturbs whom.
+    pub(super) fn disturb(&mut self, step: &StepKind) {
+        let now = self.queue.now();
+        let after_ms = |ms: u64| Mono(now.0 + ms * 1_000 + AFTERMATH);
+        let calm = &mut self.timeliness;
+        match step {
+            StepKind::Disconnect { client } | StepKind::Cut { client } => {
+                calm.disturb_client(*client, after_ms(0));
+            }
+            StepKind::HalfOpen { client, .. } => {
+                calm.disturb_client(*client, Mono(now.0 + NOTICED_AFTER));
+            }
+            StepKind::Stall { client, ms, .. }
+            | StepKind::Unreachable { client, ms }
+            | StepKind::ClientDisk { client, ms, .. }
+            | StepKind::CrashClient { client, down_ms: ms, .. }
+            | StepKind::LoseDirectory { client, down_ms: ms } => {
+                calm.disturb_client(*client, after_ms(*ms));
+            }
+            StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
+            StepKind::ServerDisk { ms, .. }
+            | StepKind::CrashServer { down_ms: ms, .. }
+            | StepKind::StopServer { down_ms: ms } => calm.disturb_all(after_ms(*ms)),
+            // A clock that is wrong shows itself in refusals, which disturb as well.
+            StepKind::ClientClock { client, .. } => calm.disturb_client(*client, after_ms(0)),
+            StepKind::ServerClock { .. } => calm.disturb_all(after_ms(0)),
+            StepKind::Register { .. }
+            | StepKind::Connect { .. }
+            | StepKind::Send { .. }
+            | StepKind::BackUp { .. }
+            // Plans with these steps make no promises.
+            | StepKind::Restore { .. }
+            | StepKind::Tamper { .. }
+            | StepKind::SecondConnection { .. }
+            | StepKind::Attack { .. }
+            | StepKind::Dishonest { .. } => {}
+        }
+    }
+
+    /// Notes that a client's connection broke, and its client will notice after a while.
+    pub(super) fn disturb_until_noticed(&mut self, who: ProcessId, after: u64) {
+        let until = Mono(self.queue.now().0 + after + AFTERMATH);
+        if let ProcessId::Client(client) = who {
+            self.timeliness.disturb_client(client, until);
+        }
+    }
+
+    /// Notes that the server refused a packet. In a session, what was refused may be held back for a
+    /// while; only a message to an unknown user is given up at once.
+    pub(super) fn disturb_by_refusal(&mut self, conn: ConnId, code: ErrorCode) {
+        let Some((_, _, link)) = self.network.find(ProcessId::Server, conn) else { return };
+        let ProcessId::Client(client) = link.dialler else { return };
+        let is_held = self.timeliness.is_online(client) && code != ErrorCode::UnknownUser;
+        let held = if is_held { LONGEST_HOLD } else { 0 };
+        let until = Mono(self.queue.now().0 + held);
+        self.timeliness.disturb_client(client, until);
+    }
+
+    /// Notes that reading from a connection paused: it must be resumed soon.
+    pub(super) fn expect_resumption(&mut self, who: ProcessId, dialler: ProcessId, conn: ConnId) {
+        if let (Some(bounds), ProcessId::Client(client)) = (self.timeliness.bounds, dialler) {
+            let (now, what) = (self.queue.now(), Promised::Resumed(who, conn));
+            self.timeliness.promise(now, bounds.resumed, what, client, None);
+        }
+    }
+
+    /// Checks the pause that an error asks for.
+    pub(super) fn check_retry_after(&mut self, draft: &Draft) {
+        let Some(bounds) = self.timeliness.bounds.filter(|_| draft.header.op == Op::Error) else {
+            return;
+        };
+        let reply = match draft.parts.last() {
+            Some(Part::Sealed { plaintext, .. }) => ErrorReply::parse(plaintext.expose()),
+            Some(Part::Clear(bytes)) => ErrorReply::parse(bytes),
+            Some(Part::Oaep { .. } | Part::Envelope { .. }) | None => return,
+        };
+        let secs = reply.map(|reply| u64::from(reply.retry_after_secs));
+        // The passwords of a phone are counted by the day; everything in a session has a rate.
+        let in_session = draft.header.recipient.is_some();
+        let most = if in_session { bounds.retry_after_secs } else { DAY_SECS };
+        if secs.is_ok_and(|secs| secs <= most) {
+            return;
+        }
+        self.violate(|| format!("the server asks for a pause of {secs:?} s"));
+    }
+}
+
+impl World {
+    /// A message was written: the client must make it durable, or refuse it.
+    pub(super) fn expect_queued(&mut self, client: usize, number: u64) {
+        if let Some(bounds) = self.env.timeliness.bounds {
+            let now = self.env.queue.now();
+            let what = Promised::Queued(number);
+            self.env.timeliness.promise(now, bounds.queued, what, client, None);
+        }
+    }
+
+    /// A message is durable in its sender's outbox: it must be acknowledged, and arrive at a
+    /// recipient who is there.
+    pub(super) fn expect_delivery(&mut self, client: usize, number: u64) {
+        let Some(bounds) = self.env.timeliness.bounds else { return };
+        let now = self.env.queue.now();
+        let calm = &mut self.env.timeliness;
+        let acknowledged = Promised::Acknowledged(number);
+        calm.promise(now, bounds.acknowledged, acknowledged, client, None);
+        let recipient = self.model.recipient(number);
+        if recipient.is_some_and(|recipient| self.apps[recipient].caught_up) {
+            let received = Promised::Received(number);
+            calm.promise(now, bounds.received, received, client, recipient);
+        }
+    }
+
+    /// A session began: everything that waits on either side must move.
+    pub(super) fn expect_catching_up(&mut self, client: usize, pending: Option<u32>) {
+        let now = self.env.queue.now();
+        // The second device of an account, in a scenario, is promised nothing.
+        let Some(calm) = self.env.timeliness.clients.get_mut(client) else { return };
+        calm.online_since = Some(now);
+        let Some(bounds) = self.env.timeliness.bounds else { return };
+        for number in self.model.queued_by(client) {
+            self.expect_delivery(client, number);
+        }
+        let windows = 1 + u64::from(pending.unwrap_or(0) / self.env.settings.drain_items);
+        let within = windows * bounds.window;
+        self.env.timeliness.promise(now, within, Promised::CaughtUp, client, None);
+    }
+
+    /// Has every client write a message in a world at rest, once nothing that was refused is held
+    /// back any more: whatever the faults have left behind, these messages must be in time.
+    pub(super) fn write_in_calm(&mut self) {
+        if self.env.timeliness.bounds.is_none() {
+            return;
+        }
+        self.run_until(Mono(self.env.queue.now().0 + LONGEST_HOLD));
+        let clients = self.clients.len();
+        for client in 0..clients {
+            self.send_messages(client, (client + 1) % clients, 1, 30);
+        }
+    }
+
+    /// A client lost its session: something must have happened to it or to the server.
+    pub(super) fn check_cause(&mut self, client: usize, reason: OfflineReason) {
+        let now = self.env.queue.now();
+        let without_cause = self.env.timeliness.ended_without_cause(client, now);
+        if without_cause && reason != OfflineReason::Requested {
+            self.env
+                .violate(|| format!("client {client} goes offline without a cause: {reason:?}"));
+        }
+        self.env.timeliness.disturb_client(client, now);
+    }
+
+    /// Checks the promises that were due.
+    pub(super) fn check_promises(&mut self) {
+        let now = self.env.queue.now();
+        let Some(Bounds { per_message, .. }) = self.env.timeliness.bounds else { return };
+        let debt = per_message * self.env.tally.messages;
+        while let Some(promise) = self.env.timeliness.next_due(now, debt) {
+            let Promise { client, made_at, what, .. } = promise;
+            let Some(broken) = self.broken(promise) else {
+                self.env.tally.state(what.kept());
+                continue;
+            };
+            let secs = (now.0 - made_at.0) / 1_000_000;
+            self.env.violate(|| format!("late: client {client}, after {secs} s: {broken}"));
+        }
+    }
+
+    /// Describes what should have happened, if it has not.
+    fn broken(&mut self, promise: Promise) -> Option<String> {
+        match promise.what {
+            Promised::Queued(number) => {
+                let dealt_with =
+                    self.model.is_queued(number) || self.env.timeliness.refused.contains(&number);
+                (!dealt_with).then(|| format!("text {number} is not in the outbox"))
+            }
+            Promised::Acknowledged(number) => (!self.model.is_acknowledged(number))
+                .then(|| format!("text {number} is not acknowledged")),
+            Promised::Received(number) => (!self.model.is_received(number))
+                .then(|| format!("text {number} is not at its recipient, who is there")),
+            Promised::CaughtUp => (!self.apps[promise.client].caught_up)
+                .then(|| "what was pending has not arrived".to_owned()),
+            Promised::Resumed(who, conn) => {
+                let (_, end, link) = self.env.network.find(who, conn)?;
+                let socket = link.socket(end);
+                let still = socket.open
+                    && socket.flow == Flow::Pause
+                    && socket.flow_since <= promise.made_at;
+                still.then(|| format!("{who} still does not read"))
+            }
+        }
+    }
+}
+
+/// Whether nothing but the environment slows a plan down: all limits are those of production.
+/// Under tight limits, a queue of messages takes any time.
+fn is_roomy(settings: &Settings) -> bool {
+    let environment = settings.clone();
+    *settings
+        == Settings {
+            clients: environment.clients,
+            width: environment.width,
+            crypto: environment.crypto,
+            otps: environment.otps,
+            rates: environment.rates,
+            packet_burst: environment.packet_burst,
+            end_ms: environment.end_ms,
+            latency: environment.latency,
+            piece: environment.piece,
+            congested_at: environment.congested_at,
+            commit: environment.commit,
+            outcome: environment.outcome,
+            client_commit: environment.client_commit,
+            job: environment.job,
+            unmarked_per_mille: environment.unmarked_per_mille,
+            ..Settings::default()
+        }
+}
+
+/// Longest time, in seconds, after which a rate limit allows another event.
+fn longest_pause_secs(limits: &Limits) -> u64 {
+    let Limits {
+        registrations_per_address,
+        reconnects_per_address,
+        refusals_per_address,
+        otps_issued,
+        wrong_guesses,
+        reconnects_per_user,
+        lookups_per_user,
+        packets_per_user,
+        ..
+    } = limits;
+    let rates = [
+        registrations_per_address,
+        reconnects_per_address,
+        refusals_per_address,
+        otps_issued,
+        wrong_guesses,
+        reconnects_per_user,
+        lookups_per_user,
+        packets_per_user,
+    ];
+    let pauses = rates.map(|Rate { every, .. }| every.as_millis().div_ceil(1_000));
+    u64::try_from(pauses.into_iter().max().unwrap_or(0)).unwrap_or(u64::MAX)
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Time for what the bounds do not count, in microseconds.
+const MARGIN: u64 = 1_000_000;
+/// Time after the end of a fault in which its traces disappear, in microseconds: failed store
+/// operations are repeated after a second.
+const AFTERMATH: u64 = 3_000_000;
+const DAY_SECS: u64 = 86_400;
+/// Longest pause before a client repeats what was refused, in microseconds: its `hold_max`.
+const LONGEST_HOLD: u64 = 600_000_000;
+/// More bytes than a packet of the plans has.
+const LARGEST_MESSAGE: usize = 10_000;
+/// Time in which both ends of a dead connection notice, in microseconds: 90 s, and an
+/// acknowledgement that is overdue after 60 s.
+const NOTICED_AFTER: u64 = 160_000_000;

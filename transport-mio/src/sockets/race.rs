@@ -1,0 +1,216 @@
+//! Connects to the first of several addresses that answers.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+
+/// Begins to connect to one address after the other, without waiting long for any, and returns the
+/// first connection that is established (RFC 8305). An address that drops everything would
+/// otherwise take the whole time-out.
+pub(super) fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+    let begin = Instant::now();
+    let mut attempts = Attempts::new()?;
+    let mut addresses = addresses.iter();
+    loop {
+        // Not a deadline: adding a very long time-out to the clock would overflow.
+        let left = timeout.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let patience = match addresses.next() {
+            Some(address) => {
+                attempts.begin(*address);
+                left.min(STAGGER)
+            }
+            None if attempts.are_over() => return Err(attempts.last_error),
+            None => left,
+        };
+        if let Some(stream) = attempts.wait(patience)? {
+            return Ok(stream);
+        }
+    }
+}
+
+/// Orders addresses so that the families alternate, beginning with that of the first: a network in
+/// which one family does not work costs one stagger.
+pub(super) fn alternate_families(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == preferred);
+    let mut second = second.into_iter();
+    let mut ordered: Vec<_> =
+        first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
+    ordered.extend(second);
+    ordered
+}
+
+/// Connections that are being established.
+struct Attempts {
+    poll: Poll,
+    events: Events,
+    /// The index of a stream is its token.
+    streams: Vec<Option<mio::net::TcpStream>>,
+    last_error: io::Error,
+}
+
+impl Attempts {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(16),
+            streams: Vec::new(),
+            last_error: io::Error::new(io::ErrorKind::NotFound, "the host name has no address"),
+        })
+    }
+
+    /// Whether every attempt has failed.
+    fn are_over(&self) -> bool {
+        self.streams.iter().all(Option::is_none)
+    }
+
+    fn begin(&mut self, address: SocketAddr) {
+        let token = Token(self.streams.len());
+        let begun = mio::net::TcpStream::connect(address).and_then(|mut stream| {
+            self.poll.registry().register(&mut stream, token, Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        match begun {
+            Ok(stream) => self.streams.push(Some(stream)),
+            Err(error) => self.last_error = error,
+        }
+    }
+
+    /// Waits until a connection is established, for `patience` at most, or until none is left.
+    fn wait(&mut self, patience: Duration) -> io::Result<Option<TcpStream>> {
+        let begin = Instant::now();
+        loop {
+            let left = patience.saturating_sub(begin.elapsed());
+            if left.is_zero() || self.are_over() {
+                return Ok(None);
+            }
+            match self.poll.poll(&mut self.events, Some(left)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            for event in &self.events {
+                let Some(slot) = self.streams.get_mut(event.token().0) else { continue };
+                match slot.as_ref().map(established) {
+                    Some(Ok(true)) => return Ok(slot.take().map(TcpStream::from)),
+                    Some(Err(error)) => {
+                        self.last_error = error;
+                        *slot = None;
+                    }
+                    Some(Ok(false)) | None => {}
+                }
+            }
+        }
+    }
+}
+
+/// Whether a connection is established, as the documentation of mio says to find out.
+fn established(stream: &mio::net::TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How long an address has until the next one is tried too (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address that drops connection requests, as a dead machine does: its queue is full.
+    struct Dropping {
+        address: SocketAddr,
+        listener: socket2::Socket,
+        queue: Vec<mio::net::TcpStream>,
+    }
+
+    impl Dropping {
+        fn new() -> Self {
+            let listener =
+                socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+            listener.bind(&any.into()).unwrap();
+            listener.listen(1).unwrap();
+            let address = listener.local_addr().unwrap().as_socket().unwrap();
+            let fill = (0..8).map(|_| mio::net::TcpStream::connect(address).unwrap());
+            Self { address, queue: fill.collect(), listener }
+        }
+    }
+
+    #[test]
+    fn dead_first_address_does_not_keep_the_next_one_waiting() {
+        let (dead, (_alive, address)) = (Dropping::new(), listener());
+        assert_eq!(
+            connect(&[dead.address], 2 * STAGGER).unwrap_err().kind(),
+            io::ErrorKind::TimedOut,
+            "the test needs an address that drops"
+        );
+        let begin = Instant::now();
+        let stream = connect(&[dead.address, dead.address, address], 60 * SECOND).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        assert!(begin.elapsed() < 10 * SECOND, "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn slow_address_still_wins_after_the_others_failed() {
+        let (dropping, nobody) = (Dropping::new(), listener().1);
+        let Dropping { address, listener, queue } = dropping;
+        // Room in the queue: the request that was dropped is sent again after a second.
+        let accepting = std::thread::spawn(move || {
+            std::thread::sleep(2 * STAGGER);
+            (0..9).for_each(|_| drop(listener.accept().unwrap()));
+        });
+        let stream = connect(&[address, nobody], 60 * SECOND).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        drop((stream, queue));
+        accepting.join().unwrap();
+    }
+
+    #[test]
+    fn refused_addresses_are_passed_at_once() {
+        let (nobody, (_alive, address)) = (listener().1, listener());
+        let begin = Instant::now();
+        let addresses = [[nobody; 40].as_slice(), &[address]].concat();
+        assert_eq!(connect(&addresses, 60 * SECOND).unwrap().peer_addr().unwrap(), address);
+        assert!(begin.elapsed() < 20 * STAGGER);
+        let refused = connect(&[nobody; 2], 60 * SECOND).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn families_alternate() {
+        let six: Vec<_> =
+            (1..4).map(|port| SocketAddr::from((Ipv6Addr::LOCALHOST, port))).collect();
+        let four: Vec<_> =
+            (1..3).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
+        for (given, ordered) in [
+            ([&six[..], &four].concat(), vec![six[0], four[0], six[1], four[1], six[2]]),
+            ([&four[..1], &six].concat(), vec![four[0], six[0], six[1], six[2]]),
+            (four.clone(), four),
+            (vec![], vec![]),
+        ] {
+            assert_eq!(alternate_families(given), ordered);
+        }
+    }
+}
