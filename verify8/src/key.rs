@@ -1,6 +1,6 @@
 //! A public key in the form that the kernels take.
 
-use crate::kernel::{DIGIT_BITS, DIGIT_MAX, DIGITS};
+use crate::montgomery::{DIGIT_BITS, DIGIT_MAX, DIGITS};
 
 /// An RSA public key with a modulus of 2048 bits and the exponent 65537. It takes 648 bytes.
 ///
@@ -36,7 +36,6 @@ pub(crate) fn digits(bytes: &[u8; 256]) -> [u64; DIGITS] {
 const LIMBS: usize = 32;
 
 /// A number of 2048 bits, in limbs of 64 bits, the lowest first.
-#[derive(Clone)]
 struct Limbs([u64; LIMBS]);
 
 impl Limbs {
@@ -113,19 +112,19 @@ impl Limbs {
 
     /// x²/2^2048 modulo n, for x below n.
     fn squared(&self, n: &Self, k0: u64) -> Self {
-        let (mut sum, mut top) = ([0; LIMBS], 0);
+        let (mut sum, mut top) = ([0; LIMBS], 0_u64);
         for digit in self.0 {
             let mut carry = 0;
             for (limb, other) in sum.iter_mut().zip(self.0) {
                 (*limb, carry) = multiply_add(digit, other, *limb, carry);
             }
-            let (above, overflow) = top_with(top, carry);
+            let (above, overflow) = top.overflowing_add(carry);
             let quotient = k0.wrapping_mul(sum[0]);
             let (_, mut carry) = multiply_add(quotient, n.0[0], sum[0], 0);
             for nth in 1..LIMBS {
                 (sum[nth - 1], carry) = multiply_add(quotient, n.0[nth], sum[nth], carry);
             }
-            let (above, second) = top_with(above, carry);
+            let (above, second) = above.overflowing_add(carry);
             sum[LIMBS - 1] = above;
             top = u64::from(overflow) + u64::from(second);
         }
@@ -133,12 +132,36 @@ impl Limbs {
     }
 }
 
-const fn top_with(top: u64, carry: u64) -> (u64, bool) {
-    top.overflowing_add(carry)
-}
-
 /// a·b + c + d, as lower and upper half. It can't overflow.
 const fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
     let sum = a as u128 * b as u128 + c as u128 + d as u128;
     (sum as u64, (sum >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use num_bigint::BigUint;
+
+    use super::*;
+    use crate::montgomery::tests::{self, Modulus, moduli, r, rng};
+
+    #[test]
+    fn key_has_the_numbers_of_num_bigint() {
+        for n in moduli(&mut rng()) {
+            let key = Key::from_modulus(n.to_bytes_be().as_slice().try_into().unwrap()).unwrap();
+            assert_eq!(key.n, tests::digits(&n));
+            assert_eq!(key.rr, tests::digits(&(r() * r() % &n)));
+            assert_eq!(key.k0, tests::digits(&Modulus::new(n).minus_inverse)[0]);
+        }
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for bit in 0..2048 {
+            let number = BigUint::from(1_u8) << bit;
+            let mut bytes = [0; 256];
+            bytes[255 - bit / 8] = 1 << (bit % 8);
+            assert_eq!(digits(&bytes), tests::digits(&number), "bit {bit}");
+        }
+    }
 }

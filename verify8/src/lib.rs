@@ -14,7 +14,7 @@
 //! # let (digest, signature) = ([0; 32], [0; 256]);
 //! let key = Key::from_modulus(&modulus).expect("an odd modulus of 2048 bits");
 //! let claim = Claim { key: &key, digest: &digest, signature: &signature };
-//! let kernel = Kernel::wide().unwrap_or(Kernel::model());
+//! let kernel = Kernel::detect().unwrap_or(Kernel::model());
 //! let verdicts = kernel.verify(&[claim]);
 //! assert!(!verdicts.is_valid(0), "zero is nobody's signature");
 //! ```
@@ -25,36 +25,46 @@
 //! **Trust.** This is young code for one purpose. Whoever relies on it should ask an established
 //! library again before acting on a rejection, and now and then after an acceptance.
 
+#![deny(unsafe_code)]
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "indices depend on constants only, so the first call would find a wrong one; \
+    reason = "indices depend on constants only, so that the first call would find a wrong one; \
               truncation to digits and limbs is the arithmetic"
 )]
 
-mod encoded;
 #[macro_use]
+mod montgomery;
+mod claim;
+mod encoded;
 mod kernel;
 mod key;
+mod self_test;
 mod vectors;
-mod verify;
 
+pub use claim::{Claim, Verdicts};
+pub use kernel::Kernel;
 pub use key::Key;
-pub use verify::{Claim, Kernel, Verdicts};
 
-/// The model: plain integers.
+/// The model, in plain integers.
 mod plain {
-    kernel!(plain);
+    montgomery!(plain);
 }
 
 /// Eight lanes in 512-bit registers.
 #[cfg(target_arch = "x86_64")]
 mod wide {
-    kernel!(#[target_feature(enable = "avx512f,avx512ifma")] wide);
+    montgomery!(
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        wide
+    );
 }
 
 /// Four lanes in 256-bit registers.
 #[cfg(target_arch = "x86_64")]
 mod narrow {
-    kernel!(#[target_feature(enable = "avx2,avx512f,avx512ifma,avx512vl")] narrow);
+    montgomery!(
+        #[target_feature(enable = "avx2,avx512f,avx512ifma,avx512vl")]
+        narrow
+    );
 }

@@ -1,17 +1,19 @@
-//! Vectors of 64-bit lanes and the eight operations that a kernel needs of them.
+//! Vectors of 64-bit lanes, and the operations that the arithmetic needs.
 //!
 //! | operation | result in each lane |
 //! |---|---|
-//! | `lo(acc, a, b)`, `hi(acc, a, b)` | `acc` plus the lower or upper 52 bits of the product of the lower 52 bits of `a` and `b` |
+//! | `lo(acc, a, b)`, `hi(acc, a, b)` | `acc` plus the lower or the upper 52 bits of the product of the lower 52 bits of `a` and of `b` |
 //! | `add(a, b)` | sum |
-//! | `carry(a)`, `digit(a)` | what is above the lower 52 bits; the lower 52 bits |
-//! | `splat(a)`, `zero()`, `load(lanes)` | the same number in each lane, zero, the numbers given |
-//! | `or_differences(acc, a, b)` | `acc`, with the bits set in which `a` and `b` differ |
-//! | `zeros(a)` | for all lanes: a mask of those that are zero |
+//! | `carry(a)`, `digit(a)` | `a` without its lower 52 bits, shifted down; the lower 52 bits |
+//! | `splat(a)`, `zero()`, `load(lanes)` | the same number in all lanes; zero; the number for each lane |
+//! | `or_differences(acc, a, b)` | `acc`, with those bits set in which `a` and `b` differ |
+//! | `zeros(a)` | for all lanes together: the mask of those that are zero |
+//!
+//! The model, `plain`, defines the operations. The others have one instruction for each.
 
-/// Plain integers: the model that defines what the others compute.
+/// Arrays of integers. In debug builds every sum is checked against the bounds of the arithmetic.
 pub(crate) mod plain {
-    use crate::kernel::{DIGIT_BITS, DIGIT_MAX};
+    use crate::montgomery::{COLUMN_BOUND, DIGIT_BITS, DIGIT_MAX};
 
     pub(crate) const LANES: usize = 8;
     pub(crate) type V = [u64; LANES];
@@ -24,12 +26,18 @@ pub(crate) mod plain {
         u128::from(a & DIGIT_MAX) * u128::from(b & DIGIT_MAX)
     }
 
+    /// Passes a column on.
+    fn column(sum: u64) -> u64 {
+        debug_assert!(sum < COLUMN_BOUND, "lemma 2");
+        sum
+    }
+
     pub(crate) fn lo(acc: V, a: V, b: V) -> V {
-        each(|lane| acc[lane] + (product(a[lane], b[lane]) as u64 & DIGIT_MAX))
+        each(|lane| column(acc[lane] + (product(a[lane], b[lane]) as u64 & DIGIT_MAX)))
     }
 
     pub(crate) fn hi(acc: V, a: V, b: V) -> V {
-        each(|lane| acc[lane] + (product(a[lane], b[lane]) >> DIGIT_BITS) as u64)
+        each(|lane| column(acc[lane] + (product(a[lane], b[lane]) >> DIGIT_BITS) as u64))
     }
 
     pub(crate) fn add(a: V, b: V) -> V {
@@ -65,7 +73,7 @@ pub(crate) mod plain {
     }
 }
 
-/// The operations on one kind of registers, from its intrinsics.
+/// The operations on registers of one width, from their intrinsics.
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
     ($module:ident, $doc:literal, $vector:ident, $lanes:literal, $features:literal,
@@ -75,7 +83,7 @@ macro_rules! registers {
         pub(crate) mod $module {
             use core::arch::x86_64::*;
 
-            use crate::kernel::DIGIT_MAX;
+            use crate::montgomery::DIGIT_MAX;
 
             pub(crate) const LANES: usize = $lanes;
             pub(crate) type V = $vector;
