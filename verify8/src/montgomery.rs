@@ -100,12 +100,11 @@ impl<const LANES: usize> Lanes<LANES> {
 
     /// Mask of the lanes whose base is below n.
     pub(crate) fn reduced(&self) -> u8 {
-        let digits = |number: &[[u64; LANES]; DIGITS], lane| {
-            number.map(|lanes: [u64; LANES]| lanes[lane]).into_iter().rev()
+        let is_reduced = |lane: usize| {
+            let base = self.base.iter().rev().map(|lanes| lanes[lane]);
+            base.lt(self.n.iter().rev().map(|lanes| lanes[lane]))
         };
-        let mask = (0..LANES)
-            .map(|lane| u8::from(digits(&self.base, lane).lt(digits(&self.n, lane))) << lane);
-        mask.sum()
+        (0..LANES).map(|lane| u8::from(is_reduced(lane)) << lane).sum()
     }
 }
 

@@ -117,3 +117,41 @@ const fn hex<const LEN: usize>(text: &str) -> [u8; LEN] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_kernel_passes() {
+        assert!(passes(|claims| Kernel::model().verify(claims)));
+    }
+
+    #[test]
+    fn kernel_that_accepts_or_rejects_everything_fails() {
+        assert!(!passes(|claims| Verdicts(u8::MAX >> (Kernel::MOST - claims.len()))));
+        assert!(!passes(|_| Verdicts(0)));
+    }
+
+    #[test]
+    fn kernel_with_one_bad_lane_fails() {
+        for lane in 0..Kernel::MOST {
+            let model = |claims: &[Claim<'_>]| Kernel::model().verify(claims).0;
+            assert!(!passes(|claims| Verdicts(model(claims) & !(1 << lane))), "rejects in {lane}");
+            let in_use = |claims: &[Claim<'_>]| u8::from(lane < claims.len()) << lane;
+            assert!(
+                !passes(|claims| Verdicts(model(claims) | in_use(claims))),
+                "accepts in {lane}"
+            );
+        }
+    }
+
+    #[test]
+    fn kernel_that_confuses_lanes_fails() {
+        let confused = |claims: &[Claim<'_>]| {
+            let verdicts = Kernel::model().verify(claims).0;
+            (verdicts & 0x55) << 1 | (verdicts & 0xaa) >> 1
+        };
+        assert!(!passes(|claims| Verdicts(confused(claims))));
+    }
+}

@@ -41,8 +41,8 @@ fn signature_plus_modulus_is_refused() {
     let [_, (_, key), ..] = extreme_keys();
     let signature = key.sign(&BigUint::from_bytes_be(&encoded(&digest)));
     let sum = to_bytes(&(BigUint::from_bytes_be(&signature) + &key.modulus));
-    let claims = [signature, sum].map(|signature| (digest, signature));
-    judge(&key, &claims, &[true, false]);
+    let claims = [signature, sum, signature].map(|signature| (digest, signature));
+    judge(&key, &claims, &[true, false, true]);
 }
 
 /// Judges signatures over the right encoded message and over wrong ones.

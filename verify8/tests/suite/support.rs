@@ -1,15 +1,23 @@
 //! Kernels, and randomness that can be replayed.
 
+use std::sync::LazyLock;
+
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sealpost_verify8::{Claim, Kernel};
 
 /// Every kernel that this machine can run, with its name.
-pub(crate) fn kernels() -> Vec<(&'static str, Kernel)> {
-    let registers =
-        [("wide", Kernel::wide()), ("narrow", Kernel::narrow()), ("detected", Kernel::detect())];
-    let registers = registers.into_iter().filter_map(|(name, kernel)| Some((name, kernel?)));
-    registers.chain([("model", Kernel::model())]).collect()
+pub(crate) fn kernels() -> &'static [(&'static str, Kernel)] {
+    static KERNELS: LazyLock<Vec<(&str, Kernel)>> = LazyLock::new(|| {
+        let registers = [
+            ("wide", Kernel::wide()),
+            ("narrow", Kernel::narrow()),
+            ("detected", Kernel::detect()),
+        ];
+        let registers = registers.into_iter().filter_map(|(name, kernel)| Some((name, kernel?)));
+        registers.chain([("model", Kernel::model())]).collect()
+    });
+    &KERNELS
 }
 
 /// Asserts that every kernel gives these verdicts, and none on claims that there are not.
