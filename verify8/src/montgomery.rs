@@ -1,6 +1,6 @@
 //! The arithmetic: Montgomery products of many numbers at once, one number a lane.
 //!
-//! One text, the macro [`montgomery`], is instantiated for each width of vectors: for the 512-bit
+//! One text, the macro `montgomery!`, is instantiated for each width of vectors: for the 512-bit
 //! and the 256-bit registers of AVX-512 IFMA, and for arrays of plain integers. The last is the
 //! model, which runs everywhere.
 //!
