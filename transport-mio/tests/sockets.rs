@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use scripted_host::{Behaviour, BoundServer, Order, PATIENCE, RunningHost, Seen, config};
+use scripted_host::{Behaviour, Order, PATIENCE, RunningHost, Seen, config};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_mio::HostConfig;
@@ -75,15 +75,13 @@ fn many_connections_are_served() {
 #[test]
 fn flood_on_one_connection_leaves_others_their_turn() {
     let config = HostConfig { read_budget: NonZeroUsize::new(10).unwrap(), ..config() };
-    let bound = BoundServer::new(&config, Behaviour::Silent);
-    let addr = bound.server.local_addr();
-    let mut streams = [TcpStream::connect(addr).unwrap(), TcpStream::connect(addr).unwrap()];
-    for stream in &mut streams {
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let ((mut one, first), (mut other, second)) = (connect(&host), connect(&host));
+    host.give([first, second].map(|conn| Order::Flow(conn, Flow::Pause)));
+    for stream in [&mut one, &mut other] {
         stream.write_all(&[7; 100]).unwrap();
     }
-
-    let host = bound.run();
-    let (first, second) = (host.opened(), host.opened());
+    host.give([first, second].map(|conn| Order::Flow(conn, Flow::Resume)));
     for _ in 0..10 {
         let mut turn = [host.next(), host.next()];
         turn.sort_by_key(|seen| matches!(seen, Seen::Bytes(conn, _) if *conn == second));
@@ -156,8 +154,8 @@ fn peer_that_never_reads_does_not_hold_a_closed_connection() {
     host.expect(&Seen::Congested(conn));
     host.give([Order::Close(conn)]);
     // Once the connection is given up, there is room for another.
-    let opened = connect_when_there_is_room(&host);
-    assert_ne!(opened.1, conn);
+    let (_, opened) = connect_when_there_is_room(&host);
+    assert_ne!(opened, conn);
     host.end();
 }
 
@@ -179,11 +177,28 @@ fn closed_connection_whose_peer_does_not_end_makes_room_for_a_new_one() {
     let config = HostConfig { max_connections: Some(1), linger: 2 * PATIENCE, ..config() };
     let host = RunningHost::server(&config, Behaviour::Silent);
     let (mut stays, conn) = connect(&host);
-    host.give([Order::Close(conn)]);
+    host.give([Order::Send(conn, Bytes::from_static(b"bye")), Order::Close(conn)]);
+    stays.read_exact(&mut [0; 3]).unwrap();
     assert_eq!(stays.read(&mut [0]).unwrap(), 0, "the host's direction has ended");
-    let opened = connect_when_there_is_room(&host);
-    assert_ne!(opened.1, conn);
+    let (_, opened) = connect_when_there_is_room(&host);
+    assert_ne!(opened, conn);
     host.end();
+}
+
+#[test]
+fn connection_on_which_nothing_was_sent_makes_room_at_once() {
+    let config = HostConfig { max_connections: Some(2), linger: 2 * PATIENCE, ..config() };
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let (mut stays, conn) = connect(&host);
+    stays.write_all(b"unanswered").unwrap();
+    assert_eq!(host.received(conn, 10), b"unanswered");
+    host.give([Order::Close(conn)]);
+    let ended = stays.read(&mut [0]);
+    assert!(matches!(ended, Ok(0)) || ended.is_err(), "{ended:?}");
+    // If it lingered, ending the host would take as long as the peer stays.
+    let begin = Instant::now();
+    host.end();
+    assert!(begin.elapsed() < PATIENCE);
 }
 
 #[test]

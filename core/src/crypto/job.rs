@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::SignatureCheck;
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Op, Packet, Profile};
 
@@ -68,8 +69,11 @@ pub enum Job {
 pub enum Lane {
     /// A public key, or no RSA at all: tens of microseconds.
     Public,
-    /// The private key, for a user in a session, or for the client itself.
+    /// The private key, for a user in a session, or for the client itself. A user has few of these
+    /// under way: acknowledgements gather while one is being signed.
     User,
+    /// The private key, for an error or a key that a user in a session is told, as often as it asks.
+    Answer,
     /// The private key, for somebody whose signature is verified by the job or was verified before
     /// it: a 106 that names an id, and every 206.
     Known,
@@ -79,6 +83,19 @@ pub enum Lane {
 }
 
 impl Job {
+    /// The signature that is verified before anything else is done.
+    pub(super) fn check(&self) -> Option<SignatureCheck<'_>> {
+        let (packet, key) = match self {
+            Self::Verify { packet, signer }
+            | Self::OpenSealed { packet, signer, .. }
+            | Self::OpenRequest { packet, signer: Some(signer), .. }
+            | Self::OpenGrant { packet, signer }
+            | Self::OpenMessage { packet, signer } => (packet, signer),
+            Self::OpenRequest { signer: None, .. } | Self::Emit(_) => return None,
+        };
+        Some(SignatureCheck { key, message: packet.signed(), signature: packet.signature() })
+    }
+
     /// Lane of the job.
     pub fn lane(&self) -> Lane {
         match self {
@@ -146,9 +163,8 @@ impl Draft {
             Op::SessionResumed => Lane::Known,
             Op::OtpIssued | Op::RegistrationRejected | Op::SessionIssued => Lane::Stranger,
             Op::PublicKey | Op::Error if self.header.recipient.is_none() => Lane::Stranger,
-            Op::PublicKey
-            | Op::Error
-            | Op::Register
+            Op::PublicKey | Op::Error => Lane::Answer,
+            Op::Register
             | Op::Confirm
             | Op::Reconnect
             | Op::RequestPublicKey
