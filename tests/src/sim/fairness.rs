@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_core::crypto::Job;
+use sealpost_core::crypto::{Draft, Job, Part};
 use sealpost_core::ids::{ConnId, UserId};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::time::Mono;
-use sealpost_core::wire::{ErrorCode, Op};
+use sealpost_core::wire::{ErrorCode, ErrorReply, Op};
 
 use super::environment::Environment;
 use super::process::ProcessId;
@@ -71,9 +71,7 @@ impl Fairness {
                 (packet.header().sender?, 1)
             }
             // What is signed costs as much as twenty packets.
-            Job::Emit(draft) if [Op::Error, Op::PublicKey].contains(&draft.header.op) => {
-                (draft.header.recipient?, 20)
-            }
+            Job::Emit(draft) if is_charged(draft) => (draft.header.recipient?, 20),
             Job::Emit(_)
             | Job::OpenRequest { .. }
             | Job::OpenGrant { .. }
@@ -89,21 +87,38 @@ impl Fairness {
     }
 }
 
-/// Packets by which a user may exceed the rate: those that are being verified or answered when it is
-/// reached may each lead to an error.
+/// Packets by which a user may exceed the rate: those that are under way when it is reached may each
+/// lead to an error. After a pause, a sixteenth of the burst may come at once.
 fn overshoot(limits: &Limits) -> u64 {
-    let under_way = limits.checks_per_conn + limits.replies_per_conn + MARGIN;
-    21 * under_way as u64
+    21 * u64::from(limits.packets_per_user.burst / 16 + UNDER_WAY)
+}
+
+/// Whether a packet is an answer that is charged to its user: the answer to a look-up, or an error.
+/// Errors before a session are in the clear, and are charged to the address. Any number of messages
+/// that were accepted may be refused at once because their mailbox turned out to be full.
+fn is_charged(draft: &Draft) -> bool {
+    let Some(Part::Sealed { plaintext, .. }) = draft.parts.last() else { return false };
+    match draft.header.op {
+        Op::PublicKey => true,
+        Op::Error => ErrorReply::parse(plaintext.expose()).is_ok_and(|reply| {
+            !matches!(reply.code, ErrorCode::MailboxFull | ErrorCode::Unavailable)
+        }),
+        _ => false,
+    }
 }
 
 impl Environment {
-    /// Charges a job of the server, and checks that it is within its user's rate.
+    /// Charges a job of the server, and checks that it is within its user's rate. If the store was
+    /// disturbed, many errors may follow at once.
     pub(super) fn charge(&mut self, job: &Job) {
         if self.settings.greedy == 0 {
             return;
         }
-        let limits = self.settings.server_limits();
         let now = self.queue.now();
+        if self.timeliness.server_calm_from().0 + AFTERMATH > now.0 {
+            return self.fairness.forget_debts();
+        }
+        let limits = self.settings.server_limits();
         if let Some((user, excess)) = self.fairness.charge(&limits, job, now) {
             self.violate(|| format!("greedy user {user} gets {excess} packets over the rate"));
         }
@@ -133,5 +148,8 @@ impl World {
     }
 }
 
-/// Packets that one input may bring beyond a limit.
-const MARGIN: usize = 40;
+/// Packets of a greedy user that are verified, stored or answered at once, at most: those of three
+/// turns.
+const UNDER_WAY: u32 = 100;
+/// Time in which the traces of a disturbance disappear, in microseconds.
+const AFTERMATH: u64 = 5_000_000;

@@ -40,8 +40,13 @@ impl World {
         for outgoing in outgoing {
             self.send_greedily(index, &outgoing);
         }
-        let leaves = self.greedy[index].how == Greed::Flood && self.env.dice.chance(100);
-        if leaves {
+        let reconnects_per_mille = match self.greedy[index].how {
+            Greed::Flood => 200,
+            Greed::Withhold | Greed::Deaf | Greed::Late => 30,
+            // A sweep leaves when it is told to wait.
+            Greed::Fill | Greed::Sweep | Greed::Invent => 0,
+        };
+        if self.env.dice.chance(reconnects_per_mille) {
             self.greedy_leaves(index);
         }
     }
