@@ -199,13 +199,12 @@ impl World {
         }
     }
 
-    /// A look-up by id finds only people who have written to the asker, or acknowledge what the
-    /// asker has written to them.
+    /// A look-up by id finds only people who have written to the asker.
     fn check_answer(&mut self, index: usize, answer: &PublicKeyAnswer) {
         let user = &self.greedy[index];
         let Some(found) = user.asked.get(&answer.in_reply_to).copied() else { return };
         let Some(asker) = user.client.id else { return };
-        if !self.has_written(found, asker) && !self.has_written(asker, found) {
+        if !self.has_written(found, asker) {
             self.env.violate(|| format!("greedy user {index} finds user {found} by the id"));
         }
     }
