@@ -60,7 +60,8 @@ pub struct Limits {
     /// registered. The store counts them, so that neither a reconnect nor a restart renews them.
     pub lookups_per_day: u32,
     /// Packets per user, whatever becomes of them; an error or the answer to a look-up counts as
-    /// twenty more, because it is signed. Over it, reading pauses.
+    /// twenty more, because it is signed, and each 4 KiB of a message that is stored as one more. Over
+    /// it, reading pauses.
     pub packets_per_user: Rate,
     /// Bytes that arrived on a connection before its reading paused; they wait as long as reading
     /// does. A host reads 64 KiB at a time.

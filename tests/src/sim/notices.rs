@@ -53,7 +53,10 @@ impl World {
                 self.env.tally.state("server's clock implausible");
             }
             server::Notice::StoreFailed { .. } => self.env.tally.state("server's store failed"),
-            server::Notice::StoreFull => self.env.tally.state("server's store is full"),
+            server::Notice::StoreFull => {
+                self.env.tally.state("server's store is full");
+                self.env.disturb_by_full_store();
+            }
             server::Notice::Unresponsive { .. } => {
                 self.env.tally.state("session of an unresponsive client ended");
             }

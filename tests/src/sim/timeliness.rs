@@ -249,6 +249,12 @@ impl Environment {
         self.timeliness.disturb_client(client, until);
     }
 
+    /// Notes that the store is full: what was in flight and has to be stored waits for room, and its
+    /// sender is not told.
+    pub(super) fn disturb_by_full_store(&mut self) {
+        self.timeliness.disturb_all(Mono(self.queue.now().0 + AFTERMATH));
+    }
+
     /// Notes that reading from a connection paused: it must be resumed soon.
     pub(super) fn expect_resumption(&mut self, who: ProcessId, dialler: ProcessId, conn: ConnId) {
         if let (Some(bounds), ProcessId::Client(client)) = (self.timeliness.bounds, dialler) {

@@ -169,6 +169,16 @@ impl Conn {
         }
     }
 
+    /// Charges a message of this session's user that was stored.
+    pub(in crate::server) fn charge_stored(&mut self, limits: &Limits, bytes: usize, now: Mono) {
+        let session = self.session_mut();
+        if let Some(until) =
+            session.and_then(|(_, session)| session.meters.charge_stored(limits, bytes, now))
+        {
+            self.slow_until(until);
+        }
+    }
+
     /// Whether what arrives has to wait: the session's user is over the rate, or other bytes wait.
     pub(in crate::server) fn takes_no_packet(&mut self, now: Mono) -> bool {
         (self.slowed_until(now).is_some() || !self.unread.is_empty()) && self.session().is_some()

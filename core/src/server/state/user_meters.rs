@@ -102,6 +102,17 @@ impl SessionMeters {
         self.charge(limits, SIGNATURE_COST, now)
     }
 
+    /// Charges a message of the user that was stored, if it is a large one.
+    pub(in crate::server) fn charge_stored(
+        &mut self,
+        limits: &Limits,
+        bytes: usize,
+        now: Mono,
+    ) -> Option<Mono> {
+        let cost = u32::try_from(bytes / STORED_BYTES).unwrap_or(u32::MAX);
+        if cost == 0 { None } else { self.charge(limits, cost, now) }
+    }
+
     /// A pause lasts until some more packets may come, so that reading is not switched for each.
     fn charge(&mut self, limits: &Limits, cost: u32, now: Mono) -> Option<Mono> {
         let rate = limits.packets_per_user;
@@ -128,6 +139,9 @@ impl SessionMeters {
 /// Packets that a signature counts as: an operation with the private key takes about twenty times
 /// as long as a verification.
 const SIGNATURE_COST: u32 = 20;
+/// Bytes of a stored message that count as a packet, so that the disk, too, is busy with one user for
+/// a share of the time only.
+const STORED_BYTES: usize = 4 * 1024;
 /// Fraction of the burst that may come after a pause.
 const RESUMED_SHARE: u32 = 16;
 
@@ -194,6 +208,17 @@ mod tests {
         assert_eq!(meters.admits_reconnect(&limits, user(1), start), refused);
         assert_eq!(meters.admits_reconnect(&limits, user(2), start), Ok(()));
         assert_eq!(meters.admits_reconnect(&limits, user(1), start + SECOND), Ok(()));
+    }
+
+    #[test]
+    fn a_stored_message_costs_as_much_as_a_packet_for_each_four_kibibytes() {
+        let limits = Limits { packets_per_user: Rate { burst: 16, every: SECOND }, ..limits() };
+        let mut meters = SessionMeters::default();
+        for bytes in [4_095, 65_535] {
+            assert_eq!(meters.charge_stored(&limits, bytes, Mono(0)), None);
+        }
+        assert_eq!(meters.charge_packet(&limits, Mono(0)), None);
+        assert!(meters.charge_stored(&limits, 4_096, Mono(0)).is_some());
     }
 
     #[test]

@@ -125,14 +125,20 @@ impl Server {
         self.touched.mailbox(recipient);
     }
 
-    /// A message takes from its sender's bytes of the day, a receipt counts until it is taken.
+    /// A message takes from its sender's bytes of the day and slows the sender down if it is large; a
+    /// receipt counts until it is taken.
     fn count_stored(&mut self, recipient: UserId, packet: &Packet) {
         let Some(item) = ItemId::of(packet) else { return };
         match item.kind {
             ItemKind::Receipt => self.count_receipt(recipient, packet),
             ItemKind::Message => {
                 let (limits, now) = (&self.config.limits, self.now.mono);
-                self.daily_bytes.charge(limits, item.origin, packet.bytes().len(), now);
+                let len = packet.bytes().len();
+                self.daily_bytes.charge(limits, item.origin, len, now);
+                let conn = self.connections.of_user(item.origin);
+                if let Some(conn) = conn.and_then(|conn| self.connections.get_mut(conn)) {
+                    conn.charge_stored(limits, len, now);
+                }
             }
         }
     }
