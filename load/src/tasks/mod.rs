@@ -3,6 +3,7 @@
 pub(crate) mod ceiling;
 pub(crate) mod compare;
 pub(crate) mod idle;
+pub(crate) mod mosquitto;
 pub(crate) mod offline;
 pub(crate) mod online;
 pub(crate) mod reconnect;
