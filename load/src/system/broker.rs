@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn first_folder_with_the_program_counts_and_folders_of_its_name_do_not() {
         let folders = [(); 4].map(|()| TempDir::new().unwrap());
-        let [empty, decoy, first, second] = folders.each_ref().map(|folder| folder.path());
+        let [empty, decoy, first, second] = folders.each_ref().map(TempDir::path);
         fs::create_dir(decoy.join("mosquitto")).unwrap();
         let search = || find_in([empty, decoy, first, second].map(Path::to_owned).into_iter());
         assert_eq!(search(), None);
