@@ -54,7 +54,7 @@ impl Broker {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.own.ended()? {
-                let log = self.own.log();
+                let log = self.own.log().unwrap_or_default();
                 return Err(Failure::new(format_args!("mosquitto ended with {status}: {log}")));
             }
             match TcpStream::connect(self.address) {
@@ -90,7 +90,9 @@ fn free_address() -> Result<SocketAddr, Failure> {
 }
 
 /// The configuration with which mosquitto is fastest under this load: nothing is written to disk or
-/// to the log, and no limit makes it drop or hold back a message.
+/// to the log, and no limit makes it drop or hold back a message. It writes each packet by itself;
+/// without `TCP_NODELAY` the kernel joins them, which costs less and delays none, because the
+/// subscribers answer at once.
 fn configuration(address: SocketAddr) -> String {
     format!("listener {} {}\n{SETTINGS}", address.port(), address.ip())
 }
@@ -104,7 +106,7 @@ connection_messages false
 sys_interval 0
 max_inflight_messages 0
 max_queued_messages 0
-set_tcp_nodelay true
+set_tcp_nodelay false
 ";
 const DAEMONS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// Far longer than mosquitto takes to start.

@@ -76,7 +76,7 @@ impl Daemon {
 
     /// What the server has logged since its latest start, if we started it.
     pub(crate) fn log(&self) -> Option<String> {
-        Some(self.own.as_ref()?.log())
+        self.own.as_ref()?.log()
     }
 
     /// Stops the server gracefully if we started it.
@@ -97,7 +97,8 @@ fn ready(own: &mut OwnServer) -> Result<ServerAddress, Failure> {
     BufReader::new(own.stdout()?).read_line(&mut line)?;
     let words: Vec<&str> = line.split_whitespace().collect();
     let &["ready", local, fingerprint] = words.as_slice() else {
-        return Err(Failure::new(format_args!("the server did not start: {}", own.log())));
+        let log = own.log().unwrap_or_default();
+        return Err(Failure::new(format_args!("the server did not start: {log}")));
     };
     let fingerprint = fingerprint.trim_start_matches("sha256:");
     Ok(format!("sealpost://{local}/{fingerprint}").parse()?)

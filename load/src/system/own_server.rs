@@ -57,9 +57,10 @@ impl OwnServer {
         self.child.stdout.take().ok_or_else(|| Failure::new("no standard output"))
     }
 
-    /// What the server has written to its standard error since its latest start.
-    pub(super) fn log(&self) -> String {
-        fs::read_to_string(log_file(self.folder.path())).unwrap_or_default()
+    /// What the server has written to its standard error since its latest start. `None` if the file
+    /// can't be read.
+    pub(super) fn log(&self) -> Option<String> {
+        fs::read_to_string(log_file(self.folder.path())).ok()
     }
 
     /// How the server has ended, or `None` if it is running.

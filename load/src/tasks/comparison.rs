@@ -60,7 +60,7 @@ impl Row {
         }
     }
 
-    /// The first three and the store's assume a processor that can verify signatures together.
+    /// The project's target, on a processor with AVX-512 IFMA.
     const fn target(self) -> Target {
         match self {
             Self::Cpu => Target::AtMost(0.65),

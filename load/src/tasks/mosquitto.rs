@@ -14,14 +14,9 @@ use crate::tasks::online::{WARM_UP, figures};
 
 /// The load of `online` on mosquitto, an MQTT broker, for comparison.
 ///
-/// Starts the system's mosquitto. Each sender publishes to a topic of its own with QoS 1, each
-/// recipient subscribes to one of them and acknowledges every message. Packets have the length of
-/// Sealpost's. A message is under way until it has arrived and the broker has acknowledged it.
-/// Whatever arrives is compared in order.
-///
-/// mosquitto verifies, encrypts and stores nothing here. It is configured to be as fast as it can
-/// be: no persistence, no statistics, only errors in the log, no limits on queues and on messages
-/// in flight, and no delay for small packets.
+/// Each sender publishes to a topic of its own with QoS 1, each recipient subscribes to one of them
+/// and acknowledges every message. A message is under way until it has arrived and the broker has
+/// acknowledged it. Whatever arrives is compared in order.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MosquittoArgs {
@@ -59,7 +54,9 @@ const EXAMPLES: &str = "Examples:
   sealpost-load mosquitto --pairs 1 --window 256
   sealpost-load mosquitto --rate 5000 --seconds 10 --json
 
-Run `sealpost-load online` in the same minute to compare.";
+mosquitto runs as fast as it can: without persistence and limits, with errors alone in its log, and
+the kernel may join small packets. It neither encrypts nor verifies nor stores anything. To compare,
+run `sealpost-load online` in the same minute, or `sealpost-load compare --only mosquitto`.";
 
 /// What a broker is put under.
 #[derive(Clone, Copy, Debug)]
