@@ -117,7 +117,7 @@ impl Sender {
 
     /// Verifies the server's acknowledgements.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        self.acks.iter().try_for_each(|packet| self.user.opened(packet.clone()).map(drop))
+        self.user.check_all(&self.acks)
     }
 }
 
@@ -127,6 +127,6 @@ fn open(session_key: &SymmetricKey, packet: &Packet) -> Result<StoredAck, Failur
         .payload()
         .split_first_chunk()
         .ok_or_else(|| Failure::new("a 203 from the server is too short"))?;
-    let opened = CryptoName::AwsLc.provider(Verify::Auto).cbc_open(session_key, iv, ciphertext)?;
+    let opened = CryptoName::AwsLc.provider(Verify::AwsLc).cbc_open(session_key, iv, ciphertext)?;
     Ok(StoredAck::parse(opened.expose())?)
 }
