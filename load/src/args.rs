@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::tasks::ceiling::CeilingArgs;
 use crate::tasks::compare::CompareArgs;
 use crate::tasks::idle::IdleArgs;
+use crate::tasks::mosquitto::MosquittoArgs;
 use crate::tasks::offline::OfflineArgs;
 use crate::tasks::online::OnlineArgs;
 use crate::tasks::reconnect::ReconnectArgs;
@@ -34,6 +35,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-load online --rate 5000 --json       latency at 5,000 messages a second
   sealpost-load offline --recipients 1          how fast one recipient drains its mailbox
   sealpost-load reconnect                       new connections, from dialling to 255
+  sealpost-load mosquitto                       what an MQTT broker does with the same load
   sealpost-load compare --markdown              everything, five times, as a table
 
 At a fixed rate, latency counts from the time when a message was due, so that stalls show.";
@@ -53,6 +55,8 @@ pub(crate) enum Task {
     Storm(StormArgs),
     /// What ordinary users notice while greedy users and strangers attack
     Siege(SiegeArgs),
+    /// The load of `online` on mosquitto, an MQTT broker, for comparison
+    Mosquitto(MosquittoArgs),
     /// What this machine can do: RSA operations, and SQLite's group commits
     Ceiling(CeilingArgs),
     /// All of these, compared with what the machine can do

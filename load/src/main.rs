@@ -2,6 +2,7 @@
 //!
 //! - `tasks`: what can be measured, a file for each subcommand.
 //! - `clients`: users that do what clients must, with packets prepared in advance.
+//! - `mqtt`: the same load on an MQTT broker, for comparison.
 //! - `siege`: ordinary users and attackers at once.
 //! - `system`: the server's process, its figures in `/proc`, and our own threads.
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@
 mod args;
 mod clients;
 mod figures;
+mod mqtt;
 mod options;
 mod progress;
 mod siege;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use sealpost_programs::{Failure, run_program};
 
 use args::{Args, Task};
-use tasks::{ceiling, compare, idle, offline, online, reconnect, storm};
+use tasks::{ceiling, compare, idle, mosquitto, offline, online, reconnect, storm};
 
 fn main() -> ExitCode {
     run_program("sealpost-load", |args| run(&args))
@@ -34,6 +36,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Idle(args) => idle::run(args),
         Task::Storm(args) => storm::run(args),
         Task::Siege(args) => tasks::siege::run(args),
+        Task::Mosquitto(args) => mosquitto::run(args),
         Task::Ceiling(args) => ceiling::run(args),
         Task::Compare(args) => compare::run(args),
     }

@@ -6,6 +6,7 @@ use mio::{Events, Poll, Token};
 use sealpost_programs::Failure;
 use serde::Serialize;
 
+use crate::clients::flow::Flow;
 use crate::clients::link;
 use crate::clients::pair::{Pair, Span};
 use crate::clients::registration::Registry;
@@ -15,13 +16,44 @@ use crate::figures::{Latencies, Latency, float, micros_each, per_second};
 use crate::system::parallel;
 use crate::system::process::Pid;
 
-/// Pairs of connected users, with their packets signed.
-pub(crate) struct Fleet {
+/// Connected pairs whose packets are prepared.
+pub(crate) struct Fleet<P = Pair> {
     poll: Poll,
     timer: Timer,
     buffer: Vec<u8>,
-    pairs: Vec<Pair>,
+    pairs: Vec<P>,
     server: Option<Pid>,
+}
+
+/// A sender and a recipient that a fleet puts under load.
+pub(crate) trait LoadPair {
+    fn flow(&self) -> &Flow;
+
+    /// Size of one message's packet.
+    fn packet_len(&self) -> usize;
+
+    /// Bytes that both ends have received and sent.
+    fn traffic(&self) -> u64;
+
+    /// Number of acknowledgements with which the server said that it stored messages.
+    fn stored_acks(&self) -> u64;
+
+    /// Queues the next message. There must be room.
+    fn send(&mut self, due: Instant);
+
+    /// Writes what is queued at both ends, as far as the sockets accept it.
+    fn flush(&mut self) -> Result<(), Failure>;
+
+    /// Reads messages from the recipient's connection. Each must be the next one.
+    fn read_messages(
+        &mut self,
+        buffer: &mut [u8],
+        span: Span,
+        latencies: &mut Latencies,
+    ) -> Result<(), Failure>;
+
+    /// Reads receipts from the sender's connection. Each must be the next one.
+    fn read_receipts(&mut self, buffer: &mut [u8]) -> Result<(), Failure>;
 }
 
 /// How fast messages are sent.
@@ -31,6 +63,17 @@ pub(crate) enum Pace {
     Window,
     /// This many messages a second over all pairs, evenly, however slowly they are delivered.
     Rate(f64),
+}
+
+impl Pace {
+    /// The pace that the option `--rate` names.
+    pub(crate) fn new(rate: Option<f64>) -> Result<Self, Failure> {
+        match rate {
+            None => Ok(Self::Window),
+            Some(rate) if rate > 0.0 => Ok(Self::Rate(rate)),
+            Some(_) => Err(Failure::usage("--rate must be more than 0")),
+        }
+    }
 }
 
 /// Report of a run with both parties online.
@@ -54,7 +97,7 @@ pub(crate) struct OnlineRun {
     pub(crate) own_cores: f64,
     pub(crate) own_rss_bytes: u64,
     /// Messages of the whole run, including warm-up and end. In a successful run `sent`, `arrived`
-    /// and `receipted` are equal.
+    /// and `receipted` are equal. A broker's acknowledgement counts as a receipt.
     pub(crate) sent: u64,
     pub(crate) arrived: u64,
     pub(crate) receipted: u64,
@@ -88,13 +131,24 @@ impl Fleet {
             let ring = Ring::sign(shape, size, &mut sender.0, &mut recipient.0)?;
             Ok((sender, recipient, ring))
         })?;
+        Self::new(server, signed, |(sender, recipient, ring), registry, token| {
+            Pair::new(sender, recipient, ring, registry, token)
+        })
+    }
+}
 
+impl<P: LoadPair> Fleet<P> {
+    /// Makes a pair of each of `parts`. The poll must report events of a pair's sender under the
+    /// token that `join` gets, and events of its recipient under the token after it.
+    pub(crate) fn new<T>(
+        server: Option<Pid>,
+        parts: impl IntoIterator<Item = T>,
+        join: impl Fn(T, &mio::Registry, usize) -> Result<P, Failure>,
+    ) -> Result<Self, Failure> {
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
-        let join = |(index, (sender, recipient, ring))| {
-            Pair::new(sender, recipient, ring, poll.registry(), 2 * index)
-        };
-        let pairs = signed.into_iter().enumerate().map(join).collect::<Result<Vec<_>, _>>()?;
+        let join = |(index, parts)| join(parts, poll.registry(), 2 * index);
+        let pairs = parts.into_iter().enumerate().map(join).collect::<Result<_, _>>()?;
         Ok(Self { poll, timer, buffer: link::buffer(), pairs, server })
     }
 
@@ -109,7 +163,7 @@ impl Fleet {
         let start = Instant::now();
         let span = Span::new(start + warm_up, measured);
         let mut latencies = Latencies::new()?;
-        let mut schedule = Schedule { start, pace, before: self.counts(|pair| pair.sent) };
+        let mut schedule = Schedule { start, pace, before: self.counts(|pair| pair.flow().sent) };
 
         let begin = self.send_until(span.begin, &mut schedule, span, &mut latencies)?;
         let end = self.send_until(span.end, &mut schedule, span, &mut latencies)?;
@@ -146,24 +200,26 @@ impl Fleet {
     /// Sends the messages that complete the last batch of receipts, and waits until everything is
     /// receipted.
     fn settle(&mut self, span: Span, latencies: &mut Latencies) -> Result<(), Failure> {
-        let goals = self.counts(|pair| pair.ring().shape().round_up(pair.sent));
+        let goals = self.counts(|pair| pair.flow().shape().round_up(pair.flow().sent));
         let mut events = Events::with_capacity(EVENTS);
         let (mut progress, mut progress_at) = (0, Instant::now());
         loop {
             let now = Instant::now();
             for (pair, goal) in self.pairs.iter_mut().zip(&goals) {
-                for _ in 0..pair.room().min(goal.saturating_sub(pair.sent)) {
+                for _ in 0..pair.flow().room().min(goal.saturating_sub(pair.flow().sent)) {
                     pair.send(now);
                 }
             }
             self.flush()?;
-            let settled = |(pair, goal): (&Pair, &u64)| pair.sent == *goal && pair.is_settled();
+            let settled =
+                |(pair, goal): (&P, &u64)| pair.flow().sent == *goal && pair.flow().is_settled();
             if self.pairs.iter().zip(&goals).all(settled) {
                 return Ok(());
             }
             link::wait(&mut self.poll, &mut events, TURN)?;
             self.take_in(&events, span, latencies)?;
-            let receipted = self.counts(|pair| pair.arrived + pair.receipted).iter().sum();
+            let receipted =
+                self.counts(|pair| pair.flow().arrived + pair.flow().receipted).iter().sum();
             if receipted > progress {
                 (progress, progress_at) = (receipted, now);
             } else if now - progress_at > PATIENCE {
@@ -191,22 +247,22 @@ impl Fleet {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.pairs.iter_mut().try_for_each(Pair::flush)
+        self.pairs.iter_mut().try_for_each(P::flush)
     }
 
-    fn counts(&self, count: impl Fn(&Pair) -> u64) -> Vec<u64> {
+    fn counts(&self, count: impl Fn(&P) -> u64) -> Vec<u64> {
         self.pairs.iter().map(count).collect()
     }
 
-    fn total(&self, count: impl Fn(&Pair) -> u64) -> u64 {
+    fn total(&self, count: impl Fn(&P) -> u64) -> u64 {
         self.pairs.iter().map(count).sum()
     }
 
     fn missing(&self) -> Failure {
-        let sent = self.total(|pair| pair.sent);
-        let arrived = self.total(|pair| pair.arrived);
-        let receipted = self.total(|pair| pair.receipted);
-        let stored = self.total(|pair| pair.stored_acks);
+        let sent = self.total(|pair| pair.flow().sent);
+        let arrived = self.total(|pair| pair.flow().arrived);
+        let receipted = self.total(|pair| pair.flow().receipted);
+        let stored = self.total(P::stored_acks);
         Failure::new(format_args!(
             "of {sent} messages, {arrived} arrived and {receipted} were receipted; then nothing \
              arrived for {PATIENCE:?} (the server reported {stored} times that it stored messages)"
@@ -216,8 +272,8 @@ impl Fleet {
     fn reading(&self, at: Instant) -> Result<Reading, Failure> {
         Ok(Reading {
             at,
-            arrived: self.total(|pair| pair.arrived),
-            traffic: self.total(Pair::traffic),
+            arrived: self.total(|pair| pair.flow().arrived),
+            traffic: self.total(P::traffic),
             server_cpu: self.server.map(Pid::cpu_time).transpose()?,
             own_cpu: Pid::own().cpu_time()?,
         })
@@ -237,7 +293,7 @@ impl Fleet {
         let cores = |cpu: Duration| cpu.as_secs_f64() / time.as_secs_f64();
         Ok(OnlineRun {
             pairs: self.pairs.len(),
-            packet_bytes: self.pairs.first().map_or(0, |pair| pair.ring().message_len()),
+            packet_bytes: self.pairs.first().map_or(0, P::packet_len),
             seconds: time.as_secs_f64(),
             messages,
             messages_per_second: per_second(messages, time),
@@ -249,10 +305,10 @@ impl Fleet {
             own_cpu_us_per_message: micros_each(own_cpu, messages),
             own_cores: cores(own_cpu),
             own_rss_bytes: Pid::own().resident_bytes()?,
-            sent: self.total(|pair| pair.sent),
-            arrived: self.total(|pair| pair.arrived),
-            receipted: self.total(|pair| pair.receipted),
-            stored_acks: self.total(|pair| pair.stored_acks),
+            sent: self.total(|pair| pair.flow().sent),
+            arrived: self.total(|pair| pair.flow().arrived),
+            receipted: self.total(|pair| pair.flow().receipted),
+            stored_acks: self.total(P::stored_acks),
         })
     }
 }
@@ -268,11 +324,11 @@ struct Schedule {
 impl Schedule {
     /// Makes every pair send the messages that are due and have room in the window. Returns when
     /// the next message is due.
-    fn send_due(&mut self, pairs: &mut [Pair], now: Instant) -> Option<Instant> {
+    fn send_due(&mut self, pairs: &mut [impl LoadPair], now: Instant) -> Option<Instant> {
         match self.pace {
             Pace::Window => {
                 for pair in pairs {
-                    for _ in 0..pair.room() {
+                    for _ in 0..pair.flow().room() {
                         pair.send(now);
                     }
                 }
@@ -287,13 +343,13 @@ impl Schedule {
                         let turn = float(sent - before) * count + f64::from(index);
                         self.start + Duration::from_secs_f64(turn / rate)
                     };
-                    let mut room = pair.room();
-                    while room > 0 && due(pair.sent) <= now {
-                        pair.send(due(pair.sent));
+                    let mut room = pair.flow().room();
+                    while room > 0 && due(pair.flow().sent) <= now {
+                        pair.send(due(pair.flow().sent));
                         room -= 1;
                     }
                     if room > 0 {
-                        let due = due(pair.sent);
+                        let due = due(pair.flow().sent);
                         next = Some(next.map_or(due, |next| next.min(due)));
                     }
                 }

@@ -90,6 +90,21 @@ impl Link {
         buffer: &mut [u8],
         mut take: impl FnMut(Frame<'_>, Instant) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.read_packets(
+            buffer,
+            |bytes| Ok(Frame::len(bytes)),
+            |bytes, at| take(Frame { bytes }, at),
+        )
+    }
+
+    /// Does the same for packets of any protocol. `packet_len` returns the length of the first
+    /// packet, or `None` if too few bytes are there to tell.
+    pub(crate) fn read_packets(
+        &mut self,
+        buffer: &mut [u8],
+        packet_len: impl Fn(&[u8]) -> Result<Option<usize>, Failure>,
+        mut take: impl FnMut(&[u8], Instant) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         loop {
             let kept = self.tail.len();
             let (front, free) = buffer.split_at_mut(kept);
@@ -105,8 +120,10 @@ impl Link {
             self.traffic += len as u64;
             let emptied = len < free.len();
             let mut rest = buffer.get(..kept + len).unwrap_or_default();
-            while let Some((frame, behind)) = Frame::split(rest) {
-                take(frame, at)?;
+            while let Some(len) = packet_len(rest)?
+                && let Some((packet, behind)) = rest.split_at_checked(len)
+            {
+                take(packet, at)?;
                 rest = behind;
             }
             self.tail.clear();
@@ -118,14 +135,12 @@ impl Link {
     }
 }
 
-impl<'a> Frame<'a> {
-    /// Splits off the first packet. `None` if it is not complete.
-    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+impl Frame<'_> {
+    /// Length of the first packet. `None` if its header is not complete.
+    fn len(bytes: &[u8]) -> Option<usize> {
         let &[.., low, high] = bytes.get(..PROFILE.header_len())? else { return None };
         let payload_len = usize::from(u16::from_le_bytes([low, high]));
-        let (bytes, behind) =
-            bytes.split_at_checked(PROFILE.header_len() + payload_len + SIGNATURE_LEN)?;
-        Some((Self { bytes }, behind))
+        Some(PROFILE.header_len() + payload_len + SIGNATURE_LEN)
     }
 
     /// The op code, if this protocol has it.
@@ -162,20 +177,50 @@ fn is_not_yet(error: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream as StdStream};
+
     use super::*;
 
     #[test]
-    fn packet_is_split_off_only_when_it_is_complete() {
-        let mut bytes = vec![0; PROFILE.header_len() + 3 + SIGNATURE_LEN];
-        bytes[PROFILE.header_len() - 3] = 102;
+    fn length_is_known_once_the_header_is_complete() {
+        let mut bytes = vec![0; PROFILE.header_len()];
         bytes[PROFILE.header_len() - 2] = 3;
-        let whole = bytes.len();
-        bytes.extend([7; 5]);
-        for len in 0..whole {
-            assert!(Frame::split(&bytes[..len]).is_none());
+        for len in 0..bytes.len() {
+            assert_eq!(Frame::len(&bytes[..len]), None);
         }
-        let (frame, behind) = Frame::split(&bytes).unwrap();
-        assert_eq!((frame.bytes.len(), behind), (whole, &[7; 5][..]));
+        assert_eq!(Frame::len(&bytes), Some(PROFILE.header_len() + 3 + SIGNATURE_LEN));
+    }
+
+    #[test]
+    fn op_code_and_sender_are_in_the_header() {
+        let mut bytes = vec![0; PROFILE.header_len()];
+        bytes[PROFILE.header_len() - 3] = 102;
+        let frame = Frame { bytes: &bytes };
         assert_eq!((frame.op(), frame.is_from_server()), (Some(Op::Message), true));
+    }
+
+    #[test]
+    fn packets_are_taken_whole_however_the_bytes_arrive() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let mut link = Link::new(stream, poll.registry(), Token(0)).unwrap();
+        let first_byte = |bytes: &[u8]| Ok(bytes.first().map(|len| usize::from(*len)));
+        let (mut buffer, mut events) = (vec![0; 64], Events::with_capacity(8));
+        let mut taken = Vec::new();
+        for bytes in [&[3, 7][..], &[7, 1, 2], &[9, 4, 8, 8], &[8]] {
+            peer.write_all(bytes).unwrap();
+            let expected = link.traffic + bytes.len() as u64;
+            while link.traffic < expected {
+                wait(&mut poll, &mut events, Duration::from_millis(5)).unwrap();
+                link.read_packets(&mut buffer, first_byte, |packet, _| {
+                    taken.push(packet.to_vec());
+                    Ok(())
+                })
+                .unwrap();
+            }
+        }
+        assert_eq!(taken, [&[3, 7, 7][..], &[1], &[2, 9], &[4, 8, 8, 8]]);
     }
 }

@@ -1,6 +1,7 @@
 //! Users under measurement: they register, send, receive and acknowledge as every client must.
 
 pub(crate) mod fleet;
+pub(crate) mod flow;
 pub(crate) mod link;
 pub(crate) mod pair;
 pub(crate) mod recipient;

@@ -71,10 +71,7 @@ impl PairArgs {
         }
         let window = self.window.unwrap_or(if rate.is_some() { 128 } else { 64 });
         let (batch, group) = (self.receipt_batch.into(), self.taken_batch.into());
-        if let Some(rate) = rate {
-            if rate.is_nan() || rate <= 0.0 {
-                return Err(Failure::usage("--rate must be more than 0"));
-            }
+        if let Pace::Rate(rate) = Pace::new(rate)? {
             let messages = f64::from(self.receipt_batch) * f64::from(self.taken_batch);
             if messages * f64::from(self.pairs) / rate > LONGEST_WAIT_SECS {
                 return Err(Failure::usage(format_args!(
@@ -100,17 +97,26 @@ pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     ));
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs.into(), size, shape)?;
     say(format_args!("measuring for {} s", args.seconds));
-    let pace = args.rate.map_or(Pace::Window, Pace::Rate);
-    let run = fleet.run(pace, WARM_UP, span_of(args.seconds)?)?;
+    let run = fleet.run(Pace::new(args.rate)?, WARM_UP, span_of(args.seconds)?)?;
     drop(fleet);
     daemon.stop()?;
     match args.common.format.format() {
         Format::Json => Line::json(&run),
-        Format::Text => print_lines(&text(&run)),
+        Format::Text => print_lines(&format!(
+            "{}\n\
+             checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; {} \
+             acknowledged as stored",
+            figures(&run),
+            run.sent,
+            run.arrived,
+            run.receipted,
+            run.stored_acks
+        )),
     }
 }
 
-fn text(run: &OnlineRun) -> String {
+/// The figures of a run, in several lines.
+pub(crate) fn figures(run: &OnlineRun) -> String {
     let OnlineRun { pairs, packet_bytes, seconds, messages, messages_per_second, .. } = run;
     let mebibytes = crate::figures::per_second(run.bytes, Duration::from_secs_f64(*seconds))
         / f64::from(1 << 20);
@@ -135,11 +141,6 @@ fn text(run: &OnlineRun) -> String {
         run.own_cpu_us_per_message,
         run.own_cores,
         run.own_rss_bytes / 1024
-    ));
-    lines.push(format!(
-        "checked    {} sent, {} arrived, {} receipted, each in order and byte for byte; {} \
-         acknowledged as stored",
-        run.sent, run.arrived, run.receipted, run.stored_acks
     ));
     lines.join("\n")
 }
