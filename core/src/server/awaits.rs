@@ -14,7 +14,7 @@ use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
 use crate::time::Timestamp;
-use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
+use crate::wire::{InReplyTo, Op, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) enum AwaitJob {
     ServerKey,
     Granted(Box<Entry>),
     Reply { conn: ConnId, then: AfterReply },
-    AckSealed { conn: ConnId },
+    AckSealed { conn: ConnId, bytes: usize },
     NoMoreMessages { conn: ConnId, user: UserId },
 }
 
@@ -50,7 +50,7 @@ pub(super) enum AwaitStore {
     LookedUp { conn: ConnId, in_reply_to: InReplyTo },
     // Mailboxes.
     Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
-    PageRead { owner: UserId, conn: ConnId, bytes: u32 },
+    PageRead { owner: UserId, conn: ConnId, memory: usize },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
     AnswersRecorded,
@@ -111,8 +111,11 @@ impl AwaitArrival {
         packet: &Packet,
         standing: Standing,
     ) -> Self {
-        let slot = session.begin_arrival(packet);
-        Self { conn, slot, bytes: packet.bytes().len(), standing }
+        let len = packet.bytes().len();
+        // What is parsed or opened beside a packet is as long as its payload. A message is neither.
+        let bytes = if packet.op() == Op::Message { len } else { 2 * len };
+        let slot = session.begin_arrival(bytes);
+        Self { conn, slot, bytes, standing }
     }
 }
 

@@ -25,7 +25,7 @@ use super::settling::Settling;
 use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
 use crate::ids::{ConnId, UserId};
-use crate::server::limits::Limits;
+use crate::server::limits::{Limits, packet_memory};
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 
@@ -33,7 +33,7 @@ use crate::wire::{ItemId, ItemKind, Packet, Receipt};
 pub(in crate::server) struct Mailbox {
     presence: Presence,
     in_flight: InFlight,
-    /// Bytes of it that the total of all mailboxes contains.
+    /// Memory of it that the total of all mailboxes contains.
     counted: usize,
     /// Arrivals that wait to be appended, oldest first.
     queue: VecDeque<Verified<Packet>>,
@@ -168,8 +168,8 @@ impl Mailbox {
     }
 
     /// Takes a message or receipt for the owner. It takes the proof that the packet was verified:
-    /// whatever is sent or stored from here was signed by whom it names. At most `share` bytes are
-    /// in flight to the owner afterwards, even if its window is larger.
+    /// whatever is sent or stored from here was signed by whom it names. What is in flight to the
+    /// owner may take `share` bytes of memory, even if its window is larger.
     pub(in crate::server) fn route(
         &mut self,
         limits: &Limits,
@@ -186,7 +186,7 @@ impl Mailbox {
             if self.has_room(limits, share) {
                 let bytes = packet.get().bytes().clone();
                 self.in_flight.forward(item, packet, now);
-                self.counted += bytes.len();
+                self.counted += packet_memory(bytes.len());
                 return Routed::Forward(conn, bytes);
             }
             self.spill(conn);
@@ -244,16 +244,17 @@ impl Mailbox {
 
     fn has_room(&self, limits: &Limits, share: usize) -> bool {
         self.in_flight.len() < limits.in_flight_items
-            && self.in_flight.bytes() < limits.in_flight_bytes.min(share)
+            && self.in_flight.bytes() < limits.in_flight_bytes
+            && self.in_flight.memory() < share
     }
 
-    /// Bytes by which what is in flight has grown and shrunk since the last call.
-    pub(in crate::server) const fn recount(&mut self) -> (usize, usize) {
-        let before = core::mem::replace(&mut self.counted, self.in_flight.bytes());
+    /// Bytes by which the memory of what is in flight has grown and shrunk since the last call.
+    pub(in crate::server) fn recount(&mut self) -> (usize, usize) {
+        let before = core::mem::replace(&mut self.counted, self.in_flight.memory());
         (self.counted.saturating_sub(before), before.saturating_sub(self.counted))
     }
 
-    /// Bytes in flight as of the last [`recount`](Self::recount).
+    /// Memory of what is in flight as of the last [`recount`](Self::recount).
     pub(in crate::server) const fn counted(&self) -> usize {
         self.counted
     }

@@ -8,6 +8,7 @@ use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::limits::ACK;
 use crate::server::state::acknowledgement::{Acknowledgement, Released};
 use crate::server::state::refusal::Refusal;
 use crate::server::state::session::Authenticated;
@@ -193,15 +194,19 @@ impl Server {
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
         let Some(batch) = session.acks.next_batch(limit) else { return };
         let key = session.key().clone();
+        let bytes = batch.items.len() * ACK;
+        self.checking.enter(bytes);
         let draft = self.sealed(Some(who.user()), Op::DeliveryAck, &key, batch.emit());
-        self.out.emit(draft, AwaitJob::AckSealed { conn });
+        self.out.emit(draft, AwaitJob::AckSealed { conn, bytes });
     }
 
     pub(in crate::server) fn on_acks_sealed(
         &mut self,
         conn: ConnId,
+        bytes: usize,
         emitted: Result<Packet, EmitError>,
     ) {
+        self.checking.leave(bytes);
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         session.acks.sealed();
         let Ok(packet) = emitted else { return self.close(conn) };

@@ -37,6 +37,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         max_connections: Some(limits.connections),
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
+        queued_bytes_in_all: limits.connection_bytes_in_all,
         ..HostConfig::default()
     };
     announce_bounds(&limits, &config, args);
@@ -137,6 +138,7 @@ fn limits(args: &Serving) -> Result<Limits, Failure> {
         connections,
         held_bytes_in_all: memory / 4,
         in_flight_bytes_in_all: memory / 4,
+        connection_bytes_in_all: memory,
         receipt_bytes: bounds.receipts_size.0,
         ..base
     })
@@ -205,6 +207,7 @@ pub(crate) const ANY_HOST: &str = "HOST";
 
 /// Memory of the program itself: its code, its threads, and the caches of the database.
 const PROGRAM: u64 = 64 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
