@@ -3,7 +3,7 @@
 
 use sealpost_core::server::Held;
 use sealpost_core::server::limits::{Limits, packet_memory};
-use sealpost_core::wire::{Packet, Receipt, SIGNATURE_LEN};
+use sealpost_core::wire::{Packet, SIGNATURE_LEN};
 
 use super::plan::Settings;
 use super::world::World;
@@ -93,7 +93,8 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         (
             "deferred acknowledgements",
             held.deferred,
-            limits.in_flight_items + 2 * Receipt::MAX_ITEMS,
+            // As many items that are not in flight may be named as others.
+            2 * in_flight,
         ),
         ("one-time passwords", held.otps, limits.otps),
         ("deliveries of one-time passwords", held.deliveries, limits.otps),

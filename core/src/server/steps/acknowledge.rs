@@ -70,8 +70,7 @@ impl Server {
         acknowledgement: Acknowledgement,
     ) -> Release {
         let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return Release::Nothing };
-        let limits = &self.config.limits;
-        let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
+        let Some((acknowledgement, released)) = mailbox.acknowledge(acknowledgement) else {
             return Release::Nothing;
         };
         self.touched.mailbox(recipient);
