@@ -188,3 +188,24 @@ fn answers_that_are_being_made_count_as_packets() {
     assert_eq!(bed.held().all_sender_bytes, 0);
     assert!(matches!(alice.receive_all(&mut bed)[..], [Received::Error(..)]));
 }
+
+#[test]
+fn settlements_that_fail_are_limited_and_their_items_come_again() {
+    let (mut bed, [mut alice, mut bob, _]) =
+        bed_with(Limits { unfinished: 1, ..Limits::without_rates() });
+    bed.cut(bob.conn);
+    for text in ["one", "two"] {
+        send(&mut bed, &mut alice, &bob, text);
+    }
+    bob.reconnect_to(&mut bed);
+    bob.receive_all(&mut bed);
+    bed.fail_store(2, StoreError::DiskFull);
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[1]);
+    assert_eq!((bed.held().unfinished, bed.is_closed(bob.conn)), (1, false));
+    acknowledge(&mut bed, &mut bob, &alice, 2, &[2]);
+    assert_eq!((bed.held().unfinished, bed.is_closed(bob.conn)), (1, true));
+    bed.advance(Duration::from_secs(1));
+    assert_eq!(bed.held().unfinished, 0);
+    assert_eq!(bob.reconnect_to(&mut bed), 1);
+    assert_eq!(bob.receive_all(&mut bed), [message(&alice, 2)]);
+}

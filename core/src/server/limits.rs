@@ -37,6 +37,9 @@ pub struct Limits {
     pub stranger_jobs: usize,
     /// From a connection's opening to its session. A stranger holds a socket no longer.
     pub time_to_session: Duration,
+    /// Jobs and store operations under way above which no request of a stranger begins: those of
+    /// strangers who have left go on. Many more than sessions cause before they are slowed down.
+    pub under_way: usize,
     /// Requests that may wait while one is answered before a session. Clients send one at a time.
     pub waiting_requests: usize,
 
@@ -132,6 +135,9 @@ pub struct Limits {
     /// other to the same recipient is accepted. Over it the connection is closed; its client starts
     /// over. A client has 256 messages under way.
     pub refused_messages: usize,
+    /// Settlements of acknowledged items that failed and are repeated. Over it, a further one is given
+    /// up, and its recipient's session is closed: the items come again in the next one.
+    pub unfinished: usize,
     /// Acknowledgements in one 203; 16 bytes each.
     pub acks_per_packet: usize,
 
@@ -169,6 +175,7 @@ impl Default for Limits {
             strangers_per_address: 256,
             stranger_jobs: 128,
             time_to_session: 10 * SECOND,
+            under_way: 32_768,
             waiting_requests: 8,
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
             reconnects_per_address: Rate { burst: 50, every: SECOND },
@@ -202,6 +209,7 @@ impl Default for Limits {
             receipt_bytes: 8 * 1024 * 1024,
             replies_per_conn: 32,
             refused_messages: 1_024,
+            unfinished: 1_024,
             acks_per_packet: 512,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,
@@ -235,6 +243,7 @@ impl Limits {
         some(self.strangers as u64, "strangers")?;
         some(self.strangers_per_address as u64, "strangers_per_address")?;
         some(self.stranger_jobs as u64, "stranger_jobs")?;
+        some(self.under_way as u64, "under_way")?;
         some(self.unread_bytes as u64, "unread_bytes")?;
         some(self.remembered as u64, "remembered")?;
         some(self.otp_attempts.into(), "otp_attempts")?;
@@ -282,12 +291,16 @@ impl Limits {
     pub fn memory_bound(&self, input_bytes: usize) -> u64 {
         let senders = self.held_bytes_in_all.saturating_mul(HELD_AT_MOST);
         let input = input_bytes.max(self.unread_bytes).saturating_mul(2);
+        let items_of_window = self.in_flight_items.max(self.drain_items as usize);
         let added = self.window_memory().saturating_add(input);
         let connections = self.connection_bytes_in_all.saturating_add(added).saturating_mul(2);
         let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
+        let settlement = items_of_window.saturating_mul(SETTLED).saturating_add(PACKET_COST);
         let all = senders
             .saturating_add(packet_memory(Packet::MAX_LEN))
             .saturating_add(connections)
+            .saturating_add(self.under_way.saturating_mul(REQUEST))
+            .saturating_add(self.unfinished.saturating_mul(settlement))
             .saturating_add(remembered.saturating_mul(MAP_ENTRY))
             .saturating_add(self.connections.saturating_mul(CONNECTION));
         all as u64
@@ -352,7 +365,9 @@ const HELD_AT_MOST: usize = 2;
 /// Bytes of an answer that is being made, its entries in lists apart. No more than the smallest
 /// packet, so that packets that are all refused take no more memory than before.
 pub(super) const ANSWER: usize = SIGNATURE_LEN;
-/// Bytes of a request that waits before a session.
+/// Bytes of an item in a settlement: its name, and twice its number in a receipt.
+const SETTLED: usize = 48;
+/// Bytes of a request before a session, which waits or is under way.
 pub(super) const REQUEST: usize = 2_048;
 /// Bytes of a refused message's entry.
 pub(super) const REFUSED: usize = 128;
@@ -388,8 +403,10 @@ mod tests {
         assert_eq!(added(|limits| limits.held_bytes_in_all += 1), 2);
         assert_eq!(added(|limits| limits.connection_bytes_in_all += 1), 2);
         assert_eq!(added(|limits| limits.drain_bytes += 1), 2);
+        assert_eq!(added(|limits| limits.under_way += 1), 2_048);
+        assert_eq!(added(|limits| limits.unfinished += 1), 1_024 * 48 + 1_024);
         assert_eq!(added(|limits| limits.otps += 1), 128);
-        assert!(defaults < 512 << 20, "{defaults}");
+        assert!(defaults < 640 << 20, "{defaults}");
         assert_eq!(bound(|limits| limits.connections = usize::MAX), u64::MAX);
     }
 

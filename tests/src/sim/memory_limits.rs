@@ -33,6 +33,7 @@ impl World {
             // Refused messages that were given up or delivered instead of repeated are remembered
             // until the session ends.
             refused: held.refused,
+            all_connection_bytes: if held.refused == 0 { 0 } else { held.all_connection_bytes },
             ..Held::default()
         };
         if held != expected {

@@ -170,9 +170,16 @@ impl Server {
     }
 
     /// An operation failed, and is repeated however often the store fails: what was acknowledged
-    /// must not be delivered again.
+    /// must not be delivered again. Only if too many have failed is it given up. Then the session
+    /// ends, because it counts on the operation.
     fn retry_later(&mut self, error: StoreError, unfinished: Unfinished) {
         self.store_failed(error);
+        if self.unfinished.len() >= self.config.limits.unfinished {
+            if let Some(conn) = self.connections.of_user(unfinished.owner()) {
+                self.close(conn);
+            }
+            return;
+        }
         self.unfinished.push(unfinished);
         self.alarms.arm_if_idle(Alarm::Retry, self.now.mono + self.config.limits.store_retry);
     }

@@ -79,6 +79,9 @@ impl Server {
 
     /// Begins a request before a session. The connection awaits its reply.
     fn begin_request(&mut self, conn: ConnId, inbound: FromClient) {
+        if self.out.awaited() >= self.config.limits.under_way {
+            return self.shed(conn);
+        }
         match inbound {
             FromClient::Register(packet) => self.register(Request::new(conn, packet)),
             FromClient::Confirm { packet, public_key_der } => {
