@@ -68,8 +68,11 @@ pub enum Job {
 pub enum Lane {
     /// A public key, or no RSA at all: tens of microseconds.
     Public,
-    /// The private key, for a user in a session, or for the client itself.
+    /// The private key, for a user in a session, or for the client itself. A user has few of these
+    /// under way: acknowledgements gather while one is being signed.
     User,
+    /// The private key, for an error or a key that a user in a session is told, as often as it asks.
+    Answer,
     /// The private key, for somebody whose signature is verified by the job or was verified before
     /// it: a 106 that names an id, and every 206.
     Known,
@@ -146,9 +149,8 @@ impl Draft {
             Op::SessionResumed => Lane::Known,
             Op::OtpIssued | Op::RegistrationRejected | Op::SessionIssued => Lane::Stranger,
             Op::PublicKey | Op::Error if self.header.recipient.is_none() => Lane::Stranger,
-            Op::PublicKey
-            | Op::Error
-            | Op::Register
+            Op::PublicKey | Op::Error => Lane::Answer,
+            Op::Register
             | Op::Confirm
             | Op::Reconnect
             | Op::RequestPublicKey

@@ -131,3 +131,31 @@ pub(super) enum AfterReply {
     /// The connection is closed.
     Close,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Job;
+    use crate::server::limits::packet_memory;
+    use crate::server::state::acknowledgement::Acknowledgement;
+    use crate::server::state::mailbox::Mailbox;
+    use crate::server::state::session::Arrival;
+    use crate::wire::{ItemId, SIGNATURE_LEN};
+
+    /// Entries in lists that have just doubled count twice.
+    #[test]
+    fn what_a_packet_costs_covers_its_entries_at_every_stage() {
+        let reference_count = 64;
+        let verified = size_of::<AwaitJob>() + size_of::<Option<(usize, Arrival)>>();
+        let verified = 2 * (verified + size_of::<Job>());
+        // In the queue of a mailbox of its own, in the operation and in its continuation.
+        let stored = size_of::<Mailbox>() + 2 * size_of::<Packet>() + 2 * size_of::<Packet>();
+        // A lane of its own, and the acknowledgement that waits with a receipt.
+        let receipt = 2 * size_of::<Acknowledgement>() + 2 * size_of::<ItemId>() + SIGNATURE_LEN;
+        let in_flight = 2 * size_of::<Packet>() + receipt + 128;
+        let answer = size_of::<AwaitJob>() + size_of::<Job>() + SIGNATURE_LEN;
+        for cost in [verified, stored, in_flight, answer].map(|cost| cost + reference_count) {
+            assert!(cost <= packet_memory(0), "{cost} bytes");
+        }
+    }
+}

@@ -128,8 +128,8 @@ pub struct Limits {
     /// Bytes of receipts that are stored for one user. Over it the user's messages are refused,
     /// because each leads to another receipt, until the user has taken some.
     pub receipt_bytes: u64,
-    /// Answers to one connection that are being looked up or made; each costs a signature. Over it,
-    /// reading pauses.
+    /// Answers to one connection that are being looked up or made; each costs a signature, for which
+    /// the acknowledgements of others wait. Over it, reading pauses.
     pub replies_per_conn: usize,
     /// Messages of one session that were refused for now. Until such a message is repeated, no
     /// other to the same recipient is accepted. Over it the connection is closed; its client starts
@@ -200,14 +200,14 @@ impl Default for Limits {
             clock_step: DAY,
             expire_batch: 1_000,
             server_key_ttl: 50 * SECOND,
-            checks_per_conn: 256,
+            checks_per_conn: 64,
             unstored_per_user: 1_024,
             held_bytes: 1024 * 1024,
             held_bytes_in_all: 32 * 1024 * 1024,
             connection_bytes_in_all: 128 * 1024 * 1024,
             stored_bytes_per_day: 256 * 1024 * 1024,
             receipt_bytes: 8 * 1024 * 1024,
-            replies_per_conn: 32,
+            replies_per_conn: 4,
             refused_messages: 1_024,
             unfinished: 1_024,
             acks_per_packet: 512,

@@ -1,9 +1,9 @@
 //! Bodies of the fuzz targets. Each takes any bytes, and panics if a property is violated. The
 //! corpora under `fuzz/corpus` also run through them in `cargo test`.
 //!
-//! `deframer`, `payloads`, `keys` and `envelope` read their input as data from outside. `server`,
-//! `client`, `storage` and `world` read it as a program ([`Arb`](crate::arb::Arb)): each step takes
-//! the next bytes, so that a fuzzer's small change of the input is a small change of the run.
+//! `deframer`, `payloads`, `keys` and `envelope` read their input as data from outside. The others
+//! read it as a program ([`Arb`](crate::arb::Arb)): each step takes the next bytes, so that a
+//! fuzzer's small change of the input is a small change of the run.
 
 mod bed;
 mod client;
@@ -15,6 +15,7 @@ mod null_crypto;
 mod payloads;
 mod server;
 mod storage;
+mod verify8;
 mod world;
 
 pub use client::client;
@@ -24,13 +25,14 @@ pub use keys::keys;
 pub use payloads::payloads;
 pub use server::server;
 pub use storage::storage;
+pub use verify8::verify8;
 pub use world::world;
 
 /// A body: takes any bytes, and panics if a property is violated.
 pub type Body = fn(&[u8]);
 
 /// Every body, with the name of its target and its corpus.
-pub const BODIES: [(&str, Body); 8] = [
+pub const BODIES: [(&str, Body); 9] = [
     ("client", client),
     ("deframer", deframer),
     ("envelope", envelope),
@@ -38,5 +40,6 @@ pub const BODIES: [(&str, Body); 8] = [
     ("payloads", payloads),
     ("server", server),
     ("storage", storage),
+    ("verify8", verify8),
     ("world", world),
 ];

@@ -9,7 +9,7 @@ use crate::application::Application;
 use crate::config::HostConfig;
 use crate::error::Error;
 use crate::reactor::{Handle, Reactor};
-use crate::sockets::Listener;
+use crate::sockets;
 use crate::threads::{HostedMachine, JobRunner};
 
 /// Runs a machine behind a listening socket.
@@ -20,11 +20,11 @@ pub struct ServerHost<M: Machine, A> {
 }
 
 impl<M: HostedMachine, A: Application<M>> ServerHost<M, A> {
-    /// Listens on `listen` and starts the threads. The system queues new connections until
+    /// Listens on `address` and starts the threads. The system queues new connections until
     /// [`ServerHost::run`] accepts them.
     pub fn bind<S, R>(
         config: &HostConfig,
-        listen: SocketAddr,
+        address: SocketAddr,
         store: S,
         crypto: R,
         machine: M,
@@ -34,10 +34,11 @@ impl<M: HostedMachine, A: Application<M>> ServerHost<M, A> {
         S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
-        let listener = Listener::bind(listen, config.connection_cap(), config.accept_pause)?;
-        let local_addr = listener.local_addr()?;
+        let socket = sockets::listen(address)?;
+        let local_addr =
+            socket.local_addr().map_err(Error::system("read the listening address"))?;
         let mut reactor = Reactor::new(config, machine, store, crypto, application)?;
-        reactor.accept_from(listener)?;
+        reactor.accept_from(socket, config)?;
         Ok(Self { reactor, local_addr })
     }
 

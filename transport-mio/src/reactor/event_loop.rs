@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use mio::net::TcpListener;
 use mio::{Events, Poll, Token, Waker};
 use sealpost_core::crypto::Outcome;
 use sealpost_core::frame::{Deadline, Event, Input, Machine, pump};
@@ -114,10 +115,16 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         })
     }
 
-    /// Accepts connections from `listener`.
-    pub(crate) fn accept_from(&mut self, mut listener: Listener) -> Result<(), Error> {
-        listener.register(self.poll.registry(), LISTENER)?;
-        self.listener = Some(listener);
+    /// Accepts connections from `socket`.
+    pub(crate) fn accept_from(
+        &mut self,
+        socket: TcpListener,
+        config: &HostConfig,
+    ) -> Result<(), Error> {
+        let inbox = Arc::clone(&self.inbox);
+        let knock = move || inbox.post(Mail::Arrivals);
+        let (cap, pause) = (config.connection_cap(), config.accept_pause);
+        self.listener = Some(Listener::start(socket, cap, pause, knock)?);
         Ok(())
     }
 
@@ -195,7 +202,6 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         for event in &*events {
             match event.token() {
                 WAKER => {}
-                LISTENER => self.listener.iter_mut().for_each(Listener::set_ready),
                 SIGNALS => {
                     if self.signals.as_mut().is_some_and(SignalPipe::take) {
                         tracing::info!(
@@ -212,12 +218,13 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
 
     /// When the loop must go on even if the poll reports nothing.
     fn deadline(&self) -> Option<Mono> {
-        let at_once = (self.executor.connections.is_busy() || self.is_ending()).then_some(Mono(0));
+        let is_accepting = self.listener.as_ref().is_some_and(Listener::is_ready);
+        let is_busy = is_accepting || self.executor.connections.is_busy() || self.is_ending();
+        let at_once = is_busy.then_some(Mono(0));
         let helping = self.executor.crypto.deadline();
-        let accepting = self.listener.as_ref().and_then(Listener::deadline);
         let tick =
             self.deadline.filter(|_| self.phase != Phase::Closing).map(|deadline| deadline.at);
-        [at_once, helping, accepting, tick, self.executor.deadline()].into_iter().flatten().min()
+        [at_once, helping, tick, self.executor.deadline()].into_iter().flatten().min()
     }
 
     /// Whether [`Reactor::is_done`] has something to do now. The poll would not wake for it: the
@@ -239,6 +246,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
                 // Closing has closed every connection; a new one would keep the host from ending.
                 Mail::Dialled(..) if self.phase == Phase::Closing => {}
                 Mail::Dialled(conn, stream) => self.executor.dialled(conn, stream),
+                Mail::Arrivals => self.listener.iter_mut().for_each(Listener::set_ready),
                 Mail::Stop => self.stop(),
             }
         }
@@ -247,7 +255,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
 
     fn accept(&mut self) {
         if let Some(listener) = &mut self.listener {
-            listener.accept(&mut self.executor.connections, self.clock.mono());
+            listener.take(&mut self.executor.connections);
         }
         self.pass_on_events();
     }
@@ -318,8 +326,7 @@ impl<M: Machine, A> fmt::Debug for Reactor<M, A> {
 }
 
 const WAKER: Token = Token(0);
-const LISTENER: Token = Token(1);
-const SIGNALS: Token = Token(2);
+const SIGNALS: Token = Token(1);
 // Tokens of connections must not meet those above.
 const _: () = assert!(SIGNALS.0 < FIRST_CONNECTION);
 /// Most events taken from the poll at once.

@@ -60,6 +60,8 @@ pub(super) enum PeerDirection {
 /// Whether the machine was told that too much is queued for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Congestion {
+    /// Nothing was queued so far.
+    Unused,
     /// It was not told, or has been told since that the queue is empty.
     Clear,
     /// It was told, and will be told when the queue is empty.
@@ -93,7 +95,6 @@ pub(super) enum Sent {
 impl Connection {
     /// Takes over a nonblocking socket.
     pub(super) fn new(stream: TcpStream) -> Self {
-        set_options(&stream);
         Self {
             stream,
             queue: WriteQueue::default(),
@@ -102,7 +103,7 @@ impl Connection {
             writable: true,
             flow: Flow::Resume,
             state: State::Open,
-            congestion: Congestion::Clear,
+            congestion: Congestion::Unused,
             in_ready: false,
             in_dirty: false,
         }
@@ -149,7 +150,15 @@ impl Connection {
 
     /// Queues bytes for [`Connection::write`].
     pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.congestion == Congestion::Unused {
+            self.congestion = Congestion::Clear;
+        }
         self.queue.push(bytes);
+    }
+
+    /// Whether anything was ever queued.
+    pub(super) fn has_sent(&self) -> bool {
+        self.congestion != Congestion::Unused
     }
 
     /// Drops all queued bytes.
@@ -211,7 +220,7 @@ impl Connection {
 
 /// Has packets sent at once instead of waiting for more, and vanished peers detected. A socket that
 /// rejects these options works without them.
-fn set_options(stream: &TcpStream) {
+pub(super) fn set_options(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)

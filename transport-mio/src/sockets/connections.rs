@@ -12,7 +12,9 @@ use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
-use super::connection::{Congestion, Connection, PeerDirection, Received, Sent, State};
+use super::connection::{
+    Congestion, Connection, PeerDirection, Received, Sent, State, set_options,
+};
 use super::table::ConnectionTable;
 
 /// The connections, and what happened to them since the machine was last told.
@@ -63,7 +65,7 @@ impl SocketEvent {
 }
 
 /// The first poll token of a connection. Tokens below it belong to the reactor.
-pub(crate) const FIRST_CONNECTION: usize = 3;
+pub(crate) const FIRST_CONNECTION: usize = 2;
 
 impl Connections {
     pub(crate) const fn new(registry: Registry, limits: QueueLimits, linger: Duration) -> Self {
@@ -105,7 +107,7 @@ impl Connections {
         self.events.pop_front()
     }
 
-    /// Adds an accepted connection.
+    /// Adds an accepted connection, whose options are set.
     pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
         let (id, index) = self.table.insert(Connection::new(stream));
         if self.register(id, index) {
@@ -117,6 +119,7 @@ impl Connections {
     /// reports the connection as closed: dialling has failed.
     pub(crate) fn add_dialled(&mut self, id: ConnId, stream: Option<(TcpStream, IpAddr)>) {
         let opened = stream.and_then(|(stream, peer)| {
+            set_options(&stream);
             let index = self.table.insert_as(id, Connection::new(stream));
             self.register(id, index).then_some(SocketEvent::Opened(id, peer))
         });
@@ -212,12 +215,15 @@ impl Connections {
         }
     }
 
-    /// Closes a connection once its queue has gone out.
+    /// Closes a connection once its queue has gone out; at once if nothing was ever sent on it, as
+    /// with most strangers of a flood.
     pub(crate) fn close(&mut self, id: ConnId, now: Mono) {
         // No event may follow a close, not even one that happened before it.
         self.events.retain(|event| event.conn() != id);
         let Some(connection) = self.table.get_mut(id) else { return };
         match connection.state {
+            // Nothing is on its way that a reset could make the peer lose.
+            State::Open if !connection.has_sent() => self.remove(id),
             State::Open => {
                 // A paused connection is read again, to discard what arrives until the peer ends.
                 connection.flow = Flow::Resume;

@@ -2,38 +2,33 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mio::net::TcpListener;
-use mio::{Interest, Registry, Token};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
-use sealpost_core::time::Mono;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::arrivals::{Arrivals, Closed};
+use super::connection::set_options;
 use super::connections::Connections;
 use crate::error::Error;
+use crate::threads::{fail_stop, join, spawn};
 
-/// A listening socket with edge-triggered readiness and a cap on connections. It pauses when the
-/// system has run out of files or memory.
+/// A listening socket, and the thread that accepts from it. A flood of connections keeps that thread
+/// busy, and not the reactor, which takes a few of them in each turn.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    arrivals: Arc<Arrivals>,
+    /// Wakes the thread.
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
     cap: usize,
-    pause: Duration,
-    supply: Supply,
     room: Room,
     /// Connections may be waiting.
     ready: bool,
-}
-
-/// Whether the system has files and memory for another connection. Each shortage is logged once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Supply {
-    Ample,
-    /// Accepting failed and is tried again at this time.
-    Short {
-        until: Mono,
-    },
 }
 
 /// Whether the latest connection was below the cap. Reaching the cap is logged once, until there is
@@ -45,72 +40,57 @@ enum Room {
 }
 
 impl Listener {
-    /// Listens on `address`. Keeps at most `cap` connections, and accepts none for `pause` after a
-    /// shortage.
-    pub(crate) fn bind(address: SocketAddr, cap: usize, pause: Duration) -> Result<Self, Error> {
-        let socket = listen(address).map_err(|source| {
-            if source.kind() == io::ErrorKind::AddrInUse {
-                Error::AddressInUse(address)
-            } else {
-                Error::Listen { address, source }
-            }
-        })?;
-        Ok(Self { socket, cap, pause, supply: Supply::Ample, room: Room::Free, ready: false })
+    /// Starts to accept from `socket`. Keeps at most `cap` connections, and accepts none for `pause`
+    /// after a shortage of files or memory. Calls `knock` when connections wait and none waited
+    /// before.
+    pub(crate) fn start(
+        mut socket: TcpListener,
+        cap: usize,
+        pause: Duration,
+        knock: impl Fn() + Send + 'static,
+    ) -> Result<Self, Error> {
+        let poll = Poll::new().map_err(Error::system("create a poll"))?;
+        poll.registry()
+            .register(&mut socket, LISTENER, Interest::READABLE)
+            .map_err(Error::system("watch the listening socket"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("create a waker"))?;
+        let arrivals = Arc::new(Arrivals::default());
+        let doorkeeper = Doorkeeper {
+            socket,
+            poll,
+            pause,
+            supply: Supply::Ample,
+            arrivals: Arc::clone(&arrivals),
+        };
+        let thread = Some(spawn("accept", move || doorkeeper.run(knock))?);
+        Ok(Self { arrivals, waker, thread, cap, room: Room::Free, ready: false })
     }
 
-    /// The local address, with the port that the system chose if 0 was requested.
-    pub(crate) fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.socket.local_addr().map_err(Error::system("read the listening address"))
-    }
-
-    /// Has the poll report waiting connections under `token`.
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> Result<(), Error> {
-        registry
-            .register(&mut self.socket, token, Interest::READABLE)
-            .map_err(Error::system("watch the listening socket"))
-    }
-
-    /// Remembers that the poll reported waiting connections.
+    /// Remembers that connections wait.
     pub(crate) const fn set_ready(&mut self) {
         self.ready = true;
     }
 
-    /// When [`Listener::accept`] must be called even if the poll reports nothing new.
-    pub(crate) const fn deadline(&self) -> Option<Mono> {
-        match (self.ready, self.supply) {
-            (false, _) => None,
-            (true, Supply::Ample) => Some(Mono(0)),
-            (true, Supply::Short { until }) => Some(until),
-        }
+    /// Whether [`Listener::take`] has something to do.
+    pub(crate) const fn is_ready(&self) -> bool {
+        self.ready
     }
 
-    /// Accepts waiting connections. Accepts at most a fixed number in a row, so that established
-    /// connections get their turn during a flood of new ones.
-    pub(crate) fn accept(&mut self, connections: &mut Connections, now: Mono) {
-        if self.deadline().is_none_or(|at| at > now) {
+    /// Takes waiting connections, a few in a row, so that established ones get their turn.
+    pub(crate) fn take(&mut self, connections: &mut Connections) {
+        if !self.ready {
             return;
         }
-        for _ in 0..ACCEPT_BUDGET {
-            match self.socket.accept() {
-                Ok((stream, peer)) => {
-                    self.supply = Supply::Ample;
-                    if connections.len() < self.cap || connections.give_up_lingering() {
-                        self.room = Room::Free;
-                        connections.add_accepted(stream, peer.ip().to_canonical());
-                    } else {
-                        self.report_full();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = false;
-                    return;
-                }
-                // The peer left before it was accepted, or the network failed: the next connection
-                // in the queue is not affected.
-                Err(error) if is_passing(&error) => {
-                    tracing::debug!(%error, "accepting a connection failed");
-                }
-                Err(error) => return self.pause_accepting(&error, now),
+        for _ in 0..TAKEN_PER_TURN {
+            let Some((stream, peer)) = self.arrivals.pop() else {
+                self.ready = false;
+                return;
+            };
+            if connections.len() < self.cap || connections.give_up_lingering() {
+                self.room = Room::Free;
+                connections.add_accepted(stream, peer);
+            } else {
+                self.report_full();
             }
         }
     }
@@ -124,19 +104,120 @@ impl Listener {
         }
         self.room = Room::Full;
     }
+}
 
-    fn pause_accepting(&mut self, error: &io::Error, now: Mono) {
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.arrivals.close();
+        if let Err(error) = self.waker.wake() {
+            fail_stop(&format!("waking the accepting thread failed: {error}"));
+        }
+        join(&mut self.thread);
+    }
+}
+
+/// The thread that accepts. It pauses when the system has run out of files or memory.
+struct Doorkeeper {
+    socket: TcpListener,
+    poll: Poll,
+    pause: Duration,
+    supply: Supply,
+    arrivals: Arc<Arrivals>,
+}
+
+/// Whether the system has files and memory for another connection. Each shortage is logged once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Supply {
+    Ample,
+    /// Accepting failed, and is tried again after a pause.
+    Short,
+}
+
+impl Doorkeeper {
+    fn run(mut self, knock: impl Fn()) {
+        yield_to_others();
+        let mut events = Events::with_capacity(2);
+        loop {
+            let timeout = (self.supply == Supply::Short).then_some(self.pause);
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    fail_stop(&format!("waiting for connections failed: {error}"))
+                }
+                Ok(()) | Err(_) => {}
+            }
+            if self.accept(&knock) == Err(Closed) {
+                return;
+            }
+        }
+    }
+
+    /// Accepts until no connection waits, or none can be accepted for now.
+    fn accept(&mut self, knock: &impl Fn()) -> Result<(), Closed> {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, peer)) => {
+                    self.supply = Supply::Ample;
+                    if !has_ended(&stream) {
+                        set_options(&stream);
+                        self.arrivals.push((stream, peer.ip().to_canonical()), knock)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.arrivals.check_open();
+                }
+                // The peer left before it was accepted, or the network failed: the next connection
+                // in the queue is not affected.
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(%error, "accepting a connection failed");
+                }
+                Err(error) => {
+                    self.note_shortage(&error);
+                    return self.arrivals.check_open();
+                }
+            }
+        }
+    }
+
+    fn note_shortage(&mut self, error: &io::Error) {
         if self.supply == Supply::Ample {
             tracing::warn!(
                 %error,
                 "can't accept new connections for now, retrying; existing ones are still served"
             );
         }
-        self.supply = Supply::Short { until: now + self.pause };
+        self.supply = Supply::Short;
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Lowers the priority of this thread: if all cores are busy, those who are connected come first.
+fn yield_to_others() {
+    // Elsewhere the call would affect the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "can't lower the priority of the accepting thread");
+    }
+}
+
+/// Whether the peer has left without a word. Nobody needs to hear of such a connection.
+fn has_ended(stream: &TcpStream) -> bool {
+    match stream.peek(&mut [0]) {
+        Ok(len) => len == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Binds a socket and listens on it.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    bind(address).map_err(|source| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Error::AddressInUse(address)
+        } else {
+            Error::Listen { address, source }
+        }
+    })
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server can take its port again while old connections are in TIME_WAIT.
     socket.set_reuse_address(true)?;
@@ -164,14 +245,39 @@ fn is_passing(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| passing.iter().any(|e| e.raw_os_error() == code))
 }
 
-/// Most connections accepted in a row.
-const ACCEPT_BUDGET: usize = 16;
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+/// Most connections that the reactor takes in one turn.
+const TAKEN_PER_TURN: usize = 2;
 /// Connections that the system queues for us: all clients reconnect at once after a restart.
 const BACKLOG: i32 = 4_096;
+/// With this niceness a thread gets a third of what the others get if all cores are busy.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpStream as Peer;
+    use std::sync::mpsc;
+
+    use super::super::arrivals::ROOM;
     use super::*;
+    use crate::config::HostConfig;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn socket() -> (TcpListener, SocketAddr) {
+        let socket = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    fn connections() -> Connections {
+        let limits = HostConfig::default().queue_limits();
+        let registry = Poll::new().unwrap().registry().try_clone().unwrap();
+        Connections::new(registry, limits, Duration::ZERO)
+    }
 
     #[test]
     fn only_errors_of_one_connection_do_not_pause() {
@@ -188,21 +294,61 @@ mod tests {
     }
 
     #[test]
-    fn shortage_pauses_accepting_for_a_moment() {
-        let address = "127.0.0.1:0".parse().unwrap();
-        let mut listener = Listener::bind(address, 1, Duration::from_millis(100)).unwrap();
-        assert_eq!(listener.deadline(), None);
+    fn peer_that_left_without_a_word_is_not_taken() {
+        let (socket, address) = socket();
+        for _ in 0..3 {
+            drop(Peer::connect(address).unwrap());
+        }
+        let mut stays = Peer::connect(address).unwrap();
+        stays.write_all(b"x").unwrap();
+        let (knock, knocks) = mpsc::channel();
+        let knock = move || knock.send(()).unwrap();
+        let mut listener = Listener::start(socket, 10, Duration::ZERO, knock).unwrap();
+        knocks.recv_timeout(PATIENCE).unwrap();
+        let (taken, _) = listener.arrivals.pop().unwrap();
+        assert_eq!(taken.peek(&mut [0]).unwrap(), 1);
         listener.set_ready();
-        assert_eq!(listener.deadline(), Some(Mono(0)));
-        listener.pause_accepting(&Errno::MFILE.into(), Mono(7));
-        assert_eq!(listener.deadline(), Some(Mono(100_007)));
+        let mut connections = connections();
+        listener.take(&mut connections);
+        assert_eq!((connections.len(), listener.is_ready()), (0, false));
+    }
+
+    #[test]
+    fn a_turn_takes_few_of_those_who_wait() {
+        let (socket, address) = socket();
+        let peers: Vec<_> = (0..3 * ROOM).map(|_| Peer::connect(address).unwrap()).collect();
+        let (knock, knocks) = mpsc::channel();
+        let knock = move || knock.send(()).unwrap();
+        let mut listener = Listener::start(socket, peers.len(), Duration::ZERO, knock).unwrap();
+        let mut connections = connections();
+        while connections.len() < peers.len() {
+            knocks.recv_timeout(PATIENCE).unwrap();
+            listener.set_ready();
+            while listener.is_ready() {
+                let before = connections.len();
+                listener.take(&mut connections);
+                assert!(connections.len() - before <= TAKEN_PER_TURN);
+            }
+        }
+    }
+
+    /// Ends when the thread has ended.
+    #[test]
+    fn thread_that_waits_for_room_ends_with_the_listener() {
+        let (socket, address) = socket();
+        let peers: Vec<_> = (0..3 * ROOM).map(|_| Peer::connect(address).unwrap()).collect();
+        let (knock, knocks) = mpsc::channel();
+        let knock = move || knock.send(()).unwrap();
+        let listener = Listener::start(socket, peers.len(), Duration::ZERO, knock).unwrap();
+        knocks.recv_timeout(PATIENCE).unwrap();
+        drop(listener);
+        assert_eq!(knocks.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 
     #[test]
     fn taken_port_is_named() {
-        let first = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, Duration::ZERO).unwrap();
-        let taken = first.local_addr().unwrap();
-        let error = Listener::bind(taken, 1, Duration::ZERO).unwrap_err();
+        let (_first, taken) = socket();
+        let error = listen(taken).unwrap_err();
         assert!(matches!(error, Error::AddressInUse(address) if address == taken), "{error}");
     }
 }

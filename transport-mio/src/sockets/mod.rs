@@ -1,5 +1,6 @@
 //! Sockets: accepting and dialling connections, reading from them, and writing to them.
 
+mod arrivals;
 mod connection;
 mod connections;
 mod dialler;
@@ -10,4 +11,4 @@ mod write_queue;
 
 pub(crate) use connections::{Connections, FIRST_CONNECTION, QueueLimits, SocketEvent};
 pub(crate) use dialler::Dialler;
-pub(crate) use listener::Listener;
+pub(crate) use listener::{Listener, listen};

@@ -395,17 +395,19 @@ mod tests {
     }
 
     #[test]
-    fn flood_of_strangers_delays_an_acknowledgement_by_two_operations() {
-        let mut test = start(1);
-        test.gather(0..500, Lane::Stranger);
-        test.pool.submit(Mono(0));
-        assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), Lane::Stranger);
-        // The acknowledgement comes while the first job is running.
-        test.gather(500..501, Lane::User);
-        test.pool.submit(Mono(0));
-        let order = order(&test, 2);
-        assert!(order.contains(&Lane::User), "{order:?}");
-        drop(test.permit);
+    fn flood_delays_an_acknowledgement_by_two_operations() {
+        for flood in [Lane::Stranger, Lane::Answer] {
+            let mut test = start(1);
+            test.gather(0..500, flood);
+            test.pool.submit(Mono(0));
+            assert_eq!(test.begun.recv_timeout(PATIENCE).unwrap(), flood);
+            // The acknowledgement comes while the first job is running.
+            test.gather(500..501, Lane::User);
+            test.pool.submit(Mono(0));
+            let order = order(&test, 2);
+            assert!(order.contains(&Lane::User), "{order:?}");
+            drop(test.permit);
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(crate) enum Mail<M: Machine> {
     Event(Event<M>),
     /// The result of dialling; `None` if it failed.
     Dialled(ConnId, Option<TcpStream>),
+    /// Accepted connections wait.
+    Arrivals,
     /// A request to stop the host.
     Stop,
 }

@@ -32,6 +32,7 @@ pub(super) struct Lanes {
 pub(super) struct PrivateLanes {
     users: VecDeque<(Ticket, Job)>,
     known: VecDeque<(Ticket, Job)>,
+    answers: VecDeque<(Ticket, Job)>,
     strangers: VecDeque<(Ticket, Job)>,
     /// Place in [`TURNS`].
     turn: usize,
@@ -99,6 +100,7 @@ impl Lanes {
             Lane::Public => &mut self.public,
             Lane::User => &mut self.private.users,
             Lane::Known => &mut self.private.known,
+            Lane::Answer => &mut self.private.answers,
             Lane::Stranger => &mut self.private.strangers,
         };
         lane.push_back((ticket, job));
@@ -125,7 +127,7 @@ impl Lanes {
 
 impl PrivateLanes {
     pub(super) fn len(&self) -> usize {
-        self.users.len() + self.known.len() + self.strangers.len()
+        self.known_len() + self.strangers.len()
     }
 
     /// Takes the next job. A lane whose turn it is and in which nothing waits leaves its turn to
@@ -136,6 +138,7 @@ impl PrivateLanes {
         let first = match turn {
             Turn::Users => None,
             Turn::Known => self.known.pop_front(),
+            Turn::Answers => self.answers.pop_front(),
             Turn::Strangers => self.strangers.pop_front(),
         };
         first.or_else(|| self.next_known()).or_else(|| self.strangers.pop_front())
@@ -143,12 +146,13 @@ impl PrivateLanes {
 
     /// Takes the next job of a user or of a known signer. Strangers have to leave one thread alone.
     pub(super) fn next_known(&mut self) -> Option<(Ticket, Job)> {
-        self.users.pop_front().or_else(|| self.known.pop_front())
+        let Self { users, known, answers, .. } = self;
+        users.pop_front().or_else(|| known.pop_front()).or_else(|| answers.pop_front())
     }
 
     /// The number of jobs that [`PrivateLanes::next_known`] can take.
     pub(super) fn known_len(&self) -> usize {
-        self.users.len() + self.known.len()
+        self.users.len() + self.known.len() + self.answers.len()
     }
 }
 
@@ -157,6 +161,7 @@ impl PrivateLanes {
 enum Turn {
     Users,
     Known,
+    Answers,
     Strangers,
 }
 
@@ -185,14 +190,15 @@ pub(super) const OWN_SHARE: usize = 8;
 const LEAST: usize = 4;
 /// Most public jobs that are taken at once: about a millisecond of work.
 const MOST: usize = 64;
-/// Turns of the private lanes. While all three are full, users get half of the private operations,
-/// known signers three eighths, and strangers one eighth: a flood of registrations delays an
-/// acknowledgement by one operation, and a returning user by a few.
+/// Turns of the private lanes. While all are full, users get half of the private operations, known
+/// signers a quarter, and answers and strangers an eighth each: a flood of registrations, or of
+/// errors to a greedy user, delays an acknowledgement by one operation, and a returning user by a
+/// few.
 const TURNS: [Turn; 8] = [
     Turn::Users,
     Turn::Known,
     Turn::Users,
-    Turn::Known,
+    Turn::Answers,
     Turn::Users,
     Turn::Known,
     Turn::Users,
@@ -202,6 +208,7 @@ const TURNS: [Turn; 8] = [
 #[cfg(test)]
 pub(super) mod tests {
     use sealpost_core::crypto::Draft;
+    use sealpost_core::ids::UserId;
     use sealpost_core::time::Timestamp;
     use sealpost_core::wire::{Header, Op, Profile};
 
@@ -212,9 +219,11 @@ pub(super) mod tests {
         let op = match lane {
             Lane::Public | Lane::User => Op::Disconnect,
             Lane::Known => Op::SessionResumed,
+            Lane::Answer => Op::Error,
             Lane::Stranger => Op::OtpIssued,
         };
-        let header = Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op };
+        let recipient = UserId::new(1);
+        let header = Header { sender: None, recipient, timestamp: Timestamp::MIN, op };
         Job::Emit(Box::new(Draft {
             profile: Profile::Compact,
             header,
@@ -234,12 +243,13 @@ pub(super) mod tests {
     #[test]
     fn private_lanes_take_turns() {
         let mut lanes = Lanes::default();
-        for lane in [Lane::Stranger, Lane::Known, Lane::User] {
+        for lane in [Lane::Stranger, Lane::Answer, Lane::Known, Lane::User] {
             (0..100).for_each(|ticket| lanes.push(Ticket(ticket), job(lane)));
         }
         let order: Vec<_> = (0..80).filter_map(|_| lanes.private.next()).collect();
         let count = |lane| order.iter().filter(|(_, job)| job.lane() == lane).count();
-        assert_eq!([Lane::User, Lane::Known, Lane::Stranger].map(count), [40, 30, 10]);
+        let counted = [Lane::User, Lane::Known, Lane::Answer, Lane::Stranger];
+        assert_eq!(counted.map(count), [40, 20, 10, 10]);
         // In each lane, the first comes first.
         let users = order.iter().filter(|(_, job)| job.lane() == Lane::User);
         assert!(users.map(|(ticket, _)| ticket.0).eq(0..40));

@@ -13,6 +13,6 @@ pub(crate) use crypto_pool::CryptoPool;
 pub use hosted_machine::HostedMachine;
 pub(crate) use inbox::{Inbox, Mail};
 pub use job_runner::JobRunner;
-pub(crate) use spawn::spawn;
+pub(crate) use spawn::{fail_stop, join, spawn};
 pub(crate) use storage_thread::StorageThread;
 pub use store_request::{StoreAnswer, StoreRequest};

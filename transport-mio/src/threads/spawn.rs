@@ -22,13 +22,13 @@ pub(crate) fn spawn(
 
 /// Aborts the process at once, so that nothing more is acknowledged. What the store has committed
 /// is safe; what it has not committed was not acknowledged.
-pub(super) fn fail_stop(why: &str) -> ! {
+pub(crate) fn fail_stop(why: &str) -> ! {
     tracing::error!(why, "aborting the process: it can't continue safely");
     std::process::abort()
 }
 
 /// Waits for a thread to end. A panic in it has aborted the process already.
-pub(super) fn join(thread: &mut Option<JoinHandle<()>>) {
+pub(crate) fn join(thread: &mut Option<JoinHandle<()>>) {
     if let Some(thread) = thread.take() {
         let _ = thread.join();
     }
