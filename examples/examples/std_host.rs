@@ -27,7 +27,7 @@ use sealpost_core::server::store::StoreOp;
 use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
-use sealpost_programs::{CryptoName, Failure, Line, entropy, random_rng, report, runner};
+use sealpost_programs::{CryptoName, Failure, Line, Verify, entropy, random_rng, report, runner};
 use sealpost_storage::{MemoryStorage, Quota, Storage};
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn serve() -> Result<(), Failure> {
     let listener = TcpListener::bind(listen)?;
     let local = listener.local_addr()?;
 
-    let provider = CryptoName::AwsLc.provider();
+    let provider = CryptoName::AwsLc.provider(Verify::Auto);
     let key = provider.load_key(provider.generate_key(&mut *random_rng()?)?.expose())?;
     let fingerprint = *key.public_key().fingerprint();
     let ip = local.ip().to_string();

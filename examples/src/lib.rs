@@ -20,5 +20,5 @@ pub use generator::SystemGenerator;
 pub use logging::log_to_stderr;
 pub use memory::hide_memory;
 pub use output::{Format, FormatArg, Line, tell, utc};
-pub use providers::{CryptoName, entropy, random_rng, runner};
+pub use providers::{CryptoName, Verify, entropy, random_rng, runner};
 pub use secret_line::{SecretText, secret_line_of_file, secret_line_of_stdin};

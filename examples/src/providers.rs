@@ -17,14 +17,39 @@ pub enum CryptoName {
     Rust,
 }
 
+/// Ways to verify signatures that come together, by the names that users give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Verify {
+    /// Eight at once if the processor has AVX-512 IFMA; aws-lc judges again whatever that rejects
+    Auto,
+    /// One after the other
+    AwsLc,
+}
+
 impl CryptoName {
-    /// The provider with this name.
-    pub fn provider(self) -> Arc<dyn Provider> {
-        match self {
-            Self::AwsLc => Arc::new(AwsLc::default()),
-            Self::Rust => Arc::new(RustCrypto),
+    /// The provider with this name. `verify` is for aws-lc alone.
+    pub fn provider(self, verify: Verify) -> Arc<dyn Provider> {
+        match (self, verify) {
+            (Self::AwsLc, Verify::Auto) => Arc::new(detect()),
+            (Self::AwsLc, Verify::AwsLc) => Arc::new(AwsLc::default()),
+            (Self::Rust, _) => Arc::new(RustCrypto),
         }
     }
+}
+
+fn detect() -> AwsLc {
+    let provider = AwsLc::detect(|| {
+        tracing::error!(
+            "aws-lc and the kernel that verifies eight signatures at once disagree: from now on \
+             aws-lc verifies everything; please report this, with the model of the processor"
+        );
+    });
+    if provider.verifies_together() {
+        tracing::info!("verifying up to eight signatures at once, with AVX-512 IFMA");
+    } else {
+        tracing::info!("verifying signatures one after the other: no AVX-512 IFMA");
+    }
+    provider
 }
 
 /// Creates a generator.

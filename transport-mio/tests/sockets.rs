@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use scripted_host::{Behaviour, BoundServer, Order, PATIENCE, RunningHost, Seen, config};
+use scripted_host::{Behaviour, Order, PATIENCE, RunningHost, Seen, config};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_mio::HostConfig;
@@ -75,15 +75,13 @@ fn many_connections_are_served() {
 #[test]
 fn flood_on_one_connection_leaves_others_their_turn() {
     let config = HostConfig { read_budget: NonZeroUsize::new(10).unwrap(), ..config() };
-    let bound = BoundServer::new(&config, Behaviour::Silent);
-    let addr = bound.server.local_addr();
-    let mut streams = [TcpStream::connect(addr).unwrap(), TcpStream::connect(addr).unwrap()];
-    for stream in &mut streams {
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let ((mut one, first), (mut other, second)) = (connect(&host), connect(&host));
+    host.give([first, second].map(|conn| Order::Flow(conn, Flow::Pause)));
+    for stream in [&mut one, &mut other] {
         stream.write_all(&[7; 100]).unwrap();
     }
-
-    let host = bound.run();
-    let (first, second) = (host.opened(), host.opened());
+    host.give([first, second].map(|conn| Order::Flow(conn, Flow::Resume)));
     for _ in 0..10 {
         let mut turn = [host.next(), host.next()];
         turn.sort_by_key(|seen| matches!(seen, Seen::Bytes(conn, _) if *conn == second));

@@ -1,6 +1,6 @@
 //! The arithmetic: Montgomery products of many numbers at once, one number a lane.
 //!
-//! One text, the macro [`montgomery`], is instantiated for each width of vectors: for the 512-bit
+//! One text, the macro `montgomery!`, is instantiated for each width of vectors: for the 512-bit
 //! and the 256-bit registers of AVX-512 IFMA, and for arrays of plain integers. The last is the
 //! model, which runs everywhere.
 //!
@@ -11,7 +11,8 @@
 //! slack, so nothing is ever subtracted:
 //!
 //! **Lemma 1 (result).** For a, b < 2^2050 the Montgomery product r = (a·b + q·n) / R is below
-//! n + 2^2020, because a·b < 2^4100 and q < R. As n + 2^2020 < 2^2050, r is again such a number.
+//! n + 2^2020, because a·b < 2^4100 and q < R. As n + 2^2020 < 2^2050, r is again such a number, and
+//! 40 digits hold it: no carry is left beyond the last one.
 //!
 //! # Columns
 //!
@@ -125,8 +126,8 @@ macro_rules! term {
     };
 }
 
-/// Adds a digit times the digits of a window that meet it in the columns of a block. Each
-/// pair is a column and an index.
+/// Adds a digit times the digits of a window that meet it in the columns of a block. Each pair is a
+/// column and an index into the window.
 macro_rules! row {
     ($acc:ident, $digit:expr, $window:expr, $($k:literal $j:literal),*) => {{
         let (digit, window) = ($digit, $window);
@@ -204,8 +205,8 @@ macro_rules! reduce {
     }};
 }
 
-/// Adds, in a block of the upper half, the multiples of n found before, and writes the
-/// block's digits.
+/// Adds, in a block of the upper half, the multiples of n found before, and writes the block's
+/// digits.
 macro_rules! write_block {
     ($acc:ident, $q:ident, $first:ident, $modulus:ident, $out:ident) => {{
         upper_edge!($acc, &$q[$first - (DIGITS - 1)..$first - (DIGITS - COLUMNS)], &$modulus.n);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::SignatureCheck;
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Op, Packet, Profile};
 
@@ -82,6 +83,19 @@ pub enum Lane {
 }
 
 impl Job {
+    /// The signature that is verified before anything else is done.
+    pub(super) fn check(&self) -> Option<SignatureCheck<'_>> {
+        let (packet, key) = match self {
+            Self::Verify { packet, signer }
+            | Self::OpenSealed { packet, signer, .. }
+            | Self::OpenRequest { packet, signer: Some(signer), .. }
+            | Self::OpenGrant { packet, signer }
+            | Self::OpenMessage { packet, signer } => (packet, signer),
+            Self::OpenRequest { signer: None, .. } | Self::Emit(_) => return None,
+        };
+        Some(SignatureCheck { key, message: packet.signed(), signature: packet.signature() })
+    }
+
     /// Lane of the job.
     pub fn lane(&self) -> Lane {
         match self {

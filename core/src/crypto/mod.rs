@@ -20,7 +20,8 @@
 //!
 //! `RustCrypto` (feature `rust-crypto`) is portable: `rsa`, `aes`, `cbc` and `sha2`, without std.
 //! `AwsLc` (feature `aws-lc`) is aws-lc-rs: AWS-LC's constant-time RSA and AES. It needs std and a
-//! C compiler, and is several times faster. The programs use it by default.
+//! C compiler, and is several times faster. The programs use it by default. It can verify signatures
+//! that came together with the kernel of `sealpost-verify8`, and judges itself what that rejects.
 //!
 //! # What `rsa` protects, and what it does not
 //!
@@ -62,6 +63,8 @@ mod run;
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto;
 mod sealed;
+#[cfg(feature = "aws-lc")]
+mod together;
 
 #[cfg(feature = "aws-lc")]
 pub use aws_lc::AwsLc;
@@ -70,7 +73,7 @@ pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
     RequestKind, SESSION_LABEL,
 };
-pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};
+pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider, SignatureCheck};
 pub use run::Crypto;
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::RustCrypto;

@@ -24,6 +24,17 @@ pub trait Provider: Send + Sync {
     /// is rejected.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<(), Rejected>;
 
+    /// Verifies signatures that came together, and appends a verdict for each, in order. A provider
+    /// that is faster with several at once draws from `rng` what its self-checks need.
+    fn verify_all(
+        &self,
+        _rng: &mut dyn CryptoRng,
+        checks: &[SignatureCheck<'_>],
+        verdicts: &mut Vec<Result<(), Rejected>>,
+    ) {
+        verify_each(self, checks, verdicts);
+    }
+
     /// Encrypts by RSAES-OAEP with SHA-256 for hash and MGF1. Fails if the plaintext is over
     /// [`OAEP_MAX_PLAINTEXT`] bytes.
     fn oaep_seal(
@@ -52,6 +63,17 @@ pub trait Provider: Send + Sync {
     ) -> Result<Plaintext, Rejected>;
 }
 
+/// A signature to be verified, as [`Provider::verify`] does.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureCheck<'a> {
+    /// Key that must have made the signature.
+    pub key: &'a PublicKey,
+    /// The signed bytes.
+    pub message: &'a [u8],
+    /// The signature.
+    pub signature: &'a [u8],
+}
+
 /// A private key that was loaded and accepted. Its operations are constant time or blinded.
 pub trait PrivateKey: Send + Sync {
     /// Public half of the key.
@@ -68,6 +90,18 @@ pub trait PrivateKey: Send + Sync {
         label: &[u8],
         ciphertext: &[u8],
     ) -> Result<Plaintext, Rejected>;
+}
+
+/// Verifies one signature after the other.
+pub(super) fn verify_each(
+    provider: &(impl Provider + ?Sized),
+    checks: &[SignatureCheck<'_>],
+    verdicts: &mut Vec<Result<(), Rejected>>,
+) {
+    let verify = |&SignatureCheck { key, message, signature }: &SignatureCheck<'_>| {
+        provider.verify(key, message, signature)
+    };
+    verdicts.extend(checks.iter().map(verify));
 }
 
 /// Longest plaintext of [`Provider::oaep_seal`] in bytes: 256 less two hashes and two bytes.

@@ -95,6 +95,12 @@ impl PublicKey {
         &self.0.der
     }
 
+    /// Modulus of the key, big-endian.
+    #[cfg(feature = "aws-lc")]
+    pub(crate) fn modulus(&self) -> Result<&[u8; 256], KeyRejected> {
+        modulus(self.der())
+    }
+
     /// Fingerprint: SHA-256 over the DER.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.0.fingerprint

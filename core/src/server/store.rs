@@ -48,8 +48,8 @@ pub enum StoreOp {
         /// Look-ups that the asker may make on that day.
         budget: u32,
     },
-    /// Looks a user up of whom something is stored for another one. → [`StoreReply::Found`], `None`
-    /// if nothing is stored
+    /// Looks a user up of whom a message is stored for another one. → [`StoreReply::Found`], `None`
+    /// if none is stored. A receipt does not count: anybody could have one sent, by a message.
     FindSender {
         /// The user looked for.
         sender: UserId,

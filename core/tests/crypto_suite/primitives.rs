@@ -4,13 +4,15 @@ use rand_core::Rng;
 use sealpost_core::crypto::{EmitError, OAEP_MAX_PLAINTEXT};
 use sealpost_core::keys::{KeyRejected, Plaintext, Rejected, SymmetricKey};
 
-use crate::support::{key, pairs, pkcs8, providers, rng, wrapping_key};
+use crate::support::{key, pairs, pkcs8, providers, rng, verify, wrapping_key};
 
 const LABEL: &[u8] = b"sealpost/1/session";
 
 #[test]
 fn this_build_has_the_providers_that_its_features_name() {
-    let names: Vec<_> = providers().iter().map(|provider| provider.name()).collect();
+    let mut names: Vec<_> = providers().iter().map(|provider| provider.name()).collect();
+    // aws-lc comes alone, and with a kernel if this processor can run one.
+    names.dedup();
     let mut expected = Vec::new();
     if cfg!(feature = "rust-crypto") {
         expected.push("rust");
@@ -57,22 +59,22 @@ fn only_the_signers_own_signature_verifies() {
         for message in [vec![], b"message".to_vec(), vec![0x5a; 66_000]] {
             let message = &message[..];
             let signature = alice.sign(&mut rng, message).unwrap();
-            let verify = |message: &[u8], signature: &[u8]| {
-                verifier.verify(alice.public_key(), message, signature)
+            let by_alice = |message: &[u8], signature: &[u8]| {
+                verify(&*verifier, alice.public_key(), message, signature)
             };
-            assert_eq!(verify(message, &signature), Ok(()));
-            assert_eq!(verifier.verify(bob.public_key(), message, &signature), Err(Rejected));
-            assert_eq!(verify(b"another", &signature), Err(Rejected));
+            assert_eq!(by_alice(message, &signature), Ok(()));
+            assert_eq!(verify(&*verifier, bob.public_key(), message, &signature), Err(Rejected));
+            assert_eq!(by_alice(b"another", &signature), Err(Rejected));
             for at in [0, 1, 128, 254, 255] {
                 let mut changed = signature;
                 changed[at] ^= 1;
-                assert_eq!(verify(message, &changed), Err(Rejected), "byte {at}");
+                assert_eq!(by_alice(message, &changed), Err(Rejected), "byte {at}");
             }
-            assert_eq!(verify(message, &signature[1..]), Err(Rejected));
-            assert_eq!(verify(message, &signature[..255]), Err(Rejected));
-            assert_eq!(verify(message, &[&[0], &signature[..]].concat()), Err(Rejected));
+            assert_eq!(by_alice(message, &signature[1..]), Err(Rejected));
+            assert_eq!(by_alice(message, &signature[..255]), Err(Rejected));
+            assert_eq!(by_alice(message, &[&[0], &signature[..]].concat()), Err(Rejected));
             for constant in [&[][..], &[0; 256], &[0xff; 256]] {
-                assert_eq!(verify(message, constant), Err(Rejected));
+                assert_eq!(by_alice(message, constant), Err(Rejected));
             }
         }
     }

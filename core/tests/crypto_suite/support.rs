@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
-use sealpost_core::crypto::{Crypto, PrivateKey, Provider};
-use sealpost_core::keys::{Plaintext, SymmetricKey, private_key_from_pem};
+use sealpost_core::crypto::{Crypto, PrivateKey, Provider, SignatureCheck};
+use sealpost_core::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, private_key_from_pem};
 use serde_json::Value;
 
 /// All providers of this build.
@@ -15,7 +15,27 @@ pub(crate) fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(sealpost_core::crypto::RustCrypto),
         #[cfg(feature = "aws-lc")]
         Arc::new(sealpost_core::crypto::AwsLc::default()),
+        #[cfg(feature = "aws-lc")]
+        Arc::new(sealpost_core::crypto::AwsLc::detect(|| panic!("the kernel and aws-lc disagree"))),
     ]
+}
+
+/// Verifies a signature alone, and among others of which each second one is spoilt.
+pub(crate) fn verify(
+    provider: &dyn Provider,
+    key: &PublicKey,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Rejected> {
+    let mut spoilt = signature.to_vec();
+    spoilt.iter_mut().take(1).for_each(|byte| *byte ^= 0x40);
+    let check = |signature| SignatureCheck { key, message, signature };
+    let checks = [check(signature), check(&spoilt)].repeat(3);
+    let mut verdicts = Vec::new();
+    provider.verify_all(&mut rng(), &checks, &mut verdicts);
+    let alone = provider.verify(key, message, signature);
+    assert_eq!(verdicts, [alone, Err(Rejected)].repeat(3));
+    alone
 }
 
 /// All ordered pairs of providers: the first seals or signs, the second opens or verifies.

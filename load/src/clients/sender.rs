@@ -2,7 +2,7 @@
 
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Op, Packet, StoredAck};
-use sealpost_programs::{CryptoName, Failure};
+use sealpost_programs::{CryptoName, Failure, Verify};
 
 use crate::clients::link::Link;
 use crate::clients::pair::unexpected;
@@ -117,7 +117,7 @@ impl Sender {
 
     /// Verifies the server's acknowledgements.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
-        self.acks.iter().try_for_each(|packet| self.user.opened(packet.clone()).map(drop))
+        self.user.check_all(&self.acks)
     }
 }
 
@@ -127,6 +127,6 @@ fn open(session_key: &SymmetricKey, packet: &Packet) -> Result<StoredAck, Failur
         .payload()
         .split_first_chunk()
         .ok_or_else(|| Failure::new("a 203 from the server is too short"))?;
-    let opened = CryptoName::AwsLc.provider().cbc_open(session_key, iv, ciphertext)?;
+    let opened = CryptoName::AwsLc.provider(Verify::AwsLc).cbc_open(session_key, iv, ciphertext)?;
     Ok(StoredAck::parse(opened.expose())?)
 }

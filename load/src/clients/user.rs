@@ -108,12 +108,27 @@ impl User {
 
     /// Verifies and opens a packet that the server sealed for this session.
     pub(crate) fn opened(&mut self, packet: Packet) -> Result<Plaintext, Failure> {
-        let (signer, key) = (self.server_key.clone(), self.session_key.clone());
-        let job = Job::OpenSealed { packet, signer, key, at: 0 };
+        let job = self.opening(packet);
         let Outcome::Opened(Ok(plaintext)) = self.crypto.run(job) else {
-            return Err(Failure::new("a packet from the server is not authentic"));
+            return Err(Failure::new(NOT_AUTHENTIC));
         };
         Ok(plaintext)
+    }
+
+    /// Verifies and opens packets that the server sealed for this session.
+    pub(crate) fn check_all(&mut self, packets: &[Packet]) -> Result<(), Failure> {
+        let mut jobs: Vec<_> =
+            packets.iter().map(|packet| ((), self.opening(packet.clone()))).collect();
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        self.crypto.run_all(&mut jobs, &mut outcomes);
+        let is_authentic =
+            |((), outcome): &((), Outcome)| matches!(outcome, Outcome::Opened(Ok(_)));
+        if outcomes.iter().all(is_authentic) { Ok(()) } else { Err(Failure::new(NOT_AUTHENTIC)) }
+    }
+
+    fn opening(&self, packet: Packet) -> Job {
+        let (signer, key) = (self.server_key.clone(), self.session_key.clone());
+        Job::OpenSealed { packet, signer, key, at: 0 }
     }
 
     /// Describes an unexpected packet. An error of the server is quoted.
@@ -179,3 +194,5 @@ pub(crate) fn now() -> Timestamp {
     let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     Timestamp::from_unix_secs(since_1970.as_secs().cast_signed())
 }
+
+const NOT_AUTHENTIC: &str = "a packet from the server is not authentic";

@@ -9,7 +9,7 @@ use sealpost_core::crypto::{PrivateKey, Provider, SESSION_LABEL};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::SIGNATURE_LEN;
-use sealpost_programs::{CryptoName, Failure, Format, FormatArg, Line, random_rng};
+use sealpost_programs::{CryptoName, Failure, Format, FormatArg, Line, Verify, random_rng};
 use sealpost_storage::{Quota, SqliteStorage, Storage};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &CeilingArgs) -> Result<(), Failure> {
 /// Measures everything, one after the other.
 pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
     let span = span_of(args.seconds)?;
-    let provider = CryptoName::AwsLc.provider();
+    let provider = CryptoName::AwsLc.provider(Verify::Auto);
     let bench = Bench::new(Arc::clone(&provider), args.packet)?;
     let all = parallel::cores();
     say("measuring RSA on one core, then on all");
@@ -217,7 +217,7 @@ fn group_commits(folder: &Path, rows: u32, packet: usize, span: Duration) -> Res
 /// Creates a database as the server does, with users 1 to `MAILBOXES`.
 fn make_mailboxes(path: &Path) -> Result<(), Failure> {
     let mut rng = random_rng()?;
-    let provider = CryptoName::AwsLc.provider();
+    let provider = CryptoName::AwsLc.provider(Verify::Auto);
     let key = provider.load_key(provider.generate_key(&mut *rng)?.expose())?;
     let aes_key = SymmetricKey::from_bytes([1; 32]).wrap(&SymmetricKey::from_bytes([2; 32]));
     let user = |number| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 use serde::Serialize;
 
 use crate::clients::fleet::{Fleet, OnlineRun, Pace};
@@ -299,7 +299,7 @@ impl Round<'_> {
 
     fn server(&self) -> Result<(Daemon, Registry), Failure> {
         let daemon = Daemon::start(&self.args.common.server)?;
-        let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+        let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
         Ok((daemon, registry))
     }
 }

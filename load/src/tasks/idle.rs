@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 use serde::Serialize;
 
 use crate::clients::registration::Registry;
@@ -75,7 +75,7 @@ pub(crate) fn measure(args: &IdleArgs) -> Result<IdleRun, Failure> {
     let daemon = Daemon::start(&args.common.server)?;
     let pid =
         daemon.pid().ok_or_else(|| Failure::usage("idle reads the server's memory: add --pid"))?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let connections = usize::from(args.connections);
     let warm_up = WARM_UP.min(connections / 2);
     if warm_up == 0 || args.keys == 0 {

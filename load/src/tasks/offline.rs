@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 use serde::Serialize;
 
 use crate::clients::link;
@@ -84,7 +84,7 @@ pub(crate) struct OfflineRun {
 /// Measures and prints the report.
 pub(crate) fn run(args: &OfflineArgs) -> Result<(), Failure> {
     let daemon = Daemon::start(&args.common.server)?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let run = measure(args, &registry, daemon.pid())?;
     daemon.stop()?;
     match args.common.format.format() {

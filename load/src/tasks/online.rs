@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 
 use crate::clients::fleet::{Fleet, OnlineRun, Pace};
 use crate::clients::registration::Registry;
@@ -91,7 +91,7 @@ impl PairArgs {
 pub(crate) fn run(args: &OnlineArgs) -> Result<(), Failure> {
     let shape = args.shape.ring(args.rate)?;
     let daemon = Daemon::start(&args.common.server)?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let (pairs, size) = (args.shape.pairs, args.shape.size);
     say(format_args!(
         "registering {} users, signing {} messages per pair",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::{Events, Poll, Token};
 use sealpost_core::wire::{Op, Packet};
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 use serde::Serialize;
 
 use crate::clients::link::{self, Link};
@@ -73,7 +73,7 @@ pub(crate) struct ReconnectRun {
 /// Measures and prints the report.
 pub(crate) fn run(args: &ReconnectArgs) -> Result<(), Failure> {
     let daemon = Daemon::start(&args.common.server)?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let run = measure(args, &registry, daemon.pid())?;
     daemon.stop()?;
     match args.common.format.format() {

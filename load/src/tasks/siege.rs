@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{ValueEnum, value_parser};
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 
 use crate::clients::registration::Registry;
 use crate::options::{Common, span_of};
@@ -109,12 +109,12 @@ fn measure(args: &SiegeArgs) -> Result<SiegeRun, Failure> {
     let (plan, patience) = (plan(args)?, span_of(args.patience)?);
     let daemon = Daemon::start(&args.common.server)?;
     say(format_args!("registering {} ordinary users and the attackers", 2 * plan.pairs()));
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let cast = Cast::register(&registry, 2 * plan.pairs(), args.enemies())?;
     let daemon = daemon.restart(&args.common.server, Rates::Default)?;
     // Only now: the server starts with as few files as it would without us.
     allow_files()?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     say("signing the messages of ordinary users");
     let (ordinary, attackers) = cast.part();
     let mut town = Town::prepare(&registry, ordinary, plan)?;

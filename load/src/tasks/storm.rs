@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sealpost_core::crypto::PrivateKey;
-use sealpost_programs::{CryptoName, Failure, Format, Line};
+use sealpost_programs::{CryptoName, Failure, Format, Line, Verify};
 use serde::Serialize;
 
 use crate::clients::fleet::{Fleet, OnlineRun, Pace};
@@ -68,7 +68,7 @@ pub(crate) struct StormRun {
 pub(crate) fn run(args: &StormArgs) -> Result<(), Failure> {
     let ring = args.shape.ring(Some(args.rate))?;
     let daemon = Daemon::start(&args.common.server)?;
-    let registry = Registry::open(CryptoName::AwsLc.provider(), daemon.address())?;
+    let registry = Registry::open(CryptoName::AwsLc.provider(Verify::Auto), daemon.address())?;
     let (pairs, size) = (args.shape.pairs.into(), args.shape.size);
     say(format_args!("registering {} users, signing their packets", 2 * pairs));
     let mut fleet = Fleet::prepare(&registry, daemon.pid(), pairs, size, ring)?;

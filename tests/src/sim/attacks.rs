@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    fn server_time(&self) -> Timestamp {
+    pub(super) fn server_time(&self) -> Timestamp {
         self.server.host.now(self.env.queue.now()).wall
     }
 

@@ -21,7 +21,7 @@ impl World {
     /// Replaces a client's directory by an empty one with a new key. Does nothing if no key is left
     /// (the pool of keys is limited), or if the client has not been started by the plan yet.
     pub(super) fn lose_directory(&mut self, client: usize, down_ms: u64) {
-        let taken = self.attackers.key() + 1;
+        let taken = self.attackers.key() + self.greedy.len() + 1;
         if self.apps.get(client).is_none_or(|app| app.goal == Goal::Idle)
             || self.unused_keys <= taken
         {
@@ -61,7 +61,8 @@ impl World {
                 }
             }
             Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
-                let phone = self.model.recipient(token.0).map(model::phone);
+                let recipient = self.model.recipient(token.0);
+                let phone = recipient.map(|recipient| self.phone_of(recipient));
                 if let Some(phone) = phone
                     && let Some(offered) = self.offered(client, phone)
                 {
@@ -97,7 +98,7 @@ impl World {
         let mut recipients = self.model.recipients(client, ids);
         recipients.dedup();
         for recipient in recipients {
-            self.command_later(client, Command::Lookup { phone: model::phone(recipient) });
+            self.command_later(client, Command::Lookup { phone: self.phone_of(recipient) });
         }
     }
 

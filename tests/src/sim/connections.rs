@@ -30,6 +30,7 @@ impl World {
                 self.input_client(index, Input::Event(Event::Opened { conn, peer }));
             }
             ProcessId::Scripted(index) => self.scripted_opened(index, conn),
+            ProcessId::Greedy(index) => self.greedy_opened(index, conn),
         }
     }
 
@@ -74,6 +75,7 @@ impl World {
             ProcessId::Server => self.input_server(Input::Bytes { conn, data }),
             ProcessId::Client(index) => self.input_client(index, Input::Bytes { conn, data }),
             ProcessId::Scripted(index) => self.scripted_receives(index, data),
+            ProcessId::Greedy(index) => self.greedy_receives(index, conn, data),
         }
     }
 
@@ -96,6 +98,7 @@ impl World {
                 self.input_client(index, Input::Event(Event::Closed { conn }));
             }
             ProcessId::Scripted(index) => self.scripted_lost(index, conn),
+            ProcessId::Greedy(index) => self.greedy_lost(index, conn),
         }
     }
 
@@ -122,7 +125,7 @@ impl World {
             ProcessId::Client(index) => {
                 self.input_client(index, Input::Event(Event::Writable { conn }));
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
     }
 }

@@ -12,6 +12,7 @@ use sealpost_core::wire::{Header, ItemId, Op, Packet, Profile};
 use super::dice::Dice;
 use super::event::SimEvent;
 use super::event_queue::EventQueue;
+use super::fairness::Fairness;
 use super::model::MARK;
 use super::network::{LinkId, Network};
 use super::plan::{End, Misbehaviour, Settings, Tampering};
@@ -28,6 +29,7 @@ pub(super) struct Environment {
     pub(super) trace: Trace,
     pub(super) tally: Tally,
     pub(super) timeliness: Timeliness,
+    pub(super) fairness: Fairness,
     pub(super) settings: Settings,
     /// Whether the server's process is running.
     pub(super) server_up: bool,
@@ -54,7 +56,9 @@ impl Environment {
     pub(super) fn schedule_commit(&mut self, who: ProcessId, incarnation: u32) {
         let most = match who {
             ProcessId::Server => self.settings.commit,
-            ProcessId::Client(_) | ProcessId::Scripted(_) => self.settings.client_commit,
+            ProcessId::Client(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => {
+                self.settings.client_commit
+            }
         };
         let after = 1 + self.dice.below(most);
         self.queue.schedule_after(after, SimEvent::Committed(who, incarnation));
@@ -63,7 +67,7 @@ impl Environment {
     pub(super) const fn outcome_delay(&self, who: ProcessId) -> u64 {
         match who {
             ProcessId::Server => self.settings.outcome,
-            ProcessId::Client(_) | ProcessId::Scripted(_) => 0,
+            ProcessId::Client(_) | ProcessId::Scripted(_) | ProcessId::Greedy(_) => 0,
         }
     }
 
@@ -73,6 +77,7 @@ impl Environment {
             ProcessId::Server => [0, 1],
             ProcessId::Client(index) => [1, u8::try_from(index).unwrap_or(u8::MAX)],
             ProcessId::Scripted(index) => [2, u8::try_from(index).unwrap_or(u8::MAX)],
+            ProcessId::Greedy(index) => [3, u8::try_from(index).unwrap_or(u8::MAX)],
         };
         IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
     }
@@ -93,7 +98,7 @@ impl Environment {
         link.client.open = true;
         let reachable = match who {
             ProcessId::Client(index) => self.unreachable[index] <= now,
-            ProcessId::Server | ProcessId::Scripted(_) => true,
+            ProcessId::Server | ProcessId::Scripted(_) | ProcessId::Greedy(_) => true,
         };
         if !self.server_up || !reachable {
             return self.queue.schedule_after(there + back, SimEvent::Lost(id, End::Client));

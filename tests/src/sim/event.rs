@@ -41,4 +41,6 @@ pub(super) enum SimEvent {
     Late(LinkId, Bytes),
     /// A dishonest server forges a receipt for a message.
     Forge(LinkId, Bytes),
+    /// Have a greedy user go on.
+    Greed(usize),
 }

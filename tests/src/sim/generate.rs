@@ -2,9 +2,10 @@
 //! rare combinations come up that would drown in a mixture of all faults.
 
 use super::dice::Dice;
+use super::greedy_plan::greedy_users;
 use super::plan::{
-    Attack, CryptoKind, DiskFault, End, LastWrite, Misbehaviour, Otps, Plan, Rates, Settings, Step,
-    StepKind, Tampering, Width,
+    Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
+    Settings, Step, StepKind, Tampering, Width,
 };
 
 /// A family of faults that a plan may contain.
@@ -32,11 +33,13 @@ pub enum FaultFamily {
     Backups,
     /// Messages that are held back while thousands of ids pass.
     HeldBack,
+    /// Users who take as much as they are given.
+    Greedy,
 }
 
 impl FaultFamily {
     /// Every family, with its name on the command line.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -48,6 +51,7 @@ impl FaultFamily {
         (Self::LostDirectories, "directories"),
         (Self::Backups, "backups"),
         (Self::HeldBack, "held-back"),
+        (Self::Greedy, "greedy"),
     ];
 }
 
@@ -68,7 +72,8 @@ impl Plan {
             steps.push(Step { at_ms, kind: StepKind::Register { client } });
         }
         let has = |family| families.contains(&family);
-        let loses_directories = has(FaultFamily::LostDirectories);
+        let (loses_directories, greedy) =
+            (has(FaultFamily::LostDirectories), has(FaultFamily::Greedy));
         let (restores, holds_back) = (has(FaultFamily::Backups), has(FaultFamily::HeldBack));
         let families = subset(dice, families);
         let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
@@ -101,6 +106,9 @@ impl Plan {
         // A burst so low that ordinary traffic is slowed down.
         if settings.rates == Rates::Limited && dice.chance(300) {
             settings.packet_burst = dice.pick(&[1, 3, 20]);
+        }
+        if greedy && dice.chance(150) {
+            greedy_users(dice, &mut settings, &mut steps);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -189,7 +197,10 @@ fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
         | FaultFamily::Disks
         | FaultFamily::Clocks => dice.chance(400),
         // Drawn separately, after the others.
-        FaultFamily::LostDirectories | FaultFamily::Backups | FaultFamily::HeldBack => false,
+        FaultFamily::LostDirectories
+        | FaultFamily::Backups
+        | FaultFamily::HeldBack
+        | FaultFamily::Greedy => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -253,6 +264,7 @@ fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
         FaultFamily::LostDirectories => lost_directory(dice, client),
         FaultFamily::Backups => StepKind::Restore { client, down_ms: 1 },
         FaultFamily::HeldBack => StepKind::SkipIds { client, ids: 2_000 },
+        FaultFamily::Greedy => StepKind::Greed { user: 0, how: Greed::Flood, ms },
     }
 }
 

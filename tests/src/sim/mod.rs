@@ -11,20 +11,27 @@
 //! and loses, disks that fail and lose power, and attackers. A model checks what must hold after
 //! every step and at rest.
 
+mod allowances;
 mod application;
 mod attackers;
 mod attacks;
 mod backups;
+mod bounds;
 mod client_directories;
 mod connections;
 mod crypto;
 mod dice;
 mod disk;
+mod disk_limits;
 mod drain;
 mod environment;
 mod event;
 mod event_queue;
+mod fairness;
 mod generate;
+mod greedy;
+mod greedy_plan;
+mod greedy_tactics;
 mod memory_limits;
 mod model;
 mod network;
@@ -48,8 +55,8 @@ pub use crypto::InsecureRsa;
 pub use dice::Dice;
 pub use generate::FaultFamily;
 pub use plan::{
-    Attack, CryptoKind, DiskFault, End, LastWrite, Misbehaviour, Otps, Plan, Rates, Settings, Step,
-    StepKind, Tampering, Width,
+    Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
+    Settings, Step, StepKind, Tampering, Width,
 };
 pub use run::{RunResult, run, run_with_trace, shrink};
 pub use tally::Tally;

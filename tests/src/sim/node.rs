@@ -225,6 +225,9 @@ where
         if let Job::Emit(draft) = &job {
             self.env.check_retry_after(draft);
         }
+        if self.host.who == ProcessId::Server {
+            self.env.charge(&job);
+        }
         self.host.jobs.insert(ticket, job);
         let after = 1 + self.env.dice.below(self.env.settings.job);
         self.env.queue.schedule_after(

@@ -43,6 +43,7 @@ impl World {
                 self.crash(ProcessId::Server, LastWrite::Kept);
             }
             server::Notice::Refused { conn, code } => {
+                self.check_refusal(conn, code);
                 self.env.disturb_by_refusal(conn, code);
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
@@ -59,8 +60,12 @@ impl World {
             server::Notice::Unresponsive { .. } => {
                 self.env.tally.state("session of an unresponsive client ended");
             }
-            server::Notice::SessionOpened { conn, .. } => self.check_session(conn),
-            server::Notice::SessionClosed { .. } | server::Notice::Registered { .. } => {}
+            server::Notice::SessionOpened { user, conn } => {
+                self.note_session(user);
+                self.check_session(conn);
+            }
+            server::Notice::SessionClosed { user, .. } => self.note_session_ended(user),
+            server::Notice::Registered { .. } => {}
         }
     }
 
@@ -87,6 +92,9 @@ impl World {
         }
         if self.attackers.has(delivery.phone) {
             return self.deliver_otp_to_attacker(&delivery.otp);
+        }
+        if let Some(index) = self.greedy_user_of(delivery.phone) {
+            return self.deliver_otp_to_greedy_user(index, &delivery.otp);
         }
         let client = (0..self.clients.len()).find(|index| model::phone(*index) == delivery.phone);
         let lost = self.env.dice.chance(100);

@@ -5,7 +5,7 @@ use std::fmt;
 use sealpost_core::client;
 use sealpost_core::server::limits::{Limits, packet_memory};
 use sealpost_core::wire::Profile;
-use sealpost_storage::Shares;
+use sealpost_storage::{Quota, Shares};
 use serde::{Deserialize, Serialize};
 
 pub use super::crypto::CryptoKind;
@@ -86,6 +86,8 @@ pub enum StepKind {
     Attack { how: Attack, victim: usize },
     /// Makes the server misbehave towards a client.
     Dishonest { client: usize, how: Misbehaviour },
+    /// Has a greedy user, numbered from 0, behave in this way for a while.
+    Greed { user: usize, how: Greed, ms: u64 },
 }
 
 /// End of a connection.
@@ -168,6 +170,26 @@ pub enum Misbehaviour {
     ForgeReceipt,
 }
 
+/// Behaviour of a greedy user, who has an account and a key, and signs every packet rightly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Greed {
+    /// Sends large and small messages to everyone, as fast as the server reads.
+    Fill,
+    /// Looks up phone numbers and ids, and reconnects whenever it is slowed down.
+    Sweep,
+    /// Sends packets that can have no effect, and reconnects in between.
+    Flood,
+    /// Writes to everyone, and acknowledges nothing that it receives.
+    Withhold,
+    /// Writes to everyone, and reads nothing.
+    Deaf,
+    /// Acknowledges messages only after a while, and receipts never.
+    Late,
+    /// Acknowledges each message of another greedy user in a receipt that names invented ones, too.
+    Invent,
+}
+
 /// How users get their one-time passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -245,6 +267,16 @@ pub struct Settings {
     /// Packets that a user may send at once, if rates are limited.
     pub packet_burst: u32,
 
+    /// Number of greedy users.
+    pub greedy: usize,
+    pub quota_bytes: u64,
+    pub store_bytes: u64,
+    /// Bytes of messages that a user may have stored in a day.
+    pub day_bytes: u64,
+    pub receipt_bytes: u64,
+    /// Look-ups by phone in a day.
+    pub day_lookups: u32,
+
     pub client_in_flight: usize,
     pub client_sealing: usize,
     pub client_enqueue: usize,
@@ -287,6 +319,12 @@ impl Default for Settings {
             replies_per_conn: server.replies_per_conn,
             acks_per_packet: server.acks_per_packet,
             packet_burst: server.packets_per_user.burst,
+            greedy: 0,
+            quota_bytes: Quota::default().bytes,
+            store_bytes: Quota::default().store_bytes,
+            day_bytes: u64::MAX,
+            receipt_bytes: server.receipt_bytes,
+            day_lookups: u32::MAX,
             client_in_flight: client.in_flight_messages,
             client_sealing: client.sealing,
             client_enqueue: client.enqueue_batch,
@@ -332,13 +370,22 @@ impl Settings {
             unstored_per_user: self.unstored_per_user,
             replies_per_conn: self.replies_per_conn,
             acks_per_packet: self.acks_per_packet,
+            stored_bytes_per_day: base.stored_bytes_per_day.min(self.day_bytes),
+            receipt_bytes: self.receipt_bytes,
+            lookups_per_day: base.lookups_per_day.min(self.day_lookups),
             ..base
         }
     }
 
-    /// What one sender may take of a mailbox. A mailbox of few messages has none to share.
-    pub const fn shares(&self) -> Shares {
-        if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited }
+    /// Capacity of the server's store. A mailbox of few messages has no shares.
+    pub fn quota(&self) -> Quota {
+        Quota {
+            messages: self.quota_messages,
+            bytes: self.quota_bytes,
+            shares: if self.quota_messages < 4 { Shares::Unlimited } else { Shares::Limited },
+            store_bytes: self.store_bytes,
+            ..Quota::default()
+        }
     }
 
     /// Limits of the clients.
@@ -401,7 +448,9 @@ impl Plan {
             | StepKind::ClientDisk { .. }
             | StepKind::ServerDisk { .. }
             | StepKind::ClientClock { .. }
-            | StepKind::ServerClock { .. } => false,
+            | StepKind::ServerClock { .. }
+            // Greedy users sign what they send, and send nothing that a client would suspect.
+            | StepKind::Greed { .. } => false,
         };
         self.steps.iter().any(|step| meddles(&step.kind))
     }

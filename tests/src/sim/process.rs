@@ -9,6 +9,8 @@ pub(super) enum ProcessId {
     Client(usize),
     /// An attacker whose packets are written by hand.
     Scripted(usize),
+    /// A greedy user, whose packets are written by hand, too.
+    Greedy(usize),
 }
 
 impl fmt::Display for ProcessId {
@@ -17,6 +19,7 @@ impl fmt::Display for ProcessId {
             Self::Server => f.write_str("server"),
             Self::Client(index) => write!(f, "client {index}"),
             Self::Scripted(index) => write!(f, "attacker {index}"),
+            Self::Greedy(index) => write!(f, "greedy user {index}"),
         }
     }
 }

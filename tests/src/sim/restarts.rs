@@ -26,6 +26,7 @@ impl World {
                 self.delete_accounts();
                 self.env.server_up = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
+                self.forget_debts();
                 let server = Server::new(self.server_config.clone(), entropy);
                 self.server.start(server.expect("the limits are valid"));
                 self.input_server(Input::Event(Event::Tick));
@@ -48,7 +49,10 @@ impl World {
                     self.go_online(index);
                 }
             }
-            ProcessId::Server | ProcessId::Client(_) | ProcessId::Scripted(_) => {}
+            ProcessId::Server
+            | ProcessId::Client(_)
+            | ProcessId::Scripted(_)
+            | ProcessId::Greedy(_) => {}
         }
     }
 
@@ -67,9 +71,9 @@ impl World {
                 let done = self.clients[index].crash(now, last_write);
                 self.watch_client_store(index, &done);
                 self.apps[index].online = false;
-                self.env.timeliness.disturb_client(index, now);
+                self.env.timeliness.client_crashed(index, now);
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
         for id in self.env.network.of(who) {
             let end = if who == ProcessId::Server { End::Server } else { End::Client };

@@ -7,7 +7,6 @@ use sealpost_core::time::Mono;
 
 use super::application::Goal;
 use super::event::SimEvent;
-use super::model;
 use super::plan::{DiskFault, End, LastWrite, StepKind};
 use super::process::ProcessId;
 use super::world::World;
@@ -83,6 +82,7 @@ impl World {
                 self.open_second_connection(*client, user);
             }
             StepKind::Attack { how, victim } => self.attack(*how, *victim),
+            StepKind::Greed { user, how, ms } => self.be_greedy(*user, *how, *ms),
             StepKind::Dishonest { client, how } => {
                 self.tampered = true;
                 for id in self.env.network.of(ProcessId::Client(*client)) {
@@ -108,14 +108,15 @@ impl World {
     }
 
     pub(super) fn send_messages(&mut self, from: usize, to: usize, count: u32, size: u32) {
-        let clients = self.clients.len();
-        if from >= clients || to >= clients || from == to || self.clients[from].machine.is_none() {
+        let people = self.clients.len() + self.greedy.len();
+        let runs = self.clients.get(from).is_some_and(|node| node.machine.is_some());
+        if !runs || to >= people || from == to {
             return;
         }
         for _ in 0..count {
             let (number, content) = self.model.write(from, to, size as usize);
             self.env.tally.messages += 1;
-            let to = UserRef::Phone(model::phone(to));
+            let to = UserRef::Phone(self.phone_of(to));
             self.command(from, Command::Send { token: Token(number), to, content });
             self.expect_queued(from, number);
         }

@@ -13,6 +13,8 @@ pub struct Tally {
     pub messages: u64,
     /// Messages delivered to their recipients' applications.
     pub delivered: u64,
+    /// Messages that greedy users sent.
+    pub greedy_messages: u64,
     /// Packets that machines sent.
     pub packets: u64,
     /// Inputs to machines.
@@ -42,6 +44,7 @@ impl Tally {
         }
         self.messages += other.messages;
         self.delivered += other.delivered;
+        self.greedy_messages += other.greedy_messages;
         self.packets += other.packets;
         self.inputs += other.inputs;
         self.micros += other.micros;

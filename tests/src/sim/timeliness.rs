@@ -11,12 +11,12 @@ use sealpost_core::client::OfflineReason;
 use sealpost_core::crypto::{Draft, Part};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
-use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::time::Mono;
 use sealpost_core::wire::{ErrorCode, ErrorReply, Op};
 
+use super::bounds::{Bounds, DAY_SECS};
 use super::environment::Environment;
-use super::plan::{Plan, Settings, StepKind};
+use super::plan::{Plan, StepKind};
 use super::process::ProcessId;
 use super::world::World;
 
@@ -70,21 +70,6 @@ enum Promised {
     Resumed(ProcessId, ConnId),
 }
 
-/// Times within which promises must be kept, in microseconds.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    queued: u64,
-    acknowledged: u64,
-    received: u64,
-    /// One window of a drain.
-    window: u64,
-    resumed: u64,
-    /// What each message that was written adds to every bound.
-    per_message: u64,
-    /// Longest pause that the server asks for in a session; 0 without rate limits.
-    retry_after_secs: u64,
-}
-
 impl Timeliness {
     pub(super) fn new(plan: &Plan) -> Self {
         let settings = &plan.settings;
@@ -103,6 +88,14 @@ impl Timeliness {
         }
     }
 
+    /// A client crashed, and its session with it.
+    pub(super) fn client_crashed(&mut self, client: usize, now: Mono) {
+        if let Some(calm) = self.clients.get_mut(client) {
+            calm.online_since = None;
+        }
+        self.disturb_client(client, now);
+    }
+
     /// Whatever was promised is void, and nothing new is promised until a time.
     pub(super) fn disturb_all(&mut self, until: Mono) {
         self.server_calm_from = self.server_calm_from.max(until);
@@ -111,6 +104,11 @@ impl Timeliness {
     /// The client itself refused to send a message.
     pub(super) fn message_refused(&mut self, number: u64) {
         self.refused.insert(number);
+    }
+
+    /// Time from which on nothing has disturbed the server.
+    pub(super) const fn server_calm_from(&self) -> Mono {
+        self.server_calm_from
     }
 
     fn calm_from(&self, client: usize) -> Mono {
@@ -190,34 +188,6 @@ impl Promised {
     }
 }
 
-impl Bounds {
-    fn new(settings: &Settings) -> Self {
-        let (server, client) = (settings.server_limits(), settings.client_limits());
-        let (hop, job) = (settings.latency.1, settings.job);
-        // An operation waits for the transaction in progress before its own begins.
-        let server_store = 2 * (settings.commit + settings.outcome + 1);
-        let client_store = 2 * (settings.client_commit + 1);
-        let lookup_rounds = settings.clients.div_ceil(client.lookups_at_once) as u64;
-        let lookup = lookup_rounds * (2 * hop + 3 * job + server_store + client_store);
-        let arrival = hop + 3 * job + 3 * server_store;
-        let round = 2 * arrival + lookup + 4 * client_store + 3 * job + MARGIN;
-        let in_flight = micros(server.in_flight_timeout);
-        let debt = micros(server.packets_per_user.every);
-        // Under tight limits, or through a narrow window, messages may have to go one by one.
-        let windows = 1 + (LARGEST_MESSAGE / settings.window) as u64;
-        let one_by_one = if is_roomy(settings) { 0 } else { windows * round };
-        Self {
-            queued: round,
-            acknowledged: in_flight + round,
-            received: round,
-            window: micros(client.taken_gather) + round,
-            resumed: round,
-            per_message: debt + one_by_one,
-            retry_after_secs: longest_pause_secs(&server),
-        }
-    }
-}
-
 impl Environment {
     /// Notes how long a step disturbs whom.
     pub(super) fn disturb(&mut self, step: &StepKind) {
@@ -249,6 +219,8 @@ impl Environment {
             | StepKind::Connect { .. }
             | StepKind::Send { .. }
             | StepKind::BackUp { .. }
+            // Nothing that a greedy user does may disturb others.
+            | StepKind::Greed { .. }
             // Plans with these steps make no promises.
             | StepKind::Restore { .. }
             | StepKind::Tamper { .. }
@@ -325,7 +297,8 @@ impl World {
         let acknowledged = Promised::Acknowledged(number);
         calm.promise(now, bounds.acknowledged, acknowledged, client, None);
         let recipient = self.model.recipient(number);
-        if recipient.is_some_and(|recipient| self.apps[recipient].caught_up) {
+        let app = recipient.and_then(|recipient| self.apps.get(recipient));
+        if app.is_some_and(|app| app.caught_up) {
             let received = Promised::Received(number);
             calm.promise(now, bounds.received, received, client, recipient);
         }
@@ -374,7 +347,8 @@ impl World {
     pub(super) fn check_promises(&mut self) {
         let now = self.env.queue.now();
         let Some(Bounds { per_message, .. }) = self.env.timeliness.bounds else { return };
-        let debt = per_message * self.env.tally.messages;
+        let tally = &self.env.tally;
+        let debt = per_message * (tally.messages + tally.greedy_messages);
         while let Some(promise) = self.env.timeliness.next_due(now, debt) {
             let Promise { client, made_at, what, .. } = promise;
             let Some(broken) = self.broken(promise) else {
@@ -412,72 +386,11 @@ impl World {
     }
 }
 
-/// Whether nothing but the environment slows a plan down: all limits are those of production.
-/// Under tight limits, a queue of messages takes any time.
-fn is_roomy(settings: &Settings) -> bool {
-    let environment = settings.clone();
-    *settings
-        == Settings {
-            clients: environment.clients,
-            width: environment.width,
-            crypto: environment.crypto,
-            otps: environment.otps,
-            rates: environment.rates,
-            packet_burst: environment.packet_burst,
-            end_ms: environment.end_ms,
-            latency: environment.latency,
-            piece: environment.piece,
-            congested_at: environment.congested_at,
-            commit: environment.commit,
-            outcome: environment.outcome,
-            client_commit: environment.client_commit,
-            job: environment.job,
-            unmarked_per_mille: environment.unmarked_per_mille,
-            ..Settings::default()
-        }
-}
-
-/// Longest time, in seconds, after which a rate limit allows another event.
-fn longest_pause_secs(limits: &Limits) -> u64 {
-    let Limits {
-        registrations_per_address,
-        reconnects_per_address,
-        refusals_per_address,
-        otps_issued,
-        wrong_guesses,
-        reconnects_per_user,
-        lookups_per_user,
-        packets_per_user,
-        ..
-    } = limits;
-    let rates = [
-        registrations_per_address,
-        reconnects_per_address,
-        refusals_per_address,
-        otps_issued,
-        wrong_guesses,
-        reconnects_per_user,
-        lookups_per_user,
-        packets_per_user,
-    ];
-    let pauses = rates.map(|Rate { every, .. }| every.as_millis().div_ceil(1_000));
-    u64::try_from(pauses.into_iter().max().unwrap_or(0)).unwrap_or(u64::MAX)
-}
-
-fn micros(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Time for what the bounds do not count, in microseconds.
-const MARGIN: u64 = 1_000_000;
 /// Time after the end of a fault in which its traces disappear, in microseconds: failed store
 /// operations are repeated after a second.
 const AFTERMATH: u64 = 3_000_000;
-const DAY_SECS: u64 = 86_400;
 /// Longest pause before a client repeats what was refused, in microseconds: its `hold_max`.
 const LONGEST_HOLD: u64 = 600_000_000;
-/// More bytes than a packet of the plans has.
-const LARGEST_MESSAGE: usize = 10_000;
 /// Time in which both ends of a dead connection notice, in microseconds: 90 s, and an
 /// acknowledgement that is overdue after 60 s.
 const NOTICED_AFTER: u64 = 160_000_000;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sealpost_core::client::store::ClientOp;
+use sealpost_core::client::store::{ClientOp, ClientReply};
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::Ticket;
@@ -10,15 +10,18 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{CreateOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::server::{self, Server};
 use sealpost_core::time::Mono;
+use sealpost_storage::MemoryStorage;
 use sealpost_storage::client::{Identity, MemoryClientStorage};
-use sealpost_storage::{MemoryStorage, Quota};
 
+use super::allowances::Allowances;
 use super::application::App;
 use super::attackers::Attackers;
 use super::dice::Dice;
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::event_queue::EventQueue;
+use super::fairness::Fairness;
+use super::greedy::GreedyUser;
 use super::model::{self, Model};
 use super::network::Network;
 use super::node::Node;
@@ -38,6 +41,8 @@ pub struct World {
     pub(super) clients: Vec<Node<Client, MemoryClientStorage>>,
     pub(super) apps: Vec<App>,
     pub(super) attackers: Attackers,
+    pub(super) greedy: Vec<GreedyUser>,
+    pub(super) allowances: Allowances,
     pub(super) model: Model,
     steps: Vec<Step>,
     pub(super) server_config: server::Config,
@@ -74,12 +79,7 @@ impl World {
             registered_phones: server::RegisteredPhones::Told,
             limits: settings.server_limits(),
         };
-        let quota = Quota {
-            messages: settings.quota_messages,
-            shares: settings.shares(),
-            ..Quota::default()
-        };
-        let store = MemoryStorage::new(settings.profile(), quota);
+        let store = MemoryStorage::new(settings.profile(), settings.quota());
         let client = |index: usize| {
             let crypto = settings.crypto.runner(index + 1, dice.number());
             let identity = Identity {
@@ -92,6 +92,7 @@ impl World {
         };
         let clients: Vec<_> = (0..settings.clients).map(client).collect();
         let attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
+        let greedy = GreedyUser::all(&attackers, &settings);
         let env = Environment {
             queue: EventQueue::new(),
             network: Network::default(),
@@ -102,6 +103,7 @@ impl World {
             trace,
             tally: Tally::default(),
             timeliness: Timeliness::new(plan),
+            fairness: Fairness::default(),
             server_up: false,
             violation: None,
             settings,
@@ -122,6 +124,8 @@ impl World {
             steps: plan.steps.clone(),
             server_config,
             attackers,
+            greedy,
+            allowances: Allowances::default(),
             clients,
             env,
         };
@@ -166,6 +170,7 @@ impl World {
             && let Some(due) = self.env.queue.pop_until(end)
         {
             self.check_promises();
+            self.check_answers();
             self.handle(due);
         }
         self.check_promises();
@@ -212,6 +217,7 @@ impl World {
                 }
             }
             SimEvent::Forge(id, message) => self.forge_receipt(id, &message),
+            SimEvent::Greed(index) => self.go_on_greedily(index),
         }
     }
 
@@ -239,7 +245,7 @@ impl World {
                 let actions = self.clients[index].tick(&mut self.env, incarnation);
                 self.handle_client_outputs(index, actions);
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
     }
 
@@ -253,7 +259,7 @@ impl World {
                 let actions = self.clients[index].computed(&mut self.env, incarnation, ticket);
                 self.handle_client_outputs(index, actions);
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
     }
 
@@ -267,7 +273,7 @@ impl World {
                 let actions = self.clients[index].stored(&mut self.env, incarnation, ticket);
                 self.handle_client_outputs(index, actions);
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
     }
 
@@ -286,7 +292,7 @@ impl World {
                 let outcomes = done.into_iter().map(|(ticket, _, outcome)| (ticket, outcome));
                 self.clients[index].report(&mut self.env, outcomes);
             }
-            ProcessId::Scripted(_) => {}
+            ProcessId::Scripted(_) | ProcessId::Greedy(_) => {}
         }
     }
 
@@ -301,6 +307,7 @@ impl World {
             self.note_account(op, outcome);
             self.model.server_stored(op, outcome);
         }
+        self.check_disk(done);
     }
 
     fn note_account(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
@@ -308,10 +315,14 @@ impl World {
             StoreOp::CreateUser { phone, .. },
             Ok(StoreReply::Created(CreateOutcome::Created(user))),
         ) = (op, outcome)
-            && let Some(index) = (0..self.apps.len()).find(|index| model::phone(*index) == *phone)
         {
-            self.apps[index].user = Some(*user);
-            self.model.account_made(index, *user);
+            if let Some(index) = (0..self.apps.len()).find(|index| model::phone(*index) == *phone) {
+                self.apps[index].user = Some(*user);
+                self.model.account_made(index, *user);
+            } else if let Some(index) = self.greedy_user_of(*phone) {
+                self.env.fairness.watch(*user);
+                self.model.account_made(self.env.settings.clients + index, *user);
+            }
         }
     }
 
@@ -324,6 +335,9 @@ impl World {
             let account = self.account(client);
             let verdict = self.model.client_stored(account, op, outcome);
             self.check(verdict);
+            if let (ClientOp::MarkStored(_), Ok(ClientReply::Marked(ids))) = (op, outcome) {
+                self.note_acknowledged(account, ids);
+            }
             if let (ClientOp::Enqueue(messages), Ok(_)) = (op, outcome) {
                 for message in messages {
                     if let Some(number) = self.model.number_of(&message.content) {

@@ -14,7 +14,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
 use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
-use sealpost_storage::{Inspector, Quota, SqliteStorage, Usage};
+use sealpost_storage::{Inspector, SqliteStorage, Usage};
 use sealpost_tests::scenarios::{Deployment, Device, Observation, Reachability};
 use sealpost_tests::sim::{CryptoKind, Otps, Settings};
 
@@ -227,11 +227,7 @@ impl Deployment for Loopback {
 
     fn start_server(&mut self) {
         let entropy = self.entropy();
-        let quota = Quota {
-            messages: self.settings.quota_messages,
-            shares: self.settings.shares(),
-            ..Quota::default()
-        };
+        let quota = self.settings.quota();
         let store = SqliteStorage::open(&self.server_path(), self.settings.profile(), quota);
         let crypto = CryptoKind::Real.runner(0, self.started_machines);
         let config = server::Config {

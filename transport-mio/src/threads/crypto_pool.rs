@@ -24,8 +24,8 @@ pub(crate) struct CryptoPool {
     gathered: Vec<(Ticket, Job)>,
     queue: Arc<JobQueue>,
     threads: Vec<Option<JoinHandle<()>>>,
-    /// Runs a job on the reactor's thread.
-    own: Box<dyn FnMut(Job) -> Outcome + Send>,
+    /// Runs jobs on the reactor's thread.
+    own: Box<Run>,
     /// When public jobs were last waiting.
     last_public: Mono,
     /// Jobs that the reactor is about to run. Kept to reuse its memory.
@@ -41,6 +41,9 @@ struct Waiting {
     private: usize,
 }
 
+/// Runs jobs and appends their outcomes.
+type Run = dyn FnMut(&mut Vec<(Ticket, Job)>, &mut Vec<(Ticket, Outcome)>) + Send;
+
 impl CryptoPool {
     /// Starts `threads` threads. They call `report` with the outcomes of each batch, and clear the
     /// vector afterwards.
@@ -54,7 +57,7 @@ impl CryptoPool {
             gathered: Vec::new(),
             queue: Arc::new(JobQueue::new(threads)),
             threads: Vec::new(),
-            own: Box::new(move |job| own.run(job)),
+            own: Box::new(move |jobs, outcomes| own.run_all(jobs, outcomes)),
             last_public: Mono(0),
             taken: Vec::new(),
             waiting: Waiting::default(),
@@ -126,7 +129,7 @@ impl CryptoPool {
             self.taken.extend(lanes.private.next_known());
         }
         drop(lanes);
-        outcomes.extend(self.taken.drain(..).map(|(ticket, job)| (ticket, (self.own)(job))));
+        (self.own)(&mut self.taken, outcomes);
     }
 
     /// The time from which messages count as having stopped, unless another one arrives.
@@ -164,7 +167,7 @@ fn work<R: JobRunner>(
     let mut last = Kind::Private;
     while let Some(kind) = queue.next(last, &mut batch) {
         last = kind;
-        outcomes.extend(batch.drain(..).map(|(ticket, job)| (ticket, runner.run(job))));
+        runner.run_all(&mut batch, &mut outcomes);
         report(&mut outcomes);
         outcomes.clear();
         if kind == Kind::Private {
@@ -211,12 +214,18 @@ mod tests {
     }
 
     impl JobRunner for GatedRunner {
-        fn run(&mut self, job: Job) -> Outcome {
-            if self.place == Place::Thread {
-                let _ = self.begun.send(job.lane());
-                let _ = self.permissions.lock().unwrap().recv();
+        fn run_all(
+            &mut self,
+            jobs: &mut Vec<(Ticket, Job)>,
+            outcomes: &mut Vec<(Ticket, Outcome)>,
+        ) {
+            for (ticket, job) in jobs.drain(..) {
+                if self.place == Place::Thread {
+                    let _ = self.begun.send(job.lane());
+                    let _ = self.permissions.lock().unwrap().recv();
+                }
+                outcomes.push((ticket, Outcome::Emitted(Err(EmitError))));
             }
-            Outcome::Emitted(Err(EmitError))
         }
 
         fn fork(&mut self) -> Self {

@@ -190,8 +190,9 @@ impl Storage for TenfoldStore {
 pub(crate) struct FailingRunner;
 
 impl JobRunner for FailingRunner {
-    fn run(&mut self, _: Job) -> Outcome {
-        Outcome::Emitted(Err(EmitError))
+    fn run_all(&mut self, jobs: &mut Vec<(Ticket, Job)>, outcomes: &mut Vec<(Ticket, Outcome)>) {
+        let fail = |(ticket, _)| (ticket, Outcome::Emitted(Err(EmitError)));
+        outcomes.extend(jobs.drain(..).map(fail));
     }
 
     fn fork(&mut self) -> Self {

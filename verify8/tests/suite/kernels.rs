@@ -35,10 +35,16 @@ fn every_kernel_passes_its_self_test() {
 }
 
 #[test]
-fn kernel_is_detected_where_both_widths_are_present() {
-    let present = Kernel::wide().is_some() && Kernel::narrow().is_some();
-    assert_eq!(Kernel::detect().is_some(), present);
-    assert_eq!(Kernel::detect().map(Kernel::lanes), Kernel::wide().map(Kernel::lanes));
+fn kernels_exist_where_the_processor_has_their_instructions() {
+    #[cfg(target_arch = "x86_64")]
+    let (ifma, vl) = (is_x86_feature_detected!("avx512ifma"), is_x86_feature_detected!("avx512vl"));
+    #[cfg(not(target_arch = "x86_64"))]
+    let (ifma, vl) = (false, false);
+    let lanes = |kernel: Option<Kernel>| kernel.map(Kernel::lanes);
+    assert_eq!(lanes(Kernel::wide()), ifma.then_some(8));
+    assert_eq!(lanes(Kernel::narrow()), (ifma && vl).then_some(4));
+    assert_eq!(lanes(Kernel::detect()), (ifma && vl).then_some(8));
+    assert_eq!(Kernel::model().lanes(), 8);
 }
 
 #[test]

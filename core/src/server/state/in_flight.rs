@@ -113,8 +113,7 @@ impl InFlight {
 
     /// Whether something of this origin is in flight.
     pub(in crate::server) fn has_from(&self, origin: UserId) -> bool {
-        let kinds = [ItemKind::Message, ItemKind::Receipt];
-        kinds.into_iter().any(|kind| self.lanes.contains_key(&(kind, origin)))
+        self.lanes.contains_key(&(ItemKind::Message, origin))
     }
 
     /// Adds an item that was just forwarded and is kept in memory alone.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
-use sealpost_programs::{CryptoName, Failure, FormatArg};
+use sealpost_programs::{CryptoName, Failure, FormatArg, Verify};
 
 use crate::safety_number::Comparison;
 
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Cryptography provider
     #[arg(long, global = true, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
+
+    /// How aws-lc verifies signatures that come together
+    #[arg(long, global = true, value_enum, default_value_t = Verify::Auto)]
+    pub(crate) verify: Verify,
 
     #[command(subcommand)]
     pub(crate) task: Task,

@@ -1,14 +1,15 @@
 //! The client's home: its files, and how they are created.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
-use sealpost_core::crypto::Crypto;
+use sealpost_core::crypto::{Crypto, Provider};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
-use sealpost_programs::{CryptoName, Failure, Folder, FolderLock, random_rng, runner};
+use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
 use sealpost_storage::{OpenError, OpenFailure};
@@ -16,11 +17,11 @@ use sealpost_storage::{OpenError, OpenFailure};
 use crate::passphrase::{self, Passphrase};
 
 /// A client's folder, which may not exist yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Home {
     folder: PathBuf,
     passphrase_file: Option<PathBuf>,
-    crypto: CryptoName,
+    provider: Arc<dyn Provider>,
 }
 
 /// An account in a home that no other process uses.
@@ -41,9 +42,9 @@ impl Home {
     pub(crate) const fn new(
         folder: PathBuf,
         passphrase_file: Option<PathBuf>,
-        crypto: CryptoName,
+        provider: Arc<dyn Provider>,
     ) -> Self {
-        Self { folder, passphrase_file, crypto }
+        Self { folder, passphrase_file, provider }
     }
 
     /// Opens the account's database for reading. Another process may be using it.
@@ -112,7 +113,7 @@ impl Home {
         key: &Plaintext,
         store: SqliteClientStorage,
     ) -> Result<Account, Failure> {
-        let provider = self.crypto.provider();
+        let provider = Arc::clone(&self.provider);
         let private = provider
             .load_key(key.expose())
             .map_err(Failure::context(self.folder.join(KEY).display()))?;
@@ -186,7 +187,7 @@ impl Home {
             (Some(file), _) => Some(passphrase::from_file(file)?),
             (None, passphrase) => passphrase,
         };
-        let key = self.crypto.provider().generate_key(&mut *random_rng()?)?;
+        let key = self.provider.generate_key(&mut *random_rng()?)?;
         let secret = passphrase.as_ref().map(|passphrase| passphrase.as_bytes());
         KeyFile::new(self.folder.join(KEY)).create(&key, secret, &mut *random_rng()?)?;
         Ok(key)

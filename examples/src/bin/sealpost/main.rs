@@ -29,7 +29,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     log_to_stderr(LevelFilter::ERROR)?;
-    let home = Home::new(args.home_folder()?, args.passphrase_file, args.crypto);
+    let home =
+        Home::new(args.home_folder()?, args.passphrase_file, args.crypto.provider(args.verify));
     match args.task {
         Task::Register(args) => register::register(&home, &args),
         Task::Send(args) => send::send(&home, args),

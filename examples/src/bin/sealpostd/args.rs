@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::server::RegisteredPhones;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{CryptoName, FormatArg};
+use sealpost_programs::{CryptoName, FormatArg, Verify};
 
 use crate::couriers::OtpRoute;
 use crate::size::Size;
@@ -74,6 +74,10 @@ pub(crate) struct Serving {
     /// Cryptography provider
     #[arg(long, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
+
+    /// How aws-lc verifies signatures that come together
+    #[arg(long, value_enum, default_value_t = Verify::Auto)]
+    pub(crate) verify: Verify,
 
     /// Threads for cryptography, in addition to the main thread, which takes a share [default: one
     /// fewer than the number of cores, but at least one]

@@ -28,7 +28,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     warn_of_unproved_numbers(args);
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
-    let provider = args.crypto.provider();
+    let provider = args.crypto.provider(args.verify);
     let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
     let keys = data.keys(&*provider)?;
 

@@ -63,7 +63,9 @@ impl Mailbox {
     }
 
     pub(super) fn has_from(&self, sender: UserId) -> bool {
-        self.items.values().any(|item| item.id.origin == sender)
+        self.items
+            .values()
+            .any(|item| item.id.kind == ItemKind::Message && item.id.origin == sender)
     }
 
     pub(super) fn page(&self, after: Seq, limit: PageLimit) -> Page {

@@ -98,7 +98,8 @@ impl Users<'_> {
         sender: UserId,
         recipient: UserId,
     ) -> rusqlite::Result<Option<User>> {
-        let sql = "SELECT 1 FROM pending_messages WHERE recipient_id = ?1 AND sender_id = ?2";
+        let sql = "SELECT 1 FROM pending_messages
+                   WHERE recipient_id = ?1 AND sender_id = ?2 AND kind = 0";
         let ids = [recipient, sender].map(|id| id.value().cast_signed());
         if self.prepare(sql)?.exists(ids)? { self.find(UserRef::Id(sender)) } else { Ok(None) }
     }

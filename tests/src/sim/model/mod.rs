@@ -1,0 +1,300 @@
+//! The model: every message ever written, how far it has come, and what must hold for it.
+
+mod outcomes;
+mod texts;
+
+use std::collections::BTreeMap;
+
+use sealpost_core::client::store::{Content, Status};
+use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::time::Timestamp;
+
+use super::plan::Plan;
+use super::trust::{Trusted, Verdict};
+use texts::text;
+pub(in crate::sim) use texts::{MARK, attacker_phone, phone};
+
+/// All messages, and the accounts and stores that they pass through.
+#[derive(Debug, Default)]
+pub(in crate::sim) struct Model {
+    messages: Vec<Message>,
+    /// Numbers of the texts that a scenario chose.
+    scripted_texts: BTreeMap<String, usize>,
+    /// Messages that are durable in their senders' outboxes, by sender and message id.
+    /// Several have one id only if the sender's directory was restored.
+    by_message_id: BTreeMap<(UserId, MessageId), Vec<usize>>,
+    /// Last message queued for each pair of sender's and recipient's accounts.
+    last: BTreeMap<(UserId, UserId), usize>,
+    /// Last message queued for each pair of sending and receiving clients.
+    last_queued: BTreeMap<(usize, usize), usize>,
+    recipients: Vec<Recipient>,
+    /// Account of each client at the server, then of each greedy user.
+    accounts: Vec<Option<UserId>>,
+    /// Number of clients.
+    clients: usize,
+    /// Date of each user's last 106 that the server accepted.
+    reconnects: BTreeMap<UserId, Timestamp>,
+    /// Whether an account was ever deleted: then not every message is delivered.
+    deleted: bool,
+    /// Whether the server is honest. If not, clients cannot be blamed for what it does to messages.
+    honest_server: bool,
+    /// Whether authentic packets arrive only in their place, so that order must hold.
+    in_order: bool,
+}
+
+/// A message.
+#[derive(Debug)]
+struct Message {
+    from: usize,
+    to: usize,
+    len: usize,
+    /// Accounts of sender and recipient, once the message is durable in the sender's outbox.
+    sender_and_recipient: Option<(UserId, UserId)>,
+    /// Message queued before it between the same accounts.
+    previous: Option<usize>,
+    /// Status in the sender's outbox.
+    status: Status,
+    /// Whether it was ever durable at the server.
+    stored: bool,
+    /// Whether it is durable at its recipient.
+    received: bool,
+    /// Whether it was delivered to the recipient's application.
+    delivered: bool,
+}
+
+/// A client in its role as recipient.
+#[derive(Debug, Default)]
+struct Recipient {
+    /// Inbox position of the last message delivered in this incarnation of the process.
+    last_place: u64,
+    /// Inbox position up to which messages were delivered in any incarnation.
+    shown_up_to: u64,
+    /// Last durable message from each sender.
+    last_from: BTreeMap<usize, usize>,
+    trusted: Trusted,
+    /// Whether its directory was ever restored from a backup. What it sends and receives is known
+    /// less exactly from then on.
+    restored: bool,
+}
+
+impl Model {
+    pub(in crate::sim) fn new(clients: usize, plan: &Plan) -> Self {
+        let honest_server = plan.server_is_honest();
+        let in_order = honest_server && !plan.replays();
+        let people = clients + plan.settings.greedy;
+        let recipients = (0..people).map(|_| Recipient::default()).collect();
+        let accounts = vec![None; people];
+        Self { recipients, accounts, clients, honest_server, in_order, ..Self::default() }
+    }
+
+    /// Notes that the server created an account of a client or greedy user.
+    pub(in crate::sim) fn account_made(&mut self, client: usize, user: UserId) {
+        self.accounts[client] = Some(user);
+    }
+
+    /// Notes that the server deleted a client's account.
+    pub(in crate::sim) fn account_deleted(&mut self, client: usize) {
+        self.accounts[client] = None;
+        self.deleted = true;
+    }
+
+    /// Notes that a client lost its directory.
+    pub(in crate::sim) fn directory_lost(&mut self, client: usize) {
+        self.recipients[client] = Recipient::default();
+    }
+
+    /// Notes that a client's directory was restored from a backup.
+    pub(in crate::sim) fn directory_restored(&mut self, client: usize) {
+        let recipient = &mut self.recipients[client];
+        (recipient.last_place, recipient.shown_up_to) = (0, 0);
+        recipient.restored = true;
+    }
+
+    /// Whether a client's directory was ever restored from a backup.
+    pub(in crate::sim) fn is_restored(&self, client: usize) -> bool {
+        self.recipients[client].restored
+    }
+
+    fn restored(&self, message: &Message) -> bool {
+        self.recipients[message.from].restored || self.recipients[message.to].restored
+    }
+
+    fn message(&self, number: u64) -> Option<&Message> {
+        self.messages.get(usize::try_from(number).ok()?)
+    }
+
+    /// Whether a message was written to a greedy user, who may never acknowledge it.
+    const fn is_to_greedy_user(&self, message: &Message) -> bool {
+        message.to >= self.clients
+    }
+
+    /// Notes that a greedy user acknowledges a message that it has received.
+    pub(in crate::sim) fn taken_by_greedy_user(&mut self, sender: UserId, id: MessageId) {
+        for number in self.by_message_id.get(&(sender, id)).into_iter().flatten() {
+            self.messages[*number].received = true;
+        }
+    }
+
+    /// Whether a message from a client's account to another account was ever in the outbox.
+    pub(in crate::sim) fn has_written(&self, sender: UserId, recipient: UserId) -> bool {
+        self.last.contains_key(&(sender, recipient))
+    }
+
+    /// Client, or number of clients and greedy user, to which a message was written.
+    pub(in crate::sim) fn recipient(&self, number: u64) -> Option<usize> {
+        Some(self.message(number)?.to)
+    }
+
+    /// Whether a message is, or was, in its sender's outbox.
+    pub(in crate::sim) fn is_queued(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.sender_and_recipient.is_some())
+    }
+
+    /// Whether a message is acknowledged to its sender: stored, delivered, or given up.
+    pub(in crate::sim) fn is_acknowledged(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.status != Status::Queued)
+    }
+
+    /// Whether a message is durable at its recipient.
+    pub(in crate::sim) fn is_received(&self, number: u64) -> bool {
+        self.message(number).is_some_and(|message| message.received)
+    }
+
+    /// Clients to which messages of a client were written, by message id.
+    pub(in crate::sim) fn recipients(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
+        let user = self.accounts[client];
+        let recipient = |id: &MessageId| {
+            Some(self.messages[*self.by_message_id.get(&(user?, *id))?.last()?].to)
+        };
+        ids.iter().filter_map(recipient).collect()
+    }
+
+    /// Accounts between which messages of a client were queued, by message id.
+    pub(in crate::sim) fn senders_and_recipients(
+        &self,
+        client: usize,
+        ids: &[MessageId],
+    ) -> Vec<(UserId, UserId)> {
+        let user = self.accounts[client];
+        let pair = |id: &MessageId| {
+            self.messages[*self.by_message_id.get(&(user?, *id))?.last()?].sender_and_recipient
+        };
+        ids.iter().filter_map(pair).collect()
+    }
+
+    /// Number of a client's messages whose status may never change again: they were written to a
+    /// greedy user, whose mailbox may be full; or the server acknowledged them as stored, and the
+    /// recipient's account was deleted, or its directory was restored, so that the number of its
+    /// receipt had been used before.
+    pub(in crate::sim) fn undeliverable(&self, client: usize) -> u64 {
+        let is_current = |user| self.accounts[client] == Some(user);
+        let is_stranded = |message: &&Message| {
+            let Some((sender, recipient)) = message.sender_and_recipient else { return false };
+            let is_gone = self.accounts[message.to] != Some(recipient) || self.restored(message);
+            let may_wait = match message.status {
+                Status::Queued => self.is_to_greedy_user(message),
+                Status::Stored => self.is_to_greedy_user(message) || is_gone,
+                Status::Delivered | Status::Failed(_) => false,
+            };
+            message.from == client && is_current(sender) && may_wait
+        };
+        self.messages.iter().filter(is_stranded).count() as u64
+    }
+
+    /// Messages in a client's outbox that are not acknowledged.
+    pub(in crate::sim) fn queued_by(&self, client: usize) -> Vec<u64> {
+        let account = self.accounts[client];
+        let is_queued = |message: &Message| {
+            message.from == client
+                && message.status == Status::Queued
+                && message.sender_and_recipient.is_some_and(|(sender, _)| Some(sender) == account)
+        };
+        let messages = (0..).zip(&self.messages);
+        messages.filter(|(_, message)| is_queued(message)).map(|(number, _)| number).collect()
+    }
+
+    /// Adds a message of about this size. Returns its number and content.
+    pub(in crate::sim) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
+        let number = self.messages.len();
+        let content = text(number, size);
+        self.messages.push(Message::new(from, to, content.len()));
+        (number as u64, Content::Text(content))
+    }
+
+    /// Adds a message with a text that a scenario chose. All such texts must differ.
+    pub(in crate::sim) fn add_scripted(&mut self, from: usize, to: usize, text: &str) {
+        let before = self.scripted_texts.insert(text.to_owned(), self.messages.len());
+        assert!(before.is_none(), "{text:?} is sent twice");
+        self.messages.push(Message::new(from, to, text.len()));
+    }
+
+    /// Whether the server is honest.
+    pub(in crate::sim) const fn is_honest(&self) -> bool {
+        self.honest_server
+    }
+
+    /// Number of messages delivered to their recipients' applications.
+    pub(in crate::sim) fn delivered(&self) -> u64 {
+        self.messages.iter().filter(|message| message.delivered).count() as u64
+    }
+
+    /// Date of a user's last 106 that the server accepted.
+    pub(in crate::sim) fn last_reconnect(&self, user: UserId) -> Option<Timestamp> {
+        self.reconnects.get(&user).copied()
+    }
+
+    /// Notes that a client's process restarted.
+    pub(in crate::sim) fn restarted(&mut self, recipient: usize) {
+        self.recipients[recipient].last_place = 0;
+    }
+
+    /// Checks that at rest every message is delivered that is durable at its sender or its recipient,
+    /// except for messages lost with a directory or an account.
+    pub(in crate::sim) fn at_rest(&self) -> Verdict {
+        if !self.honest_server {
+            return Ok(());
+        }
+        for (number, message) in self.messages.iter().enumerate() {
+            let Some((sender, recipient)) = message.sender_and_recipient else { continue };
+            let Message { from, to, stored, received, .. } = message;
+            let is_there =
+                self.accounts[*to] == Some(recipient) && !self.is_to_greedy_user(message);
+            let awaited = self.accounts[*from] == Some(sender) || *received;
+            if is_there && awaited && !message.delivered && !self.restored(message) {
+                return Err(format!(
+                    "text {number} from client {from} to {to} was never delivered \
+                     (stored: {stored}, received: {received})"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of the message with exactly this content.
+    pub(in crate::sim) fn number_of(&self, content: &Content) -> Option<usize> {
+        let Content::Text(written) = content else { return None };
+        if let Some(number) = self.scripted_texts.get(written) {
+            return Some(*number);
+        }
+        let number =
+            written.strip_prefix(MARK)?.split_whitespace().next()?.parse::<usize>().ok()?;
+        let message = self.messages.get(number)?;
+        (*written == text(number, message.len)).then_some(number)
+    }
+}
+
+impl Message {
+    const fn new(from: usize, to: usize, len: usize) -> Self {
+        Self {
+            from,
+            to,
+            len,
+            sender_and_recipient: None,
+            previous: None,
+            status: Status::Queued,
+            stored: false,
+            received: false,
+            delivered: false,
+        }
+    }
+}
