@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use sealpost_core::server::OtpChannel;
-use sealpost_core::server::limits::Limits;
-use sealpost_core::wire::Profile;
+use sealpost_core::server::limits::{Limits, packet_memory};
+use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 use sealpost_storage::Quota;
 use sealpost_tests::beds::ServerBed;
 use sealpost_tests::scripted_client::ScriptedClient;
@@ -16,10 +16,16 @@ fn bed(limits: Limits) -> (ServerBed, [ScriptedClient; 3]) {
     (bed, clients)
 }
 
-/// Length of a packet with a short text.
+/// A text so long that what a packet costs beside its bytes is the smaller part.
+const TEXT: &str = match str::from_utf8(&[b'x'; 4_000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+/// Length of a packet with the text.
 fn packet_len() -> usize {
     let (mut bed, mut alice, bob) = pair();
-    send(&mut bed, &mut alice, &bob, "text").bytes().len()
+    send(&mut bed, &mut alice, &bob, TEXT).bytes().len()
 }
 
 #[test]
@@ -29,7 +35,7 @@ fn a_sender_is_paused_by_the_bytes_that_are_being_verified() {
     bed.hold_jobs = true;
     for _ in 0..5 {
         assert!(!bed.is_paused(alice.conn));
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     assert!(bed.is_paused(alice.conn));
     bed.hold_jobs = false;
@@ -44,7 +50,7 @@ fn verified_bytes_are_free_again() {
     let (mut bed, [mut alice, bob, _]) = bed(limits);
     bed.hold_jobs = true;
     for _ in 0..5 {
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     bed.hold_jobs = false;
     bed.release_jobs(|jobs| jobs.reverse());
@@ -60,7 +66,7 @@ fn a_sender_is_paused_by_the_bytes_that_wait_for_the_store() {
     bed.hold_store = true;
     for _ in 0..5 {
         assert!(!bed.is_paused(alice.conn));
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     assert!(bed.is_paused(alice.conn));
     bed.hold_store = false;
@@ -84,7 +90,7 @@ fn bytes_of_a_session_that_ended_count_until_their_jobs_are_done() {
     let mut first = None;
     bed.release_jobs(|jobs| first = Some(jobs.remove(0)));
     bed.cut(alice.conn);
-    assert_eq!(bed.held().all_sender_bytes, len, "the third, whose job goes on");
+    assert_eq!(bed.held().all_sender_bytes, packet_memory(len), "the third, whose job goes on");
     bed.release_jobs(|jobs| jobs.extend(first));
     assert_eq!(bed.held().all_sender_bytes, 0);
 }
@@ -92,19 +98,19 @@ fn bytes_of_a_session_that_ended_count_until_their_jobs_are_done() {
 #[test]
 fn over_the_total_only_those_who_hold_more_than_a_fair_share_are_paused() {
     let len = packet_len();
-    let limits = Limits { held_bytes_in_all: 6 * len, ..Limits::without_rates() };
+    let limits = Limits { held_bytes_in_all: 6 * packet_memory(len), ..Limits::without_rates() };
     let (mut bed, [mut alice, mut bob, carol]) = bed(limits);
     bed.hold_jobs = true;
     for _ in 0..6 {
-        send(&mut bed, &mut alice, &carol, "text");
+        send(&mut bed, &mut alice, &carol, TEXT);
     }
     assert!(!bed.is_paused(alice.conn), "nobody else needs the memory");
-    send(&mut bed, &mut bob, &carol, "text");
-    send(&mut bed, &mut alice, &carol, "text");
+    send(&mut bed, &mut bob, &carol, TEXT);
+    send(&mut bed, &mut alice, &carol, TEXT);
     assert!(bed.is_paused(alice.conn));
-    send(&mut bed, &mut bob, &carol, "text");
+    send(&mut bed, &mut bob, &carol, TEXT);
     assert!(!bed.is_paused(bob.conn), "two of six packets are a third");
-    send(&mut bed, &mut bob, &carol, "text");
+    send(&mut bed, &mut bob, &carol, TEXT);
     assert!(bed.is_paused(bob.conn));
     bed.hold_jobs = false;
     bed.release_jobs(|_| {});
@@ -114,16 +120,17 @@ fn over_the_total_only_those_who_hold_more_than_a_fair_share_are_paused() {
 #[test]
 fn over_the_total_in_flight_a_recipient_with_more_than_a_fair_share_spills() {
     let len = packet_len();
-    let limits = Limits { in_flight_bytes_in_all: 6 * len, ..Limits::without_rates() };
+    let limits =
+        Limits { in_flight_bytes_in_all: 6 * packet_memory(len), ..Limits::without_rates() };
     let (mut bed, [mut alice, mut bob, mut carol]) = bed(limits);
     for _ in 0..6 {
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     assert_eq!(bed.stats().stored, 0);
-    send(&mut bed, &mut alice, &carol, "text");
+    send(&mut bed, &mut alice, &carol, TEXT);
     assert_eq!(alice.receive_all(&mut bed), [], "carol has less than her share in flight");
     assert_eq!(carol.receive_all(&mut bed), [message(&alice, 7)]);
-    send(&mut bed, &mut alice, &bob, "text");
+    send(&mut bed, &mut alice, &bob, TEXT);
     assert_eq!(alice.receive_all(&mut bed), [stored(&bob, &[1, 2, 3, 4, 5, 6, 8])]);
     acknowledge(&mut bed, &mut carol, &alice, 1, &[7]);
     acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 2, 3, 4, 5, 6]);
@@ -139,29 +146,33 @@ fn a_page_counts_as_in_flight_while_it_is_read() {
     let (mut bed, [mut alice, mut bob, _]) = bed(Limits { drain_bytes, ..Limits::without_rates() });
     bed.cut(bob.conn);
     for _ in 0..6 {
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     bob.reconnect_to(&mut bed);
-    assert_eq!(bed.held().all_in_flight_bytes, 4 * len);
+    assert_eq!(bed.held().all_in_flight_bytes, 4 * packet_memory(len));
     bed.hold_store = true;
     acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 2, 3, 4]);
     bed.release_store(); // the settlement: the next page is asked for
-    assert_eq!(bed.held().all_in_flight_bytes, 4 * len + bed.held().in_flight_bytes);
+    let receipt = packet_memory(receipt_len(&mut bob, &alice));
+    let shortest = 4 * len / SIGNATURE_LEN + 1;
+    let page = 4 * len + shortest * packet_memory(0);
+    assert_eq!(bed.held().all_in_flight_bytes, page + receipt, "as if its items were the shortest");
     bed.release_store();
-    assert_eq!(bed.held().all_in_flight_bytes, 2 * len + receipt_len(&mut bob, &alice));
+    assert_eq!(bed.held().all_in_flight_bytes, 2 * packet_memory(len) + receipt);
 }
 
 #[test]
 fn over_the_total_in_flight_a_page_is_no_larger_than_a_fair_share() {
     let len = packet_len();
-    let limits = Limits { in_flight_bytes_in_all: 6 * len, ..Limits::without_rates() };
+    let limits =
+        Limits { in_flight_bytes_in_all: 6 * packet_memory(len), ..Limits::without_rates() };
     let (mut bed, [mut alice, mut bob, mut carol]) = bed(limits);
     bed.cut(carol.conn);
     for _ in 0..5 {
-        send(&mut bed, &mut alice, &carol, "text");
+        send(&mut bed, &mut alice, &carol, TEXT);
     }
     for _ in 0..6 {
-        send(&mut bed, &mut alice, &bob, "text");
+        send(&mut bed, &mut alice, &bob, TEXT);
     }
     carol.reconnect_to(&mut bed);
     assert_eq!(carol.receive_all(&mut bed), [1, 2].map(|id| message(&alice, id)));

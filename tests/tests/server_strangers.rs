@@ -81,6 +81,27 @@ fn a_connection_whose_session_is_about_to_begin_does_not_give_way() {
 }
 
 #[test]
+fn no_request_begins_while_too_much_is_under_way() {
+    let mut bed = bed(Limits { under_way: 2, ..Limits::without_rates() });
+    let mut alice = ScriptedClient::registered(&mut bed, 1);
+    let bob = ScriptedClient::registered(&mut bed, 2);
+    let mut stranger = ScriptedClient::unregistered(&mut bed, 3);
+    bed.hold_jobs = true;
+    for _ in 0..3 {
+        send(&mut bed, &mut alice, &bob, "text");
+    }
+    assert_eq!(bed.waiting_jobs(), 3, "those of a session");
+    let request = stranger.register(bed.now().wall);
+    bed.input_packet(stranger.conn, &request);
+    assert_eq!((bed.waiting_jobs(), bed.is_closed(stranger.conn)), (3, true));
+    bed.hold_jobs = false;
+    bed.release_jobs(|_| {});
+    stranger.conn = bed.connect();
+    bed.input_packet(stranger.conn, &request);
+    assert!(matches!(stranger.receive(&mut bed), Some(Received::OtpIssued(_))));
+}
+
+#[test]
 fn jobs_for_strangers_are_limited_and_those_for_others_are_not() {
     let mut bed = bed(Limits { stranger_jobs: 2, ..Limits::without_rates() });
     let mut alice = ScriptedClient::registered(&mut bed, 1);

@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sealpost_core::wire::Packet;
 
 use crate::error::Error;
+use crate::sockets::QueueLimits;
 
 /// Settings of a host. The defaults suit production; a program changes only what it offers to its
 /// operator.
@@ -25,6 +27,10 @@ pub struct HostConfig {
     /// congested. A few times the largest packet, so that an ordinary burst to a healthy peer does
     /// not count as congestion.
     pub high_water_bytes: usize,
+    /// Memory of everything that is queued. Above half of it, a connection is congested when more
+    /// than a fair share of that half is queued for it. Above all of it, the connections with most
+    /// are given up: their peers have read too little for too long.
+    pub queued_bytes_in_all: usize,
     /// How long a peer may take to read what was queued for a connection that the machine closed.
     pub linger: Duration,
     /// How long to wait before accepting again after the system ran out of files or memory.
@@ -69,6 +75,7 @@ impl Default for HostConfig {
             signals: SignalHandling::Ignore,
             read_budget: READ_BUDGET,
             high_water_bytes: 256 * 1024,
+            queued_bytes_in_all: 128 * 1024 * 1024,
             linger: Duration::from_secs(5),
             accept_pause: Duration::from_millis(100),
             dial_timeout: Duration::from_secs(10),
@@ -87,11 +94,20 @@ impl Default for TransactionLimit {
 
 impl HostConfig {
     /// Bytes of memory that the host takes at most beside the machine, if no peer reads what is sent
-    /// to it. Items in flight and answers that wait in a queue are the machine's.
+    /// to it.
+    ///
+    /// A transaction may read a page for each of its requests. The machine counts pages that it asked
+    /// for, but a page of one item may be longer than it asked.
     pub fn memory_bound(&self) -> u64 {
-        let connections = self.connection_cap() as u64;
-        let queued = self.high_water_bytes as u64 + SOCKET;
-        connections.saturating_mul(queued).saturating_add(self.read_budget.get() as u64)
+        let sockets = self.connection_cap().saturating_mul(SOCKET);
+        let queued = self.queued_bytes_in_all.saturating_add(Packet::MAX_LEN);
+        let pages = self.transaction.requests.get().saturating_mul(Packet::MAX_LEN);
+        let all = sockets.saturating_add(queued).saturating_add(pages);
+        all.saturating_add(self.read_budget.get()) as u64
+    }
+
+    pub(crate) const fn queue_limits(&self) -> QueueLimits {
+        QueueLimits { high_water_bytes: self.high_water_bytes, in_all: self.queued_bytes_in_all }
     }
 
     /// The most connections that this host keeps.
@@ -159,7 +175,7 @@ const RESERVED_FILES: usize = 64;
 /// Memory is the limit where the number of open files is unlimited.
 const MOST_CONNECTIONS: usize = 1_000_000;
 /// Bytes of a connection's entries in tables and lists.
-const SOCKET: u64 = 1_024;
+const SOCKET: usize = 1_024;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -191,13 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn memory_bound_covers_a_full_queue_for_every_connection() {
-        let bound = |connections| {
-            HostConfig { max_connections: Some(connections), ..HostConfig::default() }
+    fn memory_bound_covers_all_queues_and_little_for_each_connection() {
+        let bound = |connections, queued_bytes_in_all| {
+            let max_connections = Some(connections);
+            HostConfig { max_connections, queued_bytes_in_all, ..HostConfig::default() }
                 .memory_bound()
         };
-        assert_eq!(bound(11) - bound(10), 257 * 1024);
-        assert!(bound(0) >= 64 * 1024);
+        assert_eq!(bound(11, 0) - bound(10, 0), 1_024);
+        assert_eq!(bound(10, 1 << 30) - bound(10, 0), 1 << 30);
+        assert!((64 << 20..128 << 20).contains(&bound(0, 0)), "{}", bound(0, 0));
+        assert_eq!(bound(usize::MAX, 0), u64::MAX);
     }
 
     #[test]

@@ -104,6 +104,58 @@ fn peer_that_stalls_is_congested_then_writable() {
     host.end();
 }
 
+/// A configuration by which only the memory of all queues is bounded, in MiB.
+fn queues_of(mib: usize) -> HostConfig {
+    let queued_bytes_in_all = mib * MIB;
+    HostConfig { high_water_bytes: usize::MAX, queued_bytes_in_all, ..config() }
+}
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn above_half_of_the_memory_of_queues_more_than_a_fair_share_is_congestion() {
+    let host = RunningHost::server(&queues_of(100), Behaviour::Silent);
+    let [(_few, few), (_most, most), (_more, more)] = [(); 3].map(|()| connect(&host));
+    host.give([Order::Send(more, vec![0; 24 * MIB].into())]);
+    host.give([Order::Send(most, vec![0; 40 * MIB].into())]);
+    host.expect(&Seen::Congested(most)); // and `more` is not, with less than half queued
+    host.give([Order::Send(few, vec![0; 8 * MIB].into())]);
+    host.give([Order::Send(more, Bytes::from_static(b"more"))]);
+    host.expect(&Seen::Congested(more)); // and `few` is not
+    host.end();
+}
+
+#[test]
+fn connections_with_most_unread_are_given_up_when_queues_take_too_much_memory() {
+    let host = RunningHost::server(&queues_of(40), Behaviour::Silent);
+    let [(mut few, few_conn), (_most, most), (mut more, more_conn)] =
+        [(); 3].map(|()| connect(&host));
+    let data = Bytes::from(vec![5; 16 * MIB]);
+    host.give([Order::Send(more_conn, data.clone()), Order::Send(most, vec![0; 20 * MIB].into())]);
+    host.expect(&Seen::Congested(most));
+    host.expect(&Seen::Congested(more_conn));
+    host.give([Order::Send(few_conn, data.slice(..8 * MIB))]);
+    host.expect(&Seen::Closed(most));
+    assert!(read_exactly(&mut more, data.len()) == data);
+    assert!(read_exactly(&mut few, 8 * MIB) == data[..8 * MIB]);
+    host.end();
+}
+
+#[test]
+fn closed_connection_gives_up_what_its_peer_leaves_unread_when_memory_is_short() {
+    let config = HostConfig { linger: PATIENCE, ..queues_of(40) };
+    let host = RunningHost::server(&config, Behaviour::Silent);
+    let [(mut closed, closed_conn), (mut stays, conn)] = [(); 2].map(|()| connect(&host));
+    let data = Bytes::from(vec![5; 18 * MIB]);
+    host.give([Order::Send(closed_conn, vec![0; 24 * MIB].into()), Order::Close(closed_conn)]);
+    host.give([Order::Send(conn, data.clone())]);
+    assert!(read_exactly(&mut stays, data.len()) == data);
+    let mut got = Vec::new();
+    let _ = closed.read_to_end(&mut got);
+    assert!(got.len() < 24 * MIB, "{} bytes", got.len());
+    host.end();
+}
+
 #[test]
 fn paused_connection_is_not_read_and_nothing_is_missed() {
     let host = RunningHost::server(&config(), Behaviour::Silent);

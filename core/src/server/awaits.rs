@@ -14,7 +14,7 @@ use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
 use crate::time::Timestamp;
-use crate::wire::{InReplyTo, Packet, ReconnectRequest, RegisterRequest};
+use crate::wire::{InReplyTo, Op, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) enum AwaitJob {
     ServerKey,
     Granted(Box<Entry>),
     Reply { conn: ConnId, then: AfterReply },
-    AckSealed { conn: ConnId },
+    AckSealed { conn: ConnId, bytes: usize },
     NoMoreMessages { conn: ConnId, user: UserId },
 }
 
@@ -50,7 +50,7 @@ pub(super) enum AwaitStore {
     LookedUp { conn: ConnId, in_reply_to: InReplyTo },
     // Mailboxes.
     Appended { recipient: UserId, packets: Pending<Vec<Verified<Packet>>> },
-    PageRead { owner: UserId, conn: ConnId, bytes: u32 },
+    PageRead { owner: UserId, conn: ConnId, memory: usize },
     Settled(Pending<Settling>),
     ReceiptsDropped(DroppingReceipts),
     AnswersRecorded,
@@ -111,8 +111,11 @@ impl AwaitArrival {
         packet: &Packet,
         standing: Standing,
     ) -> Self {
-        let slot = session.begin_arrival(packet);
-        Self { conn, slot, bytes: packet.bytes().len(), standing }
+        let len = packet.bytes().len();
+        // What is parsed or opened beside a packet is as long as its payload. A message is neither.
+        let bytes = if packet.op() == Op::Message { len } else { 2 * len };
+        let slot = session.begin_arrival(bytes);
+        Self { conn, slot, bytes, standing }
     }
 }
 
@@ -127,4 +130,32 @@ pub(super) enum AfterReply {
     Told,
     /// The connection is closed.
     Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Job;
+    use crate::server::limits::packet_memory;
+    use crate::server::state::acknowledgement::Acknowledgement;
+    use crate::server::state::mailbox::Mailbox;
+    use crate::server::state::session::Arrival;
+    use crate::wire::{ItemId, SIGNATURE_LEN};
+
+    /// Entries in lists that have just doubled count twice.
+    #[test]
+    fn what_a_packet_costs_covers_its_entries_at_every_stage() {
+        let reference_count = 64;
+        let verified = size_of::<AwaitJob>() + size_of::<Option<(usize, Arrival)>>();
+        let verified = 2 * (verified + size_of::<Job>());
+        // In the queue of a mailbox of its own, in the operation and in its continuation.
+        let stored = size_of::<Mailbox>() + 2 * size_of::<Packet>() + 2 * size_of::<Packet>();
+        // A lane of its own, and the acknowledgement that waits with a receipt.
+        let receipt = 2 * size_of::<Acknowledgement>() + 2 * size_of::<ItemId>() + SIGNATURE_LEN;
+        let in_flight = 2 * size_of::<Packet>() + receipt + 128;
+        let answer = size_of::<AwaitJob>() + size_of::<Job>() + SIGNATURE_LEN;
+        for cost in [verified, stored, in_flight, answer].map(|cost| cost + reference_count) {
+            assert!(cost <= packet_memory(0), "{cost} bytes");
+        }
+    }
 }

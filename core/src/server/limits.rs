@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::frame::InvalidLimits;
-use crate::wire::{ItemId, Packet, Receipt, StoredAck};
+use crate::wire::{Packet, SIGNATURE_LEN, StoredAck};
 
 /// A rate: a burst of events at once, then one each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ pub struct Limits {
     pub stranger_jobs: usize,
     /// From a connection's opening to its session. A stranger holds a socket no longer.
     pub time_to_session: Duration,
+    /// Jobs and store operations under way above which no request of a stranger begins: those of
+    /// strangers who have left go on. Many more than sessions cause before they are slowed down.
+    pub under_way: usize,
     /// Requests that may wait while one is answered before a session. Clients send one at a time.
     pub waiting_requests: usize,
 
@@ -64,7 +67,7 @@ pub struct Limits {
     /// it, reading pauses.
     pub packets_per_user: Rate,
     /// Bytes that arrived on a connection before its reading paused; they wait as long as reading
-    /// does. A host reads 64 KiB at a time.
+    /// does. A host reads 64 KiB at a time, and one that pauses late reads twice.
     pub unread_bytes: usize,
     /// Addresses or users that each rate limiter remembers. Over it, it forgets those who owe
     /// nothing, and refuses new ones if there are none. Every user of the compact profile has room.
@@ -112,9 +115,14 @@ pub struct Limits {
     /// Bytes of one user's packets that are being verified or wait for the store. Over it, reading
     /// pauses. Sixteen of the largest packets keep the processor and the disk busy.
     pub held_bytes: usize,
-    /// Bytes of all users' packets. Over it, reading pauses from connections whose user holds more
-    /// than a fair share of it.
+    /// Memory of all users' packets that are being verified or wait for the store, and of answers
+    /// that are being made. Over it, reading pauses from connections whose user holds more than a
+    /// fair share of it; at twice as much, no packet is taken from anybody.
     pub held_bytes_in_all: usize,
+    /// Memory of what all connections hold: incomplete packets, what waits unread, requests and
+    /// lists that wait, and what is in flight. Over it, those that hold most are closed. Honest
+    /// clients take what is sent to them, and finish packets that they began, within seconds.
+    pub connection_bytes_in_all: usize,
     /// Bytes of messages that one user may have stored in a day: as many at once, and again as many
     /// spread over each day. [`u64::MAX`] lifts the limit.
     pub stored_bytes_per_day: u64,
@@ -126,8 +134,11 @@ pub struct Limits {
     pub replies_per_conn: usize,
     /// Messages of one session that were refused for now. Until such a message is repeated, no
     /// other to the same recipient is accepted. Over it the connection is closed; its client starts
-    /// over.
+    /// over. A client has 256 messages under way.
     pub refused_messages: usize,
+    /// Settlements of acknowledged items that failed and are repeated. Over it, a further one is given
+    /// up, and its recipient's session is closed: the items come again in the next one.
+    pub unfinished: usize,
     /// Acknowledgements in one 203; 16 bytes each.
     pub acks_per_packet: usize,
 
@@ -135,8 +146,8 @@ pub struct Limits {
     pub in_flight_items: usize,
     /// Bytes of their packets.
     pub in_flight_bytes: usize,
-    /// Bytes in flight to all recipients, and of pages on their way out of the store. Over it, each
-    /// recipient's window is a fair share of it, and items beyond are stored.
+    /// Memory of what is in flight to all recipients, and of pages on their way out of the store. Over
+    /// it, each recipient's window is a fair share of it, and items beyond are stored.
     pub in_flight_bytes_in_all: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,
@@ -165,6 +176,7 @@ impl Default for Limits {
             strangers_per_address: 256,
             stranger_jobs: 128,
             time_to_session: 10 * SECOND,
+            under_way: 32_768,
             waiting_requests: 8,
             registrations_per_address: Rate { burst: 20, every: 6 * SECOND },
             reconnects_per_address: Rate { burst: 50, every: SECOND },
@@ -174,7 +186,7 @@ impl Default for Limits {
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
             lookups_per_day: 500,
             packets_per_user: Rate { burst: 2_000, every: SECOND / 400 },
-            unread_bytes: 256 * 1024,
+            unread_bytes: 128 * 1024,
             remembered: 65_536,
             otp_ttl: 300 * SECOND,
             otp_attempts: 5,
@@ -193,11 +205,13 @@ impl Default for Limits {
             unstored_per_user: 1_024,
             held_bytes: 1024 * 1024,
             held_bytes_in_all: 32 * 1024 * 1024,
+            connection_bytes_in_all: 128 * 1024 * 1024,
             stored_bytes_per_day: 256 * 1024 * 1024,
             receipt_bytes: 8 * 1024 * 1024,
             replies_per_conn: 4,
-            refused_messages: 4_096,
-            acks_per_packet: 1_024,
+            refused_messages: 1_024,
+            unfinished: 1_024,
+            acks_per_packet: 512,
             in_flight_items: 1_024,
             in_flight_bytes: 1024 * 1024,
             in_flight_bytes_in_all: 32 * 1024 * 1024,
@@ -230,6 +244,7 @@ impl Limits {
         some(self.strangers as u64, "strangers")?;
         some(self.strangers_per_address as u64, "strangers_per_address")?;
         some(self.stranger_jobs as u64, "stranger_jobs")?;
+        some(self.under_way as u64, "under_way")?;
         some(self.unread_bytes as u64, "unread_bytes")?;
         some(self.remembered as u64, "remembered")?;
         some(self.otp_attempts.into(), "otp_attempts")?;
@@ -256,6 +271,11 @@ impl Limits {
         time(self.shutdown, "shutdown")?;
         let fits = self.acks_per_packet <= StoredAck::MAX_ITEMS;
         InvalidLimits::unless(fits, "acks_per_packet", "must fit in one packet")?;
+        // Otherwise a recipient could be closed for one page of what is stored, again and again.
+        let least = self.in_flight_bytes_in_all.saturating_add(self.window_memory());
+        let fits = self.connection_bytes_in_all >= least;
+        let must = "must have room for in_flight_bytes_in_all and a window";
+        InvalidLimits::unless(fits, "connection_bytes_in_all", must)?;
         let exceeds = self.clock_step > self.expire_every;
         InvalidLimits::unless(exceeds, "clock_step", "must be longer than expire_every")?;
         let fits = self.otp_ttl <= OTP_TTL;
@@ -267,48 +287,45 @@ impl Limits {
     /// Bytes of memory that the machine takes at most, and its jobs and store operations with it, if
     /// every connection is used against it. The host gives it at most `input_bytes` at once.
     ///
-    /// What the totals of all users bound counts twice: over a total, each user still gets a fair
-    /// share of it. The window that passes the total may be a whole one.
+    /// Each total may be exceeded by what one input adds before it is looked at. What is in flight to
+    /// connections that are closed goes to the store, while others may fill the total again.
     pub fn memory_bound(&self, input_bytes: usize) -> u64 {
-        let shared = self.held_bytes_in_all.saturating_add(self.in_flight_bytes_in_all);
+        let senders = self.held_bytes_in_all.saturating_mul(HELD_AT_MOST);
+        let input = input_bytes.max(self.unread_bytes).saturating_mul(2);
+        let items_of_window = self.in_flight_items.max(self.drain_items as usize);
+        let added = self.window_memory().saturating_add(input);
+        let connections = self.connection_bytes_in_all.saturating_add(added).saturating_mul(2);
         let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
-        let window = self.in_flight_bytes.max(self.drain_bytes as usize);
-        let all = shared
-            .saturating_mul(2)
-            .saturating_add(window)
-            .saturating_add(remembered.saturating_mul(MAP_ENTRY));
-        let each = self.connection_bound(input_bytes);
-        (all as u64).saturating_add((self.connections as u64).saturating_mul(each as u64))
+        let settlement = items_of_window.saturating_mul(SETTLED).saturating_add(PACKET_COST);
+        let all = senders
+            .saturating_add(packet_memory(Packet::MAX_LEN))
+            .saturating_add(connections)
+            .saturating_add(self.under_way.saturating_mul(REQUEST))
+            .saturating_add(self.unfinished.saturating_mul(settlement))
+            .saturating_add(remembered.saturating_mul(MAP_ENTRY))
+            .saturating_add(self.connections.saturating_mul(CONNECTION));
+        all as u64
     }
 
-    /// Bytes of memory that one connection takes beyond its share of the totals: an incomplete
-    /// packet, one input before reading pauses or what waits while it is paused, one item in flight
-    /// beyond its window, and the lists of what is under way.
-    fn connection_bound(&self, input_bytes: usize) -> usize {
-        let lists = [
-            (self.in_flight_items.max(self.drain_items as usize), IN_FLIGHT_ENTRY),
-            // Acknowledgements that wait for an append.
-            (self.in_flight_items.saturating_add(2 * Receipt::MAX_ITEMS), size_of::<ItemId>()),
-            (self.refused_messages, MAP_ENTRY),
-            (self.unstored_per_user, ACK),
-            (self.replies_per_conn, REPLY),
-            (self.waiting_requests, REPLY),
-        ];
-        let bytes = lists.map(|(most, bytes)| most.saturating_mul(bytes));
-        bytes
-            .iter()
-            .fold(2 * Packet::MAX_LEN, |sum, bytes| sum.saturating_add(*bytes))
-            .saturating_add(input_bytes.max(self.unread_bytes))
-            .saturating_add(CONNECTION)
+    /// Memory of what is in flight to one recipient whose window is full.
+    fn window_memory(&self) -> usize {
+        let bytes = self.in_flight_bytes.max(self.drain_bytes as usize);
+        let items = self.in_flight_items.max(self.drain_items as usize);
+        bytes.saturating_add(items.saturating_mul(PACKET_COST))
     }
 
-    /// The most bytes of one user's packets that are held before reading pauses, while `held` bytes
-    /// are held of all users, of whom `sessions` are connected.
+    /// Whether so much is held of all users that nothing more is taken.
+    pub(super) const fn is_full(&self, held: usize) -> bool {
+        held >= self.held_bytes_in_all.saturating_mul(HELD_AT_MOST)
+    }
+
+    /// The most memory that one user's packets may take before reading pauses, while those of all users
+    /// take `held` bytes and `sessions` of them are connected.
     pub(super) fn held_share(&self, held: usize, sessions: usize) -> usize {
         if held <= self.held_bytes_in_all {
-            return self.held_bytes;
+            return usize::MAX;
         }
-        self.held_bytes.min(self.held_bytes_in_all / sessions.max(1))
+        self.held_bytes_in_all / sessions.max(1)
     }
 
     /// The defaults without any rate, and without bounds that strangers at one address share: for
@@ -336,17 +353,32 @@ impl Limits {
     }
 }
 
+/// Bytes of memory that a packet of this length takes: its bytes; its entries in the lists of its
+/// session, its mailbox and its job; and the receipt that it leads to, if that has to wait.
+pub const fn packet_memory(len: usize) -> usize {
+    len.saturating_add(PACKET_COST)
+}
+
+/// Bytes of memory that a packet takes beside its own.
+const PACKET_COST: usize = 1_024;
+/// Multiple of the total of senders' packets at which nothing more is taken.
+const HELD_AT_MOST: usize = 2;
+/// Bytes of an answer that is being made, its entries in lists apart. No more than the smallest
+/// packet, so that packets that are all refused take no more memory than before.
+pub(super) const ANSWER: usize = SIGNATURE_LEN;
+/// Bytes of an item in a settlement: its name, and twice its number in a receipt.
+const SETTLED: usize = 48;
+/// Bytes of a request before a session, which waits or is under way.
+pub(super) const REQUEST: usize = 2_048;
+/// Bytes of a refused message's entry.
+pub(super) const REFUSED: usize = 128;
+/// Bytes of an acknowledgement that waits to be sent, in a list that has doubled.
+pub(super) const ACK: usize = 32;
 /// Maps with a meter for each address, phone or user.
 const METERS: usize = 6;
 /// Bytes of an entry in a map whose nodes are half empty.
 const MAP_ENTRY: usize = 128;
-/// Bytes of an item in flight, its packet apart.
-const IN_FLIGHT_ENTRY: usize = 128;
-/// Bytes of an acknowledgement that waits to be sent.
-const ACK: usize = 16;
-/// Bytes of a request before a session, or of an answer that is being made.
-const REPLY: usize = 2_048;
-/// Bytes of a connection and its session.
+/// Bytes of a connection and its session, with a request or an acknowledgement under way.
 const CONNECTION: usize = 4_096;
 
 #[cfg(test)]
@@ -360,16 +392,23 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_bound_covers_every_connection_and_the_totals() {
-        let bound = |limits: &Limits| limits.memory_bound(65_536);
-        let limits = Limits::default();
-        let more = Limits { connections: limits.connections + 1, ..limits.clone() };
-        let each = bound(&more) - bound(&limits);
-        assert!((500_000..2_000_000).contains(&each), "{each}");
-        let more = Limits { held_bytes_in_all: limits.held_bytes_in_all + 1, ..limits.clone() };
-        assert_eq!(bound(&more) - bound(&limits), 2);
-        let all = Limits { connections: usize::MAX, ..limits };
-        assert_eq!(bound(&all), u64::MAX);
+    fn the_memory_bound_is_the_totals_and_little_for_each_connection() {
+        let bound = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.memory_bound(65_536)
+        };
+        let defaults = bound(|_| {});
+        let added = |change| bound(change) - defaults;
+        assert_eq!(added(|limits| limits.connections += 1), 4_096);
+        assert_eq!(added(|limits| limits.held_bytes_in_all += 1), 2);
+        assert_eq!(added(|limits| limits.connection_bytes_in_all += 1), 2);
+        assert_eq!(added(|limits| limits.drain_bytes += 1), 2);
+        assert_eq!(added(|limits| limits.under_way += 1), 2_048);
+        assert_eq!(added(|limits| limits.unfinished += 1), 1_024 * 48 + 1_024);
+        assert_eq!(added(|limits| limits.otps += 1), 128);
+        assert!(defaults < 640 << 20, "{defaults}");
+        assert_eq!(bound(|limits| limits.connections = usize::MAX), u64::MAX);
     }
 
     #[test]
@@ -381,6 +420,8 @@ mod tests {
         };
         assert_eq!(invalid(|limits| limits.acks_per_packet = 0), Err("acks_per_packet"));
         assert_eq!(invalid(|limits| limits.acks_per_packet = 4_096), Err("acks_per_packet"));
+        let small = invalid(|limits| limits.connection_bytes_in_all = 33 << 20);
+        assert_eq!(small, Err("connection_bytes_in_all"));
         assert_eq!(invalid(|limits| limits.append_batch = 0), Err("append_batch"));
         assert_eq!(invalid(|limits| limits.store_retry = Duration::ZERO), Err("store_retry"));
         assert_eq!(invalid(|limits| limits.clock_step = limits.expire_every), Err("clock_step"));

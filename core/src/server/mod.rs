@@ -71,7 +71,10 @@ pub struct Server {
     deliveries: Slab<AwaitDelivery>,
     admission: Admission,
     user_meters: UserMeters,
+    /// Strangers who were disconnected.
     shedding: Shedding,
+    /// Connections that were closed because they held the most memory.
+    relieved: Shedding,
     key_answer: ServerKeyAnswer,
     /// Store operations that failed and are repeated until they succeed.
     unfinished: Vec<Unfinished>,
@@ -103,6 +106,7 @@ impl Server {
             admission: Admission::new(&config.limits),
             user_meters: UserMeters::new(&config.limits),
             shedding: Shedding::default(),
+            relieved: Shedding::default(),
             config,
             entropy,
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
@@ -201,7 +205,9 @@ impl Server {
             AwaitJob::ServerKey => self.on_server_key_signed(outcome.emitted()?),
             AwaitJob::Granted(entry) => self.on_granted(&entry, outcome.emitted()?),
             AwaitJob::Reply { conn, then } => self.on_reply_made(conn, then, outcome.emitted()?),
-            AwaitJob::AckSealed { conn } => self.on_acks_sealed(conn, outcome.emitted()?),
+            AwaitJob::AckSealed { conn, bytes } => {
+                self.on_acks_sealed(conn, bytes, outcome.emitted()?);
+            }
             AwaitJob::NoMoreMessages { conn, user } => {
                 self.on_no_more_messages_sealed(conn, user, outcome.emitted()?);
             }
@@ -238,8 +244,8 @@ impl Server {
                 let (fates, error) = answer.appended(packets)?;
                 self.on_appended(recipient, fates, error);
             }
-            AwaitStore::PageRead { owner, conn, bytes } => {
-                self.on_page(owner, conn, bytes, answer.page()?);
+            AwaitStore::PageRead { owner, conn, memory } => {
+                self.on_page(owner, conn, memory, answer.page()?);
             }
             AwaitStore::Settled(pending) => self.on_settled(answer.settled(pending)?),
             AwaitStore::ReceiptsDropped(dropping) => {

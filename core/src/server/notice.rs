@@ -40,6 +40,12 @@ pub enum Notice {
         /// Count of strangers since the last of these notices.
         count: u64,
     },
+    /// Connections were closed because all together held too much memory, and they the most of it. At
+    /// most one notice in ten seconds reports them.
+    ConnectionsShed {
+        /// Count of connections since the last of these notices.
+        count: u64,
+    },
     /// A store operation failed.
     StoreFailed {
         /// The store's error.

@@ -10,6 +10,8 @@ pub struct Stats {
     /// Strangers who were disconnected without an answer, because they were too many, or asked too
     /// often.
     pub shed: u64,
+    /// Connections that were closed because all together held too much memory, and they the most.
+    pub relieved: u64,
     /// Messages and receipts forwarded at once.
     pub forwarded: u64,
     /// Messages and receipts stored.
@@ -51,13 +53,16 @@ pub struct Held {
     pub unstored: usize,
     /// Bytes of packets that are being verified or wait for the store: the most of any session.
     pub sender_bytes: usize,
-    /// Bytes of all packets that are being verified or wait for the store.
+    /// Memory of all packets that are being verified or wait for the store, and of answers that are
+    /// being made.
     pub all_sender_bytes: usize,
+    /// Memory of what all connections hold, and of what is in flight to them.
+    pub all_connection_bytes: usize,
     /// Items in flight: the most to any recipient.
     pub in_flight_items: usize,
     /// Bytes in flight: the most to any recipient.
     pub in_flight_bytes: usize,
-    /// Bytes in flight to all recipients, those of pages that are being read among them.
+    /// Memory of what is in flight to all recipients, pages that are being read among it.
     pub all_in_flight_bytes: usize,
     /// Items named by acknowledgements that wait for an append: the most of any recipient.
     pub deferred: usize,

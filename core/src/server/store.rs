@@ -10,8 +10,9 @@ use core::time::Duration;
 use crate::frame::StoreError;
 use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
+use crate::server::limits::packet_memory;
 use crate::time::Timestamp;
-use crate::wire::{InReplyTo, ItemId, Packet};
+use crate::wire::{InReplyTo, ItemId, Packet, SIGNATURE_LEN};
 
 /// One operation. It is durable as a whole, or has no effect.
 #[derive(Clone, Debug)]
@@ -287,6 +288,16 @@ pub struct PageLimit {
     pub items: u32,
     /// The most bytes of packets.
     pub bytes: u32,
+}
+
+impl PageLimit {
+    /// The most memory that a page takes, beside an item that exceeds it alone.
+    pub(super) const fn memory(self) -> usize {
+        let bytes = self.bytes as usize;
+        let shortest = bytes / SIGNATURE_LEN + 1;
+        let items = if shortest < self.items as usize { shortest } else { self.items as usize };
+        bytes + items * packet_memory(0)
+    }
 }
 
 /// A part of a mailbox.

@@ -68,6 +68,11 @@ impl Deframer {
         self.tail.len()
     }
 
+    /// Bytes of memory held for an incomplete packet.
+    pub const fn capacity(&self) -> usize {
+        self.tail.capacity()
+    }
+
     /// Moves bytes from `data` to the tail until the tail has `target` bytes. The tail's capacity
     /// doubles, but stops at `target`: a complete tail has no slack, so it becomes [`Bytes`]
     /// without another copy.

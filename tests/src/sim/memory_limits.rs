@@ -2,8 +2,8 @@
 //! before reading pauses.
 
 use sealpost_core::server::Held;
-use sealpost_core::server::limits::Limits;
-use sealpost_core::wire::{Packet, Receipt, SIGNATURE_LEN};
+use sealpost_core::server::limits::{Limits, packet_memory};
+use sealpost_core::wire::{Packet, SIGNATURE_LEN};
 
 use super::plan::Settings;
 use super::world::World;
@@ -33,6 +33,7 @@ impl World {
             // Refused messages that were given up or delivered instead of repeated are remembered
             // until the session ends.
             refused: held.refused,
+            all_connection_bytes: if held.refused == 0 { 0 } else { held.all_connection_bytes },
             ..Held::default()
         };
         if held != expected {
@@ -54,8 +55,7 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     // One input more may arrive before reading pauses.
     let input = settings.piece + Packet::MAX_LEN;
     let spilled = recipients * bytes;
-    // Over the total, everyone keeps a fair share: those who hold less together as much again.
-    let shared = |total: usize, each: usize| 2 * total + recipients * each;
+    let window = bytes + in_flight * packet_memory(0);
     // Each request that was admitted may lead to an answer, which is not refused.
     let stranger_jobs = 2 * limits.stranger_jobs;
     let bounds = [
@@ -73,19 +73,29 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         (
             "bytes in flight to all",
             held.all_in_flight_bytes,
-            // The window that passes the total may be a whole one.
-            shared(limits.in_flight_bytes_in_all, Packet::MAX_LEN) + bytes,
+            // Over the total, everyone keeps a fair share: those who hold less together as much again.
+            // Each share is passed by an item, and the window that passes the total may be a whole one.
+            2 * limits.in_flight_bytes_in_all
+                + recipients * packet_memory(Packet::MAX_LEN)
+                + window,
         ),
         ("bytes of a sender", held.sender_bytes, limits.held_bytes + input + spilled),
         (
             "bytes of all senders",
             held.all_sender_bytes,
-            shared(limits.held_bytes_in_all, input) + spilled,
+            // At twice the total no packet is taken, but what leaves a window waits for the store.
+            2 * limits.held_bytes_in_all + packet_memory(Packet::MAX_LEN) + recipients * window,
+        ),
+        (
+            "bytes of all connections",
+            held.all_connection_bytes,
+            limits.connection_bytes_in_all + input + window,
         ),
         (
             "deferred acknowledgements",
             held.deferred,
-            limits.in_flight_items + 2 * Receipt::MAX_ITEMS,
+            // As many items that are not in flight may be named as others.
+            2 * in_flight,
         ),
         ("one-time passwords", held.otps, limits.otps),
         ("deliveries of one-time passwords", held.deliveries, limits.otps),

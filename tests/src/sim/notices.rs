@@ -48,6 +48,9 @@ impl World {
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
+            server::Notice::ConnectionsShed { .. } => {
+                self.env.tally.state("server: connections shed");
+            }
             server::Notice::StrangersShed { .. } => self.env.tally.state("server: strangers shed"),
             server::Notice::ClockImplausible { .. } => {
                 self.env.tally.state("server's clock implausible");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sealpost_core::client;
-use sealpost_core::server::limits::Limits;
+use sealpost_core::server::limits::{Limits, packet_memory};
 use sealpost_core::wire::Profile;
 use sealpost_storage::{Quota, Shares};
 use serde::{Deserialize, Serialize};
@@ -358,8 +358,9 @@ impl Settings {
         let held_bytes = self.unstored_per_user * TYPICAL_PACKET;
         Limits {
             held_bytes,
-            held_bytes_in_all: 2 * held_bytes,
-            in_flight_bytes_in_all: 2 * self.in_flight_bytes,
+            held_bytes_in_all: 2 * (held_bytes + self.unstored_per_user * packet_memory(0)),
+            in_flight_bytes_in_all: 2
+                * (self.in_flight_bytes + self.in_flight_items * packet_memory(0)),
             in_flight_items: self.in_flight_items,
             in_flight_bytes: self.in_flight_bytes,
             drain_items: self.drain_items,

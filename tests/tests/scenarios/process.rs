@@ -170,6 +170,7 @@ impl Application<Server> for ServerApplication {
             | server::Notice::SessionOpened { .. }
             | server::Notice::SessionClosed { .. }
             | server::Notice::StrangersShed { .. }
+            | server::Notice::ConnectionsShed { .. }
             | server::Notice::Unresponsive { .. }
             | server::Notice::StoreFull
             | server::Notice::StoreFailed { .. }

@@ -90,7 +90,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         })?;
 
         let executor = Executor {
-            connections: Connections::new(registry, config.high_water_bytes, config.linger),
+            connections: Connections::new(registry, config.queue_limits(), config.linger),
             storage,
             crypto,
             application,

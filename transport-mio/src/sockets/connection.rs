@@ -143,6 +143,11 @@ impl Connection {
         self.queue.len()
     }
 
+    /// The memory that the queued bytes take.
+    pub(super) fn queued_memory(&self) -> usize {
+        self.queue.memory()
+    }
+
     /// Queues bytes for [`Connection::write`].
     pub(super) fn push(&mut self, bytes: Bytes) {
         if self.congestion == Congestion::Unused {
@@ -254,6 +259,6 @@ mod tests {
         assert_eq!(connection.write(), Sent::All);
         peer.read_exact(&mut [0; 6_000]).unwrap();
         assert_eq!((connection.queued(), connection.queue.capacity()), (0, 0));
-        assert!(size_of::<Connection>() <= 64, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 72, "{} bytes", size_of::<Connection>());
     }
 }

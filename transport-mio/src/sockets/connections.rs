@@ -29,8 +29,19 @@ pub(crate) struct Connections {
     /// Closed connections and when they are given up, soonest first.
     lingering: VecDeque<(Mono, ConnId)>,
     events: VecDeque<SocketEvent>,
-    high_water_bytes: usize,
+    /// Memory of all queues.
+    queued: usize,
+    limits: QueueLimits,
     linger: Duration,
+}
+
+/// Bounds on what waits to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    /// Bytes queued for one connection above which it is congested.
+    pub(crate) high_water_bytes: usize,
+    /// Memory of the queues of all connections.
+    pub(crate) in_all: usize,
 }
 
 /// An event of which the machine must be told.
@@ -57,7 +68,7 @@ impl SocketEvent {
 pub(crate) const FIRST_CONNECTION: usize = 2;
 
 impl Connections {
-    pub(crate) const fn new(registry: Registry, high_water_bytes: usize, linger: Duration) -> Self {
+    pub(crate) const fn new(registry: Registry, limits: QueueLimits, linger: Duration) -> Self {
         Self {
             registry,
             table: ConnectionTable::new(),
@@ -65,7 +76,8 @@ impl Connections {
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             events: VecDeque::new(),
-            high_water_bytes,
+            queued: 0,
+            limits,
             linger,
         }
     }
@@ -170,15 +182,21 @@ impl Connections {
     /// Queues bytes. They go out with the next [`Connections::flush`], or at once if more than the
     /// high-water mark is queued.
     pub(crate) fn send(&mut self, id: ConnId, bytes: Bytes) {
+        let high_water = self.high_water();
         let Some(connection) =
             self.table.get_mut(id).filter(|connection| connection.state == State::Open)
         else {
             return;
         };
+        let before = connection.queued_memory();
         connection.push(bytes);
+        self.queued += connection.queued_memory() - before;
         list_dirty(&mut self.dirty, id, connection);
-        if connection.queued() > self.high_water_bytes {
+        if connection.queued() > high_water {
             self.write(id);
+        }
+        if self.queued > self.limits.in_all {
+            self.make_room();
         }
     }
 
@@ -257,9 +275,45 @@ impl Connections {
         given_up.is_some()
     }
 
+    /// Bytes queued for one connection above which it is congested. A fair share, while the queues
+    /// take more than half of what they may: so the machine learns of every peer that reads too
+    /// slowly before memory runs short.
+    fn high_water(&self) -> usize {
+        let half = self.limits.in_all / 2;
+        let share = if self.queued > half { half / self.table.len().max(1) } else { usize::MAX };
+        self.limits.high_water_bytes.min(share)
+    }
+
+    /// The queues take too much memory. Writes what the sockets accept; if that does not help, gives
+    /// up the connections whose peers have left most unread, until an eighth is free. Looking at all
+    /// connections pays off: that eighth must be filled again before the next look.
+    fn make_room(&mut self) {
+        self.flush();
+        if self.queued <= self.limits.in_all {
+            return;
+        }
+        let queues = self.table.iter().map(|(id, connection)| (connection.queued_memory(), id));
+        let mut queues: Vec<_> = queues.filter(|(memory, _)| *memory > 0).collect();
+        queues.sort_unstable_by(|a, b| b.cmp(a));
+        let enough = self.limits.in_all - self.limits.in_all / FREED_SHARE;
+        for (memory, id) in queues {
+            if self.queued <= enough {
+                break;
+            }
+            tracing::debug!(memory, "giving up a connection whose peer reads too slowly");
+            match self.table.get_mut(id).map(|connection| connection.state) {
+                Some(State::Open | State::Broken) => self.lose(id),
+                Some(State::Flushing(_) | State::Lingering) | None => self.remove(id),
+            }
+        }
+    }
+
     fn write(&mut self, id: ConnId) {
+        let high_water = self.high_water();
         let Some(connection) = self.table.get_mut(id) else { return };
+        let before = connection.queued_memory();
         let sent = connection.write();
+        self.queued -= before - connection.queued_memory();
         match (sent, connection.state) {
             (Sent::All, State::Open) => {
                 if connection.congestion == Congestion::Reported {
@@ -273,9 +327,7 @@ impl Connections {
                 connection.state = State::Lingering;
             }
             (Sent::Part, State::Open) => {
-                if connection.queued() > self.high_water_bytes
-                    && connection.congestion == Congestion::Clear
-                {
+                if connection.queued() > high_water && connection.congestion == Congestion::Clear {
                     connection.congestion = Congestion::Reported;
                     self.events.push_back(SocketEvent::Congested(id));
                 }
@@ -291,6 +343,7 @@ impl Connections {
     fn break_off(&mut self, id: ConnId) {
         let Some(connection) = self.table.get_mut(id) else { return };
         connection.state = State::Broken;
+        self.queued -= connection.queued_memory();
         connection.discard_queue();
         match connection.flow {
             Flow::Pause => self.lose(id),
@@ -328,6 +381,7 @@ impl Connections {
 
     fn remove(&mut self, id: ConnId) {
         if let Some(mut connection) = self.table.remove(id) {
+            self.queued -= connection.queued_memory();
             // Closing the socket takes it out of the poll even if this fails.
             let _ = self.registry.deregister(connection.stream_mut());
         }
@@ -348,6 +402,8 @@ impl Connections {
     }
 }
 
+/// Fraction of the memory of all queues that is made free at once.
+const FREED_SHARE: usize = 8;
 /// Closed connections among which one is sought that can be given up. Each accepted connection may
 /// cause a search; those with bytes that their peer does not take are few.
 const LONGEST_LINGERING: usize = 64;

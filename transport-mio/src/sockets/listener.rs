@@ -263,6 +263,7 @@ mod tests {
 
     use super::super::arrivals::ROOM;
     use super::*;
+    use crate::config::HostConfig;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -273,7 +274,9 @@ mod tests {
     }
 
     fn connections() -> Connections {
-        Connections::new(Poll::new().unwrap().registry().try_clone().unwrap(), 0, Duration::ZERO)
+        let limits = HostConfig::default().queue_limits();
+        let registry = Poll::new().unwrap().registry().try_clone().unwrap();
+        Connections::new(registry, limits, Duration::ZERO)
     }
 
     #[test]

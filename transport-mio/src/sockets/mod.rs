@@ -9,6 +9,6 @@ mod race;
 mod table;
 mod write_queue;
 
-pub(crate) use connections::{Connections, FIRST_CONNECTION, SocketEvent};
+pub(crate) use connections::{Connections, FIRST_CONNECTION, QueueLimits, SocketEvent};
 pub(crate) use dialler::Dialler;
 pub(crate) use listener::{Listener, listen};

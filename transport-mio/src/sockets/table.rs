@@ -69,6 +69,11 @@ impl<T> ConnectionTable<T> {
         self.slab.iter().map(|(_, (id, _))| *id)
     }
 
+    /// All entries with their ids, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
+        self.slab.iter().map(|(_, (id, entry))| (*id, entry))
+    }
+
     /// The number in the slab that belongs to an id, if there is an entry with this id.
     fn number_of(&self, id: ConnId) -> u64 {
         let chosen = self.chosen.iter().find(|(chosen, _)| *chosen == id);

@@ -11,12 +11,20 @@ use bytes::{Buf, Bytes};
 pub(super) struct WriteQueue {
     packets: VecDeque<Bytes>,
     len: usize,
+    /// Bytes of the first packet that were written. Its memory is freed as a whole.
+    written: usize,
 }
 
 impl WriteQueue {
     /// The number of queued bytes.
     pub(super) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// The memory that the queue and its packets take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let entries = self.packets.capacity() * size_of::<Bytes>();
+        self.len + self.written + entries + self.packets.len() * SHARED
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -61,10 +69,12 @@ impl WriteQueue {
         while let Some(front) = self.packets.front_mut() {
             if front.len() > len {
                 front.advance(len);
+                self.written += len;
                 return;
             }
             len -= front.len();
             self.packets.pop_front();
+            self.written = 0;
         }
     }
 }
@@ -72,6 +82,9 @@ impl WriteQueue {
 /// Most packets in one system call. The system allows 1,024; more than this many slices on the
 /// stack cost more than they gain.
 const WRITE_SLICES: usize = 64;
+/// Bytes that a packet takes beside its own and its entry: its reference count, and what the
+/// allocator adds.
+const SHARED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -88,6 +101,22 @@ mod tests {
         assert_eq!(queue.len(), 7);
         queue.advance(3);
         assert_eq!(queue.packets, ["five"]);
+    }
+
+    #[test]
+    fn partly_written_packet_takes_all_of_its_memory() {
+        let mut queue = WriteQueue::default();
+        assert_eq!(queue.memory(), 0);
+        queue.push(Bytes::from(vec![0; 10_000]));
+        let whole = queue.memory();
+        assert!((10_000..10_500).contains(&whole), "{whole}");
+        for (written, left) in [(9_000, 1_000), (999, 1)] {
+            queue.advance(written);
+            assert_eq!((queue.len(), queue.memory()), (left, whole));
+        }
+        queue.push(Bytes::from(vec![0; 1_000]));
+        queue.advance(1);
+        assert!((1_000..1_500).contains(&queue.memory()), "{}", queue.memory());
     }
 
     #[test]

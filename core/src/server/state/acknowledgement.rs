@@ -45,6 +45,20 @@ impl Acknowledgement {
         }
     }
 
+    /// Forgets what is not awaited, and repetitions. A receipt for messages goes on as a whole, and
+    /// names no more of these than of others.
+    pub(super) fn keep_awaited(&mut self, awaits: impl Fn(&ItemId) -> bool) {
+        match self {
+            Self::Messages { .. } => {}
+            Self::Receipts(items) => {
+                items.retain(awaits);
+                items.sort_unstable();
+                items.dedup();
+                items.shrink_to_fit();
+            }
+        }
+    }
+
     /// Whether its packet may go on: a receipt has to name at least as many awaited messages as
     /// others, so that it can't be used to send or store anything else. A message that is named
     /// twice counts once as awaited, and once as other. *Taken* acknowledgements go nowhere.

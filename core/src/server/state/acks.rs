@@ -48,6 +48,11 @@ impl Acks {
         self.sealing = false;
     }
 
+    /// Count of the acknowledgements that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(in crate::server) const fn is_sealing(&self) -> bool {
         self.sealing
     }

@@ -9,7 +9,7 @@ use super::session::{Authenticated, Session};
 use super::unstored::Waiting;
 use crate::frame::Flow;
 use crate::ids::ConnId;
-use crate::server::limits::Limits;
+use crate::server::limits::{Limits, REQUEST, packet_memory};
 use crate::time::Mono;
 use crate::wire::{Deframer, FromClient, Gate, Packet, Profile, Violation};
 
@@ -28,6 +28,8 @@ pub(in crate::server) struct Conn {
     /// Bytes that arrived together with the packet over the rate. They wait until it is paid off.
     unread: Vec<u8>,
     paused: bool,
+    /// Bytes held that the total of all connections contains.
+    counted: usize,
 }
 
 /// What is to be done about the reading from a connection.
@@ -66,6 +68,7 @@ impl Conn {
             slowed_until: None,
             unread: Vec::new(),
             paused: false,
+            counted: 0,
         }
     }
 
@@ -217,9 +220,11 @@ impl Conn {
         let over = |count: usize, limit: usize| count > limit / divisor;
         let (arriving, arriving_bytes) =
             self.session().map_or((0, 0), |session| (session.arriving(), session.arriving_bytes()));
+        let bytes = arriving_bytes + unstored.bytes;
         let pause = over(arriving, limits.checks_per_conn)
             || over(unstored.packets, limits.unstored_per_user)
-            || over(arriving_bytes + unstored.bytes, share)
+            || over(bytes, limits.held_bytes)
+            || over(bytes + packet_memory(0) * (arriving + unstored.packets), share)
             || over(self.replies, limits.replies_per_conn)
             || self.congested
             || self.slowed_until(now).is_some();
@@ -229,6 +234,26 @@ impl Conn {
         let changed = pause != self.paused;
         self.paused = pause;
         changed.then_some(FlowStep::Change(if pause { Flow::Pause } else { Flow::Resume }))
+    }
+
+    /// Bytes of memory that the connection holds for what has arrived incomplete or has to wait, and
+    /// its session for lists. Packets that are being verified have a total of their own.
+    pub(in crate::server) fn held_bytes(&self) -> usize {
+        let lists = self.session().map_or(0, Session::list_bytes);
+        let requests = self.waiting_requests() * REQUEST;
+        self.deframer.capacity() + self.unread.capacity() + requests + lists
+    }
+
+    /// Bytes by which what is held has grown and shrunk since the last call.
+    pub(super) fn recount(&mut self) -> (usize, usize) {
+        let held = self.held_bytes();
+        let before = core::mem::replace(&mut self.counted, held);
+        (self.counted.saturating_sub(before), before.saturating_sub(self.counted))
+    }
+
+    /// Bytes held as of the last [`recount`](Self::recount).
+    pub(in crate::server) const fn counted(&self) -> usize {
+        self.counted
     }
 
     /// Bytes of the incomplete packet that is buffered.

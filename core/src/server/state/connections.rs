@@ -21,6 +21,8 @@ pub(in crate::server) struct Connections {
     granting: BTreeMap<UserId, ConnId>,
     /// Connections whose session is not about to begin either.
     strangers: Strangers,
+    /// Bytes that all connections hold, as each has counted them.
+    held_bytes: usize,
 }
 
 /// Whether there is room for another connection.
@@ -68,7 +70,9 @@ impl Connections {
     /// Returns whether there was one.
     pub(in crate::server) fn remove(&mut self, conn: ConnId) -> bool {
         self.strangers.leave(conn);
-        self.conns.remove(&conn).is_some()
+        let removed = self.conns.remove(&conn);
+        self.held_bytes -= removed.as_ref().map_or(0, |conn| conn.counted());
+        removed.is_some()
     }
 
     pub(in crate::server) fn get(&self, conn: ConnId) -> Option<&Conn> {
@@ -77,6 +81,19 @@ impl Connections {
 
     pub(in crate::server) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Conn> {
         self.conns.get_mut(&conn).map(|conn| &mut **conn)
+    }
+
+    /// A connection, after the total was brought up to date with what it holds.
+    pub(in crate::server) fn recount(&mut self, conn: ConnId) -> Option<&mut Conn> {
+        let conn = self.conns.get_mut(&conn)?;
+        let (grown, shrunk) = conn.recount();
+        self.held_bytes = self.held_bytes + grown - shrunk;
+        Some(conn)
+    }
+
+    /// Bytes that all connections hold.
+    pub(in crate::server) const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// A connection's session, with the proof that there is one.
@@ -155,6 +172,12 @@ impl Connections {
         let with_session = self.conns.values().filter(|conn| conn.session().is_some()).count();
         if with_session != self.sessions.len() {
             return Err("a connection has a session that its user does not");
+        }
+        if self.conns.values().any(|conn| conn.counted() != conn.held_bytes()) {
+            return Err("a connection holds something that it has not counted");
+        }
+        if self.conns.values().map(|conn| conn.counted()).sum::<usize>() != self.held_bytes {
+            return Err("the total of bytes that connections hold is not that of the connections");
         }
         self.strangers.is_consistent()
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::frame::Verified;
 use crate::ids::UserId;
+use crate::server::limits::packet_memory;
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet};
 
@@ -94,6 +95,11 @@ impl InFlight {
     /// Bytes of all items' packets, wherever they are kept: they fill the recipient's window.
     pub(in crate::server) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Memory of all items.
+    pub(in crate::server) fn memory(&self) -> usize {
+        self.bytes + self.len() * packet_memory(0)
     }
 
     pub(in crate::server) fn is_empty(&self) -> bool {

@@ -13,7 +13,7 @@
 
 mod draining;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -25,15 +25,15 @@ use super::settling::Settling;
 use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
 use crate::ids::{ConnId, UserId};
-use crate::server::limits::Limits;
+use crate::server::limits::{Limits, packet_memory};
 use crate::time::Mono;
-use crate::wire::{ItemId, ItemKind, Packet, Receipt};
+use crate::wire::{ItemId, ItemKind, Packet};
 
 #[derive(Debug)]
 pub(in crate::server) struct Mailbox {
     presence: Presence,
     in_flight: InFlight,
-    /// Bytes of it that the total of all mailboxes contains.
+    /// Memory of it that the total of all mailboxes contains.
     counted: usize,
     /// Arrivals that wait to be appended, oldest first.
     queue: VecDeque<Verified<Packet>>,
@@ -42,6 +42,9 @@ pub(in crate::server) struct Mailbox {
     /// The owner's acknowledgements of items that are being appended; they wait until the append
     /// has ended.
     deferred: Vec<Acknowledgement>,
+    /// Items in flight that they name. No other acknowledgement of these is taken, so that those
+    /// which wait are bounded by what is in flight.
+    promised: BTreeSet<ItemId>,
     /// The store failed, or had no room; nothing is asked of it before this time.
     retry_at: Option<Mono>,
     /// Since when the owner has taken nothing of what waits for it.
@@ -93,6 +96,7 @@ impl Mailbox {
             queue: VecDeque::new(),
             appending: false,
             deferred: Vec::new(),
+            promised: BTreeSet::new(),
             retry_at: None,
             owing_since: None,
         }
@@ -113,6 +117,7 @@ impl Mailbox {
         self.presence = Presence::Away;
         // What they acknowledge stays stored, and is acknowledged again in the next session.
         self.deferred.clear();
+        self.promised.clear();
         let mut held = VecDeque::from(self.in_flight.take());
         for packet in &held {
             unstored.enter(packet.get());
@@ -168,8 +173,8 @@ impl Mailbox {
     }
 
     /// Takes a message or receipt for the owner. It takes the proof that the packet was verified:
-    /// whatever is sent or stored from here was signed by whom it names. At most `share` bytes are
-    /// in flight to the owner afterwards, even if its window is larger.
+    /// whatever is sent or stored from here was signed by whom it names. What is in flight to the
+    /// owner may take `share` bytes of memory, even if its window is larger.
     pub(in crate::server) fn route(
         &mut self,
         limits: &Limits,
@@ -186,7 +191,7 @@ impl Mailbox {
             if self.has_room(limits, share) {
                 let bytes = packet.get().bytes().clone();
                 self.in_flight.forward(item, packet, now);
-                self.counted += bytes.len();
+                self.counted += packet_memory(bytes.len());
                 return Routed::Forward(conn, bytes);
             }
             self.spill(conn);
@@ -244,16 +249,17 @@ impl Mailbox {
 
     fn has_room(&self, limits: &Limits, share: usize) -> bool {
         self.in_flight.len() < limits.in_flight_items
-            && self.in_flight.bytes() < limits.in_flight_bytes.min(share)
+            && self.in_flight.bytes() < limits.in_flight_bytes
+            && self.in_flight.memory() < share
     }
 
-    /// Bytes by which what is in flight has grown and shrunk since the last call.
-    pub(in crate::server) const fn recount(&mut self) -> (usize, usize) {
-        let before = core::mem::replace(&mut self.counted, self.in_flight.bytes());
+    /// Bytes by which the memory of what is in flight has grown and shrunk since the last call.
+    pub(in crate::server) fn recount(&mut self) -> (usize, usize) {
+        let before = core::mem::replace(&mut self.counted, self.in_flight.memory());
         (self.counted.saturating_sub(before), before.saturating_sub(self.counted))
     }
 
-    /// Bytes in flight as of the last [`recount`](Self::recount).
+    /// Memory of what is in flight as of the last [`recount`](Self::recount).
     pub(in crate::server) const fn counted(&self) -> usize {
         self.counted
     }
@@ -264,26 +270,27 @@ impl Mailbox {
     /// dropped (PROTOCOL 6.1), also with `None`.
     pub(in crate::server) fn acknowledge(
         &mut self,
-        limits: &Limits,
-        acknowledgement: Acknowledgement,
+        mut acknowledgement: Acknowledgement,
     ) -> Option<(Acknowledgement, Released)> {
         if !acknowledgement.is_worth_forwarding(|item| self.awaits(item)) {
             return None;
         }
         let items = acknowledgement.items();
-        let is_appending = |item| self.in_flight.place(item) == Some(Place::Appending);
-        if self.in_flight.count(Place::Appending) > 0 && items.iter().any(is_appending) {
-            // An honest recipient acknowledges an item once in a session, and once more if it came
-            // in the session before as well. Anything beyond is dropped.
-            if self.deferred_len() < limits.in_flight_items + Receipt::MAX_ITEMS {
-                self.deferred.push(acknowledgement);
-            }
+        let waits = |item: &ItemId| {
+            self.in_flight.place(item) == Some(Place::Appending) && self.awaits(item)
+        };
+        if self.in_flight.count(Place::Appending) > 0 && items.iter().any(waits) {
+            acknowledgement.keep_awaited(|item| self.awaits(item));
+            let items = acknowledgement.items().iter().filter(|item| self.awaits(item));
+            let promised: Vec<_> = items.copied().collect();
+            self.promised.extend(promised);
+            self.deferred.push(acknowledgement);
             return None;
         }
         let mut released = Released { from_memory: 0, stored: Vec::new() };
         let before = self.in_flight.count(Place::Memory) + self.in_flight.count(Place::Stored);
         for item in items {
-            match self.in_flight.place(item) {
+            match self.in_flight.place(item).filter(|_| !self.promised.contains(item)) {
                 Some(Place::Memory) => {
                     self.in_flight.remove(item);
                     released.from_memory += 1;
@@ -304,7 +311,7 @@ impl Mailbox {
     /// Whether the owner was sent an item and has not acknowledged it.
     fn awaits(&self, item: &ItemId) -> bool {
         match self.in_flight.place(item) {
-            Some(Place::Memory | Place::Appending | Place::Stored) => true,
+            Some(Place::Memory | Place::Appending | Place::Stored) => !self.promised.contains(item),
             Some(Place::Settling) | None => false,
         }
     }
@@ -399,6 +406,7 @@ impl Mailbox {
         if let Presence::Draining(drain) = &mut self.presence {
             drain.more = true;
         }
+        self.promised.clear();
         core::mem::take(&mut self.deferred)
     }
 
@@ -451,6 +459,9 @@ impl Mailbox {
             }
             _ if !self.deferred.is_empty() && !self.appending => {
                 Err("acknowledgements wait for an append that is not under way")
+            }
+            _ if self.promised.iter().any(|item| self.in_flight.place(item).is_none()) => {
+                Err("an acknowledgement that waits names an item that is gone")
             }
             Presence::Away | Presence::Draining(_) | Presence::Live(_) => Ok(()),
         }

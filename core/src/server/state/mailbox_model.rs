@@ -190,7 +190,7 @@ impl MailboxBed {
     }
 
     fn release(&mut self, acknowledgement: Acknowledgement) {
-        let kept = self.mailbox.acknowledge(&self.limits, acknowledgement);
+        let kept = self.mailbox.acknowledge(acknowledgement);
         let Some((Acknowledgement::Messages { items, .. }, released)) = kept else { return };
         let Released { from_memory, stored } = released;
         assert!(from_memory + stored.len() <= 1, "one message, released once");

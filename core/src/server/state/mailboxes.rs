@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use super::mailbox::Mailbox;
 use super::unstored::Unstored;
 use crate::ids::{ConnId, UserId};
-use crate::server::limits::Limits;
+use crate::server::limits::{Limits, packet_memory};
 
 /// Mailboxes by owner, with what they hold together. Users who are away with nothing to be stored,
 /// or live with nothing in flight, take no memory.
@@ -18,7 +18,7 @@ pub(in crate::server) struct Mailboxes {
     pub(in crate::server) in_flight: InFlightTotal,
 }
 
-/// Bytes in flight to all recipients together, those of pages that are being read among them.
+/// Memory of what is in flight to all recipients together, pages that are being read among it.
 #[derive(Debug, Default)]
 pub(in crate::server) struct InFlightTotal {
     mailboxes: usize,
@@ -26,19 +26,19 @@ pub(in crate::server) struct InFlightTotal {
 }
 
 impl InFlightTotal {
-    pub(in crate::server) const fn bytes(&self) -> usize {
+    pub(in crate::server) const fn memory(&self) -> usize {
         self.mailboxes + self.pages
     }
 
-    /// Bytes of pages that are being read.
+    /// Memory of pages that are being read.
     pub(in crate::server) const fn pages(&self) -> usize {
         self.pages
     }
 
-    /// The most bytes that may be in flight to one recipient: as many as its window takes, or a fair
-    /// share while too many are in flight to all.
+    /// The most memory that what is in flight to one recipient may take: as much as fits in its
+    /// window, or a fair share while too much is in flight to all.
     pub(in crate::server) fn share(&self, limits: &Limits, sessions: usize) -> usize {
-        if self.bytes() < limits.in_flight_bytes_in_all {
+        if self.memory() < limits.in_flight_bytes_in_all {
             return usize::MAX;
         }
         limits.in_flight_bytes_in_all / sessions.max(1)
@@ -46,23 +46,23 @@ impl InFlightTotal {
 
     /// An item was forwarded, and its mailbox has counted it.
     pub(in crate::server) const fn forwarded(&mut self, bytes: usize) {
-        self.mailboxes += bytes;
+        self.mailboxes += packet_memory(bytes);
     }
 
     /// Adds what has changed in a mailbox.
-    pub(in crate::server) const fn recount(&mut self, mailbox: &mut Mailbox) {
+    pub(in crate::server) fn recount(&mut self, mailbox: &mut Mailbox) {
         let (grown, shrunk) = mailbox.recount();
         self.mailboxes = self.mailboxes + grown - shrunk;
     }
 
-    /// A page of at most this many bytes is being read.
-    pub(in crate::server) const fn begin_page(&mut self, bytes: u32) {
-        self.pages += bytes as usize;
+    /// A page that takes at most this much memory is being read.
+    pub(in crate::server) const fn begin_page(&mut self, memory: usize) {
+        self.pages += memory;
     }
 
     /// The page was read, or could not be.
-    pub(in crate::server) const fn end_page(&mut self, bytes: u32) {
-        self.pages -= bytes as usize;
+    pub(in crate::server) const fn end_page(&mut self, memory: usize) {
+        self.pages -= memory;
     }
 }
 
@@ -109,16 +109,16 @@ impl Mailboxes {
     }
 
     pub(in crate::server) fn is_consistent(&self) -> Result<(), &'static str> {
-        let is_counted = |mailbox: &Mailbox| mailbox.counted() == mailbox.in_flight().bytes();
+        let is_counted = |mailbox: &Mailbox| mailbox.counted() == mailbox.in_flight().memory();
         if !self.by_owner.values().all(|mailbox| is_counted(mailbox)) {
             return Err("the total does not contain what is in flight from a mailbox");
         }
         let total: usize = self.by_owner.values().map(|mailbox| mailbox.counted()).sum();
         if total != self.in_flight.mailboxes {
-            return Err("the total of bytes in flight is not that of the mailboxes");
+            return Err("the total of what is in flight is not that of the mailboxes");
         }
         if !self.unstored.is_consistent() {
-            return Err("the total of bytes that wait for the store is not that of the senders");
+            return Err("the total of what waits for the store is not that of the senders");
         }
         Ok(())
     }

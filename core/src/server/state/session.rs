@@ -11,7 +11,7 @@ use super::user_meters::SessionMeters;
 use crate::frame::{InOrder, Signed, Slot, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
-use crate::server::limits::Limits;
+use crate::server::limits::{ACK, Limits, REFUSED};
 use crate::wire::{ErrorCode, InReplyTo, Packet, Receipt};
 
 #[derive(Debug)]
@@ -143,9 +143,10 @@ impl Session {
         first
     }
 
-    /// A packet begins to be verified. Returns its place among those of the session.
-    pub(in crate::server) fn begin_arrival(&mut self, packet: &Packet) -> Slot {
-        self.arriving_bytes += packet.bytes().len();
+    /// A packet begins to be verified, which takes this many bytes until it is done. Returns its place
+    /// among those of the session.
+    pub(in crate::server) fn begin_arrival(&mut self, bytes: usize) -> Slot {
+        self.arriving_bytes += bytes;
         self.arrivals.push()
     }
 
@@ -182,9 +183,14 @@ impl Session {
         self.arriving_bytes
     }
 
-    /// Bytes of the packets that only wait for their turn.
-    pub(in crate::server) fn verified_bytes(&self) -> usize {
-        self.arrivals.filled().map(|(bytes, _)| bytes).sum()
+    /// Bytes of each packet that only waits for its turn.
+    pub(in crate::server) fn verified(&self) -> impl Iterator<Item = usize> {
+        self.arrivals.filled().map(|(bytes, _)| *bytes)
+    }
+
+    /// Bytes of memory of the lists that grow with what the user sends.
+    pub(super) fn list_bytes(&self) -> usize {
+        self.refused_len() * REFUSED + self.acks.len() * ACK
     }
 
     /// Count of refused messages whose repetition is awaited.

@@ -30,3 +30,13 @@ pub(in crate::server) enum Unfinished {
     Settle(Settling),
     DropReceipts(DroppingReceipts),
 }
+
+impl Unfinished {
+    /// The user who acknowledged the items.
+    pub(in crate::server) const fn owner(&self) -> UserId {
+        match self {
+            Self::Settle(settling) => settling.recipient,
+            Self::DropReceipts(dropping) => dropping.owner,
+        }
+    }
+}

@@ -1,11 +1,11 @@
-//! Strangers who were disconnected without an answer.
+//! Connections that were closed without an answer.
 
 use core::time::Duration;
 
 use crate::time::Mono;
 
-/// Counts of strangers who were disconnected without an answer. A flood is reported from time to
-/// time, not for each of them.
+/// Counts of connections that were closed without an answer, for one reason. A flood is reported from
+/// time to time, not for each of them.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Shedding {
     total: u64,
@@ -19,7 +19,7 @@ impl Shedding {
         self.total
     }
 
-    /// Counts one stranger. Returns the count since the last report, if another report is due.
+    /// Counts one. Returns the count since the last report, if another report is due.
     pub(in crate::server) fn add(&mut self, now: Mono) -> Option<u64> {
         self.total += 1;
         self.unreported += 1;

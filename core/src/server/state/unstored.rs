@@ -4,6 +4,7 @@
 use alloc::collections::BTreeMap;
 
 use crate::ids::UserId;
+use crate::server::limits::packet_memory;
 use crate::wire::Packet;
 
 /// Packets that wait in a mailbox's queue or in an append under way, by their sender. A sender with
@@ -11,7 +12,8 @@ use crate::wire::Packet;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::server) struct Unstored {
     by_sender: BTreeMap<UserId, Waiting>,
-    bytes: usize,
+    /// Memory of all senders' packets.
+    memory: usize,
 }
 
 /// What waits of one sender.
@@ -26,9 +28,9 @@ impl Unstored {
         self.by_sender.get(&user).copied().unwrap_or_default()
     }
 
-    /// Bytes of all senders' packets.
-    pub(in crate::server) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Memory of all senders' packets.
+    pub(in crate::server) const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// The largest count of packets and the largest count of bytes, each of any sender.
@@ -49,7 +51,8 @@ impl Unstored {
 
     /// Whether the total is that of all senders.
     pub(in crate::server) fn is_consistent(&self) -> bool {
-        self.by_sender.values().map(|waiting| waiting.bytes).sum::<usize>() == self.bytes
+        let memory = |waiting: &Waiting| waiting.bytes + waiting.packets * packet_memory(0);
+        self.by_sender.values().map(memory).sum::<usize>() == self.memory
     }
 
     /// A packet begins to wait. Returns what waits of its sender.
@@ -59,7 +62,7 @@ impl Unstored {
         let waiting = self.by_sender.entry(user).or_default();
         waiting.packets += 1;
         waiting.bytes += len;
-        self.bytes += len;
+        self.memory += packet_memory(len);
         *waiting
     }
 
@@ -73,7 +76,7 @@ impl Unstored {
         let len = packet.bytes().len();
         waiting.packets -= 1;
         waiting.bytes -= len;
-        self.bytes -= len;
+        self.memory -= packet_memory(len);
         if waiting.packets == 0 {
             self.by_sender.remove(&user);
         }

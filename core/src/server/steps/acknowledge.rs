@@ -8,6 +8,7 @@ use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::alarm::Alarm;
 use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::limits::ACK;
 use crate::server::state::acknowledgement::{Acknowledgement, Released};
 use crate::server::state::refusal::Refusal;
 use crate::server::state::session::Authenticated;
@@ -69,8 +70,7 @@ impl Server {
         acknowledgement: Acknowledgement,
     ) -> Release {
         let Some((mailbox, _)) = self.mailboxes.get_mut(recipient) else { return Release::Nothing };
-        let limits = &self.config.limits;
-        let Some((acknowledgement, released)) = mailbox.acknowledge(limits, acknowledgement) else {
+        let Some((acknowledgement, released)) = mailbox.acknowledge(acknowledgement) else {
             return Release::Nothing;
         };
         self.touched.mailbox(recipient);
@@ -170,9 +170,16 @@ impl Server {
     }
 
     /// An operation failed, and is repeated however often the store fails: what was acknowledged
-    /// must not be delivered again.
+    /// must not be delivered again. Only if too many have failed is it given up. Then the session
+    /// ends, because it counts on the operation.
     fn retry_later(&mut self, error: StoreError, unfinished: Unfinished) {
         self.store_failed(error);
+        if self.unfinished.len() >= self.config.limits.unfinished {
+            if let Some(conn) = self.connections.of_user(unfinished.owner()) {
+                self.close(conn);
+            }
+            return;
+        }
         self.unfinished.push(unfinished);
         self.alarms.arm_if_idle(Alarm::Retry, self.now.mono + self.config.limits.store_retry);
     }
@@ -193,15 +200,19 @@ impl Server {
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
         let Some(batch) = session.acks.next_batch(limit) else { return };
         let key = session.key().clone();
+        let bytes = batch.items.len() * ACK;
+        self.checking.enter(bytes);
         let draft = self.sealed(Some(who.user()), Op::DeliveryAck, &key, batch.emit());
-        self.out.emit(draft, AwaitJob::AckSealed { conn });
+        self.out.emit(draft, AwaitJob::AckSealed { conn, bytes });
     }
 
     pub(in crate::server) fn on_acks_sealed(
         &mut self,
         conn: ConnId,
+        bytes: usize,
         emitted: Result<Packet, EmitError>,
     ) {
+        self.checking.leave(bytes);
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         session.acks.sealed();
         let Ok(packet) = emitted else { return self.close(conn) };

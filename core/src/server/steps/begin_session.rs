@@ -74,6 +74,7 @@ impl Server {
         // Attached, not recreated as live: what is stored has to be drained first.
         self.mailboxes.of(user, || None).0.attach(conn_id, start);
         self.touched.mailbox(user);
+        self.touched.conn(conn_id);
         if entry.waiting().undeliverable > 0 {
             self.read_undeliverable(conn_id, user);
         }

@@ -207,10 +207,10 @@ impl Server {
         &mut self,
         owner: UserId,
         conn: ConnId,
-        bytes: u32,
+        memory: usize,
         page: Result<Page, StoreError>,
     ) {
-        self.mailboxes.in_flight.end_page(bytes);
+        self.mailboxes.in_flight.end_page(memory);
         let Some((mailbox, _)) = self.mailboxes.get_mut(owner) else { return };
         self.touched.mailbox(owner);
         match page {

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use crate::ids::ConnId;
 use crate::server::Server;
 use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::limits::{ANSWER, packet_memory};
 use crate::server::state::conn::Conn;
 use crate::server::state::mailbox::Mailbox;
 use crate::server::state::session::Session;
@@ -16,7 +17,8 @@ impl Server {
     /// What the server has done, and how many are connected.
     pub fn stats(&self) -> Stats {
         let (connections, sessions) = (self.connections.len(), self.connections.sessions());
-        Stats { connections, sessions, shed: self.shedding.total(), ..self.stats }
+        let (shed, relieved) = (self.shedding.total(), self.relieved.total());
+        Stats { connections, sessions, shed, relieved, ..self.stats }
     }
 
     /// What the server holds. Looks at every connection and every mailbox.
@@ -45,10 +47,11 @@ impl Server {
             refused: conns(|conn| conn.session().map_or(0, Session::refused_len)),
             unstored: self.mailboxes.unstored.most().packets,
             sender_bytes: most(self.connections.iter().map(|(_, conn)| self.sender_bytes(conn))),
-            all_sender_bytes: self.checking.bytes() + self.mailboxes.unstored.bytes(),
+            all_sender_bytes: self.held_memory(),
+            all_connection_bytes: self.connection_memory(),
             in_flight_items: mailboxes(|mailbox| mailbox.in_flight().len()),
             in_flight_bytes: mailboxes(|mailbox| mailbox.in_flight().bytes()),
-            all_in_flight_bytes: self.mailboxes.in_flight.bytes(),
+            all_in_flight_bytes: self.mailboxes.in_flight.memory(),
             deferred: mailboxes(Mailbox::deferred_len),
         }
     }
@@ -85,10 +88,14 @@ impl Server {
         for job in self.out.jobs() {
             match job {
                 AwaitJob::Signed { arrival, .. } | AwaitJob::Sealed { arrival, .. } => {
-                    checking += arrival.bytes;
+                    checking += packet_memory(arrival.bytes);
                 }
-                AwaitJob::Reply { conn, .. } => *replies.entry(*conn).or_default() += 1,
-                AwaitJob::AckSealed { conn } => {
+                AwaitJob::Reply { conn, .. } => {
+                    checking += packet_memory(ANSWER);
+                    *replies.entry(*conn).or_default() += 1;
+                }
+                AwaitJob::AckSealed { conn, bytes } => {
+                    checking += packet_memory(*bytes);
                     let session = self.connections.get(*conn).and_then(Conn::session);
                     if session.is_some_and(|session| !session.acks.is_sealing()) {
                         return Err(
@@ -106,15 +113,16 @@ impl Server {
                 | AwaitJob::NoMoreMessages { .. } => {}
             }
         }
-        let verified =
-            self.connections.iter().filter_map(|(_, conn)| Some(conn.session()?.verified_bytes()));
-        if self.checking.bytes() < checking + verified.sum::<usize>() {
-            return Err("more bytes are being verified than are counted");
-        }
         for store in self.out.stores() {
             if let AwaitStore::LookedUp { conn, .. } = store {
+                checking += packet_memory(ANSWER);
                 *replies.entry(*conn).or_default() += 1;
             }
+        }
+        let sessions = self.connections.iter().filter_map(|(_, conn)| conn.session());
+        let verified = sessions.flat_map(Session::verified).map(packet_memory);
+        if self.checking.memory() < checking + verified.sum::<usize>() {
+            return Err("more memory is used by jobs than is counted");
         }
         let counted = |conn: &ConnId| self.connections.get(*conn).map(Conn::replies);
         if replies.iter().any(|(conn, made)| counted(conn).is_some_and(|count| count < *made)) {
@@ -141,8 +149,8 @@ impl Server {
                         return Err("an append is under way without its mailbox knowing");
                     }
                 }
-                AwaitStore::PageRead { owner, conn, bytes } => {
-                    pages += *bytes as usize;
+                AwaitStore::PageRead { owner, conn, memory } => {
+                    pages += *memory;
                     let mailbox = self.mailboxes.get(*owner);
                     let draining = mailbox.filter(|mailbox| mailbox.conn() == Some(*conn));
                     if draining.is_some_and(|mailbox| !mailbox.is_reading()) {
@@ -166,7 +174,7 @@ impl Server {
             }
         }
         if self.mailboxes.in_flight.pages() < pages {
-            return Err("more bytes of pages are being read than are counted");
+            return Err("pages that are being read take more memory than is counted");
         }
         if !self.mailboxes.unstored.covers(&unstored) {
             return Err("more packets of a sender wait for the store than are counted");

@@ -58,8 +58,9 @@ impl Server {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         let Some((who, session)) = conn.session_mut() else { return };
         let (user, meters, answers) = (who.user(), session.meters, session.take_answers());
-        self.checking.leave(session.verified_bytes());
+        session.verified().for_each(|bytes| self.checking.leave(bytes));
         conn.phase = Phase::Closing;
+        self.touched.conn(conn_id);
         self.user_meters.end_session(user, meters, self.now.mono);
         self.record_answers(user, answers);
         self.connections.session_ended(user, conn_id);

@@ -8,6 +8,7 @@ use crate::ids::{ConnId, UserId, UserRef};
 use crate::keys::Plaintext;
 use crate::server::Server;
 use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore};
+use crate::server::limits::ANSWER;
 use crate::server::state::admission::TooMany;
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
@@ -82,6 +83,7 @@ impl Server {
         if let Some(conn) = self.connections.get_mut(conn) {
             conn.begin_reply();
         }
+        self.checking.enter(ANSWER);
         self.touched.conn(conn);
         self.out.store(op, AwaitStore::LookedUp { conn, in_reply_to });
     }
@@ -103,6 +105,7 @@ impl Server {
         in_reply_to: InReplyTo,
         looked_up: Result<LookupOutcome, StoreError>,
     ) {
+        self.checking.leave(ANSWER);
         if let Some(conn) = self.connections.get_mut(conn) {
             conn.end_reply();
         }

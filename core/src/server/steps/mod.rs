@@ -13,6 +13,7 @@
 //! | `tell_undeliverable` | senders learn that a recipient's account is gone |
 //! | `acknowledge` | acknowledgements by clients, and receipts for senders |
 //! | `refuse` | every 244, and how answers are made |
+//! | `relieve` | connections that hold most are closed when memory runs short |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
 //! | `inspect` | what the server holds, and whether that fits together |
@@ -31,5 +32,6 @@ mod reconnect;
 mod record_answers;
 mod refuse;
 mod register;
+mod relieve;
 mod settle;
 mod tell_undeliverable;

@@ -22,10 +22,15 @@ impl Server {
         self.take_bytes(conn, data);
     }
 
-    /// Takes packet after packet. Over its user's rate, a session takes none: what has arrived
-    /// already waits, as what comes later waits to be read.
+    /// Takes packet after packet. Over its user's rate, or while memory is short, a session takes
+    /// none: what has arrived already waits, as what comes later waits to be read.
     fn take_bytes(&mut self, conn_id: ConnId, mut data: &[u8]) {
-        while let Some(conn) = self.connections.get_mut(conn_id) {
+        loop {
+            let is_full = self.config.limits.is_full(self.held_memory());
+            let Some(conn) = self.connections.get_mut(conn_id) else { return };
+            if is_full && !data.is_empty() {
+                conn.slow_until(self.now.mono + FULL_PAUSE);
+            }
             if conn.takes_no_packet(self.now.mono) {
                 if conn.keep_unread(&self.config.limits, data).is_err() {
                     self.close(conn_id);
@@ -41,6 +46,12 @@ impl Server {
                 Err(violation) => return self.refuse(conn_id, Refusal::new(violation.into())),
             }
         }
+    }
+
+    /// Memory of all packets that are being verified or wait for the store, and of answers that are
+    /// being made.
+    pub(in crate::server) const fn held_memory(&self) -> usize {
+        self.checking.memory() + self.mailboxes.unstored.memory()
     }
 
     fn receive_before_session(&mut self, conn_id: ConnId, packet: Packet) {
@@ -68,6 +79,9 @@ impl Server {
 
     /// Begins a request before a session. The connection awaits its reply.
     fn begin_request(&mut self, conn: ConnId, inbound: FromClient) {
+        if self.out.awaited() >= self.config.limits.under_way {
+            return self.shed(conn);
+        }
         match inbound {
             FromClient::Register(packet) => self.register(Request::new(conn, packet)),
             FromClient::Confirm { packet, public_key_der } => {
@@ -87,6 +101,7 @@ impl Server {
 
     /// The request under way was answered: the next one that waits begins.
     pub(in crate::server) fn next_request(&mut self, conn_id: ConnId) {
+        self.touched.conn(conn_id);
         let next = self
             .connections
             .get_mut(conn_id)
@@ -291,8 +306,12 @@ impl Server {
         packet: Verified<Packet>,
     ) {
         let session = self.connections.session_mut(who.conn()).map(|(_, session)| session);
-        if let Some(code) = session.and_then(|session| session.out_of_turn(recipient, id)) {
-            return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
+        if let Some(session) = session.filter(|session| session.refused_len() > 0) {
+            // The list may become shorter.
+            self.touched.conn(who.conn());
+            if let Some(code) = session.out_of_turn(recipient, id) {
+                return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
+            }
         }
         let limits = &self.config.limits;
         if let Some((_, session)) = self.connections.session_mut(who.conn()) {
@@ -332,3 +351,7 @@ impl Server {
         }
     }
 }
+
+/// Pause of a session whose packets can't be taken because too much is held of everybody's. Much is
+/// verified and stored meanwhile.
+const FULL_PAUSE: Duration = Duration::from_millis(50);

@@ -11,6 +11,7 @@ use crate::frame::StoreError;
 use crate::ids::{ConnId, UserId};
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::server::awaits::{AfterReply, AwaitJob};
+use crate::server::limits::ANSWER;
 use crate::server::state::admission::TooMany;
 use crate::server::state::conn::Phase;
 use crate::server::state::entry::Request;
@@ -139,6 +140,7 @@ impl Server {
     pub(in crate::server) fn reply(&mut self, conn_id: ConnId, draft: Draft, then: AfterReply) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.begin_reply();
+        self.checking.enter(ANSWER);
         conn.charge_signature(&self.config.limits, self.now.mono);
         self.out.emit(draft, AwaitJob::Reply { conn: conn_id, then });
         self.touched.conn(conn_id);
@@ -150,6 +152,7 @@ impl Server {
         then: AfterReply,
         emitted: Result<Packet, EmitError>,
     ) {
+        self.checking.leave(ANSWER);
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.end_reply();
         // Without a key that signs, the peer can't be told why; it only sees the connection close.

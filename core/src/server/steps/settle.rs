@@ -10,6 +10,7 @@ use crate::server::awaits::AwaitStore;
 use crate::server::state::conn::{Conn, FlowStep};
 use crate::server::state::drain::DrainStep;
 use crate::server::state::session::Session;
+use crate::server::steps::relieve::Relief;
 use crate::server::store::StoreOp;
 use crate::wire::Packet;
 
@@ -20,15 +21,16 @@ impl Server {
     /// waits for something. Then connections. Their farewells may end sessions, which touches
     /// mailboxes again, and so may packets that waited for the end of a pause, so the loop repeats
     /// until nothing is touched; each round ends sessions, takes packets or begins operations, of
-    /// which there are finitely many. The stop comes last, when everything is
-    /// known to be done.
+    /// which there are finitely many. Then it is known what is held, and connections may have to be
+    /// closed, which touches mailboxes once more. The stop comes last, when everything is known to be
+    /// done.
     pub(in crate::server) fn settle(&mut self) {
         loop {
             if let Some(user) = self.touched.next_mailbox() {
                 self.settle_mailbox(user);
             } else if let Some(conn) = self.touched.next_conn() {
                 self.settle_conn(conn);
-            } else {
+            } else if self.relieve() == Relief::Unneeded {
                 break;
             }
         }
@@ -66,9 +68,9 @@ impl Server {
         match step {
             Some(DrainStep::ReadPage { conn, after, limit }) => {
                 let op = StoreOp::Page { recipient: user, after, limit };
-                let bytes = limit.bytes;
-                self.mailboxes.in_flight.begin_page(bytes);
-                self.out.store(op, AwaitStore::PageRead { owner: user, conn, bytes });
+                let memory = limit.memory();
+                self.mailboxes.in_flight.begin_page(memory);
+                self.out.store(op, AwaitStore::PageRead { owner: user, conn, memory });
             }
             Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
             Some(DrainStep::Live(conn)) => {
@@ -101,9 +103,8 @@ impl Server {
     /// read after it.
     fn update_flow(&mut self, conn_id: ConnId) {
         let sessions = self.connections.sessions();
-        let held = self.checking.bytes() + self.mailboxes.unstored.bytes();
-        let share = self.config.limits.held_share(held, sessions);
-        let Some(conn) = self.connections.get_mut(conn_id) else { return };
+        let share = self.config.limits.held_share(self.held_memory(), sessions);
+        let Some(conn) = self.connections.recount(conn_id) else { return };
         if let Some(until) = conn.slowed_until(self.now.mono) {
             self.alarms.arm(Alarm::Flow(conn_id), until);
         }

@@ -62,6 +62,11 @@ impl Application<Server> for ServerApplication {
                 "disconnected clients without a session: too many at once, or from one address; \
                  clients in a session are served as before"
             ),
+            Notice::ConnectionsShed { count } => tracing::warn!(
+                count,
+                "disconnected the clients that held the most memory: all together held too much of \
+                 --packet-memory; nothing acknowledged is lost"
+            ),
             Notice::StoreFailed { error } => {
                 tracing::warn!(%error, "a database operation failed; its senders will try again");
             }

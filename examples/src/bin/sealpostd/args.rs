@@ -101,7 +101,9 @@ pub(crate) struct Bounds {
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     pub(crate) connections: usize,
 
-    /// Memory for the packets of all users; senders are slowed down when it is used up
+    /// Memory for what all connections hold, and as much for what their peers leave unread; those
+    /// with the most are disconnected when it is used up. Senders are slowed down before that, when
+    /// their packets take a quarter of it
     #[arg(long, value_name = "SIZE", default_value = "128MiB")]
     pub(crate) packet_memory: Size,
 

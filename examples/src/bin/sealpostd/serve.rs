@@ -37,6 +37,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         max_connections: Some(limits.connections),
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
+        queued_bytes_in_all: limits.connection_bytes_in_all,
         ..HostConfig::default()
     };
     announce_bounds(&limits, &config, args);
@@ -137,6 +138,7 @@ fn limits(args: &Serving) -> Result<Limits, Failure> {
         connections,
         held_bytes_in_all: memory / 4,
         in_flight_bytes_in_all: memory / 4,
+        connection_bytes_in_all: memory,
         receipt_bytes: bounds.receipts_size.0,
         ..base
     })
@@ -160,16 +162,20 @@ fn quota(args: &Serving) -> Quota {
 
 /// Logs how much memory and disk the server takes at most.
 fn announce_bounds(limits: &Limits, host: &HostConfig, args: &Serving) {
-    let machine = limits.memory_bound(host.read_budget.get());
-    let total = machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM);
     tracing::info!(
         "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
          of packets, {} of disk left free",
-        Size(total),
+        Size(memory_bound(limits, host)),
         limits.connections,
         args.bounds.store_size,
         args.bounds.disk_reserve,
     );
+}
+
+/// Bytes of memory that the process takes at most.
+fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
+    let machine = limits.memory_bound(host.read_budget.get());
+    machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
 }
 
 /// Logs the server's address, and saves it for `sealpostd address`.
@@ -205,9 +211,21 @@ pub(crate) const ANY_HOST: &str = "HOST";
 
 /// Memory of the program itself: its code, its threads, and the caches of the database.
 const PROGRAM: u64 = 64 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn default_memory_bound_is_one_that_an_operator_can_use() {
+        let bound = |connections| {
+            let limits = Limits { connections, ..Limits::default() };
+            let host = HostConfig { max_connections: Some(connections), ..HostConfig::default() };
+            memory_bound(&limits, &host) >> 20
+        };
+        assert!(bound(16_384) < 1_024, "{} MiB", bound(16_384));
+        assert!(bound(4_096) < 1_024 - 48, "{} MiB", bound(4_096));
+    }
 
     #[test]
     fn link_local_host_keeps_its_scope() {

@@ -313,6 +313,7 @@ impl Host<Server> for Observer {
             Notice::Registered { .. }
             | Notice::Refused { .. }
             | Notice::StrangersShed { .. }
+            | Notice::ConnectionsShed { .. }
             | Notice::Unresponsive { .. }
             | Notice::StoreFull
             | Notice::StoreFailed { .. }
