@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::SignatureCheck;
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Op, Packet, Profile};
 
@@ -106,6 +105,17 @@ impl Job {
             Self::Emit(draft) => draft.lane(),
         }
     }
+}
+
+/// A signature to be verified, as [`Provider::verify`](super::Provider::verify) does.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureCheck<'a> {
+    /// Key that must have made the signature.
+    pub key: &'a PublicKey,
+    /// The signed bytes.
+    pub message: &'a [u8],
+    /// The signature.
+    pub signature: &'a [u8],
 }
 
 /// Kind of a request with an OAEP part.

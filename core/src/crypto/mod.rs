@@ -71,9 +71,9 @@ pub use aws_lc::AwsLc;
 pub use generator::Generator;
 pub use job::{
     Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
-    RequestKind, SESSION_LABEL,
+    RequestKind, SESSION_LABEL, SignatureCheck,
 };
-pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider, SignatureCheck};
+pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};
 pub use run::Crypto;
 #[cfg(feature = "rust-crypto")]
 pub use rust_crypto::RustCrypto;

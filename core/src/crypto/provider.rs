@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 
-use super::EmitError;
+use super::{EmitError, SignatureCheck};
 use crate::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
 
 /// A cryptographic library. It draws from `rng` every random byte that it lets its caller choose.
@@ -61,17 +61,6 @@ pub trait Provider: Send + Sync {
         iv: &[u8; 16],
         ciphertext: &[u8],
     ) -> Result<Plaintext, Rejected>;
-}
-
-/// A signature to be verified, as [`Provider::verify`] does.
-#[derive(Clone, Copy, Debug)]
-pub struct SignatureCheck<'a> {
-    /// Key that must have made the signature.
-    pub key: &'a PublicKey,
-    /// The signed bytes.
-    pub message: &'a [u8],
-    /// The signature.
-    pub signature: &'a [u8],
 }
 
 /// A private key that was loaded and accepted. Its operations are constant time or blinded.
