@@ -42,16 +42,19 @@ fn send_part(
     let text = "x".repeat(30_000);
     let key = to.public_key().clone();
     let packet = from.message(bed.now().wall, to.id.unwrap(), &key, &text);
-    bed.input_bytes(from.conn, &packet.bytes()[..len]);
-    packet.bytes()[len..].to_vec()
+    let (begun, rest) = packet.bytes().split_at(len);
+    bed.input_bytes(from.conn, begun);
+    rest.to_vec()
 }
 
 fn shed(bed: &mut ServerBed) -> Vec<u64> {
-    let count = |notice| match notice {
-        Notice::ConnectionsShed { count } => Some(count),
-        _ => None,
-    };
-    bed.take_notices().into_iter().filter_map(count).collect()
+    let mut counts = Vec::new();
+    for notice in bed.take_notices() {
+        if let Notice::ConnectionsShed { count } = notice {
+            counts.push(count);
+        }
+    }
+    counts
 }
 
 #[test]
