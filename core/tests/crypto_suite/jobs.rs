@@ -16,7 +16,7 @@ use sealpost_core::wire::{Header, Op, Packet, Profile};
 
 use crate::support::{crypto, pairs, providers, wrapping_key};
 
-fn session_key() -> SymmetricKey {
+pub(crate) fn session_key() -> SymmetricKey {
     SymmetricKey::from_bytes([0x55; 32])
 }
 const REQUEST_HASH: [u8; 32] = [0x99; 32];
@@ -26,20 +26,20 @@ fn header(op: Op) -> Header {
     Header { sender: UserId::new(7), recipient: None, timestamp: Timestamp::MIN, op }
 }
 
-fn draft(op: Op, parts: Vec<Part>) -> Draft {
+pub(crate) fn draft(op: Op, parts: Vec<Part>) -> Draft {
     Draft { profile: Profile::Compact, header: header(op), parts, signed: true }
 }
 
-fn emit(crypto: &mut Crypto, draft: Draft) -> Result<Packet, EmitError> {
+pub(crate) fn emit(crypto: &mut Crypto, draft: Draft) -> Result<Packet, EmitError> {
     let Outcome::Emitted(packet) = crypto.run(Job::Emit(Box::new(draft))) else { panic!() };
     packet
 }
 
-fn clear(bytes: &[u8]) -> Part {
+pub(crate) fn clear(bytes: &[u8]) -> Part {
     Part::Clear(Bytes::copy_from_slice(bytes))
 }
 
-fn sealed(plaintext: &[u8]) -> Part {
+pub(crate) fn sealed(plaintext: &[u8]) -> Part {
     Part::Sealed { key: session_key(), plaintext: Plaintext::new(plaintext.to_vec()) }
 }
 
@@ -154,54 +154,6 @@ fn parts_keep_their_order_and_a_sealed_part_opens_only_at_its_offset() {
                 assert_eq!(misplaced, Err(Rejected), "at {at}");
             }
         }
-    }
-}
-
-/// Jobs without a signature to verify stand between those with one, and a spoilt packet between
-/// those that are not.
-#[test]
-fn jobs_that_run_together_have_the_outcomes_that_they_have_alone() {
-    for provider in providers() {
-        let mut alice = crypto(&provider, "alice");
-        let mut server = crypto(&provider, "server");
-        let signer = alice.public_key().clone();
-        let packet = emit(&mut alice, draft(Op::DeliveryAck, vec![sealed(b"taken")])).unwrap();
-        let mut bytes = packet.bytes().to_vec();
-        *bytes.last_mut().unwrap() ^= 1;
-        let spoilt = Packet::parse(Profile::Compact, bytes.into()).unwrap();
-        let mut jobs = Vec::new();
-        for nth in 0..30 {
-            let packet = if nth % 3 == 0 { &spoilt } else { &packet }.clone();
-            let (signer, key) = (signer.clone(), session_key());
-            jobs.push((
-                nth,
-                match nth % 4 {
-                    0 | 1 => Job::Verify { packet, signer },
-                    2 => Job::OpenSealed { packet, signer, key, at: 0 },
-                    _ => Job::Emit(Box::new(draft(Op::Message, vec![clear(b"text")]))),
-                },
-            ));
-        }
-        let alone: Vec<_> =
-            jobs.iter().map(|(nth, job)| (*nth, summary(&server.run(job.clone())))).collect();
-        let mut together = Vec::new();
-        server.run_all(&mut jobs, &mut together);
-        assert!(jobs.is_empty());
-        let together: Vec<_> =
-            together.into_iter().map(|(nth, outcome)| (nth, summary(&outcome))).collect();
-        assert_eq!(together, alone);
-        assert_eq!(together[0].1, "rejected");
-    }
-}
-
-/// Kind of an outcome.
-fn summary(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Verified(Ok(())) => "verified",
-        Outcome::Opened(Ok(plaintext)) if plaintext.expose() == b"taken" => "opened",
-        Outcome::Emitted(Ok(_)) => "emitted",
-        Outcome::Verified(Err(Rejected)) | Outcome::Opened(Err(Rejected)) => "rejected",
-        _ => "something else",
     }
 }
 

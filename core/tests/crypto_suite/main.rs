@@ -16,5 +16,6 @@ mod keys;
 mod pem;
 mod primitives;
 mod support;
+mod together;
 mod vectors;
 mod wycheproof;
