@@ -96,18 +96,14 @@ impl Together {
 
     /// What the kernel accepts. What it can't judge it doesn't accept.
     fn ask_kernel(&self, cases: &[Result<Case<'_>, Rejected>]) -> [bool; Kernel::MOST] {
+        let claims: Vec<_> =
+            cases.iter().map(|case| case.as_ref().ok().and_then(Case::claim)).collect();
+        let present: Vec<_> = claims.iter().flatten().copied().collect();
+        let verdicts = (self.judge)(&present);
+        let mut lanes = 0..;
         let mut accepted = [false; Kernel::MOST];
-        let claims: Vec<_> = cases
-            .iter()
-            .enumerate()
-            .filter_map(|(nth, case)| Some((nth, case.as_ref().ok()?.claim()?)))
-            .collect();
-        let (places, claims): (Vec<_>, Vec<_>) = claims.into_iter().unzip();
-        let verdicts = (self.judge)(&claims);
-        for (lane, place) in places.into_iter().enumerate() {
-            if let Some(accepted) = accepted.get_mut::<usize>(place) {
-                *accepted = verdicts.is_valid(lane);
-            }
+        for (accepted, _) in accepted.iter_mut().zip(&claims).filter(|(_, claim)| claim.is_some()) {
+            *accepted = lanes.next().is_some_and(|lane| verdicts.is_valid(lane));
         }
         accepted
     }
