@@ -1,4 +1,5 @@
-//! Processes and threads: the server under load, a broker to compare it with, their figures in `/proc`, and our own workers.
+//! Processes and threads: the server under load, a broker to compare it with, their figures in
+//! `/proc`, and our own workers.
 
 pub(crate) mod broker;
 pub(crate) mod daemon;

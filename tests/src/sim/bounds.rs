@@ -93,26 +93,15 @@ fn longest_pause_secs(settings: &Settings, limits: &Limits) -> u64 {
     if settings.day_lookups < u32::MAX {
         return DAY_SECS;
     }
-    let Limits {
-        registrations_per_address,
-        reconnects_per_address,
-        refusals_per_address,
-        otps_issued,
-        wrong_guesses,
-        reconnects_per_user,
-        lookups_per_user,
-        packets_per_user,
-        ..
-    } = limits;
     let rates = [
-        registrations_per_address,
-        reconnects_per_address,
-        refusals_per_address,
-        otps_issued,
-        wrong_guesses,
-        reconnects_per_user,
-        lookups_per_user,
-        packets_per_user,
+        limits.registrations_per_address,
+        limits.reconnects_per_address,
+        limits.refusals_per_address,
+        limits.otps_issued,
+        limits.wrong_guesses,
+        limits.reconnects_per_user,
+        limits.lookups_per_user,
+        limits.packets_per_user,
     ];
     let pauses = rates.map(|Rate { every, .. }| every.as_millis().div_ceil(1_000));
     u64::try_from(pauses.into_iter().max().unwrap_or(0)).unwrap_or(u64::MAX)
