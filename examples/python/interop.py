@@ -31,7 +31,7 @@ class Server:
     def __init__(self, program, folder, profile, crypto):
         self.log = open(folder / "sealpostd.log", "w+")
         self.process = subprocess.Popen(
-            [program, "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
+            [program, "--init", "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
              "--crypto", crypto, "--no-limits"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()

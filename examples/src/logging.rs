@@ -14,6 +14,12 @@ pub fn log_to_stderr(default: LevelFilter) -> Result<(), Failure> {
         Err(_) => default,
         Ok(level) => level.parse().map_err(Failure::context(VARIABLE))?,
     };
+    log_at(level);
+    Ok(())
+}
+
+/// Starts logging to standard error at this level.
+pub fn log_at(level: LevelFilter) {
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(Mutex::new(LogWriter::new(io::stderr())))
@@ -22,7 +28,6 @@ pub fn log_to_stderr(default: LevelFilter) -> Result<(), Failure> {
         .with_ansi(false)
         .with_target(false)
         .init();
-    Ok(())
 }
 
 /// Writes log lines, and never fails: a program goes on without its log. A line that can't be

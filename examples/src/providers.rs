@@ -5,11 +5,13 @@ use std::sync::Arc;
 use sealpost_core::crypto::{AwsLc, Crypto, Generator, PrivateKey, Provider, RustCrypto};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::keys::SymmetricKey;
+use serde::Deserialize;
 
 use crate::{Failure, SystemGenerator};
 
 /// Cryptography providers by the names that users give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum CryptoName {
     /// Constant-time, and several times faster
     AwsLc,
@@ -18,7 +20,8 @@ pub enum CryptoName {
 }
 
 /// Ways to verify signatures that come together, by the names that users give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verify {
     /// Eight at once if the processor has AVX-512 IFMA; aws-lc judges again whatever that rejects
     Auto,

@@ -62,7 +62,7 @@ impl ProgramBed {
         let log = self.path("sealpostd.log");
         let mut command = self.command();
         let mut child = change(&mut command)
-            .args(["--listen", listen, "--no-limits"])
+            .args(["--listen", listen, "--no-limits", "--init"])
             .args(in_band)
             .args(args)
             .stdin(Stdio::null())

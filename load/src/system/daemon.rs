@@ -107,7 +107,7 @@ fn ready(own: &mut OwnServer) -> Result<ServerAddress, Failure> {
 fn command(folder: &Path, args: &ServerArgs, rates: Rates) -> Result<Command, Failure> {
     let mut command = Command::new(args.server.clone().map_or_else(beside_us, Ok)?);
     command
-        .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--data"])
+        .args(["--init", "--listen", "127.0.0.1:0", "--otp", "in-band", "--data"])
         .arg(folder.join(DATA))
         .args((rates == Rates::Unlimited).then_some("--no-limits"))
         .args(args.workers.map(|workers| format!("--workers={workers}")))

@@ -83,7 +83,15 @@ impl TestServer {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(sealpostd())
-            .args(["--listen", "127.0.0.1:0", "--otp", "in-band", "--no-limits", "--data"])
+            .args([
+                "--init",
+                "--listen",
+                "127.0.0.1:0",
+                "--otp",
+                "in-band",
+                "--no-limits",
+                "--data",
+            ])
             .arg(folder.path().join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

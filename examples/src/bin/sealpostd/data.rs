@@ -11,6 +11,8 @@ use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
 use sealpost_storage::{DatabaseMark, Inspector, OpenError, OpenFailure, Quota, SqliteStorage};
 
+use crate::config::FILE_NAME;
+
 /// The folder in which one server keeps everything.
 #[derive(Clone, Debug)]
 pub(crate) struct DataFolder(Folder);
@@ -57,6 +59,16 @@ impl DataFolder {
 
     fn mark(&self) -> DatabaseMark {
         DatabaseMark::new(self.0.file("database-id"))
+    }
+
+    /// Path of the configuration file in the folder.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.0.file(FILE_NAME)
+    }
+
+    /// Writes a configuration file, unless there is one.
+    pub(crate) fn write_config(&self, text: &str) -> Result<(), Failure> {
+        if self.config_file().try_exists()? { Ok(()) } else { self.0.write(FILE_NAME, text) }
     }
 
     /// Saves the server's address, as it does at each start.
@@ -118,7 +130,7 @@ impl DataFolder {
     }
 
     /// Whether the folder has had a database: it is created before anything else.
-    fn is_used(&self) -> Result<bool, Failure> {
+    pub(crate) fn is_used(&self) -> Result<bool, Failure> {
         Ok(self.key_path().try_exists()? || self.mark().read()?.is_some())
     }
 

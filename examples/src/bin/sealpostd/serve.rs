@@ -1,111 +1,105 @@
 //! Runs the server.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, Server};
+use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
-use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
-use sealpost_storage::{Quota, Shares};
-use tracing_subscriber::filter::LevelFilter;
+use sealpost_programs::{Failure, Line, entropy, log_at, runner};
 
 use crate::application::ServerApplication;
-use crate::args::{ProfileName, Serving};
+use crate::args::ProfileName;
+use crate::config::{Config, Layers, Origin, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
 use crate::size::Size;
 
-/// Runs the server until a signal stops it.
-pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
-    refuse_strangers(args)?;
-    refuse_told_phones(args)?;
-    log_to_stderr(LevelFilter::INFO)?;
-    warn_of_unproved_numbers(args);
-    let data = DataFolder::make(data)?;
+/// Runs the server until a signal stops it. With `init` it makes the data folder if there is none.
+pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
+    let settings = layers.settings()?;
+    let config = Config::new(&settings)?;
+    log_at(config.log.level);
+    let couriers = Couriers::start(&config.otp)?;
+    warn_of_unproved_numbers(&config);
+    let data = data_folder(&config, &settings, init)?;
     let _lock = data.lock()?;
-    let provider = args.crypto.provider(args.verify);
-    let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
+    if !data.is_used()? {
+        data.write_config(&show(&Settings::defaults()?))?;
+    }
+    let provider = config.crypto.provider.provider(config.crypto.verify);
+    let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
     let keys = data.keys(&*provider)?;
 
-    let limits = limits(args)?;
-    let mut config = HostConfig {
+    let limits = limits(&config)?;
+    let mut host = HostConfig {
         max_connections: Some(limits.connections),
-        crypto_workers: args.workers,
+        crypto_workers: config.crypto.workers,
         signals: SignalHandling::Daemon,
         queued_bytes_in_all: limits.connection_bytes_in_all,
         ..HostConfig::default()
     };
-    announce_bounds(&limits, &config, args);
+    announce_bounds(&limits, &host, &config);
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
     let machine = Server::new(
         server::Config {
             profile,
             server_key,
-            otp_channel: args.otp.channel(),
-            registered_phones: args.registered_phones(),
+            otp_channel: config.otp.route.channel(),
+            registered_phones: config.registered_phones(),
             limits,
         },
         entropy()?,
     )?;
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
-    config.crypto_workers = Some(config.worker_count());
-    let application = ServerApplication::new(Couriers::start(&args.otp)?);
+    host.crypto_workers = Some(host.worker_count());
+    let application = ServerApplication::new(couriers);
     confine(data.path())?.log();
-    let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
+    let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
-    announce(&data, profile, local, fingerprint)?;
+    let address = address(profile, local, fingerprint)?;
+    announce(&address);
+    data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Fails if other machines may reach a server that only this one may. Without rate limits a stranger
-/// can flood the server; with passwords in band a stranger can register any number.
-fn refuse_strangers(args: &Serving) -> Result<(), Failure> {
-    let refused = |option| {
-        Err(Failure::usage(format_args!(
-            "{option} is not allowed on {}, which other machines may reach; listen on a loopback \
-             address such as 127.0.0.1:7465",
-            args.listen
-        )))
+/// Opens the data folder. Only the default one is made without being asked for: elsewhere, a folder
+/// that is not there is more likely a mistyped path than a new server.
+fn data_folder(config: &Config, settings: &Settings, init: bool) -> Result<DataFolder, Failure> {
+    let path = &config.data;
+    let is_default = settings.of("data").is_some_and(|setting| setting.origin == Origin::Default);
+    if init || is_default {
+        if !path.exists() {
+            tracing::info!("making the data folder {}: there was none", path.display());
+        }
+        return DataFolder::make(path);
+    }
+    let unused = || {
+        Failure::new(format_args!(
+            "{} is not the data folder of a server: check its path, or make it one with sealpostd \
+             init",
+            path.display()
+        ))
     };
-    if args.listen.ip().to_canonical().is_loopback() {
-        return Ok(());
+    if !path.exists() {
+        return Err(unused());
     }
-    match args.otp {
-        _ if args.no_limits => refused("--no-limits"),
-        OtpRoute::InBand => refused("--otp in-band"),
-        OtpRoute::InBandToAnyone
-        | OtpRoute::Console
-        | OtpRoute::Program(_)
-        | OtpRoute::Webhook(_) => Ok(()),
-    }
-}
-
-/// Fails if registered phone numbers are to be hidden while everybody gets the password that reveals
-/// them.
-fn refuse_told_phones(args: &Serving) -> Result<(), Failure> {
-    match args.otp.channel() {
-        OtpChannel::InBand if args.hide_registered => Err(Failure::usage(
-            "--hide-registered hides nothing with one-time passwords in band: whoever asks gets \
-             the password, and with it the answer",
-        )),
-        OtpChannel::InBand | OtpChannel::OutOfBand => Ok(()),
-    }
+    let data = DataFolder::existing(path)?;
+    if data.is_used()? { Ok(data) } else { Err(unused()) }
 }
 
 /// Warns of a way to deliver passwords by which nobody proves to own a phone number.
-fn warn_of_unproved_numbers(args: &Serving) {
-    match args.otp {
+fn warn_of_unproved_numbers(config: &Config) {
+    match config.otp.route {
         OtpRoute::Console => tracing::warn!(
             "one-time passwords are printed on standard output: whoever reads it can register any \
              phone number"
@@ -113,62 +107,34 @@ fn warn_of_unproved_numbers(args: &Serving) {
         OtpRoute::InBand | OtpRoute::InBandToAnyone => tracing::warn!(
             "one-time passwords are in band: whoever can connect can register any phone number"
         ),
-        OtpRoute::Program(_) | OtpRoute::Webhook(_) => {}
+        OtpRoute::Program(_) | OtpRoute::Webhook | OtpRoute::WebhookFile(_) => {}
     }
 }
 
-fn limits(args: &Serving) -> Result<Limits, Failure> {
-    let bounds = &args.bounds;
-    let connections = raise_file_limit(bounds.connections)?;
-    if connections < bounds.connections {
+fn limits(config: &Config) -> Result<Limits, Failure> {
+    let wanted = config.limits.connections;
+    let connections = raise_file_limit(wanted)?;
+    if connections < wanted {
         tracing::warn!(
-            "only {connections} of {} connections are possible: the hard limit of open files is too \
-             low; raise it with `ulimit -Hn` or LimitNOFILE",
-            bounds.connections
+            "only {connections} of {wanted} connections are possible: the hard limit of open files \
+             is too low; raise it with `ulimit -Hn` or LimitNOFILE"
         );
     }
-    let memory = usize::try_from(bounds.packet_memory.0).unwrap_or(usize::MAX);
-    let base = if args.no_limits {
+    if config.limits.disabled {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
-        Limits::without_rates()
-    } else {
-        Limits { stored_bytes_per_day: bounds.daily_size.0, ..Limits::default() }
-    };
-    Ok(Limits {
-        connections,
-        held_bytes_in_all: memory / 4,
-        in_flight_bytes_in_all: memory / 4,
-        connection_bytes_in_all: memory,
-        receipt_bytes: bounds.receipts_size.0,
-        ..base
-    })
-}
-
-fn quota(args: &Serving) -> Quota {
-    let bounds = &args.bounds;
-    let (shares, disk_reserve_bytes) = if args.no_limits {
-        (Shares::Unlimited, 0)
-    } else {
-        (Shares::Limited, bounds.disk_reserve.0)
-    };
-    Quota {
-        messages: bounds.mailbox_messages,
-        bytes: bounds.mailbox_size.0,
-        shares,
-        store_bytes: bounds.store_size.0,
-        disk_reserve_bytes,
     }
+    Ok(config.core_limits(connections))
 }
 
 /// Logs how much memory and disk the server takes at most.
-fn announce_bounds(limits: &Limits, host: &HostConfig, args: &Serving) {
+fn announce_bounds(limits: &Limits, host: &HostConfig, config: &Config) {
     tracing::info!(
         "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
          of packets, {} of disk left free",
         Size(memory_bound(limits, host)),
         limits.connections,
-        args.bounds.store_size,
-        args.bounds.disk_reserve,
+        config.storage.store_size,
+        config.storage.disk_reserve,
     );
 }
 
@@ -178,22 +144,23 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
     machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
 }
 
-/// Logs the server's address, and saves it for `sealpostd address`.
-fn announce(
-    data: &DataFolder,
+/// The address of a server that listens on `local`.
+pub(crate) fn address(
     profile: Profile,
     local: SocketAddr,
     fingerprint: Fingerprint,
-) -> Result<(), Failure> {
-    let open = local.ip().is_unspecified();
-    let host = if open { ANY_HOST.to_owned() } else { host(local) };
-    let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
-    if open {
+) -> Result<ServerAddress, Failure> {
+    let host = if local.ip().is_unspecified() { ANY_HOST.to_owned() } else { host(local) };
+    Ok(ServerAddress::new(profile, &host, local.port(), fingerprint)?)
+}
+
+/// Logs the server's address.
+fn announce(address: &ServerAddress) {
+    if address.host() == ANY_HOST {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
-    data.write_address(&address)
 }
 
 /// The host part of an address. A link-local one keeps its scope, without which it can't be reached.

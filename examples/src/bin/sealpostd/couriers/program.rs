@@ -1,12 +1,15 @@
 //! Delivers one-time passwords with a program of the operator.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use sealpost_core::server::OtpDelivery;
+use sealpost_programs::Failure;
 use zeroize::Zeroizing;
 
 use super::secret_text;
@@ -30,8 +33,30 @@ pub(super) enum ProgramError {
 }
 
 impl Program {
-    pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, timeout: TIMEOUT }
+    /// A program that may take `timeout` for each password. A name without a folder is looked up in
+    /// `PATH`.
+    ///
+    /// # Errors
+    /// There is no such program, or this process may not run it.
+    pub(super) fn new(path: &Path, timeout: Duration) -> Result<Self, Failure> {
+        let found = find(path).ok_or_else(|| {
+            Failure::new(format_args!(
+                "can't run {}, which is to deliver one-time passwords: there is no such program in \
+                 PATH",
+                path.display()
+            ))
+        })?;
+        let failure = || {
+            Failure::context(format!(
+                "can't run {}, which is to deliver one-time passwords",
+                found.display()
+            ))
+        };
+        access(&found, Access::EXEC_OK).map_err(failure())?;
+        if found.is_dir() {
+            return Err(failure()(Errno::ISDIR));
+        }
+        Ok(Self { path: found, timeout })
     }
 
     /// Runs the program until it ends, or kills it after the time-out. It inherits the server's
@@ -67,13 +92,20 @@ impl Program {
     }
 }
 
+fn find(path: &Path) -> Option<PathBuf> {
+    if path.components().count() > 1 || path.is_absolute() {
+        return Some(path.to_owned());
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(path)).find(|path| path.is_file())
+}
+
 /// Phone number and password, one line each. Short enough for the buffer of a pipe, so that writing
 /// it can't block.
 fn lines(delivery: &OtpDelivery) -> Zeroizing<String> {
     secret_text(format_args!("{}\n{}\n", delivery.phone, delivery.otp))
 }
 
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks at a running program.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -82,7 +114,6 @@ mod tests {
     use std::fs;
     use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
 
     use super::*;
     use crate::couriers::example;
@@ -91,7 +122,7 @@ mod tests {
         let path = dir.join("deliver");
         fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Program::new(path)
+        Program::new(&path, Duration::from_secs(100)).unwrap()
     }
 
     /// Retries while the script is busy: another test that forks at the wrong moment has inherited
@@ -115,12 +146,30 @@ mod tests {
     }
 
     #[test]
-    fn program_that_fails_or_is_missing_is_reported() {
+    fn program_that_fails_or_is_gone_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let error = run(&script(dir.path(), "exit 3")).unwrap_err();
         assert!(matches!(error, ProgramError::Failed(status) if status.code() == Some(3)));
-        let error = run(&Program::new(dir.path().join("nothing"))).unwrap_err();
+        let program = script(dir.path(), "exit 0");
+        fs::remove_file(&program.path).unwrap();
+        let error = run(&program).unwrap_err();
         assert!(matches!(error, ProgramError::Run(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = dir.path().join("plain");
+        fs::write(&plain, "#!/bin/sh\n").unwrap();
+        let nowhere = PathBuf::from("no-such-program-anywhere");
+        for path in [dir.path().to_owned(), dir.path().join("nothing"), plain, nowhere] {
+            let error = Program::new(&path, Duration::ZERO).unwrap_err();
+            assert!(format!("{error:?}").contains("can't run"), "{error:?}");
+        }
+        assert_eq!(
+            Program::new(Path::new("sh"), Duration::ZERO).unwrap().path.file_name(),
+            Some("sh".as_ref())
+        );
     }
 
     /// That the call returns shows that the program is dead: it is waited for.

@@ -19,10 +19,11 @@ pub(crate) enum OtpRoute {
     /// and password from standard input, one line each. It gets no arguments, because other users
     /// of the system could see those.
     Program(PathBuf),
-    /// `webhook:FILE`: an HTTP POST of `{"phone":"+…","otp":"…","ttl_seconds":…}` to the URL in the
-    /// first line of the file. Such URLs often contain an access token, and other users of the system
+    /// `webhook`: an HTTP POST of `{"phone":"+…","otp":"…","ttl_seconds":…}` to `otp.webhook_url`.
+    Webhook,
+    /// `webhook:FILE`: the same to the URL in the first line of the file. Such URLs often contain an access token, and other users of the system
     /// could see one that is an argument.
-    Webhook(PathBuf),
+    WebhookFile(PathBuf),
 }
 
 /// A text that is not a route.
@@ -31,11 +32,14 @@ pub(crate) enum InvalidRoute {
     /// The text is none of the routes.
     #[error(
         "unknown route for one-time passwords: use console, in-band, in-band-to-anyone, \
-         exec:PROGRAM or webhook:FILE"
+         exec:PROGRAM, webhook or webhook:FILE"
     )]
     Unknown,
     /// The text has the URL itself.
-    #[error("write the URL of the webhook to a file that others can't read, and give its path")]
+    #[error(
+        "a URL is not a route: set otp.webhook_url, or write it to a file that others can't \
+         read, and give its path"
+    )]
     Url,
 }
 
@@ -47,9 +51,10 @@ impl FromStr for OtpRoute {
             None if text == "console" => Ok(Self::Console),
             None if text == "in-band" => Ok(Self::InBand),
             None if text == "in-band-to-anyone" => Ok(Self::InBandToAnyone),
+            None if text == "webhook" => Ok(Self::Webhook),
             Some(("exec", program)) if !program.is_empty() => Ok(Self::Program(program.into())),
             Some(("webhook", url)) if url.contains("://") => Err(InvalidRoute::Url),
-            Some(("webhook", file)) if !file.is_empty() => Ok(Self::Webhook(file.into())),
+            Some(("webhook", file)) if !file.is_empty() => Ok(Self::WebhookFile(file.into())),
             None | Some(_) => Err(InvalidRoute::Unknown),
         }
     }
@@ -60,7 +65,9 @@ impl OtpRoute {
     pub(crate) const fn channel(&self) -> OtpChannel {
         match self {
             Self::InBand | Self::InBandToAnyone => OtpChannel::InBand,
-            Self::Console | Self::Program(_) | Self::Webhook(_) => OtpChannel::OutOfBand,
+            Self::Console | Self::Program(_) | Self::Webhook | Self::WebhookFile(_) => {
+                OtpChannel::OutOfBand
+            }
         }
     }
 }
@@ -76,7 +83,8 @@ mod tests {
             ("in-band", OtpRoute::InBand),
             ("in-band-to-anyone", OtpRoute::InBandToAnyone),
             ("exec:/usr/bin/send:now", OtpRoute::Program("/usr/bin/send:now".into())),
-            ("webhook:/etc/sealpost/webhook", OtpRoute::Webhook("/etc/sealpost/webhook".into())),
+            ("webhook", OtpRoute::Webhook),
+            ("webhook:/etc/hook", OtpRoute::WebhookFile("/etc/hook".into())),
         ];
         for (text, route) in routes {
             assert_eq!(text.parse(), Ok(route), "{text}");

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use sealpost_core::server::{DeliveryOutcome, OtpDelivery};
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, secret_line_of_file};
 
 use super::console;
 use super::program::Program;
 use super::queue::Queue;
 use super::route::OtpRoute;
 use super::webhook::{Webhook, WebhookUrl};
+use crate::config::Otp;
 
 /// Delivers one-time passwords on threads of its own. When it is dropped it finishes the current
 /// deliveries and discards the others: the server forgets those passwords when it stops.
@@ -34,17 +35,16 @@ enum Courier {
 
 impl Couriers {
     /// Starts the threads that the route needs.
-    pub(crate) fn start(route: &OtpRoute) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// As [`Couriers::check`].
+    pub(crate) fn start(config: &Otp) -> Result<Self, Failure> {
         let mut couriers = Self { queue: Arc::new(Queue::new()), threads: Vec::new() };
-        let (courier, threads) = match route {
-            OtpRoute::InBand | OtpRoute::InBandToAnyone => return Ok(couriers),
+        let Some(courier) = Courier::new(config)? else { return Ok(couriers) };
+        let threads = match courier {
             // Lines should not mix.
-            OtpRoute::Console => (Courier::Console, 1),
-            OtpRoute::Program(path) => (Courier::Program(Program::new(path.clone())), THREADS),
-            OtpRoute::Webhook(file) => {
-                let webhook = Webhook::new(WebhookUrl::read(file)?);
-                (Courier::Webhook(Box::new(webhook)), THREADS)
-            }
+            Courier::Console => 1,
+            Courier::Program(_) | Courier::Webhook(_) => THREADS,
         };
         let courier = Arc::new(courier);
         for index in 0..threads {
@@ -56,6 +56,12 @@ impl Couriers {
             couriers.threads.push(thread);
         }
         Ok(couriers)
+    }
+
+    /// Checks that passwords can be delivered: that there is such a program, or a right URL, and that
+    /// files with secrets can be read.
+    pub(crate) fn check(config: &Otp) -> Result<(), Failure> {
+        Courier::new(config).map(|_| ())
     }
 
     /// Queues a password without waiting, unless there is no room for it.
@@ -96,6 +102,25 @@ fn run(queue: &Queue, courier: &Courier) {
 }
 
 impl Courier {
+    /// None if the route is in band.
+    fn new(config: &Otp) -> Result<Option<Self>, Failure> {
+        let timeout = config.timeout.0;
+        let webhook = |url| {
+            let file = config.webhook_token_file.as_deref();
+            let token = file.map(secret_line_of_file).transpose()?;
+            let webhook = Webhook::new(url, token.as_ref(), timeout)
+                .map_err(Failure::context("otp.webhook_token_file"))?;
+            Ok(Some(Self::Webhook(Box::new(webhook))))
+        };
+        match &config.route {
+            OtpRoute::InBand | OtpRoute::InBandToAnyone => Ok(None),
+            OtpRoute::Console => Ok(Some(Self::Console)),
+            OtpRoute::Program(path) => Ok(Some(Self::Program(Program::new(path, timeout)?))),
+            OtpRoute::Webhook => webhook(WebhookUrl::public(config.webhook_url.as_deref())?),
+            OtpRoute::WebhookFile(file) => webhook(WebhookUrl::read(file)?),
+        }
+    }
+
     fn deliver(&self, delivery: &OtpDelivery, queue: &Queue) {
         let delivered = match self {
             Self::Console => {
@@ -135,7 +160,7 @@ mod tests {
 
     #[test]
     fn password_is_refused_when_there_is_no_room_for_it() {
-        let in_band = Couriers::start(&OtpRoute::InBand).unwrap();
+        let in_band = Couriers { queue: Arc::new(Queue::new()), threads: Vec::new() };
         assert_eq!(in_band.send(example()), DeliveryOutcome::Refused);
 
         // Its thread delivers nothing.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost_core::server::OtpDelivery;
-use sealpost_programs::{Failure, secret_line_of_file};
+use sealpost_programs::{Failure, SecretText, secret_line_of_file};
+use ureq::http::header::{AUTHORIZATION, HeaderValue, InvalidHeaderValue};
 use ureq::http::{StatusCode, Uri};
 use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
@@ -38,6 +39,24 @@ impl FromStr for WebhookUrl {
 }
 
 impl WebhookUrl {
+    /// A URL from the configuration, which others may read.
+    pub(super) fn public(url: Option<&str>) -> Result<Self, Failure> {
+        let Some(url) = url else {
+            return Err(Failure::usage("otp.route is webhook, but otp.webhook_url is not set"));
+        };
+        let url: Self = url.parse().map_err(Failure::context("otp.webhook_url"))?;
+        if url.0.query().is_some()
+            || url.0.authority().is_some_and(|host| host.as_str().contains('@'))
+        {
+            return Err(Failure::usage(
+                "otp.webhook_url must contain neither a user nor a query, which may be secrets: put \
+                 a token in otp.webhook_token_file, or the whole URL in a file and set otp.route to \
+                 webhook:FILE",
+            ));
+        }
+        Ok(url)
+    }
+
     /// Reads the URL from the first line of a file that others can't read.
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         secret_line_of_file(file)?.parse().map_err(Failure::context(file.display()))
@@ -55,6 +74,8 @@ impl fmt::Debug for WebhookUrl {
 pub(super) struct Webhook {
     agent: ureq::Agent,
     url: WebhookUrl,
+    /// The header that shows who we are.
+    authorization: Option<HeaderValue>,
     backoff: Duration,
 }
 
@@ -72,18 +93,25 @@ pub(super) enum WebhookError {
 }
 
 impl Webhook {
-    pub(super) fn new(url: WebhookUrl) -> Self {
+    /// A webhook at `url`, each request to which may take `timeout`, name look-up included. `token` is
+    /// sent as a bearer token.
+    pub(super) fn new(
+        url: WebhookUrl,
+        token: Option<&SecretText>,
+        timeout: Duration,
+    ) -> Result<Self, InvalidHeaderValue> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build();
         let config = ureq::Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .http_status_as_error(false)
             // A password must go to the operator's URL and nowhere else.
             .max_redirects(0)
             .max_idle_connections(0)
             .build();
-        Self { agent: config.new_agent(), url, backoff: BACKOFF }
+        let authorization = token.map(|token| bearer(token)).transpose()?;
+        Ok(Self { agent: config.new_agent(), url, authorization, backoff: BACKOFF })
     }
 
     /// Posts a password, in at most three attempts. Calls `wait` for the pause between two
@@ -111,12 +139,11 @@ impl Webhook {
     }
 
     fn try_post(&self, body: &str) -> Result<(), WebhookError> {
-        let response = self
-            .agent
-            .post(&self.url.0)
-            .content_type("application/json")
-            .send(body)
-            .map_err(WebhookError::Unreachable)?;
+        let mut request = self.agent.post(&self.url.0).content_type("application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let response = request.send(body).map_err(WebhookError::Unreachable)?;
         let status = response.status();
         let is_temporary = status.is_server_error()
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
@@ -130,14 +157,19 @@ impl Webhook {
     }
 }
 
+/// The header that shows a token. Its `Debug` redacts it.
+fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Bearer {token}"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 /// The body of a request. Digits and `+` need no escaping.
 fn json(delivery: &OtpDelivery) -> Zeroizing<String> {
     let OtpDelivery { phone, otp, ttl_secs, .. } = delivery;
     secret_text(format_args!(r#"{{"phone":"{phone}","otp":"{otp}","ttl_seconds":{ttl_secs}}}"#))
 }
 
-/// Time-out of one attempt, name look-up included.
-const TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
 /// Pause before the second attempt. The pause before the third is four times as long.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -153,6 +185,10 @@ mod tests {
 
     const BODY: &str = r#"{"phone":"+4915112345678","otp":"042137","ttl_seconds":300}"#;
 
+    fn new(url: WebhookUrl) -> Webhook {
+        Webhook::new(url, None, Duration::from_secs(100)).unwrap()
+    }
+
     /// Starts a service that answers one request with each of `statuses`, and returns the requests
     /// that it got.
     fn service(statuses: &'static [&str]) -> (Webhook, JoinHandle<Vec<(String, String)>>) {
@@ -161,7 +197,7 @@ mod tests {
         let thread = thread::spawn(move || {
             statuses.iter().map(|status| answer(&listener, status)).collect()
         });
-        let webhook = Webhook::new(url.parse().unwrap());
+        let webhook = new(url.parse().unwrap());
         (Webhook { backoff: Duration::ZERO, ..webhook }, thread)
     }
 
@@ -255,9 +291,8 @@ mod tests {
     #[test]
     fn https_has_a_provider() {
         let url = "https://127.0.0.1:1/".parse().unwrap();
-        let error = Webhook { backoff: Duration::ZERO, ..Webhook::new(url) }
-            .post(&example(), elapsed)
-            .unwrap_err();
+        let error =
+            Webhook { backoff: Duration::ZERO, ..new(url) }.post(&example(), elapsed).unwrap_err();
         assert!(matches!(error, WebhookError::Unreachable(_)), "{error}");
     }
 }

@@ -1,0 +1,60 @@
+//! Commands before the first start: making a data folder, and the configuration.
+
+use sealpost_programs::{Failure, Line};
+
+use crate::args::ProfileName;
+use crate::config::{Config, Layers, show};
+use crate::couriers::Couriers;
+use crate::data::DataFolder;
+use crate::serve::address;
+
+/// Makes a data folder with keys, an empty database, and a configuration file that contains what the
+/// environment and the command line have set.
+pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
+    let settings = layers.settings()?;
+    let config = Config::new(&settings)?;
+    let data = DataFolder::make(&config.data)?;
+    let _lock = data.lock()?;
+    let path = data.path().display();
+    if data.is_used()? {
+        return Err(Failure::new(format_args!("{path} is the data folder of a server already")));
+    }
+    // The file first: what it lacks after a crash would not be noticed.
+    let own = layers.file(data.path());
+    if own.is_none() {
+        data.write_config(&show(&settings.without("data")))?;
+    }
+    let provider = config.crypto.provider.provider(config.crypto.verify);
+    let (_, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
+    let keys = data.keys(&*provider)?;
+    let fingerprint = *keys.private.public_key().fingerprint();
+    Line::text(format_args!("made the data folder {path}"))?;
+    if config.listen.port() != 0 {
+        let address = address(profile, config.listen, fingerprint)?;
+        data.write_address(&address)?;
+        Line::text(format_args!("clients register with {address}"))?;
+    }
+    let file = own.unwrap_or_else(|| data.config_file());
+    Line::text(format_args!(
+        "next: say in {} how one-time passwords are delivered (otp.route), and start sealpostd \
+         with the same --data",
+        file.display()
+    ))
+}
+
+/// Prints the configuration in force.
+pub(crate) fn print_config(layers: &Layers) -> Result<(), Failure> {
+    let settings = layers.settings()?;
+    Config::new(&settings)?;
+    show(&settings).lines().try_for_each(Line::text)
+}
+
+/// Checks everything that a start checks before it opens the data folder.
+pub(crate) fn check_config(layers: &Layers) -> Result<(), Failure> {
+    let config = Config::new(&layers.settings()?)?;
+    Couriers::check(&config.otp)?;
+    match layers.file(&config.data) {
+        Some(file) => Line::text(format_args!("{} is right", file.display())),
+        None => Line::text("the configuration is right; there is no file"),
+    }
+}
