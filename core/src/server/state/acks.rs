@@ -8,7 +8,7 @@ use crate::wire::{ItemId, Packet, StoredAck};
 
 /// Acknowledgements that wait to be sent. While one packet of them is being sealed and signed, the
 /// next ones gather and go out together, because nearly all of a packet's cost is its signature.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::server) struct Acks {
     waiting: VecDeque<(UserId, MessageId)>,
     sealing: bool,

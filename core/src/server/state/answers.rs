@@ -11,6 +11,14 @@ use crate::ids::UserId;
 pub(super) struct Answers(BTreeSet<UserId>);
 
 impl Answers {
+    pub(super) const fn new() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The user has written to `peer`. Returns those to be recorded, if enough have gathered.
     pub(super) fn add(&mut self, peer: UserId) -> Option<Vec<UserId>> {
         self.0.insert(peer);

@@ -1,7 +1,6 @@
 //! A connection: its phase, and whether it is read from.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -20,16 +19,23 @@ pub(in crate::server) struct Conn {
     pub(in crate::server) phase: Phase,
     deframer: Deframer,
     /// Answers that are being looked up or made.
-    replies: usize,
+    replies: u32,
     /// The connection is congested: the peer reads too slowly.
     congested: bool,
-    /// The peer sends too often; nothing is read before this time.
-    slowed_until: Option<Mono>,
-    /// Bytes that arrived together with the packet over the rate. They wait until it is paid off.
-    unread: Vec<u8>,
     paused: bool,
+    /// Boxed, because few peers ever send too often.
+    slowdown: Option<Box<Slowdown>>,
     /// Bytes held that the total of all connections contains.
     counted: usize,
+}
+
+/// The peer sends too often.
+#[derive(Debug, Default)]
+struct Slowdown {
+    /// Nothing is read before this time.
+    until: Mono,
+    /// Bytes that arrived together with the packet over the rate. They wait until it is paid off.
+    unread: Vec<u8>,
 }
 
 /// What is to be done about the reading from a connection.
@@ -48,8 +54,8 @@ pub(in crate::server) struct Overrun;
 pub(in crate::server) enum Phase {
     /// No session, and no request under way.
     ExpectRequest,
-    /// No session. One request is under way, further ones wait.
-    AwaitReply { waiting: VecDeque<FromClient> },
+    /// No session. One request is under way, the few others that may wait are here.
+    AwaitReply { waiting: Vec<FromClient> },
     /// A session.
     Session(Box<Session>),
     /// A last answer is being made. Nothing more is read.
@@ -65,9 +71,8 @@ impl Conn {
             deframer: Deframer::new(profile),
             replies: 0,
             congested: false,
-            slowed_until: None,
-            unread: Vec::new(),
             paused: false,
+            slowdown: None,
             counted: 0,
         }
     }
@@ -94,11 +99,11 @@ impl Conn {
     /// The request under way was answered: takes the next one that waits.
     pub(in crate::server) fn next_request(&mut self) -> Option<FromClient> {
         let Phase::AwaitReply { waiting } = &mut self.phase else { return None };
-        let next = waiting.pop_front();
-        if next.is_none() {
+        if waiting.is_empty() {
             self.phase = Phase::ExpectRequest;
+            return None;
         }
-        next
+        Some(waiting.remove(0))
     }
 
     pub(in crate::server) fn session(&self) -> Option<&Session> {
@@ -128,7 +133,7 @@ impl Conn {
 
     /// Count of answers that are being looked up or made.
     pub(in crate::server) const fn replies(&self) -> usize {
-        self.replies
+        self.replies as usize
     }
 
     /// Whether reading is paused.
@@ -142,13 +147,13 @@ impl Conn {
 
     /// Nothing is read before `until`, or before a later time that was set earlier.
     pub(in crate::server) fn slow_until(&mut self, until: Mono) {
-        self.slowed_until = self.slowed_until.max(Some(until));
+        let slowdown = self.slowdown.get_or_insert_default();
+        slowdown.until = slowdown.until.max(until);
     }
 
     /// Time until which the connection is slowed down; `None` if it no longer is.
-    pub(in crate::server) fn slowed_until(&mut self, now: Mono) -> Option<Mono> {
-        self.slowed_until = self.slowed_until.filter(|until| *until > now);
-        self.slowed_until
+    pub(in crate::server) fn slowed_until(&self, now: Mono) -> Option<Mono> {
+        self.slowdown.as_ref().map(|slowdown| slowdown.until).filter(|until| *until > now)
     }
 
     /// Charges a packet of the session that has arrived. Over the rate, nothing more is read.
@@ -183,8 +188,8 @@ impl Conn {
     }
 
     /// Whether what arrives has to wait: the session's user is over the rate, or other bytes wait.
-    pub(in crate::server) fn takes_no_packet(&mut self, now: Mono) -> bool {
-        (self.slowed_until(now).is_some() || !self.unread.is_empty()) && self.session().is_some()
+    pub(in crate::server) fn takes_no_packet(&self, now: Mono) -> bool {
+        (self.slowed_until(now).is_some() || self.unread_bytes() > 0) && self.session().is_some()
     }
 
     /// Keeps bytes that can't be taken yet.
@@ -193,16 +198,16 @@ impl Conn {
         limits: &Limits,
         data: &[u8],
     ) -> Result<(), Overrun> {
-        if self.unread.len() + data.len() > limits.unread_bytes {
+        if self.unread_bytes() + data.len() > limits.unread_bytes {
             return Err(Overrun);
         }
-        self.unread.extend_from_slice(data);
+        self.slowdown.get_or_insert_default().unread.extend_from_slice(data);
         Ok(())
     }
 
     /// Count of the bytes that wait.
-    pub(in crate::server) const fn unread_bytes(&self) -> usize {
-        self.unread.len()
+    pub(in crate::server) fn unread_bytes(&self) -> usize {
+        self.slowdown.as_ref().map_or(0, |slowdown| slowdown.unread.len())
     }
 
     /// Pauses or resumes reading, depending on how much is under way for the connection, on what of
@@ -225,11 +230,14 @@ impl Conn {
             || over(unstored.packets, limits.unstored_per_user)
             || over(bytes, limits.held_bytes)
             || over(bytes + packet_memory(0) * (arriving + unstored.packets), share)
-            || over(self.replies, limits.replies_per_conn)
+            || over(self.replies(), limits.replies_per_conn)
             || self.congested
             || self.slowed_until(now).is_some();
-        if !pause && !self.unread.is_empty() {
-            return Some(FlowStep::Take(core::mem::take(&mut self.unread)));
+        if !pause
+            && let Some(slowdown) = self.slowdown.take()
+            && !slowdown.unread.is_empty()
+        {
+            return Some(FlowStep::Take(slowdown.unread));
         }
         let changed = pause != self.paused;
         self.paused = pause;
@@ -239,13 +247,17 @@ impl Conn {
     /// Bytes of memory that the connection holds for what has arrived incomplete or has to wait, and
     /// its session for lists. Packets that are being verified have a total of their own.
     pub(in crate::server) fn held_bytes(&self) -> usize {
-        let lists = self.session().map_or(0, Session::list_bytes);
+        let lists = self.session().map_or(0, |session| session.sent().list_bytes());
         let requests = self.waiting_requests() * REQUEST;
-        self.deframer.capacity() + self.unread.capacity() + requests + lists
+        let unread = self.slowdown.as_ref().map_or(0, |slowdown| slowdown.unread.capacity());
+        self.deframer.capacity() + unread + requests + lists
     }
 
-    /// Bytes by which what is held has grown and shrunk since the last call.
+    /// Bytes by which what is held has grown and shrunk since the last call. Frees what is empty.
     pub(super) fn recount(&mut self) -> (usize, usize) {
+        if let Phase::Session(session) = &mut self.phase {
+            session.free_sent();
+        }
         let held = self.held_bytes();
         let before = core::mem::replace(&mut self.counted, held);
         (self.counted.saturating_sub(before), before.saturating_sub(self.counted))

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connections`, `conn` | connections: their phases, and what is under way for each |
 //! | `session` | an authenticated user on a connection |
+//! | `sent_messages` | what a session remembers of the messages that its user has sent |
 //! | `acks`, `refused` | acknowledgements to be sent, refused messages to be repeated |
 //! | `acknowledgement` | a recipient's statement that it has taken items |
 //! | `entry` | the right to a session, with its proofs |
@@ -38,6 +39,7 @@ pub(super) mod mailboxes;
 pub(super) mod otps;
 pub(super) mod refusal;
 pub(super) mod refused;
+pub(super) mod sent_messages;
 pub(super) mod server_key;
 pub(super) mod session;
 pub(super) mod settling;

@@ -26,6 +26,14 @@ struct Refused {
 pub(in crate::server) struct NoRoom;
 
 impl RefusedMessages {
+    pub(super) const fn new() -> Self {
+        Self { by_name: BTreeMap::new(), count: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     pub(in crate::server) fn len(&self) -> usize {
         self.by_name.len()
     }

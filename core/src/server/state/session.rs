@@ -1,18 +1,14 @@
 //! A session: an authenticated user on a connection, and what is under way for them.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
-use super::acks::Acks;
-use super::answers::Answers;
 use super::entry::Entry;
-use super::refused::{NoRoom, RefusedMessages};
+use super::sent_messages::SentMessages;
 use super::user_meters::SessionMeters;
 use crate::frame::{InOrder, Signed, Slot, Verified};
 use crate::ids::{ConnId, MessageId, UserId};
 use crate::keys::{Plaintext, PublicKey, SymmetricKey};
-use crate::server::limits::{ACK, Limits, REFUSED};
-use crate::wire::{ErrorCode, InReplyTo, Packet, Receipt};
+use crate::wire::{Packet, Receipt};
 
 #[derive(Debug)]
 pub(in crate::server) struct Session {
@@ -24,18 +20,11 @@ pub(in crate::server) struct Session {
     arrivals: InOrder<(usize, Arrival)>,
     /// Bytes of those packets.
     arriving_bytes: usize,
-    pub(in crate::server) acks: Acks,
     /// The session is ending: nothing more is taken from it, and this is sent last.
     farewell: Option<Farewell>,
-    /// Most sessions have none.
-    refused: Option<Box<RefusedMessages>>,
     pub(in crate::server) meters: SessionMeters,
-    /// Bytes of the receipts that are stored for the user, who has not taken them.
-    receipt_bytes: u64,
-    answers: Answers,
-    /// Undeliverable messages that the user is being told of, and how many errors about them are
-    /// not sent yet. Most sessions have none.
-    telling: Option<Box<(Vec<InReplyTo>, usize)>>,
+    /// Most sessions have nothing to remember of the messages that their users sent.
+    sent: Option<Box<SentMessages>>,
 }
 
 /// A connection with a session, and its user. Every step of a session demands one.
@@ -99,19 +88,16 @@ pub(in crate::server) enum Farewell {
 impl Session {
     /// Begins a session. Takes the right to a session, so that none begins without it.
     pub(in crate::server) fn begin(entry: &Entry, meters: SessionMeters) -> Self {
+        let sent = SentMessages::with_receipts(entry.waiting().receipt_bytes);
         Self {
             user: entry.user(),
             public_key: entry.public_key().clone(),
             key: entry.session_key().clone(),
             arrivals: InOrder::new(),
             arriving_bytes: 0,
-            acks: Acks::new(),
             farewell: None,
-            refused: None,
             meters,
-            receipt_bytes: entry.waiting().receipt_bytes,
-            answers: Answers::default(),
-            telling: None,
+            sent: (!sent.is_idle()).then(|| Box::new(sent)),
         }
     }
 
@@ -188,84 +174,26 @@ impl Session {
         self.arrivals.filled().map(|(bytes, _)| *bytes)
     }
 
-    /// Bytes of memory of the lists that grow with what the user sends.
-    pub(super) fn list_bytes(&self) -> usize {
-        self.refused_len() * REFUSED + self.acks.len() * ACK
+    /// What is remembered of the messages that the user has sent.
+    pub(in crate::server) fn sent(&self) -> &SentMessages {
+        self.sent.as_deref().unwrap_or(&NOTHING_SENT)
     }
 
-    /// Count of refused messages whose repetition is awaited.
-    pub(in crate::server) fn refused_len(&self) -> usize {
-        self.refused.as_ref().map_or(0, |refused| refused.len())
-    }
-
-    /// A message was refused that its sender will repeat: until then no other message to the same
-    /// recipient is accepted.
-    pub(in crate::server) fn hold_back(
-        &mut self,
-        limits: &Limits,
-        recipient: UserId,
-        id: MessageId,
-        code: ErrorCode,
-    ) -> Result<(), NoRoom> {
-        let refused = self.refused.get_or_insert_default();
-        refused.add(limits.refused_messages, recipient, id, code)
-    }
-
-    /// The code of the refused message that this one has to wait for; `None` if it is accepted.
-    pub(in crate::server) fn out_of_turn(
-        &mut self,
-        recipient: UserId,
-        id: MessageId,
-    ) -> Option<ErrorCode> {
-        self.refused.as_mut()?.out_of_turn(recipient, id)
-    }
-
-    /// A receipt was stored for the user.
-    pub(in crate::server) const fn receipt_stored(&mut self, bytes: usize) {
-        self.receipt_bytes = self.receipt_bytes.saturating_add(bytes as u64);
-    }
-
-    /// The user has taken receipts of this many bytes. Saturates: a receipt that was stored twice
-    /// counted twice, and one that expired still counts.
-    pub(in crate::server) const fn receipts_taken(&mut self, bytes: usize) {
-        self.receipt_bytes = self.receipt_bytes.saturating_sub(bytes as u64);
+    pub(in crate::server) fn sent_mut(&mut self) -> &mut SentMessages {
+        self.sent.get_or_insert_default()
     }
 
     /// The user has taken everything that was stored.
-    pub(in crate::server) const fn all_taken(&mut self) {
-        self.receipt_bytes = 0;
-    }
-
-    /// Whether the user must take receipts before sending more messages, each of which leads to
-    /// another receipt.
-    pub(in crate::server) const fn owes_receipts(&self, limits: &Limits) -> bool {
-        self.receipt_bytes > limits.receipt_bytes
-    }
-
-    /// The user has written to someone. Returns whom to record as answered, once enough gathered.
-    pub(in crate::server) fn answered(&mut self, peer: UserId) -> Option<Vec<UserId>> {
-        self.answers.add(peer)
-    }
-
-    /// Those to whom the user has written and who are not recorded yet.
-    pub(in crate::server) fn take_answers(&mut self) -> Vec<UserId> {
-        self.answers.take()
-    }
-
-    /// An error is being made about each of these undeliverable messages.
-    pub(in crate::server) fn begin_telling(&mut self, messages: Vec<InReplyTo>) {
-        if !messages.is_empty() {
-            let unsent = messages.len();
-            self.telling = Some(Box::new((messages, unsent)));
+    pub(in crate::server) fn all_taken(&mut self) {
+        if let Some(sent) = &mut self.sent {
+            sent.all_receipts_taken();
         }
+        self.free_sent();
     }
 
-    /// One of the errors was sent. Returns the messages after the last one.
-    pub(in crate::server) fn told(&mut self) -> Option<Vec<InReplyTo>> {
-        let (_, unsent) = &mut **self.telling.as_mut()?;
-        *unsent = unsent.saturating_sub(1);
-        let (messages, _) = *self.telling.take_if(|telling| telling.1 == 0)?;
-        Some(messages)
+    /// Frees the memory for what is remembered of sent messages, if that is nothing.
+    pub(super) fn free_sent(&mut self) {
+        self.sent.take_if(|sent| sent.is_idle());
     }
 }
 
@@ -317,3 +245,5 @@ impl Signed for SealedPacket {
         }
     }
 }
+
+static NOTHING_SENT: SentMessages = SentMessages::new();

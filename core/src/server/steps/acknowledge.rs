@@ -141,7 +141,7 @@ impl Server {
     pub(in crate::server) fn count_receipt(&mut self, user: UserId, receipt: &Packet) {
         let conn = self.connections.of_user(user);
         if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
-            session.receipt_stored(receipt.bytes().len());
+            session.sent_mut().receipt_stored(receipt.bytes().len());
         }
     }
 
@@ -164,7 +164,7 @@ impl Server {
             self.touched.mailbox(dropping.owner);
             let conn = self.connections.of_user(dropping.owner);
             if let Some((_, session)) = conn.and_then(|conn| self.connections.session_mut(conn)) {
-                session.receipts_taken(bytes);
+                session.sent_mut().receipts_taken(bytes);
             }
         }
     }
@@ -198,7 +198,7 @@ impl Server {
     pub(in crate::server) fn seal_acks(&mut self, conn: ConnId) {
         let limit = self.config.limits.acks_per_packet;
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
-        let Some(batch) = session.acks.next_batch(limit) else { return };
+        let Some(batch) = session.sent_mut().acks.next_batch(limit) else { return };
         let key = session.key().clone();
         let bytes = batch.items.len() * ACK;
         self.checking.enter(bytes);
@@ -214,7 +214,7 @@ impl Server {
     ) {
         self.checking.leave(bytes);
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
-        session.acks.sealed();
+        session.sent_mut().acks.sealed();
         let Ok(packet) = emitted else { return self.close(conn) };
         self.out.send(conn, packet.bytes().clone());
         self.touched.conn(conn);

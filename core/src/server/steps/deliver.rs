@@ -151,7 +151,7 @@ impl Server {
             && let Some(conn) = self.connections.of_user(item.origin)
             && let Some((_, session)) = self.connections.session_mut(conn)
         {
-            session.acks.push(durable);
+            session.sent_mut().acks.push(durable);
             self.touched.conn(conn);
         }
     }

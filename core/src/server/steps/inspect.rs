@@ -44,7 +44,7 @@ impl Server {
             waiting_requests: conns(Conn::waiting_requests),
             checks: conns(|conn| conn.session().map_or(0, Session::arriving)),
             replies: conns(Conn::replies),
-            refused: conns(|conn| conn.session().map_or(0, Session::refused_len)),
+            refused: conns(|conn| conn.session().map_or(0, |session| session.sent().refused_len())),
             unstored: self.mailboxes.unstored.most().packets,
             sender_bytes: most(self.connections.iter().map(|(_, conn)| self.sender_bytes(conn))),
             all_sender_bytes: self.held_memory(),
@@ -97,7 +97,7 @@ impl Server {
                 AwaitJob::AckSealed { conn, bytes } => {
                     checking += packet_memory(*bytes);
                     let session = self.connections.get(*conn).and_then(Conn::session);
-                    if session.is_some_and(|session| !session.acks.is_sealing()) {
+                    if session.is_some_and(|session| !session.sent().acks.is_sealing()) {
                         return Err(
                             "acknowledgements are being sealed without the session knowing",
                         );

@@ -30,7 +30,7 @@ impl Server {
             return;
         };
         let user = session.user();
-        let unsent = conn.replies() > 0 || !session.acks.is_idle();
+        let unsent = conn.replies() > 0 || !session.sent().acks.is_idle();
         if unsent || self.mailboxes.unstored.of(user).packets > 0 {
             return;
         }
@@ -57,7 +57,8 @@ impl Server {
     pub(in crate::server) fn end_session(&mut self, conn_id: ConnId) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         let Some((who, session)) = conn.session_mut() else { return };
-        let (user, meters, answers) = (who.user(), session.meters, session.take_answers());
+        let (user, meters, answers) =
+            (who.user(), session.meters, session.sent_mut().take_answers());
         session.verified().for_each(|bytes| self.checking.leave(bytes));
         conn.phase = Phase::Closing;
         self.touched.conn(conn_id);

@@ -1,6 +1,6 @@
 //! Bytes become packets, packets are verified, then take effect in order of arrival.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::frame::{Judged, Signed, Unverified, Verified};
@@ -66,10 +66,10 @@ impl Server {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         match &mut conn.phase {
             Phase::ExpectRequest => {
-                conn.phase = Phase::AwaitReply { waiting: VecDeque::new() };
+                conn.phase = Phase::AwaitReply { waiting: Vec::new() };
                 self.begin_request(conn_id, inbound);
             }
-            Phase::AwaitReply { waiting } if waiting.len() < limit => waiting.push_back(inbound),
+            Phase::AwaitReply { waiting } if waiting.len() < limit => waiting.push(inbound),
             Phase::AwaitReply { .. } => {
                 self.refuse_and_close(conn_id, Refusal::new(ErrorCode::RateLimited));
             }
@@ -306,21 +306,21 @@ impl Server {
         packet: Verified<Packet>,
     ) {
         let session = self.connections.session_mut(who.conn()).map(|(_, session)| session);
-        if let Some(session) = session.filter(|session| session.refused_len() > 0) {
+        if let Some(session) = session.filter(|session| session.sent().refused_len() > 0) {
             // The list may become shorter.
             self.touched.conn(who.conn());
-            if let Some(code) = session.out_of_turn(recipient, id) {
+            if let Some(code) = session.sent_mut().out_of_turn(recipient, id) {
                 return self.refuse_for_now(who.conn(), packet.get(), Refusal::new(code));
             }
         }
         let limits = &self.config.limits;
         if let Some((_, session)) = self.connections.session_mut(who.conn()) {
-            if session.owes_receipts(limits) {
+            if session.sent().owes_receipts(limits) {
                 let refusal =
                     Refusal::new(ErrorCode::Unavailable).saying("take the receipts first");
                 return self.refuse_for_now(who.conn(), packet.get(), refusal);
             }
-            if let Some(peers) = session.answered(recipient) {
+            if let Some(peers) = session.sent_mut().answered(recipient) {
                 self.record_answers(who.user(), peers);
             }
         }
@@ -346,7 +346,11 @@ impl Server {
         let Some(ItemId { kind: ItemKind::Message, id, .. }) = ItemId::of(packet) else { return };
         let Some(recipient) = packet.header().recipient else { return };
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
-        if session.hold_back(&self.config.limits, recipient, MessageId(id), code).is_err() {
+        if session
+            .sent_mut()
+            .hold_back(&self.config.limits, recipient, MessageId(id), code)
+            .is_err()
+        {
             self.refuse_and_close(conn, Refusal::new(ErrorCode::RateLimited));
         }
     }

@@ -88,7 +88,7 @@ impl Server {
     fn settle_conn(&mut self, conn_id: ConnId) {
         let session = self.connections.get(conn_id).and_then(Conn::session);
         let (has_acks, is_leaving) = session.map_or((false, false), |session| {
-            (!session.acks.is_idle(), session.farewell().is_some())
+            (!session.sent().acks.is_idle(), session.farewell().is_some())
         });
         if has_acks {
             self.seal_acks(conn_id);

@@ -36,7 +36,7 @@ impl Server {
             self.answer_with_error(conn, refusal, AfterReply::Told);
         }
         if let Some((_, session)) = self.connections.session_mut(conn) {
-            session.begin_telling(messages);
+            session.sent_mut().begin_telling(messages);
         }
     }
 
@@ -44,7 +44,7 @@ impl Server {
     /// forgets the messages: not earlier, so that a crash cannot come between.
     pub(in crate::server) fn told_undeliverable(&mut self, conn: ConnId) {
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
-        if let Some(messages) = session.told() {
+        if let Some(messages) = session.sent_mut().told() {
             let user = who.user();
             let op = StoreOp::ForgetUndeliverable { sender: user, messages };
             self.out.store(op, AwaitStore::UndeliverableForgotten { conn, user });
