@@ -12,6 +12,7 @@ use sealpost_programs::{CryptoName, FormatArg, Verify};
 
 use crate::couriers::OtpRoute;
 use crate::size::Size;
+use crate::tls::TlsArgs;
 
 /// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
 /// recipients.
@@ -40,6 +41,8 @@ const EXAMPLES: &str = "Examples:
     sealpostd --otp in-band --no-limits
   Serve other machines, and send one-time passwords with a program:
     sealpostd --data /var/lib/sealpost --listen 0.0.0.0:7465 --otp exec:/usr/local/bin/send-sms
+  Let them use TLS, with a certificate for the name chat.example.org:
+    sealpostd --listen 0.0.0.0:7465 --tls-cert fullchain.pem --tls-key privkey.pem
   List the users, one JSON object a line:
     sealpostd users list --json --data /var/lib/sealpost
 
@@ -88,6 +91,9 @@ pub(crate) struct Serving {
     /// allowed on loopback addresses only
     #[arg(long)]
     pub(crate) no_limits: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     #[command(flatten)]
     pub(crate) bounds: Bounds,

@@ -10,6 +10,7 @@ mod data;
 mod serve;
 mod show;
 mod size;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, Server};
@@ -19,6 +19,7 @@ use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
 use crate::size::Size;
+use crate::tls::Certificate;
 
 /// Runs the server until a signal stops it.
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
@@ -26,6 +27,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     refuse_told_phones(args)?;
     log_to_stderr(LevelFilter::INFO)?;
     warn_of_unproved_numbers(args);
+    let certificate = args.tls.load()?;
+    warn_of_plain_tcp(args, certificate.as_ref());
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
     let provider = args.crypto.provider(args.verify);
@@ -38,6 +41,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
         crypto_workers: args.workers,
         signals: SignalHandling::Daemon,
         queued_bytes_in_all: limits.connection_bytes_in_all,
+        tls: certificate.as_ref().map(Certificate::server),
         ..HostConfig::default()
     };
     announce_bounds(&limits, &config, args);
@@ -57,11 +61,14 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     // Counting the cores reads files outside the data folder.
     config.crypto_workers = Some(config.worker_count());
     let application = ServerApplication::new(Couriers::start(&args.otp)?);
-    confine(data.path())?.log();
+    let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
+    confine(data.path(), &folders)?.log();
+    let transport = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
+    certificate.map_or(Ok(()), Certificate::watch)?;
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
-    announce(&data, profile, local, fingerprint)?;
+    announce(&data, transport, profile, local, fingerprint)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
     tracing::info!("stopped");
@@ -114,6 +121,17 @@ fn warn_of_unproved_numbers(args: &Serving) {
             "one-time passwords are in band: whoever can connect can register any phone number"
         ),
         OtpRoute::Program(_) | OtpRoute::Webhook(_) => {}
+    }
+}
+
+/// Warns of packets that anyone on the way can look at.
+fn warn_of_plain_tcp(args: &Serving, certificate: Option<&Certificate>) {
+    if certificate.is_none() && !args.listen.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            "connections to {} are not encrypted by TLS: the network sees who writes to whom, when, \
+             and how much, though not what; pass --tls-cert and --tls-key to hide it",
+            args.listen
+        );
     }
 }
 
@@ -181,13 +199,14 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
 /// Logs the server's address, and saves it for `sealpostd address`.
 fn announce(
     data: &DataFolder,
+    transport: Transport,
     profile: Profile,
     local: SocketAddr,
     fingerprint: Fingerprint,
 ) -> Result<(), Failure> {
     let open = local.ip().is_unspecified();
     let host = if open { ANY_HOST.to_owned() } else { host(local) };
-    let address = ServerAddress::new(profile, &host, local.port(), fingerprint)?;
+    let address = ServerAddress::new(transport, profile, &host, local.port(), fingerprint)?;
     if open {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
