@@ -1,4 +1,4 @@
-//! Addresses of servers: `sealpost://HOST:PORT/FINGERPRINT` (PROTOCOL 1).
+//! Addresses of servers: `sealposts://HOST:PORT/FINGERPRINT` (PROTOCOL 1).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,14 +9,15 @@ use core::str::FromStr;
 use crate::keys::Fingerprint;
 use crate::wire::Profile;
 
-/// Address of a server: host and port, its profile, and the fingerprint of its key. A client needs
-/// nothing else to trust the server.
+/// Address of a server: its transport and profile, host and port, and the fingerprint of its key. A
+/// client needs nothing else to trust the server.
 ///
 /// The text is `sealpost://HOST:PORT/FINGERPRINT` in the compact profile and `sealpost+wide://…` in
-/// the wide one. An IPv6 host is in brackets. A link-local one may name its scope, the interface to
+/// the wide one; `sealposts://…` and `sealposts+wide://…` over TLS. An IPv6 host is in brackets. A link-local one may name its scope, the interface to
 /// reach it by: `[fe80::1%eth0]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddress {
+    transport: Transport,
     profile: Profile,
     /// IPv6 without brackets, with its scope.
     host: String,
@@ -24,11 +25,23 @@ pub struct ServerAddress {
     fingerprint: Fingerprint,
 }
 
+/// What carries the packets between client and server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Nothing but TCP.
+    Tcp,
+    /// TLS 1.3 over TCP.
+    Tls,
+}
+
 /// The text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
-    /// The scheme is neither `sealpost://` nor `sealpost+wide://`.
-    #[error("not a server address: it must begin with sealpost:// or sealpost+wide://")]
+    /// The scheme is none of the four.
+    #[error(
+        "not a server address: it must begin with sealpost:// or sealposts://, or with \
+         sealpost+wide:// or sealposts+wide://"
+    )]
     Scheme,
     /// The text does not end with `/` and 64 lower-case hex digits.
     #[error(
@@ -52,6 +65,7 @@ impl ServerAddress {
     /// # Errors
     /// [`InvalidAddress::Host`] or [`InvalidAddress::Port`].
     pub fn new(
+        transport: Transport,
         profile: Profile,
         host: &str,
         port: u16,
@@ -63,7 +77,12 @@ impl ServerAddress {
         if port == 0 {
             return Err(InvalidAddress::Port);
         }
-        Ok(Self { profile, host: host.to_owned(), port, fingerprint })
+        Ok(Self { transport, profile, host: host.to_owned(), port, fingerprint })
+    }
+
+    /// What carries the packets.
+    pub const fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// Profile of the server: the width of its user ids.
@@ -91,23 +110,27 @@ impl FromStr for ServerAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let (profile, rest) = SCHEMES
+        let (transport, profile, rest) = SCHEMES
             .into_iter()
-            .find_map(|(profile, scheme)| Some((profile, text.strip_prefix(scheme)?)))
+            .find_map(|(transport, profile, scheme)| {
+                Some((transport, profile, text.strip_prefix(scheme)?))
+            })
             .ok_or(InvalidAddress::Scheme)?;
         let (place, fingerprint) = rest.rsplit_once('/').ok_or(InvalidAddress::Fingerprint)?;
         let fingerprint = fingerprint.parse().map_err(|_| InvalidAddress::Fingerprint)?;
         let (host, port) = split_place(place)?;
         let decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|_| decimal).ok_or(InvalidAddress::Port)?;
-        Self::new(profile, host, port, fingerprint)
+        Self::new(transport, profile, host, port, fingerprint)
     }
 }
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = SCHEMES.into_iter().find(|(profile, _)| *profile == self.profile);
-        f.write_str(scheme.map_or("", |(_, scheme)| scheme))?;
+        let is_ours = |entry: &(Transport, Profile, &str)| {
+            (entry.0, entry.1) == (self.transport, self.profile)
+        };
+        f.write_str(SCHEMES.into_iter().find(is_ours).map_or("", |(_, _, scheme)| scheme))?;
         if self.host.contains(':') {
             write!(f, "[{}]", self.host)?;
         } else {
@@ -157,8 +180,12 @@ fn is_scope(scope: &str) -> bool {
 /// Linux allows interface names of 15 bytes.
 const SCOPE_MAX_LEN: usize = 15;
 
-const SCHEMES: [(Profile, &str); 2] =
-    [(Profile::Compact, "sealpost://"), (Profile::Wide, "sealpost+wide://")];
+const SCHEMES: [(Transport, Profile, &str); 4] = [
+    (Transport::Tcp, Profile::Compact, "sealpost://"),
+    (Transport::Tcp, Profile::Wide, "sealpost+wide://"),
+    (Transport::Tls, Profile::Compact, "sealposts://"),
+    (Transport::Tls, Profile::Wide, "sealposts+wide://"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -167,6 +194,21 @@ mod tests {
     use alloc::string::ToString;
 
     const HEX: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn scheme_names_transport_and_profile() {
+        for (scheme, transport, profile) in [
+            ("sealpost", Transport::Tcp, Profile::Compact),
+            ("sealpost+wide", Transport::Tcp, Profile::Wide),
+            ("sealposts", Transport::Tls, Profile::Compact),
+            ("sealposts+wide", Transport::Tls, Profile::Wide),
+        ] {
+            let text = format!("{scheme}://example.org:7465/{HEX}");
+            let address: ServerAddress = text.parse().unwrap();
+            assert_eq!((address.transport(), address.profile()), (transport, profile));
+            assert_eq!(address.to_string(), text);
+        }
+    }
 
     #[test]
     fn addresses_round_trip() {
@@ -188,6 +230,7 @@ mod tests {
     fn each_mistake_is_named() {
         for (text, error) in [
             (format!("http://example.org:7465/{HEX}"), InvalidAddress::Scheme),
+            (format!("sealpost+tls://example.org:7465/{HEX}"), InvalidAddress::Scheme),
             (format!("SEALPOST://example.org:7465/{HEX}"), InvalidAddress::Scheme),
             ("sealpost://example.org:7465".into(), InvalidAddress::Fingerprint),
             ("sealpost://example.org:7465/00".into(), InvalidAddress::Fingerprint),

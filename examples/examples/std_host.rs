@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::crypto::{Crypto, Job};
 use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Ticket};
@@ -43,7 +43,13 @@ fn serve() -> Result<(), Failure> {
     let key = provider.load_key(provider.generate_key(&mut *random_rng()?)?.expose())?;
     let fingerprint = *key.public_key().fingerprint();
     let ip = local.ip().to_string();
-    Line::text(ServerAddress::new(Profile::Compact, &ip, local.port(), fingerprint)?)?;
+    Line::text(ServerAddress::new(
+        Transport::Tcp,
+        Profile::Compact,
+        &ip,
+        local.port(),
+        fingerprint,
+    )?)?;
 
     let config = Config {
         profile: Profile::Compact,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{self, Client, Command, Token};
 use sealpost_core::crypto::{Crypto, Job, Provider, RustCrypto};
@@ -255,6 +256,7 @@ fn client(
         phone,
         server: *server.fingerprint(),
         profile: Profile::Compact,
+        transport: Transport::Tcp,
         host_port: "unused:1".into(),
     });
     let machine = Client::new(config, store.load()?, Entropy::from_seed([seed; 32]))?;

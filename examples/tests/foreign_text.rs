@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{ServerAddress, Transport};
 use support::{ALICE, BOB, ProgramBed, objects};
 
 #[test]
@@ -66,8 +66,14 @@ impl Path {
         let server: ServerAddress = server.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let address =
-            ServerAddress::new(server.profile(), "127.0.0.1", port, *server.fingerprint()).unwrap();
+        let address = ServerAddress::new(
+            Transport::Tcp,
+            server.profile(),
+            "127.0.0.1",
+            port,
+            *server.fingerprint(),
+        )
+        .unwrap();
         let lies = Arc::new(AtomicBool::new(false));
         let path = Self { address: address.to_string(), lies: Arc::clone(&lies) };
         thread::spawn(move || {

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::ids::MessageId;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
@@ -244,6 +244,7 @@ fn ids_of_a_half_created_account_continue_from_the_clock() {
         phone: ALICE.parse().unwrap(),
         server: *address.fingerprint(),
         profile: address.profile(),
+        transport: Transport::Tcp,
         host_port: format!("{}:{}", address.host(), address.port()),
     };
     fs::create_dir(bed.path("alice")).unwrap();

@@ -2,6 +2,7 @@
 
 use sealpost_core::frame::Machine;
 
+use crate::error::DialError;
 use crate::reactor::Handle;
 
 /// Receives what a machine delivers and reports. Its methods run on the reactor's thread and must
@@ -10,6 +11,10 @@ pub trait Application<M: Machine> {
     /// Takes the handle of the host, before anything else happens: with it the application gives
     /// the machine commands, such as the answers to a server's deliveries.
     fn attach(&mut self, _handle: Handle<M>) {}
+
+    /// Takes the reason why the server can't be reached, before the machine's notice about it. Only
+    /// a host that dials calls this.
+    fn dialling_failed(&mut self, _error: &DialError) {}
 
     /// Takes a delivery of the machine: a one-time password from a server, a message from a
     /// client.

@@ -8,6 +8,7 @@ use sealpost_core::wire::Packet;
 
 use crate::error::Error;
 use crate::sockets::QueueLimits;
+use crate::tls::TlsServer;
 
 /// Settings of a host. The defaults suit production; a program changes only what it offers to its
 /// operator.
@@ -39,6 +40,9 @@ pub struct HostConfig {
     pub dial_timeout: Duration,
     /// Bounds on one transaction of the store.
     pub transaction: TransactionLimit,
+    /// Certificate with which accepted connections are encrypted. `None` means plain TCP. A host
+    /// that dials does not use it.
+    pub tls: Option<TlsServer>,
 }
 
 /// What a host does on signals. Signals belong to the whole process, so at most one host of a
@@ -80,6 +84,7 @@ impl Default for HostConfig {
             accept_pause: Duration::from_millis(100),
             dial_timeout: Duration::from_secs(10),
             transaction: TransactionLimit::default(),
+            tls: None,
         }
     }
 }
@@ -99,7 +104,8 @@ impl HostConfig {
     /// A transaction may read a page for each of its requests. The machine counts pages that it asked
     /// for, but a page of one item may be longer than it asked.
     pub fn memory_bound(&self) -> u64 {
-        let sockets = self.connection_cap().saturating_mul(SOCKET);
+        let tls = if self.tls.is_some() { TLS_SESSION } else { 0 };
+        let sockets = self.connection_cap().saturating_mul(SOCKET + tls);
         let queued = self.queued_bytes_in_all.saturating_add(Packet::MAX_LEN);
         let pages = self.transaction.requests.get().saturating_mul(Packet::MAX_LEN);
         let all = sockets.saturating_add(queued).saturating_add(pages);
@@ -176,6 +182,8 @@ const RESERVED_FILES: usize = 64;
 const MOST_CONNECTIONS: usize = 1_000_000;
 /// Bytes of a connection's entries in tables and lists.
 const SOCKET: usize = 1_024;
+/// Bytes of a TLS session, without what is on its way, which counts as queued.
+const TLS_SESSION: usize = 4_096;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 

@@ -41,6 +41,7 @@
 //!
 //! Each folder uses only those above it in this list.
 //!
+//! - `tls`: certificates, authorities, and what TLS makes of the bytes of one connection.
 //! - `threads`: the storage thread, the crypto pool, and the inbox through which they answer.
 //! - `sockets`: the listener, the dialler, and all connections with their queues.
 //! - `reactor`: the loop, and the executor of the machine's actions.
@@ -50,15 +51,19 @@
 mod application;
 mod clock;
 mod config;
+mod destination;
 mod error;
 mod hosts;
 mod reactor;
 mod sockets;
 mod threads;
+mod tls;
 
 pub use application::{Application, Control};
 pub use config::{HostConfig, SignalHandling, TransactionLimit, raise_file_limit};
-pub use error::Error;
+pub use destination::Destination;
+pub use error::{DialError, Error};
 pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;
 pub use threads::{HostedMachine, JobRunner, StoreAnswer, StoreRequest};
+pub use tls::{CertificateChain, TlsClient, TlsError, TlsServer};

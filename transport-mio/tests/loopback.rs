@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
 use sealpost_core::client::{self, Client, Command, Token};
 use sealpost_core::crypto::{Crypto, Provider, RustCrypto};
@@ -135,6 +136,7 @@ impl TestClient {
             phone,
             server: *server.public_key.fingerprint(),
             profile: PROFILE,
+            transport: Transport::Tcp,
             host_port: server.addr.to_string(),
         };
         let store = MemoryClientStorage::new(identity);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
     Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage,
@@ -327,7 +328,8 @@ impl ClientStorage for MemoryClientStorage {
         Ok(self.identity.clone())
     }
 
-    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
+    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
+        self.identity.transport = transport;
         self.identity.host_port = host_port.into();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a client's store offers beyond [`Storage`].
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
@@ -14,8 +15,8 @@ pub trait ClientStorage: Storage<Op = ClientOp, Outcome = ClientOutcome> {
     /// Returns the account and the server that the store was created for.
     fn identity(&self) -> Result<Identity, StoreError>;
 
-    /// Records a new network address of the server.
-    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError>;
+    /// Records that the same server is reached in another way. `host_port` is `HOST:PORT`.
+    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError>;
 
     /// Returns what a machine needs at its start. Contacts are in the order of their phone numbers.
     fn load(&self) -> Result<Snapshot, StoreError>;

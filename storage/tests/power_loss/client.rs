@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Failure, InboxId,
     IncomingMessage, OutgoingMessage, QueuedMessage, ReceivedContent, Trust,
@@ -74,11 +75,11 @@ impl Subject for Client {
         store: &mut SqliteClientStorage,
         random: &mut Random,
     ) -> Result<(), StoreError> {
-        store.set_host_port(random.pick(HOSTS))
+        store.move_server(random.pick(TRANSPORTS), random.pick(HOSTS))
     }
 
     fn change_model(model: &mut MemoryClientStorage, random: &mut Random) {
-        model.set_host_port(random.pick(HOSTS)).unwrap();
+        model.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap();
     }
 
     fn stored(store: &mut SqliteClientStorage, _: &Path) -> Result<Contents, StoreError> {
@@ -219,10 +220,12 @@ fn identity() -> Identity {
         phone: phone(1),
         server: Fingerprint([7; 32]),
         profile: PROFILE,
+        transport: Transport::Tcp,
         host_port: HOSTS[0].into(),
     }
 }
 
 const PROFILE: Profile = Profile::Compact;
 const PEERS: &[u16] = &[2, 3, 4];
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Tls];
 const HOSTS: &[&str] = &["localhost:7465", "example.org:7465"];

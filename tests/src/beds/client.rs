@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientReply, Content, InboxItem};
 use sealpost_core::client::{Client, Command, Config, Limits, Notice, OfflineReason, Token};
 use sealpost_core::entropy::Entropy;
@@ -64,6 +65,7 @@ impl ClientBed {
             phone: Self::phone(key),
             server,
             profile,
+            transport: Transport::Tcp,
             host_port: "localhost:7465".to_owned(),
         };
         Self::on_store(Faulty::new(MemoryClientStorage::new(identity)), profile, key, limits)

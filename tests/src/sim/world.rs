@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientReply};
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::frame::{Event, Input};
@@ -86,6 +87,7 @@ impl World {
                 phone: model::phone(index),
                 server: *server_config.server_key.fingerprint(),
                 profile: settings.profile(),
+                transport: Transport::Tcp,
                 host_port: "localhost:7465".to_owned(),
             };
             Node::new(ProcessId::Client(index), crypto, MemoryClientStorage::new(identity))

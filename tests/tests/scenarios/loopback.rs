@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::Phone;
@@ -67,6 +68,7 @@ impl Loopback {
                 phone,
                 server: *CryptoKind::Real.public_key(0).fingerprint(),
                 profile: settings.profile(),
+                transport: Transport::Tcp,
                 host_port: slot.relay.addr().to_string(),
             };
             SqliteClientStorage::create(&slot.path, &identity).unwrap();

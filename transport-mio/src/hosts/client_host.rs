@@ -5,6 +5,7 @@ use sealpost_storage::Storage;
 
 use crate::application::Application;
 use crate::config::HostConfig;
+use crate::destination::Destination;
 use crate::error::Error;
 use crate::reactor::{Handle, Reactor};
 use crate::threads::{HostedMachine, JobRunner};
@@ -17,11 +18,11 @@ pub struct ClientHost<M: Machine, A> {
 }
 
 impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
-    /// Starts the threads. `server` is `HOST:PORT`. Nothing is dialled until the machine asks for
-    /// it, and the name is looked up each time.
+    /// Starts the threads. `server` is `HOST:PORT`, or a [`Destination`] over TLS. Nothing is dialled
+    /// until the machine asks for it, and the name is looked up each time.
     pub fn new<S, R>(
         config: &HostConfig,
-        server: String,
+        server: impl Into<Destination>,
         store: S,
         crypto: R,
         machine: M,
@@ -32,7 +33,7 @@ impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
         R: JobRunner,
     {
         let mut reactor = Reactor::new(config, machine, store, crypto, application)?;
-        reactor.dial_to(server, config);
+        reactor.dial_to(server.into(), config);
         Ok(Self { reactor })
     }
 

@@ -18,6 +18,7 @@ use super::signals::{IGNORED_BY_DAEMONS, SignalPipe};
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{HostConfig, SignalHandling};
+use crate::destination::Destination;
 use crate::error::Error;
 use crate::sockets::{Connections, Dialler, FIRST_CONNECTION, Listener};
 use crate::threads::{CryptoPool, HostedMachine, Inbox, JobRunner, Mail, StorageThread};
@@ -125,11 +126,14 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         let knock = move || inbox.post(Mail::Arrivals);
         let (cap, pause) = (config.connection_cap(), config.accept_pause);
         self.listener = Some(Listener::start(socket, cap, pause, knock)?);
+        if let Some(tls) = &config.tls {
+            self.executor.connections.accept_tls(tls.clone());
+        }
         Ok(())
     }
 
-    /// Dials `server`, as `HOST:PORT`, whenever the machine asks for a connection.
-    pub(crate) fn dial_to(&mut self, server: String, config: &HostConfig) {
+    /// Dials `server` whenever the machine asks for a connection.
+    pub(crate) fn dial_to(&mut self, server: Destination, config: &HostConfig) {
         let inbox = Arc::clone(&self.inbox);
         self.executor.dialler = Some(Dialler::new(server, config.dial_timeout, inbox));
     }
@@ -245,7 +249,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
                 Mail::Event(event) => self.input(Input::Event(event)),
                 // Closing has closed every connection; a new one would keep the host from ending.
                 Mail::Dialled(..) if self.phase == Phase::Closing => {}
-                Mail::Dialled(conn, stream) => self.executor.dialled(conn, stream),
+                Mail::Dialled(conn, result) => self.executor.dialled(conn, result),
                 Mail::Arrivals => self.listener.iter_mut().for_each(Listener::set_ready),
                 Mail::Stop => self.stop(),
             }
@@ -273,6 +277,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         for conn in ready.drain(..) {
             let len = self.executor.connections.read(conn, &mut buffer, self.clock.mono());
             if let Some(data) = len.and_then(|len| buffer.get(..len)) {
+                self.executor.note_arrival(data);
                 self.input(Input::Bytes { conn, data });
             }
             self.pass_on_events();

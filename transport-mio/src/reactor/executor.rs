@@ -7,8 +7,9 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::Mono;
 
 use crate::application::{Application, Control};
+use crate::error::DialError;
 use crate::sockets::{Connections, Dialler, SocketEvent};
-use crate::threads::{CryptoPool, HostedMachine, StorageThread};
+use crate::threads::{CryptoPool, Dialled, HostedMachine, StorageThread};
 
 /// The sockets, store, cryptography and application on which a machine acts. Actions only gather
 /// work here; [`Executor::flush`] hands it over once a turn, so that many pieces cost one system
@@ -47,14 +48,30 @@ impl<M: HostedMachine, A: Application<M>> Executor<M, A> {
 
     /// Takes the result of dialling. A connection that is no longer awaited, because it timed out
     /// or the machine closed it, is dropped.
-    pub(super) fn dialled(&mut self, conn: ConnId, stream: Option<std::net::TcpStream>) {
+    pub(super) fn dialled(&mut self, conn: ConnId, result: Result<Dialled, DialError>) {
         let awaited = self.dialler.as_mut().is_some_and(|dialler| dialler.take_pending(conn));
-        if awaited {
-            let stream = stream.and_then(|stream| {
-                let peer = stream.peer_addr().ok()?.ip().to_canonical();
-                Some((mio::net::TcpStream::from_std(stream), peer))
-            });
-            self.connections.add_dialled(conn, stream);
+        if !awaited {
+            return;
+        }
+        match result {
+            Ok(Dialled { socket, peer, tls }) => {
+                let socket = mio::net::TcpStream::from_std(socket);
+                self.connections.add_dialled(conn, socket, peer, tls);
+            }
+            Err(error) => self.dialling_failed(conn, &error),
+        }
+    }
+
+    fn dialling_failed(&mut self, conn: ConnId, error: &DialError) {
+        tracing::debug!(%error, "dialling the server failed");
+        self.application.dialling_failed(error);
+        self.connections.fail_dialled(conn);
+    }
+
+    /// Tells the application if bytes from the server show that this client lacks TLS.
+    pub(super) fn note_arrival(&mut self, data: &[u8]) {
+        if self.dialler.as_ref().is_some_and(|dialler| dialler.lacks_tls(data)) {
+            self.application.dialling_failed(&DialError::TlsNeeded);
         }
     }
 
@@ -62,8 +79,7 @@ impl<M: HostedMachine, A: Application<M>> Executor<M, A> {
     pub(super) fn expire(&mut self, now: Mono) {
         self.connections.expire(now);
         while let Some(conn) = self.dialler.as_mut().and_then(|dialler| dialler.expired(now)) {
-            tracing::debug!("dialling the server timed out");
-            self.connections.add_dialled(conn, None);
+            self.dialling_failed(conn, &DialError::TimedOut);
         }
     }
 
@@ -122,11 +138,11 @@ impl<M: HostedMachine, A: Application<M>> Host<M> for Executor<M, A> {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::warn!(%error, "can't dial the server");
-                self.connections.add_dialled(conn, None);
+                self.connections.fail_dialled(conn);
             }
             None => {
                 tracing::error!("the machine asked to dial, but this host only accepts");
-                self.connections.add_dialled(conn, None);
+                self.connections.fail_dialled(conn);
             }
         }
     }

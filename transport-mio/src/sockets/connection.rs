@@ -9,14 +9,16 @@ use mio::net::TcpStream;
 use sealpost_core::frame::Flow;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::tls_stream::TlsStream;
 use super::write_queue::WriteQueue;
+use crate::tls::TlsSession;
 
 /// A socket with edge-triggered readiness: once the poll has reported a direction as ready, it
 /// counts as ready until the socket says that it would block. An idle connection holds no buffer.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     queue: WriteQueue,
     /// There may be bytes to read.
     readable: bool,
@@ -32,6 +34,13 @@ pub(super) struct Connection {
     pub(super) in_ready: bool,
     /// The connection is in the list of connections to write to.
     pub(super) in_dirty: bool,
+}
+
+/// A socket, with or without TLS. TLS is boxed, so that a plain connection takes no memory for it.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
 }
 
 /// How far a connection has come on its way to the end.
@@ -71,7 +80,7 @@ pub(super) enum Congestion {
 /// Result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
-    /// This many bytes are in the buffer.
+    /// This many bytes are in the buffer. None, if all that has arrived was for TLS itself.
     Bytes(usize),
     /// Nothing has arrived.
     Nothing,
@@ -93,8 +102,12 @@ pub(super) enum Sent {
 }
 
 impl Connection {
-    /// Takes over a nonblocking socket.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// Takes over a nonblocking socket, with its TLS session if it has one.
+    pub(super) fn new(socket: TcpStream, tls: Option<Box<TlsSession>>) -> Self {
+        let stream = match tls {
+            None => Stream::Plain(socket),
+            Some(session) => Stream::Tls(Box::new(TlsStream::new(socket, session))),
+        };
         Self {
             stream,
             queue: WriteQueue::default(),
@@ -110,8 +123,11 @@ impl Connection {
     }
 
     /// The socket, for registration with the poll.
-    pub(super) const fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+        match &mut self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => tls.socket_mut(),
+        }
     }
 
     /// Remembers what the poll reported.
@@ -135,7 +151,15 @@ impl Connection {
 
     /// Whether bytes are queued and the socket may accept them.
     pub(super) fn wants_write(&self) -> bool {
-        self.writable && !self.queue.is_empty()
+        self.writable && (!self.queue.is_empty() || self.has_ciphertext())
+    }
+
+    /// Whether TLS has something to say to the peer.
+    fn has_ciphertext(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.has_ciphertext(),
+        }
     }
 
     /// The number of bytes that wait to be written.
@@ -143,9 +167,17 @@ impl Connection {
         self.queue.len()
     }
 
-    /// The memory that the queued bytes take.
+    /// The memory that the queued bytes take, with what TLS has not finished.
     pub(super) fn queued_memory(&self) -> usize {
-        self.queue.memory()
+        self.queue.memory() + self.tls_memory()
+    }
+
+    /// The memory of what TLS has not finished, in either direction.
+    pub(super) fn tls_memory(&self) -> usize {
+        match &self.stream {
+            Stream::Plain(_) => 0,
+            Stream::Tls(tls) => tls.memory(),
+        }
     }
 
     /// Queues bytes for [`Connection::write`].
@@ -168,8 +200,16 @@ impl Connection {
 
     /// Reads once, at most as much as `buffer` holds.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Received {
+        let socket = match &mut self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => {
+                let received = tls.read(buffer);
+                self.readable = tls.may_have_more() || self.end_announced;
+                return received;
+            }
+        };
         loop {
-            match self.stream.read(buffer) {
+            match socket.read(buffer) {
                 Ok(0) => return Received::End,
                 Ok(len) => {
                     // A read that falls short has emptied the socket, and the poll will report the
@@ -192,11 +232,15 @@ impl Connection {
 
     /// Writes until the queue is empty or the socket accepts no more.
     pub(super) fn write(&mut self) -> Sent {
+        let socket = match &mut self.stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => return tls.write(&mut self.queue, &mut self.writable),
+        };
         while !self.queue.is_empty() {
             if !self.writable {
                 return Sent::Part;
             }
-            match self.queue.write_to(&mut self.stream) {
+            match self.queue.write_to(socket) {
                 Ok(0) => return Sent::Failed,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
@@ -212,9 +256,17 @@ impl Connection {
         Sent::All
     }
 
+    /// Nothing more will be queued: once the queue is written, TLS says so to the peer.
+    pub(super) fn end_queue(&mut self) {
+        match &mut self.stream {
+            Stream::Plain(_) => {}
+            Stream::Tls(tls) => tls.end_after_queue(),
+        }
+    }
+
     /// Ends our direction: tells the peer that nothing more will come.
-    pub(super) fn end_writing(&self) -> Result<(), std::io::Error> {
-        self.stream.shutdown(Shutdown::Write)
+    pub(super) fn end_writing(&mut self) -> Result<(), std::io::Error> {
+        self.socket_mut().shutdown(Shutdown::Write)
     }
 }
 
@@ -252,7 +304,7 @@ mod tests {
         near.set_nonblocking(true).unwrap();
         let mut peer = listener.accept().unwrap().0;
 
-        let mut connection = Connection::new(TcpStream::from_std(near));
+        let mut connection = Connection::new(TcpStream::from_std(near), None);
         for _ in 0..1_000 {
             connection.push(Bytes::from_static(b"packet"));
         }

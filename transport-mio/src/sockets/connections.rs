@@ -16,6 +16,7 @@ use super::connection::{
     Congestion, Connection, PeerDirection, Received, Sent, State, set_options,
 };
 use super::table::ConnectionTable;
+use crate::tls::{TlsServer, TlsSession};
 
 /// The connections, and what happened to them since the machine was last told.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Connections {
     queued: usize,
     limits: QueueLimits,
     linger: Duration,
+    /// Accepted connections begin with a handshake if it is set.
+    tls: Option<TlsServer>,
 }
 
 /// Bounds on what waits to be written.
@@ -79,7 +82,13 @@ impl Connections {
             queued: 0,
             limits,
             linger,
+            tls: None,
         }
+    }
+
+    /// Has connections that are accepted from now on speak TLS.
+    pub(crate) fn accept_tls(&mut self, tls: TlsServer) {
+        self.tls = Some(tls);
     }
 
     /// The number of connections, including closed ones that are still flushing or lingering.
@@ -107,23 +116,40 @@ impl Connections {
         self.events.pop_front()
     }
 
-    /// Adds an accepted connection, whose options are set.
+    /// Adds an accepted connection, whose options are set. The machine learns of it before its TLS
+    /// handshake: its limits on strangers and their time hold for those who never finish it.
     pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
-        let (id, index) = self.table.insert(Connection::new(stream));
+        let tls = match self.tls.as_ref().map(TlsServer::accept).transpose() {
+            Ok(tls) => tls.map(Box::new),
+            Err(error) => {
+                tracing::error!(%error, "can't begin a TLS connection: closing it");
+                return;
+            }
+        };
+        let (id, index) = self.table.insert(Connection::new(stream, tls));
         if self.register(id, index) {
             self.events.push_back(SocketEvent::Opened(id, peer));
         }
     }
 
-    /// Adds a dialled connection under the number that the machine chose for it. Without a stream,
-    /// reports the connection as closed: dialling has failed.
-    pub(crate) fn add_dialled(&mut self, id: ConnId, stream: Option<(TcpStream, IpAddr)>) {
-        let opened = stream.and_then(|(stream, peer)| {
-            set_options(&stream);
-            let index = self.table.insert_as(id, Connection::new(stream));
-            self.register(id, index).then_some(SocketEvent::Opened(id, peer))
-        });
-        self.events.push_back(opened.unwrap_or(SocketEvent::Closed(id)));
+    /// Adds a dialled connection under the number that the machine chose for it.
+    pub(crate) fn add_dialled(
+        &mut self,
+        id: ConnId,
+        stream: TcpStream,
+        peer: IpAddr,
+        tls: Option<Box<TlsSession>>,
+    ) {
+        set_options(&stream);
+        let index = self.table.insert_as(id, Connection::new(stream, tls));
+        let is_open = self.register(id, index);
+        let event = if is_open { SocketEvent::Opened(id, peer) } else { SocketEvent::Closed(id) };
+        self.events.push_back(event);
+    }
+
+    /// Reports a connection that could not be established.
+    pub(crate) fn fail_dialled(&mut self, id: ConnId) {
+        self.events.push_back(SocketEvent::Closed(id));
     }
 
     /// Remembers what the poll reported about a connection.
@@ -151,10 +177,17 @@ impl Connections {
         if !connection.wants_read() {
             return None;
         }
-        match (connection.read(buffer), connection.state) {
+        let before = connection.tls_memory();
+        let received = connection.read(buffer);
+        self.queued = self.queued - before + connection.tls_memory();
+        if connection.wants_write() {
+            // TLS has an answer, or its handshake is complete.
+            list_dirty(&mut self.dirty, id, connection);
+        }
+        match (received, connection.state) {
             (Received::Bytes(len), state) => {
                 list_ready(&mut self.ready, id, connection);
-                matches!(state, State::Open | State::Broken).then_some(len)
+                (len > 0 && matches!(state, State::Open | State::Broken)).then_some(len)
             }
             (Received::Nothing, State::Open | State::Flushing(_) | State::Lingering) => None,
             (Received::End, State::Open) => {
@@ -313,7 +346,8 @@ impl Connections {
         let Some(connection) = self.table.get_mut(id) else { return };
         let before = connection.queued_memory();
         let sent = connection.write();
-        self.queued -= before - connection.queued_memory();
+        // TLS may hold a record of a packet that is not written as a whole.
+        self.queued = self.queued - before + connection.queued_memory();
         match (sent, connection.state) {
             (Sent::All, State::Open) => {
                 if connection.congestion == Congestion::Reported {
@@ -345,6 +379,7 @@ impl Connections {
         connection.state = State::Broken;
         self.queued -= connection.queued_memory();
         connection.discard_queue();
+        self.queued += connection.tls_memory();
         match connection.flow {
             Flow::Pause => self.lose(id),
             Flow::Resume => {
@@ -367,6 +402,7 @@ impl Connections {
     fn begin_flushing(&mut self, id: ConnId, peer: PeerDirection, now: Mono) {
         if let Some(connection) = self.table.get_mut(id) {
             connection.state = State::Flushing(peer);
+            connection.end_queue();
             // Listed even if nothing is queued: writing an empty queue moves it to the next state.
             list_dirty(&mut self.dirty, id, connection);
             self.lingering.push_back((now + self.linger, id));
@@ -383,7 +419,7 @@ impl Connections {
         if let Some(mut connection) = self.table.remove(id) {
             self.queued -= connection.queued_memory();
             // Closing the socket takes it out of the poll even if this fails.
-            let _ = self.registry.deregister(connection.stream_mut());
+            let _ = self.registry.deregister(connection.socket_mut());
         }
     }
 
@@ -393,7 +429,7 @@ impl Connections {
         let Some(connection) = self.table.get_mut(id) else { return false };
         let both = Interest::READABLE | Interest::WRITABLE;
         let token = Token(FIRST_CONNECTION + index);
-        let watched = self.registry.register(connection.stream_mut(), token, both);
+        let watched = self.registry.register(connection.socket_mut(), token, both);
         if let Err(error) = &watched {
             tracing::warn!(%error, "can't watch a new connection: closing it");
             self.table.remove(id);

@@ -1,6 +1,6 @@
-//! Dials the server without blocking the reactor, name look-up included.
+//! Dials the server without blocking the reactor, name look-up and TLS handshake included.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +10,16 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
 use super::race;
-use crate::error::Error;
-use crate::threads::{HostedMachine, Inbox, Mail, spawn};
+use crate::destination::Destination;
+use crate::error::{DialError, Error};
+use crate::threads::{Dialled, HostedMachine, Inbox, Mail, spawn};
+use crate::tls::{Stage, TlsClient, TlsSession};
 
 /// Dials one server. Each attempt has a thread of its own, because name look-up blocks and has no
 /// time-out.
 #[derive(Debug)]
 pub(crate) struct Dialler<M: Machine> {
-    server: String,
+    server: Destination,
     timeout: Duration,
     inbox: Arc<Inbox<M>>,
     /// Attempts under way with their deadlines, soonest first.
@@ -25,8 +27,8 @@ pub(crate) struct Dialler<M: Machine> {
 }
 
 impl<M: HostedMachine> Dialler<M> {
-    /// Creates a dialler of `server`, which is `HOST:PORT`.
-    pub(crate) const fn new(server: String, timeout: Duration, inbox: Arc<Inbox<M>>) -> Self {
+    /// Creates a dialler of `server`.
+    pub(crate) const fn new(server: Destination, timeout: Duration, inbox: Arc<Inbox<M>>) -> Self {
         Self { server, timeout, inbox, pending: Vec::new() }
     }
 
@@ -34,11 +36,7 @@ impl<M: HostedMachine> Dialler<M> {
     pub(crate) fn dial(&mut self, conn: ConnId, now: Mono) -> Result<(), Error> {
         let (server, timeout, inbox) = (self.server.clone(), self.timeout, Arc::clone(&self.inbox));
         spawn("dial", move || {
-            let stream = connect(&server, timeout);
-            if let Err(error) = &stream {
-                tracing::debug!(%error, "dialling the server failed");
-            }
-            inbox.post(Mail::Dialled(conn, stream.ok()));
+            inbox.post(Mail::Dialled(conn, connect(&server, timeout)));
         })?;
         self.pending.push((now + self.timeout, conn));
         Ok(())
@@ -49,6 +47,13 @@ impl<M: HostedMachine> Dialler<M> {
         let before = self.pending.len();
         self.pending.retain(|(_, pending)| *pending != conn);
         self.pending.len() < before
+    }
+
+    /// Whether bytes from the server are the alert with which a server that speaks TLS answers one
+    /// who does not: a record of its own (RFC 8446, 5.1 and 6). No packet begins like that, and few
+    /// arrivals are as short.
+    pub(crate) fn lacks_tls(&self, data: &[u8]) -> bool {
+        self.server.tls.is_none() && matches!(data, [21, 3, _, 0, 2, 2, _])
     }
 
     /// When [`Dialler::expired`] must be called.
@@ -64,11 +69,57 @@ impl<M: HostedMachine> Dialler<M> {
     }
 }
 
-/// Connects to the first address of a name that answers.
-fn connect(server: &str, timeout: Duration) -> io::Result<TcpStream> {
+/// Connects to the first address of a name that answers, and shakes hands if TLS is asked for.
+fn connect(server: &Destination, timeout: Duration) -> Result<Dialled, DialError> {
     let begin = Instant::now();
-    let addresses = race::alternate_families(resolve(server)?.collect());
-    race::connect(&addresses, timeout.saturating_sub(begin.elapsed()))
+    let left = || timeout.saturating_sub(begin.elapsed());
+    let addresses = race::alternate_families(resolve(&server.host_port)?.collect());
+    let mut socket = race::connect(&addresses, left())?;
+    let peer = socket.peer_addr()?.ip().to_canonical();
+    let tls = match &server.tls {
+        None => None,
+        Some(tls) => Some(Box::new(shake_hands(&mut socket, tls, left)?)),
+    };
+    Ok(Dialled { socket, peer, tls })
+}
+
+/// Runs a TLS handshake. The socket is nonblocking before and after.
+fn shake_hands(
+    socket: &mut TcpStream,
+    tls: &TlsClient,
+    left: impl Fn() -> Duration,
+) -> Result<TlsSession, DialError> {
+    let mut session = tls.connect()?;
+    socket.set_nonblocking(false)?;
+    session.process()?;
+    while session.stage() == Stage::Handshake {
+        let patience = Some(left()).filter(|left| !left.is_zero());
+        let patience = patience.ok_or(DialError::TimedOut)?;
+        socket.set_read_timeout(Some(patience))?;
+        socket.set_write_timeout(Some(patience))?;
+        send(socket, &mut session)?;
+        let (len, _) = session.read_from(socket)?;
+        if len == 0 {
+            return Err(DialError::NoTls);
+        }
+        let processed = session.process();
+        // After a failure the server is told why.
+        let sent = send(socket, &mut session);
+        processed?;
+        sent?;
+    }
+    if !session.is_sealpost() {
+        return Err(DialError::NoSealpost);
+    }
+    socket.set_nonblocking(true)?;
+    Ok(session)
+}
+
+fn send(socket: &mut TcpStream, session: &mut TlsSession) -> io::Result<()> {
+    let len = session.outgoing().len();
+    socket.write_all(session.outgoing())?;
+    session.sent(len);
+    Ok(())
 }
 
 /// Looks up the addresses of `HOST:PORT`.
@@ -100,7 +151,7 @@ mod tests {
         let poll = Poll::new().unwrap();
         let inbox = Inbox::<Server>::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let nobody = "127.0.0.1:0".to_owned();
-        let mut dialler = Dialler::new(nobody, 10 * SECOND, Arc::new(inbox));
+        let mut dialler = Dialler::new(nobody.into(), 10 * SECOND, Arc::new(inbox));
         let start = Mono(0);
         dialler.dial(ConnId(1), start).unwrap();
         dialler.dial(ConnId(2), start + SECOND).unwrap();
@@ -131,8 +182,10 @@ mod tests {
     #[test]
     fn name_without_an_answer_is_an_error() {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(connect(&nobody.to_string(), SECOND).is_err());
-        assert!(connect("no port", SECOND).is_err());
+        for server in [nobody.to_string(), "no port".to_owned()] {
+            let error = connect(&server.into(), SECOND).unwrap_err();
+            assert!(matches!(error, DialError::Unreachable(_)), "{error}");
+        }
     }
 
     #[test]
@@ -140,14 +193,15 @@ mod tests {
         let alive = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = alive.local_addr().unwrap();
         // Where localhost is ::1 first, nobody listens there.
-        let stream = connect(&format!("localhost:{}", address.port()), 10 * SECOND).unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), address);
+        let server = format!("localhost:{}", address.port());
+        let dialled = connect(&server.into(), 10 * SECOND).unwrap();
+        assert_eq!(dialled.socket.peer_addr().unwrap(), address);
     }
 
     #[test]
     fn longest_time_out_does_not_overflow() {
         let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = somebody.local_addr().unwrap().to_string();
-        assert!(connect(&address, Duration::MAX).is_ok());
+        assert!(connect(&address.into(), Duration::MAX).is_ok());
     }
 }

@@ -7,6 +7,7 @@ mod dialler;
 mod listener;
 mod race;
 mod table;
+mod tls_stream;
 mod write_queue;
 
 pub(crate) use connections::{Connections, FIRST_CONNECTION, QueueLimits, SocketEvent};

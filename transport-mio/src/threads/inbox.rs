@@ -1,23 +1,36 @@
 //! Mail from other threads to the reactor, and the waker that makes the reactor look.
 
 use std::fmt;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 use sealpost_core::frame::{Event, Machine};
 use sealpost_core::ids::ConnId;
 
+use crate::error::DialError;
+use crate::tls::TlsSession;
+
 /// A piece of mail from another thread.
 pub(crate) enum Mail<M: Machine> {
     /// An event for the machine.
     Event(Event<M>),
-    /// The result of dialling; `None` if it failed.
-    Dialled(ConnId, Option<TcpStream>),
+    /// The result of dialling.
+    Dialled(ConnId, Result<Dialled, DialError>),
     /// Accepted connections wait.
     Arrivals,
     /// A request to stop the host.
     Stop,
+}
+
+/// A connection to the server.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    /// Nonblocking.
+    pub(crate) socket: TcpStream,
+    pub(crate) peer: IpAddr,
+    /// With a complete handshake.
+    pub(crate) tls: Option<Box<TlsSession>>,
 }
 
 /// A queue with a waker. Many posts between two turns of the reactor cost one wake-up. The machine

@@ -11,7 +11,7 @@ mod store_request;
 
 pub(crate) use crypto_pool::CryptoPool;
 pub use hosted_machine::HostedMachine;
-pub(crate) use inbox::{Inbox, Mail};
+pub(crate) use inbox::{Dialled, Inbox, Mail};
 pub use job_runner::JobRunner;
 pub(crate) use spawn::{fail_stop, join, spawn};
 pub(crate) use storage_thread::StorageThread;

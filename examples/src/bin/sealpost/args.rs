@@ -24,6 +24,12 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
+    /// PEM file with the certificate authorities to trust when the server's address begins with
+    /// sealposts://; register keeps it in the home, as ca.pem [default: the kept ones, or else those
+    /// of the operating system]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
     /// Cryptography provider
     #[arg(long, global = true, value_enum, default_value_t = CryptoName::AwsLc)]
     pub(crate) crypto: CryptoName,
@@ -40,7 +46,7 @@ const HOME_HELP: &str =
     "Folder with key, contacts and messages [default: $SEALPOST_HOME, or else ~/.sealpost]";
 
 const EXAMPLES: &str = "Examples:
-  sealpost register sealpost://chat.example.org:7465/FINGERPRINT +4915112345678
+  sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
   sealpost send +4915187654321 'See you at eight'
   sealpost listen
   sealpost verify +4915187654321 --mark
@@ -74,7 +80,8 @@ pub(crate) enum Task {
 /// Options of `register`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RegisterArgs {
-    /// Address of the server, sealpost://HOST:PORT/FINGERPRINT, from its operator
+    /// Address of the server, from its operator: sealposts://HOST:PORT/FINGERPRINT, or without the
+    /// s of TLS
     pub(crate) address: ServerAddress,
     /// Your phone number, for example +4915112345678
     #[arg(value_name = "+PHONE")]

@@ -9,11 +9,13 @@ use sealpost_core::client::store::Snapshot;
 use sealpost_core::crypto::{Crypto, Provider};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
+use sealpost_mio::Destination;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
 use sealpost_storage::{OpenError, OpenFailure};
 
+use crate::authorities::Authorities;
 use crate::passphrase::{self, Passphrase};
 
 /// A client's folder, which may not exist yet.
@@ -21,6 +23,7 @@ use crate::passphrase::{self, Passphrase};
 pub(crate) struct Home {
     folder: PathBuf,
     passphrase_file: Option<PathBuf>,
+    authorities: Authorities,
     provider: Arc<dyn Provider>,
 }
 
@@ -28,6 +31,8 @@ pub(crate) struct Home {
 pub(crate) struct Account {
     /// The account's phone number and server.
     pub(crate) identity: Identity,
+    /// How to reach the server.
+    pub(crate) server: Destination,
     /// The state with which the machine starts.
     pub(crate) snapshot: Snapshot,
     pub(crate) store: SqliteClientStorage,
@@ -42,9 +47,10 @@ impl Home {
     pub(crate) const fn new(
         folder: PathBuf,
         passphrase_file: Option<PathBuf>,
+        authorities: Authorities,
         provider: Arc<dyn Provider>,
     ) -> Self {
-        Self { folder, passphrase_file, provider }
+        Self { folder, passphrase_file, authorities, provider }
     }
 
     /// Opens the account's database for reading. Another process may be using it.
@@ -80,7 +86,7 @@ impl Home {
         let key = self.load_key()?;
         let lock = self.lock(&folder)?;
         let store = SqliteClientStorage::open(&folder.file(DATABASE));
-        self.account(lock, &key, store.map_err(|error| self.refused(error))?)
+        self.account(&folder, lock, &key, store.map_err(|error| self.refused(error))?)
     }
 
     /// Opens the account for registration. Creates the folder, the key and the database if they do
@@ -104,11 +110,13 @@ impl Home {
             },
         };
         let store = self.open_or_make_store(&folder, address, phone)?;
-        self.account(lock, &key, store)
+        self.authorities.keep(&folder)?;
+        self.account(&folder, lock, &key, store)
     }
 
     fn account(
         &self,
+        folder: &Folder,
         lock: FolderLock,
         key: &Plaintext,
         store: SqliteClientStorage,
@@ -124,7 +132,8 @@ impl Home {
         let damaged = || Failure::context(database.display());
         let identity = store.identity().map_err(damaged())?;
         let snapshot = store.load().map_err(damaged())?;
-        Ok(Account { identity, snapshot, store, crypto, lock })
+        let server = self.authorities.destination(folder, &identity)?;
+        Ok(Account { identity, server, snapshot, store, crypto, lock })
     }
 
     /// Opens or creates the database of this account. A database for another number or server is
@@ -145,9 +154,14 @@ impl Home {
         };
         let found = store.identity()?;
         let registered = store.load()?.account.user.is_some();
-        if (Identity { host_port: wanted.host_port.clone(), ..found.clone() }) == wanted {
-            if found.host_port != wanted.host_port {
-                store.set_host_port(&wanted.host_port)?;
+        let here = Identity {
+            transport: wanted.transport,
+            host_port: wanted.host_port.clone(),
+            ..found.clone()
+        };
+        if here == wanted {
+            if found != wanted {
+                store.move_server(wanted.transport, &wanted.host_port)?;
             }
             if !registered {
                 // Repeated, because a crash may have happened between the two steps of creating the
@@ -267,6 +281,7 @@ fn identity(address: &ServerAddress, phone: Phone) -> Identity {
         phone,
         server: *address.fingerprint(),
         profile: address.profile(),
+        transport: address.transport(),
         host_port: host_port(address),
     }
 }

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::Command;
 use sealpost_mio::SignalHandling;
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, tell};
 
 use crate::args::ListenArgs;
 use crate::events::{Event, Names};
@@ -42,6 +42,12 @@ fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<
                 }
                 if let Some(failure) = session.given_up(&notice) {
                     return Err(failure);
+                }
+            }
+            Waited::Output(Output::Unreachable(reason)) => {
+                let line = format!("the server can't be reached: {reason}");
+                if session.note_unreachable(reason) {
+                    tell(line)?;
                 }
             }
             Waited::Stopped => return Ok(()),

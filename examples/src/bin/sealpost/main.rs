@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod authorities;
 mod contacts;
 mod events;
 mod home;
@@ -20,6 +21,7 @@ use sealpost_programs::{Failure, hide_memory, log_to_stderr, run_program};
 use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Task};
+use authorities::Authorities;
 use home::Home;
 
 fn main() -> ExitCode {
@@ -29,8 +31,12 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     log_to_stderr(LevelFilter::ERROR)?;
-    let home =
-        Home::new(args.home_folder()?, args.passphrase_file, args.crypto.provider(args.verify));
+    let home = Home::new(
+        args.home_folder()?,
+        args.passphrase_file,
+        Authorities::new(args.ca),
+        args.crypto.provider(args.verify),
+    );
     match args.task {
         Task::Register(args) => register::register(&home, &args),
         Task::Send(args) => send::send(&home, args),

@@ -1,13 +1,15 @@
 //! A client machine that runs on a thread of its own, and its outputs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
-use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig, SignalHandling};
+use sealpost_mio::{
+    Application, ClientHost, Control, DialError, Handle, HostConfig, SignalHandling,
+};
 use sealpost_programs::{Failure, FolderLock, entropy, tell};
 
 use crate::events::Event;
@@ -19,8 +21,10 @@ pub(crate) struct Session {
     outputs: Receiver<Output>,
     thread: Option<JoinHandle<Result<(), sealpost_mio::Error>>>,
     host_port: String,
-    /// The last connection failed because no server could be reached.
-    was_unreachable: Cell<bool>,
+    /// Why the server could not be reached the last time.
+    unreachable: RefCell<Option<String>>,
+    /// The machine has not reported that failure yet.
+    is_recent: Cell<bool>,
     _lock: FolderLock,
 }
 
@@ -30,6 +34,8 @@ pub(crate) enum Output {
     /// A message that was not shown yet.
     Message(Box<InboxItem>),
     Notice(Notice),
+    /// Why the server can't be reached.
+    Unreachable(String),
 }
 
 /// Result of waiting for an output.
@@ -57,6 +63,10 @@ impl Application<Client> for Forwarder {
         let _ = self.0.send(Output::Message(Box::new(item)));
     }
 
+    fn dialling_failed(&mut self, error: &DialError) {
+        let _ = self.0.send(Output::Unreachable(error.to_string()));
+    }
+
     fn notify(&mut self, notice: Notice) -> Control {
         let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
         if let Notice::StoreFailed { error } = &notice {
@@ -70,7 +80,7 @@ impl Application<Client> for Forwarder {
 impl Session {
     /// Starts the client, offline.
     pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
-        let Account { identity, snapshot, store, crypto, lock } = account;
+        let Account { identity, server, snapshot, store, crypto, lock } = account;
         let config = client::Config {
             profile: identity.profile,
             public_key: crypto.public_key().clone(),
@@ -80,14 +90,8 @@ impl Session {
         let (sender, outputs) = mpsc::channel();
         let host_config = HostConfig { signals, ..HostConfig::default() };
         let host_port = identity.host_port;
-        let host = ClientHost::new(
-            &host_config,
-            host_port.clone(),
-            store,
-            crypto,
-            machine,
-            Forwarder(sender),
-        )?;
+        let host =
+            ClientHost::new(&host_config, server, store, crypto, machine, Forwarder(sender))?;
         let handle = host.handle();
         let thread = thread::Builder::new().name("client".into()).spawn(|| host.run())?;
         Ok(Self {
@@ -95,7 +99,8 @@ impl Session {
             outputs,
             thread: Some(thread),
             host_port,
-            was_unreachable: Cell::new(false),
+            unreachable: RefCell::new(None),
+            is_recent: Cell::new(false),
             _lock: lock,
         })
     }
@@ -138,11 +143,17 @@ impl Session {
             let notice = match self.wait(deadline) {
                 Waited::Output(Output::Notice(notice)) => notice,
                 Waited::Output(Output::Message(_)) => continue,
+                Waited::Output(Output::Unreachable(reason)) => {
+                    self.note_unreachable(reason);
+                    continue;
+                }
                 Waited::TimedOut => return Ok(None),
                 Waited::Stopped => return Err(Failure::new("stopped by a signal")),
             };
-            if let Notice::Offline { reason, .. } = &notice {
-                self.was_unreachable.set(*reason == OfflineReason::Unreachable);
+            if let Notice::Offline { .. } = &notice
+                && !self.is_recent.take()
+            {
+                self.unreachable.replace(None);
             }
             if let Some(suspicious) = Event::of_suspicion(&notice) {
                 tell(suspicious.text())?;
@@ -177,14 +188,24 @@ impl Session {
         }
     }
 
+    /// Remembers why the server can't be reached. Returns whether this is news.
+    pub(crate) fn note_unreachable(&self, reason: String) -> bool {
+        self.is_recent.set(true);
+        let is_new = self.unreachable.borrow().as_ref() != Some(&reason);
+        self.unreachable.replace(Some(reason));
+        is_new
+    }
+
     /// The failure for a server that can't be connected to.
     fn unreachable(&self) -> Failure {
-        Failure::new(format_args!("no server can be reached at {}", self.host_port))
+        let reason = self.unreachable.borrow();
+        let reason = reason.as_deref().unwrap_or("no connection");
+        Failure::new(format_args!("no server can be reached at {}: {reason}", self.host_port))
     }
 
     /// The failure for a server that did not answer in time, or was not there.
     pub(crate) fn silent(&self) -> Failure {
-        if self.was_unreachable.get() {
+        if self.unreachable.borrow().is_some() {
             return self.unreachable();
         }
         Failure::new(format_args!("the server at {} did not answer in time", self.host_port))

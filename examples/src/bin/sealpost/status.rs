@@ -32,9 +32,9 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
 }
 
 fn address(identity: &Identity) -> Result<ServerAddress, Failure> {
-    let (host, port) = identity.host_port.rsplit_once(':').unwrap_or((&identity.host_port, ""));
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    Ok(ServerAddress::new(identity.profile, host, port.parse()?, identity.server)?)
+    let (host, port) = identity.split_place();
+    let Identity { transport, profile, server, .. } = *identity;
+    Ok(ServerAddress::new(transport, profile, host, port.parse()?, server)?)
 }
 
 #[derive(Serialize)]

@@ -47,9 +47,10 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
     let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        address =
-            ServerAddress::new(address.profile(), host, address.port(), *address.fingerprint())
-                .map_err(Failure::context("--host"))?;
+        let (transport, profile) = (address.transport(), address.profile());
+        let (port, fingerprint) = (address.port(), *address.fingerprint());
+        address = ServerAddress::new(transport, profile, host, port, fingerprint)
+            .map_err(Failure::context("--host"))?;
     } else if address.host() == ANY_HOST {
         let hint = "put this machine's name or address in place of HOST, or pass it with --host";
         // A hint that can't be printed must not keep the address from being printed.

@@ -42,6 +42,8 @@ const EXAMPLES: &str = "Examples:
   Serve other machines, and send one-time passwords with a program:
     sealpostd --data /var/lib/sealpost --listen 0.0.0.0:7465 init
     sealpostd --data /var/lib/sealpost --listen 0.0.0.0:7465 --otp exec:/usr/local/bin/send-sms
+  Let them use TLS, with a certificate for the name chat.example.org:
+    sealpostd --listen 0.0.0.0:7465 --tls-cert fullchain.pem --tls-key privkey.pem
   List the users, one JSON object a line:
     sealpostd users list --json --data /var/lib/sealpost
 

@@ -4,7 +4,7 @@
 //! serve, store and compute. A courier that runs a program or calls a webhook is started before,
 //! because a program needs whatever it needs, and a webhook looks up a name and connects.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sealpost_programs::Failure;
 
@@ -20,9 +20,10 @@ pub(crate) enum Confinement {
     Absent,
 }
 
-/// Confines the calling thread, and threads that it starts, to the files in `data`.
+/// Confines the calling thread, and threads that it starts, to the files in `data`, and to reading
+/// those in other folders.
 #[cfg(target_os = "linux")]
-pub(crate) fn confine(data: &Path) -> Result<Confinement, Failure> {
+pub(crate) fn confine(data: &Path, readable: &[PathBuf]) -> Result<Confinement, Failure> {
     use landlock::{
         ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr,
         RulesetCreatedAttr, RulesetStatus,
@@ -36,12 +37,18 @@ pub(crate) fn confine(data: &Path) -> Result<Confinement, Failure> {
         | AccessFs::MakeReg
         | AccessFs::RemoveFile
         | AccessFs::Truncate;
-    let folder = PathFd::new(data).map_err(Failure::context(data.display()))?;
+    let open = |folder: &Path| PathFd::new(folder).map_err(Failure::context(folder.display()));
+    let folder = open(data)?;
+    let readable: Vec<_> = readable.iter().map(|folder| open(folder)).collect::<Result<_, _>>()?;
+    let readable = readable
+        .into_iter()
+        .map(|folder| Ok(PathBeneath::new(folder, AccessFs::ReadFile | AccessFs::ReadDir)));
     let status = Ruleset::default()
         .handle_access(all)
         .and_then(|ruleset| ruleset.handle_access(AccessNet::ConnectTcp))
         .and_then(Ruleset::create)
         .and_then(|ruleset| ruleset.add_rule(PathBeneath::new(folder, regular_files)))
+        .and_then(|ruleset| ruleset.add_rules(readable))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(Failure::context("can't confine the server with Landlock"))?;
     Ok(match status.ruleset {
@@ -52,7 +59,7 @@ pub(crate) fn confine(data: &Path) -> Result<Confinement, Failure> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn confine(_: &Path) -> Result<Confinement, Failure> {
+pub(crate) fn confine(_: &Path, _: &[PathBuf]) -> Result<Confinement, Failure> {
     Ok(Confinement::Absent)
 }
 
@@ -61,7 +68,7 @@ impl Confinement {
     pub(crate) fn log(self) {
         match self {
             Self::Whole => tracing::info!(
-                "confined: no files outside the data folder, no programs, no connections out"
+                "confined: no files outside the data folder but certificates, no programs, no connections out"
             ),
             Self::Partial => tracing::warn!(
                 "confined in part: this kernel does not enforce all rules of Landlock ABI 5"
@@ -116,7 +123,7 @@ mod tests {
         assert_eq!(allowed(try_everything(inside.path(), outside.path(), peer)), [true; 7]);
         let (confinement, confined) = thread::scope(|scope| {
             let confined = scope.spawn(|| {
-                let confinement = confine(inside.path()).unwrap();
+                let confinement = confine(inside.path(), &[]).unwrap();
                 // Threads that are started later are confined too.
                 let later = thread::scope(|scope| {
                     scope

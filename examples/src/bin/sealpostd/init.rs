@@ -30,7 +30,7 @@ pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
     let fingerprint = *keys.private.public_key().fingerprint();
     Line::text(format_args!("made the data folder {path}"))?;
     if config.listen.port() != 0 {
-        let address = address(profile, config.listen, fingerprint)?;
+        let address = address(config.transport(), profile, config.listen, fingerprint)?;
         data.write_address(&address)?;
         Line::text(format_args!("clients register with {address}"))?;
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
@@ -17,6 +17,7 @@ use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
 use crate::size::Size;
+use crate::tls::Certificate;
 
 /// Runs the server until a signal stops it. With `init` it makes the data folder if there is none.
 pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
@@ -25,6 +26,8 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     log_at(config.log.level);
     let couriers = Couriers::start(&config.otp)?;
     warn_of_unproved_numbers(&config);
+    let certificate = Certificate::load(&config.tls)?;
+    warn_of_plain_tcp(&config, certificate.as_ref());
     let data = data_folder(&config, &settings, init)?;
     let _lock = data.lock()?;
     if !data.is_used()? {
@@ -40,6 +43,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         crypto_workers: config.crypto.workers,
         signals: SignalHandling::Daemon,
         queued_bytes_in_all: limits.connection_bytes_in_all,
+        tls: certificate.as_ref().map(Certificate::server),
         ..HostConfig::default()
     };
     announce_bounds(&limits, &host, &config);
@@ -59,11 +63,13 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
     let application = ServerApplication::new(couriers);
-    confine(data.path())?.log();
+    let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
+    confine(data.path(), &folders)?.log();
+    certificate.map_or(Ok(()), Certificate::watch)?;
     let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
-    let address = address(profile, local, fingerprint)?;
+    let address = address(config.transport(), profile, local, fingerprint)?;
     announce(&address);
     data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
@@ -111,6 +117,17 @@ fn warn_of_unproved_numbers(config: &Config) {
     }
 }
 
+/// Warns of packets that anyone on the way can look at.
+fn warn_of_plain_tcp(config: &Config, certificate: Option<&Certificate>) {
+    if certificate.is_none() && !config.listen.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            "connections to {} are not encrypted by TLS: the network sees who writes to whom, when, \
+             and how much, though not what; pass --tls-cert and --tls-key to hide it",
+            config.listen
+        );
+    }
+}
+
 fn limits(config: &Config) -> Result<Limits, Failure> {
     let wanted = config.limits.connections;
     let connections = raise_file_limit(wanted)?;
@@ -146,12 +163,13 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
 
 /// The address of a server that listens on `local`.
 pub(crate) fn address(
+    transport: Transport,
     profile: Profile,
     local: SocketAddr,
     fingerprint: Fingerprint,
 ) -> Result<ServerAddress, Failure> {
     let host = if local.ip().is_unspecified() { ANY_HOST.to_owned() } else { host(local) };
-    Ok(ServerAddress::new(profile, &host, local.port(), fingerprint)?)
+    Ok(ServerAddress::new(transport, profile, &host, local.port(), fingerprint)?)
 }
 
 /// Logs the server's address.

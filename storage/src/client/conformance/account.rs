@@ -1,5 +1,6 @@
 //! The account and its contacts.
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey};
@@ -51,9 +52,9 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
 
 fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.store().identity(), Ok(identity()));
-    store.store().set_host_port("[::1]:7").expect("the store works");
+    store.store().move_server(Transport::Tls, "[::1]:7").expect("the store works");
     store.tell(ClientOp::SetUser(user(1)));
-    let moved = Identity { host_port: "[::1]:7".into(), ..identity() };
+    let moved = Identity { transport: Transport::Tls, host_port: "[::1]:7".into(), ..identity() };
     assert_eq!(store.store().identity(), Ok(moved));
 }
 

@@ -1,5 +1,6 @@
 //! A client's store under test, with a short method for each request.
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, Draft,
     DraftId, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, ReceivedContent,
@@ -29,6 +30,7 @@ pub(super) fn identity() -> Identity {
         phone: phone(1),
         server: Fingerprint([7; 32]),
         profile: Profile::Compact,
+        transport: Transport::Tcp,
         host_port: "localhost:7465".into(),
     }
 }

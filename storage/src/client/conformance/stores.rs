@@ -1,6 +1,7 @@
 //! The stores of this crate as subjects of the suite.
 
 use rusqlite::Connection;
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
@@ -40,8 +41,8 @@ impl ClientStorage for SqliteBed {
         self.storage().identity()
     }
 
-    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
-        self.storage_mut().set_host_port(host_port)
+    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
+        self.storage_mut().move_server(transport, host_port)
     }
 
     fn load(&self) -> Result<Snapshot, StoreError> {

@@ -15,6 +15,7 @@ mod tests;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, Contact, Draft, QueuedMessage, Snapshot, Status,
 };
@@ -101,9 +102,10 @@ impl ClientStorage for SqliteClientStorage {
         self.read(tables::recorded_identity)
     }
 
-    fn set_host_port(&mut self, host_port: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE account SET host_port = ?1";
-        let done = self.writer.connection.execute(sql, [host_port]);
+    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE account SET transport = ?1, host_port = ?2";
+        let place = (tables::transport_name(transport), host_port);
+        let done = self.writer.connection.execute(sql, place);
         done.map(drop).map_err(|error| store_error(&error))
     }
 

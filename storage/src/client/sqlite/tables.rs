@@ -1,6 +1,7 @@
 //! The tables of a client's database.
 
 use rusqlite::{Connection, Row, Transaction};
+use sealpost_core::address::Transport;
 use sealpost_core::keys::Fingerprint;
 
 use crate::client::identity::Identity;
@@ -8,7 +9,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3, V4, V5] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3, V4, V5, V6] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
 /// `place` is one counter for messages sent and received, so that both together are the history.
@@ -121,28 +122,51 @@ const V5: &str = "
     CREATE INDEX outbox_awaited ON outbox (in_reply_to) WHERE status <= 1;
 ";
 
+/// Adds what carries the packets to the server. It was plain TCP.
+const V6: &str = "
+    ALTER TABLE account ADD COLUMN transport TEXT NOT NULL DEFAULT 'tcp'
+        CHECK (transport IN ('tcp', 'tls'));
+";
+
 /// Records the identity that a new database belongs to.
 pub(super) fn record_identity(
     transaction: &Transaction<'_>,
     identity: &Identity,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO account
-               (only_row, phone_number, server_fingerprint, profile, host_port)
-               VALUES (1, ?1, ?2, ?3, ?4)";
-    let Identity { phone, server, profile, host_port } = identity;
-    let profile = column::profile_name(*profile);
-    transaction.execute(sql, (phone.to_string(), server.0, profile, host_port)).map(drop)
+               (only_row, phone_number, server_fingerprint, profile, transport, host_port)
+               VALUES (1, ?1, ?2, ?3, ?4, ?5)";
+    let Identity { phone, server, profile, transport, host_port } = identity;
+    let names = (column::profile_name(*profile), transport_name(*transport));
+    transaction.execute(sql, (phone.to_string(), server.0, names.0, names.1, host_port)).map(drop)
 }
 
 /// Returns the identity that the database belongs to.
 pub(super) fn recorded_identity(connection: &Connection) -> rusqlite::Result<Identity> {
-    let sql = "SELECT phone_number, server_fingerprint, profile, host_port FROM account";
+    let sql = "SELECT phone_number, server_fingerprint, profile, transport, host_port FROM account";
     connection.query_row(sql, (), |row: &Row<'_>| {
         Ok(Identity {
             phone: column::phone(row, 0)?,
             server: Fingerprint(row.get(1)?),
             profile: column::profile(row, 2)?,
-            host_port: row.get(3)?,
+            transport: transport(row, 3)?,
+            host_port: row.get(4)?,
         })
     })
+}
+
+/// The name of a transport in the database.
+pub(super) const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+    }
+}
+
+fn transport(row: &Row<'_>, column: usize) -> rusqlite::Result<Transport> {
+    let name: String = row.get(column)?;
+    [Transport::Tcp, Transport::Tls]
+        .into_iter()
+        .find(|transport| transport_name(*transport) == name)
+        .ok_or_else(|| column::Unreadable("transport").into())
 }

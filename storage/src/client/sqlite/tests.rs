@@ -1,4 +1,5 @@
 use rusqlite::Connection;
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, ClientReply, Content, Continuity, InboxId, IncomingMessage, Placement,
     ReceivedContent, Trust,
@@ -22,6 +23,7 @@ fn identity() -> Identity {
         phone: phone(1),
         server: Fingerprint([7; 32]),
         profile: Profile::Wide,
+        transport: Transport::Tcp,
         host_port: "localhost:7465".into(),
     }
 }

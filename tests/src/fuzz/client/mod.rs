@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientReply, Content};
 use sealpost_core::client::{Client, Command, Config, Limits, Token};
 use sealpost_core::entropy::Entropy;
@@ -63,9 +64,14 @@ impl<'a> Bed<'a> {
         let profile = if arb.byte() & 1 == 0 { Profile::Compact } else { Profile::Wide };
         let keys = keys();
         let server = *keys[0].fingerprint();
-        let host_port = "localhost:7465".to_owned();
-        let store =
-            MemoryClientStorage::new(Identity { phone: phone(999), server, profile, host_port });
+        let (transport, host_port) = (Transport::Tcp, "localhost:7465".to_owned());
+        let store = MemoryClientStorage::new(Identity {
+            phone: phone(999),
+            server,
+            profile,
+            transport,
+            host_port,
+        });
         let client = start(&store, profile);
         Self::around(arb, profile, keys, client, store, Observer::new(profile, limits()))
     }

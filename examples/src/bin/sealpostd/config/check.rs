@@ -11,6 +11,7 @@ impl Config {
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Failure> {
         self.refuse_strangers(settings)?;
         self.refuse_told_phones(settings)?;
+        self.refuse_half_of_tls(settings)?;
         self.core_limits(self.limits.connections).validate().map_err(|error| {
             let name = bounds::key(error.field)
                 .map_or_else(|| format!("limits ({})", error.field), |key| settings.name(key));
@@ -55,5 +56,18 @@ impl Config {
             }
             OtpChannel::InBand | OtpChannel::OutOfBand => Ok(()),
         }
+    }
+
+    /// Fails if there is a certificate without a key, or a key without a certificate.
+    fn refuse_half_of_tls(&self, settings: &Settings) -> Result<(), Failure> {
+        let (given, missing) = match (&self.tls.certificate, &self.tls.key) {
+            (Some(_), Some(_)) | (None, None) => return Ok(()),
+            (Some(_), None) => ("tls.certificate", "tls.key"),
+            (None, Some(_)) => ("tls.key", "tls.certificate"),
+        };
+        Err(Failure::usage(format_args!(
+            "{} needs {missing} as well: TLS takes a certificate and its key",
+            settings.name(given)
+        )))
     }
 }

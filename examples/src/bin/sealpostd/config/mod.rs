@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use sealpost_core::address::Transport;
 use sealpost_core::server::RegisteredPhones;
 use sealpost_programs::{CryptoName, Failure, Verify};
 use serde::Deserialize;
@@ -51,12 +52,21 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "text")]
     pub(crate) listen: SocketAddr,
     pub(crate) profile: Option<ProfileName>,
+    pub(crate) tls: Tls,
     pub(crate) crypto: Crypto,
     pub(crate) registration: Registration,
     pub(crate) otp: Otp,
     pub(crate) limits: Limits,
     pub(crate) storage: Storage,
     pub(crate) log: Log,
+}
+
+/// The section `[tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The section `[crypto]`.
@@ -159,6 +169,11 @@ impl Config {
             })?;
         config.check(settings)?;
         Ok(config)
+    }
+
+    /// What clients use to connect: TLS if there is a certificate.
+    pub(crate) const fn transport(&self) -> Transport {
+        if self.tls.certificate.is_some() { Transport::Tls } else { Transport::Tcp }
     }
 
     /// The setting of the server machine for `registration.hide_registered`.

@@ -38,6 +38,26 @@ pub(crate) static OPTIONS: &[Opt] = &[
     .flag("profile")
     .unset(),
     Opt::new(
+        "tls.certificate",
+        Path,
+        "\"/etc/sealpost/fullchain.pem\"",
+        Restart,
+        "PEM file with the server's certificate, followed by those that lead to an authority that \
+         clients trust. Clients then use an address that begins with sealposts://. Both files are \
+         loaded again when they change; open connections stay",
+    )
+    .flag("tls-cert")
+    .unset(),
+    Opt::new(
+        "tls.key",
+        Path,
+        "\"/etc/sealpost/privkey.pem\"",
+        Restart,
+        "PEM file with the private key of the certificate, which only its owner and group can read",
+    )
+    .flag("tls-key")
+    .unset(),
+    Opt::new(
         "crypto.provider",
         Choice(&["aws-lc", "rust"]),
         "\"aws-lc\"",

@@ -1,0 +1,66 @@
+//! The certificate authorities that a client trusts with the name of its server.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use sealpost_core::address::Transport;
+use sealpost_mio::{Destination, TlsClient};
+use sealpost_programs::{Failure, Folder};
+use sealpost_storage::client::Identity;
+
+/// Where the certificates of trusted authorities are: in a file that was named, or else in the home,
+/// or else with the operating system.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorities {
+    named: Option<PathBuf>,
+}
+
+impl Authorities {
+    pub(crate) const fn new(named: Option<PathBuf>) -> Self {
+        Self { named }
+    }
+
+    /// How to reach the server of the account in a home.
+    pub(crate) fn destination(
+        &self,
+        home: &Folder,
+        identity: &Identity,
+    ) -> Result<Destination, Failure> {
+        let host_port = identity.host_port.clone();
+        match identity.transport {
+            Transport::Tcp => Ok(host_port.into()),
+            Transport::Tls => Ok(Destination::over_tls(host_port, self.tls(home, identity)?)),
+        }
+    }
+
+    /// Keeps the named file in the home, for later commands.
+    pub(crate) fn keep(&self, home: &Folder) -> Result<(), Failure> {
+        match &self.named {
+            None => Ok(()),
+            Some(file) => home.write(KEPT, &read(file)?),
+        }
+    }
+
+    fn tls(&self, home: &Folder, identity: &Identity) -> Result<TlsClient, Failure> {
+        let (host, _) = identity.split_place();
+        let kept = Some(home.file(KEPT)).filter(|file| file.exists());
+        match self.named.clone().or(kept) {
+            None => TlsClient::with_system_authorities(host).map_err(Failure::context(host)),
+            Some(file) => TlsClient::with_authorities(host, read(&file)?.as_bytes())
+                .map_err(Failure::context(file.display())),
+        }
+    }
+}
+
+fn read(file: &PathBuf) -> Result<String, Failure> {
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|file| file.take(MOST).read_to_string(&mut text))
+        .map_err(Failure::context(file.display()))?;
+    Ok(text)
+}
+
+const KEPT: &str = "ca.pem";
+/// Longest file in bytes. All authorities of an operating system take a quarter of it.
+const MOST: u64 = 1 << 20;

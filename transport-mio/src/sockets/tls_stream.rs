@@ -1,0 +1,172 @@
+//! A socket whose bytes are encrypted with TLS.
+
+use std::io::{ErrorKind, Write};
+
+use mio::net::TcpStream;
+
+use super::connection::{Received, Sent};
+use super::write_queue::WriteQueue;
+use crate::tls::{PLAINTEXT_MAX, Stage, TlsSession};
+
+/// A nonblocking socket and its TLS session.
+#[derive(Debug)]
+pub(super) struct TlsStream {
+    socket: TcpStream,
+    session: Box<TlsSession>,
+    source: Source,
+    end: End,
+}
+
+/// What is known about unread ciphertext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Unknown,
+    /// The latest read has emptied the socket.
+    Empty,
+}
+
+/// How far our direction has come on its way to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    No,
+    /// After what is queued.
+    Requested,
+    /// The peer is told, or can't be told any more.
+    Done,
+}
+
+impl TlsStream {
+    pub(super) const fn new(socket: TcpStream, session: Box<TlsSession>) -> Self {
+        Self { socket, session, source: Source::Unknown, end: End::No }
+    }
+
+    pub(super) const fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// Memory of everything that is on its way, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.session.memory()
+    }
+
+    /// Whether there is ciphertext for the peer.
+    pub(super) fn has_ciphertext(&self) -> bool {
+        !self.session.outgoing().is_empty()
+    }
+
+    /// Whether another read may find something without another report of the poll.
+    pub(super) fn may_have_more(&self) -> bool {
+        let is_over = matches!(self.session.stage(), Stage::PeerEnded | Stage::Failed);
+        self.source == Source::Unknown || self.session.has_plaintext() || is_over
+    }
+
+    /// Reads from the socket once, a record at most, and decrypts what has arrived. First returns
+    /// what earlier reads have left.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Received {
+        if self.session.has_plaintext() {
+            // The poll may have reported more in the meantime.
+            self.source = Source::Unknown;
+            return Received::Bytes(self.session.take_plaintext(buffer));
+        }
+        match self.session.stage() {
+            Stage::Handshake | Stage::Open => {}
+            Stage::PeerEnded => return Received::End,
+            Stage::Failed => return Received::Failed,
+        }
+        loop {
+            match self.session.read_from(&mut self.socket) {
+                // Without a close_notify, anyone on the way may have cut the connection.
+                Ok((0, _)) => {
+                    tracing::trace!("a TLS connection was cut off");
+                    return Received::Failed;
+                }
+                Ok((_, may_have_more)) => {
+                    self.source = if may_have_more { Source::Unknown } else { Source::Empty };
+                    return self.process(buffer);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.source = Source::Empty;
+                    return Received::Nothing;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::trace!(%error, "reading from a connection failed");
+                    return Received::Failed;
+                }
+            }
+        }
+    }
+
+    fn process(&mut self, buffer: &mut [u8]) -> Received {
+        if let Err(error) = self.session.process() {
+            tracing::debug!(%error, "a TLS connection failed");
+            // The alert that says why. If it can't go out now, the peer does without.
+            let _ = self.socket.write(self.session.outgoing());
+        }
+        match (self.session.take_plaintext(buffer), self.session.stage()) {
+            (0, Stage::PeerEnded) => Received::End,
+            (0, Stage::Failed) => Received::Failed,
+            (len, Stage::Handshake | Stage::Open | Stage::PeerEnded | Stage::Failed) => {
+                Received::Bytes(len)
+            }
+        }
+    }
+
+    /// Encrypts and writes until the queue is empty or the socket accepts no more. Encrypts only as
+    /// much as goes out: one record at a time.
+    pub(super) fn write(&mut self, queue: &mut WriteQueue, writable: &mut bool) -> Sent {
+        loop {
+            if self.has_ciphertext() {
+                if !*writable {
+                    return Sent::Part;
+                }
+                match self.socket.write(self.session.outgoing()) {
+                    Ok(0) => return Sent::Failed,
+                    Ok(len) => self.session.sent(len),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => *writable = false,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        tracing::trace!(%error, "writing to a connection failed");
+                        return Sent::Failed;
+                    }
+                }
+                continue;
+            }
+            match (self.session.stage(), self.end) {
+                (Stage::Failed, _) => return Sent::Failed,
+                // The end of the handshake will have this called again.
+                (Stage::Handshake, _) if !queue.is_empty() => return Sent::Part,
+                (Stage::Open | Stage::PeerEnded, _) if !queue.is_empty() => {
+                    if self.encrypt(queue).is_err() {
+                        return Sent::Failed;
+                    }
+                }
+                (Stage::Open | Stage::PeerEnded, End::Requested) => {
+                    self.end = End::Done;
+                    if self.session.end().is_err() {
+                        return Sent::Failed;
+                    }
+                }
+                (Stage::Handshake | Stage::Open | Stage::PeerEnded, _) => {
+                    queue.clear();
+                    return Sent::All;
+                }
+            }
+        }
+    }
+
+    /// Has the peer told that nothing more will come, once the queue is written.
+    pub(super) fn end_after_queue(&mut self) {
+        if self.end == End::No {
+            self.end = End::Requested;
+        }
+    }
+
+    /// Encrypts what is at the front of the queue, a record at most.
+    fn encrypt(&mut self, queue: &mut WriteQueue) -> Result<(), rustls::Error> {
+        let mut bytes = vec![0; queue.len().min(PLAINTEXT_MAX)];
+        // Writing into a slice fills it and can't fail.
+        let len = queue.write_to(&mut bytes.as_mut_slice()).unwrap_or(0);
+        self.session.encrypt(bytes.get(..len).unwrap_or_default())
+    }
+}
