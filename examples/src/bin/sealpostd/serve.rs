@@ -31,6 +31,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let provider = args.crypto.provider(args.verify);
     let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
     let keys = data.keys(&*provider)?;
+    let store = data.marked(store)?;
 
     let limits = limits(args)?;
     let mut config = HostConfig {
