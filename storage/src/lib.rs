@@ -7,7 +7,8 @@
 //! - [`client`] holds the client's store, in the same two forms.
 //! - [`Faulty`] wraps any store and makes it fail on demand.
 //! - [`key_file`] keeps private keys and the server's wrapping key, each in a file of its own.
-//! - [`DatabaseMark`] is a file beside the keys that remembers which database belongs to them.
+//! - [`DatabaseMark`] is a file beside the keys that remembers which database belongs to them, and
+//!   which user ids were handed out. [`Marked`] keeps it up to date.
 //! - [`Exposure`] says why a key file or database that others can read or change is not used.
 //! - `conformance` (feature of the same name) has the fixtures of the two suites that every store
 //!   passes: `server::conformance` and `client::conformance`.
@@ -28,12 +29,12 @@ mod private_file;
 pub mod server;
 mod storage;
 
-pub use database_mark::{DatabaseId, DatabaseMark};
-pub use engine::{EngineError, OpenError, OpenFailure};
+pub use database_mark::{DatabaseId, DatabaseMark, Remembered};
+pub use engine::{EngineError, OpenError, OpenFailure, Progress};
 pub use faulty::Faulty;
 pub use private_file::Exposure;
 pub use server::{
-    CheckReport, Finding, Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Stats, Usage,
-    UserRecord,
+    CheckReport, Finding, Inspector, Marked, MemoryStorage, Quota, Shares, SqliteStorage, Stats,
+    Usage, UserRecord,
 };
 pub use storage::Storage;

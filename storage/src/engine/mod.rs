@@ -2,6 +2,7 @@
 //!
 //! - `column`: values of columns, validated as they are read.
 //! - `error`: what a failure of SQLite means, and why a database cannot be opened.
+//! - `copy`: a copy of a database as of one point in time, while others write.
 //! - `schema`: how a database file is created, identified, migrated and opened.
 //! - `watch`: whether the files of an open database are still in place.
 //! - `writer`: the connection that writes, and the one way to commit requests over it.
@@ -9,6 +10,7 @@
 //! Each module uses only those above it.
 
 pub(crate) mod column;
+mod copy;
 mod error;
 mod schema;
 #[cfg(test)]
@@ -16,6 +18,8 @@ pub(crate) mod test_folder;
 mod watch;
 mod writer;
 
+pub use copy::Progress;
+pub(crate) use copy::copy;
 pub(crate) use error::store_error;
 pub use error::{EngineError, OpenError, OpenFailure};
 pub(crate) use schema::Schema;

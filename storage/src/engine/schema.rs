@@ -19,7 +19,8 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    fn version(&self) -> u32 {
+    /// The version that this program reads and writes.
+    pub(crate) fn version(&self) -> u32 {
         u32::try_from(self.migrations.len()).unwrap_or(u32::MAX)
     }
 
@@ -161,7 +162,7 @@ impl Schema {
 
 /// Opens a file that exists. The folder was examined before the file, and is private: nobody can
 /// put another file under the path meanwhile.
-fn connect(path: &Path) -> Result<Connection, OpenFailure> {
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenFailure> {
     private_file::check(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -171,7 +172,7 @@ fn connect(path: &Path) -> Result<Connection, OpenFailure> {
 
 /// Creates an empty file that only its owner may read. The -wal and -shm files inherit its mode.
 /// SQLite syncs what it writes into the file, but not the folder's entry for it.
-fn create_if_missing(path: &Path) -> Result<(), OpenFailure> {
+pub(super) fn create_if_missing(path: &Path) -> Result<(), OpenFailure> {
     private_file::check_folder(path)?;
     Ok(atomic_file::create_if_missing(path)?)
 }

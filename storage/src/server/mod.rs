@@ -3,12 +3,14 @@
 //! - [`MemoryStorage`] is the executable specification; the simulator runs on it.
 //! - [`SqliteStorage`] keeps everything in one SQLite file, for production.
 //! - [`Inspector`] reads that file alongside a running server, for the operator.
+//! - [`Marked`] wraps either, and tells the folder's mark which user ids are handed out.
 //! - `conformance` (feature of the same name) is the suite that both pass.
 
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod daily_use;
+mod marked;
 mod memory;
 mod quota;
 mod reconnects;
@@ -16,6 +18,7 @@ mod request;
 mod sqlite;
 mod usage;
 
+pub use marked::Marked;
 pub use memory::MemoryStorage;
 pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};

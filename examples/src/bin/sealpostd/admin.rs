@@ -1,14 +1,13 @@
 //! Commands that change users, and the one that prints the address.
 
 use std::io::Write;
-use std::time::SystemTime;
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::ids::Phone;
-use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Line};
 
+use crate::backup::now;
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
 
@@ -26,13 +25,17 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
 pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let mut store = data.open_existing()?;
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_err(Failure::context("the clock is before 1970"))?;
-    let secs = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
-    let clock = Timestamp::from_unix_secs(secs);
+    let clock = now()?;
     store.trust_clock(clock)?;
     Line::text(format_args!("trusted the clock at {clock} UTC"))
+}
+
+/// Accepts the database that is in the folder.
+pub(crate) fn accept_database(data: &DataFolder, skip: Option<u64>) -> Result<(), Failure> {
+    let _lock = data.lock()?;
+    let skipped = data.accept_database(skip)?;
+    Line::text("accepted the database; what is missing from it is lost")?;
+    skipped.report()
 }
 
 /// Creates an empty database. Refused if there is one with anything in it.

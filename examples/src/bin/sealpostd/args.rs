@@ -101,6 +101,35 @@ pub(crate) enum Task {
     /// Confirm that this machine's clock is right, after the server has logged that it is
     /// implausible: old messages expire by it again; the server must be stopped first
     TrustClock,
+    /// Copy the database, the keys and the configuration into a new folder; a running server goes on
+    Backup {
+        /// Folder to make; it must not exist or be empty
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Put a backup into the data folder: the server must be stopped, and accounts and messages of
+    /// the time since the backup are lost
+    Restore {
+        /// Folder that sealpostd backup has made
+        #[arg(value_name = "DIR")]
+        backup: PathBuf,
+        /// Move the present files of the data folder into a folder of their own inside it
+        #[arg(long)]
+        replace: bool,
+        /// User ids to skip, because the lost server may have handed them out since the backup
+        /// [default: as many as the data folder remembers, or else 1,000 of compact ids and
+        /// 1,000,000 of wide ones]
+        #[arg(long, value_name = "N")]
+        skip_ids: Option<u64>,
+    },
+    /// Accept the database in the data folder, which the server refuses because it is older than
+    /// what the server has handed out, or another one: what is missing from it is lost; the server
+    /// must be stopped first
+    AcceptDatabase {
+        /// User ids to skip [default: as for restore]
+        #[arg(long, value_name = "N")]
+        skip_ids: Option<u64>,
+    },
     /// Create an empty database in place of a lost one, which the server refuses to do by itself:
     /// every account and message is lost, the server's key and address stay
     NewDatabase {

@@ -9,7 +9,12 @@ use sealpost_core::keys::{PemError, SymmetricKey};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
-use sealpost_storage::{DatabaseMark, Inspector, OpenError, OpenFailure, Quota, SqliteStorage};
+use sealpost_storage::{
+    DatabaseId, DatabaseMark, Inspector, Marked, OpenError, OpenFailure, Quota, Remembered,
+    SqliteStorage,
+};
+
+use crate::skipped::{Skipped, skip_ids};
 
 use crate::config::FILE_NAME;
 
@@ -49,16 +54,22 @@ impl DataFolder {
         })
     }
 
+    /// Path of a file in the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.file(name)
+    }
+
     fn database(&self) -> PathBuf {
-        self.0.file("sealpost.db")
+        self.0.file(DATABASE)
     }
 
     fn key_path(&self) -> PathBuf {
-        self.0.file("server-key.pem")
+        self.0.file(KEY)
     }
 
-    fn mark(&self) -> DatabaseMark {
-        DatabaseMark::new(self.0.file("database-id"))
+    /// What the folder remembers of its database.
+    pub(crate) fn mark(&self) -> DatabaseMark {
+        DatabaseMark::new(self.0.file(MARK))
     }
 
     /// Path of the configuration file in the folder.
@@ -97,10 +108,43 @@ impl DataFolder {
         requested: Option<Profile>,
         quota: Quota,
     ) -> Result<(SqliteStorage, Profile), Failure> {
-        let mark = self.mark();
-        let known = mark.read()?;
-        let open_store =
-            if self.is_used()? { SqliteStorage::open_existing } else { SqliteStorage::open };
+        self.refuse_unfinished_restore()?;
+        let (is_used, known) = (self.is_used()?, self.mark().read()?);
+        if is_used && known.is_none() && self.predates_marks() {
+            // Should the upgrade be interrupted, the next start must not take this database for a
+            // copy.
+            self.mark().write(UNKNOWN)?;
+        }
+        let known = self.mark().read()?;
+        let (store, profile) = self.open_store(is_used, requested, quota)?;
+        let (id, handed_out) = (store.id()?, store.last_user_id()?);
+        if let Some(objection) = self.objection(is_used, known, id, handed_out) {
+            return Err(self.unaccepted(objection));
+        }
+        let reserved = known.map_or(0, |known| known.reserved).max(handed_out);
+        let now = Remembered { id, handed_out, reserved };
+        if known != Some(now) {
+            self.mark().write(now)?;
+        }
+        Ok((store, profile))
+    }
+
+    /// Wraps the database that [`open`](Self::open) has opened, so that the folder remembers which
+    /// user ids it hands out.
+    pub(crate) fn marked(&self, store: SqliteStorage) -> Result<Marked<SqliteStorage>, Failure> {
+        let (mark, last) = (self.mark(), store.last_user_id()?);
+        let id = store.id()?;
+        let known = mark.read()?.unwrap_or(Remembered { id, handed_out: last, reserved: last });
+        Ok(Marked::new(store, &mark, known, last)?)
+    }
+
+    fn open_store(
+        &self,
+        is_used: bool,
+        requested: Option<Profile>,
+        quota: Quota,
+    ) -> Result<(SqliteStorage, Profile), Failure> {
+        let open_store = if is_used { SqliteStorage::open_existing } else { SqliteStorage::open };
         let open = |profile| {
             let store = open_store(&self.database(), profile, quota)?;
             Ok((store, profile))
@@ -113,20 +157,88 @@ impl DataFolder {
             }
             opened => opened,
         };
-        let (store, profile) = opened.map_err(|error| self.refused(error))?;
-        let id = store.id()?;
-        match known {
-            Some(known) if known != id => return Err(self.another_database()),
-            Some(_) => {}
-            None => mark.write(id)?,
-        }
-        Ok((store, profile))
+        opened.map_err(|error| self.refused(error))
     }
 
-    /// Creates an empty database in place of a lost one. The caller must hold the lock.
+    /// What speaks against serving with the database, apart from damage. A server may be running.
+    pub(crate) fn objection_to_database(&self) -> Result<Option<String>, Failure> {
+        // The mark first: a running server changes it after the database.
+        let (is_used, known) = (self.is_used()?, self.mark().read()?);
+        let inspector = self.inspect()?;
+        let (id, handed_out) = (inspector.id()?, inspector.stats()?.last_user_id);
+        Ok(self.objection(is_used, known, id, handed_out))
+    }
+
+    fn objection(
+        &self,
+        is_used: bool,
+        known: Option<Remembered>,
+        id: DatabaseId,
+        handed_out: u64,
+    ) -> Option<String> {
+        let database = self.database();
+        let database = database.display();
+        match known {
+            None if !is_used => None,
+            None => Some(format!(
+                "{database} was copied without {}, so users and messages may be missing",
+                self.mark().path().display()
+            )),
+            Some(known) if known.id != id && known != UNKNOWN => {
+                Some(format!("{database} is not the database that this folder's server has used"))
+            }
+            Some(known) if known.handed_out > handed_out => Some(format!(
+                "{database} is an older copy: its server has handed out user ids up to {}, and the \
+                 copy knows of those up to {handed_out}",
+                known.handed_out
+            )),
+            Some(_) => None,
+        }
+    }
+
+    fn unaccepted(&self, objection: String) -> Failure {
+        Failure::new(objection).and(
+            "restore a backup with sealpostd restore, or, to serve with this database and lose what \
+             is missing from it, run sealpostd accept-database",
+        )
+    }
+
+    /// Whether the database is of a version that wrote no mark.
+    fn predates_marks(&self) -> bool {
+        let opened = Inspector::open(&self.database());
+        matches!(opened, Err(OpenError { reason: OpenFailure::Older { found: 1, .. }, .. }))
+    }
+
+    /// A server that started now would find an empty folder, and make a new key.
+    fn refuse_unfinished_restore(&self) -> Result<(), Failure> {
+        let ready = self.0.file(RESTORED);
+        let lost = !self.database().exists() && self.0.file(STAGING).exists();
+        if ready.exists() || lost {
+            return Err(Failure::new(format_args!(
+                "a restore into {} was interrupted: run it again, with --replace",
+                self.0.path().display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Accepts whatever database is in the folder, and skips user ids that may have been handed out.
+    /// The caller must hold the lock.
+    pub(crate) fn accept_database(&self, skip: Option<u64>) -> Result<Skipped, Failure> {
+        self.refuse_unfinished_restore()?;
+        // A mark that can't be read tells no more than a missing one.
+        let known = self.mark().read().unwrap_or_default();
+        let (mut store, _) = self.open_store(true, None, Quota::default())?;
+        skip_ids(&mut store, &self.mark(), known, skip)
+    }
+
+    /// Creates an empty database in place of a lost one. It begins above the ids of the lost one, if
+    /// the folder remembers them. The caller must hold the lock.
     pub(crate) fn create_database(&self, profile: Profile) -> Result<(), Failure> {
-        let store = SqliteStorage::create(&self.database(), profile, Quota::default())?;
-        Ok(self.mark().write(store.id()?)?)
+        let known = self.mark().read()?;
+        let mut store = SqliteStorage::create(&self.database(), profile, Quota::default())?;
+        skip_ids(&mut store, &self.mark(), known, Some(0))?;
+        Ok(())
     }
 
     /// Whether the folder has had a database: it is created before anything else.
@@ -153,16 +265,6 @@ impl DataFolder {
             "{} is missing or empty, but the server's key has been used: restore the database from \
              a backup; to start over without any account or message, run sealpostd new-database",
             self.database().display()
-        ))
-    }
-
-    fn another_database(&self) -> Failure {
-        let (database, mark) = (self.database(), self.mark());
-        Failure::new(format_args!(
-            "{} is not the database that this folder's server has used: restore the right one, or \
-             delete {} if this is it",
-            database.display(),
-            mark.path().display()
         ))
     }
 
@@ -212,14 +314,14 @@ impl DataFolder {
         };
         let private =
             provider.load_key(der.expose()).map_err(Failure::context(self.key_path().display()))?;
-        publish_key(&self.0.file("server-key.pub.pem"), private.public_key())?;
+        publish_key(&self.0.file(PUBLIC_KEY), private.public_key())?;
         Ok(Keys { private, wrapping: self.wrapping_key()? })
     }
 
     /// Loads the wrapping key, or creates one. Losing it only ends the sessions, so a missing file
     /// is no failure.
     fn wrapping_key(&self) -> Result<SymmetricKey, Failure> {
-        let file = WrappingKeyFile::new(self.0.file("wrapping-key"));
+        let file = WrappingKeyFile::new(self.0.file(WRAPPING_KEY));
         match file.load() {
             Err(KeyFileError::Missing(_)) => Ok(file.create(&mut *random_rng()?)?),
             loaded => Ok(loaded?),
@@ -227,4 +329,35 @@ impl DataFolder {
     }
 }
 
+/// Whether a backup needs a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Required,
+    Optional,
+}
+
+/// The files of a data folder that a backup keeps, besides the database. The mark is not among them:
+/// whoever copies a backup's files into place by hand is told to restore it.
+pub(crate) const KEPT_FILES: [(&str, Need); 5] = [
+    (KEY, Need::Required),
+    (PUBLIC_KEY, Need::Optional),
+    (WRAPPING_KEY, Need::Optional),
+    (ADDRESS, Need::Optional),
+    ("sealpostd.toml", Need::Optional),
+];
+
+pub(crate) const DATABASE: &str = "sealpost.db";
+pub(crate) const MARK: &str = "database-id";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const BALLAST: &str = "ballast";
+/// The copy of a backup while it is made.
+pub(crate) const STAGING: &str = "restore.partial";
+/// The complete copy of a backup while it is moved into place.
+pub(crate) const RESTORED: &str = "restore.ready";
+const KEY: &str = "server-key.pem";
+const PUBLIC_KEY: &str = "server-key.pub.pem";
+const WRAPPING_KEY: &str = "wrapping-key";
 const ADDRESS: &str = "address";
+
+/// Stands in the mark of a database that an earlier version made, until it has been upgraded.
+const UNKNOWN: Remembered = Remembered { id: DatabaseId::UNKNOWN, handed_out: 0, reserved: 0 };

@@ -4,14 +4,18 @@
 mod admin;
 mod application;
 mod args;
+mod backup;
 mod config;
 mod confine;
 mod couriers;
 mod data;
 mod init;
+mod manifest;
+mod restore;
 mod serve;
 mod show;
 mod size;
+mod skipped;
 mod tls;
 
 use std::process::ExitCode;
@@ -19,8 +23,10 @@ use std::process::ExitCode;
 use sealpost_programs::{Failure, hide_memory, run_program};
 
 use args::{Args, ConfigTask, Task, UserTask};
+use backup::back_up;
 use config::Layers;
 use data::DataFolder;
+use restore::{Existing, restore};
 
 fn main() -> ExitCode {
     run_program("sealpostd", run)
@@ -29,7 +35,8 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     let layers = Layers::new(args.config, args.flags)?;
-    let existing = || DataFolder::existing(&config::data(&layers.settings()?)?);
+    let path = || config::data(&layers.settings()?);
+    let existing = || DataFolder::existing(&path()?);
     match args.task {
         None => serve::serve(&layers, args.init),
         Some(Task::Init) => init::init(&layers),
@@ -47,6 +54,13 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Stats { format }) => show::stats(&existing()?, format.format()),
         Some(Task::Check { format }) => show::check(&existing()?, format.format()),
         Some(Task::TrustClock) => admin::trust_clock(&existing()?),
+        Some(Task::Backup { to }) => back_up(&existing()?, &to),
+        // The only command on a folder that need not exist.
+        Some(Task::Restore { backup, replace, skip_ids }) => {
+            let existing = if replace { Existing::MoveAside } else { Existing::Refuse };
+            restore(&backup, &DataFolder::make(&path()?)?, existing, skip_ids)
+        }
+        Some(Task::AcceptDatabase { skip_ids }) => admin::accept_database(&existing()?, skip_ids),
         Some(Task::NewDatabase { profile }) => {
             admin::create_database(&existing()?, profile.profile())
         }

@@ -36,6 +36,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let provider = config.crypto.provider.provider(config.crypto.verify);
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
     let keys = data.keys(&*provider)?;
+    let store = data.marked(store)?;
 
     let limits = limits(&config)?;
     let mut host = HostConfig {

@@ -64,14 +64,15 @@ pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
 
 /// Checks the whole database, prints what is wrong, and fails if anything is.
 pub(crate) fn check(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let report = data.inspect()?.check()?;
-    let CheckReport { users, items, findings } = &report;
+    let CheckReport { users, items, findings } = data.inspect()?.check()?;
+    let objection = data.objection_to_database()?;
+    let findings: Vec<_> = findings.iter().map(ToString::to_string).chain(objection).collect();
     match format {
         Format::Json => Line::json(&CheckJson {
-            sound: report.is_sound(),
-            users: *users,
-            items: *items,
-            findings: findings.iter().map(ToString::to_string).collect(),
+            sound: findings.is_empty(),
+            users,
+            items,
+            findings: findings.clone(),
         })?,
         Format::Text => {
             findings.iter().try_for_each(Line::text)?;

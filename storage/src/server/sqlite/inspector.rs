@@ -10,8 +10,9 @@ use sealpost_core::wire::Profile;
 
 use super::check::{self, CheckReport};
 use super::{row, tables};
+use crate::database_mark::DatabaseId;
 use crate::engine::column::{count, optional, timestamp};
-use crate::engine::{EngineError, OpenError};
+use crate::engine::{EngineError, OpenError, Progress, copy};
 use crate::server::usage::Usage;
 
 /// The server's database, open for reading only. Every answer is of one point in time. It neither
@@ -103,6 +104,23 @@ impl Inspector {
                 oldest: optional(row, 2, timestamp)?,
             })
         })?)
+    }
+
+    /// Returns the id of the database, which its copies share.
+    pub fn id(&self) -> Result<DatabaseId, EngineError> {
+        Ok(tables::database_id(&self.connection)?)
+    }
+
+    /// Returns the version of the database's schema.
+    pub fn schema_version(&self) -> u32 {
+        tables::SERVER.version()
+    }
+
+    /// Copies the database, as of one point in time, to a file that does not exist. A running server
+    /// goes on, and its write-ahead log grows meanwhile. The copy is private, is one file, and is on
+    /// disk when this returns. `progress` is called after each few megabytes.
+    pub fn copy(&self, to: &Path, progress: impl FnMut(Progress)) -> Result<(), OpenError> {
+        copy(&self.connection, to, progress).map_err(|reason| OpenError { path: to.into(), reason })
     }
 
     /// Reads the whole database and reports its faults. This takes as long as reading the file, and

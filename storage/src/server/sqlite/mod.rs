@@ -100,6 +100,23 @@ impl SqliteStorage {
         Ok(tables::database_id(&self.writer.connection)?)
     }
 
+    /// Returns the profile that the database was created for.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Returns the last user id that was handed out, even if that user has been deleted; 0 before the
+    /// first.
+    pub fn last_user_id(&self) -> Result<u64, EngineError> {
+        Ok(tables::last_user_id(&self.writer.connection)?)
+    }
+
+    /// Never hands out the user ids up to `last` again, nor a place in a mailbox that any later copy
+    /// of this database may have given out. For a database that takes the place of a later one.
+    pub fn skip_ids(&mut self, last: u64) -> Result<(), EngineError> {
+        Ok(tables::skip_ids(&mut self.writer.connection, self.profile, last)?)
+    }
+
     /// Sets how long a commit waits for another process before it fails with `Busy`. 2 s by
     /// default.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), EngineError> {

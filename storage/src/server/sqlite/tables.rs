@@ -146,6 +146,31 @@ pub(super) fn database_id(connection: &Connection) -> rusqlite::Result<DatabaseI
     connection.query_row(sql, (), |row| row.get(0).map(DatabaseId))
 }
 
+/// Returns the last user id that was handed out.
+pub(super) fn last_user_id(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT last_user_id FROM deployment")?
+        .query_row((), |row| column::count(row, 0))
+}
+
+/// Skips the user ids up to `last`, and as many places as no server hands out between two backups.
+pub(super) fn skip_ids(
+    connection: &mut Connection,
+    profile: Profile,
+    last: u64,
+) -> rusqlite::Result<()> {
+    let last = last.min(profile.max_user_id()).cast_signed();
+    let transaction = connection.transaction()?;
+    let sql = "UPDATE deployment SET last_user_id = max(last_user_id, ?1)";
+    transaction.execute(sql, [last])?;
+    let sql = "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'pending_messages'";
+    if transaction.execute(sql, [SKIPPED_PLACES])? == 0 {
+        let sql = "INSERT INTO sqlite_sequence (name, seq) VALUES ('pending_messages', ?1)";
+        transaction.execute(sql, [SKIPPED_PLACES])?;
+    }
+    transaction.commit()
+}
+
 /// Returns the newest time on record; `None` before the server has recorded one.
 pub(super) fn newest_time(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     connection
@@ -163,6 +188,10 @@ pub(super) fn set_newest_time(connection: &Connection, time: Timestamp) -> rusql
 pub(super) fn recorded_profile(connection: &Connection) -> rusqlite::Result<Profile> {
     connection.query_row("SELECT profile FROM deployment", (), |row| column::profile(row, 0))
 }
+
+/// More than a server stores in three years at 10,000 messages a second, and eight million times as many
+/// can be skipped.
+const SKIPPED_PLACES: i64 = 1 << 40;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,6 @@ use sealpost_core::wire::Profile;
 
 use super::row::{self, USER_COLUMNS};
 use super::tables;
-use crate::engine::column;
 use crate::server::daily_use::{DailyUse, OverBudget};
 use crate::server::reconnects::NotNewer;
 
@@ -34,10 +33,7 @@ impl Users<'_> {
             return Ok(CreateOutcome::PhoneTaken);
         }
         // Not the largest id in `users`: the id of a deleted user must not be given again.
-        let last: u64 = self
-            .prepare("SELECT last_user_id FROM deployment")?
-            .query_row((), |row| column::count(row, 0))?;
-        let next = last.saturating_add(1);
+        let next = tables::last_user_id(self.connection)?.saturating_add(1);
         let within = next <= max_id.min(self.profile.max_user_id());
         let Some(id) = UserId::new(next).filter(|_| within) else {
             return Ok(CreateOutcome::NoIdLeft);

@@ -1,0 +1,196 @@
+//! `sealpostd backup`: a copy of everything that a server needs, beside the running server.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use sealpost_core::time::Timestamp;
+use sealpost_programs::{Failure, Folder, Line, utc};
+use sealpost_storage::{Inspector, Progress};
+
+use crate::data::{self, DataFolder};
+use crate::manifest::{self, FORMAT, Manifest, Sum, profile_name};
+use crate::size::Size;
+
+/// Makes a backup in `to`, which must not exist or be empty. It is made beside `to` and renamed once
+/// it is complete, verified and on disk.
+pub(crate) fn back_up(data: &DataFolder, to: &Path) -> Result<(), Failure> {
+    refuse_existing(to)?;
+    let inspector = data.inspect()?;
+    let partial = Partial::create(to)?;
+    let manifest = fill(data, &inspector, &partial.0)?;
+    partial.publish(to)?;
+    Line::text(format_args!(
+        "backed up {} users and {} waiting messages as of {} to {}",
+        manifest.users,
+        manifest.messages,
+        manifest.time,
+        to.display()
+    ))
+}
+
+/// Copies everything, verifies the copy, and writes the manifest last.
+fn fill(data: &DataFolder, inspector: &Inspector, to: &Folder) -> Result<Manifest, Failure> {
+    let time = utc(now()?);
+    let database = to.file(data::DATABASE);
+    let mut last = Instant::now();
+    inspector.copy(&database, |progress| {
+        if last.elapsed() >= PROGRESS_EVERY {
+            last = Instant::now();
+            tell(progress);
+        }
+    })?;
+    let mut files = BTreeMap::from([(data::DATABASE.to_owned(), manifest::sum(&database)?)]);
+    for (name, need) in data::KEPT_FILES {
+        match (manifest::copy(&data.file(name), &to.file(name))?, need) {
+            (Some(sum), _) => drop(files.insert(name.to_owned(), sum)),
+            (None, data::Need::Optional) => {}
+            (None, data::Need::Required) => {
+                return Err(Failure::new(format_args!(
+                    "{} is missing: without it a backup is worth nothing",
+                    data.file(name).display()
+                )));
+            }
+        }
+    }
+    let manifest = describe(&database, time, files)?;
+    manifest.write(to)?;
+    sync(to.path())?;
+    Ok(manifest)
+}
+
+/// Opens the copy as an operator would, and checks all of it.
+fn describe(
+    database: &Path,
+    time: String,
+    files: BTreeMap<String, Sum>,
+) -> Result<Manifest, Failure> {
+    let copy = Inspector::open(database)?;
+    let (report, stats) = (copy.check()?, copy.stats()?);
+    if let Some(finding) = report.findings.first() {
+        return Err(Failure::new(format_args!(
+            "the database is damaged, and so is every copy of it ({} findings; the first: \
+             {finding}): see sealpostd check",
+            report.findings.len()
+        )));
+    }
+    Ok(Manifest {
+        format: FORMAT,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        time,
+        profile: profile_name(copy.profile()).to_owned(),
+        schema: copy.schema_version(),
+        database: copy.id()?.to_string(),
+        users: stats.users,
+        last_user_id: stats.last_user_id,
+        messages: stats.pending.messages,
+        files,
+    })
+}
+
+/// A backup under way, in a folder that is locked and is removed if the backup fails.
+struct Partial(Folder);
+
+impl Partial {
+    fn create(to: &Path) -> Result<Self, Failure> {
+        let path = partial_path(to)?;
+        if path.exists() {
+            remove_leftover(&path)?;
+        }
+        let created = DirBuilder::new().mode(0o700).create(&path);
+        created.map_err(Failure::context(format!("can't create {}", path.display())))?;
+        Ok(Self(Folder::existing(&path)?))
+    }
+
+    /// Gives the complete backup its name.
+    fn publish(self, to: &Path) -> Result<(), Failure> {
+        fs::rename(self.0.path(), to).map_err(Failure::context(format!(
+            "can't rename {} to {}",
+            self.0.path().display(),
+            to.display()
+        )))?;
+        sync(folder_of(to))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After `publish` there is nothing under this name. Otherwise the failure is reported that
+        // led here, and the next backup tries to remove the folder again.
+        let _ = remove_leftover(self.0.path());
+    }
+}
+
+/// Removes what an interrupted backup left: files that a backup has, and nothing else.
+fn remove_leftover(path: &Path) -> Result<(), Failure> {
+    let kept = data::KEPT_FILES.map(|(name, _)| name);
+    let journal = format!("{}-journal", data::DATABASE);
+    for name in kept.into_iter().chain([data::DATABASE, &journal, manifest::NAME]) {
+        match fs::remove_file(path.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Failure::context(path.display())(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    fs::remove_dir(path).map_err(Failure::context(format!(
+        "{} is left from an interrupted backup and can't be removed",
+        path.display()
+    )))
+}
+
+fn refuse_existing(to: &Path) -> Result<(), Failure> {
+    let mut entries = match fs::read_dir(to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(Failure::context(to.display()))?,
+    };
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!(
+        "{} is not empty: a backup goes into a new folder",
+        to.display()
+    )))
+}
+
+fn partial_path(to: &Path) -> Result<PathBuf, Failure> {
+    let name = to.file_name().ok_or_else(|| {
+        Failure::usage(format_args!("{} is no name for a new folder", to.display()))
+    })?;
+    let mut partial = name.to_owned();
+    partial.push(".partial");
+    Ok(to.with_file_name(partial))
+}
+
+/// Makes the entries of a folder durable.
+pub(crate) fn sync(folder: &Path) -> Result<(), Failure> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(Failure::context(format!("can't sync {}", folder.display())))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+pub(crate) fn now() -> Result<Timestamp, Failure> {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_err(Failure::context("the clock is before 1970"))?;
+    Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
+}
+
+fn tell(Progress { done_bytes, all_bytes }: Progress) {
+    // Progress that can't be shown is no reason to stop.
+    let _ = writeln!(
+        std::io::stderr(),
+        "sealpostd: copied {} of {}",
+        Size(done_bytes),
+        Size(all_bytes)
+    );
+}
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
