@@ -16,6 +16,8 @@ pub(crate) enum Mail<M: Machine> {
     Dialled(ConnId, Option<TcpStream>),
     /// Accepted connections wait.
     Arrivals,
+    /// A visit of the machine waits.
+    Visit,
     /// A request to stop the host.
     Stop,
 }
