@@ -14,9 +14,11 @@ mod quota;
 mod reconnects;
 mod request;
 mod sqlite;
+mod suspension;
 mod usage;
 
 pub use memory::MemoryStorage;
 pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
+pub use suspension::{Suspension, SuspensionOutcome};
 pub use usage::Usage;

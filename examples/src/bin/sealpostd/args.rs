@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::server::RegisteredPhones;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{CryptoName, FormatArg, Verify};
+use sealpost_programs::{CryptoName, FormatArg, LogFormat, Verify};
 
 use crate::couriers::OtpRoute;
 use crate::size::Size;
@@ -44,7 +44,7 @@ const EXAMPLES: &str = "Examples:
     sealpostd users list --json --data /var/lib/sealpost
 
 The environment variable SEALPOST_LOG sets the log level: off, error, warn, info (the default),
-debug or trace.";
+debug or trace; MODULE=LEVEL for one module; or several of these, separated by commas.";
 
 /// Options of the server.
 #[derive(clap::Args, Debug)]
@@ -83,6 +83,10 @@ pub(crate) struct Serving {
     /// fewer than the number of cores, but at least one]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
+
+    /// Format of the log
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
 
     /// Turn off all rate limits, and what one sender may have stored; for tests and benchmarks,
     /// allowed on loopback addresses only
@@ -163,16 +167,27 @@ impl ProfileName {
 /// Commands for operators.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// List, show or delete users
+    /// List, show, suspend, resume or delete users
     Users {
         #[command(subcommand)]
         task: UserTask,
     },
-    /// Show how many users are registered and how much waits for them
+    /// Show how many users are registered, how much waits for them, and what the server has done
     Stats {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Change the log levels of the running server, or print them
+    LogLevel {
+        /// off, error, warn, info, debug or trace for everything, or MODULE=LEVEL for one module,
+        /// such as `sealpost_mio=debug`
+        #[arg(value_name = "LEVEL|MODULE=LEVEL")]
+        level: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Stop the running server in order, and wait for its end
+    Stop,
     /// Check the whole database; exit status 1 if anything is damaged
     Check {
         #[command(flatten)]
@@ -213,10 +228,29 @@ pub(crate) enum UserTask {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Delete a user and everything that waits for them; the server must be stopped first
+    /// Delete a user and everything that waits for them, for good
     Delete {
-        /// Phone number of the user, for example +4915112345678
-        #[arg(value_name = "+PHONE")]
-        phone: Phone,
+        #[command(flatten)]
+        user: ChangeArgs,
     },
+    /// Suspend a user: their session ends and no other begins; what is sent to them is stored
+    Suspend {
+        #[command(flatten)]
+        user: ChangeArgs,
+    },
+    /// Resume a suspended user
+    Resume {
+        #[command(flatten)]
+        user: ChangeArgs,
+    },
+}
+
+/// Arguments of a command that changes a user.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ChangeArgs {
+    /// Phone number of the user, for example +4915112345678
+    #[arg(value_name = "+PHONE")]
+    pub(crate) phone: Phone,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }

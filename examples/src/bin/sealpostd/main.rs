@@ -7,6 +7,7 @@ mod args;
 mod confine;
 mod couriers;
 mod data;
+mod offline;
 mod serve;
 mod show;
 mod size;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 
 use sealpost_programs::{Failure, hide_memory, run_program};
 
-use args::{Args, Task, UserTask};
+use admin::UserChange;
+use args::{Args, ChangeArgs, Task, UserTask};
 use data::DataFolder;
 
 fn main() -> ExitCode {
@@ -31,11 +33,23 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::Users { task: UserTask::Show { phone, format } } => {
             show::user(&data, *phone, format.format())
         }
-        Task::Users { task: UserTask::Delete { phone } } => admin::delete_user(&data, *phone),
-        Task::Stats { format } => show::stats(&data, format.format()),
+        Task::Users { task: UserTask::Delete { user } } => change(&data, user, UserChange::Delete),
+        Task::Users { task: UserTask::Suspend { user } } => {
+            change(&data, user, UserChange::Suspend)
+        }
+        Task::Users { task: UserTask::Resume { user } } => change(&data, user, UserChange::Resume),
+        Task::Stats { format } => admin::stats(&data, format.format()),
+        Task::LogLevel { level, format } => {
+            admin::change_log_level(&data, level.clone(), format.format())
+        }
+        Task::Stop => admin::stop(&data),
         Task::Check { format } => show::check(&data, format.format()),
-        Task::TrustClock => admin::trust_clock(&data),
-        Task::NewDatabase { profile } => admin::create_database(&data, profile.profile()),
-        Task::Address { host } => admin::print_address(&data, host.as_deref()),
+        Task::TrustClock => offline::trust_clock(&data),
+        Task::NewDatabase { profile } => offline::create_database(&data, profile.profile()),
+        Task::Address { host } => offline::print_address(&data, host.as_deref()),
     }
+}
+
+fn change(data: &DataFolder, user: &ChangeArgs, change: UserChange) -> Result<(), Failure> {
+    admin::change_user(data, user.phone, change, user.format.format())
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::SystemTime;
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::keys::Fingerprint;
@@ -13,6 +14,7 @@ use sealpost_programs::{Failure, Line, entropy, log_to_stderr, runner};
 use sealpost_storage::{Quota, Shares};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::admin::{AdminSocket, Running, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
 use crate::confine::confine;
@@ -24,7 +26,7 @@ use crate::size::Size;
 pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     refuse_strangers(args)?;
     refuse_told_phones(args)?;
-    log_to_stderr(LevelFilter::INFO)?;
+    let log = log_to_stderr(LevelFilter::INFO, args.log_format)?;
     warn_of_unproved_numbers(args);
     let data = DataFolder::make(data)?;
     let _lock = data.lock()?;
@@ -57,8 +59,17 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     // Counting the cores reads files outside the data folder.
     config.crypto_workers = Some(config.worker_count());
     let application = ServerApplication::new(Couriers::start(&args.otp)?);
+    // Sockets can't be created any more once the server is confined.
+    let admin = AdminSocket::bind(&data);
     confine(data.path())?.log();
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
+    let _socket = take_commands(admin, || Running {
+        data: data.clone(),
+        handle: host.handle(),
+        store: host.store(),
+        log,
+        since: SystemTime::now(),
+    })?;
 
     let local = host.local_addr();
     announce(&data, profile, local, fingerprint)?;
@@ -66,6 +77,24 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     host.run()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes commands, if the socket for them could be created. A server without it serves all the same,
+/// on file systems that have no sockets.
+fn take_commands(
+    socket: Result<AdminSocket, Failure>,
+    server: impl FnOnce() -> Running,
+) -> Result<Option<SocketFile>, Failure> {
+    match socket {
+        Ok(socket) => socket.serve(server()).map(Some),
+        Err(failure) => {
+            tracing::warn!(
+                "this server takes no commands, so stop it for those that change something: \
+                 {failure}"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Fails if other machines may reach a server that only this one may. Without rate limits a stranger
