@@ -57,6 +57,22 @@ impl Formatter for JsonLine {
     }
 }
 
+/// Displays JSON with the same escapes as [`JsonLine`]. What has to be escaped can only be in a
+/// string.
+pub(crate) struct JsonText<'a>(pub(crate) &'a str);
+
+impl Display for JsonText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut judge = Judge::default();
+        self.0.chars().try_for_each(|c| {
+            if judge.is_harmless(c) {
+                return f.write_char(c);
+            }
+            c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))
+        })
+    }
+}
+
 /// Judges the characters of a text in turn.
 #[derive(Debug, Default)]
 struct Judge {

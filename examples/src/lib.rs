@@ -17,7 +17,7 @@ pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
 pub use foreign_text::OneLine;
 pub use generator::SystemGenerator;
-pub use logging::{log_at, log_to_stderr};
+pub use logging::{LogControl, LogFormat, LogLevels, log_to_stderr, start_log};
 pub use memory::hide_memory;
 pub use output::{Format, FormatArg, Line, tell, utc};
 pub use providers::{CryptoName, Verify, entropy, random_rng, runner};

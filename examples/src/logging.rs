@@ -1,54 +1,191 @@
 //! The log, on standard error.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::str::FromStr;
 use std::sync::Mutex;
 
-use tracing_subscriber::filter::LevelFilter;
+use serde::Deserialize;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{self as log, FmtContext};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
+use crate::foreign_text::JsonText;
 use crate::{Failure, OneLine};
 
-/// Starts logging to standard error. The environment variable `SEALPOST_LOG` sets the level (`off`,
-/// `error`, `warn`, `info`, `debug` or `trace`); without it, the level is `default`.
-pub fn log_to_stderr(default: LevelFilter) -> Result<(), Failure> {
-    let level = match std::env::var(VARIABLE) {
-        Err(_) => default,
-        Ok(level) => level.parse().map_err(Failure::context(VARIABLE))?,
-    };
-    log_at(level);
-    Ok(())
+/// Format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One line an entry; with journald's priorities, and without the time, if journald reads it
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
-/// Starts logging to standard error at this level.
-pub fn log_at(level: LevelFilter) {
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(Mutex::new(LogWriter::new(io::stderr())))
-        // It reports errors by `eprintln`, which panics if standard error can't be written to.
-        .log_internal_errors(false)
-        .with_ansi(false)
-        .with_target(false)
-        .init();
+/// Changes the levels of the running log.
+#[derive(Clone, Debug)]
+pub struct LogControl(reload::Handle<Targets, Registry>);
+
+/// Levels of the log: one for everything (`debug`), others for modules (`sealpost_mio=trace`), or
+/// several of these, separated by commas.
+#[derive(Clone, Debug)]
+pub struct LogLevels(Targets);
+
+/// Starts logging to standard error, at the levels in the environment variable `SEALPOST_LOG`, or
+/// at `default`.
+pub fn log_to_stderr(default: LevelFilter, format: LogFormat) -> Result<LogControl, Failure> {
+    let levels = match std::env::var(VARIABLE) {
+        Err(_) => LogLevels(Targets::new().with_default(default)),
+        Ok(levels) => levels.parse().map_err(Failure::context(VARIABLE))?,
+    };
+    Ok(start_log(levels, format))
+}
+
+/// Starts logging to standard error.
+pub fn start_log(LogLevels(levels): LogLevels, format: LogFormat) -> LogControl {
+    let (filter, control) = reload::Layer::new(levels);
+    // It reports errors by `eprintln`, which panics if standard error can't be written to.
+    let text = log::layer().with_ansi(false).with_target(false).log_internal_errors(false);
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => log::layer()
+            .json()
+            .flatten_event(true)
+            .log_internal_errors(false)
+            .with_writer(Mutex::new(LogWriter::new(io::stderr(), format)))
+            .boxed(),
+        LogFormat::Text if is_read_by_journald() => text
+            .event_format(JournalFormat)
+            .with_writer(Mutex::new(LogWriter::new(io::stderr(), format)))
+            .boxed(),
+        LogFormat::Text => {
+            text.with_writer(Mutex::new(LogWriter::new(io::stderr(), format))).boxed()
+        }
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    LogControl(control)
+}
+
+impl LogControl {
+    /// The levels at present, as [`LogLevels`] are written.
+    pub fn levels(&self) -> Result<String, Failure> {
+        Ok(self.0.with_current(ToString::to_string)?)
+    }
+
+    /// Changes the level of everything (`debug`), which forgets those of modules, or of one module
+    /// (`sealpost_mio=trace`).
+    ///
+    /// # Errors
+    /// Fails for another text, with the levels that there are.
+    pub fn set(&self, change: &str) -> Result<(), Failure> {
+        let LogLevels(change) = change.parse()?;
+        self.0.modify(|levels| {
+            if change.default_level().is_some() {
+                *levels = change;
+            } else {
+                let all = std::mem::take(levels);
+                let default = all.default_level();
+                *levels = all.into_iter().chain(change).collect::<Targets>();
+                if let Some(default) = default {
+                    *levels = std::mem::take(levels).with_default(default);
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl FromStr for LogLevels {
+    type Err = InvalidLevels;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLevels> {
+        let invalid = || InvalidLevels(text.to_owned());
+        // A word that is no level would be taken for a module, at the level trace.
+        let levels = text.split(',').map(|part| part.rsplit('=').next().unwrap_or(part));
+        for level in levels {
+            level.parse::<LevelFilter>().map_err(|_| invalid())?;
+        }
+        text.parse().map(Self).map_err(|_| invalid())
+    }
+}
+
+/// The text is not a list of log levels.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "{0:?} is not a log level: write off, error, warn, info, debug or trace, or MODULE=LEVEL for one \
+     module, such as sealpost_mio=debug"
+)]
+pub struct InvalidLevels(String);
+
+/// Whether standard error goes to journald, by what systemd says of it: its device and inode.
+fn is_read_by_journald() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let stderr = rustix::fs::fstat(io::stderr());
+    stderr.is_ok_and(|found| stream == format!("{}:{}", found.st_dev, found.st_ino))
+}
+
+/// Writes the priority that journald reads at the start of a line. Journald has the time already.
+struct JournalFormat;
+
+impl<S, N> FormatEvent<S, N> for JournalFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: format::Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        format::Format::default()
+            .without_time()
+            .with_level(false)
+            .with_target(false)
+            .with_ansi(false)
+            .format_event(context, writer, event)
+    }
+}
+
+/// Priority of syslog.
+const fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
 }
 
 /// Writes log lines, and never fails: a program goes on without its log. A line that can't be
 /// written is dropped, and the next one that can be is preceded by the number of dropped lines.
 struct LogWriter<W> {
     out: W,
+    format: LogFormat,
     dropped: u64,
     /// The last line that was written is incomplete.
     torn: bool,
 }
 
 impl<W: Write> LogWriter<W> {
-    const fn new(out: W) -> Self {
-        Self { out, dropped: 0, torn: false }
+    const fn new(out: W, format: LogFormat) -> Self {
+        Self { out, format, dropped: 0, torn: false }
     }
 
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         if self.dropped > 0 {
             let end = if self.torn { "\n" } else { "" };
-            let note =
-                format!("{end}{} log lines could not be written and are lost\n", self.dropped);
+            let lost = format!("{} log lines could not be written and are lost", self.dropped);
+            let note = match self.format {
+                LogFormat::Text => format!("{end}{lost}\n"),
+                LogFormat::Json => format!("{end}{{\"level\":\"WARN\",\"message\":\"{lost}\"}}\n"),
+            };
             self.write_whole(note.as_bytes())?;
             self.dropped = 0;
         }
@@ -77,7 +214,11 @@ impl<W: Write> Write for LogWriter<W> {
     /// Takes one entry, which is what the subscriber passes. A text in it may have newlines.
     fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(entry.strip_suffix(b"\n").unwrap_or(entry));
-        if self.write_line(format!("{}\n", OneLine(text)).as_bytes()).is_err() {
+        let line = match self.format {
+            LogFormat::Text => format!("{}\n", OneLine(text)),
+            LogFormat::Json => format!("{}\n", JsonText(&text)),
+        };
+        if self.write_line(line.as_bytes()).is_err() {
             self.dropped = self.dropped.saturating_add(1);
         }
         Ok(entry.len())
@@ -118,7 +259,7 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_written_are_dropped_and_counted() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 8 });
+        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 8 }, LogFormat::Text);
         for line in ["one\n", "two\n", "three\n", "four\n"] {
             log.write_all(line.as_bytes()).unwrap();
         }
@@ -132,7 +273,7 @@ mod tests {
 
     #[test]
     fn entry_is_one_line_and_cannot_steer_the_terminal() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 1_000 });
+        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 1_000 }, LogFormat::Text);
         log.write_all("disk full\n INFO forged \u{9b}2J\n".as_bytes()).unwrap();
         let content = String::from_utf8(log.out.content).unwrap();
         assert_eq!(content, "disk full\\n INFO forged \\u{9b}2J\n");
@@ -140,7 +281,7 @@ mod tests {
 
     #[test]
     fn note_does_not_continue_a_line_that_was_cut_off() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 2 });
+        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 2 }, LogFormat::Text);
         log.write_all(b"one\n").unwrap();
         log.out.room = 1_000;
         log.write_all(b"two\n").unwrap();

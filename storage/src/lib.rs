@@ -35,6 +35,6 @@ pub use faulty::Faulty;
 pub use private_file::Exposure;
 pub use server::{
     CheckReport, Finding, Inspector, Marked, MemoryStorage, Quota, Shares, SqliteStorage, Stats,
-    Usage, UserRecord,
+    Suspension, SuspensionOutcome, Usage, UserRecord,
 };
 pub use storage::Storage;

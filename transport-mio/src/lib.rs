@@ -35,7 +35,8 @@
 //!
 //! A program implements [`Application`], which receives the machine's deliveries (for a server,
 //! one-time passwords; for a client, messages) and notices. It brings a store and a [`JobRunner`],
-//! starts a host, and controls it from other threads through a [`Handle`].
+//! starts a host, and controls it from other threads through a [`Handle`]. A [`StoreHandle`] lets
+//! it work on the store of a running server, between two commits.
 //!
 //! # Where things are
 //!
@@ -65,5 +66,5 @@ pub use destination::Destination;
 pub use error::{DialError, Error};
 pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;
-pub use threads::{HostedMachine, JobRunner, StoreAnswer, StoreRequest};
+pub use threads::{CommitTimes, HostedMachine, JobRunner, StoreAnswer, StoreHandle, StoreRequest};
 pub use tls::{CertificateChain, TlsClient, TlsError, TlsServer};

@@ -225,6 +225,9 @@ pub enum OfflineReason {
     /// The server refused the request, or ended the connection, with this error.
     #[error("the server refused with the error {0:?}")]
     Refused(ErrorCode),
+    /// The operator of the server has suspended the account.
+    #[error("the server's operator has suspended this account; ask them to resume it")]
+    Suspended,
     /// What arrived was not valid in the protocol, or not authentic.
     #[error("what arrived was not from the server, or not valid in the protocol")]
     Fault,
@@ -250,6 +253,13 @@ pub enum OfflineReason {
     /// The store or the cryptography on this side failed.
     #[error("the local store or cryptography failed")]
     Local,
+}
+
+impl OfflineReason {
+    /// The reason that the server gives with this error.
+    pub(super) fn of_error(code: ErrorCode) -> Self {
+        if code == ErrorCode::Suspended { Self::Suspended } else { Self::Refused(code) }
+    }
 }
 
 /// Why registration has failed.

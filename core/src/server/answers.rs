@@ -26,7 +26,11 @@ impl Answer for StoreReply {
                 matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
             }
             Self::Created(CreateOutcome::PhoneTaken | CreateOutcome::NoIdLeft)
-            | Self::ReconnectRecorded(ReconnectOutcome::NotNewer | ReconnectOutcome::UnknownUser)
+            | Self::ReconnectRecorded(
+                ReconnectOutcome::NotNewer
+                | ReconnectOutcome::UnknownUser
+                | ReconnectOutcome::Suspended,
+            )
             // Questions.
             | Self::Found(_)
             | Self::LookedUp(_)
@@ -72,6 +76,7 @@ pub(super) enum NotCreated {
 pub(super) enum NotRecorded {
     NotNewer,
     UnknownUser,
+    Suspended,
     Failed(StoreError),
 }
 
@@ -134,6 +139,9 @@ impl Completed<StoreOutcome> {
             }
             Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::UnknownUser)) => {
                 Some(NotRecorded::UnknownUser)
+            }
+            Ok(StoreReply::ReconnectRecorded(ReconnectOutcome::Suspended)) => {
+                Some(NotRecorded::Suspended)
             }
             Err(error) => Some(NotRecorded::Failed(error)),
             Ok(_) => return Err(WrongOutcome),

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::limits::Limits;
-use crate::ids::Phone;
+use crate::ids::{Phone, UserId};
 use crate::keys::PublicKey;
 use crate::wire::{Otp, Profile};
 
@@ -54,6 +54,24 @@ pub enum Command {
         /// Whether the password is on its way.
         outcome: DeliveryOutcome,
     },
+    /// The operator has deleted or suspended an account, in the store: the user's session ends at
+    /// once, and one that is being granted does not begin. What was on its way to the user goes to
+    /// the store, which refuses it if the account is gone; then its senders are told.
+    EndSession {
+        /// The user.
+        user: UserId,
+        /// What the user is told.
+        why: AccountChange,
+    },
+}
+
+/// What an operator has done to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// The account is gone, for good.
+    Deleted,
+    /// The account is suspended until the operator resumes it.
+    Suspended,
 }
 
 /// What has become of an [`OtpDelivery`].

@@ -57,6 +57,9 @@ pub struct Limits {
     pub refusals_per_address: Rate,
     /// Reconnects (106) per user; each costs two private operations.
     pub reconnects_per_user: Rate,
+    /// Pause that the client of a suspended account is told to make between its attempts: a person
+    /// notices within minutes that the account is resumed.
+    pub suspended_retry: Duration,
     /// Look-ups (105) per user, by phone and by id.
     pub lookups_per_user: Rate,
     /// Look-ups by phone per user and day, whether they find someone or not: they reveal who is
@@ -183,6 +186,7 @@ impl Default for Limits {
             key_requests_per_address: Rate { burst: 100, every: SECOND / 5 },
             refusals_per_address: Rate { burst: 50, every: SECOND / 2 },
             reconnects_per_user: Rate { burst: 20, every: 5 * SECOND },
+            suspended_retry: 600 * SECOND,
             lookups_per_user: Rate { burst: 200, every: SECOND / 2 },
             lookups_per_day: 500,
             packets_per_user: Rate { burst: 2_000, every: SECOND / 400 },

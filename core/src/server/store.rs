@@ -230,6 +230,9 @@ pub enum ReconnectOutcome {
     NotNewer,
     /// The user was deleted meanwhile.
     UnknownUser,
+    /// The account is suspended. The date is recorded, so that the 106 can't be replayed once the
+    /// account is resumed; the session key is not.
+    Suspended,
 }
 
 /// The outcome for one packet of [`StoreOp::Append`].
@@ -244,7 +247,8 @@ pub enum Appended {
     MailboxFull,
     /// The whole store is full, or its disk. Never the answer for a receipt.
     StoreFull,
-    /// No user has the id of the mailbox.
+    /// No user has the id of the mailbox; or the packet is a message of a sender whose account is
+    /// gone, which nobody could verify.
     UnknownUser,
 }
 

@@ -37,6 +37,11 @@ impl<S> Marked<S> {
         Ok(Self { store, mark: open, remembered, last, failure: None })
     }
 
+    /// The store inside, for what hands out no id.
+    pub const fn inner(&mut self) -> &mut S {
+        &mut self.store
+    }
+
     /// Reserves as many ids as these requests may be given.
     fn reserve(&mut self, requests: &[StoreOp]) -> std::io::Result<()> {
         let accounts = requests.iter().filter(|request| creates(request)).count();

@@ -16,10 +16,12 @@ mod quota;
 mod reconnects;
 mod request;
 mod sqlite;
+mod suspension;
 mod usage;
 
 pub use marked::Marked;
 pub use memory::MemoryStorage;
 pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
+pub use suspension::{Suspension, SuspensionOutcome};
 pub use usage::Usage;

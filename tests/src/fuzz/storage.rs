@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
-use sealpost_storage::{Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Storage};
+use sealpost_storage::{
+    Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Storage, Suspension,
+};
 
 use crate::arb::Arb;
 
-/// Gives the memory store and the SQLite store the same transactions, with restarts and deletions
-/// between them.
+/// Gives the memory store and the SQLite store the same transactions, with restarts, deletions
+/// and suspensions between them.
 ///
 /// Properties: the outcomes are the same except for sequence numbers, and `check` finds nothing
 /// wrong in the database.
@@ -42,6 +45,17 @@ pub fn storage(data: &[u8]) {
                 assert_eq!(
                     sqlite.delete_user(phone).expect("the deletion succeeds"),
                     memory.delete_user(phone)
+                );
+            }
+            2 => {
+                let phone = phone(number(&mut arb, 4));
+                let suspension = match arb.below(2) {
+                    0 => Suspension::Active,
+                    _ => Suspension::Suspended(Timestamp::from_unix_secs(1)),
+                };
+                assert_eq!(
+                    sqlite.set_suspension(phone, suspension).expect("the suspension succeeds"),
+                    memory.set_suspension(phone, suspension)
                 );
             }
             _ => commit(&mut arb, profile, &mut memory, &mut sqlite, &mut places),

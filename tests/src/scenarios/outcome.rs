@@ -126,6 +126,7 @@ const fn is_stated(reason: OfflineReason) -> bool {
         | OfflineReason::WrongServer
         | OfflineReason::WrongClock
         | OfflineReason::Displaced
+        | OfflineReason::Suspended
         | OfflineReason::NotRegistered
         | OfflineReason::RegistrationFailed
         | OfflineReason::Local => true,

@@ -90,6 +90,7 @@ pub(super) const fn error_state(code: ErrorCode) -> &'static str {
         ErrorCode::ShuttingDown => "refused: shutting down",
         ErrorCode::KeyRejected => "refused: key rejected",
         ErrorCode::InvitationRejected => "refused: invitation rejected",
+        ErrorCode::Suspended => "refused: suspended",
         ErrorCode::Unknown(_) => "refused: unknown error",
     }
 }
@@ -139,6 +140,7 @@ const fn offline_state(reason: OfflineReason) -> &'static str {
         OfflineReason::WrongClock => "offline: wrong clock",
         OfflineReason::WrongServer => "offline: wrong server",
         OfflineReason::Displaced => "offline: displaced",
+        OfflineReason::Suspended => "offline: suspended",
         OfflineReason::NotRegistered => "offline: not registered",
         OfflineReason::AwaitingOtp => "offline: awaiting a one-time password",
         OfflineReason::RegistrationFailed => "offline: registration failed",

@@ -32,7 +32,7 @@ impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
         S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
-        let mut reactor = Reactor::new(config, machine, store, crypto, application)?;
+        let (mut reactor, _) = Reactor::new(config, machine, store, crypto, application)?;
         reactor.dial_to(server.into(), config);
         Ok(Self { reactor })
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use mio::net::TcpListener;
 use mio::{Events, Poll, Token, Waker};
@@ -13,7 +14,7 @@ use sealpost_core::time::Mono;
 use sealpost_storage::Storage;
 
 use super::executor::Executor;
-use super::handle::Handle;
+use super::handle::{Handle, Visit};
 use super::signals::{IGNORED_BY_DAEMONS, SignalPipe};
 use crate::application::{Application, Control};
 use crate::clock::Clock;
@@ -21,7 +22,9 @@ use crate::config::{HostConfig, SignalHandling};
 use crate::destination::Destination;
 use crate::error::Error;
 use crate::sockets::{Connections, Dialler, FIRST_CONNECTION, Listener};
-use crate::threads::{CryptoPool, HostedMachine, Inbox, JobRunner, Mail, StorageThread};
+use crate::threads::{
+    CryptoPool, HostedMachine, Inbox, JobRunner, Mail, StorageThread, StoreHandle,
+};
 
 /// A machine and everything that drives it, on one thread.
 pub(crate) struct Reactor<M: Machine, A> {
@@ -34,6 +37,9 @@ pub(crate) struct Reactor<M: Machine, A> {
     poll: Poll,
     clock: Clock,
     inbox: Arc<Inbox<M>>,
+    /// Visits of the machine, each announced in the inbox. Both ends: handles have copies of the
+    /// sender, and dropping the receiver tells those who wait that the machine is gone.
+    visits: (Sender<Visit<M>>, Receiver<Visit<M>>),
     phase: Phase,
     /// Every connection is read into this one buffer; the machine copies what it keeps.
     buffer: Box<[u8]>,
@@ -55,14 +61,14 @@ enum Phase {
 }
 
 impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
-    /// Starts the threads and prepares everything else.
+    /// Starts the threads and prepares everything else. The store can be reached by the handle.
     pub(crate) fn new<S, R>(
         config: &HostConfig,
         machine: M,
         store: S,
         crypto: R,
         application: A,
-    ) -> Result<Self, Error>
+    ) -> Result<(Self, StoreHandle<S>), Error>
     where
         S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
@@ -80,7 +86,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         };
 
         let stored = Arc::clone(&inbox);
-        let storage = StorageThread::start(store, config.transaction, move |results| {
+        let (storage, store) = StorageThread::start(store, config.transaction, move |results| {
             let mail = |(ticket, outcome)| Mail::Event(Event::Stored(ticket, outcome));
             stored.post_all(results.drain(..).map(mail));
         })?;
@@ -99,7 +105,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
             now: Mono::default(),
             control: Control::Continue,
         };
-        Ok(Self {
+        let reactor = Self {
             deadline: machine.deadline(),
             machine,
             executor,
@@ -108,12 +114,14 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
             poll,
             clock: Clock::start(),
             inbox,
+            visits: mpsc::channel(),
             phase: Phase::Serving,
             buffer: vec![0; config.read_budget.get()].into_boxed_slice(),
             mail: Vec::new(),
             ready: Vec::new(),
             outcomes: Vec::new(),
-        })
+        };
+        Ok((reactor, store))
     }
 
     /// Accepts connections from `socket`.
@@ -139,7 +147,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
     }
 
     pub(crate) fn handle(&self) -> Handle<M> {
-        Handle::new(Arc::clone(&self.inbox))
+        Handle::new(Arc::clone(&self.inbox), self.visits.0.clone())
     }
 
     /// Runs until the machine has finished, then flushes, commits and ends the threads.
@@ -251,6 +259,11 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
                 Mail::Dialled(..) if self.phase == Phase::Closing => {}
                 Mail::Dialled(conn, result) => self.executor.dialled(conn, result),
                 Mail::Arrivals => self.listener.iter_mut().for_each(Listener::set_ready),
+                Mail::Visit => {
+                    if let Ok(visit) = self.visits.1.try_recv() {
+                        visit(&self.machine);
+                    }
+                }
                 Mail::Stop => self.stop(),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use sealpost_core::frame::{Event, Machine};
 
@@ -9,27 +10,53 @@ use crate::threads::{Inbox, Mail};
 
 /// Controls a host from another thread. Cheap to clone. Calls made after the host has returned
 /// from `run` have no effect.
-pub struct Handle<M: Machine>(Arc<Inbox<M>>);
+pub struct Handle<M: Machine> {
+    inbox: Arc<Inbox<M>>,
+    visits: Sender<Visit<M>>,
+}
+
+/// A look at the machine between two inputs.
+pub(super) type Visit<M> = Box<dyn FnOnce(&M) + Send>;
 
 impl<M: Machine> Handle<M> {
-    pub(super) const fn new(inbox: Arc<Inbox<M>>) -> Self {
-        Self(inbox)
+    pub(super) const fn new(inbox: Arc<Inbox<M>>, visits: Sender<Visit<M>>) -> Self {
+        Self { inbox, visits }
     }
 
     /// Stops the host gracefully, as a signal does. Further calls have no effect.
     pub fn stop(&self) {
-        self.0.post(Mail::Stop);
+        self.inbox.post(Mail::Stop);
     }
 
     /// Gives the machine a command.
     pub fn command(&self, command: M::Command) {
-        self.0.post(Mail::Event(Event::Command(command)));
+        self.inbox.post(Mail::Event(Event::Command(command)));
+    }
+
+    /// Has `visit` look at the machine, on the reactor's thread, between two inputs. Its result
+    /// arrives in the receiver, which is disconnected without a result if the host has ended. A
+    /// visit before `run` waits for it. What this handle asked for earlier has reached the machine.
+    ///
+    /// No connection is served while `visit` runs, so it must be short.
+    pub fn with_machine<R: Send + 'static>(
+        &self,
+        visit: impl FnOnce(&M) -> R + Send + 'static,
+    ) -> Receiver<R> {
+        let (answer, answered) = mpsc::channel();
+        let visit = move |machine: &M| {
+            // Nobody may wait for the result any more.
+            let _ = answer.send(visit(machine));
+        };
+        if self.visits.send(Box::new(visit)).is_ok() {
+            self.inbox.post(Mail::Visit);
+        }
+        answered
     }
 }
 
 impl<M: Machine> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { inbox: Arc::clone(&self.inbox), visits: self.visits.clone() }
     }
 }
 

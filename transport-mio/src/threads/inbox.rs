@@ -19,6 +19,8 @@ pub(crate) enum Mail<M: Machine> {
     Dialled(ConnId, Result<Dialled, DialError>),
     /// Accepted connections wait.
     Arrivals,
+    /// A visit of the machine waits.
+    Visit,
     /// A request to stop the host.
     Stop,
 }

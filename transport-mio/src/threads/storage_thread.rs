@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use sealpost_core::ids::Ticket;
 use sealpost_storage::Storage;
 
+use super::commit_times::CommitTimes;
 use super::spawn::{fail_stop, join, spawn};
+use super::store_handle::{StoreHandle, Visits};
 use super::store_request::{StoreAnswer, StoreRequest};
 use crate::config::TransactionLimit;
 use crate::error::Error;
@@ -25,34 +27,37 @@ pub(crate) struct StorageThread<Op> {
 
 /// The requests on their way from the reactor to the thread. The machine bounds their number.
 #[derive(Debug)]
-struct Queue<Op> {
+pub(super) struct Queue<Op> {
     waiting: Mutex<Waiting<Op>>,
     changed: Condvar,
+    commit_times: Mutex<CommitTimes>,
 }
 
 #[derive(Debug)]
 struct Waiting<Op> {
     requests: VecDeque<(Ticket, Op)>,
+    /// Number of visits on their way to the thread.
+    visits: usize,
     /// No more requests will come: the thread ends once everything is committed.
     closed: bool,
 }
 
 impl<Op: StoreRequest> StorageThread<Op> {
-    /// Starts the thread. It calls `report` with the outcomes of each transaction, and clears the
-    /// vector afterwards.
+    /// Starts the thread, and returns a handle with which others can visit the store. The thread
+    /// calls `report` with the outcomes of each transaction, and clears the vector afterwards.
     pub(crate) fn start<S>(
         store: S,
         limit: TransactionLimit,
         report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>) + Send + 'static,
-    ) -> Result<Self, Error>
+    ) -> Result<(Self, StoreHandle<S>), Error>
     where
         S: Storage<Op = Op, Outcome: StoreAnswer> + Send + 'static,
     {
-        let waiting = Waiting { requests: VecDeque::new(), closed: false };
-        let queue = Arc::new(Queue { waiting: Mutex::new(waiting), changed: Condvar::new() });
+        let queue = Arc::new(Queue::new());
+        let (handle, visits) = StoreHandle::new(Arc::clone(&queue));
         let theirs = Arc::clone(&queue);
-        let thread = spawn("storage", move || run(store, limit, &theirs, report))?;
-        Ok(Self { gathered: Vec::new(), queue, thread: Some(thread) })
+        let thread = spawn("storage", move || run(store, limit, &theirs, &visits, report))?;
+        Ok((Self { gathered: Vec::new(), queue, thread: Some(thread) }, handle))
     }
 
     /// Adds a request to those that [`StorageThread::submit`] hands over.
@@ -91,23 +96,57 @@ impl<Op> Drop for StorageThread<Op> {
 }
 
 impl<Op> Queue<Op> {
+    fn new() -> Self {
+        let waiting = Waiting { requests: VecDeque::new(), visits: 0, closed: false };
+        Self {
+            waiting: Mutex::new(waiting),
+            changed: Condvar::new(),
+            commit_times: Mutex::new(CommitTimes::default()),
+        }
+    }
+
+    /// Tells the thread that a visit is on its way.
+    pub(super) fn announce_visit(&self) {
+        self.lock().visits += 1;
+        self.changed.notify_one();
+    }
+
+    /// How long the commits so far took.
+    pub(super) fn commit_times(&self) -> CommitTimes {
+        *self.commit_times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_commit(&self, requests: usize, took: Duration) {
+        let mut times = self.commit_times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.add(requests, took);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<Op>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for requests and takes those of the next transaction. Returns false if there will be
-    /// no more. A closed queue is emptied first, because what was gathered must be committed.
-    fn next(&self, limit: TransactionLimit, tickets: &mut Vec<Ticket>, ops: &mut Vec<Op>) -> bool
+    /// Waits for requests or a visit. Takes the requests of the next transaction, and says whether a
+    /// visit comes before it. Returns `None` if there will be no more. A closed queue is emptied
+    /// first, because what was gathered must be committed.
+    fn next(
+        &self,
+        limit: TransactionLimit,
+        tickets: &mut Vec<Ticket>,
+        ops: &mut Vec<Op>,
+    ) -> Option<Visiting>
     where
         Op: StoreRequest,
     {
         let mut waiting = self.lock();
-        while waiting.requests.is_empty() {
+        while waiting.requests.is_empty() && waiting.visits == 0 {
             if waiting.closed {
-                return false;
+                return None;
             }
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        // One visit at a time, so that many of them don't hold up the commits.
+        let visiting = if waiting.visits > 0 { Visiting::One } else { Visiting::None };
+        waiting.visits = waiting.visits.saturating_sub(1);
         let mut bytes = 0_usize;
         while let Some((ticket, op)) = waiting.requests.pop_front_if(|(_, op)| {
             bytes = bytes.saturating_add(op.weight());
@@ -116,20 +155,38 @@ impl<Op> Queue<Op> {
             tickets.push(ticket);
             ops.push(op);
         }
-        true
+        Some(visiting)
     }
+}
+
+/// Whether a visit comes before the next transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visiting {
+    One,
+    None,
 }
 
 fn run<S: Storage<Op: StoreRequest, Outcome: StoreAnswer>>(
     mut store: S,
     limit: TransactionLimit,
     queue: &Queue<S::Op>,
+    visits: &Visits<S>,
     mut report: impl FnMut(&mut Vec<(Ticket, S::Outcome)>),
 ) {
     let (mut tickets, mut ops) = (Vec::new(), Vec::new());
     let (mut outcomes, mut results) = (Vec::new(), Vec::new());
-    while queue.next(limit, &mut tickets, &mut ops) {
+    while let Some(visiting) = queue.next(limit, &mut tickets, &mut ops) {
+        if visiting == Visiting::One
+            && let Ok(visit) = visits.try_recv()
+        {
+            visit(&mut store);
+        }
+        if ops.is_empty() {
+            continue;
+        }
+        let begin = Instant::now();
         commit(&mut store, &ops, &mut outcomes, BUSY_PATIENCE);
+        queue.count_commit(ops.len(), begin.elapsed());
         if outcomes.len() != tickets.len() {
             // Outcomes could no longer be matched to requests: some would be acknowledged wrongly.
             fail_stop("the store did not return exactly one outcome for each request");
@@ -216,6 +273,7 @@ mod tests {
     /// A storage thread with a gated store.
     struct TestThread {
         thread: StorageThread<Request>,
+        handle: StoreHandle<GatedStore>,
         begun: Receiver<Vec<u32>>,
         permit: Sender<()>,
         reported: Receiver<Vec<(Ticket, Answer)>>,
@@ -227,8 +285,8 @@ mod tests {
         let (reported_in, reported) = mpsc::channel();
         let store = GatedStore { begun: begun_in, permissions };
         let report = move |results: &mut Vec<_>| reported_in.send(std::mem::take(results)).unwrap();
-        let thread = StorageThread::start(store, limit, report).unwrap();
-        TestThread { thread, begun, permit, reported }
+        let (thread, handle) = StorageThread::start(store, limit, report).unwrap();
+        TestThread { thread, handle, begun, permit, reported }
     }
 
     impl TestThread {
@@ -285,6 +343,51 @@ mod tests {
         }
         test.thread.finish();
         assert_eq!(test.reported.try_iter().flatten().count(), 3);
+    }
+
+    #[test]
+    fn one_visit_comes_between_two_commits() {
+        let mut test = start(limit(1, 50));
+        test.submit([1]);
+        assert_eq!(test.begun.recv_timeout(PATIENCE), Ok(vec![1]));
+        test.submit([2, 3]);
+        let (order_in, order) = mpsc::channel();
+        for visit in ["first", "second"] {
+            let order_in = order_in.clone();
+            let _ = test.handle.with_store(move |store| {
+                let _ = order_in.send(visit);
+                let _ = store.begun.send(Vec::new());
+            });
+        }
+        test.permit.send(()).unwrap();
+        for begun in [vec![], vec![2], vec![], vec![3]] {
+            assert_eq!(test.begun.recv_timeout(PATIENCE), Ok(begun.clone()));
+            if !begun.is_empty() {
+                test.permit.send(()).unwrap();
+            }
+        }
+        test.thread.finish();
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn visit_is_answered_without_requests_and_dropped_after_the_end() {
+        let mut test = start(limit(1, 50));
+        assert_eq!(test.handle.with_store(|_| 7).recv_timeout(PATIENCE), Ok(7));
+        test.thread.finish();
+        assert!(test.handle.with_store(|_| 7).recv_timeout(PATIENCE).is_err());
+    }
+
+    #[test]
+    fn commits_are_counted() {
+        let mut test = start(limit(2, 50));
+        for _ in 0..2 {
+            test.permit.send(()).unwrap();
+        }
+        test.submit([1, 2, 3]);
+        test.thread.finish();
+        let times = test.handle.commit_times();
+        assert_eq!((times.commits, times.requests), (2, 3));
     }
 
     /// A store that is busy for this many commits.

@@ -229,7 +229,7 @@ pub(crate) struct RunningHost {
 
 /// A server host that is listening but does not run yet.
 pub(crate) struct BoundServer {
-    pub(crate) server: ServerHost<ScriptedMachine, TestApplication>,
+    pub(crate) server: ServerHost<ScriptedMachine, TestApplication, TenfoldStore>,
     seen: Receiver<Seen>,
     delivered: Receiver<&'static str>,
 }

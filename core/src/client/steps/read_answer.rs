@@ -149,7 +149,7 @@ impl Client {
             return self.on_not_registered();
         }
         let pause = self.named_pause(reply.retry_after_secs.into());
-        self.lose_for(OfflineReason::Refused(reply.code), pause);
+        self.lose_for(OfflineReason::of_error(reply.code), pause);
     }
 
     /// Our clock is wrong: adopts the server's, and asks again.

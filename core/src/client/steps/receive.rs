@@ -198,7 +198,8 @@ impl Client {
         if reply.code == ErrorCode::Displaced {
             self.leave(OfflineReason::Displaced);
         } else if reply.code.closes() {
-            self.lose(OfflineReason::Refused(reply.code));
+            let pause = self.named_pause(reply.retry_after_secs.into());
+            self.lose_for(OfflineReason::of_error(reply.code), pause);
         }
     }
 }

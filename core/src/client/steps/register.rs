@@ -98,7 +98,8 @@ impl Client {
             | ErrorCode::Displaced
             | ErrorCode::ClockSkew
             | ErrorCode::Unavailable
-            | ErrorCode::ShuttingDown) => {
+            | ErrorCode::ShuttingDown
+            | ErrorCode::Suspended) => {
                 let pause = self.named_pause(retry_after_secs.into());
                 self.lose_for(OfflineReason::Refused(code), pause);
             }

@@ -154,6 +154,11 @@ impl Connections {
         self.granting.insert(user, conn);
     }
 
+    /// The connection on which a user's next session is about to begin.
+    pub(in crate::server) fn granted_to(&self, user: UserId) -> Option<ConnId> {
+        self.granting.get(&user).copied()
+    }
+
     /// The grant was made, or could not be. Returns whether the next session of the user is still
     /// to begin on this connection.
     pub(in crate::server) fn end_granting(&mut self, user: UserId, conn: ConnId) -> bool {

@@ -14,6 +14,7 @@
 //! | `acknowledge` | acknowledgements by clients, and receipts for senders |
 //! | `refuse` | every 244, and how answers are made |
 //! | `relieve` | connections that hold most are closed when memory runs short |
+//! | `end_account` | the session of a deleted or suspended account ends |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
 //! | `inspect` | what the server holds, and whether that fits together |
@@ -23,6 +24,7 @@ mod acknowledge;
 mod begin_session;
 mod connect;
 mod deliver;
+mod end_account;
 mod expire;
 mod inspect;
 mod leave;

@@ -225,6 +225,7 @@ impl Server {
                 self.refuse(request.get().conn, refusal);
             }
             NotRecorded::UnknownUser => self.refuse_unknown(request.get(), Some(reply_key)),
+            NotRecorded::Suspended => self.refuse_suspended(reconnecting),
             NotRecorded::Failed(error) => {
                 let code = self.store_failed(error);
                 self.refuse_opened(request.get(), code, reply_key);
@@ -255,6 +256,20 @@ impl Server {
         let refusal = Refusal { reply_key: reply_key.cloned(), ..refusal };
         self.refuse_and_close(request.conn, refusal);
     }
+
+    /// Only who signed the 106 learns that the account is suspended. It is charged like one that
+    /// leads to a session: it cost as much.
+    fn refuse_suspended(&mut self, reconnecting: &Reconnecting) {
+        let Reconnecting { request, reply_key, user, .. } = reconnecting;
+        let (limits, now) = (&self.config.limits, self.now.mono);
+        let refusal = match self.user_meters.charge_reconnect(limits, user.id, now) {
+            Ok(()) => self.suspended(),
+            Err(too_many) => Refusal::too_many(too_many),
+        };
+        let refusal = refusal.answering(&request.get().packet).sealed_with(reply_key);
+        self.refuse(request.get().conn, refusal);
+    }
+
     /// Charges a 106 that names an id, and has failed or is a repeat, to its address. Over the rate,
     /// the stranger is disconnected without an answer. One without an id was charged before it was
     /// opened.

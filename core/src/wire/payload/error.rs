@@ -145,6 +145,8 @@ code_table! {
         KeyRejected = 14, Denied;
         /// Registration needs an invitation, and the one in the request is missing or not valid.
         InvitationRejected = 15, Denied;
+        /// The operator has suspended the account; `retry_after_secs` says when to ask again.
+        Suspended = 16, SessionOver;
         _ =>
         /// A code of a later version: a refusal, of which only the number and the text are known.
         /// Whether it closes is seen at the connection.

@@ -17,7 +17,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use sealpost_programs::{Failure, hide_memory, log_to_stderr, run_program};
+use sealpost_programs::{Failure, LogFormat, hide_memory, log_to_stderr, run_program};
 use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Task};
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
-    log_to_stderr(LevelFilter::ERROR)?;
+    log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
     let home = Home::new(
         args.home_folder()?,
         args.passphrase_file,

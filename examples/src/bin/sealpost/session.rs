@@ -183,6 +183,7 @@ impl Session {
             | OfflineReason::WrongServer
             | OfflineReason::WrongClock
             | OfflineReason::Displaced
+            | OfflineReason::Suspended
             | OfflineReason::NotRegistered
             | OfflineReason::Local => Some(Failure::new(reason)),
         }

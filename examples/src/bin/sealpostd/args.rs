@@ -50,7 +50,7 @@ const EXAMPLES: &str = "Examples:
 `sealpostd config` lists every option, also those that only the configuration file and the
 environment have. The environment goes before the file, and the command line before both. The
 environment variable SEALPOST_LOG sets the log level: off, error, warn, info (the default), debug
-or trace.";
+or trace; MODULE=LEVEL for one module; or several of these, separated by commas.";
 
 /// Profiles by the names that operators use.
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
@@ -83,16 +83,27 @@ pub(crate) enum Task {
         #[command(subcommand)]
         task: Option<ConfigTask>,
     },
-    /// List, show or delete users
+    /// List, show, suspend, resume or delete users
     Users {
         #[command(subcommand)]
         task: UserTask,
     },
-    /// Show how many users are registered and how much waits for them
+    /// Show how many users are registered, how much waits for them, and what the server has done
     Stats {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Change the log levels of the running server, or print them
+    LogLevel {
+        /// off, error, warn, info, debug or trace for everything, or MODULE=LEVEL for one module,
+        /// such as `sealpost_mio=debug`
+        #[arg(value_name = "LEVEL|MODULE=LEVEL")]
+        level: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Stop the running server in order, and wait for its end
+    Stop,
     /// Check the whole database; exit status 1 if anything is damaged
     Check {
         #[command(flatten)]
@@ -169,10 +180,29 @@ pub(crate) enum UserTask {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Delete a user and everything that waits for them; the server must be stopped first
+    /// Delete a user and everything that waits for them, for good
     Delete {
-        /// Phone number of the user, for example +4915112345678
-        #[arg(value_name = "+PHONE")]
-        phone: Phone,
+        #[command(flatten)]
+        user: ChangeArgs,
     },
+    /// Suspend a user: their session ends and no other begins; what is sent to them is stored
+    Suspend {
+        #[command(flatten)]
+        user: ChangeArgs,
+    },
+    /// Resume a suspended user
+    Resume {
+        #[command(flatten)]
+        user: ChangeArgs,
+    },
+}
+
+/// Arguments of a command that changes a user.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ChangeArgs {
+    /// Phone number of the user, for example +4915112345678
+    #[arg(value_name = "+PHONE")]
+    pub(crate) phone: Phone,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }

@@ -46,7 +46,13 @@ impl DataFolder {
         self.0.path()
     }
 
-    /// Keeps out other servers, and commands that change users, until the lock is dropped.
+    /// Keeps out other servers, and commands that change users, until the lock is dropped. Returns
+    /// `None` if another process holds it.
+    pub(crate) fn try_lock(&self) -> Result<Option<FolderLock>, Failure> {
+        self.0.try_lock()
+    }
+
+    /// As [`DataFolder::try_lock`], for a process that can't go on without the lock.
     pub(crate) fn lock(&self) -> Result<FolderLock, Failure> {
         self.0.try_lock()?.ok_or_else(|| {
             let path = self.0.path().display();

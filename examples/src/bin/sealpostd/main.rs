@@ -11,6 +11,7 @@ mod couriers;
 mod data;
 mod init;
 mod manifest;
+mod offline;
 mod restore;
 mod serve;
 mod show;
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 
 use sealpost_programs::{Failure, hide_memory, run_program};
 
-use args::{Args, ConfigTask, Task, UserTask};
+use admin::UserChange;
+use args::{Args, ChangeArgs, ConfigTask, Task, UserTask};
 use backup::back_up;
 use config::Layers;
 use data::DataFolder;
@@ -48,22 +50,36 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Users { task: UserTask::Show { phone, format } }) => {
             show::user(&existing()?, phone, format.format())
         }
-        Some(Task::Users { task: UserTask::Delete { phone } }) => {
-            admin::delete_user(&existing()?, phone)
+        Some(Task::Users { task: UserTask::Delete { user } }) => {
+            change(&existing()?, &user, UserChange::Delete)
         }
-        Some(Task::Stats { format }) => show::stats(&existing()?, format.format()),
+        Some(Task::Users { task: UserTask::Suspend { user } }) => {
+            change(&existing()?, &user, UserChange::Suspend)
+        }
+        Some(Task::Users { task: UserTask::Resume { user } }) => {
+            change(&existing()?, &user, UserChange::Resume)
+        }
+        Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
+        Some(Task::LogLevel { level, format }) => {
+            admin::change_log_level(&existing()?, level, format.format())
+        }
+        Some(Task::Stop) => admin::stop(&existing()?),
         Some(Task::Check { format }) => show::check(&existing()?, format.format()),
-        Some(Task::TrustClock) => admin::trust_clock(&existing()?),
+        Some(Task::TrustClock) => offline::trust_clock(&existing()?),
         Some(Task::Backup { to }) => back_up(&existing()?, &to),
         // The only command on a folder that need not exist.
         Some(Task::Restore { backup, replace, skip_ids }) => {
             let existing = if replace { Existing::MoveAside } else { Existing::Refuse };
             restore(&backup, &DataFolder::make(&path()?)?, existing, skip_ids)
         }
-        Some(Task::AcceptDatabase { skip_ids }) => admin::accept_database(&existing()?, skip_ids),
+        Some(Task::AcceptDatabase { skip_ids }) => offline::accept_database(&existing()?, skip_ids),
         Some(Task::NewDatabase { profile }) => {
-            admin::create_database(&existing()?, profile.profile())
+            offline::create_database(&existing()?, profile.profile())
         }
-        Some(Task::Address { host }) => admin::print_address(&existing()?, host.as_deref()),
+        Some(Task::Address { host }) => offline::print_address(&existing()?, host.as_deref()),
     }
+}
+
+fn change(data: &DataFolder, user: &ChangeArgs, change: UserChange) -> Result<(), Failure> {
+    admin::change_user(data, user.phone, change, user.format.format())
 }

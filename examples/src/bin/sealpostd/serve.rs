@@ -1,6 +1,7 @@
 //! Runs the server.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::keys::Fingerprint;
@@ -8,8 +9,9 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
-use sealpost_programs::{Failure, Line, entropy, log_at, runner};
+use sealpost_programs::{Failure, Line, entropy, runner, start_log};
 
+use crate::admin::{AdminSocket, Running, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::config::{Config, Layers, Origin, Settings, show};
@@ -23,7 +25,7 @@ use crate::tls::Certificate;
 pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let settings = layers.settings()?;
     let config = Config::new(&settings)?;
-    log_at(config.log.level);
+    let log = start_log(config.log.level.clone(), config.log.format);
     let couriers = Couriers::start(&config.otp)?;
     warn_of_unproved_numbers(&config);
     let certificate = Certificate::load(&config.tls)?;
@@ -64,10 +66,19 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
     let application = ServerApplication::new(couriers);
+    // Sockets can't be created any more once the server is confined.
+    let admin = AdminSocket::bind(&data);
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     confine(data.path(), &folders)?.log();
     certificate.map_or(Ok(()), Certificate::watch)?;
     let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
+    let _socket = take_commands(admin, || Running {
+        data: data.clone(),
+        handle: host.handle(),
+        store: host.store(),
+        log,
+        since: SystemTime::now(),
+    })?;
 
     let local = host.local_addr();
     let address = address(config.transport(), profile, local, fingerprint)?;
@@ -77,6 +88,24 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     host.run()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes commands, if the socket for them could be created. A server without it serves all the same,
+/// on file systems that have no sockets.
+fn take_commands(
+    socket: Result<AdminSocket, Failure>,
+    server: impl FnOnce() -> Running,
+) -> Result<Option<SocketFile>, Failure> {
+    match socket {
+        Ok(socket) => socket.serve(server()).map(Some),
+        Err(failure) => {
+            tracing::warn!(
+                "this server takes no commands, so stop it for those that change something: \
+                 {failure}"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Opens the data folder. Only the default one is made without being asked for: elsewhere, a folder

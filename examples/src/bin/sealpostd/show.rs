@@ -4,7 +4,7 @@ use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 use sealpost_programs::{Failure, Format, Line, utc};
-use sealpost_storage::{CheckReport, Stats, UserRecord};
+use sealpost_storage::{CheckReport, Suspension, UserRecord};
 use serde::Serialize;
 
 use crate::data::DataFolder;
@@ -37,28 +37,6 @@ pub(crate) fn user(data: &DataFolder, phone: Phone, format: Format) -> Result<()
     match format {
         Format::Json => Line::json(&UserJson::from(&record)),
         Format::Text => details(&record).lines().try_for_each(Line::text),
-    }
-}
-
-/// Prints figures about the whole database.
-pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let Stats { users, last_user_id, pending, oldest } = data.inspect()?.stats()?;
-    match format {
-        Format::Json => Line::json(&StatsJson {
-            users,
-            last_user_id,
-            pending_messages: pending.messages,
-            pending_receipts: pending.receipts,
-            pending_bytes: pending.bytes,
-            pending_receipt_bytes: pending.receipt_bytes,
-            oldest: oldest.map(utc),
-        }),
-        Format::Text => {
-            Line::text(format_args!("users         {users}"))?;
-            Line::text(format_args!("last user id  {last_user_id}"))?;
-            Line::text(format_args!("waiting       {pending}"))?;
-            Line::text(format_args!("oldest        {}", when(oldest)))
-        }
     }
 }
 
@@ -95,17 +73,7 @@ struct UserJson {
     fingerprint: String,
     created: String,
     last_seen: String,
-    pending_messages: u64,
-    pending_receipts: u64,
-    pending_bytes: u64,
-    pending_receipt_bytes: u64,
-    oldest: Option<String>,
-}
-
-#[derive(Serialize)]
-struct StatsJson {
-    users: u64,
-    last_user_id: u64,
+    suspended: Option<String>,
     pending_messages: u64,
     pending_receipts: u64,
     pending_bytes: u64,
@@ -129,6 +97,7 @@ impl From<&UserRecord> for UserJson {
             fingerprint: fingerprint(record).to_string(),
             created: utc(record.created_at),
             last_seen: utc(record.user.last_seen),
+            suspended: suspended_at(record).map(utc),
             pending_messages: record.mailbox.messages,
             pending_receipts: record.mailbox.receipts,
             pending_bytes: record.mailbox.bytes,
@@ -143,7 +112,7 @@ const HEADLINE: &str =
 
 fn row(record: &UserRecord) -> String {
     format!(
-        "{:<6}  {:<16}  {}  {:>8}  {:>8}  {:>10}  {}",
+        "{:<6}  {:<16}  {}  {:>8}  {:>8}  {:>10}  {}{}",
         record.user.id,
         record.user.phone.to_string(),
         record.user.last_seen,
@@ -151,18 +120,20 @@ fn row(record: &UserRecord) -> String {
         record.mailbox.receipts,
         record.mailbox.all_bytes(),
         fingerprint(record),
+        if suspended_at(record).is_some() { "  suspended" } else { "" },
     )
 }
 
 fn details(record: &UserRecord) -> String {
     format!(
         "id         {}\nphone      {}\nkey        sha256:{}\ncreated    {} UTC\nlast seen  {} UTC\n\
-         waiting    {}\noldest     {}",
+         suspended  {}\nwaiting    {}\noldest     {}",
         record.user.id,
         record.user.phone,
         fingerprint(record),
         record.created_at,
         record.user.last_seen,
+        when(suspended_at(record)),
         record.mailbox,
         when(record.oldest),
     )
@@ -170,6 +141,13 @@ fn details(record: &UserRecord) -> String {
 
 fn fingerprint(record: &UserRecord) -> &Fingerprint {
     record.user.public_key.fingerprint()
+}
+
+fn suspended_at(record: &UserRecord) -> Option<Timestamp> {
+    match record.suspension {
+        Suspension::Active => None,
+        Suspension::Suspended(at) => Some(at),
+    }
 }
 
 fn when(time: Option<Timestamp>) -> String {

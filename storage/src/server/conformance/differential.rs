@@ -13,12 +13,14 @@ use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::server::memory::MemoryStorage;
 use crate::server::sqlite::bed::SqliteBed;
+use crate::server::suspension::Suspension;
 
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<Plan>),
     Reopen,
     Delete(u16),
+    Suspend(u16, Suspension),
 }
 
 /// A request, except for its places: each store numbers them independently.
@@ -66,6 +68,12 @@ proptest! {
                 Step::Reopen => (memory, sqlite) = (memory.reopen(), sqlite.reopen()),
                 Step::Delete(n) => {
                     prop_assert_eq!(memory.delete_user(phone(n)), sqlite.delete_user(phone(n)));
+                }
+                Step::Suspend(n, suspension) => {
+                    prop_assert_eq!(
+                        memory.set_suspension(phone(n), suspension),
+                        sqlite.set_suspension(phone(n), suspension)
+                    );
                 }
                 Step::Commit(plans) => {
                     let known: Vec<_> = places.iter().map(|place| place.0).collect();
@@ -196,6 +204,11 @@ fn step() -> impl Strategy<Value = Step> {
         12 => vec(plan(), 0..8).prop_map(Step::Commit),
         2 => Just(Step::Reopen),
         1 => (1..4_u16).prop_map(Step::Delete),
+        1 => (1..4_u16, 0..9_i64).prop_map(|(n, secs)| {
+            let active = secs == 0;
+            let suspended = Suspension::Suspended(at(secs));
+            Step::Suspend(n, if active { Suspension::Active } else { suspended })
+        }),
     ]
 }
 

@@ -13,6 +13,7 @@ use crate::conformance::{
     Reopening, at, message, phone, public_key, receipt, without_id, wrapped_key,
 };
 use crate::server::quota::{Quota, Shares};
+use crate::server::suspension::{Suspension, SuspensionOutcome};
 
 /// A case and its name.
 pub(super) type Case<S> = (&'static str, fn(&mut Harness<S>));
@@ -205,6 +206,11 @@ impl<S: Subject> Harness<S> {
             StoreReply::Counted(waiting) => waiting,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Suspends or resumes the account of a phone.
+    pub(super) fn suspend(&mut self, n: u16, suspension: Suspension) -> SuspensionOutcome {
+        self.store().set_suspension(phone(n), suspension)
     }
 
     #[track_caller]

@@ -32,6 +32,7 @@ cases![
     places_are_never_used_twice,
     deleted_user_leaves_no_mailbox,
     messages_from_a_deleted_user_go_and_receipts_stay,
+    messages_from_a_deleted_user_are_not_stored,
 ];
 
 fn packets_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -48,7 +49,7 @@ fn packets_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) 
 }
 
 fn largest_packet_and_largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
-    let (_, bob) = store.pair();
+    let (alice, bob) = store.pair();
     let origin = UserId::new(u64::from(u16::MAX)).expect("not 0");
     let mut largest = Vec::new();
     for id in [0, 1 << 63, u64::MAX] {
@@ -56,7 +57,7 @@ fn largest_packet_and_largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
         largest.push(store.receipt(origin, bob, id, &messages));
     }
     assert_eq!(store.append(bob, &largest), [Stored; 3]);
-    let highest = store.message(origin, bob, u64::MAX);
+    let highest = store.message(alice, bob, u64::MAX);
     assert_eq!(store.append(bob, std::slice::from_ref(&highest)), [Stored]);
     largest.push(highest);
     assert_eq!(store.mailbox(bob), largest);
@@ -261,6 +262,21 @@ fn messages_from_a_deleted_user_go_and_receipts_stay<S: Subject>(store: &mut Har
     store.store().delete_user(phone(1));
     assert_eq!(store.mailbox(bob), [from_carol, receipt]);
     assert_eq!(store.count(bob), 2);
+}
+
+/// They were on their way to the store when the account was deleted.
+fn messages_from_a_deleted_user_are_not_stored<S: Subject>(store: &mut Harness<S>) {
+    let (alice, bob) = store.pair();
+    let carol = store.create(3);
+    let from_alice = [1, 2].map(|id| store.message(alice, bob, id));
+    let from_carol = store.message(carol, bob, 1);
+    let receipt = store.receipt(alice, bob, 1, &[1]);
+    store.store().delete_user(phone(1));
+    let [first, second] = from_alice;
+    let packets = [first, from_carol.clone(), second, receipt.clone()];
+    let outcomes = [UnknownUser, Stored, UnknownUser, Stored];
+    assert_eq!(store.append(bob, &packets), outcomes);
+    assert_eq!(store.mailbox(bob), [from_carol, receipt]);
 }
 
 /// Appends three messages of 400 bytes each from the first user to the second. Returns the second

@@ -10,6 +10,7 @@ use super::subject::Subject;
 use super::suite::run_all;
 use crate::server::memory::MemoryStorage;
 use crate::server::sqlite::bed::SqliteBed;
+use crate::server::suspension::{Suspension, SuspensionOutcome};
 use crate::storage::Storage;
 
 impl Subject for MemoryStorage {
@@ -18,8 +19,12 @@ impl Subject for MemoryStorage {
         self.clone()
     }
 
-    fn delete_user(&mut self, phone: Phone) -> bool {
+    fn delete_user(&mut self, phone: Phone) -> Option<UserId> {
         Self::delete_user(self, phone)
+    }
+
+    fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome {
+        Self::set_suspension(self, phone, suspension)
     }
 
     fn trust_clock(&mut self, clock: Timestamp) {
@@ -49,8 +54,12 @@ impl Subject for SqliteBed {
         self.reopened()
     }
 
-    fn delete_user(&mut self, phone: Phone) -> bool {
+    fn delete_user(&mut self, phone: Phone) -> Option<UserId> {
         self.storage().delete_user(phone).unwrap()
+    }
+
+    fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome {
+        self.storage().set_suspension(phone, suspension).unwrap()
     }
 
     fn trust_clock(&mut self, clock: Timestamp) {

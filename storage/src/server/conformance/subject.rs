@@ -5,6 +5,7 @@ use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 
+use crate::server::suspension::{Suspension, SuspensionOutcome};
 use crate::storage::Storage;
 
 /// An implementation under test.
@@ -13,8 +14,11 @@ pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
     #[must_use]
     fn reopen(self) -> Self;
 
-    /// Deletes a user, as the operator's command does. Returns whether the user existed.
-    fn delete_user(&mut self, phone: Phone) -> bool;
+    /// Deletes a user, as the operator's command does. Returns the id that the user had.
+    fn delete_user(&mut self, phone: Phone) -> Option<UserId>;
+
+    /// Suspends or resumes an account, as the operator's command does.
+    fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome;
 
     /// Records the time of a clock that the operator trusts, as the operator's command does.
     fn trust_clock(&mut self, clock: Timestamp);

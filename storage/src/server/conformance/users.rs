@@ -2,12 +2,13 @@
 
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
-    CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreReply, User,
+    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreReply, User,
 };
 
 use super::harness::{Case, Harness, LOOKUPS};
 use super::subject::Subject;
 use crate::conformance::{at, cases, phone, public_key, wrapped_key};
+use crate::server::suspension::{Suspension, SuspensionOutcome};
 
 cases![
     ids_start_at_one_and_grow,
@@ -28,6 +29,9 @@ cases![
     reconnect_in_the_future_is_never_recorded_again,
     reconnect_replaces_the_session_key,
     reconnect_of_an_unregistered_user_is_unknown,
+    suspended_account_takes_no_reconnect_until_it_is_resumed,
+    reconnect_refused_by_a_suspension_is_never_recorded_again,
+    suspension_of_nobody_changes_nothing,
 ];
 
 fn ids_start_at_one_and_grow<S: Subject>(store: &mut Harness<S>) {
@@ -84,8 +88,8 @@ fn refused_account_takes_no_id<S: Subject>(store: &mut Harness<S>) {
 
 fn id_of_a_deleted_user_is_never_given_again<S: Subject>(store: &mut Harness<S>) {
     let (_, second) = store.pair();
-    assert!(store.store().delete_user(phone(2)));
-    assert!(!store.store().delete_user(phone(2)));
+    assert_eq!(store.store().delete_user(phone(2)), Some(second));
+    assert_eq!(store.store().delete_user(phone(2)), None);
     assert_eq!(store.find(UserRef::Id(second)), None);
     assert_eq!(store.create(3).value(), 3);
 }
@@ -122,7 +126,7 @@ fn another_day_has_a_new_budget<S: Subject>(store: &mut Harness<S>) {
 
 fn budget_belongs_to_a_registered_asker<S: Subject>(store: &mut Harness<S>) {
     let (_, second) = store.pair();
-    assert!(store.store().delete_user(phone(2)));
+    assert_eq!(store.store().delete_user(phone(2)), Some(second));
     assert_eq!(store.look_up(second, 1, 100), None);
 }
 
@@ -196,6 +200,41 @@ fn reconnect_replaces_the_session_key<S: Subject>(store: &mut Harness<S>) {
 fn reconnect_of_an_unregistered_user_is_unknown<S: Subject>(store: &mut Harness<S>) {
     let nobody = UserId::new(1).expect("not 0");
     assert_eq!(reconnect(store, nobody, 1), ReconnectOutcome::UnknownUser);
+}
+
+fn suspended_account_takes_no_reconnect_until_it_is_resumed<S: Subject>(store: &mut Harness<S>) {
+    let (user, other) = store.pair();
+    let suspend = |secs| Suspension::Suspended(at(secs));
+    reconnect(store, user, 60);
+    assert_eq!(store.suspend(1, suspend(70)), SuspensionOutcome::Changed(user));
+    assert_eq!(store.suspend(1, suspend(71)), SuspensionOutcome::Unchanged(user));
+    assert_eq!(reconnect(store, user, 80), ReconnectOutcome::Suspended);
+    assert_eq!(reconnect(store, other, 80), ReconnectOutcome::Recorded);
+    // It stays as it was, and can be found and written to.
+    let found = store.find(UserRef::Id(user)).map(|user| user.last_seen);
+    assert_eq!((found, store.aes_key(user)), (Some(at(60)), Some(wrapped_key(60))));
+    let message = store.message(other, user, 1);
+    assert_eq!(store.append(user, &[message]), [Appended::Stored]);
+    assert_eq!(store.suspend(1, Suspension::Active), SuspensionOutcome::Changed(user));
+    assert_eq!(store.suspend(1, Suspension::Active), SuspensionOutcome::Unchanged(user));
+    assert_eq!(reconnect(store, user, 90), ReconnectOutcome::Recorded);
+    assert_eq!(store.waiting(user).items, 1);
+}
+
+fn reconnect_refused_by_a_suspension_is_never_recorded_again<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    store.suspend(1, Suspension::Suspended(at(1)));
+    assert_eq!(reconnect(store, user, 80), ReconnectOutcome::Suspended);
+    assert_eq!(reconnect(store, user, 80), ReconnectOutcome::NotNewer);
+    store.suspend(1, Suspension::Active);
+    assert_eq!(reconnect(store, user, 80), ReconnectOutcome::NotNewer);
+    assert_eq!(reconnect(store, user, 81), ReconnectOutcome::Recorded);
+}
+
+fn suspension_of_nobody_changes_nothing<S: Subject>(store: &mut Harness<S>) {
+    let user = store.create(1);
+    assert_eq!(store.suspend(2, Suspension::Suspended(at(1))), SuspensionOutcome::UnknownUser);
+    assert_eq!(reconnect(store, user, 1), ReconnectOutcome::Recorded);
 }
 
 #[track_caller]

@@ -21,6 +21,7 @@ use super::daily_use::{DailyUse, OverBudget};
 use super::quota::{MAX_UNDELIVERABLE, Occupancy, Quota};
 use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
+use super::suspension::{Suspension, SuspensionOutcome};
 use super::usage::Usage;
 use crate::storage::Storage;
 use mailbox::{Item, Mailbox, packet_len};
@@ -45,6 +46,7 @@ struct Account {
     user: User,
     aes_key: WrappedKey,
     reconnects: ReconnectDates,
+    suspension: Suspension,
     lookups: DailyUse,
     mailbox: Mailbox,
 }
@@ -66,12 +68,11 @@ impl MemoryStorage {
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
     /// could verify any more. Receipts from them stay: their recipients already know the key. The
-    /// messages in the mailbox are remembered as undeliverable. Returns whether the user existed.
-    pub fn delete_user(&mut self, phone: Phone) -> bool {
-        let Some(id) = self.find(UserRef::Phone(phone)).map(|account| account.user.id) else {
-            return false;
-        };
-        let Some(deleted) = self.accounts.remove(&id) else { return false };
+    /// messages in the mailbox are remembered as undeliverable. Returns the id that the user had;
+    /// `None` if nobody was registered there.
+    pub fn delete_user(&mut self, phone: Phone) -> Option<UserId> {
+        let id = self.find(UserRef::Phone(phone))?.user.id;
+        let deleted = self.accounts.remove(&id)?;
         self.undeliverable.remove(&id);
         for (_, item) in deleted.mailbox.items() {
             if item.id.kind == ItemKind::Message && self.accounts.contains_key(&item.id.origin) {
@@ -88,7 +89,21 @@ impl MemoryStorage {
         }
         self.places.retain(|item, (recipient, _)| *recipient != id && !gone(item));
         debug_assert!(self.is_consistent(), "after the deletion of a user");
-        true
+        Some(id)
+    }
+
+    /// Suspends an account, or resumes it.
+    pub fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome {
+        let mut accounts = self.accounts.values_mut();
+        let Some(account) = accounts.find(|account| account.user.phone == phone) else {
+            return SuspensionOutcome::UnknownUser;
+        };
+        let user = account.user.id;
+        if (account.suspension == Suspension::Active) == (suspension == Suspension::Active) {
+            return SuspensionOutcome::Unchanged(user);
+        }
+        account.suspension = suspension;
+        SuspensionOutcome::Changed(user)
     }
 
     /// Takes the operator's word that the clock is right: it is the newest time on record.
@@ -240,7 +255,8 @@ impl MemoryStorage {
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
         let (reconnects, lookups) = (ReconnectDates::default(), DailyUse::default());
-        let account = Account { user, aes_key, reconnects, lookups, mailbox };
+        let suspension = Suspension::Active;
+        let account = Account { user, aes_key, reconnects, suspension, lookups, mailbox };
         self.accounts.insert(id, account);
         CreateOutcome::Created(id)
     }
@@ -269,6 +285,9 @@ impl MemoryStorage {
         if account.reconnects.accept(at, horizon, self.newest_time) == Err(NotNewer) {
             return ReconnectOutcome::NotNewer;
         }
+        if account.suspension != Suspension::Active {
+            return ReconnectOutcome::Suspended;
+        }
         account.user.last_seen = at;
         account.aes_key = aes_key;
         ReconnectOutcome::Recorded
@@ -292,7 +311,11 @@ impl MemoryStorage {
             }
             if id.kind == ItemKind::Message {
                 let earlier = refused.get(&id.origin).map_or(Ok(()), |why| Err(*why));
-                let admitted = earlier.and_then(|()| self.admit(account, id.origin, packet));
+                let sender = earlier.and_then(|()| {
+                    let exists = self.accounts.contains_key(&id.origin);
+                    exists.then_some(id.origin).ok_or(Appended::UnknownUser)
+                });
+                let admitted = sender.and_then(|sender| self.admit(account, sender, packet));
                 if let Err(why) = admitted {
                     refused.insert(id.origin, why);
                     return why;

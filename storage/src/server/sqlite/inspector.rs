@@ -13,6 +13,7 @@ use super::{row, tables};
 use crate::database_mark::DatabaseId;
 use crate::engine::column::{count, optional, timestamp};
 use crate::engine::{EngineError, OpenError, Progress, copy};
+use crate::server::suspension::Suspension;
 use crate::server::usage::Usage;
 
 /// The server's database, open for reading only. Every answer is of one point in time. It neither
@@ -30,6 +31,8 @@ pub struct UserRecord {
     pub user: User,
     /// When the account was created.
     pub created_at: Timestamp,
+    /// Whether the account is suspended.
+    pub suspension: Suspension,
     /// Usage of the user's mailbox.
     pub mailbox: Usage,
     /// When the oldest item in the mailbox was stored.
@@ -134,13 +137,14 @@ impl Inspector {
 const RECORDS: &str = "
     SELECT user_id, phone_number, rsa_public_key, last_seen, created_at,
            messages, receipts, bytes, receipt_bytes,
-           (SELECT min(stored_at) FROM pending_messages WHERE recipient_id = user_id)
+           (SELECT min(stored_at) FROM pending_messages WHERE recipient_id = user_id), suspended_at
     FROM users JOIN mailboxes USING (user_id)";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<UserRecord> {
     Ok(UserRecord {
         user: row::user(row)?,
         created_at: timestamp(row, 4)?,
+        suspension: optional(row, 10, timestamp)?.map_or(Suspension::Active, Suspension::Suspended),
         mailbox: row::usage(row, 5)?,
         oldest: optional(row, 9, timestamp)?,
     })

@@ -27,6 +27,8 @@ pub(super) struct Mailboxes<'a> {
 /// A sender's part in an append.
 #[derive(Default)]
 struct Sending {
+    /// Whether the sender's account was found to exist.
+    exists: bool,
     /// What the sender had in the mailbox before, if that was looked up.
     before: Option<Correspondent>,
     messages: u64,
@@ -99,6 +101,11 @@ impl Mailboxes<'_> {
     ) -> rusqlite::Result<Result<(), Appended>> {
         if let Some(why) = sending.refused {
             return Ok(Err(why));
+        }
+        // The account may have been deleted while the message was on its way to the store.
+        sending.exists = sending.exists || self.usage(sender)?.is_some();
+        if !sending.exists {
+            return Ok(Err(Appended::UnknownUser));
         }
         let added = usage.all_bytes() - before.all_bytes();
         let occupancy = Occupancy {

@@ -27,7 +27,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sealpost_core::ids::Phone;
+use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Profile, SIGNATURE_LEN};
@@ -36,12 +36,14 @@ pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
 use super::quota::Quota;
+use super::suspension::{Suspension, SuspensionOutcome};
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
 use fill::Fill;
 use ops::Ops;
 use undeliverable::Undeliverable;
+use users::Users;
 
 /// The server's database, open for writing. There must be only one on the same file; readers
 /// ([`Inspector`]) may come and go.
@@ -128,12 +130,26 @@ impl SqliteStorage {
         Ok(tables::set_newest_time(&self.writer.connection, clock)?)
     }
 
+    /// Suspends an account, or resumes it. The machine of a running server must be told, so that it
+    /// ends the user's session.
+    pub fn set_suspension(
+        &mut self,
+        phone: Phone,
+        suspension: Suspension,
+    ) -> Result<SuspensionOutcome, EngineError> {
+        let transaction = self.writer.connection.transaction()?;
+        let users = Users { connection: &transaction, profile: self.profile };
+        let outcome = users.set_suspension(phone, suspension)?;
+        transaction.commit()?;
+        Ok(outcome)
+    }
+
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
     /// could verify any more. Receipts from them stay: their recipients already know the key. The
-    /// messages in the mailbox are remembered as undeliverable. Returns whether the user existed.
-    ///
-    /// Must not be called while a server runs, which would not learn of it.
-    pub fn delete_user(&mut self, phone: Phone) -> Result<bool, EngineError> {
+    /// messages in the mailbox are remembered as undeliverable. Returns the id that the user had;
+    /// `None` if nobody was registered there. The machine of a running server must be told, so that
+    /// it ends the user's session.
+    pub fn delete_user(&mut self, phone: Phone) -> Result<Option<UserId>, EngineError> {
         let overhead = (self.profile.header_len() + SIGNATURE_LEN) as u64;
         let transaction = self.writer.connection.transaction()?;
         let sql = "SELECT user_id FROM users WHERE phone_number = ?1";
@@ -152,7 +168,7 @@ impl SqliteStorage {
         }
         transaction.commit()?;
         self.fill.forget_stored_bytes();
-        Ok(user.is_some())
+        Ok(user.and_then(|user| UserId::new(user.cast_unsigned())))
     }
 }
 

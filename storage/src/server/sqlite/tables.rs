@@ -9,7 +9,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
 pub(super) const SERVER: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2] };
+    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2, V3] };
 
 /// Ids are unsigned on the wire and signed here, bit for bit. Times are in seconds since 1970.
 /// `kind` is 0 for a message and 1 for a receipt.
@@ -129,6 +129,9 @@ const V2: &str = "
 
     CREATE INDEX undeliverable_of ON undeliverable (sender_id);
 ";
+
+/// `suspended_at` is when the operator suspended the account; NULL if it is not suspended.
+const V3: &str = "ALTER TABLE users ADD COLUMN suspended_at INTEGER;";
 
 /// Records the deployment that a new database belongs to.
 pub(super) fn record_deployment(

@@ -89,7 +89,7 @@ fn newer_schema_is_rejected() {
     let mut sqlite = with_a_message();
     sqlite.close();
     sqlite.tamper("PRAGMA user_version = 99");
-    let newer = OpenFailure::Newer { found: 99, known: 2 }.to_string();
+    let newer = OpenFailure::Newer { found: 99, known: 3 }.to_string();
     assert_eq!(open_error(&sqlite.path()).to_string(), newer);
     assert_eq!(inspection_error(&sqlite.path()).to_string(), newer);
 }
@@ -99,7 +99,7 @@ fn older_schema_is_not_read_before_it_is_migrated() {
     let mut sqlite = with_a_message();
     sqlite.close();
     sqlite.tamper("PRAGMA user_version = 1");
-    let older = OpenFailure::Older { found: 1, known: 2 }.to_string();
+    let older = OpenFailure::Older { found: 1, known: 3 }.to_string();
     assert_eq!(inspection_error(&sqlite.path()).to_string(), older);
 }
 
@@ -424,7 +424,8 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
         let before = Inspector::open(&sqlite.path()).unwrap().stats().unwrap();
         sqlite.close();
         sqlite.tamper(
-            "ALTER TABLE mailboxes DROP COLUMN receipt_bytes;
+            "ALTER TABLE users DROP COLUMN suspended_at;
+             ALTER TABLE mailboxes DROP COLUMN receipt_bytes;
              DROP TABLE correspondents; DROP TABLE undeliverable;
              ALTER TABLE users ADD COLUMN last_reconnect INTEGER;
              ALTER TABLE users DROP COLUMN reconnects;

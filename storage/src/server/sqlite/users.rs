@@ -9,8 +9,10 @@ use sealpost_core::wire::Profile;
 
 use super::row::{self, USER_COLUMNS};
 use super::tables;
+use crate::engine::column;
 use crate::server::daily_use::{DailyUse, OverBudget};
 use crate::server::reconnects::NotNewer;
+use crate::server::suspension::{Suspension, SuspensionOutcome};
 
 /// Table `users`, over a connection that is in a transaction.
 pub(super) struct Users<'a> {
@@ -109,18 +111,49 @@ impl Users<'_> {
     ) -> rusqlite::Result<ReconnectOutcome> {
         let user_id = user.value().cast_signed();
         let dates = self
-            .prepare("SELECT reconnects FROM users WHERE user_id = ?1")?
-            .query_row([user_id], |row| row::reconnects(row, 0))
+            .prepare("SELECT reconnects, suspended_at IS NOT NULL FROM users WHERE user_id = ?1")?
+            .query_row([user_id], |row| Ok((row::reconnects(row, 0)?, row.get::<_, bool>(1)?)))
             .optional()?;
-        let Some(mut dates) = dates else { return Ok(ReconnectOutcome::UnknownUser) };
+        let Some((mut dates, is_suspended)) = dates else {
+            return Ok(ReconnectOutcome::UnknownUser);
+        };
         if dates.accept(at, horizon, tables::newest_time(self.connection)?) == Err(NotNewer) {
             return Ok(ReconnectOutcome::NotNewer);
+        }
+        if is_suspended {
+            self.prepare("UPDATE users SET reconnects = ?2 WHERE user_id = ?1")?
+                .execute(params![user_id, dates.encode()])?;
+            return Ok(ReconnectOutcome::Suspended);
         }
         self.prepare(
             "UPDATE users SET reconnects = ?2, last_seen = ?3, aes_key = ?4 WHERE user_id = ?1",
         )?
         .execute(params![user_id, dates.encode(), at.unix_secs(), aes_key.0])?;
         Ok(ReconnectOutcome::Recorded)
+    }
+
+    /// Suspends an account, or resumes it.
+    pub(super) fn set_suspension(
+        &self,
+        phone: Phone,
+        suspension: Suspension,
+    ) -> rusqlite::Result<SuspensionOutcome> {
+        let phone = phone.to_string();
+        let found = self
+            .prepare("SELECT user_id, suspended_at IS NOT NULL FROM users WHERE phone_number = ?1")?
+            .query_row([&phone], |row| Ok((column::user_id(row, 0)?, row.get::<_, bool>(1)?)))
+            .optional()?;
+        let Some((user, is_suspended)) = found else { return Ok(SuspensionOutcome::UnknownUser) };
+        if is_suspended == matches!(suspension, Suspension::Suspended(_)) {
+            return Ok(SuspensionOutcome::Unchanged(user));
+        }
+        let at = match suspension {
+            Suspension::Suspended(at) => Some(at.unix_secs()),
+            Suspension::Active => None,
+        };
+        self.prepare("UPDATE users SET suspended_at = ?2 WHERE phone_number = ?1")?
+            .execute(params![phone, at])?;
+        Ok(SuspensionOutcome::Changed(user))
     }
 
     fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {

@@ -29,9 +29,8 @@ use std::path::PathBuf;
 
 use sealpost_core::address::Transport;
 use sealpost_core::server::RegisteredPhones;
-use sealpost_programs::{CryptoName, Failure, Verify};
+use sealpost_programs::{CryptoName, Failure, LogFormat, LogLevels, Verify};
 use serde::Deserialize;
-use tracing_subscriber::filter::LevelFilter;
 
 pub(crate) use file::NAME as FILE_NAME;
 pub(crate) use flags::Flags;
@@ -151,7 +150,8 @@ pub(crate) struct Storage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     #[serde(deserialize_with = "text")]
-    pub(crate) level: LevelFilter,
+    pub(crate) level: LogLevels,
+    pub(crate) format: LogFormat,
 }
 
 impl Config {

@@ -376,9 +376,20 @@ pub(crate) static OPTIONS: &[Opt] = &[
     ),
     Opt::new(
         "log.level",
-        Choice(&["off", "error", "warn", "info", "debug", "trace"]),
+        Text,
         "\"info\"",
         Restart,
-        "Least important lines that the log on standard error contains. SEALPOST_LOG sets it, too",
+        "Least important lines that the log on standard error contains: off, error, warn, info, \
+         debug or trace; MODULE=LEVEL for one module; or several of these, separated by commas. \
+         SEALPOST_LOG sets it, too",
     ),
+    Opt::new(
+        "log.format",
+        Choice(&["text", "json"]),
+        "\"text\"",
+        Restart,
+        "Format of the log: text for one line an entry, with journald's priorities and without the \
+         time if journald reads it; json for one JSON object a line",
+    )
+    .flag("log-format"),
 ];

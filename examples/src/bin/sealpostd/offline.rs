@@ -1,25 +1,14 @@
-//! Commands that change users, and the one that prints the address.
+//! Commands that need a stopped server, and the one that prints the address.
 
 use std::io::Write;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Line};
 
 use crate::backup::now;
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
-
-/// Deletes a user. Refused while a server runs, because the server would not notice.
-pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure> {
-    let _lock = data.lock()?;
-    let mut store = data.open_existing()?;
-    if !store.delete_user(phone)? {
-        return Err(Failure::new(format_args!("nobody is registered as {phone}")));
-    }
-    Line::text(format_args!("deleted {phone}"))
-}
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
 pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {

@@ -1,0 +1,26 @@
+//! Commands of the operator, on a server that runs or on the folder of one that does not.
+//!
+//! | file | what |
+//! |---|---|
+//! | `request` | requests and answers, as JSON |
+//! | `tasks` | what each request does, in one function each |
+//! | `place` | what a task works on: the running server, or the data folder |
+//! | `socket` | takes requests from other processes while the server runs |
+//! | `call` | the command line's side: asks the running server, or does the task itself |
+//! | `commands` | the commands as an operator gives them, and what they print |
+//! | `figures` | the figures of `stats`, for programs and for people |
+//!
+//! A new command is a variant of `Request` and of `Answer`, and a function in `tasks`.
+
+mod call;
+mod commands;
+mod figures;
+mod place;
+mod request;
+mod socket;
+mod tasks;
+
+pub(crate) use commands::{change_log_level, change_user, stats, stop};
+pub(crate) use place::Running;
+pub(crate) use request::UserChange;
+pub(crate) use socket::{AdminSocket, SocketFile};

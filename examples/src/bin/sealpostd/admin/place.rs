@@ -1,0 +1,79 @@
+//! What a task works on: the running server, or the data folder of one that does not run.
+
+use std::sync::mpsc::RecvError;
+use std::time::SystemTime;
+
+use sealpost_core::ids::UserId;
+use sealpost_core::server::{AccountChange, Command, Server};
+use sealpost_mio::{Handle, StoreHandle};
+use sealpost_programs::{Failure, LogControl};
+use sealpost_storage::{Marked, SqliteStorage};
+
+use crate::data::DataFolder;
+
+/// What a task works on.
+#[derive(Debug)]
+pub(super) enum Place<'a> {
+    /// Inside the server.
+    Running(&'a Running),
+    /// In a process of its own, while no server runs. The process holds the folder's lock, unless
+    /// the task only reads.
+    Stopped(&'a DataFolder),
+}
+
+/// The running server, as its operator reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) data: DataFolder,
+    pub(crate) handle: Handle<Server>,
+    pub(crate) store: StoreHandle<Marked<SqliteStorage>>,
+    pub(crate) log: LogControl,
+    pub(crate) since: SystemTime,
+}
+
+impl Place<'_> {
+    /// Carries out `work` on the store: between two commits of the running server, or here.
+    pub(super) fn with_store<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqliteStorage) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        match self {
+            Self::Running(server) => server.store.with_store(|store| work(store.inner())).recv().map_err(stopped),
+            Self::Stopped(data) => Ok(work(&mut data.open_existing()?)),
+        }
+    }
+
+    /// Ends the session of a user whose account was changed in the store. Returns once it has ended.
+    pub(super) fn end_session(&self, user: UserId, why: AccountChange) -> Result<(), Failure> {
+        match self {
+            Self::Running(server) => {
+                server.handle.command(Command::EndSession { user, why });
+                server.handle.with_machine(|_| ()).recv().map_err(stopped)
+            }
+            Self::Stopped(_) => Ok(()),
+        }
+    }
+
+    /// The running server, for a task that needs one.
+    pub(super) fn running(&self, task: &str) -> Result<&Running, Failure> {
+        match self {
+            Self::Running(server) => Ok(server),
+            Self::Stopped(data) => Err(Failure::new(format_args!(
+                "no server runs on {}, and {task} needs one",
+                data.path().display()
+            ))),
+        }
+    }
+
+    pub(super) const fn data(&self) -> &DataFolder {
+        match self {
+            Self::Running(server) => &server.data,
+            Self::Stopped(data) => data,
+        }
+    }
+}
+
+/// The failure of a task during which the server ended.
+pub(super) fn stopped(_: RecvError) -> Failure {
+    Failure::new("the server stopped before the command was finished: check what has been done")
+}

@@ -1,0 +1,102 @@
+//! What each request does. The same function works on the running server and on the folder of one
+//! that does not run.
+
+use std::time::SystemTime;
+
+use sealpost_core::ids::{Phone, UserId};
+use sealpost_core::server::AccountChange;
+use sealpost_core::time::Timestamp;
+use sealpost_programs::Failure;
+use sealpost_storage::{Suspension, SuspensionOutcome};
+
+use super::figures::{Figures, Live};
+use super::place::{Place, stopped};
+use super::request::{Answer, ChangedUser, LogLevels, PhoneText, Request, UserChange, UserState};
+
+/// Carries out a request.
+pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
+    match request {
+        Request::Stats => stats(place),
+        Request::ChangeUser { phone: PhoneText(phone), change } => match change {
+            UserChange::Delete => delete_user(place, phone),
+            UserChange::Suspend => suspend_user(place, phone),
+            UserChange::Resume => resume_user(place, phone),
+        },
+        Request::LogLevel { level } => log_level(place, level.as_deref()),
+        Request::Stop => stop(place),
+    }
+}
+
+fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
+    let stored = place.data().inspect()?.stats()?;
+    let live = match place {
+        Place::Running(server) => {
+            let machine = server.handle.with_machine(|server| (server.stats(), server.held()));
+            let (stats, held) = machine.recv().map_err(stopped)?;
+            Some(Live::new(server.since, stats, held, server.store.commit_times()))
+        }
+        Place::Stopped(_) => None,
+    };
+    Ok(Answer::Stats(Box::new(Figures::new(stored, live))))
+}
+
+/// First in the store, so that no session can begin; then the session ends.
+fn delete_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
+    let deleted = place.with_store(move |store| store.delete_user(phone))??;
+    let user = deleted.ok_or_else(|| unknown(phone))?;
+    place.end_session(user, AccountChange::Deleted)?;
+    Ok(changed(user, phone, UserState::Deleted))
+}
+
+fn suspend_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
+    let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
+    place.end_session(user, AccountChange::Suspended)?;
+    Ok(changed(user, phone, UserState::Suspended))
+}
+
+fn resume_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
+    let user = set_suspension(place, phone, Suspension::Active)?;
+    Ok(changed(user, phone, UserState::Active))
+}
+
+/// Changes nothing if the account is suspended or active already: a command can be repeated.
+fn set_suspension(
+    place: &Place<'_>,
+    phone: Phone,
+    suspension: Suspension,
+) -> Result<UserId, Failure> {
+    match place.with_store(move |store| store.set_suspension(phone, suspension))?? {
+        SuspensionOutcome::Changed(user) | SuspensionOutcome::Unchanged(user) => Ok(user),
+        SuspensionOutcome::UnknownUser => Err(unknown(phone)),
+    }
+}
+
+fn log_level(place: &Place<'_>, level: Option<&str>) -> Result<Answer, Failure> {
+    let log = &place.running("log-level")?.log;
+    if let Some(level) = level {
+        log.set(level)?;
+    }
+    Ok(Answer::LogLevels(LogLevels { levels: log.levels()? }))
+}
+
+fn stop(place: &Place<'_>) -> Result<Answer, Failure> {
+    let server = place.running("stop")?;
+    tracing::info!("an operator's command stops the server");
+    server.handle.stop();
+    Ok(Answer::Stopping)
+}
+
+fn changed(user: UserId, phone: Phone, state: UserState) -> Answer {
+    Answer::User(ChangedUser { id: user.value(), phone: phone.to_string(), state })
+}
+
+fn unknown(phone: Phone) -> Failure {
+    Failure::new(format_args!("nobody is registered as {phone}"))
+}
+
+fn now() -> Result<Timestamp, Failure> {
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_err(Failure::context("the clock is before 1970"))?;
+    Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
+}
