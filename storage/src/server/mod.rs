@@ -9,6 +9,7 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod daily_use;
+mod invitations;
 mod memory;
 mod quota;
 mod reconnects;
@@ -16,6 +17,7 @@ mod request;
 mod sqlite;
 mod usage;
 
+pub use invitations::{InvitationRecord, NewInvitation};
 pub use memory::MemoryStorage;
 pub use quota::{Quota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};

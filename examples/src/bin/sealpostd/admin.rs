@@ -26,13 +26,18 @@ pub(crate) fn delete_user(data: &DataFolder, phone: Phone) -> Result<(), Failure
 pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let mut store = data.open_existing()?;
+    let clock = clock()?;
+    store.trust_clock(clock)?;
+    Line::text(format_args!("trusted the clock at {clock} UTC"))
+}
+
+/// Time on this machine's clock.
+pub(crate) fn clock() -> Result<Timestamp, Failure> {
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_err(Failure::context("the clock is before 1970"))?;
     let secs = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
-    let clock = Timestamp::from_unix_secs(secs);
-    store.trust_clock(clock)?;
-    Line::text(format_args!("trusted the clock at {clock} UTC"))
+    Ok(Timestamp::from_unix_secs(secs))
 }
 
 /// Creates an empty database. Refused if there is one with anything in it.
@@ -44,6 +49,12 @@ pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(),
 
 /// Prints the address that the server saved at its last start, with another host if one is given.
 pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
+    Line::text(address(data, host)?)
+}
+
+/// The address that the server saved at its last start, with another host if one is given. Tells the
+/// operator if the host is missing.
+pub(crate) fn address(data: &DataFolder, host: Option<&str>) -> Result<ServerAddress, Failure> {
     let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -55,5 +66,5 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
         // A hint that can't be printed must not keep the address from being printed.
         let _ = writeln!(std::io::stderr(), "sealpostd: {hint}");
     }
-    Line::text(address)
+    Ok(address)
 }

@@ -11,6 +11,8 @@ use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, FormatArg, Verify};
 
 use crate::couriers::OtpRoute;
+use crate::invite::InviteTask;
+use crate::joining::Joining;
 use crate::size::Size;
 
 /// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
@@ -90,6 +92,9 @@ pub(crate) struct Serving {
     pub(crate) no_limits: bool,
 
     #[command(flatten)]
+    pub(crate) joining: Joining,
+
+    #[command(flatten)]
     pub(crate) bounds: Bounds,
 }
 
@@ -167,6 +172,11 @@ pub(crate) enum Task {
     Users {
         #[command(subcommand)]
         task: UserTask,
+    },
+    /// Make, list or revoke invitations
+    Invite {
+        #[command(subcommand)]
+        task: InviteTask,
     },
     /// Show how many users are registered and how much waits for them
     Stats {

@@ -7,6 +7,9 @@ mod args;
 mod confine;
 mod couriers;
 mod data;
+mod invite;
+mod joining;
+mod lifetime;
 mod serve;
 mod show;
 mod size;
@@ -32,6 +35,7 @@ fn run(args: &Args) -> Result<(), Failure> {
             show::user(&data, *phone, format.format())
         }
         Task::Users { task: UserTask::Delete { phone } } => admin::delete_user(&data, *phone),
+        Task::Invite { task } => invite::run(&data, task),
         Task::Stats { format } => show::stats(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
         Task::TrustClock => admin::trust_clock(&data),

@@ -49,6 +49,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             server_key,
             otp_channel: args.otp.channel(),
             registered_phones: args.registered_phones(),
+            registration: args.joining.registration(),
             limits,
         },
         entropy()?,

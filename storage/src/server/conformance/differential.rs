@@ -116,6 +116,7 @@ impl Plan {
                 aes_key: wrapped_key(1),
                 at: at(0),
                 max_id,
+                invitation: None,
             },
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),

@@ -9,9 +9,11 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::check::{self, CheckReport};
+use super::invitations::Invitations;
 use super::{row, tables};
 use crate::engine::column::{count, optional, timestamp};
 use crate::engine::{EngineError, OpenError};
+use crate::server::invitations::InvitationRecord;
 use crate::server::usage::Usage;
 
 /// The server's database, open for reading only. Every answer is of one point in time. It neither
@@ -85,6 +87,15 @@ impl Inspector {
                 .query_row([phone.to_string()], record),
         };
         Ok(found.optional()?)
+    }
+
+    /// Returns the next `limit` invitations with ids above `after`, in the order of their ids.
+    pub fn invitations(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<InvitationRecord>, EngineError> {
+        Ok(Invitations { connection: &self.connection }.list(after, limit)?)
     }
 
     /// Returns figures about the whole store.

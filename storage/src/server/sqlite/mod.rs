@@ -4,7 +4,7 @@
 //! which arrive while the disk is busy share its next sync.
 //!
 //! - `tables`: the schema, and `row`: rows of it as values.
-//! - `users`, `mailboxes`, `correspondents`, `undeliverable`: the operations on each, as SQL; `ops`:
+//! - `users`, `invitations`, `mailboxes`, `correspondents`, `undeliverable`: the operations on each, as SQL; `ops`:
 //!   which request is which; `fill`: how full the store is.
 //! - `check` and `inspector`: what the operator reads.
 
@@ -14,6 +14,7 @@ mod check;
 mod correspondents;
 mod fill;
 mod inspector;
+mod invitations;
 mod mailboxes;
 mod ops;
 mod row;
@@ -35,11 +36,13 @@ use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
+use super::invitations::NewInvitation;
 use super::quota::Quota;
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
 use fill::Fill;
+use invitations::Invitations;
 use ops::Ops;
 use undeliverable::Undeliverable;
 
@@ -109,6 +112,16 @@ impl SqliteStorage {
     /// Takes the operator's word that the clock is right: it is the newest time on record.
     pub fn trust_clock(&mut self, clock: Timestamp) -> Result<(), EngineError> {
         Ok(tables::set_newest_time(&self.writer.connection, clock)?)
+    }
+
+    /// Records an invitation. Returns its id.
+    pub fn create_invitation(&mut self, new: &NewInvitation) -> Result<u64, EngineError> {
+        Ok(Invitations { connection: &self.writer.connection }.create(new)?)
+    }
+
+    /// Deletes an invitation, which is good for nothing from then on. Returns whether there was one.
+    pub fn revoke_invitation(&mut self, id: u64) -> Result<bool, EngineError> {
+        Ok(Invitations { connection: &self.writer.connection }.revoke(id)?)
     }
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody

@@ -9,7 +9,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `sealpost.db`. The application id spells `SpSv`.
 pub(super) const SERVER: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2] };
+    Schema { application_id: i32::from_be_bytes(*b"SpSv"), migrations: &[V1, V2, V3] };
 
 /// Ids are unsigned on the wire and signed here, bit for bit. Times are in seconds since 1970.
 /// `kind` is 0 for a message and 1 for a receipt.
@@ -128,6 +128,24 @@ const V2: &str = "
     ) STRICT;
 
     CREATE INDEX undeliverable_of ON undeliverable (sender_id);
+";
+
+/// `invitations` has the hash of each invitation's code, and never the code. `phone_number` is the
+/// only one that it is good for. Expired ones are deleted a retention time later, by
+/// `invitation_age`. A number that named a deleted invitation names no other.
+const V3: &str = "
+    CREATE TABLE invitations (
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+        uses         INTEGER NOT NULL CHECK (uses >= 1),
+        uses_left    INTEGER NOT NULL CHECK (uses_left BETWEEN 0 AND uses),
+        created_at   INTEGER NOT NULL,
+        expires_at   INTEGER NOT NULL,
+        phone_number TEXT,
+        note         TEXT    NOT NULL
+    ) STRICT;
+
+    CREATE INDEX invitation_age ON invitations (expires_at);
 ";
 
 /// Records the deployment that a new database belongs to.

@@ -25,6 +25,7 @@ fn create(n: u16) -> StoreOp {
         aes_key: wrapped_key(1),
         at: at(0),
         max_id: 100,
+        invitation: None,
     }
 }
 
@@ -113,6 +114,7 @@ fn ids_end_at_the_largest_of_the_profile() {
         aes_key: wrapped_key(1),
         at: at(0),
         max_id: u64::MAX,
+        invitation: None,
     };
     let created = StoreReply::Created(CreateOutcome::Created(user(65_535)));
     let full = StoreReply::Created(CreateOutcome::NoIdLeft);
