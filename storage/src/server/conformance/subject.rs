@@ -5,6 +5,7 @@ use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 
+use crate::server::invitations::{InvitationRecord, NewInvitation};
 use crate::storage::Storage;
 
 /// An implementation under test.
@@ -15,6 +16,15 @@ pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
 
     /// Deletes a user, as the operator's command does. Returns whether the user existed.
     fn delete_user(&mut self, phone: Phone) -> bool;
+
+    /// Records an invitation, as the operator's command does. Returns its id.
+    fn create_invitation(&mut self, new: NewInvitation) -> u64;
+
+    /// Deletes an invitation, as the operator's command does. Returns whether there was one.
+    fn revoke_invitation(&mut self, id: u64) -> bool;
+
+    /// Returns all invitations, in the order of their ids.
+    fn invitations(&mut self) -> Vec<InvitationRecord>;
 
     /// Records the time of a clock that the operator trusts, as the operator's command does.
     fn trust_clock(&mut self, clock: Timestamp);
