@@ -38,6 +38,7 @@ impl Database {
             aes_key: wrapped_key(0),
             at: at(0),
             max_id: PROFILE.max_user_id(),
+            invitation: None,
         };
         storage.commit(&[create(1), create(2)], &mut Vec::new());
         let [sender, recipient] = [1, 2].map(|id| UserId::new(id).expect("not 0"));

@@ -8,7 +8,7 @@ use sealpost_core::frame::{Event, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, UserId};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, OtpChannel, RegisteredPhones, Server, Stats};
+use sealpost_core::server::{Config, OtpChannel, RegisteredPhones, Registration, Server, Stats};
 use sealpost_core::time::{Mono, Now};
 use sealpost_core::wire::Profile;
 use sealpost_storage::conformance::{at, phone, public_key, wrapped_key};
@@ -34,6 +34,7 @@ impl ServerBench {
             server_key: public_key(0),
             otp_channel: OtpChannel::OutOfBand,
             registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
             limits: Limits::without_rates(),
         };
         let [sender, recipient] = [1, 2].map(user);
@@ -56,6 +57,7 @@ impl ServerBench {
             aes_key: wrapped_key(0),
             at: at(-100),
             max_id: profile.max_user_id(),
+            invitation: None,
         };
         self.host.store.commit(&[create], &mut Vec::new());
         self.event(Event::Opened { conn, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) });

@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 use crate::keys::Fingerprint;
-use crate::wire::Profile;
+use crate::wire::{Invitation, Profile};
 
 /// Address of a server: its transport and profile, host and port, and the fingerprint of its key. A
 /// client needs nothing else to trust the server.
@@ -34,6 +34,16 @@ pub enum Transport {
     Tls,
 }
 
+/// An invitation link: the address of a server, and the code of an invitation. The text is the
+/// address, followed by `#` and the code. Whoever reads it may register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationLink {
+    /// Address of the server.
+    pub address: ServerAddress,
+    /// Code of the invitation.
+    pub invitation: Invitation,
+}
+
 /// The text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
@@ -57,6 +67,11 @@ pub enum InvalidAddress {
     /// The port is missing, or not a number from 1 to 65535.
     #[error("not a server address: after the host it must have : and a port from 1 to 65535")]
     Port,
+    /// What follows the address is not `#` and the code of an invitation.
+    #[error(
+        "not an invitation link: after the address it must have # and 1 to 64 ASCII characters"
+    )]
+    Invitation,
 }
 
 impl ServerAddress {
@@ -137,6 +152,22 @@ impl fmt::Display for ServerAddress {
             f.write_str(&self.host)?;
         }
         write!(f, ":{}/{}", self.port, self.fingerprint)
+    }
+}
+
+impl FromStr for InvitationLink {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let (address, code) = text.split_once('#').ok_or(InvalidAddress::Invitation)?;
+        let invitation = code.parse().map_err(|_| InvalidAddress::Invitation)?;
+        Ok(Self { address: address.parse()?, invitation })
+    }
+}
+
+impl fmt::Display for InvitationLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.address, self.invitation.code())
     }
 }
 
@@ -223,6 +254,24 @@ mod tests {
             assert_eq!(address.to_string(), text);
             assert_eq!((address.profile(), address.host(), address.port()), (profile, host, port));
             assert_eq!(address.fingerprint().to_string(), HEX);
+        }
+    }
+
+    #[test]
+    fn invitation_links_round_trip() {
+        let text = format!("sealpost://example.org:7465/{HEX}#SPRING-2026");
+        let link: InvitationLink = text.parse().unwrap();
+        assert_eq!(link.to_string(), text);
+        assert_eq!(link.address.to_string(), text.strip_suffix("#SPRING-2026").unwrap());
+        assert_eq!(link.invitation.code(), "SPRING-2026");
+        assert!(!format!("{link:?}").contains("SPRING"));
+        for (text, error) in [
+            (format!("sealpost://h:1/{HEX}"), InvalidAddress::Invitation),
+            (format!("sealpost://h:1/{HEX}#"), InvalidAddress::Invitation),
+            (format!("sealpost://h:1/{HEX}#{}", "x".repeat(65)), InvalidAddress::Invitation),
+            (format!("sealpost://h:1/{HEX}/#SPRING"), InvalidAddress::Fingerprint),
+        ] {
+            assert_eq!(text.parse::<InvitationLink>(), Err(error), "{text}");
         }
     }
 

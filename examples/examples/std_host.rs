@@ -24,7 +24,9 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreOp;
-use sealpost_core::server::{Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Server};
+use sealpost_core::server::{
+    Config, Notice, OtpChannel, OtpDelivery, RegisteredPhones, Registration, Server,
+};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sealpost_programs::{CryptoName, Failure, Line, Verify, entropy, random_rng, report, runner};
@@ -56,6 +58,7 @@ fn serve() -> Result<(), Failure> {
         server_key: key.public_key().clone(),
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
+        registration: Registration::default(),
         limits: Limits::default(),
     };
     let machine = Server::new(config, entropy()?)?;

@@ -22,7 +22,7 @@ use sealpost_core::frame::{Event, Flow, Host, Input, Machine, pump};
 use sealpost_core::ids::{ConnId, Phone, Ticket, UserRef};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
+use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Registration, Server};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Packet, Profile};
 use sealpost_programs::{Failure, Line, report};
@@ -36,9 +36,9 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let mut network = Network::new()?;
     Line::text("--- Alice and Bob register: 105 → 204, 100 → 200, 101 → 201 ---")?;
-    network.alice.command(Command::Register);
+    network.alice.command(Command::Register { invitation: None });
     network.run();
-    network.bob.command(Command::Register);
+    network.bob.command(Command::Register { invitation: None });
     network.run();
     Line::text("\n--- Alice sends to Bob: his key is looked up, then message and receipt ---")?;
     let (token, to) = (Token(1), UserRef::Phone(BOB.parse()?));
@@ -95,6 +95,7 @@ impl Network {
             server_key: server_key.clone(),
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());

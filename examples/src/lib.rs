@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod clock;
 mod failure;
 mod folder;
 mod foreign_text;
@@ -13,6 +14,7 @@ mod providers;
 mod secret_line;
 
 pub use arguments::run_program;
+pub use clock::now;
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
 pub use foreign_text::OneLine;

@@ -34,7 +34,7 @@ pub use engine::{EngineError, OpenError, OpenFailure, Progress};
 pub use faulty::Faulty;
 pub use private_file::Exposure;
 pub use server::{
-    CheckReport, Finding, Inspector, Marked, MemoryStorage, Quota, Shares, SqliteStorage, Stats,
-    Suspension, SuspensionOutcome, Usage, UserRecord,
+    CheckReport, Finding, Inspector, InvitationRecord, Marked, MemoryStorage, NewInvitation, Quota,
+    Shares, SqliteStorage, Stats, Suspension, SuspensionOutcome, Usage, UserRecord,
 };
 pub use storage::Storage;

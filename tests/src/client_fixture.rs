@@ -64,7 +64,7 @@ impl ClientFixture {
     /// A registered client that is online. Its packets and notices so far are taken.
     pub fn online(limits: Limits) -> Self {
         let mut fixture = Self::with(limits);
-        fixture.bed.command(Command::Register);
+        fixture.bed.command(Command::Register { invitation: None });
         fixture.connect();
         assert_eq!(fixture.receive(), Some(Request::ServerKey));
         let key = fixture.server.server_key(fixture.now());

@@ -279,7 +279,7 @@ fn a_pause_that_the_server_names_is_believed_up_to_an_hour() {
 #[test]
 fn a_connection_that_has_ended_is_not_closed() {
     let mut fixture = ClientFixture::new();
-    fixture.bed.command(Command::Register);
+    fixture.bed.command(Command::Register { invitation: None });
     fixture.connect();
     assert_eq!(fixture.receive(), Some(Request::ServerKey));
     let key = fixture.server.server_key(fixture.now());

@@ -25,7 +25,7 @@ fn me() -> UserId {
 /// A client that has fetched the server's key and asked for a one-time password.
 fn registering() -> ClientFixture {
     let mut fixture = ClientFixture::new();
-    fixture.bed.command(Command::Register);
+    fixture.bed.command(Command::Register { invitation: None });
     fixture.connect();
     assert_eq!(fixture.receive(), Some(Request::ServerKey));
     let key = fixture.server.server_key(fixture.now());
@@ -70,7 +70,7 @@ fn a_server_with_another_key_than_its_address_is_left_for_good() {
     let profile = Profile::Compact;
     let mut bed = ClientBed::new(profile, 1, Fingerprint([7; 32]));
     let mut server = ScriptedServer::new(profile, bed.public_key());
-    bed.command(Command::Register);
+    bed.command(Command::Register { invitation: None });
     let conn = bed.accept_dial();
     assert_eq!(server.receive(&mut bed), Some(Request::ServerKey));
     let key = server.server_key(bed.now().wall);
@@ -90,7 +90,7 @@ fn a_server_with_another_key_than_its_address_is_left_for_good() {
 #[test]
 fn a_server_key_that_does_not_sign_for_itself_is_refused() {
     let mut fixture = ClientFixture::new();
-    fixture.bed.command(Command::Register);
+    fixture.bed.command(Command::Register { invitation: None });
     fixture.connect();
     let key = fixture.server.server_key(fixture.now());
     let mut bytes = key.bytes().to_vec();
@@ -353,7 +353,7 @@ fn errors_before_the_servers_key_is_known_are_limited() {
     let limits = Limits { clock_corrections: 2, ..Limits::default() };
     for (code, questions) in [(ErrorCode::ClockSkew, 3), (ErrorCode::Unavailable, 1)] {
         let mut fixture = ClientFixture::with(limits.clone());
-        fixture.bed.command(Command::Register);
+        fixture.bed.command(Command::Register { invitation: None });
         fixture.connect();
         for _ in 0..questions {
             assert_eq!(fixture.receive_all(), [Request::ServerKey]);
@@ -367,7 +367,7 @@ fn errors_before_the_servers_key_is_known_are_limited() {
 #[test]
 fn before_the_servers_key_is_known_its_time_is_used_for_one_request_only() {
     let mut fixture = ClientFixture::new();
-    fixture.bed.command(Command::Register);
+    fixture.bed.command(Command::Register { invitation: None });
     fixture.connect();
     assert_eq!(fixture.receive(), Some(Request::ServerKey));
     let claimed = fixture.now().plus_secs(86_400);

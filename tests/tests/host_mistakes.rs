@@ -15,7 +15,7 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::{StoreOp, StoreReply};
 use sealpost_core::server::{
-    self, DeliveryId, DeliveryOutcome, OtpChannel, RegisteredPhones, Server,
+    self, DeliveryId, DeliveryOutcome, OtpChannel, RegisteredPhones, Registration, Server,
 };
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
@@ -31,6 +31,7 @@ fn server_with(limits: Limits) -> Result<Server, InvalidLimits> {
         server_key: test_keys::crypto(0).public_key().clone(),
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
+        registration: Registration::default(),
         limits,
     };
     Server::new(config, Entropy::from_seed([1; 32]))
@@ -69,7 +70,7 @@ fn job<M: Machine + Debug>(actions: &[Action<M>]) -> Ticket {
 /// Brings the client to its first job, the request for the server's key.
 fn client_with_a_job() -> (Client, Ticket) {
     let mut client = client();
-    input(&mut client, Event::Command(Command::Register));
+    input(&mut client, Event::Command(Command::Register { invitation: None }));
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let actions = input(&mut client, Event::Opened { conn: CONN, peer });
     let ticket = job(&actions);

@@ -18,7 +18,7 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, OtpDelivery, RegisteredPhones};
+use sealpost_core::server::{self, OtpChannel, OtpDelivery, RegisteredPhones, Registration};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Deframer, FromServer, Gate, Header, Op, Oversized, Packet, Profile};
 use sealpost_mio::{Application, ClientHost, Control, Error, Handle, HostConfig, ServerHost};
@@ -69,6 +69,7 @@ impl TestServer {
                 server_key: public_key.clone(),
                 otp_channel: OtpChannel::InBand,
                 registered_phones: RegisteredPhones::Told,
+                registration: Registration::default(),
                 limits: Limits::without_rates(),
             },
             Entropy::from_seed([2; 32]),
@@ -178,7 +179,7 @@ impl TestClient {
     }
 
     fn register(&self) {
-        self.handle.command(Command::Register);
+        self.handle.command(Command::Register { invitation: None });
         self.wait_for(|notice| matches!(notice, client::Notice::Online { .. }));
     }
 

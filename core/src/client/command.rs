@@ -3,7 +3,7 @@
 use super::store::{Content, InboxId};
 use crate::ids::{Phone, UserRef};
 use crate::keys::Fingerprint;
-use crate::wire::Otp;
+use crate::wire::{Invitation, Otp};
 
 /// A request of the application. [Notices](super::Notice) tell what came of it.
 #[derive(Clone, Debug)]
@@ -15,7 +15,10 @@ pub enum Command {
     Disconnect,
     /// Register the account's phone number, then go online. A one-time password that arrives in the
     /// server's answer is used at once; for any other, the client waits for [`Command::Confirm`].
-    Register,
+    Register {
+        /// Code of the invitation, for a server that asks for one.
+        invitation: Option<Invitation>,
+    },
     /// The one-time password that reached the user.
     Confirm {
         /// Six digits.

@@ -165,7 +165,7 @@ impl Client {
         match command {
             Command::Connect => self.connect(),
             Command::Disconnect => self.disconnect(),
-            Command::Register => self.register(),
+            Command::Register { invitation } => self.register(invitation),
             Command::Confirm { otp } => self.confirm(otp),
             Command::Send { token, to, content } => self.send_message(token, to, content),
             Command::Lookup { phone } => self.look_up(phone),

@@ -283,8 +283,10 @@ pub enum RegistrationFailure {
     /// The server does not accept our key.
     #[error("the server does not accept the public key")]
     KeyRejected,
-    /// The server asks for an invitation, and has not got a valid one.
-    #[error("the server asks for a valid invitation")]
+    /// The server asks for an invitation, and ours is missing, or not good for this phone number.
+    #[error(
+        "the server wants an invitation that is good for this phone number; ask its operator for one"
+    )]
     InvitationRejected,
     /// The server refused with an error that this version does not define.
     #[error("the server refused with the error {code:?}, which this version does not know")]

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::store::{
-    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, StoreOutcome, StoreReply, User,
-    Waiting,
+    Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, ReconnectOutcome,
+    StoreOutcome, StoreReply, User, Waiting,
 };
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::UserId;
@@ -25,13 +25,18 @@ impl Answer for StoreReply {
             Self::Appended(each) => {
                 matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
             }
-            Self::Created(CreateOutcome::PhoneTaken | CreateOutcome::NoIdLeft)
+            Self::Created(
+                CreateOutcome::PhoneTaken
+                | CreateOutcome::InvitationRejected
+                | CreateOutcome::NoIdLeft,
+            )
             | Self::ReconnectRecorded(
                 ReconnectOutcome::NotNewer
                 | ReconnectOutcome::UnknownUser
                 | ReconnectOutcome::Suspended,
             )
             // Questions.
+            | Self::InvitationChecked(_)
             | Self::Found(_)
             | Self::LookedUp(_)
             | Self::Counted(_)
@@ -67,6 +72,7 @@ pub(super) enum AppendRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotCreated {
     PhoneTaken,
+    InvitationRejected,
     NoIdLeft,
     Failed(StoreError),
 }
@@ -97,6 +103,18 @@ impl Completed<StoreOutcome> {
         }
     }
 
+    /// Reads the answer to
+    /// [`StoreOp::CheckInvitation`](super::store::StoreOp::CheckInvitation).
+    pub(super) fn invitation_checked(
+        self,
+    ) -> Result<Result<InvitationOutcome, StoreError>, WrongOutcome> {
+        match self.answer() {
+            Ok(StoreReply::InvitationChecked(outcome)) => Ok(Ok(outcome)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
+        }
+    }
+
     /// Reads the answer to any operation that looks a user up for another one.
     pub(super) fn looked_up(self) -> Result<Result<LookupOutcome, StoreError>, WrongOutcome> {
         match self.answer() {
@@ -117,6 +135,9 @@ impl Completed<StoreOutcome> {
             }
             (Err(value), Ok(StoreReply::Created(CreateOutcome::PhoneTaken))) => {
                 Ok(Err((value, NotCreated::PhoneTaken)))
+            }
+            (Err(value), Ok(StoreReply::Created(CreateOutcome::InvitationRejected))) => {
+                Ok(Err((value, NotCreated::InvitationRejected)))
             }
             (Err(value), Ok(StoreReply::Created(CreateOutcome::NoIdLeft))) => {
                 Ok(Err((value, NotCreated::NoIdLeft)))

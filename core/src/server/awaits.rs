@@ -14,7 +14,7 @@ use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
 use crate::time::Timestamp;
-use crate::wire::{InReplyTo, Op, Packet, ReconnectRequest, RegisterRequest};
+use crate::wire::{InReplyTo, InvitationHash, Op, Packet, ReconnectRequest, RegisterRequest};
 
 /// Continuation of a job.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(super) enum AwaitJob {
 #[derive(Debug)]
 pub(super) enum AwaitStore {
     // Before a session.
+    InvitationChecked(Box<Registrant>),
     RegistrantFound(Box<Registrant>),
     UserCreated(Box<Pending<Registering>>),
     ReconnectorFound(Request),
@@ -65,6 +66,8 @@ pub(super) enum AwaitStore {
 pub(super) struct Registrant {
     pub(super) request: Request,
     pub(super) opened: RegisterRequest,
+    /// The invitation that vouches for the phone number, where one is needed.
+    pub(super) invitation: Option<InvitationHash>,
 }
 
 /// A 100 whose password is handed to a courier.

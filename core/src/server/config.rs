@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::limits::Limits;
+use super::registration::Registration;
 use crate::ids::{Phone, UserId};
 use crate::keys::PublicKey;
 use crate::wire::{Otp, Profile};
@@ -19,6 +20,8 @@ pub struct Config {
     pub otp_channel: OtpChannel,
     /// Whether a 100 tells that its phone is registered.
     pub registered_phones: RegisteredPhones,
+    /// Who may register.
+    pub registration: Registration,
     /// Every bound of the server.
     pub limits: Limits,
 }

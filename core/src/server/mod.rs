@@ -17,6 +17,7 @@ mod awaits;
 mod config;
 pub mod limits;
 mod notice;
+mod registration;
 mod state;
 mod stats;
 mod steps;
@@ -33,6 +34,7 @@ pub use self::config::{
 };
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
+pub use self::registration::{InvalidPhonePrefix, PhonePrefix, Registrants, Registration};
 use self::state::admission::Admission;
 use self::state::checking::Checking;
 use self::state::connections::Connections;
@@ -223,6 +225,9 @@ impl Server {
         answer: Completed<StoreOutcome>,
     ) -> Result<(), WrongOutcome> {
         match awaited {
+            AwaitStore::InvitationChecked(registrant) => {
+                self.on_invitation_checked(registrant, answer.invitation_checked()?);
+            }
             AwaitStore::RegistrantFound(registrant) => {
                 self.on_registrant_found(&registrant, &answer.found()?);
             }

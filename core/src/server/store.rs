@@ -12,13 +12,14 @@ use crate::ids::{Phone, UserId, UserRef};
 use crate::keys::{PublicKey, WrappedKey};
 use crate::server::limits::packet_memory;
 use crate::time::Timestamp;
-use crate::wire::{InReplyTo, ItemId, Packet, SIGNATURE_LEN};
+use crate::wire::{InReplyTo, InvitationHash, ItemId, Packet, SIGNATURE_LEN};
 
 /// One operation. It is durable as a whole, or has no effect.
 #[derive(Clone, Debug)]
 pub enum StoreOp {
     /// Creates an account. Ids start at 1, grow, and are never given twice, not even after a user
-    /// is deleted. → [`StoreReply::Created`]
+    /// is deleted. Uses up an invitation, if one is named, together with that.
+    /// → [`StoreReply::Created`]
     CreateUser {
         /// The phone number, which must not be registered yet.
         phone: Phone,
@@ -30,6 +31,16 @@ pub enum StoreOp {
         at: Timestamp,
         /// The largest id that the deployment's profile carries.
         max_id: u64,
+        /// The invitation that vouches for the phone number, of which one use is taken.
+        invitation: Option<PresentedInvitation>,
+    },
+    /// Looks whether an invitation is good for a phone number, and changes nothing.
+    /// → [`StoreReply::InvitationChecked`]
+    CheckInvitation {
+        /// The invitation.
+        invitation: PresentedInvitation,
+        /// The phone number to be registered.
+        phone: Phone,
     },
     /// Looks a user up. → [`StoreReply::Found`]
     FindUser(UserRef),
@@ -136,7 +147,8 @@ pub enum StoreOp {
         /// The longest step that is plausible without the operator's word.
         max_step: Duration,
     },
-    /// Deletes items that were appended before `before`, at most `limit` of them.
+    /// Deletes items that were appended before `before`, and invitations that expired before it; at
+    /// most `limit` of both together.
     /// → [`StoreReply::Expired`]
     Expire {
         /// The start of the retention time.
@@ -170,6 +182,8 @@ pub type StoreOutcome = Result<StoreReply, StoreError>;
 pub enum StoreReply {
     /// Answers [`StoreOp::CreateUser`].
     Created(CreateOutcome),
+    /// Answers [`StoreOp::CheckInvitation`].
+    InvitationChecked(InvitationOutcome),
     /// Answers [`StoreOp::FindUser`] and [`StoreOp::FindSender`]: `None` if there is no such user.
     Found(Option<Box<User>>),
     /// Answers [`StoreOp::LookUp`].
@@ -195,7 +209,7 @@ pub enum StoreReply {
     /// Answers [`StoreOp::RecordClock`]: the newest time on record, which is the clock's own if it
     /// was plausible.
     ClockRecorded(Timestamp),
-    /// Answers [`StoreOp::Expire`]: the count of items deleted.
+    /// Answers [`StoreOp::Expire`]: the count of items and invitations deleted.
     Expired(u32),
 }
 
@@ -206,8 +220,28 @@ pub enum CreateOutcome {
     Created(UserId),
     /// Another user has this phone number.
     PhoneTaken,
+    /// The invitation is no longer good for this phone number.
+    InvitationRejected,
     /// Every id up to the largest has been given.
     NoIdLeft,
+}
+
+/// The outcome of [`StoreOp::CheckInvitation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvitationOutcome {
+    /// The invitation is good for the phone number.
+    Good,
+    /// It is unknown, used up, expired, revoked or for another number.
+    Rejected,
+}
+
+/// An invitation that somebody has presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PresentedInvitation {
+    /// Hash of its code.
+    pub hash: InvitationHash,
+    /// Time on the server's clock, from which on an invitation that expires then is rejected.
+    pub at: Timestamp,
 }
 
 /// The outcome of [`StoreOp::LookUp`].

@@ -36,8 +36,8 @@ pub use packet::{
 };
 pub use payload::{
     ConfirmRequest, ContentKind, ErrorClass, ErrorCode, ErrorForm, ErrorReply, Inner, InnerRefused,
-    InvalidInvitation, InvalidOtp, Invitation, Lookup, MessageHead, NoMoreMessages, OAEP_LEN, Otp,
-    OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest, RegisterRequest,
-    RegistrationRejected, SEALED_ERROR_AT, SessionGrant, SessionResumed, StoredAck, UnknownCode,
-    emit_server_key, parse_server_key,
+    InvalidInvitation, InvalidOtp, Invitation, InvitationHash, Lookup, MessageHead, NoMoreMessages,
+    OAEP_LEN, Otp, OtpIssued, PublicKeyAnswer, Receipt, ReceiptsTaken, ReconnectRequest,
+    RegisterRequest, RegistrationRejected, SEALED_ERROR_AT, SessionGrant, SessionResumed,
+    StoredAck, UnknownCode, emit_server_key, parse_server_key,
 };

@@ -125,6 +125,7 @@ mod tests {
             aes_key: wrapped_key(1),
             at: at(0),
             max_id: 1_000,
+            invitation: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod daily_use;
+mod invitations;
 mod marked;
 mod memory;
 mod quota;
@@ -19,6 +20,7 @@ mod sqlite;
 mod suspension;
 mod usage;
 
+pub use invitations::{InvitationRecord, NewInvitation};
 pub use marked::Marked;
 pub use memory::MemoryStorage;
 pub use quota::{Quota, Shares};

@@ -147,7 +147,14 @@ fn request(random: &mut Random) -> StoreOp {
         0..4 => {
             let n = phone_index(random);
             let (public_key, aes_key) = (public_key(n), wrapped_key(1));
-            StoreOp::CreateUser { phone: phone(n), public_key, aes_key, at: at(0), max_id: MAX_ID }
+            StoreOp::CreateUser {
+                phone: phone(n),
+                public_key,
+                aes_key,
+                at: at(0),
+                max_id: MAX_ID,
+                invitation: None,
+            }
         }
         4 => StoreOp::FindUser(UserRef::Phone(phone(phone_index(random)))),
         5..7 => StoreOp::RecordReconnect {

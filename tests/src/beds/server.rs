@@ -9,7 +9,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
     Command, Config, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
-    RegisteredPhones, Server, Stats,
+    RegisteredPhones, Registration, Server, Stats,
 };
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
@@ -57,7 +57,23 @@ impl ServerBed {
     pub fn secretive(otp_channel: OtpChannel) -> Self {
         let hidden = RegisteredPhones::Hidden;
         let limits = Limits::without_rates();
-        Self::with_all([7; 32], Profile::Compact, otp_channel, hidden, limits, Quota::default())
+        let open = Registration::default();
+        Self::with_all(
+            [7; 32],
+            Profile::Compact,
+            otp_channel,
+            (hidden, open),
+            limits,
+            Quota::default(),
+        )
+    }
+
+    /// A server without rate limits, and with an empty store, that sends one-time passwords out of
+    /// band to those who need no invitation.
+    pub fn registering(registered_phones: RegisteredPhones, registration: Registration) -> Self {
+        let (limits, quota) = (Limits::without_rates(), Quota::default());
+        let policy = (registered_phones, registration);
+        Self::with_all([7; 32], Profile::Compact, OtpChannel::OutOfBand, policy, limits, quota)
     }
 
     /// A server with an empty store.
@@ -73,21 +89,23 @@ impl ServerBed {
         limits: Limits,
         quota: Quota,
     ) -> Self {
-        Self::with_all(seed, profile, otp_channel, RegisteredPhones::Told, limits, quota)
+        let policy = (RegisteredPhones::Told, Registration::default());
+        Self::with_all(seed, profile, otp_channel, policy, limits, quota)
     }
 
     fn with_all(
         seed: [u8; 32],
         profile: Profile,
         otp_channel: OtpChannel,
-        registered_phones: RegisteredPhones,
+        (registered_phones, registration): (RegisteredPhones, Registration),
         limits: Limits,
         quota: Quota,
     ) -> Self {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
         let crypto = crypto(0);
         let server_key = crypto.public_key().clone();
-        let config = Config { profile, server_key, otp_channel, registered_phones, limits };
+        let config =
+            Config { profile, server_key, otp_channel, registered_phones, registration, limits };
         let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }

@@ -110,6 +110,7 @@ fn op(arb: &mut Arb<'_>, profile: Profile, places: &[(Seq, Seq)]) -> (StoreOp, S
                 aes_key: wrapped_key(arb.byte()),
                 at: at(secs(arb)),
                 max_id: if arb.chance(100) { 3 } else { u64::MAX },
+                invitation: None,
             }
         }
         3 => StoreOp::FindUser(if arb.chance(500) {

@@ -64,7 +64,7 @@ impl<'a> Scenario<'a> {
     /// Registers devices one after the other, and waits until each is online.
     pub fn register(&mut self, devices: &[Device]) {
         for device in devices {
-            self.command(*device, Command::Register);
+            self.command(*device, Command::Register { invitation: None });
             self.until("registered", |scenario| scenario.log(*device).session().is_some());
         }
     }

@@ -99,6 +99,9 @@ impl World {
             return;
         }
         let registered = self.clients[client].host.disk.engine.user().is_some();
-        self.command(client, if registered { Command::Connect } else { Command::Register });
+        self.command(
+            client,
+            if registered { Command::Connect } else { Command::Register { invitation: None } },
+        );
     }
 }

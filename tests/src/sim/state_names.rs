@@ -2,7 +2,8 @@
 
 use sealpost_core::client::{Notice, OfflineReason, Suspicion};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply,
+    Appended, CreateOutcome, InvitationOutcome, LookupOutcome, ReconnectOutcome, StoreOp,
+    StoreOutcome, StoreReply,
 };
 use sealpost_core::wire::{ErrorCode, ItemId};
 
@@ -10,7 +11,14 @@ pub(super) fn store_state(op: &StoreOp, outcome: &StoreOutcome) -> &'static str 
     match (op, outcome) {
         (_, Err(_)) => "store: failed",
         (_, Ok(StoreReply::Created(CreateOutcome::Created(_)))) => "store: account made",
+        (_, Ok(StoreReply::Created(CreateOutcome::InvitationRejected))) => {
+            "store: account refused, invitation no longer good"
+        }
         (_, Ok(StoreReply::Created(_))) => "store: account refused",
+        (_, Ok(StoreReply::InvitationChecked(InvitationOutcome::Good))) => "store: invitation good",
+        (_, Ok(StoreReply::InvitationChecked(InvitationOutcome::Rejected))) => {
+            "store: invitation rejected"
+        }
         (_, Ok(StoreReply::Found(Some(_)))) => "store: user found",
         (_, Ok(StoreReply::Found(None))) => "store: user not found",
         (_, Ok(StoreReply::LookedUp(LookupOutcome::Found(_)))) => "store: phone found",

@@ -78,6 +78,7 @@ impl World {
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
             registered_phones: server::RegisteredPhones::Told,
+            registration: server::Registration::default(),
             limits: settings.server_limits(),
         };
         let store = MemoryStorage::new(settings.profile(), settings.quota());

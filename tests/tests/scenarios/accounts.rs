@@ -11,7 +11,7 @@ use crate::{ALICE, BOB, run};
 #[test]
 fn a_wrong_password_is_rejected_and_the_right_one_registers() {
     run(&Settings { otps: Otps::OutOfBand, clients: 1, ..Settings::default() }, |scenario| {
-        scenario.command(ALICE, Command::Register);
+        scenario.command(ALICE, Command::Register { invitation: None });
         let right = scenario.password(ALICE);
         let number: u32 = right.digits().parse().unwrap();
         let wrong = Otp::from_number((number + 1) % Otp::COUNT).unwrap();

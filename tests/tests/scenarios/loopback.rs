@@ -12,7 +12,7 @@ use sealpost_core::entropy::Entropy;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
-use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Server};
+use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Registration, Server};
 use sealpost_mio::{ClientHost, HostConfig, ServerHost};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, SqliteStorage, Usage};
@@ -240,6 +240,7 @@ impl Deployment for Loopback {
                 Otps::OutOfBand => OtpChannel::OutOfBand,
             },
             registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());

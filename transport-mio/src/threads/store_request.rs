@@ -32,6 +32,7 @@ impl StoreRequest for StoreOp {
                 usize::try_from(*limit).unwrap_or(usize::MAX).saturating_mul(ROW)
             }
             Self::CreateUser { .. }
+            | Self::CheckInvitation { .. }
             | Self::FindUser(_)
             | Self::LookUp { .. }
             | Self::FindSender { .. }

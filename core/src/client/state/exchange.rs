@@ -6,13 +6,15 @@ use crate::crypto::{Grant, RequestKind};
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::UserId;
 use crate::keys::SymmetricKey;
-use crate::wire::{InReplyTo, Malformed, Otp, Packet, RequestHash, SessionResumed, Violation};
+use crate::wire::{
+    InReplyTo, Invitation, Malformed, Otp, Packet, RequestHash, SessionResumed, Violation,
+};
 
 /// A request, with the values that it is made from.
 #[derive(Debug)]
 pub(in crate::client) enum Request {
     /// A 100.
-    Register,
+    Register(Option<Invitation>),
     /// A 101.
     Confirm(Otp),
     /// A 106. Its date is durable before it leaves, or it might be used again after a crash, and
@@ -59,7 +61,7 @@ pub(in crate::client) struct Granted {
 impl Request {
     pub(in crate::client) const fn kind(&self) -> RequestKind {
         match self {
-            Self::Register => RequestKind::Register,
+            Self::Register(_) => RequestKind::Register,
             Self::Confirm(_) => RequestKind::Confirm,
             Self::Reconnect(_) => RequestKind::Reconnect,
         }

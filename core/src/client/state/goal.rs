@@ -1,6 +1,7 @@
 //! What the client works towards.
 
-use crate::wire::Otp;
+use crate::client::notice::RegistrationFailure;
+use crate::wire::{Invitation, Otp};
 
 /// What the application, or a step on the way to an account, wants next.
 #[derive(Clone, Debug)]
@@ -9,16 +10,24 @@ pub(in crate::client) enum Goal {
     Offline,
     /// A session.
     Online,
-    /// A one-time password (100).
-    Register,
+    /// A one-time password (100), for which an invitation may be needed.
+    Register(Option<Invitation>),
     /// No connection until the user has the one-time password.
     AwaitOtp,
     /// An account (101).
     Confirm(Otp),
-    /// Whether the account exists (106): the answer to our 101 was lost, or a 150 says that the
-    /// phone is registered, perhaps by us. The password is the last one used, if it may still be
-    /// good.
-    Recheck(Option<Otp>),
+    /// Whether the account exists (106).
+    Recheck(Doubt),
+}
+
+/// Why the account may exist.
+#[derive(Clone, Debug)]
+pub(in crate::client) enum Doubt {
+    /// The answer to our 101 was lost. This password of it may still be good.
+    Unanswered(Otp),
+    /// The server refuses to make an account, perhaps because we have one: a 150 says that the phone
+    /// is registered, and an invitation may have been used up by us. If not by us, this is reported.
+    Refused(RegistrationFailure),
 }
 
 impl Goal {
@@ -26,14 +35,14 @@ impl Goal {
     pub(in crate::client) const fn needs_link(&self) -> bool {
         match self {
             Self::Offline | Self::AwaitOtp => false,
-            Self::Online | Self::Register | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Online | Self::Register(_) | Self::Confirm(_) | Self::Recheck(_) => true,
         }
     }
 
     /// Whether the goal is on the way to an account.
     pub(in crate::client) const fn registers(&self) -> bool {
         match self {
-            Self::Register | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Register(_) | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => true,
             Self::Offline | Self::Online => false,
         }
     }
@@ -41,13 +50,13 @@ impl Goal {
     /// A 101 has left: if nothing more is heard, the account may exist all the same.
     pub(in crate::client) fn confirm_sent(&mut self) {
         if let Self::Confirm(otp) = self {
-            *self = Self::Recheck(Some(otp.clone()));
+            *self = Self::Recheck(Doubt::Unanswered(otp.clone()));
         }
     }
 
     /// The 101 was answered with an error, so there is no account after all.
     pub(in crate::client) fn confirm_refused(&mut self) {
-        if let Self::Recheck(Some(otp)) = self {
+        if let Self::Recheck(Doubt::Unanswered(otp)) = self {
             *self = Self::Confirm(otp.clone());
         }
     }

@@ -2,15 +2,15 @@
 
 use crate::client::Client;
 use crate::client::notice::{Notice, OfflineReason, OtpSource, RegistrationFailure};
-use crate::client::state::goal::Goal;
+use crate::client::state::goal::{Doubt, Goal};
 use crate::crypto::RequestKind;
-use crate::wire::{ErrorCode, ErrorReply, Otp, OtpIssued};
+use crate::wire::{ErrorCode, ErrorReply, Invitation, Otp, OtpIssued};
 
 impl Client {
     /// [`Command::Register`](crate::client::Command::Register).
-    pub(in crate::client) fn register(&mut self) {
+    pub(in crate::client) fn register(&mut self, invitation: Option<Invitation>) {
         let registered = self.account.user().is_some();
-        self.pursue(if registered { Goal::Online } else { Goal::Register });
+        self.pursue(if registered { Goal::Online } else { Goal::Register(invitation) });
     }
 
     /// [`Command::Confirm`](crate::client::Command::Confirm).
@@ -40,7 +40,12 @@ impl Client {
 
     /// 150: the phone is registered. It was us if the answer to an earlier 101 was lost.
     pub(in crate::client) fn on_phone_registered(&mut self) {
-        self.goal = Goal::Recheck(None);
+        self.recheck(RegistrationFailure::PhoneTaken);
+    }
+
+    /// Asks whether the account exists. If not, registration has failed.
+    fn recheck(&mut self, failure: RegistrationFailure) {
+        self.goal = Goal::Recheck(Doubt::Refused(failure));
         self.pursue_goal();
     }
 
@@ -48,13 +53,13 @@ impl Client {
     pub(in crate::client) fn on_not_registered(&mut self) {
         match &self.goal {
             // The 101 was lost rather than its answer, so the password is still good.
-            Goal::Recheck(Some(otp)) => {
+            Goal::Recheck(Doubt::Unanswered(otp)) => {
                 self.goal = Goal::Confirm(otp.clone());
                 self.lose(OfflineReason::Refused(ErrorCode::UnknownUser));
             }
-            Goal::Recheck(None) => self.fail_registration(RegistrationFailure::PhoneTaken),
+            Goal::Recheck(Doubt::Refused(failure)) => self.fail_registration(*failure),
             Goal::Offline | Goal::Online => self.leave(OfflineReason::NotRegistered),
-            Goal::Register | Goal::AwaitOtp | Goal::Confirm(_) => {
+            Goal::Register(_) | Goal::AwaitOtp | Goal::Confirm(_) => {
                 self.lose(OfflineReason::Refused(ErrorCode::UnknownUser));
             }
         }
@@ -76,6 +81,10 @@ impl Client {
             ErrorCode::OtpExpired => self.fail_registration(RegistrationFailure::OtpExpired),
             ErrorCode::ServerFull => self.fail_registration(RegistrationFailure::ServerFull),
             ErrorCode::KeyRejected => self.fail_registration(RegistrationFailure::KeyRejected),
+            // It may be used up because the answer to an earlier 101 was lost.
+            ErrorCode::InvitationRejected if request == RequestKind::Register => {
+                self.recheck(RegistrationFailure::InvitationRejected);
+            }
             ErrorCode::InvitationRejected => {
                 self.fail_registration(RegistrationFailure::InvitationRejected);
             }

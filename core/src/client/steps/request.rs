@@ -25,7 +25,9 @@ impl Client {
         self.expect_progress();
         match &self.goal {
             Goal::Offline | Goal::AwaitOtp => self.lose(OfflineReason::Requested),
-            Goal::Register => self.send_request(Request::Register),
+            Goal::Register(invitation) => {
+                self.send_request(Request::Register(invitation.clone()));
+            }
             Goal::Confirm(otp) => self.send_request(Request::Confirm(otp.clone())),
             Goal::Online | Goal::Recheck(_) => self.record_reconnect_date(),
         }
@@ -100,10 +102,10 @@ impl Client {
     fn request_parts(&self, request: Request, reply_key: SymmetricKey) -> (Header, Plaintext) {
         let phone = self.account.phone();
         match request {
-            Request::Register => {
+            Request::Register(invitation) => {
                 let header = self.header_to_server(Op::Register, None);
                 let timestamp = header.timestamp;
-                let request = RegisterRequest { reply_key, phone, timestamp, invitation: None };
+                let request = RegisterRequest { reply_key, phone, timestamp, invitation };
                 (header, request.emit())
             }
             Request::Confirm(otp) => {

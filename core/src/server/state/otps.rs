@@ -13,7 +13,7 @@ use crate::keys::SymmetricKey;
 use crate::server::limits::Limits;
 use crate::server::{Config, OtpChannel};
 use crate::time::Mono;
-use crate::wire::{Otp, RegisterRequest};
+use crate::wire::{InvitationHash, Otp};
 
 /// The one-time passwords of the last day. Each belongs to a phone and to the reply key of the 100
 /// that asked for it, so that nobody else can void, replace or use up the password of a phone's
@@ -29,6 +29,16 @@ pub(in crate::server) struct Otps {
     wrong_guesses: Meter,
     /// Time before which a full table is not searched again for passwords older than a day.
     next_sweep: Mono,
+}
+
+/// A 100 that may be answered with a password.
+#[derive(Debug)]
+pub(in crate::server) struct Asked<'a> {
+    pub(in crate::server) phone: Phone,
+    pub(in crate::server) reply_key: &'a SymmetricKey,
+    /// The invitation that vouches for the phone.
+    pub(in crate::server) invitation: Option<InvitationHash>,
+    pub(in crate::server) peer: IpAddr,
 }
 
 /// A password that was issued: it counts against its phone for a day, whatever became of it.
@@ -51,7 +61,10 @@ struct LiveOtp {
     expires: Mono,
     /// At least 1.
     attempts_left: u8,
+    channel: OtpChannel,
     stage: Stage,
+    /// The invitation of its last 100. It is used up together with the password.
+    invitation: Option<InvitationHash>,
 }
 
 /// How far a password has come on its way to its owner.
@@ -70,6 +83,7 @@ pub(in crate::server) struct Offer {
     /// Time for which the password is still valid.
     pub(in crate::server) ttl: Duration,
     pub(in crate::server) attempts_left: u8,
+    pub(in crate::server) channel: OtpChannel,
 }
 
 /// Result of a 100.
@@ -109,33 +123,40 @@ impl Otps {
         &mut self,
         config: &Config,
         entropy: &mut Entropy,
-        request: &RegisterRequest,
-        peer: IpAddr,
+        asked: Asked<'_>,
         now: Mono,
     ) -> Issued {
+        let Asked { phone, reply_key, invitation, peer } = asked;
         let (limits, peer) = (&config.limits, neighbourhood(peer));
-        self.forget_old(request.phone, now);
-        match self.live(request.phone, &request.reply_key, now) {
+        self.forget_old(phone, now);
+        match self.live_mut(phone, reply_key, now) {
             Some(LiveOtp { stage: Stage::AwaitDelivery, .. }) => return Issued::BeingDelivered,
-            Some(live) => return Issued::Offered(live.offer(now)),
+            Some(live) => {
+                live.invitation = invitation;
+                return Issued::Offered(live.offer(now));
+            }
             None => {}
         }
-        if let Err(too_many) = self.admit(limits, request.phone, peer, now) {
+        if let Err(too_many) = self.admit(limits, phone, peer, now) {
             return Issued::TooMany(too_many);
         }
-        let (stage, issued): (_, fn(Offer) -> Issued) = match config.otp_channel {
+        // An invitation vouches for the phone, which need not prove itself.
+        let channel = if invitation.is_some() { OtpChannel::InBand } else { config.otp_channel };
+        let (stage, issued): (_, fn(Offer) -> Issued) = match channel {
             OtpChannel::InBand => (Stage::Sent, Issued::Offered),
             OtpChannel::OutOfBand => (Stage::AwaitDelivery, Issued::ToDeliver),
         };
         let live = Box::new(LiveOtp {
-            reply_key: request.reply_key.clone(),
+            reply_key: reply_key.clone(),
             otp: Otp::last_digits(entropy.below(Otp::COUNT.into())),
             expires: now + limits.otp_ttl,
             attempts_left: limits.otp_attempts,
+            channel,
             stage,
+            invitation,
         });
         let offer = live.offer(now);
-        self.insert(request.phone, IssuedOtp { at: now, peer, live: Some(live) });
+        self.insert(phone, IssuedOtp { at: now, peer, live: Some(live) });
         issued(offer)
     }
 
@@ -317,6 +338,11 @@ impl Otps {
 }
 
 impl IssuedOtp {
+    /// The invitation that is used up together with the password.
+    pub(in crate::server) fn invitation(&self) -> Option<InvitationHash> {
+        self.live.as_ref()?.invitation
+    }
+
     /// The password, if it is alive and belongs to this reply key.
     fn live(&self, reply_key: &SymmetricKey, now: Mono) -> Option<&LiveOtp> {
         let live = self.live.as_deref()?;
@@ -334,6 +360,7 @@ impl LiveOtp {
             otp: self.otp.clone(),
             ttl: self.expires.since(now),
             attempts_left: self.attempts_left,
+            channel: self.channel,
         }
     }
 }

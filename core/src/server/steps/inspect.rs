@@ -157,7 +157,8 @@ impl Server {
                         return Err("a page is being read without its mailbox knowing");
                     }
                 }
-                AwaitStore::RegistrantFound(_)
+                AwaitStore::InvitationChecked(_)
+                | AwaitStore::RegistrantFound(_)
                 | AwaitStore::UserCreated(_)
                 | AwaitStore::ReconnectorFound(_)
                 | AwaitStore::ReconnectorFoundByPhone(_)

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connect` | connections open, close, become congested and recover |
 //! | `receive` | bytes become packets, packets are verified, then take effect in order of arrival |
+//! | `invite` | who may register: invitations |
 //! | `register`, `reconnect` | requests that lead to a session |
 //! | `begin_session` | 201 and 206, and the session that follows |
 //! | `look_up` | public keys: the server's own, and users' |
@@ -27,6 +28,7 @@ mod deliver;
 mod end_account;
 mod expire;
 mod inspect;
+mod invite;
 mod leave;
 mod look_up;
 mod receive;

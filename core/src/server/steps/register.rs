@@ -13,7 +13,7 @@ use crate::server::answers::NotCreated;
 use crate::server::awaits::{AfterReply, AwaitDelivery, AwaitJob, AwaitStore, Registrant};
 use crate::server::state::conn::Conn;
 use crate::server::state::entry::{Confirming, Entry, Registering, Request};
-use crate::server::state::otps::{Guess, Issued, IssuedOtp, Offer};
+use crate::server::state::otps::{Asked, Guess, Issued, IssuedOtp, Offer};
 use crate::server::state::refusal::Refusal;
 use crate::server::store::{StoreOp, User};
 use crate::server::{
@@ -55,15 +55,18 @@ impl Server {
         if opened.timestamp != request.packet.header().timestamp {
             return self.refuse_opened(&request, ErrorCode::Malformed, &opened.reply_key);
         }
-        // The server asks for no invitations, so one that is named changes nothing.
+        self.admit_registrant(request, opened);
+    }
+
+    /// The sender of a 100 may register.
+    pub(in crate::server) fn find_registrant(&mut self, registrant: Registrant) {
         match self.config.registered_phones {
             RegisteredPhones::Told => {
-                let op = StoreOp::FindUser(UserRef::Phone(opened.phone));
-                let registrant = Box::new(Registrant { request, opened });
-                self.out.store(op, AwaitStore::RegistrantFound(registrant));
+                let op = StoreOp::FindUser(UserRef::Phone(registrant.opened.phone));
+                self.out.store(op, AwaitStore::RegistrantFound(Box::new(registrant)));
             }
             // Nothing is looked up, so nothing about the answer can depend on it.
-            RegisteredPhones::Hidden => self.issue_otp(&Registrant { request, opened }),
+            RegisteredPhones::Hidden => self.issue_otp(&registrant),
         }
     }
 
@@ -72,7 +75,7 @@ impl Server {
         registrant: &Registrant,
         found: &Result<Option<Box<User>>, StoreError>,
     ) {
-        let Registrant { request, opened } = registrant;
+        let Registrant { request, opened, .. } = registrant;
         match found {
             Err(error) => {
                 let code = self.store_failed(*error);
@@ -92,7 +95,7 @@ impl Server {
     }
 
     fn issue_otp(&mut self, registrant: &Registrant) {
-        let Registrant { request, opened } = registrant;
+        let Registrant { request, opened, invitation } = registrant;
         let Some(peer) = self.peer(request.conn) else { return };
         let awaited = AwaitDelivery {
             conn: request.conn,
@@ -101,7 +104,13 @@ impl Server {
             reply_key: opened.reply_key.clone(),
         };
         let Self { otps, config, entropy, now, .. } = self;
-        match otps.issue(config, entropy, opened, peer, now.mono) {
+        let asked = Asked {
+            phone: opened.phone,
+            reply_key: &opened.reply_key,
+            invitation: *invitation,
+            peer,
+        };
+        match otps.issue(config, entropy, asked, now.mono) {
             Issued::Offered(offer) => self.offer_otp(&awaited, offer),
             Issued::ToDeliver(Offer { otp, ttl, .. }) => {
                 let id = DeliveryId(self.deliveries.insert(awaited));
@@ -146,8 +155,8 @@ impl Server {
     /// 200.
     fn offer_otp(&mut self, awaited: &AwaitDelivery, offer: Offer) {
         let AwaitDelivery { conn, in_reply_to, reply_key, .. } = awaited;
-        let Offer { otp, ttl, attempts_left } = offer;
-        let in_band = match self.config.otp_channel {
+        let Offer { otp, ttl, attempts_left, channel } = offer;
+        let in_band = match channel {
             OtpChannel::InBand => Some(otp),
             OtpChannel::OutOfBand => None,
         };
@@ -232,6 +241,7 @@ impl Server {
                     aes_key: session.wrapped,
                     at: request.packet.header().timestamp,
                     max_id: self.config.profile.max_user_id(),
+                    invitation: otp.invitation().map(|hash| self.presented(hash)),
                 };
                 let registering = Registering { confirming, reply_key, phone, session, otp };
                 let pending = Box::new(Pending::new(registering));
@@ -256,6 +266,9 @@ impl Server {
         let code = match why {
             // Whoever holds the right password may know that the phone is registered.
             NotCreated::PhoneTaken => return self.reject_registration(request, &reply_key),
+            NotCreated::InvitationRejected => {
+                return self.reject_invitation(request, &reply_key);
+            }
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),
         };

@@ -5,12 +5,18 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The code of an invitation link: 1 to 64 bytes of ASCII. Whoever knows it may register, so it is
 /// zeroized when dropped and has no readable `Debug`.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Invitation(String);
+
+/// SHA-256 of an invitation's code. A server keeps and compares hashes only: nobody learns a code of
+/// 128 random bits from its hash, or from how long a hash takes to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InvitationHash(pub [u8; 32]);
 
 /// The text is not the code of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +30,11 @@ impl Invitation {
     /// The code as it stands in the link.
     pub fn code(&self) -> &str {
         &self.0
+    }
+
+    /// Hash of the code.
+    pub fn hash(&self) -> InvitationHash {
+        InvitationHash(Sha256::digest(self.0.as_bytes()).into())
     }
 }
 

@@ -14,7 +14,7 @@ mod session;
 pub use ack::{Receipt, ReceiptsTaken, StoredAck};
 pub use directory::{Lookup, PublicKeyAnswer, emit_server_key, parse_server_key};
 pub use error::{ErrorClass, ErrorCode, ErrorForm, ErrorReply, SEALED_ERROR_AT, UnknownCode};
-pub use invitation::{InvalidInvitation, Invitation};
+pub use invitation::{InvalidInvitation, Invitation, InvitationHash};
 pub use message::{ContentKind, Inner, InnerRefused, MessageHead};
 pub use otp::{InvalidOtp, Otp};
 pub use register::{OtpIssued, RegistrationRejected};

@@ -1,10 +1,12 @@
 //! The command line of `sealpost`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use sealpost_core::address::ServerAddress;
+use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
+use sealpost_core::wire::Invitation;
 use sealpost_programs::{CryptoName, Failure, FormatArg, Verify};
 
 use crate::safety_number::Comparison;
@@ -47,6 +49,7 @@ const HOME_HELP: &str =
 
 const EXAMPLES: &str = "Examples:
   sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
+  sealpost register 'sealposts://chat.example.org:7465/FINGERPRINT#CODE' +4915112345678
   sealpost send +4915187654321 'See you at eight'
   sealpost listen
   sealpost verify +4915187654321 --mark
@@ -80,9 +83,10 @@ pub(crate) enum Task {
 /// Options of `register`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RegisterArgs {
-    /// Address of the server, from its operator: sealposts://HOST:PORT/FINGERPRINT, or without the
-    /// s of TLS
-    pub(crate) address: ServerAddress,
+    /// Address of the server, sealposts://HOST:PORT/FINGERPRINT (or without the s of TLS), or an
+    /// invitation link, which ends in #CODE; its operator has both
+    #[arg(value_name = "ADDRESS|LINK")]
+    pub(crate) server: AddressOrLink,
     /// Your phone number, for example +4915112345678
     #[arg(value_name = "+PHONE")]
     pub(crate) phone: Phone,
@@ -96,6 +100,25 @@ pub(crate) struct RegisterArgs {
     /// How long to wait for the server, in seconds
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
+}
+
+/// The server to register with, and the invitation of the link, if it is one.
+#[derive(Clone, Debug)]
+pub(crate) struct AddressOrLink {
+    pub(crate) address: ServerAddress,
+    pub(crate) invitation: Option<Invitation>,
+}
+
+impl FromStr for AddressOrLink {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        if !text.contains('#') {
+            return Ok(Self { address: text.parse()?, invitation: None });
+        }
+        let InvitationLink { address, invitation } = text.parse()?;
+        Ok(Self { address, invitation: Some(invitation) })
+    }
 }
 
 /// Options of `send`.

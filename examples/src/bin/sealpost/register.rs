@@ -16,7 +16,7 @@ use crate::session::{Session, deadline_in};
 /// Creates a key, and registers an account with it.
 pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
-    let account = home.open_or_make(&args.address, args.phone, passphrase)?;
+    let account = home.open_or_make(&args.server.address, args.phone, passphrase)?;
     let known = account.snapshot.account.user;
     // Signals end the program at once: the prompt for the password would not notice a graceful
     // stop.
@@ -40,7 +40,7 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
     session.command(if args.have_otp {
         Command::Confirm { otp: ask_for_otp(args)? }
     } else {
-        Command::Register
+        Command::Register { invitation: args.server.invitation.clone() }
     });
     loop {
         let deadline = deadline_in(args.timeout);

@@ -9,6 +9,7 @@ use sealpost_programs::FormatArg;
 use serde::Deserialize;
 
 use crate::config::Flags;
+use crate::invite::InviteTask;
 
 /// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
 /// recipients.
@@ -87,6 +88,11 @@ pub(crate) enum Task {
     Users {
         #[command(subcommand)]
         task: UserTask,
+    },
+    /// Make, list or revoke invitations
+    Invite {
+        #[command(subcommand)]
+        task: InviteTask,
     },
     /// Show how many users are registered, how much waits for them, and what the server has done
     Stats {

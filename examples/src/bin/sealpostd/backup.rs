@@ -5,10 +5,9 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use sealpost_core::time::Timestamp;
-use sealpost_programs::{Failure, Folder, Line, utc};
+use sealpost_programs::{Failure, Folder, Line, now, utc};
 use sealpost_storage::{Inspector, Progress};
 
 use crate::data::{self, DataFolder};
@@ -174,13 +173,6 @@ pub(crate) fn sync(folder: &Path) -> Result<(), Failure> {
 fn folder_of(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
-}
-
-pub(crate) fn now() -> Result<Timestamp, Failure> {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_err(Failure::context("the clock is before 1970"))?;
-    Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
 }
 
 fn tell(Progress { done_bytes, all_bytes }: Progress) {

@@ -10,6 +10,7 @@ mod confine;
 mod couriers;
 mod data;
 mod init;
+mod invite;
 mod manifest;
 mod offline;
 mod restore;
@@ -59,6 +60,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Users { task: UserTask::Resume { user } }) => {
             change(&existing()?, &user, UserChange::Resume)
         }
+        Some(Task::Invite { task }) => invite::run(&existing()?, &task),
         Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
         Some(Task::LogLevel { level, format }) => {
             admin::change_log_level(&existing()?, level, format.format())

@@ -4,9 +4,8 @@ use std::io::Write;
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Line, now};
 
-use crate::backup::now;
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
 
@@ -36,6 +35,12 @@ pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(),
 
 /// Prints the address that the server saved at its last start, with another host if one is given.
 pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
+    Line::text(address(data, host)?)
+}
+
+/// The address that the server saved at its last start, with another host if one is given. Tells the
+/// operator if the host is missing.
+pub(crate) fn address(data: &DataFolder, host: Option<&str>) -> Result<ServerAddress, Failure> {
     let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -48,5 +53,5 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
         // A hint that can't be printed must not keep the address from being printed.
         let _ = writeln!(std::io::stderr(), "sealpostd: {hint}");
     }
-    Line::text(address)
+    Ok(address)
 }

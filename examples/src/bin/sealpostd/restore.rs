@@ -4,10 +4,10 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use sealpost_programs::{Failure, Folder, Line, utc};
+use sealpost_programs::{Failure, Folder, Line, now, utc};
 use sealpost_storage::{DatabaseMark, Inspector, Quota, Remembered, SqliteStorage};
 
-use crate::backup::{now, sync};
+use crate::backup::sync;
 use crate::data::{self, DataFolder};
 use crate::manifest::{self, Manifest};
 use crate::skipped::{Skipped, skip_ids};

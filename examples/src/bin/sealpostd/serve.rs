@@ -58,6 +58,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
             server_key,
             otp_channel: config.otp.route.channel(),
             registered_phones: config.registered_phones(),
+            registration: config.registration.registrants(),
             limits,
         },
         entropy()?,

@@ -5,12 +5,15 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{PageLimit, Seq, Settlement, StoreOp, StoreOutcome, StoreReply};
-use sealpost_core::wire::{ItemId, ItemKind, Packet, Profile};
+use sealpost_core::server::store::{
+    PageLimit, PresentedInvitation, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
+};
+use sealpost_core::wire::{InvitationHash, ItemId, ItemKind, Packet, Profile};
 
 use super::harness::{LOOKUPS, SHARES};
 use super::subject::Subject;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
+use crate::server::invitations::NewInvitation;
 use crate::server::memory::MemoryStorage;
 use crate::server::sqlite::bed::SqliteBed;
 use crate::server::suspension::Suspension;
@@ -21,12 +24,15 @@ enum Step {
     Reopen,
     Delete(u16),
     Suspend(u16, Suspension),
+    Invite { code: u8, uses: u32, secs: i64, n: Option<u16> },
+    Revoke(u64),
 }
 
 /// A request, except for its places: each store numbers them independently.
 #[derive(Clone, Debug)]
 enum Plan {
-    Create { n: u16, max_id: u64 },
+    Create { n: u16, max_id: u64, invitation: Option<(u8, i64)> },
+    CheckInvitation { n: u16, code: u8, secs: i64 },
     Find(u64),
     FindPhone(u16),
     LookUp { asker: u64, n: u16, day: i64 },
@@ -63,6 +69,8 @@ proptest! {
         let mut sqlite = SqliteBed::new(profile, SHARES);
         // Places that pages of both stores have named, in the same order.
         let mut places = vec![(Seq::START, Seq::START)];
+        // An operator's codes are never drawn twice.
+        let mut codes = Vec::new();
         for step in steps {
             match step {
                 Step::Reopen => (memory, sqlite) = (memory.reopen(), sqlite.reopen()),
@@ -75,6 +83,16 @@ proptest! {
                         sqlite.set_suspension(phone(n), suspension)
                     );
                 }
+                Step::Invite { code, .. } if codes.contains(&code) => {}
+                Step::Invite { code, uses, secs, n } => {
+                    codes.push(code);
+                    let invitation = invitation(code, uses, secs, n);
+                    let id = memory.create_invitation(invitation.clone());
+                    prop_assert_eq!(Subject::create_invitation(&mut sqlite, invitation), id);
+                }
+                Step::Revoke(id) => {
+                    prop_assert_eq!(memory.revoke_invitation(id), sqlite.revoke_invitation(id));
+                }
                 Step::Commit(plans) => {
                     let known: Vec<_> = places.iter().map(|place| place.0).collect();
                     let mut expected = commit(&mut memory, profile, &plans, &known);
@@ -85,6 +103,7 @@ proptest! {
                     prop_assert_eq!(outcomes, expected);
                 }
             }
+            prop_assert_eq!(memory.invitations(), sqlite.invitations());
             prop_assert!(memory.is_consistent() && sqlite.is_consistent());
         }
     }
@@ -118,13 +137,17 @@ fn take_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
 impl Plan {
     fn request(&self, profile: Profile, places: &[Seq]) -> StoreOp {
         match self {
-            &Self::Create { n, max_id } => StoreOp::CreateUser {
+            &Self::Create { n, max_id, invitation } => StoreOp::CreateUser {
                 phone: phone(n),
                 public_key: public_key(n),
                 aes_key: wrapped_key(1),
                 at: at(0),
                 max_id,
+                invitation: invitation.map(presented),
             },
+            &Self::CheckInvitation { n, code, secs } => {
+                StoreOp::CheckInvitation { invitation: presented((code, secs)), phone: phone(n) }
+            }
             Self::Find(id) => StoreOp::FindUser(UserRef::Id(user(*id))),
             Self::FindPhone(n) => StoreOp::FindUser(UserRef::Phone(phone(*n))),
             Self::LookUp { asker, n, day } => StoreOp::LookUp {
@@ -195,6 +218,21 @@ impl Item {
     }
 }
 
+fn presented((code, secs): (u8, i64)) -> PresentedInvitation {
+    PresentedInvitation { hash: InvitationHash([code; 32]), at: at(secs) }
+}
+
+fn invitation(code: u8, uses: u32, secs: i64, n: Option<u16>) -> NewInvitation {
+    NewInvitation {
+        hash: InvitationHash([code; 32]),
+        uses,
+        created_at: at(0),
+        expires_at: at(secs),
+        phone: n.map(phone),
+        note: "a note".into(),
+    }
+}
+
 fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
@@ -209,6 +247,9 @@ fn step() -> impl Strategy<Value = Step> {
             let suspended = Suspension::Suspended(at(secs));
             Step::Suspend(n, if active { Suspension::Active } else { suspended })
         }),
+        2 => (0..6_u8, 1..3_u32, 0..20_i64, prop::option::of(1..4_u16))
+            .prop_map(|(code, uses, secs, n)| Step::Invite { code, uses, secs, n }),
+        1 => (1..4_u64).prop_map(Step::Revoke),
     ]
 }
 
@@ -218,7 +259,10 @@ fn plan() -> impl Strategy<Value = Plan> {
     let secs = || 0..20_i64;
     let ids = || vec(0..10_u64, 0..5);
     prop_oneof![
-        3 => (1..4_u16, 1..8_u64).prop_map(|(n, max_id)| Plan::Create { n, max_id }),
+        3 => (1..4_u16, 1..8_u64, prop::option::of((0..6_u8, secs())))
+            .prop_map(|(n, max_id, invitation)| Plan::Create { n, max_id, invitation }),
+        1 => (1..4_u16, 0..6_u8, secs())
+            .prop_map(|(n, code, secs)| Plan::CheckInvitation { n, code, secs }),
         1 => id().prop_map(Plan::Find),
         1 => (1..4_u16).prop_map(Plan::FindPhone),
         2 => (id(), 1..4_u16, 0..2_i64)

@@ -83,6 +83,7 @@ impl<S: Subject> Harness<S> {
             aes_key: wrapped_key(1),
             at: at(0),
             max_id,
+            invitation: None,
         }
     }
 

@@ -17,6 +17,7 @@ mod deliveries;
 #[cfg(test)]
 mod differential;
 mod harness;
+mod invitations;
 mod mailboxes;
 mod shares;
 #[cfg(test)]

@@ -8,7 +8,9 @@ use sealpost_core::time::Timestamp;
 
 use super::subject::Subject;
 use super::suite::run_all;
+use crate::server::invitations::{InvitationRecord, NewInvitation};
 use crate::server::memory::MemoryStorage;
+use crate::server::sqlite::Inspector;
 use crate::server::sqlite::bed::SqliteBed;
 use crate::server::suspension::{Suspension, SuspensionOutcome};
 use crate::storage::Storage;
@@ -25,6 +27,18 @@ impl Subject for MemoryStorage {
 
     fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome {
         Self::set_suspension(self, phone, suspension)
+    }
+
+    fn create_invitation(&mut self, new: NewInvitation) -> u64 {
+        Self::create_invitation(self, new)
+    }
+
+    fn revoke_invitation(&mut self, id: u64) -> bool {
+        Self::revoke_invitation(self, id)
+    }
+
+    fn invitations(&mut self) -> Vec<InvitationRecord> {
+        Self::invitations(self)
     }
 
     fn trust_clock(&mut self, clock: Timestamp) {
@@ -60,6 +74,27 @@ impl Subject for SqliteBed {
 
     fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome {
         self.storage().set_suspension(phone, suspension).unwrap()
+    }
+
+    fn create_invitation(&mut self, new: NewInvitation) -> u64 {
+        self.storage().create_invitation(&new).unwrap()
+    }
+
+    fn revoke_invitation(&mut self, id: u64) -> bool {
+        self.storage().revoke_invitation(id).unwrap()
+    }
+
+    fn invitations(&mut self) -> Vec<InvitationRecord> {
+        let inspector = Inspector::open(&self.path()).unwrap();
+        let mut all = inspector.invitations(0, 1).unwrap();
+        while let Some(last) = all.last() {
+            let page = inspector.invitations(last.id, 1).unwrap();
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+        }
+        all
     }
 
     fn trust_clock(&mut self, clock: Timestamp) {

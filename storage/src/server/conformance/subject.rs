@@ -5,6 +5,7 @@ use sealpost_core::keys::WrappedKey;
 use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 
+use crate::server::invitations::{InvitationRecord, NewInvitation};
 use crate::server::suspension::{Suspension, SuspensionOutcome};
 use crate::storage::Storage;
 
@@ -19,6 +20,15 @@ pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
 
     /// Suspends or resumes an account, as the operator's command does.
     fn set_suspension(&mut self, phone: Phone, suspension: Suspension) -> SuspensionOutcome;
+
+    /// Records an invitation, as the operator's command does. Returns its id.
+    fn create_invitation(&mut self, new: NewInvitation) -> u64;
+
+    /// Deletes an invitation, as the operator's command does. Returns whether there was one.
+    fn revoke_invitation(&mut self, id: u64) -> bool;
+
+    /// Returns all invitations, in the order of their ids.
+    fn invitations(&mut self) -> Vec<InvitationRecord>;
 
     /// Records the time of a clock that the operator trusts, as the operator's command does.
     fn trust_clock(&mut self, clock: Timestamp);

@@ -4,7 +4,9 @@ use sealpost_core::wire::Profile;
 
 use super::harness::{Harness, QUOTA, SHARES};
 use super::subject::Subject;
-use super::{clock, deliveries, mailboxes, shares, transactions, undeliverable, users};
+use super::{
+    clock, deliveries, invitations, mailboxes, shares, transactions, undeliverable, users,
+};
 use crate::conformance::Reopening;
 use crate::server::quota::Quota;
 
@@ -19,6 +21,7 @@ pub fn run_all<S: Subject>(open: impl Fn(Profile, Quota) -> S) {
         .chain(deliveries::cases())
         .chain(transactions::cases())
         .chain(clock::cases())
+        .chain(invitations::cases())
         .chain(undeliverable::cases())
         .map(|case| (case, QUOTA));
     let shared = shares::cases().into_iter().map(|case| (case, SHARES));

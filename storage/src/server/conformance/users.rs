@@ -61,6 +61,7 @@ fn taken_phone_gets_no_second_account<S: Subject>(store: &mut Harness<S>) {
         aes_key: wrapped_key(9),
         at: at(9),
         max_id: u64::MAX,
+        invitation: None,
     };
     assert_eq!(store.ask(again), StoreReply::Created(CreateOutcome::PhoneTaken));
     let user = store.find(UserRef::Phone(phone(1))).expect("registered");

@@ -1,5 +1,6 @@
 //! The server's store in memory: the executable specification of every [`StoreOp`].
 
+mod invitations;
 mod mailbox;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,20 +11,22 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
 use sealpost_core::server::store::{
-    Appended, CreateOutcome, LookupOutcome, Page, ReconnectOutcome, Seq, Settlement, StoreOp,
-    StoreOutcome, StoreReply, User,
+    Appended, CreateOutcome, InvitationOutcome, LookupOutcome, Page, PresentedInvitation,
+    ReconnectOutcome, Seq, Settlement, StoreOp, StoreOutcome, StoreReply, User,
 };
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, ItemId, ItemKind, Packet, Profile};
 
 use super::clock;
 use super::daily_use::{DailyUse, OverBudget};
+use super::invitations::{InvitationRecord, NewInvitation};
 use super::quota::{MAX_UNDELIVERABLE, Occupancy, Quota};
 use super::reconnects::{NotNewer, ReconnectDates};
 use super::request::{self, Misuse};
 use super::suspension::{Suspension, SuspensionOutcome};
 use super::usage::Usage;
 use crate::storage::Storage;
+use invitations::Invitations;
 use mailbox::{Item, Mailbox, packet_len};
 
 /// The server's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
@@ -39,6 +42,7 @@ pub struct MemoryStorage {
     places: BTreeMap<ItemId, (UserId, Seq)>,
     /// Messages that went with their recipient's account, by sender, oldest first.
     undeliverable: BTreeMap<UserId, Vec<InReplyTo>>,
+    invitations: Invitations,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +67,7 @@ impl MemoryStorage {
             accounts: BTreeMap::new(),
             places: BTreeMap::new(),
             undeliverable: BTreeMap::new(),
+            invitations: Invitations::new(),
         }
     }
 
@@ -106,6 +111,21 @@ impl MemoryStorage {
         SuspensionOutcome::Changed(user)
     }
 
+    /// Records an invitation. Returns its id.
+    pub fn create_invitation(&mut self, new: NewInvitation) -> u64 {
+        self.invitations.create(new)
+    }
+
+    /// Deletes an invitation, which is good for nothing from then on. Returns whether there was one.
+    pub fn revoke_invitation(&mut self, id: u64) -> bool {
+        self.invitations.revoke(id)
+    }
+
+    /// Returns all invitations, in the order of their ids.
+    pub fn invitations(&self) -> Vec<InvitationRecord> {
+        self.invitations.list()
+    }
+
     /// Takes the operator's word that the clock is right: it is the newest time on record.
     pub const fn trust_clock(&mut self, clock: Timestamp) {
         self.newest_time = Some(clock);
@@ -133,6 +153,7 @@ impl MemoryStorage {
     /// - the counters of every mailbox agree with its items;
     /// - every item is listed under its id with its mailbox and place, and nothing else is listed;
     /// - only users of the store have undeliverable messages, and none too many;
+    /// - no invitation has more uses left than it was made with;
     /// - no place is larger than the last one that was used.
     ///
     /// Debug builds assert this after every commit.
@@ -153,6 +174,7 @@ impl MemoryStorage {
                 self.accounts.contains_key(sender)
                     && (1..=MAX_UNDELIVERABLE as usize).contains(&messages.len())
             })
+            && self.invitations.is_consistent()
             && self.items().all(listed)
             && self.items().count() == self.places.len()
     }
@@ -165,8 +187,12 @@ impl MemoryStorage {
 
     fn run(&mut self, request: &StoreOp) -> Result<StoreReply, Misuse> {
         Ok(match request {
-            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id } => {
-                StoreReply::Created(self.create_user(*phone, public_key, *aes_key, *at, *max_id))
+            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id, invitation } => {
+                let key = (public_key, *aes_key);
+                StoreReply::Created(self.create_user(*phone, key, *at, *max_id, *invitation))
+            }
+            StoreOp::CheckInvitation { invitation, phone } => {
+                StoreReply::InvitationChecked(self.invitations.judge(*invitation, *phone))
             }
             StoreOp::FindUser(who) => {
                 StoreReply::Found(self.find(*who).map(|account| Box::new(account.user.clone())))
@@ -238,13 +264,18 @@ impl MemoryStorage {
     fn create_user(
         &mut self,
         phone: Phone,
-        public_key: &PublicKey,
-        aes_key: WrappedKey,
+        (public_key, aes_key): (&PublicKey, WrappedKey),
         at: Timestamp,
         max_id: u64,
+        invitation: Option<PresentedInvitation>,
     ) -> CreateOutcome {
         if self.find(UserRef::Phone(phone)).is_some() {
             return CreateOutcome::PhoneTaken;
+        }
+        let is_rejected =
+            |invitation| self.invitations.judge(invitation, phone) == InvitationOutcome::Rejected;
+        if invitation.is_some_and(is_rejected) {
+            return CreateOutcome::InvitationRejected;
         }
         let next = self.last_user_id.saturating_add(1);
         let within = next <= max_id.min(self.profile.max_user_id());
@@ -252,6 +283,9 @@ impl MemoryStorage {
             return CreateOutcome::NoIdLeft;
         };
         self.last_user_id = next;
+        if let Some(invitation) = invitation {
+            self.invitations.use_once(&invitation.hash);
+        }
         let user = User { id, phone, public_key: public_key.clone(), last_seen: at };
         let mailbox = Mailbox::default();
         let (reconnects, lookups) = (ReconnectDates::default(), DailyUse::default());
@@ -384,7 +418,8 @@ impl MemoryStorage {
         for (_, _, recipient, id) in &expired {
             self.remove(*recipient, id);
         }
-        u32::try_from(expired.len()).unwrap_or(limit)
+        let items = u32::try_from(expired.len()).unwrap_or(limit);
+        items + self.invitations.expire(before, limit.saturating_sub(items))
     }
 
     fn insert(&mut self, recipient: UserId, id: ItemId, packet: &Packet, stored_at: Timestamp) {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
 use sealpost_core::wire::{ItemKind, Profile};
 
+use super::invitations;
 use super::row::{self, ITEM_COLUMNS, USAGE_COLUMNS, USER_COLUMNS};
 use crate::engine::column::{count, timestamp, wrapped_key};
 use crate::engine::{EngineError, store_error};
@@ -64,6 +65,11 @@ pub enum Finding {
         /// Counters according to the items.
         actual: Usage,
     },
+    /// A column of an invitation is unreadable, or it has more uses left than it was made with.
+    Invitation {
+        /// Number of the invitation.
+        id: i64,
+    },
     /// The counters of what one sender has in a mailbox disagree with the items in it.
     Share {
         /// Id of the mailbox's owner.
@@ -101,6 +107,7 @@ impl fmt::Display for Finding {
             Self::Item { seq } => {
                 write!(f, "item {seq} does not hold the packet that its columns name")
             }
+            Self::Invitation { id } => write!(f, "invitation {id} has an unreadable column"),
             Self::Share { owner_id, peer_id } => write!(
                 f,
                 "the counters of what user {peer_id} has in the mailbox of user {owner_id} are \
@@ -126,7 +133,7 @@ impl fmt::Display for Finding {
 pub(super) fn check(connection: &Connection, profile: Profile) -> Result<CheckReport, EngineError> {
     let snapshot = connection.unchecked_transaction()?;
     let mut report = CheckReport::default();
-    for part in [check_file, check_references, check_users, check_items] {
+    for part in [check_file, check_references, check_users, check_items, check_invitations] {
         match part(&snapshot, profile, &mut report) {
             Ok(()) => {}
             // An unreadable page ends this part, but not the whole check.
@@ -233,6 +240,22 @@ fn check_items(
         let actual = actual.unwrap_or_default();
         if recorded != Some(actual) {
             report.add(Finding::Counters { user_id, recorded, actual });
+        }
+    }
+    Ok(())
+}
+
+fn check_invitations(
+    connection: &Connection,
+    _: Profile,
+    report: &mut CheckReport,
+) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {} FROM invitations ORDER BY id", invitations::COLUMNS);
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        if invitations::record(row).is_err() {
+            report.add(Finding::Invitation { id: row.get(0)? });
         }
     }
     Ok(())

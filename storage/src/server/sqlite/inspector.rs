@@ -9,10 +9,12 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
 use super::check::{self, CheckReport};
+use super::invitations::Invitations;
 use super::{row, tables};
 use crate::database_mark::DatabaseId;
 use crate::engine::column::{count, optional, timestamp};
 use crate::engine::{EngineError, OpenError, Progress, copy};
+use crate::server::invitations::InvitationRecord;
 use crate::server::suspension::Suspension;
 use crate::server::usage::Usage;
 
@@ -89,6 +91,15 @@ impl Inspector {
                 .query_row([phone.to_string()], record),
         };
         Ok(found.optional()?)
+    }
+
+    /// Returns the next `limit` invitations with ids above `after`, in the order of their ids.
+    pub fn invitations(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<InvitationRecord>, EngineError> {
+        Ok(Invitations { connection: &self.connection }.list(after, limit)?)
     }
 
     /// Returns figures about the whole store.

@@ -4,7 +4,7 @@
 //! which arrive while the disk is busy share its next sync.
 //!
 //! - `tables`: the schema, and `row`: rows of it as values.
-//! - `users`, `mailboxes`, `correspondents`, `undeliverable`: the operations on each, as SQL; `ops`:
+//! - `users`, `invitations`, `mailboxes`, `correspondents`, `undeliverable`: the operations on each, as SQL; `ops`:
 //!   which request is which; `fill`: how full the store is.
 //! - `check` and `inspector`: what the operator reads.
 
@@ -14,6 +14,7 @@ mod check;
 mod correspondents;
 mod fill;
 mod inspector;
+mod invitations;
 mod mailboxes;
 mod ops;
 mod row;
@@ -35,12 +36,14 @@ use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
+use super::invitations::NewInvitation;
 use super::quota::Quota;
 use super::suspension::{Suspension, SuspensionOutcome};
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
 use fill::Fill;
+use invitations::Invitations;
 use ops::Ops;
 use undeliverable::Undeliverable;
 use users::Users;
@@ -142,6 +145,16 @@ impl SqliteStorage {
         let outcome = users.set_suspension(phone, suspension)?;
         transaction.commit()?;
         Ok(outcome)
+    }
+
+    /// Records an invitation. Returns its id.
+    pub fn create_invitation(&mut self, new: &NewInvitation) -> Result<u64, EngineError> {
+        Ok(Invitations { connection: &self.writer.connection }.create(new)?)
+    }
+
+    /// Deletes an invitation, which is good for nothing from then on. Returns whether there was one.
+    pub fn revoke_invitation(&mut self, id: u64) -> Result<bool, EngineError> {
+        Ok(Invitations { connection: &self.writer.connection }.revoke(id)?)
     }
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody

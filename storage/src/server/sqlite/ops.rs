@@ -7,6 +7,7 @@ use sealpost_core::wire::Profile;
 
 use super::correspondents::Correspondents;
 use super::fill::Fill;
+use super::invitations::Invitations;
 use super::mailboxes::Mailboxes;
 use super::tables;
 use super::undeliverable::Undeliverable;
@@ -41,9 +42,14 @@ impl Ops<'_> {
         let mailboxes =
             Mailboxes { connection, profile, quota, fill, correspondents: correspondents() };
         let undeliverable = Undeliverable { connection };
+        let invitations = Invitations { connection };
         Ok(match request {
-            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id } => {
-                StoreReply::Created(users.create(*phone, public_key, aes_key, *at, *max_id)?)
+            StoreOp::CreateUser { phone, public_key, aes_key, at, max_id, invitation } => {
+                let (key, invitation) = ((public_key, aes_key), invitation.as_ref());
+                StoreReply::Created(users.create(*phone, key, *at, *max_id, invitation)?)
+            }
+            StoreOp::CheckInvitation { invitation, phone } => {
+                StoreReply::InvitationChecked(invitations.judge(invitation, *phone)?)
             }
             StoreOp::FindUser(who) => StoreReply::Found(users.find(*who)?.map(Box::new)),
             StoreOp::LookUp { asker, phone, day, budget } => {
@@ -98,7 +104,9 @@ impl Ops<'_> {
                 StoreReply::ClockRecorded(newest)
             }
             StoreOp::Expire { before, limit } => {
-                StoreReply::Expired(mailboxes.expire(*before, *limit)?)
+                let items = mailboxes.expire(*before, *limit)?;
+                let rest = limit.saturating_sub(items);
+                StoreReply::Expired(items + invitations.expire(*before, rest)?)
             }
         })
     }

@@ -131,7 +131,26 @@ const V2: &str = "
 ";
 
 /// `suspended_at` is when the operator suspended the account; NULL if it is not suspended.
-const V3: &str = "ALTER TABLE users ADD COLUMN suspended_at INTEGER;";
+///
+/// `invitations` has the hash of each invitation's code, and never the code. `phone_number` is the
+/// only one that it is good for. Expired ones are deleted a retention time later, by
+/// `invitation_age`. A number that named a deleted invitation names no other.
+const V3: &str = "
+    ALTER TABLE users ADD COLUMN suspended_at INTEGER;
+
+    CREATE TABLE invitations (
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+        uses         INTEGER NOT NULL CHECK (uses >= 1),
+        uses_left    INTEGER NOT NULL CHECK (uses_left BETWEEN 0 AND uses),
+        created_at   INTEGER NOT NULL,
+        expires_at   INTEGER NOT NULL,
+        phone_number TEXT,
+        note         TEXT    NOT NULL
+    ) STRICT;
+
+    CREATE INDEX invitation_age ON invitations (expires_at);
+";
 
 /// Records the deployment that a new database belongs to.
 pub(super) fn record_deployment(

@@ -2,6 +2,7 @@ use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
+use sealpost_core::wire::InvitationHash;
 
 use super::bed::SqliteBed;
 use super::*;
@@ -10,10 +11,19 @@ use crate::engine::test_folder::{folder, make_private};
 use crate::server::conformance::counted;
 use crate::server::usage::Usage;
 
-/// Creates a database with two users and one message from the first to the second.
+/// Creates a database with two users, one message from the first to the second, and an invitation.
 fn with_a_message() -> SqliteBed {
     let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
     sqlite.replies(&[create(1), create(2), append(1)]);
+    let invitation = NewInvitation {
+        hash: InvitationHash([1; 32]),
+        uses: 2,
+        created_at: at(0),
+        expires_at: at(100),
+        phone: None,
+        note: String::new(),
+    };
+    sqlite.storage().create_invitation(&invitation).unwrap();
     sqlite
 }
 
@@ -25,6 +35,7 @@ fn create(n: u16) -> StoreOp {
         aes_key: wrapped_key(1),
         at: at(0),
         max_id: 100,
+        invitation: None,
     }
 }
 
@@ -113,6 +124,7 @@ fn ids_end_at_the_largest_of_the_profile() {
         aes_key: wrapped_key(1),
         at: at(0),
         max_id: u64::MAX,
+        invitation: None,
     };
     let created = StoreReply::Created(CreateOutcome::Created(user(65_535)));
     let full = StoreReply::Created(CreateOutcome::NoIdLeft);
@@ -323,6 +335,12 @@ fn check_finds_every_kind_of_fault() {
             "INSERT INTO correspondents VALUES (1, 2, 1, 300, 0)",
             vec![Finding::Share { owner_id: 1, peer_id: 2 }],
         ),
+        ("UPDATE invitations SET phone_number = 'Bob'", vec![Finding::Invitation { id: 1 }]),
+        ("UPDATE invitations SET created_at = 1 << 60", vec![Finding::Invitation { id: 1 }]),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE invitations SET uses_left = 3",
+            vec![Finding::Invitation { id: 1 }],
+        ),
         (
             "DELETE FROM users WHERE user_id = 2",
             vec![Finding::Orphan { table: "mailboxes".into(), rowid: 2 }],
@@ -381,6 +399,8 @@ fn no_request_scans_a_table() {
         "SELECT 1 FROM users WHERE phone_number = '+1555000001'",
         "SELECT 1 FROM users WHERE user_id = 1",
         "DELETE FROM users WHERE user_id = 1",
+        "SELECT 1 FROM invitations WHERE hash = x'00'",
+        "SELECT 1 FROM invitations WHERE expires_at < 9 ORDER BY expires_at, id LIMIT 9",
     ] {
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let steps = plan.query_map((), |row| row.get::<_, String>(3)).unwrap();
@@ -424,7 +444,8 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
         let before = Inspector::open(&sqlite.path()).unwrap().stats().unwrap();
         sqlite.close();
         sqlite.tamper(
-            "ALTER TABLE users DROP COLUMN suspended_at;
+            "DROP TABLE invitations;
+             ALTER TABLE users DROP COLUMN suspended_at;
              ALTER TABLE mailboxes DROP COLUMN receipt_bytes;
              DROP TABLE correspondents; DROP TABLE undeliverable;
              ALTER TABLE users ADD COLUMN last_reconnect INTEGER;

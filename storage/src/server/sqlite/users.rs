@@ -3,10 +3,13 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_core::keys::{PublicKey, WrappedKey};
-use sealpost_core::server::store::{CreateOutcome, LookupOutcome, ReconnectOutcome, User};
+use sealpost_core::server::store::{
+    CreateOutcome, InvitationOutcome, LookupOutcome, PresentedInvitation, ReconnectOutcome, User,
+};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
+use super::invitations::Invitations;
 use super::row::{self, USER_COLUMNS};
 use super::tables;
 use crate::engine::column;
@@ -24,15 +27,21 @@ impl Users<'_> {
     pub(super) fn create(
         &self,
         phone: Phone,
-        public_key: &PublicKey,
-        aes_key: &WrappedKey,
+        (public_key, aes_key): (&PublicKey, &WrappedKey),
         at: Timestamp,
         max_id: u64,
+        invitation: Option<&PresentedInvitation>,
     ) -> rusqlite::Result<CreateOutcome> {
-        let phone = phone.to_string();
+        let invitations = Invitations { connection: self.connection };
+        let phone_number = phone.to_string();
         let taken = "SELECT 1 FROM users WHERE phone_number = ?1";
-        if self.prepare(taken)?.exists([&phone])? {
+        if self.prepare(taken)?.exists([&phone_number])? {
             return Ok(CreateOutcome::PhoneTaken);
+        }
+        if let Some(invitation) = invitation
+            && invitations.judge(invitation, phone)? == InvitationOutcome::Rejected
+        {
+            return Ok(CreateOutcome::InvitationRejected);
         }
         // Not the largest id in `users`: the id of a deleted user must not be given again.
         let next = tables::last_user_id(self.connection)?.saturating_add(1);
@@ -47,8 +56,17 @@ impl Users<'_> {
              (phone_number, user_id, rsa_public_key, aes_key, last_seen, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
         )?
-        .execute(params![phone, user_id, public_key.der(), aes_key.0, at.unix_secs()])?;
+        .execute(params![
+            phone_number,
+            user_id,
+            public_key.der(),
+            aes_key.0,
+            at.unix_secs()
+        ])?;
         self.prepare("INSERT INTO mailboxes (user_id) VALUES (?1)")?.execute([user_id])?;
+        if let Some(invitation) = invitation {
+            invitations.use_once(&invitation.hash)?;
+        }
         Ok(CreateOutcome::Created(id))
     }
 

@@ -109,7 +109,7 @@ impl<'a> Bed<'a> {
         let phone = phone(self.arb.below(4));
         let offered = self.arb.pick(&self.observer.offered).copied();
         let command = match self.arb.below(8) {
-            0 => Command::Register,
+            0 => Command::Register { invitation: None },
             1 | 2 => Command::Connect,
             3 => Command::Disconnect,
             4 => Command::Confirm { otp: Otp::from_number(7).expect("six digits") },

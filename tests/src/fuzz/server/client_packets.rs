@@ -34,7 +34,7 @@ impl FuzzBed<'_, Server> {
             0..5 => {
                 let header = header(Op::Register, None, self.date());
                 let timestamp = if self.arb.chance(950) { header.timestamp } else { self.date() };
-                let invitation = self.arb.chance(100).then(|| "SPRING".parse().ok()).flatten();
+                let invitation = self.arb.chance(500).then(|| INVITATION.parse().ok()).flatten();
                 let request = RegisterRequest { reply_key, phone, timestamp, invitation };
                 let payload = wrapped(&request.emit());
                 (header, payload, [0; SIGNATURE_LEN])
@@ -179,6 +179,9 @@ fn wrapped(plaintext: &Plaintext) -> Vec<u8> {
 }
 
 /// Profile selected by the first byte of an input.
+/// Code of the invitation that the server's store has.
+pub(super) const INVITATION: &str = "SPRING";
+
 pub(super) const fn profile(byte: u8) -> Profile {
     if byte & 1 == 0 { Profile::Compact } else { Profile::Wide }
 }

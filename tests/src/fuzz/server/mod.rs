@@ -15,11 +15,13 @@ use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::{Limits, Rate};
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
-    Command, Config, DeliveryOutcome, OtpChannel, RegisteredPhones, Server,
+    Command, Config, DeliveryOutcome, OtpChannel, RegisteredPhones, Registrants, Registration,
+    Server,
 };
-use sealpost_core::time::{Mono, Now};
+use sealpost_core::time::{Mono, Now, Timestamp};
+use sealpost_core::wire::Invitation;
 
-use sealpost_storage::{MemoryStorage, Quota, Shares};
+use sealpost_storage::{MemoryStorage, NewInvitation, Quota, Shares};
 
 use self::observer::{Connection, Observer};
 use super::bed::{FuzzBed, FuzzedMachine};
@@ -66,17 +68,26 @@ impl<'a> Bed<'a> {
         let otp_channel = if byte & 2 == 0 { OtpChannel::InBand } else { OtpChannel::OutOfBand };
         let registered_phones =
             if byte & 8 == 0 { RegisteredPhones::Told } else { RegisteredPhones::Hidden };
+        let open_to = if byte & 16 == 0 { Registrants::Anyone } else { Registrants::Invited };
+        let registration = Registration { open_to, ..Registration::default() };
         let limits = limits(byte & 4 != 0);
         let keys = keys();
         let server_key = keys[0].clone();
-        let config =
-            Config { profile, server_key, otp_channel, registered_phones, limits: limits.clone() };
+        let config = Config {
+            profile,
+            server_key,
+            otp_channel,
+            registered_phones,
+            registration,
+            limits: limits.clone(),
+        };
         let server =
             Server::new(config, Entropy::from_seed([7; 32])).expect("the limits are valid");
-        let store = MemoryStorage::new(
+        let mut store = MemoryStorage::new(
             profile,
             Quota { messages: 5, bytes: 2_500, shares: Shares::Unlimited, ..Quota::default() },
         );
+        store.create_invitation(invitation());
         Self::around(arb, profile, keys, server, store, Observer::new(profile, limits))
     }
 
@@ -236,6 +247,19 @@ fn keys() -> &'static [PublicKey] {
 }
 
 /// Limits so small that a short program reaches each.
+/// The only invitation, which may be used up before all have registered.
+fn invitation() -> NewInvitation {
+    let code: Invitation = client_packets::INVITATION.parse().expect("a code");
+    NewInvitation {
+        hash: code.hash(),
+        uses: 2,
+        created_at: Timestamp::MIN,
+        expires_at: Timestamp::MAX,
+        phone: None,
+        note: String::new(),
+    }
+}
+
 fn limits(rates: bool) -> Limits {
     const SECOND: Duration = Duration::from_secs(1);
     let rate = Rate { burst: 3, every: SECOND };

@@ -2,6 +2,7 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_programs::{Failure, Format, Line};
+use sealpost_storage::NewInvitation;
 
 use super::call::{self, Call};
 use super::figures::{Figures, Live, Millis};
@@ -37,6 +38,26 @@ pub(crate) fn change_user(
     match format {
         Format::Json => Line::json(&user),
         Format::Text => Line::text(format_args!("{done} {}", user.phone)),
+    }
+}
+
+/// Records an invitation. Returns its id.
+pub(crate) fn create_invitation(data: &DataFolder, new: &NewInvitation) -> Result<u64, Failure> {
+    match call::perform(data, Request::CreateInvitation(new.into()))? {
+        Answer::Invitation { id } => Ok(id),
+        Answer::Stats(_) | Answer::User(_) | Answer::LogLevels(_) | Answer::Stopping => {
+            Err(unexpected())
+        }
+    }
+}
+
+/// Revokes an invitation.
+pub(crate) fn revoke_invitation(data: &DataFolder, id: u64) -> Result<(), Failure> {
+    match call::perform(data, Request::RevokeInvitation { id })? {
+        Answer::Invitation { .. } => Line::text(format_args!("revoked invitation {id}")),
+        Answer::Stats(_) | Answer::User(_) | Answer::LogLevels(_) | Answer::Stopping => {
+            Err(unexpected())
+        }
     }
 }
 

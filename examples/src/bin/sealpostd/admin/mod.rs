@@ -20,7 +20,9 @@ mod request;
 mod socket;
 mod tasks;
 
-pub(crate) use commands::{change_log_level, change_user, stats, stop};
+pub(crate) use commands::{
+    change_log_level, change_user, create_invitation, revoke_invitation, stats, stop,
+};
 pub(crate) use place::Running;
 pub(crate) use request::UserChange;
 pub(crate) use socket::{AdminSocket, SocketFile};

@@ -38,7 +38,9 @@ impl Place<'_> {
         work: impl FnOnce(&mut SqliteStorage) -> R + Send + 'static,
     ) -> Result<R, Failure> {
         match self {
-            Self::Running(server) => server.store.with_store(|store| work(store.inner())).recv().map_err(stopped),
+            Self::Running(server) => {
+                server.store.with_store(|store| work(store.inner())).recv().map_err(stopped)
+            }
             Self::Stopped(data) => Ok(work(&mut data.open_existing()?)),
         }
     }

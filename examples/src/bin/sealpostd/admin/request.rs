@@ -2,7 +2,13 @@
 //!
 //! docs/OPERATING.md documents every field for other programs.
 
+use std::num::NonZeroU32;
+
 use sealpost_core::ids::Phone;
+use sealpost_core::time::Timestamp;
+use sealpost_core::wire::InvitationHash;
+use sealpost_programs::Failure;
+use sealpost_storage::NewInvitation;
 use serde::{Deserialize, Serialize};
 
 use super::figures::Figures;
@@ -15,6 +21,10 @@ pub(super) enum Request {
     Stats,
     /// Deletes, suspends or resumes an account.
     ChangeUser { phone: PhoneText, change: UserChange },
+    /// Records an invitation.
+    CreateInvitation(Invite),
+    /// Revokes an invitation.
+    RevokeInvitation { id: u64 },
     /// Changes the levels of the log, or only tells them.
     LogLevel { level: Option<String> },
     /// Stops the server in order.
@@ -49,6 +59,10 @@ pub(super) enum Reply {
 pub(super) enum Answer {
     Stats(Box<Figures>),
     User(ChangedUser),
+    /// An invitation that was recorded or revoked.
+    Invitation {
+        id: u64,
+    },
     LogLevels(LogLevels),
     /// The server stops. The connection ends with it.
     Stopping,
@@ -75,6 +89,53 @@ pub(super) enum UserState {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct LogLevels {
     pub(super) levels: String,
+}
+
+/// A new invitation. Its code stays with whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invite {
+    /// SHA-256 of the code, in hex.
+    code_hash: String,
+    /// How many accounts it is good for; at least 1.
+    uses: NonZeroU32,
+    /// Seconds since 1970.
+    created: i64,
+    /// Seconds since 1970.
+    expires: i64,
+    /// The only phone number that it is good for.
+    phone: Option<PhoneText>,
+    note: String,
+}
+
+impl From<&NewInvitation> for Invite {
+    fn from(new: &NewInvitation) -> Self {
+        Self {
+            code_hash: hex::encode(new.hash.0),
+            uses: NonZeroU32::new(new.uses).unwrap_or(NonZeroU32::MIN),
+            created: new.created_at.unix_secs(),
+            expires: new.expires_at.unix_secs(),
+            phone: new.phone.map(PhoneText),
+            note: new.note.clone(),
+        }
+    }
+}
+
+impl TryFrom<&Invite> for NewInvitation {
+    type Error = Failure;
+
+    fn try_from(new: &Invite) -> Result<Self, Failure> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(&new.code_hash, &mut hash).map_err(Failure::context("code_hash"))?;
+        Ok(Self {
+            hash: InvitationHash(hash),
+            uses: new.uses.get(),
+            created_at: Timestamp::from_unix_secs(new.created),
+            expires_at: Timestamp::from_unix_secs(new.expires),
+            phone: new.phone.map(|PhoneText(phone)| phone),
+            note: new.note.clone(),
+        })
+    }
 }
 
 /// A phone number as JSON.

@@ -1,17 +1,16 @@
 //! What each request does. The same function works on the running server and on the folder of one
 //! that does not run.
 
-use std::time::SystemTime;
-
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::server::AccountChange;
-use sealpost_core::time::Timestamp;
-use sealpost_programs::Failure;
-use sealpost_storage::{Suspension, SuspensionOutcome};
+use sealpost_programs::{Failure, now};
+use sealpost_storage::{NewInvitation, Suspension, SuspensionOutcome};
 
 use super::figures::{Figures, Live};
 use super::place::{Place, stopped};
-use super::request::{Answer, ChangedUser, LogLevels, PhoneText, Request, UserChange, UserState};
+use super::request::{
+    Answer, ChangedUser, Invite, LogLevels, PhoneText, Request, UserChange, UserState,
+};
 
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
@@ -22,6 +21,8 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
             UserChange::Suspend => suspend_user(place, phone),
             UserChange::Resume => resume_user(place, phone),
         },
+        Request::CreateInvitation(new) => create_invitation(place, &new),
+        Request::RevokeInvitation { id } => revoke_invitation(place, id),
         Request::LogLevel { level } => log_level(place, level.as_deref()),
         Request::Stop => stop(place),
     }
@@ -71,6 +72,19 @@ fn set_suspension(
     }
 }
 
+fn create_invitation(place: &Place<'_>, new: &Invite) -> Result<Answer, Failure> {
+    let new = NewInvitation::try_from(new)?;
+    let id = place.with_store(move |store| store.create_invitation(&new))??;
+    Ok(Answer::Invitation { id })
+}
+
+fn revoke_invitation(place: &Place<'_>, id: u64) -> Result<Answer, Failure> {
+    if place.with_store(move |store| store.revoke_invitation(id))?? {
+        return Ok(Answer::Invitation { id });
+    }
+    Err(Failure::new(format_args!("there is no invitation {id}: see sealpostd invite list")))
+}
+
 fn log_level(place: &Place<'_>, level: Option<&str>) -> Result<Answer, Failure> {
     let log = &place.running("log-level")?.log;
     if let Some(level) = level {
@@ -92,11 +106,4 @@ fn changed(user: UserId, phone: Phone, state: UserState) -> Answer {
 
 fn unknown(phone: Phone) -> Failure {
     Failure::new(format_args!("nobody is registered as {phone}"))
-}
-
-fn now() -> Result<Timestamp, Failure> {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_err(Failure::context("the clock is before 1970"))?;
-    Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
 }

@@ -59,6 +59,7 @@ impl FromArgMatches for Flags {
                     Kind::Text
                     | Kind::Path
                     | Kind::Address
+                    | Kind::List
                     | Kind::Choice(_)
                     | Kind::Count
                     | Kind::Size

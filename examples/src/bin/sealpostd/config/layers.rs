@@ -99,6 +99,10 @@ pub(super) fn unquoted(option: &Opt, text: &str) -> Value {
     match option.kind {
         // What is no number is refused later, with all other wrong values.
         Kind::Switch | Kind::Count => literal(text).unwrap_or_else(|_| text.into()),
+        Kind::List => {
+            let each = text.split(',').map(str::trim).filter(|each| !each.is_empty());
+            each.map(Value::from).collect::<Vec<_>>().into()
+        }
         Kind::Text
         | Kind::Path
         | Kind::Address

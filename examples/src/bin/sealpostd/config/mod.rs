@@ -28,7 +28,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use sealpost_core::address::Transport;
-use sealpost_core::server::RegisteredPhones;
+use sealpost_core::server::{self, PhonePrefix, RegisteredPhones, Registrants};
 use sealpost_programs::{CryptoName, Failure, LogFormat, LogLevels, Verify};
 use serde::Deserialize;
 
@@ -41,7 +41,8 @@ pub(crate) use show::show;
 use crate::args::ProfileName;
 use crate::couriers::OtpRoute;
 use crate::size::Size;
-use values::{RateText, Span, text};
+pub(crate) use values::Span;
+use values::{RateText, text, texts};
 
 /// The value of every option of [`OPTIONS`](table::OPTIONS), which describes them.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,7 +82,31 @@ pub(crate) struct Crypto {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Registration {
+    pub(crate) mode: RegistrationMode,
+    #[serde(deserialize_with = "texts")]
+    pub(crate) phone_prefixes: Vec<PhonePrefix>,
     pub(crate) hide_registered: bool,
+}
+
+/// Who may register, by the names that operators use.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RegistrationMode {
+    Open,
+    Invite,
+    Closed,
+}
+
+impl Registration {
+    /// Who may register, as the server machine takes it.
+    pub(crate) fn registrants(&self) -> server::Registration {
+        let open_to = match self.mode {
+            RegistrationMode::Open => Registrants::Anyone,
+            RegistrationMode::Invite => Registrants::Invited,
+            RegistrationMode::Closed => Registrants::Nobody,
+        };
+        server::Registration { open_to, phone_prefixes: self.phone_prefixes.clone() }
+    }
 }
 
 /// The section `[otp]`.

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Path,
     /// Addresses with ports.
     Address,
+    /// Any number of texts. On the command line and in the environment, commas separate them.
+    List,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
@@ -111,6 +113,7 @@ impl Kind {
             Self::Text => "Text".into(),
             Self::Path => "Path of a file or folder".into(),
             Self::Address => "IP address and port".into(),
+            Self::List => "List of texts".into(),
             Self::Choice(words) => format!("One of {}", words.join(", ")),
             Self::Switch => "true or false".into(),
             Self::Count => "Number".into(),
@@ -128,6 +131,7 @@ impl Kind {
             Self::Text => "TEXT",
             Self::Path => "PATH",
             Self::Address => "ADDR",
+            Self::List => "TEXT,…",
             Self::Choice(_) => "NAME",
             Self::Switch => "BOOL",
             Self::Count => "N",

@@ -4,7 +4,7 @@
 //! To add an option, add a row here and a field in [`Config`](super::Config).
 
 use super::options::Change::{Reload, Restart};
-use super::options::Kind::{Address, Choice, Count, Path, Rate, Size, Switch, Text, Time};
+use super::options::Kind::{Address, Choice, Count, List, Path, Rate, Size, Switch, Text, Time};
 use super::options::Opt;
 
 /// All options, in the order of the configuration file.
@@ -86,6 +86,25 @@ pub(crate) static OPTIONS: &[Opt] = &[
     )
     .flag("workers")
     .unset(),
+    Opt::new(
+        "registration.mode",
+        Choice(&["open", "invite", "closed"]),
+        "\"open\"",
+        Restart,
+        "Who may register: open for anyone, with a one-time password that is sent to their phone; \
+         invite for whoever has an invitation that `sealpostd invite create` printed, without a \
+         password; closed for nobody",
+    )
+    .flag("registration"),
+    Opt::new(
+        "registration.phone_prefixes",
+        List,
+        "[]",
+        Restart,
+        "Beginnings of the phone numbers that may register without an invitation, such as +49. \
+         Others need one, even if registration is open. Without any, all numbers may",
+    )
+    .flag("phone-prefixes"),
     Opt::new(
         "registration.hide_registered",
         Switch,

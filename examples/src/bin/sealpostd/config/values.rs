@@ -78,6 +78,16 @@ where
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
+/// Reads a list of values, each written as a text.
+pub(crate) fn texts<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    let each = Vec::<String>::deserialize(from)?;
+    each.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
 const UNITS: [(&str, Duration); 4] = [
     ("s", Duration::from_secs(1)),
     ("min", Duration::from_mins(1)),
