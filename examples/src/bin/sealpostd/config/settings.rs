@@ -74,18 +74,19 @@ impl Settings {
         settings
     }
 
-    /// All values as one document.
+    /// All values as one document, with every section.
     pub(super) fn document(&self) -> Table {
         let mut document = Table::new();
-        for setting in self.0.values() {
-            let (section, name) = setting.option.section_and_name();
-            let value = setting.value.clone();
-            if section.is_empty() {
-                document.insert(name.into(), value);
-            } else if let Some(section) =
-                document.entry(section).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
-            {
-                section.insert(name.into(), value);
+        for option in OPTIONS {
+            let (section, name) = option.section_and_name();
+            let table = if section.is_empty() {
+                Some(&mut document)
+            } else {
+                let empty = || Value::Table(Table::new());
+                document.entry(section).or_insert_with(empty).as_table_mut()
+            };
+            if let (Some(table), Some(setting)) = (table, self.of(option.key)) {
+                table.insert(name.into(), setting.value.clone());
             }
         }
         document
