@@ -140,6 +140,24 @@ fn a_message_that_can_not_be_stored_is_not_acknowledged_and_comes_again() {
 }
 
 #[test]
+fn what_arrived_behind_a_message_that_can_not_be_stored_is_not_stored_either() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    fixture.bed.hold_store = true;
+    fixture.bed.fail_store(1, StoreError::DiskFull);
+    let packets = [(1, "one"), (2, "two")]
+        .map(|(id, text)| receive_message(&mut fixture, &mut bob, (id, id - 1), text));
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store();
+    assert!(fixture.bed.is_closed(fixture.conn));
+    assert_eq!(fixture.bed.take_delivered(), []);
+    fixture.reconnect();
+    for packet in &packets {
+        fixture.send(packet);
+    }
+    assert_eq!(texts(&fixture.bed.take_delivered()), ["one", "two"]);
+}
+
+#[test]
 fn packets_right_behind_the_206_belong_to_the_session() {
     let (mut fixture, mut bob) = client_knowing_bob();
     fixture.bed.cut(fixture.conn);

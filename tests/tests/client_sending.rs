@@ -199,6 +199,20 @@ fn a_message_to_an_unknown_user_fails() {
 }
 
 #[test]
+fn a_stored_message_that_could_not_be_recorded_is_recorded_later() {
+    let (mut fixture, bob) = client_knowing_bob();
+    fixture.bed.send_text(UserRef::Id(bob.id), "one");
+    fixture.receive_all();
+    fixture.bed.take_notices();
+    fixture.bed.fail_store(1, StoreError::Busy);
+    let stored = fixture.server.stored(fixture.now(), &[(bob.id, MessageId(1))]);
+    fixture.send(&stored);
+    assert_eq!(fixture.bed.take_notices(), [Notice::StoreFailed { error: StoreError::Busy }]);
+    fixture.bed.advance(Duration::from_secs(1));
+    assert_eq!(fixture.bed.take_notices(), [Notice::Stored { ids: ids(&[1]) }]);
+}
+
+#[test]
 fn a_failure_that_could_not_be_recorded_is_recorded_later() {
     let (mut fixture, bob) = client_knowing_bob();
     fixture.bed.send_text(UserRef::Id(bob.id), "one");

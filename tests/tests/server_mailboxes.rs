@@ -86,6 +86,20 @@ fn a_receipt_with_the_number_of_one_in_flight_is_not_sent() {
 }
 
 #[test]
+fn a_stored_receipt_with_the_number_of_one_in_flight_is_not_sent() {
+    let (mut bed, mut alice, mut bob) = pair(Limits::without_rates());
+    for id in 1..=2 {
+        send(&mut bed, &mut alice, bob.id.unwrap(), &bob);
+        assert_eq!(bob.reconnect_to(&mut bed), 1);
+        alice.receive_all(&mut bed);
+        acknowledge(&mut bed, &mut bob, &alice, 7, id);
+        let expected: &[Received] = if id == 1 { &[delivered(&bob, 7, 1)] } else { &[] };
+        assert_eq!(alice.receive_all(&mut bed), expected);
+        bed.cut(bob.conn);
+    }
+}
+
+#[test]
 fn a_message_stored_again_behind_its_deletion_is_sent_after_it() {
     let (mut bed, mut alice, mut bob) = pair(Limits::without_rates());
     let at = bed.now().wall;

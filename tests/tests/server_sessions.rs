@@ -417,6 +417,18 @@ fn at_the_orderly_stop_everyone_is_told() {
 }
 
 #[test]
+fn a_stop_waits_for_the_last_connection() {
+    use sealpost_core::server::Notice;
+    let mut bed = bed();
+    let alice = ScriptedClient::registered(&mut bed, 1);
+    bed.hold_jobs = true;
+    bed.input_event(Event::Shutdown);
+    assert!(!bed.is_closed(alice.conn) && !bed.take_notices().contains(&Notice::Stopped));
+    bed.release_jobs(|_| ());
+    assert!(bed.is_closed(alice.conn) && bed.take_notices().contains(&Notice::Stopped));
+}
+
+#[test]
 fn the_server_keeps_running_without_connections() {
     use sealpost_core::server::Notice;
     let mut bed = bed();

@@ -1,5 +1,8 @@
 //! A sender that writes to an absent recipient and later gets the receipts.
 
+use std::sync::Arc;
+
+use sealpost_core::crypto::Provider;
 use sealpost_core::keys::SymmetricKey;
 use sealpost_core::wire::{Op, Packet, StoredAck};
 use sealpost_programs::{CryptoName, Failure, Verify};
@@ -21,14 +24,26 @@ pub(crate) struct Sender {
     stored_count: u64,
     /// The server's acknowledgements, kept to verify their signatures later.
     acks: Vec<Packet>,
+    /// Opens acknowledgements.
+    provider: Arc<dyn Provider>,
     receipts: usize,
 }
 
 impl Sender {
     pub(crate) fn new(user: User, link: Link, packets: SignedPackets, window: u64) -> Self {
         let stored = vec![false; packets.messages.len()];
-        let (sent, stored_count, receipts) = (0, 0, 0);
-        Self { user, link, packets, window, sent, stored, stored_count, acks: Vec::new(), receipts }
+        Self {
+            user,
+            link,
+            packets,
+            window,
+            sent: 0,
+            stored,
+            stored_count: 0,
+            acks: Vec::new(),
+            provider: CryptoName::AwsLc.provider(Verify::AwsLc),
+            receipts: 0,
+        }
     }
 
     pub(crate) const fn packets(&self) -> &SignedPackets {
@@ -83,12 +98,12 @@ impl Sender {
     /// Reads what has arrived: acknowledgements that messages are stored, each once, and receipts,
     /// in order.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<(), Failure> {
-        let Self { user, link, packets, stored, stored_count, acks, receipts, .. } = self;
+        let Self { user, link, packets, stored, stored_count, acks, provider, receipts, .. } = self;
         let before = *receipts;
         link.read(buffer, |frame, _| {
             if frame.is_from_server() && frame.op() == Some(Op::DeliveryAck) {
                 let packet = frame.packet()?;
-                for (_, id) in open(&user.session_key, &packet)?.items {
+                for (_, id) in open(&**provider, &user.session_key, &packet)?.items {
                     let index = usize::try_from(id.0).ok().and_then(|id| id.checked_sub(1));
                     let stored = index.and_then(|index| stored.get_mut(index));
                     if stored.is_none_or(|stored| std::mem::replace(stored, true)) {
@@ -122,11 +137,15 @@ impl Sender {
 }
 
 /// Opens an acknowledgement of the server. Its signature is verified later.
-fn open(session_key: &SymmetricKey, packet: &Packet) -> Result<StoredAck, Failure> {
+fn open(
+    provider: &dyn Provider,
+    session_key: &SymmetricKey,
+    packet: &Packet,
+) -> Result<StoredAck, Failure> {
     let (iv, ciphertext) = packet
         .payload()
         .split_first_chunk()
         .ok_or_else(|| Failure::new("a 203 from the server is too short"))?;
-    let opened = CryptoName::AwsLc.provider(Verify::AwsLc).cbc_open(session_key, iv, ciphertext)?;
+    let opened = provider.cbc_open(session_key, iv, ciphertext)?;
     Ok(StoredAck::parse(opened.expose())?)
 }

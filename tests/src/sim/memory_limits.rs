@@ -48,8 +48,9 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
     let piece = 1 + settings.piece / SIGNATURE_LEN;
     let checks = limits.checks_per_conn + piece;
     let in_flight = limits.in_flight_items.max(limits.drain_items as usize);
-    // Items in flight to recipients that leave wait for the store, too. Mallory is one of them.
-    let recipients = settings.clients + 1;
+    // Items in flight to recipients that leave wait for the store, too. Mallory and the greedy users
+    // are among them.
+    let recipients = settings.clients + settings.greedy + 1;
     let unstored = limits.unstored_per_user + checks + recipients * in_flight;
     let bytes = limits.in_flight_bytes.max(limits.drain_bytes as usize) + Packet::MAX_LEN;
     // One input more may arrive before reading pauses.
