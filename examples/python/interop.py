@@ -14,6 +14,8 @@ from sealpost_client import Client, Connection, Op, Refused, fields, sha256, spk
 PYTHON_PHONE, RUST_PHONE, THIRD_PHONE = "+4915112345678", "+4915187654321", "+4915100000001"
 TEXTS = {"plain": "See you at eight", "unicode": "Grüße, 世界 🦭 مرحبا", "empty": "", "large": "0123456789" * 6000}
 PATIENCE_SECS = 30
+# How the two programs verify signatures, as in the tests of the workspace.
+VERIFY = os.environ.get("SEALPOST_TEST_VERIFY", "auto")
 
 
 class Checks:
@@ -32,7 +34,7 @@ class Server:
         self.log = open(folder / "sealpostd.log", "w+")
         self.process = subprocess.Popen(
             [program, "--init", "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
-             "--crypto", crypto, "--no-limits"],
+             "--crypto", crypto, "--verify", VERIFY, "--no-limits"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\s*", line)
@@ -58,7 +60,7 @@ class Server:
 class Rust:
     """An account of the Rust client, `sealpost`."""
     def __init__(self, program, home, crypto):
-        self.base = [program, "--home", home, "--crypto", crypto]
+        self.base = [program, "--home", home, "--crypto", crypto, "--verify", VERIFY]
 
     def run(self, *args):
         done = subprocess.run([*self.base, *args], capture_output=True, text=True, timeout=PATIENCE_SECS, stdin=subprocess.DEVNULL)

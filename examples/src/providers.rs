@@ -1,5 +1,6 @@
 //! The programs' sources of cryptography and randomness.
 
+use std::fmt;
 use std::sync::Arc;
 
 use sealpost_core::crypto::{AwsLc, Crypto, Generator, PrivateKey, Provider, RustCrypto};
@@ -20,10 +21,11 @@ pub enum CryptoName {
 }
 
 /// Ways to verify signatures that come together, by the names that users give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
     /// Eight at once if the processor has AVX-512 IFMA; aws-lc judges again whatever that rejects
+    #[default]
     Auto,
     /// One after the other
     AwsLc,
@@ -37,6 +39,16 @@ impl CryptoName {
             (Self::AwsLc, Verify::AwsLc) => Arc::new(AwsLc::default()),
             (Self::Rust, _) => Arc::new(RustCrypto),
         }
+    }
+}
+
+/// The name that users give.
+impl fmt::Display for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::AwsLc => "aws-lc",
+        })
     }
 }
 

@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 use sealpost_core::address::{ServerAddress, Transport};
+use sealpost_core::crypto::AwsLc;
 use sealpost_core::ids::MessageId;
+use sealpost_programs::Verify;
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use serde_json::json;
 use support::{ALICE, BOB, ProgramBed, objects, until, write_private, write_script};
@@ -132,6 +134,15 @@ fn pure_rust_cryptography_works_on_both_sides() {
     );
     let heard = bed.sealpost("bob", &["--crypto", "rust", "listen", "--count", "1"]).succeeded();
     assert!(heard.contains(&format!("{ALICE} [not verified]: hi\n")), "{heard}");
+}
+
+#[test]
+fn programs_verify_as_the_test_run_demands() {
+    let has_kernel = AwsLc::detect(|| {}).verifies_together();
+    let demanded = support::verify::verify().unwrap_or_default();
+    let bed = ProgramBed::new();
+    let log = bed.serve(&[]).stop().stderr;
+    assert_eq!(log.contains("up to eight"), has_kernel && demanded == Verify::Auto, "{log}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_programs::{Failure, FormatArg};
+use sealpost_programs::{Failure, FormatArg, Verify};
 
 /// Options that name or configure the server.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,6 +22,10 @@ pub(crate) struct ServerArgs {
     /// than the number of cores, but at least one]
     #[arg(long, value_name = "N", conflicts_with = "connect")]
     pub(crate) workers: Option<u16>,
+
+    /// How the server verifies signatures that come together [default: auto]
+    #[arg(long, value_enum, conflicts_with = "connect")]
+    pub(crate) verify: Option<Verify>,
 
     /// Measure a running server instead of starting one. It must use the compact profile and run
     /// with --otp in-band --no-limits

@@ -131,6 +131,10 @@ impl Provider for AwsLc {
         }
     }
 
+    fn disagreements(&self) -> u64 {
+        self.together.as_ref().map_or(0, Together::disagreements)
+    }
+
     fn oaep_seal(
         &self,
         _: &mut dyn CryptoRng,

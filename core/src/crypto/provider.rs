@@ -35,6 +35,12 @@ pub trait Provider: Send + Sync {
         verify_each(self, checks, verdicts);
     }
 
+    /// Number of batches on whose signatures the ways to verify of this provider have disagreed.
+    /// Anything but zero means that one of them is broken. Cheap enough for every scrape of a metric.
+    fn disagreements(&self) -> u64 {
+        0
+    }
+
     /// Encrypts by RSAES-OAEP with SHA-256 for hash and MGF1. Fails if the plaintext is over
     /// [`OAEP_MAX_PLAINTEXT`] bytes.
     fn oaep_seal(

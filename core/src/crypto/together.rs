@@ -7,7 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Digest, SHA256, digest};
@@ -18,10 +18,10 @@ use super::SignatureCheck;
 use super::parsed_keys::{ParsedKey, ParsedKeys};
 use crate::keys::Rejected;
 
-/// A kernel, and whether it can still be trusted.
+/// A kernel, and how often aws-lc has disagreed with it.
 pub(super) struct Together {
     judge: Box<Judge>,
-    is_trusted: AtomicBool,
+    disagreements: AtomicU64,
     on_disagreement: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -42,14 +42,19 @@ impl Together {
     ) -> Self {
         Self {
             judge: Box::new(judge),
-            is_trusted: AtomicBool::new(true),
+            disagreements: AtomicU64::new(0),
             on_disagreement: Box::new(on_disagreement),
         }
     }
 
     /// Whether the two judges have agreed so far.
     pub(super) fn is_trusted(&self) -> bool {
-        self.is_trusted.load(Ordering::Relaxed)
+        self.disagreements() == 0
+    }
+
+    /// Number of batches on which the two judges have disagreed.
+    pub(super) fn disagreements(&self) -> u64 {
+        self.disagreements.load(Ordering::Relaxed)
     }
 
     /// Appends a verdict for each check.
@@ -87,8 +92,8 @@ impl Together {
             for (verdict, case) in judged.iter_mut().zip(cases) {
                 *verdict = ask_aws_lc(case);
             }
-            // Threads that disagree at the same time report it once.
-            if self.is_trusted.swap(false, Ordering::Relaxed) {
+            // Batches that were under way at the first disagreement count, but only it is reported.
+            if self.disagreements.fetch_add(1, Ordering::Relaxed) == 0 {
                 (self.on_disagreement)();
             }
         }
@@ -251,9 +256,10 @@ mod tests {
         let together = rig.together(|_| Kernel::model().verify(&[]));
         let accepted = rig.judge(&together, [&rig.bad, &rig.bad], [1; 8]);
         assert_eq!((accepted, together.is_trusted()), ([false, false], true));
-        for _ in 0..2 {
+        for batch in 1..=2 {
             assert_eq!(rig.judge(&together, [&rig.bad, &rig.good], [1; 8]), [false, true]);
             assert_eq!((together.is_trusted(), rig.reports()), (false, 1));
+            assert_eq!(together.disagreements(), batch);
         }
     }
 
@@ -292,12 +298,14 @@ mod tests {
         let rig = Rig::new();
         let provider = AwsLc::with_judge(rig.together(|_| Kernel::model().verify(&[])));
         let checks = [rig.check(&rig.good), rig.check(&rig.bad)];
-        for is_trusted in [true, false] {
-            assert_eq!(provider.verifies_together(), is_trusted);
+        for disagreements in [0, 1] {
+            assert_eq!(provider.verifies_together(), disagreements == 0);
+            assert_eq!(provider.disagreements(), disagreements);
             let mut verdicts = Vec::new();
             provider.verify_all(&mut rng(), &checks, &mut verdicts);
             assert_eq!(verdicts, [Ok(()), Err(Rejected)]);
         }
-        assert_eq!(rig.reports(), 1);
+        assert_eq!((provider.disagreements(), rig.reports()), (1, 1));
+        assert_eq!(AwsLc::default().disagreements(), 0);
     }
 }

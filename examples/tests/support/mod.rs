@@ -6,6 +6,7 @@ mod daemon;
 pub(crate) mod memory;
 pub(crate) mod sender;
 pub(crate) mod small_disk;
+pub(crate) mod verify;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -94,7 +95,8 @@ impl ProgramBed {
     /// A command that runs `sealpostd` on `data` in this folder.
     fn command(&self) -> Command {
         let mut command = wrapped(&self.wrapper, env!("CARGO_BIN_EXE_sealpostd"));
-        command.arg("--data").arg(self.path("data")).env_remove("SEALPOST_LOG");
+        command.arg("--data").arg(self.path("data")).args(verify::option());
+        command.env_remove("SEALPOST_LOG");
         command
     }
 
@@ -126,7 +128,8 @@ impl ProgramBed {
     /// Starts `sealpost` by `wrapper`, a command to which its command line is appended.
     pub(crate) fn start_under(&self, wrapper: &[&str], home: &str, args: &[&str]) -> Running {
         let mut command = wrapped(wrapper, env!("CARGO_BIN_EXE_sealpost"));
-        self.start_command(home, command.arg("--home").arg(self.path(home)).args(args))
+        command.arg("--home").arg(self.path(home)).args(verify::option());
+        self.start_command(home, command.args(args))
     }
 
     /// Starts `sealpostd` with exactly these arguments.
@@ -324,7 +327,7 @@ fn wrapped(wrapper: &[impl AsRef<OsStr>], program: &str) -> Command {
 
 fn sealpost(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
-    command.arg("--home").arg(home).env_remove("SEALPOST_LOG");
+    command.arg("--home").arg(home).args(verify::option()).env_remove("SEALPOST_LOG");
     command
 }
 

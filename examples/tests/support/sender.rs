@@ -12,9 +12,11 @@ use sealpost_core::client::{self, Client, Command, Limits, Notice, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::keys::SymmetricKey;
 use sealpost_mio::{Application, ClientHost, Control, Handle, HostConfig};
-use sealpost_programs::{CryptoName, Verify, entropy, runner};
+use sealpost_programs::{CryptoName, entropy, runner};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use sealpost_storage::key_file::KeyFile;
+
+use super::verify::verify;
 
 /// Sends the numbers 1, 2, … to one recipient until it is paused, and receives the numbers that
 /// another sender sends to it.
@@ -138,7 +140,7 @@ impl Application<Client> for Forwarder {
 fn host(home: &Path) -> (ClientHost<Client, Forwarder>, Receiver<Output>) {
     let store = SqliteClientStorage::open(&home.join("client.db")).unwrap();
     let identity = store.identity().unwrap();
-    let provider = CryptoName::AwsLc.provider(Verify::Auto);
+    let provider = CryptoName::AwsLc.provider(verify().unwrap_or_default());
     let key = KeyFile::new(home.join("key.pem")).load(None).unwrap();
     let key = provider.load_key(key.expose()).unwrap();
     let config = client::Config {

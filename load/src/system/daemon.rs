@@ -111,6 +111,7 @@ fn command(folder: &Path, args: &ServerArgs, rates: Rates) -> Result<Command, Fa
         .arg(folder.join(DATA))
         .args((rates == Rates::Unlimited).then_some("--no-limits"))
         .args(args.workers.map(|workers| format!("--workers={workers}")))
+        .args(args.verify.map(|verify| format!("--verify={verify}")))
         .env_remove("SEALPOST_LOG");
     Ok(command)
 }

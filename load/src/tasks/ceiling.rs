@@ -1,33 +1,28 @@
 //! `ceiling`: what this machine can do, with the server's libraries but without a server.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
-use sealpost_core::crypto::{PrivateKey, Provider, SESSION_LABEL};
-use sealpost_core::keys::SymmetricKey;
-use sealpost_core::server::store::StoreOp;
+use sealpost_core::crypto::{AwsLc, PrivateKey, Provider, SESSION_LABEL, SignatureCheck};
 use sealpost_core::wire::SIGNATURE_LEN;
 use sealpost_programs::{CryptoName, Failure, Format, FormatArg, Line, Verify, random_rng};
-use sealpost_storage::{Quota, SqliteStorage, Storage};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::clients::PROFILE;
-use crate::clients::user::now;
 use crate::figures::{micros_each, per_second};
 use crate::options::span_of;
 use crate::progress::{print_lines, say};
 use crate::system::parallel;
 use crate::system::process::Pid;
+use crate::tasks::group_commits::group_commits;
 
 /// What this machine can do: RSA operations on one core and on all, and SQLite's group commits.
 ///
 /// RSA operations use aws-lc with one parsed key, which is the least that a verification by itself
-/// can cost. What the server saves by verifying several at once is not in them. SQLite writes rows of messages into the server's tables, with the
-/// server's indexes and pragmas (WAL, synchronous FULL), in transactions of a given number of rows.
-/// It does nothing else: no quotas are counted and no mailboxes are looked up.
+/// can cost. Verification of eight signatures at once is measured beside it, on a processor with
+/// AVX-512 IFMA. SQLite writes rows of messages into the server's tables, with the server's indexes and
+/// pragmas (WAL, synchronous FULL), in transactions of a given number of rows. It does nothing else:
+/// no quotas are counted and no mailboxes are looked up.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CeilingArgs {
@@ -60,6 +55,9 @@ pub(crate) struct Ceiling {
     pub(crate) verify_cpu_us: f64,
     pub(crate) verify_one_core: f64,
     pub(crate) verify_all_cores: f64,
+    /// Verifications on one core, eight at once, with aws-lc as the last judge. `None` without
+    /// AVX-512 IFMA.
+    pub(crate) verify_together_one_core: Option<f64>,
     pub(crate) sign_one_core: f64,
     pub(crate) sign_all_cores: f64,
     pub(crate) open_one_core: f64,
@@ -117,6 +115,7 @@ pub(crate) fn measure(args: &CeilingArgs) -> Result<Ceiling, Failure> {
         verify_cpu_us,
         verify_one_core: per_second(verified, time),
         verify_all_cores: rate(all, &|| bench.verify())?,
+        verify_together_one_core: bench.verify_together(span)?,
         sign_one_core: rate(1, &|| bench.sign())?,
         sign_all_cores: rate(all, &|| bench.sign())?,
         open_one_core: rate(1, &|| bench.open())?,
@@ -158,6 +157,23 @@ impl Bench {
         Ok(self.provider.verify(self.key.public_key(), &self.message, &self.signature)?)
     }
 
+    /// Verifications a second on one core, eight at once. `None` if this processor can't.
+    fn verify_together(&self, span: Duration) -> Result<Option<f64>, Failure> {
+        let provider = AwsLc::detect(|| {});
+        if !provider.verifies_together() {
+            return Ok(None);
+        }
+        let (key, message) = (self.key.public_key(), self.message.as_slice());
+        let checks = [SignatureCheck { key, message, signature: &self.signature }; TOGETHER];
+        let verify = || {
+            let mut verdicts = Vec::new();
+            provider.verify_all(&mut *random_rng()?, &checks, &mut verdicts);
+            Ok(verdicts.into_iter().collect::<Result<(), _>>()?)
+        };
+        let (batches, time) = repeat(span, 1, verify)?;
+        Ok(Some(per_second(batches * TOGETHER as u64, time)))
+    }
+
     fn sign(&self) -> Result<(), Failure> {
         self.key.sign(&mut *random_rng()?, &self.message)?;
         Ok(())
@@ -190,53 +206,6 @@ fn repeat(
     Ok((counts.iter().sum(), start.elapsed()))
 }
 
-/// Rows a second into the server's tables, in transactions of `rows` rows.
-fn group_commits(folder: &Path, rows: u32, packet: usize, span: Duration) -> Result<f64, Failure> {
-    let path = folder.join("sealpost.db");
-    make_mailboxes(&path)?;
-    let mut connection = Connection::open(&path)?;
-    connection.execute_batch(SERVER_PRAGMAS)?;
-    let payload = vec![7_u8; packet.saturating_sub(PROFILE.header_len() + SIGNATURE_LEN)];
-    let signature = [7_u8; SIGNATURE_LEN];
-    let at = now().unix_secs();
-    let (start, mut id) = (Instant::now(), 0_i64);
-    while start.elapsed() < span {
-        let transaction = connection.transaction()?;
-        {
-            let mut insert = transaction.prepare_cached(INSERT)?;
-            for _ in 0..rows {
-                id += 1;
-                let recipient = id % MAILBOXES + 1;
-                insert.execute(params![id, recipient, at, payload, signature])?;
-            }
-        }
-        transaction.commit()?;
-    }
-    Ok(per_second(id.cast_unsigned(), start.elapsed()))
-}
-
-/// Creates a database as the server does, with users 1 to `MAILBOXES`.
-fn make_mailboxes(path: &Path) -> Result<(), Failure> {
-    let mut rng = random_rng()?;
-    let provider = CryptoName::AwsLc.provider(Verify::Auto);
-    let key = provider.load_key(provider.generate_key(&mut *rng)?.expose())?;
-    let aes_key = SymmetricKey::from_bytes([1; 32]).wrap(&SymmetricKey::from_bytes([2; 32]));
-    let user = |number| {
-        Ok(StoreOp::CreateUser {
-            phone: format!("+999{number:09}").parse()?,
-            public_key: key.public_key().clone(),
-            aes_key,
-            at: now(),
-            max_id: PROFILE.max_user_id(),
-            invitation: None,
-        })
-    };
-    let requests = (1..=MAILBOXES).map(user).collect::<Result<Vec<_>, Failure>>()?;
-    let mut outcomes = Vec::new();
-    SqliteStorage::open(path, PROFILE, Quota::default())?.commit(&requests, &mut outcomes);
-    Ok(outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))?)
-}
-
 fn text(ceiling: &Ceiling) -> String {
     let Ceiling { provider, cores, verify_cpu_us, .. } = ceiling;
     let mut lines = vec![
@@ -245,6 +214,10 @@ fn text(ceiling: &Ceiling) -> String {
             "verify     {verify_cpu_us:.1} µs of processor time; {:.0}/s on one core, {:.0}/s on \
              all",
             ceiling.verify_one_core, ceiling.verify_all_cores
+        ),
+        ceiling.verify_together_one_core.map_or_else(
+            || "           no AVX-512 IFMA, so not eight at once".to_owned(),
+            |rate| format!("           {rate:.0}/s on one core, eight at once"),
         ),
         format!(
             "sign       {:.0}/s on one core, {:.0}/s on all",
@@ -266,21 +239,5 @@ fn text(ceiling: &Ceiling) -> String {
 
 /// Measured numbers of rows in a transaction.
 const GROUPS: [u32; 3] = [64, 512, 4_096];
-const MAILBOXES: i64 = 50;
-const INSERT: &str = "
-    INSERT INTO pending_messages
-        (kind, message_id, sender_id, recipient_id, timestamp, stored_at, encrypted_payload,
-         signature)
-    VALUES (0, ?1, 1, ?2, ?3, ?3, ?4, ?5)
-";
-/// The pragmas that the server's store sets.
-const SERVER_PRAGMAS: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA foreign_keys = ON;
-    PRAGMA cell_size_check = ON;
-    PRAGMA temp_store = MEMORY;
-    PRAGMA cache_size = -65536;
-    PRAGMA wal_autocheckpoint = 4096;
-    PRAGMA journal_size_limit = 67108864;
-";
+/// Signatures that are verified together.
+const TOGETHER: usize = 8;

@@ -101,6 +101,11 @@ impl Round<'_> {
             data_dir: self.args.common.server.data_dir.clone(),
             format: self.args.common.format,
         })?;
+        if let Some(together) = ceiling.verify_together_one_core {
+            self.add(Row::Kernel, together, Some(ceiling.verify_one_core));
+        } else if self.wants(Row::Kernel) {
+            self.comparison.miss(Row::Kernel, "no AVX-512 IFMA");
+        }
         if self.wants_any(&ONLINE) || self.wants_any(&STORM) {
             self.online(&ceiling)?;
         }

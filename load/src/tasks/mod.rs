@@ -3,6 +3,7 @@
 pub(crate) mod ceiling;
 pub(crate) mod compare;
 mod comparison;
+mod group_commits;
 pub(crate) mod idle;
 pub(crate) mod mosquitto;
 pub(crate) mod offline;

@@ -52,8 +52,15 @@ pub(crate) fn sealpostd() -> PathBuf {
 /// Runs `sealpost-load` with a server of its own, and returns its report.
 #[track_caller]
 pub(crate) fn report(args: &[&str]) -> Value {
-    let ended = finish(load().args(args).arg("--json").arg("--server").arg(sealpostd()));
+    let mut command = load();
+    command.args(args).arg("--json").arg("--server").arg(sealpostd()).args(verify_option());
+    let ended = finish(&mut command);
     serde_json::from_str(&ended.done()).unwrap()
+}
+
+/// The option for programs, if the environment says how they are to verify signatures.
+fn verify_option() -> Option<String> {
+    std::env::var("SEALPOST_TEST_VERIFY").ok().map(|value| format!("--verify={value}"))
 }
 
 /// Runs a command until it ends.
@@ -93,6 +100,7 @@ impl TestServer {
                 "--data",
             ])
             .arg(folder.path().join("data"))
+            .args(verify_option())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
