@@ -1,6 +1,6 @@
 //! How a program reports a failure: one line on standard error, and an exit status.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -33,6 +33,12 @@ impl Failure {
     /// Returns a closure for `map_err`: the message is `context`, a colon, and the error.
     pub fn context<E: Display>(context: impl Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(format_args!("{context}: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

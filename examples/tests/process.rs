@@ -25,7 +25,7 @@ fn programs_write_no_core_dumps() {
 }
 
 #[test]
-fn every_thread_of_a_server_but_its_couriers_is_confined() {
+fn every_thread_of_a_server_but_couriers_and_supervisor_is_confined() {
     let bed = ProgramBed::new();
     let script = bed.path("deliver");
     write_script(&script, "cat > /dev/null");
@@ -39,8 +39,10 @@ fn every_thread_of_a_server_but_its_couriers_is_confined() {
         threads.iter().filter(|(name, _)| is_courier(name)).count() == COURIERS
     });
     assert!(threads.len() > COURIERS + 3, "{threads:?}");
+    let free = |name: &str| is_courier(name) || name == "supervisor";
+    assert!(threads.iter().any(|(name, _)| name == "supervisor"), "{threads:?}");
     for (name, confined) in &threads {
-        assert_eq!(*confined, !is_courier(name), "{name} of {threads:?}");
+        assert_eq!(*confined, !free(name), "{name} of {threads:?}");
     }
     assert!(server.log().contains("confined"), "{}", server.log());
 }

@@ -33,7 +33,7 @@ pub use engine::{EngineError, OpenError, OpenFailure};
 pub use faulty::Faulty;
 pub use private_file::Exposure;
 pub use server::{
-    CheckReport, Finding, Inspector, MemoryStorage, Quota, Shares, SqliteStorage, Stats, Usage,
-    UserRecord,
+    CheckReport, Finding, Inspector, MemoryStorage, Quota, SharedQuota, Shares, SqliteStorage,
+    Stats, Usage, UserRecord,
 };
 pub use storage::Storage;

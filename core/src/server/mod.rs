@@ -28,7 +28,8 @@ use core::fmt;
 use self::alarm::Alarm;
 use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
 pub use self::config::{
-    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, RegisteredPhones,
+    Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery, Reconfiguration,
+    RegisteredPhones,
 };
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
@@ -138,6 +139,7 @@ impl Server {
             Event::Command(Command::OtpDelivery { id, outcome }) => {
                 self.on_delivery_answered(id, outcome);
             }
+            Event::Command(Command::Reconfigure(new)) => self.on_reconfigure(*new),
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
         }

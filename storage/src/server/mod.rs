@@ -17,6 +17,6 @@ mod sqlite;
 mod usage;
 
 pub use memory::MemoryStorage;
-pub use quota::{Quota, Shares};
+pub use quota::{Quota, SharedQuota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
 pub use usage::Usage;

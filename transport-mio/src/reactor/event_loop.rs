@@ -14,7 +14,7 @@ use sealpost_storage::Storage;
 
 use super::executor::Executor;
 use super::handle::Handle;
-use super::signals::{IGNORED_BY_DAEMONS, SignalPipe};
+use super::signals::{Asked, SignalPipe};
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{HostConfig, SignalHandling};
@@ -72,9 +72,8 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         let registry = poll.registry().try_clone().map_err(Error::system("share the poll"))?;
         let signals = match config.signals {
             SignalHandling::Ignore => None,
-            SignalHandling::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS, &[])?),
-            SignalHandling::Daemon => {
-                Some(SignalPipe::start(poll.registry(), SIGNALS, &IGNORED_BY_DAEMONS)?)
+            handled @ (SignalHandling::Stop | SignalHandling::Daemon) => {
+                Some(SignalPipe::start(poll.registry(), SIGNALS, handled)?)
             }
         };
 
@@ -202,18 +201,24 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         for event in &*events {
             match event.token() {
                 WAKER => {}
-                SIGNALS => {
-                    if self.signals.as_mut().is_some_and(SignalPipe::take) {
-                        tracing::info!(
-                            "signal received: stopping; a second signal ends the process at once"
-                        );
-                        self.stop();
-                    }
-                }
+                SIGNALS => self.obey_signals(),
                 _ => self.executor.connections.note_readiness(event),
             }
         }
         Ok(())
+    }
+
+    fn obey_signals(&mut self) {
+        let Some(Asked { reload, stop }) = self.signals.as_mut().map(SignalPipe::take) else {
+            return;
+        };
+        if reload {
+            self.executor.application.reload();
+        }
+        if stop {
+            tracing::info!("signal received: stopping; a second signal ends the process at once");
+            self.stop();
+        }
     }
 
     /// When the loop must go on even if the poll reports nothing.
@@ -247,6 +252,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
                 Mail::Dialled(..) if self.phase == Phase::Closing => {}
                 Mail::Dialled(conn, stream) => self.executor.dialled(conn, stream),
                 Mail::Arrivals => self.listener.iter_mut().for_each(Listener::set_ready),
+                Mail::Inspect(inspect) => inspect(&self.machine),
                 Mail::Stop => self.stop(),
             }
         }
@@ -295,6 +301,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
     fn stop(&mut self) {
         if self.phase == Phase::Serving {
             self.phase = Phase::Stopping;
+            self.executor.application.stopping();
             self.listener = None;
             self.input(Input::Event(Event::Shutdown));
         }

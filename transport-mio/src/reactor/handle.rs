@@ -21,6 +21,12 @@ impl<M: Machine> Handle<M> {
         self.0.post(Mail::Stop);
     }
 
+    /// Runs `inspect` with the machine, on the reactor's thread, which it must not block. If the host
+    /// has returned, `inspect` is dropped with the last handle.
+    pub fn with_machine(&self, inspect: impl FnOnce(&M) + Send + 'static) {
+        self.0.post(Mail::Inspect(Box::new(inspect)));
+    }
+
     /// Gives the machine a command.
     pub fn command(&self, command: M::Command) {
         self.0.post(Mail::Event(Event::Command(command)));

@@ -16,6 +16,8 @@ pub(crate) enum Mail<M: Machine> {
     Dialled(ConnId, Option<TcpStream>),
     /// Accepted connections wait.
     Arrivals,
+    /// Something that looks at the machine.
+    Inspect(Box<dyn FnOnce(&M) + Send>),
     /// A request to stop the host.
     Stop,
 }

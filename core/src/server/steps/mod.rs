@@ -14,6 +14,7 @@
 //! | `acknowledge` | acknowledgements by clients, and receipts for senders |
 //! | `refuse` | every 244, and how answers are made |
 //! | `relieve` | connections that hold most are closed when memory runs short |
+//! | `reconfigure` | settings change while the server runs |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
 //! | `inspect` | what the server holds, and whether that fits together |
@@ -28,6 +29,7 @@ mod inspect;
 mod leave;
 mod look_up;
 mod receive;
+mod reconfigure;
 mod reconnect;
 mod record_answers;
 mod refuse;

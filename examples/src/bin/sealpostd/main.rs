@@ -12,6 +12,7 @@ mod init;
 mod serve;
 mod show;
 mod size;
+mod supervisor;
 
 use std::process::ExitCode;
 

@@ -14,9 +14,10 @@ use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::config::{Config, Layers, Origin, Settings, show};
 use crate::confine::confine;
-use crate::couriers::{Couriers, OtpRoute};
+use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
 use crate::size::Size;
+use crate::supervisor::{Running, Supervisor};
 
 /// Runs the server until a signal stops it. With `init` it makes the data folder if there is none.
 pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
@@ -35,6 +36,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let keys = data.keys(&*provider)?;
 
     let limits = limits(&config)?;
+    let connections = limits.connections;
     let mut host = HostConfig {
         max_connections: Some(limits.connections),
         crypto_workers: config.crypto.workers,
@@ -58,7 +60,15 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
-    let application = ServerApplication::new(couriers);
+    let couriers = SharedCouriers::new(couriers);
+    let supervisor = Supervisor::start(Running {
+        layers: layers.clone(),
+        settings,
+        connections,
+        quota: store.quota(),
+        couriers: couriers.clone(),
+    })?;
+    let application = ServerApplication::new(couriers, supervisor);
     confine(data.path())?.log();
     let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
 
@@ -94,7 +104,7 @@ fn data_folder(config: &Config, settings: &Settings, init: bool) -> Result<DataF
         return Err(unused());
     }
     let data = DataFolder::existing(path)?;
-    if data.is_used()? { Ok(data) } else { Err(unused()) }
+    if data.is_a_server_s()? { Ok(data) } else { Err(unused()) }
 }
 
 /// Warns of a way to deliver passwords by which nobody proves to own a phone number.

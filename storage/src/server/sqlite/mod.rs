@@ -35,7 +35,7 @@ use sealpost_core::wire::{Profile, SIGNATURE_LEN};
 pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
-use super::quota::Quota;
+use super::quota::{Quota, SharedQuota};
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
@@ -49,7 +49,7 @@ use undeliverable::Undeliverable;
 pub struct SqliteStorage {
     writer: Writer,
     profile: Profile,
-    quota: Quota,
+    quota: SharedQuota,
     fill: Fill,
 }
 
@@ -92,7 +92,13 @@ impl SqliteStorage {
         if recorded != profile {
             return Err(failed(OpenFailure::OtherProfile(recorded)));
         }
+        let quota = SharedQuota::new(quota);
         Ok(Self { writer: Writer::new(connection), profile, quota, fill: Fill::new(path) })
+    }
+
+    /// Returns the quota, to change it while the store is in use.
+    pub fn quota(&self) -> SharedQuota {
+        self.quota.clone()
     }
 
     /// Returns the id of the database, which its copies share.
@@ -157,7 +163,7 @@ impl Storage for SqliteStorage {
 
     fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
         let Self { writer, profile, quota, fill } = self;
-        let (profile, quota) = (*profile, *quota);
+        let (profile, quota) = (*profile, quota.current());
         writer.commit(requests, outcomes, |connection, request| {
             Ops { connection, profile, quota, fill }.run(request)
         });
