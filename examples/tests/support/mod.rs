@@ -94,8 +94,21 @@ impl ProgramBed {
     /// A command that runs `sealpostd` on `data` in this folder.
     fn command(&self) -> Command {
         let mut command = wrapped(&self.wrapper, env!("CARGO_BIN_EXE_sealpostd"));
-        command.arg("--data").arg(self.path("data")).env_remove("SEALPOST_LOG");
+        command.arg("--data").arg(self.path("data"));
+        without_our_variables(&mut command);
         command
+    }
+
+    /// Runs `sealpostd` with environment variables until it ends.
+    pub(crate) fn sealpostd_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Ended {
+        finish(self.command().envs(environment.iter().copied()).args(args))
+    }
+
+    /// Runs `sealpostd` without a data folder until it ends.
+    pub(crate) fn sealpostd_anywhere(&self, args: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpostd"));
+        without_our_variables(&mut command);
+        finish(command.current_dir(self.folder.path()).args(args))
     }
 
     /// Runs `sealpostd` until it ends.
@@ -320,6 +333,14 @@ fn wrapped(wrapper: &[impl AsRef<OsStr>], program: &str) -> Command {
     let mut command = Command::new(first);
     command.args(rest).arg(program);
     command
+}
+
+/// Removes what the programs would take for options, such as the seed of a test.
+fn without_our_variables(command: &mut Command) {
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("SEALPOST_")) {
+        command.env_remove(name);
+    }
 }
 
 fn sealpost(home: &Path) -> Command {
