@@ -368,7 +368,8 @@ fn operator_can_look_while_the_server_runs_and_delete_while_it_does_not() {
 #[test]
 fn server_on_all_interfaces_asks_for_its_name() {
     let bed = ProgramBed::new();
-    let mut server = bed.start_sealpostd(&["--listen", "0.0.0.0:0", "--otp", "in-band-to-anyone"]);
+    let mut server =
+        bed.start_sealpostd(&["--init", "--listen", "0.0.0.0:0", "--otp", "in-band-to-anyone"]);
     assert!(server.line().starts_with("ready 0.0.0.0:"));
     let address = bed.sealpostd(&["address"]);
     assert!(address.stderr.contains("in place of HOST"), "{address:?}");
