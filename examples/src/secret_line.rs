@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -14,9 +14,16 @@ use crate::Failure;
 pub type SecretText = Zeroizing<String>;
 
 /// Reads the first line of a file, without its newline. Refuses a file that others can read or
-/// change.
+/// change. A name without a folder is first looked up among the credentials that systemd passes on,
+/// in a folder that nobody else can enter.
 pub fn secret_line_of_file(path: &Path) -> Result<SecretText, Failure> {
+    let credential = credential(path);
     let failure = || Failure::context(path.display());
+    if let Some(credential) = credential {
+        // Its mode says nothing: the service may read it by an access list.
+        let file = File::open(credential).map_err(failure())?;
+        return Ok(read_line(file).map_err(failure())?.unwrap_or_default());
+    }
     let file = OpenOptions::new().read(true).open(path).map_err(failure())?;
     // Of the opened file: the name could be given to another one meanwhile.
     let mode = file.metadata().map_err(failure())?.mode() & 0o777;
@@ -27,6 +34,12 @@ pub fn secret_line_of_file(path: &Path) -> Result<SecretText, Failure> {
         )));
     }
     Ok(read_line(file).map_err(failure())?.unwrap_or_default())
+}
+
+fn credential(name: &Path) -> Option<PathBuf> {
+    let is_bare = name.parent() == Some(Path::new(""));
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| is_bare)?;
+    Some(Path::new(&folder).join(name)).filter(|path| path.is_file())
 }
 
 /// Reads a line from standard input, without its newline. `None` at its end.

@@ -25,7 +25,7 @@ fn programs_write_no_core_dumps() {
 }
 
 #[test]
-fn every_thread_of_a_server_but_its_couriers_is_confined() {
+fn every_thread_of_a_server_but_couriers_and_supervisor_is_confined() {
     let bed = ProgramBed::new();
     let script = bed.path("deliver");
     write_script(&script, "cat > /dev/null");
@@ -34,13 +34,14 @@ fn every_thread_of_a_server_but_its_couriers_is_confined() {
     // A thread has the name of the program until it has given itself its own.
     let is_courier = |name: &str| name.starts_with("otp-");
     let mut threads = Vec::new();
-    until("every courier has its name", || {
+    let free = |name: &str| is_courier(name) || name == "supervisor";
+    until("every courier and the supervisor have their names", || {
         threads = threads_of(server.pid());
-        threads.iter().filter(|(name, _)| is_courier(name)).count() == COURIERS
+        threads.iter().filter(|(name, _)| free(name)).count() == COURIERS + 1
     });
     assert!(threads.len() > COURIERS + 3, "{threads:?}");
     for (name, confined) in &threads {
-        assert_eq!(*confined, !is_courier(name), "{name} of {threads:?}");
+        assert_eq!(*confined, !free(name), "{name} of {threads:?}");
     }
     assert!(server.log().contains("confined"), "{}", server.log());
 }

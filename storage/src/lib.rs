@@ -35,6 +35,6 @@ pub use faulty::Faulty;
 pub use private_file::Exposure;
 pub use server::{
     CheckReport, Finding, Inspector, InvitationRecord, Marked, MemoryStorage, NewInvitation, Quota,
-    Shares, SqliteStorage, Stats, Suspension, SuspensionOutcome, Usage, UserRecord,
+    SharedQuota, Shares, SqliteStorage, Stats, Suspension, SuspensionOutcome, Usage, UserRecord,
 };
 pub use storage::Storage;

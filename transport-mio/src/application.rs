@@ -20,6 +20,15 @@ pub trait Application<M: Machine> {
     /// client.
     fn deliver(&mut self, delivery: M::Delivery);
 
+    /// SIGHUP asks for new settings, with [`SignalHandling::Daemon`](crate::SignalHandling::Daemon).
+    /// An application that has none to reload says so in the log.
+    fn reload(&mut self) {
+        tracing::info!("SIGHUP ignored: there is no configuration to reload");
+    }
+
+    /// The host begins to stop: the machine is told next.
+    fn stopping(&mut self) {}
+
     /// Takes a notice, and decides whether the host continues. Return [`Control::Stop`] on the
     /// notice with which the machine says that it has finished.
     fn notify(&mut self, notice: M::Notice) -> Control;

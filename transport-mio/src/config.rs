@@ -52,9 +52,9 @@ pub enum SignalHandling {
     /// The first SIGTERM or SIGINT stops the host gracefully, the second one ends the process at
     /// once. For a program that ends with its terminal: SIGHUP keeps its default.
     Stop,
-    /// As [`SignalHandling::Stop`]. In addition, SIGHUP, SIGUSR1 and SIGUSR2, whose default is to
-    /// end the process at once, are logged and ignored. For a daemon: operators and their tools
-    /// send SIGHUP to have it reload its configuration or reopen its log.
+    /// As [`SignalHandling::Stop`]. In addition, SIGHUP calls
+    /// [`Application::reload`](crate::Application::reload), and SIGUSR1 and SIGUSR2, whose default
+    /// is to end the process at once, are logged and ignored. For a daemon.
     Daemon,
     /// The host leaves signals alone.
     Ignore,

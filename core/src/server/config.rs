@@ -1,5 +1,6 @@
 //! The settings of a server, and what it hands to its host to deliver.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -46,9 +47,27 @@ pub enum RegisteredPhones {
     Hidden,
 }
 
+/// The settings of a running server that may change. The others are fixed: what clients trust, and
+/// what is stored, depends on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfiguration {
+    /// How to deliver one-time passwords from now on.
+    pub otp_channel: OtpChannel,
+    /// Whether a 100 tells that its phone is registered.
+    pub registered_phones: RegisteredPhones,
+    /// Every bound of the server. What is held already stays where a bound is lower now, and nothing
+    /// is added to it. What users and addresses owe, they still owe; a pause that has begun lasts as
+    /// long as it was to last.
+    pub limits: Limits,
+}
+
 /// What the application tells the server machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Takes new settings over, all or none of them. Answered with
+    /// [`Notice::Reconfigured`](super::Notice::Reconfigured) or
+    /// [`Notice::ReconfigurationRefused`](super::Notice::ReconfigurationRefused).
+    Reconfigure(Box<Reconfiguration>),
     /// The answer to an [`OtpDelivery`]. Until it comes, the client that asked for the password
     /// gets none.
     OtpDelivery {

@@ -30,7 +30,7 @@ use self::alarm::Alarm;
 use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
 pub use self::config::{
     AccountChange, Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery,
-    RegisteredPhones,
+    Reconfiguration, RegisteredPhones,
 };
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
@@ -142,6 +142,7 @@ impl Server {
                 self.on_delivery_answered(id, outcome);
             }
             Event::Command(Command::EndSession { user, why }) => self.on_account_changed(user, why),
+            Event::Command(Command::Reconfigure(new)) => self.on_reconfigure(*new),
             Event::Tick => self.on_tick(),
             Event::Shutdown => self.on_shutdown(),
         }

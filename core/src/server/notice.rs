@@ -1,6 +1,6 @@
 //! What the server tells its host, for logs, metrics and displays.
 
-use crate::frame::{Misuse, StoreError};
+use crate::frame::{InvalidLimits, Misuse, StoreError};
 use crate::ids::{ConnId, UserId};
 use crate::time::Timestamp;
 use crate::wire::ErrorCode;
@@ -68,6 +68,14 @@ pub enum Notice {
         clock: Timestamp,
         /// The newest time in the store.
         newest: Timestamp,
+    },
+    /// The settings of a [`Command::Reconfigure`](super::Command::Reconfigure) are in force.
+    Reconfigured,
+    /// The server could not work within the limits of a
+    /// [`Command::Reconfigure`](super::Command::Reconfigure). All its settings are as before.
+    ReconfigurationRefused {
+        /// The limit that is out of its bounds.
+        error: InvalidLimits,
     },
     /// The host made a mistake.
     Misuse {

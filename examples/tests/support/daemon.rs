@@ -52,6 +52,18 @@ impl ProgramBed {
         self.launch_with(listen, args, |command| command)
     }
 
+    /// Starts a server with exactly these arguments.
+    pub(crate) fn serve_as_configured(&self, args: &[&str]) -> Daemon {
+        self.serve_in(&[], args)
+    }
+
+    /// Starts a server with exactly these arguments and environment variables.
+    pub(crate) fn serve_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Daemon {
+        let mut command = self.command();
+        command.envs(environment.iter().copied()).args(args);
+        self.spawn(&mut command, "sealpost").ready()
+    }
+
     fn launch_with(
         &self,
         listen: &str,
@@ -59,19 +71,24 @@ impl ProgramBed {
         change: impl FnOnce(&mut Command) -> &mut Command,
     ) -> Starting {
         let in_band = if args.contains(&"--otp") { &[][..] } else { &["--otp", "in-band"] };
-        let log = self.path("sealpostd.log");
         let mut command = self.command();
-        let mut child = change(&mut command)
+        change(&mut command)
             .args(["--listen", listen, "--no-limits", "--init"])
             .args(in_band)
-            .args(args)
+            .args(args);
+        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
+        self.spawn(&mut command, scheme)
+    }
+
+    fn spawn(&self, command: &mut Command, scheme: &'static str) -> Starting {
+        let log = self.path("sealpostd.log");
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
-        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
         Starting { process: Process { child, stdout, log }, scheme }
     }
 }

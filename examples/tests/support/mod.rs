@@ -96,8 +96,20 @@ impl ProgramBed {
     fn command(&self) -> Command {
         let mut command = wrapped(&self.wrapper, env!("CARGO_BIN_EXE_sealpostd"));
         command.arg("--data").arg(self.path("data")).args(verify::option());
-        command.env_remove("SEALPOST_LOG");
+        without_our_variables(&mut command);
         command
+    }
+
+    /// Runs `sealpostd` with environment variables until it ends.
+    pub(crate) fn sealpostd_with(&self, environment: &[(&str, &str)], args: &[&str]) -> Ended {
+        finish(self.command().envs(environment.iter().copied()).args(args))
+    }
+
+    /// Runs `sealpostd` without a data folder until it ends.
+    pub(crate) fn sealpostd_anywhere(&self, args: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpostd"));
+        without_our_variables(&mut command);
+        finish(command.current_dir(self.folder.path()).args(args))
     }
 
     /// Runs `sealpostd` until it ends.
@@ -323,6 +335,14 @@ fn wrapped(wrapper: &[impl AsRef<OsStr>], program: &str) -> Command {
     let mut command = Command::new(first);
     command.args(rest).arg(program);
     command
+}
+
+/// Removes what the programs would take for options, such as the seed of a test.
+fn without_our_variables(command: &mut Command) {
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    for name in ours.filter(|name| name.to_string_lossy().starts_with("SEALPOST_")) {
+        command.env_remove(name);
+    }
 }
 
 fn sealpost(home: &Path) -> Command {

@@ -23,7 +23,7 @@ mod usage;
 pub use invitations::{InvitationRecord, NewInvitation};
 pub use marked::Marked;
 pub use memory::MemoryStorage;
-pub use quota::{Quota, Shares};
+pub use quota::{Quota, SharedQuota, Shares};
 pub use sqlite::{CheckReport, Finding, Inspector, SqliteStorage, Stats, UserRecord};
 pub use suspension::{Suspension, SuspensionOutcome};
 pub use usage::Usage;

@@ -1,5 +1,7 @@
 //! How much a mailbox and the whole store may hold.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use sealpost_core::server::store::Appended;
 
 use super::usage::Usage;
@@ -21,6 +23,28 @@ pub struct Quota {
     /// Free space on the disk, in bytes, that is left to receipts, settlements and sessions. Ignored
     /// by a store without a disk.
     pub disk_reserve_bytes: u64,
+}
+
+/// The quota of a store that is in use. Clones are the same quota: whoever has one can change it, and
+/// the store's next transaction is bound by the new one. What is stored already stays.
+#[derive(Clone, Debug, Default)]
+pub struct SharedQuota(Arc<Mutex<Quota>>);
+
+impl SharedQuota {
+    /// A quota to share.
+    pub fn new(quota: Quota) -> Self {
+        Self(Arc::new(Mutex::new(quota)))
+    }
+
+    /// Replaces the quota.
+    pub fn set(&self, quota: Quota) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = quota;
+    }
+
+    /// The quota at this moment.
+    pub(super) fn current(&self) -> Quota {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How much of a mailbox a sender may take.

@@ -9,7 +9,7 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
     Command, Config, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
-    RegisteredPhones, Registration, Server, Stats,
+    Reconfiguration, RegisteredPhones, Registration, Server, Stats,
 };
 use sealpost_core::wire::{FromServer, Packet, Profile};
 use sealpost_storage::{Faulty, MemoryStorage, Quota};
@@ -149,6 +149,15 @@ impl ServerBed {
     pub fn answer_delivery(&mut self, id: DeliveryId, outcome: DeliveryOutcome) {
         self.recorder.answers.clear();
         self.input_event(Event::Command(Command::OtpDelivery { id, outcome }));
+    }
+
+    /// Gives the server new limits. Returns whether it has taken them over.
+    pub fn set_limits(&mut self, limits: Limits) -> bool {
+        let (otp_channel, registered_phones) = (OtpChannel::InBand, RegisteredPhones::Told);
+        let new = Reconfiguration { otp_channel, registered_phones, limits };
+        self.recorder.notices.clear();
+        self.input_event(Event::Command(Command::Reconfigure(Box::new(new))));
+        self.recorder.notices.contains(&Notice::Reconfigured)
     }
 
     /// Counters of the server.

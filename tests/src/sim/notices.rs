@@ -68,7 +68,9 @@ impl World {
                 self.check_session(conn);
             }
             server::Notice::SessionClosed { user, .. } => self.note_session_ended(user),
-            server::Notice::Registered { .. } => {}
+            server::Notice::Registered { .. }
+            | server::Notice::Reconfigured
+            | server::Notice::ReconfigurationRefused { .. } => {}
         }
     }
 

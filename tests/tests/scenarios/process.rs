@@ -174,6 +174,8 @@ impl Application<Server> for ServerApplication {
             | server::Notice::Unresponsive { .. }
             | server::Notice::StoreFull
             | server::Notice::StoreFailed { .. }
+            | server::Notice::Reconfigured
+            | server::Notice::ReconfigurationRefused { .. }
             | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }
     }

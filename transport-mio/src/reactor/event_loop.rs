@@ -15,7 +15,7 @@ use sealpost_storage::Storage;
 
 use super::executor::Executor;
 use super::handle::{Handle, Visit};
-use super::signals::{IGNORED_BY_DAEMONS, SignalPipe};
+use super::signals::{Asked, SignalPipe};
 use crate::application::{Application, Control};
 use crate::clock::Clock;
 use crate::config::{HostConfig, SignalHandling};
@@ -79,9 +79,8 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         let registry = poll.registry().try_clone().map_err(Error::system("share the poll"))?;
         let signals = match config.signals {
             SignalHandling::Ignore => None,
-            SignalHandling::Stop => Some(SignalPipe::start(poll.registry(), SIGNALS, &[])?),
-            SignalHandling::Daemon => {
-                Some(SignalPipe::start(poll.registry(), SIGNALS, &IGNORED_BY_DAEMONS)?)
+            handled @ (SignalHandling::Stop | SignalHandling::Daemon) => {
+                Some(SignalPipe::start(poll.registry(), SIGNALS, handled)?)
             }
         };
 
@@ -214,18 +213,24 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         for event in &*events {
             match event.token() {
                 WAKER => {}
-                SIGNALS => {
-                    if self.signals.as_mut().is_some_and(SignalPipe::take) {
-                        tracing::info!(
-                            "signal received: stopping; a second signal ends the process at once"
-                        );
-                        self.stop();
-                    }
-                }
+                SIGNALS => self.obey_signals(),
                 _ => self.executor.connections.note_readiness(event),
             }
         }
         Ok(())
+    }
+
+    fn obey_signals(&mut self) {
+        let Some(Asked { reload, stop }) = self.signals.as_mut().map(SignalPipe::take) else {
+            return;
+        };
+        if reload {
+            self.executor.application.reload();
+        }
+        if stop {
+            tracing::info!("signal received: stopping; a second signal ends the process at once");
+            self.stop();
+        }
     }
 
     /// When the loop must go on even if the poll reports nothing.
@@ -313,6 +318,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
     fn stop(&mut self) {
         if self.phase == Phase::Serving {
             self.phase = Phase::Stopping;
+            self.executor.application.stopping();
             self.listener = None;
             self.input(Input::Event(Event::Shutdown));
         }

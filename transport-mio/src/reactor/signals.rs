@@ -1,5 +1,6 @@
 //! SIGTERM and SIGINT: the first one stops the host gracefully, the second one ends the process.
-//! A daemon also logs and ignores signals that would end it without a graceful stop.
+//! A daemon also reloads its settings at SIGHUP, and logs and ignores signals that would end it
+//! without a graceful stop.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
@@ -12,6 +13,7 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level};
 
+use crate::config::SignalHandling;
 use crate::error::Error;
 
 /// The reading end of a pipe into which the signal handlers write. Dropping it restores what the
@@ -21,38 +23,53 @@ pub(super) struct SignalPipe {
     pipe: UnixStream,
     /// A signal to stop arrived that [`SignalPipe::take`] has not reported yet.
     stop: Arc<AtomicBool>,
+    /// SIGHUP arrived and [`SignalPipe::take`] has not reported it yet.
+    reload: Arc<AtomicBool>,
     /// Signals to ignore that arrived and are not logged yet.
     ignored: Vec<(IgnoredSignal, Arc<AtomicBool>)>,
     registered: Vec<SigId>,
 }
 
+/// What signals have asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// To reload the settings.
+    pub(super) reload: bool,
+    /// To stop the host.
+    pub(super) stop: bool,
+}
+
 /// A signal that is logged and otherwise ignored.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct IgnoredSignal {
+struct IgnoredSignal {
     signal: i32,
     /// The line to log.
     line: &'static str,
 }
 
 impl SignalPipe {
-    /// Installs the handlers, and has the poll report signals under `token`.
+    /// Installs the handlers, those of a daemon if `handling` says so, and has the poll report signals
+    /// under `token`.
     pub(super) fn start(
         registry: &Registry,
         token: Token,
-        ignored: &[IgnoredSignal],
+        handling: SignalHandling,
     ) -> Result<Self, Error> {
-        Self::listen(registry, token, ignored).map_err(Error::system("install signal handlers"))
+        Self::listen(registry, token, handling).map_err(Error::system("install signal handlers"))
     }
 
-    /// Whether a signal to stop arrived since the last call. Logs the signals that are ignored.
-    pub(super) fn take(&mut self) -> bool {
+    /// What the signals since the last call ask for. Logs those that are ignored.
+    pub(super) fn take(&mut self) -> Asked {
         self.empty_pipe();
         for (IgnoredSignal { line, .. }, arrived) in &self.ignored {
             if arrived.swap(false, Ordering::SeqCst) {
                 tracing::info!("{line}");
             }
         }
-        self.stop.swap(false, Ordering::SeqCst)
+        Asked {
+            reload: self.reload.swap(false, Ordering::SeqCst),
+            stop: self.stop.swap(false, Ordering::SeqCst),
+        }
     }
 
     fn empty_pipe(&mut self) {
@@ -70,14 +87,20 @@ impl SignalPipe {
     fn listen(
         registry: &Registry,
         token: Token,
-        ignored: &[IgnoredSignal],
+        handling: SignalHandling,
     ) -> std::io::Result<Self> {
         let (mut pipe, sender) = UnixStream::pair()?;
         let sender = OwnedFd::from(sender);
         registry.register(&mut pipe, token, Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let mut signals =
-            Self { pipe, stop: Arc::clone(&stop), ignored: Vec::new(), registered: Vec::new() };
+        let reload = Arc::new(AtomicBool::new(false));
+        let mut signals = Self {
+            pipe,
+            stop: Arc::clone(&stop),
+            reload: Arc::clone(&reload),
+            ignored: Vec::new(),
+            registered: Vec::new(),
+        };
         let stopping = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT] {
             // Handlers run in the order of registration: the first signal finds the flag clear and
@@ -92,16 +115,27 @@ impl SignalPipe {
             ];
             signals.registered.extend(hooks);
         }
-        for ignored in ignored {
-            let arrived = Arc::new(AtomicBool::new(false));
-            let hooks = [
-                flag::register(ignored.signal, Arc::clone(&arrived))?,
-                low_level::pipe::register(ignored.signal, sender.try_clone()?)?,
-            ];
-            signals.registered.extend(hooks);
-            signals.ignored.push((*ignored, arrived));
+        if handling == SignalHandling::Daemon {
+            signals.watch(SIGHUP, &reload, &sender)?;
+            for ignored in IGNORED_BY_DAEMONS {
+                let arrived = Arc::new(AtomicBool::new(false));
+                signals.watch(ignored.signal, &arrived, &sender)?;
+                signals.ignored.push((ignored, arrived));
+            }
         }
         Ok(signals)
+    }
+
+    /// Has a signal set a flag and wake the poll.
+    fn watch(
+        &mut self,
+        signal: i32,
+        arrived: &Arc<AtomicBool>,
+        sender: &OwnedFd,
+    ) -> std::io::Result<()> {
+        self.registered.push(flag::register(signal, Arc::clone(arrived))?);
+        self.registered.push(low_level::pipe::register(signal, sender.try_clone()?)?);
+        Ok(())
     }
 }
 
@@ -114,11 +148,7 @@ impl Drop for SignalPipe {
 }
 
 /// Signals whose default ends the process at once, and which operators send to daemons.
-pub(super) const IGNORED_BY_DAEMONS: [IgnoredSignal; 3] = [
-    IgnoredSignal {
-        signal: SIGHUP,
-        line: "SIGHUP ignored: there is no configuration to reload and no log file to reopen",
-    },
+const IGNORED_BY_DAEMONS: [IgnoredSignal; 2] = [
     IgnoredSignal { signal: SIGUSR1, line: "SIGUSR1 ignored: it has no meaning here" },
     IgnoredSignal { signal: SIGUSR2, line: "SIGUSR2 ignored: it has no meaning here" },
 ];

@@ -87,6 +87,11 @@ impl<K: Ord + Copy, V: Account> Ledger<K, V> {
         Self { most, by_key: BTreeMap::new(), searched: Mono(0) }
     }
 
+    /// Changes the maximum. If there are more values already, they stay, and no new key is taken.
+    pub(in crate::server) const fn resize(&mut self, most: usize) {
+        self.most = most;
+    }
+
     pub(in crate::server) fn len(&self) -> usize {
         self.by_key.len()
     }
@@ -129,6 +134,12 @@ impl<K: Ord + Copy> Meters<K> {
         Self { rate, ledger: Ledger::new(most) }
     }
 
+    /// Changes the rate. What is owed stays owed.
+    const fn adjust(&mut self, rate: Rate, most: usize) {
+        self.rate = rate;
+        self.ledger.resize(most);
+    }
+
     fn count(&mut self, key: K, now: Mono) -> Result<(), TooMany> {
         if self.rate.every.is_zero() {
             return Ok(());
@@ -154,6 +165,14 @@ impl Admission {
             key_requests: Meters::new(limits.key_requests_per_address, limits.remembered),
             refusals: Meters::new(limits.refusals_per_address, limits.remembered),
         }
+    }
+
+    /// Takes over new limits. What is owed stays owed.
+    pub(in crate::server) const fn adjust(&mut self, limits: &Limits) {
+        self.registrations.adjust(limits.registrations_per_address, limits.remembered);
+        self.reconnects.adjust(limits.reconnects_per_address, limits.remembered);
+        self.key_requests.adjust(limits.key_requests_per_address, limits.remembered);
+        self.refusals.adjust(limits.refusals_per_address, limits.remembered);
     }
 
     /// Count of addresses in the largest of the limiters.

@@ -37,6 +37,11 @@ impl UserMeters {
         Self(Ledger::new(limits.remembered))
     }
 
+    /// Takes over new limits. What is owed stays owed.
+    pub(in crate::server) const fn adjust(&mut self, limits: &Limits) {
+        self.0.resize(limits.remembered);
+    }
+
     pub(in crate::server) fn len(&self) -> usize {
         self.0.len()
     }

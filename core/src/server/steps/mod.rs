@@ -16,6 +16,7 @@
 //! | `refuse` | every 244, and how answers are made |
 //! | `relieve` | connections that hold most are closed when memory runs short |
 //! | `end_account` | the session of a deleted or suspended account ends |
+//! | `reconfigure` | settings change while the server runs |
 //! | `leave` | sessions and the server end in order |
 //! | `expire` | items past retention |
 //! | `inspect` | what the server holds, and whether that fits together |
@@ -32,6 +33,7 @@ mod invite;
 mod leave;
 mod look_up;
 mod receive;
+mod reconfigure;
 mod reconnect;
 mod record_answers;
 mod refuse;

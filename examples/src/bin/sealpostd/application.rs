@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Handle};
 
-use crate::couriers::Couriers;
+use crate::couriers::SharedCouriers;
+use crate::supervisor::Supervisor;
 
 /// Passes one-time passwords to couriers and logs notices. Above TRACE the log names nobody.
 #[derive(Debug)]
 pub(crate) struct ServerApplication {
-    couriers: Couriers,
+    couriers: SharedCouriers,
+    supervisor: Supervisor,
     handle: Option<Handle<Server>>,
     warned_of_full_store: Option<Instant>,
 }
 
 impl ServerApplication {
     /// Creates an application whose one-time passwords go to `couriers`.
-    pub(crate) const fn new(couriers: Couriers) -> Self {
-        Self { couriers, handle: None, warned_of_full_store: None }
+    pub(crate) const fn new(couriers: SharedCouriers, supervisor: Supervisor) -> Self {
+        Self { couriers, supervisor, handle: None, warned_of_full_store: None }
     }
 
     /// Every message that is refused is one notice; the log gets one line a minute.
@@ -35,6 +37,7 @@ impl ServerApplication {
 
 impl Application<Server> for ServerApplication {
     fn attach(&mut self, handle: Handle<Server>) {
+        self.supervisor.serving(handle.clone());
         self.handle = Some(handle);
     }
 
@@ -43,6 +46,14 @@ impl Application<Server> for ServerApplication {
         if let Some(handle) = &self.handle {
             handle.command(Command::OtpDelivery { id, outcome });
         }
+    }
+
+    fn reload(&mut self) {
+        self.supervisor.reload();
+    }
+
+    fn stopping(&mut self) {
+        self.supervisor.stopping();
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
@@ -81,6 +92,10 @@ impl Application<Server> for ServerApplication {
                      nothing expires until they agree; set the clock right, or, if it is right, \
                      stop the server and run sealpostd trust-clock"
                 );
+            }
+            Notice::Reconfigured => tracing::debug!("new settings are in force"),
+            Notice::ReconfigurationRefused { error } => {
+                tracing::error!(%error, "a bug in the server: its own machine refused new settings");
             }
             Notice::Misuse { misuse } => {
                 tracing::error!(%misuse, "a bug in the host: it misused the server machine");

@@ -15,7 +15,7 @@ use crate::invite::InviteTask;
 /// recipients.
 ///
 /// Without a command it runs the server until SIGTERM or SIGINT stops it gracefully; a second one
-/// ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are logged and ignored: there is nothing to reload.
+/// ends it at once. SIGHUP reloads the configuration; SIGUSR1 and SIGUSR2 are logged and ignored.
 /// The log goes to standard error. Once the server accepts connections, it prints one line to
 /// standard output: `ready ADDRESS:PORT sha256:FINGERPRINT`.
 #[derive(Debug, Parser)]

@@ -252,6 +252,11 @@ impl DataFolder {
         Ok(self.key_path().try_exists()? || self.mark().read()?.is_some())
     }
 
+    /// Whether the folder is that of a server, perhaps one whose creation was interrupted.
+    pub(crate) fn is_a_server_s(&self) -> Result<bool, Failure> {
+        Ok(self.database().try_exists()? || self.is_used()?)
+    }
+
     /// Opens the database for a command. The caller must hold the lock.
     pub(crate) fn open_existing(&self) -> Result<SqliteStorage, Failure> {
         // Looked up first: opening with a profile would create a missing database.

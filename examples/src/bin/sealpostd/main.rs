@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod size;
 mod skipped;
+mod supervisor;
 mod tls;
 
 use std::process::ExitCode;

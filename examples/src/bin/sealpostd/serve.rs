@@ -16,9 +16,10 @@ use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::config::{Config, Layers, Origin, Settings, show};
 use crate::confine::confine;
-use crate::couriers::{Couriers, OtpRoute};
+use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
 use crate::size::Size;
+use crate::supervisor::{Reloadable, Supervisor};
 use crate::tls::Certificate;
 
 /// Runs the server until a signal stops it. With `init` it makes the data folder if there is none.
@@ -38,9 +39,11 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let provider = config.crypto.provider.provider(config.crypto.verify);
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
     let keys = data.keys(&*provider)?;
+    let quota = store.quota();
     let store = data.marked(store)?;
 
     let limits = limits(&config)?;
+    let connections = limits.connections;
     let mut host = HostConfig {
         max_connections: Some(limits.connections),
         crypto_workers: config.crypto.workers,
@@ -66,7 +69,15 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let crypto = runner(provider, keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
-    let application = ServerApplication::new(couriers);
+    let couriers = SharedCouriers::new(couriers);
+    let supervisor = Supervisor::start(Reloadable {
+        layers: layers.clone(),
+        settings,
+        connections,
+        quota,
+        couriers: couriers.clone(),
+    })?;
+    let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
@@ -131,7 +142,7 @@ fn data_folder(config: &Config, settings: &Settings, init: bool) -> Result<DataF
         return Err(unused());
     }
     let data = DataFolder::existing(path)?;
-    if data.is_used()? { Ok(data) } else { Err(unused()) }
+    if data.is_a_server_s()? { Ok(data) } else { Err(unused()) }
 }
 
 /// Warns of a way to deliver passwords by which nobody proves to own a phone number.

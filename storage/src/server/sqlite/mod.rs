@@ -37,7 +37,7 @@ pub use check::{CheckReport, Finding};
 pub use inspector::{Inspector, Stats, UserRecord};
 
 use super::invitations::NewInvitation;
-use super::quota::Quota;
+use super::quota::{Quota, SharedQuota};
 use super::suspension::{Suspension, SuspensionOutcome};
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
@@ -54,7 +54,7 @@ use users::Users;
 pub struct SqliteStorage {
     writer: Writer,
     profile: Profile,
-    quota: Quota,
+    quota: SharedQuota,
     fill: Fill,
 }
 
@@ -97,7 +97,13 @@ impl SqliteStorage {
         if recorded != profile {
             return Err(failed(OpenFailure::OtherProfile(recorded)));
         }
+        let quota = SharedQuota::new(quota);
         Ok(Self { writer: Writer::new(connection), profile, quota, fill: Fill::new(path) })
+    }
+
+    /// Returns the quota, to change it while the store is in use.
+    pub fn quota(&self) -> SharedQuota {
+        self.quota.clone()
     }
 
     /// Returns the id of the database, which its copies share.
@@ -203,7 +209,7 @@ impl Storage for SqliteStorage {
 
     fn commit(&mut self, requests: &[StoreOp], outcomes: &mut Vec<StoreOutcome>) {
         let Self { writer, profile, quota, fill } = self;
-        let (profile, quota) = (*profile, *quota);
+        let (profile, quota) = (*profile, quota.current());
         writer.commit(requests, outcomes, |connection, request| {
             Ops { connection, profile, quota, fill }.run(request)
         });

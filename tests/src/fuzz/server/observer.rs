@@ -311,6 +311,8 @@ impl Host<Server> for Observer {
                 self.stopped = true;
             }
             Notice::Registered { .. }
+            | Notice::Reconfigured
+            | Notice::ReconfigurationRefused { .. }
             | Notice::Refused { .. }
             | Notice::StrangersShed { .. }
             | Notice::ConnectionsShed { .. }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
-use sealpost_programs::Failure;
 use toml::Value;
 
 use super::layers::unquoted;
@@ -18,12 +17,11 @@ pub(crate) struct Flags(BTreeMap<&'static str, String>);
 
 impl Flags {
     /// The options that were given.
-    pub(super) fn settings(&self) -> Result<Vec<(&'static Opt, Value, Origin)>, Failure> {
-        let given = OPTIONS.iter().filter_map(|option| {
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static Opt, Value, Origin)> {
+        OPTIONS.iter().filter_map(|option| {
             let (text, flag) = (self.0.get(option.key)?, option.flag?);
-            Some(Ok((option, unquoted(option, text), Origin::Flag(flag))))
-        });
-        given.collect()
+            Some((option, unquoted(option, text), Origin::Flag(flag)))
+        })
     }
 
     /// Flags with these values, by key.

@@ -23,20 +23,16 @@ pub(crate) struct Layers {
 impl Layers {
     /// The command line, and the environment of this process.
     pub(crate) fn new(file: Option<PathBuf>, flags: Flags) -> Result<Self, Failure> {
-        Self::with(file, own_environment()?, flags)
+        Ok(Self::with(file, own_environment()?, flags))
     }
 
-    fn with(
-        file: Option<PathBuf>,
-        mut environment: Vec<(String, String)>,
-        flags: Flags,
-    ) -> Result<Self, Failure> {
+    fn with(file: Option<PathBuf>, mut environment: Vec<(String, String)>, flags: Flags) -> Self {
         let named = environment.extract_if(.., |(name, _)| name == FILE).next();
         environment.retain(|(name, _)| !OF_OTHERS.contains(&name.as_str()));
         // The short name first, so that the long one, which says what it is, goes before it.
         environment.sort_by_key(|(name, _)| name != LOG);
         let file = file.or_else(|| named.map(|(_, path)| path.into()));
-        Ok(Self { file, environment, flags })
+        Self { file, environment, flags }
     }
 
     /// Reads all settings. Whether their values are right is found out later.
@@ -45,7 +41,7 @@ impl Layers {
         for (name, text) in &self.environment {
             above.push(from_variable(name, text)?);
         }
-        above.extend(self.flags.settings()?);
+        above.extend(self.flags.settings());
         let mut settings = Settings::defaults()?;
         let apply = |settings: &mut Settings| {
             for (option, value, origin) in above.clone() {
@@ -159,7 +155,7 @@ mod tests {
 
     fn layers(file: Option<&Path>, environment: &[(&str, &str)], flags: Flags) -> Layers {
         let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into()));
-        Layers::with(file.map(Into::into), environment.collect(), flags).unwrap()
+        Layers::with(file.map(Into::into), environment.collect(), flags)
     }
 
     #[test]

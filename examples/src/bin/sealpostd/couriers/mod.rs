@@ -13,10 +13,12 @@ mod console;
 mod program;
 mod queue;
 mod route;
+mod shared;
 mod threads;
 mod webhook;
 
 pub(crate) use route::OtpRoute;
+pub(crate) use shared::SharedCouriers;
 pub(crate) use threads::Couriers;
 
 /// Writes a short text that contains a password. It is zeroized when dropped, and its buffer does not

@@ -23,6 +23,7 @@ struct State {
     turns: VecDeque<Place>,
     len: usize,
     closed: bool,
+    finishing: bool,
 }
 
 /// The addresses that one person can be expected to have: one of IPv4, a /64 network of IPv6.
@@ -43,8 +44,13 @@ pub(super) enum Waited {
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        let state =
-            State { waiting: BTreeMap::new(), turns: VecDeque::new(), len: 0, closed: false };
+        let state = State {
+            waiting: BTreeMap::new(),
+            turns: VecDeque::new(),
+            len: 0,
+            closed: false,
+            finishing: false,
+        };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -62,7 +68,7 @@ impl Queue {
     /// Waits for the next password. Returns `None` once the queue is closed, even if it still holds
     /// passwords.
     pub(super) fn next(&self) -> Option<OtpDelivery> {
-        let empty = |state: &mut State| state.len == 0 && !state.closed;
+        let empty = |state: &mut State| state.len == 0 && !state.closed && !state.finishing;
         let state = self.changed.wait_while(self.lock(), empty);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if state.closed { None } else { state.pop() }
@@ -73,6 +79,12 @@ impl Queue {
         let waited = self.changed.wait_timeout_while(self.lock(), time, |state| !state.closed);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.closed { Waited::Closed } else { Waited::Elapsed }
+    }
+
+    /// Takes no more passwords. Those that wait are still delivered.
+    pub(super) fn finish(&self) {
+        self.lock().finishing = true;
+        self.changed.notify_all();
     }
 
     pub(super) fn close(&self) {

@@ -67,7 +67,8 @@ impl Couriers {
     /// Queues a password without waiting, unless there is no room for it.
     pub(crate) fn send(&self, delivery: OtpDelivery) -> DeliveryOutcome {
         if self.threads.is_empty() {
-            tracing::error!("a bug in the server: it delivered a one-time password out of band");
+            // A reload may have come between the request and this.
+            tracing::warn!("a one-time password was refused: passwords are in band now");
             return DeliveryOutcome::Refused;
         }
         if self.queue.push(delivery) {
@@ -81,13 +82,25 @@ impl Couriers {
     }
 }
 
-impl Drop for Couriers {
-    fn drop(&mut self) {
-        self.queue.close();
+impl Couriers {
+    /// Delivers everything that waits, then ends the threads.
+    pub(crate) fn finish(mut self) {
+        self.queue.finish();
+        self.join();
+    }
+
+    fn join(&mut self) {
         for thread in self.threads.drain(..) {
             // It catches the panics of couriers, so there is nothing to report.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Couriers {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.join();
     }
 }
 

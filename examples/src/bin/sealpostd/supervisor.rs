@@ -1,0 +1,205 @@
+//! Reloads the configuration at SIGHUP, and tells the service manager how the server is.
+//!
+//! Both happen on a thread that is started before the server is confined: the configuration and the
+//! files that it names may be anywhere. It also does what may block, which the reactor must not.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use sealpost_core::server::{Command, Reconfiguration, Server};
+use sealpost_mio::Handle;
+use sealpost_programs::Failure;
+use sealpost_storage::SharedQuota;
+
+use crate::config::{Config, Layers, Settings};
+use crate::couriers::{Couriers, SharedCouriers};
+
+/// What a reload changes.
+#[derive(Debug)]
+pub(crate) struct Reloadable {
+    /// Where its settings come from.
+    pub(crate) layers: Layers,
+    /// The settings in force.
+    pub(crate) settings: Settings,
+    /// Connections for which it has files.
+    pub(crate) connections: usize,
+    /// What mailboxes and the store may hold.
+    pub(crate) quota: SharedQuota,
+    /// Deliver one-time passwords.
+    pub(crate) couriers: SharedCouriers,
+}
+
+/// The thread. Once it is dropped, the thread ends.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    events: Sender<Event>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is told.
+enum Event {
+    /// The server serves. This controls it.
+    Serving(Handle<Server>),
+    /// The operator asks for a reload.
+    Reload,
+    /// The reactor has answered.
+    Alive,
+    /// The server begins to stop.
+    Stopping,
+    /// The server has stopped: the thread ends.
+    Stopped,
+}
+
+impl Supervisor {
+    /// Starts the thread.
+    pub(crate) fn start(reloadable: Reloadable) -> Result<Self, Failure> {
+        let (sender, events) = mpsc::channel();
+        let watch = Watch { sender: sender.clone(), interval: sd_notify::watchdog_enabled() };
+        let thread = Builder::new()
+            .name("supervisor".into())
+            .spawn(move || run(reloadable, &events, &watch))
+            .map_err(Failure::context("can't start the thread that reloads the configuration"))?;
+        Ok(Self { events: sender, thread: Some(thread) })
+    }
+
+    /// The server serves.
+    pub(crate) fn serving(&self, handle: Handle<Server>) {
+        self.tell(Event::Serving(handle));
+    }
+
+    /// Reloads the configuration.
+    pub(crate) fn reload(&self) {
+        self.tell(Event::Reload);
+    }
+
+    /// The server begins to stop.
+    pub(crate) fn stopping(&self) {
+        self.tell(Event::Stopping);
+    }
+
+    fn tell(&self, event: Event) {
+        // The thread has ended early only if it has panicked.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.tell(Event::Stopped);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How the reactor is watched for the service manager.
+struct Watch {
+    /// For the answers of the reactor.
+    sender: Sender<Event>,
+    /// Time without a sign of life after which the service manager restarts the server. `None` if it
+    /// does not.
+    interval: Option<Duration>,
+}
+
+impl Watch {
+    /// The next event. `None` if it is time to ask the reactor for a sign of life.
+    fn next(&self, events: &Receiver<Event>) -> Option<Event> {
+        let Some(interval) = self.interval else {
+            return Some(events.recv().unwrap_or(Event::Stopped));
+        };
+        match events.recv_timeout(interval / 3) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::Stopped),
+        }
+    }
+
+    /// Asks the reactor for a sign of life. One that hangs gives none.
+    fn ask(&self, handle: &Handle<Server>) {
+        let sender = self.sender.clone();
+        // The answer comes as an event, like everything else that this thread waits for.
+        drop(handle.with_machine(move |_| sender.send(Event::Alive)));
+    }
+}
+
+fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
+    let mut handle = None;
+    loop {
+        match watch.next(events) {
+            Some(Event::Serving(its)) => {
+                handle = Some(its);
+                notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+            }
+            Some(Event::Reload) => {
+                if let Some(handle) = &handle {
+                    reload(&mut reloadable, handle);
+                }
+            }
+            Some(Event::Alive) => notify(&[NotifyState::Watchdog]),
+            Some(Event::Stopping) => {
+                notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+            }
+            Some(Event::Stopped) => return,
+            None => handle.iter().for_each(|handle| watch.ask(handle)),
+        }
+    }
+}
+
+/// Reloads the configuration, and says what has become of it.
+fn reload(reloadable: &mut Reloadable, handle: &Handle<Server>) {
+    let since = NotifyState::monotonic_usec_now().ok();
+    notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
+    let status = match reloadable.reload(handle) {
+        Ok(changes) => {
+            tracing::info!("configuration reloaded: {changes}");
+            format!("serving; configuration reloaded: {changes}")
+        }
+        Err(failure) => {
+            tracing::error!("configuration not reloaded, the old one stays in force: {failure}");
+            format!("serving; configuration not reloaded: {failure}")
+        }
+    };
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
+impl Reloadable {
+    /// Takes over what can be taken over while the server runs, or nothing if anything is wrong.
+    /// Returns what has changed.
+    fn reload(&mut self, handle: &Handle<Server>) -> Result<String, Failure> {
+        let new = self.layers.settings()?;
+        Config::new(&new)?;
+        let (settings, [applied, waiting]) = self.settings.reloaded(&new);
+        let config = Config::new(&settings)?;
+        // Even if no setting has changed: the files with secrets may have.
+        let couriers = Couriers::start(&config.otp)?;
+        self.couriers.replace(couriers);
+        self.quota.set(config.quota());
+        handle.command(Command::Reconfigure(Box::new(Reconfiguration {
+            otp_channel: config.otp.route.channel(),
+            registered_phones: config.registered_phones(),
+            limits: config.core_limits(self.connections),
+        })));
+        self.settings = settings;
+        Ok(describe(&applied, &waiting))
+    }
+}
+
+fn describe(applied: &[&str], waiting: &[&str]) -> String {
+    let applied = match applied {
+        [] => "no option has changed that a reload applies".to_owned(),
+        keys => format!("{} changed", keys.join(", ")),
+    };
+    match waiting {
+        [] => applied,
+        keys => format!("{applied}; {} will change at the next start", keys.join(", ")),
+    }
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "can't tell the service manager how the server is");
+    }
+}
