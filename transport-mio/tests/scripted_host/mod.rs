@@ -2,6 +2,8 @@
 //! host.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+mod peer;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,10 +19,12 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
-    Application, ClientHost, Control, Error, Handle, HostConfig, JobRunner, ServerHost,
-    StoreRequest,
+    Application, ClientHost, Control, Destination, Error, Handle, HostConfig, JobRunner,
+    ServerHost, StoreRequest,
 };
 use sealpost_storage::Storage;
+
+pub(crate) use peer::{Peer, over_tls, tls_client, tls_server};
 
 /// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -239,8 +243,10 @@ impl BoundServer {
         let (machine, seen) = ScriptedMachine::new(behaviour);
         let (sender, delivered) = mpsc::channel();
         let listen = "127.0.0.1:0".parse().unwrap();
+        let tls = peer::is_over_tls().then(tls_server);
+        let config = HostConfig { tls, ..config.clone() };
         let server = ServerHost::bind(
-            config,
+            &config,
             listen,
             TenfoldStore,
             FailingRunner,
@@ -272,14 +278,12 @@ impl RunningHost {
         let (machine, seen) = ScriptedMachine::new(Behaviour::Silent);
         let (sender, delivered) = mpsc::channel();
         let application = TestApplication(sender);
-        let host = ClientHost::new(
-            config,
-            addr.to_string(),
-            TenfoldStore,
-            FailingRunner,
-            machine,
-            application,
-        );
+        let server = match peer::is_over_tls() {
+            true => Destination::over_tls(addr.to_string(), tls_client("127.0.0.1")),
+            false => addr.to_string().into(),
+        };
+        let host =
+            ClientHost::new(config, server, TenfoldStore, FailingRunner, machine, application);
         let host = host.unwrap();
         let handle = host.handle();
         Self { addr, handle, seen, delivered, thread: std::thread::spawn(|| host.run()) }
