@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 use sealpost_core::time::Timestamp;
@@ -37,6 +37,22 @@ impl CertificateChain {
         }
     }
 
+    /// The hosts for which the server's own certificate is: names, perhaps with a wildcard, and IP
+    /// addresses.
+    pub fn hosts(&self) -> Vec<String> {
+        let own = self.0.first().and_then(|own| ParsedCertificate::try_from(own).ok());
+        // Names that don't match are the only ones that rustls tells.
+        let nobody = ServerName::try_from("host.invalid").ok();
+        let verified = own.zip(nobody).map(|(own, nobody)| verify_server_name(&own, &nobody));
+        match verified {
+            Some(Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+                presented,
+                ..
+            }))) => hosts(&presented),
+            Some(Ok(()) | Err(_)) | None => Vec::new(),
+        }
+    }
+
     pub(super) fn into_der(self) -> Vec<CertificateDer<'static>> {
         self.0
     }
@@ -59,6 +75,16 @@ impl CertificateChain {
             Err(error) => Err(objection(error)),
         }
     }
+}
+
+/// The hosts among the names of a certificate, which rustls gives as `DnsName("example.org")` and
+/// `IpAddress(192.0.2.1)`.
+pub(crate) fn hosts(presented: &[String]) -> Vec<String> {
+    let inside = |name: &String| {
+        let (_, inside) = name.split_once('(')?;
+        Some(inside.trim_end_matches(')').trim_matches('"').to_owned())
+    };
+    presented.iter().filter_map(inside).collect()
 }
 
 /// Reads all certificates in a PEM file. Fails if there is none.
@@ -140,6 +166,13 @@ mod tests {
         let in_a_day = timestamp(UnixTime::now()).unix_secs() + 24 * 3_600;
         let told = chain.expiry_within(48 * hour).unwrap().unix_secs();
         assert!((in_a_day - 60..=in_a_day).contains(&told), "{told}");
+    }
+
+    #[test]
+    fn hosts_are_told() {
+        let names = ["example.org", "*.example.org", "192.0.2.1", "2001:db8::1"];
+        let chain = chain(&TestAuthority::new().issue(&names).chain).unwrap();
+        assert_eq!(chain.hosts(), names);
     }
 
     #[test]

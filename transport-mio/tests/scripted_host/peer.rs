@@ -70,6 +70,22 @@ impl Peer {
         Self { tls: Some(Arc::new(Mutex::new(connection))), ..Self::plain(socket) }
     }
 
+    /// Accepts a connection over TLS, as a server with this certificate that speaks `protocol`.
+    pub(crate) fn accept_as(
+        listener: &TcpListener,
+        certificate: &TestCertificate,
+        protocol: &[u8],
+    ) -> Self {
+        let (socket, _) = listener.accept().unwrap();
+        Self::with_tls(socket, server_with(certificate, protocol))
+    }
+
+    /// The certificate of the other end, as DER.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        let tls = self.tls.as_ref().unwrap().lock().unwrap();
+        tls.peer_certificates().unwrap()[0].to_vec()
+    }
+
     /// Completes the handshake, if there is one.
     pub(crate) fn shake_hands(&mut self) -> io::Result<()> {
         if let Some(tls) = &self.tls {
@@ -165,7 +181,8 @@ impl Write for Peer {
     }
 }
 
-fn authority() -> &'static TestAuthority {
+/// The authority that peers trust.
+pub(crate) fn authority() -> &'static TestAuthority {
     static AUTHORITY: OnceLock<TestAuthority> = OnceLock::new();
     AUTHORITY.get_or_init(TestAuthority::new)
 }
@@ -189,7 +206,10 @@ fn client() -> Connection {
 }
 
 fn server() -> Connection {
-    let TestCertificate { chain, key } = certificate();
+    server_with(certificate(), b"sealpost/1")
+}
+
+fn server_with(TestCertificate { chain, key }: &TestCertificate, protocol: &[u8]) -> Connection {
     let chain = vec![CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
@@ -198,6 +218,6 @@ fn server() -> Connection {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    config.alpn_protocols = vec![b"sealpost/1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     rustls::ServerConnection::new(config.into()).unwrap().into()
 }

@@ -63,12 +63,11 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let application = ServerApplication::new(Couriers::start(&args.otp)?);
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     confine(data.path(), &folders)?.log();
-    let transport = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
-    certificate.map_or(Ok(()), Certificate::watch)?;
     let host = ServerHost::bind(&config, args.listen, store, crypto, machine, application)?;
 
     let local = host.local_addr();
-    announce(&data, transport, profile, local, fingerprint)?;
+    announce(&data, certificate.as_ref(), profile, local, fingerprint)?;
+    certificate.map_or(Ok(()), Certificate::watch)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
     tracing::info!("stopped");
@@ -199,14 +198,17 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
 /// Logs the server's address, and saves it for `sealpostd address`.
 fn announce(
     data: &DataFolder,
-    transport: Transport,
+    certificate: Option<&Certificate>,
     profile: Profile,
     local: SocketAddr,
     fingerprint: Fingerprint,
 ) -> Result<(), Failure> {
-    let open = local.ip().is_unspecified();
-    let host = if open { ANY_HOST.to_owned() } else { host(local) };
-    let address = ServerAddress::new(transport, profile, &host, local.port(), fingerprint)?;
+    let transport = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
+    let host = host(local);
+    let named = certificate.and_then(|certificate| certificate.host(&host));
+    let open = local.ip().is_unspecified() && named.is_none();
+    let host = named.unwrap_or(if open { ANY_HOST } else { &host });
+    let address = ServerAddress::new(transport, profile, host, local.port(), fingerprint)?;
     if open {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
