@@ -71,7 +71,12 @@ impl ProgramBed {
             .spawn()
             .unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
-        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
+        let scheme = match (args.contains(&"--tls-cert"), args.contains(&"wide")) {
+            (false, false) => "sealpost",
+            (false, true) => "sealpost+wide",
+            (true, false) => "sealposts",
+            (true, true) => "sealposts+wide",
+        };
         Starting { process: Process { child, stdout, log }, scheme }
     }
 }
