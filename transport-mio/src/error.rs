@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::tls::hosts;
+
 /// A failure of the operating system that the host can't work around. Peers never cause one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,13 +96,14 @@ impl From<rustls::Error> for DialError {
             rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
                 Self::NoSealpost
             }
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                Self::UnknownAuthority
-            }
+            // The signature is bad if a trusted authority has only the name of the issuer.
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Self::UnknownAuthority,
             rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
                 presented,
                 ..
-            }) => Self::OtherHost(presented),
+            }) => Self::OtherHost(hosts(&presented)),
             rustls::Error::InvalidCertificate(
                 CertificateError::Expired | CertificateError::ExpiredContext { .. },
             ) => Self::Expired,
@@ -112,11 +115,12 @@ impl From<rustls::Error> for DialError {
     }
 }
 
-/// The first few names of a certificate.
-fn names(presented: &[String]) -> String {
-    match presented {
+/// The names of a certificate, or as many as help.
+fn names(hosts: &[String]) -> String {
+    match hosts {
         [] => "no host".into(),
         [only] => only.clone(),
-        [first, rest @ ..] => format!("{first} and {} other names", rest.len()),
+        [first, second] => format!("{first} and {second}"),
+        [first, rest @ ..] => format!("{first} and {} other hosts", rest.len()),
     }
 }

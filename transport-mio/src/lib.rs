@@ -50,6 +50,9 @@
 #![forbid(unsafe_code)]
 
 mod application;
+#[cfg(test)]
+#[path = "../tests/certificates/mod.rs"]
+mod certificates;
 mod clock;
 mod config;
 mod destination;

@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! Behaviour that needs a process of its own: signals, and running out of files.
 
+mod certificates;
 mod scripted_host;
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};

@@ -1,23 +1,25 @@
 #![cfg(test)]
 //! A machine on real sockets: what arrives, what leaves, and how connections end.
 
+mod certificates;
 mod scripted_host;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use scripted_host::{Behaviour, Order, PATIENCE, RunningHost, Seen, config};
+use scripted_host::{Behaviour, Order, PATIENCE, Peer, RunningHost, Seen, config, over_tls};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_mio::HostConfig;
 
-fn connect(host: &RunningHost) -> (TcpStream, ConnId) {
-    let stream = TcpStream::connect(host.addr).unwrap();
+fn connect(host: &RunningHost) -> (Peer, ConnId) {
+    let mut stream = Peer::connect(host.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.shake_hands().unwrap();
     (stream, host.opened())
 }
 
@@ -31,7 +33,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from(i * 7 % 251).unwrap()).collect()
 }
 
-fn read_exactly(stream: &mut TcpStream, len: usize) -> Vec<u8> {
+fn read_exactly(stream: &mut Peer, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes).unwrap();
     bytes
@@ -61,8 +63,7 @@ fn bytes_cut_anywhere_come_back_whole() {
 #[test]
 fn many_connections_are_served() {
     let host = RunningHost::server(&config(), Behaviour::Echo);
-    let mut streams: Vec<_> =
-        (0..300_u16).map(|_| TcpStream::connect(host.addr).unwrap()).collect();
+    let mut streams: Vec<_> = (0..300_u16).map(|_| Peer::connect(host.addr).unwrap()).collect();
     for (stream, number) in streams.iter_mut().zip(0_u16..) {
         stream.write_all(&number.to_le_bytes()).unwrap();
     }
@@ -211,10 +212,10 @@ fn peer_that_never_reads_does_not_hold_a_closed_connection() {
     host.end();
 }
 
-fn connect_when_there_is_room(host: &RunningHost) -> (TcpStream, ConnId) {
+fn connect_when_there_is_room(host: &RunningHost) -> (Peer, ConnId) {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
-        let mut stream = TcpStream::connect(host.addr).unwrap();
+        let mut stream = Peer::connect(host.addr).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         match stream.read(&mut [0]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return (stream, host.opened()),
@@ -245,8 +246,7 @@ fn connection_on_which_nothing_was_sent_makes_room_at_once() {
     stays.write_all(b"unanswered").unwrap();
     assert_eq!(host.received(conn, 10), b"unanswered");
     host.give([Order::Close(conn)]);
-    let ended = stays.read(&mut [0]);
-    assert!(matches!(ended, Ok(0)) || ended.is_err(), "{ended:?}");
+    assert!(stays.has_ended());
     // If it lingered, ending the host would take as long as the peer stays.
     let begin = Instant::now();
     host.end();
@@ -258,9 +258,9 @@ fn connections_above_the_cap_are_closed_at_once() {
     let config = HostConfig { max_connections: Some(2), ..config() };
     let host = RunningHost::server(&config, Behaviour::Silent);
     let (first, second) = (connect(&host), connect(&host));
-    let mut third = TcpStream::connect(host.addr).unwrap();
+    let mut third = Peer::connect(host.addr).unwrap();
     third.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(third.read(&mut [0]).unwrap(), 0);
+    assert!(third.has_ended());
     drop(first.0);
     host.expect(&Seen::Closed(first.1));
     let (_, fourth) = connect_when_there_is_room(&host);
@@ -303,7 +303,7 @@ fn peer_that_ended_its_direction_reads_what_was_queued() {
     let data = Bytes::from(pattern(8 * 1024 * 1024));
     host.give([Order::Send(conn, data.clone())]);
     host.expect(&Seen::Congested(conn));
-    stream.shutdown(Shutdown::Write).unwrap();
+    stream.end();
     host.expect(&Seen::Closed(conn));
     let mut got = Vec::new();
     stream.read_to_end(&mut got).unwrap();
@@ -369,8 +369,9 @@ fn client_dials_talks_and_dials_again() {
     for id in [1, 2] {
         let conn = ConnId(id);
         host.give([Order::Dial(conn)]);
+        let mut stream = Peer::accept(&listener);
+        stream.shake_hands().unwrap();
         host.expect(&Seen::Opened(conn));
-        let (mut stream, _) = listener.accept().unwrap();
         host.give([Order::Send(conn, Bytes::from_static(b"hello"))]);
         assert_eq!(read_exactly(&mut stream, 5), b"hello");
         stream.write_all(b"welcome").unwrap();
@@ -397,4 +398,38 @@ fn dialling_that_is_cancelled_causes_no_event() {
     host.give([Order::Dial(ConnId(1)), Order::Close(ConnId(1)), Order::Dial(ConnId(2))]);
     host.expect(&Seen::Opened(ConnId(2)));
     host.end();
+}
+
+/// The same over TLS.
+macro_rules! over_tls {
+    ($($test:ident)*) => {
+        mod tls {
+            $(#[test]
+            fn $test() {
+                super::over_tls(super::$test);
+            })*
+        }
+    };
+}
+
+over_tls! {
+    client_dials_talks_and_dials_again
+    bytes_cut_anywhere_come_back_whole
+    many_connections_are_served
+    flood_on_one_connection_leaves_others_their_turn
+    peer_that_stalls_is_congested_then_writable
+    above_half_of_the_memory_of_queues_more_than_a_fair_share_is_congestion
+    connections_with_most_unread_are_given_up_when_queues_take_too_much_memory
+    closed_connection_gives_up_what_its_peer_leaves_unread_when_memory_is_short
+    paused_connection_is_not_read_and_nothing_is_missed
+    close_sends_what_is_queued_while_the_peer_keeps_sending
+    peer_that_never_reads_does_not_hold_a_closed_connection
+    closed_connection_whose_peer_does_not_end_makes_room_for_a_new_one
+    connection_on_which_nothing_was_sent_makes_room_at_once
+    connections_above_the_cap_are_closed_at_once
+    bytes_sent_before_a_close_are_read_first
+    end_of_a_paused_connection_waits_for_its_bytes
+    peer_that_ended_its_direction_reads_what_was_queued
+    reset_connection_is_reported_once
+    stop_waits_for_the_machine_and_flushes
 }

@@ -76,7 +76,12 @@ impl ProgramBed {
             .args(["--listen", listen, "--no-limits", "--init"])
             .args(in_band)
             .args(args);
-        let scheme = if args.contains(&"wide") { "sealpost+wide" } else { "sealpost" };
+        let scheme = match (args.contains(&"--tls-cert"), args.contains(&"wide")) {
+            (false, false) => "sealpost",
+            (false, true) => "sealpost+wide",
+            (true, false) => "sealposts",
+            (true, true) => "sealposts+wide",
+        };
         self.spawn(&mut command, scheme)
     }
 

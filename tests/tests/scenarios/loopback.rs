@@ -13,12 +13,15 @@ use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Registration, Server};
-use sealpost_mio::{ClientHost, HostConfig, ServerHost};
+use sealpost_mio::{
+    CertificateChain, ClientHost, Destination, HostConfig, ServerHost, TlsClient, TlsServer,
+};
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, SqliteStorage, Usage};
 use sealpost_tests::scenarios::{Deployment, Device, Observation, Reachability};
 use sealpost_tests::sim::{CryptoKind, Otps, Settings};
 
+use crate::certificates::{TestAuthority, TestCertificate};
 use crate::process::{ClientApplication, Disk, Process, Reporter, ServerApplication};
 use crate::relay::{Relay, ServerAddr};
 
@@ -33,7 +36,26 @@ pub(crate) struct Loopback {
     receiver: Receiver<Observation>,
     /// Number of machines started so far; seeds the next one's randomness.
     started_machines: u64,
+    tls: Option<Tls>,
     folder: tempfile::TempDir,
+}
+
+/// The server's certificate, and how clients recognize it.
+struct Tls {
+    server: TlsServer,
+    client: TlsClient,
+}
+
+impl Tls {
+    fn new() -> Self {
+        let authority = TestAuthority::new();
+        let TestCertificate { chain, key } = authority.issue(&["127.0.0.1"]);
+        let chain = CertificateChain::from_pem(chain.as_bytes()).unwrap();
+        let server = TlsServer::new(chain, key.as_bytes()).unwrap();
+        let authorities = authority.pem();
+        let client = TlsClient::with_authorities("127.0.0.1", authorities.as_bytes()).unwrap();
+        Self { server, client }
+    }
 }
 
 /// A client's process, and what outlives it: its account, database and relay.
@@ -47,7 +69,7 @@ struct ClientSlot {
 
 impl Loopback {
     /// Starts the server and the clients, which are offline, with fresh databases.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, transport: Transport) -> Self {
         let (sender, receiver) = mpsc::channel();
         let mut this = Self {
             settings: settings.clone(),
@@ -58,6 +80,7 @@ impl Loopback {
             sender,
             receiver,
             started_machines: 0,
+            tls: (transport == Transport::Tls).then(Tls::new),
             folder: tempfile::tempdir().unwrap(),
         };
         this.start_server();
@@ -68,7 +91,7 @@ impl Loopback {
                 phone,
                 server: *CryptoKind::Real.public_key(0).fingerprint(),
                 profile: settings.profile(),
-                transport: Transport::Tcp,
+                transport,
                 host_port: slot.relay.addr().to_string(),
             };
             SqliteClientStorage::create(&slot.path, &identity).unwrap();
@@ -185,9 +208,14 @@ impl Deployment for Loopback {
         };
         let machine = Client::new(config, store.load().unwrap(), entropy).unwrap();
         let (disk, dead) = (Disk::new(store), Arc::default());
+        let host_port = slot.relay.addr().to_string();
+        let server = match &self.tls {
+            None => host_port.into(),
+            Some(tls) => Destination::over_tls(host_port, tls.client.clone()),
+        };
         let host = ClientHost::new(
             &HostConfig::default(),
-            slot.relay.addr().to_string(),
+            server,
             disk.clone(),
             crypto,
             machine,
@@ -244,8 +272,9 @@ impl Deployment for Loopback {
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
+        let tls = self.tls.as_ref().map(|tls| tls.server.clone());
         let host = ServerHost::bind(
-            &HostConfig::default(),
+            &HostConfig { tls, ..HostConfig::default() },
             "127.0.0.1:0".parse().unwrap(),
             disk.clone(),
             crypto,

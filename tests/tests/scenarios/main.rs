@@ -1,4 +1,4 @@
-//! Scenarios, each run in the simulator and over real sockets. A scenario asserts what applications
+//! Scenarios, each run in the simulator and over real sockets, without and with TLS. A scenario asserts what applications
 //! must observe. Beyond that, its outcome must be the same on both deployments.
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +9,8 @@
 
 mod absence;
 mod accounts;
+#[path = "../../../transport-mio/tests/certificates/mod.rs"]
+mod certificates;
 mod clocks;
 mod conversations;
 mod failures;
@@ -17,6 +19,7 @@ mod process;
 mod relay;
 
 use loopback::Loopback;
+use sealpost_core::address::Transport;
 use sealpost_tests::scenarios::{Deployment, Device, Outcome, Scenario};
 use sealpost_tests::sim::{Settings, World};
 
@@ -30,11 +33,13 @@ fn run(settings: &Settings, script: impl Fn(&mut Scenario<'_>)) {
     for seed in 1..SEEDS {
         assert_eq!(run_on(&mut World::scripted(settings, seed), &script), seen);
     }
-    assert_eq!(
-        run_on(&mut Loopback::new(settings), &script),
-        seen,
-        "left: over sockets, right: simulated"
-    );
+    for transport in [Transport::Tcp, Transport::Tls] {
+        assert_eq!(
+            run_on(&mut Loopback::new(settings, transport), &script),
+            seen,
+            "left: over sockets ({transport:?}), right: simulated"
+        );
+    }
 }
 
 fn run_on(deployment: &mut dyn Deployment, script: impl Fn(&mut Scenario<'_>)) -> Outcome {

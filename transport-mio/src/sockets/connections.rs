@@ -184,6 +184,17 @@ impl Connections {
             // TLS has an answer, or its handshake is complete.
             list_dirty(&mut self.dirty, id, connection);
         }
+        let len = self.take_in(id, received, now);
+        // Incomplete records take memory.
+        if self.queued > self.limits.in_all {
+            self.make_room();
+        }
+        len
+    }
+
+    /// Handles the result of a read. Returns how many bytes are for the machine.
+    fn take_in(&mut self, id: ConnId, received: Received, now: Mono) -> Option<usize> {
+        let connection = self.table.get_mut(id)?;
         match (received, connection.state) {
             (Received::Bytes(len), state) => {
                 list_ready(&mut self.ready, id, connection);

@@ -134,8 +134,12 @@ impl TlsStream {
             }
             match (self.session.stage(), self.end) {
                 (Stage::Failed, _) => return Sent::Failed,
-                // The end of the handshake will have this called again.
-                (Stage::Handshake, _) if !queue.is_empty() => return Sent::Part,
+                // The end of the handshake will have this called again, or the end of the connection,
+                // which a write would notice.
+                (Stage::Handshake, _) if !queue.is_empty() => {
+                    let failed = matches!(self.socket.take_error(), Ok(Some(_)) | Err(_));
+                    return if failed { Sent::Failed } else { Sent::Part };
+                }
                 (Stage::Open | Stage::PeerEnded, _) if !queue.is_empty() => {
                     if self.encrypt(queue).is_err() {
                         return Sent::Failed;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use certificate::CertificateChain;
+pub(crate) use certificate::hosts;
 pub use client::TlsClient;
 pub use error::TlsError;
 pub use server::TlsServer;

@@ -273,3 +273,134 @@ pub(crate) const PLAINTEXT_MAX: usize = 1 << 14;
 const RECORD: usize = PLAINTEXT_MAX + 256 + 5;
 /// Bytes that encrypting adds to a record at most, with an update of the key before it.
 const OVERHEAD: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::super::{CertificateChain, TlsClient, TlsServer};
+    use super::*;
+    use crate::certificates::{TestAuthority, TestCertificate};
+
+    fn both() -> [TlsSession; 2] {
+        let authority = TestAuthority::new();
+        let TestCertificate { chain, key } = authority.issue(&["example.org"]);
+        let chain = CertificateChain::from_pem(chain.as_bytes()).unwrap();
+        let server = TlsServer::new(chain, key.as_bytes()).unwrap();
+        let authorities = authority.pem();
+        let client = TlsClient::with_authorities("example.org", authorities.as_bytes()).unwrap();
+        [client.connect().unwrap(), server.accept().unwrap()]
+    }
+
+    /// Moves ciphertext from one side to the other, in pieces.
+    fn carry(from: &mut TlsSession, to: &mut TlsSession, piece: usize) -> Result<(), Error> {
+        let ciphertext = from.outgoing().to_vec();
+        from.sent(ciphertext.len());
+        for mut piece in ciphertext.chunks(piece) {
+            while !piece.is_empty() {
+                to.read_from(&mut piece).unwrap();
+            }
+            to.process()?;
+        }
+        Ok(())
+    }
+
+    fn shake_hands(piece: usize) -> [TlsSession; 2] {
+        let [mut client, mut server] = both();
+        client.process().unwrap();
+        for _ in 0..2 {
+            carry(&mut client, &mut server, piece).unwrap();
+            carry(&mut server, &mut client, piece).unwrap();
+        }
+        assert_eq!([client.stage(), server.stage()], [Stage::Open; 2]);
+        [client, server]
+    }
+
+    fn taken(session: &mut TlsSession) -> Vec<u8> {
+        let mut bytes = vec![0; 100_000];
+        let len = session.take_plaintext(&mut bytes);
+        bytes.truncate(len);
+        bytes
+    }
+
+    #[test]
+    fn bytes_arrive_in_order_however_they_are_cut() {
+        for piece in [1, 2, 100, usize::MAX] {
+            let [mut client, mut server] = shake_hands(piece);
+            for (from, to) in [(&mut client, &mut server)] {
+                from.encrypt(b"one").unwrap();
+                from.encrypt(&[7; PLAINTEXT_MAX]).unwrap();
+                carry(from, to, piece).unwrap();
+                assert_eq!(taken(to), [&b"one"[..], &[7; PLAINTEXT_MAX]].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn key_exchange_is_hybrid() {
+        for session in shake_hands(usize::MAX) {
+            let group = match &session.side {
+                Side::Server(connection) => connection.negotiated_key_exchange_group(),
+                Side::Client(connection) => connection.negotiated_key_exchange_group(),
+            };
+            assert_eq!(group.unwrap().name(), NamedGroup::X25519MLKEM768);
+        }
+    }
+
+    #[test]
+    fn idle_session_holds_no_buffer() {
+        let [mut client, mut server] = shake_hands(1_000);
+        client.encrypt(&[7; 10_000]).unwrap();
+        assert!(client.memory() >= 10_000);
+        carry(&mut client, &mut server, 1_000).unwrap();
+        assert!(server.memory() >= 10_000);
+        taken(&mut server);
+        assert_eq!([client.memory(), server.memory()], [0; 2]);
+    }
+
+    #[test]
+    fn nothing_is_sent_that_would_resume_a_session() {
+        let [mut client, mut server] = both();
+        client.process().unwrap();
+        carry(&mut client, &mut server, usize::MAX).unwrap();
+        carry(&mut server, &mut client, usize::MAX).unwrap();
+        carry(&mut client, &mut server, usize::MAX).unwrap();
+        assert_eq!(server.outgoing(), b"");
+    }
+
+    #[test]
+    fn end_is_told_after_what_was_sent() {
+        let [mut client, mut server] = shake_hands(usize::MAX);
+        client.encrypt(b"last words").unwrap();
+        client.end().unwrap();
+        carry(&mut client, &mut server, 1).unwrap();
+        assert_eq!(
+            (server.stage(), &taken(&mut server)[..]),
+            (Stage::PeerEnded, &b"last words"[..])
+        );
+        server.encrypt(b"still heard").unwrap();
+        carry(&mut server, &mut client, 1).unwrap();
+        assert_eq!(taken(&mut client), b"still heard");
+    }
+
+    #[test]
+    fn altered_byte_fails_and_leaves_what_came_before() {
+        let [mut client, mut server] = shake_hands(usize::MAX);
+        client.encrypt(b"before").unwrap();
+        client.encrypt(b"after").unwrap();
+        let last = client.outgoing.len() - 1;
+        client.outgoing[last] ^= 1;
+        assert!(carry(&mut client, &mut server, usize::MAX).is_err());
+        assert_eq!((server.stage(), &taken(&mut server)[..]), (Stage::Failed, &b"before"[..]));
+        assert!(carry(&mut server, &mut client, usize::MAX).is_err(), "the client gets an alert");
+    }
+
+    #[test]
+    fn garbage_is_answered_with_an_alert() {
+        let [_, mut server] = both();
+        server.read_from(&mut &b"\0\0\0\02026-11-26 12:00:00\x69"[..]).unwrap();
+        server.process().unwrap_err();
+        assert!(matches!(server.outgoing(), [21, 3, _, 0, 2, 2, _]), "{:?}", server.outgoing());
+        assert_eq!(server.stage(), Stage::Failed);
+    }
+}

@@ -2,6 +2,8 @@
 //! host.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+mod peer;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,10 +19,12 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
-    Application, ClientHost, Control, Error, Handle, HostConfig, JobRunner, ServerHost,
-    StoreRequest,
+    Application, ClientHost, Control, Destination, DialError, Error, Handle, HostConfig, JobRunner,
+    ServerHost, StoreRequest,
 };
 use sealpost_storage::Storage;
+
+pub(crate) use peer::{Peer, authority, over_tls, tls_client, tls_server};
 
 /// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -201,15 +205,30 @@ impl JobRunner for FailingRunner {
 }
 
 /// Passes deliveries to the test, and stops the host when the machine has finished.
-pub(crate) struct TestApplication(Sender<&'static str>);
+pub(crate) struct TestApplication {
+    deliveries: Sender<&'static str>,
+    unreachable: Sender<String>,
+}
 
 impl Application<ScriptedMachine> for TestApplication {
     fn deliver(&mut self, delivery: &'static str) {
-        let _ = self.0.send(delivery);
+        let _ = self.deliveries.send(delivery);
+    }
+
+    fn dialling_failed(&mut self, error: &DialError) {
+        let _ = self.unreachable.send(error.to_string());
     }
 
     fn notify(&mut self, (): ()) -> Control {
         Control::Stop
+    }
+}
+
+impl TestApplication {
+    fn new() -> (Self, Receiver<&'static str>, Receiver<String>) {
+        let (deliveries, delivered) = mpsc::channel();
+        let (sender, unreachable) = mpsc::channel();
+        (Self { deliveries, unreachable: sender }, delivered, unreachable)
     }
 }
 
@@ -224,6 +243,8 @@ pub(crate) struct RunningHost {
     pub(crate) handle: Handle<ScriptedMachine>,
     pub(crate) seen: Receiver<Seen>,
     pub(crate) delivered: Receiver<&'static str>,
+    /// Why dialling failed.
+    pub(crate) unreachable: Receiver<String>,
     pub(crate) thread: JoinHandle<Result<(), Error>>,
 }
 
@@ -232,23 +253,22 @@ pub(crate) struct BoundServer {
     pub(crate) server: ServerHost<ScriptedMachine, TestApplication, TenfoldStore>,
     seen: Receiver<Seen>,
     delivered: Receiver<&'static str>,
+    unreachable: Receiver<String>,
 }
 
 impl BoundServer {
     pub(crate) fn new(config: &HostConfig, behaviour: Behaviour) -> Self {
         let (machine, seen) = ScriptedMachine::new(behaviour);
-        let (sender, delivered) = mpsc::channel();
+        let (application, delivered, unreachable) = TestApplication::new();
         let listen = "127.0.0.1:0".parse().unwrap();
-        let server = ServerHost::bind(
-            config,
-            listen,
-            TenfoldStore,
-            FailingRunner,
-            machine,
-            TestApplication(sender),
-        )
-        .unwrap();
-        Self { server, seen, delivered }
+        let mut config = config.clone();
+        if peer::is_over_tls() && config.tls.is_none() {
+            config.tls = Some(tls_server());
+        }
+        let server =
+            ServerHost::bind(&config, listen, TenfoldStore, FailingRunner, machine, application)
+                .unwrap();
+        Self { server, seen, delivered, unreachable }
     }
 
     pub(crate) fn run(self) -> RunningHost {
@@ -257,6 +277,7 @@ impl BoundServer {
             handle: self.server.handle(),
             seen: self.seen,
             delivered: self.delivered,
+            unreachable: self.unreachable,
             thread: std::thread::spawn(|| self.server.run()),
         }
     }
@@ -269,20 +290,23 @@ impl RunningHost {
 
     /// Starts a host that dials `addr`.
     pub(crate) fn client(config: &HostConfig, addr: SocketAddr) -> Self {
+        let server = match peer::is_over_tls() {
+            true => Destination::over_tls(addr.to_string(), tls_client("127.0.0.1")),
+            false => addr.to_string().into(),
+        };
+        Self::dialler(config, addr, server)
+    }
+
+    /// Starts a host that dials `server`, which is at `addr`.
+    pub(crate) fn dialler(config: &HostConfig, addr: SocketAddr, server: Destination) -> Self {
         let (machine, seen) = ScriptedMachine::new(Behaviour::Silent);
-        let (sender, delivered) = mpsc::channel();
-        let application = TestApplication(sender);
-        let host = ClientHost::new(
-            config,
-            addr.to_string(),
-            TenfoldStore,
-            FailingRunner,
-            machine,
-            application,
-        );
+        let (application, delivered, unreachable) = TestApplication::new();
+        let host =
+            ClientHost::new(config, server, TenfoldStore, FailingRunner, machine, application);
         let host = host.unwrap();
         let handle = host.handle();
-        Self { addr, handle, seen, delivered, thread: std::thread::spawn(|| host.run()) }
+        let thread = std::thread::spawn(|| host.run());
+        Self { addr, handle, seen, delivered, unreachable, thread }
     }
 
     pub(crate) fn give(&self, orders: impl IntoIterator<Item = Order>) {

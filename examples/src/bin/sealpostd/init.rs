@@ -7,6 +7,7 @@ use crate::config::{Config, Layers, show};
 use crate::couriers::Couriers;
 use crate::data::DataFolder;
 use crate::serve::address;
+use crate::tls::Certificate;
 
 /// Makes a data folder with keys, an empty database, and a configuration file that contains what the
 /// environment and the command line have set.
@@ -30,7 +31,8 @@ pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
     let fingerprint = *keys.private.public_key().fingerprint();
     Line::text(format_args!("made the data folder {path}"))?;
     if config.listen.port() != 0 {
-        let address = address(config.transport(), profile, config.listen, fingerprint)?;
+        let address =
+            address(Certificate::load(&config.tls)?.as_ref(), profile, config.listen, fingerprint)?;
         data.write_address(&address)?;
         Line::text(format_args!("clients register with {address}"))?;
     }

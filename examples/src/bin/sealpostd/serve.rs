@@ -82,7 +82,6 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let admin = AdminSocket::bind(&data);
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     confine(data.path(), &folders)?.log();
-    certificate.map_or(Ok(()), Certificate::watch)?;
     let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
     let _socket = take_commands(admin, || Running {
         data: data.clone(),
@@ -93,7 +92,8 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     })?;
 
     let local = host.local_addr();
-    let address = address(config.transport(), profile, local, fingerprint)?;
+    let address = address(certificate.as_ref(), profile, local, fingerprint)?;
+    certificate.map_or(Ok(()), Certificate::watch)?;
     announce(&address);
     data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
@@ -203,15 +203,20 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
     machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
 }
 
-/// The address of a server that listens on `local`.
+/// The address of a server that listens on `local`. A server with a certificate has the name for
+/// which that is made.
 pub(crate) fn address(
-    transport: Transport,
+    certificate: Option<&Certificate>,
     profile: Profile,
     local: SocketAddr,
     fingerprint: Fingerprint,
 ) -> Result<ServerAddress, Failure> {
-    let host = if local.ip().is_unspecified() { ANY_HOST.to_owned() } else { host(local) };
-    Ok(ServerAddress::new(transport, profile, &host, local.port(), fingerprint)?)
+    let transport = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
+    let host = host(local);
+    let named = certificate.and_then(|certificate| certificate.host(&host));
+    let unnamed = if local.ip().is_unspecified() { ANY_HOST } else { &host };
+    let host = named.unwrap_or(unnamed);
+    Ok(ServerAddress::new(transport, profile, host, local.port(), fingerprint)?)
 }
 
 /// Logs the server's address.

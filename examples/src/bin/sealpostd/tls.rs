@@ -18,6 +18,8 @@ use crate::config::Tls;
 pub(crate) struct Certificate {
     chain_file: PathBuf,
     key_file: PathBuf,
+    /// Names and addresses that the certificate had at the start.
+    hosts: Vec<String>,
     server: TlsServer,
 }
 
@@ -29,14 +31,24 @@ impl Certificate {
         };
         let (chain, key) = read(chain_file, key_file)?;
         warn_of_expiry(chain_file, &chain);
+        let hosts = chain.hosts();
         let server = TlsServer::new(chain, &key).map_err(unusable(chain_file, key_file))?;
         let (chain_file, key_file) = (chain_file.clone(), key_file.clone());
-        Ok(Some(Self { chain_file, key_file, server }))
+        Ok(Some(Self { chain_file, key_file, hosts, server }))
     }
 
     /// What the host needs.
     pub(crate) fn server(&self) -> TlsServer {
         self.server.clone()
+    }
+
+    /// A host by which clients can reach the server: one that they find in the certificate.
+    /// `local` is preferred, if it is one.
+    pub(crate) fn host(&self, local: &str) -> Option<&str> {
+        let is_specific = |host: &&String| !host.contains('*');
+        let is_local = |host: &&String| *host == local;
+        let host = self.hosts.iter().find(is_local);
+        host.or_else(|| self.hosts.iter().find(is_specific)).map(String::as_str)
     }
 
     /// The folders from which the files are read when they have changed: those that the operator

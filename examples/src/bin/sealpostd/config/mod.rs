@@ -27,7 +27,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use sealpost_core::address::Transport;
 use sealpost_core::server::{self, PhonePrefix, RegisteredPhones, Registrants};
 use sealpost_programs::{CryptoName, Failure, LogFormat, LogLevels, Verify};
 use serde::Deserialize;
@@ -194,11 +193,6 @@ impl Config {
             })?;
         config.check(settings)?;
         Ok(config)
-    }
-
-    /// What clients use to connect: TLS if there is a certificate.
-    pub(crate) const fn transport(&self) -> Transport {
-        if self.tls.certificate.is_some() { Transport::Tls } else { Transport::Tcp }
     }
 
     /// The setting of the server machine for `registration.hide_registered`.
