@@ -1,10 +1,14 @@
 //! The settings of a server, and what it hands to its host to deliver.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::limits::Limits;
 use super::registration::Registration;
+use crate::frame::InvalidLimits;
 use crate::ids::Phone;
 use crate::keys::PublicKey;
 use crate::wire::{Otp, Profile};
@@ -22,8 +26,23 @@ pub struct Config {
     pub registered_phones: RegisteredPhones,
     /// Who may register.
     pub registration: Registration,
+    /// Networks whose addresses no rate limit per address applies to: many users share each of them,
+    /// such as those of an office. Every other limit applies.
+    pub exempt_networks: Vec<IpNet>,
     /// Every bound of the server.
     pub limits: Limits,
+}
+
+impl Config {
+    /// Checks that a server can work with these settings.
+    pub(super) fn validate(&self) -> Result<(), InvalidLimits> {
+        let (prefixes, networks) =
+            (self.registration.phone_prefixes.len(), self.exempt_networks.len());
+        let must = "must be at most 1,024";
+        InvalidLimits::unless(prefixes <= LIST, "phone_prefixes", must)?;
+        InvalidLimits::unless(networks <= LIST, "exempt_networks", must)?;
+        self.limits.validate()
+    }
 }
 
 /// How to deliver one-time passwords.
@@ -94,3 +113,6 @@ impl fmt::Debug for OtpDelivery {
         write!(f, "OtpDelivery({:?})", self.phone)
     }
 }
+
+/// Entries of a list that is searched from end to end for each registration.
+const LIST: usize = 1_024;

@@ -78,6 +78,7 @@ impl World {
             },
             registered_phones: server::RegisteredPhones::Told,
             registration: server::Registration::default(),
+            exempt_networks: Vec::new(),
             limits: settings.server_limits(),
         };
         let store = MemoryStorage::new(settings.profile(), settings.quota());

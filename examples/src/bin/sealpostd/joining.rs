@@ -1,7 +1,10 @@
 //! Options on who may register.
 
+use std::num::NonZeroU32;
+
 use clap::ValueEnum;
-use sealpost_core::server::{PhonePrefix, Registrants, Registration};
+use sealpost_core::server::limits::{Limits, Rate};
+use sealpost_core::server::{IpNet, PhonePrefix, Registrants, Registration};
 
 /// Options on who may register.
 #[derive(clap::Args, Debug)]
@@ -15,6 +18,21 @@ pub(crate) struct Joining {
     /// be repeated. Others need one, even if registration is open [default: all numbers]
     #[arg(long, value_name = "+DIGITS")]
     phone_prefix: Vec<PhonePrefix>,
+
+    /// One-time passwords that are sent or given out in any 24 hours [default: 200 at once, and one
+    /// every 5 s after that]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    otps_per_day: Option<u32>,
+
+    /// One-time passwords of the last 24 hours that nobody has registered with. Once there are so
+    /// many, no more are sent or given out [default: 65536]
+    #[arg(long, value_name = "N")]
+    unconfirmed: Option<NonZeroU32>,
+
+    /// Network whose addresses no rate limit per address applies to, for example 192.0.2.0/24; can be
+    /// repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) exempt_network: Vec<IpNet>,
 }
 
 /// Who may register, by the names that operators use.
@@ -37,5 +55,18 @@ impl Joining {
             RegistrationName::Closed => Registrants::Nobody,
         };
         Registration { open_to, phone_prefixes: self.phone_prefix.clone() }
+    }
+
+    /// Whether one-time passwords are delivered to phones.
+    pub(crate) const fn sends_passwords(&self) -> bool {
+        matches!(self.registration, RegistrationName::Open)
+    }
+
+    /// The limits with those on one-time passwords that are set.
+    pub(crate) fn bound(&self, limits: Limits) -> Limits {
+        let otps_issued = self.otps_per_day.map_or(limits.otps_issued, Rate::per_day);
+        let unconfirmed = |most: NonZeroU32| usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let otps = self.unconfirmed.map_or(limits.otps, unconfirmed);
+        Limits { otps_issued, otps, ..limits }
     }
 }

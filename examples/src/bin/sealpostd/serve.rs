@@ -50,6 +50,7 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
             otp_channel: args.otp.channel(),
             registered_phones: args.registered_phones(),
             registration: args.joining.registration(),
+            exempt_networks: args.joining.exempt_network.clone(),
             limits,
         },
         entropy()?,
@@ -107,6 +108,7 @@ fn refuse_told_phones(args: &Serving) -> Result<(), Failure> {
 /// Warns of a way to deliver passwords by which nobody proves to own a phone number.
 fn warn_of_unproved_numbers(args: &Serving) {
     match args.otp {
+        _ if !args.joining.sends_passwords() => {}
         OtpRoute::Console => tracing::warn!(
             "one-time passwords are printed on standard output: whoever reads it can register any \
              phone number"
@@ -141,7 +143,7 @@ fn limits(args: &Serving) -> Result<Limits, Failure> {
         in_flight_bytes_in_all: memory / 4,
         connection_bytes_in_all: memory,
         receipt_bytes: bounds.receipts_size.0,
-        ..base
+        ..args.joining.bound(base)
     })
 }
 
