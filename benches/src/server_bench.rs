@@ -35,6 +35,7 @@ impl ServerBench {
             otp_channel: OtpChannel::OutOfBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),
+            exempt_networks: Vec::new(),
             limits: Limits::without_rates(),
         };
         let [sender, recipient] = [1, 2].map(user);

@@ -59,6 +59,7 @@ fn serve() -> Result<(), Failure> {
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),
+        exempt_networks: Vec::new(),
         limits: Limits::default(),
     };
     let machine = Server::new(config, entropy()?)?;

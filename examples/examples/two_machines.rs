@@ -96,6 +96,7 @@ impl Network {
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),
+            exempt_networks: Vec::new(),
             limits: Limits::default(),
         };
         let store = MemoryStorage::new(Profile::Compact, Quota::default());

@@ -27,6 +27,8 @@ pub struct ScriptedClient {
     pub id: Option<UserId>,
     /// Connection in use.
     pub conn: ConnId,
+    /// Code of the invitation that the client registers with.
+    pub invitation: Option<Invitation>,
     session_key: SymmetricKey,
     reply_key: SymmetricKey,
     last_message: u64,
@@ -77,6 +79,7 @@ impl ScriptedClient {
             phone,
             id: None,
             conn,
+            invitation: None,
             session_key: SymmetricKey::from_bytes([0; 32]),
             reply_key: SymmetricKey::from_bytes([7; 32]),
             last_message: 0,
@@ -158,7 +161,7 @@ impl ScriptedClient {
 
     /// 100.
     pub fn register(&mut self, at: Timestamp) -> Packet {
-        self.register_dated(at, at, None)
+        self.register_dated(at, at, self.invitation.clone())
     }
 
     /// 100 whose header and sealed part may have different dates, with any invitation.

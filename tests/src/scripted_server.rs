@@ -5,10 +5,10 @@ use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId, UserRef};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
-    ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo, Lookup,
-    NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt, ReceiptsTaken,
-    ReconnectRequest, RegisterRequest, RegistrationRejected, SessionGrant, SessionResumed,
-    StoredAck, Write, emit_server_key,
+    ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo, Invitation,
+    Lookup, NoMoreMessages, Op, Otp, OtpIssued, Packet, Profile, PublicKeyAnswer, Receipt,
+    ReceiptsTaken, ReconnectRequest, RegisterRequest, RegistrationRejected, SessionGrant,
+    SessionResumed, StoredAck, Write, emit_server_key,
 };
 
 use crate::beds::ClientBed;
@@ -27,6 +27,7 @@ pub struct ScriptedServer {
     session_key: SymmetricKey,
     /// Last packet from the client.
     last: Option<Packet>,
+    invitation: Option<Invitation>,
 }
 
 /// A packet from the client, verified and opened.
@@ -63,6 +64,7 @@ impl ScriptedServer {
             reply_key: SymmetricKey::from_bytes([0; 32]),
             session_key: SymmetricKey::from_bytes([5; 32]),
             last: None,
+            invitation: None,
         }
     }
 
@@ -87,6 +89,11 @@ impl ScriptedServer {
         self.last.as_ref().unwrap()
     }
 
+    /// Code of the invitation in the last 100.
+    pub fn invitation(&self) -> Option<&str> {
+        self.invitation.as_ref().map(Invitation::code)
+    }
+
     fn in_reply_to(&self) -> InReplyTo {
         self.last_request().request_hash().in_reply_to()
     }
@@ -100,7 +107,7 @@ impl ScriptedServer {
                 let open = self.request(packet, None, RequestKind::Register);
                 let request = RegisterRequest::parse(open.expose()).unwrap();
                 assert_eq!(request.timestamp, at);
-                assert_eq!(request.invitation, None);
+                self.invitation = request.invitation;
                 self.reply_key = request.reply_key;
                 Request::Register(request.phone)
             }

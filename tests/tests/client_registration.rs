@@ -232,13 +232,61 @@ fn an_error_of_a_later_version_ends_the_registration_with_its_number_and_text() 
 }
 
 #[test]
-fn a_server_that_asks_for_an_invitation_ends_the_registration() {
+fn the_invitation_is_in_every_100() {
+    let mut fixture = ClientFixture::new();
+    fixture.bed.command(Command::Register { invitation: "SPRING-2026".parse().ok() });
+    fixture.connect();
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    let key = fixture.server.server_key(fixture.now());
+    fixture.send(&key);
+    for _ in 0..2 {
+        assert_eq!(fixture.receive(), Some(Request::Register(ClientBed::phone(1))));
+        assert_eq!(fixture.server.invitation(), Some("SPRING-2026"));
+        fixture.bed.cut(fixture.conn);
+        fixture.redial();
+    }
+}
+
+/// A client whose 100 was refused, and that asks whether it has an account all the same.
+fn uninvited() -> ClientFixture {
     let mut fixture = registering();
+    assert_eq!(fixture.server.invitation(), None);
+    let code = ErrorCode::InvitationRejected;
+    let refused = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, code);
+    fixture.send(&refused);
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(None, ..))));
+    fixture
+}
+
+#[test]
+fn a_server_that_asks_for_an_invitation_ends_the_registration() {
+    let mut fixture = uninvited();
+    let refused = fixture.server.error(fixture.now(), ErrorForm::Clear, ErrorCode::BadSignature);
+    fixture.send(&refused);
+    let failure = RegistrationFailure::InvitationRejected;
+    let notices = fixture.bed.take_notices();
+    assert!(notices.contains(&Notice::RegistrationFailed { failure }), "{notices:?}");
+    assert_eq!(offline(&notices), Some((OfflineReason::RegistrationFailed, false)));
+}
+
+/// The process ended after its 101 and before the answer, and the invitation is used up.
+#[test]
+fn an_invitation_that_we_have_used_up_ourselves_leads_to_our_account() {
+    let mut fixture = uninvited();
+    let resumed = fixture.server.session_resumed(fixture.now(), 0);
+    fixture.send(&resumed);
+    assert!(fixture.bed.take_notices().contains(&Notice::Registered { user: me() }));
+}
+
+#[test]
+fn an_invitation_that_is_not_good_any_more_at_the_101_ends_the_registration() {
+    let mut fixture = confirming();
     let code = ErrorCode::InvitationRejected;
     let refused = fixture.server.error(fixture.now(), ErrorForm::ReplyKey, code);
     fixture.send(&refused);
     let failure = RegistrationFailure::InvitationRejected;
     assert!(fixture.bed.take_notices().contains(&Notice::RegistrationFailed { failure }));
+    assert_eq!(fixture.receive(), None, "there is no account to ask for");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn server_with(limits: Limits) -> Result<Server, InvalidLimits> {
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),
+        exempt_networks: Vec::new(),
         limits,
     };
     Server::new(config, Entropy::from_seed([1; 32]))

@@ -70,6 +70,7 @@ impl TestServer {
                 otp_channel: OtpChannel::InBand,
                 registered_phones: RegisteredPhones::Told,
                 registration: Registration::default(),
+                exempt_networks: Vec::new(),
                 limits: Limits::without_rates(),
             },
             Entropy::from_seed([2; 32]),

@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! Other threads reach the machine and the store of a running host.
 
+mod certificates;
 mod scripted_host;
 
 use scripted_host::{Behaviour, BoundServer, Order, PATIENCE, RunningHost, config};

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("limit `{field}` {must}")]
 pub struct InvalidLimits {
-    /// Name of the field in `Limits`.
+    /// Name of the field in `Limits`, or of a list in `Config`.
     pub field: &'static str,
     /// Condition that the field violates: "must be at least 1".
     pub must: &'static str,

@@ -1,11 +1,15 @@
 //! The settings of a server, and what it hands to its host to deliver.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::limits::Limits;
 use super::registration::Registration;
+use crate::frame::InvalidLimits;
 use crate::ids::{Phone, UserId};
 use crate::keys::PublicKey;
 use crate::wire::{Otp, Profile};
@@ -23,8 +27,18 @@ pub struct Config {
     pub registered_phones: RegisteredPhones,
     /// Who may register.
     pub registration: Registration,
+    /// Networks whose addresses no rate limit per address applies to: many users share each of them,
+    /// such as those of an office. Every other limit applies.
+    pub exempt_networks: Vec<IpNet>,
     /// Every bound of the server.
     pub limits: Limits,
+}
+
+impl Config {
+    /// Checks that a server can work with these settings.
+    pub(super) fn validate(&self) -> Result<(), InvalidLimits> {
+        validate(&self.registration, &self.exempt_networks, &self.limits)
+    }
 }
 
 /// How to deliver one-time passwords.
@@ -47,6 +61,18 @@ pub enum RegisteredPhones {
     Hidden,
 }
 
+fn validate(
+    registration: &Registration,
+    exempt_networks: &[IpNet],
+    limits: &Limits,
+) -> Result<(), InvalidLimits> {
+    let must = "must be at most 1,024";
+    let prefixes = registration.phone_prefixes.len();
+    InvalidLimits::unless(prefixes <= LIST, "phone_prefixes", must)?;
+    InvalidLimits::unless(exempt_networks.len() <= LIST, "exempt_networks", must)?;
+    limits.validate()
+}
+
 /// The settings of a running server that may change. The others are fixed: what clients trust, and
 /// what is stored, depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +81,21 @@ pub struct Reconfiguration {
     pub otp_channel: OtpChannel,
     /// Whether a 100 tells that its phone is registered.
     pub registered_phones: RegisteredPhones,
+    /// Who may register from now on.
+    pub registration: Registration,
+    /// Networks whose addresses no rate limit per address applies to.
+    pub exempt_networks: Vec<IpNet>,
     /// Every bound of the server. What is held already stays where a bound is lower now, and nothing
     /// is added to it. What users and addresses owe, they still owe; a pause that has begun lasts as
     /// long as it was to last.
     pub limits: Limits,
+}
+
+impl Reconfiguration {
+    /// Checks that a server can work with these settings.
+    pub(super) fn validate(&self) -> Result<(), InvalidLimits> {
+        validate(&self.registration, &self.exempt_networks, &self.limits)
+    }
 }
 
 /// What the application tells the server machine.
@@ -131,3 +168,6 @@ impl fmt::Debug for OtpDelivery {
         write!(f, "OtpDelivery({:?})", self.phone)
     }
 }
+
+/// Entries of a list that is searched from end to end for each registration.
+const LIST: usize = 1_024;

@@ -18,6 +18,16 @@ pub struct Rate {
 impl Rate {
     /// No limit.
     pub const UNLIMITED: Self = Self { burst: 0, every: Duration::ZERO };
+
+    /// At most this many events, but at least one, in any 24 hours: half of them at once, the others
+    /// spread over the day.
+    #[must_use]
+    pub fn per_day(events: u32) -> Self {
+        let burst = (events / 2).max(1);
+        // Longer than a day if the burst is all.
+        let every = DAY.checked_div(events.saturating_sub(burst)).unwrap_or(2 * DAY);
+        Self { burst, every }
+    }
 }
 
 /// How much the server accepts and holds. [`Limits::default`] suits a private server of some
@@ -172,7 +182,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const SECOND: Duration = Duration::from_secs(1);
-        const DAY: Duration = Duration::from_hours(24);
         Self {
             connections: 16_384,
             strangers: 8_192,
@@ -299,14 +308,14 @@ impl Limits {
         let items_of_window = self.in_flight_items.max(self.drain_items as usize);
         let added = self.window_memory().saturating_add(input);
         let connections = self.connection_bytes_in_all.saturating_add(added).saturating_mul(2);
-        let remembered = self.remembered.saturating_mul(METERS).saturating_add(self.otps);
         let settlement = items_of_window.saturating_mul(SETTLED).saturating_add(PACKET_COST);
         let all = senders
             .saturating_add(packet_memory(Packet::MAX_LEN))
             .saturating_add(connections)
             .saturating_add(self.under_way.saturating_mul(REQUEST))
             .saturating_add(self.unfinished.saturating_mul(settlement))
-            .saturating_add(remembered.saturating_mul(MAP_ENTRY))
+            .saturating_add(self.remembered.saturating_mul(METERS * MAP_ENTRY))
+            .saturating_add(self.otps.saturating_mul(OTP))
             .saturating_add(self.connections.saturating_mul(CONNECTION));
         all as u64
     }
@@ -382,8 +391,12 @@ pub(super) const ACK: usize = 32;
 const METERS: usize = 6;
 /// Bytes of an entry in a map whose nodes are half empty.
 const MAP_ENTRY: usize = 128;
+/// Bytes of a one-time password: its secrets, its place in the list of its phone, which has room for
+/// more, and the phone's entry in a map.
+pub(super) const OTP: usize = 512;
 /// Bytes of a connection and its session, with a request or an acknowledgement under way.
 const CONNECTION: usize = 4_096;
+const DAY: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {
@@ -410,7 +423,7 @@ mod tests {
         assert_eq!(added(|limits| limits.drain_bytes += 1), 2);
         assert_eq!(added(|limits| limits.under_way += 1), 2_048);
         assert_eq!(added(|limits| limits.unfinished += 1), 1_024 * 48 + 1_024);
-        assert_eq!(added(|limits| limits.otps += 1), 128);
+        assert_eq!(added(|limits| limits.otps += 1), 512);
         assert!(defaults < 640 << 20, "{defaults}");
         assert_eq!(bound(|limits| limits.connections = usize::MAX), u64::MAX);
     }

@@ -28,6 +28,8 @@ use core::fmt;
 
 use self::alarm::Alarm;
 use self::awaits::{AwaitDelivery, AwaitJob, AwaitReconnectVerified, AwaitStore};
+pub use ipnet::IpNet;
+
 pub use self::config::{
     AccountChange, Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery,
     Reconfiguration, RegisteredPhones,
@@ -99,14 +101,15 @@ impl Server {
     /// Makes a server without connections.
     ///
     /// # Errors
-    /// [`InvalidLimits`] if the server could not work within the limits in `config`.
+    /// [`InvalidLimits`] if the server could not work within the limits in `config`, or one of its lists
+    /// is too long.
     pub fn new(config: Config, entropy: Entropy) -> Result<Self, InvalidLimits> {
-        config.limits.validate()?;
+        config.validate()?;
         let mut alarms = Alarms::new();
         // Due at once: the clock is recorded even while nobody connects.
         alarms.arm(Alarm::Expire, Mono(0));
         Ok(Self {
-            admission: Admission::new(&config.limits),
+            admission: Admission::new(&config.limits, config.exempt_networks.clone()),
             user_meters: UserMeters::new(&config.limits),
             shedding: Shedding::default(),
             relieved: Shedding::default(),

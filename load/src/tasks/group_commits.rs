@@ -57,6 +57,7 @@ fn make_mailboxes(path: &Path) -> Result<(), Failure> {
             aes_key,
             at: now(),
             max_id: PROFILE.max_user_id(),
+            invitation: None,
         })
     };
     let requests = (1..=MAILBOXES).map(user).collect::<Result<Vec<_>, Failure>>()?;

@@ -104,8 +104,15 @@ impl ServerBed {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
         let crypto = crypto(0);
         let server_key = crypto.public_key().clone();
-        let config =
-            Config { profile, server_key, otp_channel, registered_phones, registration, limits };
+        let config = Config {
+            profile,
+            server_key,
+            otp_channel,
+            registered_phones,
+            registration,
+            exempt_networks: Vec::new(),
+            limits,
+        };
         let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
         Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
     }
@@ -114,6 +121,20 @@ impl ServerBed {
     #[must_use]
     pub fn restart(self, otp_channel: OtpChannel, limits: Limits) -> Self {
         let mut next = Self::with(self.profile, otp_channel, limits, Quota::default());
+        next.store = self.store;
+        next.now = self.now;
+        next.setup = self.setup;
+        next
+    }
+
+    /// A restarted [`registering`](Self::registering) server on the same store, without connections.
+    #[must_use]
+    pub fn restart_registering(
+        self,
+        registered_phones: RegisteredPhones,
+        registration: Registration,
+    ) -> Self {
+        let mut next = Self::registering(registered_phones, registration);
         next.store = self.store;
         next.now = self.now;
         next.setup = self.setup;
@@ -153,8 +174,13 @@ impl ServerBed {
 
     /// Gives the server new limits. Returns whether it has taken them over.
     pub fn set_limits(&mut self, limits: Limits) -> bool {
-        let (otp_channel, registered_phones) = (OtpChannel::InBand, RegisteredPhones::Told);
-        let new = Reconfiguration { otp_channel, registered_phones, limits };
+        let new = Reconfiguration {
+            otp_channel: OtpChannel::InBand,
+            registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
+            exempt_networks: Vec::new(),
+            limits,
+        };
         self.recorder.notices.clear();
         self.input_event(Event::Command(Command::Reconfigure(Box::new(new))));
         self.recorder.notices.contains(&Notice::Reconfigured)

@@ -63,6 +63,7 @@ impl World {
         let verdict = self.model.at_rest();
         self.check(verdict);
         self.check_nothing_held();
+        self.check_invitations();
         // Greedy users are gone, with what is stored for them.
         let packets = self.server.host.disk.engine.packets();
         let stored = packets.filter(|(owner, _)| !self.env.fairness.is_greedy(*owner)).count();

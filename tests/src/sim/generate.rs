@@ -5,7 +5,7 @@ use super::dice::Dice;
 use super::greedy_plan::greedy_users;
 use super::plan::{
     Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
-    Settings, Step, StepKind, Tampering, Width,
+    Registering, Settings, Step, StepKind, Tampering, Width,
 };
 
 /// A family of faults that a plan may contain.
@@ -109,6 +109,9 @@ impl Plan {
         }
         if greedy && dice.chance(150) {
             greedy_users(dice, &mut settings, &mut steps);
+        }
+        if dice.chance(150) {
+            settings.registering = Registering::Invited;
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }

@@ -32,6 +32,7 @@ mod generate;
 mod greedy;
 mod greedy_plan;
 mod greedy_tactics;
+mod invitations;
 mod memory_limits;
 mod model;
 mod network;
@@ -56,7 +57,7 @@ pub use dice::Dice;
 pub use generate::FaultFamily;
 pub use plan::{
     Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
-    Settings, Step, StepKind, Tampering, Width,
+    Registering, Settings, Step, StepKind, Tampering, Width,
 };
 pub use run::{RunResult, run, run_with_trace, shrink};
 pub use tally::Tally;

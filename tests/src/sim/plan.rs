@@ -201,6 +201,16 @@ pub enum Otps {
     OutOfBand,
 }
 
+/// Who can register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Registering {
+    /// Everybody.
+    Open,
+    /// Whoever has an invitation. Clients have good ones, and try others.
+    Invited,
+}
+
 /// Width of the deployment's ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -230,6 +240,7 @@ pub struct Settings {
     pub width: Width,
     pub crypto: CryptoKind,
     pub otps: Otps,
+    pub registering: Registering,
     pub rates: Rates,
     /// Time at which faults stop, in milliseconds.
     pub end_ms: u64,
@@ -297,6 +308,7 @@ impl Default for Settings {
             width: Width::Compact,
             crypto: CryptoKind::Insecure,
             otps: Otps::InBand,
+            registering: Registering::Open,
             rates: Rates::Unlimited,
             end_ms: 10_000,
             latency: (5_000, 10_000),

@@ -8,6 +8,7 @@ use sealpost_storage::client::ClientStorage;
 
 use super::application::Goal;
 use super::event::SimEvent;
+use super::invitations::Invitations;
 use super::plan::{End, LastWrite};
 use super::process::ProcessId;
 use super::world::World;
@@ -99,9 +100,12 @@ impl World {
             return;
         }
         let registered = self.clients[client].host.disk.engine.user().is_some();
-        self.command(
-            client,
-            if registered { Command::Connect } else { Command::Register { invitation: None } },
-        );
+        if registered {
+            return self.command(client, Command::Connect);
+        }
+        let (asked, clients) = (self.invitations.is_some(), self.clients.len());
+        let choose = || Invitations::choose(client, clients, &mut self.env.dice);
+        let invitation = asked.then(choose).flatten();
+        self.command(client, Command::Register { invitation });
     }
 }

@@ -23,10 +23,11 @@ use super::event::SimEvent;
 use super::event_queue::EventQueue;
 use super::fairness::Fairness;
 use super::greedy::GreedyUser;
+use super::invitations::{self, Invitations};
 use super::model::{self, Model};
 use super::network::Network;
 use super::node::Node;
-use super::plan::{End, Otps, Plan, Step};
+use super::plan::{End, Otps, Plan, Registering, Step};
 use super::process::ProcessId;
 use super::script::Script;
 use super::state_names::{store_state, store_words};
@@ -44,6 +45,8 @@ pub struct World {
     pub(super) attackers: Attackers,
     pub(super) greedy: Vec<GreedyUser>,
     pub(super) allowances: Allowances,
+    /// The invitations of a server that asks for them.
+    pub(super) invitations: Option<Invitations>,
     pub(super) model: Model,
     steps: Vec<Step>,
     pub(super) server_config: server::Config,
@@ -78,7 +81,8 @@ impl World {
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
             },
             registered_phones: server::RegisteredPhones::Told,
-            registration: server::Registration::default(),
+            registration: invitations::registration(&settings),
+            exempt_networks: Vec::new(),
             limits: settings.server_limits(),
         };
         let store = MemoryStorage::new(settings.profile(), settings.quota());
@@ -94,8 +98,17 @@ impl World {
             Node::new(ProcessId::Client(index), crypto, MemoryClientStorage::new(identity))
         };
         let clients: Vec<_> = (0..settings.clients).map(client).collect();
-        let attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
-        let greedy = GreedyUser::all(&attackers, &settings);
+        let mut attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
+        let mut greedy = GreedyUser::all(&attackers, &settings);
+        let mut server = Node::new(ProcessId::Server, server_crypto, store);
+        let invitations = (settings.registering == Registering::Invited).then(|| {
+            let others = greedy.iter_mut().map(|user| &mut user.client);
+            for client in others.chain([&mut attackers.mallory.client]) {
+                client.invitation = Some(Invitations::of_others());
+            }
+            let now = server.host.now(Mono(0)).wall;
+            Invitations::issue(plan, &mut server.host.disk.engine, now)
+        });
         let env = Environment {
             queue: EventQueue::new(),
             network: Network::default(),
@@ -117,7 +130,8 @@ impl World {
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
             backups: BTreeMap::new(),
-            server: Node::new(ProcessId::Server, server_crypto, store),
+            server,
+            invitations,
             max_actions: max_actions(&env.settings.server_limits()),
             client_limits: env.settings.client_limits(),
             stopped: false,
@@ -315,10 +329,14 @@ impl World {
 
     fn note_account(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
         if let (
-            StoreOp::CreateUser { phone, .. },
+            StoreOp::CreateUser { phone, invitation, .. },
             Ok(StoreReply::Created(CreateOutcome::Created(user))),
         ) = (op, outcome)
         {
+            if let Some(invitations) = &mut self.invitations {
+                let verdict = invitations.account_made(*phone, invitation.as_ref());
+                self.check(verdict);
+            }
             if let Some(index) = (0..self.apps.len()).find(|index| model::phone(*index) == *phone) {
                 self.apps[index].user = Some(*user);
                 self.model.account_made(index, *user);

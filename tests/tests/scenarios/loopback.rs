@@ -269,6 +269,7 @@ impl Deployment for Loopback {
             },
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),
+            exempt_networks: Vec::new(),
             limits: self.server_limits(),
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());

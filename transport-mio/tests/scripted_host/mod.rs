@@ -1,6 +1,6 @@
 //! A machine that reports every input to the test and carries out the test's orders, in a running
 //! host.
-#![allow(dead_code, reason = "each suite uses a part")]
+#![allow(dead_code, unused_imports, reason = "each suite uses a part")]
 
 mod peer;
 

@@ -1,8 +1,11 @@
 //! Rate limits per address, and the meter of which every rate limit is made.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::server::limits::{Limits, Rate};
 use crate::time::Mono;
@@ -155,11 +158,13 @@ pub(in crate::server) struct Admission {
     reconnects: Meters<IpAddr>,
     key_requests: Meters<IpAddr>,
     refusals: Meters<IpAddr>,
+    exempt: Vec<IpNet>,
 }
 
 impl Admission {
-    pub(in crate::server) const fn new(limits: &Limits) -> Self {
+    pub(in crate::server) const fn new(limits: &Limits, exempt: Vec<IpNet>) -> Self {
         Self {
+            exempt,
             registrations: Meters::new(limits.registrations_per_address, limits.remembered),
             reconnects: Meters::new(limits.reconnects_per_address, limits.remembered),
             key_requests: Meters::new(limits.key_requests_per_address, limits.remembered),
@@ -186,7 +191,8 @@ impl Admission {
         peer: IpAddr,
         now: Mono,
     ) -> Result<(), TooMany> {
-        self.registrations.count(neighbourhood(peer), now)
+        let Some(counted) = self.counted(peer) else { return Ok(()) };
+        self.registrations.count(counted, now)
     }
 
     /// Counts a 106 that names no id, or one that failed.
@@ -195,7 +201,8 @@ impl Admission {
         peer: IpAddr,
         now: Mono,
     ) -> Result<(), TooMany> {
-        self.reconnects.count(neighbourhood(peer), now)
+        let Some(counted) = self.counted(peer) else { return Ok(()) };
+        self.reconnects.count(counted, now)
     }
 
     /// Counts a request for the server's key.
@@ -204,12 +211,21 @@ impl Admission {
         peer: IpAddr,
         now: Mono,
     ) -> Result<(), TooMany> {
-        self.key_requests.count(neighbourhood(peer), now)
+        let Some(counted) = self.counted(peer) else { return Ok(()) };
+        self.key_requests.count(counted, now)
     }
 
     /// Counts an error that is sent to a connection without a session.
     pub(in crate::server) fn refusal(&mut self, peer: IpAddr, now: Mono) -> Result<(), TooMany> {
-        self.refusals.count(neighbourhood(peer), now)
+        let Some(counted) = self.counted(peer) else { return Ok(()) };
+        self.refusals.count(counted, now)
+    }
+
+    /// The address that is counted; `None` if no rate limit applies to the peer.
+    fn counted(&self, peer: IpAddr) -> Option<IpAddr> {
+        let address = peer.to_canonical();
+        let is_exempt = self.exempt.iter().any(|network| network.contains(&address));
+        (!is_exempt).then(|| neighbourhood(peer))
     }
 }
 
@@ -230,7 +246,6 @@ const SEARCH_WHEN_FULL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
@@ -262,6 +277,21 @@ mod tests {
                     prop_assert!(seen as u64 <= most, "{seen} since {since:?}");
                 }
             }
+        }
+
+        /// Those who ask all the time get exactly what a day has, whenever it begins.
+        #[test]
+        fn a_rate_per_day_admits_that_much_in_any_day(events in 1..400_u32, shift in 0..48_u64) {
+            let (rate, hour) = (Rate::per_day(events), Duration::from_hours(1));
+            let (mut meter, mut admitted) = (Meter::default(), Vec::new());
+            for minute in 0..4 * 24 * 60 {
+                let now = Mono(0) + Duration::from_mins(minute);
+                admitted.extend((0..9).filter(|_| meter.count(rate, now).is_ok()).map(|_| now));
+            }
+            let begin = Mono(0) + hour * u32::try_from(shift).unwrap();
+            let in_a_day = |now: &&Mono| now.since(begin) < hour * 24 && **now >= begin;
+            let count = admitted.iter().filter(in_a_day).count();
+            prop_assert!(count <= events as usize, "{count} of {events}");
         }
 
         /// Events that were counted after the fact are paid for as well.
@@ -318,6 +348,23 @@ mod tests {
         assert_eq!(meters.count('b', Mono(0)), Err(TooMany { retry_after: wait }));
         assert!(meters.count('b', Mono(999_999)).is_err(), "although there would be room");
         assert_eq!(meters.count('b', Mono(1_000_000)), Ok(()));
+    }
+
+    #[test]
+    fn exempt_networks_are_not_counted() {
+        let limits = Limits { registrations_per_address: RATE, ..Limits::default() };
+        let exempt = ["192.0.2.0/24", "2001:db8::/32"].map(|text| text.parse().unwrap());
+        let mut admission = Admission::new(&limits, exempt.into());
+        let mut admitted = |peer: &str| {
+            let peer = peer.parse().unwrap();
+            (0..9).filter(|_| admission.registration(peer, Mono(0)).is_ok()).count()
+        };
+        for exempt in ["192.0.2.255", "::ffff:192.0.2.1", "2001:db8:1::1"] {
+            assert_eq!(admitted(exempt), 9, "{exempt}");
+        }
+        for counted in ["192.0.3.1", "2001:db9::1", "::192.0.2.1"] {
+            assert_eq!(admitted(counted), 3, "{counted}");
+        }
     }
 
     #[test]

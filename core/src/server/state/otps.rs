@@ -371,3 +371,18 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Pause between two searches of a full table, each of which looks at all of it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::limits::OTP;
+
+    /// The only password of its phone. A list begins with room for four, a map may be half empty, and
+    /// each of three allocations takes up to 16 bytes more.
+    #[test]
+    fn what_a_password_costs_covers_its_lists() {
+        let entry = 2 * (size_of::<Phone>() + size_of::<Vec<IssuedOtp>>());
+        let cost = size_of::<LiveOtp>() + 4 * size_of::<IssuedOtp>() + entry + 3 * 16;
+        assert!(cost <= OTP, "{cost} bytes");
+    }
+}

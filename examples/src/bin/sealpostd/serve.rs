@@ -62,6 +62,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
             otp_channel: config.otp.route.channel(),
             registered_phones: config.registered_phones(),
             registration: config.registration.registrants(),
+            exempt_networks: config.limits.exempt_networks.clone(),
             limits,
         },
         entropy()?,
@@ -148,6 +149,7 @@ fn data_folder(config: &Config, settings: &Settings, init: bool) -> Result<DataF
 /// Warns of a way to deliver passwords by which nobody proves to own a phone number.
 fn warn_of_unproved_numbers(config: &Config) {
     match config.otp.route {
+        _ if !config.registration.sends_passwords() => {}
         OtpRoute::Console => tracing::warn!(
             "one-time passwords are printed on standard output: whoever reads it can register any \
              phone number"

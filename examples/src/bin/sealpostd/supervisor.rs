@@ -179,6 +179,8 @@ impl Reloadable {
         handle.command(Command::Reconfigure(Box::new(Reconfiguration {
             otp_channel: config.otp.route.channel(),
             registered_phones: config.registered_phones(),
+            registration: config.registration.registrants(),
+            exempt_networks: config.limits.exempt_networks.clone(),
             limits: config.core_limits(self.connections),
         })));
         self.settings = settings;

@@ -79,6 +79,7 @@ impl<'a> Bed<'a> {
             otp_channel,
             registered_phones,
             registration,
+            exempt_networks: Vec::new(),
             limits: limits.clone(),
         };
         let server =

@@ -22,6 +22,7 @@ impl Config {
             shutdown: limits.shutdown.0,
             otp_ttl: otp.lifetime.0,
             otp_attempts: otp.attempts,
+            otps: otp.unconfirmed,
             otps_per_phone: otp.per_phone,
             otps_per_phone_and_address: otp.per_phone_and_address,
             receipt_bytes: storage.receipts_size.0,

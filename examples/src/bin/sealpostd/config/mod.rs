@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use sealpost_core::server::{self, PhonePrefix, RegisteredPhones, Registrants};
+use sealpost_core::server::{self, IpNet, PhonePrefix, RegisteredPhones, Registrants};
 use sealpost_programs::{CryptoName, Failure, LogFormat, LogLevels, Verify};
 use serde::Deserialize;
 
@@ -97,6 +97,11 @@ pub(crate) enum RegistrationMode {
 }
 
 impl Registration {
+    /// Whether one-time passwords are delivered to phones.
+    pub(crate) const fn sends_passwords(&self) -> bool {
+        matches!(self.mode, RegistrationMode::Open)
+    }
+
     /// Who may register, as the server machine takes it.
     pub(crate) fn registrants(&self) -> server::Registration {
         let open_to = match self.mode {
@@ -123,6 +128,7 @@ pub(crate) struct Otp {
     pub(crate) per_phone_and_address: usize,
     pub(crate) issued: RateText,
     pub(crate) wrong_guesses: RateText,
+    pub(crate) unconfirmed: usize,
 }
 
 /// The section `[limits]`.
@@ -145,6 +151,8 @@ pub(crate) struct Limits {
     pub(crate) lookups_per_day: u32,
     pub(crate) packets_per_user: RateText,
     pub(crate) remembered: usize,
+    #[serde(deserialize_with = "texts")]
+    pub(crate) exempt_networks: Vec<IpNet>,
     pub(crate) in_flight_timeout: Span,
     pub(crate) unresponsive: Span,
     pub(crate) shutdown: Span,

@@ -120,7 +120,9 @@ impl Kind {
             Self::Size => "Bytes, or a size in KiB, MiB or GiB".into(),
             Self::Time => "Time in s, m, h or d".into(),
             Self::Rate => {
-                "Rate: as many at once, then so many each s, min, h or day; or unlimited".into()
+                "Rate: as many at once, then so many each s, min, h or day; so many /day; or \
+                 unlimited"
+                    .into()
             }
         }
     }

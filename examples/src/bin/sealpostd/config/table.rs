@@ -90,7 +90,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "registration.mode",
         Choice(&["open", "invite", "closed"]),
         "\"open\"",
-        Restart,
+        Reload,
         "Who may register: open for anyone, with a one-time password that is sent to their phone; \
          invite for whoever has an invitation that `sealpostd invite create` printed, without a \
          password; closed for nobody",
@@ -100,7 +100,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "registration.phone_prefixes",
         List,
         "[]",
-        Restart,
+        Reload,
         "Beginnings of the phone numbers that may register without an invitation, such as +49. \
          Others need one, even if registration is open. Without any, all numbers may",
     )
@@ -195,6 +195,14 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "\"100, then 2/min\"",
         Reload,
         "Wrong guesses at one-time passwords, over all phone numbers and addresses",
+    ),
+    Opt::new(
+        "otp.unconfirmed",
+        Count,
+        "65536",
+        Reload,
+        "Passwords of the last 24 hours that nobody has registered with. Once there are so many, no \
+         more are issued",
     ),
     Opt::new(
         "limits.disabled",
@@ -304,6 +312,14 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Reload,
         "Addresses or users that each rate limiter remembers; above it, new ones are refused unless \
          others owe nothing",
+    ),
+    Opt::new(
+        "limits.exempt_networks",
+        List,
+        "[]",
+        Reload,
+        "Networks, such as 192.0.2.0/24, whose addresses no rate limit per address applies to: many \
+         users share each of them",
     ),
     Opt::new(
         "limits.in_flight_timeout",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sealpost_core::server::Rate;
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// A rate: `2000, then 400/s`, `50, then 1/min`, or `unlimited`.
+/// A rate: `2000, then 400/s`, `50, then 1/min`, `500/day`, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateText(pub(crate) Rate);
 
@@ -20,7 +20,7 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "write how many may come at once and how many after that, such as `20, then 10/min` (s, min, h \
-     or day), or `unlimited`"
+     or day), how many in any 24 hours, such as `500/day`, or `unlimited`"
 )]
 pub(crate) struct NotARate;
 
@@ -30,6 +30,10 @@ impl FromStr for RateText {
     fn from_str(text: &str) -> Result<Self, NotARate> {
         if text.trim() == "unlimited" {
             return Ok(Self(Rate::UNLIMITED));
+        }
+        if let Some(events) = text.trim().strip_suffix("/day").filter(|_| !text.contains(',')) {
+            let events: NonZeroU32 = events.parse().map_err(|_| NotARate)?;
+            return Ok(Self(Rate::per_day(events.get())));
         }
         let (burst, rest) = text.split_once(',').ok_or(NotARate)?;
         let (count, unit) = rest
@@ -106,6 +110,7 @@ mod tests {
             ("2000, then 400/s", rate(2_000, Duration::from_micros(2_500))),
             ("20,then 10/min", rate(20, Duration::from_secs(6))),
             ("1, then 24/day", rate(1, Duration::from_hours(1))),
+            ("500/day", Ok(RateText(Rate::per_day(500)))),
             ("unlimited", Ok(RateText(Rate::UNLIMITED))),
         ] {
             assert_eq!(text.parse(), expected, "{text}");
@@ -114,6 +119,7 @@ mod tests {
             "",
             "20",
             "20/s",
+            "0/day",
             "20, 10/min",
             "0, then 1/s",
             "1, then 0/s",
