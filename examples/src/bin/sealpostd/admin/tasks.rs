@@ -40,14 +40,25 @@ fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
     Ok(Answer::Stats(Box::new(Figures::new(stored, live))))
 }
 
-/// First in the store, so that no session can begin; then the session ends.
+/// Deletes a user. The account is suspended first: nothing more comes from it while its items are
+/// deleted, in pieces, so that the server's commits don't wait.
 fn delete_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
+    let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
+    place.end_session(user, AccountChange::Deleted)?;
+    // Bounded, because others may send to the user as fast as this deletes.
+    for _ in 0..PIECES {
+        // In a damaged database a piece may fail where the deletion as a whole succeeds.
+        let deleted = place.with_store(move |store| store.delete_items_of(user, PIECE))?;
+        if deleted.is_err() || deleted.is_ok_and(|count| count < PIECE) {
+            break;
+        }
+    }
     let deleted = place.with_store(move |store| store.delete_user(phone))??;
     let user = deleted.ok_or_else(|| unknown(phone))?;
-    place.end_session(user, AccountChange::Deleted)?;
     Ok(changed(user, phone, UserState::Deleted))
 }
 
+/// Suspends a user: first in the store, so that no session can begin, then the session ends.
 fn suspend_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
     let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
     place.end_session(user, AccountChange::Suspended)?;
@@ -100,3 +111,8 @@ fn now() -> Result<Timestamp, Failure> {
         .map_err(Failure::context("the clock is before 1970"))?;
     Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
 }
+
+/// Items of an account that are deleted at once: some milliseconds of work.
+const PIECE: u32 = 1_000;
+/// Most pieces, before what is left is deleted at once.
+const PIECES: u32 = 10_000;
