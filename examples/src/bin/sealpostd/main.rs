@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use sealpost_programs::{Failure, hide_memory, run_program};
 
-use admin::UserChange;
+use admin::{Repeat, UserChange};
 use args::{Args, ChangeArgs, Task, UserTask};
 use data::DataFolder;
 
@@ -42,11 +42,19 @@ fn run(args: &Args) -> Result<(), Failure> {
         Task::LogLevel { level, format } => {
             admin::change_log_level(&data, level.clone(), format.format())
         }
-        Task::Stop => admin::stop(&data),
+        Task::Top { once, format } => {
+            let repeat = if *once { Repeat::Once } else { Repeat::UntilLeft };
+            admin::top(&data, repeat, format.format())
+        }
+        Task::Stop { format } => admin::stop(&data, format.format()),
         Task::Check { format } => show::check(&data, format.format()),
-        Task::TrustClock => offline::trust_clock(&data),
-        Task::NewDatabase { profile } => offline::create_database(&data, profile.profile()),
-        Task::Address { host } => offline::print_address(&data, host.as_deref()),
+        Task::TrustClock { format } => offline::trust_clock(&data, format.format()),
+        Task::NewDatabase { profile, format } => {
+            offline::create_database(&data, profile.profile(), format.format())
+        }
+        Task::Address { host, format } => {
+            offline::print_address(&data, host.as_deref(), format.format())
+        }
     }
 }
 

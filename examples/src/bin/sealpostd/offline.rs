@@ -6,13 +6,14 @@ use std::time::SystemTime;
 use sealpost_core::address::ServerAddress;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Format, Line, utc};
+use serde_json::json;
 
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
-pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
+pub(crate) fn trust_clock(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let mut store = data.open_existing()?;
     let since_1970 = SystemTime::now()
@@ -21,18 +22,32 @@ pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
     let secs = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
     let clock = Timestamp::from_unix_secs(secs);
     store.trust_clock(clock)?;
-    Line::text(format_args!("trusted the clock at {clock} UTC"))
+    match format {
+        Format::Json => Line::json(&json!({ "trusted_clock": utc(clock) })),
+        Format::Text => Line::text(format_args!("trusted the clock at {clock} UTC")),
+    }
 }
 
 /// Creates an empty database. Refused if there is one with anything in it.
-pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(), Failure> {
+pub(crate) fn create_database(
+    data: &DataFolder,
+    profile: Profile,
+    format: Format,
+) -> Result<(), Failure> {
     let _lock = data.lock()?;
     data.create_database(profile)?;
-    Line::text("created an empty database")
+    match format {
+        Format::Json => Line::json(&json!({ "created": true })),
+        Format::Text => Line::text("created an empty database"),
+    }
 }
 
 /// Prints the address that the server saved at its last start, with another host if one is given.
-pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn print_address(
+    data: &DataFolder,
+    host: Option<&str>,
+    format: Format,
+) -> Result<(), Failure> {
     let mut address = data.address()?;
     if let Some(host) = host {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -44,5 +59,8 @@ pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(),
         // A hint that can't be printed must not keep the address from being printed.
         let _ = writeln!(std::io::stderr(), "sealpostd: {hint}");
     }
-    Line::text(address)
+    match format {
+        Format::Json => Line::json(&json!({ "address": address.to_string() })),
+        Format::Text => Line::text(address),
+    }
 }

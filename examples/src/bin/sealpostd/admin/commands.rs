@@ -55,13 +55,17 @@ pub(crate) fn change_log_level(
 }
 
 /// Stops the running server, and waits for its end.
-pub(crate) fn stop(data: &DataFolder) -> Result<(), Failure> {
+pub(crate) fn stop(data: &DataFolder, format: Format) -> Result<(), Failure> {
     if data.try_lock()?.is_some() {
         return Err(Failure::new(format_args!("no server runs on {}", data.path().display())));
     }
     let mut call = Call::required(data)?;
     let Answer::Stopping = call.ask(&Request::Stop)? else { return Err(unexpected()) };
-    call.wait_for_end()
+    call.wait_for_end()?;
+    match format {
+        Format::Json => Line::json(&serde_json::json!({ "stopped": true })),
+        Format::Text => Line::text("stopped"),
+    }
 }
 
 fn lines_of(figures: &Figures) -> Vec<String> {
@@ -98,6 +102,6 @@ fn lines_of_live(live: &Live) -> [String; 5] {
 }
 
 /// The failure for an answer to another request.
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::new("the server answered something else than was asked: it is of another version")
 }

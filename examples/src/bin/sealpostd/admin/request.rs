@@ -5,7 +5,7 @@
 use sealpost_core::ids::Phone;
 use serde::{Deserialize, Serialize};
 
-use super::figures::Figures;
+use super::figures::{Figures, Sample};
 
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -13,6 +13,8 @@ use super::figures::Figures;
 pub(super) enum Request {
     /// Figures about the store and the server.
     Stats,
+    /// Figures, and the sizes of the largest mailboxes.
+    Top,
     /// Deletes, suspends or resumes an account.
     ChangeUser { phone: PhoneText, change: UserChange },
     /// Changes the levels of the log, or only tells them.
@@ -48,6 +50,7 @@ pub(super) enum Reply {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
     Stats(Box<Figures>),
+    Top(Box<Sample>),
     User(ChangedUser),
     LogLevels(LogLevels),
     /// The server stops. The connection ends with it.

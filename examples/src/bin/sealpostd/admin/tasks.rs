@@ -9,14 +9,15 @@ use sealpost_core::time::Timestamp;
 use sealpost_programs::Failure;
 use sealpost_storage::{Suspension, SuspensionOutcome};
 
-use super::figures::{Figures, Live};
+use super::figures::{Figures, Live, Mailbox, Sample};
 use super::place::{Place, stopped};
 use super::request::{Answer, ChangedUser, LogLevels, PhoneText, Request, UserChange, UserState};
 
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
     match request {
-        Request::Stats => stats(place),
+        Request::Stats => Ok(Answer::Stats(Box::new(figures(place)?))),
+        Request::Top => top(place),
         Request::ChangeUser { phone: PhoneText(phone), change } => match change {
             UserChange::Delete => delete_user(place, phone),
             UserChange::Suspend => suspend_user(place, phone),
@@ -27,7 +28,7 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
     }
 }
 
-fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
+fn figures(place: &Place<'_>) -> Result<Figures, Failure> {
     let stored = place.data().inspect()?.stats()?;
     let live = match place {
         Place::Running(server) => {
@@ -37,7 +38,14 @@ fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
         }
         Place::Stopped(_) => None,
     };
-    Ok(Answer::Stats(Box::new(Figures::new(stored, live))))
+    Ok(Figures::new(stored, live))
+}
+
+fn top(place: &Place<'_>) -> Result<Answer, Failure> {
+    place.running("top")?;
+    let largest = place.data().inspect()?.largest_mailboxes(LARGEST)?;
+    let largest = largest.into_iter().map(Mailbox::from).collect();
+    Ok(Answer::Top(Box::new(Sample { figures: figures(place)?, largest })))
 }
 
 /// Deletes a user. The account is suspended first: nothing more comes from it while its items are
@@ -112,6 +120,8 @@ fn now() -> Result<Timestamp, Failure> {
     Ok(Timestamp::from_unix_secs(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)))
 }
 
+/// Mailboxes that `top` shows.
+const LARGEST: u32 = 10;
 /// Items of an account that are deleted at once: some milliseconds of work.
 const PIECE: u32 = 1_000;
 /// Most pieces, before what is left is deleted at once.
