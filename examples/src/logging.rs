@@ -97,6 +97,7 @@ fn parse(text: &str) -> Result<Targets, Failure> {
     };
     let levels = text.split(',').map(|part| part.rsplit('=').next().unwrap_or(part));
     for level in levels {
+        let level = Some(level).filter(|level| !level.is_empty()).ok_or_else(invalid)?;
         level.parse::<LevelFilter>().map_err(|_| invalid())?;
     }
     text.parse().map_err(|_| invalid())

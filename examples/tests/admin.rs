@@ -1,5 +1,6 @@
 #![cfg(test)]
 //! The operator's commands, on a server that runs and on the folder of one that does not.
+#![allow(clippy::print_stdout, reason = "a test says what it can't test here")]
 
 mod support;
 

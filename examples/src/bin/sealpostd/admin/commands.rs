@@ -11,7 +11,7 @@ use crate::size::Size;
 
 /// Prints figures about the database and, if it runs, the server.
 pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let Answer::Stats(figures) = call::look(data, Request::Stats)? else {
+    let Answer::Stats(figures) = call::look(data, Request::Stats {})? else {
         return Err(unexpected());
     };
     match format {
@@ -60,7 +60,7 @@ pub(crate) fn stop(data: &DataFolder, format: Format) -> Result<(), Failure> {
         return Err(Failure::new(format_args!("no server runs on {}", data.path().display())));
     }
     let mut call = Call::required(data)?;
-    let Answer::Stopping = call.ask(&Request::Stop)? else { return Err(unexpected()) };
+    let Answer::Stopping = call.ask(&Request::Stop {})? else { return Err(unexpected()) };
     call.wait_for_end()?;
     match format {
         Format::Json => Line::json(&serde_json::json!({ "stopped": true })),

@@ -16,15 +16,15 @@ use super::request::{Answer, ChangedUser, LogLevels, PhoneText, Request, UserCha
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
     match request {
-        Request::Stats => Ok(Answer::Stats(Box::new(figures(place)?))),
-        Request::Top => top(place),
+        Request::Stats {} => Ok(Answer::Stats(Box::new(figures(place)?))),
+        Request::Top {} => top(place),
         Request::ChangeUser { phone: PhoneText(phone), change } => match change {
             UserChange::Delete => delete_user(place, phone),
             UserChange::Suspend => suspend_user(place, phone),
             UserChange::Resume => resume_user(place, phone),
         },
         Request::LogLevel { level } => log_level(place, level.as_deref()),
-        Request::Stop => stop(place),
+        Request::Stop {} => stop(place),
     }
 }
 

@@ -103,7 +103,7 @@ impl Watch {
 }
 
 fn sample(call: &mut Call) -> Result<Sample, Failure> {
-    match call.ask(&Request::Top)? {
+    match call.ask(&Request::Top {})? {
         Answer::Top(sample) => Ok(*sample),
         Answer::Stats(_) | Answer::User(_) | Answer::LogLevels(_) | Answer::Stopping => {
             Err(unexpected())
