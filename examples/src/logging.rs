@@ -108,6 +108,7 @@ impl FromStr for LogLevels {
         // A word that is no level would be taken for a module, at the level trace.
         let levels = text.split(',').map(|part| part.rsplit('=').next().unwrap_or(part));
         for level in levels {
+            let level = Some(level).filter(|level| !level.is_empty()).ok_or_else(invalid)?;
             level.parse::<LevelFilter>().map_err(|_| invalid())?;
         }
         text.parse().map(Self).map_err(|_| invalid())

@@ -44,7 +44,12 @@ impl ProgramBed {
 
     /// Starts a server with a log level.
     pub(crate) fn serve_logging(&self, level: &str, args: &[&str]) -> Daemon {
-        self.launch_with("127.0.0.1:0", args, |command| command.env("SEALPOST_LOG", level)).ready()
+        self.serve_with_env("SEALPOST_LOG", level, args)
+    }
+
+    /// Starts a server with an environment variable.
+    pub(crate) fn serve_with_env(&self, name: &str, value: &str, args: &[&str]) -> Daemon {
+        self.launch_with("127.0.0.1:0", args, |command| command.env(name, value)).ready()
     }
 
     /// Starts a server on a given address, without waiting until it accepts connections.

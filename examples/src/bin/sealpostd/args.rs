@@ -108,8 +108,19 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Show what the running server is doing, second by second; q leaves
+    Top {
+        /// Show one second, and end
+        #[arg(long)]
+        once: bool,
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Stop the running server in order, and wait for its end
-    Stop,
+    Stop {
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Check the whole database; exit status 1 if anything is damaged
     Check {
         #[command(flatten)]
@@ -117,7 +128,10 @@ pub(crate) enum Task {
     },
     /// Confirm that this machine's clock is right, after the server has logged that it is
     /// implausible: old messages expire by it again; the server must be stopped first
-    TrustClock,
+    TrustClock {
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Copy the database, the keys and the configuration into a new folder; a running server goes on
     Backup {
         /// Folder to make; it must not exist or be empty
@@ -153,6 +167,8 @@ pub(crate) enum Task {
         /// Width of user ids, which must be that of the lost database
         #[arg(long, default_value = "compact")]
         profile: ProfileName,
+        #[command(flatten)]
+        format: FormatArg,
     },
     /// Print the address that clients register with, as of the last start of the server
     Address {
@@ -160,6 +176,8 @@ pub(crate) enum Task {
         /// the server listens on]
         #[arg(long)]
         host: Option<String>,
+        #[command(flatten)]
+        format: FormatArg,
     },
 }
 

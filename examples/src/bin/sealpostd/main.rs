@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use sealpost_programs::{Failure, hide_memory, run_program};
 
-use admin::UserChange;
+use admin::{Repeat, UserChange};
 use args::{Args, ChangeArgs, ConfigTask, Task, UserTask};
 use backup::back_up;
 use config::Layers;
@@ -66,9 +66,13 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::LogLevel { level, format }) => {
             admin::change_log_level(&existing()?, level, format.format())
         }
-        Some(Task::Stop) => admin::stop(&existing()?),
+        Some(Task::Top { once, format }) => {
+            let repeat = if once { Repeat::Once } else { Repeat::UntilLeft };
+            admin::top(&existing()?, repeat, format.format())
+        }
+        Some(Task::Stop { format }) => admin::stop(&existing()?, format.format()),
         Some(Task::Check { format }) => show::check(&existing()?, format.format()),
-        Some(Task::TrustClock) => offline::trust_clock(&existing()?),
+        Some(Task::TrustClock { format }) => offline::trust_clock(&existing()?, format.format()),
         Some(Task::Backup { to }) => back_up(&existing()?, &to),
         // The only command on a folder that need not exist.
         Some(Task::Restore { backup, replace, skip_ids }) => {
@@ -76,10 +80,12 @@ fn run(args: Args) -> Result<(), Failure> {
             restore(&backup, &DataFolder::make(&path()?)?, existing, skip_ids)
         }
         Some(Task::AcceptDatabase { skip_ids }) => offline::accept_database(&existing()?, skip_ids),
-        Some(Task::NewDatabase { profile }) => {
-            offline::create_database(&existing()?, profile.profile())
+        Some(Task::NewDatabase { profile, format }) => {
+            offline::create_database(&existing()?, profile.profile(), format.format())
         }
-        Some(Task::Address { host }) => offline::print_address(&existing()?, host.as_deref()),
+        Some(Task::Address { host, format }) => {
+            offline::print_address(&existing()?, host.as_deref(), format.format())
+        }
     }
 }
 

@@ -4,18 +4,22 @@ use std::io::Write;
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{Failure, Line, now};
+use sealpost_programs::{Failure, Format, Line, now, utc};
+use serde_json::json;
 
 use crate::data::DataFolder;
 use crate::serve::ANY_HOST;
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
-pub(crate) fn trust_clock(data: &DataFolder) -> Result<(), Failure> {
+pub(crate) fn trust_clock(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let mut store = data.open_existing()?;
     let clock = now()?;
     store.trust_clock(clock)?;
-    Line::text(format_args!("trusted the clock at {clock} UTC"))
+    match format {
+        Format::Json => Line::json(&json!({ "trusted_clock": utc(clock) })),
+        Format::Text => Line::text(format_args!("trusted the clock at {clock} UTC")),
+    }
 }
 
 /// Accepts the database that is in the folder.
@@ -27,15 +31,30 @@ pub(crate) fn accept_database(data: &DataFolder, skip: Option<u64>) -> Result<()
 }
 
 /// Creates an empty database. Refused if there is one with anything in it.
-pub(crate) fn create_database(data: &DataFolder, profile: Profile) -> Result<(), Failure> {
+pub(crate) fn create_database(
+    data: &DataFolder,
+    profile: Profile,
+    format: Format,
+) -> Result<(), Failure> {
     let _lock = data.lock()?;
     data.create_database(profile)?;
-    Line::text("created an empty database")
+    match format {
+        Format::Json => Line::json(&json!({ "created": true })),
+        Format::Text => Line::text("created an empty database"),
+    }
 }
 
 /// Prints the address that the server saved at its last start, with another host if one is given.
-pub(crate) fn print_address(data: &DataFolder, host: Option<&str>) -> Result<(), Failure> {
-    Line::text(address(data, host)?)
+pub(crate) fn print_address(
+    data: &DataFolder,
+    host: Option<&str>,
+    format: Format,
+) -> Result<(), Failure> {
+    let address = address(data, host)?;
+    match format {
+        Format::Json => Line::json(&json!({ "address": address.to_string() })),
+        Format::Text => Line::text(address),
+    }
 }
 
 /// The address that the server saved at its last start, with another host if one is given. Tells the

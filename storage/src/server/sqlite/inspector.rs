@@ -137,6 +137,18 @@ impl Inspector {
         copy(&self.connection, to, progress).map_err(|reason| OpenError { path: to.into(), reason })
     }
 
+    /// Returns the usage of the largest mailboxes, largest first, without empty ones.
+    pub fn largest_mailboxes(&self, limit: u32) -> Result<Vec<Usage>, EngineError> {
+        let sql = format!(
+            "SELECT {} FROM mailboxes WHERE bytes + receipt_bytes > 0
+             ORDER BY bytes + receipt_bytes DESC LIMIT ?1",
+            row::USAGE_COLUMNS
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mailboxes = statement.query_map([limit], |row| row::usage(row, 0))?;
+        Ok(mailboxes.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Reads the whole database and reports its faults. This takes as long as reading the file, and
     /// the write-ahead log of a busy server grows meanwhile.
     pub fn check(&self) -> Result<CheckReport, EngineError> {

@@ -171,13 +171,37 @@ impl Mailboxes<'_> {
     }
 
     pub(super) fn expire(&self, before: Timestamp, limit: u32) -> rusqlite::Result<u32> {
-        let mut statement = self.prepare(
+        let oldest = "stored_at < ?1 ORDER BY stored_at, seq";
+        self.remove_first(oldest, before.unix_secs(), limit)
+    }
+
+    /// Deletes the first `limit` items of a mailbox.
+    pub(super) fn empty(&self, owner: UserId, limit: u32) -> rusqlite::Result<u32> {
+        self.remove_first("recipient_id = ?1 ORDER BY seq", owner.value().cast_signed(), limit)
+    }
+
+    /// Deletes `limit` of the messages from a sender, in whatever mailbox.
+    pub(super) fn remove_messages_from(&self, sender: UserId, limit: u32) -> rusqlite::Result<u32> {
+        self.remove_first("kind = 0 AND sender_id = ?1", sender.value().cast_signed(), limit)
+    }
+
+    /// The place of the last one of the first `limit` items of a mailbox.
+    pub(super) fn place_of(&self, owner: UserId, limit: u32) -> rusqlite::Result<Option<i64>> {
+        self.prepare(
+            "SELECT max(seq) FROM (
+                 SELECT seq FROM pending_messages WHERE recipient_id = ?1 ORDER BY seq LIMIT ?2)",
+        )?
+        .query_row(params![owner.value().cast_signed(), limit], |row| row.get(0))
+    }
+
+    /// Deletes the first `limit` items of those that a condition selects, whose parameter is `?1`.
+    fn remove_first(&self, condition: &str, parameter: i64, limit: u32) -> rusqlite::Result<u32> {
+        let mut statement = self.prepare(&format!(
             "DELETE FROM pending_messages WHERE seq IN (
-                 SELECT seq FROM pending_messages
-                 WHERE stored_at < ?1 ORDER BY stored_at, seq LIMIT ?2)
-             RETURNING recipient_id, kind, sender_id, length(encrypted_payload)",
-        )?;
-        let mut rows = statement.query(params![before.unix_secs(), limit])?;
+                 SELECT seq FROM pending_messages WHERE {condition} LIMIT ?2)
+             RETURNING recipient_id, kind, sender_id, length(encrypted_payload)"
+        ))?;
+        let mut rows = statement.query(params![parameter, limit])?;
         let mut gone: BTreeMap<UserId, Vec<Gone>> = BTreeMap::new();
         let mut count = 0;
         while let Some(row) = rows.next()? {

@@ -42,8 +42,10 @@ use super::suspension::{Suspension, SuspensionOutcome};
 use crate::database_mark::DatabaseId;
 use crate::engine::{EngineError, OpenError, OpenFailure, Writer};
 use crate::storage::Storage;
+use correspondents::Correspondents;
 use fill::Fill;
 use invitations::Invitations;
+use mailboxes::Mailboxes;
 use ops::Ops;
 use undeliverable::Undeliverable;
 use users::Users;
@@ -163,6 +165,32 @@ impl SqliteStorage {
         Ok(Invitations { connection: &self.writer.connection }.revoke(id)?)
     }
 
+    /// Deletes some of the items that go with a user's account, at most `limit`, and remembers the
+    /// messages as [`SqliteStorage::delete_user`] does. Returns how many were deleted: fewer than
+    /// `limit` if nothing is left. So the deletion of an account with many items is cut into pieces,
+    /// between which others get their turn.
+    pub fn delete_items_of(&mut self, user: UserId, limit: u32) -> Result<u32, EngineError> {
+        let transaction = self.writer.connection.transaction()?;
+        let connection = &*transaction;
+        let mailboxes = Mailboxes {
+            connection,
+            profile: self.profile,
+            quota: self.quota.current(),
+            fill: &self.fill,
+            correspondents: Correspondents { connection },
+        };
+        if let Some(last) = mailboxes.place_of(user, limit)? {
+            let user = user.value().cast_signed();
+            Undeliverable { connection }.remember(self.profile, user, last)?;
+        }
+        let own = mailboxes.empty(user, limit)?;
+        let sent = mailboxes.remove_messages_from(user, limit.saturating_sub(own))?;
+        let committed = transaction.commit();
+        self.fill.forget_stored_bytes();
+        committed?;
+        Ok(own.saturating_add(sent))
+    }
+
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody
     /// could verify any more. Receipts from them stay: their recipients already know the key. The
     /// messages in the mailbox are remembered as undeliverable. Returns the id that the user had;
@@ -175,7 +203,7 @@ impl SqliteStorage {
         let user: Option<i64> =
             transaction.query_row(sql, [phone.to_string()], |row| row.get(0)).optional()?;
         if let Some(user) = user {
-            Undeliverable { connection: &transaction }.remember(self.profile, user)?;
+            Undeliverable { connection: &transaction }.remember(self.profile, user, i64::MAX)?;
             transaction.execute("DELETE FROM users WHERE user_id = ?1", [user])?;
             // The user's own mailbox has gone with the row, by `ON DELETE CASCADE`. Messages in
             // other mailboxes are counted out before they are deleted: afterwards nothing says how

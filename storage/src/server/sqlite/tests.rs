@@ -475,3 +475,37 @@ fn full_disk_refuses_messages_and_takes_receipts_before_it_is_full() {
     let expected = StoreReply::Appended(vec![Appended::StoreFull, Appended::Stored]);
     assert_eq!(replies.last(), Some(&expected));
 }
+
+#[test]
+fn deletion_in_pieces_is_the_same_as_at_once() {
+    let profile = Profile::Compact;
+    let fill = |sqlite: &mut SqliteBed| {
+        let to_bob = (1..=5).map(|id| message(profile, user(1), user(2), id, 20));
+        let to_bob = to_bob.chain((1..=2).map(|id| message(profile, user(3), user(2), id, 20)));
+        let to_bob = to_bob.chain([receipt(profile, user(1), user(2), 1, &[7])]).collect();
+        let from_bob = (1..=4).map(|id| message(profile, user(2), user(1), id, 20)).collect();
+        let append = |recipient, packets| StoreOp::Append { recipient, packets, at: at(1) };
+        let appends = [append(user(2), to_bob), append(user(1), from_bob)];
+        sqlite.replies(&[create(1), create(2), create(3)]);
+        sqlite.replies(&appends);
+    };
+    let (mut whole, mut pieces) =
+        (SqliteBed::new(profile, Quota::default()), SqliteBed::new(profile, Quota::default()));
+    fill(&mut whole);
+    fill(&mut pieces);
+    for expected in [5, 5, 2, 0] {
+        assert_eq!(pieces.storage().delete_items_of(user(2), 5).unwrap(), expected);
+        assert!(pieces.is_sound());
+    }
+    for sqlite in [&mut whole, &mut pieces] {
+        assert_eq!(sqlite.storage().delete_user(phone(2)).unwrap(), Some(user(2)));
+        assert!(sqlite.is_sound());
+    }
+    let left = |sqlite: &mut SqliteBed| {
+        let told = |sender| StoreOp::Undeliverable { sender, limit: 100 };
+        let asked =
+            [told(user(1)), told(user(3)), StoreOp::Count(user(1)), StoreOp::Count(user(2))];
+        sqlite.replies(&asked)
+    };
+    assert_eq!(left(&mut pieces), left(&mut whole));
+}

@@ -16,18 +16,23 @@ pub(super) struct Undeliverable<'a> {
 }
 
 impl Undeliverable<'_> {
-    /// Remembers the messages in the mailbox of a user who is to be deleted.
-    pub(super) fn remember(&self, profile: Profile, recipient: i64) -> rusqlite::Result<()> {
+    /// Remembers the messages in the mailbox of a user who is to be deleted, up to a place.
+    pub(super) fn remember(
+        &self,
+        profile: Profile,
+        recipient: i64,
+        last: i64,
+    ) -> rusqlite::Result<()> {
         let mut senders: BTreeMap<UserId, u64> = BTreeMap::new();
         let mut items = self.prepare(&format!(
             "SELECT {ITEM_COLUMNS} FROM pending_messages
-             WHERE recipient_id = ?1 AND kind = ?2
+             WHERE recipient_id = ?1 AND kind = ?2 AND seq <= ?3
                AND sender_id <> ?1 AND sender_id IN (SELECT user_id FROM users)
              ORDER BY seq"
         ))?;
         let mut insert =
             self.prepare("INSERT INTO undeliverable (sender_id, message) VALUES (?1, ?2)")?;
-        let mut rows = items.query(params![recipient, row::kind_code(ItemKind::Message)])?;
+        let mut rows = items.query(params![recipient, row::kind_code(ItemKind::Message), last])?;
         while let Some(row) = rows.next()? {
             let sender = user_id(row, 3)?;
             let remembered = match senders.get(&sender) {

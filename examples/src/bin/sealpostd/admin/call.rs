@@ -87,9 +87,12 @@ impl Call {
         // A server that refuses the connection has said why before it closed.
         let read = self.stream.by_ref().take(ANSWER_MAX).read_line(&mut answer);
         match read.and_then(|read| if read == 0 { sent.map(|()| 0) } else { Ok(read) }) {
-            Ok(0) => Err(Failure::new(
-                "the server ended the connection before it answered: check what has been done",
-            )),
+            Ok(0) => Err(unanswered()),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+            {
+                Err(unanswered())
+            }
             Ok(_) => match serde_json::from_str(&answer) {
                 Ok(Reply::Done(answer)) => Ok(answer),
                 Ok(Reply::Failed(why)) => Err(Failure::new(why)),
@@ -128,6 +131,11 @@ fn objection(found: &Metadata, user: u32) -> Option<String> {
              user"
         )
     })
+}
+
+/// The failure of a command during which the server ended.
+fn unanswered() -> Failure {
+    Failure::new("the server ended the connection before it answered: check what has been done")
 }
 
 fn is_gone(error: &io::Error) -> bool {

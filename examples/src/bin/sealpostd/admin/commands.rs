@@ -12,7 +12,7 @@ use crate::size::Size;
 
 /// Prints figures about the database and, if it runs, the server.
 pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
-    let Answer::Stats(figures) = call::look(data, Request::Stats)? else {
+    let Answer::Stats(figures) = call::look(data, Request::Stats {})? else {
         return Err(unexpected());
     };
     match format {
@@ -43,22 +43,20 @@ pub(crate) fn change_user(
 
 /// Records an invitation. Returns its id.
 pub(crate) fn create_invitation(data: &DataFolder, new: &NewInvitation) -> Result<u64, Failure> {
-    match call::perform(data, Request::CreateInvitation(new.into()))? {
-        Answer::Invitation { id } => Ok(id),
-        Answer::Stats(_) | Answer::User(_) | Answer::LogLevels(_) | Answer::Stopping => {
-            Err(unexpected())
-        }
-    }
+    let request = Request::CreateInvitation(new.into());
+    let Answer::Invitation { id } = call::perform(data, request)? else {
+        return Err(unexpected());
+    };
+    Ok(id)
 }
 
 /// Revokes an invitation.
 pub(crate) fn revoke_invitation(data: &DataFolder, id: u64) -> Result<(), Failure> {
-    match call::perform(data, Request::RevokeInvitation { id })? {
-        Answer::Invitation { .. } => Line::text(format_args!("revoked invitation {id}")),
-        Answer::Stats(_) | Answer::User(_) | Answer::LogLevels(_) | Answer::Stopping => {
-            Err(unexpected())
-        }
-    }
+    let request = Request::RevokeInvitation { id };
+    let Answer::Invitation { id } = call::perform(data, request)? else {
+        return Err(unexpected());
+    };
+    Line::text(format_args!("revoked invitation {id}"))
 }
 
 /// Changes the levels of the running server's log, or prints them.
@@ -76,13 +74,17 @@ pub(crate) fn change_log_level(
 }
 
 /// Stops the running server, and waits for its end.
-pub(crate) fn stop(data: &DataFolder) -> Result<(), Failure> {
+pub(crate) fn stop(data: &DataFolder, format: Format) -> Result<(), Failure> {
     if data.try_lock()?.is_some() {
         return Err(Failure::new(format_args!("no server runs on {}", data.path().display())));
     }
     let mut call = Call::required(data)?;
-    let Answer::Stopping = call.ask(&Request::Stop)? else { return Err(unexpected()) };
-    call.wait_for_end()
+    let Answer::Stopping = call.ask(&Request::Stop {})? else { return Err(unexpected()) };
+    call.wait_for_end()?;
+    match format {
+        Format::Json => Line::json(&serde_json::json!({ "stopped": true })),
+        Format::Text => Line::text("stopped"),
+    }
 }
 
 fn lines_of(figures: &Figures) -> Vec<String> {
@@ -119,6 +121,6 @@ fn lines_of_live(live: &Live) -> [String; 5] {
 }
 
 /// The failure for an answer to another request.
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::new("the server answered something else than was asked: it is of another version")
 }

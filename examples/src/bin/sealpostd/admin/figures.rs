@@ -7,7 +7,7 @@ use sealpost_core::server::{Held, Stats as MachineStats};
 use sealpost_core::time::Timestamp;
 use sealpost_mio::CommitTimes;
 use sealpost_programs::utc;
-use sealpost_storage::Stats as StoreStats;
+use sealpost_storage::{Stats as StoreStats, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Figures about the store and the server.
@@ -56,6 +56,31 @@ pub(super) struct Bucket {
     /// Upper bound of the time; `None` for the last bucket.
     pub(super) at_most_micros: Option<u64>,
     pub(super) count: u64,
+}
+
+/// What `top` shows of one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Sample {
+    #[serde(flatten)]
+    pub(super) figures: Figures,
+    /// The largest mailboxes, largest first. They are not named.
+    pub(super) largest: Vec<Mailbox>,
+}
+
+/// Usage of one mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) struct Mailbox {
+    pub(super) messages: u64,
+    pub(super) receipts: u64,
+    pub(super) bytes: u64,
+    pub(super) receipt_bytes: u64,
+}
+
+impl From<Usage> for Mailbox {
+    fn from(usage: Usage) -> Self {
+        let Usage { messages, receipts, bytes, receipt_bytes } = usage;
+        Self { messages, receipts, bytes, receipt_bytes }
+    }
 }
 
 impl Figures {

@@ -8,6 +8,7 @@
 //! | `socket` | takes requests from other processes while the server runs |
 //! | `call` | the command line's side: asks the running server, or does the task itself |
 //! | `commands` | the commands as an operator gives them, and what they print |
+//! | `top`, `rates`, `terminal` | the live view |
 //! | `figures` | the figures of `stats`, for programs and for people |
 //!
 //! A new command is a variant of `Request` and of `Answer`, and a function in `tasks`.
@@ -16,9 +17,12 @@ mod call;
 mod commands;
 mod figures;
 mod place;
+mod rates;
 mod request;
 mod socket;
 mod tasks;
+mod terminal;
+mod top;
 
 pub(crate) use commands::{
     change_log_level, change_user, create_invitation, revoke_invitation, stats, stop,
@@ -26,3 +30,4 @@ pub(crate) use commands::{
 pub(crate) use place::Running;
 pub(crate) use request::UserChange;
 pub(crate) use socket::{AdminSocket, SocketFile};
+pub(crate) use top::{Repeat, top};

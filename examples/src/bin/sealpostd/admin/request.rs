@@ -11,14 +11,17 @@ use sealpost_programs::Failure;
 use sealpost_storage::NewInvitation;
 use serde::{Deserialize, Serialize};
 
-use super::figures::Figures;
+use super::figures::{Figures, Sample};
 
-/// What an operator asks for.
+/// What an operator asks for. Requests without fields have braces, so that serde refuses fields there
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum Request {
     /// Figures about the store and the server.
-    Stats,
+    Stats {},
+    /// Figures, and the sizes of the largest mailboxes.
+    Top {},
     /// Deletes, suspends or resumes an account.
     ChangeUser { phone: PhoneText, change: UserChange },
     /// Records an invitation.
@@ -28,7 +31,7 @@ pub(super) enum Request {
     /// Changes the levels of the log, or only tells them.
     LogLevel { level: Option<String> },
     /// Stops the server in order.
-    Stop,
+    Stop {},
 }
 
 /// What is done to an account.
@@ -58,6 +61,7 @@ pub(super) enum Reply {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Answer {
     Stats(Box<Figures>),
+    Top(Box<Sample>),
     User(ChangedUser),
     /// An invitation that was recorded or revoked.
     Invitation {

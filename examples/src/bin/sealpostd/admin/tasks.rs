@@ -6,7 +6,7 @@ use sealpost_core::server::AccountChange;
 use sealpost_programs::{Failure, now};
 use sealpost_storage::{NewInvitation, Suspension, SuspensionOutcome};
 
-use super::figures::{Figures, Live};
+use super::figures::{Figures, Live, Mailbox, Sample};
 use super::place::{Place, stopped};
 use super::request::{
     Answer, ChangedUser, Invite, LogLevels, PhoneText, Request, UserChange, UserState,
@@ -15,7 +15,8 @@ use super::request::{
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
     match request {
-        Request::Stats => stats(place),
+        Request::Stats {} => Ok(Answer::Stats(Box::new(figures(place)?))),
+        Request::Top {} => top(place),
         Request::ChangeUser { phone: PhoneText(phone), change } => match change {
             UserChange::Delete => delete_user(place, phone),
             UserChange::Suspend => suspend_user(place, phone),
@@ -24,11 +25,11 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
         Request::CreateInvitation(new) => create_invitation(place, &new),
         Request::RevokeInvitation { id } => revoke_invitation(place, id),
         Request::LogLevel { level } => log_level(place, level.as_deref()),
-        Request::Stop => stop(place),
+        Request::Stop {} => stop(place),
     }
 }
 
-fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
+fn figures(place: &Place<'_>) -> Result<Figures, Failure> {
     let stored = place.data().inspect()?.stats()?;
     let live = match place {
         Place::Running(server) => {
@@ -38,17 +39,35 @@ fn stats(place: &Place<'_>) -> Result<Answer, Failure> {
         }
         Place::Stopped(_) => None,
     };
-    Ok(Answer::Stats(Box::new(Figures::new(stored, live))))
+    Ok(Figures::new(stored, live))
 }
 
-/// First in the store, so that no session can begin; then the session ends.
+fn top(place: &Place<'_>) -> Result<Answer, Failure> {
+    place.running("top")?;
+    let largest = place.data().inspect()?.largest_mailboxes(LARGEST)?;
+    let largest = largest.into_iter().map(Mailbox::from).collect();
+    Ok(Answer::Top(Box::new(Sample { figures: figures(place)?, largest })))
+}
+
+/// Deletes a user. The account is suspended first: nothing more comes from it while its items are
+/// deleted, in pieces, so that the server's commits don't wait.
 fn delete_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
+    let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
+    place.end_session(user, AccountChange::Deleted)?;
+    // Bounded, because others may send to the user as fast as this deletes.
+    for _ in 0..PIECES {
+        // In a damaged database a piece may fail where the deletion as a whole succeeds.
+        let deleted = place.with_store(move |store| store.delete_items_of(user, PIECE))?;
+        if deleted.is_err() || deleted.is_ok_and(|count| count < PIECE) {
+            break;
+        }
+    }
     let deleted = place.with_store(move |store| store.delete_user(phone))??;
     let user = deleted.ok_or_else(|| unknown(phone))?;
-    place.end_session(user, AccountChange::Deleted)?;
     Ok(changed(user, phone, UserState::Deleted))
 }
 
+/// Suspends a user: first in the store, so that no session can begin, then the session ends.
 fn suspend_user(place: &Place<'_>, phone: Phone) -> Result<Answer, Failure> {
     let user = set_suspension(place, phone, Suspension::Suspended(now()?))?;
     place.end_session(user, AccountChange::Suspended)?;
@@ -107,3 +126,10 @@ fn changed(user: UserId, phone: Phone, state: UserState) -> Answer {
 fn unknown(phone: Phone) -> Failure {
     Failure::new(format_args!("nobody is registered as {phone}"))
 }
+
+/// Mailboxes that `top` shows.
+const LARGEST: u32 = 10;
+/// Items of an account that are deleted at once: some milliseconds of work.
+const PIECE: u32 = 1_000;
+/// Most pieces, before what is left is deleted at once.
+const PIECES: u32 = 10_000;
