@@ -25,7 +25,9 @@ impl Answer for StoreReply {
             Self::Appended(each) => {
                 matches!(each.get(nth), Some(Appended::Stored | Appended::Duplicate))
             }
-            Self::Created(CreateOutcome::PhoneTaken | CreateOutcome::NoIdLeft)
+            Self::Created(
+                CreateOutcome::PhoneTaken | CreateOutcome::NoIdLeft | CreateOutcome::StoreFull,
+            )
             | Self::ReconnectRecorded(ReconnectOutcome::NotNewer | ReconnectOutcome::UnknownUser)
             // Questions.
             | Self::Found(_)
@@ -64,6 +66,7 @@ pub(super) enum AppendRefusal {
 pub(super) enum NotCreated {
     PhoneTaken,
     NoIdLeft,
+    StoreFull,
     Failed(StoreError),
 }
 
@@ -115,6 +118,9 @@ impl Completed<StoreOutcome> {
             }
             (Err(value), Ok(StoreReply::Created(CreateOutcome::NoIdLeft))) => {
                 Ok(Err((value, NotCreated::NoIdLeft)))
+            }
+            (Err(value), Ok(StoreReply::Created(CreateOutcome::StoreFull))) => {
+                Ok(Err((value, NotCreated::StoreFull)))
             }
             (Err(value), Err(error)) => Ok(Err((value, NotCreated::Failed(error)))),
             (Ok(_) | Err(_), _) => Err(WrongOutcome),

@@ -208,6 +208,8 @@ pub enum CreateOutcome {
     PhoneTaken,
     /// Every id up to the largest has been given.
     NoIdLeft,
+    /// The store's disk is nearly full.
+    StoreFull,
 }
 
 /// The outcome of [`StoreOp::LookUp`].

@@ -257,6 +257,11 @@ impl Server {
             // Whoever holds the right password may know that the phone is registered.
             NotCreated::PhoneTaken => return self.reject_registration(request, &reply_key),
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
+            NotCreated::StoreFull => {
+                self.otps.restore(phone, otp, self.now.mono);
+                self.out.notify(Notice::StoreFull);
+                ErrorCode::Unavailable
+            }
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),
         };
         self.refuse_opened(request, code, &reply_key);

@@ -128,8 +128,8 @@ pub(crate) struct Bounds {
     #[arg(long, value_name = "SIZE", default_value = "16GiB")]
     pub(crate) store_size: Size,
 
-    /// Free space on the disk below which new messages to absent users are refused, so that
-    /// receipts and sessions still fit
+    /// Free space on the disk below which new messages to absent users and registrations are
+    /// refused, so that receipts and sessions still fit
     #[arg(long, value_name = "SIZE", default_value = "256MiB")]
     pub(crate) disk_reserve: Size,
 }

@@ -266,6 +266,7 @@ impl DataFolder {
             | OpenFailure::OtherProfile(_)
             | OpenFailure::Newer { .. }
             | OpenFailure::Older { .. }
+            | OpenFailure::NotKept { .. }
             | OpenFailure::Exposed(_)
             | OpenFailure::File(_)
             | OpenFailure::Engine(_) => error.into(),

@@ -1,7 +1,9 @@
 use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, ReconnectOutcome, Seq, StoreReply,
+};
 
 use super::bed::SqliteBed;
 use super::*;
@@ -442,14 +444,92 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
 
 #[test]
 fn full_disk_refuses_messages_and_takes_receipts_before_it_is_full() {
-    let quota = Quota { disk_reserve_bytes: u64::MAX, ..Quota::default() };
     let packets = vec![
-        message(Profile::Compact, user(1), user(2), 1, 20),
+        message(Profile::Compact, user(1), user(2), 2, 20),
         receipt(Profile::Compact, user(1), user(2), 1, &[7]),
     ];
     let append = StoreOp::Append { recipient: user(2), packets, at: at(1) };
-    let mut sqlite = SqliteBed::new(Profile::Compact, quota);
-    let replies = sqlite.replies(&[create(1), create(2), append]);
+    let mut sqlite = with_a_message().under(NEARLY_FULL);
     let expected = StoreReply::Appended(vec![Appended::StoreFull, Appended::Stored]);
-    assert_eq!(replies.last(), Some(&expected));
+    assert_eq!(sqlite.replies(&[append]), [expected]);
 }
+
+#[test]
+fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
+    let mut sqlite = with_a_message().under(NEARLY_FULL);
+    let reconnect = StoreOp::RecordReconnect {
+        user: user(2),
+        at: at(20),
+        horizon: at(320),
+        aes_key: wrapped_key(2),
+    };
+    let full = StoreReply::Created(CreateOutcome::StoreFull);
+    let taken = StoreReply::Created(CreateOutcome::PhoneTaken);
+    let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded);
+    assert_eq!(sqlite.replies(&[create(3), create(1), reconnect]), [full, taken, recorded]);
+    assert!(sqlite.storage().delete_user(phone(1)).unwrap());
+    assert_eq!(sqlite.storage().last_user_id().unwrap(), 2, "no id is used up");
+}
+
+#[test]
+fn skipped_ids_and_places_are_not_given_out() {
+    let mut sqlite = with_a_message();
+    let places = |sqlite: &mut SqliteBed| match sqlite.replies(&[read(2)]).remove(0) {
+        StoreReply::Page(Page { items, .. }) => items.iter().map(|item| item.seq.0).collect(),
+        other => panic!("{other:?}"),
+    };
+    let before: Vec<u64> = places(&mut sqlite);
+    sqlite.storage().skip_ids(70).unwrap();
+    sqlite.storage().skip_ids(60).unwrap();
+    let created = StoreReply::Created(CreateOutcome::Created(user(71)));
+    assert_eq!(sqlite.replies(&[create(3)]), [created]);
+    sqlite.replies(&[append(2)]);
+    let after: Vec<u64> = places(&mut sqlite);
+    assert_eq!(after[0], before[0], "what is stored keeps its place");
+    assert!(after[1] > before[0] + (2 << 40), "{after:?}");
+    assert!(sqlite.is_sound());
+
+    sqlite.storage().skip_ids(u64::MAX).unwrap();
+    assert_eq!(sqlite.storage().last_user_id().unwrap(), 65_535);
+}
+
+#[test]
+fn copy_is_of_one_point_in_time_and_does_not_hold_up_the_writer() {
+    let mut sqlite = with_a_message();
+    let large = |id| message(Profile::Compact, user(1), user(2), id, 60_000);
+    let append = |ids: std::ops::Range<u64>| StoreOp::Append {
+        recipient: user(2),
+        packets: ids.map(large).collect(),
+        at: at(10),
+    };
+    sqlite.storage().set_busy_timeout(Duration::ZERO).unwrap();
+    sqlite.replies(&[append(100..300)]);
+    let before = Inspector::open(&sqlite.path()).unwrap().stats().unwrap();
+    let copy = sqlite.folder().join("copy.db");
+    let mut steps = 0;
+    let inspector = Inspector::open(&sqlite.path()).unwrap();
+    inspector
+        .copy(&copy, |progress| {
+            assert!(progress.done_bytes <= progress.all_bytes, "{progress:?}");
+            steps += 1;
+            let stored = StoreReply::Appended(vec![Appended::Stored]);
+            assert_eq!(sqlite.replies(&[append(1_000 + steps..1_001 + steps)]), [stored]);
+        })
+        .unwrap();
+    assert!(steps > 2, "{steps} steps");
+    let copied = Inspector::open(&copy).unwrap();
+    assert!(copied.check().unwrap().is_sound());
+    assert_eq!(copied.stats().unwrap(), before);
+    drop(copied);
+    for sidecar in ["copy.db-wal", "copy.db-shm", "copy.db-journal"] {
+        assert!(!sqlite.folder().join(sidecar).exists(), "{sidecar}");
+    }
+}
+
+const NEARLY_FULL: Quota = Quota {
+    messages: 10_000,
+    bytes: 64 << 20,
+    shares: crate::server::quota::Shares::Limited,
+    store_bytes: 16 << 30,
+    disk_reserve_bytes: u64::MAX,
+};

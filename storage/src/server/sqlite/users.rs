@@ -7,15 +7,19 @@ use sealpost_core::server::store::{CreateOutcome, LookupOutcome, ReconnectOutcom
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
+use super::fill::Fill;
 use super::row::{self, USER_COLUMNS};
 use super::tables;
 use crate::server::daily_use::{DailyUse, OverBudget};
+use crate::server::quota::Quota;
 use crate::server::reconnects::NotNewer;
 
 /// Table `users`, over a connection that is in a transaction.
 pub(super) struct Users<'a> {
     pub(super) connection: &'a Connection,
     pub(super) profile: Profile,
+    pub(super) quota: Quota,
+    pub(super) fill: &'a Fill,
 }
 
 impl Users<'_> {
@@ -31,6 +35,9 @@ impl Users<'_> {
         let taken = "SELECT 1 FROM users WHERE phone_number = ?1";
         if self.prepare(taken)?.exists([&phone])? {
             return Ok(CreateOutcome::PhoneTaken);
+        }
+        if self.quota.is_disk_full(self.fill.disk_free_bytes()) {
+            return Ok(CreateOutcome::StoreFull);
         }
         // Not the largest id in `users`: the id of a deleted user must not be given again.
         let next = tables::last_user_id(self.connection)?.saturating_add(1);
