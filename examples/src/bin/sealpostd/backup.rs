@@ -19,6 +19,9 @@ use crate::size::Size;
 /// it is complete, verified and on disk.
 pub(crate) fn back_up(data: &DataFolder, to: &Path) -> Result<(), Failure> {
     refuse_existing(to)?;
+    if let Some(objection) = data.objection_to_database()? {
+        return Err(Failure::new(objection).and("no backup was made of it"));
+    }
     let inspector = data.inspect()?;
     let partial = Partial::create(to)?;
     let manifest = fill(data, &inspector, &partial.0)?;

@@ -14,6 +14,7 @@ use sealpost_storage::{
     SqliteStorage,
 };
 
+use crate::ballast::Ballast;
 use crate::skipped::{Skipped, skip_ids};
 
 /// The folder in which one server keeps everything.
@@ -65,6 +66,11 @@ impl DataFolder {
         self.0.file(KEY)
     }
 
+    /// The space that is kept on the disk for the day on which it is full.
+    pub(crate) fn ballast(&self) -> Ballast {
+        Ballast::in_folder(self.0.path())
+    }
+
     /// What the folder remembers of its database.
     pub(crate) fn mark(&self) -> DatabaseMark {
         DatabaseMark::new(self.0.file(MARK))
@@ -97,6 +103,7 @@ impl DataFolder {
         quota: Quota,
     ) -> Result<(SqliteStorage, Profile), Failure> {
         self.refuse_unfinished_restore()?;
+        self.ballast().release_if_full();
         let (is_used, known) = (self.is_used()?, self.mark().read()?);
         if is_used && known.is_none() && self.predates_marks() {
             // Should the upgrade be interrupted, the next start must not take this database for a
@@ -338,7 +345,7 @@ pub(crate) const KEPT_FILES: [(&str, Need); 5] = [
 pub(crate) const DATABASE: &str = "sealpost.db";
 pub(crate) const MARK: &str = "database-id";
 pub(crate) const LOCK: &str = "lock";
-pub(crate) const BALLAST: &str = "ballast";
+pub(crate) const BALLAST: &str = "reserved-space";
 /// The copy of a backup while it is made.
 pub(crate) const STAGING: &str = "restore.partial";
 /// The complete copy of a backup while it is moved into place.

@@ -5,6 +5,7 @@ mod admin;
 mod application;
 mod args;
 mod backup;
+mod ballast;
 mod confine;
 mod couriers;
 mod data;

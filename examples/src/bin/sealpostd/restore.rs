@@ -40,8 +40,10 @@ pub(crate) fn restore(
     // A mark that can't be read tells no more than a missing one.
     let known = data.mark().read().unwrap_or_default();
     let staged = stage(&backup, &manifest, data)?;
-    let skipped = skip_ids(&mut staged.open(&manifest)?, &staged.mark(), known, skip)?;
+    staged.upgrade(&manifest)?;
     staged.check()?;
+    // Opened for writing last, which leaves no log behind.
+    let skipped = skip_ids(&mut staged.open(&manifest)?, &staged.mark(), known, skip)?;
     let ready = staged.finish()?;
     let aside = move_aside(data, &old)?;
     place(&ready, data)?;
@@ -110,7 +112,11 @@ impl Staged {
         DatabaseMark::new(self.0.file(data::MARK))
     }
 
-    /// Opens the database, which migrates an older one.
+    /// Migrates a database of an earlier version.
+    fn upgrade(&self, manifest: &Manifest) -> Result<(), Failure> {
+        self.open(manifest).map(drop)
+    }
+
     fn open(&self, manifest: &Manifest) -> Result<SqliteStorage, Failure> {
         let path = self.0.file(data::DATABASE);
         Ok(SqliteStorage::open_existing(&path, manifest.profile()?, Quota::default())?)

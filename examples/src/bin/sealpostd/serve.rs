@@ -15,6 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::application::ServerApplication;
 use crate::args::{ProfileName, Serving};
+use crate::ballast::Ballasted;
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute};
 use crate::data::DataFolder;
@@ -31,7 +32,8 @@ pub(crate) fn serve(data: &Path, args: &Serving) -> Result<(), Failure> {
     let provider = args.crypto.provider(args.verify);
     let (store, profile) = data.open(args.profile.map(ProfileName::profile), quota(args))?;
     let keys = data.keys(&*provider)?;
-    let store = data.marked(store)?;
+    let reserve_bytes = quota(args).disk_reserve_bytes;
+    let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
 
     let limits = limits(args)?;
     let mut config = HostConfig {
