@@ -356,6 +356,23 @@ fn a_password_survives_a_failing_store() {
     assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
 }
 
+#[test]
+fn a_password_survives_a_full_disk() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let code = otp(&mut alice, &mut bed);
+    bed.hold_store = true;
+    let confirm = alice.confirm(bed.now().wall, &code);
+    bed.input_packet(alice.conn, &confirm);
+    bed.take_notices();
+    bed.answer_op(StoreReply::Created(CreateOutcome::StoreFull));
+    assert_eq!(error(&alice.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::Unavailable));
+    assert!(bed.take_notices().contains(&Notice::StoreFull));
+    bed.hold_store = false;
+    bed.input_packet(alice.conn, &confirm);
+    assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
+}
+
 /// A bed whose passwords go out of band.
 fn out_of_band() -> ServerBed {
     let channel = OtpChannel::OutOfBand;

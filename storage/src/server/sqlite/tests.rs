@@ -512,6 +512,7 @@ fn copy_is_of_one_point_in_time_and_does_not_hold_up_the_writer() {
         .copy(&copy, |progress| {
             assert!(progress.done_bytes <= progress.all_bytes, "{progress:?}");
             steps += 1;
+            assert!(steps < 100, "it begins again with every message");
             let stored = StoreReply::Appended(vec![Appended::Stored]);
             assert_eq!(sqlite.replies(&[append(1_000 + steps..1_001 + steps)]), [stored]);
         })
