@@ -107,7 +107,13 @@ fn backup_is_private_and_goes_into_a_new_folder() {
 
     fs::create_dir(bed.path("saved")).unwrap();
     fs::create_dir(bed.path("saved.partial")).unwrap();
-    fs::write(bed.path("saved.partial/sealpost.db"), "left by an interrupted backup").unwrap();
+    fs::write(bed.path("saved.partial/photo"), "precious").unwrap();
+    let refused = run(&bed, "backup", "saved", &[]).failed(1);
+    assert!(refused.contains("saved.partial"), "{refused}");
+    fs::rename(bed.path("saved.partial/photo"), bed.path("saved.partial/sealpost.db")).unwrap();
+    // Configuration is kept, and what is of this server's run alone is not.
+    fs::write(bed.path("data/sealpostd.toml"), "").unwrap();
+    fs::write(bed.path("data/sealpost.db.schema-1.bak"), "").unwrap();
     run(&bed, "backup", "saved", &[]).succeeded();
     assert!(!bed.path("saved.partial").exists());
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
@@ -116,6 +122,7 @@ fn backup_is_private_and_goes_into_a_new_folder() {
         "address",
         "backup.json",
         "sealpost.db",
+        "sealpostd.toml",
         "server-key.pem",
         "server-key.pub.pem",
         "wrapping-key",

@@ -1,5 +1,6 @@
 //! The server's data folder: its files, and how they are created.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use sealpost_storage::{
 };
 
 use crate::ballast::Ballast;
+use crate::manifest;
 use crate::skipped::{Skipped, skip_ids};
 
 /// The folder in which one server keeps everything.
@@ -51,6 +53,20 @@ impl DataFolder {
             let path = self.0.path().display();
             Failure::new(format_args!("another sealpostd runs on {path}: stop it first"))
         })
+    }
+
+    /// Names of the files that a backup keeps, besides the database.
+    pub(crate) fn kept_files(&self) -> Result<Vec<String>, Failure> {
+        let failed = || Failure::context(self.0.path().display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.0.path()).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            let is_file = entry.file_type().map_err(failed())?.is_file();
+            names.extend(
+                entry.file_name().into_string().ok().filter(|name| is_file && is_kept(name)),
+            );
+        }
+        Ok(names)
     }
 
     /// Path of a file in the folder.
@@ -325,22 +341,14 @@ impl DataFolder {
     }
 }
 
-/// Whether a backup needs a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    Required,
-    Optional,
+/// Whether a backup keeps the file with this name in a data folder, besides the database: keys, the
+/// address, the configuration, and whatever an operator or a later version puts there. The mark is
+/// left out: whoever copies a backup's files into place by hand is told to restore it.
+pub(crate) fn is_kept(name: &str) -> bool {
+    let transient = [MARK, LOCK, BALLAST, manifest::NAME];
+    let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+    is_name && !transient.contains(&name) && !name.starts_with(DATABASE) && !name.ends_with(".new")
 }
-
-/// The files of a data folder that a backup keeps, besides the database. The mark is not among them:
-/// whoever copies a backup's files into place by hand is told to restore it.
-pub(crate) const KEPT_FILES: [(&str, Need); 5] = [
-    (KEY, Need::Required),
-    (PUBLIC_KEY, Need::Optional),
-    (WRAPPING_KEY, Need::Optional),
-    (ADDRESS, Need::Optional),
-    ("sealpostd.toml", Need::Optional),
-];
 
 pub(crate) const DATABASE: &str = "sealpost.db";
 pub(crate) const MARK: &str = "database-id";
@@ -350,7 +358,8 @@ pub(crate) const BALLAST: &str = "reserved-space";
 pub(crate) const STAGING: &str = "restore.partial";
 /// The complete copy of a backup while it is moved into place.
 pub(crate) const RESTORED: &str = "restore.ready";
-const KEY: &str = "server-key.pem";
+/// The one file without which a backup is worth nothing.
+pub(crate) const KEY: &str = "server-key.pem";
 const PUBLIC_KEY: &str = "server-key.pub.pem";
 const WRAPPING_KEY: &str = "wrapping-key";
 const ADDRESS: &str = "address";

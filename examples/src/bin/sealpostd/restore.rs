@@ -79,16 +79,13 @@ fn stage(backup: &Folder, manifest: &Manifest, data: &DataFolder) -> Result<Stag
     }
     DirBuilder::new().mode(0o700).create(&path).map_err(Failure::context(path.display()))?;
     let staged = Staged(Folder::existing(&path)?);
-    let required = data::KEPT_FILES.iter().filter(|(_, need)| *need == data::Need::Required);
-    for name in required.map(|(name, _)| *name).chain([data::DATABASE]) {
+    for name in [data::KEY, data::DATABASE] {
         if !manifest.files.contains_key(name) {
             return Err(damaged(backup, name, "is not in the manifest"));
         }
     }
     for (name, expected) in &manifest.files {
-        let known =
-            *name == data::DATABASE || data::KEPT_FILES.iter().any(|(kept, _)| name == kept);
-        if !known {
+        if *name != data::DATABASE && !data::is_kept(name) {
             return Err(damaged(backup, name, "is not a file of a backup"));
         }
         match manifest::copy(&backup.file(name), &staged.0.file(name))? {
