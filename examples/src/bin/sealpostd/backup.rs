@@ -200,12 +200,7 @@ pub(crate) fn now() -> Result<Timestamp, Failure> {
 
 fn tell(Progress { done_bytes, all_bytes }: Progress) {
     // Progress that can't be shown is no reason to stop.
-    let _ = writeln!(
-        io::stderr(),
-        "sealpostd: copied {} of {}",
-        Size(done_bytes),
-        Size(all_bytes)
-    );
+    let _ = writeln!(io::stderr(), "sealpostd: copied {} of {}", Size(done_bytes), Size(all_bytes));
 }
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
