@@ -45,10 +45,11 @@ pub(crate) fn copy(
             done_bytes: bytes(now.pagecount - now.remaining),
             all_bytes: bytes(now.pagecount),
         });
-        match step {
-            StepResult::Done => break,
-            StepResult::More => {}
-            busy => return Err(refused(busy)),
+        if step == StepResult::Done {
+            break;
+        }
+        if step != StepResult::More {
+            return Err(in_use());
         }
     }
     drop(backup);
@@ -64,7 +65,7 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
 }
 
 /// Somebody else has a lock on the copy.
-fn refused(_: StepResult) -> OpenFailure {
+fn in_use() -> OpenFailure {
     let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
     rusqlite::Error::SqliteFailure(busy, Some("another process uses the copy".into())).into()
 }

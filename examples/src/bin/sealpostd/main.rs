@@ -9,6 +9,7 @@ mod ballast;
 mod confine;
 mod couriers;
 mod data;
+mod database;
 mod manifest;
 mod restore;
 mod serve;

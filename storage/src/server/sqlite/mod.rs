@@ -9,6 +9,8 @@
 //! - `check` and `inspector`: what the operator reads.
 
 #[cfg(test)]
+mod backup_tests;
+#[cfg(test)]
 pub(super) mod bed;
 mod check;
 mod correspondents;

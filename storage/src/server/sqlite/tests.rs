@@ -13,14 +13,14 @@ use crate::server::conformance::counted;
 use crate::server::usage::Usage;
 
 /// Creates a database with two users and one message from the first to the second.
-fn with_a_message() -> SqliteBed {
+pub(super) fn with_a_message() -> SqliteBed {
     let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
     sqlite.replies(&[create(1), create(2), append(1)]);
     sqlite
 }
 
 /// Registers the `n`-th user.
-fn create(n: u16) -> StoreOp {
+pub(super) fn create(n: u16) -> StoreOp {
     StoreOp::CreateUser {
         phone: phone(n),
         public_key: public_key(n),
@@ -30,17 +30,17 @@ fn create(n: u16) -> StoreOp {
     }
 }
 
-fn user(id: u64) -> UserId {
+pub(super) fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
 }
 
 /// Appends message `id` from the first user to the second.
-fn append(id: u64) -> StoreOp {
+pub(super) fn append(id: u64) -> StoreOp {
     let packets = vec![message(Profile::Compact, user(1), user(2), id, 20)];
     StoreOp::Append { recipient: user(2), packets, at: at(10) }
 }
 
-fn read(recipient: u64) -> StoreOp {
+pub(super) fn read(recipient: u64) -> StoreOp {
     let limit = PageLimit { items: 100, bytes: u32::MAX };
     StoreOp::Page { recipient: user(recipient), after: Seq::START, limit }
 }
@@ -469,62 +469,6 @@ fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
     assert_eq!(sqlite.replies(&[create(3), create(1), reconnect]), [full, taken, recorded]);
     assert!(sqlite.storage().delete_user(phone(1)).unwrap());
     assert_eq!(sqlite.storage().last_user_id().unwrap(), 2, "no id is used up");
-}
-
-#[test]
-fn skipped_ids_and_places_are_not_given_out() {
-    let mut sqlite = with_a_message();
-    let places = |sqlite: &mut SqliteBed| match sqlite.replies(&[read(2)]).remove(0) {
-        StoreReply::Page(Page { items, .. }) => items.iter().map(|item| item.seq.0).collect(),
-        other => panic!("{other:?}"),
-    };
-    let before: Vec<u64> = places(&mut sqlite);
-    sqlite.storage().skip_ids(70).unwrap();
-    sqlite.storage().skip_ids(60).unwrap();
-    let created = StoreReply::Created(CreateOutcome::Created(user(71)));
-    assert_eq!(sqlite.replies(&[create(3)]), [created]);
-    sqlite.replies(&[append(2)]);
-    let after: Vec<u64> = places(&mut sqlite);
-    assert_eq!(after[0], before[0], "what is stored keeps its place");
-    assert!(after[1] > before[0] + (2 << 40), "{after:?}");
-    assert!(sqlite.is_sound());
-
-    sqlite.storage().skip_ids(u64::MAX).unwrap();
-    assert_eq!(sqlite.storage().last_user_id().unwrap(), 65_535);
-}
-
-#[test]
-fn copy_is_of_one_point_in_time_and_does_not_hold_up_the_writer() {
-    let mut sqlite = with_a_message();
-    let large = |id| message(Profile::Compact, user(1), user(2), id, 60_000);
-    let append = |ids: std::ops::Range<u64>| StoreOp::Append {
-        recipient: user(2),
-        packets: ids.map(large).collect(),
-        at: at(10),
-    };
-    sqlite.storage().set_busy_timeout(Duration::ZERO).unwrap();
-    sqlite.replies(&[append(100..300)]);
-    let before = Inspector::open(&sqlite.path()).unwrap().stats().unwrap();
-    let copy = sqlite.folder().join("copy.db");
-    let mut steps = 0;
-    let inspector = Inspector::open(&sqlite.path()).unwrap();
-    inspector
-        .copy(&copy, |progress| {
-            assert!(progress.done_bytes <= progress.all_bytes, "{progress:?}");
-            steps += 1;
-            assert!(steps < 100, "it begins again with every message");
-            let stored = StoreReply::Appended(vec![Appended::Stored]);
-            assert_eq!(sqlite.replies(&[append(1_000 + steps..1_001 + steps)]), [stored]);
-        })
-        .unwrap();
-    assert!(steps > 2, "{steps} steps");
-    let copied = Inspector::open(&copy).unwrap();
-    assert!(copied.check().unwrap().is_sound());
-    assert_eq!(copied.stats().unwrap(), before);
-    drop(copied);
-    for sidecar in ["copy.db-wal", "copy.db-shm", "copy.db-journal"] {
-        assert!(!sqlite.folder().join(sidecar).exists(), "{sidecar}");
-    }
 }
 
 const NEARLY_FULL: Quota = Quota {
