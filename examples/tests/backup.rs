@@ -4,11 +4,11 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rusqlite::Connection;
 use support::sender::Sender;
-use support::{ALICE, BOB, Daemon, ProgramBed, numbers_from_alice, objects, until};
+use support::{BOB, Daemon, ProgramBed, numbers_from_alice, objects, until};
 
 const CAROL: &str = "+4915100000003";
 const DAVE: &str = "+4915100000004";
@@ -94,5 +94,146 @@ fn restored_server_gives_no_id_twice_and_says_what_is_lost() {
     fs::remove_dir_all(bed.path("data")).unwrap();
     let said = run(&bed, "restore", "saved", &[]).succeeded();
     assert!(said.contains("id 1003"), "{said}");
-    let _ = ALICE;
+}
+
+#[test]
+fn backup_is_private_and_goes_into_a_new_folder() {
+    let (bed, server, _) = bed();
+    fs::create_dir(bed.path("taken")).unwrap();
+    fs::write(bed.path("taken/photo"), "precious").unwrap();
+    let refused = run(&bed, "backup", "taken", &[]).failed(1);
+    assert!(refused.contains("is not empty"), "{refused}");
+    assert_eq!(names(&bed.path("taken")), ["photo"]);
+
+    fs::create_dir(bed.path("saved")).unwrap();
+    fs::create_dir(bed.path("saved.partial")).unwrap();
+    fs::write(bed.path("saved.partial/photo"), "precious").unwrap();
+    let refused = run(&bed, "backup", "saved", &[]).failed(1);
+    assert!(refused.contains("saved.partial"), "{refused}");
+    fs::rename(bed.path("saved.partial/photo"), bed.path("saved.partial/sealpost.db")).unwrap();
+    // Configuration is kept, and what is of this server's run alone is not.
+    fs::write(bed.path("data/sealpostd.toml"), "").unwrap();
+    fs::write(bed.path("data/sealpost.db.schema-1.bak"), "").unwrap();
+    run(&bed, "backup", "saved", &[]).succeeded();
+    assert!(!bed.path("saved.partial").exists());
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&bed.path("saved")), 0o700);
+    let expected = [
+        "address",
+        "backup.json",
+        "sealpost.db",
+        "sealpostd.toml",
+        "server-key.pem",
+        "server-key.pub.pem",
+        "wrapping-key",
+    ];
+    assert_eq!(names(&bed.path("saved")), expected);
+    for name in expected {
+        assert_eq!(mode(&bed.path("saved").join(name)), 0o600, "{name}");
+    }
+    let refused = run(&bed, "backup", "saved", &[]).failed(1);
+    assert!(refused.contains("is not empty"), "{refused}");
+    server.stop();
+}
+
+#[test]
+fn damaged_backup_is_refused_and_changes_nothing() {
+    let (bed, server, _) = bed();
+    run(&bed, "backup", "saved", &[]).succeeded();
+    // It leaves a log beside its database.
+    server.kill();
+    let before = names(&bed.path("data"));
+    let refused = || {
+        let said = run(&bed, "restore", "saved", &["--replace"]).failed(1);
+        assert_eq!(names(&bed.path("data")), before, "{said}");
+        assert_eq!(ids(&bed), [1, 2]);
+        said
+    };
+    for name in ["sealpost.db", "server-key.pem", "wrapping-key", "address"] {
+        let path = bed.path("saved").join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        fs::write(&path, flipped).unwrap();
+        assert!(refused().contains("has changed since"), "{name}");
+        fs::remove_file(&path).unwrap();
+        assert!(refused().contains("is missing"), "{name}");
+        fs::write(&path, whole).unwrap();
+    }
+    let manifest = fs::read_to_string(bed.path("saved/backup.json")).unwrap();
+    for (bad, expected) in [
+        (manifest.replace("\"format\": 1", "\"format\": 2"), "format 2"),
+        (manifest.replace("\"address\"", "\"../address\""), "not a file of a backup"),
+        (manifest.replace("\"server-key.pem\"", "\"address \""), "not in the manifest"),
+        (manifest[..99].to_owned(), "backup.json"),
+    ] {
+        fs::write(bed.path("saved/backup.json"), bad).unwrap();
+        assert!(refused().contains(expected), "{expected}");
+    }
+    fs::remove_file(bed.path("saved/backup.json")).unwrap();
+    assert!(refused().contains("not a complete backup"));
+
+    fs::write(bed.path("saved/backup.json"), manifest).unwrap();
+    run(&bed, "restore", "saved", &["--replace"]).succeeded();
+    assert!(!bed.path("data/sealpost.db-wal").exists(), "the log of the old database");
+    let aside = names(&bed.path("data")).into_iter().find(|name| name.starts_with("replaced-"));
+    let aside = names(&bed.path("data").join(aside.unwrap()));
+    assert!(aside.contains(&"sealpost.db-wal".to_owned()), "nothing is deleted: {aside:?}");
+}
+
+/// The files of a running server without its log: a database that has committed nothing since the
+/// last checkpoint, and may be empty.
+#[test]
+fn database_that_was_copied_without_backup_is_refused_and_found() {
+    let (bed, server, place) = bed();
+    server.kill();
+    let data = bed.path("data");
+    fs::remove_file(data.join("sealpost.db-wal")).unwrap();
+    fs::remove_file(data.join("sealpost.db-shm")).unwrap();
+    for expected in ["is an older copy", "was copied without"] {
+        let checked = bed.sealpostd(&["check"]);
+        assert!(checked.stdout.contains(expected), "{checked:?}");
+        checked.failed(1);
+        let said = bed.sealpostd(&["--listen", &place]).failed(1);
+        assert!(said.contains(expected) && said.contains("accept-database"), "{said}");
+        let said = run(&bed, "backup", "saved", &[]).failed(1);
+        assert!(said.contains("no backup was made"), "{said}");
+        if data.join("database-id").exists() && expected == "is an older copy" {
+            fs::remove_file(data.join("database-id")).unwrap();
+        }
+    }
+    let said = bed.sealpostd(&["accept-database", "--skip-ids", "5"]).succeeded();
+    assert!(said.contains("id 6"), "{said}");
+    bed.sealpostd(&["check"]).succeeded();
+    let server = bed.serve_at(&place, &[]);
+    bed.register(&server, "carol", CAROL);
+    assert_eq!(ids(&bed), [6]);
+    server.stop();
+}
+
+#[test]
+fn server_does_not_start_in_the_middle_of_a_restore() {
+    let (bed, server, place) = bed();
+    run(&bed, "backup", "saved", &[]).succeeded();
+    server.stop();
+    // The old files are aside, and none of the new ones is in place.
+    let ready = bed.path("data/restore.ready");
+    fs::create_dir(bed.path("data/replaced-1")).unwrap();
+    for name in names(&bed.path("data")) {
+        if name != "replaced-1" && name != "lock" {
+            let aside = bed.path("data/replaced-1").join(&name);
+            fs::rename(bed.path("data").join(&name), aside).unwrap();
+        }
+    }
+    fs::create_dir(&ready).unwrap();
+    fs::write(ready.join("sealpost.db"), "of the interrupted one").unwrap();
+    let said = bed.sealpostd(&["--listen", &place]).failed(1);
+    assert!(said.contains("was interrupted"), "{said}");
+    assert!(!bed.path("data/server-key.pem").exists(), "no new key");
+    run(&bed, "restore", "saved", &[]).succeeded();
+    assert!(!ready.exists());
+    let server = bed.serve_at(&place, &[]);
+    bed.sealpost("alice", &["send", BOB, "hello"]).succeeded();
+    server.stop();
 }

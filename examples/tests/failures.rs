@@ -113,6 +113,8 @@ fn lost_or_emptied_database_beside_a_used_key_is_refused() {
         fs::write(&database, &backup).unwrap();
         fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).unwrap();
     }
+    assert!(serve().contains("was copied without"), "{}", serve());
+    bed.sealpostd(&["accept-database"]).succeeded();
     assert!(bed.sealpostd(&["new-database"]).failed(1).contains("exists already"));
     bed.serve(&[]).stop();
 
@@ -121,7 +123,7 @@ fn lost_or_emptied_database_beside_a_used_key_is_refused() {
     bed.serve(&[]).stop();
     fs::write(&database, &backup).unwrap();
     assert!(serve().contains("not the database"), "{}", serve());
-    fs::remove_file(bed.path("data/database-id")).unwrap();
+    bed.sealpostd(&["accept-database"]).succeeded();
     bed.serve(&[]).stop();
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::sender::Sender;
 use support::small_disk::SmallDisk;
-use support::{BOB, ProgramBed, numbers_from_alice, until};
+use support::{ALICE, BOB, ProgramBed, numbers_from_alice, until};
 
 #[test]
 fn server_on_a_full_disk_acknowledges_nothing_and_continues_with_room() {
@@ -46,6 +46,75 @@ fn server_stops_on_a_full_disk_and_starts_with_room() {
     disk.make_room(None);
     let server = bed.serve_at(&place, &[]);
     finish(&bed, server, alice);
+}
+
+/// By then messages and registrations are refused, so that nothing takes the space that the server
+/// has kept.
+#[test]
+fn server_starts_on_a_full_disk_lets_users_in_and_its_operator_deletes() {
+    let mut bed = ProgramBed::new();
+    let Some(disk) = SmallDisk::own_file_system(&mut bed) else {
+        return println!("users can't create namespaces here: nothing was tested");
+    };
+    let place = ProgramBed::reusable_address();
+    let args = ["--listen", &place, "--otp", "in-band", "--disk-reserve", "33MiB"];
+    let server = bed.start_sealpostd(&args);
+    assert!(server.line().starts_with("ready"));
+    let address = bed.sealpostd(&["address"]).succeeded();
+    for (home, phone) in [("alice", ALICE), ("bob", BOB)] {
+        bed.sealpost(home, &["register", address.trim(), phone]).succeeded();
+    }
+    bed.sealpost("alice", &["send", BOB, "1"]).succeeded();
+    assert!(disk.holds("reserved-space"));
+    assert!(server.stop().status.success());
+
+    disk.fill_up();
+    let server = bed.start_sealpostd(&args);
+    assert!(server.line().starts_with("ready"));
+    assert!(server.said().contains("dropped"), "{}", server.said());
+    assert!(!disk.holds("reserved-space"));
+    let carol = bed.start("carol", &["register", address.trim(), CAROL]);
+    until("the registration is refused", || server.said().contains("registrations too"));
+    carol.kill();
+    let sent = bed.sealpost("alice", &["send", BOB, "2", "--timeout", "1"]);
+    assert!(!sent.status.success(), "{sent:?}");
+    let bob = bed.start("bob", &["listen", "--json"]);
+    bob.event("message");
+    assert!(bob.stop().status.success());
+    assert!(server.stop().status.success());
+
+    bed.sealpostd(&["users", "delete", BOB]).succeeded();
+    bed.sealpostd(&["check"]).succeeded();
+    let left = bed.sealpostd(&["users", "list"]).succeeded();
+    assert!(left.contains(ALICE) && !left.contains(CAROL), "{left}");
+
+    disk.make_room(None);
+    let server = bed.start_sealpostd(&args);
+    assert!(server.line().starts_with("ready"));
+    assert!(disk.holds("reserved-space"), "kept for the next time");
+    bed.sealpost("carol", &["register", address.trim(), CAROL]).succeeded();
+    assert!(server.stop().status.success());
+}
+
+#[test]
+fn backup_into_a_full_disk_fails_in_one_line_and_leaves_nothing() {
+    let mut bed = ProgramBed::new();
+    let Some(disk) = SmallDisk::own_file_system(&mut bed) else {
+        return println!("users can't create namespaces here: nothing was tested");
+    };
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    disk.fill_up();
+    let to = bed.path("data/saved");
+    let refused = bed.sealpostd(&["backup", to.to_str().unwrap()]);
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    let said = refused.failed(1);
+    assert!(said.contains("full") || said.contains("No space"), "{said}");
+    assert!(!disk.holds("saved") && !disk.holds("saved.partial"));
+    disk.make_room(None);
+    bed.sealpostd(&["backup", to.to_str().unwrap()]).succeeded();
+    assert!(disk.holds("saved") && !disk.holds("saved.partial"));
+    server.stop();
 }
 
 fn continues_with_room(bed: &ProgramBed, disk: &SmallDisk) {
@@ -98,5 +167,6 @@ fn best_disk(bed: &mut ProgramBed) -> SmallDisk {
 }
 
 const SOME: usize = 200;
+const CAROL: &str = "+4915100000003";
 /// Text in the server's log.
 const STORE_FAILED: &str = "the store failed";

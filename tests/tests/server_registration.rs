@@ -14,7 +14,8 @@ use std::time::Duration;
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::UserId;
 use sealpost_core::server::limits::{Limits, Rate};
-use sealpost_core::server::{DeliveryOutcome, OtpChannel, OtpDelivery};
+use sealpost_core::server::store::{CreateOutcome, StoreReply};
+use sealpost_core::server::{DeliveryOutcome, Notice, OtpChannel, OtpDelivery};
 use sealpost_core::wire::{ErrorCode, ErrorForm, ErrorReply, Otp, OtpIssued, Profile};
 use sealpost_storage::Quota;
 use sealpost_tests::beds::ServerBed;
@@ -352,6 +353,23 @@ fn a_password_survives_a_failing_store() {
     let confirm = alice.confirm(bed.now().wall, &code);
     bed.input_packet(alice.conn, &confirm);
     assert_eq!(error(&alice.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::Unavailable));
+    bed.input_packet(alice.conn, &confirm);
+    assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
+}
+
+#[test]
+fn a_password_survives_a_full_disk() {
+    let mut bed = bed();
+    let mut alice = ScriptedClient::unregistered(&mut bed, 1);
+    let code = otp(&mut alice, &mut bed);
+    bed.hold_store = true;
+    let confirm = alice.confirm(bed.now().wall, &code);
+    bed.input_packet(alice.conn, &confirm);
+    bed.take_notices();
+    bed.answer_op(StoreReply::Created(CreateOutcome::StoreFull));
+    assert_eq!(error(&alice.receive_all(&mut bed)), (ErrorForm::ReplyKey, ErrorCode::Unavailable));
+    assert!(bed.take_notices().contains(&Notice::StoreFull));
+    bed.hold_store = false;
     bed.input_packet(alice.conn, &confirm);
     assert_eq!(alice.receive_all(&mut bed), [Received::SessionIssued]);
 }

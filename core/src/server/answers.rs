@@ -28,7 +28,8 @@ impl Answer for StoreReply {
             Self::Created(
                 CreateOutcome::PhoneTaken
                 | CreateOutcome::InvitationRejected
-                | CreateOutcome::NoIdLeft,
+                | CreateOutcome::NoIdLeft
+                | CreateOutcome::StoreFull,
             )
             | Self::ReconnectRecorded(
                 ReconnectOutcome::NotNewer
@@ -74,6 +75,7 @@ pub(super) enum NotCreated {
     PhoneTaken,
     InvitationRejected,
     NoIdLeft,
+    StoreFull,
     Failed(StoreError),
 }
 
@@ -141,6 +143,9 @@ impl Completed<StoreOutcome> {
             }
             (Err(value), Ok(StoreReply::Created(CreateOutcome::NoIdLeft))) => {
                 Ok(Err((value, NotCreated::NoIdLeft)))
+            }
+            (Err(value), Ok(StoreReply::Created(CreateOutcome::StoreFull))) => {
+                Ok(Err((value, NotCreated::StoreFull)))
             }
             (Err(value), Err(error)) => Ok(Err((value, NotCreated::Failed(error)))),
             (Ok(_) | Err(_), _) => Err(WrongOutcome),

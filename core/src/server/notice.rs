@@ -51,8 +51,8 @@ pub enum Notice {
         /// The store's error.
         error: StoreError,
     },
-    /// The store or its disk is full: a message was refused, and its sender will try again. Receipts
-    /// and sessions still fit.
+    /// The store or its disk is full: a message or, because of the disk, a registration was refused,
+    /// and its sender will try again. Receipts and sessions still fit.
     StoreFull,
     /// A client took nothing of what waits for it for too long: its connection was closed.
     Unresponsive {

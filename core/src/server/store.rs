@@ -224,6 +224,8 @@ pub enum CreateOutcome {
     InvitationRejected,
     /// Every id up to the largest has been given.
     NoIdLeft,
+    /// The store's disk is nearly full.
+    StoreFull,
 }
 
 /// The outcome of [`StoreOp::CheckInvitation`].

@@ -61,19 +61,29 @@ impl SmallDisk {
     /// Leaves no room to a running server, or to servers that are started later.
     pub(crate) fn fill(&self, bed: &ProgramBed, server: &Daemon) {
         match self {
-            Self::OwnFileSystem { ballast, .. } => {
-                let mut ballast = File::create(ballast).unwrap();
-                for len in [SIZE, 1] {
-                    // Single bytes at the end, until there is no room for one more.
-                    while ballast.write(&vec![1; len]).is_ok() {}
-                }
-            }
+            Self::OwnFileSystem { .. } => self.fill_up(),
             Self::FileSizes { limit } => {
                 fs::write(limit, "0").unwrap();
                 let log = bed.path("data/sealpost.db-wal").metadata().unwrap().len();
                 limit_files(server, Some(log));
             }
         }
+    }
+
+    /// Leaves no room to anything on a file system of its own.
+    pub(crate) fn fill_up(&self) {
+        let Self::OwnFileSystem { ballast, .. } = self else { panic!("not a file system") };
+        let mut ballast = File::create(ballast).unwrap();
+        for len in [SIZE, 1] {
+            // Single bytes at the end, until there is no room for one more.
+            while ballast.write(&vec![1; len]).is_ok() {}
+        }
+    }
+
+    /// Whether a file or folder is on a file system of its own.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let Self::OwnFileSystem { ballast, .. } = self else { panic!("not a file system") };
+        ballast.with_file_name(name).exists()
     }
 
     /// Makes room again. `server` is a server that was running when the disk was filled.
@@ -104,5 +114,6 @@ fn limit_files(server: &Daemon, current: Option<u64>) {
     prlimit(Some(server.pid()), Resource::Fsize, limit).unwrap();
 }
 
-/// Enough for the write-ahead log at its largest, 16 MiB, and a database.
-const SIZE: usize = 64 << 20;
+/// Enough for the write-ahead log at its largest, 16 MiB, a database, and the space that a server
+/// keeps, 32 MiB, beside as large a reserve.
+const SIZE: usize = 96 << 20;

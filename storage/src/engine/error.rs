@@ -50,6 +50,20 @@ pub enum OpenFailure {
         /// Schema version that this program reads.
         known: u32,
     },
+    /// The database was to be migrated, and no copy of it could be made before. Nothing was changed.
+    #[error(
+        "it must be upgraded from schema version {version}, and can't be copied to {} before: \
+         {reason}; make room on the disk",
+        copy.display()
+    )]
+    NotKept {
+        /// Schema version of the file.
+        version: u32,
+        /// File that was to become the copy.
+        copy: PathBuf,
+        /// Why it did not.
+        reason: Box<OpenFailure>,
+    },
     /// A new database was to be created where there is one already.
     #[error("it exists already")]
     Exists,

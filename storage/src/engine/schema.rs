@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{OpenError, OpenFailure};
+use super::kept;
 use crate::atomic_file;
 use crate::private_file;
 
@@ -111,11 +112,14 @@ impl Schema {
         fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), OpenFailure> {
         // A foreign file is rejected before anything is written to it, even a lock.
-        self.identify(connection)?;
+        let found = self.identify(connection)?;
         // After a failed sync, the page cache may present an earlier process's log as written
         // although the disk does not have it. Frames appended to such a log would be lost with it,
         // so the log is emptied before anything is added.
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+        if let Some(version) = found.filter(|version| *version < self.version()) {
+            kept::keep(connection, version)?;
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Identified again under the lock: another process may have migrated the file meanwhile.
         let found = self.identify(&transaction)?;
@@ -129,6 +133,9 @@ impl Schema {
         }
         transaction.pragma_update(None, "user_version", self.version())?;
         transaction.commit()?;
+        if let Some(version) = found.filter(|version| *version < self.version()) {
+            kept::forget_before(connection, version);
+        }
         Ok(())
     }
 
@@ -143,8 +150,10 @@ impl Schema {
             }
             other => other?,
         };
-        let objects: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        // A replicator may have put tables of its own into an empty file.
+        let sql = r"SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE '\_litestream\_%'
+                    ESCAPE '\'";
+        let objects: i64 = connection.query_row(sql, (), |row| row.get(0))?;
         let version = u32::try_from(read("user_version")?).unwrap_or(u32::MAX);
         if application_id == 0 && version == 0 && objects == 0 {
             return Ok(None);
@@ -221,8 +230,33 @@ mod tests {
     const OLD: Schema = Schema { application_id: 5, migrations: &[FIRST] };
     const CURRENT: Schema = Schema { application_id: 5, migrations: &[FIRST, SECOND] };
 
+    const THIRD: &str = "ALTER TABLE notes ADD COLUMN by TEXT";
+    const NEXT: Schema = Schema { application_id: 5, migrations: &[FIRST, SECOND, THIRD] };
+
     fn fill(new: &Transaction<'_>) -> rusqlite::Result<()> {
         new.execute_batch("INSERT INTO notes (text) VALUES ('kept')")
+    }
+
+    #[test]
+    fn copy_from_before_an_upgrade_is_kept_until_the_next_one() {
+        let folder = folder();
+        let path = folder.path().join("notes.db");
+        let kept = || {
+            let names = [1, 2].map(|version| format!("notes.db.schema-{version}.bak"));
+            names.map(|name| folder.path().join(name).exists())
+        };
+        for (schema, expected) in [
+            (&OLD, [false, false]),
+            (&CURRENT, [true, false]),
+            (&CURRENT, [true, false]),
+            (&NEXT, [false, true]),
+        ] {
+            drop(schema.open(&path, fill).unwrap());
+            assert_eq!(kept(), expected);
+        }
+        let kept = CURRENT.open_read_only(&folder.path().join("notes.db.schema-2.bak")).unwrap();
+        let at: i64 = kept.query_row("SELECT at FROM notes", (), |row| row.get(0)).unwrap();
+        assert_eq!(at, 7);
     }
 
     #[test]

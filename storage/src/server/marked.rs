@@ -157,9 +157,9 @@ mod tests {
         }
     }
 
-    fn created(id: u64) -> StoreOutcome {
+    fn created(id: u64) -> StoreReply {
         let id = UserId::new(id).unwrap();
-        Ok(StoreReply::Created(CreateOutcome::Created(id)))
+        StoreReply::Created(CreateOutcome::Created(id))
     }
 
     #[test]
@@ -167,9 +167,9 @@ mod tests {
         let mut bed = Bed::new(memory());
         let count = StoreOp::Count(UserId::new(1).unwrap());
         assert_eq!(bed.commit(&[count]).1, (0, 0));
-        assert_eq!(bed.commit(&[create(1)]), (vec![created(1)], (1, 64)));
+        assert_eq!(bed.commit(&[create(1)]), (vec![Ok(created(1))], (1, 64)));
         let taken = Ok(StoreReply::Created(CreateOutcome::PhoneTaken));
-        assert_eq!(bed.commit(&[create(1), create(2)]), (vec![taken, created(2)], (2, 64)));
+        assert_eq!(bed.commit(&[create(1), create(2)]), (vec![taken, Ok(created(2))], (2, 64)));
         let many: Vec<_> = (3..=64).map(create).collect();
         assert_eq!(bed.commit(&many).1, (64, 64));
         assert_eq!(bed.commit(&[create(65), create(66)]).1, (66, 129));

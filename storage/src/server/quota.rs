@@ -20,8 +20,8 @@ pub struct Quota {
     /// Maximum size of the packets in all mailboxes, receipts included, in bytes. Rows and indexes
     /// take about a third more on disk, and the write-ahead log up to 64 MiB.
     pub store_bytes: u64,
-    /// Free space on the disk, in bytes, that is left to receipts, settlements and sessions. Ignored
-    /// by a store without a disk.
+    /// Free space on the disk, in bytes, that is left to receipts, settlements and sessions: with
+    /// less, messages and new accounts are refused. Ignored by a store without a disk.
     pub disk_reserve_bytes: u64,
 }
 
@@ -107,14 +107,20 @@ impl Quota {
         len: u64,
         sender: impl FnOnce() -> Result<Correspondent, E>,
     ) -> Result<Result<(), Appended>, E> {
-        let disk_is_full =
-            occupancy.disk_free_bytes.is_some_and(|free| free < self.disk_reserve_bytes);
-        if disk_is_full || occupancy.store_bytes.saturating_add(len) > self.store_bytes {
+        if self.is_disk_full(occupancy.disk_free_bytes)
+            || occupancy.store_bytes.saturating_add(len) > self.store_bytes
+        {
             return Ok(Err(Appended::StoreFull));
         }
         let mailbox = (occupancy.mailbox.messages, occupancy.mailbox.bytes);
         let fits = self.fits(mailbox, len, WHOLE) && self.fits_shares(mailbox, len, sender)?;
         Ok(if fits { Ok(()) } else { Err(Appended::MailboxFull) })
+    }
+
+    /// Whether so little of the disk is free that the rest is kept for receipts, settlements and
+    /// sessions.
+    pub(super) fn is_disk_full(self, free_bytes: Option<u64>) -> bool {
+        free_bytes.is_some_and(|free| free < self.disk_reserve_bytes)
     }
 
     fn fits_shares<E>(

@@ -6,10 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 use sealpost_core::wire::Profile;
 use sealpost_storage::client::SqliteClientStorage;
-use sealpost_storage::conformance::{message, phone, public_key, wrapped_key};
 use sealpost_storage::{Inspector, Quota, SqliteStorage};
 use tempfile::TempDir;
 
@@ -18,44 +17,31 @@ use crate::file_system::FileSystem;
 use crate::random::Random;
 use crate::vfs;
 
-/// A database as an earlier release left it.
+/// A database as an earlier release left it, with rows in every table.
 struct Released {
     file: &'static str,
-    application: &'static str,
-    /// SQL of every schema up to the released one.
-    schemas: &'static [&'static str],
-    fill: fn(&Connection),
+    version: u32,
+    sql: &'static str,
     /// Opens the database as the program does, and closes it.
     open: fn(&Path) -> Result<(), String>,
 }
 
-const RELEASED: [Released; 3] = [
-    Released {
-        file: "sealpost.db",
-        application: "SpSv",
-        schemas: &[SERVER_1],
-        fill: fill_server,
-        open: open_server,
-    },
-    Released {
-        file: "client.db",
-        application: "SpCl",
-        schemas: &[CLIENT_1],
-        fill: fill_client,
-        open: open_client,
-    },
-    Released {
-        file: "client.db",
-        application: "SpCl",
-        schemas: &[CLIENT_1, CLIENT_2],
-        fill: fill_client,
-        open: open_client,
-    },
+/// Every schema but the present ones.
+const RELEASED: [Released; 5] = [
+    server(1, include_str!("../golden/server-1.sql")),
+    client(1, include_str!("../golden/client-1.sql")),
+    client(2, include_str!("../golden/client-2.sql")),
+    client(3, include_str!("../golden/client-3.sql")),
+    client(4, include_str!("../golden/client-4.sql")),
 ];
 
-const SERVER_1: &str = include_str!("released/server-1.sql");
-const CLIENT_1: &str = include_str!("released/client-1.sql");
-const CLIENT_2: &str = include_str!("released/client-2.sql");
+const fn server(version: u32, sql: &'static str) -> Released {
+    Released { file: "sealpost.db", version, sql, open: open_server }
+}
+
+const fn client(version: u32, sql: &'static str) -> Released {
+    Released { file: "client.db", version, sql, open: open_client }
+}
 
 /// How the earlier release ended.
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +63,8 @@ struct UpgradeBed<'a> {
 }
 
 impl Released {
-    fn version(&self) -> u32 {
-        u32::try_from(self.schemas.len()).unwrap()
-    }
-
     fn name(&self) -> String {
-        format!("{} of schema {}", self.file, self.version())
+        format!("{} of schema {}", self.file, self.version)
     }
 }
 
@@ -95,12 +77,8 @@ impl<'a> UpgradeBed<'a> {
         // The program looks at the real file before it calls SQLite.
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(bed.path()).unwrap();
         let connection = Connection::open(bed.path()).unwrap();
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON").unwrap();
-        released.schemas.iter().for_each(|schema| connection.execute_batch(schema).unwrap());
-        let application = i32::from_be_bytes(released.application.as_bytes().try_into().unwrap());
-        connection.pragma_update(None, "application_id", application).unwrap();
-        connection.pragma_update(None, "user_version", released.version()).unwrap();
-        (released.fill)(&connection);
+        connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        connection.execute_batch(released.sql).unwrap();
         match end {
             End::Stopped => drop(connection),
             End::Killed => {
@@ -187,7 +165,8 @@ fn upgrade_interrupted_at_any_step_loses_nothing() {
 #[test]
 fn upgrade_without_a_necessary_sync_is_detected() {
     let end = End::Killed;
-    for released in &RELEASED {
+    // The earliest one of the server and the latest one of the client.
+    for released in [&RELEASED[0], &RELEASED[4]] {
         let bed = UpgradeBed::new(released, end, 1);
         let before = bed.file_system.disk(|disk| disk.syncs());
         bed.upgrade().unwrap();
@@ -243,8 +222,10 @@ fn upgraded(released: &Released, end: End) -> Contents {
     bed.contents().unwrap()
 }
 
+/// A log that was left takes the most steps, so it is there before every upgrade but one.
 fn cases() -> impl Iterator<Item = (&'static Released, End)> {
-    RELEASED.iter().flat_map(|released| [End::Stopped, End::Killed].map(|end| (released, end)))
+    let killed = RELEASED.iter().map(|released| (released, End::Killed));
+    killed.chain(RELEASED.first().map(|released| (released, End::Stopped)))
 }
 
 fn open_server(path: &Path) -> Result<(), String> {
@@ -257,37 +238,4 @@ fn open_server(path: &Path) -> Result<(), String> {
 
 fn open_client(path: &Path) -> Result<(), String> {
     SqliteClientStorage::open(path).map(drop).map_err(|error| error.to_string())
-}
-
-fn fill_server(connection: &Connection) {
-    let user = |id: u16| sealpost_core::ids::UserId::new(id.into()).unwrap();
-    connection.execute("INSERT INTO deployment VALUES (1, 'compact', 5)", ()).unwrap();
-    for n in 1..=5_u16 {
-        let sql = "INSERT INTO users VALUES (?1, ?2, ?3, ?4, 10, ?5, 10)";
-        let reconnect = (n > 3).then_some(1_000 + i64::from(n));
-        let (phone, key) = (phone(n).to_string(), public_key(n));
-        connection.execute(sql, params![phone, n, key.der(), wrapped_key(1).0, reconnect]).unwrap();
-        let packet = message(Profile::Compact, user(6 - n), user(n), n.into(), 1_500);
-        let sql = "INSERT INTO mailboxes VALUES (?1, 1, 0, ?2)";
-        connection.execute(sql, params![n, i64::try_from(packet.bytes().len()).unwrap()]).unwrap();
-        let sql = "INSERT INTO pending_messages VALUES (NULL, 0, ?1, ?2, ?3, ?4, 500, ?5, ?6)";
-        let (at, payload) = (packet.header().timestamp.unix_secs(), packet.payload());
-        let columns = params![n, 6 - n, n, at, payload, packet.signature()];
-        connection.execute(sql, columns).unwrap();
-    }
-}
-
-fn fill_client(connection: &Connection) {
-    let sql = "INSERT INTO account (only_row, phone_number, server_fingerprint, profile, host_port)
-               VALUES (1, '+4915112345678', zeroblob(32), 'compact', 'localhost:7465')";
-    connection.execute(sql, ()).unwrap();
-    for n in 1..=5_u16 {
-        let sql = "INSERT INTO contacts (phone_number, user_id, public_key) VALUES (?1, ?2, ?3)";
-        connection.execute(sql, params![phone(n).to_string(), n, public_key(n).der()]).unwrap();
-        let text = "x".repeat(1_500);
-        let sql = "INSERT INTO outbox VALUES (?1, ?1, ?1, ?2, 10, 1, 0, ?3, NULL)";
-        connection.execute(sql, params![n, phone(n).to_string(), text.as_bytes()]).unwrap();
-        let sql = "INSERT INTO inbox VALUES (?1, ?1, ?2, ?1, NULL, 10, 10, 0, 0, 0, ?3)";
-        connection.execute(sql, params![n, phone(n).to_string(), text.as_bytes()]).unwrap();
-    }
 }

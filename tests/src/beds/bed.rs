@@ -178,6 +178,13 @@ impl<M: TestedMachine> Bed<M> {
         self.complete_pending();
     }
 
+    /// Answers the store operation that has waited longest, which is not carried out.
+    pub fn answer_op(&mut self, reply: M::StoreReply) {
+        let (ticket, _) = self.recorder.ops.pop_front().expect("an operation waits");
+        self.input(Input::Event(Event::Stored(ticket, Ok(reply))));
+        self.complete_pending();
+    }
+
     /// Makes the next `commits` commits fail.
     pub const fn fail_store(&mut self, commits: u32, error: StoreError) {
         self.store.fail_next(commits, error);

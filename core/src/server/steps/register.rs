@@ -270,6 +270,11 @@ impl Server {
                 return self.reject_invitation(request, &reply_key);
             }
             NotCreated::NoIdLeft => ErrorCode::ServerFull,
+            NotCreated::StoreFull => {
+                self.otps.restore(phone, otp, self.now.mono);
+                self.out.notify(Notice::StoreFull);
+                ErrorCode::Unavailable
+            }
             NotCreated::Failed(error) => self.restore_otp(phone, otp, error),
         };
         self.refuse_opened(request, code, &reply_key);

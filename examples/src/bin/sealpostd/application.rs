@@ -23,12 +23,13 @@ impl ServerApplication {
         Self { couriers, supervisor, handle: None, warned_of_full_store: None }
     }
 
-    /// Every message that is refused is one notice; the log gets one line a minute.
+    /// Every refusal is one notice; the log gets one line a minute.
     fn warn_of_full_store(&mut self) {
         if self.warned_of_full_store.is_none_or(|at| at.elapsed() >= Duration::from_mins(1)) {
             tracing::warn!(
                 "the store is full (--store-size), or its disk is (--disk-reserve): new messages \
-                 to absent recipients are refused, and their senders will try again"
+                 to absent recipients are refused, on a full disk registrations too, and their \
+                 senders will try again; make room, or delete users"
             );
             self.warned_of_full_store = Some(Instant::now());
         }

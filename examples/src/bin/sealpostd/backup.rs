@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sealpost_programs::{Failure, Folder, Line, now, utc};
+use sealpost_programs::{Failure, Folder, FolderLock, Line, now, utc};
 use sealpost_storage::{Inspector, Progress};
 
 use crate::data::{self, DataFolder};
@@ -18,9 +18,12 @@ use crate::size::Size;
 /// it is complete, verified and on disk.
 pub(crate) fn back_up(data: &DataFolder, to: &Path) -> Result<(), Failure> {
     refuse_existing(to)?;
+    if let Some(objection) = data.objection_to_database()? {
+        return Err(Failure::new(objection).and("no backup was made of it"));
+    }
     let inspector = data.inspect()?;
     let partial = Partial::create(to)?;
-    let manifest = fill(data, &inspector, &partial.0)?;
+    let manifest = fill(data, &inspector, &partial.folder)?;
     partial.publish(to)?;
     Line::text(format_args!(
         "backed up {} users and {} waiting messages as of {} to {}",
@@ -43,17 +46,17 @@ fn fill(data: &DataFolder, inspector: &Inspector, to: &Folder) -> Result<Manifes
         }
     })?;
     let mut files = BTreeMap::from([(data::DATABASE.to_owned(), manifest::sum(&database)?)]);
-    for (name, need) in data::KEPT_FILES {
-        match (manifest::copy(&data.file(name), &to.file(name))?, need) {
-            (Some(sum), _) => drop(files.insert(name.to_owned(), sum)),
-            (None, data::Need::Optional) => {}
-            (None, data::Need::Required) => {
-                return Err(Failure::new(format_args!(
-                    "{} is missing: without it a backup is worth nothing",
-                    data.file(name).display()
-                )));
-            }
+    for name in data.kept_files()? {
+        // One that is gone meanwhile was a temporary one.
+        if let Some(sum) = manifest::copy(&data.file(&name), &to.file(&name))? {
+            files.insert(name, sum);
         }
+    }
+    if !files.contains_key(data::KEY) {
+        return Err(Failure::new(format_args!(
+            "{} is missing: without it a backup is worth nothing",
+            data.file(data::KEY).display()
+        )));
     }
     let manifest = describe(&database, time, files)?;
     manifest.write(to)?;
@@ -91,7 +94,10 @@ fn describe(
 }
 
 /// A backup under way, in a folder that is locked and is removed if the backup fails.
-struct Partial(Folder);
+struct Partial {
+    folder: Folder,
+    _lock: FolderLock,
+}
 
 impl Partial {
     fn create(to: &Path) -> Result<Self, Failure> {
@@ -101,16 +107,17 @@ impl Partial {
         }
         let created = DirBuilder::new().mode(0o700).create(&path);
         created.map_err(Failure::context(format!("can't create {}", path.display())))?;
-        Ok(Self(Folder::existing(&path)?))
+        let folder = Folder::existing(&path)?;
+        let lock = lock(&folder)?;
+        Ok(Self { folder, _lock: lock })
     }
 
     /// Gives the complete backup its name.
     fn publish(self, to: &Path) -> Result<(), Failure> {
-        fs::rename(self.0.path(), to).map_err(Failure::context(format!(
-            "can't rename {} to {}",
-            self.0.path().display(),
-            to.display()
-        )))?;
+        let (from, lock) = (self.folder.path(), self.folder.file(data::LOCK));
+        fs::remove_file(lock).and_then(|()| fs::rename(from, to)).map_err(Failure::context(
+            format!("can't rename {} to {}", from.display(), to.display()),
+        ))?;
         sync(folder_of(to))
     }
 }
@@ -119,26 +126,34 @@ impl Drop for Partial {
     fn drop(&mut self) {
         // After `publish` there is nothing under this name. Otherwise the failure is reported that
         // led here, and the next backup tries to remove the folder again.
-        let _ = remove_leftover(self.0.path());
+        let _ = remove_files(self.folder.path());
     }
 }
 
-/// Removes what an interrupted backup left: files that a backup has, and nothing else.
+fn lock(folder: &Folder) -> Result<FolderLock, Failure> {
+    folder.try_lock()?.ok_or_else(|| {
+        let path = folder.path().display();
+        Failure::new(format_args!("another backup is being made in {path}"))
+    })
+}
+
+/// Removes the folder of an interrupted backup, and no other one.
 fn remove_leftover(path: &Path) -> Result<(), Failure> {
-    let kept = data::KEPT_FILES.map(|(name, _)| name);
-    let journal = format!("{}-journal", data::DATABASE);
-    for name in kept.into_iter().chain([data::DATABASE, &journal, manifest::NAME]) {
-        match fs::remove_file(path.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Failure::context(path.display())(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+    let folder = Folder::existing(path)?;
+    if !folder.file(data::DATABASE).exists() {
+        // Interrupted before anything was copied, or somebody else's.
+        return fs::remove_dir(path).map_err(Failure::context(path.display()));
     }
-    fs::remove_dir(path).map_err(Failure::context(format!(
-        "{} is left from an interrupted backup and can't be removed",
-        path.display()
-    )))
+    let _lock = lock(&folder)?;
+    remove_files(path).map_err(Failure::context(path.display()))
+}
+
+/// Removes a folder with its files. Fails if there are folders in it.
+fn remove_files(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        fs::remove_file(entry?.path())?;
+    }
+    fs::remove_dir(path)
 }
 
 fn refuse_existing(to: &Path) -> Result<(), Failure> {
@@ -177,12 +192,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn tell(Progress { done_bytes, all_bytes }: Progress) {
     // Progress that can't be shown is no reason to stop.
-    let _ = writeln!(
-        std::io::stderr(),
-        "sealpostd: copied {} of {}",
-        Size(done_bytes),
-        Size(all_bytes)
-    );
+    let _ = writeln!(io::stderr(), "sealpostd: copied {} of {}", Size(done_bytes), Size(all_bytes));
 }
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);

@@ -40,8 +40,10 @@ pub(crate) fn restore(
     // A mark that can't be read tells no more than a missing one.
     let known = data.mark().read().unwrap_or_default();
     let staged = stage(&backup, &manifest, data)?;
-    let skipped = skip_ids(&mut staged.open(&manifest)?, &staged.mark(), known, skip)?;
+    staged.upgrade(&manifest)?;
     staged.check()?;
+    // Opened for writing last, which leaves no log behind.
+    let skipped = skip_ids(&mut staged.open(&manifest)?, &staged.mark(), known, skip)?;
     let ready = staged.finish()?;
     let aside = move_aside(data, &old)?;
     place(&ready, data)?;
@@ -77,16 +79,13 @@ fn stage(backup: &Folder, manifest: &Manifest, data: &DataFolder) -> Result<Stag
     }
     DirBuilder::new().mode(0o700).create(&path).map_err(Failure::context(path.display()))?;
     let staged = Staged(Folder::existing(&path)?);
-    let required = data::KEPT_FILES.iter().filter(|(_, need)| *need == data::Need::Required);
-    for name in required.map(|(name, _)| *name).chain([data::DATABASE]) {
+    for name in [data::KEY, data::DATABASE] {
         if !manifest.files.contains_key(name) {
             return Err(damaged(backup, name, "is not in the manifest"));
         }
     }
     for (name, expected) in &manifest.files {
-        let known =
-            *name == data::DATABASE || data::KEPT_FILES.iter().any(|(kept, _)| name == kept);
-        if !known {
+        if *name != data::DATABASE && !data::is_kept(name) {
             return Err(damaged(backup, name, "is not a file of a backup"));
         }
         match manifest::copy(&backup.file(name), &staged.0.file(name))? {
@@ -110,7 +109,11 @@ impl Staged {
         DatabaseMark::new(self.0.file(data::MARK))
     }
 
-    /// Opens the database, which migrates an older one.
+    /// Migrates a database of an earlier version.
+    fn upgrade(&self, manifest: &Manifest) -> Result<(), Failure> {
+        self.open(manifest).map(drop)
+    }
+
     fn open(&self, manifest: &Manifest) -> Result<SqliteStorage, Failure> {
         let path = self.0.file(data::DATABASE);
         Ok(SqliteStorage::open_existing(&path, manifest.profile()?, Quota::default())?)

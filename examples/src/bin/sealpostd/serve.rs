@@ -14,6 +14,7 @@ use sealpost_programs::{Failure, Line, entropy, runner, start_log};
 use crate::admin::{AdminSocket, Running, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
+use crate::ballast::Ballasted;
 use crate::config::{Config, Layers, Origin, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
@@ -40,7 +41,8 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
     let keys = data.keys(&*provider)?;
     let quota = store.quota();
-    let store = data.marked(store)?;
+    let reserve_bytes = config.quota().disk_reserve_bytes;
+    let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
 
     let limits = limits(&config)?;
     let connections = limits.connections;

@@ -30,6 +30,11 @@ impl SqliteBed {
         self.opened()
     }
 
+    /// Reopens the database under another quota.
+    pub(super) fn under(self, quota: Quota) -> Self {
+        Self { quota, ..self }.reopened()
+    }
+
     pub(crate) fn storage(&mut self) -> &mut SqliteStorage {
         self.storage.as_mut().expect("open")
     }

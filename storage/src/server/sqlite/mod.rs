@@ -9,6 +9,8 @@
 //! - `check` and `inspector`: what the operator reads.
 
 #[cfg(test)]
+mod backup_tests;
+#[cfg(test)]
 pub(super) mod bed;
 mod check;
 mod correspondents;
@@ -149,7 +151,12 @@ impl SqliteStorage {
         suspension: Suspension,
     ) -> Result<SuspensionOutcome, EngineError> {
         let transaction = self.writer.connection.transaction()?;
-        let users = Users { connection: &transaction, profile: self.profile };
+        let users = Users {
+            connection: &transaction,
+            profile: self.profile,
+            quota: self.quota.current(),
+            fill: &self.fill,
+        };
         let outcome = users.set_suspension(phone, suspension)?;
         transaction.commit()?;
         Ok(outcome)

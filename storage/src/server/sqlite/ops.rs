@@ -37,7 +37,7 @@ impl Ops<'_> {
 
     fn dispatch(&self, request: &StoreOp) -> Result<StoreReply, Failure> {
         let Self { connection, profile, quota, fill } = *self;
-        let users = Users { connection, profile };
+        let users = Users { connection, profile, quota, fill };
         let correspondents = || Correspondents { connection };
         let mailboxes =
             Mailboxes { connection, profile, quota, fill, correspondents: correspondents() };

@@ -1,7 +1,9 @@
 use rusqlite::Connection;
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{UserId, UserRef};
-use sealpost_core::server::store::{Appended, CreateOutcome, Page, PageLimit, Seq, StoreReply};
+use sealpost_core::server::store::{
+    Appended, CreateOutcome, Page, PageLimit, ReconnectOutcome, Seq, StoreReply,
+};
 use sealpost_core::wire::InvitationHash;
 
 use super::bed::SqliteBed;
@@ -12,7 +14,7 @@ use crate::server::conformance::counted;
 use crate::server::usage::Usage;
 
 /// Creates a database with two users, one message from the first to the second, and an invitation.
-fn with_a_message() -> SqliteBed {
+pub(super) fn with_a_message() -> SqliteBed {
     let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
     sqlite.replies(&[create(1), create(2), append(1)]);
     let invitation = NewInvitation {
@@ -28,7 +30,7 @@ fn with_a_message() -> SqliteBed {
 }
 
 /// Registers the `n`-th user.
-fn create(n: u16) -> StoreOp {
+pub(super) fn create(n: u16) -> StoreOp {
     StoreOp::CreateUser {
         phone: phone(n),
         public_key: public_key(n),
@@ -39,17 +41,17 @@ fn create(n: u16) -> StoreOp {
     }
 }
 
-fn user(id: u64) -> UserId {
+pub(super) fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
 }
 
 /// Appends message `id` from the first user to the second.
-fn append(id: u64) -> StoreOp {
+pub(super) fn append(id: u64) -> StoreOp {
     let packets = vec![message(Profile::Compact, user(1), user(2), id, 20)];
     StoreOp::Append { recipient: user(2), packets, at: at(10) }
 }
 
-fn read(recipient: u64) -> StoreOp {
+pub(super) fn read(recipient: u64) -> StoreOp {
     let limit = PageLimit { items: 100, bytes: u32::MAX };
     StoreOp::Page { recipient: user(recipient), after: Seq::START, limit }
 }
@@ -464,16 +466,14 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
 
 #[test]
 fn full_disk_refuses_messages_and_takes_receipts_before_it_is_full() {
-    let quota = Quota { disk_reserve_bytes: u64::MAX, ..Quota::default() };
     let packets = vec![
-        message(Profile::Compact, user(1), user(2), 1, 20),
+        message(Profile::Compact, user(1), user(2), 2, 20),
         receipt(Profile::Compact, user(1), user(2), 1, &[7]),
     ];
     let append = StoreOp::Append { recipient: user(2), packets, at: at(1) };
-    let mut sqlite = SqliteBed::new(Profile::Compact, quota);
-    let replies = sqlite.replies(&[create(1), create(2), append]);
+    let mut sqlite = with_a_message().under(NEARLY_FULL);
     let expected = StoreReply::Appended(vec![Appended::StoreFull, Appended::Stored]);
-    assert_eq!(replies.last(), Some(&expected));
+    assert_eq!(sqlite.replies(&[append]), [expected]);
 }
 
 #[test]
@@ -509,3 +509,26 @@ fn deletion_in_pieces_is_the_same_as_at_once() {
     };
     assert_eq!(left(&mut pieces), left(&mut whole));
 }
+fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
+    let mut sqlite = with_a_message().under(NEARLY_FULL);
+    let reconnect = StoreOp::RecordReconnect {
+        user: user(2),
+        at: at(20),
+        horizon: at(320),
+        aes_key: wrapped_key(2),
+    };
+    let full = StoreReply::Created(CreateOutcome::StoreFull);
+    let taken = StoreReply::Created(CreateOutcome::PhoneTaken);
+    let recorded = StoreReply::ReconnectRecorded(ReconnectOutcome::Recorded);
+    assert_eq!(sqlite.replies(&[create(3), create(1), reconnect]), [full, taken, recorded]);
+    assert_eq!(sqlite.storage().delete_user(phone(1)).unwrap(), Some(user(1)));
+    assert_eq!(sqlite.storage().last_user_id().unwrap(), 2, "no id is used up");
+}
+
+const NEARLY_FULL: Quota = Quota {
+    messages: 10_000,
+    bytes: 64 << 20,
+    shares: crate::server::quota::Shares::Limited,
+    store_bytes: 16 << 30,
+    disk_reserve_bytes: u64::MAX,
+};

@@ -9,11 +9,13 @@ use sealpost_core::server::store::{
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
+use super::fill::Fill;
 use super::invitations::Invitations;
 use super::row::{self, USER_COLUMNS};
 use super::tables;
 use crate::engine::column;
 use crate::server::daily_use::{DailyUse, OverBudget};
+use crate::server::quota::Quota;
 use crate::server::reconnects::NotNewer;
 use crate::server::suspension::{Suspension, SuspensionOutcome};
 
@@ -21,6 +23,8 @@ use crate::server::suspension::{Suspension, SuspensionOutcome};
 pub(super) struct Users<'a> {
     pub(super) connection: &'a Connection,
     pub(super) profile: Profile,
+    pub(super) quota: Quota,
+    pub(super) fill: &'a Fill,
 }
 
 impl Users<'_> {
@@ -42,6 +46,9 @@ impl Users<'_> {
             && invitations.judge(invitation, phone)? == InvitationOutcome::Rejected
         {
             return Ok(CreateOutcome::InvitationRejected);
+        }
+        if self.quota.is_disk_full(self.fill.disk_free_bytes()) {
+            return Ok(CreateOutcome::StoreFull);
         }
         // Not the largest id in `users`: the id of a deleted user must not be given again.
         let next = tables::last_user_id(self.connection)?.saturating_add(1);

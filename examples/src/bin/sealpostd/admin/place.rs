@@ -7,9 +7,10 @@ use sealpost_core::ids::UserId;
 use sealpost_core::server::{AccountChange, Command, Server};
 use sealpost_mio::{Handle, StoreHandle};
 use sealpost_programs::{Failure, LogControl};
-use sealpost_storage::{Marked, SqliteStorage};
+use sealpost_storage::SqliteStorage;
 
 use crate::data::DataFolder;
+use crate::database::ServerStore;
 
 /// What a task works on.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) enum Place<'a> {
 pub(crate) struct Running {
     pub(crate) data: DataFolder,
     pub(crate) handle: Handle<Server>,
-    pub(crate) store: StoreHandle<Marked<SqliteStorage>>,
+    pub(crate) store: StoreHandle<ServerStore>,
     pub(crate) log: LogControl,
     pub(crate) since: SystemTime,
 }
@@ -39,7 +40,7 @@ impl Place<'_> {
     ) -> Result<R, Failure> {
         match self {
             Self::Running(server) => {
-                server.store.with_store(|store| work(store.inner())).recv().map_err(stopped)
+                server.store.with_store(|store| work(store.inner().inner())).recv().map_err(stopped)
             }
             Self::Stopped(data) => Ok(work(&mut data.open_existing()?)),
         }
