@@ -509,6 +509,8 @@ fn deletion_in_pieces_is_the_same_as_at_once() {
     };
     assert_eq!(left(&mut pieces), left(&mut whole));
 }
+
+#[test]
 fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
     let mut sqlite = with_a_message().under(NEARLY_FULL);
     let reconnect = StoreOp::RecordReconnect {
