@@ -195,9 +195,9 @@ class Client:
     def register(self, address, phone, ask_otp):
         """Registers an account and begins a session. If it is interrupted, `connect` finds out whether it succeeded."""
         expect(not self.state["id"], f"this folder is the account of {self.state['phone']}")
+        (address, _, code), secs, reply_key = address.partition("#"), int(time.time()), os.urandom(32)  # the password's key
         self.key, self.connection = self.key or RSA.generate(2048), Connection(address)
-        secs, reply_key = int(time.time()), os.urandom(32)  # the password belongs to this reply key
-        request, answer = self._ask(Op.REGISTER, reply_key, str8(phone) + stamp(secs) + str8(""), secs=secs)
+        request, answer = self._ask(Op.REGISTER, reply_key, str8(phone) + stamp(secs) + str8(code), secs=secs)
         in_reply_to, rest = fields(unseal(reply_key, answer.payload), "v 8 *")
         expect(in_reply_to == sha256(request)[:8], "an answer to another request")
         expect(answer.op == Op.OTP_ISSUED, f"{phone} is registered already")
