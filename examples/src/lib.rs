@@ -12,7 +12,7 @@ mod output;
 mod providers;
 mod secret_line;
 
-pub use arguments::run_program;
+pub use arguments::{VERSION, run_program};
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};
 pub use foreign_text::OneLine;

@@ -152,8 +152,9 @@ fn run(mut running: Running, events: &Receiver<Event>, watch: &Watch) {
 fn reload(running: &mut Running, handle: &Handle<Server>) {
     let since = NotifyState::monotonic_usec_now().ok();
     notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
-    let status = match running.reload(handle) {
-        Ok(changes) => {
+    let status = match running.reload() {
+        Ok((command, changes)) => {
+            handle.command(command);
             tracing::info!("configuration reloaded: {changes}");
             format!("serving; configuration reloaded: {changes}")
         }
@@ -167,8 +168,8 @@ fn reload(running: &mut Running, handle: &Handle<Server>) {
 
 impl Running {
     /// Takes over what can be taken over while the server runs, or nothing if anything is wrong.
-    /// Returns what has changed.
-    fn reload(&mut self, handle: &Handle<Server>) -> Result<String, Failure> {
+    /// Returns the command for the machine, which has to take over its part, and what has changed.
+    fn reload(&mut self) -> Result<(Command, String), Failure> {
         let new = self.layers.settings()?;
         Config::new(&new)?;
         let (settings, [applied, waiting]) = self.settings.reloaded(&new);
@@ -177,13 +178,13 @@ impl Running {
         let couriers = Couriers::start(&config.otp)?;
         self.couriers.replace(couriers);
         self.quota.set(config.quota());
-        handle.command(Command::Reconfigure(Box::new(Reconfiguration {
+        self.settings = settings;
+        let command = Command::Reconfigure(Box::new(Reconfiguration {
             otp_channel: config.otp.route.channel(),
             registered_phones: config.registered_phones(),
             limits: config.core_limits(self.connections),
-        })));
-        self.settings = settings;
-        Ok(describe(&applied, &waiting))
+        }));
+        Ok((command, describe(&applied, &waiting)))
     }
 }
 
@@ -202,5 +203,63 @@ fn describe(applied: &[&str], waiting: &[&str]) -> String {
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "can't tell the service manager how the server is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// A server whose configuration is this file.
+    fn running(file: &Path) -> Running {
+        let layers = Layers::of_file(file);
+        let settings = layers.settings().unwrap();
+        let config = Config::new(&settings).unwrap();
+        let quota = SharedQuota::new(config.quota());
+        let couriers = SharedCouriers::new(Couriers::start(&config.otp).unwrap());
+        Running { layers, settings, connections: 7, quota, couriers }
+    }
+
+    #[test]
+    fn reload_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "").unwrap();
+        let mut running = running(&file);
+        let (quota, route) = (running.quota.current(), running.settings.name("otp.route"));
+        for text in [
+            "[storage]\nmailbox_messages = 1\n[otp]\nroute = \"exec:/no/such/program\"\n",
+            "[storage]\nmailbox_messages = 1\n[limits]\nstrangers = 0\n",
+            "[storage]\nmailbox_messages = 1\n[limits]\nno_option = 0\n",
+        ] {
+            fs::write(&file, text).unwrap();
+            running.reload().unwrap_err();
+            assert_eq!(running.quota.current(), quota, "{text}");
+            assert_eq!(running.settings.name("otp.route"), route);
+        }
+    }
+
+    #[test]
+    fn machine_and_store_take_over_their_parts_of_a_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "").unwrap();
+        let mut running = running(&file);
+        let text = "[storage]\nmailbox_messages = 1\n[limits]\nstrangers = 9\nconnections = 9\n";
+        fs::write(&file, text).unwrap();
+        let (command, changes) = running.reload().unwrap();
+        let Command::Reconfigure(new) = command else { panic!("{command:?}") };
+        assert_eq!((new.limits.strangers, new.limits.connections), (9, 7));
+        assert_eq!(running.quota.current().messages, 1);
+        let expected = "limits.strangers, storage.mailbox_messages changed; limits.connections will \
+                        change at the next start";
+        assert_eq!(changes, expected);
+        // What waits for a restart is named again: it is still not in force.
+        let (_, changes) = running.reload().unwrap();
+        let nothing = "no option has changed that a reload applies; limits.connections will change";
+        assert!(changes.starts_with(nothing), "{changes}");
     }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::engine::test_folder::{folder, make_private};
 use crate::server::conformance::counted;
+use crate::server::quota::Shares;
 use crate::server::usage::Usage;
 
 /// Creates a database with two users and one message from the first to the second.
@@ -438,6 +439,27 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
         sqlite.storage().delete_user(phone(1)).unwrap();
         assert!(sqlite.is_sound());
     }
+}
+
+#[test]
+fn quota_that_shrinks_refuses_the_next_message_and_keeps_what_is_stored() {
+    let append = |id| StoreOp::Append {
+        recipient: user(2),
+        packets: vec![message(Profile::Compact, user(1), user(2), id, 20)],
+        at: at(1),
+    };
+    let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
+    let fate = |sqlite: &mut SqliteBed, id| sqlite.replies(&[append(id)]).pop();
+    let appended = |fate| Some(StoreReply::Appended(vec![fate]));
+    sqlite.replies(&[create(1), create(2)]);
+    assert_eq!(fate(&mut sqlite, 1), appended(Appended::Stored));
+    let quota = sqlite.storage().quota();
+    quota.set(Quota { messages: 1, shares: Shares::Unlimited, ..Quota::default() });
+    assert_eq!(fate(&mut sqlite, 2), appended(Appended::MailboxFull));
+    assert!(sqlite.is_sound());
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap().pending.messages, 1);
+    quota.set(Quota::default());
+    assert_eq!(fate(&mut sqlite, 2), appended(Appended::Stored));
 }
 
 #[test]
