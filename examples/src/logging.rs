@@ -77,6 +77,12 @@ impl LogControl {
         Ok(self.0.with_current(ToString::to_string)?)
     }
 
+    /// Replaces all levels.
+    pub fn replace(&self, LogLevels(levels): LogLevels) {
+        // It fails only once the log is gone.
+        let _ = self.0.reload(levels);
+    }
+
     /// Changes the level of everything (`debug`), which forgets those of modules, or of one module
     /// (`sealpost_mio=trace`).
     ///

@@ -395,12 +395,14 @@ fn server_on_all_interfaces_asks_for_its_name() {
 #[test]
 fn help_and_version_are_printed() {
     let bed = ProgramBed::new();
-    for (help, version) in [
-        (bed.sealpostd(&["--help"]).succeeded(), bed.sealpostd(&["--version"]).succeeded()),
-        (bed.sealpost("x", &["--help"]).succeeded(), bed.sealpost("x", &["--version"]).succeeded()),
+    for (name, help, version) in [
+        ("sealpostd", bed.sealpostd(&["--help"]), bed.sealpostd(&["--version"])),
+        ("sealpost", bed.sealpost("x", &["--help"]), bed.sealpost("x", &["--version"])),
     ] {
+        let (help, version) = (help.succeeded(), version.succeeded());
         assert!(help.contains("Examples:") && help.contains("[default"), "{help}");
-        assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+        let expected = format!("{name} {} (", env!("CARGO_PKG_VERSION"));
+        assert!(version.starts_with(&expected), "{version}");
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
-use sealpost_programs::{CryptoName, Failure, FormatArg, Verify};
+use sealpost_programs::{CryptoName, Failure, FormatArg, VERSION, Verify};
 
 use crate::safety_number::Comparison;
 
@@ -16,7 +16,7 @@ use crate::safety_number::Comparison;
 /// The client keeps its key, contacts and messages in one folder, its home. Only one process at a
 /// time can use a home. The exit status is 0 only if everything that was requested was done.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "sealpost", version = VERSION, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,

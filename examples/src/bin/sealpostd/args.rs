@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
-use sealpost_programs::FormatArg;
+use sealpost_programs::{FormatArg, VERSION};
 use serde::Deserialize;
 
 use crate::config::Flags;
@@ -19,7 +19,7 @@ use crate::invite::InviteTask;
 /// The log goes to standard error. Once the server accepts connections, it prints one line to
 /// standard output: `ready ADDRESS:PORT sha256:FINGERPRINT`.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
+#[command(name = "sealpostd", version = VERSION, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// Configuration file [default: sealpostd.toml in the data folder, if there is one]

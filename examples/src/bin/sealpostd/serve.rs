@@ -73,13 +73,15 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
     let couriers = SharedCouriers::new(couriers);
-    let supervisor = Supervisor::start(Reloadable {
+    let reloadable = Reloadable {
         layers: layers.clone(),
         settings,
         connections,
         quota,
         couriers: couriers.clone(),
-    })?;
+        certificate: certificate.clone(),
+    };
+    let supervisor = Supervisor::start(reloadable, log.clone())?;
     let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
