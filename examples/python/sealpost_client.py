@@ -22,9 +22,9 @@ class Op(IntEnum):
     REGISTRATION_REJECTED, OTP_ISSUED, SESSION_ISSUED, DELIVERY_ACK = 150, 200, 201, 203
     PUBLIC_KEY, SESSION_RESUMED, DISCONNECT, ERROR, NO_MORE_MESSAGES = 204, 206, 222, 244, 255
 
-ERRORS = dict(enumerate("""Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited
-    MailboxFull ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected""".split(), 1))
-CLOSING, WORTH_A_REPEAT = {1, 2, 3, 10, 13}, {7, 12}
+ERRORS = """Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited MailboxFull
+    ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected Suspended""".split()
+ERRORS, CLOSING, WORTH_A_REPEAT = dict(enumerate(ERRORS, 1)), {1, 2, 3, 10, 13, 16}, {7, 12}
 V, SUITE, TEXT, BYTES, STORED, DELIVERED = b"\1", 1, 0, 1, 1, 2
 INNER_SIZES = [255, 511, 1023, 2047, 4095, 8191, 16383, 32767, 65247]
 CONTENT_MAX, SIGNATURE_SIZE, ANSWER_SECS, REPLAY_WINDOW = 65235, 256, 15, 1024
