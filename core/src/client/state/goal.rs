@@ -9,14 +9,16 @@ pub(in crate::client) enum Goal {
     Offline,
     /// A session.
     Online,
+    /// A session (106), or another account with the same key if the server does not know ours.
+    Renew,
     /// A one-time password (100).
     Register,
     /// No connection until the user has the one-time password.
     AwaitOtp,
     /// An account (101).
     Confirm(Otp),
-    /// Whether the account exists (106): the answer to our 101 was lost, or a 150 says that the
-    /// phone is registered, perhaps by us. The password is the last one used, if it may still be
+    /// Whether the account exists (106 without an id): the answer to our 101 was lost, or a 150 says
+    /// that the phone is registered, perhaps by us. The password is the last one used, if it may still be
     /// good.
     Recheck(Option<Otp>),
 }
@@ -26,14 +28,18 @@ impl Goal {
     pub(in crate::client) const fn needs_link(&self) -> bool {
         match self {
             Self::Offline | Self::AwaitOtp => false,
-            Self::Online | Self::Register | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Online | Self::Renew | Self::Register | Self::Confirm(_) | Self::Recheck(_) => {
+                true
+            }
         }
     }
 
     /// Whether the goal is on the way to an account.
     pub(in crate::client) const fn registers(&self) -> bool {
         match self {
-            Self::Register | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Renew | Self::Register | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => {
+                true
+            }
             Self::Offline | Self::Online => false,
         }
     }

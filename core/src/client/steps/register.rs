@@ -9,13 +9,17 @@ use crate::wire::{ErrorCode, ErrorReply, Otp, OtpIssued};
 impl Client {
     /// [`Command::Register`](crate::client::Command::Register).
     pub(in crate::client) fn register(&mut self) {
+        if self.link.session().is_some() {
+            return self.pursue(Goal::Online);
+        }
+        // Only the server knows whether an account that was registered once still exists.
         let registered = self.account.user().is_some();
-        self.pursue(if registered { Goal::Online } else { Goal::Register });
+        self.pursue(if registered { Goal::Renew } else { Goal::Register });
     }
 
     /// [`Command::Confirm`](crate::client::Command::Confirm).
     pub(in crate::client) fn confirm(&mut self, otp: Otp) {
-        if self.account.user().is_none() {
+        if self.account.user().is_none() || self.account.reply_key().is_some() {
             self.pursue(Goal::Confirm(otp));
         }
     }
@@ -51,6 +55,11 @@ impl Client {
             Goal::Recheck(Some(otp)) => {
                 self.goal = Goal::Confirm(otp.clone());
                 self.lose(OfflineReason::Refused(ErrorCode::UnknownUser));
+            }
+            // The account is lost, and with it nothing of ours: key, contacts and messages are here.
+            Goal::Renew => {
+                self.goal = Goal::Register;
+                self.lose(OfflineReason::NotRegistered);
             }
             Goal::Recheck(None) => self.fail_registration(RegistrationFailure::PhoneTaken),
             Goal::Offline | Goal::Online => self.leave(OfflineReason::NotRegistered),

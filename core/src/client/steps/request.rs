@@ -27,7 +27,7 @@ impl Client {
             Goal::Offline | Goal::AwaitOtp => self.lose(OfflineReason::Requested),
             Goal::Register => self.send_request(Request::Register),
             Goal::Confirm(otp) => self.send_request(Request::Confirm(otp.clone())),
-            Goal::Online | Goal::Recheck(_) => self.record_reconnect_date(),
+            Goal::Online | Goal::Renew | Goal::Recheck(_) => self.record_reconnect_date(),
         }
     }
 
@@ -72,7 +72,7 @@ impl Client {
         };
         let (header, plaintext) = self.request_parts(request, reply_key.clone());
         let mut parts = vec![Part::Oaep { to: server_key, label: kind.label(), plaintext }];
-        self.set_phase(Phase::Exchange(Exchange::new(kind, reply_key)));
+        self.set_phase(Phase::Exchange(Exchange::new(kind, reply_key, header.sender)));
         match kind {
             RequestKind::Register => self.emit_unsigned(header, parts, AwaitJob::Request),
             RequestKind::Confirm => {
@@ -120,7 +120,15 @@ impl Client {
 
     const fn reconnect_header(&self, timestamp: Timestamp) -> Header {
         // Without an id, as after a 101 whose answer was lost, the server finds us by phone number.
-        let sender = self.account.user();
+        let sender = match self.goal {
+            Goal::Recheck(_) => None,
+            Goal::Offline
+            | Goal::Online
+            | Goal::Renew
+            | Goal::Register
+            | Goal::AwaitOtp
+            | Goal::Confirm(_) => self.account.user(),
+        };
         Header { sender, recipient: None, timestamp, op: Op::Reconnect }
     }
 

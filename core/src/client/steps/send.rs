@@ -44,8 +44,10 @@ impl Client {
         let (queued, queued_bytes) = self.outbox.size();
         let (sealing, sealing_bytes) = self.sealing.size();
         let (drafts, draft_bytes) = self.drafts.size();
-        let bytes = queued_bytes + sealing_bytes + draft_bytes + message.content.as_bytes().len();
-        queued + sealing + drafts < limits.outbox_messages && bytes <= limits.outbox_bytes
+        let (again, again_bytes) = self.readdressing.size();
+        let bytes = queued_bytes + sealing_bytes + draft_bytes + again_bytes;
+        let bytes = bytes + message.content.as_bytes().len();
+        queued + sealing + drafts + again < limits.outbox_messages && bytes <= limits.outbox_bytes
     }
 
     /// Gives a message its number. From here on it follows all that were sent before it.

@@ -8,7 +8,7 @@ use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema =
-    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3, V4, V5] };
+    Schema { application_id: i32::from_be_bytes(*b"SpCl"), migrations: &[V1, V2, V3, V4, V5, V6] };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
 /// `place` is one counter for messages sent and received, so that both together are the history.
@@ -119,6 +119,11 @@ const V5: &str = "
 
     ALTER TABLE outbox ADD COLUMN in_reply_to BLOB;
     CREATE INDEX outbox_awaited ON outbox (in_reply_to) WHERE status <= 1;
+";
+
+/// Finds received messages by the sender's phone number and id, whatever user id the sender had.
+const V6: &str = "
+    CREATE INDEX inbox_numbers ON inbox (phone_number, message_id);
 ";
 
 /// Records the identity that a new database belongs to.
