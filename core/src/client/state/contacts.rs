@@ -169,6 +169,8 @@ impl Contacts {
             }
             let before = core::mem::replace(&mut contact.pinned.user, binding.user);
             contact.offered = None;
+            // One that was refused does not count as the message before the next.
+            contact.last_sent = None;
             self.former.insert(before, binding.public_key.clone());
             self.by_user.insert(binding.user, phone);
             self.forget_unless_used(formerly_offered, phone);
@@ -216,7 +218,7 @@ impl Contacts {
         let former = core::mem::replace(&mut contact.pinned, accepted);
         let before = former.user;
         if before != contact.pinned.user {
-            // The owner of another key does not know of the messages before it.
+            // Ids of messages are told apart by recipient, so the chain starts over.
             contact.last_sent = None;
             self.former.insert(before, former.public_key);
         }

@@ -55,10 +55,9 @@ pub enum ClientOp {
     },
     /// Pin this id and key, whether they were offered or not: the user trusts the key, or it is the
     /// pinned one, and its owner has another id. Nothing is offered any more. A contact is made if
-    /// there is none. If the user id changes, the old id and key are among
-    /// [`Snapshot::former`](super::Snapshot::former) from now on. If the key is pinned already, the
-    /// verification and `last_sent` stay as they are. Otherwise the contact is not verified, and
-    /// `last_sent` is forgotten if the user id changes too. → `Done`
+    /// there is none. If the user id changes, `last_sent` is forgotten, and the old id and key are
+    /// among [`Snapshot::former`](super::Snapshot::former) from now on. If the key is pinned
+    /// already, the verification stays as it is. → `Done`
     AcceptKey {
         /// Phone number of the contact.
         phone: Phone,
