@@ -150,7 +150,7 @@ fn message_signed_again_for_another_id_is_a_repeat<S: Subject>(store: &mut Harne
     later.sent_at = at(9);
     let text = other_packet(signed_again(incoming(5, 2, Some(4)), 7));
     let previous = signed_again(incoming(5, 2, Some(3)), 7);
-    let mut person = signed_again(incoming(5, 2, Some(4)), 7);
+    let mut person = signed_again(incoming(5, 2, Some(4)), 8);
     person.phone = phone(3);
     // What does not open can't be compared.
     for other in [later, text, previous, person, signed_again(closed, 7)] {
