@@ -77,6 +77,9 @@ pub struct Limits {
     pub lookups_waiting: usize,
     /// Pause before repeating a look-up that the server could not answer.
     pub lookup_retry: Duration,
+    /// Time without a receipt for a message that the server holds after which the recipient is looked
+    /// up again, once something else is written to them.
+    pub receipt_overdue: Duration,
     /// Upper bound of the first pause before a contact is looked up again whom the server does not
     /// know under their id; it doubles with each time. Servers allow some 500 look-ups a day.
     pub recheck_first: Duration,
@@ -212,6 +215,7 @@ impl Default for Limits {
             lookups_at_once: 8,
             lookups_waiting: 64,
             lookup_retry: 5 * SECOND,
+            receipt_overdue: 24 * 3_600 * SECOND,
             recheck_first: 15 * SECOND,
             recheck_max: 6 * 3_600 * SECOND,
             contacts: 65_536,

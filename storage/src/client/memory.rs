@@ -11,6 +11,7 @@ use sealpost_core::client::store::{
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
 use super::history::{HistoryEntry, Place, SentMessage};
@@ -156,7 +157,9 @@ impl MemoryClientStorage {
                 }
             }
             ClientOp::Readdress(messages) => {
-                messages.iter().for_each(|message| self.readdress(message));
+                for message in messages {
+                    self.readdress(message);
+                }
             }
             ClientOp::MarkStored(messages) => {
                 let mark = |(recipient, id): &(_, _)| {
@@ -197,6 +200,7 @@ impl MemoryClientStorage {
             verification: Verification::FirstUse,
             offered: None,
             last_sent: None,
+            unanswered_since: None,
         });
     }
 
@@ -217,6 +221,14 @@ impl MemoryClientStorage {
             contact.last_sent = None;
             self.former.insert(former.user, former.public_key);
         }
+    }
+
+    fn unanswered_since(&self, recipient: UserId) -> Option<Timestamp> {
+        let messages = self.outbox.values().map(|sent| &sent.message);
+        let unanswered = messages
+            .filter(|sent| sent.recipient == recipient && sent.status == Status::Stored)
+            .map(|sent| sent.sent_at);
+        unanswered.min()
     }
 
     fn enqueue(&mut self, message: &OutgoingMessage) {
@@ -361,10 +373,14 @@ impl ClientStorage for MemoryClientStorage {
             let (id, recipient) = (sent.message.id, sent.message.recipient);
             Some(QueuedMessage { id, recipient, packet: sent.packet.clone()? })
         };
+        let contact = |contact: &Contact| Contact {
+            unanswered_since: self.unanswered_since(contact.pinned.user),
+            ..contact.clone()
+        };
         let former =
             |(user, key): (&UserId, &PublicKey)| Binding { user: *user, public_key: key.clone() };
         Ok(Snapshot {
-            contacts: self.contacts.values().cloned().collect(),
+            contacts: self.contacts.values().map(contact).collect(),
             former: self.former.iter().map(former).collect(),
             drafts: self.drafts.values().cloned().collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),

@@ -7,6 +7,7 @@ use crate::client::store::{Binding, Contact, Trust, Verification};
 use crate::frame::Durable;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::{Fingerprint, PublicKey};
+use crate::time::Timestamp;
 
 /// Every contact, by phone number and by each user id that is pinned or offered for it.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ impl Contacts {
             contact.offered = None;
             // One that was refused does not count as the message before the next.
             contact.last_sent = None;
+            contact.unanswered_since = None;
             self.former.insert(before, binding.public_key.clone());
             self.by_user.insert(binding.user, phone);
             self.forget_unless_used(formerly_offered, phone);
@@ -220,13 +222,16 @@ impl Contacts {
         if before != contact.pinned.user {
             // Ids of messages are told apart by recipient, so the chain starts over.
             contact.last_sent = None;
+            contact.unanswered_since = None;
             self.former.insert(before, former.public_key);
         }
         contact.verification = Verification::FirstUse;
         // Among them former ids of the former key.
         let theirs = self.by_user.iter().filter(|(_, owner)| **owner == phone);
         let theirs: Vec<_> = theirs.map(|(user, _)| *user).collect();
-        theirs.into_iter().for_each(|user| self.forget_unless_used(Some(user), phone));
+        for user in theirs {
+            self.forget_unless_used(Some(user), phone);
+        }
         Some(Accepted { phone, fingerprint, before })
     }
 
@@ -259,6 +264,25 @@ impl Contacts {
         core::mem::replace(&mut contact.last_sent, last)
     }
 
+    /// The server holds a message to a user id since this time.
+    pub(in crate::client) fn stored(&mut self, user: UserId, at: Timestamp) {
+        if let Some(contact) = self.pinned_mut(user) {
+            contact.unanswered_since.get_or_insert(at);
+        }
+    }
+
+    /// The owner of a user id has signed a receipt. Returns the owner's phone number.
+    pub(in crate::client) fn answered(&mut self, user: UserId) -> Option<Phone> {
+        let contact = self.pinned_mut(user)?;
+        contact.unanswered_since = None;
+        Some(contact.phone)
+    }
+
+    fn pinned_mut(&mut self, user: UserId) -> Option<&mut Contact> {
+        let contact = self.by_phone.get_mut(self.by_user.get(&user)?)?;
+        (contact.pinned.user == user).then_some(contact)
+    }
+
     fn pin_new(&mut self, phone: Phone, binding: Binding) -> Learnt {
         if self.by_phone.len() >= self.limit {
             return Learnt::Full;
@@ -270,6 +294,7 @@ impl Contacts {
             verification: Verification::FirstUse,
             offered: None,
             last_sent: None,
+            unanswered_since: None,
         };
         self.by_phone.insert(phone, contact);
         Learnt::New

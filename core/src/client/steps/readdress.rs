@@ -45,15 +45,13 @@ impl Client {
         id: MessageId,
         made: Result<Packet, EmitError>,
     ) {
-        match made {
-            Ok(packet) => self.readdressing.complete(id, packet),
-            Err(EmitError) => {
-                if let Some(message) = self.readdressing.give_up(id) {
-                    self.outbox.put_back(message);
-                }
-                self.lose(OfflineReason::Local);
-            }
+        if let Ok(packet) = made {
+            return self.readdressing.complete(id, packet);
         }
+        if let Some(message) = self.readdressing.give_up(id) {
+            self.outbox.put_back(message);
+        }
+        self.lose(OfflineReason::Local);
     }
 
     /// Not before everybody is pinned durably, as in `enqueue_next`.
@@ -72,7 +70,9 @@ impl Client {
     ) {
         if let Ok(messages) = stored {
             self.readdressing.batch_stored();
-            messages.into_iter().for_each(|message| self.outbox.insert(message));
+            for message in messages {
+                self.outbox.insert(message);
+            }
         } else {
             self.readdressing.batch_failed();
             self.rest_store();

@@ -60,6 +60,12 @@ impl Client {
             return self.refuse_message(message, SendRefusal::KeyChanged);
         }
         let (phone, binding) = (contact.phone, contact.pinned.clone());
+        let overdue = self.config.limits.receipt_overdue.as_secs();
+        let since = contact.unanswered_since.map(|since| self.server_time().secs_since(since));
+        if since.is_some_and(|secs| secs >= overdue.cast_signed()) {
+            // The server may have lost the account, and with it what it held.
+            self.look_up_again(phone);
+        }
         let previous = self.contacts.set_last_sent(phone, Some(self.sealing.next_id()));
         self.sealing.number(message, phone, binding, previous);
     }

@@ -11,7 +11,7 @@ use crate::client::state::peer_packet::{ForgedReceipt, PeerPacket, PeerReceipt, 
 use crate::client::state::suspects::Suspect;
 use crate::client::store::ClientOp;
 use crate::frame::{Durable, Judged, Pending, StoreError, Unverified, Verified};
-use crate::ids::{MessageId, UserId, UserRef};
+use crate::ids::{MessageId, UserId};
 use crate::wire::{Packet, Receipt};
 
 impl Client {
@@ -80,8 +80,8 @@ impl Client {
         };
         if !ids.is_empty() {
             let recipient = receipt.get().recipient();
-            if let Some(contact) = self.contacts.find(UserRef::Id(recipient)) {
-                self.rechecks.forget(contact.phone);
+            if let Some(phone) = self.contacts.answered(recipient) {
+                self.rechecks.forget(phone);
             }
             self.out.notify(Notice::Delivered { recipient, ids });
         }

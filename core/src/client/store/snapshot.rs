@@ -86,6 +86,9 @@ pub struct Contact {
     pub offered: Option<Binding>,
     /// Last message enqueued for the pinned user id: the next one's `previous_id`.
     pub last_sent: Option<MessageId>,
+    /// Date of the oldest message to the pinned user id that the server holds, and for which no
+    /// receipt has come.
+    pub unanswered_since: Option<Timestamp>,
 }
 
 /// The id and key behind a phone number: named by the server, pinned by us.

@@ -26,6 +26,7 @@ cases![
     draft_is_kept_until_it_is_enqueued_or_dropped,
     message_that_can_not_be_delivered_is_found_by_its_packet,
     message_signed_again_keeps_its_place_and_number,
+    oldest_message_without_a_receipt_is_known_of_each_contact,
 ];
 
 fn queued_messages_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -242,4 +243,15 @@ fn message_signed_again_keeps_its_place_and_number<S: Subject>(store: &mut Harne
     assert_eq!(store.mark(ClientOp::MarkUndeliverable(vec![named(2)])), []);
     assert_eq!(store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(4))])), []);
     assert_eq!(store.mark(ClientOp::MarkUndeliverable(vec![named(7)])), [4]);
+}
+
+fn oldest_message_without_a_receipt_is_known_of_each_contact<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.enqueue(&[outgoing(4, 2), outgoing(5, 3)]);
+    assert_eq!(store.contact(2).unanswered_since, None, "the server does not hold it");
+    store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(4)), (user(3), MessageId(5))]));
+    let date = outgoing(4, 2).packet.header().timestamp;
+    assert_eq!(store.contact(2).unanswered_since, Some(date));
+    store.mark(ClientOp::MarkDelivered { recipient: user(2), messages: vec![MessageId(4)] });
+    assert_eq!(store.contact(2).unanswered_since, None);
 }
