@@ -24,6 +24,7 @@ impl World {
                 self.stopped = false;
                 // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
+                self.delete_lost_accounts();
                 self.env.server_up = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
                 self.forget_debts();
@@ -99,6 +100,7 @@ impl World {
             return;
         }
         let registered = self.clients[client].host.disk.engine.user().is_some();
-        self.command(client, if registered { Command::Connect } else { Command::Register });
+        let connects = registered && !self.apps[client].denied;
+        self.command(client, if connects { Command::Connect } else { Command::Register });
     }
 }
