@@ -74,5 +74,6 @@ impl World {
         let messages = items.filter(|item| item.kind == ItemKind::Message);
         let stored: BTreeSet<_> = messages.map(|item| (item.origin, MessageId(item.id))).collect();
         self.model.stored_messages_are(&stored);
+        self.allowances.forget_answers();
     }
 }

@@ -36,6 +36,8 @@ pub(in crate::sim) struct Model {
     all_ids: Vec<BTreeSet<UserId>>,
     /// User ids that were not those of an account for a while.
     lost_ids: BTreeSet<UserId>,
+    /// Whether the server has lost accounts whose clients kept their directories, or what it stored.
+    has_losses: bool,
     /// Number of clients.
     clients: usize,
     /// Date of each user's last 106 that the server accepted.
@@ -64,8 +66,8 @@ struct Message {
     stored: bool,
     /// Whether it is durable at its recipient.
     received: bool,
-    /// Whether the server has lost it after it was stored. Its sender may have been told before that
-    /// it is stored; then it may be missing.
+    /// Whether the server has lost it after it was stored, or its receipt. Its sender may have been
+    /// told before that it is stored; then it, or the receipt, may be missing.
     lost: bool,
     /// Whether it was delivered to the recipient's application.
     delivered: bool,
@@ -125,13 +127,9 @@ impl Model {
         let held = stored.iter().filter_map(|name| self.by_message_id.get(name)).flatten();
         let held: BTreeSet<_> = held.copied().collect();
         for (number, message) in self.messages.iter_mut().enumerate() {
-            message.lost |= message.stored && !message.received && !held.contains(&number);
+            message.lost |= message.stored && !held.contains(&number);
         }
-    }
-
-    /// Whether the server has lost accounts whose clients kept their directories.
-    fn has_lost_accounts(&self) -> bool {
-        !self.lost_ids.is_empty()
+        self.has_losses = true;
     }
 
     /// Notes that the server deleted a client's account.
@@ -231,7 +229,7 @@ impl Model {
     /// recipient's account was deleted, or its directory was restored, so that the number of its
     /// receipt had been used before.
     pub(in crate::sim) fn undeliverable(&self, client: usize) -> u64 {
-        let is_current = |user| self.accounts[client] == Some(user);
+        let is_current = |user| self.all_ids[client].contains(&user);
         let is_stranded = |message: &&Message| {
             let Some((sender, recipient)) = message.sender_and_recipient else { return false };
             let is_gone = self.accounts[message.to] != Some(recipient) || self.restored(message);
@@ -303,9 +301,15 @@ impl Model {
             let Message { from, to, stored, received, .. } = message;
             let is_there =
                 self.accounts[*to] == Some(recipient) && !self.is_to_greedy_user(message);
-            let awaited = self.accounts[*from] == Some(sender) || *received;
-            // Acknowledged as stored, and lost with the server's store or the sender's account.
-            if message.lost && message.status == Status::Stored {
+            let awaited = self.all_ids[*from].contains(&sender) || *received;
+            // Acknowledged as stored, and lost with the server's store or the sender's account; or
+            // given up while the recipient had no account.
+            let is_excused = match message.status {
+                Status::Stored => message.lost && !received,
+                Status::Failed(_) => self.has_losses,
+                Status::Queued | Status::Delivered => false,
+            };
+            if is_excused {
                 continue;
             }
             if is_there && awaited && !message.delivered && !self.restored(message) {

@@ -175,7 +175,7 @@ impl Model {
             return Err(format!("{name} is undecryptable"));
         };
         let number = self.number_of(content).ok_or_else(|| format!("{name} was never written"))?;
-        let loses = self.has_lost_accounts();
+        let loses = self.has_losses;
         let written = &mut self.messages[number];
         if written.to != recipient || phone(written.from) != message.phone {
             return Err(format!(
