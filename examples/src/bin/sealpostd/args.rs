@@ -121,7 +121,7 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Check the whole database; exit status 1 if anything is damaged
+    /// Check the whole database, and whether it is an older copy; exit status 1 if anything is wrong
     Check {
         #[command(flatten)]
         format: FormatArg,
