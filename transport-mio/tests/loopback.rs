@@ -93,7 +93,7 @@ impl TestServer {
 
     /// Connections that the machine has, as it says itself.
     fn connections(&self) -> usize {
-        let (sender, answer) = std::sync::mpsc::channel();
+        let (sender, answer) = mpsc::channel();
         self.handle.with_machine(move |machine| {
             sender.send(machine.stats().connections).unwrap();
         });
