@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-#[expect(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 fn main() {
     // A build for development would otherwise be repeated after each commit.
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
