@@ -84,6 +84,7 @@ impl Peer {
         protocol: &[u8],
     ) -> Self {
         let (socket, _) = listener.accept().unwrap();
+        socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
         Self::with_tls(socket, server_with(certificate, protocol))
     }
 
