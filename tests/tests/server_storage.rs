@@ -162,7 +162,7 @@ fn deleted_account(bed: &mut ServerBed, alice: &mut ScriptedClient, count: usize
     let packets = (0..count).map(|_| send(bed, alice, &bob, "text")).collect();
     bed.cut(alice.conn);
     alice.receive_all(bed);
-    assert_eq!(bed.store.inner_mut().delete_user(bob.phone), Some(bob.id));
+    assert_eq!(bed.store.inner_mut().delete_user(bob.phone), bob.id);
     packets
 }
 
