@@ -62,11 +62,13 @@ impl Joining {
         matches!(self.registration, RegistrationName::Open)
     }
 
-    /// The limits with those on one-time passwords that are set.
-    pub(crate) fn bound(&self, limits: Limits) -> Limits {
-        let otps_issued = self.otps_per_day.map_or(limits.otps_issued, Rate::per_day);
-        let unconfirmed = |most: NonZeroU32| usize::try_from(most.get()).unwrap_or(usize::MAX);
-        let otps = self.unconfirmed.map_or(limits.otps, unconfirmed);
-        Limits { otps_issued, otps, ..limits }
+    /// Sets those limits on one-time passwords that are given.
+    pub(crate) fn bound(&self, limits: &mut Limits) {
+        if let Some(most) = self.otps_per_day {
+            limits.otps_issued = Rate::per_day(most);
+        }
+        if let Some(most) = self.unconfirmed {
+            limits.otps = usize::try_from(most.get()).unwrap_or(usize::MAX);
+        }
     }
 }

@@ -131,19 +131,20 @@ fn limits(args: &Serving) -> Result<Limits, Failure> {
         );
     }
     let memory = usize::try_from(bounds.packet_memory.0).unwrap_or(usize::MAX);
-    let base = if args.no_limits {
+    let mut base = if args.no_limits {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
         Limits::without_rates()
     } else {
         Limits { stored_bytes_per_day: bounds.daily_size.0, ..Limits::default() }
     };
+    args.joining.bound(&mut base);
     Ok(Limits {
         connections,
         held_bytes_in_all: memory / 4,
         in_flight_bytes_in_all: memory / 4,
         connection_bytes_in_all: memory,
         receipt_bytes: bounds.receipts_size.0,
-        ..args.joining.bound(base)
+        ..base
     })
 }
 
