@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! Accounts that the server has lost, and people who have registered again.
 
 mod support;
