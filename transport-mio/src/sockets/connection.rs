@@ -149,6 +149,14 @@ impl Connection {
         self.readable && self.flow == Flow::Resume
     }
 
+    /// Whether the next bytes belong to a TLS handshake.
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.is_shaking_hands(),
+        }
+    }
+
     /// Whether bytes are queued and the socket may accept them.
     pub(super) fn wants_write(&self) -> bool {
         self.writable && (!self.queue.is_empty() || self.has_ciphertext())
