@@ -109,12 +109,14 @@ impl TlsStream {
                 self.session.sent(len);
             }
         }
-        match (self.session.take_plaintext(buffer), self.session.stage()) {
-            (0, Stage::PeerEnded) => Received::End,
-            (0, Stage::Failed) => Received::Failed,
-            (len, Stage::Handshake | Stage::Open | Stage::PeerEnded | Stage::Failed) => {
-                Received::Bytes(len)
-            }
+        let len = self.session.take_plaintext(buffer);
+        if len > 0 || self.session.has_plaintext() {
+            return Received::Bytes(len);
+        }
+        match self.session.stage() {
+            Stage::Handshake | Stage::Open => Received::Bytes(0),
+            Stage::PeerEnded => Received::End,
+            Stage::Failed => Received::Failed,
         }
     }
 
@@ -140,12 +142,8 @@ impl TlsStream {
             }
             match (self.session.stage(), self.end) {
                 (Stage::Failed, _) => return Sent::Failed,
-                // The end of the handshake will have this called again, or the end of the connection,
-                // which a write would notice.
-                (Stage::Handshake, _) if !queue.is_empty() => {
-                    let failed = matches!(self.socket.take_error(), Ok(Some(_)) | Err(_));
-                    return if failed { Sent::Failed } else { Sent::Part };
-                }
+                // The end of the handshake will have this called again.
+                (Stage::Handshake, _) if !queue.is_empty() => return Sent::Part,
                 (Stage::Open | Stage::PeerEnded, _) if !queue.is_empty() => {
                     if self.encrypt(queue).is_err() {
                         return Sent::Failed;
