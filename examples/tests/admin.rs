@@ -13,7 +13,7 @@ use std::process::Command;
 
 use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
-use support::{ALICE, BOB, Daemon, Ended, PATIENCE, ProgramBed, objects, until};
+use support::{ALICE, BOB, Daemon, Ended, PATIENCE, ProgramBed, objects, until, write_private};
 
 /// A server with Alice and Bob. Bob has a message from Alice that waits.
 fn bed() -> (ProgramBed, Daemon) {
