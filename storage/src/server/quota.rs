@@ -42,7 +42,7 @@ impl SharedQuota {
     }
 
     /// The quota at this moment.
-    pub(super) fn current(&self) -> Quota {
+    pub fn current(&self) -> Quota {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

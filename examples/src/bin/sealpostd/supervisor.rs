@@ -3,6 +3,7 @@
 //! Both happen on a thread that is started before the server is confined: the configuration and the
 //! files that it names may be anywhere. It also does what may block, which the reactor must not.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sealpost_storage::SharedQuota;
 
 use crate::config::{Config, Layers, Settings};
 use crate::couriers::{Couriers, SharedCouriers};
+use crate::metrics::Vitals;
 
 /// What a reload changes.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Reloadable {
     pub(crate) quota: SharedQuota,
     /// Deliver one-time passwords.
     pub(crate) couriers: SharedCouriers,
+    /// What becomes of reloads.
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// The thread. Once it is dropped, the thread ends.
@@ -139,6 +143,7 @@ fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
             }
             Some(Event::Alive) => notify(&[NotifyState::Watchdog]),
             Some(Event::Stopping) => {
+                reloadable.vitals.stopping();
                 notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
             }
             Some(Event::Stopped) => return,
@@ -151,7 +156,9 @@ fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
 fn reload(reloadable: &mut Reloadable, handle: &Handle<Server>) {
     let since = NotifyState::monotonic_usec_now().ok();
     notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
-    let status = match reloadable.reload(handle) {
+    let reloaded = reloadable.reload(handle);
+    reloadable.vitals.reloaded(&reloaded);
+    let status = match reloaded {
         Ok(changes) => {
             tracing::info!("configuration reloaded: {changes}");
             format!("serving; configuration reloaded: {changes}")

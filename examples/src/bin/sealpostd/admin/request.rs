@@ -20,6 +20,8 @@ use super::figures::{Figures, Sample};
 pub(super) enum Request {
     /// Figures about the store and the server.
     Stats {},
+    /// Whether the server is ready.
+    Ready {},
     /// Figures, and the sizes of the largest mailboxes.
     Top {},
     /// Deletes, suspends or resumes an account.
@@ -68,6 +70,7 @@ pub(super) enum Answer {
         id: u64,
     },
     LogLevels(LogLevels),
+    Ready,
     /// The server stops. The connection ends with it.
     Stopping,
 }

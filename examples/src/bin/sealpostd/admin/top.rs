@@ -109,6 +109,7 @@ fn sample(call: &mut Call) -> Result<Sample, Failure> {
         | Answer::User(_)
         | Answer::Invitation { .. }
         | Answer::LogLevels(_)
+        | Answer::Ready
         | Answer::Stopping => Err(unexpected()),
     }
 }
