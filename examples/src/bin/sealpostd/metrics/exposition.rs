@@ -7,8 +7,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::{Registry, Unit};
-use sealpost_core::server::Counters;
-use sealpost_core::wire::{ErrorCode, Op};
+use sealpost_core::server::{Counters, Tally};
+use sealpost_core::wire::{Direction, ErrorCode, Op};
 use sealpost_mio::CommitTimes;
 
 use super::page::Page;
@@ -27,13 +27,14 @@ impl Snapshot {
         Ok(text)
     }
 
-    fn build(page: &mut Page<'_>) -> fmt::Result {
+    fn build(&self, page: &mut Page<'_>) -> fmt::Result {
         let labels = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("commit", option_env!("SEALPOST_COMMIT").unwrap_or("unknown")),
             ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
         ];
-        page.info(("sealpost_build_info", "The program that runs"), labels)
+        page.info(("sealpost_build", "The program that runs"), labels)?;
+        page.gauge(("sealpost_ready", "Whether the server is ready"), u64::from(self.is_ready))
     }
 
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -58,17 +59,18 @@ impl Snapshot {
     }
 
     fn traffic(counters: &Counters, page: &mut Page<'_>) -> fmt::Result {
-        let ops = || Op::ALL.into_iter();
-        let name = |op: Op| format!("{op:?}");
+        let count = |op: Op, tally: &Tally| (format!("{op:?}"), tally.of(op));
+        let received = Op::ALL.into_iter().filter(|op| is_received(*op));
+        let sent = Op::ALL.into_iter().filter(|op| is_sent(*op));
         page.counters(
             ("sealpost_packets_received", "Packets from clients, by the name of their operation"),
             "op",
-            ops().map(|op| (name(op), counters.received.of(op))),
+            received.map(|op| count(op, &counters.received)),
         )?;
         page.counters(
             ("sealpost_packets_sent", "Packets to clients, by the name of their operation"),
             "op",
-            ops().map(|op| (name(op), counters.sent.of(op))),
+            sent.map(|op| count(op, &counters.sent)),
         )?;
         let received = ("sealpost_received", "Bytes from clients, inside TLS");
         page.counter_of(received, &Unit::Bytes, counters.received_bytes)?;
@@ -235,7 +237,7 @@ impl Snapshot {
 impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(encoder);
-        Self::build(&mut page)?;
+        self.build(&mut page)?;
         self.connections(&mut page)?;
         Self::traffic(&self.counters, &mut page)?;
         Self::registration(&self.counters, &mut page)?;
@@ -244,5 +246,163 @@ impl Collector for Snapshot {
         self.store(&mut page)?;
         self.operation(&mut page)?;
         self.process(&mut page)
+    }
+}
+
+/// Whether clients send packets of this operation.
+const fn is_received(op: Op) -> bool {
+    match op.direction() {
+        Direction::ToServerBeforeSession | Direction::ToServer | Direction::Both => true,
+        Direction::ToClient => false,
+    }
+}
+
+/// Whether the server sends packets of this operation.
+const fn is_sent(op: Op) -> bool {
+    match op.direction() {
+        Direction::Both | Direction::ToClient => true,
+        Direction::ToServerBeforeSession | Direction::ToServer => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use sealpost_core::server::{Held, Stats};
+    use sealpost_storage::{Stats as Stored, Usage};
+
+    use super::*;
+    use crate::metrics::process::ProcessFigures;
+    use crate::metrics::vitals::Reloads;
+    use crate::running::MemoryLimits;
+
+    /// A snapshot in which nothing is missing.
+    fn complete() -> Snapshot {
+        Snapshot {
+            is_ready: true,
+            stats: Stats::default(),
+            held: Held::default(),
+            counters: Counters::default(),
+            memory_limits: MemoryLimits::default(),
+            queued_bytes: 0,
+            store_waiting: 0,
+            commits: CommitTimes::default(),
+            stored: Some(Stored {
+                users: 3,
+                last_user_id: 4,
+                pending: Usage::default(),
+                oldest: None,
+            }),
+            disk_free_bytes: Some(1 << 30),
+            disk_reserve_bytes: 1 << 28,
+            disagreements: 0,
+            lost_log_lines: 0,
+            reloads: Reloads::default(),
+            certificate_expiry: Some(1_800_000_000),
+            since_1970: Duration::from_secs(1),
+            process: ProcessFigures {
+                cpu_seconds: Some(0.5),
+                resident_bytes: Some(1),
+                open_files: Some(1),
+            },
+        }
+    }
+
+    /// The metrics of a text by their names as Prometheus shows them, with their types.
+    fn exported(text: &str) -> BTreeMap<String, &str> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types
+            .map(|line| {
+                let (name, kind) = line.split_once(' ').unwrap();
+                let suffix = match kind {
+                    "counter" => "_total",
+                    "info" => "_info",
+                    _ => "",
+                };
+                (format!("{name}{suffix}"), kind)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn page_for_operators_lists_every_metric_and_no_other() {
+        let text = complete().text().unwrap();
+        let page = include_str!("../../../../../docs/OPERATING.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
+            let (name, rest) = row.split_once("` | ")?;
+            Some((name.to_owned(), rest.split_once(" | ")?.0))
+        });
+        let ours = |name: &str| name.starts_with("sealpost_") || name.starts_with("process_");
+        let listed: BTreeMap<_, _> = rows.filter(|(name, _)| ours(name)).collect();
+        assert_eq!(listed, exported(&text));
+    }
+
+    #[test]
+    fn alerts_and_dashboard_use_metrics_that_there_are() {
+        let text = complete().text().unwrap();
+        let exported = exported(&text);
+        let alerts = include_str!("../../../../../packaging/prometheus/alerts.yml");
+        let dashboard = include_str!("../../../../../packaging/grafana/sealpost.json");
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        for page in [alerts, dashboard] {
+            let words = page.split(|c| !is_part(c));
+            let used: BTreeSet<_> = words
+                .filter(|word| word.starts_with("sealpost_") || word.starts_with("process_"))
+                .map(|word| {
+                    ["_bucket", "_sum", "_count"]
+                        .iter()
+                        .fold(word, |name, suffix| name.strip_suffix(suffix).unwrap_or(name))
+                })
+                .collect();
+            assert!(used.len() > 5, "{used:?}");
+            for name in used {
+                assert!(exported.contains_key(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out_and_the_rest_is_there() {
+        let lacking = Snapshot {
+            stored: None,
+            disk_free_bytes: None,
+            certificate_expiry: None,
+            process: ProcessFigures::default(),
+            ..complete()
+        };
+        let (all, rest) = (complete().text().unwrap(), lacking.text().unwrap());
+        let (all, rest) = (exported(&all), exported(&rest));
+        let missing: Vec<_> = all.keys().filter(|name| !rest.contains_key(*name)).collect();
+        let expected = [
+            "process_cpu_seconds_total",
+            "process_open_fds",
+            "process_resident_memory_bytes",
+            "sealpost_certificate_expiry_timestamp_seconds",
+            "sealpost_disk_free_bytes",
+            "sealpost_users",
+            "sealpost_waiting_bytes",
+            "sealpost_waiting_items",
+        ];
+        assert_eq!(missing, expected);
+    }
+
+    /// Labels would multiply with users, and name them to whoever reads the page.
+    #[test]
+    fn labels_are_few_and_name_nobody() {
+        let text = complete().text().unwrap();
+        let labels = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (_, labels) = line.split_once('{')?;
+            Some(labels.split_once('}')?.0)
+        });
+        let names: BTreeSet<_> = labels
+            .flat_map(|labels| labels.split(','))
+            .filter_map(|label| Some(label.split_once('=')?.0))
+            .collect();
+        let expected = [
+            "code", "commit", "kind", "le", "op", "outcome", "path", "profile", "reason", "result",
+            "version", "what",
+        ];
+        assert!(names.iter().eq(&expected), "{names:?}");
     }
 }

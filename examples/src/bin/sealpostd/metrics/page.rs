@@ -85,13 +85,13 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Writes a gauge that is always 1 and whose labels are what it says.
+    /// Writes a metric whose labels are what it says. The encoder appends `_info` to its name.
     pub(super) fn info<const N: usize>(
         &mut self,
         title: Title,
         labels: [(&str, &str); N],
     ) -> Result {
-        self.open(title, None, MetricType::Gauge)?.encode_family(&labels)?.encode_gauge(&1_u64)
+        self.open(title, None, MetricType::Info)?.encode_info(&labels)
     }
 
     /// Writes a histogram. The last bucket has no upper bound.

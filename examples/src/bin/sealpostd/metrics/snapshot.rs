@@ -6,7 +6,7 @@ use sealpost_core::server::{Counters, Held, Stats};
 use sealpost_mio::CommitTimes;
 use sealpost_storage::Stats as Stored;
 
-use super::health::answer;
+use super::health::{answer, ready};
 use super::process::ProcessFigures;
 use super::vitals::Reloads;
 use crate::running::{MemoryLimits, Running};
@@ -14,6 +14,7 @@ use crate::running::{MemoryLimits, Running};
 /// What every metric is made from.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
+    pub(super) is_ready: bool,
     pub(super) stats: Stats,
     pub(super) held: Held,
     pub(super) counters: Counters,
@@ -52,6 +53,7 @@ impl Snapshot {
             );
         }
         Ok(Self {
+            is_ready: ready(server).is_ok(),
             stats,
             held,
             counters,
