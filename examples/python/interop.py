@@ -30,17 +30,19 @@ class Checks:
 
 class Server:
     """A `sealpostd` with a folder of its own. Clients register with `address`."""
-    def __init__(self, program, folder, profile, crypto):
-        self.log = open(folder / "sealpostd.log", "w+")
+    def __init__(self, program, folder, profile, crypto, listen="127.0.0.1:0", registration="open"):
+        folder.mkdir(exist_ok=True)
+        self.log = open(folder / "sealpostd.log", "a+")
         self.process = subprocess.Popen(
-            [program, "--init", "--data", folder / "data", "--listen", "127.0.0.1:0", "--otp", "in-band", "--profile", profile,
-             "--crypto", crypto, "--verify", VERIFY, "--no-limits"],
+            [program, "--init", "--data", folder / "data", "--listen", listen, "--otp", "in-band", "--profile", profile,
+             "--crypto", crypto, "--verify", VERIFY, "--no-limits", "--registration", registration],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\s*", line)
         if not ready:
             self.stop()
             raise RuntimeError(f"expected a ready line, got {line!r}")
+        self.listen = ready[1]
         self.address = f"{'sealpost+wide' if profile == 'wide' else 'sealpost'}://{ready[1]}/{ready[2]}"
 
     def stop(self):
@@ -124,6 +126,36 @@ def registration(check, address, third):
     check("registration: a 106 without an id, another key: BadSignature", foreign == "BadSignature", foreign)
 
 
+def invitations(check, program, folder, profile, crypto, rust):
+    """A server of its own, on which an invitation is needed."""
+    server = Server(program, folder, profile, crypto)
+    server.stop()
+    def invite(*options):
+        made = subprocess.run([program, "--data", folder / "data", "invite", "create", *options], capture_output=True,
+                              text=True, timeout=PATIENCE_SECS, check=True)
+        return made.stdout.splitlines()[0]
+    mine, others = invite(), invite("--phone", RUST_PHONE)
+    server = Server(program, folder, profile, crypto, server.listen, "invite")
+    python = Python(folder / "python")
+    def register(address):
+        try:
+            python.register(address, PYTHON_PHONE, lambda: sys.exit("the one-time password did not come in band"))
+            return "registered"
+        except Refused as refusal:
+            return str(refusal).partition(":")[0]
+    try:
+        for what, link in [("none", server.address), ("a wrong one", server.address + "#SPRING"), ("another's", others)]:
+            became = register(link)
+            check(f"invitations: python with {what}: InvitationRejected", became == "InvitationRejected", became)
+        became = register(mine)
+        check("invitations: python registers with its own", became == "registered", became)
+        python.close()
+        rust.run("register", others, RUST_PHONE)
+        check("invitations: rust registers with its own", True)
+    finally:
+        server.stop()
+
+
 def python_to_rust(check, python, rust):
     python.connect()
     ids = {}
@@ -200,7 +232,8 @@ def main():
             rust.run("register", server.address, RUST_PHONE)
             check("rust registers", True)
             parts = [(part, python, rust) for part in (python_to_rust, rust_to_python, live, safety)]
-            for part, *parties in [(registration, server.address, Python(folder / "third")), *parts]:
+            invited = (args.sealpostd, folder / "invited", args.profile, args.crypto, Rust(args.sealpost, folder / "rust-invited", args.crypto))
+            for part, *parties in [(registration, server.address, Python(folder / "third")), *parts, (invitations, *invited)]:
                 try:
                     part(check, *parties)
                 except Exception as error:  # the other parts may still say something

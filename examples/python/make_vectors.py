@@ -137,7 +137,7 @@ def registration(page):
     page.add("server_key", Op.PUBLIC_KEY, nobody, "server", [V + uint(len(der), 2) + der], public_key=der)
     for name, invitation, note in [
             ("register", "", None),
-            ("register_with_invitation", INVITATION, "A server without invitations answers it like `register`.")]:
+            ("register_with_invitation", INVITATION, "A server that asks for no invitation answers it like `register`.")]:
         stream, reply_key = page.with_reply_key(name)
         page.add(name, Op.REGISTER, nobody, "none", [
             ("oaep", to_server, "sealpost/1/register",

@@ -22,9 +22,9 @@ class Op(IntEnum):
     REGISTRATION_REJECTED, OTP_ISSUED, SESSION_ISSUED, DELIVERY_ACK = 150, 200, 201, 203
     PUBLIC_KEY, SESSION_RESUMED, DISCONNECT, ERROR, NO_MORE_MESSAGES = 204, 206, 222, 244, 255
 
-ERRORS = dict(enumerate("""Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited
-    MailboxFull ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected""".split(), 1))
-CLOSING, WORTH_A_REPEAT = {1, 2, 3, 10, 13}, {7, 12}
+ERRORS = """Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited MailboxFull
+    ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected Suspended""".split()
+ERRORS, CLOSING, WORTH_A_REPEAT = dict(enumerate(ERRORS, 1)), {1, 2, 3, 10, 13, 16}, {7, 12}
 V, SUITE, TEXT, BYTES, STORED, DELIVERED = b"\1", 1, 0, 1, 1, 2
 INNER_SIZES = [255, 511, 1023, 2047, 4095, 8191, 16383, 32767, 65247]
 CONTENT_MAX, SIGNATURE_SIZE, ANSWER_SECS, REPLAY_WINDOW = 65235, 256, 15, 1024
@@ -195,9 +195,9 @@ class Client:
     def register(self, address, phone, ask_otp):
         """Registers an account and begins a session. If it is interrupted, `connect` finds out whether it succeeded."""
         expect(not self.state["id"], f"this folder is the account of {self.state['phone']}")
+        (address, _, code), secs, reply_key = address.partition("#"), int(time.time()), os.urandom(32)  # the password's key
         self.key, self.connection = self.key or RSA.generate(2048), Connection(address)
-        secs, reply_key = int(time.time()), os.urandom(32)  # the password belongs to this reply key
-        request, answer = self._ask(Op.REGISTER, reply_key, str8(phone) + stamp(secs) + str8(""), secs=secs)
+        request, answer = self._ask(Op.REGISTER, reply_key, str8(phone) + stamp(secs) + str8(code), secs=secs)
         in_reply_to, rest = fields(unseal(reply_key, answer.payload), "v 8 *")
         expect(in_reply_to == sha256(request)[:8], "an answer to another request")
         expect(answer.op == Op.OTP_ISSUED, f"{phone} is registered already")

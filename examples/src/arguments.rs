@@ -7,6 +7,9 @@ use clap::Parser;
 
 use crate::{Failure, report, tell};
 
+/// The version of the programs, and the commit that they were built from.
+pub const VERSION: &str = env!("SEALPOST_VERSION");
+
 /// Runs `program` with its arguments. Prints help, the version or what is wrong with the arguments,
 /// and then `run`'s failure, if any.
 pub fn run_program<A: Parser>(

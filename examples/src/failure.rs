@@ -24,6 +24,11 @@ impl Failure {
         Self { message: message.to_string(), status: 2 }
     }
 
+    /// What the failure says, without the program's name.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The same failure, with what follows from it.
     #[must_use]
     pub fn and(self, consequence: impl Display) -> Self {

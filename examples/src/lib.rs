@@ -13,7 +13,7 @@ mod output;
 mod providers;
 mod secret_line;
 
-pub use arguments::run_program;
+pub use arguments::{VERSION, run_program};
 pub use clock::now;
 pub use failure::{Failure, report};
 pub use folder::{Folder, FolderLock};

@@ -85,6 +85,12 @@ impl LogControl {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Replaces all levels.
+    pub fn replace(&self, LogLevels(levels): LogLevels) {
+        // It fails only once the log is gone.
+        let _ = self.levels.reload(levels);
+    }
+
     /// Changes the level of everything (`debug`), which forgets those of modules, or of one module
     /// (`sealpost_mio=trace`).
     ///

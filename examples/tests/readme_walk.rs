@@ -63,7 +63,11 @@ fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
     let programs = Path::new(env!("CARGO_BIN_EXE_sealpostd")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let errors = folder.join("stderr.txt");
-    let output = Command::new("timeout")
+    let mut command = Command::new("timeout");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALPOST_")) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["120", "bash", "-c", &script])
         .current_dir(folder)
         .env("PATH", path)

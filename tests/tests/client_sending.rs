@@ -191,6 +191,9 @@ fn a_message_to_an_unknown_user_fails() {
     fixture.receive_all();
     fixture.bed.take_notices();
     session_error(&mut fixture, ErrorCode::UnknownUser);
+    assert_eq!(fixture.bed.take_notices(), []);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(bob.phone))]);
+    session_error(&mut fixture, ErrorCode::UnknownUser);
     let failure = Failure::UnknownUser;
     assert_eq!(fixture.bed.take_notices(), [Notice::Failed { ids: ids(&[1]), failure }]);
     fixture.bed.cut(fixture.conn);
@@ -218,6 +221,8 @@ fn a_failure_that_could_not_be_recorded_is_recorded_later() {
     fixture.bed.send_text(UserRef::Id(bob.id), "one");
     fixture.receive_all();
     fixture.bed.take_notices();
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    fixture.receive_all();
     fixture.bed.fail_store(1, StoreError::Busy);
     session_error(&mut fixture, ErrorCode::UnknownUser);
     assert_eq!(fixture.bed.take_notices(), [Notice::StoreFailed { error: StoreError::Busy }]);

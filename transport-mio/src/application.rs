@@ -2,7 +2,7 @@
 
 use sealpost_core::frame::Machine;
 
-use crate::error::DialError;
+use crate::dial_error::DialError;
 use crate::reactor::Handle;
 
 /// Receives what a machine delivers and reports. Its methods run on the reactor's thread and must

@@ -182,8 +182,9 @@ const RESERVED_FILES: usize = 64;
 const MOST_CONNECTIONS: usize = 1_000_000;
 /// Bytes of a connection's entries in tables and lists.
 const SOCKET: usize = 1_024;
-/// Bytes of a TLS session, without what is on its way, which counts as queued.
-const TLS_SESSION: usize = 4_096;
+/// Bytes of a TLS session, during its handshake too, without what is on its way, which counts as
+/// queued.
+const TLS_SESSION: usize = 6 * 1_024;
 const READ_BUDGET: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const REQUESTS: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 

@@ -94,6 +94,15 @@ impl TestServer {
         }
     }
 
+    /// Connections that the machine has, as it says itself.
+    fn connections(&self) -> usize {
+        let (sender, answer) = mpsc::channel();
+        self.handle.with_machine(move |machine| {
+            sender.send(machine.stats().connections).unwrap();
+        });
+        answer.recv_timeout(PATIENCE).unwrap()
+    }
+
     fn stop(self) {
         self.handle.stop();
         self.thread.join().unwrap().unwrap();
@@ -252,6 +261,7 @@ fn server_stops_gracefully_while_people_are_online() {
     let server = TestServer::start();
     let alice = TestClient::start(&server, "+491511111111", 11);
     alice.register();
+    assert_eq!(server.connections(), 1);
     server.stop();
     alice.wait_for(|notice| matches!(notice, client::Notice::Offline { .. }));
     alice.stop();

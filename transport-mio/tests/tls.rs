@@ -5,7 +5,7 @@
 mod certificates;
 mod scripted_host;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use certificates::{TestAuthority, TestCertificate, Validity};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use scripted_host::{
-    Behaviour, Order, PATIENCE, Peer, RunningHost, Seen, authority, config, over_tls, tls_client,
-    tls_server,
+    Behaviour, Order, PATIENCE, Peer, RunningHost, Seen, authority, config, over_tls, rerun_with,
+    set_over_tls, tls_client, tls_server,
 };
 use sealpost_core::ids::ConnId;
-use sealpost_mio::{CertificateChain, Destination, HostConfig};
+use sealpost_mio::{CertificateChain, Destination, HostConfig, TlsServer};
 
 fn tls_config() -> HostConfig {
     HostConfig { tls: Some(tls_server()), ..config() }
@@ -34,7 +34,7 @@ fn der(certificate: &TestCertificate) -> Vec<u8> {
 }
 
 /// The beginning of a packet.
-const PLAIN: &[u8] = b"\0\0\0\02026-11-26 12:00:00\x69\0\0";
+const PLAIN: &[u8] = b"\0\0\0\x002026-11-26 12:00:00\x69\0\0";
 
 #[test]
 fn certificate_is_replaced_under_a_thousand_connections() {
@@ -190,6 +190,7 @@ fn each_reason_not_to_trust_a_server_is_named() {
         (issue(&["localhost"], Validity::Expired), "localhost", b"sealpost/1", "has expired"),
         (issue(&["localhost"], Validity::Future), "localhost", b"sealpost/1", "not valid yet"),
         (localhost(), "localhost", b"http/1.1", "not a Sealpost server"),
+        (localhost(), "localhost", b"", "not a Sealpost server"),
     ] {
         let told = failure(host_name, serve_as(certificate, protocol));
         assert!(told.contains(reason), "{told}");
@@ -229,4 +230,75 @@ fn silent_server_costs_the_time_to_dial_and_no_more() {
     host.expect(&Seen::Closed(ConnId(1)));
     assert_eq!(host.unreachable.recv_timeout(PATIENCE).unwrap(), "no answer in time");
     host.end();
+}
+
+/// Prints what an idle connection costs the process of a host, without and with TLS. The time is
+/// that of a test build.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a measurement"]
+fn idle_connections_are_measured() {
+    const NAME: &str = "idle_connections_are_measured";
+    const PEERS: usize = 4_000;
+    if let (Ok(chain), Ok(key)) = (std::env::var("IDLE_CHAIN"), std::env::var("IDLE_KEY")) {
+        return serve_until_told(&TestCertificate { chain, key });
+    }
+    let certificate = authority().issue(&["127.0.0.1"]);
+    let nothing = TestCertificate { chain: String::new(), key: String::new() };
+    let measure = |certificate: &TestCertificate| {
+        let TestCertificate { chain, key } = certificate;
+        let mut child = rerun_with(NAME, [("IDLE_CHAIN", &chain[..]), ("IDLE_KEY", &key[..])]);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let addr = lines.find_map(|line| line.strip_prefix("at ")?.parse().ok());
+        let connect = || {
+            let mut peer = Peer::connect(addr.unwrap()).unwrap();
+            peer.write_all(b"x").unwrap();
+            peer.read_exact(&mut [0]).unwrap();
+            peer
+        };
+        let _first: Vec<_> = (0..100).map(|_| connect()).collect();
+        let before = (resident_kib(child.id()), cpu_ticks(child.id()));
+        let peers: Vec<_> = (0..PEERS).map(|_| connect()).collect();
+        let after = (resident_kib(child.id()), cpu_ticks(child.id()));
+        drop(child.stdin.take());
+        drop(peers);
+        child.wait().unwrap();
+        let each = |amount: u64| f64::from(u32::try_from(amount).unwrap()) / PEERS as f64;
+        (each(after.0 - before.0), each(after.1 - before.1) * 10_000.0)
+    };
+    let (kib, micros) = measure(&nothing);
+    println!("plain: {kib:.2} KiB and {micros:.0} us of CPU time for each connection");
+    set_over_tls();
+    let (kib, micros) = measure(&certificate);
+    println!("TLS: {kib:.2} KiB and {micros:.0} us of CPU time for each connection");
+}
+
+/// Runs a host that sends back what it gets, until standard input ends.
+#[cfg(target_os = "linux")]
+fn serve_until_told(certificate: &TestCertificate) {
+    let tls = (!certificate.chain.is_empty()).then(|| {
+        let chain = CertificateChain::from_pem(certificate.chain.as_bytes()).unwrap();
+        TlsServer::new(chain, certificate.key.as_bytes()).unwrap()
+    });
+    let host = RunningHost::server(&HostConfig { tls, ..config() }, Behaviour::Echo);
+    println!("at {}", host.addr);
+    std::thread::spawn(move || for _ in host.seen {});
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    host.handle.stop();
+    host.thread.join().unwrap().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// User and system time, in hundredths of a second.
+#[cfg(target_os = "linux")]
+fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }

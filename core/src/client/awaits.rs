@@ -48,6 +48,8 @@ pub(super) enum AwaitJob {
     Goodbye,
     /// A message of ours is being sealed and signed.
     Message(MessageId),
+    /// A message of ours is being signed again, for another user id.
+    Readdressed(MessageId),
 }
 
 /// Content of a sealed answer before a session.
@@ -81,6 +83,8 @@ pub(super) enum AwaitStore {
     DraftsKept(Pending<Vec<DraftId>>),
     /// The messages at the front of the sealing queue are being put into the outbox.
     Enqueued(Pending<Vec<QueuedMessage>>),
+    /// Messages that were signed again are being put in place of their former packets.
+    Readdressed(Pending<Vec<QueuedMessage>>),
     /// These messages are being marked as stored.
     MarkedStored(Vec<(UserId, MessageId)>),
     /// The messages named in a receipt are being marked as delivered. Those in `withdrawn` were
@@ -115,7 +119,8 @@ impl AwaitJob {
             | Self::Receipt(_)
             | Self::ReceiptsTaken
             | Self::Goodbye
-            | Self::Message(_) => false,
+            | Self::Message(_)
+            | Self::Readdressed(_) => false,
         }
     }
 
@@ -136,13 +141,14 @@ impl AwaitJob {
             | Self::Receipt(_)
             | Self::ReceiptsTaken
             | Self::Goodbye
-            | Self::Message(_) => false,
+            | Self::Message(_)
+            | Self::Readdressed(_) => false,
         }
     }
 
     /// Whether the job is still of use once the connection is gone: a message of ours is sealed for
     /// its recipient, whichever connection it will leave on.
     pub(super) const fn outlives_connection(&self) -> bool {
-        matches!(self, Self::Message(_))
+        matches!(self, Self::Message(_) | Self::Readdressed(_))
     }
 }

@@ -15,6 +15,10 @@ pub enum Command {
     Disconnect,
     /// Register the account's phone number, then go online. A one-time password that arrives in the
     /// server's answer is used at once; for any other, the client waits for [`Command::Confirm`].
+    ///
+    /// If there is an account, the server is asked whether it knows it. If it does, the client goes
+    /// online. If not, the phone number is registered again with the same key; contacts, and messages
+    /// that wait, stay, and the account gets another user id.
     Register {
         /// Code of the invitation, for a server that asks for one.
         invitation: Option<Invitation>,

@@ -77,6 +77,14 @@ pub struct Limits {
     pub lookups_waiting: usize,
     /// Pause before repeating a look-up that the server could not answer.
     pub lookup_retry: Duration,
+    /// Time without a receipt for a message that the server holds after which the recipient is looked
+    /// up again, once something else is written to them.
+    pub receipt_overdue: Duration,
+    /// Upper bound of the first pause before a contact is looked up again whom the server does not
+    /// know under their id; it doubles with each time. Servers allow some 500 look-ups a day.
+    pub recheck_first: Duration,
+    /// Upper bound of that pause after many times.
+    pub recheck_max: Duration,
     /// Contacts. The first message of a stranger makes one; above the limit, strangers are ignored.
     pub contacts: usize,
     /// Messages that one store operation reads for the application.
@@ -121,6 +129,7 @@ impl Limits {
             (self.redial_first, "redial_first"),
             (self.hold_first, "hold_first"),
             (self.lookup_retry, "lookup_retry"),
+            (self.recheck_first, "recheck_first"),
             (self.store_retry, "store_retry"),
         ] {
             InvalidLimits::unless(!time.is_zero(), field, must)?;
@@ -130,6 +139,8 @@ impl Limits {
         InvalidLimits::unless(self.redial_max >= redial, "redial_max", must)?;
         let must = "must be at least `hold_first`";
         InvalidLimits::unless(self.hold_max >= hold, "hold_max", must)?;
+        let must = "must be at least `recheck_first`";
+        InvalidLimits::unless(self.recheck_max >= self.recheck_first, "recheck_max", must)?;
         let kept = !self.retention.is_zero() && self.retention <= SERVER_RETENTION;
         let must = "must be longer than zero and at most 30 days";
         InvalidLimits::unless(kept, "retention", must)?;
@@ -204,6 +215,9 @@ impl Default for Limits {
             lookups_at_once: 8,
             lookups_waiting: 64,
             lookup_retry: 5 * SECOND,
+            receipt_overdue: 24 * 3_600 * SECOND,
+            recheck_first: 15 * SECOND,
+            recheck_max: 6 * 3_600 * SECOND,
             contacts: 65_536,
             unshown_page: 64,
             receipts_signing: 4,

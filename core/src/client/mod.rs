@@ -64,7 +64,9 @@ use self::state::inbox::Inbox;
 use self::state::link::{Link, Sending};
 use self::state::lookups::Lookups;
 use self::state::outbox::Outbox;
+use self::state::readdressing::Readdressing;
 use self::state::receipt_numbers::ReceiptNumbers;
+use self::state::rechecks::Rechecks;
 use self::state::sealing_queue::{SealedMessage, SealingQueue};
 use self::state::suspects::Suspects;
 use self::state::unrecorded::Unrecorded;
@@ -93,8 +95,10 @@ pub struct Client {
     drafts: Drafts,
     sealing: SealingQueue,
     outbox: Outbox,
+    readdressing: Readdressing,
     inbox: Inbox,
     lookups: Lookups,
+    rechecks: Rechecks,
     receipt_numbers: ReceiptNumbers,
     suspects: Suspects,
     unrecorded: Unrecorded,
@@ -134,8 +138,10 @@ impl Client {
             drafts: Drafts::new(drafts),
             sealing: SealingQueue::new(last_message),
             outbox: Outbox::new(outbox),
+            readdressing: Readdressing::new(),
             inbox: Inbox::new(),
             lookups: Lookups::default(),
+            rechecks: Rechecks::default(),
             receipt_numbers: ReceiptNumbers::new(next_receipt),
             suspects: Suspects::new(limits.suspects),
             unrecorded: Unrecorded::new(),
@@ -226,6 +232,7 @@ impl Client {
             AwaitJob::Message(id) => {
                 self.on_message_sealed(id, outcome.emitted()?.map(SealedMessage::new));
             }
+            AwaitJob::Readdressed(id) => self.on_message_readdressed(id, outcome.emitted()?),
         }
         Ok(())
     }
@@ -264,6 +271,9 @@ impl Client {
             }
             AwaitStore::DraftsKept(ids) => self.on_drafts_kept(answer.all_kept(ids)?),
             AwaitStore::Enqueued(messages) => self.on_enqueued(answer.all_kept(messages)?),
+            AwaitStore::Readdressed(messages) => {
+                self.on_readdressed_stored(answer.all_kept(messages)?);
+            }
             AwaitStore::MarkedStored(items) => self.on_marked_stored(items, answer.marked()?),
             AwaitStore::MarkedDelivered { receipt, withdrawn } => {
                 self.on_marked_delivered(withdrawn, answer.marked_for(receipt)?);

@@ -47,7 +47,7 @@ pub enum Notice {
         /// The server's explanation, with the count of guesses left.
         text: String,
     },
-    /// The account exists.
+    /// The account exists, and is new.
     Registered {
         /// The account's user id.
         user: UserId,
@@ -127,7 +127,15 @@ pub enum Notice {
         /// Reason of the failure.
         failure: LookupFailure,
     },
-    /// The server names another id or key for a contact than the pinned one. Nothing is sent to the
+    /// A contact has registered again, with the same key, and has another user id, to which messages
+    /// go from now on. No other key is offered any more.
+    Moved {
+        /// Phone number of the contact.
+        phone: Phone,
+        /// The contact's user id from now on.
+        user: UserId,
+    },
+    /// The server names another key for a contact than the pinned one. Nothing is sent to the
     /// contact until the user accepts the change.
     KeyChanged {
         /// Phone number of the contact.
@@ -241,8 +249,9 @@ pub enum OfflineReason {
     /// The same account is online elsewhere. The client does not fight over it.
     #[error("the account is online elsewhere")]
     Displaced,
-    /// The server does not know this account.
-    #[error("the server does not know this account")]
+    /// The server does not know this account: it was deleted, or the server has lost it.
+    /// [`Command::Register`](super::Command::Register) makes another one with the same key.
+    #[error("the server does not know this account; register again")]
     NotRegistered,
     /// Registration waits for the one-time password.
     #[error("waiting for the one-time password")]

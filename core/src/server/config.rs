@@ -57,7 +57,8 @@ pub enum RegisteredPhones {
     /// A 100 for a registered phone is answered with a 150.
     Told,
     /// A 100 is answered alike for every phone, and a password is really sent to a registered one.
-    /// The 150 comes only after a right password. In band, everybody has the right password.
+    /// The 150 comes only after a right password. In band, everybody has the right password, and with
+    /// an invitation whoever has that.
     Hidden,
 }
 

@@ -111,8 +111,12 @@ fn command(folder: &Path, args: &ServerArgs, rates: Rates) -> Result<Command, Fa
         .arg(folder.join(DATA))
         .args((rates == Rates::Unlimited).then_some("--no-limits"))
         .args(args.workers.map(|workers| format!("--workers={workers}")))
-        .args(args.verify.map(|verify| format!("--verify={verify}")))
-        .env_remove("SEALPOST_LOG");
+        .args(args.verify.map(|verify| format!("--verify={verify}")));
+    // Nothing but these arguments configures the server.
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("SEALPOST_")) {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

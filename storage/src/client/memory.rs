@@ -12,13 +12,14 @@ use sealpost_core::client::store::{
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::keys::PublicKey;
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
 use super::history::{HistoryEntry, Place, SentMessage};
 use super::identity::Identity;
 use super::outbox::OutboxCounts;
+use super::signed_again::is_signed_again;
 use super::storage::ClientStorage;
-use super::unhashed::{UNHASHED, is_repeat_of_unhashed};
 use crate::storage::Storage;
 
 /// A client's store in ordered maps. A clone is a snapshot: what a disk would hold after a crash.
@@ -35,6 +36,8 @@ pub struct MemoryClientStorage {
     inbox: BTreeMap<InboxId, InboxItem>,
     /// Places of the inbox by sender, message and packet.
     arrived: BTreeMap<Arrived, InboxId>,
+    /// The same places by the sender's phone number and message.
+    by_person: BTreeSet<(Phone, MessageId, InboxId)>,
     /// Messages that others named as their previous one before they arrived.
     missed: BTreeSet<(UserId, MessageId)>,
     last_place: u64,
@@ -65,6 +68,7 @@ impl MemoryClientStorage {
             outbox: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrived: BTreeMap::new(),
+            by_person: BTreeSet::new(),
             missed: BTreeSet::new(),
             last_place: 0,
             shown_up_to: 0,
@@ -102,6 +106,7 @@ impl MemoryClientStorage {
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
             && self.arrived.len() == self.inbox.len()
+            && self.by_person.len() == self.inbox.len()
             && places.last().is_none_or(|place| *place <= self.last_place)
             && self.shown_up_to <= self.last_place
     }
@@ -152,6 +157,11 @@ impl MemoryClientStorage {
                     self.enqueue(message);
                 }
             }
+            ClientOp::Readdress(messages) => {
+                for message in messages {
+                    self.readdress(message);
+                }
+            }
             ClientOp::MarkStored(messages) => {
                 let mark = |(recipient, id): &(_, _)| {
                     self.mark(*id, Some(*recipient), Status::Stored).then_some(*id)
@@ -191,6 +201,7 @@ impl MemoryClientStorage {
             verification: Verification::FirstUse,
             offered: None,
             last_sent: None,
+            unanswered_since: None,
         });
     }
 
@@ -202,13 +213,23 @@ impl MemoryClientStorage {
             return;
         }
         let former = std::mem::replace(&mut contact.pinned, accepted.clone());
+        if former.public_key != accepted.public_key {
+            contact.verification = Verification::FirstUse;
+        }
         if former.user != accepted.user {
-            // A message to the former id is not the predecessor of one to the new id, and receipts
-            // that were signed under the former id may still arrive.
+            // A message to the former id may have been refused, and what was signed under that id
+            // may still arrive.
             contact.last_sent = None;
             self.former.insert(former.user, former.public_key);
         }
-        contact.verification = Verification::FirstUse;
+    }
+
+    fn unanswered_since(&self, recipient: UserId) -> Option<Timestamp> {
+        let messages = self.outbox.values().map(|sent| &sent.message);
+        let unanswered = messages
+            .filter(|sent| sent.recipient == recipient && sent.status == Status::Stored)
+            .map(|sent| sent.sent_at);
+        unanswered.min()
     }
 
     fn enqueue(&mut self, message: &OutgoingMessage) {
@@ -239,6 +260,15 @@ impl MemoryClientStorage {
         }
     }
 
+    fn readdress(&mut self, message: &QueuedMessage) {
+        let Some(sent) = self.outbox.get_mut(&message.id) else { return };
+        if sent.message.status == Status::Queued {
+            sent.message.recipient = message.recipient;
+            sent.packet = Some(message.packet.clone());
+            sent.named = message.packet.request_hash().in_reply_to();
+        }
+    }
+
     /// Advances a message to `next`. Returns whether its status changed.
     fn mark(&mut self, id: MessageId, recipient: Option<UserId>, next: Status) -> bool {
         let Some(sent) = self.outbox.get_mut(&id) else { return false };
@@ -263,12 +293,10 @@ impl MemoryClientStorage {
     }
 
     fn receive(&mut self, message: &IncomingMessage) -> Placement {
-        let IncomingMessage { sender, id, packet_hash, previous, .. } = message;
+        let IncomingMessage { sender, id, packet_hash, previous, phone, .. } = message;
         let named = (*sender, *id, *packet_hash);
-        let unhashed = self.arrived.get(&(*sender, *id, UNHASHED));
-        let unhashed = unhashed.and_then(|place| self.inbox.get(place));
         if self.arrived.contains_key(&named)
-            || unhashed.is_some_and(|item| is_repeat_of_unhashed(message, &item.message))
+            || self.of_person(*phone, *id).any(|known| is_signed_again(message, known))
         {
             return Placement::Repeat;
         }
@@ -282,7 +310,7 @@ impl MemoryClientStorage {
             Arrival::Late
         };
         let continuity = match previous {
-            Some(previous) if !self.holds(*sender, *previous..=*previous) => {
+            Some(previous) if self.of_person(*phone, *previous).next().is_none() => {
                 self.missed.insert((*sender, *previous));
                 Continuity::AfterGap
             }
@@ -291,9 +319,17 @@ impl MemoryClientStorage {
         self.last_place += 1;
         let place = InboxId(self.last_place);
         self.arrived.insert(named, place);
+        self.by_person.insert((*phone, *id, place));
         let message = message.clone();
         self.inbox.insert(place, InboxItem { place, message, continuity, arrival });
         Placement::Appended { place, continuity, arrival }
+    }
+
+    /// The messages with this id of the person with this phone number, under any user id.
+    fn of_person(&self, phone: Phone, id: MessageId) -> impl Iterator<Item = &IncomingMessage> {
+        let places = (phone, id, InboxId::START)..=(phone, id, InboxId(u64::MAX));
+        let places = self.by_person.range(places).map(|(_, _, place)| place);
+        places.filter_map(|place| Some(&self.inbox.get(place)?.message))
     }
 
     /// Whether the inbox holds one of these messages.
@@ -339,10 +375,14 @@ impl ClientStorage for MemoryClientStorage {
             let (id, recipient) = (sent.message.id, sent.message.recipient);
             Some(QueuedMessage { id, recipient, packet: sent.packet.clone()? })
         };
+        let contact = |contact: &Contact| Contact {
+            unanswered_since: self.unanswered_since(contact.pinned.user),
+            ..contact.clone()
+        };
         let former =
             |(user, key): (&UserId, &PublicKey)| Binding { user: *user, public_key: key.clone() };
         Ok(Snapshot {
-            contacts: self.contacts.values().cloned().collect(),
+            contacts: self.contacts.values().map(contact).collect(),
             former: self.former.iter().map(former).collect(),
             drafts: self.drafts.values().cloned().collect(),
             outbox: self.outbox.values().filter_map(queued).collect(),

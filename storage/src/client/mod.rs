@@ -14,9 +14,9 @@ mod history;
 mod identity;
 mod memory;
 mod outbox;
+mod signed_again;
 mod sqlite;
 mod storage;
-mod unhashed;
 
 pub use history::{HistoryEntry, Place, SentMessage};
 pub use identity::Identity;

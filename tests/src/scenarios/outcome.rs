@@ -57,6 +57,7 @@ pub enum Event {
     SendRefused(Text, SendRefusal),
     Found(Phone, UserId),
     LookupFailed(UserRef, LookupFailure),
+    Moved(Phone, UserId),
     KeyChanged(Phone),
     Suspicious(String),
     StoreFailed(StoreError),
@@ -87,6 +88,7 @@ impl Event {
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
             Notice::LookupFailed { who, failure } => Self::LookupFailed(*who, *failure),
+            Notice::Moved { phone, user } => Self::Moved(*phone, *user),
             Notice::KeyChanged { phone, .. } => Self::KeyChanged(*phone),
             Notice::Suspicious { suspicion } => Self::Suspicious(format!("{suspicion:?}")),
             Notice::UnknownError { code, .. } => Self::Suspicious(format!("error {code:?}")),

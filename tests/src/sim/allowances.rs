@@ -75,6 +75,13 @@ impl Allowances {
         &self.answered
     }
 
+    /// The server's store may have forgotten whom users have answered.
+    pub(super) fn forget_answers(&mut self) {
+        self.answered.clear();
+        self.acknowledged.clear();
+        self.due.clear();
+    }
+
     /// The server starts without sessions and debts.
     pub(super) fn forget_debts(&mut self) {
         self.sent.clear();

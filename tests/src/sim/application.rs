@@ -23,6 +23,8 @@ pub(super) struct App {
     pub(super) caught_up: bool,
     /// Whether an attempt to go online is scheduled.
     pub(super) retry_scheduled: bool,
+    /// Whether the server does not know the account any more.
+    pub(super) denied: bool,
     /// User id, once the server has created the account.
     pub(super) user: Option<UserId>,
     /// Index of the key in the client's directory.
@@ -38,6 +40,7 @@ impl App {
             online: false,
             caught_up: false,
             retry_scheduled: false,
+            denied: false,
             user: None,
             key,
             offers: BTreeMap::new(),

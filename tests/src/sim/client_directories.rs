@@ -56,7 +56,8 @@ impl World {
             Notice::KeyChanged { phone, offered, .. } => {
                 self.apps[client].offers.insert(*phone, *offered);
                 // Half of the applications accept a key only once they have a message to send.
-                if self.env.dice.chance(500) {
+                let at_once = self.env.dice.chance(500);
+                if at_once || self.has_queued_for(client, *phone) {
                     self.accept(client, *phone, *offered);
                 }
             }
@@ -87,6 +88,13 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Whether a message of a client waits for the contact with a phone number.
+    fn has_queued_for(&self, client: usize, phone: Phone) -> bool {
+        let queued = self.model.queued_by(self.account(client));
+        let mut recipients = queued.into_iter().filter_map(|number| self.model.recipient(number));
+        recipients.any(|recipient| self.phone_of(recipient) == phone)
     }
 
     fn accept(&mut self, client: usize, phone: Phone, fingerprint: Fingerprint) {

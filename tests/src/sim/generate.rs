@@ -35,11 +35,13 @@ pub enum FaultFamily {
     HeldBack,
     /// Users who take as much as they are given.
     Greedy,
+    /// Accounts that the server loses, and clients that register again with the same key.
+    LostAccounts,
 }
 
 impl FaultFamily {
     /// Every family, with its name on the command line.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -52,6 +54,7 @@ impl FaultFamily {
         (Self::Backups, "backups"),
         (Self::HeldBack, "held-back"),
         (Self::Greedy, "greedy"),
+        (Self::LostAccounts, "accounts"),
     ];
 }
 
@@ -74,6 +77,7 @@ impl Plan {
         let has = |family| families.contains(&family);
         let (loses_directories, greedy) =
             (has(FaultFamily::LostDirectories), has(FaultFamily::Greedy));
+        let loses_accounts = has(FaultFamily::LostAccounts);
         let (restores, holds_back) = (has(FaultFamily::Backups), has(FaultFamily::HeldBack));
         let families = subset(dice, families);
         let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
@@ -112,6 +116,9 @@ impl Plan {
         }
         if dice.chance(150) {
             settings.registering = Registering::Invited;
+        }
+        if loses_accounts && dice.chance(80) && steps.iter().all(Step::leaves_accounts_alone) {
+            lost_accounts(dice, &mut settings, &mut steps);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -203,7 +210,8 @@ fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
         FaultFamily::LostDirectories
         | FaultFamily::Backups
         | FaultFamily::HeldBack
-        | FaultFamily::Greedy => false,
+        | FaultFamily::Greedy
+        | FaultFamily::LostAccounts => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -267,6 +275,7 @@ fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
         FaultFamily::LostDirectories => lost_directory(dice, client),
         FaultFamily::Backups => StepKind::Restore { client, down_ms: 1 },
         FaultFamily::HeldBack => StepKind::SkipIds { client, ids: 2_000 },
+        FaultFamily::LostAccounts => StepKind::LoseAccount { client },
         FaultFamily::Greedy => StepKind::Greed { user: 0, how: Greed::Flood, ms },
     }
 }
@@ -315,6 +324,70 @@ fn restored_directory(dice: &mut Dice<'_>, settings: &Settings, steps: &mut Vec<
         let at_ms = dice.between(backed_up / 2, settings.end_ms);
         let kind = send_with(dice, client, settings.clients);
         steps.push(Step { at_ms, kind });
+    }
+}
+
+/// Adds accounts that the server loses, with messages around it. The plan is extended so that their
+/// clients return while faults go on.
+fn lost_accounts(dice: &mut Dice<'_>, settings: &mut Settings, steps: &mut Vec<Step>) {
+    let mut add = |at_ms, kind| steps.push(Step { at_ms, kind });
+    let backed_up = dice.below(settings.end_ms);
+    add(backed_up, StepKind::BackUpServer);
+    let mut last = backed_up;
+    for _ in 0..dice.between(1, 3) {
+        let client = dice.index(settings.clients);
+        last += dice.between(100, 20_000);
+        let down_ms = dice.pick(&[1, 200, 5_000]);
+        let restores = dice.chance(500);
+        add(
+            last,
+            if restores {
+                StepKind::RestoreServer { down_ms }
+            } else {
+                StepKind::LoseAccount { client }
+            },
+        );
+        for _ in 0..dice.between(2, 8) {
+            let at_ms = dice.between(backed_up, last + 30_000);
+            add(at_ms, send_with(dice, client, settings.clients));
+        }
+    }
+    settings.end_ms = settings.end_ms.max(last + dice.between(5_000, 60_000));
+}
+
+impl Step {
+    /// Whether the model follows lost accounts beside this step. What is captured or tampered with,
+    /// and who has another key, is more than it follows then.
+    const fn leaves_accounts_alone(&self) -> bool {
+        match self.kind {
+            StepKind::LoseDirectory { .. }
+            | StepKind::BackUp { .. }
+            | StepKind::Restore { .. }
+            | StepKind::SkipIds { .. }
+            | StepKind::Tamper { .. }
+            | StepKind::SecondConnection { .. }
+            | StepKind::Attack { .. }
+            | StepKind::Dishonest { .. }
+            | StepKind::Greed { .. } => false,
+            StepKind::Register { .. }
+            | StepKind::Connect { .. }
+            | StepKind::Disconnect { .. }
+            | StepKind::Send { .. }
+            | StepKind::Cut { .. }
+            | StepKind::HalfOpen { .. }
+            | StepKind::Stall { .. }
+            | StepKind::Unreachable { .. }
+            | StepKind::CrashClient { .. }
+            | StepKind::LoseAccount { .. }
+            | StepKind::BackUpServer
+            | StepKind::RestoreServer { .. }
+            | StepKind::CrashServer { .. }
+            | StepKind::StopServer { .. }
+            | StepKind::ClientDisk { .. }
+            | StepKind::ServerDisk { .. }
+            | StepKind::ClientClock { .. }
+            | StepKind::ServerClock { .. } => true,
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! and loses, disks that fail and lose power, and attackers. A model checks what must hold after
 //! every step and at rest.
 
+mod accounts;
 mod allowances;
 mod application;
 mod attackers;

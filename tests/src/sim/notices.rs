@@ -44,7 +44,7 @@ impl World {
             }
             server::Notice::Refused { conn, code } => {
                 self.check_refusal(conn, code);
-                self.env.disturb_by_refusal(conn, code);
+                self.env.disturb_by_refusal(conn);
                 self.tell_script(|| Observation::Refused(code));
                 self.env.tally.state(error_state(code));
             }
@@ -153,6 +153,7 @@ impl World {
         match notice {
             Notice::Online { pending } => {
                 self.apps[client].online = true;
+                self.apps[client].denied = false;
                 self.apps[client].caught_up = pending.is_none();
                 self.expect_catching_up(client, *pending);
             }
@@ -160,6 +161,7 @@ impl World {
             Notice::Offline { reason, retry_in } => {
                 self.apps[client].online = false;
                 self.check_cause(client, *reason);
+                self.apps[client].denied |= *reason == OfflineReason::NotRegistered;
                 let wants = self.apps[client].goal == Goal::Online;
                 if retry_in.is_none() && wants && *reason != OfflineReason::AwaitingOtp {
                     let after = self.env.dice.between(1_000_000, 40_000_000);

@@ -63,6 +63,13 @@ pub enum StepKind {
     BackUp { client: usize },
     /// Crashes a client, and replaces its directory by the copy.
     Restore { client: usize, down_ms: u64 },
+    /// Stops the server, deletes a client's account, and restarts the server. The client keeps its
+    /// directory.
+    LoseAccount { client: usize },
+    /// Copies the server's store.
+    BackUpServer,
+    /// Cuts the server's power, and replaces its store by the copy.
+    RestoreServer { down_ms: u64 },
     /// Restarts a client, which numbers its next messages from far above the last one.
     SkipIds { client: usize, ids: u64 },
     /// Cuts the server's power, and restarts it.
@@ -454,6 +461,9 @@ impl Plan {
             | StepKind::CrashClient { .. }
             | StepKind::LoseDirectory { .. }
             | StepKind::BackUp { .. }
+            | StepKind::LoseAccount { .. }
+            | StepKind::BackUpServer
+            | StepKind::RestoreServer { .. }
             | StepKind::SkipIds { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }
@@ -465,6 +475,14 @@ impl Plan {
             | StepKind::Greed { .. } => false,
         };
         self.steps.iter().any(|step| meddles(&step.kind))
+    }
+
+    /// Whether the server loses accounts whose clients keep their directories.
+    pub fn loses_accounts(&self) -> bool {
+        let loses = |kind: &StepKind| {
+            matches!(kind, StepKind::LoseAccount { .. } | StepKind::RestoreServer { .. })
+        };
+        self.steps.iter().any(|step| loses(&step.kind))
     }
 
     /// Parses a plan as [`fmt::Display`] writes it.

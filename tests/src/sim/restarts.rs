@@ -25,6 +25,7 @@ impl World {
                 self.stopped = false;
                 // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
+                self.delete_lost_accounts();
                 self.env.server_up = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
                 self.forget_debts();
@@ -100,7 +101,7 @@ impl World {
             return;
         }
         let registered = self.clients[client].host.disk.engine.user().is_some();
-        if registered {
+        if registered && !self.apps[client].denied {
             return self.command(client, Command::Connect);
         }
         let (asked, clients) = (self.invitations.is_some(), self.clients.len());

@@ -123,6 +123,7 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::Failed { .. } => "client: messages given up",
         Notice::Found { .. } => "client: contact found",
         Notice::LookupFailed { .. } => "client: look-up failed",
+        Notice::Moved { .. } => "client: contact has another id",
         Notice::KeyChanged { .. } => "client: key changed",
         Notice::KeyAccepted { .. } => "client: key accepted",
         Notice::OfferWithdrawn { .. } => "client: offer withdrawn",

@@ -40,6 +40,9 @@ impl World {
             StepKind::LoseDirectory { client, down_ms } => self.lose_directory(*client, *down_ms),
             StepKind::BackUp { client } => self.back_up(*client),
             StepKind::Restore { client, down_ms } => self.restore(*client, *down_ms),
+            StepKind::LoseAccount { client } => self.lose_account(*client),
+            StepKind::BackUpServer => self.back_up_server(),
+            StepKind::RestoreServer { down_ms } => self.restore_server(*down_ms),
             StepKind::SkipIds { client, ids } => self.skip_ids(*client, *ids),
             StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);

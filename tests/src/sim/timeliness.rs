@@ -12,7 +12,7 @@ use sealpost_core::crypto::{Draft, Part};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
-use sealpost_core::wire::{ErrorCode, ErrorReply, Op};
+use sealpost_core::wire::{ErrorReply, Op};
 
 use super::bounds::{Bounds, DAY_SECS};
 use super::environment::Environment;
@@ -73,7 +73,8 @@ enum Promised {
 impl Timeliness {
     pub(super) fn new(plan: &Plan) -> Self {
         let settings = &plan.settings;
-        let checked = !plan.has_active_attackers();
+        // How long a person takes to register again is not promised.
+        let checked = !plan.has_active_attackers() && !plan.loses_accounts();
         Self {
             bounds: checked.then(|| Bounds::new(settings)),
             clients: vec![Calm::default(); settings.clients],
@@ -222,6 +223,9 @@ impl Environment {
             // Nothing that a greedy user does may disturb others.
             | StepKind::Greed { .. }
             // Plans with these steps make no promises.
+            | StepKind::LoseAccount { .. }
+            | StepKind::BackUpServer
+            | StepKind::RestoreServer { .. }
             | StepKind::Restore { .. }
             | StepKind::Tamper { .. }
             | StepKind::SecondConnection { .. }
@@ -239,11 +243,11 @@ impl Environment {
     }
 
     /// Notes that the server refused a packet. In a session, what was refused may be held back for a
-    /// while; only a message to an unknown user is given up at once.
-    pub(super) fn disturb_by_refusal(&mut self, conn: ConnId, code: ErrorCode) {
+    /// while.
+    pub(super) fn disturb_by_refusal(&mut self, conn: ConnId) {
         let Some((_, _, link)) = self.network.find(ProcessId::Server, conn) else { return };
         let ProcessId::Client(client) = link.dialler else { return };
-        let is_held = self.timeliness.is_online(client) && code != ErrorCode::UnknownUser;
+        let is_held = self.timeliness.is_online(client);
         let held = if is_held { LONGEST_HOLD } else { 0 };
         let until = Mono(self.queue.now().0 + held);
         self.timeliness.disturb_client(client, until);

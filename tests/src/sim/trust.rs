@@ -45,8 +45,13 @@ impl Trusted {
             ClientOp::AcceptKey { phone, accepted } => {
                 self.pin(*phone, accepted);
                 if let Some(contact) = self.contacts.get_mut(phone) {
-                    contact.pinned = Known::of(accepted);
+                    let former = std::mem::replace(&mut contact.pinned, Known::of(accepted));
                     contact.accepted.push(accepted.user);
+                    // A comparison of safety numbers is one of keys, whatever id has the key.
+                    let is_same_key = former.fingerprint == contact.pinned.fingerprint;
+                    if is_same_key && contact.verified.contains(&former.user) {
+                        contact.verified.push(accepted.user);
+                    }
                 }
             }
             ClientOp::MarkVerified { phone, fingerprint } => {
@@ -68,6 +73,7 @@ impl Trusted {
             | ClientOp::DropDrafts(_)
             | ClientOp::MarkUndeliverable(_)
             | ClientOp::Enqueue(_)
+            | ClientOp::Readdress(_)
             | ClientOp::MarkStored(_)
             | ClientOp::MarkDelivered { .. }
             | ClientOp::MarkFailed { .. }

@@ -63,6 +63,10 @@ pub struct World {
     pub(super) unused_keys: usize,
     /// Clients whose accounts the operator deletes when the server is next stopped.
     pub(super) accounts_to_delete: BTreeSet<usize>,
+    /// Clients whose accounts are lost when the server is next stopped.
+    pub(super) accounts_to_lose: BTreeSet<usize>,
+    /// Copy of the server's store.
+    pub(super) server_backup: Option<MemoryStorage>,
     /// Copies of clients' directories.
     pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
 }
@@ -129,6 +133,8 @@ impl World {
             apps: (1..=clients.len()).map(App::new).collect(),
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),
+            accounts_to_lose: BTreeSet::new(),
+            server_backup: None,
             backups: BTreeMap::new(),
             server,
             invitations,

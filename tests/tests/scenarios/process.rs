@@ -172,10 +172,10 @@ impl Application<Server> for ServerApplication {
             | server::Notice::StrangersShed { .. }
             | server::Notice::ConnectionsShed { .. }
             | server::Notice::Unresponsive { .. }
-            | server::Notice::StoreFull
-            | server::Notice::StoreFailed { .. }
             | server::Notice::Reconfigured
             | server::Notice::ReconfigurationRefused { .. }
+            | server::Notice::StoreFull
+            | server::Notice::StoreFailed { .. }
             | server::Notice::ClockImplausible { .. } => self.reporter.control(),
         }
     }

@@ -10,7 +10,7 @@ use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::Mono;
 
 use crate::application::{Application, Control};
-use crate::error::DialError;
+use crate::dial_error::DialError;
 use crate::sockets::{Connections, Dialler, SocketEvent};
 use crate::threads::{CryptoPool, Dialled, HostedMachine, StorageThread};
 

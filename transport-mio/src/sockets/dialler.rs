@@ -11,7 +11,8 @@ use sealpost_core::time::Mono;
 
 use super::race;
 use crate::destination::Destination;
-use crate::error::{DialError, Error};
+use crate::dial_error::DialError;
+use crate::error::Error;
 use crate::threads::{Dialled, HostedMachine, Inbox, Mail, spawn};
 use crate::tls::{Stage, TlsClient, TlsSession};
 

@@ -101,7 +101,9 @@ impl TlsStream {
         if let Err(error) = self.session.process() {
             tracing::debug!(%error, "a TLS connection failed");
             // The alert that says why. If it can't go out now, the peer does without.
-            let _ = self.socket.write(self.session.outgoing());
+            if let Ok(len) = self.socket.write(self.session.outgoing()) {
+                self.session.sent(len);
+            }
         }
         match (self.session.take_plaintext(buffer), self.session.stage()) {
             (0, Stage::PeerEnded) => Received::End,

@@ -8,7 +8,7 @@ use mio::Waker;
 use sealpost_core::frame::{Event, Machine};
 use sealpost_core::ids::ConnId;
 
-use crate::error::DialError;
+use crate::dial_error::DialError;
 use crate::tls::TlsSession;
 
 /// A piece of mail from another thread.

@@ -275,12 +275,13 @@ mod tests {
         }
     }
 
-    /// A storage thread with a gated store.
+    /// A storage thread with a gated store. `permit` is dropped first, which opens the gate, so that a
+    /// test that fails ends.
     struct TestThread {
+        permit: Sender<()>,
         thread: StorageThread<Request>,
         handle: StoreHandle<GatedStore>,
         begun: Receiver<Vec<u32>>,
-        permit: Sender<()>,
         reported: Receiver<Vec<(Ticket, Answer)>>,
     }
 
@@ -291,7 +292,7 @@ mod tests {
         let store = GatedStore { begun: begun_in, permissions };
         let report = move |results: &mut Vec<_>| reported_in.send(std::mem::take(results)).unwrap();
         let (thread, handle) = StorageThread::start(store, limit, report).unwrap();
-        TestThread { thread, handle, begun, permit, reported }
+        TestThread { permit, thread, handle, begun, reported }
     }
 
     impl TestThread {

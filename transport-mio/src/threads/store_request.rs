@@ -62,6 +62,9 @@ impl StoreRequest for ClientOp {
                     ReceivedContent::Undecryptable => ROW,
                 })
                 .sum(),
+            Self::Readdress(messages) => {
+                messages.iter().map(|message| packet_weight(&message.packet)).sum()
+            }
             Self::MarkStored(messages) => messages.len() * ROW,
             Self::MarkDelivered { messages, .. } | Self::MarkFailed { messages, .. } => {
                 messages.len() * ROW

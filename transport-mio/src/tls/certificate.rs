@@ -94,6 +94,7 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, T
     if found.is_empty() { Err(TlsError::NoCertificate) } else { Ok(found) }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors of rustls share one sentence")]
 fn objection(error: Error) -> TlsError {
     match error {
         Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {

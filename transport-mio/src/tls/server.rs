@@ -65,16 +65,21 @@ impl fmt::Debug for TlsServer {
 
 fn config(chain: CertificateChain, key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
     chain.check()?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::NoKey,
-        error => TlsError::Pem(error),
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            TlsError::NoKey
+        } else {
+            TlsError::Pem(error)
+        }
     })?;
     let provider = provider();
-    let key =
-        CertifiedKey::from_der(chain.into_der(), key, &provider).map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::OtherKey,
-            error => TlsError::UnusableKey(error),
-        })?;
+    let key = CertifiedKey::from_der(chain.into_der(), key, &provider).map_err(|error| {
+        if error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
+            TlsError::OtherKey
+        } else {
+            TlsError::UnusableKey(error)
+        }
+    })?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(TlsError::Setup)?

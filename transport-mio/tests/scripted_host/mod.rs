@@ -24,7 +24,8 @@ use sealpost_mio::{
 };
 use sealpost_storage::Storage;
 
-pub(crate) use peer::{Peer, authority, over_tls, tls_client, tls_server};
+#[allow(unused_imports, reason = "each suite uses a part")]
+pub(crate) use peer::{Peer, authority, over_tls, set_over_tls, tls_client, tls_server};
 
 /// How long a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -290,9 +291,10 @@ impl RunningHost {
 
     /// Starts a host that dials `addr`.
     pub(crate) fn client(config: &HostConfig, addr: SocketAddr) -> Self {
-        let server = match peer::is_over_tls() {
-            true => Destination::over_tls(addr.to_string(), tls_client("127.0.0.1")),
-            false => addr.to_string().into(),
+        let server = if peer::is_over_tls() {
+            Destination::over_tls(addr.to_string(), tls_client("127.0.0.1"))
+        } else {
+            addr.to_string().into()
         };
         Self::dialler(config, addr, server)
     }
@@ -350,9 +352,18 @@ impl RunningHost {
 
 /// Runs one test of this binary again in a child process, with the environment variable set.
 pub(crate) fn rerun(test: &str, variable: &str) -> Child {
+    rerun_with(test, [(variable, "1")])
+}
+
+/// Runs one test of this binary again in a child process, ignored or not, with these environment
+/// variables.
+pub(crate) fn rerun_with<'a>(
+    test: &str,
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(variable, "1")
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
+        .envs(variables)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -21,8 +21,13 @@ thread_local! {
 
 /// Runs a test whose hosts and peers speak TLS.
 pub(crate) fn over_tls(test: fn()) {
-    OVER_TLS.set(true);
+    set_over_tls();
     test();
+}
+
+/// Has the hosts and peers of this test speak TLS from now on.
+pub(crate) fn set_over_tls() {
+    OVER_TLS.set(true);
 }
 
 pub(crate) fn is_over_tls() -> bool {
@@ -67,16 +72,19 @@ impl Peer {
     }
 
     fn with_tls(socket: TcpStream, connection: Connection) -> Self {
+        socket.set_nodelay(true).unwrap();
         Self { tls: Some(Arc::new(Mutex::new(connection))), ..Self::plain(socket) }
     }
 
-    /// Accepts a connection over TLS, as a server with this certificate that speaks `protocol`.
+    /// Accepts a connection over TLS, as a server with this certificate that speaks `protocol`, or
+    /// does not say what it speaks.
     pub(crate) fn accept_as(
         listener: &TcpListener,
         certificate: &TestCertificate,
         protocol: &[u8],
     ) -> Self {
         let (socket, _) = listener.accept().unwrap();
+        socket.set_read_timeout(Some(super::PATIENCE)).unwrap();
         Self::with_tls(socket, server_with(certificate, protocol))
     }
 
@@ -218,6 +226,8 @@ fn server_with(TestCertificate { chain, key }: &TestCertificate, protocol: &[u8]
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
+    if !protocol.is_empty() {
+        config.alpn_protocols = vec![protocol.to_vec()];
+    }
     rustls::ServerConnection::new(config.into()).unwrap().into()
 }

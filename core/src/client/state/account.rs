@@ -24,6 +24,17 @@ pub(in crate::client) struct ServerKeyOffer {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct ReconnectDate(Timestamp);
 
+/// What a grant says about our account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Learnt {
+    /// Nothing new.
+    Known,
+    /// The account is the one that we know: no registration is under way any more.
+    Ended,
+    /// The account is new.
+    New,
+}
+
 impl OwnAccount {
     pub(in crate::client) const fn new(account: Account) -> Self {
         Self(account)
@@ -33,7 +44,7 @@ impl OwnAccount {
         self.0.phone
     }
 
-    /// Our user id; `None` before registration.
+    /// Our user id, as far as is known; `None` before the first registration.
     pub(in crate::client) const fn user(&self) -> Option<UserId> {
         self.0.user
     }
@@ -55,7 +66,7 @@ impl OwnAccount {
         self.0.server_key = Some(public_key);
     }
 
-    /// Reply key of every 100 and 101 of this registration; `None` before the first one. With one
+    /// Reply key of every 100 and 101 of the registration under way; `None` if there is none. With one
     /// key, a 100 that is repeated brings the living password instead of another, and a 101 may
     /// come on another connection, or from another process.
     pub(in crate::client) const fn reply_key(&self) -> Option<&SymmetricKey> {
@@ -67,10 +78,14 @@ impl OwnAccount {
         self.0.reply_key = Some(reply_key);
     }
 
-    /// The server has granted a session to this user id, which is ours from now on.
-    pub(in crate::client) fn learn_user(&mut self, user: UserId) {
-        self.0.user = Some(user);
+    /// The server has granted a session to this user id, which is ours from now on, and ends the
+    /// registration. Returns whether that is to be recorded.
+    pub(in crate::client) fn learn_user(&mut self, user: UserId) -> Learnt {
+        if self.0.user == Some(user) && self.0.reply_key.is_none() {
+            return Learnt::Known;
+        }
         self.0.reply_key = None;
+        if self.0.user.replace(user) == Some(user) { Learnt::Ended } else { Learnt::New }
     }
 
     /// Time on the server's clock, as far as is known.

@@ -7,16 +7,17 @@ use crate::client::store::{Binding, Contact, Trust, Verification};
 use crate::frame::Durable;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::{Fingerprint, PublicKey};
+use crate::time::Timestamp;
 
 /// Every contact, by phone number and by each user id that is pinned or offered for it.
 #[derive(Debug)]
 pub(in crate::client) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
-    /// Pinned and offered ids.
+    /// Pinned and offered ids, and former ids of the pinned keys.
     by_user: BTreeMap<UserId, Phone>,
-    /// Ids that were pinned until the user accepted another one. It grows only by decisions of the
-    /// user, one at a time.
+    /// Ids that were pinned until another one took their place.
     former: BTreeMap<UserId, PublicKey>,
+    /// Bound of the contacts, and of the former ids.
     limit: usize,
 }
 
@@ -29,14 +30,22 @@ pub(in crate::client) enum Learnt {
     Known,
     /// It names what is pinned; the other binding, offered meanwhile, is withdrawn.
     OfferWithdrawn,
-    /// It names another binding than the pinned one, which is offered now.
+    /// It names another id for the pinned key: the person registered again. The id is pinned now.
+    Moved {
+        /// The id that was pinned before.
+        before: UserId,
+    },
+    /// It names another key than the pinned one, which is offered now.
     Changed {
         /// Fingerprint of the pinned key.
         pinned: Fingerprint,
     },
-    /// Its id belongs to another phone number. Nothing was changed.
-    Contradiction,
-    /// There are too many contacts. Nothing was changed.
+    /// Its id is pinned or offered for another phone number. Nothing was changed.
+    Contradiction {
+        /// The other phone number.
+        other: Phone,
+    },
+    /// There are too many contacts, or former ids. Nothing was changed.
     Full,
 }
 
@@ -82,12 +91,19 @@ impl Contacts {
         let (by_phone, by_user) = (BTreeMap::new(), BTreeMap::new());
         let former = former.into_iter().map(|former| (former.user, former.public_key)).collect();
         let mut this = Self { by_phone, by_user, former, limit };
+        let mut keys = BTreeMap::new();
         for contact in contacts {
             this.by_user.insert(contact.pinned.user, contact.phone);
             if let Some(offered) = &contact.offered {
                 this.by_user.insert(offered.user, contact.phone);
             }
+            keys.insert(*contact.pinned.public_key.fingerprint(), contact.phone);
             this.by_phone.insert(contact.phone, contact);
+        }
+        for (user, key) in &this.former {
+            if let Some(phone) = keys.get(key.fingerprint()) {
+                this.by_user.entry(*user).or_insert(*phone);
+            }
         }
         this
     }
@@ -97,6 +113,12 @@ impl Contacts {
             UserRef::Phone(phone) => self.by_phone.get(&phone),
             UserRef::Id(user) => self.by_phone.get(self.by_user.get(&user)?),
         }
+    }
+
+    /// The id under which messages to this user id arrive: that of the same key now.
+    pub(in crate::client) fn present_id(&self, user: UserId) -> UserId {
+        let contact = self.find(UserRef::Id(user));
+        contact.filter(|contact| self.is_former(contact, user)).map_or(user, |it| it.pinned.user)
     }
 
     /// The key for which messages to a user id were sealed: the pinned one, or one pinned before.
@@ -120,24 +142,42 @@ impl Contacts {
         };
         let pinned = core::iter::once((&contact.pinned, pinned_trust));
         let offered = contact.offered.iter().map(|offered| (offered, Trust::Changed));
+        // Messages that were sent under a former id may still arrive.
+        let is_former = self.is_former(contact, user);
         let is_next = |binding: &Binding| {
-            binding.user == user && !tried.contains(binding.public_key.fingerprint())
+            (binding.user == user || (is_former && *binding == contact.pinned))
+                && !tried.contains(binding.public_key.fingerprint())
         };
         let (binding, trust) = pinned.chain(offered).find(|(binding, _)| is_next(binding))?;
         Some(Signer { phone: contact.phone, public_key: binding.public_key.clone(), trust })
     }
 
     /// Compares the binding that the server names for a phone number with what is known. It is
-    /// pinned on first contact only; later, another one is offered to the user, who alone can tell
-    /// a new phone from an attack.
+    /// pinned on first contact only; later, another key is offered to the user, who alone can tell
+    /// a new phone from an attack. Another id with the pinned key is pinned at once: nobody else can
+    /// read what is sealed for the key.
     pub(in crate::client) fn learn(&mut self, phone: Phone, binding: &Binding) -> Learnt {
-        if self.by_user.get(&binding.user).is_some_and(|known| *known != phone) {
-            return Learnt::Contradiction;
+        if let Some(other) = self.rival(phone, binding.user) {
+            return Learnt::Contradiction { other };
         }
         let Some(contact) = self.by_phone.get_mut(&phone) else {
             return self.pin_new(phone, binding.clone());
         };
         let formerly_offered = contact.offered.as_ref().map(|offered| offered.user);
+        if contact.pinned.public_key == binding.public_key && contact.pinned != *binding {
+            if self.former.len() >= self.limit {
+                return Learnt::Full;
+            }
+            let before = core::mem::replace(&mut contact.pinned.user, binding.user);
+            contact.offered = None;
+            // One that was refused does not count as the message before the next.
+            contact.last_sent = None;
+            contact.unanswered_since = None;
+            self.former.insert(before, binding.public_key.clone());
+            self.by_user.insert(binding.user, phone);
+            self.forget_unless_used(formerly_offered, phone);
+            return Learnt::Moved { before };
+        }
         if contact.pinned == *binding {
             contact.offered = None;
             self.forget_unless_used(formerly_offered, phone);
@@ -182,10 +222,16 @@ impl Contacts {
         if before != contact.pinned.user {
             // Ids of messages are told apart by recipient, so the chain starts over.
             contact.last_sent = None;
+            contact.unanswered_since = None;
             self.former.insert(before, former.public_key);
         }
         contact.verification = Verification::FirstUse;
-        self.forget_unless_used(Some(before), phone);
+        // Among them former ids of the former key.
+        let theirs = self.by_user.iter().filter(|(_, owner)| **owner == phone);
+        let theirs: Vec<_> = theirs.map(|(user, _)| *user).collect();
+        for user in theirs {
+            self.forget_unless_used(Some(user), phone);
+        }
         Some(Accepted { phone, fingerprint, before })
     }
 
@@ -218,6 +264,25 @@ impl Contacts {
         core::mem::replace(&mut contact.last_sent, last)
     }
 
+    /// The server holds a message to a user id since this time.
+    pub(in crate::client) fn stored(&mut self, user: UserId, at: Timestamp) {
+        if let Some(contact) = self.pinned_mut(user) {
+            contact.unanswered_since.get_or_insert(at);
+        }
+    }
+
+    /// The owner of a user id has signed a receipt. Returns the owner's phone number.
+    pub(in crate::client) fn answered(&mut self, user: UserId) -> Option<Phone> {
+        let contact = self.pinned_mut(user)?;
+        contact.unanswered_since = None;
+        Some(contact.phone)
+    }
+
+    fn pinned_mut(&mut self, user: UserId) -> Option<&mut Contact> {
+        let contact = self.by_phone.get_mut(self.by_user.get(&user)?)?;
+        (contact.pinned.user == user).then_some(contact)
+    }
+
     fn pin_new(&mut self, phone: Phone, binding: Binding) -> Learnt {
         if self.by_phone.len() >= self.limit {
             return Learnt::Full;
@@ -229,24 +294,36 @@ impl Contacts {
             verification: Verification::FirstUse,
             offered: None,
             last_sent: None,
+            unanswered_since: None,
         };
         self.by_phone.insert(phone, contact);
         Learnt::New
     }
 
-    /// Takes an id out of the index if it is neither pinned nor offered for the contact any more.
+    /// Takes an id out of the index if the contact does not use it any more.
     fn forget_unless_used(&mut self, user: Option<UserId>, phone: Phone) {
         let (Some(user), Some(contact)) = (user, self.by_phone.get(&phone)) else { return };
-        let offered = contact.offered.as_ref().map(|offered| offered.user);
-        if contact.pinned.user != user && offered != Some(user) {
+        if !is_named(contact, user) && !self.is_former(contact, user) {
             self.by_user.remove(&user);
         }
+    }
+
+    /// Another phone number for which this id is pinned or offered. A former id may have been given
+    /// to somebody else by a server that was restored.
+    fn rival(&self, phone: Phone, user: UserId) -> Option<Phone> {
+        let contact = self.find(UserRef::Id(user)).filter(|contact| contact.phone != phone)?;
+        is_named(contact, user).then_some(contact.phone)
+    }
+
+    /// Whether the pinned key of a contact had this id before.
+    fn is_former(&self, contact: &Contact, user: UserId) -> bool {
+        !is_named(contact, user) && self.former.get(&user) == Some(&contact.pinned.public_key)
     }
 
     pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
         let offered = |contact: &Contact| contact.offered.as_ref().map(|offered| offered.user);
         let uses = |contact: &Contact, user: UserId| {
-            contact.pinned.user == user || offered(contact) == Some(user)
+            is_named(contact, user) || self.is_former(contact, user)
         };
         let indexed = |user: UserId, phone: Phone| self.by_user.get(&user) == Some(&phone);
         for contact in self.by_phone.values() {
@@ -263,4 +340,10 @@ impl Contacts {
         }
         Ok(())
     }
+}
+
+/// Whether this id is pinned or offered for a contact.
+fn is_named(contact: &Contact, user: UserId) -> bool {
+    let offered = contact.offered.as_ref().map(|offered| offered.user);
+    contact.pinned.user == user || offered == Some(user)
 }

@@ -28,6 +28,8 @@ pub(in crate::client) struct Exchange {
     kind: RequestKind,
     /// Key that the answer is sealed with, unless it is a grant.
     reply_key: SymmetricKey,
+    /// Our user id, if the request names it.
+    named: Option<UserId>,
     stage: Stage,
 }
 
@@ -69,8 +71,12 @@ impl Request {
 }
 
 impl Exchange {
-    pub(in crate::client) const fn new(kind: RequestKind, reply_key: SymmetricKey) -> Self {
-        Self { kind, reply_key, stage: Stage::AwaitRequest }
+    pub(in crate::client) const fn new(
+        kind: RequestKind,
+        reply_key: SymmetricKey,
+        named: Option<UserId>,
+    ) -> Self {
+        Self { kind, reply_key, named, stage: Stage::AwaitRequest }
     }
 
     pub(in crate::client) const fn kind(&self) -> RequestKind {
@@ -105,7 +111,8 @@ impl Exchange {
         }
     }
 
-    /// Accepts a grant if it names the whole request that was sent. The server's signature alone
+    /// Accepts a grant if it names the whole request that was sent, and the user that the request
+    /// names, if it names one. The server's signature alone
     /// does not prove this: somebody on the path could replay an old grant whose key they have
     /// learnt.
     pub(in crate::client) fn accept(
@@ -121,6 +128,9 @@ impl Exchange {
         let resumed = grant.sealed.map(|sealed| SessionResumed::parse(sealed.expose()));
         let pending = resumed.transpose().map_err(bad_packet)?.map(|resumed| resumed.pending);
         let GrantPacket { user, .. } = packet.into_inner();
+        if self.named.is_some_and(|named| named != user) {
+            return Err(Suspicion::UnaskedAnswer);
+        }
         Ok(Granted { user, session_key: grant.session_key, pending })
     }
 }

@@ -10,6 +10,9 @@ pub(in crate::client) enum Goal {
     Offline,
     /// A session.
     Online,
+    /// A session (106), or another account with the same key if the server does not know ours, for
+    /// which an invitation may be needed.
+    Renew(Option<Invitation>),
     /// A one-time password (100), for which an invitation may be needed.
     Register(Option<Invitation>),
     /// No connection until the user has the one-time password.
@@ -35,14 +38,22 @@ impl Goal {
     pub(in crate::client) const fn needs_link(&self) -> bool {
         match self {
             Self::Offline | Self::AwaitOtp => false,
-            Self::Online | Self::Register(_) | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Online
+            | Self::Renew(_)
+            | Self::Register(_)
+            | Self::Confirm(_)
+            | Self::Recheck(_) => true,
         }
     }
 
     /// Whether the goal is on the way to an account.
     pub(in crate::client) const fn registers(&self) -> bool {
         match self {
-            Self::Register(_) | Self::AwaitOtp | Self::Confirm(_) | Self::Recheck(_) => true,
+            Self::Renew(_)
+            | Self::Register(_)
+            | Self::AwaitOtp
+            | Self::Confirm(_)
+            | Self::Recheck(_) => true,
             Self::Offline | Self::Online => false,
         }
     }

@@ -7,8 +7,9 @@
 //! | `goal` | what the client works towards |
 //! | `link`, `exchange`, `session` | the connection, a request before a session, the session |
 //! | `server_clock` | the server's clock in a session |
-//! | `contacts`, `lookups` | who has which key, and who is being asked for |
+//! | `contacts`, `lookups`, `rechecks` | who has which key, who is being asked for, and who is asked for again |
 //! | `drafts`, `sealing_queue`, `outbox` | messages on their way out: not numbered, not sealed, not acknowledged yet |
+//! | `readdressing` | messages that are signed again for another user id |
 //! | `server_packet`, `peer_packet` | packets of a session that are being verified |
 //! | `inbox` | messages on their way in |
 //! | `receipts`, `receipt_numbers` | receipts owed to others, and receipts taken |
@@ -28,8 +29,10 @@ pub(super) mod link;
 pub(super) mod lookups;
 pub(super) mod outbox;
 pub(super) mod peer_packet;
+pub(super) mod readdressing;
 pub(super) mod receipt_numbers;
 pub(super) mod receipts;
+pub(super) mod rechecks;
 pub(super) mod sealing_queue;
 pub(super) mod server_clock;
 pub(super) mod server_packet;

@@ -46,6 +46,12 @@ struct Queued {
 #[derive(Debug)]
 pub(in crate::client) struct Withdrawn(QueuedMessage);
 
+impl Withdrawn {
+    pub(in crate::client) const fn get(&self) -> &QueuedMessage {
+        &self.0
+    }
+}
+
 /// The messages held back for one recipient.
 #[derive(Debug)]
 struct Hold {
@@ -189,6 +195,31 @@ impl Outbox {
             self.ready.extend(hold.ids.into_iter().filter(|held| *held != id));
         }
         Some(Withdrawn(QueuedMessage { id, recipient, packet }))
+    }
+
+    /// What is held back for a recipient goes on at once.
+    pub(in crate::client) fn release(&mut self, recipient: UserId) {
+        if let Some(hold) = self.held.remove(&recipient) {
+            self.ready.extend(hold.ids);
+        }
+    }
+
+    /// Takes out messages that are ready to be sent and to be signed again, at most `limit`.
+    pub(in crate::client) fn take_ready(
+        &mut self,
+        limit: usize,
+        is_taken: impl Fn(UserId, &Packet) -> bool,
+    ) -> Vec<Withdrawn> {
+        let is_taken = |id: &&MessageId| {
+            self.queued.get(*id).is_some_and(|queued| is_taken(queued.recipient, &queued.packet))
+        };
+        let taken: Vec<_> = self.ready.iter().filter(is_taken).take(limit).copied().collect();
+        taken.into_iter().filter_map(|id| self.discard(id)).collect()
+    }
+
+    /// Recipient of a message.
+    pub(in crate::client) fn recipient(&self, id: MessageId) -> Option<UserId> {
+        self.queued.get(&id).map(|queued| queued.recipient)
     }
 
     /// The messages for one recipient.

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::notice::{Notice, Suspicion};
+use crate::client::state::account::Learnt;
 use crate::client::state::exchange::{GrantPacket, Granted};
 use crate::client::state::link::Phase;
 use crate::client::state::server_clock::{ClockTrust, ServerClock};
@@ -33,13 +34,13 @@ impl Client {
     /// server's clock.
     fn begin_session(&mut self, granted: Granted, at: Timestamp) {
         let (user, pending) = (granted.user(), granted.pending());
-        if self.account.user().is_some_and(|known| known != user) {
-            return self.fault(Suspicion::UnaskedAnswer);
-        }
-        if self.account.user().is_none() {
-            self.account.learn_user(user);
-            self.pin(ClientOp::SetUser(user));
-            self.out.notify(Notice::Registered { user });
+        match self.account.learn_user(user) {
+            Learnt::Known => {}
+            Learnt::Ended => self.pin(ClientOp::SetUser(user)),
+            Learnt::New => {
+                self.pin(ClientOp::SetUser(user));
+                self.out.notify(Notice::Registered { user });
+            }
         }
         self.goal.session_began();
         if self.adopt_clock(at) == ClockTrust::Refused {

@@ -15,7 +15,7 @@ impl Client {
     pub(in crate::client) fn on_message_refused(&mut self, id: MessageId, reply: &ErrorReply) {
         let pause = self.named_pause(reply.retry_after_secs.into());
         if reply.code == ErrorCode::UnknownUser {
-            return self.fail(vec![id], Failure::UnknownUser);
+            return self.on_recipient_unknown(id);
         }
         match reply.code.class() {
             ErrorClass::Temporary => self.hold(id, pause),

@@ -26,12 +26,16 @@ impl Client {
     /// wrong stays counted.
     fn check_jobs(&self) -> Result<(), &'static str> {
         let verifying = self.link.session().map_or(0, Session::verifying);
-        let (mut jobs, mut sealing) = (0, 0);
+        let (mut jobs, mut sealing, mut readdressing) = (0, 0, 0);
         for job in self.out.jobs() {
             jobs += usize::from(job.verifies_in_session());
             sealing += usize::from(matches!(job, AwaitJob::Message(_)));
+            readdressing += usize::from(matches!(job, AwaitJob::Readdressed(_)));
         }
-        if jobs > verifying || sealing > self.sealing.running() {
+        let counted = jobs <= verifying
+            && sealing <= self.sealing.running()
+            && readdressing <= self.readdressing.signing();
+        if !counted {
             return Err("a job is under way that nothing counts");
         }
         Ok(())
@@ -39,13 +43,14 @@ impl Client {
 
     fn check_store_operations(&self) -> Result<(), &'static str> {
         let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
-        let (mut keeping, mut refusals) = (0, 0);
+        let (mut keeping, mut refusals, mut readdressing) = (0, 0, 0);
         for operation in self.out.stores() {
             match operation {
                 AwaitStore::Pinned(_) => pins += 1,
                 AwaitStore::DraftsKept(_) => keeping += 1,
                 AwaitStore::MarkedUndeliverable(packets) => refusals += packets.len(),
                 AwaitStore::Enqueued(_) => enqueuing += 1,
+                AwaitStore::Readdressed(_) => readdressing += 1,
                 AwaitStore::Received(..) => receiving += 1,
                 AwaitStore::ReceiptNumbers(_) => reserving += 1,
                 AwaitStore::Kept
@@ -60,6 +65,7 @@ impl Client {
         }
         let counted = pins <= self.unrecorded.pinning()
             && enqueuing <= usize::from(self.sealing.is_enqueuing())
+            && readdressing <= usize::from(self.readdressing.is_storing())
             && receiving <= usize::from(self.inbox.is_storing())
             && keeping <= usize::from(self.drafts.are_being_kept())
             && refusals <= self.unrecorded.refusals()

@@ -89,10 +89,12 @@ impl Client {
                     UserRef::Id(_) => UserRef::Phone(phone),
                 };
                 self.go_on_after_lookup(other, Ok(()));
+                self.end_recheck(phone, Ok(()));
             }
             Err(failure) => {
                 self.tell_lookup_failed(who, asker, failure);
                 self.go_on_after_lookup(who, Err(SendRefusal::LookupFailed));
+                self.end_recheck(phone, Err(SendRefusal::LookupFailed));
             }
         }
     }
@@ -126,6 +128,9 @@ impl Client {
         let Some((who, asker)) = self.lookup_answered(reply.in_reply_to) else { return };
         self.tell_lookup_failed(who, asker, failure);
         self.go_on_after_lookup(who, Err(refusal));
+        if let UserRef::Phone(phone) = who {
+            self.end_recheck(phone, Err(refusal));
+        }
     }
 
     fn lookup_answered(&mut self, request: InReplyTo) -> Option<(UserRef, Asker)> {

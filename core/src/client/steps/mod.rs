@@ -11,7 +11,8 @@
 //! | `open_message`, `deliver`, `acknowledge` | a peer's message: verified, durable, signed for |
 //! | `take_receipt` | a peer's receipt: verified, recorded |
 //! | `send`, `draft`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
-//! | `look_up`, `trust` | who has which key |
+//! | `readdress` | a message of ours for which somebody's user id has changed |
+//! | `look_up`, `trust`, `recheck` | who has which key, and under which id |
 //! | `record` | what the store is asked until it is done |
 //! | `emit` | packets of ours are made and sent |
 //! | `settle` | what follows from every input |
@@ -31,7 +32,9 @@ mod leave;
 mod look_up;
 mod open_message;
 mod read_answer;
+mod readdress;
 mod receive;
+mod recheck;
 mod record;
 mod register;
 mod request;

@@ -53,6 +53,10 @@ impl Client {
         marked: Result<Vec<MessageId>, StoreError>,
     ) {
         if let Ok(ids) = marked {
+            let at = self.server_time();
+            for (recipient, _) in items.iter().filter(|(_, id)| ids.contains(id)) {
+                self.contacts.stored(*recipient, at);
+            }
             self.out.notify(Notice::Stored { ids });
         } else {
             self.unrecorded.add_stored(items);

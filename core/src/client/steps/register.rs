@@ -9,13 +9,17 @@ use crate::wire::{ErrorCode, ErrorReply, Invitation, Otp, OtpIssued};
 impl Client {
     /// [`Command::Register`](crate::client::Command::Register).
     pub(in crate::client) fn register(&mut self, invitation: Option<Invitation>) {
+        if self.link.session().is_some() {
+            return self.pursue(Goal::Online);
+        }
+        // Only the server knows whether an account that was registered once still exists.
         let registered = self.account.user().is_some();
-        self.pursue(if registered { Goal::Online } else { Goal::Register(invitation) });
+        self.pursue(if registered { Goal::Renew(invitation) } else { Goal::Register(invitation) });
     }
 
     /// [`Command::Confirm`](crate::client::Command::Confirm).
     pub(in crate::client) fn confirm(&mut self, otp: Otp) {
-        if self.account.user().is_none() {
+        if self.account.user().is_none() || self.account.reply_key().is_some() {
             self.pursue(Goal::Confirm(otp));
         }
     }
@@ -58,6 +62,11 @@ impl Client {
                 self.lose(OfflineReason::Refused(ErrorCode::UnknownUser));
             }
             Goal::Recheck(Doubt::Refused(failure)) => self.fail_registration(*failure),
+            // The account is lost, and with it nothing of ours: key, contacts and messages are here.
+            Goal::Renew(invitation) => {
+                self.goal = Goal::Register(invitation.clone());
+                self.lose(OfflineReason::NotRegistered);
+            }
             Goal::Offline | Goal::Online => self.leave(OfflineReason::NotRegistered),
             Goal::Register(_) | Goal::AwaitOtp | Goal::Confirm(_) => {
                 self.lose(OfflineReason::Refused(ErrorCode::UnknownUser));

@@ -29,7 +29,7 @@ impl Client {
                 self.send_request(Request::Register(invitation.clone()));
             }
             Goal::Confirm(otp) => self.send_request(Request::Confirm(otp.clone())),
-            Goal::Online | Goal::Recheck(_) => self.record_reconnect_date(),
+            Goal::Online | Goal::Renew(_) | Goal::Recheck(_) => self.record_reconnect_date(),
         }
     }
 
@@ -74,7 +74,7 @@ impl Client {
         };
         let (header, plaintext) = self.request_parts(request, reply_key.clone());
         let mut parts = vec![Part::Oaep { to: server_key, label: kind.label(), plaintext }];
-        self.set_phase(Phase::Exchange(Exchange::new(kind, reply_key)));
+        self.set_phase(Phase::Exchange(Exchange::new(kind, reply_key, header.sender)));
         match kind {
             RequestKind::Register => self.emit_unsigned(header, parts, AwaitJob::Request),
             RequestKind::Confirm => {
@@ -122,7 +122,15 @@ impl Client {
 
     const fn reconnect_header(&self, timestamp: Timestamp) -> Header {
         // Without an id, as after a 101 whose answer was lost, the server finds us by phone number.
-        let sender = self.account.user();
+        let sender = match self.goal {
+            Goal::Recheck(_) => None,
+            Goal::Offline
+            | Goal::Online
+            | Goal::Renew(_)
+            | Goal::Register(_)
+            | Goal::AwaitOtp
+            | Goal::Confirm(_) => self.account.user(),
+        };
         Header { sender, recipient: None, timestamp, op: Op::Reconnect }
     }
 

@@ -44,8 +44,10 @@ impl Client {
         let (queued, queued_bytes) = self.outbox.size();
         let (sealing, sealing_bytes) = self.sealing.size();
         let (drafts, draft_bytes) = self.drafts.size();
-        let bytes = queued_bytes + sealing_bytes + draft_bytes + message.content.as_bytes().len();
-        queued + sealing + drafts < limits.outbox_messages && bytes <= limits.outbox_bytes
+        let (again, again_bytes) = self.readdressing.size();
+        let bytes = queued_bytes + sealing_bytes + draft_bytes + again_bytes;
+        let bytes = bytes + message.content.as_bytes().len();
+        queued + sealing + drafts + again < limits.outbox_messages && bytes <= limits.outbox_bytes
     }
 
     /// Gives a message its number. From here on it follows all that were sent before it.
@@ -58,6 +60,12 @@ impl Client {
             return self.refuse_message(message, SendRefusal::KeyChanged);
         }
         let (phone, binding) = (contact.phone, contact.pinned.clone());
+        let overdue = self.config.limits.receipt_overdue.as_secs();
+        let since = contact.unanswered_since.map(|since| self.server_time().secs_since(since));
+        if since.is_some_and(|secs| secs >= overdue.cast_signed()) {
+            // The server may have lost the account, and with it what it held.
+            self.look_up_again(phone);
+        }
         let previous = self.contacts.set_last_sent(phone, Some(self.sealing.next_id()));
         self.sealing.number(message, phone, binding, previous);
     }

@@ -34,6 +34,7 @@ impl Client {
         // Look-ups before messages: an answer may let more messages go, and the question must not
         // wait behind a window full of them on a slow connection.
         self.ask_lookups();
+        self.readdress_next();
         self.send_ready();
         // Receipts after messages, because they are signed first and so leave later anyway.
         self.sign_receipts();

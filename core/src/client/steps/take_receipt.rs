@@ -80,6 +80,9 @@ impl Client {
         };
         if !ids.is_empty() {
             let recipient = receipt.get().recipient();
+            if let Some(phone) = self.contacts.answered(recipient) {
+                self.rechecks.forget(phone);
+            }
             self.out.notify(Notice::Delivered { recipient, ids });
         }
         if let Some(session) = self.link.session_mut() {

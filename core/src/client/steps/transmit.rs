@@ -12,6 +12,10 @@ use crate::wire::StoredAck;
 impl Client {
     /// Sends what is ready, as far as the window allows.
     pub(in crate::client) fn send_ready(&mut self) {
+        // What is signed again would be overtaken.
+        if !self.readdressing.is_idle() {
+            return;
+        }
         let retention = i64::try_from(self.config.limits.retention.as_secs()).unwrap_or(i64::MAX);
         let oldest = self.server_time().plus_secs(-retention);
         while self.link.open_session(Leaving::No).is_some()

@@ -1,12 +1,13 @@
 //! Trusting keys: what the server says, and what the user decides about a key that changed.
 
 use crate::client::Client;
+use crate::client::alarm::Alarm;
 use crate::client::awaits::AwaitStore;
 use crate::client::notice::{LookupFailure, Notice, Suspicion};
 use crate::client::state::contacts::{Acceptance, Comparison, Learnt};
 use crate::client::store::{Binding, ClientOp, Failure};
 use crate::frame::{Durable, Pending, StoreError};
-use crate::ids::Phone;
+use crate::ids::{Phone, UserRef};
 use crate::keys::Fingerprint;
 
 impl Client {
@@ -22,6 +23,16 @@ impl Client {
             Learnt::OfferWithdrawn => {
                 self.out.store(ClientOp::WithdrawOffer { phone }, AwaitStore::Kept);
                 self.out.notify(Notice::OfferWithdrawn { phone });
+                if let Some(contact) = self.contacts.find(UserRef::Phone(phone)) {
+                    self.outbox.release(contact.pinned.user);
+                }
+            }
+            Learnt::Moved { before } => {
+                let user = binding.user;
+                self.pin(ClientOp::AcceptKey { phone, accepted: binding });
+                self.out.notify(Notice::Moved { phone, user });
+                self.outbox.release(before);
+                self.alarms.cancel(Alarm::Hold(before));
             }
             Learnt::Changed { pinned } => {
                 let offered = *binding.public_key.fingerprint();
@@ -29,9 +40,11 @@ impl Client {
                 self.out.store(op, AwaitStore::Kept);
                 self.out.notify(Notice::KeyChanged { phone, pinned, offered });
             }
-            Learnt::Contradiction => {
+            Learnt::Contradiction { other } => {
                 let suspicion = Suspicion::Contradiction { user: binding.user };
                 self.out.notify(Notice::Suspicious { suspicion });
+                // The other one may have registered again.
+                self.look_up_again(other);
                 return Err(LookupFailure::Contradiction);
             }
             Learnt::Full => return Err(LookupFailure::Busy),

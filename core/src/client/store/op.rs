@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage};
+use super::message::{
+    Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage, QueuedMessage,
+};
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::keys::{Fingerprint, PublicKey, SymmetricKey};
@@ -17,8 +19,8 @@ pub enum ClientOp {
     /// Keep the reply key of the registration under way: the one-time password belongs to it, and
     /// may be typed into another process. → `Done`
     KeepReplyKey(SymmetricKey),
-    /// Keep our user id, which the server has named. The reply key of the registration is
-    /// forgotten. → `Done`
+    /// Keep our user id, which the server has named, in place of the one before. The reply key of
+    /// the registration is forgotten. → `Done`
     SetUser(UserId),
     /// Record that a 106 with this timestamp is about to leave. Keeps the newest. → `Done`
     UseReconnectTime(Timestamp),
@@ -51,11 +53,11 @@ pub enum ClientOp {
         /// Id and key, not trusted until the user accepts them.
         offered: Binding,
     },
-    /// Pin this id and key, whether they were offered or not, because the user trusts them. They
-    /// are not verified, and nothing is offered any more. A contact is made if there is none. If
-    /// the user id changes, `last_sent` is forgotten, and the old id and key are among
-    /// [`Snapshot::former`](super::Snapshot::former) from now on. If they are pinned already, the
-    /// verification stays as it is. → `Done`
+    /// Pin this id and key, whether they were offered or not: the user trusts the key, or it is the
+    /// pinned one, and its owner has another id. Nothing is offered any more. A contact is made if
+    /// there is none. If the user id changes, `last_sent` is forgotten, and the old id and key are
+    /// among [`Snapshot::former`](super::Snapshot::former) from now on. If the key is pinned
+    /// already, the verification stays as it is. → `Done`
     AcceptKey {
         /// Phone number of the contact.
         phone: Phone,
@@ -85,6 +87,9 @@ pub enum ClientOp {
     /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
     /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
     Enqueue(Vec<OutgoingMessage>),
+    /// Replace the packets and the recipients' ids of queued messages: the same messages, signed
+    /// again for other ids. A message that is not queued stays as it is. → `Done`
+    Readdress(Vec<QueuedMessage>),
     /// Mark messages that the server holds: queued → stored. Their packets are dropped. A message
     /// that is not queued, or has another recipient, stays as it is. → `Marked`
     MarkStored(Vec<(UserId, MessageId)>),
@@ -112,10 +117,12 @@ pub enum ClientOp {
     },
 
     /// Append each message to the inbox, one after the other, unless the inbox holds it: a message
-    /// of the same sender with the same id and packet hash. What the inbox holds of the sender
-    /// decides, and nothing else, on [`Continuity`](super::Continuity): whether it holds the id in
-    /// `previous`; and on [`Arrival`](super::Arrival): whether it holds the same id, or a larger
-    /// one, or one after a gap that names this id as its previous. → `Received`
+    /// of the same sender with the same id and packet hash, or one of the same phone number with
+    /// the same id, date, previous message and content, which somebody has signed again for another
+    /// id of theirs or ours. What the inbox holds of the phone number decides on
+    /// [`Continuity`](super::Continuity): whether it holds the id in `previous`. What it holds of
+    /// the sender's user id decides on [`Arrival`](super::Arrival): whether it holds the same id, or
+    /// a larger one, or one after a gap that names this id as its previous. → `Received`
     Receive(Vec<IncomingMessage>),
     /// Read the inbox, oldest message first, without those that were shown. → `Unshown`
     Unshown {

@@ -14,8 +14,8 @@ pub struct Snapshot {
     pub account: Account,
     /// Every contact.
     pub contacts: Vec<Contact>,
-    /// Ids and keys that were pinned until the user accepted another id, in the order of ids. Their
-    /// owners' receipts for earlier messages may still arrive.
+    /// Ids and keys that were pinned until another id took their place, in the order of ids. What
+    /// their owners have signed may still arrive.
     pub former: Vec<Binding>,
     /// Messages that can't be sealed yet, in the order of ids.
     pub drafts: Vec<Draft>,
@@ -82,16 +82,19 @@ pub struct Contact {
     pub pinned: Binding,
     /// Whether the users compared safety numbers.
     pub verification: Verification,
-    /// Another id or key that the server has named since, and that the user has not accepted.
+    /// Another key that the server has named since, and that the user has not accepted.
     pub offered: Option<Binding>,
     /// Last message enqueued for the pinned user id: the next one's `previous_id`.
     pub last_sent: Option<MessageId>,
+    /// Date of the oldest message to the pinned user id that the server holds, and for which no
+    /// receipt has come.
+    pub unanswered_since: Option<Timestamp>,
 }
 
 /// The id and key behind a phone number: named by the server, pinned by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// User id. It is never given to anyone else, but a person who registers again gets a new one.
+    /// User id. A person who registers again gets another one.
     pub user: UserId,
     /// Public key of the user.
     pub public_key: PublicKey,

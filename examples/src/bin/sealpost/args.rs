@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
-use sealpost_programs::{CryptoName, Failure, FormatArg, Verify};
+use sealpost_programs::{CryptoName, Failure, FormatArg, VERSION, Verify};
 
 use crate::safety_number::Comparison;
 
@@ -16,7 +16,7 @@ use crate::safety_number::Comparison;
 /// The client keeps its key, contacts and messages in one folder, its home. Only one process at a
 /// time can use a home. The exit status is 0 only if everything that was requested was done.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "sealpost", version = VERSION, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
     home: Option<PathBuf>,
@@ -60,7 +60,8 @@ default), warn, info, debug or trace.";
 /// Commands of the client.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Create a key and register an account; asks for the one-time password
+    /// Create a key and register an account, or register one that the server has lost again with the same
+    /// key; asks for the one-time password
     Register(RegisterArgs),
     /// Send a message, and print how far it got: stored, delivered or queued
     Send(SendArgs),
@@ -71,7 +72,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Show the safety number of a contact, for both of you to compare on your own screens
+    /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
+    /// your own screens
     Verify(VerifyArgs),
     /// Show the account, and how many messages wait to be sent
     Status {
@@ -179,7 +181,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = Comparison::ASK)]
     pub(crate) mark: Option<Comparison>,
-    /// How long to wait for the server, in seconds, if the person is not a contact yet
+    /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
+    /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
 }

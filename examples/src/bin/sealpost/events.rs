@@ -39,6 +39,13 @@ pub(crate) enum Event {
         /// Id of the message that follows the gap.
         before: u64,
     },
+    /// A contact has registered again, with the same key.
+    Moved {
+        /// Phone number of the contact.
+        phone: String,
+        /// The contact's user id from now on.
+        id: u64,
+    },
     /// The server offers another key for a contact.
     KeyChanged {
         /// Phone number of the contact.
@@ -214,6 +221,7 @@ impl Event {
                 reason: refusal.to_string(),
             },
             Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
+            Notice::Moved { .. } => Self::of_contact(notice)?,
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
@@ -242,6 +250,12 @@ impl Event {
         })
     }
 
+    /// The event for a contact who has another user id.
+    pub(crate) fn of_contact(notice: &Notice) -> Option<Self> {
+        let Notice::Moved { phone, user } = notice else { return None };
+        Some(Self::Moved { phone: phone.to_string(), id: user.value() })
+    }
+
     /// The event for a notice that every command shows, whatever it waits for.
     pub(crate) fn of_suspicion(notice: &Notice) -> Option<Self> {
         let Notice::Suspicious { suspicion } = notice else { return None };
@@ -267,6 +281,9 @@ impl Event {
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
+            }
+            Self::Moved { phone, .. } => {
+                format!("* {phone} has registered again, with the same key")
             }
             Self::KeyChanged { phone, .. } => {
                 format!("* the key of {phone} has changed: run sealpost verify {phone}")

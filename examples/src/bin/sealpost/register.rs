@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use sealpost_core::client::{Command, Notice, OtpSource, RegistrationFailure};
+use sealpost_core::client::store::Snapshot;
+use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
 use sealpost_mio::SignalHandling;
@@ -13,21 +14,43 @@ use crate::home::Home;
 use crate::passphrase;
 use crate::session::{Session, deadline_in};
 
-/// Creates a key, and registers an account with it.
+/// Creates a key, and registers an account with it. An account that was registered before is
+/// registered again, with the same key, if the server does not know it any more.
 pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
     let account = home.open_or_make(&args.server.address, args.phone, passphrase)?;
-    let known = account.snapshot.account.user;
+    let known = Known::of(&account.snapshot);
     // Signals end the program at once: the prompt for the password would not notice a graceful
     // stop.
     let session = Session::start(account, SignalHandling::Ignore)?;
-    let user = match known {
-        Some(user) => user,
-        None => make_account(&session, args)?,
-    };
+    let user = make_account(&session, known, args)?;
     session.finish()?;
-    let already = if known.is_some() { "already " } else { "" };
-    Line::text(format_args!("{already}registered {} as user {user}", args.phone))
+    let phone = args.phone;
+    match known.user {
+        None => Line::text(format_args!("registered {phone} as user {user}")),
+        Some(known) if known == user => {
+            Line::text(format_args!("already registered {phone} as user {user}"))
+        }
+        Some(known) => Line::text(format_args!(
+            "registered {phone} again, with the same key, as user {user}: the server did not know \
+             user {known} any more"
+        )),
+    }
+}
+
+/// What the home knows of the account before the server is asked.
+#[derive(Clone, Copy)]
+struct Known {
+    user: Option<UserId>,
+    /// Whether a registration was begun and not finished.
+    registering: bool,
+}
+
+impl Known {
+    const fn of(snapshot: &Snapshot) -> Self {
+        let account = &snapshot.account;
+        Self { user: account.user, registering: account.reply_key.is_some() }
+    }
 }
 
 /// The next step of a registration.
@@ -36,16 +59,16 @@ enum Step {
     AskForOtp,
 }
 
-fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failure> {
-    session.command(if args.have_otp {
+fn make_account(session: &Session, known: Known, args: &RegisterArgs) -> Result<UserId, Failure> {
+    session.command(if args.have_otp && (known.user.is_none() || known.registering) {
         Command::Confirm { otp: ask_for_otp(args)? }
     } else {
         Command::Register { invitation: args.server.invitation.clone() }
     });
     loop {
         let deadline = deadline_in(args.timeout);
-        let step = session.until(deadline, |notice| step(args, notice).transpose())?;
-        match step.ok_or_else(|| session.silent())? {
+        let step = session.until(deadline, |notice| step(known, args, notice).transpose())?;
+        match step.ok_or_else(|| silent(session, known))? {
             Step::Done(user) => return Ok(user),
             Step::AskForOtp => session.command(Command::Confirm { otp: ask_for_otp(args)? }),
         }
@@ -53,9 +76,18 @@ fn make_account(session: &Session, args: &RegisterArgs) -> Result<UserId, Failur
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
-fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
+fn step(known: Known, args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
     match notice {
         Notice::Registered { user } => Ok(Some(Step::Done(*user))),
+        // Without the notice above, the account is the one that we know.
+        Notice::Online { .. } => Ok(known.user.map(Step::Done)),
+        Notice::Offline { reason: OfflineReason::NotRegistered, retry_in: Some(_) } => {
+            tell(format_args!(
+                "The server does not know {} any more. It is registered again.",
+                args.phone
+            ))?;
+            Ok(None)
+        }
         Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, attempts } => {
             tell(format_args!(
                 "A one-time password was sent to {}. It is valid for {ttl_secs} s and {attempts} \
@@ -73,6 +105,15 @@ fn step(args: &RegisterArgs, notice: &Notice) -> Result<Option<Step>, Failure> {
         }
         Notice::RegistrationFailed { failure } => Err(failed(*failure, args)),
         _ => Ok(None),
+    }
+}
+
+fn silent(session: &Session, known: Known) -> Failure {
+    match known.user {
+        None => session.silent(),
+        Some(user) => session
+            .silent()
+            .and(format_args!("registered as user {user} before, which it could not confirm")),
     }
 }
 

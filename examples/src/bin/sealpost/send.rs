@@ -102,6 +102,9 @@ impl Journey {
                 self.id = Some(*id);
                 Ok((self.wait == Wait::None).then_some("queued"))
             }
+            Notice::KeyChanged { phone, .. } if *phone == self.to && self.id.is_some() => {
+                Err(refused(SendRefusal::KeyChanged, self.to).and("and send the message again"))
+            }
             Notice::SendRefused { token: TOKEN, refusal, .. } => Err(refused(*refusal, self.to)),
             Notice::Stored { ids } if is_ours(ids) => {
                 self.stored = true;

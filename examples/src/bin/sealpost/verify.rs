@@ -5,22 +5,32 @@ use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
 
 use sealpost_core::client::store::{Contact, Verification};
-use sealpost_core::client::{Command, LookupFailure, Notice};
+use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line, tell};
+use sealpost_programs::{Failure, Format, Line, tell};
 use sealpost_storage::client::ClientStorage;
 
 use crate::args::VerifyArgs;
+use crate::events::Event;
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
 use crate::session::{Session, deadline_in};
 
-/// Shows the safety number of a contact, after accepting or marking its key if requested.
+/// Shows the safety number of a contact, after asking the server for its key, and after accepting or
+/// marking it if requested.
 pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
-    if find(home, args.phone)?.is_none() {
-        run(home, args, |session, deadline| look_up(session, args.phone, deadline))?;
+    let is_contact = find(home, args.phone)?.is_some();
+    let looked_up =
+        run(home, args, |session, deadline| look_up(session, args.phone, is_contact, deadline));
+    match looked_up {
+        // The key that is known is still worth comparing.
+        Err(failure) if is_contact => Line::text(format_args!(
+            "Not looked up ({}). This is what was known before:",
+            failure.message()
+        ))?,
+        looked_up => looked_up?,
     }
     let mut contact = known(home, args.phone)?;
     let mut compared = Compared { ours: home.public_key()?, phone: args.phone, confirmed: None };
@@ -97,13 +107,22 @@ fn run(
     done
 }
 
-fn look_up(session: &Session, phone: Phone, deadline: Option<Instant>) -> Result<(), Failure> {
+/// Asks the server who has the phone number. For a contact it does not wait until a server is there.
+fn look_up(
+    session: &Session,
+    phone: Phone,
+    is_contact: bool,
+    deadline: Option<Instant>,
+) -> Result<(), Failure> {
     session.command(Command::Connect);
     session.command(Command::Lookup { phone });
     let found = session.until(deadline, |notice| match notice {
         Notice::Found { phone: found, .. } if *found == phone => Some(Ok(())),
         Notice::LookupFailed { who, failure } if *who == UserRef::Phone(phone) => {
             Some(Err(match failure {
+                LookupFailure::UnknownUser if is_contact => {
+                    Failure::new(format_args!("nobody is registered as {phone} any more"))
+                }
                 LookupFailure::UnknownUser => {
                     Failure::new(format_args!("nobody is registered as {phone}"))
                 }
@@ -112,9 +131,19 @@ fn look_up(session: &Session, phone: Phone, deadline: Option<Instant>) -> Result
                 }
             }))
         }
+        Notice::Moved { phone: moved, .. } if *moved == phone => told(notice),
+        Notice::Offline { reason: OfflineReason::Unreachable, .. } if is_contact => {
+            Some(Err(session.silent()))
+        }
         _ => None,
     });
     found?.ok_or_else(|| session.silent())
+}
+
+/// Prints what `listen` would print.
+fn told(notice: &Notice) -> Option<Result<(), Failure>> {
+    let event = Event::of_contact(notice)?;
+    event.print(Format::Text).err().map(Err)
 }
 
 fn accept(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
-use sealpost_programs::FormatArg;
+use sealpost_programs::{FormatArg, VERSION};
 use serde::Deserialize;
 
 use crate::config::Flags;
@@ -20,7 +20,7 @@ use crate::invite::InviteTask;
 /// The log goes to standard error. Once the server accepts connections, it prints one line to
 /// standard output: `ready ADDRESS:PORT sha256:FINGERPRINT`.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
+#[command(name = "sealpostd", version = VERSION, after_help = EXAMPLES, subcommand_help_heading = "Commands for operators")]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// Configuration file [default: sealpostd.toml in the data folder, if there is one]
@@ -129,7 +129,7 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Check the whole database; exit status 1 if anything is damaged
+    /// Check the whole database, and whether it is an older copy; exit status 1 if anything is wrong
     Check {
         #[command(flatten)]
         format: FormatArg,

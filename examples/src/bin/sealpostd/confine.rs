@@ -2,7 +2,8 @@
 //!
 //! The confinement holds for the calling thread and for the threads that it starts later: those that
 //! serve, store and compute. A courier that runs a program or calls a webhook is started before,
-//! because a program needs whatever it needs, and a webhook looks up a name and connects.
+//! because a program needs whatever it needs, and a webhook looks up a name and connects. So is the
+//! thread that reloads the configuration, which may be anywhere and may start other couriers.
 
 use std::path::{Path, PathBuf};
 

@@ -192,7 +192,7 @@ fn report(
     let known = known.filter(|known| known.id.to_string() == manifest.database);
     match known.map(|known| known.handed_out.saturating_sub(manifest.last_user_id)) {
         Some(accounts) => Line::text(format_args!(
-            "lost: {accounts} accounts registered since, and every message stored since"
+            "lost: every account registered since ({accounts}), and every message stored since"
         ))?,
         None => Line::text("lost: every account registered and every message stored since")?,
     }

@@ -78,14 +78,16 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     host.crypto_workers = Some(host.worker_count());
     let couriers = SharedCouriers::new(couriers);
     let vitals = Arc::new(Vitals::default());
-    let supervisor = Supervisor::start(Reloadable {
+    let reloadable = Reloadable {
         layers: layers.clone(),
         settings,
         connections,
         quota: quota.clone(),
         couriers: couriers.clone(),
         vitals: Arc::clone(&vitals),
-    })?;
+        certificate: certificate.clone(),
+    };
+    let supervisor = Supervisor::start(reloadable, log.clone())?;
     let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);

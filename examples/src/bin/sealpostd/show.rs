@@ -59,9 +59,9 @@ pub(crate) fn check(data: &DataFolder, format: Format) -> Result<(), Failure> {
     }
     match findings.len() {
         0 => Ok(()),
-        1 => Err(Failure::new("the database is damaged: 1 finding, printed above")),
+        1 => Err(Failure::new("the database is damaged or incomplete: 1 finding, printed above")),
         many => Err(Failure::new(format_args!(
-            "the database is damaged: {many} findings, printed above"
+            "the database is damaged or incomplete: {many} findings, printed above"
         ))),
     }
 }

@@ -11,12 +11,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use sealpost_core::server::{Command, Reconfiguration, Server};
 use sealpost_mio::Handle;
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, LogControl, LogLevels};
 use sealpost_storage::SharedQuota;
 
 use crate::config::{Config, Layers, Settings};
 use crate::couriers::{Couriers, SharedCouriers};
 use crate::metrics::Vitals;
+use crate::tls::Certificate;
 
 /// What a reload changes.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Reloadable {
     pub(crate) couriers: SharedCouriers,
     /// What becomes of reloads.
     pub(crate) vitals: Arc<Vitals>,
+    /// For TLS.
+    pub(crate) certificate: Option<Certificate>,
 }
 
 /// The thread. Once it is dropped, the thread ends.
@@ -58,12 +61,12 @@ enum Event {
 
 impl Supervisor {
     /// Starts the thread.
-    pub(crate) fn start(reloadable: Reloadable) -> Result<Self, Failure> {
+    pub(crate) fn start(reloadable: Reloadable, log: LogControl) -> Result<Self, Failure> {
         let (sender, events) = mpsc::channel();
         let watch = Watch { sender: sender.clone(), interval: sd_notify::watchdog_enabled() };
         let thread = Builder::new()
             .name("supervisor".into())
-            .spawn(move || run(reloadable, &events, &watch))
+            .spawn(move || run(reloadable, &log, &events, &watch))
             .map_err(Failure::context("can't start the thread that reloads the configuration"))?;
         Ok(Self { events: sender, thread: Some(thread) })
     }
@@ -128,7 +131,7 @@ impl Watch {
     }
 }
 
-fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
+fn run(mut reloadable: Reloadable, log: &LogControl, events: &Receiver<Event>, watch: &Watch) {
     let mut handle = None;
     loop {
         match watch.next(events) {
@@ -138,7 +141,7 @@ fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
             }
             Some(Event::Reload) => {
                 if let Some(handle) = &handle {
-                    reload(&mut reloadable, handle);
+                    reload(&mut reloadable, log, handle);
                 }
             }
             Some(Event::Alive) => notify(&[NotifyState::Watchdog]),
@@ -153,13 +156,15 @@ fn run(mut reloadable: Reloadable, events: &Receiver<Event>, watch: &Watch) {
 }
 
 /// Reloads the configuration, and says what has become of it.
-fn reload(reloadable: &mut Reloadable, handle: &Handle<Server>) {
+fn reload(reloadable: &mut Reloadable, log: &LogControl, handle: &Handle<Server>) {
     let since = NotifyState::monotonic_usec_now().ok();
     notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
-    let reloaded = reloadable.reload(handle);
+    let reloaded = reloadable.reload();
     reloadable.vitals.reloaded(&reloaded);
     let status = match reloaded {
-        Ok(changes) => {
+        Ok(Reloaded { command, log_levels, changes }) => {
+            handle.command(command);
+            log.replace(log_levels);
             tracing::info!("configuration reloaded: {changes}");
             format!("serving; configuration reloaded: {changes}")
         }
@@ -173,26 +178,35 @@ fn reload(reloadable: &mut Reloadable, handle: &Handle<Server>) {
 
 impl Reloadable {
     /// Takes over what can be taken over while the server runs, or nothing if anything is wrong.
-    /// Returns what has changed.
-    fn reload(&mut self, handle: &Handle<Server>) -> Result<String, Failure> {
+    fn reload(&mut self) -> Result<Reloaded, Failure> {
         let new = self.layers.settings()?;
         Config::new(&new)?;
         let (settings, [applied, waiting]) = self.settings.reloaded(&new);
         let config = Config::new(&settings)?;
         // Even if no setting has changed: the files with secrets may have.
         let couriers = Couriers::start(&config.otp)?;
+        self.certificate.as_ref().map_or(Ok(()), Certificate::reload)?;
         self.couriers.replace(couriers);
         self.quota.set(config.quota());
-        handle.command(Command::Reconfigure(Box::new(Reconfiguration {
+        self.settings = settings;
+        let command = Command::Reconfigure(Box::new(Reconfiguration {
             otp_channel: config.otp.route.channel(),
             registered_phones: config.registered_phones(),
             registration: config.registration.registrants(),
             exempt_networks: config.limits.exempt_networks.clone(),
             limits: config.core_limits(self.connections),
-        })));
-        self.settings = settings;
-        Ok(describe(&applied, &waiting))
+        }));
+        let changes = describe(&applied, &waiting);
+        Ok(Reloaded { command, log_levels: config.log.level, changes })
     }
+}
+
+/// A reload of which the machine and the log have to take over their parts.
+struct Reloaded {
+    command: Command,
+    log_levels: LogLevels,
+    /// What has changed, for people.
+    changes: String,
 }
 
 fn describe(applied: &[&str], waiting: &[&str]) -> String {
@@ -210,5 +224,64 @@ fn describe(applied: &[&str], waiting: &[&str]) -> String {
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "can't tell the service manager how the server is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// A server whose configuration is this file.
+    fn running(file: &Path) -> Reloadable {
+        let layers = Layers::of_file(file);
+        let settings = layers.settings().unwrap();
+        let config = Config::new(&settings).unwrap();
+        let quota = SharedQuota::new(config.quota());
+        let couriers = SharedCouriers::new(Couriers::start(&config.otp).unwrap());
+        let vitals = Arc::default();
+        Reloadable { layers, settings, connections: 7, quota, couriers, certificate: None, vitals }
+    }
+
+    #[test]
+    fn reload_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "").unwrap();
+        let mut running = running(&file);
+        let (quota, route) = (running.quota.current(), running.settings.name("otp.route"));
+        for text in [
+            "[storage]\nmailbox_messages = 1\n[otp]\nroute = \"exec:/no/such/program\"\n",
+            "[storage]\nmailbox_messages = 1\n[limits]\nstrangers = 0\n",
+            "[storage]\nmailbox_messages = 1\n[limits]\nno_option = 0\n",
+        ] {
+            fs::write(&file, text).unwrap();
+            assert!(running.reload().is_err());
+            assert_eq!(running.quota.current(), quota, "{text}");
+            assert_eq!(running.settings.name("otp.route"), route);
+        }
+    }
+
+    #[test]
+    fn machine_and_store_take_over_their_parts_of_a_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "").unwrap();
+        let mut running = running(&file);
+        let text = "[storage]\nmailbox_messages = 1\n[limits]\nstrangers = 9\nconnections = 9\n";
+        fs::write(&file, text).unwrap();
+        let Reloaded { command, changes, .. } = running.reload().unwrap();
+        let Command::Reconfigure(new) = command else { panic!("{command:?}") };
+        assert_eq!((new.limits.strangers, new.limits.connections), (9, 7));
+        assert_eq!(running.quota.current().messages, 1);
+        let expected = "limits.strangers, storage.mailbox_messages changed; limits.connections will \
+                        change at the next start";
+        assert_eq!(changes, expected);
+        // What waits for a restart is named again: it is still not in force.
+        let changes = running.reload().unwrap().changes;
+        let nothing = "no option has changed that a reload applies; limits.connections will change";
+        assert!(changes.starts_with(nothing), "{changes}");
     }
 }

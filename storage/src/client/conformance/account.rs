@@ -29,6 +29,7 @@ cases![
     offer_after_an_acceptance_is_kept,
     former_ids_are_kept,
     new_id_forgets_the_last_message,
+    new_id_of_the_pinned_key_keeps_the_verification,
     only_the_pinned_key_is_verified,
 ];
 
@@ -176,6 +177,18 @@ fn offer_after_an_acceptance_is_kept<S: Subject>(store: &mut Harness<S>) {
     offer(store, 2, binding(9, 4));
     let contact = store.contact(2);
     assert_eq!((contact.pinned, contact.offered), (binding(8, 3), Some(binding(9, 4))));
+}
+
+fn new_id_of_the_pinned_key_keeps_the_verification<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.enqueue(&[outgoing(4, 2)]);
+    verify(store, 2, public_key(2).fingerprint());
+    offer(store, 2, binding(9, 3));
+    accept(store, 2, binding(8, 2));
+    let contact = store.contact(2);
+    assert_eq!((contact.pinned, contact.last_sent), (binding(8, 2), None));
+    assert_eq!((contact.verification, contact.offered), (Verification::Verified, None));
+    assert_eq!(store.load().former, [binding(2, 2)]);
 }
 
 fn new_id_forgets_the_last_message<S: Subject>(store: &mut Harness<S>) {

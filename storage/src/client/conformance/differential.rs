@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::client::store::{
-    ClientOp, DraftId, Failure, InboxId, OutgoingMessage, Snapshot,
+    ClientOp, DraftId, Failure, InboxId, OutgoingMessage, QueuedMessage, Snapshot,
 };
 use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::keys::SymmetricKey;
@@ -14,9 +14,9 @@ use super::harness::{identity, incoming, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::Place;
 use crate::client::memory::MemoryClientStorage;
+use crate::client::signed_again::UNHASHED;
 use crate::client::sqlite::bed::SqliteBed;
 use crate::client::storage::ClientStorage;
-use crate::client::unhashed::UNHASHED;
 use crate::conformance::{at, phone, public_key};
 use crate::storage::Storage;
 
@@ -121,6 +121,13 @@ fn request() -> impl Strategy<Value = ClientOp> {
             let named = |(id, to)| outgoing(id, to).packet.request_hash().in_reply_to();
             ClientOp::MarkUndeliverable(sent.into_iter().map(named).collect())
         }),
+        1 => vec((id(), peer()), 0..4).prop_map(|sent| {
+            let queued = |(id, to)| {
+                let OutgoingMessage { id, recipient, packet, .. } = outgoing(id, to);
+                QueuedMessage { id, recipient, packet }
+            };
+            ClientOp::Readdress(sent.into_iter().map(queued).collect())
+        }),
         1 => vec(named, 0..5).prop_map(ClientOp::MarkStored),
         1 => (peer(), ids()).prop_map(|(recipient, messages)| {
             ClientOp::MarkDelivered { recipient: user(recipient.into()), messages }
@@ -128,12 +135,13 @@ fn request() -> impl Strategy<Value = ClientOp> {
         1 => (ids(), failure)
             .prop_map(|(messages, failure)| ClientOp::MarkFailed { messages, failure }),
     ];
-    let arriving = (id(), peer(), proptest::option::of(id()), 0..4_u8).prop_map(
+    let arriving = (id(), peer(), proptest::option::of(id()), 0..5_u8).prop_map(
         |(id, from, previous, packet)| {
             let mut message = incoming(id, from, previous);
             match packet {
                 0 => message.packet_hash = UNHASHED,
                 1 => message = harness::other_packet(message),
+                2 => message.sender = user(u64::from(from) + 1),
                 _ => {}
             }
             message

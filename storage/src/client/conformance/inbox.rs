@@ -1,8 +1,8 @@
 //! Messages that we receive, and the history.
 
 use sealpost_core::client::store::{
-    Arrival, ClientOp, Content, Continuity, Failure, InboxId, InboxItem, Placement,
-    ReceivedContent, Trust,
+    Arrival, ClientOp, Content, Continuity, Failure, InboxId, InboxItem, IncomingMessage,
+    Placement, ReceivedContent, Trust,
 };
 use sealpost_core::ids::MessageId;
 use sealpost_core::wire::RequestHash;
@@ -10,7 +10,7 @@ use sealpost_core::wire::RequestHash;
 use super::harness::{Case, Harness, incoming, other_packet, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
-use crate::conformance::{cases, phone};
+use crate::conformance::{at, cases, phone};
 
 cases![
     message_is_delivered_once,
@@ -21,6 +21,8 @@ cases![
     known_id_with_another_packet_is_another_message,
     message_that_fills_a_gap_is_reported_however_late,
     message_without_a_hash_is_told_apart_by_what_is_known_of_it,
+    message_signed_again_for_another_id_is_a_repeat,
+    message_before_counts_under_every_id_of_the_sender,
     largest_ids_fit,
     content_and_trust_come_back_as_they_were,
     unshown_messages_are_read_in_batches,
@@ -126,6 +128,44 @@ fn message_without_a_hash_is_told_apart_by_what_is_known_of_it<S: Subject>(store
         assert_eq!(store.accept_as(other.clone()).1, Arrival::ReusedId);
         assert_eq!(store.receive(other), Placement::Repeat);
     }
+}
+
+fn message_signed_again_for_another_id_is_a_repeat<S: Subject>(store: &mut Harness<S>) {
+    let signed_again = |mut message: IncomingMessage, sender| {
+        message.packet_hash.0[31] = 3;
+        message.sender = user(sender);
+        message
+    };
+    let mut closed = incoming(6, 2, None);
+    closed.content = ReceivedContent::Undecryptable;
+    for message in [incoming(5, 2, Some(4)), closed.clone()] {
+        store.accept(message);
+    }
+    // Another id of the sender, and another one of ours.
+    for sender in [7, 2] {
+        let repeat = signed_again(incoming(5, 2, Some(4)), sender);
+        assert_eq!(store.receive(repeat), Placement::Repeat);
+    }
+    let mut later = signed_again(incoming(5, 2, Some(4)), 7);
+    later.sent_at = at(9);
+    let text = other_packet(signed_again(incoming(5, 2, Some(4)), 7));
+    let previous = signed_again(incoming(5, 2, Some(3)), 7);
+    let mut person = signed_again(incoming(5, 2, Some(4)), 8);
+    person.phone = phone(3);
+    // What does not open can't be compared.
+    for other in [later, text, previous, person, signed_again(closed, 7)] {
+        store.accept(other);
+    }
+}
+
+fn message_before_counts_under_every_id_of_the_sender<S: Subject>(store: &mut Harness<S>) {
+    store.accept(incoming(5, 2, None));
+    let mut next = incoming(6, 2, Some(5));
+    next.sender = user(7);
+    assert_eq!(store.accept_as(next), (Continuity::Next, Arrival::InOrder));
+    let mut stranger = incoming(7, 2, Some(6));
+    stranger.phone = phone(3);
+    assert_eq!(store.accept_as(stranger), (Continuity::AfterGap, Arrival::InOrder));
 }
 
 fn largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
@@ -238,7 +278,7 @@ fn history_spans_all_ids_of_one_phone_number<S: Subject>(store: &mut Harness<S>)
     let mut before = incoming(1, 2, None);
     before.sender = user(7);
     store.accept(before);
-    store.accept(incoming(1, 2, None));
+    store.accept(incoming(2, 2, None));
     let entries = store.history(2, None, 9);
     assert_eq!(entries.len(), 2);
     for entry in entries {

@@ -25,6 +25,8 @@ cases![
     request_sees_the_effects_of_earlier_ones,
     draft_is_kept_until_it_is_enqueued_or_dropped,
     message_that_can_not_be_delivered_is_found_by_its_packet,
+    message_signed_again_keeps_its_place_and_number,
+    oldest_message_without_a_receipt_is_known_of_each_contact,
 ];
 
 fn queued_messages_come_back_byte_for_byte_in_order<S: Subject>(store: &mut Harness<S>) {
@@ -221,4 +223,35 @@ fn message_that_can_not_be_delivered_is_found_by_its_packet<S: Subject>(store: &
     assert_eq!(statuses, [failed, Status::Delivered, failed, Status::Queued]);
     let queued: Vec<_> = store.load().outbox.iter().map(|message| message.id.0).collect();
     assert_eq!(queued, [4]);
+}
+
+fn message_signed_again_keeps_its_place_and_number<S: Subject>(store: &mut Harness<S>) {
+    store.enqueue(&[outgoing(4, 2), outgoing(5, 2), outgoing(6, 2)]);
+    store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(5))]));
+    let again = |id| {
+        let packet = outgoing(id, 7).packet;
+        QueuedMessage { id: MessageId(id), recipient: user(7), packet }
+    };
+    for _ in 0..2 {
+        store.tell(ClientOp::Readdress(vec![again(4), again(5), again(9)]));
+    }
+    let OutgoingMessage { id, recipient, packet, .. } = outgoing(6, 2);
+    assert_eq!(store.load().outbox, [again(4), QueuedMessage { id, recipient, packet }]);
+    assert_eq!(store.history(2, None, 9).len(), 3);
+    // It goes by the new packet and the new recipient.
+    let named = |to| outgoing(4, to).packet.request_hash().in_reply_to();
+    assert_eq!(store.mark(ClientOp::MarkUndeliverable(vec![named(2)])), []);
+    assert_eq!(store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(4))])), []);
+    assert_eq!(store.mark(ClientOp::MarkUndeliverable(vec![named(7)])), [4]);
+}
+
+fn oldest_message_without_a_receipt_is_known_of_each_contact<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.enqueue(&[outgoing(4, 2), outgoing(5, 3)]);
+    assert_eq!(store.contact(2).unanswered_since, None, "the server does not hold it");
+    store.mark(ClientOp::MarkStored(vec![(user(2), MessageId(4)), (user(3), MessageId(5))]));
+    let date = outgoing(4, 2).packet.header().timestamp;
+    assert_eq!(store.contact(2).unanswered_since, Some(date));
+    store.mark(ClientOp::MarkDelivered { recipient: user(2), messages: vec![MessageId(4)] });
+    assert_eq!(store.contact(2).unanswered_since, None);
 }

@@ -1,11 +1,11 @@
 //! Receives messages: each is compared with what the inbox holds of its sender.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use sealpost_core::client::store::{Arrival, Continuity, InboxId, IncomingMessage, Placement};
 
 use super::ops::{Ops, sql_id, sql_message_id};
 use super::row::{self, RECEIVED_COLUMNS};
-use crate::client::unhashed::{UNHASHED, is_repeat_of_unhashed};
+use crate::client::signed_again::is_signed_again;
 use crate::engine::column;
 
 /// What the inbox holds of a message's sender.
@@ -19,14 +19,14 @@ struct Known {
     later: bool,
     /// A message that named this one as its previous, and found it missing.
     missed: bool,
-    /// The message before this one, or this one names none.
+    /// The person's message before this one, or this one names none.
     previous: bool,
 }
 
 impl Ops<'_> {
     pub(super) fn receive(&self, message: &IncomingMessage) -> rusqlite::Result<Placement> {
         let known = self.known(message)?;
-        if known.packet || (known.id && self.repeats_unhashed(message)?) {
+        if known.packet || self.was_signed_again(message)? {
             return Ok(Placement::Repeat);
         }
         let continuity = if known.previous { Continuity::Next } else { Continuity::AfterGap };
@@ -55,7 +55,7 @@ impl Ops<'_> {
                     EXISTS (SELECT 1 FROM inbox
                             WHERE sender_id = ?1 AND previous_id = ?2 AND continuity = 1),
                     ?6 IS NULL
-                    OR EXISTS (SELECT 1 FROM inbox WHERE sender_id = ?1 AND message_id = ?6)",
+                    OR EXISTS (SELECT 1 FROM inbox WHERE phone_number = ?7 AND message_id = ?6)",
         )?
         .query_row(
             params![
@@ -65,6 +65,7 @@ impl Ops<'_> {
                 last_alike,
                 above_from,
                 message.previous.map(sql_message_id),
+                message.phone.to_string(),
             ],
             |row| {
                 Ok(Known {
@@ -78,19 +79,19 @@ impl Ops<'_> {
         )
     }
 
-    /// Whether the inbox holds the message from the time before it kept hashes.
-    fn repeats_unhashed(&self, message: &IncomingMessage) -> rusqlite::Result<bool> {
-        let unhashed = self
-            .prepare(&format!(
-                "SELECT {RECEIVED_COLUMNS} FROM inbox
-                 WHERE sender_id = ?1 AND message_id = ?2 AND packet_hash = ?3"
-            ))?
-            .query_row(
-                params![sql_id(message.sender), sql_message_id(message.id), UNHASHED.0],
-                row::received,
-            )
-            .optional()?;
-        Ok(unhashed.is_some_and(|item| is_repeat_of_unhashed(message, &item.message)))
+    /// Whether the inbox holds the same message with another signature.
+    fn was_signed_again(&self, message: &IncomingMessage) -> rusqlite::Result<bool> {
+        let mut statement = self.prepare(&format!(
+            "SELECT {RECEIVED_COLUMNS} FROM inbox WHERE phone_number = ?1 AND message_id = ?2"
+        ))?;
+        let mut rows =
+            statement.query(params![message.phone.to_string(), sql_message_id(message.id)])?;
+        while let Some(row) = rows.next()? {
+            if is_signed_again(message, &row::received(row)?.message) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn append(

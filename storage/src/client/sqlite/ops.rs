@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
     Binding, ClientOp, ClientReply, Contact, Draft, DraftId, Failure, InboxId, OutgoingMessage,
-    Status,
+    QueuedMessage, Status, Verification,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -51,6 +51,9 @@ impl Ops<'_> {
             ClientOp::DropDrafts(ids) => ids.iter().try_for_each(|id| self.drop_draft(*id))?,
             ClientOp::Enqueue(messages) => {
                 messages.iter().try_for_each(|message| self.enqueue(message))?;
+            }
+            ClientOp::Readdress(messages) => {
+                messages.iter().try_for_each(|message| self.readdress(message))?;
             }
             ClientOp::MarkStored(messages) => {
                 let named = messages.iter().map(|(recipient, id)| (*id, Some(*recipient)));
@@ -104,23 +107,24 @@ impl Ops<'_> {
     }
 
     fn accept(&self, phone: Phone, accepted: &Binding) -> rusqlite::Result<()> {
-        let Some(Contact { pinned, last_sent, .. }) = self.contact(phone)? else {
+        let Some(Contact { pinned, last_sent, verification, .. }) = self.contact(phone)? else {
             return self.pin(phone, accepted);
         };
         if pinned == *accepted {
             return self.offer(phone, None);
         }
-        // A message to the former id is not the predecessor of one to the new id.
+        let is_same_key = accepted.public_key == pinned.public_key;
+        // A message to the former id may have been refused.
         let last_sent = last_sent.filter(|_| accepted.user == pinned.user);
         if accepted.user != pinned.user {
-            // Kept, because receipts that were signed under the former id may still arrive.
+            // Kept, because what was signed under the former id may still arrive.
             let sql =
                 "INSERT OR REPLACE INTO former_contacts (user_id, public_key) VALUES (?1, ?2)";
             self.prepare(sql)?.execute(params![sql_id(pinned.user), pinned.public_key.der()])?;
         }
         self.prepare(
             "UPDATE contacts
-             SET user_id = ?2, public_key = ?3, last_sent = ?4, verified = 0,
+             SET user_id = ?2, public_key = ?3, last_sent = ?4, verified = ?5,
                  offered_user_id = NULL, offered_public_key = NULL
              WHERE phone_number = ?1",
         )?
@@ -129,6 +133,7 @@ impl Ops<'_> {
             sql_id(accepted.user),
             accepted.public_key.der(),
             last_sent.map(sql_message_id),
+            is_same_key && verification == Verification::Verified,
         ])
         .map(drop)
     }
@@ -200,6 +205,20 @@ impl Ops<'_> {
         self.prepare("UPDATE contacts SET last_sent = ?2 WHERE phone_number = ?1")?
             .execute(params![phone, sql_message_id(message.id)])
             .map(drop)
+    }
+
+    fn readdress(&self, message: &QueuedMessage) -> rusqlite::Result<()> {
+        self.prepare(
+            "UPDATE outbox SET recipient_id = ?2, packet = ?3, in_reply_to = ?4
+             WHERE message_id = ?1 AND status = 0",
+        )?
+        .execute(params![
+            sql_message_id(message.id),
+            sql_id(message.recipient),
+            &message.packet.bytes()[..],
+            message.packet.request_hash().in_reply_to().0,
+        ])
+        .map(drop)
     }
 
     fn mark(

@@ -13,8 +13,8 @@ use crate::client::history::{Place, SentMessage};
 use crate::engine::column::{Unreadable, id, optional, phone, public_key, timestamp, user_id};
 
 /// Columns that [`contact`] reads, in its order.
-pub(super) const CONTACT_COLUMNS: &str =
-    "phone_number, user_id, public_key, verified, offered_user_id, offered_public_key, last_sent";
+pub(super) const CONTACT_COLUMNS: &str = "phone_number, user_id, public_key, verified, offered_user_id, offered_public_key, last_sent, \
+     (SELECT min(sent_at) FROM outbox WHERE recipient_id = contacts.user_id AND status = 1)";
 
 pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
     let verification = if row.get(3)? { Verification::Verified } else { Verification::FirstUse };
@@ -28,6 +28,7 @@ pub(super) fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
         verification,
         offered,
         last_sent: optional(row, 6, message_id)?,
+        unanswered_since: optional(row, 7, timestamp)?,
     })
 }
 

@@ -122,10 +122,13 @@ const V5: &str = "
     CREATE INDEX outbox_awaited ON outbox (in_reply_to) WHERE status <= 1;
 ";
 
-/// Adds what carries the packets to the server. It was plain TCP.
+/// Adds what carries the packets to the server, which was plain TCP. Finds received messages by the
+/// sender's phone number and id, whatever user id the sender had; and the messages without a receipt.
 const V6: &str = "
     ALTER TABLE account ADD COLUMN transport TEXT NOT NULL DEFAULT 'tcp'
         CHECK (transport IN ('tcp', 'tls'));
+    CREATE INDEX inbox_numbers ON inbox (phone_number, message_id);
+    CREATE INDEX outbox_unanswered ON outbox (recipient_id, sent_at) WHERE status = 1;
 ";
 
 /// Records the identity that a new database belongs to.

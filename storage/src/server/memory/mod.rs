@@ -126,6 +126,11 @@ impl MemoryStorage {
         self.invitations.list()
     }
 
+    /// Gives no user id that another state of this store has given, as after a restoration.
+    pub fn skip_user_ids_of(&mut self, newer: &Self) {
+        self.last_user_id = self.last_user_id.max(newer.last_user_id);
+    }
+
     /// Takes the operator's word that the clock is right: it is the newest time on record.
     pub const fn trust_clock(&mut self, clock: Timestamp) {
         self.newest_time = Some(clock);

@@ -11,6 +11,7 @@ use super::*;
 use crate::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use crate::engine::test_folder::{folder, make_private};
 use crate::server::conformance::counted;
+use crate::server::quota::Shares;
 use crate::server::usage::Usage;
 
 /// Creates a database with two users, one message from the first to the second, and an invitation.
@@ -465,6 +466,27 @@ fn database_of_version_1_counts_receipts_and_shares_after_its_migration() {
 }
 
 #[test]
+fn quota_that_shrinks_refuses_the_next_message_and_keeps_what_is_stored() {
+    let append = |id| StoreOp::Append {
+        recipient: user(2),
+        packets: vec![message(Profile::Compact, user(1), user(2), id, 20)],
+        at: at(1),
+    };
+    let mut sqlite = SqliteBed::new(Profile::Compact, Quota::default());
+    let fate = |sqlite: &mut SqliteBed, id| sqlite.replies(&[append(id)]).pop();
+    let appended = |fate| Some(StoreReply::Appended(vec![fate]));
+    sqlite.replies(&[create(1), create(2)]);
+    assert_eq!(fate(&mut sqlite, 1), appended(Appended::Stored));
+    let quota = sqlite.storage().quota();
+    quota.set(Quota { messages: 1, shares: Shares::Unlimited, ..Quota::default() });
+    assert_eq!(fate(&mut sqlite, 2), appended(Appended::MailboxFull));
+    assert!(sqlite.is_sound());
+    assert_eq!(Inspector::open(&sqlite.path()).unwrap().stats().unwrap().pending.messages, 1);
+    quota.set(Quota::default());
+    assert_eq!(fate(&mut sqlite, 2), appended(Appended::Stored));
+}
+
+#[test]
 fn full_disk_refuses_messages_and_takes_receipts_before_it_is_full() {
     let packets = vec![
         message(Profile::Compact, user(1), user(2), 2, 20),
@@ -530,7 +552,7 @@ fn full_disk_refuses_accounts_and_lets_users_in_before_it_is_full() {
 const NEARLY_FULL: Quota = Quota {
     messages: 10_000,
     bytes: 64 << 20,
-    shares: crate::server::quota::Shares::Limited,
+    shares: Shares::Limited,
     store_bytes: 16 << 30,
     disk_reserve_bytes: u64::MAX,
 };

@@ -3,7 +3,7 @@
 mod outcomes;
 mod texts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_core::client::store::{Content, Status};
 use sealpost_core::ids::{MessageId, UserId};
@@ -30,6 +30,14 @@ pub(in crate::sim) struct Model {
     recipients: Vec<Recipient>,
     /// Account of each client at the server, then of each greedy user.
     accounts: Vec<Option<UserId>>,
+    /// User id in each client's store.
+    known_ids: Vec<Option<UserId>>,
+    /// Every account that each client, with its present key, has ever had at the server.
+    all_ids: Vec<BTreeSet<UserId>>,
+    /// User ids that were not those of an account for a while.
+    lost_ids: BTreeSet<UserId>,
+    /// Whether the server has lost accounts whose clients kept their directories, or what it stored.
+    has_losses: bool,
     /// Number of clients.
     clients: usize,
     /// Date of each user's last 106 that the server accepted.
@@ -58,6 +66,9 @@ struct Message {
     stored: bool,
     /// Whether it is durable at its recipient.
     received: bool,
+    /// Whether the server has lost it after it was stored, or its receipt. Its sender may have been
+    /// told before that it is stored; then it, or the receipt, may be missing.
+    lost: bool,
     /// Whether it was delivered to the recipient's application.
     delivered: bool,
 }
@@ -84,12 +95,41 @@ impl Model {
         let people = clients + plan.settings.greedy;
         let recipients = (0..people).map(|_| Recipient::default()).collect();
         let accounts = vec![None; people];
-        Self { recipients, accounts, clients, honest_server, in_order, ..Self::default() }
+        let (known_ids, all_ids) = (accounts.clone(), vec![BTreeSet::new(); people]);
+        Self {
+            recipients,
+            accounts,
+            known_ids,
+            all_ids,
+            clients,
+            honest_server,
+            in_order,
+            ..Self::default()
+        }
     }
 
     /// Notes that the server created an account of a client or greedy user.
     pub(in crate::sim) fn account_made(&mut self, client: usize, user: UserId) {
         self.accounts[client] = Some(user);
+        self.all_ids[client].insert(user);
+    }
+
+    /// Notes which account a client has at the server, which has lost accounts.
+    pub(in crate::sim) fn account_is(&mut self, client: usize, user: Option<UserId>) {
+        if self.accounts[client] != user {
+            self.lost_ids.extend(self.accounts[client]);
+        }
+        self.accounts[client] = user;
+    }
+
+    /// Notes which messages the server holds, after it has lost some.
+    pub(in crate::sim) fn stored_messages_are(&mut self, stored: &BTreeSet<(UserId, MessageId)>) {
+        let held = stored.iter().filter_map(|name| self.by_message_id.get(name)).flatten();
+        let held: BTreeSet<_> = held.copied().collect();
+        for (number, message) in self.messages.iter_mut().enumerate() {
+            message.lost |= message.stored && !held.contains(&number);
+        }
+        self.has_losses = true;
     }
 
     /// Notes that the server deleted a client's account.
@@ -101,6 +141,8 @@ impl Model {
     /// Notes that a client lost its directory.
     pub(in crate::sim) fn directory_lost(&mut self, client: usize) {
         self.recipients[client] = Recipient::default();
+        self.known_ids[client] = None;
+        self.all_ids[client].clear();
     }
 
     /// Notes that a client's directory was restored from a backup.
@@ -162,7 +204,7 @@ impl Model {
 
     /// Clients to which messages of a client were written, by message id.
     pub(in crate::sim) fn recipients(&self, client: usize, ids: &[MessageId]) -> Vec<usize> {
-        let user = self.accounts[client];
+        let user = self.known_ids[client];
         let recipient = |id: &MessageId| {
             Some(self.messages[*self.by_message_id.get(&(user?, *id))?.last()?].to)
         };
@@ -175,7 +217,7 @@ impl Model {
         client: usize,
         ids: &[MessageId],
     ) -> Vec<(UserId, UserId)> {
-        let user = self.accounts[client];
+        let user = self.known_ids[client];
         let pair = |id: &MessageId| {
             self.messages[*self.by_message_id.get(&(user?, *id))?.last()?].sender_and_recipient
         };
@@ -187,13 +229,13 @@ impl Model {
     /// recipient's account was deleted, or its directory was restored, so that the number of its
     /// receipt had been used before.
     pub(in crate::sim) fn undeliverable(&self, client: usize) -> u64 {
-        let is_current = |user| self.accounts[client] == Some(user);
+        let is_current = |user| self.all_ids[client].contains(&user);
         let is_stranded = |message: &&Message| {
             let Some((sender, recipient)) = message.sender_and_recipient else { return false };
             let is_gone = self.accounts[message.to] != Some(recipient) || self.restored(message);
             let may_wait = match message.status {
                 Status::Queued => self.is_to_greedy_user(message),
-                Status::Stored => self.is_to_greedy_user(message) || is_gone,
+                Status::Stored => self.is_to_greedy_user(message) || is_gone || message.lost,
                 Status::Delivered | Status::Failed(_) => false,
             };
             message.from == client && is_current(sender) && may_wait
@@ -259,7 +301,17 @@ impl Model {
             let Message { from, to, stored, received, .. } = message;
             let is_there =
                 self.accounts[*to] == Some(recipient) && !self.is_to_greedy_user(message);
-            let awaited = self.accounts[*from] == Some(sender) || *received;
+            let awaited = self.all_ids[*from].contains(&sender) || *received;
+            // Acknowledged as stored, and lost with the server's store or the sender's account; or
+            // given up while the recipient had no account.
+            let is_excused = match message.status {
+                Status::Stored => message.lost && !received,
+                Status::Failed(_) => self.has_losses,
+                Status::Queued | Status::Delivered => false,
+            };
+            if is_excused {
+                continue;
+            }
             if is_there && awaited && !message.delivered && !self.restored(message) {
                 return Err(format!(
                     "text {number} from client {from} to {to} was never delivered \
@@ -294,6 +346,7 @@ impl Message {
             status: Status::Queued,
             stored: false,
             received: false,
+            lost: false,
             delivered: false,
         }
     }

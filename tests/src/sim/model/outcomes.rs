@@ -3,7 +3,7 @@
 use sealpost_core::client::Continuity;
 use sealpost_core::client::store::{
     ClientOp, ClientOutcome, ClientReply, Failure, InboxItem, IncomingMessage, OutgoingMessage,
-    Placement, ReceivedContent, Status,
+    Placement, QueuedMessage, ReceivedContent, Status,
 };
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::server::store::{Appended, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply};
@@ -47,13 +47,28 @@ impl Model {
         op: &ClientOp,
         outcome: &ClientOutcome,
     ) -> Verdict {
-        let user = self.accounts[client];
+        let user = self.known_ids[client];
         if outcome.is_ok() {
             self.recipients[client].trusted.apply(op);
         }
         match (op, outcome) {
             (ClientOp::Enqueue(messages), Ok(_)) => {
                 messages.iter().try_for_each(|message| self.queued(client, user, message))
+            }
+            (ClientOp::SetUser(user), Ok(_)) => {
+                self.renamed(client, *user);
+                Ok(())
+            }
+            (ClientOp::AcceptKey { accepted, .. }, Ok(_)) => {
+                // The chain of messages starts over with each id.
+                self.last.retain(|(from, to), _| Some(*from) != user || *to != accepted.user);
+                Ok(())
+            }
+            (ClientOp::Readdress(messages), Ok(_)) => {
+                for message in messages {
+                    self.readdressed(user, message);
+                }
+                Ok(())
             }
             (ClientOp::MarkStored(_), Ok(ClientReply::Marked(ids))) => {
                 self.set_status(user, ids, Status::Stored, |message| {
@@ -81,6 +96,34 @@ impl Model {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A client has another user id: the same messages go by it from now on.
+    fn renamed(&mut self, client: usize, user: UserId) {
+        let Some(former) = self.known_ids[client].replace(user).filter(|former| *former != user)
+        else {
+            return;
+        };
+        let theirs = |(from, _): &&(UserId, _)| *from == former;
+        let named = self.by_message_id.iter().filter(|(name, _)| theirs(name));
+        let named: Vec<_> =
+            named.map(|((_, id), numbers)| ((user, *id), numbers.clone())).collect();
+        self.by_message_id.extend(named);
+        let last = self.last.iter().filter(|(pair, _)| pair.0 == former);
+        let last: Vec<_> = last.map(|((_, to), number)| ((user, *to), *number)).collect();
+        self.last.extend(last);
+    }
+
+    /// A message was signed again for other ids.
+    fn readdressed(&mut self, user: Option<UserId>, message: &QueuedMessage) {
+        let Some(user) = user else { return };
+        for number in self.by_message_id.get(&(user, message.id)).into_iter().flatten() {
+            let written = &mut self.messages[*number];
+            if written.status == Status::Queued {
+                written.sender_and_recipient = Some((user, message.recipient));
+                written.lost = false;
+            }
         }
     }
 
@@ -132,15 +175,17 @@ impl Model {
             return Err(format!("{name} is undecryptable"));
         };
         let number = self.number_of(content).ok_or_else(|| format!("{name} was never written"))?;
+        let loses = self.has_losses;
         let written = &mut self.messages[number];
         if written.to != recipient || phone(written.from) != message.phone {
             return Err(format!(
                 "{name} is text {number}, from another sender or to another recipient"
             ));
         }
-        if written.sender_and_recipient.map(|(sender, to)| (sender, Some(to)))
-            != Some((message.sender, user))
-        {
+        let accounts = written.sender_and_recipient.map(|(sender, to)| (sender, Some(to)));
+        // A message that was signed again may arrive with its former signature.
+        let is_former = self.all_ids[written.from].contains(&message.sender) && loses;
+        if accounts != Some((message.sender, user)) && !is_former {
             return Err(format!(
                 "{name} is text {number}, between {:?}",
                 written.sender_and_recipient
@@ -163,7 +208,8 @@ impl Model {
             return Err(format!("{name}, text {number}, is reported as {continuity:?}"));
         }
         let before = self.recipients[recipient].last_from.insert(from, number);
-        if self.in_order && (expected != Continuity::Next || before > Some(number)) {
+        let lacks = expected != Continuity::Next && !loses;
+        if self.in_order && (lacks || before > Some(number)) {
             return Err(format!("{name}, text {number}, comes after {before:?}"));
         }
         Ok(())
@@ -200,9 +246,10 @@ impl Model {
     /// Checks messages that were given up.
     fn given_up(&mut self, user: Option<UserId>, ids: &[MessageId], failure: Failure) -> Verdict {
         let (accounts, honest) = (self.accounts.clone(), self.honest_server);
+        let lost_ids = self.lost_ids.clone();
         self.set_status(user, ids, Status::Failed(failure), |message| {
             let to = message.sender_and_recipient.map(|(_, recipient)| recipient);
-            let gone = accounts[message.to] != to;
+            let gone = accounts[message.to] != to || to.is_some_and(|to| lost_ids.contains(&to));
             (gone || !honest).then_some(()).ok_or("given up although its recipient has an account")
         })
     }

@@ -26,6 +26,12 @@ impl Layers {
         Ok(Self::with(file, own_environment()?, flags))
     }
 
+    /// A file alone.
+    #[cfg(test)]
+    pub(crate) fn of_file(file: &Path) -> Self {
+        Self::with(Some(file.into()), Vec::new(), Flags::default())
+    }
+
     fn with(file: Option<PathBuf>, mut environment: Vec<(String, String)>, flags: Flags) -> Self {
         let named = environment.extract_if(.., |(name, _)| name == FILE).next();
         environment.retain(|(name, _)| !OF_OTHERS.contains(&name.as_str()));

@@ -423,7 +423,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         "log.level",
         Text,
         "\"info\"",
-        Restart,
+        Reload,
         "Least important lines that the log on standard error contains: off, error, warn, info, \
          debug or trace; MODULE=LEVEL for one module; or several of these, separated by commas. \
          SEALPOST_LOG sets it, too",

@@ -1,0 +1,94 @@
+//! Why a client could not connect to its server.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::tls::hosts;
+
+/// Why a client could not connect to its server. The texts follow the server's `HOST:PORT` and a
+/// colon.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The host has no address, or none that answers.
+    #[error("{0}")]
+    Unreachable(io::Error),
+    /// The server did not answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The server does not speak TLS.
+    #[error("the server does not speak TLS: a sealpost:// address may be meant, or another port")]
+    NoTls,
+    /// The server speaks nothing but TLS, and this client was told not to.
+    #[error("the server speaks TLS: a sealposts:// address is needed")]
+    TlsNeeded,
+    /// The server speaks TLS, but is not a Sealpost server.
+    #[error("the server speaks TLS, but it is not a Sealpost server: is the port right?")]
+    NoSealpost,
+    /// The server's certificate is from an authority that the client does not trust.
+    #[error(
+        "the server's certificate is from an unknown authority: if the operator has one of its own, \
+         pass its certificate with --ca"
+    )]
+    UnknownAuthority,
+    /// The server's certificate names other hosts.
+    #[error("the server's certificate is for {}, not for this host", names(.0))]
+    OtherHost(Vec<String>),
+    /// The server's certificate has expired, or this machine's clock is wrong.
+    #[error("the server's certificate has expired, or the clock of this machine is wrong")]
+    Expired,
+    /// The server's certificate is for later, or this machine's clock is wrong.
+    #[error("the server's certificate is not valid yet, or the clock of this machine is wrong")]
+    NotYetValid,
+    /// The TLS handshake failed for another reason.
+    #[error("TLS failed: {0}")]
+    Tls(rustls::Error),
+}
+
+impl From<io::Error> for DialError {
+    fn from(error: io::Error) -> Self {
+        // A blocking read whose time is over would block.
+        if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
+            Self::TimedOut
+        } else {
+            Self::Unreachable(error)
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors of rustls share one sentence")]
+impl From<rustls::Error> for DialError {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidMessage(_) => Self::NoTls,
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+                Self::NoSealpost
+            }
+            // The signature is bad if a trusted authority has only the name of the issuer.
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Self::UnknownAuthority,
+            rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+                presented,
+                ..
+            }) => Self::OtherHost(hosts(&presented)),
+            rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Self::Expired,
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Self::NotYetValid,
+            error => Self::Tls(error),
+        }
+    }
+}
+
+/// The names of a certificate, or as many as help.
+fn names(hosts: &[String]) -> String {
+    match hosts {
+        [] => "no host".into(),
+        [only] => only.clone(),
+        [first, second] => format!("{first} and {second}"),
+        [first, rest @ ..] => format!("{first} and {} other hosts", rest.len()),
+    }
+}
