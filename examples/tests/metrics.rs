@@ -83,9 +83,7 @@ fn figures_add_up_with_what_clients_did() {
     assert_eq!(waiting.values(items), [3, 2]);
     bed.sealpost("bob", &["listen", "--count", "3"]).succeeded();
     let alice = bed.start("alice", &["listen", "--json"]);
-    for _ in 0..3 {
-        alice.event("delivered");
-    }
+    alice.event("delivered");
     alice.event("caught-up");
     assert!(alice.stop().status.success());
     // The last packet of a session may be counted after its client has ended.
