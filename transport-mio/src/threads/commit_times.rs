@@ -37,14 +37,15 @@ impl CommitTimes {
     ];
 
     /// Upper bounds of the number of requests in a commit.
-    pub const SIZES: [u64; 9] = [1, 2, 4, 8, 16, 64, 128, 512, 1_024];
+    pub const SIZES: [u32; 9] = [1, 2, 4, 8, 16, 64, 128, 512, 1_024];
 
     pub(super) fn add(&mut self, requests: usize, took: Duration) {
         self.commits += 1;
         self.requests += requests as u64;
         self.total = self.total.saturating_add(took);
         let index = Self::BOUNDS.iter().take_while(|bound| took > **bound).count();
-        let size = Self::SIZES.iter().take_while(|bound| requests as u64 > **bound).count();
+        let exceeds = |bound: &&u32| requests as u64 > u64::from(**bound);
+        let size = Self::SIZES.iter().take_while(exceeds).count();
         let counts = self.histogram.get_mut(index).into_iter().chain(self.sizes.get_mut(size));
         counts.for_each(|count| *count += 1);
     }

@@ -18,7 +18,7 @@ use super::snapshot::Snapshot;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Snapshot {
-    /// All metrics in the format of OpenMetrics.
+    /// All metrics in the format of `OpenMetrics`.
     pub(super) fn text(self) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
@@ -155,6 +155,7 @@ impl Snapshot {
         page.gauge(awaited, held.awaited as u64)
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a sum of counts is exact up to 2^53")]
     fn store(&self, page: &mut Page<'_>) -> fmt::Result {
         if let Some(stored) = &self.stored {
             let pending = &stored.pending;
@@ -179,7 +180,7 @@ impl Snapshot {
             ("sealpost_commit_requests", "Requests in each commit of the store"),
             None,
             commits.requests as f64,
-            CommitTimes::SIZES.into_iter().map(|bound| bound as f64),
+            CommitTimes::SIZES.into_iter().map(f64::from),
             &commits.sizes,
         )?;
         page.histogram(

@@ -15,7 +15,11 @@ pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
 pub(super) type Title = (&'static str, &'static str);
 
 impl Page<'_> {
-    pub(super) fn counter(&mut self, title: Title, value: impl EncodeCounterValue) -> Result {
+    pub(super) fn counter(
+        &mut self,
+        title: Title,
+        value: impl EncodeCounterValue + Copy,
+    ) -> Result {
         count(&mut self.open(title, None, MetricType::Counter)?, &value)
     }
 
@@ -23,7 +27,7 @@ impl Page<'_> {
         &mut self,
         title: Title,
         unit: &Unit,
-        value: impl EncodeCounterValue,
+        value: impl EncodeCounterValue + Copy,
     ) -> Result {
         count(&mut self.open(title, Some(unit), MetricType::Counter)?, &value)
     }
@@ -57,7 +61,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn gauge(&mut self, title: Title, value: impl EncodeGaugeValue) -> Result {
+    pub(super) fn gauge(&mut self, title: Title, value: impl EncodeGaugeValue + Copy) -> Result {
         self.open(title, None, MetricType::Gauge)?.encode_gauge(&value)
     }
 
@@ -65,7 +69,7 @@ impl Page<'_> {
         &mut self,
         title: Title,
         unit: &Unit,
-        value: impl EncodeGaugeValue,
+        value: impl EncodeGaugeValue + Copy,
     ) -> Result {
         self.open(title, Some(unit), MetricType::Gauge)?.encode_gauge(&value)
     }

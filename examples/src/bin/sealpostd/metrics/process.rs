@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::Dir;
 use rustix::param::{clock_ticks_per_second, page_size};
@@ -39,7 +40,7 @@ impl Process {
     fn open_files(&self) -> Option<u64> {
         let mut files = self.files.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         files.rewind();
-        let count = files.by_ref().filter(Result::is_ok).count() as u64;
+        let count = files.by_ref().map_while(Result::ok).count() as u64;
         // Among them are the entries `.` and `..`.
         Some(count.saturating_sub(2))
     }
@@ -59,7 +60,8 @@ fn parse(stat: &str) -> Option<(f64, u64)> {
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     let ticks = field(14)?.saturating_add(field(15)?);
     let resident = field(24)?.saturating_mul(page_size() as u64);
-    Some((ticks as f64 / clock_ticks_per_second() as f64, resident))
+    let millis = ticks.saturating_mul(1_000).checked_div(clock_ticks_per_second())?;
+    Some((Duration::from_millis(millis).as_secs_f64(), resident))
 }
 
 #[cfg(test)]
@@ -83,8 +85,8 @@ mod tests {
     fn name_of_the_program_may_contain_anything() {
         let rest = "S 1 1 1 0 -1 0 0 0 0 0 150 50 0 0 20 0 1 0 0 1000 25 0";
         let (seconds, bytes) = parse(&format!("1 (a) b (c)) {rest}")).unwrap();
-        let per_second = clock_ticks_per_second() as f64;
-        assert!((seconds * per_second - 200.0).abs() < 0.01, "{seconds}");
+        let ticks = Duration::from_secs(200).as_secs_f64() / seconds;
+        assert_eq!(ticks.round().to_string(), clock_ticks_per_second().to_string());
         assert_eq!(bytes, 25 * page_size() as u64);
         assert_eq!(parse("nonsense"), None);
     }

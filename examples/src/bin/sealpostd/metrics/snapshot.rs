@@ -10,6 +10,7 @@ use super::health::{answer, ready};
 use super::process::ProcessFigures;
 use super::vitals::Reloads;
 use crate::running::{MemoryLimits, Running};
+use crate::tls::Expiry;
 
 /// What every metric is made from.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl Snapshot {
             disagreements: server.provider.disagreements(),
             lost_log_lines: server.log.lost_lines(),
             reloads: server.vitals.reloads(),
-            certificate_expiry: server.certificate.as_ref().and_then(|expiry| expiry.unix_secs()),
+            certificate_expiry: server.certificate.as_ref().and_then(Expiry::unix_secs),
             since_1970: server.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
             process: server.process.figures(),
         })
