@@ -12,6 +12,7 @@ use sealpost_storage::SharedQuota;
 use crate::data::DataFolder;
 use crate::database::ServerStore;
 use crate::metrics::{Process, Vitals};
+use crate::supervisor::Reloader;
 use crate::tls::Expiry;
 
 /// The running server: what carries out an operator's commands, and what metrics are read from.
@@ -21,6 +22,7 @@ pub(crate) struct Running {
     pub(crate) handle: Handle<Server>,
     pub(crate) store: StoreHandle<ServerStore>,
     pub(crate) log: LogControl,
+    pub(crate) reloader: Reloader,
     pub(crate) since: SystemTime,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) quota: SharedQuota,

@@ -32,6 +32,8 @@ pub(super) enum Request {
     RevokeInvitation { id: u64 },
     /// Changes the levels of the log, or only tells them.
     LogLevel { level: Option<String> },
+    /// Reloads the configuration.
+    Reload {},
     /// Stops the server in order.
     Stop {},
 }
@@ -71,6 +73,10 @@ pub(super) enum Answer {
     },
     LogLevels(LogLevels),
     Ready,
+    /// What has changed, for people.
+    Reloaded {
+        changes: String,
+    },
     /// The server stops. The connection ends with it.
     Stopping,
 }

@@ -115,6 +115,7 @@ fn sample(call: &mut Call) -> Result<Sample, Failure> {
         | Answer::Invitation { .. }
         | Answer::LogLevels(_)
         | Answer::Ready
+        | Answer::Reloaded { .. }
         | Answer::Stopping => Err(unexpected()),
     }
 }
