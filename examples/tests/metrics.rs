@@ -41,7 +41,7 @@ fn get(address: &str, path: &str) -> (u16, String) {
     (status, body)
 }
 
-/// Values of metrics, each with its labels as the page writes them.
+/// The values on a page of metrics. Names have labels as the page writes them.
 struct Figures(String);
 
 impl Figures {
@@ -51,21 +51,21 @@ impl Figures {
         Self(body)
     }
 
-    fn value(&self, name: &str) -> f64 {
+    fn value(&self, name: &str) -> u64 {
         let lines = self.0.lines().filter_map(|line| line.rsplit_once(' '));
         let (_, value) = lines.into_iter().find(|(found, _)| *found == name).expect(name);
         value.parse().unwrap()
     }
 
     fn values<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
-        names.map(|name| self.value(name) as u64)
+        names.map(|name| self.value(name))
     }
 
     /// Sum over all labels.
-    fn sum(&self, name: &str) -> f64 {
+    fn sum(&self, name: &str) -> u64 {
         let lines = self.0.lines().filter_map(|line| line.rsplit_once(' '));
         let ours = lines.filter(|(found, _)| found.split('{').next() == Some(name));
-        ours.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+        ours.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }
 }
 
@@ -106,17 +106,17 @@ fn figures_add_up_with_what_clients_did() {
         "sealpost_items_total{kind=\"message\",path=\"drained\"}",
     ];
     assert_eq!(figures.values(messages), [3; 4]);
-    assert_eq!(figures.value("sealpost_items_total{kind=\"message\",path=\"forwarded\"}"), 0.0);
+    assert_eq!(figures.value("sealpost_items_total{kind=\"message\",path=\"forwarded\"}"), 0);
     let sessions = figures.value("sealpost_packets_received_total{op=\"Reconnect\"}");
-    assert_eq!(figures.value("sealpost_sessions_begun_total"), 2.0 + sessions);
+    assert_eq!(figures.value("sealpost_sessions_begun_total"), 2 + sessions);
     for none in ["sealpost_errors_sent_total", "sealpost_disconnected_total"] {
-        assert_eq!(figures.sum(none), 0.0, "{none}");
+        assert_eq!(figures.sum(none), 0, "{none}");
     }
     let rejected = figures.value("sealpost_verifications_total{outcome=\"rejected\"}");
-    assert_eq!((rejected, figures.value("sealpost_store_failures_total")), (0.0, 0.0));
-    assert!(figures.value("sealpost_received_bytes_total") > 3.0 * 1_000.0);
+    assert_eq!((rejected, figures.value("sealpost_store_failures_total")), (0, 0));
+    assert!(figures.value("sealpost_received_bytes_total") > 3 * 1_000);
     let commits = figures.value("sealpost_commit_duration_seconds_count");
-    assert!(commits >= 3.0);
+    assert!(commits >= 3);
     assert_eq!(figures.value("sealpost_commit_requests_bucket{le=\"+Inf\"}"), commits);
     for phone in [ALICE, BOB] {
         assert!(!figures.0.contains(phone));
@@ -175,7 +175,7 @@ fn a_server_whose_disk_is_down_to_its_reserve_is_live_and_not_ready() {
     assert_eq!(get(&at, "/live").0, 200);
     let (status, why) = get(&at, "/ready");
     assert!(status == 503 && why.contains("less than the reserve of"), "{status} {why}");
-    assert_eq!(Figures::of(&at).value("sealpost_ready"), 0.0);
+    assert_eq!(Figures::of(&at).value("sealpost_ready"), 0);
     for place in [&["health"][..], &["health", "--metrics", &at]] {
         let said = bed.sealpostd(place).failed(1);
         assert!(said.contains("not ready: the disk has"), "{said}");
