@@ -41,7 +41,7 @@ use crate::args::ProfileName;
 use crate::couriers::OtpRoute;
 use crate::size::Size;
 pub(crate) use values::Span;
-use values::{RateText, text, texts};
+use values::{RateText, optional_text, text, texts};
 
 /// The value of every option of [`OPTIONS`](table::OPTIONS), which describes them.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) otp: Otp,
     pub(crate) limits: Limits,
     pub(crate) storage: Storage,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
 }
 
@@ -175,6 +176,14 @@ pub(crate) struct Storage {
     pub(crate) disk_reserve: Size,
     pub(crate) retention: Span,
     pub(crate) clock_step: Span,
+}
+
+/// The section `[metrics]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// The section `[log]`.

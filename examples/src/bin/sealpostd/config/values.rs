@@ -82,6 +82,15 @@ where
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
+/// As [`text`], for an option that may have no value.
+pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    text(from).map(Some)
+}
+
 /// Reads a list of values, each written as a text.
 pub(crate) fn texts<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
