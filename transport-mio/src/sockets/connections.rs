@@ -12,9 +12,12 @@ use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
+use super::arrivals::Arrival;
 use super::connection::{
     Congestion, Connection, PeerDirection, Received, Sent, State, set_options,
 };
+use super::listening_socket::Encryption;
+use super::socket::Socket;
 use super::table::ConnectionTable;
 use crate::tls::{TlsServer, TlsSession};
 
@@ -118,15 +121,20 @@ impl Connections {
 
     /// Adds an accepted connection, whose options are set. The machine learns of it before its TLS
     /// handshake: its limits on strangers and their time hold for those who never finish it.
-    pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
-        let tls = match self.tls.as_ref().map(TlsServer::accept).transpose() {
+    pub(super) fn add_accepted(&mut self, arrival: Arrival) {
+        let Arrival { socket, peer, encryption } = arrival;
+        let tls = match encryption {
+            Encryption::OfHost => self.tls.as_ref(),
+            Encryption::Plain => None,
+        };
+        let tls = match tls.map(TlsServer::accept).transpose() {
             Ok(tls) => tls.map(Box::new),
             Err(error) => {
                 tracing::error!(%error, "can't begin a TLS connection: closing it");
                 return;
             }
         };
-        let (id, index) = self.table.insert(Connection::new(stream, tls));
+        let (id, index) = self.table.insert(Connection::new(socket, tls));
         if self.register(id, index) {
             self.events.push_back(SocketEvent::Opened(id, peer));
         }
@@ -141,7 +149,7 @@ impl Connections {
         tls: Option<Box<TlsSession>>,
     ) {
         set_options(&stream);
-        let index = self.table.insert_as(id, Connection::new(stream, tls));
+        let index = self.table.insert_as(id, Connection::new(Socket::Tcp(stream), tls));
         let is_open = self.register(id, index);
         let event = if is_open { SocketEvent::Opened(id, peer) } else { SocketEvent::Closed(id) };
         self.events.push_back(event);

@@ -2,16 +2,16 @@
 
 use std::io::{ErrorKind, Write};
 
-use mio::net::TcpStream;
-
 use super::connection::{Received, Sent};
+use super::proxy_header::is_from_a_stranger;
+use super::socket::Socket;
 use super::write_queue::WriteQueue;
 use crate::tls::{PLAINTEXT_MAX, Stage, TlsSession};
 
 /// A nonblocking socket and its TLS session.
 #[derive(Debug)]
 pub(super) struct TlsStream {
-    socket: TcpStream,
+    socket: Socket,
     session: Box<TlsSession>,
     source: Source,
     end: End,
@@ -36,11 +36,11 @@ enum End {
 }
 
 impl TlsStream {
-    pub(super) const fn new(socket: TcpStream, session: Box<TlsSession>) -> Self {
+    pub(super) const fn new(socket: Socket, session: Box<TlsSession>) -> Self {
         Self { socket, session, source: Source::Unknown, end: End::No }
     }
 
-    pub(super) const fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(super) const fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }
 
@@ -78,6 +78,12 @@ impl TlsStream {
                 // Without a close_notify, anyone on the way may have cut the connection.
                 Ok((0, _)) => {
                     tracing::trace!("a TLS connection was cut off");
+                    return Received::Failed;
+                }
+                Ok(_)
+                    if self.session.stage() == Stage::Handshake
+                        && is_from_a_stranger(self.session.incoming()) =>
+                {
                     return Received::Failed;
                 }
                 Ok((_, may_have_more)) => {

@@ -20,7 +20,7 @@ use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
     Application, ClientHost, Control, Destination, DialError, Error, Handle, HostConfig, JobRunner,
-    ServerHost, StoreRequest,
+    ListeningSocket, LocalAddress, ServerHost, StoreRequest,
 };
 use sealpost_storage::Storage;
 
@@ -252,6 +252,7 @@ pub(crate) struct RunningHost {
 /// A server host that is listening but does not run yet.
 pub(crate) struct BoundServer {
     pub(crate) server: ServerHost<ScriptedMachine, TestApplication, TenfoldStore>,
+    pub(crate) addr: SocketAddr,
     seen: Receiver<Seen>,
     delivered: Receiver<&'static str>,
     unreachable: Receiver<String>,
@@ -259,22 +260,33 @@ pub(crate) struct BoundServer {
 
 impl BoundServer {
     pub(crate) fn new(config: &HostConfig, behaviour: Behaviour) -> Self {
+        let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let LocalAddress::Tcp(addr) = *socket.local_address() else { panic!("{socket:?}") };
+        Self::on(vec![socket], addr, config, behaviour)
+    }
+
+    /// A server on these sockets, of which `addr` is one.
+    pub(crate) fn on(
+        sockets: Vec<ListeningSocket>,
+        addr: SocketAddr,
+        config: &HostConfig,
+        behaviour: Behaviour,
+    ) -> Self {
         let (machine, seen) = ScriptedMachine::new(behaviour);
         let (application, delivered, unreachable) = TestApplication::new();
-        let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = config.clone();
         if peer::is_over_tls() && config.tls.is_none() {
             config.tls = Some(tls_server());
         }
         let server =
-            ServerHost::bind(&config, listen, TenfoldStore, FailingRunner, machine, application)
+            ServerHost::new(&config, sockets, TenfoldStore, FailingRunner, machine, application)
                 .unwrap();
-        Self { server, seen, delivered, unreachable }
+        Self { server, addr, seen, delivered, unreachable }
     }
 
     pub(crate) fn run(self) -> RunningHost {
         RunningHost {
-            addr: self.server.local_addr(),
+            addr: self.addr,
             handle: self.server.handle(),
             seen: self.seen,
             delivered: self.delivered,
