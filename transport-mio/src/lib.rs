@@ -67,7 +67,7 @@ mod tls;
 pub use application::{Application, Control};
 pub use config::{HostConfig, SignalHandling, TransactionLimit, raise_file_limit};
 pub use destination::Destination;
-pub use dial_error::DialError;
+pub use dial_error::{Attempts, DialError};
 pub use error::Error;
 pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;

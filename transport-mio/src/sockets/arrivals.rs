@@ -105,7 +105,7 @@ mod tests {
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
         Arrival {
-            socket: Socket::Tcp(mio::net::TcpStream::from_std(stream)),
+            socket: stream.into(),
             peer: Ipv4Addr::new(192, 0, 2, number).into(),
             encryption: Encryption::OfHost,
         }

@@ -1,10 +1,10 @@
 //! One connection: its socket, its write queue, and the state of both directions.
 
 use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use sealpost_core::frame::Flow;
 use socket2::{SockRef, TcpKeepalive};
 
@@ -279,7 +279,7 @@ impl Connection {
 
 /// Has packets sent at once instead of waiting for more, and vanished peers detected. A socket that
 /// rejects these options works without them.
-pub(super) fn set_options(stream: &TcpStream) {
+pub(super) fn set_options(stream: &impl AsFd) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
@@ -311,7 +311,7 @@ mod tests {
         near.set_nonblocking(true).unwrap();
         let mut peer = listener.accept().unwrap().0;
 
-        let mut connection = Connection::new(Socket::Tcp(TcpStream::from_std(near)), None);
+        let mut connection = Connection::new(near.into(), None);
         for _ in 0..1_000 {
             connection.push(Bytes::from_static(b"packet"));
         }

@@ -2,11 +2,10 @@
 //! waiting to close.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
@@ -17,7 +16,6 @@ use super::connection::{
     Congestion, Connection, PeerDirection, Received, Sent, State, set_options,
 };
 use super::listening_socket::Encryption;
-use super::socket::Socket;
 use super::table::ConnectionTable;
 use crate::tls::{TlsServer, TlsSession};
 
@@ -149,7 +147,7 @@ impl Connections {
         tls: Option<Box<TlsSession>>,
     ) {
         set_options(&stream);
-        let index = self.table.insert_as(id, Connection::new(Socket::Tcp(stream), tls));
+        let index = self.table.insert_as(id, Connection::new(stream.into(), tls));
         let is_open = self.register(id, index);
         let event = if is_open { SocketEvent::Opened(id, peer) } else { SocketEvent::Closed(id) };
         self.events.push_back(event);

@@ -98,11 +98,11 @@ impl ListeningSocket {
             Kind::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
                 set_options(&stream);
-                Ok((Socket::Tcp(stream), peer.ip().to_canonical()))
+                Ok((std::net::TcpStream::from(stream).into(), peer.ip().to_canonical()))
             }
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
-                Ok((Socket::Unix(stream), Ipv4Addr::LOCALHOST.into()))
+                Ok((StdUnixStream::from(stream).into(), Ipv4Addr::LOCALHOST.into()))
             }
         }
     }

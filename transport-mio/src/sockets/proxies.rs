@@ -144,3 +144,54 @@ const HEADER: Token = Token(usize::MAX);
 const HELD: usize = 32;
 /// How long a proxy may take to send its header.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use mio::Poll;
+
+    use super::super::listening_socket::Encryption;
+    use super::*;
+
+    const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn arrival() -> (UnixStream, Arrival) {
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        (far, Arrival { socket: near.into(), peer: PROXY, encryption: Encryption::OfHost })
+    }
+
+    #[test]
+    fn header_is_awaited_for_a_time() {
+        let (poll, start) = (Poll::new().unwrap(), Instant::now());
+        let mut proxies = Proxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        assert!(proxies.includes(PROXY) && !proxies.includes("192.0.2.1".parse().unwrap()));
+        let ((mut prompt, first), (_silent, second)) = (arrival(), arrival());
+        proxies.hold(first, poll.registry(), start);
+        proxies.hold(second, poll.registry(), start);
+        prompt.write_all(b"PROXY TCP4 192.0.2.7 ").unwrap();
+        assert!(proxies.take_complete(poll.registry(), start).is_empty());
+        assert_eq!(proxies.timeout(start), Some(PATIENCE));
+        prompt.write_all(b"192.0.2.1 5 6\r\n").unwrap();
+        let late = start + PATIENCE;
+        let complete = proxies.take_complete(poll.registry(), late);
+        assert_eq!(complete[0].peer.to_string(), "192.0.2.7");
+        assert_eq!((complete.len(), proxies.timeout(late)), (1, None), "the silent one is closed");
+    }
+
+    #[test]
+    fn few_connections_wait_at_once() {
+        let (poll, start) = (Poll::new().unwrap(), Instant::now());
+        let mut proxies = Proxies::new(Vec::new());
+        let mut peers = Vec::new();
+        for _ in 0..=HELD {
+            let (peer, arrival) = arrival();
+            proxies.hold(arrival, poll.registry(), start);
+            peers.push(peer);
+        }
+        assert_eq!(proxies.awaiting.len(), HELD);
+        assert_eq!(peers[0].read(&mut [0]).unwrap(), 0, "the first one gave way");
+    }
+}

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn long_and_wrong_headers_are_refused() {
-        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(91));
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(92));
         assert!(text(&long[..106]).unwrap().is_none());
         assert_eq!(text(&long), Err(InvalidProxyHeader::TooLong));
         let longest = binary(0x20, 0x00, &[0; 520]);

@@ -1,81 +1,60 @@
-//! A connected socket: TCP, or of the Unix domain.
+//! A connected stream socket.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use mio::event::Source;
-use mio::net::{TcpStream, UnixStream};
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::net::{RecvFlags, recv};
 
-/// A nonblocking socket of either kind.
+/// A nonblocking stream socket: TCP, or of the Unix domain. Once connected, they work alike.
 #[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+pub(crate) struct Socket(socket2::Socket);
 
 impl Socket {
     /// Copies what has arrived to the front of `buffer`, and leaves it in the socket. Returns its
     /// length, 0 if the peer has ended its direction before.
     pub(super) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (len, _) = recv(self, buffer, RecvFlags::PEEK)?;
+        let (len, _) = recv(&self.0, buffer, RecvFlags::PEEK)?;
         Ok(len)
     }
 
     /// Ends our direction.
     pub(super) fn end_writing(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
-            Self::Unix(socket) => socket.shutdown(Shutdown::Write),
-        }
+        self.0.shutdown(Shutdown::Write)
     }
 
     /// Takes the error that the system has noted, if there is one.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match self {
-            Self::Tcp(socket) => socket.take_error(),
-            Self::Unix(socket) => socket.take_error(),
-        }
+        self.0.take_error()
     }
 }
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
-        }
+impl<S: Into<OwnedFd>> From<S> for Socket {
+    fn from(stream: S) -> Self {
+        Self(stream.into().into())
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.read(buffer),
-            Self::Unix(socket) => socket.read(buffer),
-        }
+        self.0.read(buffer)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.write(bytes),
-            Self::Unix(socket) => socket.write(bytes),
-        }
+        self.0.write(bytes)
     }
 
-    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.write_vectored(slices),
-            Self::Unix(socket) => socket.write_vectored(slices),
-        }
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.flush()
     }
 }
 
@@ -86,10 +65,7 @@ impl Source for Socket {
         token: Token,
         interests: Interest,
     ) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.register(registry, token, interests),
-            Self::Unix(socket) => socket.register(registry, token, interests),
-        }
+        SourceFd(&self.0.as_raw_fd()).register(registry, token, interests)
     }
 
     fn reregister(
@@ -98,16 +74,10 @@ impl Source for Socket {
         token: Token,
         interests: Interest,
     ) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.reregister(registry, token, interests),
-            Self::Unix(socket) => socket.reregister(registry, token, interests),
-        }
+        SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interests)
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.deregister(registry),
-            Self::Unix(socket) => socket.deregister(registry),
-        }
+        SourceFd(&self.0.as_raw_fd()).deregister(registry)
     }
 }

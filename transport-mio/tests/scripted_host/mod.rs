@@ -5,7 +5,7 @@
 mod peer;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -72,6 +72,8 @@ pub(crate) struct ScriptedMachine {
     seen: Sender<Seen>,
     queue: VecDeque<Action<Self>>,
     deadline: Option<Mono>,
+    /// Address of the latest connection.
+    peer: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for ScriptedMachine {
@@ -97,7 +99,10 @@ impl Machine for ScriptedMachine {
                 }
                 Some(Seen::Bytes(conn, data.to_vec()))
             }
-            Input::Event(Event::Opened { conn, .. }) => Some(Seen::Opened(conn)),
+            Input::Event(Event::Opened { conn, peer }) => {
+                self.peer = Some(peer);
+                Some(Seen::Opened(conn))
+            }
             Input::Event(Event::Closed { conn }) => Some(Seen::Closed(conn)),
             Input::Event(Event::Congested { conn }) => Some(Seen::Congested(conn)),
             Input::Event(Event::Writable { conn }) => Some(Seen::Writable(conn)),
@@ -138,7 +143,7 @@ impl Machine for ScriptedMachine {
 impl ScriptedMachine {
     pub(crate) fn new(behaviour: Behaviour) -> (Self, Receiver<Seen>) {
         let (sender, seen) = mpsc::channel();
-        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None }, seen)
+        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None, peer: None }, seen)
     }
 
     fn obey(&mut self, now: Now, order: Order) {
@@ -341,6 +346,12 @@ impl RunningHost {
         let next = self.next();
         let Seen::Opened(conn) = next else { panic!("expected a connection, not {next:?}") };
         conn
+    }
+
+    /// The address of the latest connection.
+    pub(crate) fn peer(&self) -> IpAddr {
+        let asked = self.handle.with_machine(|machine| machine.peer);
+        asked.recv_timeout(PATIENCE).unwrap().expect("no connection was opened")
     }
 
     /// Waits for `len` bytes on a connection.
