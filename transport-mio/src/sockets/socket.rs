@@ -25,11 +25,6 @@ impl Socket {
     pub(super) fn end_writing(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
     }
-
-    /// Takes the error that the system has noted, if there is one.
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.take_error()
-    }
 }
 
 impl<S: Into<OwnedFd>> From<S> for Socket {
