@@ -70,6 +70,10 @@ impl Attempts {
 }
 
 impl fmt::Display for Attempts {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most errors of the system share one sentence"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (address, error)) in self.0.iter().enumerate() {
             if index > 0 {

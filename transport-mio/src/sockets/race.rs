@@ -113,13 +113,11 @@ impl Race {
             }
             for event in &self.events {
                 let Some(slot) = self.streams.get_mut(event.token().0) else { continue };
-                match slot.take() {
-                    Some((address, stream)) => match established(&stream) {
-                        Ok(true) => return Ok(Some(TcpStream::from(stream))),
-                        Ok(false) => *slot = Some((address, stream)),
-                        Err(error) => self.failed.push(address, error),
-                    },
-                    None => {}
+                let Some((address, stream)) = slot.take() else { continue };
+                match established(&stream) {
+                    Ok(true) => return Ok(Some(TcpStream::from(stream))),
+                    Ok(false) => *slot = Some((address, stream)),
+                    Err(error) => self.failed.push(address, error),
                 }
             }
         }
