@@ -61,7 +61,6 @@ impl<M: HostedMachine, A: Application<M>> Executor<M, A> {
         }
         match result {
             Ok(Dialled { socket, peer, tls }) => {
-                let socket = mio::net::TcpStream::from_std(socket);
                 self.connections.add_dialled(conn, socket, peer, tls);
             }
             Err(error) => self.dialling_failed(conn, &error),

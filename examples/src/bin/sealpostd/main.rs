@@ -22,6 +22,7 @@ mod serve;
 mod show;
 mod size;
 mod skipped;
+mod sockets;
 mod supervisor;
 mod tls;
 

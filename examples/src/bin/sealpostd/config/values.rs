@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sealpost_core::server::Rate;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 /// A rate: `2000, then 400/s`, `50, then 1/min`, `500/day`, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,37 @@ where
 {
     let each = Vec::<String>::deserialize(from)?;
     each.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// Reads a text, or a list of them. There must be one at least.
+pub(crate) fn one_or_more<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "write a text, or a list of texts")]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts = match Texts::deserialize(from)? {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    };
+    if texts.is_empty() {
+        return Err(D::Error::custom("write at least one"));
+    }
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// Reads a value that is written as a text, if it is there.
+pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    text(from).map(Some)
 }
 
 const UNITS: [(&str, Duration); 4] = [
