@@ -1,6 +1,7 @@
 //! Couriers that can be replaced while the server runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 
 use sealpost_core::server::{DeliveryOutcome, OtpDelivery};
 
@@ -21,12 +22,14 @@ impl SharedCouriers {
         self.lock().send(delivery)
     }
 
-    /// Replaces the couriers. Waits until the old ones have delivered everything that was given to
-    /// them.
+    /// Replaces the couriers. The old ones still deliver everything that was given to them.
     pub(crate) fn replace(&self, couriers: Couriers) {
         let old = std::mem::replace(&mut *self.lock(), couriers);
-        // The lock is free by now: the reactor does not wait for the old ones.
-        old.finish();
+        // They may take minutes. Neither the reactor nor whoever answers a watchdog may wait so long.
+        let finishing = Builder::new().name("otp-finishing".into()).spawn(move || old.finish());
+        if let Err(error) = finishing {
+            tracing::warn!(%error, "one-time passwords that waited for a courier are discarded");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Couriers> {
