@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
-use sealpost_programs::{CryptoName, Failure, FormatArg, VERSION, Verify};
+use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
 use crate::safety_number::Comparison;
 
@@ -78,6 +78,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Options of `register`.

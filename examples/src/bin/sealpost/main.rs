@@ -44,5 +44,6 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Contacts { format } => contacts::contacts(&home, format.format()),
         Task::Verify(args) => verify::verify(&home, &args),
         Task::Status { format } => status::status(&home, format.format()),
+        Task::Manual(manual) => manual.run::<Args>(),
     }
 }
