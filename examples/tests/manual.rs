@@ -75,10 +75,15 @@ fn commands_below(program: &str, words: &[String]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What a program prints. It runs in an environment without settings.
+/// What a program prints. A build has no home folder.
 fn stdout(program: impl AsRef<Path>, args: &[&str]) -> String {
     let program = program.as_ref();
-    let output = Command::new(program).args(args).env_remove("SEALPOST_LOG").output().unwrap();
+    let output = Command::new(program)
+        .args(args)
+        .env_remove("HOME")
+        .env_remove("SEALPOST_HOME")
+        .output()
+        .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} {args:?}: {errors}", program.display());
     String::from_utf8(output.stdout).unwrap()
