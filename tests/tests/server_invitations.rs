@@ -109,7 +109,7 @@ fn every_invitation_that_is_not_good_gets_the_same_answer() {
     let mut mallory = ScriptedClient::unregistered(&mut bed, 2);
     let hers = alice.phone;
     invite(&mut bed, |new| {
-        (new.hash, new.expires_at) = (code("EXPIRED").unwrap().hash(), new.created_at)
+        (new.hash, new.expires_at) = (code("EXPIRED").unwrap().hash(), new.created_at);
     });
     invite(&mut bed, |new| {
         (new.hash, new.phone) = (code("HERS").unwrap().hash(), "+4915100000009".parse().ok());

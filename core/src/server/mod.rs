@@ -230,7 +230,7 @@ impl Server {
     ) -> Result<(), WrongOutcome> {
         match awaited {
             AwaitStore::InvitationChecked(registrant) => {
-                self.on_invitation_checked(registrant, answer.invitation_checked()?);
+                self.on_invitation_checked(*registrant, answer.invitation_checked()?);
             }
             AwaitStore::RegistrantFound(registrant) => {
                 self.on_registrant_found(&registrant, &answer.found()?);

@@ -32,7 +32,7 @@ pub(in crate::server) struct Otps {
 }
 
 /// A 100 that may be answered with a password.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Asked<'a> {
     pub(in crate::server) phone: Phone,
     pub(in crate::server) reply_key: &'a SymmetricKey,

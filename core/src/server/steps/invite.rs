@@ -40,12 +40,12 @@ impl Server {
 
     pub(in crate::server) fn on_invitation_checked(
         &mut self,
-        registrant: Box<Registrant>,
+        registrant: Registrant,
         checked: Result<InvitationOutcome, StoreError>,
     ) {
-        let Registrant { request, opened, .. } = &*registrant;
+        let Registrant { request, opened, .. } = &registrant;
         match checked {
-            Ok(InvitationOutcome::Good) => self.find_registrant(*registrant),
+            Ok(InvitationOutcome::Good) => self.find_registrant(registrant),
             Ok(InvitationOutcome::Rejected) => self.reject_invitation(request, &opened.reply_key),
             Err(error) => {
                 let code = self.store_failed(error);

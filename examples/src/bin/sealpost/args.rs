@@ -60,7 +60,8 @@ default), warn, info, debug or trace.";
 /// Commands of the client.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Create a key and register an account; asks for the one-time password
+    /// Create a key and register an account, or register one that the server has lost again with the same
+    /// key; asks for the one-time password
     Register(RegisterArgs),
     /// Send a message, and print how far it got: stored, delivered or queued
     Send(SendArgs),
@@ -71,7 +72,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Show the safety number of a contact, for both of you to compare on your own screens
+    /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
+    /// your own screens
     Verify(VerifyArgs),
     /// Show the account, and how many messages wait to be sent
     Status {
@@ -181,7 +183,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = Comparison::ASK)]
     pub(crate) mark: Option<Comparison>,
-    /// How long to wait for the server, in seconds, if the person is not a contact yet
+    /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
+    /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
 }

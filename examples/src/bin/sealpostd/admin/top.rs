@@ -46,7 +46,12 @@ pub(crate) fn top(data: &DataFolder, repeat: Repeat, format: Format) -> Result<(
 }
 
 fn show(watch: &mut Watch, terminal: &Terminal) -> Result<(), Failure> {
-    terminal.show(&watch.first().lines())?;
+    let draw = |moment: &Moment| {
+        let mut lines = moment.lines();
+        lines.extend([String::new(), "q leaves".to_owned()]);
+        terminal.show(&lines)
+    };
+    draw(&watch.first())?;
     loop {
         let begin = Instant::now();
         while let Some(rest) = SECOND.checked_sub(begin.elapsed()) {
@@ -54,7 +59,7 @@ fn show(watch: &mut Watch, terminal: &Terminal) -> Result<(), Failure> {
                 return Ok(());
             }
         }
-        terminal.show(&watch.next()?.lines())?;
+        draw(&watch.next()?)?;
     }
 }
 
@@ -118,6 +123,7 @@ impl Moment {
         let figures = &self.sample.figures;
         let mut lines = figures.running.as_ref().map(|live| self.live(live)).unwrap_or_default();
         lines.extend([
+            String::new(),
             format!(
                 "waiting       {} messages ({}), {} receipts ({})",
                 figures.pending_messages,
@@ -139,7 +145,7 @@ impl Moment {
         let within =
             |bound: Option<u64>| bound.map_or_else(|| "-".into(), |b| Millis(b).to_string());
         vec![
-            format!("sealpostd {}, up {}    q leaves", live.version, uptime(live.uptime_secs)),
+            format!("sealpostd {}, up {}", live.version, uptime(live.uptime_secs)),
             String::new(),
             format!("connections   {}, {} of them in a session", live.connections, live.sessions),
             format!("in memory     {}", Size(live.held_bytes as u64)),
