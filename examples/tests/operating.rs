@@ -60,6 +60,22 @@ fn ten_minutes_lead_to_a_private_server() {
     assert_eq!(key.permissions().mode() & 0o777, 0o640);
 }
 
+/// What a package starts before its operator has seen it.
+#[test]
+fn new_package_serves_its_own_machine_and_registers_nobody() {
+    let machine = Machine::new();
+    machine.write("preset.toml", include_str!("../../packaging/debian/preset.toml"));
+    let preset = machine.path("preset.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealpostd"));
+    let output = command.env_clear().arg("--config").arg(preset).arg("config").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let set: Vec<_> =
+        shown.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).collect();
+    assert_eq!(set, ["data = \"/var/lib/sealpost\"", "mode = \"invite\""]);
+    assert!(shown.contains("\n#listen = \"127.0.0.1:7465\"\n"), "{shown}");
+}
+
 #[test]
 fn package_has_the_name_that_the_page_gives_it() {
     let name = format!("sealpost_{}-1_amd64.deb", env!("CARGO_PKG_VERSION"));
