@@ -13,7 +13,7 @@ use std::process::Command;
 
 use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
-use support::{ALICE, BOB, Daemon, Ended, PATIENCE, ProgramBed, objects, until};
+use support::{ALICE, BOB, Daemon, Ended, PATIENCE, ProgramBed, objects, until, write_private};
 
 /// A server with Alice and Bob. Bob has a message from Alice that waits.
 fn bed() -> (ProgramBed, Daemon) {
@@ -301,6 +301,24 @@ fn log_levels_are_changed_while_the_server_runs() {
         assert!(said.contains("is not a log level"), "{said}");
     }
     assert_eq!(levels(&[]).succeeded(), "warn\n");
+}
+
+#[test]
+fn configuration_is_reloaded_while_the_server_runs() {
+    let (bed, server) = bed();
+    let file = bed.path("data").join("sealpostd.toml");
+    let reload = || bed.sealpostd(&["reload"]);
+    assert_eq!(reload().succeeded(), "no option has changed that a reload applies\n");
+    write_private(&file, "[storage]\nmailbox_messages = 9\n[log]\nlevel = \"debug\"\n");
+    assert_eq!(reload().succeeded(), "log.level, storage.mailbox_messages changed\n");
+    assert_eq!(bed.sealpostd(&["log-level"]).succeeded(), "debug\n");
+    write_private(&file, "[storage]\nmailbox_mesages = 9\n");
+    let said = reload().failed(1);
+    assert!(said.contains("line 2") && said.contains("storage.mailbox_messages?"), "{said}");
+    assert!(server.log().contains("the old one stays in force"), "{}", server.log());
+    drop(server);
+    let said = reload().failed(1);
+    assert!(said.contains("no server runs"), "{said}");
 }
 
 #[test]

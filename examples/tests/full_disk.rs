@@ -57,7 +57,7 @@ fn server_starts_on_a_full_disk_lets_users_in_and_its_operator_deletes() {
         return println!("users can't create namespaces here: nothing was tested");
     };
     let place = ProgramBed::reusable_address();
-    let args = ["--listen", &place, "--otp", "in-band", "--disk-reserve", "33MiB"];
+    let args = ["--init", "--listen", &place, "--otp", "in-band", "--disk-reserve", "33MiB"];
     let server = bed.start_sealpostd(&args);
     assert!(server.line().starts_with("ready"));
     let address = bed.sealpostd(&["address"]).succeeded();

@@ -172,14 +172,14 @@ fn client_says_why_it_does_not_trust_a_server() {
 #[test]
 fn plain_tcp_on_a_public_address_is_warned_of() {
     let bed = ProgramBed::new();
-    let server = bed.start_sealpostd(&["--listen", "0.0.0.0:0"]);
+    let server = bed.start_sealpostd(&["--init", "--listen", "0.0.0.0:0"]);
     server.line();
     assert!(
         server.said().contains("are not encrypted by TLS: the network sees who writes to whom")
     );
     server.stop();
     let (tls, _) = TlsBed::good();
-    let args = [&["--listen", "0.0.0.0:0"], &tls.options()[..]].concat();
+    let args = [&["--init", "--listen", "0.0.0.0:0"], &tls.options()[..]].concat();
     let server = tls.bed.start_sealpostd(&args);
     server.line();
     let said = server.said();

@@ -21,7 +21,7 @@ fn user(id: u64) -> UserId {
     UserId::new(id).unwrap()
 }
 
-/// The server answers the client's 106 with UnknownUser.
+/// The server answers the client's 106 with `UnknownUser`.
 fn deny_account(fixture: &mut ClientFixture) {
     let asked = fixture.receive();
     assert!(matches!(asked, Some(Request::Reconnect(Some(_), ..))), "{asked:?}");
@@ -63,7 +63,7 @@ fn register_again(fixture: &mut ClientFixture, id: UserId) {
 #[test]
 fn a_lost_account_is_registered_again_and_its_messages_are_signed_for_the_new_id() {
     let (mut fixture, bob, before) = lost();
-    fixture.bed.advance(Duration::from_secs(60));
+    fixture.bed.advance(Duration::from_mins(1));
     register_again(&mut fixture, user(5));
     let notices = fixture.bed.take_notices();
     assert!(notices.contains(&Notice::Registered { user: user(5) }), "{notices:?}");
@@ -181,7 +181,7 @@ fn another_key_is_offered_and_nothing_is_sent_for_it() {
     let offered = *new_bob.public_key().fingerprint();
     let changed = Notice::KeyChanged { phone: bob.phone, pinned, offered };
     assert_eq!(fixture.bed.take_notices(), [changed]);
-    fixture.bed.advance(Duration::from_secs(3_600));
+    fixture.bed.advance(Duration::from_hours(1));
     assert_eq!(fixture.receive_all(), []);
     fixture.bed.command(Command::AcceptKey { phone: bob.phone, fingerprint: offered });
     let failed = Notice::Failed { ids: ids(&[1]), failure: Failure::KeyReplaced };
@@ -203,7 +203,7 @@ fn a_server_that_denies_everybody_is_asked_rarely() {
         }
         let failed = Notice::Failed { ids: ids(&[id]), failure: Failure::UnknownUser };
         assert!(fixture.bed.take_notices().contains(&failed), "message {id}");
-        fixture.bed.advance(Duration::from_secs(60));
+        fixture.bed.advance(Duration::from_mins(1));
     }
     assert!((1..20).contains(&lookups), "{lookups} look-ups");
 }
@@ -250,12 +250,12 @@ fn a_contact_whose_receipts_are_overdue_is_looked_up_again() {
     assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
     let stored = fixture.server.stored(fixture.now(), &[(bob.id, MessageId(1))]);
     fixture.send(&stored);
-    fixture.bed.advance(Duration::from_secs(3_600));
+    fixture.bed.advance(Duration::from_hours(1));
     fixture.bed.send_text(UserRef::Phone(bob.phone), "two");
     assert_eq!(fixture.receive_all(), [message(&bob, 2)], "it is early");
     fixture.bed.cut(fixture.conn);
     fixture.bed = fixture.bed.restart();
-    fixture.bed.advance(Duration::from_secs(24 * 3_600));
+    fixture.bed.advance(Duration::from_hours(24));
     fixture.bed.command(Command::Connect);
     fixture.connect();
     fixture.grant_session(0);

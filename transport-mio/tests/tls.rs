@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! What is special about connections over TLS. That they otherwise behave as plain ones do is shown
 //! by `sockets.rs`, all of which runs over both.
+#![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 mod certificates;
 mod scripted_host;
@@ -147,7 +148,9 @@ fn incomplete_records_count_as_queued() {
             let mut peer = Peer::connect(host.addr).unwrap();
             peer.write_all(b"x").unwrap();
             // All but the last byte of a record.
-            (&peer.socket).write_all(&[&[23, 3, 3, 64, 17][..], &[7; 16_400]].concat()).unwrap();
+            let mut record = vec![23, 3, 3, 64, 17];
+            record.resize(16_400, 7);
+            (&peer.socket).write_all(&record).unwrap();
             peers.push(peer);
         }
         let closed = || matches!(host.next(), Seen::Closed(_));
@@ -239,7 +242,7 @@ fn silent_server_costs_the_time_to_dial_and_no_more() {
 #[ignore = "a measurement"]
 fn idle_connections_are_measured() {
     const NAME: &str = "idle_connections_are_measured";
-    const PEERS: usize = 4_000;
+    const PEERS: u32 = 4_000;
     if let (Ok(chain), Ok(key)) = (std::env::var("IDLE_CHAIN"), std::env::var("IDLE_KEY")) {
         return serve_until_told(&TestCertificate { chain, key });
     }
@@ -263,7 +266,7 @@ fn idle_connections_are_measured() {
         drop(child.stdin.take());
         drop(peers);
         child.wait().unwrap();
-        let each = |amount: u64| f64::from(u32::try_from(amount).unwrap()) / PEERS as f64;
+        let each = |amount: u64| f64::from(u32::try_from(amount).unwrap()) / f64::from(PEERS);
         (each(after.0 - before.0), each(after.1 - before.1) * 10_000.0)
     };
     let (kib, micros) = measure(&nothing);

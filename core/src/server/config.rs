@@ -117,6 +117,9 @@ pub enum Command {
     /// The operator has deleted or suspended an account, in the store: the user's session ends at
     /// once, and one that is being granted does not begin. What was on its way to the user goes to
     /// the store, which refuses it if the account is gone; then its senders are told.
+    ///
+    /// The host gives this command only after the outcomes of all that was committed before the
+    /// change. Otherwise a session that the store had admitted could begin behind it.
     EndSession {
         /// The user.
         user: UserId,

@@ -340,7 +340,7 @@ fn an_error_with_an_impossible_time_is_malformed_and_one_with_an_unknown_code_is
     assert!(error(1, 253_402_300_799).is_ok());
     assert_eq!(error(1, 253_402_300_800), Err(Malformed));
     assert_eq!(error(1, u64::MAX), Err(Malformed));
-    for number in [0, 16, 255] {
+    for number in [0, 17, 255] {
         let reply = error(number, 0).unwrap();
         assert_eq!(reply.code.code(), number);
         assert!(matches!(reply.code, ErrorCode::Unknown(_)), "{reply:?}");
@@ -361,9 +361,9 @@ fn error_codes_and_those_that_close() {
     let codes = (0..=u8::MAX).filter_map(ErrorCode::from_code);
     assert!(codes.clone().eq(ErrorCode::ALL));
     assert!(ErrorCode::ALL.into_iter().all(|code| ErrorCode::read(code.code()) == code));
-    assert!(codes.map(ErrorCode::code).eq(1..=15));
+    assert!(codes.map(ErrorCode::code).eq(1..=16));
     let closing = ErrorCode::ALL.into_iter().filter(|code| code.closes()).map(ErrorCode::code);
-    assert!(closing.eq([1, 2, 3, 10, 13]));
+    assert!(closing.eq([1, 2, 3, 10, 13, 16]));
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn error_codes_by_class() {
         codes.map(ErrorCode::code).collect::<Vec<_>>()
     };
     assert_eq!(of_class(ErrorClass::Fault), [1, 2]);
-    assert_eq!(of_class(ErrorClass::SessionOver), [3, 10, 13]);
+    assert_eq!(of_class(ErrorClass::SessionOver), [3, 10, 13, 16]);
     assert_eq!(of_class(ErrorClass::Temporary), [7, 8, 12]);
     assert_eq!(of_class(ErrorClass::WrongTime), [11]);
     assert_eq!(of_class(ErrorClass::Denied), [4, 5, 6, 9, 14, 15]);

@@ -15,6 +15,7 @@ pub(super) enum Goal {
 }
 
 /// Application of a client.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct App {
     pub(super) goal: Goal,
     /// Whether the client reported a session.

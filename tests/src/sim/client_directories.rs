@@ -4,9 +4,10 @@
 use sealpost_core::client::store::Failure;
 use sealpost_core::client::{Command, Notice, RegistrationFailure, SendRefusal};
 use sealpost_core::frame::{Event, Input};
-use sealpost_core::ids::{MessageId, Phone, UserRef};
+use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::store::{StoreOp, StoreReply};
+use sealpost_core::server::{self, AccountChange};
 use sealpost_storage::Storage;
 use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
 
@@ -135,17 +136,25 @@ impl World {
         }
     }
 
-    /// Asks the operator to delete the account of a client that lost its key. The server must be
-    /// stopped for that.
+    /// Asks the operator to delete the account of a client that lost its key. One half of the
+    /// operators do so while the server runs, the others stop it first.
     pub(super) fn request_deletion(&mut self, client: usize) {
         self.accounts_to_delete.insert(client);
         self.server_restart_delay = self.env.dice.between(1_000, 500_000);
-        self.input_server(Input::Event(Event::Shutdown));
+        if client.is_multiple_of(2) && self.server.machine.is_some() {
+            for user in self.delete_accounts() {
+                let command = server::Command::EndSession { user, why: AccountChange::Deleted };
+                self.input_server(Input::Event(Event::Command(command)));
+            }
+        } else {
+            self.input_server(Input::Event(Event::Shutdown));
+        }
     }
 
-    /// Deletes the requested accounts before the server starts, except for those whose clients have
-    /// no new key.
-    pub(super) fn delete_accounts(&mut self) {
+    /// Deletes the requested accounts, except for those whose clients have no new key. Returns the
+    /// ids that they had.
+    pub(super) fn delete_accounts(&mut self) -> Vec<UserId> {
+        let mut deleted = Vec::new();
         for client in std::mem::take(&mut self.accounts_to_delete) {
             let phone = model::phone(client);
             let store = &mut self.server.host.disk.engine;
@@ -155,7 +164,7 @@ impl World {
             if user.public_key == *self.clients[client].host.crypto.public_key() {
                 continue;
             }
-            store.delete_user(phone);
+            deleted.extend(store.delete_user(phone));
             self.apps[client].user = None;
             self.model.account_deleted(client);
             self.fault("operator: account deleted");
@@ -167,6 +176,7 @@ impl World {
                 (self.clients[client].host.incarnation, self.env.dice.between(100_000, 2_000_000));
             self.env.queue.schedule_after(after, SimEvent::GoOnline(client, incarnation));
         }
+        deleted
     }
 
     /// At rest, has every client write to the contacts whose new key it has not accepted. Returns

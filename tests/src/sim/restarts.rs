@@ -23,7 +23,6 @@ impl World {
         match who {
             ProcessId::Server if self.server.machine.is_none() => {
                 self.stopped = false;
-                // Only while the server is down: a running one would not notice.
                 self.delete_accounts();
                 self.delete_lost_accounts();
                 self.env.server_up = true;

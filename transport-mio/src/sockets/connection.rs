@@ -144,9 +144,18 @@ impl Connection {
         self.readable = true;
     }
 
-    /// Whether the socket may have bytes and the machine wants them.
+    /// Whether the socket may have bytes and somebody wants them: the machine, or TLS, whose
+    /// handshake no pause concerns.
     pub(super) fn wants_read(&self) -> bool {
-        self.readable && self.flow == Flow::Resume
+        self.readable && (self.flow == Flow::Resume || self.is_shaking_hands())
+    }
+
+    /// Whether the next bytes belong to a TLS handshake.
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.is_shaking_hands(),
+        }
     }
 
     /// Whether bytes are queued and the socket may accept them.
@@ -203,7 +212,9 @@ impl Connection {
         let socket = match &mut self.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(tls) => {
-                let received = tls.read(buffer);
+                // What comes with the end of a handshake waits if the machine has paused.
+                let paused = self.flow == Flow::Pause;
+                let received = tls.read(if paused { &mut [] } else { buffer });
                 self.readable = tls.may_have_more() || self.end_announced;
                 return received;
             }

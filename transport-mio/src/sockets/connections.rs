@@ -36,6 +36,8 @@ pub(crate) struct Connections {
     linger: Duration,
     /// Accepted connections begin with a handshake if it is set.
     tls: Option<TlsServer>,
+    /// Reads of connections in a handshake that this turn has left.
+    handshake_reads: usize,
 }
 
 /// Bounds on what waits to be written.
@@ -83,6 +85,7 @@ impl Connections {
             limits,
             linger,
             tls: None,
+            handshake_reads: HANDSHAKE_READS,
         }
     }
 
@@ -164,8 +167,9 @@ impl Connections {
         }
     }
 
-    /// Moves the list of connections to read from into `turn`, which must be empty.
+    /// Begins a turn: moves the list of connections to read from into `turn`, which must be empty.
     pub(crate) const fn take_ready(&mut self, turn: &mut Vec<ConnId>) {
+        self.handshake_reads = HANDSHAKE_READS;
         std::mem::swap(&mut self.ready, turn);
     }
 
@@ -176,6 +180,13 @@ impl Connections {
         connection.in_ready = false;
         if !connection.wants_read() {
             return None;
+        }
+        if connection.is_shaking_hands() {
+            let Some(left) = self.handshake_reads.checked_sub(1) else {
+                list_ready(&mut self.ready, id, connection);
+                return None;
+            };
+            self.handshake_reads = left;
         }
         let before = connection.tls_memory();
         let received = connection.read(buffer);
@@ -449,6 +460,9 @@ impl Connections {
     }
 }
 
+/// Reads in one turn of connections whose handshake is under way. A handshake takes many times as
+/// long as another read, and those who have a session must get their turn.
+pub(super) const HANDSHAKE_READS: usize = 4;
 /// Fraction of the memory of all queues that is made free at once.
 const FREED_SHARE: usize = 8;
 /// Closed connections among which one is sought that can be given up. Each accepted connection may

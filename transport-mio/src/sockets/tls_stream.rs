@@ -49,6 +49,10 @@ impl TlsStream {
         self.session.memory()
     }
 
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        self.session.stage() == Stage::Handshake
+    }
+
     /// Whether there is ciphertext for the peer.
     pub(super) fn has_ciphertext(&self) -> bool {
         !self.session.outgoing().is_empty()
@@ -105,12 +109,14 @@ impl TlsStream {
                 self.session.sent(len);
             }
         }
-        match (self.session.take_plaintext(buffer), self.session.stage()) {
-            (0, Stage::PeerEnded) => Received::End,
-            (0, Stage::Failed) => Received::Failed,
-            (len, Stage::Handshake | Stage::Open | Stage::PeerEnded | Stage::Failed) => {
-                Received::Bytes(len)
-            }
+        let len = self.session.take_plaintext(buffer);
+        if len > 0 || self.session.has_plaintext() {
+            return Received::Bytes(len);
+        }
+        match self.session.stage() {
+            Stage::Handshake | Stage::Open => Received::Bytes(0),
+            Stage::PeerEnded => Received::End,
+            Stage::Failed => Received::Failed,
         }
     }
 
@@ -136,12 +142,8 @@ impl TlsStream {
             }
             match (self.session.stage(), self.end) {
                 (Stage::Failed, _) => return Sent::Failed,
-                // The end of the handshake will have this called again, or the end of the connection,
-                // which a write would notice.
-                (Stage::Handshake, _) if !queue.is_empty() => {
-                    let failed = matches!(self.socket.take_error(), Ok(Some(_)) | Err(_));
-                    return if failed { Sent::Failed } else { Sent::Part };
-                }
+                // The end of the handshake will have this called again.
+                (Stage::Handshake, _) if !queue.is_empty() => return Sent::Part,
                 (Stage::Open | Stage::PeerEnded, _) if !queue.is_empty() => {
                     if self.encrypt(queue).is_err() {
                         return Sent::Failed;
@@ -174,5 +176,64 @@ impl TlsStream {
         // Writing into a slice fills it and can't fail.
         let len = queue.write_to(&mut bytes.as_mut_slice()).unwrap_or(0);
         self.session.encrypt(bytes.get(..len).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as Peer;
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+    use sealpost_core::time::Mono;
+
+    use super::super::connections::{Connections, HANDSHAKE_READS};
+    use super::*;
+    use crate::certificates::{TestAuthority, TestCertificate};
+    use crate::config::HostConfig;
+    use crate::tls::{CertificateChain, TlsClient, TlsServer};
+
+    #[test]
+    fn a_turn_has_few_handshakes() {
+        let authority = TestAuthority::new();
+        let TestCertificate { chain, key } = authority.issue(&["example.org"]);
+        let chain = CertificateChain::from_pem(chain.as_bytes()).unwrap();
+        let server = TlsServer::new(chain, key.as_bytes()).unwrap();
+        let authorities = authority.pem();
+        let client = TlsClient::with_authorities("example.org", authorities.as_bytes()).unwrap();
+
+        let mut poll = Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let limits = HostConfig::default().queue_limits();
+        let mut connections = Connections::new(registry, limits, Duration::ZERO);
+        connections.accept_tls(server);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let peers: Vec<_> = (0..3 * HANDSHAKE_READS)
+            .map(|_| {
+                let mut peer = Peer::connect(listener.local_addr().unwrap()).unwrap();
+                let mut session = client.connect().unwrap();
+                session.process().unwrap();
+                peer.write_all(session.outgoing()).unwrap();
+                peer.set_nonblocking(true).unwrap();
+                let (near, from) = listener.accept().unwrap();
+                near.set_nonblocking(true).unwrap();
+                connections.add_accepted(TcpStream::from_std(near), from.ip());
+                peer
+            })
+            .collect();
+        let mut events = Events::with_capacity(100);
+        poll.poll(&mut events, None).unwrap();
+        events.iter().for_each(|event| connections.note_readiness(event));
+
+        let (mut turn, mut buffer) = (Vec::new(), [0; 100]);
+        let answered = || peers.iter().filter(|peer| peer.peek(&mut [0]).is_ok()).count();
+        for handshakes in 1..=3 {
+            connections.take_ready(&mut turn);
+            for id in turn.drain(..) {
+                assert_eq!(connections.read(id, &mut buffer, Mono(0)), None);
+            }
+            connections.flush();
+            assert_eq!(answered(), handshakes * HANDSHAKE_READS);
+        }
     }
 }

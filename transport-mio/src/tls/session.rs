@@ -110,8 +110,8 @@ impl TlsSession {
         read.map(|len| (len, len == RECORD))
     }
 
-    /// Processes what was read. What there is to say to the peer waits in
-    /// [`TlsSession::outgoing_mut`] afterwards, after an error too.
+    /// Processes what was read. What there is to say to the peer is in [`TlsSession::outgoing`]
+    /// afterwards, after an error too.
     pub(crate) fn process(&mut self) -> Result<(), Error> {
         self.run(&Task::Nothing)
     }

@@ -158,7 +158,8 @@ impl Read for Peer {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            let mut ciphertext = vec![0; 16 * 1024];
+            // No more than rustls takes at once: it holds few decrypted bytes until they are read.
+            let mut ciphertext = vec![0; 4 * 1024];
             let len = self.socket.read(&mut ciphertext)?;
             let mut rest = &ciphertext[..len];
             let mut tls = tls.lock().unwrap();

@@ -116,6 +116,11 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Have the running server reload its configuration, as SIGHUP does, and say what has changed
+    Reload {
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Stop the running server in order, and wait for its end
     Stop {
         #[command(flatten)]

@@ -162,6 +162,7 @@ impl DataFolder {
 
     /// Whether the folder is that of a server, perhaps one whose creation was interrupted.
     pub(crate) fn is_a_server_s(&self) -> Result<bool, Failure> {
+        self.refuse_unfinished_restore()?;
         Ok(self.database().try_exists()? || self.is_used()?)
     }
 

@@ -72,6 +72,7 @@ fn run(args: Args) -> Result<(), Failure> {
             let repeat = if once { Repeat::Once } else { Repeat::UntilLeft };
             admin::top(&existing()?, repeat, format.format())
         }
+        Some(Task::Reload { format }) => admin::reload(&existing()?, format.format()),
         Some(Task::Stop { format }) => admin::stop(&existing()?, format.format()),
         Some(Task::Check { format }) => show::check(&existing()?, format.format()),
         Some(Task::TrustClock { format }) => offline::trust_clock(&existing()?, format.format()),

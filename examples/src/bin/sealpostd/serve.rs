@@ -82,6 +82,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         certificate: certificate.clone(),
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
+    let reloader = supervisor.reloader();
     let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
@@ -93,6 +94,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         handle: host.handle(),
         store: host.store(),
         log,
+        reloader,
         since: SystemTime::now(),
     })?;
 

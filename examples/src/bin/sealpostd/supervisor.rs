@@ -45,8 +45,9 @@ pub(crate) struct Supervisor {
 enum Event {
     /// The server serves. This controls it.
     Serving(Handle<Server>),
-    /// The operator asks for a reload.
-    Reload,
+    /// The operator asks for a reload, by a signal or by a command, which waits for what has become
+    /// of it.
+    Reload(Option<Sender<Result<String, Failure>>>),
     /// The reactor has answered.
     Alive,
     /// The server begins to stop.
@@ -74,7 +75,12 @@ impl Supervisor {
 
     /// Reloads the configuration.
     pub(crate) fn reload(&self) {
-        self.tell(Event::Reload);
+        self.tell(Event::Reload(None));
+    }
+
+    /// Asks for reloads from other threads.
+    pub(crate) fn reloader(&self) -> Reloader {
+        Reloader(self.events.clone())
     }
 
     /// The server begins to stop.
@@ -94,6 +100,21 @@ impl Drop for Supervisor {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Asks for reloads.
+#[derive(Clone, Debug)]
+pub(crate) struct Reloader(Sender<Event>);
+
+impl Reloader {
+    /// Reloads the configuration. What has changed, or why nothing has, arrives in the receiver, which
+    /// is disconnected if the server stops before.
+    pub(crate) fn reload(&self) -> Receiver<Result<String, Failure>> {
+        let (answer, outcome) = mpsc::channel();
+        // If the thread has ended, the answer is dropped with the event.
+        let _ = self.0.send(Event::Reload(Some(answer)));
+        outcome
     }
 }
 
@@ -135,9 +156,11 @@ fn run(mut reloadable: Reloadable, log: &LogControl, events: &Receiver<Event>, w
                 handle = Some(its);
                 notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
             }
-            Some(Event::Reload) => {
+            Some(Event::Reload(answer)) => {
                 if let Some(handle) = &handle {
-                    reload(&mut reloadable, log, handle);
+                    let outcome = reload(&mut reloadable, log, handle);
+                    // Whoever asked may have left.
+                    let _ = answer.map(|answer| answer.send(outcome));
                 }
             }
             Some(Event::Alive) => notify(&[NotifyState::Watchdog]),
@@ -151,13 +174,20 @@ fn run(mut reloadable: Reloadable, log: &LogControl, events: &Receiver<Event>, w
 }
 
 /// Reloads the configuration, and says what has become of it.
-fn reload(reloadable: &mut Reloadable, log: &LogControl, handle: &Handle<Server>) {
+fn reload(
+    reloadable: &mut Reloadable,
+    log: &LogControl,
+    handle: &Handle<Server>,
+) -> Result<String, Failure> {
     let since = NotifyState::monotonic_usec_now().ok();
     notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
-    let status = match reloadable.reload() {
-        Ok(Reloaded { command, log_levels, changes }) => {
-            handle.command(command);
-            log.replace(log_levels);
+    let outcome = reloadable.reload().map(|Reloaded { command, log_levels, changes }| {
+        handle.command(command);
+        log.replace(log_levels);
+        changes
+    });
+    let status = match &outcome {
+        Ok(changes) => {
             tracing::info!("configuration reloaded: {changes}");
             format!("serving; configuration reloaded: {changes}")
         }
@@ -167,6 +197,7 @@ fn reload(reloadable: &mut Reloadable, log: &LogControl, handle: &Handle<Server>
         }
     };
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    outcome
 }
 
 impl Reloadable {

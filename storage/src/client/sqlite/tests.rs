@@ -11,7 +11,7 @@ use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Profile, RequestHash};
 
 use super::bed::SqliteBed;
-use super::tables::{CLIENT, record_identity};
+use super::tables::CLIENT;
 use super::*;
 use crate::conformance::phone;
 use crate::engine::OpenFailure;
@@ -96,7 +96,11 @@ fn history_of_an_earlier_schema_tells_repeats_from_late_messages() {
     let path = folder.path().join("client.db");
     let earlier =
         Schema { application_id: CLIENT.application_id, migrations: &CLIENT.migrations[..2] };
-    let old = earlier.create(&path, |new| record_identity(new, &identity())).unwrap();
+    let record = "INSERT INTO account
+                  (only_row, phone_number, server_fingerprint, profile, host_port)
+                  VALUES (1, ?1, zeroblob(32), 'wide', 'localhost:7465')";
+    let phone_number = phone(1).to_string();
+    let old = earlier.create(&path, |new| new.execute(record, [&phone_number]).map(drop)).unwrap();
     old.execute_batch(
         "INSERT INTO inbox VALUES (1, 2, '+1555000002', 5, NULL, 100, 101, 0, 0, 0, x'66697665');
          INSERT INTO inbox VALUES (2, 2, '+1555000002', 9, 7, 100, 101, 0, 1, 0, x'6e696e65');
@@ -140,6 +144,7 @@ fn history_of_an_earlier_schema_tells_repeats_from_late_messages() {
     assert_eq!(outcomes, [Ok(ClientReply::Received(expected))]);
     let history = store.history(phone(2), None, 9).unwrap();
     assert_eq!(history.len(), 5, "what was there is there");
+    assert_eq!(store.identity().unwrap().transport, Transport::Tcp);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(in crate::sim) use texts::{MARK, attacker_phone, phone};
 
 /// All messages, and the accounts and stores that they pass through.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(in crate::sim) struct Model {
     messages: Vec<Message>,
     /// Numbers of the texts that a scenario chose.
@@ -52,6 +53,7 @@ pub(in crate::sim) struct Model {
 
 /// A message.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 struct Message {
     from: usize,
     to: usize,

@@ -3,6 +3,7 @@
 use sealpost_core::ids::Phone;
 use sealpost_programs::{Failure, Format, Line};
 use sealpost_storage::NewInvitation;
+use serde_json::json;
 
 use super::call::{self, Call};
 use super::figures::{Figures, Live, Millis};
@@ -70,6 +71,17 @@ pub(crate) fn change_log_level(
     match format {
         Format::Json => Line::json(&now),
         Format::Text => Line::text(now.levels),
+    }
+}
+
+/// Has the running server reload its configuration.
+pub(crate) fn reload(data: &DataFolder, format: Format) -> Result<(), Failure> {
+    let Answer::Reloaded { changes } = call::perform(data, Request::Reload {})? else {
+        return Err(unexpected());
+    };
+    match format {
+        Format::Json => Line::json(&json!({ "reloaded": changes })),
+        Format::Text => Line::text(changes),
     }
 }
 

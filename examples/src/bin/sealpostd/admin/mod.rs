@@ -25,7 +25,7 @@ mod terminal;
 mod top;
 
 pub(crate) use commands::{
-    change_log_level, change_user, create_invitation, revoke_invitation, stats, stop,
+    change_log_level, change_user, create_invitation, reload, revoke_invitation, stats, stop,
 };
 pub(crate) use place::Running;
 pub(crate) use request::UserChange;

@@ -11,6 +11,7 @@ use sealpost_storage::SqliteStorage;
 
 use crate::data::DataFolder;
 use crate::database::ServerStore;
+use crate::supervisor::Reloader;
 
 /// What a task works on.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Running {
     pub(crate) handle: Handle<Server>,
     pub(crate) store: StoreHandle<ServerStore>,
     pub(crate) log: LogControl,
+    pub(crate) reloader: Reloader,
     pub(crate) since: SystemTime,
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Request {
     RevokeInvitation { id: u64 },
     /// Changes the levels of the log, or only tells them.
     LogLevel { level: Option<String> },
+    /// Reloads the configuration.
+    Reload {},
     /// Stops the server in order.
     Stop {},
 }
@@ -68,6 +70,10 @@ pub(super) enum Answer {
         id: u64,
     },
     LogLevels(LogLevels),
+    /// What has changed, for people.
+    Reloaded {
+        changes: String,
+    },
     /// The server stops. The connection ends with it.
     Stopping,
 }

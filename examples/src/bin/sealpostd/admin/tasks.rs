@@ -25,6 +25,7 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
         Request::CreateInvitation(new) => create_invitation(place, &new),
         Request::RevokeInvitation { id } => revoke_invitation(place, id),
         Request::LogLevel { level } => log_level(place, level.as_deref()),
+        Request::Reload {} => reload(place),
         Request::Stop {} => stop(place),
     }
 }
@@ -110,6 +111,11 @@ fn log_level(place: &Place<'_>, level: Option<&str>) -> Result<Answer, Failure> 
         log.set(level)?;
     }
     Ok(Answer::LogLevels(LogLevels { levels: log.levels()? }))
+}
+
+fn reload(place: &Place<'_>) -> Result<Answer, Failure> {
+    let outcome = place.running("reload")?.reloader.reload();
+    Ok(Answer::Reloaded { changes: outcome.recv().map_err(stopped)?? })
 }
 
 fn stop(place: &Place<'_>) -> Result<Answer, Failure> {
