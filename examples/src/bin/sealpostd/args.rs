@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{FormatArg, VERSION};
+use sealpost_programs::{FormatArg, Manual, VERSION};
 use serde::Deserialize;
 
 use crate::config::Flags;
@@ -192,6 +192,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Commands on the configuration.

@@ -96,6 +96,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Address { host, format }) => {
             offline::print_address(&existing()?, host.as_deref(), format.format())
         }
+        Some(Task::Manual(manual)) => manual.run::<Args>(),
     }
 }
 
