@@ -25,6 +25,7 @@ mod show;
 mod table;
 mod values;
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 

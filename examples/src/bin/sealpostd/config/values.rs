@@ -124,15 +124,6 @@ where
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
-/// Reads a value that is written as a text, if it is there.
-pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
-where
-    T: FromStr<Err: Display>,
-    D: Deserializer<'de>,
-{
-    text(from).map(Some)
-}
-
 const UNITS: [(&str, Duration); 4] = [
     ("s", Duration::from_secs(1)),
     ("min", Duration::from_mins(1)),

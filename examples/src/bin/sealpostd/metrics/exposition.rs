@@ -30,7 +30,7 @@ impl Snapshot {
     fn build(&self, page: &mut Page<'_>) -> fmt::Result {
         let labels = [
             ("version", env!("CARGO_PKG_VERSION")),
-            ("commit", option_env!("SEALPOST_COMMIT").unwrap_or("unknown")),
+            ("commit", env!("SEALPOST_COMMIT")),
             ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
         ];
         page.info(("sealpost_build", "The program that runs"), labels)?;
