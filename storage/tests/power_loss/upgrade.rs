@@ -27,12 +27,14 @@ struct Released {
 }
 
 /// Every schema but the present ones.
-const RELEASED: [Released; 5] = [
+const RELEASED: [Released; 7] = [
     server(1, include_str!("../golden/server-1.sql")),
+    server(2, include_str!("../golden/server-2.sql")),
     client(1, include_str!("../golden/client-1.sql")),
     client(2, include_str!("../golden/client-2.sql")),
     client(3, include_str!("../golden/client-3.sql")),
     client(4, include_str!("../golden/client-4.sql")),
+    client(5, include_str!("../golden/client-5.sql")),
 ];
 
 const fn server(version: u32, sql: &'static str) -> Released {
@@ -166,7 +168,7 @@ fn upgrade_interrupted_at_any_step_loses_nothing() {
 fn upgrade_without_a_necessary_sync_is_detected() {
     let end = End::Killed;
     // The earliest one of the server and the latest one of the client.
-    for released in [&RELEASED[0], &RELEASED[4]] {
+    for released in [&RELEASED[0], &RELEASED[RELEASED.len() - 1]] {
         let bed = UpgradeBed::new(released, end, 1);
         let before = bed.file_system.disk(|disk| disk.syncs());
         bed.upgrade().unwrap();

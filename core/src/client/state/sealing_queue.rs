@@ -383,6 +383,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_has_failed_is_before_none_of_its_recipient() {
+        let mut queue = SealingQueue::new(Some(MessageId(5)));
+        let phone = "+4915112345678".parse().unwrap();
+        queue.number(message(1), phone, recipient(), Some(MessageId(5)));
+        queue.number(message(2), phone, recipient(), Some(MessageId(6)));
+        let failed = [4, 5].map(MessageId);
+        queue.replace_previous(UserId::new(2).unwrap(), &failed, None);
+        queue.replace_previous(recipient().user, &failed, Some(MessageId(3)));
+        for previous in [3, 6] {
+            let next = queue.start_next(9).map(NumberedMessage::previous);
+            assert_eq!(next, Some(Some(MessageId(previous))));
+        }
+    }
+
+    #[test]
     fn no_more_are_sealed_at_once_than_the_limit() {
         let mut queue = sealing(2);
         queue.number(message(3), "+4915112345678".parse().unwrap(), recipient(), None);
