@@ -100,6 +100,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
             crypto,
             application,
             dialler: None,
+            queued_bytes: Arc::default(),
             now: Mono::default(),
             control: Control::Continue,
         };
@@ -146,7 +147,8 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
     }
 
     pub(crate) fn handle(&self) -> Handle<M> {
-        Handle::new(Arc::clone(&self.inbox), self.visits.0.clone())
+        let queued_bytes = Arc::clone(&self.executor.queued_bytes);
+        Handle::new(Arc::clone(&self.inbox), self.visits.0.clone(), queued_bytes)
     }
 
     /// Runs until the machine has finished, then flushes, commits and ends the threads.

@@ -336,6 +336,11 @@ impl Connections {
         given_up.is_some()
     }
 
+    /// Memory of everything that is queued, in bytes.
+    pub(crate) const fn queued_memory(&self) -> usize {
+        self.queued
+    }
+
     /// Bytes queued for one connection above which it is congested. A fair share, while the queues
     /// take more than half of what they may: so the machine learns of every peer that reads too
     /// slowly before memory runs short.

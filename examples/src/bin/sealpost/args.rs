@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
-use sealpost_programs::{CryptoName, Failure, FormatArg, VERSION, Verify};
+use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
 use crate::safety_number::Comparison;
 
@@ -19,7 +19,7 @@ use crate::safety_number::Comparison;
 #[command(name = "sealpost", version = VERSION, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR", help = HOME_HELP)]
-    home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
 
     /// File whose first line is the passphrase of the key, and that others can't read [default: ask,
     /// if the key has one]
@@ -89,6 +89,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Options of `register`.
@@ -196,18 +198,11 @@ pub(crate) struct VerifyArgs {
     pub(crate) timeout: u64,
 }
 
-impl Args {
-    /// The home folder: from the command line, or else from the environment.
-    pub(crate) fn home_folder(&self) -> Result<PathBuf, Failure> {
-        if let Some(home) = &self.home {
-            return Ok(home.clone());
-        }
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        set("SEALPOST_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(set("HOME")?).join(".sealpost")))
-            .ok_or_else(|| {
-                Failure::usage("no home folder: pass --home, or set SEALPOST_HOME or HOME")
-            })
-    }
+/// The home folder: the one of the command line, or else from the environment.
+pub(crate) fn home_folder(passed: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    passed
+        .or_else(|| set("SEALPOST_HOME").map(PathBuf::from))
+        .or_else(|| Some(PathBuf::from(set("HOME")?).join(".sealpost")))
+        .ok_or_else(|| Failure::usage("no home folder: pass --home, or set SEALPOST_HOME or HOME"))
 }

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use sealpost_programs::{Failure, LogFormat, hide_memory, log_to_stderr, run_program};
 use tracing_subscriber::filter::LevelFilter;
 
-use args::{Args, Task};
+use args::{Args, Task, home_folder};
 use authorities::Authorities;
 use home::Home;
 
@@ -32,19 +32,22 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
-    let home = Home::new(
-        args.home_folder()?,
-        args.passphrase_file,
-        Authorities::new(args.ca),
-        args.crypto.provider(args.verify),
-    );
+    let home = || {
+        Ok::<_, Failure>(Home::new(
+            home_folder(args.home)?,
+            args.passphrase_file,
+            Authorities::new(args.ca),
+            args.crypto.provider(args.verify),
+        ))
+    };
     match args.task {
-        Task::Register(args) => register::register(&home, &args),
-        Task::Send(args) => send::send(&home, args),
-        Task::Listen(args) => listen::listen(&home, &args),
-        Task::Contacts { format } => contacts::contacts(&home, format.format()),
-        Task::Verify(args) => verify::verify(&home, &args),
-        Task::Address { new, format } => address::address(&home, new.as_ref(), format.format()),
-        Task::Status { format } => status::status(&home, format.format()),
+        Task::Register(args) => register::register(&home()?, &args),
+        Task::Send(args) => send::send(&home()?, args),
+        Task::Listen(args) => listen::listen(&home()?, &args),
+        Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
+        Task::Verify(args) => verify::verify(&home()?, &args),
+        Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
+        Task::Status { format } => status::status(&home()?, format.format()),
+        Task::Manual(manual) => manual.run::<Args>(),
     }
 }

@@ -1,11 +1,12 @@
 //! The command line of `sealpostd`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Profile;
-use sealpost_programs::{FormatArg, VERSION};
+use sealpost_programs::{FormatArg, Manual, VERSION};
 use serde::Deserialize;
 
 use crate::config::Flags;
@@ -99,6 +100,13 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Say whether the running server is ready; exit status 1 if not
+    Health {
+        /// Address of the server's metrics [default: that of the configuration, or else the server's
+        /// socket in the data folder]
+        #[arg(long, value_name = "ADDR")]
+        metrics: Option<SocketAddr>,
+    },
     /// Change the log levels of the running server, or print them
     LogLevel {
         /// off, error, warn, info, debug or trace for everything, or MODULE=LEVEL for one module,
@@ -184,6 +192,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Commands on the configuration.

@@ -14,8 +14,10 @@ mod database;
 mod init;
 mod invite;
 mod manifest;
+mod metrics;
 mod offline;
 mod restore;
+mod running;
 mod serve;
 mod show;
 mod size;
@@ -31,7 +33,7 @@ use sealpost_programs::{Failure, hide_memory, run_program};
 use admin::{Repeat, UserChange};
 use args::{Args, ChangeArgs, ConfigTask, Task, UserTask};
 use backup::back_up;
-use config::Layers;
+use config::{Config, Layers};
 use data::DataFolder;
 use restore::{Existing, restore};
 
@@ -66,6 +68,10 @@ fn run(args: Args) -> Result<(), Failure> {
         }
         Some(Task::Invite { task }) => invite::run(&existing()?, &task),
         Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
+        Some(Task::Health { metrics }) => {
+            let configured = Config::new(&layers.settings()?)?.metrics.listen;
+            metrics::health(metrics.or(configured), existing)
+        }
         Some(Task::LogLevel { level, format }) => {
             admin::change_log_level(&existing()?, level, format.format())
         }
@@ -90,6 +96,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Address { host, format }) => {
             offline::print_address(&existing()?, host.as_deref(), format.format())
         }
+        Some(Task::Manual(manual)) => manual.run::<Args>(),
     }
 }
 

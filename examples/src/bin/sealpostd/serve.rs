@@ -1,6 +1,7 @@
 //! Runs the server.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
@@ -11,7 +12,7 @@ use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, runner, start_log};
 
-use crate::admin::{AdminSocket, Running, SocketFile};
+use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::ballast::Ballasted;
@@ -19,6 +20,8 @@ use crate::config::{Config, Layers, Listen, Origin, PORT, Place, Settings, show}
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
+use crate::metrics::{MetricsSocket, Process, Vitals};
+use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
 use crate::supervisor::{Reloadable, Supervisor};
@@ -57,6 +60,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         ..HostConfig::default()
     };
     announce_bounds(&limits, &host, &config);
+    let memory_limits = MemoryLimits::new(&limits, host.queued_bytes_in_all);
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
     let machine = Server::new(
@@ -71,16 +75,18 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         },
         entropy()?,
     )?;
-    let crypto = runner(provider, keys.private, keys.wrapping)?;
+    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
     let couriers = SharedCouriers::new(couriers);
+    let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
         layers: layers.clone(),
         settings,
         connections,
-        quota,
+        quota: quota.clone(),
         couriers: couriers.clone(),
+        vitals: Arc::clone(&vitals),
         certificate: certificate.clone(),
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
@@ -88,19 +94,29 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
+    let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
+    let process = Arc::new(Process::open());
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     let sockets = sockets::open(&config.listen)?;
     let (local, bound) = (texts(&sockets), sockets::first_address(&sockets));
     confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
     let host = ServerHost::new(&host, sockets, store, crypto, machine, application)?;
-    let _socket = take_commands(admin, || Running {
+    let running = Running {
         data: data.clone(),
         handle: host.handle(),
         store: host.store(),
         log,
         reloader,
         since: SystemTime::now(),
-    })?;
+        provider,
+        quota,
+        memory_limits,
+        vitals,
+        certificate: certificate.as_ref().map(Certificate::expiry),
+        process,
+    };
+    metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
+    let _socket = take_commands(admin, running)?;
 
     let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
     certificate.map_or(Ok(()), Certificate::watch)?;
@@ -116,10 +132,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
 /// on file systems that have no sockets.
 fn take_commands(
     socket: Result<AdminSocket, Failure>,
-    server: impl FnOnce() -> Running,
+    server: Running,
 ) -> Result<Option<SocketFile>, Failure> {
     match socket {
-        Ok(socket) => socket.serve(server()).map(Some),
+        Ok(socket) => socket.serve(server).map(Some),
         Err(failure) => {
             tracing::warn!(
                 "this server takes no commands, so stop it for those that change something: \

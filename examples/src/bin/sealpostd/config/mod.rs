@@ -25,6 +25,7 @@ mod show;
 mod table;
 mod values;
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -62,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) otp: Otp,
     pub(crate) limits: Limits,
     pub(crate) storage: Storage,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
 }
 
@@ -188,6 +190,14 @@ pub(crate) struct Storage {
     pub(crate) disk_reserve: Size,
     pub(crate) retention: Span,
     pub(crate) clock_step: Span,
+}
+
+/// The section `[metrics]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// The section `[log]`.

@@ -435,6 +435,16 @@ pub(crate) static OPTIONS: &[Opt] = &[
          needs that, too",
     ),
     Opt::new(
+        "metrics.listen",
+        Address,
+        "\"127.0.0.1:9464\"",
+        Restart,
+        "Address and port on which HTTP serves /metrics for Prometheus, /live and /ready. Whoever \
+         reaches it sees figures that name nobody. Without it there is none of these",
+    )
+    .flag("metrics")
+    .unset(),
+    Opt::new(
         "log.level",
         Text,
         "\"info\"",

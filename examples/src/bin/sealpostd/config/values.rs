@@ -83,6 +83,15 @@ where
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
+/// As [`text`], for an option that may have no value.
+pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    text(from).map(Some)
+}
+
 /// Reads a list of values, each written as a text.
 pub(crate) fn texts<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
@@ -113,15 +122,6 @@ where
         return Err(D::Error::custom("write at least one"));
     }
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-}
-
-/// Reads a value that is written as a text, if it is there.
-pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
-where
-    T: FromStr<Err: Display>,
-    D: Deserializer<'de>,
-{
-    text(from).map(Some)
 }
 
 const UNITS: [(&str, Duration); 4] = [
