@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
 
-use io::Write;
+use io::{Read, Write};
 use support::{ALICE, BOB, ProgramBed};
 
 /// A proxy in front of a Unix socket. Returns its own address. It sends `header` first.
@@ -98,6 +98,27 @@ fn proxies_must_say_for_whom_they_connect() {
     bed.sealpost("alice", &["register", &by(header), ALICE]).succeeded();
     bed.sealpost("bob", &["register", "--timeout", "2", &by(""), BOB]).failed(1);
     assert!(server.log().contains("without a valid PROXY header"), "{}", server.log());
+}
+
+#[test]
+fn limits_per_address_count_whom_the_proxy_names() {
+    let bed = ProgramBed::new();
+    let socket = bed.path("clients.sock");
+    let unix = format!("unix:{}", socket.display());
+    let limit = [("SEALPOST_LIMITS_STRANGERS_PER_ADDRESS", "1")];
+    let args = ["--init", "--listen", &unix, "--trusted-proxies", "127.0.0.1/32"];
+    let _server = bed.serve_in(&limit, &args);
+    let connect = |client: &str| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        write!(stream, "PROXY TCP4 {client} 192.0.2.1 56324 7465\r\n").unwrap();
+        stream
+    };
+    let (mut first, other) = (connect("192.0.2.7"), connect("192.0.2.8"));
+    let _second = connect("192.0.2.7");
+    assert_eq!(first.read(&mut [0]).unwrap(), 0, "it gives way to the second of its address");
+    other.set_nonblocking(true).unwrap();
+    let error = (&other).read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "another address has its own place");
 }
 
 #[test]

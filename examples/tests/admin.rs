@@ -310,7 +310,7 @@ fn configuration_is_reloaded_while_the_server_runs() {
     let reload = || bed.sealpostd(&["reload"]);
     assert_eq!(reload().succeeded(), "no option has changed that a reload applies\n");
     write_private(&file, "[storage]\nmailbox_messages = 9\n[log]\nlevel = \"debug\"\n");
-    assert_eq!(reload().succeeded(), "log.level, storage.mailbox_messages changed\n");
+    assert_eq!(reload().succeeded(), "storage.mailbox_messages, log.level changed\n");
     assert_eq!(bed.sealpostd(&["log-level"]).succeeded(), "debug\n");
     write_private(&file, "[storage]\nmailbox_mesages = 9\n");
     let said = reload().failed(1);

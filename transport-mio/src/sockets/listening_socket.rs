@@ -192,6 +192,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+    if path.as_os_str().len() > PATH_MAX {
+        let why = format!("the path has more than {PATH_MAX} bytes");
+        return Err(io::Error::new(ErrorKind::InvalidInput, why));
+    }
     let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -216,6 +220,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Longest path of a Unix socket in bytes, on Linux (unix(7)).
+const PATH_MAX: usize = 107;
 /// Connections that the system queues for us: all clients reconnect at once after a restart.
 const BACKLOG: i32 = 4_096;
 
