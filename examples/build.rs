@@ -8,8 +8,9 @@ fn main() {
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let commit = if is_release { commit() } else { Some("development build".into()) };
     let version = env!("CARGO_PKG_VERSION");
-    let version = commit.map_or_else(|| version.into(), |commit| format!("{version} ({commit})"));
-    println!("cargo::rustc-env=SEALPOST_VERSION={version}");
+    let shown = commit.as_ref().map(|commit| format!("{version} ({commit})"));
+    println!("cargo::rustc-env=SEALPOST_VERSION={}", shown.as_deref().unwrap_or(version));
+    println!("cargo::rustc-env=SEALPOST_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     println!("cargo::rerun-if-changed=build.rs");
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|_| is_release) {
         println!("cargo::rerun-if-changed={log}");

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use tracing::{Event, Level, Subscriber};
@@ -28,9 +29,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Changes the levels of the running log.
+/// Changes the levels of the running log, and tells how much of it was lost.
 #[derive(Clone, Debug)]
-pub struct LogControl(reload::Handle<Targets, Registry>);
+pub struct LogControl {
+    levels: reload::Handle<Targets, Registry>,
+    lost: Arc<AtomicU64>,
+}
 
 /// Levels of the log: one for everything (`debug`), others for modules (`sealpost_mio=trace`), or
 /// several of these, separated by commas.
@@ -49,7 +53,9 @@ pub fn log_to_stderr(default: LevelFilter, format: LogFormat) -> Result<LogContr
 
 /// Starts logging to standard error.
 pub fn start_log(LogLevels(levels): LogLevels, format: LogFormat) -> LogControl {
-    let (filter, control) = reload::Layer::new(levels);
+    let (filter, levels) = reload::Layer::new(levels);
+    let lost = Arc::new(AtomicU64::new(0));
+    let writer = || Mutex::new(LogWriter::new(io::stderr(), format, Arc::clone(&lost)));
     // It reports errors by `eprintln`, which panics if standard error can't be written to.
     let text = log::layer().with_ansi(false).with_target(false).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
@@ -57,30 +63,32 @@ pub fn start_log(LogLevels(levels): LogLevels, format: LogFormat) -> LogControl 
             .json()
             .flatten_event(true)
             .log_internal_errors(false)
-            .with_writer(Mutex::new(LogWriter::new(io::stderr(), format)))
+            .with_writer(writer())
             .boxed(),
-        LogFormat::Text if is_read_by_journald() => text
-            .event_format(JournalFormat)
-            .with_writer(Mutex::new(LogWriter::new(io::stderr(), format)))
-            .boxed(),
-        LogFormat::Text => {
-            text.with_writer(Mutex::new(LogWriter::new(io::stderr(), format))).boxed()
+        LogFormat::Text if is_read_by_journald() => {
+            text.event_format(JournalFormat).with_writer(writer()).boxed()
         }
+        LogFormat::Text => text.with_writer(writer()).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
-    LogControl(control)
+    LogControl { levels, lost }
 }
 
 impl LogControl {
     /// The levels at present, as [`LogLevels`] are written.
     pub fn levels(&self) -> Result<String, Failure> {
-        Ok(self.0.with_current(ToString::to_string)?)
+        Ok(self.levels.with_current(ToString::to_string)?)
+    }
+
+    /// Number of lines that could not be written since the start.
+    pub fn lost_lines(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Replaces all levels.
     pub fn replace(&self, LogLevels(levels): LogLevels) {
         // It fails only once the log is gone.
-        let _ = self.0.reload(levels);
+        let _ = self.levels.reload(levels);
     }
 
     /// Changes the level of everything (`debug`), which forgets those of modules, or of one module
@@ -90,7 +98,7 @@ impl LogControl {
     /// Fails for another text, with the levels that there are.
     pub fn set(&self, change: &str) -> Result<(), Failure> {
         let LogLevels(change) = change.parse()?;
-        self.0.modify(|levels| {
+        self.levels.modify(|levels| {
             if change.default_level().is_some() {
                 *levels = change;
             } else {
@@ -176,13 +184,15 @@ struct LogWriter<W> {
     out: W,
     format: LogFormat,
     dropped: u64,
+    /// Number of lines that were dropped since the start.
+    lost: Arc<AtomicU64>,
     /// The last line that was written is incomplete.
     torn: bool,
 }
 
 impl<W: Write> LogWriter<W> {
-    const fn new(out: W, format: LogFormat) -> Self {
-        Self { out, format, dropped: 0, torn: false }
+    const fn new(out: W, format: LogFormat, lost: Arc<AtomicU64>) -> Self {
+        Self { out, format, dropped: 0, lost, torn: false }
     }
 
     fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
@@ -227,6 +237,7 @@ impl<W: Write> Write for LogWriter<W> {
         };
         if self.write_line(line.as_bytes()).is_err() {
             self.dropped = self.dropped.saturating_add(1);
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(entry.len())
     }
@@ -266,7 +277,12 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_written_are_dropped_and_counted() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 8 }, LogFormat::Text);
+        let lost = Arc::default();
+        let mut log = LogWriter::new(
+            Disk { content: Vec::new(), room: 8 },
+            LogFormat::Text,
+            Arc::clone(&lost),
+        );
         for line in ["one\n", "two\n", "three\n", "four\n"] {
             log.write_all(line.as_bytes()).unwrap();
         }
@@ -276,11 +292,16 @@ mod tests {
         let content = String::from_utf8(log.out.content).unwrap();
         let note = "2 log lines could not be written and are lost";
         assert_eq!(content, format!("one\ntwo\n{note}\nfive\nsix\n"));
+        assert_eq!(lost.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn entry_is_one_line_and_cannot_steer_the_terminal() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 1_000 }, LogFormat::Text);
+        let mut log = LogWriter::new(
+            Disk { content: Vec::new(), room: 1_000 },
+            LogFormat::Text,
+            Arc::default(),
+        );
         log.write_all("disk full\n INFO forged \u{9b}2J\n".as_bytes()).unwrap();
         let content = String::from_utf8(log.out.content).unwrap();
         assert_eq!(content, "disk full\\n INFO forged \\u{9b}2J\n");
@@ -288,7 +309,8 @@ mod tests {
 
     #[test]
     fn note_does_not_continue_a_line_that_was_cut_off() {
-        let mut log = LogWriter::new(Disk { content: Vec::new(), room: 2 }, LogFormat::Text);
+        let mut log =
+            LogWriter::new(Disk { content: Vec::new(), room: 2 }, LogFormat::Text, Arc::default());
         log.write_all(b"one\n").unwrap();
         log.out.room = 1_000;
         log.write_all(b"two\n").unwrap();

@@ -59,6 +59,13 @@ fn mistakes_in_a_file_are_named_with_their_line() {
             "listen = \"0.0.0.0:1\"\n[otp]\nroute = \"in-band\"\n",
             "line 3: otp.route in-band is not allowed on 0.0.0.0:1",
         ),
+        ("listen = []\n", "line 1: listen: write at least one"),
+        ("listen = [\"127.0.0.1:1\", \"unix:here\"]\n", "line 1: listen: write HOST:PORT"),
+        ("public_address = \"a b\"\n", "line 1: public_address: not a server address"),
+        (
+            "[otp]\nroute = \"in-band\"\n[proxy]\ntrusted = [\"192.0.2.0/24\"]\n",
+            "line 2: otp.route in-band is not allowed behind proxies",
+        ),
         ("[otp\n", "line 1: "),
         ("[otp]\nroute = \"webhook\"\n", "otp.webhook_url is not set"),
     ] {
@@ -91,7 +98,7 @@ fn environment_is_checked_as_the_file_is() {
     for (name, value, said) in [
         ("SEALPOST_LIMITS_STRANGER", "7", "did you mean SEALPOST_LIMITS_STRANGERS?"),
         ("SEALPOST_LIMITS_STRANGERS", "x", "SEALPOST_LIMITS_STRANGERS: invalid type"),
-        ("SEALPOST_LISTEN", "nowhere", "SEALPOST_LISTEN: invalid socket address"),
+        ("SEALPOST_LISTEN", "nowhere", "SEALPOST_LISTEN: write HOST:PORT"),
         ("SEALPOST_LOG", "loud", "SEALPOST_LOG: "),
     ] {
         let refused = check(name, value).failed(2);
@@ -105,7 +112,7 @@ fn printed_configuration_is_one_that_can_be_read_again() {
     let environment = [("SEALPOST_LIMITS_STRANGERS", "7")];
     let printed = bed.sealpostd_with(&environment, &["--listen", "127.0.0.1:99", "config"]);
     let printed = printed.succeeded();
-    for line in ["listen = \"127.0.0.1:99\"", "strangers = 7", "#store_size = \"16GiB\""] {
+    for line in ["listen = [\"127.0.0.1:99\"]", "strangers = 7", "#store_size = \"16GiB\""] {
         assert!(printed.lines().any(|printed| printed == line), "{line}: {printed}");
     }
     // The data folder is given on the command line as well.
@@ -127,7 +134,7 @@ fn mistyped_data_folder_is_no_new_server() {
     let said = bed.sealpostd(&["--listen", "127.0.0.1:7465", "init"]).succeeded();
     assert!(said.contains("sealpost://127.0.0.1:7465/"), "{said}");
     let written = fs::read_to_string(file(&bed)).unwrap();
-    assert!(written.contains("\nlisten = \"127.0.0.1:7465\"\n"), "{written}");
+    assert!(written.contains("\nlisten = [\"127.0.0.1:7465\"]\n"), "{written}");
     assert!(written.contains("\n#data = "), "{written}");
     let address = bed.sealpostd(&["address"]).succeeded();
     assert!(said.contains(address.trim_end()), "{said}");

@@ -243,6 +243,36 @@ fn a_message_that_was_signed_again_is_acknowledged_and_not_delivered_twice() {
     assert_eq!(texts(&fixture.bed.take_delivered()), ["hello"]);
 }
 
+/// A client with receipts of bob that are overdue, in a session.
+fn overdue() -> (ClientFixture, ScriptedPeer) {
+    let (mut fixture, bob) = client_knowing_bob();
+    fixture.bed.send_text(UserRef::Phone(bob.phone), "one");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    let stored = fixture.server.stored(fixture.now(), &[(bob.id, MessageId(1))]);
+    fixture.send(&stored);
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.advance(Duration::from_hours(24));
+    fixture.bed.command(Command::Connect);
+    fixture.connect();
+    fixture.grant_session(0);
+    (fixture, bob)
+}
+
+#[test]
+fn nothing_is_given_up_if_a_contact_whose_receipts_are_overdue_has_the_same_id() {
+    let (mut fixture, bob) = overdue();
+    fixture.bed.send_text(UserRef::Phone(bob.phone), "two");
+    assert_eq!(fixture.receive(), Some(Request::Lookup(UserRef::Phone(bob.phone))));
+    let found = fixture.server.public_key_of(fixture.now(), &bob);
+    assert_eq!(fixture.receive_all(), [message(&bob, 2)]);
+    fixture.bed.take_notices();
+    fixture.send(&found);
+    assert_eq!(fixture.bed.take_notices(), []);
+    let stored = fixture.server.stored(fixture.now(), &[(bob.id, MessageId(2))]);
+    fixture.send(&stored);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Stored { ids: ids(&[2]) }]);
+}
+
 #[test]
 fn a_contact_whose_receipts_are_overdue_is_looked_up_again() {
     let (mut fixture, bob) = client_knowing_bob();

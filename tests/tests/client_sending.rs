@@ -45,6 +45,49 @@ fn a_message_leaves_once_it_is_durable_and_is_stored_and_delivered() {
 }
 
 #[test]
+fn a_refused_message_is_not_the_one_before_the_next() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let to = bob.id;
+    let mut send = |fixture: &mut ClientFixture, id| {
+        fixture.bed.send_text(UserRef::Id(bob.id), "hello");
+        assert_eq!(fixture.receive_all(), [message(&bob, id)]);
+        let sent = fixture.server.last_request().clone();
+        bob.open_message(sent, fixture.bed.public_key()).previous()
+    };
+    assert_eq!(send(&mut fixture, 1), None);
+    session_error(&mut fixture, ErrorCode::read(200));
+    assert_eq!(send(&mut fixture, 2), None);
+    assert_eq!(send(&mut fixture, 3), Some(MessageId(2)));
+    session_error(&mut fixture, ErrorCode::read(200));
+    assert_eq!(send(&mut fixture, 4), Some(MessageId(2)));
+    session_error(&mut fixture, ErrorCode::read(200));
+    let stored = fixture.server.stored(fixture.now(), &[(to, MessageId(2))]);
+    fixture.send(&stored);
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.command(Command::Connect);
+    fixture.connect();
+    fixture.grant_session(0);
+    assert_eq!(send(&mut fixture, 5), Some(MessageId(2)), "the store says the same");
+}
+
+#[test]
+fn a_message_waits_until_a_failure_is_recorded_and_does_not_name_the_one_that_failed() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    for id in 1..=2 {
+        fixture.bed.send_text(UserRef::Id(bob.id), "hello");
+        assert_eq!(fixture.receive_all(), [message(&bob, id)]);
+    }
+    fixture.bed.fail_store(1, StoreError::Busy);
+    session_error(&mut fixture, ErrorCode::read(200));
+    fixture.bed.send_text(UserRef::Id(bob.id), "hello");
+    assert_eq!(fixture.receive_all(), []);
+    fixture.bed.advance(Duration::from_secs(1));
+    assert_eq!(fixture.receive_all(), [message(&bob, 3)]);
+    let last = fixture.server.last_request().clone();
+    assert_eq!(bob.open_message(last, fixture.bed.public_key()).previous(), Some(MessageId(1)));
+}
+
+#[test]
 fn each_message_names_the_one_before_it_to_the_same_recipient() {
     let (mut fixture, mut bob) = client_knowing_bob();
     let carol = ScriptedPeer::new(Profile::Compact, 3);

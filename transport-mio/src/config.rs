@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost_core::wire::Packet;
 
@@ -43,6 +44,10 @@ pub struct HostConfig {
     /// Certificate with which accepted connections are encrypted. `None` means plain TCP. A host
     /// that dials does not use it.
     pub tls: Option<TlsServer>,
+    /// Networks of proxies. A connection from them must begin with a header of the PROXY protocol,
+    /// version 1 or 2, and counts as one from the address that the header names. A peer on a Unix
+    /// socket has the address 127.0.0.1.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// What a host does on signals. Signals belong to the whole process, so at most one host of a
@@ -85,6 +90,7 @@ impl Default for HostConfig {
             dial_timeout: Duration::from_secs(10),
             transaction: TransactionLimit::default(),
             tls: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }

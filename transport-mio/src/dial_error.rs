@@ -1,6 +1,8 @@
 //! Why a client could not connect to its server.
 
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use rustls::{AlertDescription, CertificateError};
 
@@ -10,9 +12,15 @@ use crate::tls::hosts;
 /// colon.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// The host has no address, or none that answers.
+    /// The host has no address, or its addresses can't be looked up.
+    #[error("no such host, or no name server answers: {0}")]
+    NoSuchHost(io::Error),
+    /// No address of the host answers.
     #[error("{0}")]
-    Unreachable(io::Error),
+    Unreachable(Attempts),
+    /// The connection broke during the TLS handshake, or the system refused it.
+    #[error("{0}")]
+    Broken(io::Error),
     /// The server did not answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -45,13 +53,52 @@ pub enum DialError {
     Tls(rustls::Error),
 }
 
+/// The addresses of a host that were tried, and why each of them failed.
+#[derive(Debug, Default)]
+pub struct Attempts(Vec<(SocketAddr, io::Error)>);
+
+impl Attempts {
+    /// Adds an address that has failed.
+    pub(crate) fn push(&mut self, address: SocketAddr, error: io::Error) {
+        self.0.push((address, error));
+    }
+
+    /// Whether no address was tried.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Attempts {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most errors of the system share one sentence"
+    )]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (address, error)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => write!(f, "{address} refused the connection"),
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    write!(f, "no route to {address}")
+                }
+                io::ErrorKind::TimedOut => write!(f, "no answer from {address} in time"),
+                _ => write!(f, "{address}: {error}"),
+            }?;
+        }
+        Ok(())
+    }
+}
+
 impl From<io::Error> for DialError {
     fn from(error: io::Error) -> Self {
         // A blocking read whose time is over would block.
         if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
             Self::TimedOut
         } else {
-            Self::Unreachable(error)
+            Self::Broken(error)
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Why a host could not start, or had to give up.
 
 use std::io;
-use std::net::SocketAddr;
+
+use crate::sockets::LocalAddress;
 
 /// A failure of the operating system that the host can't work around. Peers never cause one.
 #[derive(Debug, thiserror::Error)]
@@ -9,14 +10,14 @@ pub enum Error {
     /// Another process listens on the address.
     #[error(
         "can't listen on {0}: the address is in use by another program; stop that program, or \
-         choose another port"
+         choose another address"
     )]
-    AddressInUse(SocketAddr),
+    AddressInUse(LocalAddress),
     /// Listening failed for another reason.
     #[error("can't listen on {address}: {source}")]
     Listen {
         /// Address that was requested.
-        address: SocketAddr,
+        address: LocalAddress,
         /// Error of the operating system.
         source: io::Error,
     },

@@ -1,6 +1,6 @@
 //! The production host: carries out what the machines of `sealpost-core` decide.
 //!
-//! [`ServerHost`] runs a machine behind a listening socket, [`ClientHost`] runs one that dials.
+//! [`ServerHost`] runs a machine behind listening sockets, [`ClientHost`] runs one that dials.
 //! Both are one loop, the reactor, on the thread that calls `run`. The machine lives on that thread
 //! and needs no lock:
 //!
@@ -67,9 +67,10 @@ mod tls;
 pub use application::{Application, Control};
 pub use config::{HostConfig, SignalHandling, TransactionLimit, raise_file_limit};
 pub use destination::Destination;
-pub use dial_error::DialError;
+pub use dial_error::{Attempts, DialError};
 pub use error::Error;
 pub use hosts::{ClientHost, ServerHost};
 pub use reactor::Handle;
+pub use sockets::{InvalidProxyHeader, ListeningSocket, LocalAddress, ProxyHeader};
 pub use threads::{CommitTimes, HostedMachine, JobRunner, StoreAnswer, StoreHandle, StoreRequest};
 pub use tls::{CertificateChain, TlsClient, TlsError, TlsServer};

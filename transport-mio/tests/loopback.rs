@@ -21,7 +21,10 @@ use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, OtpDelivery, RegisteredPhones, Registration};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{Deframer, FromServer, Gate, Header, Op, Oversized, Packet, Profile};
-use sealpost_mio::{Application, ClientHost, Control, Error, Handle, HostConfig, ServerHost};
+use sealpost_mio::{
+    Application, ClientHost, Control, Error, Handle, HostConfig, ListeningSocket, LocalAddress,
+    ServerHost,
+};
 use sealpost_storage::client::{ClientStorage, Identity, MemoryClientStorage};
 use sealpost_storage::{Quota, SqliteStorage};
 
@@ -76,9 +79,11 @@ impl TestServer {
             Entropy::from_seed([2; 32]),
         )
         .unwrap();
-        let host = ServerHost::bind(
+        let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let LocalAddress::Tcp(addr) = *socket.local_address() else { panic!("{socket:?}") };
+        let host = ServerHost::new(
             &HostConfig::default(),
-            "127.0.0.1:0".parse().unwrap(),
+            vec![socket],
             storage.unwrap(),
             crypto,
             machine,
@@ -86,7 +91,7 @@ impl TestServer {
         );
         let host = host.unwrap();
         Self {
-            addr: host.local_addr(),
+            addr,
             public_key,
             handle: host.handle(),
             thread: std::thread::spawn(|| host.run()),

@@ -279,10 +279,10 @@ impl Client {
                 self.on_marked_delivered(withdrawn, answer.marked_for(receipt)?);
             }
             AwaitStore::MarkedFailed { messages, failure } => {
-                self.on_marked_failed(messages, failure, answer.marked()?);
+                self.on_marked_failed(messages, failure, answer.given_up()?);
             }
             AwaitStore::MarkedUndeliverable(packets) => {
-                self.on_marked_undeliverable(packets, answer.marked()?);
+                self.on_marked_undeliverable(packets, answer.given_up()?);
             }
             AwaitStore::Received(batch, messages) => {
                 self.on_received(batch, answer.received(messages)?);

@@ -15,6 +15,7 @@ mod alarm;
 mod answers;
 mod awaits;
 mod config;
+mod counters;
 pub mod limits;
 mod notice;
 mod registration;
@@ -34,6 +35,7 @@ pub use self::config::{
     AccountChange, Command, Config, DeliveryId, DeliveryOutcome, OtpChannel, OtpDelivery,
     Reconfiguration, RegisteredPhones,
 };
+pub use self::counters::{Counters, ItemCounts, Tally};
 pub use self::limits::{Limits, Rate};
 pub use self::notice::Notice;
 pub use self::registration::{InvalidPhonePrefix, PhonePrefix, Registrants, Registration};
@@ -86,7 +88,8 @@ pub struct Server {
     alarms: Alarms<Alarm>,
     touched: Touched,
     out: Out<Self, AwaitJob, AwaitStore>,
-    stats: Stats,
+    counters: Counters,
+    clock_is_implausible: bool,
     lifecycle: Lifecycle,
 }
 
@@ -128,7 +131,8 @@ impl Server {
             alarms,
             touched: Touched::default(),
             out: Out::new(),
-            stats: Stats::default(),
+            counters: Counters::default(),
+            clock_is_implausible: false,
             lifecycle: Lifecycle::Serving,
         })
     }
@@ -190,10 +194,14 @@ impl Server {
                 self.on_register_opened(request, outcome.unsigned_request_opened()?);
             }
             AwaitJob::ConfirmOpened(confirming) => {
-                self.on_confirm_opened(outcome.request_opened(*confirming)?);
+                let judged = outcome.request_opened(*confirming)?;
+                self.counters.judged(&judged);
+                self.on_confirm_opened(judged);
             }
             AwaitJob::ReconnectOpened { request, user } => {
-                self.on_reconnect_opened(user, outcome.request_opened(*request)?);
+                let judged = outcome.request_opened(*request)?;
+                self.counters.judged(&judged);
+                self.on_reconnect_opened(user, judged);
             }
             AwaitJob::ReconnectOpenedUnverified(request) => {
                 let opened = outcome.unsigned_request_opened()?;
@@ -202,13 +210,18 @@ impl Server {
             AwaitJob::ReconnectVerified(awaited) => {
                 let AwaitReconnectVerified { request, reply_key, user, session } = *awaited;
                 let judged = outcome.verified(request)?;
+                self.counters.judged(&judged);
                 self.on_reconnect_verified(judged, reply_key, user, session);
             }
             AwaitJob::Signed { arrival, packet } => {
-                self.on_signed_packet(arrival, outcome.verified(packet)?);
+                let judged = outcome.verified(packet)?;
+                self.counters.judged(&judged);
+                self.on_signed_packet(arrival, judged);
             }
             AwaitJob::Sealed { arrival, packet } => {
-                self.on_sealed_packet(arrival, outcome.opened(packet)?);
+                let judged = outcome.opened(packet)?;
+                self.counters.judged(&judged);
+                self.on_sealed_packet(arrival, judged);
             }
             AwaitJob::ServerKey => self.on_server_key_signed(outcome.emitted()?),
             AwaitJob::Granted(entry) => self.on_granted(&entry, outcome.emitted()?),
@@ -280,7 +293,7 @@ impl Server {
     fn on_tick(&mut self) {
         while let Some(alarm) = self.alarms.pop_due(self.now.mono) {
             match alarm {
-                Alarm::Handshake(conn) => self.close(conn),
+                Alarm::Handshake(conn) => self.on_handshake_alarm(conn),
                 // `settle` decides whether the connection may be read again.
                 Alarm::Flow(conn) => self.touched.conn(conn),
                 Alarm::Mailbox(user) => self.on_mailbox_alarm(user),
@@ -303,7 +316,10 @@ impl Machine for Server {
     fn handle(&mut self, now: Now, input: Input<'_, Self>) -> Actions<'_, Self> {
         self.now = Now { mono: self.clock.advance(now.mono), wall: now.wall };
         match input {
-            Input::Bytes { conn, data } => self.on_bytes(conn, data),
+            Input::Bytes { conn, data } => {
+                self.counters.received_bytes += data.len() as u64;
+                self.on_bytes(conn, data);
+            }
             Input::Event(event) => self.on_event(event),
         }
         self.settle();

@@ -16,6 +16,8 @@ pub struct Stats {
     pub forwarded: u64,
     /// Messages and receipts stored.
     pub stored: u64,
+    /// The clock was implausible when the store last judged it: nothing expires.
+    pub clock_is_implausible: bool,
 }
 
 /// What a server holds in memory at the moment, by what bounds it ([`Limits`](super::Limits)).

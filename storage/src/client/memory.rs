@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
-    Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, QueuedMessage,
-    Snapshot, Status, Verification,
+    Failure, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
+    QueuedMessage, Snapshot, Status, Verification,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
@@ -174,12 +174,14 @@ impl MemoryClientStorage {
                 return ClientReply::Marked(messages.iter().filter_map(mark).collect());
             }
             ClientOp::MarkUndeliverable(packets) => {
-                let marked = packets.iter().filter_map(|packet| self.mark_undeliverable(*packet));
-                return ClientReply::Marked(marked.collect());
+                let failed = packets.iter().filter_map(|packet| self.mark_undeliverable(*packet));
+                let failed = failed.collect();
+                return ClientReply::Failed(self.given_up(failed));
             }
             ClientOp::MarkFailed { messages, failure } => {
                 let mark = |id: &_| self.mark(*id, None, Status::Failed(*failure)).then_some(*id);
-                return ClientReply::Marked(messages.iter().filter_map(mark).collect());
+                let failed = messages.iter().filter_map(mark).collect();
+                return ClientReply::Failed(self.given_up(failed));
             }
             ClientOp::Receive(messages) => {
                 let arrivals = messages.iter().map(|message| self.receive(message));
@@ -290,6 +292,33 @@ impl MemoryClientStorage {
         sent.message.status = Status::Failed(Failure::UnknownUser);
         sent.packet = None;
         Some(id)
+    }
+
+    /// Takes messages that have failed out of the chains of their contacts.
+    fn given_up(&mut self, ids: Vec<MessageId>) -> GivenUp {
+        let messages = ids.iter().filter_map(|id| self.outbox.get(id));
+        let named = messages.map(|sent| (sent.message.recipient, sent.message.phone));
+        let named: BTreeSet<_> = named.collect();
+        let mut last_sent = Vec::new();
+        for (recipient, phone) in named {
+            let last = self.last_sent(recipient, phone);
+            if let Some(contact) = self.contacts.get_mut(&phone)
+                && contact.pinned.user == recipient
+                && contact.last_sent.is_some_and(|last_sent| ids.contains(&last_sent))
+            {
+                contact.last_sent = last;
+            }
+            last_sent.push((recipient, last));
+        }
+        GivenUp { ids, last_sent }
+    }
+
+    /// The last message enqueued for a user id that has not failed.
+    fn last_sent(&self, recipient: UserId, phone: Phone) -> Option<MessageId> {
+        let sent = self.outbox.values().map(|sent| &sent.message);
+        let sent = sent.filter(|sent| sent.recipient == recipient && sent.phone == phone);
+        let sent = sent.filter(|sent| !matches!(sent.status, Status::Failed(_)));
+        sent.max_by_key(|sent| sent.place).map(|sent| sent.id)
     }
 
     fn receive(&mut self, message: &IncomingMessage) -> Placement {

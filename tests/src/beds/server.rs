@@ -8,7 +8,7 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::store::StoreReply;
 use sealpost_core::server::{
-    Command, Config, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
+    Command, Config, Counters, DeliveryId, DeliveryOutcome, Held, Notice, OtpChannel, OtpDelivery,
     Reconfiguration, RegisteredPhones, Registration, Server, Stats,
 };
 use sealpost_core::wire::{FromServer, Packet, Profile};
@@ -189,6 +189,11 @@ impl ServerBed {
     /// Counters of the server.
     pub fn stats(&self) -> Stats {
         self.machine.stats()
+    }
+
+    /// What the server has counted.
+    pub fn counters(&self) -> Counters {
+        *self.machine.counters()
     }
 
     /// What the server holds in memory.

@@ -53,6 +53,9 @@ impl World {
         }
         let newer = std::mem::replace(&mut self.server.host.disk.engine, backup);
         self.server.host.disk.engine.skip_user_ids_of(&newer);
+        if let Some(invitations) = &mut self.invitations {
+            invitations.restored(&self.server.host.disk.engine.invitations());
+        }
         self.read_accounts();
         self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Server));
     }

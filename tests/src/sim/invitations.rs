@@ -45,7 +45,11 @@ impl Invitations {
             note: String::new(),
         };
         let loses = |client| {
-            let is_loss = |kind: &StepKind| matches!(kind, StepKind::LoseDirectory { client: who, .. } if *who == client);
+            let is_loss = |kind: &StepKind| match kind {
+                StepKind::LoseDirectory { client: who, .. }
+                | StepKind::LoseAccount { client: who } => *who == client,
+                other => matches!(other, StepKind::RestoreServer { .. }),
+            };
             plan.steps.iter().filter(|step| is_loss(&step.kind)).count()
         };
         let personal = |client: usize| {
@@ -109,6 +113,13 @@ impl Invitations {
             return Err(format!("invitation {code} is used for another phone number"));
         }
         Ok(())
+    }
+
+    /// The server's store is an earlier one: what it does not count was not used.
+    pub(super) fn restored(&mut self, records: &[InvitationRecord]) {
+        for (issued, record) in self.0.iter_mut().zip(records) {
+            issued.used = issued.terms.uses - record.uses_left;
+        }
     }
 
     /// Checks that the store counts every use, and nothing else.

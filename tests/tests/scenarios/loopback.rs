@@ -14,7 +14,8 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, OtpChannel, RegisteredPhones, Registration, Server};
 use sealpost_mio::{
-    CertificateChain, ClientHost, Destination, HostConfig, ServerHost, TlsClient, TlsServer,
+    CertificateChain, ClientHost, Destination, HostConfig, ListeningSocket, LocalAddress,
+    ServerHost, TlsClient, TlsServer,
 };
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
 use sealpost_storage::{Inspector, SqliteStorage, Usage};
@@ -274,16 +275,18 @@ impl Deployment for Loopback {
         };
         let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
         let tls = self.tls.as_ref().map(|tls| tls.server.clone());
-        let host = ServerHost::bind(
+        let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let LocalAddress::Tcp(addr) = *socket.local_address() else { panic!("{socket:?}") };
+        let host = ServerHost::new(
             &HostConfig { tls, ..HostConfig::default() },
-            "127.0.0.1:0".parse().unwrap(),
+            vec![socket],
             disk.clone(),
             crypto,
             Server::new(config, entropy).unwrap(),
             ServerApplication::new(Reporter::new(self.sender.clone(), Arc::clone(&dead))),
         );
         let host = host.unwrap();
-        *self.server_addr.lock().unwrap() = Some(host.local_addr());
+        *self.server_addr.lock().unwrap() = Some(addr);
         self.server = Some(Process::start(host.handle(), disk, dead, || host.run()));
     }
 

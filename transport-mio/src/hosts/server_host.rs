@@ -1,7 +1,5 @@
 //! Host of a machine that accepts connections.
 
-use std::net::SocketAddr;
-
 use sealpost_core::frame::Machine;
 use sealpost_storage::Storage;
 
@@ -9,15 +7,14 @@ use crate::application::Application;
 use crate::config::HostConfig;
 use crate::error::Error;
 use crate::reactor::{Handle, Reactor};
-use crate::sockets;
+use crate::sockets::ListeningSocket;
 use crate::threads::{HostedMachine, JobRunner, StoreHandle};
 
-/// Runs a machine behind a listening socket.
+/// Runs a machine behind listening sockets.
 #[derive(Debug)]
 pub struct ServerHost<M: Machine, A, S: Storage> {
     reactor: Reactor<M, A>,
     store: StoreHandle<S>,
-    local_addr: SocketAddr,
 }
 
 impl<M, A, S> ServerHost<M, A, S>
@@ -26,11 +23,11 @@ where
     A: Application<M>,
     S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
 {
-    /// Listens on `address` and starts the threads. The system queues new connections until
-    /// [`ServerHost::run`] accepts them.
-    pub fn bind<R>(
+    /// Takes over the sockets and starts the threads. Connections are served by
+    /// [`ServerHost::run`].
+    pub fn new<R>(
         config: &HostConfig,
-        address: SocketAddr,
+        sockets: Vec<ListeningSocket>,
         store: S,
         crypto: R,
         machine: M,
@@ -39,18 +36,9 @@ where
     where
         R: JobRunner,
     {
-        let socket = sockets::listen(address)?;
-        let local_addr =
-            socket.local_addr().map_err(Error::system("read the listening address"))?;
         let (mut reactor, store) = Reactor::new(config, machine, store, crypto, application)?;
-        reactor.accept_from(socket, config)?;
-        Ok(Self { reactor, store, local_addr })
-    }
-
-    /// The address on which the host listens, with the port that the system chose if 0 was
-    /// requested.
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        reactor.accept_from(sockets, config)?;
+        Ok(Self { reactor, store })
     }
 
     /// Returns a handle that stops the host from another thread.

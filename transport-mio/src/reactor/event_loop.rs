@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use mio::net::TcpListener;
 use mio::{Events, Poll, Token, Waker};
 use sealpost_core::crypto::Outcome;
 use sealpost_core::frame::{Deadline, Event, Input, Machine, pump};
@@ -21,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{HostConfig, SignalHandling};
 use crate::destination::Destination;
 use crate::error::Error;
-use crate::sockets::{Connections, Dialler, FIRST_CONNECTION, Listener};
+use crate::sockets::{Connections, Dialler, FIRST_CONNECTION, Listener, ListeningSocket};
 use crate::threads::{
     CryptoPool, HostedMachine, Inbox, JobRunner, Mail, StorageThread, StoreHandle,
 };
@@ -101,6 +100,7 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
             crypto,
             application,
             dialler: None,
+            queued_bytes: Arc::default(),
             now: Mono::default(),
             control: Control::Continue,
         };
@@ -123,16 +123,17 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
         Ok((reactor, store))
     }
 
-    /// Accepts connections from `socket`.
+    /// Accepts connections from `sockets`.
     pub(crate) fn accept_from(
         &mut self,
-        socket: TcpListener,
+        sockets: Vec<ListeningSocket>,
         config: &HostConfig,
     ) -> Result<(), Error> {
         let inbox = Arc::clone(&self.inbox);
         let knock = move || inbox.post(Mail::Arrivals);
         let (cap, pause) = (config.connection_cap(), config.accept_pause);
-        self.listener = Some(Listener::start(socket, cap, pause, knock)?);
+        let proxies = config.trusted_proxies.clone();
+        self.listener = Some(Listener::start(sockets, proxies, cap, pause, knock)?);
         if let Some(tls) = &config.tls {
             self.executor.connections.accept_tls(tls.clone());
         }
@@ -146,7 +147,8 @@ impl<M: HostedMachine, A: Application<M>> Reactor<M, A> {
     }
 
     pub(crate) fn handle(&self) -> Handle<M> {
-        Handle::new(Arc::clone(&self.inbox), self.visits.0.clone())
+        let queued_bytes = Arc::clone(&self.executor.queued_bytes);
+        Handle::new(Arc::clone(&self.inbox), self.visits.0.clone(), queued_bytes)
     }
 
     /// Runs until the machine has finished, then flushes, commits and ends the threads.

@@ -1,5 +1,8 @@
 //! Carries out a machine's actions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Event, Flow, Host, Machine};
@@ -22,6 +25,8 @@ pub(super) struct Executor<M: Machine, A> {
     pub(super) application: A,
     /// Set only in a host of a client machine.
     pub(super) dialler: Option<Dialler<M>>,
+    /// Memory of what is queued for all connections, for other threads to read.
+    pub(super) queued_bytes: Arc<AtomicUsize>,
     /// Time of the input whose actions are being carried out.
     pub(super) now: Mono,
     /// [`Control::Stop`] once the application has asked the host to stop.
@@ -34,6 +39,7 @@ impl<M: HostedMachine, A: Application<M>> Executor<M, A> {
         self.storage.submit();
         self.crypto.submit(now);
         self.connections.flush();
+        self.queued_bytes.store(self.connections.queued_memory(), Ordering::Relaxed);
     }
 
     /// The next event that resulted from carrying out actions or serving sockets.
@@ -55,7 +61,6 @@ impl<M: HostedMachine, A: Application<M>> Executor<M, A> {
         }
         match result {
             Ok(Dialled { socket, peer, tls }) => {
-                let socket = mio::net::TcpStream::from_std(socket);
                 self.connections.add_dialled(conn, socket, peer, tls);
             }
             Err(error) => self.dialling_failed(conn, &error),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use sealpost_core::frame::{Event, Machine};
@@ -13,19 +14,30 @@ use crate::threads::{Inbox, Mail};
 pub struct Handle<M: Machine> {
     inbox: Arc<Inbox<M>>,
     visits: Sender<Visit<M>>,
+    queued_bytes: Arc<AtomicUsize>,
 }
 
 /// A look at the machine between two inputs.
 pub(super) type Visit<M> = Box<dyn FnOnce(&M) + Send>;
 
 impl<M: Machine> Handle<M> {
-    pub(super) const fn new(inbox: Arc<Inbox<M>>, visits: Sender<Visit<M>>) -> Self {
-        Self { inbox, visits }
+    pub(super) const fn new(
+        inbox: Arc<Inbox<M>>,
+        visits: Sender<Visit<M>>,
+        queued_bytes: Arc<AtomicUsize>,
+    ) -> Self {
+        Self { inbox, visits, queued_bytes }
     }
 
     /// Stops the host gracefully, as a signal does. Further calls have no effect.
     pub fn stop(&self) {
         self.inbox.post(Mail::Stop);
+    }
+
+    /// Memory of everything that is queued for connections and that their peers have not read, in
+    /// bytes, as of the last turn of the host.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 
     /// Gives the machine a command.
@@ -56,7 +68,11 @@ impl<M: Machine> Handle<M> {
 
 impl<M: Machine> Clone for Handle<M> {
     fn clone(&self) -> Self {
-        Self { inbox: Arc::clone(&self.inbox), visits: self.visits.clone() }
+        Self {
+            inbox: Arc::clone(&self.inbox),
+            visits: self.visits.clone(),
+            queued_bytes: Arc::clone(&self.queued_bytes),
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use mio::net::TcpStream;
+use super::listening_socket::Encryption;
+use super::socket::Socket;
 
 /// A short queue. While it is full the accepting thread waits, and further connections wait in the
 /// system's queue.
@@ -21,8 +22,14 @@ struct Queue {
     is_closed: bool,
 }
 
-/// A connection and its peer.
-pub(super) type Arrival = (TcpStream, IpAddr);
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) socket: Socket,
+    /// Address that limits by address count: that of the peer, or the one that a proxy names.
+    pub(super) peer: IpAddr,
+    pub(super) encryption: Encryption,
+}
 
 /// No more connections are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +104,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
-        (TcpStream::from_std(stream), Ipv4Addr::new(192, 0, 2, number).into())
+        Arrival {
+            socket: stream.into(),
+            peer: Ipv4Addr::new(192, 0, 2, number).into(),
+            encryption: Encryption::OfHost,
+        }
     }
 
     #[test]
@@ -107,7 +118,7 @@ mod tests {
         let push = |number| arrivals.push(arrival(number), || knocks.set(knocks.get() + 1));
         assert_eq!([push(1), push(2)], [Ok(()); 2]);
         assert_eq!(knocks.get(), 1);
-        let peers = [(); 3].map(|()| arrivals.pop().map(|(_, peer)| peer.to_string()));
+        let peers = [(); 3].map(|()| arrivals.pop().map(|arrival| arrival.peer.to_string()));
         assert_eq!(peers, [Some("192.0.2.1".to_owned()), Some("192.0.2.2".to_owned()), None]);
         assert_eq!(push(3), Ok(()));
         assert_eq!(knocks.get(), 2);

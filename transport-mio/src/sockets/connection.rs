@@ -1,14 +1,15 @@
 //! One connection: its socket, its write queue, and the state of both directions.
 
 use std::io::{ErrorKind, Read};
-use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use sealpost_core::frame::Flow;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::proxy_header::is_from_a_stranger;
+use super::socket::Socket;
 use super::tls_stream::TlsStream;
 use super::write_queue::WriteQueue;
 use crate::tls::TlsSession;
@@ -39,7 +40,7 @@ pub(super) struct Connection {
 /// A socket, with or without TLS. TLS is boxed, so that a plain connection takes no memory for it.
 #[derive(Debug)]
 enum Stream {
-    Plain(TcpStream),
+    Plain(Socket),
     Tls(Box<TlsStream>),
 }
 
@@ -103,7 +104,7 @@ pub(super) enum Sent {
 
 impl Connection {
     /// Takes over a nonblocking socket, with its TLS session if it has one.
-    pub(super) fn new(socket: TcpStream, tls: Option<Box<TlsSession>>) -> Self {
+    pub(super) fn new(socket: Socket, tls: Option<Box<TlsSession>>) -> Self {
         let stream = match tls {
             None => Stream::Plain(socket),
             Some(session) => Stream::Tls(Box::new(TlsStream::new(socket, session))),
@@ -123,7 +124,7 @@ impl Connection {
     }
 
     /// The socket, for registration with the poll.
-    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(super) fn socket_mut(&mut self) -> &mut Socket {
         match &mut self.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(tls) => tls.socket_mut(),
@@ -222,6 +223,12 @@ impl Connection {
         loop {
             match socket.read(buffer) {
                 Ok(0) => return Received::End,
+                Ok(len)
+                    if self.congestion == Congestion::Unused
+                        && is_from_a_stranger(buffer.get(..len).unwrap_or_default()) =>
+                {
+                    return Received::Failed;
+                }
                 Ok(len) => {
                     // A read that falls short has emptied the socket, and the poll will report the
                     // next arrival. It won't report an announced end a second time.
@@ -277,13 +284,13 @@ impl Connection {
 
     /// Ends our direction: tells the peer that nothing more will come.
     pub(super) fn end_writing(&mut self) -> Result<(), std::io::Error> {
-        self.socket_mut().shutdown(Shutdown::Write)
+        self.socket_mut().end_writing()
     }
 }
 
 /// Has packets sent at once instead of waiting for more, and vanished peers detected. A socket that
 /// rejects these options works without them.
-pub(super) fn set_options(stream: &TcpStream) {
+pub(super) fn set_options(stream: &impl AsFd) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
@@ -315,7 +322,7 @@ mod tests {
         near.set_nonblocking(true).unwrap();
         let mut peer = listener.accept().unwrap().0;
 
-        let mut connection = Connection::new(TcpStream::from_std(near), None);
+        let mut connection = Connection::new(near.into(), None);
         for _ in 0..1_000 {
             connection.push(Bytes::from_static(b"packet"));
         }

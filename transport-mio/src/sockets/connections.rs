@@ -2,19 +2,20 @@
 //! waiting to close.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
+use super::arrivals::Arrival;
 use super::connection::{
     Congestion, Connection, PeerDirection, Received, Sent, State, set_options,
 };
+use super::listening_socket::Encryption;
 use super::table::ConnectionTable;
 use crate::tls::{TlsServer, TlsSession};
 
@@ -121,15 +122,20 @@ impl Connections {
 
     /// Adds an accepted connection, whose options are set. The machine learns of it before its TLS
     /// handshake: its limits on strangers and their time hold for those who never finish it.
-    pub(crate) fn add_accepted(&mut self, stream: TcpStream, peer: IpAddr) {
-        let tls = match self.tls.as_ref().map(TlsServer::accept).transpose() {
+    pub(super) fn add_accepted(&mut self, arrival: Arrival) {
+        let Arrival { socket, peer, encryption } = arrival;
+        let tls = match encryption {
+            Encryption::OfHost => self.tls.as_ref(),
+            Encryption::Plain => None,
+        };
+        let tls = match tls.map(TlsServer::accept).transpose() {
             Ok(tls) => tls.map(Box::new),
             Err(error) => {
                 tracing::error!(%error, "can't begin a TLS connection: closing it");
                 return;
             }
         };
-        let (id, index) = self.table.insert(Connection::new(stream, tls));
+        let (id, index) = self.table.insert(Connection::new(socket, tls));
         if self.register(id, index) {
             self.events.push_back(SocketEvent::Opened(id, peer));
         }
@@ -144,7 +150,7 @@ impl Connections {
         tls: Option<Box<TlsSession>>,
     ) {
         set_options(&stream);
-        let index = self.table.insert_as(id, Connection::new(stream, tls));
+        let index = self.table.insert_as(id, Connection::new(stream.into(), tls));
         let is_open = self.register(id, index);
         let event = if is_open { SocketEvent::Opened(id, peer) } else { SocketEvent::Closed(id) };
         self.events.push_back(event);
@@ -328,6 +334,11 @@ impl Connections {
             self.remove(id);
         }
         given_up.is_some()
+    }
+
+    /// Memory of everything that is queued, in bytes.
+    pub(crate) const fn queued_memory(&self) -> usize {
+        self.queued
     }
 
     /// Bytes queued for one connection above which it is congested. A fair share, while the queues

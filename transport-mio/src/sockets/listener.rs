@@ -1,23 +1,23 @@
 //! Accepts connections, so that neither a shortage nor a flood stops the service.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token, Waker};
+use ipnet::IpNet;
+use mio::{Events, Poll, Token, Waker};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::arrivals::{Arrivals, Closed};
-use super::connection::set_options;
+use super::arrivals::{Arrival, Arrivals, Closed};
 use super::connections::Connections;
+use super::listening_socket::ListeningSocket;
+use super::proxies::Proxies;
+use super::socket::Socket;
 use crate::error::Error;
 use crate::threads::{fail_stop, join, spawn};
 
-/// A listening socket, and the thread that accepts from it. A flood of connections keeps that thread
+/// Listening sockets, and the thread that accepts from them. A flood of connections keeps that thread
 /// busy, and not the reactor, which takes a few of them in each turn.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -40,23 +40,27 @@ enum Room {
 }
 
 impl Listener {
-    /// Starts to accept from `socket`. Keeps at most `cap` connections, and accepts none for `pause`
-    /// after a shortage of files or memory. Calls `knock` when connections wait and none waited
-    /// before.
+    /// Starts to accept from `sockets`. Keeps at most `cap` connections, and accepts none for `pause`
+    /// after a shortage of files or memory. Connections from `proxies` begin with a PROXY header.
+    /// Calls `knock` when connections wait and none waited before.
     pub(crate) fn start(
-        mut socket: TcpListener,
+        mut sockets: Vec<ListeningSocket>,
+        proxies: Vec<IpNet>,
         cap: usize,
         pause: Duration,
         knock: impl Fn() + Send + 'static,
     ) -> Result<Self, Error> {
         let poll = Poll::new().map_err(Error::system("create a poll"))?;
-        poll.registry()
-            .register(&mut socket, LISTENER, Interest::READABLE)
-            .map_err(Error::system("watch the listening socket"))?;
+        for socket in &mut sockets {
+            socket
+                .register(poll.registry(), LISTENER)
+                .map_err(Error::system("watch a listening socket"))?;
+        }
         let waker = Waker::new(poll.registry(), WAKER).map_err(Error::system("create a waker"))?;
         let arrivals = Arc::new(Arrivals::default());
         let doorkeeper = Doorkeeper {
-            socket,
+            sockets,
+            proxies: Proxies::new(proxies),
             poll,
             pause,
             supply: Supply::Ample,
@@ -82,13 +86,13 @@ impl Listener {
             return;
         }
         for _ in 0..TAKEN_PER_TURN {
-            let Some((stream, peer)) = self.arrivals.pop() else {
+            let Some(arrival) = self.arrivals.pop() else {
                 self.ready = false;
                 return;
             };
             if connections.len() < self.cap || connections.give_up_lingering() {
                 self.room = Room::Free;
-                connections.add_accepted(stream, peer);
+                connections.add_accepted(arrival);
             } else {
                 self.report_full();
             }
@@ -118,7 +122,8 @@ impl Drop for Listener {
 
 /// The thread that accepts. It pauses when the system has run out of files or memory.
 struct Doorkeeper {
-    socket: TcpListener,
+    sockets: Vec<ListeningSocket>,
+    proxies: Proxies,
     poll: Poll,
     pause: Duration,
     supply: Supply,
@@ -138,42 +143,65 @@ impl Doorkeeper {
         yield_to_others();
         let mut events = Events::with_capacity(2);
         loop {
-            let timeout = (self.supply == Supply::Short).then_some(self.pause);
+            let pause = (self.supply == Supply::Short).then_some(self.pause);
+            let timeout = pause.into_iter().chain(self.proxies.timeout(Instant::now())).min();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     fail_stop(&format!("waiting for connections failed: {error}"))
                 }
                 Ok(()) | Err(_) => {}
             }
-            if self.accept(&knock) == Err(Closed) {
+            if self.admit(&knock) == Err(Closed) {
                 return;
             }
         }
     }
 
-    /// Accepts until no connection waits, or none can be accepted for now.
-    fn accept(&mut self, knock: &impl Fn()) -> Result<(), Closed> {
+    /// Accepts until no connection waits, or none can be accepted for now: one from each socket in
+    /// turn, so that a flood of one does not close the others.
+    fn admit(&mut self, knock: &impl Fn()) -> Result<(), Closed> {
         loop {
-            match self.socket.accept() {
-                Ok((stream, peer)) => {
-                    self.supply = Supply::Ample;
-                    if !has_ended(&stream) {
-                        set_options(&stream);
-                        self.arrivals.push((stream, peer.ip().to_canonical()), knock)?;
-                    }
+            for arrival in self.proxies.take_complete(self.poll.registry(), Instant::now()) {
+                self.arrivals.push(arrival, knock)?;
+            }
+            let mut may_have_more = false;
+            for index in 0..self.sockets.len() {
+                may_have_more |= self.accept(index, knock)?;
+            }
+            if !may_have_more {
+                return self.arrivals.check_open();
+            }
+        }
+    }
+
+    /// Accepts from one socket once. Returns whether another connection may wait there.
+    fn accept(&mut self, index: usize, knock: &impl Fn()) -> Result<bool, Closed> {
+        let Some(socket) = self.sockets.get(index) else { return Ok(false) };
+        let encryption = socket.encryption();
+        match socket.accept() {
+            Ok((socket, peer)) => {
+                self.supply = Supply::Ample;
+                if has_ended(&socket) {
+                    return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.arrivals.check_open();
+                let arrival = Arrival { socket, peer, encryption };
+                if self.proxies.includes(peer) {
+                    self.proxies.hold(arrival, self.poll.registry(), Instant::now());
+                } else {
+                    self.arrivals.push(arrival, knock)?;
                 }
-                // The peer left before it was accepted, or the network failed: the next connection
-                // in the queue is not affected.
-                Err(error) if is_passing(&error) => {
-                    tracing::debug!(%error, "accepting a connection failed");
-                }
-                Err(error) => {
-                    self.note_shortage(&error);
-                    return self.arrivals.check_open();
-                }
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // The peer left before it was accepted, or the network failed: the next connection in
+            // the queue is not affected.
+            Err(error) if is_passing(&error) => {
+                tracing::debug!(%error, "accepting a connection failed");
+                Ok(true)
+            }
+            Err(error) => {
+                self.note_shortage(&error);
+                Ok(false)
             }
         }
     }
@@ -199,32 +227,11 @@ fn yield_to_others() {
 }
 
 /// Whether the peer has left without a word. Nobody needs to hear of such a connection.
-fn has_ended(stream: &TcpStream) -> bool {
-    match stream.peek(&mut [0]) {
+fn has_ended(socket: &Socket) -> bool {
+    match socket.peek(&mut [0]) {
         Ok(len) => len == 0,
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
-}
-
-/// Binds a socket and listens on it.
-pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    bind(address).map_err(|source| {
-        if source.kind() == io::ErrorKind::AddrInUse {
-            Error::AddressInUse(address)
-        } else {
-            Error::Listen { address, source }
-        }
-    })
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted server can take its port again while old connections are in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Whether accepting failed because of the one connection that was to be accepted (accept(2)).
@@ -249,8 +256,6 @@ const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
 /// Most connections that the reactor takes in one turn.
 const TAKEN_PER_TURN: usize = 2;
-/// Connections that the system queues for us: all clients reconnect at once after a restart.
-const BACKLOG: i32 = 4_096;
 /// With this niceness a thread gets a third of what the others get if all cores are busy.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
@@ -258,18 +263,19 @@ const NICE: i32 = 5;
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::TcpStream as Peer;
+    use std::net::{SocketAddr, TcpStream as Peer};
     use std::sync::mpsc;
 
     use super::super::arrivals::ROOM;
+    use super::super::listening_socket::LocalAddress;
     use super::*;
     use crate::config::HostConfig;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    fn socket() -> (TcpListener, SocketAddr) {
-        let socket = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let address = socket.local_addr().unwrap();
+    fn socket() -> (ListeningSocket, SocketAddr) {
+        let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let LocalAddress::Tcp(address) = *socket.local_address() else { panic!("{socket:?}") };
         (socket, address)
     }
 
@@ -303,10 +309,11 @@ mod tests {
         stays.write_all(b"x").unwrap();
         let (knock, knocks) = mpsc::channel();
         let knock = move || knock.send(()).unwrap();
-        let mut listener = Listener::start(socket, 10, Duration::ZERO, knock).unwrap();
+        let mut listener =
+            Listener::start(vec![socket], vec![], 10, Duration::ZERO, knock).unwrap();
         knocks.recv_timeout(PATIENCE).unwrap();
-        let (taken, _) = listener.arrivals.pop().unwrap();
-        assert_eq!(taken.peek(&mut [0]).unwrap(), 1);
+        let taken = listener.arrivals.pop().unwrap();
+        assert_eq!(taken.socket.peek(&mut [0]).unwrap(), 1);
         listener.set_ready();
         let mut connections = connections();
         listener.take(&mut connections);
@@ -319,7 +326,8 @@ mod tests {
         let peers: Vec<_> = (0..3 * ROOM).map(|_| Peer::connect(address).unwrap()).collect();
         let (knock, knocks) = mpsc::channel();
         let knock = move || knock.send(()).unwrap();
-        let mut listener = Listener::start(socket, peers.len(), Duration::ZERO, knock).unwrap();
+        let mut listener =
+            Listener::start(vec![socket], vec![], peers.len(), Duration::ZERO, knock).unwrap();
         let mut connections = connections();
         while connections.len() < peers.len() {
             knocks.recv_timeout(PATIENCE).unwrap();
@@ -339,16 +347,10 @@ mod tests {
         let peers: Vec<_> = (0..3 * ROOM).map(|_| Peer::connect(address).unwrap()).collect();
         let (knock, knocks) = mpsc::channel();
         let knock = move || knock.send(()).unwrap();
-        let listener = Listener::start(socket, peers.len(), Duration::ZERO, knock).unwrap();
+        let listener =
+            Listener::start(vec![socket], vec![], peers.len(), Duration::ZERO, knock).unwrap();
         knocks.recv_timeout(PATIENCE).unwrap();
         drop(listener);
         assert_eq!(knocks.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
-    }
-
-    #[test]
-    fn taken_port_is_named() {
-        let (_first, taken) = socket();
-        let error = listen(taken).unwrap_err();
-        assert!(matches!(error, Error::AddressInUse(address) if address == taken), "{error}");
     }
 }

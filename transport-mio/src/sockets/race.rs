@@ -6,28 +6,33 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
+use crate::dial_error::{Attempts, DialError};
+
 /// Begins to connect to one address after the other, without waiting long for any, and returns the
 /// first connection that is established (RFC 8305). An address that drops everything would
 /// otherwise take the whole time-out.
-pub(super) fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+///
+/// # Errors
+/// [`DialError::Unreachable`] with the failure of each address.
+pub(super) fn connect(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, DialError> {
     let begin = Instant::now();
-    let mut attempts = Attempts::new()?;
+    let mut race = Race::new()?;
     let mut addresses = addresses.iter();
     loop {
         // Not a deadline: adding a very long time-out to the clock would overflow.
         let left = timeout.saturating_sub(begin.elapsed());
         if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(race.time_out());
         }
         let patience = match addresses.next() {
             Some(address) => {
-                attempts.begin(*address);
+                race.begin(*address);
                 left.min(STAGGER)
             }
-            None if attempts.are_over() => return Err(attempts.last_error),
+            None if race.is_over() => return Err(DialError::Unreachable(race.failed)),
             None => left,
         };
-        if let Some(stream) = attempts.wait(patience)? {
+        if let Some(stream) = race.wait(patience)? {
             return Ok(stream);
         }
     }
@@ -47,27 +52,39 @@ pub(super) fn alternate_families(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> 
 }
 
 /// Connections that are being established.
-struct Attempts {
+struct Race {
     poll: Poll,
     events: Events,
     /// The index of a stream is its token.
-    streams: Vec<Option<mio::net::TcpStream>>,
-    last_error: io::Error,
+    streams: Vec<Option<(SocketAddr, mio::net::TcpStream)>>,
+    failed: Attempts,
 }
 
-impl Attempts {
+impl Race {
     fn new() -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(16),
             streams: Vec::new(),
-            last_error: io::Error::new(io::ErrorKind::NotFound, "the host name has no address"),
+            failed: Attempts::default(),
         })
     }
 
     /// Whether every attempt has failed.
-    fn are_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.streams.iter().all(Option::is_none)
+    }
+
+    /// The error when time is up.
+    fn time_out(mut self) -> DialError {
+        for (address, _) in self.streams.into_iter().flatten() {
+            self.failed.push(address, io::ErrorKind::TimedOut.into());
+        }
+        if self.failed.is_empty() {
+            DialError::TimedOut
+        } else {
+            DialError::Unreachable(self.failed)
+        }
     }
 
     fn begin(&mut self, address: SocketAddr) {
@@ -77,8 +94,8 @@ impl Attempts {
             Ok(stream)
         });
         match begun {
-            Ok(stream) => self.streams.push(Some(stream)),
-            Err(error) => self.last_error = error,
+            Ok(stream) => self.streams.push(Some((address, stream))),
+            Err(error) => self.failed.push(address, error),
         }
     }
 
@@ -87,7 +104,7 @@ impl Attempts {
         let begin = Instant::now();
         loop {
             let left = patience.saturating_sub(begin.elapsed());
-            if left.is_zero() || self.are_over() {
+            if left.is_zero() || self.is_over() {
                 return Ok(None);
             }
             match self.poll.poll(&mut self.events, Some(left)) {
@@ -96,13 +113,11 @@ impl Attempts {
             }
             for event in &self.events {
                 let Some(slot) = self.streams.get_mut(event.token().0) else { continue };
-                match slot.as_ref().map(established) {
-                    Some(Ok(true)) => return Ok(slot.take().map(TcpStream::from)),
-                    Some(Err(error)) => {
-                        self.last_error = error;
-                        *slot = None;
-                    }
-                    Some(Ok(false)) | None => {}
+                let Some((address, stream)) = slot.take() else { continue };
+                match established(&stream) {
+                    Ok(true) => return Ok(Some(TcpStream::from(stream))),
+                    Ok(false) => *slot = Some((address, stream)),
+                    Err(error) => self.failed.push(address, error),
                 }
             }
         }
@@ -162,8 +177,8 @@ mod tests {
     fn dead_first_address_does_not_keep_the_next_one_waiting() {
         let (dead, (_alive, address)) = (Dropping::new(), listener());
         assert_eq!(
-            connect(&[dead.address], 2 * STAGGER).unwrap_err().kind(),
-            io::ErrorKind::TimedOut,
+            connect(&[dead.address], 2 * STAGGER).unwrap_err().to_string(),
+            format!("no answer from {} in time", dead.address),
             "the test needs an address that drops"
         );
         let begin = Instant::now();
@@ -195,7 +210,19 @@ mod tests {
         assert_eq!(connect(&addresses, 60 * SECOND).unwrap().peer_addr().unwrap(), address);
         assert!(begin.elapsed() < 20 * STAGGER);
         let refused = connect(&[nobody; 2], 60 * SECOND).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(
+            refused.to_string(),
+            format!("{nobody} refused the connection; {nobody} refused the connection")
+        );
+    }
+
+    #[test]
+    fn each_address_that_failed_is_named_with_its_reason() {
+        let (dead, nobody) = (Dropping::new(), listener().1);
+        let error = connect(&[nobody, dead.address], 2 * STAGGER).unwrap_err();
+        let expected =
+            format!("{nobody} refused the connection; no answer from {} in time", dead.address);
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -2,16 +2,16 @@
 
 use std::io::{ErrorKind, Write};
 
-use mio::net::TcpStream;
-
 use super::connection::{Received, Sent};
+use super::proxy_header::is_from_a_stranger;
+use super::socket::Socket;
 use super::write_queue::WriteQueue;
 use crate::tls::{PLAINTEXT_MAX, Stage, TlsSession};
 
 /// A nonblocking socket and its TLS session.
 #[derive(Debug)]
 pub(super) struct TlsStream {
-    socket: TcpStream,
+    socket: Socket,
     session: Box<TlsSession>,
     source: Source,
     end: End,
@@ -36,11 +36,11 @@ enum End {
 }
 
 impl TlsStream {
-    pub(super) const fn new(socket: TcpStream, session: Box<TlsSession>) -> Self {
+    pub(super) const fn new(socket: Socket, session: Box<TlsSession>) -> Self {
         Self { socket, session, source: Source::Unknown, end: End::No }
     }
 
-    pub(super) const fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(super) const fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }
 
@@ -82,6 +82,12 @@ impl TlsStream {
                 // Without a close_notify, anyone on the way may have cut the connection.
                 Ok((0, _)) => {
                     tracing::trace!("a TLS connection was cut off");
+                    return Received::Failed;
+                }
+                Ok(_)
+                    if self.session.stage() == Stage::Handshake
+                        && is_from_a_stranger(self.session.incoming()) =>
+                {
                     return Received::Failed;
                 }
                 Ok((_, may_have_more)) => {
@@ -187,7 +193,9 @@ mod tests {
     use mio::{Events, Poll};
     use sealpost_core::time::Mono;
 
+    use super::super::arrivals::Arrival;
     use super::super::connections::{Connections, HANDSHAKE_READS};
+    use super::super::listening_socket::Encryption;
     use super::*;
     use crate::certificates::{TestAuthority, TestCertificate};
     use crate::config::HostConfig;
@@ -217,7 +225,11 @@ mod tests {
                 peer.set_nonblocking(true).unwrap();
                 let (near, from) = listener.accept().unwrap();
                 near.set_nonblocking(true).unwrap();
-                connections.add_accepted(TcpStream::from_std(near), from.ip());
+                connections.add_accepted(Arrival {
+                    socket: near.into(),
+                    peer: from.ip(),
+                    encryption: Encryption::OfHost,
+                });
                 peer
             })
             .collect();

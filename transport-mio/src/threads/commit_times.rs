@@ -14,6 +14,9 @@ pub struct CommitTimes {
     /// Number of commits that took at most [`CommitTimes::BOUNDS`] at the same index, and longer
     /// than the bound before. The last one counts those that took longer than every bound.
     pub histogram: [u64; Self::BOUNDS.len() + 1],
+    /// Number of commits with at most [`CommitTimes::SIZES`] requests at the same index, in the same
+    /// way.
+    pub sizes: [u64; Self::SIZES.len() + 1],
 }
 
 impl CommitTimes {
@@ -33,14 +36,18 @@ impl CommitTimes {
         Duration::from_secs(1),
     ];
 
+    /// Upper bounds of the number of requests in a commit.
+    pub const SIZES: [u32; 9] = [1, 2, 4, 8, 16, 64, 128, 512, 1_024];
+
     pub(super) fn add(&mut self, requests: usize, took: Duration) {
         self.commits += 1;
         self.requests += requests as u64;
         self.total = self.total.saturating_add(took);
         let index = Self::BOUNDS.iter().take_while(|bound| took > **bound).count();
-        if let Some(count) = self.histogram.get_mut(index) {
-            *count += 1;
-        }
+        let exceeds = |bound: &&u32| requests as u64 > u64::from(**bound);
+        let size = Self::SIZES.iter().take_while(exceeds).count();
+        let counts = self.histogram.get_mut(index).into_iter().chain(self.sizes.get_mut(size));
+        counts.for_each(|count| *count += 1);
     }
 }
 
@@ -57,5 +64,6 @@ mod tests {
         assert_eq!((times.commits, times.requests), (4, 10));
         assert_eq!(times.total, Duration::from_micros(2_000_601));
         assert_eq!(times.histogram, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(times.sizes, [1, 1, 2, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

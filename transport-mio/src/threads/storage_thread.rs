@@ -111,6 +111,11 @@ impl<Op> Queue<Op> {
         self.changed.notify_one();
     }
 
+    /// Number of requests that wait for the next commit.
+    pub(super) fn waiting_requests(&self) -> usize {
+        self.lock().requests.len()
+    }
+
     /// How long the commits so far took.
     pub(super) fn commit_times(&self) -> CommitTimes {
         *self.commit_times.lock().unwrap_or_else(PoisonError::into_inner)

@@ -47,6 +47,11 @@ impl<S: Storage> StoreHandle<S> {
         answered
     }
 
+    /// Number of requests that wait for the next commit.
+    pub fn waiting_requests(&self) -> usize {
+        self.queue.waiting_requests()
+    }
+
     /// How long the commits so far took.
     pub fn commit_times(&self) -> CommitTimes {
         self.queue.commit_times()

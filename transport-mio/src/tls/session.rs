@@ -110,6 +110,11 @@ impl TlsSession {
         read.map(|len| (len, len == RECORD))
     }
 
+    /// What was read and could not be processed yet.
+    pub(crate) fn incoming(&self) -> &[u8] {
+        &self.incoming
+    }
+
     /// Processes what was read. What there is to say to the peer is in [`TlsSession::outgoing`]
     /// afterwards, after an error too.
     pub(crate) fn process(&mut self) -> Result<(), Error> {

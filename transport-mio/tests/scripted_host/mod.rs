@@ -5,7 +5,7 @@
 mod peer;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -20,7 +20,7 @@ use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::{Header, Op, Profile};
 use sealpost_mio::{
     Application, ClientHost, Control, Destination, DialError, Error, Handle, HostConfig, JobRunner,
-    ServerHost, StoreRequest,
+    ListeningSocket, LocalAddress, ServerHost, StoreRequest,
 };
 use sealpost_storage::Storage;
 
@@ -72,6 +72,8 @@ pub(crate) struct ScriptedMachine {
     seen: Sender<Seen>,
     queue: VecDeque<Action<Self>>,
     deadline: Option<Mono>,
+    /// Address of the latest connection.
+    peer: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for ScriptedMachine {
@@ -97,7 +99,10 @@ impl Machine for ScriptedMachine {
                 }
                 Some(Seen::Bytes(conn, data.to_vec()))
             }
-            Input::Event(Event::Opened { conn, .. }) => Some(Seen::Opened(conn)),
+            Input::Event(Event::Opened { conn, peer }) => {
+                self.peer = Some(peer);
+                Some(Seen::Opened(conn))
+            }
             Input::Event(Event::Closed { conn }) => Some(Seen::Closed(conn)),
             Input::Event(Event::Congested { conn }) => Some(Seen::Congested(conn)),
             Input::Event(Event::Writable { conn }) => Some(Seen::Writable(conn)),
@@ -138,7 +143,7 @@ impl Machine for ScriptedMachine {
 impl ScriptedMachine {
     pub(crate) fn new(behaviour: Behaviour) -> (Self, Receiver<Seen>) {
         let (sender, seen) = mpsc::channel();
-        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None }, seen)
+        (Self { behaviour, seen: sender, queue: VecDeque::new(), deadline: None, peer: None }, seen)
     }
 
     fn obey(&mut self, now: Now, order: Order) {
@@ -252,6 +257,7 @@ pub(crate) struct RunningHost {
 /// A server host that is listening but does not run yet.
 pub(crate) struct BoundServer {
     pub(crate) server: ServerHost<ScriptedMachine, TestApplication, TenfoldStore>,
+    pub(crate) addr: SocketAddr,
     seen: Receiver<Seen>,
     delivered: Receiver<&'static str>,
     unreachable: Receiver<String>,
@@ -259,22 +265,33 @@ pub(crate) struct BoundServer {
 
 impl BoundServer {
     pub(crate) fn new(config: &HostConfig, behaviour: Behaviour) -> Self {
+        let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let LocalAddress::Tcp(addr) = *socket.local_address() else { panic!("{socket:?}") };
+        Self::on(vec![socket], addr, config, behaviour)
+    }
+
+    /// A server on these sockets, of which `addr` is one.
+    pub(crate) fn on(
+        sockets: Vec<ListeningSocket>,
+        addr: SocketAddr,
+        config: &HostConfig,
+        behaviour: Behaviour,
+    ) -> Self {
         let (machine, seen) = ScriptedMachine::new(behaviour);
         let (application, delivered, unreachable) = TestApplication::new();
-        let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = config.clone();
         if peer::is_over_tls() && config.tls.is_none() {
             config.tls = Some(tls_server());
         }
         let server =
-            ServerHost::bind(&config, listen, TenfoldStore, FailingRunner, machine, application)
+            ServerHost::new(&config, sockets, TenfoldStore, FailingRunner, machine, application)
                 .unwrap();
-        Self { server, seen, delivered, unreachable }
+        Self { server, addr, seen, delivered, unreachable }
     }
 
     pub(crate) fn run(self) -> RunningHost {
         RunningHost {
-            addr: self.server.local_addr(),
+            addr: self.addr,
             handle: self.server.handle(),
             seen: self.seen,
             delivered: self.delivered,
@@ -329,6 +346,12 @@ impl RunningHost {
         let next = self.next();
         let Seen::Opened(conn) = next else { panic!("expected a connection, not {next:?}") };
         conn
+    }
+
+    /// The address of the latest connection.
+    pub(crate) fn peer(&self) -> IpAddr {
+        let asked = self.handle.with_machine(|machine| machine.peer);
+        asked.recv_timeout(PATIENCE).unwrap().expect("no connection was opened")
     }
 
     /// Waits for `len` bytes on a connection.

@@ -264,6 +264,20 @@ impl Contacts {
         core::mem::replace(&mut contact.last_sent, last)
     }
 
+    /// Replaces the last message sent to a user id, if it is one of those that have failed.
+    pub(in crate::client) fn replace_last_sent(
+        &mut self,
+        user: UserId,
+        failed: &[MessageId],
+        last: Option<MessageId>,
+    ) {
+        let Some(contact) = self.pinned_mut(user) else { return };
+        // Otherwise a later one is on its way into the store.
+        if contact.last_sent.is_some_and(|last_sent| failed.contains(&last_sent)) {
+            contact.last_sent = last;
+        }
+    }
+
     /// The server holds a message to a user id since this time.
     pub(in crate::client) fn stored(&mut self, user: UserId, at: Timestamp) {
         if let Some(contact) = self.pinned_mut(user) {

@@ -7,7 +7,7 @@ use super::count::Count;
 use crate::client::command::Token;
 use crate::client::store::{Binding, Content, DraftId, OutgoingMessage, QueuedMessage};
 use crate::frame::Pending;
-use crate::ids::{MessageId, Phone, UserRef};
+use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::wire::Packet;
 
 /// Numbers messages, and keeps them until they are durable.
@@ -148,6 +148,22 @@ impl SealingQueue {
     /// The store has not kept the batch: it may be offered again.
     pub(in crate::client) const fn retry_batch(&mut self) {
         self.end_batch();
+    }
+
+    /// Replaces the message before each one to this user id, if it is one of those that have failed.
+    /// What is being sealed names it all the same; but if that is given up, the next one does not.
+    pub(in crate::client) fn replace_previous(
+        &mut self,
+        user: UserId,
+        failed: &[MessageId],
+        previous: Option<MessageId>,
+    ) {
+        let theirs = self.numbered.iter_mut().filter(|numbered| numbered.to.user == user);
+        for numbered in theirs {
+            if numbered.previous.is_some_and(|before| failed.contains(&before)) {
+                numbered.previous = previous;
+            }
+        }
     }
 
     /// Takes a message and all that follow it out, and their numbers back. Returns them, the last
@@ -299,7 +315,6 @@ impl QueuedMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserId;
     use crate::keys::PublicKey;
     use crate::time::Timestamp;
     use crate::wire::{Header, Op, Oversized, Profile, SIGNATURE_LEN};

@@ -18,7 +18,8 @@ pub(in crate::client) struct Unrecorded {
     pins: Vec<ClientOp>,
     /// Messages that the server holds.
     stored: Vec<(UserId, MessageId)>,
-    /// Messages that were given up.
+    /// Messages that were given up: operations under way, and those that failed.
+    failing: Count,
     failed: Vec<(Vec<MessageId>, Failure)>,
     /// Packets of messages that were stored, and that the server can't deliver any more: those under
     /// way, and those to be marked.
@@ -34,6 +35,7 @@ impl Unrecorded {
             pinning: Count::ZERO,
             pins: Vec::new(),
             stored: Vec::new(),
+            failing: Count::ZERO,
             failed: Vec::new(),
             marking: Count::ZERO,
             undeliverable: Vec::new(),
@@ -80,6 +82,26 @@ impl Unrecorded {
     /// Messages to be marked as stored.
     pub(in crate::client) fn take_stored(&mut self) -> Vec<(UserId, MessageId)> {
         core::mem::take(&mut self.stored)
+    }
+
+    /// The store is asked to record that messages were given up.
+    pub(in crate::client) const fn failure_asked(&mut self) {
+        self.failing.take(1);
+    }
+
+    /// The store has answered whether it recorded that.
+    pub(in crate::client) const fn failure_ended(&mut self) {
+        self.failing.release(1);
+    }
+
+    /// Count of operations under way that record that messages were given up.
+    pub(in crate::client) const fn failing(&self) -> usize {
+        self.failing.get()
+    }
+
+    /// Whether the store has yet to record that messages have failed.
+    pub(in crate::client) const fn has_failures(&self) -> bool {
+        self.failing.get() > 0 || !self.failed.is_empty() || self.refusals() > 0
     }
 
     /// The store failed to record that these messages were given up.

@@ -57,6 +57,10 @@ impl Client {
         if self.link.session().is_none() || self.store_rests() {
             return;
         }
+        // A message names the one before it, which must not have failed.
+        if self.unrecorded.has_failures() {
+            return;
+        }
         // In the order of sending, under whichever name the recipient goes.
         for draft in self.drafts.take_for(|to| self.contacts.find(to).is_some()) {
             let TakenDraft { id, to, token, content } = draft;

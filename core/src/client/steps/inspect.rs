@@ -43,11 +43,12 @@ impl Client {
 
     fn check_store_operations(&self) -> Result<(), &'static str> {
         let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
-        let (mut keeping, mut refusals, mut readdressing) = (0, 0, 0);
+        let (mut keeping, mut refusals, mut readdressing, mut failing) = (0, 0, 0, 0);
         for operation in self.out.stores() {
             match operation {
                 AwaitStore::Pinned(_) => pins += 1,
                 AwaitStore::DraftsKept(_) => keeping += 1,
+                AwaitStore::MarkedFailed { .. } => failing += 1,
                 AwaitStore::MarkedUndeliverable(packets) => refusals += packets.len(),
                 AwaitStore::Enqueued(_) => enqueuing += 1,
                 AwaitStore::Readdressed(_) => readdressing += 1,
@@ -59,7 +60,6 @@ impl Client {
                 | AwaitStore::ContactVerified(_)
                 | AwaitStore::MarkedStored(_)
                 | AwaitStore::MarkedDelivered { .. }
-                | AwaitStore::MarkedFailed { .. }
                 | AwaitStore::Page(_) => {}
             }
         }
@@ -68,6 +68,7 @@ impl Client {
             && readdressing <= usize::from(self.readdressing.is_storing())
             && receiving <= usize::from(self.inbox.is_storing())
             && keeping <= usize::from(self.drafts.are_being_kept())
+            && failing <= self.unrecorded.failing()
             && refusals <= self.unrecorded.refusals()
             && reserving <= usize::from(self.receipt_numbers.is_reserving());
         if counted { Ok(()) } else { Err("a store operation is under way that nothing counts") }

@@ -8,7 +8,7 @@ use crate::client::notice::SendRefusal;
 use crate::client::state::lookups::Asker;
 use crate::client::state::rechecks::Begun;
 use crate::client::store::Failure;
-use crate::ids::{MessageId, Phone, UserRef};
+use crate::ids::{MessageId, Phone, UserId, UserRef};
 
 impl Client {
     /// The server does not know the recipient of a message in flight. All that is for the recipient
@@ -30,6 +30,16 @@ impl Client {
         self.on_progress();
         if moved {
             self.outbox.release(recipient);
+        }
+    }
+
+    /// The account of this user id was deleted, with messages of ours. If nobody has learnt another
+    /// id of the contact, the server is asked for it.
+    pub(in crate::client) fn look_up_unless_moved(&mut self, user: UserId) {
+        let contact = self.contacts.find(UserRef::Id(user));
+        let contact = contact.filter(|it| it.pinned.user == user && it.offered.is_none());
+        if let Some(phone) = contact.map(|contact| contact.phone) {
+            self.look_up_again(phone);
         }
     }
 
@@ -55,11 +65,14 @@ impl Client {
             return;
         }
         match found {
-            // The same id once more: an honest server knows it then.
-            Ok(()) | Err(SendRefusal::UnknownUser) => {
+            Err(SendRefusal::UnknownUser) => {
                 self.fail(self.outbox.for_recipient(denied), Failure::UnknownUser);
             }
-            Err(
+            // The same id once more: nothing may have been refused, because no receipt had come or a
+            // stored message was lost. What was refused goes once more; if it is refused again, that
+            // is soon, and it fails.
+            Ok(())
+            | Err(
                 SendRefusal::NotRegistered
                 | SendRefusal::OutboxFull
                 | SendRefusal::TooLong

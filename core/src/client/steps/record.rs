@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::awaits::AwaitStore;
 use crate::client::notice::Notice;
-use crate::client::store::{ClientOp, Failure};
+use crate::client::store::{ClientOp, Failure, GivenUp};
 use crate::frame::StoreError;
 use crate::ids::{MessageId, UserId};
 use crate::wire::InReplyTo;
@@ -66,6 +66,7 @@ impl Client {
 
     /// Records that messages were given up.
     pub(in crate::client) fn mark_failed(&mut self, messages: Vec<MessageId>, failure: Failure) {
+        self.unrecorded.failure_asked();
         let op = ClientOp::MarkFailed { messages: messages.clone(), failure };
         self.out.store(op, AwaitStore::MarkedFailed { messages, failure });
     }
@@ -74,10 +75,11 @@ impl Client {
         &mut self,
         messages: Vec<MessageId>,
         failure: Failure,
-        marked: Result<Vec<MessageId>, StoreError>,
+        marked: Result<GivenUp, StoreError>,
     ) {
-        if let Ok(ids) = marked {
-            self.out.notify(Notice::Failed { ids, failure });
+        self.unrecorded.failure_ended();
+        if let Ok(given_up) = marked {
+            self.tell_given_up(given_up, failure);
         } else {
             self.unrecorded.add_failed(messages, failure);
             self.rest_store();
@@ -113,21 +115,37 @@ impl Client {
     pub(in crate::client) fn on_marked_undeliverable(
         &mut self,
         packets: Vec<InReplyTo>,
-        marked: Result<Vec<MessageId>, StoreError>,
+        marked: Result<GivenUp, StoreError>,
     ) {
-        let Ok(ids) = marked else {
+        let Ok(given_up) = marked else {
             self.unrecorded.undeliverable_ended(packets);
             return self.rest_store();
         };
         self.unrecorded.undeliverable_ended(Vec::new());
         // One that was to be repeated, because its *stored* was lost, is not.
-        for id in &ids {
+        for id in &given_up.ids {
             self.outbox.discard(*id);
         }
-        if !ids.is_empty() {
-            self.on_progress();
-            self.out.notify(Notice::Failed { ids, failure: Failure::UnknownUser });
+        if given_up.ids.is_empty() {
+            return self.number_drafts();
         }
+        self.on_progress();
+        for (recipient, _) in &given_up.last_sent {
+            self.look_up_unless_moved(*recipient);
+        }
+        self.tell_given_up(given_up, Failure::UnknownUser);
+    }
+
+    /// The store has recorded that messages have failed. None of them counts as the message before
+    /// the next one (PROTOCOL 5.2).
+    fn tell_given_up(&mut self, given_up: GivenUp, failure: Failure) {
+        let GivenUp { ids, last_sent } = given_up;
+        for (recipient, last) in last_sent {
+            self.contacts.replace_last_sent(recipient, &ids, last);
+            self.sealing.replace_previous(recipient, &ids, last);
+        }
+        self.out.notify(Notice::Failed { ids, failure });
+        self.number_drafts();
     }
 
     /// The store has failed: what can wait is asked again after a pause, because asking at once

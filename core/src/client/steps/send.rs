@@ -31,12 +31,15 @@ impl Client {
     }
 
     /// Whether a message can be numbered, and so dated and sealed, at once: there is a session, whose
-    /// clock is known, its recipient is known, and none before it to the same person waits.
+    /// clock is known, its recipient is known, none before it to the same person waits, and it is
+    /// known which message is the one before it.
     fn can_number(&self, to: UserRef) -> bool {
         let Some(contact) = self.contacts.find(to) else { return false };
         let phone = contact.phone;
         let is_same = |other| self.contacts.find(other).is_some_and(|other| other.phone == phone);
-        self.link.session().is_some() && !self.drafts.any_for(is_same)
+        self.link.session().is_some()
+            && !self.unrecorded.has_failures()
+            && !self.drafts.any_for(is_same)
     }
 
     fn has_room_for(&self, message: &NewMessage) -> bool {

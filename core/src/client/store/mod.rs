@@ -29,5 +29,5 @@ pub use message::{
 };
 pub use op::ClientOp;
 pub(in crate::client) use reply::Page;
-pub use reply::{ClientOutcome, ClientReply, Placement};
+pub use reply::{ClientOutcome, ClientReply, GivenUp, Placement};
 pub use snapshot::{Account, Binding, Contact, Snapshot, Verification};

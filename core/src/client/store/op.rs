@@ -105,10 +105,11 @@ pub enum ClientOp {
     /// Mark messages whose recipient has no account any more: queued or stored → failed, as
     /// [`Failure::UnknownUser`]. Their packets are dropped. They are named by the hashes of their
     /// packets, as the server's error names them; a hash that no such message has changes nothing.
-    /// → `Marked`
+    /// `last_sent` changes as after [`MarkFailed`](Self::MarkFailed). → `Failed`
     MarkUndeliverable(Vec<InReplyTo>),
     /// Mark messages that will not be sent again: queued → failed. Their packets are dropped. A
-    /// message that is not queued stays as it is. → `Marked`
+    /// message that is not queued stays as it is. If one was the `last_sent` of a contact, the last
+    /// message enqueued for the pinned user id that has not failed takes its place. → `Failed`
     MarkFailed {
         /// The messages.
         messages: Vec<MessageId>,

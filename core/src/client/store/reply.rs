@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::arrival::{Arrival, Continuity};
 use super::message::{InboxId, InboxItem, IncomingMessage};
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
-use crate::ids::MessageId;
+use crate::ids::{MessageId, UserId};
 
 /// The outcome of one operation.
 pub type ClientOutcome = Result<ClientReply, StoreError>;
@@ -15,12 +15,13 @@ pub type ClientOutcome = Result<ClientReply, StoreError>;
 pub enum ClientReply {
     /// The operation is durable.
     Done,
-    /// The answer to [`MarkStored`](super::ClientOp::MarkStored),
-    /// [`MarkDelivered`](super::ClientOp::MarkDelivered),
-    /// [`MarkUndeliverable`](super::ClientOp::MarkUndeliverable) and
-    /// [`MarkFailed`](super::ClientOp::MarkFailed): the messages whose status changed now, in the
-    /// order in which they were named.
+    /// The answer to [`MarkStored`](super::ClientOp::MarkStored) and
+    /// [`MarkDelivered`](super::ClientOp::MarkDelivered): the messages whose status changed now, in
+    /// the order in which they were named.
     Marked(Vec<MessageId>),
+    /// The answer to [`MarkFailed`](super::ClientOp::MarkFailed) and
+    /// [`MarkUndeliverable`](super::ClientOp::MarkUndeliverable).
+    Failed(GivenUp),
     /// The answer to [`Receive`](super::ClientOp::Receive): what became of each message, in the
     /// order in which they were given.
     Received(Vec<Placement>),
@@ -31,6 +32,16 @@ pub enum ClientReply {
         /// Whether there are more after the last one.
         more: bool,
     },
+}
+
+/// Messages that have failed now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The messages whose status changed, in the order in which they were named.
+    pub ids: Vec<MessageId>,
+    /// Their recipients, in the order of user ids, each with the last message enqueued for that id
+    /// that has not failed: the next one's `previous_id`.
+    pub last_sent: Vec<(UserId, Option<MessageId>)>,
 }
 
 /// What became of a message that was received.
@@ -61,7 +72,7 @@ impl Answer for ClientReply {
     fn keeps(&self, nth: usize) -> bool {
         match self {
             // An operation is durable as a whole, and with it everything that it named.
-            Self::Done | Self::Marked(_) => true,
+            Self::Done | Self::Marked(_) | Self::Failed(_) => true,
             // A repeat is durable too, since it was first appended. If the answer is too short,
             // only the messages that it covers count.
             Self::Received(placements) => nth < placements.len(),
@@ -82,9 +93,12 @@ impl Completed<ClientOutcome> {
         match self.answer() {
             Ok(ClientReply::Done) => Ok(Ok(())),
             Err(error) => Ok(Err(error)),
-            Ok(ClientReply::Marked(_) | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
-                Err(WrongOutcome)
-            }
+            Ok(
+                ClientReply::Marked(_)
+                | ClientReply::Failed(_)
+                | ClientReply::Received(_)
+                | ClientReply::Unshown { .. },
+            ) => Err(WrongOutcome),
         }
     }
 
@@ -110,9 +124,12 @@ impl Completed<ClientOutcome> {
         match answer {
             Ok(ClientReply::Done) => Ok(Ok(values.into_iter().filter_map(Result::ok).collect())),
             Err(error) => Ok(Err(error)),
-            Ok(ClientReply::Marked(_) | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
-                Err(WrongOutcome)
-            }
+            Ok(
+                ClientReply::Marked(_)
+                | ClientReply::Failed(_)
+                | ClientReply::Received(_)
+                | ClientReply::Unshown { .. },
+            ) => Err(WrongOutcome),
         }
     }
 
@@ -121,9 +138,26 @@ impl Completed<ClientOutcome> {
         match self.answer() {
             Ok(ClientReply::Marked(ids)) => Ok(Ok(ids)),
             Err(error) => Ok(Err(error)),
-            Ok(ClientReply::Done | ClientReply::Received(_) | ClientReply::Unshown { .. }) => {
-                Err(WrongOutcome)
-            }
+            Ok(
+                ClientReply::Done
+                | ClientReply::Failed(_)
+                | ClientReply::Received(_)
+                | ClientReply::Unshown { .. },
+            ) => Err(WrongOutcome),
+        }
+    }
+
+    /// Expects [`ClientReply::Failed`].
+    pub(in crate::client) fn given_up(self) -> Answered<GivenUp> {
+        match self.answer() {
+            Ok(ClientReply::Failed(given_up)) => Ok(Ok(given_up)),
+            Err(error) => Ok(Err(error)),
+            Ok(
+                ClientReply::Done
+                | ClientReply::Marked(_)
+                | ClientReply::Received(_)
+                | ClientReply::Unshown { .. },
+            ) => Err(WrongOutcome),
         }
     }
 
@@ -161,9 +195,12 @@ impl Completed<ClientOutcome> {
         match self.answer() {
             Ok(ClientReply::Unshown { items, more }) => Ok(Ok(Page { items, more })),
             Err(error) => Ok(Err(error)),
-            Ok(ClientReply::Done | ClientReply::Marked(_) | ClientReply::Received(_)) => {
-                Err(WrongOutcome)
-            }
+            Ok(
+                ClientReply::Done
+                | ClientReply::Marked(_)
+                | ClientReply::Failed(_)
+                | ClientReply::Received(_),
+            ) => Err(WrongOutcome),
         }
     }
 }

@@ -84,7 +84,8 @@ pub struct Contact {
     pub verification: Verification,
     /// Another key that the server has named since, and that the user has not accepted.
     pub offered: Option<Binding>,
-    /// Last message enqueued for the pinned user id: the next one's `previous_id`.
+    /// Last message enqueued for the pinned user id that has not failed: the next one's
+    /// `previous_id`.
     pub last_sent: Option<MessageId>,
     /// Date of the oldest message to the pinned user id that the server holds, and for which no
     /// receipt has come.

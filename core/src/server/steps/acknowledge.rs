@@ -132,8 +132,10 @@ impl Server {
         let to_send = mailbox.receipt_stored(&config.limits, share, now.mono, item, settling);
         self.touched.mailbox(sender);
         self.count_receipt(sender, settling.get().receipt.get());
+        self.counters.receipts.stored += 1;
         if let Some((conn, bytes)) = to_send {
-            self.out.send(conn, bytes);
+            self.counters.receipts.drained += 1;
+            self.send_item(conn, item.kind, bytes);
         }
     }
 
@@ -216,7 +218,7 @@ impl Server {
         let Some((_, session)) = self.connections.session_mut(conn) else { return };
         session.sent_mut().acks.sealed();
         let Ok(packet) = emitted else { return self.close(conn) };
-        self.out.send(conn, packet.bytes().clone());
+        self.send(conn, &packet);
         self.touched.conn(conn);
     }
 }

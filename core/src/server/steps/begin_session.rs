@@ -64,7 +64,8 @@ impl Server {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
         conn.phase = Phase::Session(Box::new(Session::begin(entry, meters)));
         self.alarms.cancel(Alarm::Handshake(conn_id));
-        self.out.send(conn_id, packet.bytes().clone());
+        self.counters.sessions_begun += 1;
+        self.send(conn_id, &packet);
         self.connections.session_begun(user, conn_id);
         self.out.notify(Notice::SessionOpened { user, conn: conn_id });
         let start = match entry {

@@ -88,7 +88,14 @@ impl Server {
         if due > self.now.mono {
             return self.alarms.arm(Alarm::Unresponsive(conn), due);
         }
+        self.counters.unresponsive += 1;
         self.out.notify(Notice::Unresponsive { user, conn });
+        self.close(conn);
+    }
+
+    /// No session has begun in time.
+    pub(in crate::server) fn on_handshake_alarm(&mut self, conn: ConnId) {
+        self.counters.too_slow += 1;
         self.close(conn);
     }
 

@@ -38,10 +38,10 @@ impl Server {
         match mailbox.route(&config.limits, share, unstored, now.mono, item, packet) {
             Routed::Forward(conn, bytes) => {
                 mailboxes.in_flight.forwarded(bytes.len());
-                self.out.send(conn, bytes);
                 let due = now.mono + config.limits.in_flight_timeout;
+                self.send_item(conn, item.kind, bytes);
                 self.alarms.arm_if_idle(Alarm::Mailbox(recipient), due);
-                self.stats.forwarded += 1;
+                self.counters.items(item.kind).forwarded += 1;
             }
             Routed::Queued(Waiting { packets, .. }) => {
                 self.touched.mailbox(recipient);
@@ -146,7 +146,7 @@ impl Server {
     fn on_item_stored(&mut self, recipient: UserId, durable: &Durable<Verified<Packet>>) {
         let Some(item) = ItemId::of(durable.get().get()) else { return };
         self.mailbox(recipient).0.stored(&item);
-        self.stats.stored += 1;
+        self.counters.items(item.kind).stored += 1;
         if item.kind == ItemKind::Message
             && let Some(conn) = self.connections.of_user(item.origin)
             && let Some((_, session)) = self.connections.session_mut(conn)
@@ -216,7 +216,10 @@ impl Server {
         match page {
             Ok(page) => {
                 for packet in mailbox.page_read(conn, page, self.now.mono) {
-                    self.out.send(conn, packet.bytes().clone());
+                    if let Some(item) = ItemId::of(&packet) {
+                        self.counters.items(item.kind).drained += 1;
+                    }
+                    self.send(conn, &packet);
                 }
             }
             Err(error) => {
@@ -248,7 +251,7 @@ impl Server {
             return;
         }
         let Ok(packet) = emitted else { return self.close(conn) };
-        self.out.send(conn, packet.bytes().clone());
+        self.send(conn, &packet);
         if let Some((mailbox, _)) = self.mailboxes.get_mut(user) {
             mailbox.announced();
             self.touched.mailbox(user);

@@ -28,6 +28,9 @@ impl Server {
             let behind_secs = newest.secs_since(clock);
             !(0..=whole_secs(limits.clock_skew)).contains(&behind_secs)
         };
+        if let Ok(newest) = newest {
+            self.clock_is_implausible = newest != clock && is_skewed(newest);
+        }
         match newest {
             Ok(newest) if newest == clock => {
                 let before = clock.plus_secs(-whole_secs(limits.retention));
@@ -38,7 +41,8 @@ impl Server {
             Ok(newest) if is_skewed(newest) => {
                 self.out.notify(Notice::ClockImplausible { clock, newest });
             }
-            Ok(_) | Err(_) => {}
+            Ok(_) => {}
+            Err(_) => self.counters.store_failures += 1,
         }
         self.alarms.arm(Alarm::Expire, self.now.mono + self.config.limits.expire_every);
     }
@@ -46,6 +50,9 @@ impl Server {
     /// A full batch means that more is due: the next one follows after a short pause, so that the
     /// store serves others in between.
     pub(in crate::server) fn on_expired(&mut self, expired: Result<u32, StoreError>) {
+        if expired.is_err() {
+            self.counters.store_failures += 1;
+        }
         let limits = &self.config.limits;
         let is_full = expired.is_ok_and(|count| count >= limits.expire_batch);
         let pause = if is_full { limits.store_retry } else { limits.expire_every };

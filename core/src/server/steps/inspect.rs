@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use crate::ids::ConnId;
 use crate::server::Server;
 use crate::server::awaits::{AwaitJob, AwaitStore};
+use crate::server::counters::Counters;
 use crate::server::limits::{ANSWER, packet_memory};
 use crate::server::state::conn::Conn;
 use crate::server::state::mailbox::Mailbox;
@@ -18,7 +19,21 @@ impl Server {
     pub fn stats(&self) -> Stats {
         let (connections, sessions) = (self.connections.len(), self.connections.sessions());
         let (shed, relieved) = (self.shedding.total(), self.relieved.total());
-        Stats { connections, sessions, shed, relieved, ..self.stats }
+        let Counters { messages, receipts, .. } = &self.counters;
+        Stats {
+            connections,
+            sessions,
+            shed,
+            relieved,
+            forwarded: messages.forwarded + receipts.forwarded,
+            stored: messages.stored + receipts.stored,
+            clock_is_implausible: self.clock_is_implausible,
+        }
+    }
+
+    /// What the server has counted since its start.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// What the server holds. Looks at every connection and every mailbox.

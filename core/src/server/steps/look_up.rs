@@ -29,7 +29,7 @@ impl Server {
         let ttl = self.config.limits.server_key_ttl;
         match self.key_answer.ask(request.conn, self.now.mono, ttl) {
             KeyReply::Send(packet) => {
-                self.out.send(request.conn, packet.bytes().clone());
+                self.send(request.conn, &packet);
                 self.next_request(request.conn);
             }
             KeyReply::Wait => {}
@@ -43,14 +43,14 @@ impl Server {
 
     pub(in crate::server) fn on_server_key_signed(&mut self, emitted: Result<Packet, EmitError>) {
         let packet = emitted.ok();
-        let bytes = packet.as_ref().map(|packet| packet.bytes().clone());
+        let answer = packet.clone();
         // Kept before anyone is answered, because the next request on a connection may be for this
         // key again.
         for conn in self.key_answer.signed(packet, self.now.mono) {
-            match &bytes {
+            match &answer {
                 None => self.close(conn),
-                Some(bytes) if self.connections.contains(conn) => {
-                    self.out.send(conn, bytes.clone());
+                Some(answer) if self.connections.contains(conn) => {
+                    self.send(conn, answer);
                     self.next_request(conn);
                 }
                 Some(_) => {}

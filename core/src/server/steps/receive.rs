@@ -37,13 +37,15 @@ impl Server {
                 }
                 return;
             }
-            match conn.next_packet(&mut data) {
+            let (gate, packet) = match conn.next_packet(&mut data) {
                 Ok(None) => return,
-                Ok(Some((Gate::InSession, packet))) => self.receive_in_session(conn_id, packet),
-                Ok(Some((Gate::BeforeSession | Gate::Client, packet))) => {
-                    self.receive_before_session(conn_id, packet);
-                }
+                Ok(Some(next)) => next,
                 Err(violation) => return self.refuse(conn_id, Refusal::new(violation.into())),
+            };
+            self.counters.received(&packet);
+            match gate {
+                Gate::InSession => self.receive_in_session(conn_id, packet),
+                Gate::BeforeSession | Gate::Client => self.receive_before_session(conn_id, packet),
             }
         }
     }

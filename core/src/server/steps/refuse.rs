@@ -17,7 +17,7 @@ use crate::server::state::conn::Phase;
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
 use crate::server::{Notice, Server};
-use crate::wire::{ErrorCode, ErrorForm, ErrorReply, Header, Op, Packet};
+use crate::wire::{ErrorCode, ErrorForm, ErrorReply, Header, ItemKind, Op, Packet};
 
 impl Server {
     /// Answers with an error, and closes if its code says so.
@@ -63,6 +63,7 @@ impl Server {
 
     /// The store has failed. Returns the code that the client is answered with.
     pub(in crate::server) fn store_failed(&mut self, error: StoreError) -> ErrorCode {
+        self.counters.store_failures += 1;
         self.out.notify(Notice::StoreFailed { error });
         ErrorCode::Unavailable
     }
@@ -90,6 +91,7 @@ impl Server {
                 return;
             }
         }
+        self.counters.errors.add(refusal.code.code());
         self.out.notify(Notice::Refused { conn: conn_id, code: refusal.code });
         let error = ErrorReply {
             code: refusal.code,
@@ -136,6 +138,22 @@ impl Server {
         self.draft(recipient, op, vec![Part::Sealed { key: key.clone(), plaintext }])
     }
 
+    /// Sends a packet of the server's, or one that was stored.
+    pub(in crate::server) fn send(&mut self, conn: ConnId, packet: &Packet) {
+        self.counters.sent(packet.op(), packet.bytes().len());
+        self.out.send(conn, packet.bytes().clone());
+    }
+
+    /// Sends a message or receipt.
+    pub(in crate::server) fn send_item(&mut self, conn: ConnId, kind: ItemKind, bytes: Bytes) {
+        let op = match kind {
+            ItemKind::Message => Op::Message,
+            ItemKind::Receipt => Op::DeliveryAck,
+        };
+        self.counters.sent(op, bytes.len());
+        self.out.send(conn, bytes);
+    }
+
     /// Has an answer made, and sends it.
     pub(in crate::server) fn reply(&mut self, conn_id: ConnId, draft: Draft, then: AfterReply) {
         let Some(conn) = self.connections.get_mut(conn_id) else { return };
@@ -157,7 +175,7 @@ impl Server {
         conn.end_reply();
         // Without a key that signs, the peer can't be told why; it only sees the connection close.
         let Ok(packet) = emitted else { return self.close(conn_id) };
-        self.out.send(conn_id, packet.bytes().clone());
+        self.send(conn_id, &packet);
         self.touched.conn(conn_id);
         match then {
             AfterReply::Stay => {}

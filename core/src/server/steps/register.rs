@@ -121,6 +121,7 @@ impl Server {
                 self.refuse_opened(request, ErrorCode::Unavailable, &opened.reply_key);
             }
             Issued::TooMany(too_many) => {
+                self.counters.otps_refused += 1;
                 let refusal = Refusal::too_many(too_many).answering(&request.packet);
                 self.refuse(request.conn, refusal.sealed_with(&opened.reply_key));
             }
@@ -141,6 +142,7 @@ impl Server {
         let offer = match outcome {
             DeliveryOutcome::Accepted => self.otps.delivered(*phone, reply_key, self.now.mono),
             DeliveryOutcome::Refused => {
+                self.counters.otps_undelivered += 1;
                 self.otps.withdraw(*phone, reply_key, self.now.mono);
                 None
             }
@@ -160,6 +162,7 @@ impl Server {
             OtpChannel::InBand => Some(otp),
             OtpChannel::OutOfBand => None,
         };
+        self.counters.otps_offered += 1;
         let issued = OtpIssued {
             in_reply_to: *in_reply_to,
             ttl_secs: whole_secs(ttl),
@@ -223,6 +226,7 @@ impl Server {
         match self.otps.guess(&self.config.limits, phone, &reply_key, &otp, self.now.mono) {
             Guess::Expired => self.refuse_opened(request, ErrorCode::OtpExpired, &reply_key),
             Guess::Wrong { attempts_left } => {
+                self.counters.wrong_guesses += 1;
                 let plural = if attempts_left == 1 { "" } else { "s" };
                 let refusal = Refusal::new(ErrorCode::OtpRejected)
                     .answering(&request.packet)
@@ -256,6 +260,7 @@ impl Server {
     ) {
         let (registering, why) = match created {
             Ok((registering, user)) => {
+                self.counters.registrations += 1;
                 self.out.notify(Notice::Registered { user });
                 return self.grant(Entry::Registered { registering, user });
             }

@@ -75,6 +75,15 @@ pub(crate) enum Task {
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
     /// your own screens
     Verify(VerifyArgs),
+    /// Show the address of the server, or replace it after the server has moved: the new one must
+    /// have the same fingerprint. Works offline
+    Address {
+        /// New address of the same server
+        #[arg(value_name = "ADDRESS")]
+        new: Option<ServerAddress>,
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Show the account, and how many messages wait to be sent
     Status {
         #[command(flatten)]

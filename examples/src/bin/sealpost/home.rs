@@ -114,6 +114,31 @@ impl Home {
         self.account(&folder, lock, &key, store)
     }
 
+    /// Replaces the address of the account's server. Returns the account with the new one.
+    ///
+    /// # Errors
+    /// The new address is of another server, with another key or profile: there the account does not
+    /// exist.
+    pub(crate) fn move_server(&self, address: &ServerAddress) -> Result<Identity, Failure> {
+        let folder = self.registered_folder()?;
+        let _lock = self.lock(&folder)?;
+        let database = folder.file(DATABASE);
+        let mut store =
+            SqliteClientStorage::open(&database).map_err(|error| self.refused(error))?;
+        let found = store.identity()?;
+        if found.server != *address.fingerprint() || found.profile != address.profile() {
+            return Err(Failure::new(format_args!(
+                "{address} is another server than that of the account in {}, whose key is \
+                 sha256:{}; accounts can't move: to register there, choose another --home",
+                self.folder.display(),
+                found.server
+            )));
+        }
+        store.move_server(address.transport(), &host_port(address))?;
+        self.authorities.keep(&folder)?;
+        Ok(store.identity()?)
+    }
+
     fn account(
         &self,
         folder: &Folder,

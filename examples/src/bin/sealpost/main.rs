@@ -1,6 +1,7 @@
 //! `sealpost`, a Sealpost client for the command line.
 #![forbid(unsafe_code)]
 
+mod address;
 mod args;
 mod authorities;
 mod contacts;
@@ -45,6 +46,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Listen(args) => listen::listen(&home()?, &args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
+        Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
         Task::Status { format } => status::status(&home()?, format.format()),
         Task::Manual(manual) => manual.run::<Args>(),
     }

@@ -1,10 +1,10 @@
 //! `sealpost status`.
 
-use sealpost_core::address::ServerAddress;
 use sealpost_programs::{Failure, Format, Line};
-use sealpost_storage::client::{ClientStorage, Identity, OutboxCounts};
+use sealpost_storage::client::{ClientStorage, OutboxCounts};
 use serde::Serialize;
 
+use crate::address;
 use crate::home::Home;
 
 /// Prints the account, and the state of its outbox.
@@ -16,7 +16,7 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
     let status = Status {
         phone: identity.phone.to_string(),
         id: snapshot.account.user.map(sealpost_core::ids::UserId::value),
-        server: address(&identity)?.to_string(),
+        server: address::of(&identity)?.to_string(),
         fingerprint: home.public_key()?.fingerprint().to_string(),
         contacts: snapshot.contacts.len(),
         queued,
@@ -29,12 +29,6 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
         Format::Json => Line::json(&status),
         Format::Text => status.text().lines().try_for_each(Line::text),
     }
-}
-
-fn address(identity: &Identity) -> Result<ServerAddress, Failure> {
-    let (host, port) = identity.split_place();
-    let Identity { transport, profile, server, .. } = *identity;
-    Ok(ServerAddress::new(transport, profile, host, port.parse()?, server)?)
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! The command line of `sealpostd`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -98,6 +99,13 @@ pub(crate) enum Task {
     Stats {
         #[command(flatten)]
         format: FormatArg,
+    },
+    /// Say whether the running server is ready; exit status 1 if not
+    Health {
+        /// Address of the server's metrics [default: that of the configuration, or else the server's
+        /// socket in the data folder]
+        #[arg(long, value_name = "ADDR")]
+        metrics: Option<SocketAddr>,
     },
     /// Change the log levels of the running server, or print them
     LogLevel {

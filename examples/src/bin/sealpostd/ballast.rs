@@ -71,7 +71,8 @@ impl Ballast {
         file.sync_all()
     }
 
-    fn free_bytes(&self) -> Option<u64> {
+    /// Free space on the disk; `None` if the system does not tell.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
         let disk = statvfs(&self.folder).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }

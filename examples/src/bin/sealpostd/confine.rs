@@ -22,9 +22,13 @@ pub(crate) enum Confinement {
 }
 
 /// Confines the calling thread, and threads that it starts, to the files in `data`, and to reading
-/// those in other folders.
+/// those in other folders. Files of sockets in a third kind of folders can be removed.
 #[cfg(target_os = "linux")]
-pub(crate) fn confine(data: &Path, readable: &[PathBuf]) -> Result<Confinement, Failure> {
+pub(crate) fn confine(
+    data: &Path,
+    readable: &[PathBuf],
+    sockets: &[PathBuf],
+) -> Result<Confinement, Failure> {
     use landlock::{
         ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr,
         RulesetCreatedAttr, RulesetStatus,
@@ -44,12 +48,16 @@ pub(crate) fn confine(data: &Path, readable: &[PathBuf]) -> Result<Confinement, 
     let readable = readable
         .into_iter()
         .map(|folder| Ok(PathBeneath::new(folder, AccessFs::ReadFile | AccessFs::ReadDir)));
+    let sockets: Vec<_> = sockets.iter().map(|folder| open(folder)).collect::<Result<_, _>>()?;
+    let sockets =
+        sockets.into_iter().map(|folder| Ok(PathBeneath::new(folder, AccessFs::RemoveFile)));
     let status = Ruleset::default()
         .handle_access(all)
         .and_then(|ruleset| ruleset.handle_access(AccessNet::ConnectTcp))
         .and_then(Ruleset::create)
         .and_then(|ruleset| ruleset.add_rule(PathBeneath::new(folder, regular_files)))
         .and_then(|ruleset| ruleset.add_rules(readable))
+        .and_then(|ruleset| ruleset.add_rules(sockets))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(Failure::context("can't confine the server with Landlock"))?;
     Ok(match status.ruleset {
@@ -60,7 +68,7 @@ pub(crate) fn confine(data: &Path, readable: &[PathBuf]) -> Result<Confinement, 
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn confine(_: &Path, _: &[PathBuf]) -> Result<Confinement, Failure> {
+pub(crate) fn confine(_: &Path, _: &[PathBuf], _: &[PathBuf]) -> Result<Confinement, Failure> {
     Ok(Confinement::Absent)
 }
 
@@ -124,7 +132,7 @@ mod tests {
         assert_eq!(allowed(try_everything(inside.path(), outside.path(), peer)), [true; 7]);
         let (confinement, confined) = thread::scope(|scope| {
             let confined = scope.spawn(|| {
-                let confinement = confine(inside.path(), &[]).unwrap();
+                let confinement = confine(inside.path(), &[], &[]).unwrap();
                 // Threads that are started later are confined too.
                 let later = thread::scope(|scope| {
                     scope

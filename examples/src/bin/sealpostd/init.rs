@@ -30,9 +30,9 @@ pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
     let keys = data.keys(&*provider)?;
     let fingerprint = *keys.private.public_key().fingerprint();
     Line::text(format_args!("made the data folder {path}"))?;
-    if config.listen.port() != 0 {
-        let address =
-            address(Certificate::load(&config.tls)?.as_ref(), profile, config.listen, fingerprint)?;
+    if config.port_is_known() {
+        let certificate = Certificate::load(&config.tls)?;
+        let address = address(&config, certificate.as_ref(), profile, None, fingerprint)?;
         data.write_address(&address)?;
         Line::text(format_args!("clients register with {address}"))?;
     }

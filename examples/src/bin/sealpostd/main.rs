@@ -14,12 +14,15 @@ mod database;
 mod init;
 mod invite;
 mod manifest;
+mod metrics;
 mod offline;
 mod restore;
+mod running;
 mod serve;
 mod show;
 mod size;
 mod skipped;
+mod sockets;
 mod supervisor;
 mod tls;
 
@@ -30,7 +33,7 @@ use sealpost_programs::{Failure, hide_memory, run_program};
 use admin::{Repeat, UserChange};
 use args::{Args, ChangeArgs, ConfigTask, Task, UserTask};
 use backup::back_up;
-use config::Layers;
+use config::{Config, Layers};
 use data::DataFolder;
 use restore::{Existing, restore};
 
@@ -65,6 +68,10 @@ fn run(args: Args) -> Result<(), Failure> {
         }
         Some(Task::Invite { task }) => invite::run(&existing()?, &task),
         Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
+        Some(Task::Health { metrics }) => {
+            let configured = Config::new(&layers.settings()?)?.metrics.listen;
+            metrics::health(metrics.or(configured), existing)
+        }
         Some(Task::LogLevel { level, format }) => {
             admin::change_log_level(&existing()?, level, format.format())
         }

@@ -1,6 +1,7 @@
 //! Runs the server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
@@ -8,18 +9,21 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
-use sealpost_mio::{HostConfig, ServerHost, SignalHandling, raise_file_limit};
+use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, runner, start_log};
 
-use crate::admin::{AdminSocket, Running, SocketFile};
+use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::ballast::Ballasted;
-use crate::config::{Config, Layers, Origin, Settings, show};
+use crate::config::{Config, Layers, Listen, Origin, PORT, Place, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
+use crate::metrics::{MetricsSocket, Process, Vitals};
+use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
+use crate::sockets;
 use crate::supervisor::{Reloadable, Supervisor};
 use crate::tls::Certificate;
 
@@ -52,9 +56,11 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         signals: SignalHandling::Daemon,
         queued_bytes_in_all: limits.connection_bytes_in_all,
         tls: certificate.as_ref().map(Certificate::server),
+        trusted_proxies: config.proxy.trusted.clone(),
         ..HostConfig::default()
     };
     announce_bounds(&limits, &host, &config);
+    let memory_limits = MemoryLimits::new(&limits, host.queued_bytes_in_all);
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
     let machine = Server::new(
@@ -69,16 +75,18 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         },
         entropy()?,
     )?;
-    let crypto = runner(provider, keys.private, keys.wrapping)?;
+    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
     // Counting the cores reads files outside the data folder.
     host.crypto_workers = Some(host.worker_count());
     let couriers = SharedCouriers::new(couriers);
+    let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
         layers: layers.clone(),
         settings,
         connections,
-        quota,
+        quota: quota.clone(),
         couriers: couriers.clone(),
+        vitals: Arc::clone(&vitals),
         certificate: certificate.clone(),
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
@@ -86,20 +94,31 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
+    let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
+    let process = Arc::new(Process::open());
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
-    confine(data.path(), &folders)?.log();
-    let host = ServerHost::bind(&host, config.listen, store, crypto, machine, application)?;
-    let _socket = take_commands(admin, || Running {
+    let sockets = sockets::open(&config.listen)?;
+    let (local, bound) = (texts(&sockets), sockets::first_address(&sockets));
+    confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
+    let host = ServerHost::new(&host, sockets, store, crypto, machine, application)?;
+    let running = Running {
         data: data.clone(),
         handle: host.handle(),
         store: host.store(),
         log,
         reloader,
         since: SystemTime::now(),
-    })?;
+        provider,
+        quota,
+        memory_limits,
+        vitals,
+        certificate: certificate.as_ref().map(Certificate::expiry),
+        process,
+    };
+    metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
+    let _socket = take_commands(admin, running)?;
 
-    let local = host.local_addr();
-    let address = address(certificate.as_ref(), profile, local, fingerprint)?;
+    let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
     certificate.map_or(Ok(()), Certificate::watch)?;
     announce(&address);
     data.write_address(&address)?;
@@ -113,10 +132,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
 /// on file systems that have no sockets.
 fn take_commands(
     socket: Result<AdminSocket, Failure>,
-    server: impl FnOnce() -> Running,
+    server: Running,
 ) -> Result<Option<SocketFile>, Failure> {
     match socket {
-        Ok(socket) => socket.serve(server()).map(Some),
+        Ok(socket) => socket.serve(server).map(Some),
         Err(failure) => {
             tracing::warn!(
                 "this server takes no commands, so stop it for those that change something: \
@@ -169,13 +188,20 @@ fn warn_of_unproved_numbers(config: &Config) {
 
 /// Warns of packets that anyone on the way can look at.
 fn warn_of_plain_tcp(config: &Config, certificate: Option<&Certificate>) {
-    if certificate.is_none() && !config.listen.ip().to_canonical().is_loopback() {
+    let is_encrypted = |listen: &Listen| certificate.is_some() && listen.takes_tls();
+    let is_open = |listen: &&Listen| !listen.is_local() && !is_encrypted(listen);
+    for listen in config.listen.iter().filter(is_open) {
         tracing::warn!(
-            "connections to {} are not encrypted by TLS: the network sees who writes to whom, when, \
-             and how much, though not what; pass --tls-cert and --tls-key to hide it",
-            config.listen
+            "connections to {listen} are not encrypted by TLS: the network sees who writes to whom, \
+             when, and how much, though not what; pass --tls-cert and --tls-key to hide it"
         );
     }
+}
+
+/// The addresses of all sockets, for the operator.
+fn texts(sockets: &[ListeningSocket]) -> String {
+    let each: Vec<_> = sockets.iter().map(|socket| socket.local_address().to_string()).collect();
+    each.join(",")
 }
 
 fn limits(config: &Config) -> Result<Limits, Failure> {
@@ -211,20 +237,35 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
     machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
 }
 
-/// The address of a server that listens on `local`. A server with a certificate has the name for
-/// which that is made.
+/// The address by which clients reach the server: the public one, or else the first TCP address
+/// that it listens on, of which `bound` has the port and which may be that of a service manager. A
+/// server with a certificate has the name for which that is made.
 pub(crate) fn address(
+    config: &Config,
     certificate: Option<&Certificate>,
     profile: Profile,
-    local: SocketAddr,
+    bound: Option<SocketAddr>,
     fingerprint: Fingerprint,
 ) -> Result<ServerAddress, Failure> {
-    let transport = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
-    let host = host(local);
-    let named = certificate.and_then(|certificate| certificate.host(&host));
-    let unnamed = if local.ip().is_unspecified() { ANY_HOST } else { &host };
-    let host = named.unwrap_or(unnamed);
-    Ok(ServerAddress::new(transport, profile, host, local.port(), fingerprint)?)
+    let own = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
+    if let Some(public) = &config.public_address {
+        let transport = public.transport.unwrap_or(own);
+        return Ok(ServerAddress::new(transport, profile, &public.host, public.port, fingerprint)?);
+    }
+    let configured = config.listen.iter().find_map(|listen| match &listen.place {
+        Place::Tcp { host, port } => Some((host.clone(), *port)),
+        Place::Unix { .. } | Place::ServiceManager => None,
+    });
+    let (local, port) = match (configured, bound) {
+        (Some((host, 0)), Some(bound)) => (host, bound.port()),
+        (Some(configured), _) => configured,
+        (None, Some(bound)) => (bound.ip().to_string(), bound.port()),
+        (None, None) => (ANY_HOST.to_owned(), PORT),
+    };
+    let named = certificate.and_then(|certificate| certificate.host(&local));
+    let is_any = local.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    let host = named.unwrap_or(if is_any { ANY_HOST } else { &local });
+    Ok(ServerAddress::new(own, profile, host, port, fingerprint)?)
 }
 
 /// Logs the server's address.
@@ -233,16 +274,6 @@ fn announce(address: &ServerAddress) {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
-    }
-}
-
-/// The host part of an address. A link-local one keeps its scope, without which it can't be reached.
-fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V6(address) if address.scope_id() != 0 => {
-            format!("{}%{}", address.ip(), address.scope_id())
-        }
-        SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip().to_string(),
     }
 }
 
@@ -265,14 +296,5 @@ mod tests {
         };
         assert!(bound(16_384) < 1_024, "{} MiB", bound(16_384));
         assert!(bound(4_096) < 1_024 - 48, "{} MiB", bound(4_096));
-    }
-
-    #[test]
-    fn link_local_host_keeps_its_scope() {
-        for (listen, expected) in
-            [("127.0.0.1:1", "127.0.0.1"), ("[::1]:1", "::1"), ("[fe80::1%4]:1", "fe80::1%4")]
-        {
-            assert_eq!(host(listen.parse().unwrap()), expected);
-        }
     }
 }

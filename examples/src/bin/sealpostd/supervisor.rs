@@ -3,6 +3,7 @@
 //! Both happen on a thread that is started before the server is confined: the configuration and the
 //! files that it names may be anywhere. It also does what may block, which the reactor must not.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sealpost_storage::SharedQuota;
 
 use crate::config::{Config, Layers, Settings};
 use crate::couriers::{Couriers, SharedCouriers};
+use crate::metrics::Vitals;
 use crate::tls::Certificate;
 
 /// What a reload changes.
@@ -30,6 +32,8 @@ pub(crate) struct Reloadable {
     pub(crate) quota: SharedQuota,
     /// Deliver one-time passwords.
     pub(crate) couriers: SharedCouriers,
+    /// What becomes of reloads.
+    pub(crate) vitals: Arc<Vitals>,
     /// For TLS.
     pub(crate) certificate: Option<Certificate>,
 }
@@ -165,6 +169,7 @@ fn run(mut reloadable: Reloadable, log: &LogControl, events: &Receiver<Event>, w
             }
             Some(Event::Alive) => notify(&[NotifyState::Watchdog]),
             Some(Event::Stopping) => {
+                reloadable.vitals.stopping();
                 notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
             }
             Some(Event::Stopped) => return,
@@ -186,6 +191,7 @@ fn reload(
         log.replace(log_levels);
         changes
     });
+    reloadable.vitals.reloaded(&outcome);
     let status = match &outcome {
         Ok(changes) => {
             tracing::info!("configuration reloaded: {changes}");
@@ -265,7 +271,8 @@ mod tests {
         let config = Config::new(&settings).unwrap();
         let quota = SharedQuota::new(config.quota());
         let couriers = SharedCouriers::new(Couriers::start(&config.otp).unwrap());
-        Reloadable { layers, settings, connections: 7, quota, couriers, certificate: None }
+        let vitals = Arc::default();
+        Reloadable { layers, settings, connections: 7, quota, couriers, certificate: None, vitals }
     }
 
     #[test]

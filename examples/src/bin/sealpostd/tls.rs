@@ -4,9 +4,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sealpost_core::time::Timestamp;
 use sealpost_mio::{CertificateChain, TlsServer};
 use sealpost_programs::Failure;
 use zeroize::Zeroizing;
@@ -20,8 +23,13 @@ pub(crate) struct Certificate {
     key_file: PathBuf,
     /// Names and addresses that the certificate had at the start.
     hosts: Vec<String>,
+    expiry: Expiry,
     server: TlsServer,
 }
+
+/// When the certificate in use expires. Clones follow it when it is replaced.
+#[derive(Clone, Debug)]
+pub(crate) struct Expiry(Arc<AtomicI64>);
 
 impl Certificate {
     /// Loads the certificate, if the operator has named one.
@@ -31,15 +39,20 @@ impl Certificate {
         };
         let (chain, key) = read(chain_file, key_file)?;
         warn_of_expiry(chain_file, &chain);
-        let hosts = chain.hosts();
+        let (hosts, expiry) = (chain.hosts(), Expiry::of(&chain));
         let server = TlsServer::new(chain, &key).map_err(unusable(chain_file, key_file))?;
         let (chain_file, key_file) = (chain_file.clone(), key_file.clone());
-        Ok(Some(Self { chain_file, key_file, hosts, server }))
+        Ok(Some(Self { chain_file, key_file, hosts, expiry, server }))
     }
 
     /// What the host needs.
     pub(crate) fn server(&self) -> TlsServer {
         self.server.clone()
+    }
+
+    /// When it expires, also after it is replaced.
+    pub(crate) fn expiry(&self) -> Expiry {
+        self.expiry.clone()
     }
 
     /// A host by which clients can reach the server: one that they find in the certificate.
@@ -66,7 +79,10 @@ impl Certificate {
     pub(crate) fn reload(&self) -> Result<(), Failure> {
         let (chain, key) = read(&self.chain_file, &self.key_file)?;
         warn_of_expiry(&self.chain_file, &chain);
-        self.server.replace(chain, &key).map_err(unusable(&self.chain_file, &self.key_file))
+        let expiry = Expiry::of(&chain);
+        self.server.replace(chain, &key).map_err(unusable(&self.chain_file, &self.key_file))?;
+        self.expiry.become_that_of(&expiry);
+        Ok(())
     }
 
     /// Starts a thread that loads the files again when they have changed.
@@ -110,6 +126,22 @@ impl Certificate {
             let found = fs::metadata(file).ok()?;
             Some((found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
         })
+    }
+}
+
+impl Expiry {
+    fn of(chain: &CertificateChain) -> Self {
+        let at = chain.expiry_within(CENTURY).map_or(NEVER, Timestamp::unix_secs);
+        Self(Arc::new(AtomicI64::new(at)))
+    }
+
+    fn become_that_of(&self, newer: &Self) {
+        self.0.store(newer.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Seconds since 1970; `None` if that is not within a century.
+    pub(crate) fn unix_secs(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at != NEVER)
     }
 }
 
@@ -162,6 +194,10 @@ fn folder(file: &Path) -> PathBuf {
     }
 }
 
+/// Longer than any certificate is valid.
+const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+/// An expiry after that.
+const NEVER: i64 = i64::MAX;
 /// Time between two looks at the files.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Time before the expiry of a certificate at which it is announced, once a day.

@@ -3,8 +3,8 @@
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, Draft,
-    DraftId, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement, ReceivedContent,
-    Snapshot, Status, Trust,
+    DraftId, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
+    ReceivedContent, Snapshot, Status, Trust,
 };
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -162,7 +162,9 @@ impl<S: Subject> Harness<S> {
     #[track_caller]
     pub(super) fn mark(&mut self, request: ClientOp) -> Vec<u64> {
         match self.ask(request) {
-            ClientReply::Marked(ids) => ids.into_iter().map(|id| id.0).collect(),
+            ClientReply::Marked(ids) | ClientReply::Failed(GivenUp { ids, .. }) => {
+                ids.into_iter().map(|id| id.0).collect()
+            }
             other => panic!("{other:?}"),
         }
     }

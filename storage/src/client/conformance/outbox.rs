@@ -1,7 +1,8 @@
 //! Messages that we send.
 
 use sealpost_core::client::store::{
-    ClientOp, ClientReply, Content, Draft, DraftId, Failure, OutgoingMessage, QueuedMessage, Status,
+    ClientOp, ClientReply, Content, Draft, DraftId, Failure, GivenUp, OutgoingMessage,
+    QueuedMessage, Status,
 };
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::InReplyTo;
@@ -17,6 +18,7 @@ cases![
     repeat_changes_nothing,
     last_message_is_the_largest,
     last_sent_belongs_to_the_contact_and_its_pinned_id,
+    failed_message_is_not_the_last_one_sent,
     content_comes_back_as_it_was,
     statuses_follow_their_order,
     marked_message_leaves_the_queue,
@@ -76,6 +78,33 @@ fn last_sent_belongs_to_the_contact_and_its_pinned_id<S: Subject>(store: &mut Ha
     to_former_id.recipient = user(5);
     store.enqueue(&[to_former_id, outgoing(1, 2)]);
     assert_eq!(store.contact(2).last_sent, Some(MessageId(2)));
+}
+
+fn failed_message_is_not_the_last_one_sent<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.pin(3);
+    store.enqueue(&[outgoing(1, 2), outgoing(2, 3), outgoing(3, 2), outgoing(4, 2)]);
+    store.mark(to(Status::Stored, 1));
+    let last = |user_id, last: Option<u64>| (user(user_id), last.map(MessageId));
+    let fail = |ids: &[u64]| ClientOp::MarkFailed {
+        messages: ids.iter().copied().map(MessageId).collect(),
+        failure: Failure::Refused,
+    };
+    let failed = |ids: &[u64], last_sent: &[_]| {
+        let ids = ids.iter().copied().map(MessageId).collect();
+        ClientReply::Failed(GivenUp { ids, last_sent: last_sent.to_vec() })
+    };
+    assert_eq!(store.ask(fail(&[3, 9])), failed(&[3], &[last(2, Some(4))]), "it is not the last");
+    assert_eq!(store.contact(2).last_sent, Some(MessageId(4)));
+    let expected = failed(&[4, 2], &[last(2, Some(1)), last(3, None)]);
+    assert_eq!(store.ask(fail(&[4, 2])), expected);
+    assert_eq!(store.contact(2).last_sent, Some(MessageId(1)));
+    assert_eq!(store.contact(3).last_sent, None);
+    assert_eq!(store.ask(fail(&[4])), failed(&[], &[]), "it has failed already");
+    let named = outgoing(1, 2).packet.request_hash().in_reply_to();
+    let expected = failed(&[1], &[last(2, None)]);
+    assert_eq!(store.ask(ClientOp::MarkUndeliverable(vec![named])), expected);
+    assert_eq!(store.contact(2).last_sent, None);
 }
 
 fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {

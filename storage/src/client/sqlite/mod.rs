@@ -1,11 +1,13 @@
 //! The client's store in one SQLite file, `client.db`.
 //!
 //! - `tables`: the schema, and `row`: rows of it as values.
-//! - `ops`: the requests as SQL; `arrivals`: the one that receives messages.
+//! - `ops`: the requests as SQL; `arrivals`: the one that receives messages; `failures`: those that
+//!   mark messages as failed.
 
 mod arrivals;
 #[cfg(test)]
 pub(super) mod bed;
+mod failures;
 mod ops;
 mod row;
 mod tables;

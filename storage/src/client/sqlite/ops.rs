@@ -2,12 +2,11 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientReply, Contact, Draft, DraftId, Failure, InboxId, OutgoingMessage,
+    Binding, ClientOp, ClientReply, Contact, Draft, DraftId, InboxId, OutgoingMessage,
     QueuedMessage, Status, Verification,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
-use sealpost_core::wire::InReplyTo;
 
 use super::row::{self, CONTACT_COLUMNS, RECEIVED_COLUMNS};
 use crate::engine::column;
@@ -57,16 +56,17 @@ impl Ops<'_> {
             }
             ClientOp::MarkStored(messages) => {
                 let named = messages.iter().map(|(recipient, id)| (*id, Some(*recipient)));
-                return self.mark(named, Status::Stored);
+                return self.mark(named, Status::Stored).map(ClientReply::Marked);
             }
             ClientOp::MarkDelivered { recipient, messages } => {
                 let named = messages.iter().map(|id| (*id, Some(*recipient)));
-                return self.mark(named, Status::Delivered);
+                return self.mark(named, Status::Delivered).map(ClientReply::Marked);
             }
-            ClientOp::MarkUndeliverable(packets) => return self.mark_undeliverable(packets),
+            ClientOp::MarkUndeliverable(packets) => {
+                return self.mark_undeliverable(packets).map(ClientReply::Failed);
+            }
             ClientOp::MarkFailed { messages, failure } => {
-                let named = messages.iter().map(|id| (*id, None));
-                return self.mark(named, Status::Failed(*failure));
+                return self.mark_failed(messages, *failure).map(ClientReply::Failed);
             }
             ClientOp::Receive(messages) => {
                 let arrivals = messages.iter().map(|message| self.receive(message));
@@ -221,11 +221,11 @@ impl Ops<'_> {
         .map(drop)
     }
 
-    fn mark(
+    pub(super) fn mark(
         &self,
         named: impl Iterator<Item = (MessageId, Option<UserId>)>,
         next: Status,
-    ) -> rusqlite::Result<ClientReply> {
+    ) -> rusqlite::Result<Vec<MessageId>> {
         // A receipt may arrive before the server's acknowledgement, or without one.
         let latest = match next {
             Status::Queued | Status::Stored | Status::Failed(_) => Status::Queued,
@@ -245,23 +245,7 @@ impl Ops<'_> {
             ])?;
             marked.extend((changed > 0).then_some(id));
         }
-        Ok(ClientReply::Marked(marked))
-    }
-
-    fn mark_undeliverable(&self, packets: &[InReplyTo]) -> rusqlite::Result<ClientReply> {
-        let mut statement = self.prepare(
-            "UPDATE outbox SET status = ?2, packet = NULL
-             WHERE in_reply_to = ?1 AND status <= 1 RETURNING message_id",
-        )?;
-        let failed = row::status_code(Status::Failed(Failure::UnknownUser));
-        let mut marked = Vec::new();
-        for packet in packets {
-            let mut rows = statement.query(params![packet.0, failed])?;
-            while let Some(row) = rows.next()? {
-                marked.push(row::message_id(row, 0)?);
-            }
-        }
-        Ok(ClientReply::Marked(marked))
+        Ok(marked)
     }
 
     fn unshown(&self, after: InboxId, limit: u32) -> rusqlite::Result<ClientReply> {

@@ -81,11 +81,11 @@ impl Model {
                     message.received.then_some(()).ok_or("shown as delivered, but is not")
                 })
             }
-            (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Marked(ids))) => {
-                self.given_up(user, ids, *failure)
+            (ClientOp::MarkFailed { failure, .. }, Ok(ClientReply::Failed(failed))) => {
+                self.given_up(user, &failed.ids, *failure)
             }
-            (ClientOp::MarkUndeliverable(_), Ok(ClientReply::Marked(ids))) => {
-                self.given_up(user, ids, Failure::UnknownUser)
+            (ClientOp::MarkUndeliverable(_), Ok(ClientReply::Failed(failed))) => {
+                self.given_up(user, &failed.ids, Failure::UnknownUser)
             }
             (ClientOp::Receive(messages), Ok(ClientReply::Received(arrivals))) => {
                 messages.iter().zip(arrivals).try_for_each(|(message, arrival)| match arrival {
@@ -200,19 +200,36 @@ impl Model {
         if restored {
             return Ok(());
         }
-        let expected = match previous {
-            Some(previous) if !self.messages[previous].received => Continuity::AfterGap,
-            Some(_) | None => Continuity::Next,
-        };
-        if continuity != expected {
+        if !self.may_follow(previous, continuity) {
             return Err(format!("{name}, text {number}, is reported as {continuity:?}"));
         }
         let before = self.recipients[recipient].last_from.insert(from, number);
-        let lacks = expected != Continuity::Next && !loses;
+        let lacks = continuity != Continuity::Next && !loses;
         if self.in_order && (lacks || before > Some(number)) {
             return Err(format!("{name}, text {number}, comes after {before:?}"));
         }
         Ok(())
+    }
+
+    /// Whether a message may be reported so, that was queued after `previous`. If that one has
+    /// failed, the message names the one before it, unless it was sealed earlier.
+    fn may_follow(&self, mut previous: Option<usize>, continuity: Continuity) -> bool {
+        loop {
+            let before = previous.map(|number| &self.messages[number]);
+            let expected = match before {
+                Some(before) if !before.received => Continuity::AfterGap,
+                Some(_) | None => Continuity::Next,
+            };
+            if continuity == expected {
+                return true;
+            }
+            match before {
+                Some(before) if matches!(before.status, Status::Failed(_)) => {
+                    previous = before.previous;
+                }
+                Some(_) | None => return false,
+            }
+        }
     }
 
     /// Checks a message that is delivered to a recipient's application.

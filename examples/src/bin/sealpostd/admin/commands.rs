@@ -22,6 +22,17 @@ pub(crate) fn stats(data: &DataFolder, format: Format) -> Result<(), Failure> {
     }
 }
 
+/// Asks the running server whether it is ready; fails with the reason if not.
+pub(crate) fn ask_ready(data: &DataFolder) -> Result<(), Failure> {
+    if data.try_lock()?.is_some() {
+        return Err(Failure::new(format_args!("no server runs on {}", data.path().display())));
+    }
+    let Answer::Ready = Call::required(data)?.ask(&Request::Ready {})? else {
+        return Err(unexpected());
+    };
+    Ok(())
+}
+
 /// Deletes, suspends or resumes an account.
 pub(crate) fn change_user(
     data: &DataFolder,

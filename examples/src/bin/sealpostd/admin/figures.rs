@@ -106,7 +106,7 @@ impl Live {
         held: Held,
         commits: CommitTimes,
     ) -> Self {
-        let MachineStats { connections, sessions, shed, relieved, forwarded, stored } = stats;
+        let MachineStats { connections, sessions, shed, relieved, forwarded, stored, .. } = stats;
         let since_1970 = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let secs = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
         Self {

@@ -25,9 +25,9 @@ mod terminal;
 mod top;
 
 pub(crate) use commands::{
-    change_log_level, change_user, create_invitation, reload, revoke_invitation, stats, stop,
+    ask_ready, change_log_level, change_user, create_invitation, reload, revoke_invitation, stats,
+    stop,
 };
-pub(crate) use place::Running;
 pub(crate) use request::UserChange;
 pub(crate) use socket::{AdminSocket, SocketFile};
 pub(crate) use top::{Repeat, top};

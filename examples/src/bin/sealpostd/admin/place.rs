@@ -1,37 +1,22 @@
 //! What a task works on: the running server, or the data folder of one that does not run.
 
 use std::sync::mpsc::RecvError;
-use std::time::SystemTime;
 
 use sealpost_core::ids::UserId;
-use sealpost_core::server::{AccountChange, Command, Server};
-use sealpost_mio::{Handle, StoreHandle};
-use sealpost_programs::{Failure, LogControl};
+use sealpost_core::server::{AccountChange, Command};
+use sealpost_programs::Failure;
 use sealpost_storage::SqliteStorage;
 
 use crate::data::DataFolder;
-use crate::database::ServerStore;
-use crate::supervisor::Reloader;
+use crate::running::Running;
 
 /// What a task works on.
-#[derive(Debug)]
 pub(super) enum Place<'a> {
     /// Inside the server.
     Running(&'a Running),
     /// In a process of its own, while no server runs. The process holds the folder's lock, unless
     /// the task only reads.
     Stopped(&'a DataFolder),
-}
-
-/// The running server, as its operator reaches it.
-#[derive(Clone, Debug)]
-pub(crate) struct Running {
-    pub(crate) data: DataFolder,
-    pub(crate) handle: Handle<Server>,
-    pub(crate) store: StoreHandle<ServerStore>,
-    pub(crate) log: LogControl,
-    pub(crate) reloader: Reloader,
-    pub(crate) since: SystemTime,
 }
 
 impl Place<'_> {

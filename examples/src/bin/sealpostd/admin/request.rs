@@ -20,6 +20,8 @@ use super::figures::{Figures, Sample};
 pub(super) enum Request {
     /// Figures about the store and the server.
     Stats {},
+    /// Whether the server is ready.
+    Ready {},
     /// Figures, and the sizes of the largest mailboxes.
     Top {},
     /// Deletes, suspends or resumes an account.
@@ -70,6 +72,7 @@ pub(super) enum Answer {
         id: u64,
     },
     LogLevels(LogLevels),
+    Ready,
     /// What has changed, for people.
     Reloaded {
         changes: String,

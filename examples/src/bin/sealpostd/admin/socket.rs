@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use sealpost_programs::Failure;
 
-use super::place::{Place, Running};
+use super::place::Place;
 use super::request::{Reply, Request};
 use super::tasks;
 use crate::data::DataFolder;
+use crate::running::Running;
 
 /// Name of the socket in the data folder.
 pub(super) const SOCKET: &str = "admin.sock";

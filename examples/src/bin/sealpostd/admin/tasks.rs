@@ -11,11 +11,13 @@ use super::place::{Place, stopped};
 use super::request::{
     Answer, ChangedUser, Invite, LogLevels, PhoneText, Request, UserChange, UserState,
 };
+use crate::metrics;
 
 /// Carries out a request.
 pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Failure> {
     match request {
         Request::Stats {} => Ok(Answer::Stats(Box::new(figures(place)?))),
+        Request::Ready {} => ready(place),
         Request::Top {} => top(place),
         Request::ChangeUser { phone: PhoneText(phone), change } => match change {
             UserChange::Delete => delete_user(place, phone),
@@ -41,6 +43,12 @@ fn figures(place: &Place<'_>) -> Result<Figures, Failure> {
         Place::Stopped(_) => None,
     };
     Ok(Figures::new(stored, live))
+}
+
+fn ready(place: &Place<'_>) -> Result<Answer, Failure> {
+    let server = place.running("health")?;
+    metrics::ready(server).map_err(|why| Failure::new(format_args!("not ready: {why}")))?;
+    Ok(Answer::Ready)
 }
 
 fn top(place: &Place<'_>) -> Result<Answer, Failure> {

@@ -114,6 +114,7 @@ fn sample(call: &mut Call) -> Result<Sample, Failure> {
         | Answer::User(_)
         | Answer::Invitation { .. }
         | Answer::LogLevels(_)
+        | Answer::Ready
         | Answer::Reloaded { .. }
         | Answer::Stopping => Err(unexpected()),
     }

@@ -22,14 +22,15 @@ impl Config {
     /// Fails if other machines may reach a server that only this one may. Without rate limits a
     /// stranger can flood the server; with passwords in band a stranger can register any number.
     fn refuse_strangers(&self, settings: &Settings) -> Result<(), Failure> {
-        if self.listen.ip().to_canonical().is_loopback() {
+        let reachable = self.listen.iter().find(|listen| !listen.is_local());
+        let proxied = (!self.proxy.trusted.is_empty()).then(|| "behind proxies".to_owned());
+        let Some(place) = reachable.map(|listen| format!("on {listen}")).or(proxied) else {
             return Ok(());
-        }
+        };
         let refused = |option: String| {
             Err(Failure::usage(format_args!(
-                "{option} is not allowed on {}, which other machines may reach; listen on a \
-                 loopback address such as 127.0.0.1:7465",
-                self.listen
+                "{option} is not allowed {place}, where other machines may reach the server; listen \
+                 on a loopback address such as 127.0.0.1:7465, without proxy.trusted",
             )))
         };
         match self.otp.route {

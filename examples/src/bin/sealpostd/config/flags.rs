@@ -53,11 +53,14 @@ impl FromArgMatches for Flags {
         self.0 = on_command_line
             .filter_map(|option| {
                 let text = match option.kind {
+                    Kind::List => {
+                        let each = matches.get_many::<String>(option.key);
+                        each.map(|each| each.cloned().collect::<Vec<_>>().join(","))
+                    }
                     Kind::Switch => matches.get_flag(option.key).then(|| "true".to_owned()),
                     Kind::Text
                     | Kind::Path
                     | Kind::Address
-                    | Kind::List
                     | Kind::Choice(_)
                     | Kind::Count
                     | Kind::Size
@@ -83,6 +86,9 @@ fn arg(option: &'static Opt, flag: &'static str) -> Arg {
     } else {
         arg
     };
+    if option.kind == Kind::List {
+        return arg.action(ArgAction::Append);
+    }
     if let Kind::Choice(words) = option.kind {
         return arg.value_parser(PossibleValuesParser::new(words));
     }
@@ -93,7 +99,8 @@ fn help(option: &Opt) -> String {
     match (option.kind, option.preset) {
         (Kind::Switch, _) | (_, Preset::Unset { .. }) => option.doc.to_owned(),
         (_, Preset::Value(text)) => {
-            format!("{} [default: {}]", option.doc, text.trim_matches('"'))
+            let only = text.strip_prefix("[\"").and_then(|text| text.strip_suffix("\"]"));
+            format!("{} [default: {}]", option.doc, only.unwrap_or(text.trim_matches('"')))
         }
     }
 }

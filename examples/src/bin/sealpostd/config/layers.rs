@@ -174,7 +174,7 @@ mod tests {
         let settings = layers(Some(&file), &environment, flags).settings().unwrap();
         let shown = |key| settings.of(key).map(|setting| setting.value.to_string()).unwrap();
         let keys = ["listen", "limits.strangers", "limits.connections", "limits.remembered"];
-        assert_eq!(keys.map(shown), ["\"c:1\"", "2", "1", "65536"]);
+        assert_eq!(keys.map(shown), ["[\"c:1\"]", "2", "1", "65536"]);
         let names = keys.map(|key| settings.name(key).replace(file.to_str().unwrap(), "F"));
         let expected = ["--listen", "SEALPOST_LIMITS_STRANGERS", "F, line 4: limits.connections"];
         assert_eq!(names[..3], expected);

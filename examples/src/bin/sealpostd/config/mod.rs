@@ -7,6 +7,7 @@
 //! | `layers` | the file, the environment and the command line, in this order |
 //! | `file`, `flags` | reading the first and the last of them |
 //! | `settings` | the value of every option, and who has set it |
+//! | `listen` | places to listen, and the public address |
 //! | `values` | rates and durations as operators write them |
 //! | `check` | what values must not be together |
 //! | `bounds` | the limits of the machine and of the store |
@@ -17,6 +18,7 @@ mod check;
 mod file;
 mod flags;
 mod layers;
+mod listen;
 mod options;
 mod settings;
 mod show;
@@ -34,6 +36,7 @@ use serde::Deserialize;
 pub(crate) use file::NAME as FILE_NAME;
 pub(crate) use flags::Flags;
 pub(crate) use layers::{Layers, data};
+pub(crate) use listen::{LOCALHOST, Listen, PORT, Place, PublicAddress};
 pub(crate) use settings::{Origin, Settings};
 pub(crate) use show::show;
 
@@ -41,22 +44,26 @@ use crate::args::ProfileName;
 use crate::couriers::OtpRoute;
 use crate::size::Size;
 pub(crate) use values::Span;
-use values::{RateText, text, texts};
+use values::{RateText, one_or_more, optional_text, text, texts};
 
 /// The value of every option of [`OPTIONS`](table::OPTIONS), which describes them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) data: PathBuf,
-    #[serde(deserialize_with = "text")]
-    pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "one_or_more")]
+    pub(crate) listen: Vec<Listen>,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(crate) public_address: Option<PublicAddress>,
     pub(crate) profile: Option<ProfileName>,
     pub(crate) tls: Tls,
+    pub(crate) proxy: Proxy,
     pub(crate) crypto: Crypto,
     pub(crate) registration: Registration,
     pub(crate) otp: Otp,
     pub(crate) limits: Limits,
     pub(crate) storage: Storage,
+    pub(crate) metrics: Metrics,
     pub(crate) log: Log,
 }
 
@@ -66,6 +73,14 @@ pub(crate) struct Config {
 pub(crate) struct Tls {
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+}
+
+/// The section `[proxy]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proxy {
+    #[serde(deserialize_with = "texts")]
+    pub(crate) trusted: Vec<IpNet>,
 }
 
 /// The section `[crypto]`.
@@ -177,6 +192,14 @@ pub(crate) struct Storage {
     pub(crate) clock_step: Span,
 }
 
+/// The section `[metrics]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
 /// The section `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -201,6 +224,16 @@ impl Config {
             })?;
         config.check(settings)?;
         Ok(config)
+    }
+
+    /// Whether the server's port is known before it listens.
+    pub(crate) fn port_is_known(&self) -> bool {
+        let port = self.listen.iter().find_map(|listen| match &listen.place {
+            Place::Tcp { port, .. } => Some(*port),
+            Place::Unix { .. } => None,
+            Place::ServiceManager => Some(0),
+        });
+        self.public_address.is_some() || port.is_some_and(|port| port != 0)
     }
 
     /// The setting of the server machine for `registration.hide_registered`.
@@ -241,7 +274,7 @@ mod tests {
         let said = refused("limits.strangers", "\"many\"", Origin::File("a.toml".into(), 7));
         assert!(said.contains("a.toml, line 7: limits.strangers: invalid type"), "{said}");
         let said = refused("listen", "\"nowhere\"", Origin::Flag("listen"));
-        assert!(said.contains("--listen: invalid socket address"), "{said}");
+        assert!(said.contains("--listen: write HOST:PORT"), "{said}");
         let said = refused("crypto.workers", "0", Origin::Variable("SEALPOST_X".into()));
         assert!(said.contains("SEALPOST_X: "), "{said}");
     }

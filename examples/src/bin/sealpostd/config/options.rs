@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Text,
     /// A path.
     Path,
-    /// Addresses with ports.
+    /// A host, and perhaps a port.
     Address,
     /// Any number of texts. On the command line and in the environment, commas separate them.
     List,
@@ -112,7 +112,7 @@ impl Kind {
         match self {
             Self::Text => "Text".into(),
             Self::Path => "Path of a file or folder".into(),
-            Self::Address => "IP address and port".into(),
+            Self::Address => "Host name or IP address, perhaps with a port".into(),
             Self::List => "List of texts".into(),
             Self::Choice(words) => format!("One of {}", words.join(", ")),
             Self::Switch => "true or false".into(),
@@ -132,7 +132,7 @@ impl Kind {
         match self {
             Self::Text => "TEXT",
             Self::Path => "PATH",
-            Self::Address => "ADDR",
+            Self::Address => "HOST[:PORT]",
             Self::List => "TEXT,…",
             Self::Choice(_) => "NAME",
             Self::Switch => "BOOL",

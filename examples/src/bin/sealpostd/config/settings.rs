@@ -160,7 +160,7 @@ mod tests {
         );
         let value = |key| merged.of(key).map(|setting| setting.value.to_string());
         assert_eq!(value("limits.strangers").as_deref(), Some("7"));
-        assert_eq!(value("listen").as_deref(), Some("\"127.0.0.1:7465\""));
+        assert_eq!(value("listen").as_deref(), Some("[\"127.0.0.1:7465\"]"));
         assert_eq!(value("crypto.workers").as_deref(), Some("2"));
         assert_eq!(old.reloaded(&old).1, [vec![], Vec::<&str>::new()]);
     }

@@ -20,12 +20,27 @@ pub(crate) static OPTIONS: &[Opt] = &[
     .flag("data"),
     Opt::new(
         "listen",
-        Address,
-        "\"127.0.0.1:7465\"",
+        List,
+        "[\"127.0.0.1:7465\"]",
         Restart,
-        "Address and port to listen on; port 0 lets the system choose a port",
+        "Where to listen, one or more: HOST:PORT with a name or an IP address of this machine, of \
+         which [::]:7465 stands for all; unix:/PATH for a Unix socket, with ?mode=600 for other \
+         permissions than 660; systemd for the sockets that a socket unit passes on. With plain: \
+         before it, it takes no TLS, even if there is a certificate: for a proxy that ends TLS. \
+         Port 0 lets the system choose a port",
     )
     .flag("listen"),
+    Opt::new(
+        "public_address",
+        Address,
+        "\"chat.example.org:7465\"",
+        Restart,
+        "Host and port by which clients reach this server, for the address that is logged and that \
+         `sealpostd address` prints; with sealposts:// before it if a proxy ends TLS. Without it, \
+         the first address that the server listens on, or a name in the certificate",
+    )
+    .flag("public-address")
+    .unset(),
     Opt::new(
         "profile",
         Choice(&["compact", "wide"]),
@@ -57,6 +72,16 @@ pub(crate) static OPTIONS: &[Opt] = &[
     )
     .flag("tls-key")
     .unset(),
+    Opt::new(
+        "proxy.trusted",
+        List,
+        "[]",
+        Restart,
+        "Networks of proxies, such as 192.0.2.7/32. Every connection from them must begin with a \
+         header of the PROXY protocol, version 1 or 2, and limits per address then count the \
+         address that it names. A program that connects to a Unix socket has the address 127.0.0.1",
+    )
+    .flag("trusted-proxies"),
     Opt::new(
         "crypto.provider",
         Choice(&["aws-lc", "rust"]),
@@ -409,6 +434,16 @@ pub(crate) static OPTIONS: &[Opt] = &[
          expires until the operator runs sealpostd trust-clock; a server that was off for longer \
          needs that, too",
     ),
+    Opt::new(
+        "metrics.listen",
+        Address,
+        "\"127.0.0.1:9464\"",
+        Restart,
+        "Address and port on which HTTP serves /metrics for Prometheus, /live and /ready. Whoever \
+         reaches it sees figures that name nobody. Without it there is none of these",
+    )
+    .flag("metrics")
+    .unset(),
     Opt::new(
         "log.level",
         Text,

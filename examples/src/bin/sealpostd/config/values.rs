@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sealpost_core::server::Rate;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 /// A rate: `2000, then 400/s`, `50, then 1/min`, `500/day`, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,15 @@ where
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
+/// As [`text`], for an option that may have no value.
+pub(crate) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    text(from).map(Some)
+}
+
 /// Reads a list of values, each written as a text.
 pub(crate) fn texts<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
@@ -90,6 +100,28 @@ where
 {
     let each = Vec::<String>::deserialize(from)?;
     each.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+/// Reads a text, or a list of them. There must be one at least.
+pub(crate) fn one_or_more<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "write a text, or a list of texts")]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    let texts = match Texts::deserialize(from)? {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    };
+    if texts.is_empty() {
+        return Err(D::Error::custom("write at least one"));
+    }
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 const UNITS: [(&str, Duration); 4] = [

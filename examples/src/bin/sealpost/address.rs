@@ -1,0 +1,33 @@
+//! `sealpost address`.
+
+use sealpost_core::address::ServerAddress;
+use sealpost_programs::{Failure, Format, Line};
+use sealpost_storage::client::{ClientStorage, Identity};
+use serde_json::json;
+
+use crate::home::Home;
+
+/// Prints the address of the account's server, after replacing it if there is a new one. Nothing is
+/// connected to: what makes it the same server is its fingerprint.
+pub(crate) fn address(
+    home: &Home,
+    new: Option<&ServerAddress>,
+    format: Format,
+) -> Result<(), Failure> {
+    let identity = match new {
+        None => home.look()?.identity()?,
+        Some(new) => home.move_server(new)?,
+    };
+    let address = of(&identity)?;
+    match format {
+        Format::Json => Line::json(&json!({ "address": address.to_string() })),
+        Format::Text => Line::text(address),
+    }
+}
+
+/// The address of an account's server.
+pub(crate) fn of(identity: &Identity) -> Result<ServerAddress, Failure> {
+    let (host, port) = identity.split_place();
+    let Identity { transport, profile, server, .. } = *identity;
+    Ok(ServerAddress::new(transport, profile, host, port.parse()?, server)?)
+}
