@@ -73,7 +73,7 @@ fn new_package_serves_its_own_machine_and_registers_nobody() {
     let set: Vec<_> =
         shown.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).collect();
     assert_eq!(set, ["data = \"/var/lib/sealpost\"", "mode = \"invite\""]);
-    assert!(shown.contains("\n#listen = \"127.0.0.1:7465\"\n"), "{shown}");
+    assert!(shown.contains("\n#listen = [\"127.0.0.1:7465\"]\n"), "{shown}");
 }
 
 #[test]
@@ -164,7 +164,7 @@ impl Machine {
             ("/usr/lib/sealpost/nightly-backup", bed("bin/nightly-backup")),
             ("/usr/bin/sealpostd", env!("CARGO_BIN_EXE_sealpostd").into()),
             ("\"$(id -un)\" = sealpost", "1 = 1".into()),
-            ("0.0.0.0:7465", "127.0.0.1:0".into()),
+            ("[::]:7465", "127.0.0.1:0".into()),
             (
                 "'sealposts://chat.example.org:7465/FINGERPRINT#CODE'",
                 "\"$(cat invitation)\"".into(),
