@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     let layers = Layers::new(args.config, args.flags)?;
-    let path = || config::data(&layers.settings()?);
+    let path = || layers.data();
     let existing = || DataFolder::existing(&path()?);
     match args.task {
         None => serve::serve(&layers, args.init),

@@ -20,6 +20,20 @@ pub(crate) const NAME: &str = "sealpostd.toml";
 
 /// Reads a file into `settings`.
 pub(super) fn read(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
+    read_keys(path, settings, |_| true)
+}
+
+/// Reads the data folder from a file, and looks at nothing else in it.
+pub(super) fn read_data(path: &Path, settings: &mut Settings) -> Result<(), Failure> {
+    read_keys(path, settings, |key| key == "data")
+}
+
+/// Reads the top-level keys and sections that are wanted.
+fn read_keys(
+    path: &Path,
+    settings: &mut Settings,
+    is_wanted: fn(&str) -> bool,
+) -> Result<(), Failure> {
     let text = text_of(path)?;
     let at = |span: Range<usize>| Origin::File(path.into(), line(&text, span.start));
     let failure = |origin: &Origin, what: String| match origin {
@@ -36,7 +50,7 @@ pub(super) fn read(path: &Path, settings: &mut Settings) -> Result<(), Failure> 
     let values: Table = toml::from_str(&text).map_err(wrong_syntax)?;
     for (key, place) in places.get_ref() {
         let (name, value) = (key.get_ref().as_ref(), values.get(key.get_ref().as_ref()));
-        let Some(value) = value else { continue };
+        let Some(value) = value.filter(|_| is_wanted(name)) else { continue };
         let (DeValue::Table(places), Value::Table(values)) = (place.get_ref(), value) else {
             set(settings, name, value, at(key.span()), &failure)?;
             continue;

@@ -64,6 +64,26 @@ impl Layers {
         Ok(settings)
     }
 
+    /// The data folder. Other settings may be wrong: a command finds its server in spite of them.
+    pub(crate) fn data(&self) -> Result<PathBuf, Failure> {
+        let mut settings = Settings::defaults()?;
+        if let Some(path) = &self.file {
+            file::read_data(path, &mut settings)?;
+        }
+        if let Some(option) = Opt::find("data") {
+            let given = self.environment.iter().find(|(name, _)| *name == option.variable());
+            if let Some((name, text)) = given {
+                settings.set(option, text.as_str().into(), Origin::Variable(name.clone()));
+            }
+        }
+        for (option, value, origin) in self.flags.settings() {
+            if option.key == "data" {
+                settings.set(option, value, origin);
+            }
+        }
+        data(&settings)
+    }
+
     /// The file that settings are read from, if there is one, once the data folder is known.
     pub(crate) fn file(&self, data: &Path) -> Option<PathBuf> {
         let own = || Some(data.join(file::NAME)).filter(|path| path.exists());
@@ -87,8 +107,7 @@ impl Layers {
     }
 }
 
-/// The data folder. The other settings may be wrong.
-pub(crate) fn data(settings: &Settings) -> Result<PathBuf, Failure> {
+fn data(settings: &Settings) -> Result<PathBuf, Failure> {
     let setting = settings.of("data");
     let path = setting.and_then(|setting| setting.value.as_str()).map(PathBuf::from);
     path.ok_or_else(|| {
@@ -178,6 +197,23 @@ mod tests {
         let names = keys.map(|key| settings.name(key).replace(file.to_str().unwrap(), "F"));
         let expected = ["--listen", "SEALPOST_LIMITS_STRANGERS", "F, line 4: limits.connections"];
         assert_eq!(names[..3], expected);
+    }
+
+    #[test]
+    fn data_folder_is_known_although_other_settings_are_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "data = \"there\"\nno_option = 1\n").unwrap();
+        let data = |environment: &[(&str, &str)], flags: Flags| {
+            layers(Some(&file), environment, flags).data().unwrap()
+        };
+        assert_eq!(data(&[], Flags::default()), Path::new("there"));
+        let environment = [("SEALPOST_DATA", "elsewhere"), ("SEALPOST_NO_OPTION", "1")];
+        assert_eq!(data(&environment, Flags::default()), Path::new("elsewhere"));
+        assert_eq!(data(&environment, Flags::of(&[("data", "here")])), Path::new("here"));
+        fs::write(&file, "data = 7\n").unwrap();
+        let refused = layers(Some(&file), &[], Flags::default()).data().unwrap_err();
+        assert!(refused.to_string().contains("a.toml, line 1: data"), "{refused}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use serde::Deserialize;
 
 pub(crate) use file::NAME as FILE_NAME;
 pub(crate) use flags::Flags;
-pub(crate) use layers::{Layers, data};
+pub(crate) use layers::Layers;
 pub(crate) use listen::{LOCALHOST, Listen, PORT, Place, PublicAddress};
 pub(crate) use settings::{Origin, Settings};
 pub(crate) use show::show;
