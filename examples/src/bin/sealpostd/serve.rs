@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
-use sealpost_core::keys::Fingerprint;
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
@@ -49,35 +49,14 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
 
     let limits = limits(&config)?;
-    let connections = limits.connections;
-    let mut host = HostConfig {
-        max_connections: Some(limits.connections),
-        crypto_workers: config.crypto.workers,
-        signals: SignalHandling::Daemon,
-        queued_bytes_in_all: limits.connection_bytes_in_all,
-        tls: certificate.as_ref().map(Certificate::server),
-        trusted_proxies: config.proxy.trusted.clone(),
-        ..HostConfig::default()
-    };
+    let host = host_config(&config, &limits, certificate.as_ref());
     announce_bounds(&limits, &host, &config);
-    let memory_limits = MemoryLimits::new(&limits, host.queued_bytes_in_all);
+    let (connections, memory_limits) =
+        (limits.connections, MemoryLimits::new(&limits, host.queued_bytes_in_all));
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(
-        server::Config {
-            profile,
-            server_key,
-            otp_channel: config.otp.route.channel(),
-            registered_phones: config.registered_phones(),
-            registration: config.registration.registrants(),
-            exempt_networks: config.limits.exempt_networks.clone(),
-            limits,
-        },
-        entropy()?,
-    )?;
+    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
     let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
-    // Counting the cores reads files outside the data folder.
-    host.crypto_workers = Some(host.worker_count());
     let couriers = SharedCouriers::new(couriers);
     let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
@@ -126,6 +105,37 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     host.run()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificate>) -> HostConfig {
+    let host = HostConfig {
+        max_connections: Some(limits.connections),
+        crypto_workers: config.crypto.workers,
+        signals: SignalHandling::Daemon,
+        queued_bytes_in_all: limits.connection_bytes_in_all,
+        tls: certificate.map(Certificate::server),
+        trusted_proxies: config.proxy.trusted.clone(),
+        ..HostConfig::default()
+    };
+    // Counting the cores reads files that a confined server does not reach.
+    HostConfig { crypto_workers: Some(host.worker_count()), ..host }
+}
+
+fn machine_config(
+    config: &Config,
+    profile: Profile,
+    server_key: PublicKey,
+    limits: Limits,
+) -> server::Config {
+    server::Config {
+        profile,
+        server_key,
+        otp_channel: config.otp.route.channel(),
+        registered_phones: config.registered_phones(),
+        registration: config.registration.registrants(),
+        exempt_networks: config.limits.exempt_networks.clone(),
+        limits,
+    }
 }
 
 /// Takes commands, if the socket for them could be created. A server without it serves all the same,
