@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde_json::json;
 use support::sender::Sender;
 use support::{BOB, Daemon, ProgramBed, numbers_from_alice, objects, until};
 
@@ -81,7 +82,7 @@ fn restored_server_gives_no_id_twice_and_says_what_is_lost() {
     assert!(refused.contains("--replace"), "{refused}");
     assert_eq!(ids(&bed), [1, 2, 3]);
     let said = run(&bed, "restore", "saved", &["--replace"]).succeeded();
-    assert!(said.contains("registered since (1)"), "{said}");
+    assert!(said.contains("registered since (at most 1)"), "{said}");
     assert_eq!(ids(&bed), [1, 2]);
     let server = bed.serve_at(&place, &[]);
     bed.register(&server, "dave", DAVE);
@@ -94,6 +95,11 @@ fn restored_server_gives_no_id_twice_and_says_what_is_lost() {
     fs::remove_dir_all(bed.path("data")).unwrap();
     let said = run(&bed, "restore", "saved", &[]).succeeded();
     assert!(said.contains("id 1003"), "{said}");
+    let said = run(&bed, "restore", "saved", &["--replace", "--json"]).succeeded();
+    let said = &objects(&said)[0];
+    assert_eq!((&said["users"], &said["lost_accounts_at_most"]), (&json!(2), &json!(1_000)));
+    assert_eq!(said["next_user_id"], 1_003, "the folder remembers what was skipped");
+    assert!(said["old_files"].as_str().unwrap().contains("replaced-"), "{said}");
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn invitations_are_bound_to_a_phone_and_can_be_revoked() {
     let revoked = invite(&bed, &["--json"]);
     let revoked = &objects(&revoked)[0];
     let id = revoked["id"].to_string();
-    bed.sealpostd(&["invite", "revoke", &id]).succeeded();
+    let said = bed.sealpostd(&["invite", "revoke", &id, "--json"]).succeeded();
+    assert_eq!(objects(&said)[0]["revoked"], revoked["id"]);
     let said = bed.sealpostd(&["invite", "revoke", &id]).failed(1);
     assert!(said.contains("there is no invitation 2"), "{said}");
 

@@ -150,6 +150,8 @@ pub(crate) enum Task {
         /// Folder to make; it must not exist or be empty
         #[arg(value_name = "DIR")]
         to: PathBuf,
+        #[command(flatten)]
+        format: FormatArg,
     },
     /// Put a backup into the data folder: the server must be stopped, and accounts and messages of
     /// the time since the backup are lost
@@ -165,6 +167,8 @@ pub(crate) enum Task {
         /// 1,000,000 of wide ones]
         #[arg(long, value_name = "N")]
         skip_ids: Option<u64>,
+        #[command(flatten)]
+        format: FormatArg,
     },
     /// Accept the database in the data folder, which the server refuses because it is older than
     /// what the server has handed out, or another one: what is missing from it is lost; the server
@@ -173,6 +177,8 @@ pub(crate) enum Task {
         /// User ids to skip [default: as for restore]
         #[arg(long, value_name = "N")]
         skip_ids: Option<u64>,
+        #[command(flatten)]
+        format: FormatArg,
     },
     /// Create an empty database in place of a lost one, which the server refuses to do by itself:
     /// every account and message is lost, the server's key and address stay

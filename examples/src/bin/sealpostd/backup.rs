@@ -7,8 +7,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sealpost_programs::{Failure, Folder, FolderLock, Line, now, utc};
+use sealpost_programs::{Failure, Folder, FolderLock, Format, Line, now, utc};
 use sealpost_storage::{Inspector, Progress};
+use serde_json::json;
 
 use crate::data::{self, DataFolder};
 use crate::manifest::{self, FORMAT, Manifest, Sum, profile_name};
@@ -16,7 +17,7 @@ use crate::size::Size;
 
 /// Makes a backup in `to`, which must not exist or be empty. It is made beside `to` and renamed once
 /// it is complete, verified and on disk.
-pub(crate) fn back_up(data: &DataFolder, to: &Path) -> Result<(), Failure> {
+pub(crate) fn back_up(data: &DataFolder, to: &Path, format: Format) -> Result<(), Failure> {
     refuse_existing(to)?;
     if let Some(objection) = data.objection_to_database()? {
         return Err(Failure::new(objection).and("no backup was made of it"));
@@ -25,13 +26,19 @@ pub(crate) fn back_up(data: &DataFolder, to: &Path) -> Result<(), Failure> {
     let partial = Partial::create(to)?;
     let manifest = fill(data, &inspector, &partial.folder)?;
     partial.publish(to)?;
-    Line::text(format_args!(
-        "backed up {} users and {} waiting messages as of {} to {}",
-        manifest.users,
-        manifest.messages,
-        manifest.time,
-        to.display()
-    ))
+    let Manifest { users, messages, time, .. } = &manifest;
+    match format {
+        Format::Json => Line::json(&json!({
+            "backup": to.to_string_lossy(),
+            "time": time,
+            "users": users,
+            "messages": messages,
+        })),
+        Format::Text => Line::text(format_args!(
+            "backed up {users} users and {messages} waiting messages as of {time} to {}",
+            to.display()
+        )),
+    }
 }
 
 /// Copies everything, verifies the copy, and writes the manifest last.

@@ -36,6 +36,8 @@ pub(crate) enum InviteTask {
         /// Number of the invitation, as `invite list` shows it
         #[arg(value_name = "ID")]
         id: u64,
+        #[command(flatten)]
+        format: FormatArg,
     },
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn run(data: &DataFolder, task: &InviteTask) -> Result<(), Failure> {
     match task {
         InviteTask::Create(args) => create(data, args),
         InviteTask::List { format } => list(data, format.format()),
-        InviteTask::Revoke { id } => admin::revoke_invitation(data, *id),
+        InviteTask::Revoke { id, format } => admin::revoke_invitation(data, *id, format.format()),
     }
 }
 

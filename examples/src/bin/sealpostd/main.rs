@@ -83,13 +83,16 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Stop { format }) => admin::stop(&existing()?, format.format()),
         Some(Task::Check { format }) => show::check(&existing()?, format.format()),
         Some(Task::TrustClock { format }) => offline::trust_clock(&existing()?, format.format()),
-        Some(Task::Backup { to }) => back_up(&existing()?, &to),
+        Some(Task::Backup { to, format }) => back_up(&existing()?, &to, format.format()),
         // The only command on a folder that need not exist.
-        Some(Task::Restore { backup, replace, skip_ids }) => {
+        Some(Task::Restore { backup, replace, skip_ids, format }) => {
             let existing = if replace { Existing::MoveAside } else { Existing::Refuse };
-            restore(&backup, &DataFolder::make(&path()?)?, existing, skip_ids)
+            let data = DataFolder::make(&path()?)?;
+            restore(&backup, &data, existing, skip_ids, format.format())
         }
-        Some(Task::AcceptDatabase { skip_ids }) => offline::accept_database(&existing()?, skip_ids),
+        Some(Task::AcceptDatabase { skip_ids, format }) => {
+            offline::accept_database(&existing()?, skip_ids, format.format())
+        }
         Some(Task::NewDatabase { profile, format }) => {
             offline::create_database(&existing()?, profile.profile(), format.format())
         }

@@ -23,9 +23,16 @@ pub(crate) fn trust_clock(data: &DataFolder, format: Format) -> Result<(), Failu
 }
 
 /// Accepts the database that is in the folder.
-pub(crate) fn accept_database(data: &DataFolder, skip: Option<u64>) -> Result<(), Failure> {
+pub(crate) fn accept_database(
+    data: &DataFolder,
+    skip: Option<u64>,
+    format: Format,
+) -> Result<(), Failure> {
     let _lock = data.lock()?;
     let skipped = data.accept_database(skip)?;
+    if format == Format::Json {
+        return Line::json(&json!({ "accepted": true, "next_user_id": skipped.next() }));
+    }
     Line::text("accepted the database; what is missing from it is lost")?;
     skipped.report()
 }

@@ -4,8 +4,9 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use sealpost_programs::{Failure, Folder, Line, now, utc};
+use sealpost_programs::{Failure, Folder, Format, Line, now, utc};
 use sealpost_storage::{DatabaseMark, Inspector, Quota, Remembered, SqliteStorage};
+use serde_json::json;
 
 use crate::backup::sync;
 use crate::data::{self, DataFolder};
@@ -26,6 +27,7 @@ pub(crate) fn restore(
     data: &DataFolder,
     existing: Existing,
     skip: Option<u64>,
+    format: Format,
 ) -> Result<(), Failure> {
     let backup = Folder::existing(from)?;
     let manifest = Manifest::read(&backup)?;
@@ -47,7 +49,7 @@ pub(crate) fn restore(
     let ready = staged.finish()?;
     let aside = move_aside(data, &old)?;
     place(&ready, data)?;
-    report(&manifest, known, skipped, aside.as_deref())
+    report(&manifest, known, skipped, aside.as_deref(), format)
 }
 
 /// Everything in the data folder that belongs to the server it was.
@@ -184,15 +186,27 @@ fn report(
     known: Option<Remembered>,
     skipped: Skipped,
     aside: Option<&Path>,
+    format: Format,
 ) -> Result<(), Failure> {
     let Manifest { users, messages, time, .. } = manifest;
+    let known = known.filter(|known| known.id.to_string() == manifest.database);
+    let lost = known.map(|known| known.handed_out.saturating_sub(manifest.last_user_id));
+    if format == Format::Json {
+        return Line::json(&json!({
+            "time": time,
+            "users": users,
+            "messages": messages,
+            "lost_accounts_at_most": lost,
+            "next_user_id": skipped.next(),
+            "old_files": aside.map(Path::to_string_lossy),
+        }));
+    }
     Line::text(format_args!(
         "restored {users} users and {messages} waiting messages as of {time}"
     ))?;
-    let known = known.filter(|known| known.id.to_string() == manifest.database);
-    match known.map(|known| known.handed_out.saturating_sub(manifest.last_user_id)) {
+    match lost {
         Some(accounts) => Line::text(format_args!(
-            "lost: every account registered since ({accounts}), and every message stored since"
+            "lost: every account registered since (at most {accounts}), and every message stored since"
         ))?,
         None => Line::text("lost: every account registered and every message stored since")?,
     }

@@ -59,13 +59,17 @@ const fn default_margin(profile: Profile) -> u64 {
 }
 
 impl Skipped {
+    /// The id of the next user; `None` if none is left.
+    pub(crate) fn next(self) -> Option<u64> {
+        (self.to < self.max).then(|| self.to + 1)
+    }
+
     /// Prints what was skipped, and what to do if that is too little.
     pub(crate) fn report(self) -> Result<(), Failure> {
-        let Self { last, to, guess, max } = self;
-        if to >= max {
+        let Self { last, to, guess, .. } = self;
+        let Some(next) = self.next() else {
             return Line::text("no user ids are left: nobody can register");
-        }
-        let next = to + 1;
+        };
         match guess {
             Guess::Remembered => Line::text(format_args!(
                 "the next user gets id {next}: the ids up to {to} may have been handed out"

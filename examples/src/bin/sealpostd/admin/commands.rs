@@ -63,12 +63,15 @@ pub(crate) fn create_invitation(data: &DataFolder, new: &NewInvitation) -> Resul
 }
 
 /// Revokes an invitation.
-pub(crate) fn revoke_invitation(data: &DataFolder, id: u64) -> Result<(), Failure> {
+pub(crate) fn revoke_invitation(data: &DataFolder, id: u64, format: Format) -> Result<(), Failure> {
     let request = Request::RevokeInvitation { id };
     let Answer::Invitation { id } = call::perform(data, request)? else {
         return Err(unexpected());
     };
-    Line::text(format_args!("revoked invitation {id}"))
+    match format {
+        Format::Json => Line::json(&json!({ "revoked": id })),
+        Format::Text => Line::text(format_args!("revoked invitation {id}")),
+    }
 }
 
 /// Changes the levels of the running server's log, or prints them.
@@ -105,7 +108,7 @@ pub(crate) fn stop(data: &DataFolder, format: Format) -> Result<(), Failure> {
     let Answer::Stopping = call.ask(&Request::Stop {})? else { return Err(unexpected()) };
     call.wait_for_end()?;
     match format {
-        Format::Json => Line::json(&serde_json::json!({ "stopped": true })),
+        Format::Json => Line::json(&json!({ "stopped": true })),
         Format::Text => Line::text("stopped"),
     }
 }
