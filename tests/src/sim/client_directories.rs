@@ -62,6 +62,15 @@ impl World {
                     self.accept(client, *phone, *offered);
                 }
             }
+            // It was a draft, and being sealed when the key was offered.
+            Notice::Queued { token, .. } => {
+                let recipient = self.model.recipient(token.0);
+                let phone = recipient.map(|recipient| self.phone_of(recipient));
+                let offered = phone.and_then(|phone| self.apps[client].offers.get(&phone).copied());
+                if let (Some(phone), Some(offered)) = (phone, offered) {
+                    self.accept(client, phone, offered);
+                }
+            }
             // The process may have ended before it accepted a key, and no notice comes a second time.
             Notice::Online { .. } => self.accept_offers_with_messages(client),
             Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
@@ -82,6 +91,7 @@ impl World {
             }
             Notice::Failed { ids, failure: Failure::UnknownUser } => self.look_up(client, ids),
             Notice::KeyAccepted { phone, fingerprint } => {
+                self.apps[client].offers.remove(phone);
                 self.env.queue.schedule_after(0, SimEvent::WriteToContact(client, *phone));
                 if self.env.dice.chance(300) {
                     let verified =

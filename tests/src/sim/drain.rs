@@ -149,8 +149,9 @@ impl World {
     fn outbox(&self, client: usize) -> u64 {
         let counts = self.clients[client].host.disk.engine.outbox().unwrap_or_default();
         if self.model.is_restored(client) {
-            // Receipts that it took before it was restored do not come again.
-            return counts.queued;
+            // Receipts that it took before it was restored do not come again. For somebody who takes
+            // nothing, messages wait before a full mailbox, too.
+            return counts.queued.saturating_sub(self.model.undeliverable(client));
         }
         (counts.queued + counts.stored).saturating_sub(self.model.undeliverable(client))
     }
