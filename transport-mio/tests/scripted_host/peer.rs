@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     tls: Option<Arc<Mutex<Connection>>>,
     /// Held while ciphertext is taken and sent, so that records stay in order.
     sending: Arc<Mutex<()>>,
+    /// Decrypted bytes that were not read yet: rustls holds few, and takes nothing more meanwhile.
+    plaintext: Vec<u8>,
 }
 
 impl Peer {
@@ -68,7 +70,7 @@ impl Peer {
     }
 
     fn plain(socket: TcpStream) -> Self {
-        Self { socket, tls: None, sending: Arc::default() }
+        Self { socket, tls: None, sending: Arc::default(), plaintext: Vec::new() }
     }
 
     fn with_tls(socket: TcpStream, connection: Connection) -> Self {
@@ -115,7 +117,8 @@ impl Peer {
 
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         let socket = self.socket.try_clone()?;
-        Ok(Self { socket, tls: self.tls.clone(), sending: Arc::clone(&self.sending) })
+        let (tls, sending) = (self.tls.clone(), Arc::clone(&self.sending));
+        Ok(Self { socket, tls, sending, plaintext: Vec::new() })
     }
 
     /// Ends this peer's direction, as the protocol demands.
@@ -154,18 +157,26 @@ impl Read for Peer {
         let Some(tls) = self.tls.clone() else { return self.socket.read(buffer) };
         loop {
             self.send_ciphertext()?;
+            if !self.plaintext.is_empty() {
+                let len = self.plaintext.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&self.plaintext[..len]);
+                self.plaintext.drain(..len);
+                return Ok(len);
+            }
             match tls.lock().unwrap().reader().read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return read,
             }
-            // No more than rustls takes at once: it holds few decrypted bytes until they are read.
-            let mut ciphertext = vec![0; 4 * 1024];
+            let mut ciphertext = vec![0; 16 * 1024];
             let len = self.socket.read(&mut ciphertext)?;
             let mut rest = &ciphertext[..len];
             let mut tls = tls.lock().unwrap();
             loop {
                 tls.read_tls(&mut rest)?;
-                tls.process_new_packets().map_err(io::Error::other)?;
+                let state = tls.process_new_packets().map_err(io::Error::other)?;
+                let held = self.plaintext.len();
+                self.plaintext.resize(held + state.plaintext_bytes_to_read(), 0);
+                tls.reader().read_exact(&mut self.plaintext[held..])?;
                 if rest.is_empty() {
                     break;
                 }
