@@ -49,7 +49,8 @@ fn a_stranger_is_looked_up_before_the_first_message() {
     assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Id(UserId::new(9).unwrap()))]);
     session_error(&mut fixture, ErrorCode::UnknownUser);
     let content = Content::Text("hello".into());
-    let refused = Notice::SendRefused { token, refusal: SendRefusal::UnknownUser, content };
+    let to = UserRef::Id(UserId::new(9).unwrap());
+    let refused = Notice::SendRefused { token, to, refusal: SendRefusal::UnknownUser, content };
     assert_eq!(fixture.bed.take_notices(), [Notice::Kept { token }, refused]);
 }
 
@@ -157,9 +158,10 @@ fn under_a_changed_key_messages_are_shown_so_and_nothing_is_sent_until_it_is_acc
     assert_eq!(delivered[0].message.trust, Trust::Changed);
     assert_eq!(fixture.receive_all(), [receipt(&new_bob, 1, &[1])]);
 
-    let token = fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    let to = UserRef::Phone(phone);
+    let token = fixture.bed.send_text(to, "hello");
     let (refusal, content) = (SendRefusal::KeyChanged, Content::Text("hello".into()));
-    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
     fixture.bed.command(Command::AcceptKey { phone, fingerprint: pinned });
     assert_eq!(fixture.bed.take_notices(), [Notice::KeyMismatch { phone }]);
 

@@ -73,16 +73,7 @@ impl World {
             }
             // The process may have ended before it accepted a key, and no notice comes a second time.
             Notice::Online { .. } => self.accept_offers_with_messages(client),
-            Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
-                let recipient = self.model.recipient(token.0);
-                let phone = recipient.map(|recipient| self.phone_of(recipient));
-                if let Some(phone) = phone
-                    && let Some(offered) = self.offered(client, phone)
-                {
-                    self.accept(client, phone, offered);
-                }
-            }
-            Notice::DraftRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
+            Notice::SendRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
                 if let UserRef::Phone(phone) = *to
                     && let Some(offered) = self.offered(client, phone)
                 {

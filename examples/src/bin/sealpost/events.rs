@@ -213,7 +213,7 @@ impl Event {
             Notice::Failed { ids, failure } => {
                 Self::Failed { ids: numbers(ids), reason: failure.to_string() }
             }
-            Notice::DraftRefused { to, refusal, .. } => Self::Refused {
+            Notice::SendRefused { to, refusal, .. } => Self::Refused {
                 to: match to {
                     UserRef::Phone(phone) => phone.to_string(),
                     UserRef::Id(user) => format!("user {}", user.value()),
@@ -237,7 +237,6 @@ impl Event {
             | Notice::RegistrationFailed { .. }
             | Notice::Kept { .. }
             | Notice::Queued { .. }
-            | Notice::SendRefused { .. }
             | Notice::Found { .. }
             | Notice::LookupFailed { .. }
             | Notice::KeyAccepted { .. }
