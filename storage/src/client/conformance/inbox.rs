@@ -7,7 +7,7 @@ use sealpost_core::client::store::{
 use sealpost_core::ids::MessageId;
 use sealpost_core::wire::RequestHash;
 
-use super::harness::{Case, Harness, binding, incoming, other_packet, outgoing, user};
+use super::harness::{Case, Harness, binding, event, incoming, other_packet, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
 use crate::conformance::{at, cases, phone};
@@ -222,6 +222,7 @@ fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) 
         (ReceivedContent::Opened(Content::Text("Grüße".into())), Trust::FirstUse),
         (ReceivedContent::Opened(Content::Bytes(vec![0, 0xff])), Trust::Verified),
         (ReceivedContent::Undecryptable, Trust::Changed),
+        (ReceivedContent::Opened(Content::Event(event())), Trust::FirstUse),
     ];
     let mut expected = Vec::new();
     for (id, (content, trust)) in (1..).zip(contents) {
