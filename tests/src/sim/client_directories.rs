@@ -1,8 +1,6 @@
 //! Lost client directories: a client that loses its key and store registers again with a new key,
 //! the operator deletes the old account, and other clients notice that the key has changed.
 
-use std::collections::BTreeMap;
-
 use sealpost_core::client::store::Failure;
 use sealpost_core::client::{Command, Notice, RegistrationFailure, SendRefusal};
 use sealpost_core::frame::{Event, Input};
@@ -73,8 +71,6 @@ impl World {
                     self.accept(client, phone, offered);
                 }
             }
-            // The process may have ended before it accepted a key, and no notice comes a second time.
-            Notice::Online { .. } => self.accept_offers_with_messages(client),
             // It may be the acceptance that could not be stored.
             Notice::StoreFailed { .. } => self.accept_offers_with_messages(client),
             Notice::SendRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
@@ -107,14 +103,7 @@ impl World {
 
     /// Accepts the keys on offer for contacts to whom messages of a client wait.
     fn accept_offers_with_messages(&mut self, client: usize) {
-        let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;
-        let stored = contacts.into_iter().filter_map(|contact| {
-            Some((contact.phone, *contact.offered?.public_key.fingerprint()))
-        });
-        let mut offers: BTreeMap<_, _> = stored.collect();
-        // The store may not have recorded yet what this process was told.
-        offers.extend(self.apps[client].offers.iter().map(|(phone, offered)| (*phone, *offered)));
-        for (phone, offered) in offers {
+        for (phone, offered) in self.apps[client].offers.clone() {
             if self.has_queued_for(client, phone) {
                 self.accept(client, phone, offered);
             }

@@ -1,0 +1,185 @@
+//! What people see of a conversation: entries, in the order in which they came and were sent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Peer, PhoneNumber, Time};
+
+/// One line of a conversation: a message, received or sent, or a notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Number of the entry in this home. Later entries have larger numbers.
+    pub entry: u64,
+    /// The conversation that it is in.
+    pub conversation: Peer,
+    /// Phone number of its author; absent for what was sent from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PhoneNumber>,
+    /// Time of writing, as its author says.
+    pub sent_at: Time,
+    /// Time of arrival; absent for what was sent from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<Time>,
+    /// What it says now.
+    pub body: Body,
+    /// What it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Quote>,
+    /// When its author changed it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+    /// Reactions, one for each person at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
+    /// How far it has come, for what was sent from here: in a group, the least far of its copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The copies of what was sent from here, one for each recipient.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Copy>,
+    /// How far the key that signed it was trusted when it arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+    /// Its place among its author's messages, if it did not come in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
+    /// Whether a message of the same author is missing before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_gap: bool,
+    /// When it disappears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Body {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// Bytes in an application's own format.
+    Bytes {
+        /// The bytes, in hexadecimal digits.
+        hex: String,
+    },
+    /// A file. Name and type are what its sender says.
+    File {
+        /// Id of the transfer.
+        file: String,
+        /// Name of the file, made safe to show and to save.
+        name: String,
+        /// Its media type, for example `image/png`.
+        media_type: String,
+        /// Its size in bytes.
+        size: u64,
+        /// Bytes that have been received or sent.
+        done: u64,
+        /// Where it is, once it is complete.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// What its sender wrote with it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        text: String,
+    },
+    /// Its author took it back.
+    Deleted,
+    /// Its time was over.
+    Expired,
+    /// It was signed by its author, but does not open.
+    Undecryptable,
+    /// It is of a kind that this version does not know.
+    NeedsNewerVersion,
+    /// Not a message: something that happened to the conversation, in words.
+    Notice {
+        /// What happened.
+        text: String,
+    },
+    #[serde(other)]
+    /// A later version of the interface says more.
+    Unknown,
+}
+
+/// What a message answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote {
+    /// Number of the entry; absent if it is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+    /// Phone number of its author; absent for what was sent from here, or if it is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PhoneNumber>,
+    /// Beginning of its text, at most 100 characters.
+    pub text: String,
+}
+
+/// An emoji that somebody put on an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction {
+    /// Phone number of whoever reacted; absent if it was the account's own user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PhoneNumber>,
+    /// The emoji.
+    pub emoji: String,
+}
+
+/// How far a message has come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Progress {
+    /// It will not be sent.
+    Failed {
+        /// The reason.
+        reason: String,
+    },
+    /// It is durable here, and is sent as soon as that is possible.
+    Queued,
+    /// The server has stored it.
+    Stored,
+    /// The recipient's device has it, and has signed a receipt.
+    Delivered,
+    /// The recipient has seen it, and says so.
+    Read,
+}
+
+/// A copy of a message, for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Copy {
+    /// Phone number of the recipient.
+    pub to: PhoneNumber,
+    /// Id of the message on the wire, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<u64>,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// How far the key that signed a message was trusted when it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Trust {
+    /// It is the first key that was seen of its author; nobody compared safety numbers.
+    FirstUse,
+    /// The users have compared safety numbers.
+    Verified,
+    /// It is another key than the known one, and was not accepted.
+    Changed,
+}
+
+/// The place of a message among its author's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Arrival {
+    /// It came after messages that were written later.
+    Late,
+    /// It was reported as missing before.
+    FillsGap,
+    /// Another message had its number before: its author was perhaps restored from a backup.
+    ReusedId,
+}

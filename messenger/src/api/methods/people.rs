@@ -1,0 +1,102 @@
+//! Contacts, and the trust in their keys.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Empty, method};
+use crate::api::{Contact, PhoneNumber};
+
+method! {
+    /// Lists the contacts: people whose keys are known.
+    ListContacts, "listContacts", Empty => ContactsResult
+}
+
+method! {
+    /// Gives a contact a name.
+    UpdateContact, "updateContact", UpdateContactParams => Empty
+}
+
+method! {
+    /// Removes a contact and the conversation with it. The key stays known, so that another one is
+    /// noticed.
+    RemoveContact, "removeContact", PersonParams => Empty
+}
+
+method! {
+    /// Drops what comes from a person, quietly.
+    Block, "block", PersonParams => Empty
+}
+
+method! {
+    /// Takes messages of a person again.
+    Unblock, "unblock", PersonParams => Empty
+}
+
+method! {
+    /// Asks the server who has a phone number, and returns the contact.
+    LookUp, "lookUp", LookUpParams => Contact
+}
+
+method! {
+    /// Trusts a contact's key whose safety number the users have compared: accepts it if it is the one
+    /// that the server offers in place of the known one, and marks it as verified.
+    TrustKey, "trust", TrustParams => Contact
+}
+
+/// The contacts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContactsResult {
+    /// The contacts, by phone number.
+    pub contacts: Vec<Contact>,
+}
+
+/// A person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PersonParams {
+    /// Phone number.
+    pub recipient: PhoneNumber,
+}
+
+/// A name for a contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateContactParams {
+    /// Phone number.
+    pub recipient: PhoneNumber,
+    /// The name, at most 100 bytes; empty for none.
+    pub name: String,
+}
+
+/// Whom to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LookUpParams {
+    /// Phone number.
+    pub recipient: PhoneNumber,
+    /// How long to wait for the server, in seconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u32,
+}
+
+/// A key to trust.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustParams {
+    /// Phone number.
+    pub recipient: PhoneNumber,
+    /// Safety number that the users have compared, 60 digits; spaces are ignored.
+    pub safety_number: String,
+    /// Whether to mark the key as verified; if not, an offered key is only accepted.
+    #[serde(default = "yes")]
+    pub verified: bool,
+}
+
+const fn default_timeout() -> u32 {
+    30
+}
+
+const fn yes() -> bool {
+    true
+}
