@@ -76,6 +76,28 @@ fn an_undecryptable_message_is_shown_as_such_and_acknowledged() {
 }
 
 #[test]
+fn an_event_is_delivered_as_it_came_and_what_is_none_does_not_open() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let key = fixture.bed.public_key().clone();
+    // A text, of which a later version can read more, and what has its text twice.
+    let grown = [&[0xa4, 0, 1, 1, 0x50][..], &[7; 16], &[8, 0x62, b'h', b'i', 23, 0xf5]].concat();
+    let twice = [&[0xa4, 0, 1, 1, 0x50][..], &[7; 16], &[8, 0x60, 8, 0x60]].concat();
+    for (id, content) in [(1, &grown), (2, &twice)] {
+        let numbers = (id, id - 1);
+        let event = (ContentKind::Event, &content[..]);
+        let packet = bob.message_of(fixture.now(), (me(), &key), numbers, event);
+        fixture.send(&packet);
+    }
+    let delivered = fixture.bed.take_delivered();
+    let contents: Vec<_> = delivered.into_iter().map(|item| item.message.content).collect();
+    let grown = EncodedEvent::parse(grown.into()).unwrap();
+    assert_eq!(text_of(&Content::Event(grown.clone())), Some("hi"));
+    let opened = ReceivedContent::Opened(Content::Event(grown));
+    assert_eq!(contents, [opened, ReceivedContent::Undecryptable]);
+    assert_eq!(fixture.receive_all(), [receipt(&bob, 1, &[1]), receipt(&bob, 2, &[2])]);
+}
+
+#[test]
 fn a_forged_message_is_neither_delivered_nor_acknowledged_and_asked_for_once_more() {
     let (mut fixture, mut bob) = client_knowing_bob();
     let key = fixture.bed.public_key().clone();
