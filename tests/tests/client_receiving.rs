@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use sealpost_core::client::store::Trust;
+use sealpost_core::client::store::{Content, ReceivedContent, Trust};
 use sealpost_core::client::{Command, Continuity, Limits, Notice, OfflineReason, Suspicion};
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::{MessageId, UserRef};
-use sealpost_core::wire::{ErrorCode, ErrorForm, Profile};
+use sealpost_core::wire::{ContentKind, ErrorCode, ErrorForm, Profile};
 use sealpost_tests::client_fixture::{
     ClientFixture, bob, client_knowing_bob, client_knowing_bob_with, me, receipt, receive_message,
     session_error, texts,
 };
+use sealpost_tests::content::text_of;
 use sealpost_tests::scripted_peer::ScriptedPeer;
 use sealpost_tests::scripted_server::Request;
 

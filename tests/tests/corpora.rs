@@ -55,7 +55,9 @@ fn every_body_has_a_target_and_a_corpus_and_there_are_no_others() {
 /// A corpus may hold more than its seeds: inputs that a fuzzer found.
 #[test]
 fn the_seeds_are_what_the_vectors_give() {
-    for (target, seeds) in [("deframer", streams()), ("event", events()), ("payloads", plaintexts())] {
+    for (target, seeds) in
+        [("deframer", streams()), ("event", events()), ("payloads", plaintexts())]
+    {
         if std::env::var_os(WRITE).is_some() {
             let folder = PathBuf::from(FUZZ).join("corpus").join(target);
             fs::create_dir_all(&folder).unwrap();
