@@ -14,7 +14,23 @@ pub fn framed_lines(text: &str) -> impl Iterator<Item = String> {
     text.split('\n').map(|line| framed(line.strip_suffix('\r').unwrap_or(line)))
 }
 
+/// The text without anything that [`framed_lines`] would escape, for a text that its user types or
+/// pastes. Its lines end with `\n`.
+pub fn cleaned(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<String> = lines.split('\n').map(|line| admitted(line, |_, _| ())).collect();
+    lines.join("\n")
+}
+
 fn framed(line: &str) -> String {
+    admitted(line, |out, c| {
+        // Writing to a string can't fail.
+        let _ = write!(out, "{}", c.escape_unicode());
+    })
+}
+
+/// The characters of a line that may be shown, and what becomes of each of the others.
+fn admitted(line: &str, refuse: impl Fn(&mut String, char)) -> String {
     let mut out = String::with_capacity(line.len());
     let mut judge = Judge::default();
     let mut emoji = Emoji::default();
@@ -26,8 +42,7 @@ fn framed(line: &str) -> String {
         } else if joins || judge.is_harmless(c) {
             out.push(c);
         } else {
-            // Writing to a string can't fail.
-            let _ = write!(out, "{}", c.escape_unicode());
+            refuse(&mut out, c);
         }
     }
     out
@@ -107,10 +122,8 @@ mod tests {
             assert_eq!(lines(text), [shown]);
         }
         let long = ["👩"; 7].join("\u{200d}");
-        assert_eq!(
-            lines(&long),
-            [format!("{}\\u{{200d}}👩\\u{{200d}}👩", ["👩"; 5].join("\u{200d}"))]
-        );
+        let five = ["👩"; 5].join("\u{200d}");
+        assert_eq!(lines(&long), [format!("{five}{}", "\\u{200d}👩\u{200d}👩")]);
     }
 
     #[test]
@@ -122,6 +135,14 @@ mod tests {
         assert_eq!(
             lines("e\u{301}\u{301}\u{301}\u{301}\u{301}"),
             ["e\u{301}\u{301}\u{301}\u{301}\\u{301}"]
+        );
+    }
+
+    #[test]
+    fn what_is_typed_or_pasted_loses_what_would_be_escaped() {
+        assert_eq!(
+            cleaned("a\r\nb\rc\t\u{1b}[31md\u{202e}\u{200b}👩\u{200d}🚀"),
+            "a\nb\nc    [31md👩\u{200d}🚀"
         );
     }
 }

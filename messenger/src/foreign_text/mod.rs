@@ -10,7 +10,7 @@
 
 mod framed;
 
-pub use framed::framed_lines;
+pub use framed::{cleaned, framed_lines};
 
 use std::fmt::{self, Display, Write};
 use std::io;
