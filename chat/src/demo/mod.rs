@@ -5,12 +5,16 @@ mod methods;
 mod story;
 mod world;
 
+use std::io;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use sealpost_messenger::api::{ApiError, Caller, Notification, Time};
 use serde_json::Value;
 
+use crate::Backend;
 use world::World;
 
 /// Made-up people, of whom somebody answers what is written to them.
@@ -24,6 +28,23 @@ impl Demo {
         let mut world = World::new(now, sender);
         story::tell(&mut world);
         (Self(Arc::new(Mutex::new(world))), notifications)
+    }
+
+    /// People for whom time passes by a clock.
+    ///
+    /// # Errors
+    /// Fails if no thread can be started.
+    pub fn live(clock: impl Fn() -> Time + Send + 'static) -> io::Result<Backend> {
+        let (demo, notifications) = Self::new(clock());
+        let world = Arc::downgrade(&demo.0);
+        let tick = move || {
+            while let Some(world) = world.upgrade() {
+                Self(world).advance(clock());
+                thread::sleep(TICK);
+            }
+        };
+        thread::Builder::new().name("demo".to_owned()).spawn(tick)?;
+        Ok(Backend { caller: Arc::new(demo), notifications })
     }
 
     /// Lets happen what happens until then.
@@ -41,3 +62,6 @@ impl Caller for Demo {
         methods::request(&mut self.world(), method, params)
     }
 }
+
+/// Times are told to the second.
+const TICK: Duration = Duration::from_millis(200);
