@@ -347,6 +347,7 @@ fn list(ids: &[u64]) -> String {
 mod tests {
     use super::*;
     use sealpost_core::client::store::{Content, InboxId, IncomingMessage, ReceivedContent};
+    use sealpost_core::keys::Fingerprint;
     use sealpost_core::time::Timestamp;
     use sealpost_core::wire::RequestHash;
 
@@ -354,6 +355,7 @@ mod tests {
         let message = IncomingMessage {
             sender: UserId::new(7).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
             id: MessageId(3),
             packet_hash: RequestHash([3; 32]),
             previous: None,
