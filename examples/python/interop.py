@@ -178,18 +178,18 @@ def python_to_rust(check, python, rust):
 
 def events(check, python, rust):
     """Every event of the vectors, and what is not one."""
-    sent = [vector for vector in documented().values() if vector["type"] == "event"]
+    sent = {name: vector for name, vector in documented().items() if vector["type"] == "event"}
     python.connect()
-    for vector in sent:
+    for vector in sent.values():
         python.send(RUST_PHONE, bytes.fromhex(vector["event"]), EVENT)
     got = rust.listen(len(sent))
     python.take("delivered", len(sent))
     python.close()
-    for vector, message in zip(sent, got + [{}] * len(sent)):
-        name = None if vector["reads"] == "no" else vector["reads"].replace("_", "-")
-        text = vector.get("text") or None
-        seen = (message.get("event"), message.get("text"), "undecryptable" in message)
-        check(f"events, python to rust: {vector['event'][-8:]} is read as {vector['reads']}", seen == (name, text, name is None), message)
+    for (name, vector), message in zip(sent.items(), got + [{}] * len(sent)):
+        opens = vector["reads"] != "no"
+        listed = (vector["reads"].replace("_", "-"), vector.get("text") or None) if opens else (None, None)
+        check(f"python to rust, {name}: read", (message.get("event"), message.get("text")) == listed, message)
+        check(f"python to rust, {name}: {'opens' if opens else 'does not open'}", ("undecryptable" in message) != opens, message)
 
 
 def rust_to_python(check, python, rust):
