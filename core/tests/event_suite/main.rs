@@ -1,10 +1,5 @@
 //! Events from outside: what is encoded is read again, and what is not an event is refused.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod arb;
 mod bounds;

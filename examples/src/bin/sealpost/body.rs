@@ -1,7 +1,7 @@
 //! The content of a message, as `listen` prints it.
 
 use sealpost_core::client::store::{Content, ReceivedContent};
-use sealpost_core::event::{self, EncodedEvent, FileAnswer, GroupRequest, LimitedUint};
+use sealpost_core::event::{self, EncodedEvent, FileAnswer, GroupRequest};
 use serde::Serialize;
 
 /// The content of a message.
@@ -24,7 +24,11 @@ pub(crate) enum Body {
         /// Its text, caption or reaction; left out where it has none.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
-        /// One line for people.
+        /// What it does, for people. It has nothing in it that the sender wrote, and is shown where
+        /// the sender can't write, so that no text looks like an event.
+        #[serde(skip)]
+        mark: String,
+        /// What the sender wrote, for people.
         #[serde(skip)]
         shown: String,
     },
@@ -47,11 +51,26 @@ impl Body {
     }
 
     fn of_event(encoded: &EncodedEvent) -> Self {
-        let (id, (event, text, shown)) = match encoded.event() {
-            Ok(event) => (event.id, described(&event.body)),
-            Err(unknown) => (unknown.id, ("unknown", None, format!("[{unknown}]"))),
+        let (id, event, mark, text) = match encoded.event() {
+            Ok(event) => (event.id, name(&event.body), mark(&event.body), text(&event.body)),
+            Err(unknown) => (unknown.id, "unknown", format!(" [{unknown}]"), None),
         };
-        Self::Event { event, event_id: id.to_string(), text: text.map(str::to_owned), shown }
+        let shown = match encoded.event().map(|event| &event.body) {
+            Ok(event::Body::FileOffer(offer)) => {
+                format!("{} {}", offer.name.as_str(), offer.caption.as_str()).trim_end().to_owned()
+            }
+            Ok(_) | Err(_) => text.unwrap_or_default().to_owned(),
+        };
+        let text = text.map(str::to_owned);
+        Self::Event { event, event_id: id.to_string(), text, mark, shown }
+    }
+
+    /// What stands before the colon of a line for people.
+    pub(crate) fn mark(&self) -> &str {
+        match self {
+            Self::Event { mark, .. } => mark,
+            Self::Text { .. } | Self::Bytes { .. } | Self::Undecryptable { .. } => "",
+        }
     }
 
     /// The content as a person reads it.
@@ -65,87 +84,112 @@ impl Body {
     }
 }
 
-/// Name of an event's type, its text, and a line for people.
-fn described(body: &event::Body) -> (&'static str, Option<&str>, String) {
+/// Name of an event's type.
+const fn name(body: &event::Body) -> &'static str {
     match body {
-        event::Body::Text { text, reply_to } => {
-            let mark = if reply_to.is_some() { "[reply] " } else { "" };
-            ("text", Some(text.as_str()), format!("{mark}{}", text.as_str()))
+        event::Body::Text { .. } => "text",
+        event::Body::Edit { .. } => "edit",
+        event::Body::Delete { .. } => "delete",
+        event::Body::Reaction { .. } => "reaction",
+        event::Body::Read { .. } => "read",
+        event::Body::Expiry { .. } => "expiry",
+        event::Body::FileOffer(_) => "file-offer",
+        event::Body::FilePiece(_) => "file-piece",
+        event::Body::FileAnswer { .. } => "file-answer",
+        event::Body::GroupState(_) => "group-state",
+        event::Body::GroupRequest { .. } => "group-request",
+    }
+}
+
+/// Text of an event: a caption or a reaction, too.
+fn text(body: &event::Body) -> Option<&str> {
+    match body {
+        event::Body::Text { text, .. } | event::Body::Edit { text, .. } => Some(text.as_str()),
+        event::Body::Reaction { emoji, .. } => emoji.as_ref().map(event::Emoji::as_str),
+        event::Body::FileOffer(offer) => {
+            Some(offer.caption.as_str()).filter(|text| !text.is_empty())
         }
-        event::Body::Edit { text, .. } => {
-            ("edit", Some(text.as_str()), format!("[edits a message] {}", text.as_str()))
-        }
-        event::Body::Delete { .. } => ("delete", None, "[deletes a message]".to_owned()),
-        event::Body::Reaction { emoji: Some(emoji), .. } => {
-            ("reaction", Some(emoji.as_str()), format!("[reacts] {}", emoji.as_str()))
-        }
-        event::Body::Reaction { emoji: None, .. } => {
-            ("reaction", None, "[takes a reaction back]".to_owned())
-        }
+        event::Body::Delete { .. }
+        | event::Body::Read { .. }
+        | event::Body::Expiry { .. }
+        | event::Body::FilePiece(_)
+        | event::Body::FileAnswer { .. }
+        | event::Body::GroupState(_)
+        | event::Body::GroupRequest { .. } => None,
+    }
+}
+
+/// What an event does, for people; empty for a text that is no reply.
+fn mark(body: &event::Body) -> String {
+    let does = match body {
+        event::Body::Text { reply_to: None, .. } => return String::new(),
+        event::Body::Text { reply_to: Some(_), .. } => "replies",
+        event::Body::Edit { .. } => "edits a message",
+        event::Body::Delete { .. } => "deletes a message",
+        event::Body::Reaction { emoji: Some(_), .. } => "reacts to a message",
+        event::Body::Reaction { emoji: None, .. } => "takes a reaction back",
         event::Body::Read { entries } => {
-            ("read", None, format!("[has read {}]", entries.as_slice().len()))
+            return format!(" [has read messages: {}]", entries.as_slice().len());
         }
         event::Body::Expiry { expiry: Some(seconds) } => {
-            ("expiry", None, format!("[messages expire after {} s]", seconds.value()))
+            return format!(" [messages expire after {} s]", seconds.value());
         }
-        event::Body::Expiry { expiry: None } => {
-            ("expiry", None, "[messages don't expire]".to_owned())
-        }
+        event::Body::Expiry { expiry: None } => "messages don't expire",
         event::Body::FileOffer(offer) => {
-            let (name, size) = (offer.name.as_str(), LimitedUint::value(offer.size));
-            let caption = offer.caption.as_str();
-            let line = format!("[offers the file {name}, {size} bytes] {caption}");
-            ("file-offer", Some(caption).filter(|caption| !caption.is_empty()), line)
+            return format!(" [offers a file of {} bytes]", offer.size.value());
         }
         event::Body::FilePiece(piece) => {
-            ("file-piece", None, format!("[piece {} of a file]", piece.index.value()))
+            return format!(" [piece {} of a file]", piece.index.value());
         }
-        event::Body::FileAnswer { answer, .. } => {
-            let verb = match answer {
-                FileAnswer::Accepted { .. } => "accepts",
-                FileAnswer::Received => "has received",
-                FileAnswer::Refused => "refuses",
-                FileAnswer::Cancelled => "cancels",
-            };
-            ("file-answer", None, format!("[{verb} a file]"))
-        }
-        event::Body::GroupState(_) => ("group-state", None, "[state of a group]".to_owned()),
-        event::Body::GroupRequest { request, .. } => {
-            let asks = match request {
-                GroupRequest::Leave => "leaves a group",
-                GroupRequest::Accept => "accepts the invitation to a group",
-                GroupRequest::Decline => "declines the invitation to a group",
-                GroupRequest::NewerState => "asks for the newest state of a group",
-            };
-            ("group-request", None, format!("[{asks}]"))
-        }
-    }
+        event::Body::FileAnswer { answer, .. } => match answer {
+            FileAnswer::Accepted { .. } => "accepts a file",
+            FileAnswer::Received => "has received a file",
+            FileAnswer::Refused => "refuses a file",
+            FileAnswer::Cancelled => "cancels a file",
+        },
+        event::Body::GroupState(_) => "state of a group",
+        event::Body::GroupRequest { request, .. } => match request {
+            GroupRequest::Leave => "leaves a group",
+            GroupRequest::Accept => "accepts the invitation to a group",
+            GroupRequest::Decline => "declines the invitation to a group",
+            GroupRequest::NewerState => "asks for the newest state of a group",
+        },
+    };
+    format!(" [{does}]")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A body, and its JSON, of an event in hex.
+    /// An event in hex as a line for people, and as JSON.
     fn shown(hex: &str) -> (String, String) {
         let event = EncodedEvent::parse(hex::decode(hex).unwrap().into()).unwrap();
         let body = Body::of(&ReceivedContent::Opened(Content::Event(event)));
-        (body.text(), serde_json::to_string(&body).unwrap())
+        (format!("{}: {}", body.mark(), body.text()), serde_json::to_string(&body).unwrap())
     }
 
     const ID: &str = "00112233445566778899aabbccddeeff";
 
     #[test]
     fn text_of_an_event_is_shown_like_any_text() {
-        let (text, json) = shown(&format!("a300010150{ID}08626869"));
-        assert_eq!(text, "hi");
+        let (line, json) = shown(&format!("a300010150{ID}08626869"));
+        assert_eq!(line, ": hi");
         assert_eq!(json, format!(r#"{{"event":"text","event_id":"{ID}","text":"hi"}}"#));
     }
 
     #[test]
+    fn what_an_event_does_is_shown_where_its_sender_can_not_write() {
+        let reference = format!("825820{}01", "05".repeat(32));
+        let (line, json) = shown(&format!("a400020150{ID}0862686909{reference}"));
+        assert_eq!(line, " [edits a message]: hi");
+        assert_eq!(json, format!(r#"{{"event":"edit","event_id":"{ID}","text":"hi"}}"#));
+    }
+
+    #[test]
     fn unknown_event_needs_a_newer_version() {
-        let (text, json) = shown(&format!("a3000c0150{ID}0842c0de"));
-        assert_eq!(text, "[event of type 12 needs a newer version of this program]");
+        let (line, json) = shown(&format!("a3000c0150{ID}0842c0de"));
+        assert_eq!(line, " [event of type 12 needs a newer version of this program]: ");
         assert_eq!(json, format!(r#"{{"event":"unknown","event_id":"{ID}"}}"#));
     }
 }

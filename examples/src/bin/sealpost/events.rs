@@ -253,8 +253,8 @@ impl Event {
             Self::Message { from, time, body, trust, arrival, .. } => {
                 let trust = trust.words();
                 let time = time.replace('T', " ");
-                let mark = arrival.map_or("", mark);
-                format!("{time}  {from} [{trust}]{mark}: {}", body.text())
+                let (mark, does) = (arrival.map_or("", mark), body.mark());
+                format!("{time}  {from} [{trust}]{mark}{does}: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
