@@ -4,3 +4,5 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod engine;
+pub mod rpc;

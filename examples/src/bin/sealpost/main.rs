@@ -5,11 +5,14 @@ mod address;
 mod args;
 mod authorities;
 mod contacts;
+mod daemon;
 mod events;
+mod hands;
 mod home;
 mod listen;
 mod passphrase;
 mod register;
+mod rpc;
 mod safety_number;
 mod send;
 mod session;
@@ -48,6 +51,9 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
         Task::Status { format } => status::status(&home()?, format.format()),
+        Task::Daemon => daemon::daemon(&home()?),
+        Task::Rpc { openrpc: true } => rpc::print_openrpc(),
+        Task::Rpc { openrpc: false } => rpc::rpc(&home()?),
         Task::Manual(manual) => manual.run::<Args>(),
     }
 }
