@@ -128,7 +128,7 @@ impl Client {
         let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
             snapshot;
         let limits = &config.limits;
-        Ok(Self {
+        let mut this = Self {
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
             account: OwnAccount::new(account),
             contacts: Contacts::new(contacts, former, limits.contacts),
@@ -150,7 +150,9 @@ impl Client {
             out: Out::new(),
             config,
             entropy,
-        })
+        };
+        this.repeat_offers();
+        Ok(this)
     }
 
     fn on_event(&mut self, event: Event<Self>) {

@@ -136,7 +136,8 @@ pub enum Notice {
         user: UserId,
     },
     /// The server names another key for a contact than the pinned one. Nothing is sent to the
-    /// contact until the user accepts the change.
+    /// contact until the user accepts the change. A client that starts repeats this once for each
+    /// contact to whom messages wait.
     KeyChanged {
         /// Phone number of the contact.
         phone: Phone,

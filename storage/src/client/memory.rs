@@ -1,6 +1,7 @@
 //! The client's store in memory: the executable specification of every [`ClientOp`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::ops::RangeInclusive;
 
 use sealpost_core::address::Transport;
@@ -128,11 +129,7 @@ impl MemoryClientStorage {
                 self.base.next_receipt = self.base.next_receipt.max(*below);
             }
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
-            ClientOp::OfferKey { phone, offered } => {
-                if let Some(contact) = self.contacts.get_mut(phone) {
-                    contact.offered = Some(offered.clone());
-                }
-            }
+            ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered),
             ClientOp::WithdrawOffer { phone } => {
                 if let Some(contact) = self.contacts.get_mut(phone) {
                     contact.offered = None;
@@ -205,6 +202,17 @@ impl MemoryClientStorage {
             last_sent: None,
             unanswered_since: None,
         });
+    }
+
+    fn offer(&mut self, phone: Phone, offered: &Binding) {
+        let Some(contact) = self.contacts.get_mut(&phone) else { return };
+        let before = contact.offered.replace(offered.clone());
+        if let Some(before) = before
+            && before.public_key == offered.public_key
+            && before.user != offered.user
+        {
+            self.former.insert(before.user, before.public_key);
+        }
     }
 
     fn accept(&mut self, phone: Phone, accepted: &Binding) {
@@ -339,7 +347,7 @@ impl MemoryClientStorage {
             Arrival::Late
         };
         let continuity = match previous {
-            Some(previous) if self.of_person(*phone, *previous).next().is_none() => {
+            Some(previous) if !self.holds_of_signer(*phone, *sender, *previous) => {
                 self.missed.insert((*sender, *previous));
                 Continuity::AfterGap
             }
@@ -359,6 +367,23 @@ impl MemoryClientStorage {
         let places = (phone, id, InboxId::START)..=(phone, id, InboxId(u64::MAX));
         let places = self.by_person.range(places).map(|(_, _, place)| place);
         places.filter_map(|place| Some(&self.inbox.get(place)?.message))
+    }
+
+    /// Whether the inbox holds the message with this id of whoever has this user id: under that id,
+    /// or under another one that the same key has or had.
+    fn holds_of_signer(&self, phone: Phone, sender: UserId, id: MessageId) -> bool {
+        self.of_person(phone, id).any(|known| {
+            let has_key = |key: &_| self.keys(phone, sender).any(|other| other == key);
+            known.sender == sender || self.keys(phone, known.sender).any(has_key)
+        })
+    }
+
+    /// The keys that a user id of a person has or had.
+    fn keys(&self, phone: Phone, user: UserId) -> impl Iterator<Item = &PublicKey> {
+        let contact = self.contacts.get(&phone).into_iter();
+        let named = contact.flat_map(|contact| iter::once(&contact.pinned).chain(&contact.offered));
+        let named = named.filter(move |binding| binding.user == user);
+        named.map(|binding| &binding.public_key).chain(self.former.get(&user))
     }
 
     /// Whether the inbox holds one of these messages.

@@ -71,8 +71,6 @@ impl World {
                     self.accept(client, phone, offered);
                 }
             }
-            // The process may have ended before it accepted a key, and no notice comes a second time.
-            Notice::Online { .. } => self.accept_offers_with_messages(client),
             Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
                 let recipient = self.model.recipient(token.0);
                 let phone = recipient.map(|recipient| self.phone_of(recipient));
@@ -108,18 +106,6 @@ impl World {
         let queued = self.model.queued_by(self.account(client));
         let mut recipients = queued.into_iter().filter_map(|number| self.model.recipient(number));
         recipients.any(|recipient| self.phone_of(recipient) == phone)
-    }
-
-    /// Accepts the keys on offer for contacts to whom messages of a client wait.
-    fn accept_offers_with_messages(&mut self, client: usize) {
-        let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;
-        for contact in contacts {
-            if let Some(offered) = contact.offered
-                && self.has_queued_for(client, contact.phone)
-            {
-                self.accept(client, contact.phone, *offered.public_key.fingerprint());
-            }
-        }
     }
 
     fn accept(&mut self, client: usize, phone: Phone, fingerprint: Fingerprint) {

@@ -23,6 +23,7 @@ impl Client {
             let kind = match next.content() {
                 Content::Text(_) => ContentKind::Text,
                 Content::Bytes(_) => ContentKind::Bytes,
+                Content::Event(_) => ContentKind::Event,
             };
             let content = next.content().as_bytes().to_vec();
             let Ok(inner) = Inner::new(kind, next.previous(), content) else {

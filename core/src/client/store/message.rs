@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::arrival::{Arrival, Continuity};
+use crate::event::EncodedEvent;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::time::Timestamp;
 use crate::wire::{Packet, RequestHash};
@@ -90,6 +91,8 @@ pub enum Content {
     Text(String),
     /// Bytes in the application's own format.
     Bytes(Vec<u8>),
+    /// An event: a text with more to it, an edit, a reaction, a file, and so on.
+    Event(EncodedEvent),
 }
 
 impl Content {
@@ -98,6 +101,7 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
+            Self::Event(event) => event.as_bytes(),
         }
     }
 }
@@ -108,6 +112,7 @@ impl fmt::Debug for Content {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Event(event) => event.fmt(f),
         }
     }
 }

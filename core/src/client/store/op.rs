@@ -46,7 +46,8 @@ pub enum ClientOp {
         binding: Binding,
     },
     /// Keep another id or key, which the server offers for a contact, beside the pinned one; it
-    /// replaces one offered before. → `Done`
+    /// replaces one offered before. If only the user id changes, the one offered before is among
+    /// [`Snapshot::former`](super::Snapshot::former) from now on. → `Done`
     OfferKey {
         /// Phone number of the contact.
         phone: Phone,
@@ -121,7 +122,8 @@ pub enum ClientOp {
     /// of the same sender with the same id and packet hash, or one of the same phone number with
     /// the same id, date, previous message and content, which somebody has signed again for another
     /// id of theirs or ours. What the inbox holds of the phone number decides on
-    /// [`Continuity`](super::Continuity): whether it holds the id in `previous`. What it holds of
+    /// [`Continuity`](super::Continuity): whether it holds the id in `previous` under the sender's
+    /// user id, or under another one with the same key, as pinned, offered or former. What it holds of
     /// the sender's user id decides on [`Arrival`](super::Arrival): whether it holds the same id, or
     /// a larger one, or one after a gap that names this id as its previous. → `Received`
     Receive(Vec<IncomingMessage>),

@@ -6,6 +6,7 @@ use sealpost_core::client::store::{
     DraftId, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
     ReceivedContent, Snapshot, Status, Trust,
 };
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{Profile, RequestHash};
@@ -55,6 +56,13 @@ pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
         content: Content::Text(format!("message {id}")),
         packet: message(Profile::Compact, user(1), recipient, id, 40),
     }
+}
+
+/// Builds an event of a newer version. Its bytes are kept, whether or not they are understood here.
+pub(super) fn event() -> EncodedEvent {
+    let head = [0xa3, 0x00, 0x18, 99, 0x01, 0x50];
+    let bytes = [&head[..], &[7; 16], &[0x18, 30, 0x62, b'h', b'i']].concat();
+    EncodedEvent::parse(bytes.into()).expect("an event")
 }
 
 /// Builds draft `id` to a phone number.

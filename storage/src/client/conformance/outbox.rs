@@ -7,7 +7,7 @@ use sealpost_core::client::store::{
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::InReplyTo;
 
-use super::harness::{Case, Harness, draft, outgoing, user};
+use super::harness::{Case, Harness, draft, event, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::HistoryEntry;
 use crate::client::outbox::OutboxCounts;
@@ -113,6 +113,7 @@ fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
         Content::Text(String::new()),
         Content::Bytes(vec![0, 0xff, 0xfe]),
         Content::Bytes(vec![]),
+        Content::Event(event()),
     ];
     let messages: Vec<_> = (1..)
         .zip(&contents)
@@ -124,7 +125,7 @@ fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
         .collect();
     store.enqueue(&messages);
     let entries = store.history(2, None, 9);
-    assert_eq!(entries.len(), 4);
+    assert_eq!(entries.len(), contents.len());
     for (entry, message) in entries.into_iter().zip(messages) {
         let HistoryEntry::Sent(sent) = entry else { panic!("received") };
         assert_eq!((sent.id, sent.recipient, sent.phone), (message.id, user(2), message.phone));

@@ -38,8 +38,8 @@ impl Ops<'_> {
             }
             ClientOp::ReserveReceipts { below } => self.raise("next_receipt", below.0)?,
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding)?,
-            ClientOp::OfferKey { phone, offered } => self.offer(*phone, Some(offered))?,
-            ClientOp::WithdrawOffer { phone } => self.offer(*phone, None)?,
+            ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered)?,
+            ClientOp::WithdrawOffer { phone } => self.set_offered(*phone, None)?,
             ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted)?,
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
@@ -93,7 +93,22 @@ impl Ops<'_> {
         .map(drop)
     }
 
-    fn offer(&self, phone: Phone, offered: Option<&Binding>) -> rusqlite::Result<()> {
+    fn offer(&self, phone: Phone, offered: &Binding) -> rusqlite::Result<()> {
+        // Kept, because the key is known by what was signed under its former id.
+        self.prepare(
+            "INSERT OR REPLACE INTO former_contacts (user_id, public_key)
+             SELECT offered_user_id, offered_public_key FROM contacts
+             WHERE phone_number = ?1 AND offered_user_id <> ?2 AND offered_public_key = ?3",
+        )?
+        .execute(params![
+            phone.to_string(),
+            sql_id(offered.user),
+            offered.public_key.der()
+        ])?;
+        self.set_offered(phone, Some(offered))
+    }
+
+    fn set_offered(&self, phone: Phone, offered: Option<&Binding>) -> rusqlite::Result<()> {
         self.prepare(
             "UPDATE contacts SET offered_user_id = ?2, offered_public_key = ?3
              WHERE phone_number = ?1",
@@ -111,7 +126,7 @@ impl Ops<'_> {
             return self.pin(phone, accepted);
         };
         if pinned == *accepted {
-            return self.offer(phone, None);
+            return self.set_offered(phone, None);
         }
         let is_same_key = accepted.public_key == pinned.public_key;
         // A message to the former id may have been refused.

@@ -6,6 +6,7 @@ use sealpost_core::client::store::{
     Arrival, Binding, Contact, Content, Continuity, Draft, DraftId, Failure, InboxId, InboxItem,
     IncomingMessage, QueuedMessage, ReceivedContent, Status, Trust, Verification,
 };
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::{Packet, Profile, RequestHash};
 
@@ -106,15 +107,16 @@ pub(super) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Messa
 }
 
 /// Encodes the content of a sent message for columns `kind` and `content`.
-pub(super) const fn content_columns(content: &Content) -> (i64, &[u8]) {
+pub(super) fn content_columns(content: &Content) -> (i64, &[u8]) {
     match content {
         Content::Text(text) => (0, text.as_bytes()),
         Content::Bytes(bytes) => (1, bytes.as_slice()),
+        Content::Event(event) => (3, event.as_bytes()),
     }
 }
 
 /// Encodes the content of a received message for columns `kind` and `content`.
-pub(super) const fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
+pub(super) fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
     match content {
         ReceivedContent::Opened(content) => content_columns(content),
         ReceivedContent::Undecryptable => (2, &[]),
@@ -130,7 +132,11 @@ fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
         }
         1 => ReceivedContent::Opened(Content::Bytes(bytes)),
         2 => ReceivedContent::Undecryptable,
-        3.. | ..0 => return Err(Unreadable("content").into()),
+        3 => {
+            let event = EncodedEvent::parse(bytes.into()).map_err(|_| Unreadable("event"))?;
+            ReceivedContent::Opened(Content::Event(event))
+        }
+        4.. | ..0 => return Err(Unreadable("content").into()),
     })
 }
 

@@ -24,6 +24,7 @@ use self::server_packets::phone;
 use super::bed::{FuzzBed, FuzzedMachine};
 use super::null_crypto;
 use crate::arb::Arb;
+use crate::content::text_event;
 
 /// Runs a client on a host that keeps its contract.
 ///
@@ -138,6 +139,7 @@ impl<'a> Bed<'a> {
         let content = match self.arb.below(16) {
             0 => Content::Bytes(vec![9; 65_240]),
             1 => Content::Bytes(vec![9; 500]),
+            2 => text_event(self.observer.tokens, "hello").expect("a short text"),
             _ => Content::Text("hello".to_owned()),
         };
         let token = Token(self.observer.tokens);
