@@ -61,6 +61,16 @@ impl Core {
         }
     }
 
+    /// Waits until the store has committed what the machine asked of it before its last notice. Some
+    /// notices come before that.
+    pub(super) fn settle(&self) {
+        // The reactor hands its requests over at the beginning of the turn in which this visit is made.
+        let _ = self.handle.with_machine(|_| ()).recv();
+        // Visits take turns with commits: a commit is between the two.
+        let _ = self.store.with_store(|_| ()).recv();
+        let _ = self.store.with_store(|_| ()).recv();
+    }
+
     /// Takes over a message that arrived.
     pub(super) fn receive(&self, item: &InboxItem) {
         self.hub.arrived(item.place.0);
@@ -74,6 +84,7 @@ impl Core {
 
     /// Shows that a contact is not as it was.
     pub(super) fn contact_changed(&self, phone: Phone) {
+        self.settle();
         match self.contact(phone) {
             Ok(Some(contact)) => {
                 self.hub.show(&Changed::Contact { contact: Box::new(contact) });

@@ -14,6 +14,6 @@ mod remote;
 mod serve;
 mod socket;
 
-pub use remote::Remote;
+pub use remote::{Greeted, Remote};
 pub use serve::{Output, serve};
 pub use socket::{Listener, SocketFile, connect};

@@ -15,6 +15,15 @@ use super::line::{self, Line};
 use super::message;
 use crate::api::{API_VERSION, ApiError, Caller, ErrorKind, Hello, Notification};
 
+/// A connection whose peer has greeted.
+#[derive(Debug)]
+pub struct Greeted {
+    stream: UnixStream,
+    input: BufReader<UnixStream>,
+    hello: Hello,
+    line: Vec<u8>,
+}
+
 /// A connection to the process that has the home.
 #[derive(Debug)]
 pub struct Remote {
@@ -31,18 +40,45 @@ struct Calls {
     waiting: BTreeMap<u64, Sender<Result<Value, ApiError>>>,
 }
 
-impl Remote {
-    /// Begins to speak over a stream. Notifications arrive in the receiver, which must be read, and
-    /// which is closed when the connection is lost.
+impl Greeted {
+    /// Waits for the greeting of a peer.
     ///
     /// # Errors
     /// Fails if the peer does not greet in time, or refuses the connection, which is an error of the
     /// kind `Other` with the peer's words.
-    pub fn new(stream: UnixStream) -> io::Result<(Self, Receiver<Notification>)> {
+    pub fn by(stream: UnixStream) -> io::Result<Self> {
         let mut input = BufReader::new(stream.try_clone()?);
         stream.set_read_timeout(Some(HELLO_TIMEOUT))?;
-        let hello = greeting(&mut input)?;
+        let (hello, line) = greeting(&mut input)?;
         stream.set_read_timeout(None)?;
+        Ok(Self { stream, input, hello, line })
+    }
+
+    /// Passes everything that the peer sends on, its greeting first, and what is read to the peer.
+    /// Returns when the peer has ended the connection.
+    pub fn pass_on(
+        mut self,
+        mut read: impl io::Read + Send + 'static,
+        write: &mut impl Write,
+    ) -> io::Result<()> {
+        write.write_all(&self.line)?;
+        write.write_all(b"\n")?;
+        write.flush()?;
+        let mut stream = self.stream;
+        thread::Builder::new().name("input".into()).spawn(move || {
+            // The other direction tells what went wrong.
+            let _ = io::copy(&mut read, &mut stream);
+            let _ = stream.shutdown(Shutdown::Write);
+        })?;
+        io::copy(&mut self.input, write).map(drop)
+    }
+}
+
+impl Remote {
+    /// Begins to call methods. Notifications arrive in the receiver, which must be read, and which is
+    /// closed when the connection is lost.
+    pub fn new(greeted: Greeted) -> io::Result<(Self, Receiver<Notification>)> {
+        let Greeted { stream, mut input, hello, line: _ } = greeted;
         let (sender, notifications) = mpsc::channel();
         let calls = Arc::default();
         let theirs = Arc::clone(&calls);
@@ -98,12 +134,12 @@ impl Drop for Remote {
 }
 
 /// Reads the first line.
-fn greeting(input: &mut BufReader<UnixStream>) -> io::Result<Hello> {
+fn greeting(input: &mut BufReader<UnixStream>) -> io::Result<(Hello, Vec<u8>)> {
     let Line::Whole(line) = line::next(input)? else {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed"));
     };
     match serde_json::from_slice(&line) {
-        Ok(Notification::Hello(hello)) if hello.api_version >= API_VERSION => Ok(hello),
+        Ok(Notification::Hello(hello)) if hello.api_version >= API_VERSION => Ok((hello, line)),
         Ok(Notification::Hello(hello)) => Err(io::Error::other(format!(
             "the process that has the home is of an older version, {}: end it first",
             hello.version

@@ -68,7 +68,8 @@ pub(crate) enum Task {
     /// Create a key and register an account, or register one that the server has lost again with the same
     /// key; asks for the one-time password
     Register(RegisterArgs),
-    /// Send a message, and print how far it got: stored, delivered or queued
+    /// Send a message, and print how far it got, stored, delivered or queued, and its number in this
+    /// home
     Send(SendArgs),
     /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
@@ -102,6 +103,20 @@ pub(crate) enum Task {
         /// Print the OpenRPC document, which describes every method, and exit
         #[arg(long)]
         openrpc: bool,
+    },
+    /// Call one method of the interface, and print its result as JSON
+    Call {
+        /// Name of the method, for example listContacts
+        method: String,
+        /// Its parameters, a JSON object
+        #[arg(value_name = "JSON")]
+        params: Option<String>,
+    },
+    /// Write units with which systemd runs the daemon for this user, and say what to run next
+    InstallService {
+        /// Print the units instead of writing them
+        #[arg(long)]
+        print: bool,
     },
     #[command(flatten)]
     Manual(Manual),
@@ -162,6 +177,8 @@ pub(crate) struct SendArgs {
     /// How long to wait, in seconds; after that the message stays queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// What `send` waits for.
@@ -209,6 +226,8 @@ pub(crate) struct VerifyArgs {
     /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// The home folder: the one of the command line, or else from the environment.

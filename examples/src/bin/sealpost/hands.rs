@@ -1,16 +1,19 @@
 //! Whoever carries out a command: the process that has the home, or this one, which has it for a
 //! moment and meanwhile serves others.
 
+use std::io;
+use std::os::unix::net::UnixListener;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sealpost_core::keys::Plaintext;
-use sealpost_messenger::api::{ApiError, Caller, Method, Notification};
+use sealpost_messenger::api::{ApiError, Caller, ErrorKind, Method, Notification};
 use sealpost_messenger::engine::{Access, Config, Engine};
-use sealpost_messenger::rpc::{Listener, Remote};
+use sealpost_messenger::rpc::{Greeted, Listener, Remote};
 use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, VERSION, entropy};
+use serde_json::Value;
 
 use crate::home::{Home, require_account};
 
@@ -23,6 +26,14 @@ pub(crate) struct Hands {
 enum Owner {
     Other(Remote),
     Here(Box<OwnHome>),
+}
+
+/// Who has a home.
+pub(crate) enum Found {
+    /// Another process, which has greeted.
+    Owner(Greeted),
+    /// This one, from now on. It is offline.
+    Own(Box<OwnHome>, Receiver<Notification>),
 }
 
 /// A home that this process has.
@@ -39,32 +50,17 @@ impl Hands {
         home: &Home,
         prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
     ) -> Result<Self, Failure> {
-        let deadline = Instant::now() + HANDOVER_MAX;
-        let mut key = None;
-        loop {
-            if let Some(stream) = home.connect()? {
-                match Remote::new(stream) {
-                    Ok((remote, notifications)) => {
-                        prepare(&remote).map_err(|error| failure(&error))?;
-                        return Ok(Self { caller: Owner::Other(remote), notifications });
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::Other => {
-                        return Err(Failure::with_status(error, BUSY_STATUS));
-                    }
-                    // It is ending.
-                    Err(_) => {}
-                }
+        match Found::at(home)? {
+            Found::Owner(greeted) => {
+                let (remote, notifications) = Remote::new(greeted)?;
+                prepare(&remote).map_err(|error| failure(&error))?;
+                Ok(Self { caller: Owner::Other(remote), notifications })
             }
-            if let Some((own, notifications)) = OwnHome::take(home, &mut key)? {
+            Found::Own(own, notifications) => {
                 prepare(&own.access).map_err(|error| failure(&error))?;
                 own.engine.connect();
-                return Ok(Self { caller: Owner::Here(Box::new(own)), notifications });
+                Ok(Self { caller: Owner::Here(own), notifications })
             }
-            // Its owner has no socket yet, or none any more, or never.
-            if Instant::now() >= deadline {
-                return Err(home.in_use());
-            }
-            thread::sleep(HANDOVER_PAUSE);
         }
     }
 
@@ -73,6 +69,14 @@ impl Hands {
         match &self.caller {
             Owner::Other(remote) => remote.call::<M>(params),
             Owner::Here(own) => own.access.call::<M>(params),
+        }
+    }
+
+    /// Calls a method by its name.
+    pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value, ApiError> {
+        match &self.caller {
+            Owner::Other(remote) => remote.request(method, params),
+            Owner::Here(own) => own.access.request(method, params),
         }
     }
 
@@ -94,11 +98,41 @@ impl Hands {
     }
 }
 
+impl Found {
+    /// Connects to the process that has the home, or takes the home.
+    pub(crate) fn at(home: &Home) -> Result<Self, Failure> {
+        let deadline = Instant::now() + HANDOVER_MAX;
+        let mut key = None;
+        loop {
+            if let Some(stream) = home.connect()? {
+                match Greeted::by(stream) {
+                    Ok(greeted) => return Ok(Self::Owner(greeted)),
+                    Err(error) if error.kind() == io::ErrorKind::Other => {
+                        return Err(Failure::with_status(error, ErrorKind::Busy.exit_status()));
+                    }
+                    // It is ending.
+                    Err(_) => {}
+                }
+            }
+            if let Some((own, notifications)) = OwnHome::take(home, &mut key, None)? {
+                return Ok(Self::Own(Box::new(own), notifications));
+            }
+            // Its owner has no socket yet, or none any more, or never.
+            if Instant::now() >= deadline {
+                return Err(home.in_use());
+            }
+            thread::sleep(HANDOVER_PAUSE);
+        }
+    }
+}
+
 impl OwnHome {
     /// Takes the home, and serves it, offline. `None` if another process has it. The key is loaded once.
+    /// The socket is the one that the service manager passed on, if there is one.
     pub(crate) fn take(
         home: &Home,
         key: &mut Option<Plaintext>,
+        socket: Option<UnixListener>,
     ) -> Result<Option<(Self, Receiver<Notification>)>, Failure> {
         // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
         // other commands must be able to use the home.
@@ -111,7 +145,11 @@ impl OwnHome {
         let config = Config { signals: SignalHandling::Stop, version: VERSION };
         let engine = Engine::start(account, entropy()?, config)?;
         let (access, notifications) = engine.access();
-        let listener = Listener::bind(home.path(), engine.door())
+        let listener = match socket {
+            Some(socket) => Listener::adopt(home.path(), socket, engine.door()),
+            None => Listener::bind(home.path(), engine.door()),
+        };
+        let listener = listener
             .map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
         Ok(Some((Self { access, engine, listener }, notifications)))
     }
@@ -126,7 +164,7 @@ impl OwnHome {
 
 /// Failure of a method, with the exit status of its kind.
 pub(crate) fn failure(error: &ApiError) -> Failure {
-    let status = error.kind().map_or(1, sealpost_messenger::api::ErrorKind::exit_status);
+    let status = error.kind().map_or(1, ErrorKind::exit_status);
     Failure::with_status(error, status)
 }
 
@@ -135,4 +173,3 @@ const HANDOVER_MAX: Duration = Duration::from_secs(5);
 const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for requests of others, when this process is about to end.
 const PATIENCE: Duration = Duration::from_secs(30);
-const BUSY_STATUS: u8 = sealpost_messenger::api::ErrorKind::Busy.exit_status();

@@ -15,6 +15,7 @@ mod register;
 mod rpc;
 mod safety_number;
 mod send;
+mod service;
 mod session;
 mod status;
 mod verify;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    let passphrase_file = args.passphrase_file.clone();
     let home = || {
         Ok::<_, Failure>(Home::new(
             home_folder(args.home)?,
@@ -54,6 +56,10 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Daemon => daemon::daemon(&home()?),
         Task::Rpc { openrpc: true } => rpc::print_openrpc(),
         Task::Rpc { openrpc: false } => rpc::rpc(&home()?),
+        Task::Call { method, params } => rpc::call(&home()?, &method, params.as_deref()),
+        Task::InstallService { print } => {
+            service::install(&home()?, passphrase_file.as_deref(), print)
+        }
         Task::Manual(manual) => manual.run::<Args>(),
     }
 }

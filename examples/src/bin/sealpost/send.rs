@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use sealpost_messenger::api::{ErrorKind, Progress, Send, SendParams, SendResult, WaitFor};
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Format, Line};
 
 use crate::args::{SendArgs, Wait};
 use crate::hands::{Hands, failure};
@@ -14,6 +14,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     // Nobody should type a message in vain.
     home.look_for_account()?;
     let (message, bytes_hex) = content(args.text)?;
+    let format = args.format.format();
     let params = SendParams {
         recipient: args.to.into(),
         message,
@@ -27,11 +28,15 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     let sent = hands.call::<Send>(&params);
     // Whatever the outcome, a message in the outbox is sent with the next session.
     hands.finish()?;
-    print(&sent.map_err(|error| failure(&error))?)
+    let sent = sent.map_err(|error| failure(&error))?;
+    match format {
+        Format::Json => Line::json(&sent),
+        Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
+    }
 }
 
-fn print(sent: &SendResult) -> Result<(), Failure> {
-    let word = match &sent.progress {
+fn word(sent: &SendResult) -> Result<&'static str, Failure> {
+    Ok(match &sent.progress {
         Progress::Queued => "queued",
         Progress::Stored => "stored",
         Progress::Delivered => "delivered",
@@ -39,8 +44,7 @@ fn print(sent: &SendResult) -> Result<(), Failure> {
         Progress::Failed { reason } => {
             return Err(Failure::with_status(reason, ErrorKind::Refused.exit_status()));
         }
-    };
-    Line::text(word)
+    })
 }
 
 /// The content of the message: the argument, or standard input unchanged. It is text if it is

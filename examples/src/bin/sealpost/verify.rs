@@ -33,7 +33,10 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
     let known = find(hands, phone)?;
     let params = LookUpParams { recipient: phone, timeout_seconds: args.timeout };
     let looked_up = hands.call::<LookUp>(&params);
-    tell_changes(hands)?;
+    let format = args.format.format();
+    if format == Format::Text {
+        tell_changes(hands)?;
+    }
     let mut contact = match (looked_up, known) {
         (Ok(contact), _) => contact,
         // The key that is known is still worth comparing.
@@ -56,7 +59,10 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
         let number = confirm(&mut confirmed, phone, &contact.safety_number, comparison)?;
         contact = trust(hands, phone, number, true)?;
     }
-    show(&contact)
+    match format {
+        Format::Text => show(&contact),
+        Format::Json => Line::json(&contact),
+    }
 }
 
 /// Prints what `listen` would print.

@@ -51,6 +51,7 @@ impl Core {
                 notice => looked_up(phone, notice),
             });
             looked_up.map_err(|vain| core.unanswered(vain)).flatten()?;
+            core.settle();
             core.contact(phone)?.ok_or_else(|| not_a_contact(phone))
         })
     }

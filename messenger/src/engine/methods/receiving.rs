@@ -10,6 +10,7 @@ use sealpost_core::client::store::{
     ClientOp, ClientReply, Content, InboxId, InboxItem, ReceivedContent,
 };
 use sealpost_core::client::{Arrival as Order, Continuity};
+use sealpost_core::event;
 use sealpost_storage::Storage;
 
 use crate::api::{
@@ -126,6 +127,13 @@ fn entry(item: &InboxItem) -> Entry {
             ReceivedContent::Opened(Content::Bytes(bytes)) => {
                 Body::Bytes { hex: hex::encode(bytes) }
             }
+            ReceivedContent::Opened(Content::Event(event)) => match event.event() {
+                Ok(event) => match &event.body {
+                    event::Body::Text { text, .. } => Body::Text { text: text.as_str().into() },
+                    _ => Body::NeedsNewerVersion,
+                },
+                Err(_) => Body::NeedsNewerVersion,
+            },
             ReceivedContent::Undecryptable => Body::Undecryptable,
         },
         reply_to: None,
