@@ -5,7 +5,9 @@ use std::time::Duration;
 use sealpost_core::client::store::{
     ClientOp, Content, Draft, DraftId, Failure, Trust, Verification,
 };
-use sealpost_core::client::{Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion};
+use sealpost_core::client::{
+    Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion, Token,
+};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, Profile};
@@ -52,7 +54,8 @@ fn a_stranger_is_looked_up_before_the_first_message() {
     assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Id(UserId::new(9).unwrap()))]);
     session_error(&mut fixture, ErrorCode::UnknownUser);
     let content = Content::Text("hello".into());
-    let refused = Notice::SendRefused { token, refusal: SendRefusal::UnknownUser, content };
+    let to = UserRef::Id(UserId::new(9).unwrap());
+    let refused = Notice::SendRefused { token, to, refusal: SendRefusal::UnknownUser, content };
     assert_eq!(fixture.bed.take_notices(), [Notice::Kept { token }, refused]);
 }
 
@@ -160,9 +163,10 @@ fn under_a_changed_key_messages_are_shown_so_and_nothing_is_sent_until_it_is_acc
     assert_eq!(delivered[0].message.trust, Trust::Changed);
     assert_eq!(fixture.receive_all(), [receipt(&new_bob, 1, &[1])]);
 
-    let token = fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    let to = UserRef::Phone(phone);
+    let token = fixture.bed.send_text(to, "hello");
     let (refusal, content) = (SendRefusal::KeyChanged, Content::Text("hello".into()));
-    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
     fixture.bed.command(Command::AcceptKey { phone, fingerprint: pinned });
     assert_eq!(fixture.bed.take_notices(), [Notice::KeyMismatch { phone }]);
 
@@ -357,7 +361,7 @@ fn a_key_for_which_a_draft_waits_can_be_accepted_before_the_client_is_online() {
     let (mut fixture, bob) = client_knowing_bob();
     let mut new_bob = offer_key(&mut fixture, &bob);
     let (id, to) = (DraftId(1), UserRef::Phone(bob.phone));
-    let draft = Draft { id, to, content: Content::Text("kept".into()) };
+    let draft = Draft { id, token: Token(9), to, content: Content::Text("kept".into()) };
     fixture.bed.store.commit(&[ClientOp::KeepDrafts(vec![draft])], &mut Vec::new());
     fixture.bed = fixture.bed.restart();
     let (phone, fingerprint) = (bob.phone, *new_bob.public_key().fingerprint());

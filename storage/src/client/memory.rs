@@ -8,7 +8,7 @@ use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
     Failure, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
-    QueuedMessage, Snapshot, Status, Verification,
+    QueuedMessage, Snapshot, Status, Token, TokenUse, Verification,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
@@ -34,6 +34,8 @@ pub struct MemoryClientStorage {
     former: BTreeMap<UserId, PublicKey>,
     drafts: BTreeMap<DraftId, Draft>,
     outbox: BTreeMap<MessageId, Sent>,
+    /// What the tokens of drafts and messages name.
+    tokens: BTreeMap<Token, TokenUse>,
     inbox: BTreeMap<InboxId, InboxItem>,
     /// Places of the inbox by sender, message and packet.
     arrived: BTreeMap<Arrived, InboxId>,
@@ -67,6 +69,7 @@ impl MemoryClientStorage {
             former: BTreeMap::new(),
             drafts: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrived: BTreeMap::new(),
             by_person: BTreeSet::new(),
@@ -90,6 +93,7 @@ impl MemoryClientStorage {
     /// Whether everything that must hold between two requests does:
     ///
     /// - contacts, messages and inbox items are filed under their own keys;
+    /// - every draft and every message has a token that nothing else has;
     /// - a message has a packet if and only if it is queued, and no id above the last one;
     /// - no place is used twice or larger than the last one, and nothing was shown beyond that.
     ///
@@ -104,12 +108,22 @@ impl MemoryClientStorage {
                     && sent.packet.is_some() == (sent.message.status == Status::Queued)
                     && Some(*id) <= self.base.last_message
             })
+            && self.drafts.values().all(|draft| self.names(draft.token, TokenUse::Draft))
+            && self.outbox.values().all(|sent| {
+                let named = TokenUse::Message(sent.message.id);
+                sent.message.token.is_none_or(|token| self.names(token, named))
+            })
+            && self.tokens.len() == self.drafts.len() + self.outbox.len()
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
             && self.arrived.len() == self.inbox.len()
             && self.by_person.len() == self.inbox.len()
             && places.last().is_none_or(|place| *place <= self.last_place)
             && self.shown_up_to <= self.last_place
+    }
+
+    fn names(&self, token: Token, named: TokenUse) -> bool {
+        self.tokens.get(&token) == Some(&named)
     }
 
     fn run(&mut self, request: &ClientOp) -> ClientReply {
@@ -143,12 +157,14 @@ impl MemoryClientStorage {
                     contact.verification = Verification::Verified;
                 }
             }
-            ClientOp::KeepDrafts(drafts) => {
-                for draft in drafts {
-                    self.drafts.entry(draft.id).or_insert_with(|| draft.clone());
-                }
+            ClientOp::FindTokens(tokens) => {
+                let named = tokens.iter().map(|token| self.tokens.get(token).copied());
+                return ClientReply::Named(named.collect());
             }
-            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| drop(self.drafts.remove(id))),
+            ClientOp::KeepDrafts(drafts) => {
+                drafts.iter().for_each(|draft| self.keep_draft(draft));
+            }
+            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| self.drop_draft(*id)),
             ClientOp::Enqueue(messages) => {
                 for message in messages {
                     self.enqueue(message);
@@ -242,17 +258,33 @@ impl MemoryClientStorage {
         unanswered.min()
     }
 
-    fn enqueue(&mut self, message: &OutgoingMessage) {
-        if let Some(draft) = message.draft {
-            self.drafts.remove(&draft);
-        }
-        if self.outbox.contains_key(&message.id) {
+    fn keep_draft(&mut self, draft: &Draft) {
+        if self.drafts.contains_key(&draft.id) || self.tokens.contains_key(&draft.token) {
             return;
         }
+        self.tokens.insert(draft.token, TokenUse::Draft);
+        self.drafts.insert(draft.id, draft.clone());
+    }
+
+    fn drop_draft(&mut self, id: DraftId) {
+        if let Some(draft) = self.drafts.remove(&id) {
+            self.tokens.remove(&draft.token);
+        }
+    }
+
+    fn enqueue(&mut self, message: &OutgoingMessage) {
+        if let Some(draft) = message.draft {
+            self.drop_draft(draft);
+        }
+        if self.outbox.contains_key(&message.id) || self.tokens.contains_key(&message.token) {
+            return;
+        }
+        self.tokens.insert(message.token, TokenUse::Message(message.id));
         self.last_place += 1;
         let sent = SentMessage {
             place: Place(self.last_place),
             id: message.id,
+            token: Some(message.token),
             recipient: message.recipient,
             phone: message.phone,
             sent_at: message.packet.header().timestamp,

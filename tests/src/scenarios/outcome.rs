@@ -84,8 +84,7 @@ impl Event {
             Notice::OtpRequested { source, .. } => Self::OtpRequested(*source),
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
             Notice::RegistrationFailed { failure } => Self::RegistrationFailed(*failure),
-            Notice::SendRefused { refusal, content, .. }
-            | Notice::DraftRefused { refusal, content, .. } => {
+            Notice::SendRefused { refusal, content, .. } => {
                 Self::SendRefused(Text::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),

@@ -71,16 +71,9 @@ impl World {
                     self.accept(client, phone, offered);
                 }
             }
-            Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
-                let recipient = self.model.recipient(token.0);
-                let phone = recipient.map(|recipient| self.phone_of(recipient));
-                if let Some(phone) = phone
-                    && let Some(offered) = self.offered(client, phone)
-                {
-                    self.accept(client, phone, offered);
-                }
-            }
-            Notice::DraftRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
+            // It may be the acceptance that could not be stored.
+            Notice::StoreFailed { .. } => self.accept_offers_with_messages(client),
+            Notice::SendRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
                 if let UserRef::Phone(phone) = *to
                     && let Some(offered) = self.offered(client, phone)
                 {
@@ -106,6 +99,15 @@ impl World {
         let queued = self.model.queued_by(self.account(client));
         let mut recipients = queued.into_iter().filter_map(|number| self.model.recipient(number));
         recipients.any(|recipient| self.phone_of(recipient) == phone)
+    }
+
+    /// Accepts the keys on offer for contacts to whom messages of a client wait.
+    fn accept_offers_with_messages(&mut self, client: usize) {
+        for (phone, offered) in self.apps[client].offers.clone() {
+            if self.has_queued_for(client, phone) {
+                self.accept(client, phone, offered);
+            }
+        }
     }
 
     fn accept(&mut self, client: usize, phone: Phone, fingerprint: Fingerprint) {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::message::{
-    Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage, QueuedMessage,
+    Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage, QueuedMessage, Token,
 };
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
@@ -79,14 +79,18 @@ pub enum ClientOp {
         fingerprint: Fingerprint,
     },
 
-    /// Keep messages that can't be sealed yet. One that is there already stays as it is. → `Done`
+    /// Find what each of these tokens names, drafts and outbox taken together. → `Named`
+    FindTokens(Vec<Token>),
+    /// Keep messages that can't be sealed yet. One that is there already stays as it is, and one
+    /// whose token names a draft or a message is not kept. → `Done`
     KeepDrafts(Vec<Draft>),
     /// Forget drafts that were refused. → `Done`
     DropDrafts(Vec<DraftId>),
     /// Append messages to the outbox, as queued, and forget the drafts that they were. They arrive
     /// in the order of their ids, which are larger than all before. The last one becomes
     /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
-    /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
+    /// it becomes its `last_sent`. A message that is there already stays as it is, and one
+    /// whose token names another message is not appended. → `Done`
     Enqueue(Vec<OutgoingMessage>),
     /// Replace the packets and the recipients' ids of queued messages: the same messages, signed
     /// again for other ids. A message that is not queued stays as it is. → `Done`

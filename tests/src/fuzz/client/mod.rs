@@ -130,7 +130,9 @@ impl<'a> Bed<'a> {
     }
 
     fn send(&mut self) {
-        self.observer.tokens += 1;
+        // Sometimes the application repeats itself.
+        let again = self.observer.tokens > 0 && self.arb.chance(100);
+        self.observer.tokens += u64::from(!again);
         let to = if self.arb.chance(500) {
             UserRef::Phone(phone(self.arb.below(4)))
         } else {

@@ -61,6 +61,8 @@ struct Message {
     len: usize,
     /// Accounts of sender and recipient, once the message is durable in the sender's outbox.
     sender_and_recipient: Option<(UserId, UserId)>,
+    /// Id in the sender's outbox.
+    id: Option<MessageId>,
     /// Message queued before it between the same accounts.
     previous: Option<usize>,
     /// Status in the sender's outbox.
@@ -347,6 +349,7 @@ impl Message {
             to,
             len,
             sender_and_recipient: None,
+            id: None,
             previous: None,
             status: Status::Queued,
             stored: false,
