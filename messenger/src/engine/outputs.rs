@@ -112,9 +112,6 @@ fn heed(core: &Core, notice: &Notice) {
             core.contact_changed(*phone);
             warn(core, format!("{phone} has registered again, with the same key"));
         }
-        Notice::DraftRefused { to, refusal, .. } => {
-            warn(core, format!("not sent to {to:?}: {refusal}"));
-        }
         Notice::ClockOffset { secs } if *secs < 0 => warn(
             core,
             format!("the clock of this device is {} s ahead of the server's", secs.unsigned_abs()),
