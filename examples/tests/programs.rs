@@ -62,8 +62,7 @@ fn two_people_online_talk_both_ways() {
     bed.register_both(&server);
     let bob = bed.start("bob", &["listen", "--json"]);
     bob.event("caught-up");
-    let sent =
-        bed.sealpost("alice", &["send", BOB, "Hello Bob", "--wait", "delivered"]).sent();
+    let sent = bed.sealpost("alice", &["send", BOB, "Hello Bob", "--wait", "delivered"]).sent();
     assert_eq!(sent, "delivered");
     let message = bob.event("message");
     assert_eq!(message["from"], ALICE);
@@ -73,8 +72,7 @@ fn two_people_online_talk_both_ways() {
 
     let alice = bed.start("alice", &["listen", "--json"]);
     alice.event("caught-up");
-    let sent =
-        bed.sealpost("bob", &["send", ALICE, "Hello Alice", "--wait", "delivered"]).sent();
+    let sent = bed.sealpost("bob", &["send", ALICE, "Hello Alice", "--wait", "delivered"]).sent();
     assert_eq!(sent, "delivered");
     assert_eq!(alice.event("message")["text"], "Hello Alice");
 }
@@ -129,10 +127,7 @@ fn pure_rust_cryptography_works_on_both_sides() {
     let server = bed.serve(&["--crypto", "rust", "--workers", "1"]);
     bed.sealpost("alice", &["--crypto", "rust", "register", &server.address, ALICE]).succeeded();
     bed.sealpost("bob", &["register", &server.address, BOB]).succeeded();
-    assert_eq!(
-        bed.sealpost("alice", &["--crypto", "rust", "send", BOB, "hi"]).sent(),
-        "stored"
-    );
+    assert_eq!(bed.sealpost("alice", &["--crypto", "rust", "send", BOB, "hi"]).sent(), "stored");
     let heard = bed.sealpost("bob", &["--crypto", "rust", "listen", "--count", "1"]).succeeded();
     assert!(heard.contains(&format!("{ALICE} [not verified]: hi\n")), "{heard}");
 }
@@ -174,10 +169,7 @@ fn queued_message_goes_out_with_the_next_send() {
     bed.register_both(&server);
     bed.sealpost("alice", &["send", BOB, "one"]).succeeded();
     server.stop();
-    assert_eq!(
-        bed.sealpost("alice", &["send", BOB, "two", "--wait", "none"]).sent(),
-        "queued"
-    );
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "two", "--wait", "none"]).sent(), "queued");
     let _server = bed.serve_at(&place, &[]);
     assert_eq!(bed.sealpost("alice", &["send", BOB, "three"]).sent(), "stored");
     let heard = bed.sealpost("bob", &["listen", "--count", "3"]).succeeded();

@@ -27,7 +27,10 @@ impl Bot {
         let input = BufReader::new(stream.try_clone().unwrap());
         let mut bot = Self { stream, input, last: 0, notifications: Vec::new() };
         let hello = bot.line().unwrap();
-        assert_eq!((&hello["method"], &hello["params"]["apiVersion"]), (&json!("hello"), &json!(1)));
+        assert_eq!(
+            (&hello["method"], &hello["params"]["apiVersion"]),
+            (&json!("hello"), &json!(1))
+        );
         bot
     }
 
@@ -238,10 +241,10 @@ fn consumer_gets_again_what_it_has_not_acknowledged() {
     let mut bot = Bot::connect(&bed, "bob");
     let subscribed = bot.call("subscribeReceive", json!({ "consumer": "bot" }));
     assert_eq!(subscribed["acknowledged"], places[0]);
-    assert_eq!([bot.receive(), bot.receive()].map(|receive| receive["place"].clone()), [
-        json!(places[1]),
-        json!(places[2])
-    ]);
+    assert_eq!(
+        [bot.receive(), bot.receive()].map(|receive| receive["place"].clone()),
+        [json!(places[1]), json!(places[2])]
+    );
     bot.call("acknowledge", json!({ "consumer": "bot", "upTo": places[1] }));
 
     // The daemon dies.

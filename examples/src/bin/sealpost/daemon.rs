@@ -3,8 +3,8 @@
 use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
-use sealpost_programs::{Failure, Line};
 use sd_notify::NotifyState;
+use sealpost_programs::{Failure, Line};
 
 use crate::hands::OwnHome;
 use crate::home::Home;

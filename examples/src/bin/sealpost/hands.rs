@@ -149,8 +149,8 @@ impl OwnHome {
             Some(socket) => Listener::adopt(home.path(), socket, engine.door()),
             None => Listener::bind(home.path(), engine.door()),
         };
-        let listener = listener
-            .map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
+        let listener =
+            listener.map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
         Ok(Some((Self { access, engine, listener }, notifications)))
     }
 

@@ -41,8 +41,9 @@ fn speak(own: OwnHome) -> Result<(), Failure> {
 pub(crate) fn call(home: &Home, method: &str, params: Option<&str>) -> Result<(), Failure> {
     let params = match params {
         None => Value::Null,
-        Some(text) => serde_json::from_str(text)
-            .map_err(|error| Failure::usage(format_args!("the parameters are not JSON: {error}")))?,
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            Failure::usage(format_args!("the parameters are not JSON: {error}"))
+        })?,
     };
     let hands = Hands::take(home, |_| Ok(()))?;
     let result = hands.request(method, params);
