@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
 
-/// Draws of a machine, in order.
-#[derive(Clone, Default)]
-pub struct Draws(Arc<Mutex<VecDeque<u64>>>);
+/// Draws of a machine, in order, until nobody wants to know them any more.
+#[derive(Clone)]
+pub struct Draws(Arc<Mutex<Option<VecDeque<u64>>>>);
 
 impl Draws {
     /// Makes a generator that draws from another one and notes what was drawn.
@@ -24,11 +24,28 @@ impl Draws {
     }
 
     pub(crate) fn push(&self, drawn: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(drawn);
+        if let Some(draws) = &mut *self.lock() {
+            draws.push_back(drawn);
+        }
     }
 
     pub(crate) fn pop(&self) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.lock().as_mut()?.pop_front()
+    }
+
+    /// Forgets the draws, and notes no more.
+    pub(crate) fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Draws {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some(VecDeque::new()))))
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Recorder {
     digest: Digest,
     did: String,
     lines: String,
-    is_over: bool,
+    /// Why nothing more is recorded.
+    why_over: Option<String>,
 }
 
 impl Recorder {
@@ -53,7 +54,7 @@ impl Recorder {
             digest: Digest::default(),
             did: String::new(),
             lines: String::new(),
-            is_over: false,
+            why_over: None,
         };
         recorder.write(&Line::Recording(Start {
             format: FORMAT,
@@ -66,7 +67,7 @@ impl Recorder {
 
     /// Records one moment of the machine.
     pub fn watch(&mut self, seen: Seen<'_, '_, Server>) {
-        if self.is_over {
+        if self.why_over.is_some() {
             return;
         }
         match seen {
@@ -93,10 +94,16 @@ impl Recorder {
 
     /// Ends the recording, unless it has ended. Nothing more is recorded.
     pub fn end(&mut self, why: &str) {
-        if !self.is_over {
+        if self.why_over.is_none() {
             self.write(&Line::End(why.to_owned()));
-            self.is_over = true;
+            self.draws.close();
+            self.why_over = Some(why.to_owned());
         }
+    }
+
+    /// Why the recording has ended; `None` while it goes on.
+    pub fn why_over(&self) -> Option<&str> {
+        self.why_over.as_deref()
     }
 
     fn note_input(&mut self, now: Now, input: &Input<'_, Server>) {
@@ -176,7 +183,7 @@ impl Recorder {
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("is_over", &self.is_over).finish_non_exhaustive()
+        f.debug_struct("Recorder").field("why_over", &self.why_over).finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,7 @@ mod invite;
 mod manifest;
 mod metrics;
 mod offline;
+mod recording;
 mod restore;
 mod running;
 mod serve;

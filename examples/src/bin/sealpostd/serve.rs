@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
+use sealpost_core::entropy::Entropy;
 use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
@@ -21,6 +22,7 @@ use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
 use crate::metrics::{MetricsSocket, Process, Vitals};
+use crate::recording::Recording;
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
@@ -55,7 +57,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
         (limits.connections, MemoryLimits::new(&limits, host.queued_bytes_in_all));
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
+    let machine_config = machine_config(&config, profile, server_key, limits);
     let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
     let couriers = SharedCouriers::new(couriers);
     let vitals = Arc::new(Vitals::default());
@@ -70,7 +72,6 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
     let reloader = supervisor.reloader();
-    let application = ServerApplication::new(couriers, supervisor);
     // Sockets can't be created any more once the server is confined.
     let admin = AdminSocket::bind(&data);
     let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
@@ -78,6 +79,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     let sockets = sockets::open(&config.listen)?;
     let (local, bound) = (texts(&sockets), sockets::first_address(&sockets));
+    // Files are created last, so that a failed start leaves none.
+    let (recording, entropy) = recording(&config, &machine_config)?;
+    let machine = Server::new(machine_config, entropy)?;
+    let application = ServerApplication::new(couriers, supervisor, recording);
     confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
     let host = ServerHost::new(&host, sockets, store, crypto, machine, application)?;
     let running = Running {
@@ -136,6 +141,16 @@ fn machine_config(
         exempt_networks: config.limits.exempt_networks.clone(),
         limits,
     }
+}
+
+/// Begins a recording if one is asked for. Returns the generator for the machine as well.
+fn recording(
+    config: &Config,
+    machine: &server::Config,
+) -> Result<(Option<Recording>, Entropy), Failure> {
+    let Some(file) = &config.record.file else { return Ok((None, entropy()?)) };
+    let (recording, entropy) = Recording::begin(file, config.record.size, machine)?;
+    Ok((Some(recording), entropy))
 }
 
 /// Takes commands, if the socket for them could be created. A server without it serves all the same,

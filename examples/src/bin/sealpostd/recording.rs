@@ -1,0 +1,170 @@
+//! Records the inputs of the server machine in a file, with everything secret taken out.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use sealpost_core::entropy::Entropy;
+use sealpost_core::frame::Seen;
+use sealpost_core::server::{Config, Server};
+use sealpost_programs::{Failure, SystemGenerator, VERSION};
+use sealpost_recording::{Draws, Recorder};
+use zeroize::Zeroizing;
+
+use crate::size::Size;
+
+/// A recording under way. A thread writes it, so that the server never waits for the disk.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    recorder: Recorder,
+    file: Option<RecordingFile>,
+    /// Bytes handed to the file.
+    len: u64,
+    limit: Size,
+}
+
+/// The file of a recording, and the thread that writes it.
+#[derive(Debug)]
+struct RecordingFile {
+    lines: Sender<String>,
+    state: Arc<FileState>,
+    writer: JoinHandle<()>,
+}
+
+/// What the thread that writes tells the others.
+#[derive(Debug, Default)]
+struct FileState {
+    /// Bytes that wait to be written.
+    waiting: AtomicUsize,
+    has_failed: AtomicBool,
+}
+
+impl Recording {
+    /// Begins a recording in a new file, and returns it with the generator that the machine must be
+    /// made with.
+    pub(crate) fn begin(
+        path: &Path,
+        limit: Size,
+        config: &Config,
+    ) -> Result<(Self, Entropy), Failure> {
+        let mut generator = SystemGenerator::new()?;
+        let mut key = Zeroizing::new([0; 32]);
+        chacha20::rand_core::Rng::fill_bytes(&mut generator, &mut *key);
+        let (generator, draws) = Draws::tap(Box::new(generator));
+        let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
+        let named = format!("can't record to {}", path.display());
+        let file = file.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Failure::new(format_args!(
+                "{named}: the file exists, and no recording is overwritten; move it away, or name \
+                 another file"
+            )),
+            _ => Failure::new(format_args!("{named}: {error}")),
+        })?;
+        let recorder = Recorder::new(config, VERSION, *key, draws);
+        let file = Some(RecordingFile::start(file)?);
+        tracing::info!(
+            "recording to {}, at most {limit}: who writes to whom is not in it, but when and how \
+             much is",
+            path.display()
+        );
+        Ok((Self { recorder, file, len: 0, limit }, Entropy::new(generator)))
+    }
+
+    /// Records one moment of the machine. An input is handed over before the machine gets it, so that
+    /// one on which the server crashes is in the file.
+    pub(crate) fn watch(&mut self, seen: Seen<'_, '_, Server>) {
+        let Some(file) = &self.file else { return };
+        self.recorder.watch(seen);
+        let lines = self.recorder.take_lines();
+        if lines.is_empty() {
+            return;
+        }
+        self.len += lines.len() as u64;
+        if file.state.has_failed.load(Ordering::Relaxed) {
+            return self.end("it can't be written");
+        }
+        let why = if file.waiting_with(&lines) > MOST_WAITING {
+            Some("the disk was too slow")
+        } else if self.len > self.limit.0 {
+            Some("its size reached record.size")
+        } else {
+            file.write(lines);
+            self.recorder.why_over()
+        };
+        if let Some(why) = why.map(str::to_owned) {
+            tracing::warn!("the recording ends, and the server goes on: {why}");
+            self.end(&why);
+        }
+    }
+
+    /// Writes why the recording ends, and goes on without it.
+    fn end(&mut self, why: &str) {
+        self.recorder.end(why);
+        if let Some(file) = self.file.take() {
+            file.write(self.recorder.take_lines());
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.recorder.end("the server stopped");
+        if let Some(file) = self.file.take() {
+            file.write(self.recorder.take_lines());
+            file.finish();
+        }
+    }
+}
+
+impl RecordingFile {
+    fn start(file: File) -> Result<Self, Failure> {
+        let (lines, to_write) = mpsc::channel();
+        let state = Arc::new(FileState::default());
+        let shared = Arc::clone(&state);
+        let writer = thread::Builder::new()
+            .name("recording".into())
+            .spawn(move || write_all(file, &to_write, &shared))
+            .map_err(Failure::context("can't start the thread that writes the recording"))?;
+        Ok(Self { lines, state, writer })
+    }
+
+    /// Bytes that would wait if these lines did, too.
+    fn waiting_with(&self, lines: &str) -> usize {
+        self.state.waiting.load(Ordering::Relaxed).saturating_add(lines.len())
+    }
+
+    /// Waits until everything is written.
+    fn finish(self) {
+        drop(self.lines);
+        // A thread that panicked has written what it could.
+        let _ = self.writer.join();
+    }
+
+    fn write(&self, lines: String) {
+        self.state.waiting.fetch_add(lines.len(), Ordering::Relaxed);
+        // The thread is gone if writing has failed, which it has logged.
+        let _ = self.lines.send(lines);
+    }
+}
+
+/// Writes lines as they come, all that wait at once.
+fn write_all(mut file: File, lines: &Receiver<String>, state: &FileState) {
+    while let Ok(mut text) = lines.recv() {
+        text.extend(lines.try_iter());
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            tracing::error!(%error, "can't write the recording, which ends here");
+            state.has_failed.store(true, Ordering::Relaxed);
+            return;
+        }
+        state.waiting.fetch_sub(text.len(), Ordering::Relaxed);
+    }
+}
+
+/// Bytes that wait to be written at most. Over it the recording ends.
+const MOST_WAITING: usize = 16 << 20;
+const OWNER_ONLY: u32 = 0o600;
