@@ -6,10 +6,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
+use zeroize::Zeroizing;
 
-/// Draws of a machine, in order, until nobody wants to know them any more.
-#[derive(Clone)]
-pub struct Draws(Arc<Mutex<Option<VecDeque<u64>>>>);
+/// Numbers that a machine has drawn and a recorder has not taken. They are secret.
+#[derive(Clone, Default)]
+pub struct Draws(Arc<Mutex<Drawn>>);
+
+#[derive(Default)]
+struct Drawn {
+    numbers: Zeroizing<Vec<u64>>,
+    /// Nobody takes them any more.
+    is_closed: bool,
+}
 
 impl Draws {
     /// Makes a generator that draws from another one and notes what was drawn.
@@ -18,34 +26,25 @@ impl Draws {
         (Box::new(Tapped { generator, draws: draws.clone() }), draws)
     }
 
-    /// Makes a generator that draws what these draws hold, then zeros.
-    pub(crate) fn generator(&self) -> Box<dyn CryptoRng + Send> {
-        Box::new(Prepared(self.clone()))
-    }
-
-    pub(crate) fn push(&self, drawn: u64) {
-        if let Some(draws) = &mut *self.lock() {
-            draws.push_back(drawn);
-        }
-    }
-
-    pub(crate) fn pop(&self) -> Option<u64> {
-        self.lock().as_mut()?.pop_front()
+    /// Takes the draws since the last call.
+    pub(crate) fn take(&self) -> Zeroizing<Vec<u64>> {
+        std::mem::take(&mut self.lock().numbers)
     }
 
     /// Forgets the draws, and notes no more.
     pub(crate) fn close(&self) {
-        *self.lock() = None;
+        *self.lock() = Drawn { is_closed: true, ..Drawn::default() };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<u64>>> {
+    fn note(&self, drawn: u64) {
+        let mut draws = self.lock();
+        if !draws.is_closed {
+            draws.numbers.push(drawn);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Drawn> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Draws {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Some(VecDeque::new()))))
     }
 }
 
@@ -69,7 +68,7 @@ impl TryRng for Tapped {
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         let drawn = self.generator.next_u64();
-        self.draws.push(drawn);
+        self.draws.note(drawn);
         Ok(drawn)
     }
 
@@ -81,7 +80,19 @@ impl TryRng for Tapped {
 
 impl TryCryptoRng for Tapped {}
 
-struct Prepared(Draws);
+/// Numbers that a replayed machine will draw. After the last one it draws zeros.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared(Arc<Mutex<VecDeque<u64>>>);
+
+impl Prepared {
+    pub(crate) fn push(&self, number: u64) {
+        self.lock().push_back(number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl TryRng for Prepared {
     type Error = Infallible;
@@ -91,7 +102,7 @@ impl TryRng for Prepared {
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.0.pop().unwrap_or_default())
+        Ok(self.lock().pop_front().unwrap_or_default())
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {

@@ -7,6 +7,7 @@ use sealpost_core::keys::{Fingerprint, SymmetricKey};
 use sealpost_core::wire::{InvitationHash, Otp};
 
 use crate::line::Label;
+use crate::packet::Tag;
 
 /// Labels values. A recorder gives a new value the next label; a replay knows which value stands in
 /// for which label.
@@ -21,7 +22,7 @@ pub(crate) trait Names {
     fn otp(&mut self, otp: &Otp) -> Label;
     fn invitation(&mut self, invitation: &InvitationHash) -> Label;
     /// A number that tells a signature from others; `None` for one of zeros.
-    fn tag(&mut self, signature: &[u8]) -> Option<u64>;
+    fn tag(&mut self, signature: &[u8]) -> Option<Tag>;
 
     /// Labels the user in a header.
     fn party(&mut self, user: Option<UserId>) -> Option<Label> {

@@ -1,6 +1,7 @@
 //! Packets without their contents.
 
 use std::fmt;
+use std::num::ParseIntError;
 
 use bytes::Bytes;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
@@ -37,8 +38,14 @@ pub(crate) struct Head {
 pub(crate) struct Body {
     pub(crate) payload: Payload,
     /// Tells the signature from others; `None` for one of zeros.
-    pub(crate) tag: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<Tag>,
 }
+
+/// A number that tells a signature from others, and so a packet from others. Never 0; written in hex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct Tag(pub(crate) u64);
 
 /// A payload without its contents. Its length is in the header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +130,7 @@ impl Body {
             }
         };
         out.resize(size.into(), 0);
-        let tag = self.tag.unwrap_or_default().to_le_bytes();
+        let tag = self.tag.map_or(0, |tag| tag.0).to_le_bytes();
         out.extend(tag.iter().cycle().take(SIGNATURE_LEN));
         out
     }
@@ -182,15 +189,30 @@ impl PacketRecord {
 impl fmt::Display for PacketRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Head { from, to, date, op, size } = self.head;
+        let date = Timestamp::from_unix_secs(date.unwrap_or_default());
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
-        write!(f, "{op} {from}→{to} of {} s, {size} bytes", date.unwrap_or_default())?;
+        write!(f, "{op} {from}→{to} of {date}, {size} bytes")?;
         match &self.body.payload {
             Payload::Opaque => {}
             Payload::Message { id, suite } => write!(f, ", message {id} of suite {suite}")?,
             Payload::Receipt { id, messages } => write!(f, ", receipt {id} for {messages:?}")?,
             Payload::Key(label) => write!(f, ", key {label}")?,
         }
-        self.body.tag.map_or(Ok(()), |tag| write!(f, ", tag {tag:x}"))
+        self.body.tag.map_or(Ok(()), |Tag(tag)| write!(f, ", tag {tag:016x}"))
+    }
+}
+
+impl From<Tag> for String {
+    fn from(Tag(tag): Tag) -> Self {
+        format!("{tag:016x}")
+    }
+}
+
+impl TryFrom<String> for Tag {
+    type Error = ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, ParseIntError> {
+        u64::from_str_radix(&text, 16).map(Self)
     }
 }
 

@@ -9,14 +9,16 @@ use sealpost_core::keys::{Fingerprint, SymmetricKey};
 use sealpost_core::server::{IpNet, PhonePrefix};
 use sealpost_core::wire::{InvitationHash, Otp};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::line::{Label, New};
 use crate::names::Names;
+use crate::packet::Tag;
 
 /// Labels in the order in which values appear.
 pub(crate) struct Pseudonyms {
     /// Drawn for this recording and never written: nobody can try values against what is written.
-    key: [u8; 32],
+    key: Zeroizing<[u8; 32]>,
     users: BTreeMap<UserId, Label>,
     others: BTreeMap<(Kind, [u8; 16]), Label>,
     last: BTreeMap<Kind, Label>,
@@ -39,7 +41,7 @@ enum Kind {
 }
 
 impl Pseudonyms {
-    pub(crate) const fn new(key: [u8; 32]) -> Self {
+    pub(crate) const fn new(key: Zeroizing<[u8; 32]>) -> Self {
         Self {
             key,
             users: BTreeMap::new(),
@@ -77,7 +79,7 @@ impl Pseudonyms {
 
     fn hash(&self, kind: Kind, class: bool, value: &[u8]) -> [u8; 16] {
         let prefix = [kind as u8, class.into()];
-        let hash = Sha256::new().chain_update(self.key).chain_update(prefix).chain_update(value);
+        let hash = Sha256::new().chain_update(*self.key).chain_update(prefix).chain_update(value);
         let hash: [u8; 32] = hash.finalize().into();
         hash.first_chunk().copied().unwrap_or_default()
     }
@@ -137,12 +139,13 @@ impl Names for Pseudonyms {
         self.label(Kind::Invitation, false, &invitation.0).0
     }
 
-    fn tag(&mut self, signature: &[u8]) -> Option<u64> {
+    fn tag(&mut self, signature: &[u8]) -> Option<Tag> {
         if signature.iter().all(|byte| *byte == 0) {
             return None;
         }
         let hash = self.hash(Kind::Signature, false, signature);
-        Some(u64::from_le_bytes(hash.first_chunk().copied().unwrap_or_default()).max(1))
+        let tag = u64::from_le_bytes(hash.first_chunk().copied().unwrap_or_default());
+        Some(Tag(tag.max(1)))
     }
 }
 

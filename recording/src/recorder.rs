@@ -7,6 +7,7 @@ use sealpost_core::ids::ConnId;
 use sealpost_core::server::{Command, Config, Server};
 use sealpost_core::time::Now;
 use sealpost_core::wire::{Otp, Profile};
+use zeroize::Zeroizing;
 
 use crate::draws::Draws;
 use crate::framer::Framer;
@@ -39,7 +40,7 @@ pub struct Recorder {
 impl Recorder {
     /// Begins a recording of a machine that is made with these settings and whose generator `draws`
     /// has tapped. `key` is drawn for this recording; `version` is that of the program.
-    pub fn new(config: &Config, version: &str, key: [u8; 32], draws: Draws) -> Self {
+    pub fn new(config: &Config, version: &str, key: Zeroizing<[u8; 32]>, draws: Draws) -> Self {
         let mut names = Pseudonyms::new(key);
         names.configure(&config.registration.phone_prefixes, &config.exempt_networks);
         // Label 1, as in a replay.
@@ -76,7 +77,7 @@ impl Recorder {
             Seen::Handled(deadline) => {
                 self.digest.add_deadline(deadline);
                 let mut drew = Vec::new();
-                while let Some(drawn) = self.draws.pop() {
+                for drawn in self.draws.take().iter() {
                     let otp = Otp::last_digits(drawn % u64::from(Otp::COUNT));
                     drew.push(self.names.otp(&otp));
                 }

@@ -9,7 +9,7 @@ use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_core::wire::Profile;
 use sha2::{Digest as _, Sha256};
 
-use crate::draws::Draws;
+use crate::draws::Prepared;
 use crate::line::{FORMAT, Given, Handled, InputRecord, Label, Line, New, Start};
 use crate::restore::{self, Restored, Streams};
 use crate::stand_ins::StandIns;
@@ -20,7 +20,7 @@ pub struct Replay {
     profile: Profile,
     version: String,
     machine: Server,
-    draws: Draws,
+    draws: Prepared,
     stand_ins: StandIns,
     streams: Streams,
     inputs: std::vec::IntoIter<Recorded>,
@@ -43,6 +43,8 @@ pub struct Played {
     pub number: u64,
     /// Microseconds on the clock of the recorded host.
     pub at_micros: u64,
+    /// Wall time of the recorded host.
+    pub wall: Timestamp,
     /// The input, as it is in the recording.
     pub input: String,
     /// Each action of the machine.
@@ -160,7 +162,7 @@ impl Replay {
             Some(Handled { did, .. }) => Verdict::Differs { recorded: did.clone(), replayed },
         };
         let input = serde_json::to_string(what).unwrap_or_default();
-        Ok(Played { number: *number, at_micros: *at, input, actions, verdict })
+        Ok(Played { number: *number, at_micros: *at, wall: now.wall, input, actions, verdict })
     }
 }
 
@@ -224,8 +226,8 @@ impl Lines {
             exempt_networks: settings.exempt_networks,
             limits: settings.limits,
         };
-        let draws = Draws::default();
-        let machine = Server::new(config, Entropy::new(draws.generator()))
+        let draws = Prepared::default();
+        let machine = Server::new(config, Entropy::new(Box::new(draws.clone())))
             .map_err(|_| InvalidRecording::Settings)?;
         Ok(Replay {
             profile: profile.0,

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::line::{Label, New};
 use crate::names::Names;
+use crate::packet::Tag;
 
 /// A value for every label, and the way back.
 #[derive(Debug, Default)]
@@ -144,9 +145,9 @@ impl Names for StandIns {
         self.invitation_labels.get(&invitation.0).copied().unwrap_or_default()
     }
 
-    fn tag(&mut self, signature: &[u8]) -> Option<u64> {
+    fn tag(&mut self, signature: &[u8]) -> Option<Tag> {
         let tag = u64::from_le_bytes(signature.first_chunk().copied().unwrap_or_default());
-        (tag != 0).then_some(tag)
+        (tag != 0).then_some(Tag(tag))
     }
 }
 

@@ -86,8 +86,8 @@ fn emit(draft: &Draft, names: &mut impl Names) -> String {
     let Draft { header, parts, signed, .. } = draft;
     let (from, to) = (names.party(header.sender), names.party(header.recipient));
     let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
-    let date = header.timestamp.unix_secs();
-    let mut text = format!("make {} {from}→{to} of {date} s", header.op.code());
+    let date = header.timestamp;
+    let mut text = format!("make {} {from}→{to} of {date}", header.op.code());
     for part in parts {
         // Writing to a string cannot fail.
         let _ = match part {
@@ -111,10 +111,7 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
         StoreOp::CreateUser { phone, public_key, aes_key: _, at, max_id, invitation } => {
             let (phone, key) = (names.phone(*phone), names.key(public_key.fingerprint()));
             let invitation = presented(invitation.as_ref(), names);
-            let at = at.unix_secs();
-            format!(
-                "create user of phone {phone} and key {key} at {at} s up to {max_id}{invitation}"
-            )
+            format!("create user of phone {phone} and key {key} at {at} up to {max_id}{invitation}")
         }
         StoreOp::CheckInvitation { invitation, phone } => {
             let phone = names.phone(*phone);
@@ -130,8 +127,7 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
             format!("find sender {} for user {}", names.user(*sender), names.user(*recipient))
         }
         StoreOp::RecordReconnect { user, at, horizon, aes_key: _ } => {
-            let (at, horizon) = (at.unix_secs(), horizon.unix_secs());
-            format!("record reconnect of user {} at {at} s up to {horizon} s", names.user(*user))
+            format!("record reconnect of user {} at {at} up to {horizon}", names.user(*user))
         }
         StoreOp::Count(user) => format!("count for user {}", names.user(*user)),
         StoreOp::RecordAnswers { owner, peers } => {
@@ -150,7 +146,7 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
                 .iter()
                 .map(|packet| PacketRecord::read(packet, names).to_string())
                 .collect();
-            format!("append for user {recipient} at {} s: {}", at.unix_secs(), packets.join("; "))
+            format!("append for user {recipient} at {}: {}", at, packets.join("; "))
         }
         StoreOp::Page { recipient, after, limit } => {
             let (items, bytes) = (limit.items, limit.bytes);
@@ -161,24 +157,24 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
             let recipient = names.user(*recipient);
             let (delivered, receipt) =
                 (items(delivered, names), PacketRecord::read(receipt, names));
-            format!("settle {delivered} of user {recipient} at {} s, {receipt}", at.unix_secs())
+            format!("settle {delivered} of user {recipient} at {}, {receipt}", at)
         }
         StoreOp::DropReceipts { recipient, receipts } => {
             let recipient = names.user(*recipient);
             format!("drop {} of user {recipient}", items(receipts, names))
         }
         StoreOp::RecordClock { clock, max_step } => {
-            format!("record clock {} s, step {max_step:?}", clock.unix_secs())
+            format!("record clock {}, step {max_step:?}", clock)
         }
         StoreOp::Expire { before, limit } => {
-            format!("expire before {} s, at most {limit}", before.unix_secs())
+            format!("expire before {}, at most {limit}", before)
         }
     }
 }
 
 fn presented(invitation: Option<&PresentedInvitation>, names: &mut impl Names) -> String {
     invitation.map_or_else(String::new, |PresentedInvitation { hash, at }| {
-        format!(", invitation {} at {} s", names.invitation(hash), at.unix_secs())
+        format!(", invitation {} at {}", names.invitation(hash), at)
     })
 }
 

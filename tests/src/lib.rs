@@ -7,6 +7,7 @@
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`recorded`]: servers that are recorded, and replays of their recordings.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
 //! - [`test_keys`]: RSA keys shared by all tests of a process.
 
@@ -24,6 +25,7 @@ pub mod arb;
 pub mod beds;
 pub mod client_fixture;
 pub mod fuzz;
+pub mod recorded;
 pub mod scenarios;
 pub mod scripted_client;
 mod scripted_packet;

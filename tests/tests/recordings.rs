@@ -1,25 +1,8 @@
 //! Recordings of simulated servers: a replay does the same, and nothing secret is in them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use sealpost_recording::{Replay, Verdict};
+use sealpost_tests::recorded::replay;
 use sealpost_tests::sim::{CryptoKind, FaultFamily, Plan, run, run_recorded};
-
-/// Replays a recording. Returns the count of inputs, or how the replay differs.
-fn replayed(text: &str) -> Result<u64, String> {
-    let mut inputs = 0;
-    for played in Replay::read(text).map_err(|error| error.to_string())? {
-        let played = played.map_err(|error| error.to_string())?;
-        if let Verdict::Differs { recorded, replayed } = &played.verdict {
-            let actions = played.actions.join("\n  ");
-            return Err(format!(
-                "input {}: {}\n  {actions}\n  recorded {recorded}, replayed {replayed}",
-                played.number, played.input
-            ));
-        }
-        inputs += 1;
-    }
-    Ok(inputs)
-}
 
 #[test]
 fn a_replay_of_any_run_does_the_same() {
@@ -28,7 +11,7 @@ fn a_replay_of_any_run_does_the_same() {
     for seed in 1..61 {
         let run = run_recorded(&Plan::from_seed(seed, CryptoKind::Insecure, &families));
         for (process, text) in run.recordings.iter().enumerate() {
-            inputs += replayed(text)
+            inputs += replay(text)
                 .unwrap_or_else(|error| panic!("seed {seed}, process {process}, {error}"));
             for secret in &run.secrets {
                 assert!(!text.contains(secret), "seed {seed}, process {process}: {secret}");

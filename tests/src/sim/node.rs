@@ -13,6 +13,7 @@ use super::disk::{Disk, Done, LastWrite};
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::process::ProcessId;
+use crate::recorded::Watcher;
 
 /// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
@@ -41,9 +42,6 @@ pub(super) struct NodeHost<M: Machine, S: Storage> {
     /// Records the machine that runs.
     watcher: Option<Watcher<M>>,
 }
-
-/// Sees what goes into a machine and comes out of it.
-pub(super) type Watcher<M> = Box<dyn FnMut(Seen<'_, '_, M>)>;
 
 /// What a machine tells its application.
 pub(super) enum Output<M: Machine> {

@@ -1,26 +1,22 @@
 //! Recordings of a simulated server, one for each of its processes.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sealpost_core::entropy::Entropy;
 use sealpost_core::server::{Config, Server};
-use sealpost_recording::{Draws, Recorder};
 
 use super::model::MARK;
-use super::node::Watcher;
 use super::plan::Plan;
 use super::run::RunResult;
 use super::trace::Trace;
 use super::world::World;
+use crate::recorded::{SharedRecorder, Watcher, record, watcher};
 
 /// Recordings of all processes of the server so far, if there are any to be made.
 #[derive(Default)]
 pub(super) struct Recordings {
     is_on: bool,
-    recorders: Vec<Rc<RefCell<Recorder>>>,
+    recorders: Vec<SharedRecorder>,
 }
 
 /// A run whose server was recorded.
@@ -56,12 +52,10 @@ impl Recordings {
         if !self.is_on {
             return (Entropy::from_seed(seed), None);
         }
-        let (generator, draws) = Draws::tap(Box::new(ChaCha20Rng::from_seed(seed)));
-        let recorder = Recorder::new(config, "simulated", seed, draws);
-        let recorder = Rc::new(RefCell::new(recorder));
-        self.recorders.push(Rc::clone(&recorder));
-        let watcher: Watcher<Server> = Box::new(move |seen| recorder.borrow_mut().watch(seen));
-        (Entropy::new(generator), Some(watcher))
+        let (entropy, recorder) = record(config, Box::new(ChaCha20Rng::from_seed(seed)));
+        let watcher = watcher(&recorder);
+        self.recorders.push(recorder);
+        (entropy, Some(watcher))
     }
 
     fn texts(&self) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Records the inputs of the server machine in a file, with everything secret taken out.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
+use chacha20::rand_core::Rng;
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::Seen;
 use sealpost_core::server::{Config, Server};
@@ -44,34 +45,38 @@ struct FileState {
     has_failed: AtomicBool,
 }
 
+/// Creates the file of a recording, which only its owner can read.
+pub(crate) fn create(path: &Path, limit: Size) -> Result<File, Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
+    let path = path.display();
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(format_args!(
+            "can't record to {path}: it exists already, and nothing is overwritten; move it away, or \
+             name another file"
+        )),
+        _ => Failure::new(format_args!("can't record to {path}: {error}")),
+    })?;
+    tracing::info!(
+        "recording to {path}, at most {limit}: when and how much is sent, but no contents, keys, \
+         phone numbers, addresses or user ids"
+    );
+    Ok(file)
+}
+
 impl Recording {
-    /// Begins a recording in a new file, and returns it with the generator that the machine must be
-    /// made with.
+    /// Begins a recording in a file that [`create`] has made. Returns the generator that the machine
+    /// must be made with, too.
     pub(crate) fn begin(
-        path: &Path,
+        file: File,
         limit: Size,
         config: &Config,
     ) -> Result<(Self, Entropy), Failure> {
         let mut generator = SystemGenerator::new()?;
         let mut key = Zeroizing::new([0; 32]);
-        chacha20::rand_core::Rng::fill_bytes(&mut generator, &mut *key);
+        generator.fill_bytes(&mut *key);
         let (generator, draws) = Draws::tap(Box::new(generator));
-        let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
-        let named = format!("can't record to {}", path.display());
-        let file = file.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Failure::new(format_args!(
-                "{named}: the file exists, and no recording is overwritten; move it away, or name \
-                 another file"
-            )),
-            _ => Failure::new(format_args!("{named}: {error}")),
-        })?;
-        let recorder = Recorder::new(config, VERSION, *key, draws);
+        let recorder = Recorder::new(config, VERSION, key, draws);
         let file = Some(RecordingFile::start(file)?);
-        tracing::info!(
-            "recording to {}, at most {limit}: who writes to whom is not in it, but when and how \
-             much is",
-            path.display()
-        );
         Ok((Self { recorder, file, len: 0, limit }, Entropy::new(generator)))
     }
 

@@ -1,5 +1,6 @@
 //! Runs the server.
 
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,7 +23,7 @@ use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::DataFolder;
 use crate::metrics::{MetricsSocket, Process, Vitals};
-use crate::recording::Recording;
+use crate::recording::{self, Recording};
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
@@ -79,11 +80,13 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
     let sockets = sockets::open(&config.listen)?;
     let (local, bound) = (texts(&sockets), sockets::first_address(&sockets));
-    // Files are created last, so that a failed start leaves none.
-    let (recording, entropy) = recording(&config, &machine_config)?;
+    let record = &config.record;
+    // Created last, so that a start that fails leaves no file in the way of the next one.
+    let file = record.file.as_ref().map(|path| recording::create(path, record.size)).transpose()?;
+    confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
+    let (recording, entropy) = recording(file, record.size, &machine_config)?;
     let machine = Server::new(machine_config, entropy)?;
     let application = ServerApplication::new(couriers, supervisor, recording);
-    confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
     let host = ServerHost::new(&host, sockets, store, crypto, machine, application)?;
     let running = Running {
         data: data.clone(),
@@ -143,13 +146,14 @@ fn machine_config(
     }
 }
 
-/// Begins a recording if one is asked for. Returns the generator for the machine as well.
+/// Begins a recording if there is a file for one. Returns the generator for the machine, too.
 fn recording(
-    config: &Config,
-    machine: &server::Config,
+    file: Option<File>,
+    limit: Size,
+    config: &server::Config,
 ) -> Result<(Option<Recording>, Entropy), Failure> {
-    let Some(file) = &config.record.file else { return Ok((None, entropy()?)) };
-    let (recording, entropy) = Recording::begin(file, config.record.size, machine)?;
+    let Some(file) = file else { return Ok((None, entropy()?)) };
+    let (recording, entropy) = Recording::begin(file, limit, config)?;
     Ok((Some(recording), entropy))
 }
 

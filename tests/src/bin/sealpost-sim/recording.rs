@@ -47,9 +47,9 @@ pub(crate) fn replay(text: &str, options: &args::Replay) -> Result<ExitCode, Str
 
 /// An input and the actions that followed from it.
 fn line(played: &Played) -> String {
-    let Played { number, at_micros, input, actions, verdict } = played;
+    let Played { number, at_micros, wall, input, actions, verdict } = played;
     let (secs, micros) = (at_micros / 1_000_000, at_micros % 1_000_000);
-    let mut text = format!("{number} {secs}.{micros:06} {input}\n");
+    let mut text = format!("{number} {wall}Z {secs}.{micros:06} {input}\n");
     for action in actions {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {action}");
