@@ -149,5 +149,57 @@ impl Names for Pseudonyms {
     }
 }
 
-/// The most labels of one kind. Stand-ins for phone numbers and passwords have room for these.
-pub(crate) const LABELS: Label = 999_999;
+/// The most labels of one kind. It bounds the memory of a recorder, and stand-ins for phone numbers and
+/// passwords have room for these.
+const LABELS: Label = 199_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: u64) -> UserId {
+        UserId::new(id).unwrap()
+    }
+
+    #[test]
+    fn labels_tell_the_order_of_users_and_nothing_else_about_them() {
+        let mut names = Pseudonyms::new([1; 32].into());
+        let labels = [70_000, 5, 1 << 60, 70_001, 5].map(|id| names.user(user(id)));
+        assert_eq!(labels, [1, 2, 3, 4, 2]);
+        let after = [(1, 0), (2, 0), (3, 1), (4, 1)];
+        assert_eq!(names.news, after.map(|(label, after)| New::User { label, after }));
+    }
+
+    #[test]
+    fn phone_numbers_and_addresses_that_settings_treat_differently_have_other_labels() {
+        let mut names = Pseudonyms::new([1; 32].into());
+        let [german, french] = ["+4915112345678", "+33612345678"].map(|text| text.parse().unwrap());
+        let peers = ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "2001:db8::2"];
+        let peers = peers.map(|text| text.parse().unwrap());
+        assert_eq!([german, french, german].map(|phone| names.phone(phone)), [1, 2, 1]);
+        assert_eq!(peers.map(|peer| names.peer(peer)), [1, 1, 2, 2]);
+        names.configure(&["+49".parse().unwrap()], &["192.0.2.0/24".parse().unwrap()]);
+        assert_eq!([german, french].map(|phone| names.phone(phone)), [1, 3]);
+        assert_eq!(peers.map(|peer| names.peer(peer)), [3, 3, 2, 2]);
+        let phone = |label, digits, is_listed| New::Phone { label, digits, is_listed };
+        let peer = |label, is_exempt| New::Peer { label, is_exempt };
+        let news = [
+            phone(1, 13, true),
+            phone(2, 11, true),
+            peer(1, false),
+            peer(2, false),
+            phone(3, 11, false),
+            peer(3, true),
+        ];
+        assert_eq!(names.news, news);
+    }
+
+    #[test]
+    fn tags_depend_on_the_key_of_the_recording() {
+        let [mut one, mut other] = [1, 2].map(|key| Pseudonyms::new([key; 32].into()));
+        assert_ne!(one.tag(&[7; 256]), one.tag(&[8; 256]));
+        assert_eq!(one.tag(&[7; 256]), one.tag(&[7; 256]));
+        assert_ne!(one.tag(&[7; 256]), other.tag(&[7; 256]));
+        assert_eq!(one.tag(&[0; 256]), None);
+    }
+}

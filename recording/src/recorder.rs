@@ -67,15 +67,15 @@ impl Recorder {
     }
 
     /// Records one moment of the machine.
-    pub fn watch(&mut self, seen: Seen<'_, '_, Server>) {
+    pub fn watch(&mut self, seen: &Seen<'_, '_, Server>) {
         if self.why_over.is_some() {
             return;
         }
         match seen {
-            Seen::Input(now, input) => self.note_input(now, input),
+            Seen::Input(now, input) => self.note_input(*now, input),
             Seen::Action(action) => self.note_action(action),
             Seen::Handled(deadline) => {
-                self.digest.add_deadline(deadline);
+                self.digest.add_deadline(*deadline);
                 let mut drew = Vec::new();
                 for drawn in self.draws.take().iter() {
                     let otp = Otp::last_digits(drawn % u64::from(Otp::COUNT));

@@ -139,7 +139,9 @@ impl Replay {
         let Recorded { given: Given { at, wall, what }, handled } = recorded;
         self.number += 1;
         let drew: &[Label] = handled.as_ref().map_or(&[], |handled| &handled.drew);
-        drew.iter().for_each(|label| self.draws.push((*label).into()));
+        for label in drew {
+            self.draws.push((*label).into());
+        }
         let Self { profile, machine, stand_ins, streams, digest, number, .. } = self;
         let restored = restore::input(what, *profile, streams, stand_ins);
         let restored = restored.ok_or(InvalidRecording::Label(*number))?;

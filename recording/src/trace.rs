@@ -146,7 +146,7 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
                 .iter()
                 .map(|packet| PacketRecord::read(packet, names).to_string())
                 .collect();
-            format!("append for user {recipient} at {}: {}", at, packets.join("; "))
+            format!("append for user {recipient} at {at}: {}", packets.join("; "))
         }
         StoreOp::Page { recipient, after, limit } => {
             let (items, bytes) = (limit.items, limit.bytes);
@@ -157,24 +157,24 @@ fn store(op: &StoreOp, names: &mut impl Names) -> String {
             let recipient = names.user(*recipient);
             let (delivered, receipt) =
                 (items(delivered, names), PacketRecord::read(receipt, names));
-            format!("settle {delivered} of user {recipient} at {}, {receipt}", at)
+            format!("settle {delivered} of user {recipient} at {at}, {receipt}")
         }
         StoreOp::DropReceipts { recipient, receipts } => {
             let recipient = names.user(*recipient);
             format!("drop {} of user {recipient}", items(receipts, names))
         }
         StoreOp::RecordClock { clock, max_step } => {
-            format!("record clock {}, step {max_step:?}", clock)
+            format!("record clock {clock}, step {max_step:?}")
         }
         StoreOp::Expire { before, limit } => {
-            format!("expire before {}, at most {limit}", before)
+            format!("expire before {before}, at most {limit}")
         }
     }
 }
 
 fn presented(invitation: Option<&PresentedInvitation>, names: &mut impl Names) -> String {
     invitation.map_or_else(String::new, |PresentedInvitation { hash, at }| {
-        format!(", invitation {} at {}", names.invitation(hash), at)
+        format!(", invitation {} at {at}", names.invitation(hash))
     })
 }
 

@@ -11,7 +11,7 @@ use sealpost_core::server::{Config, Server};
 use sealpost_recording::{Draws, Recorder, Replay, Verdict};
 
 /// Sees what goes into a machine and comes out of it.
-pub(crate) type Watcher<M> = Box<dyn FnMut(Seen<'_, '_, M>)>;
+pub(crate) type Watcher<M> = Box<dyn FnMut(&Seen<'_, '_, M>)>;
 
 /// A recorder that others can look at.
 pub(crate) type SharedRecorder = Rc<RefCell<Recorder>>;

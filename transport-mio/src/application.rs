@@ -30,7 +30,7 @@ pub trait Application<M: Machine> {
     fn stopping(&mut self) {}
 
     /// Sees every input of the machine and every action, to record them.
-    fn watch(&mut self, _seen: Seen<'_, '_, M>) {}
+    fn watch(&mut self, _seen: &Seen<'_, '_, M>) {}
 
     /// Takes a notice, and decides whether the host continues. Return [`Control::Stop`] on the
     /// notice with which the machine says that it has finished.

@@ -32,7 +32,7 @@ pub trait Host<M: Machine> {
     /// Opens a connection to the server ([`Action::Dial`]). A server never dials.
     fn dial(&mut self, conn: ConnId);
     /// Sees what goes into the machine and comes out of it, to record it. Most hosts record nothing.
-    fn watch(&mut self, _seen: Seen<'_, '_, M>) {}
+    fn watch(&mut self, _seen: &Seen<'_, '_, M>) {}
 }
 
 /// What [`pump`] shows its host, in this order: the input, each action before it is carried out, and
@@ -55,9 +55,9 @@ pub fn pump<M: Machine>(
     now: Now,
     input: Input<'_, M>,
 ) -> Option<Deadline> {
-    host.watch(Seen::Input(now, &input));
+    host.watch(&Seen::Input(now, &input));
     for action in machine.handle(now, input) {
-        host.watch(Seen::Action(&action));
+        host.watch(&Seen::Action(&action));
         match action {
             Action::Send { conn, bytes } => host.send(conn, bytes),
             Action::Store { ticket, op } => host.store(ticket, op),
@@ -70,6 +70,6 @@ pub fn pump<M: Machine>(
         }
     }
     let deadline = machine.deadline();
-    host.watch(Seen::Handled(deadline));
+    host.watch(&Seen::Handled(deadline));
     deadline
 }

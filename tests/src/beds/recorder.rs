@@ -119,7 +119,7 @@ impl<M: TestedMachine> Host<M> for Recorder<M> {
         assert!(M::DIALS, "a server does not dial");
         self.dials.push_back(conn);
     }
-    fn watch(&mut self, seen: Seen<'_, '_, M>) {
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
         if let Some(watcher) = &mut self.watcher {
             watcher(seen);
         }

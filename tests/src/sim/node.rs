@@ -270,7 +270,7 @@ where
         self.env.dial(self.host.who, conn);
     }
 
-    fn watch(&mut self, seen: Seen<'_, '_, M>) {
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
         if let Some(watcher) = &mut self.host.watcher {
             watcher(seen);
         }

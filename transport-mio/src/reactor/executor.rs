@@ -152,7 +152,7 @@ impl<M: HostedMachine, A: Application<M>> Host<M> for Executor<M, A> {
         }
     }
 
-    fn watch(&mut self, seen: Seen<'_, '_, M>) {
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
         self.application.watch(seen);
     }
 }

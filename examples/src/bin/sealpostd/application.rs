@@ -64,7 +64,7 @@ impl Application<Server> for ServerApplication {
         self.supervisor.stopping();
     }
 
-    fn watch(&mut self, seen: Seen<'_, '_, Server>) {
+    fn watch(&mut self, seen: &Seen<'_, '_, Server>) {
         if let Some(recording) = &mut self.recording {
             recording.watch(seen);
         }

@@ -49,12 +49,14 @@ struct FileState {
 pub(crate) fn create(path: &Path, limit: Size) -> Result<File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path);
     let path = path.display();
-    let file = file.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(format_args!(
-            "can't record to {path}: it exists already, and nothing is overwritten; move it away, or \
-             name another file"
-        )),
-        _ => Failure::new(format_args!("can't record to {path}: {error}")),
+    let file = file.map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Failure::new(format_args!(
+                "can't record to {path}: it exists already, and nothing is overwritten; move it \
+                 away, or name another file"
+            ));
+        }
+        Failure::new(format_args!("can't record to {path}: {error}"))
     })?;
     tracing::info!(
         "recording to {path}, at most {limit}: when and how much is sent, but no contents, keys, \
@@ -82,7 +84,7 @@ impl Recording {
 
     /// Records one moment of the machine. An input is handed over before the machine gets it, so that
     /// one on which the server crashes is in the file.
-    pub(crate) fn watch(&mut self, seen: Seen<'_, '_, Server>) {
+    pub(crate) fn watch(&mut self, seen: &Seen<'_, '_, Server>) {
         let Some(file) = &self.file else { return };
         self.recorder.watch(seen);
         let lines = self.recorder.take_lines();
@@ -170,6 +172,86 @@ fn write_all(mut file: File, lines: &Receiver<String>, state: &FileState) {
     }
 }
 
+/// Bytes of memory that a recording takes at most: labels, incomplete packets, and what waits.
+pub(crate) const MEMORY: u64 = 144 << 20;
 /// Bytes that wait to be written at most. Over it the recording ends.
 const MOST_WAITING: usize = 16 << 20;
 const OWNER_ONLY: u32 = 0o600;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, pipe};
+    use std::os::fd::OwnedFd;
+
+    use sealpost_core::frame::{Event, Input};
+    use sealpost_core::server::limits::Limits;
+    use sealpost_core::server::{
+        Command, OtpChannel, Reconfiguration, RegisteredPhones, Registration,
+    };
+    use sealpost_core::time::{Mono, Now, Timestamp};
+    use sealpost_core::wire::Profile;
+    use sealpost_programs::{CryptoName, Verify};
+
+    use super::*;
+
+    /// A file of a recording whose disk writes nothing until the reader reads.
+    fn stalled() -> (RecordingFile, std::io::PipeReader) {
+        let (reader, writer) = pipe().unwrap();
+        (RecordingFile::start(File::from(OwnedFd::from(writer))).unwrap(), reader)
+    }
+
+    fn machine_config() -> Config {
+        let provider = CryptoName::AwsLc.provider(Verify::AwsLc);
+        let der = provider.generate_key(&mut SystemGenerator::new().unwrap()).unwrap();
+        Config {
+            profile: Profile::Compact,
+            server_key: provider.load_key(der.expose()).unwrap().public_key().clone(),
+            otp_channel: OtpChannel::InBand,
+            registered_phones: RegisteredPhones::Told,
+            registration: Registration::default(),
+            exempt_networks: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn recording_ends_when_the_disk_is_too_slow_and_nobody_waits() {
+        let config = machine_config();
+        let (file, mut reader) = stalled();
+        let key = Zeroizing::new([1; 32]);
+        let recorder = Recorder::new(&config, "a test", key, Draws::default());
+        let limit = Size(u64::MAX);
+        let mut recording = Recording { recorder, file: Some(file), len: 0, limit };
+        let now = Now { mono: Mono(0), wall: Timestamp::MIN };
+        let change = Reconfiguration {
+            otp_channel: config.otp_channel,
+            registered_phones: config.registered_phones,
+            registration: config.registration,
+            exempt_networks: config.exempt_networks,
+            limits: config.limits,
+        };
+        let input = Input::Event(Event::Command(Command::Reconfigure(Box::new(change))));
+        // Ten times as much as may wait.
+        for _ in 0..10 * MOST_WAITING / 1_500 {
+            recording.watch(&Seen::Input(now, &input));
+            recording.watch(&Seen::Handled(None));
+        }
+        assert!(recording.file.is_none());
+        assert!(recording.len < MOST_WAITING as u64 + 10_000, "{}", recording.len);
+        drop(recording);
+        let mut written = String::new();
+        reader.read_to_string(&mut written).unwrap();
+        assert_eq!(written.lines().last(), Some(r#"{"end":"the disk was too slow"}"#));
+    }
+
+    #[test]
+    fn file_that_cannot_be_written_is_noticed() {
+        let (file, reader) = stalled();
+        drop(reader);
+        file.write("x".to_owned());
+        while !file.state.has_failed.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        file.finish();
+    }
+}

@@ -250,10 +250,11 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
 
 /// Logs how much memory and disk the server takes at most.
 fn announce_bounds(limits: &Limits, host: &HostConfig, config: &Config) {
+    let recording = config.record.file.as_ref().map_or(0, |_| recording::MEMORY);
     tracing::info!(
         "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
          of packets, {} of disk left free",
-        Size(memory_bound(limits, host)),
+        Size(memory_bound(limits, host).saturating_add(recording)),
         limits.connections,
         config.storage.store_size,
         config.storage.disk_reserve,

@@ -451,7 +451,7 @@ pub(crate) static OPTIONS: &[Opt] = &[
         Restart,
         "File in which everything that the server is given is recorded, without contents, keys, phone \
          numbers, addresses and user ids, so that sealpost-sim replay shows what it did. The file \
-         must not exist. It reveals when how much was sent. Without it nothing is recorded",
+         must not exist. It still reveals when who, by a number, sends how much to whom. Without it nothing is recorded",
     )
     .flag("record")
     .unset(),
