@@ -58,6 +58,7 @@ fn file_that_exists_is_not_overwritten() {
     let bed = ProgramBed::new();
     let file = bed.path("incident.jsonl");
     fs::write(&file, "an earlier one").unwrap();
+    bed.sealpostd(&["init"]).succeeded();
     let said = bed.sealpostd(&["--record", file.to_str().unwrap()]).failed(1);
     assert!(said.contains("exists already, and nothing is overwritten"), "{said}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "an earlier one");

@@ -237,7 +237,8 @@ mod tests {
             recording.watch(&Seen::Handled(None));
         }
         assert!(recording.file.is_none());
-        assert!(recording.len < MOST_WAITING as u64 + 10_000, "{}", recording.len);
+        // A pipe takes some lines without a reader.
+        assert!(recording.len < MOST_WAITING as u64 + (1 << 20), "{}", recording.len);
         drop(recording);
         let mut written = String::new();
         reader.read_to_string(&mut written).unwrap();
