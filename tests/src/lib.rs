@@ -9,6 +9,7 @@
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`content`]: texts as contents of messages.
+//! - [`recorded`]: servers that are recorded, and replays of their recordings.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
 //! - [`test_keys`]: RSA keys shared by all tests of a process.
 
@@ -27,6 +28,7 @@ pub mod beds;
 pub mod client_fixture;
 pub mod content;
 pub mod fuzz;
+pub mod recorded;
 pub mod registration_fixture;
 pub mod scenarios;
 pub mod scripted_client;

@@ -25,6 +25,9 @@ const EXAMPLES: &str = "Examples:
   sealpost-sim run --faults power,disks --crypto real    inject these faults only, with real RSA
   sealpost-sim replay sim-failures/seed-4711.json --trace
                                                          show what happens in a failing run
+  sealpost-sim replay incident.jsonl                     show what a recorded server did
+
+A recording passes if the server of this version does the same with it as the recorded one did.
 
 Exit status: 0 if every run passed, 1 if one failed, 2 for a bad command line or file.";
 
@@ -33,7 +36,7 @@ Exit status: 0 if every run passed, 1 if one failed, 2 for a bad command line or
 pub(crate) enum Task {
     /// Run many seeds
     Run(Run),
-    /// Run a plan from a file again
+    /// Run a plan from a file again, or a recording of sealpostd --record
     Replay(Replay),
 }
 
@@ -82,13 +85,21 @@ pub(crate) struct Run {
 /// Options of `replay`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Replay {
-    /// Plan written by `run`, or by hand
+    /// Plan written by `run`, or by hand; or a recording
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// Print a line for every event
+    /// Print a line for every event of a plan; every input of a recording is printed anyway
     #[arg(long)]
     pub(crate) trace: bool,
+
+    /// Stop after the N-th input of a recording
+    #[arg(long, value_name = "N")]
+    pub(crate) until: Option<u64>,
+
+    /// Print only what there is in a recording, and whether the replay agrees with it
+    #[arg(long, conflicts_with = "trace")]
+    pub(crate) summary: bool,
 }
 
 /// Value of `--crypto`.
