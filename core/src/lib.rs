@@ -109,6 +109,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`server`], [`client`] | the two machines: configuration, limits, notices, what they ask of their store |
+//! | [`groups`] | groups, by pairwise copies |
 //! | [`frame`] | contract between machine and host, proofs, tickets, alarms |
 //! | [`crypto`] | jobs, and the two providers that run them |
 //! | [`address`] | addresses of servers, `sealpost://…` |
@@ -137,6 +138,7 @@ pub mod client;
 pub mod crypto;
 pub mod entropy;
 pub mod frame;
+pub mod groups;
 pub mod ids;
 pub mod keys;
 pub mod server;
