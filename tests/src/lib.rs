@@ -5,6 +5,7 @@
 //!   writes itself.
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
+//! - [`group_sim`]: the simulator of groups.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
@@ -24,6 +25,7 @@ pub mod arb;
 pub mod beds;
 pub mod client_fixture;
 pub mod fuzz;
+pub mod group_sim;
 pub mod scenarios;
 pub mod scripted_client;
 mod scripted_packet;

@@ -8,7 +8,7 @@ use super::contract::{Action, Told};
 use super::record::{Mine, Record};
 use super::signed::{SignedState, States};
 use super::state::State;
-use super::{GroupId, Me, Request, StateHash, Tag, change, limits, signed};
+use super::{GroupId, Me, Request, StateHash, Tag, change, limits};
 use crate::keys::Fingerprint;
 
 /// A group: its record, and what a restart may lose.
@@ -73,8 +73,8 @@ impl Group {
             self.record.pending.clear();
             return;
         };
-        let text = signed::signed_text(&next);
-        turn.actions.push(Action::Sign { hash: signed::hash_of(&next), text });
+        let text = next.signed_text();
+        turn.actions.push(Action::Sign { hash: next.hash(), text });
         self.writing = Some((next, count));
     }
 

@@ -10,7 +10,7 @@ use super::member::{Member, Role, Standing};
 use super::record::{Mine, Record};
 use super::signed::{SignedState, States};
 use super::state::{GroupName, Members, Parts, State};
-use super::{GroupId, ItemId, Me, Request, StateHash, Tag, limits, signed};
+use super::{GroupId, ItemId, Me, Request, StateHash, Tag, limits};
 use crate::ids::Phone;
 use crate::keys::Fingerprint;
 
@@ -117,7 +117,7 @@ impl Groups {
         let Some(state) = State::new(parts).ok().filter(|_| all_differ) else {
             return refused(group, CommandRefusal::Invalid);
         };
-        let (hash, text) = (signed::hash_of(&state), signed::signed_text(&state));
+        let (hash, text) = (state.hash(), state.signed_text());
         self.creating.insert(hash, state);
         alloc::vec![Action::Sign { hash, text }]
     }
@@ -148,7 +148,7 @@ impl Groups {
         }
         let writes = |(id, group): (&GroupId, &Group)| {
             let (state, _) = group.writing.as_ref()?;
-            (signed::hash_of(state) == hash).then_some(*id)
+            (state.hash() == hash).then_some(*id)
         };
         let Some(id) = self.groups.iter().find_map(writes) else { return Vec::new() };
         self.in_group(id, |group, turn| group.on_signed(signature, turn))

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::chain::Chain;
 use super::change::Change;
 use super::member::Standing;
-use super::signed::States;
+use super::signed::{SignedState, States};
 use super::state::State;
 use super::{ItemId, StateHash, Tag, limits};
 use crate::keys::Fingerprint;
@@ -87,6 +87,16 @@ impl Record {
         self.chain.head()
     }
 
+    /// The states that are kept, the oldest first.
+    pub fn states(&self) -> impl Iterator<Item = &SignedState> {
+        self.chain.states()
+    }
+
+    /// Whether newer states wait that don't meet ours, which the user may accept as they are.
+    pub const fn has_offer(&self) -> bool {
+        self.offer.is_some()
+    }
+
     /// Tag of messages that are written now.
     pub fn tag(&self) -> Tag {
         self.chain.tag()
@@ -122,7 +132,7 @@ impl Record {
         if !self.excluded.iter().all(|key| self.state().has_joined(key)) {
             return Err("somebody is excluded who is not a member");
         }
-        let follow = |pair: &[&super::signed::SignedState]| match pair {
+        let follow = |pair: &[&SignedState]| match pair {
             [parent, next] => next.state().follows(parent.state(), parent.hash()).is_ok(),
             _ => true,
         };

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::codec::{self, Envelope};
 use super::state::{InvalidState, State};
-use super::{GroupId, StateHash};
+use super::{GroupId, StateHash, limits};
 use crate::crypto::SignatureCheck;
 use crate::keys::{PublicKey, Rejected};
 
@@ -44,7 +44,7 @@ impl SignedState {
     }
 
     fn assemble(state: State, key: PublicKey, signature: Vec<u8>) -> Self {
-        let (bytes, hash) = (codec::encode_state(&state), hash_of(&state));
+        let (bytes, hash) = (codec::encode_state(&state), state.hash());
         Self(Arc::new(Shared { state, hash, bytes, key, signature }))
     }
 }
@@ -79,7 +79,7 @@ impl States {
             if key.fingerprint() != state.writer() {
                 return Err(InvalidState::Signature);
             }
-            let message = signed_text(&state);
+            let message = state.signed_text();
             verify(SignatureCheck { key: &key, message: &message, signature })
                 .map_err(|Rejected| InvalidState::Signature)?;
             if let Some(parent) = states.last() {
@@ -100,6 +100,23 @@ impl States {
         &self.0
     }
 
+    /// Takes states that follow each other.
+    ///
+    /// # Errors
+    /// [`InvalidState`] for the first one that does not follow the one before it, and if there are
+    /// none or more than [`CHAIN`](super::limits::CHAIN).
+    pub fn consecutive(states: Vec<SignedState>) -> Result<Self, InvalidState> {
+        if !(1..=limits::CHAIN).contains(&states.len()) {
+            return Err(InvalidState::Malformed);
+        }
+        for pair in states.windows(2) {
+            if let [parent, next] = pair {
+                next.state().follows(parent.state(), parent.hash())?;
+            }
+        }
+        Ok(Self(states))
+    }
+
     /// Group of the states.
     pub fn group(&self) -> Option<GroupId> {
         self.0.first().map(|first| first.state().parts().group)
@@ -115,16 +132,25 @@ impl States {
     }
 }
 
-/// What the writer of a state signs.
-///
-/// No packet begins like this: where a packet has the digits of its year, in either profile, this
-/// text has letters (PROTOCOL 3 and 5.5).
-pub(super) fn signed_text(state: &State) -> Vec<u8> {
-    [DOMAIN.as_bytes(), &codec::encode_state(state)].concat()
-}
+impl State {
+    /// What the writer of the state signs.
+    ///
+    /// No packet begins like this: where a packet has the digits of its year, in either profile,
+    /// this text has letters (PROTOCOL 3 and 5.5).
+    pub fn signed_text(&self) -> Vec<u8> {
+        [DOMAIN.as_bytes(), &codec::encode_state(self)].concat()
+    }
 
-pub(super) fn hash_of(state: &State) -> StateHash {
-    StateHash(Sha256::digest(signed_text(state)).into())
+    /// Encodes the state with the key and signature of its writer, as a list of one.
+    pub fn encode_signed(&self, key: &PublicKey, signature: &[u8; 256]) -> Vec<u8> {
+        let state = &codec::encode_state(self);
+        codec::encode_list([Envelope { state, der: key.der(), signature }].into_iter())
+    }
+
+    /// Hash of the state: SHA-256 over what its writer signs.
+    pub fn hash(&self) -> StateHash {
+        StateHash(Sha256::digest(self.signed_text()).into())
+    }
 }
 
 /// Begins every signed text of a state.
