@@ -180,8 +180,11 @@ impl Groups {
         if self.groups.contains_key(&id) {
             return self.in_group(id, |group, turn| group.on_states(from, states, turn));
         }
-        // An invitation: a state that names us, from somebody in it.
-        if state.member(&self.me.key).is_none() || state.member(&from).is_none() {
+        // An invitation: a state that names us, from somebody in it. Without the state before it,
+        // nothing but its own words says that the writer may write.
+        let is_entitled = states.as_slice().len() > 1 || state.is_owner(state.writer());
+        let names_both = state.member(&self.me.key).is_some() && state.member(&from).is_some();
+        if !names_both || !is_entitled {
             return Vec::new();
         }
         if !self.has_room_for_invitation() {

@@ -182,9 +182,12 @@ impl Witness {
         if self.apart {
             return;
         }
+        let genuine = self.genuine();
         let honest = devices.enumerate().filter(|(user, _)| Some(*user) != self.dishonest);
+        // Somebody invited by the cheat may be in a group of the cheat's with the same id.
         let joined: Vec<_> = honest
             .filter_map(|(user, groups)| Some((user, groups.group(GROUP)?)))
+            .filter(|(_, record)| genuine.contains(&record.tag().hash))
             .filter(|(_, record)| record.mine() == Mine::Joined)
             .collect();
         let mut violation = None;
@@ -202,6 +205,23 @@ impl Witness {
         if let Some(violation) = violation {
             self.violated(violation);
         }
+    }
+
+    /// States that follow each other from the first one on.
+    fn genuine(&self) -> BTreeSet<StateHash> {
+        let mut by_epoch: Vec<_> = self.states.iter().collect();
+        by_epoch.sort_by_key(|(_, state)| state.epoch());
+        let mut genuine = BTreeSet::new();
+        for (hash, state) in by_epoch {
+            let follows = |parent: &StateHash| {
+                let known = self.states.get(parent).filter(|_| genuine.contains(parent));
+                known.is_some_and(|known| state.follows(known, *parent).is_ok())
+            };
+            if state.parts().previous.as_ref().is_none_or(follows) {
+                genuine.insert(*hash);
+            }
+        }
+        genuine
     }
 
     pub(super) fn violated(&mut self, violation: String) {
