@@ -17,6 +17,8 @@ pub(super) struct Witness {
     states: BTreeMap<StateHash, State>,
     /// Author and tag of every text.
     texts: BTreeMap<ItemId, (usize, Tag)>,
+    /// Texts that were shown as current, and to whom.
+    shown: BTreeSet<(usize, ItemId)>,
     /// What each user has seen.
     memories: Vec<Memory>,
     /// Whether branches parted too early to be compared.
@@ -40,6 +42,7 @@ impl Witness {
             dishonest,
             states: BTreeMap::new(),
             texts: BTreeMap::new(),
+            shown: BTreeSet::new(),
             memories: (0..users).map(|_| Memory::default()).collect(),
             apart: false,
             violation: None,
@@ -171,6 +174,9 @@ impl Witness {
         if !holds {
             self.violated(format!("user {user} shows a text of user {author} as {how:?}"));
         }
+        if how == Shown::Current {
+            self.shown.insert((user, item));
+        }
         if record.mine() != Mine::Joined {
             self.violated(format!("user {user} is shown a text without having joined"));
         }
@@ -185,13 +191,28 @@ impl Witness {
         let genuine = self.genuine();
         let honest = devices.enumerate().filter(|(user, _)| Some(*user) != self.dishonest);
         // Somebody invited by the cheat may be in a group of the cheat's with the same id.
-        let joined: Vec<_> = honest
+        let members: Vec<_> = honest
             .filter_map(|(user, groups)| Some((user, groups.group(GROUP)?)))
             .filter(|(_, record)| genuine.contains(&record.tag().hash))
-            .filter(|(_, record)| record.mine() == Mine::Joined)
             .collect();
+        self.judge_requests(&members);
+        let joined: Vec<_> =
+            members.into_iter().filter(|(_, record)| record.mine() == Mine::Joined).collect();
         let mut violation = None;
         for (user, record) in &joined {
+            let last = self.texts.iter().rev().find(|(_, (author, _))| author == user);
+            let heard = last.is_none_or(|(item, _)| {
+                joined.iter().all(|(other, others)| {
+                    let is_heard = other == user || self.shown.contains(&(*other, *item));
+                    let goes = record.state().has_joined(&key(*other))
+                        && !record.is_excluded(&key(*other))
+                        && !others.is_excluded(&key(*user));
+                    is_heard || !goes
+                })
+            });
+            if !heard {
+                violation = Some(format!("not everybody is shown the last text of user {user}"));
+            }
             for (other, others) in &joined {
                 let counts = record.state().has_joined(&key(*other));
                 if counts && record.tag() != others.tag() {
@@ -204,6 +225,19 @@ impl Witness {
         }
         if let Some(violation) = violation {
             self.violated(violation);
+        }
+    }
+
+    /// Nobody waits for an owner who is there.
+    fn judge_requests(&mut self, members: &[(usize, &Record)]) {
+        for (user, record) in members {
+            let waits = matches!(record.mine(), Mine::Accepted | Mine::Declined | Mine::Leaving);
+            let owner = members.iter().find(|(other, others)| {
+                record.state().is_owner(&key(*other)) && others.mine() == Mine::Joined
+            });
+            if waits && owner.is_some_and(|(owner, _)| owner != user) {
+                self.violated(format!("user {user} still waits for the owner"));
+            }
         }
     }
 

@@ -260,7 +260,10 @@ impl World {
             Told::Undone { .. } => self.tally.undone += 1,
             Told::TwoStates { .. } => self.tally.two_states += 1,
             Told::Suspicious { .. } => self.tally.suspicious += 1,
-            Told::Apart { .. } => self.witness.apart = true,
+            Told::Apart { from } => {
+                let honest = |other| Some(other) != self.dishonest;
+                self.witness.apart |= honest(user) && honest(user_of(from));
+            }
             Told::Missed { .. } => self.tally.missed += 1,
             Told::Differs { .. } => self.tally.differs += 1,
             Told::Joined => self.tally.joined += 1,
