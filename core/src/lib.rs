@@ -112,6 +112,7 @@
 //! | [`groups`] | groups, by pairwise copies |
 //! | [`frame`] | contract between machine and host, proofs, tickets, alarms |
 //! | [`crypto`] | jobs, and the two providers that run them |
+//! | [`event`] | what a message can be beyond plain text, in CBOR |
 //! | [`address`] | addresses of servers, `sealpost://…` |
 //! | [`wire`] | every byte of `docs/PROTOCOL.md` |
 //! | [`entropy`] | the machine's own generator |
@@ -137,6 +138,7 @@ pub mod address;
 pub mod client;
 pub mod crypto;
 pub mod entropy;
+pub mod event;
 pub mod frame;
 pub mod groups;
 pub mod ids;

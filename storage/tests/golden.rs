@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Binding, ClientOp, ClientReply, Content, Draft, DraftId, Failure, IncomingMessage,
-    OutgoingMessage, ReceivedContent, Trust,
+    OutgoingMessage, ReceivedContent, Token, Trust,
 };
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -333,6 +333,7 @@ fn fill_client(path: &Path) {
         id: MessageId(id),
         recipient: user(to),
         phone: phone(to),
+        token: Token(100 + id),
         draft: None,
         content: text("sent"),
         packet: message(Profile::Compact, user(1), user(to), id, 40),
@@ -359,7 +360,12 @@ fn fill_client(path: &Path) {
         ClientOp::Enqueue(vec![outgoing(1, 2), outgoing(2, 2), outgoing(3, 2)]),
         ClientOp::MarkStored(vec![(user(2), MessageId(1))]),
         ClientOp::MarkFailed { messages: vec![MessageId(2)], failure: Failure::UnknownUser },
-        ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), to, content: text("draft") }]),
+        ClientOp::KeepDrafts(vec![Draft {
+            id: DraftId(1),
+            token: Token(104),
+            to,
+            content: text("draft"),
+        }]),
         ClientOp::Receive(vec![incoming]),
     ];
     let mut outcomes = Vec::new();

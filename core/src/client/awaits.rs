@@ -79,6 +79,8 @@ pub(super) enum AwaitStore {
     KeyAccepted(Pending<Acceptance>),
     /// A contact is being marked as verified.
     ContactVerified(Pending<Comparison>),
+    /// This many tokens of the application are being looked for.
+    TokensFound { tokens: usize },
     /// Messages that can't be sealed yet are being kept.
     DraftsKept(Pending<Vec<DraftId>>),
     /// The messages at the front of the sealing queue are being put into the outbox.

@@ -45,12 +45,19 @@ impl Group {
         self.write(turn);
         let states = self.take_owed();
         let owed = core::mem::take(&mut self.record.owed);
+        let mut actions = Vec::new();
         if before != Some(&self.record) || !owed.is_empty() {
             let mut record = Box::new(self.record.clone());
-            record.owed = owed.clone();
-            turn.actions.insert(0, Action::Store(self.id, Some(record)));
+            record.owed.clone_from(&owed);
+            actions.push(Action::Store(self.id, Some(record)));
         }
-        turn.actions.extend(states);
+        // States go first: who gets a request should know the state that it names.
+        actions.extend(states);
+        actions.append(&mut turn.actions);
+        turn.actions = actions;
+        if self.record.state().owner().is_some_and(|owner| owed.contains_key(owner)) {
+            self.remind_owner(turn);
+        }
         if !owed.is_empty() {
             let record = Box::new(self.record.clone());
             turn.actions.push(Action::Store(self.id, Some(record)));
@@ -107,7 +114,7 @@ impl Group {
     }
 
     /// Owes the newest state to all members of it and of the one before. Who is new gets the chain.
-    fn announce(&mut self, before: &State, me: &Fingerprint) {
+    pub(super) fn announce(&mut self, before: &State, me: &Fingerprint) {
         let previous = self.record.state().parts().previous;
         let everybody: Vec<_> = before.keys().chain(self.record.state().keys()).copied().collect();
         for key in everybody.into_iter().filter(|key| key != me) {

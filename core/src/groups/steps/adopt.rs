@@ -39,6 +39,11 @@ impl Group {
         let (excluded, head) = (&mut record.excluded, record.chain.head());
         excluded.extend(removed.into_iter().filter(|key| head.has_joined(key)));
         self.tell_left_behind(&before, common, &turn.me.key);
+        // Requests that the branch that lost had granted are made again to the owner who asks so.
+        if self.record.state().is_owner(&turn.me.key) {
+            let head = self.record.state().clone();
+            self.announce(&head, &turn.me.key);
+        }
         let after = Box::new(self.record.state().clone());
         turn.tell(self.id, Told::Undone { before: Box::new(before), after });
         Ok(())

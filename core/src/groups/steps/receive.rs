@@ -35,6 +35,9 @@ impl Group {
         match self.record.chain.relate(&states)? {
             Relation::Known => {
                 self.record.asked.remove(&from);
+                if self.record.state().is_owner(&from) {
+                    self.remind_owner(turn);
+                }
                 Ok(())
             }
             Relation::Extends(new) => self.adopt(Some(from), new, turn),
@@ -111,12 +114,7 @@ impl Group {
                     self.plan(Change::Join(from));
                 }
             }
-            Request::Decline => {
-                if self.is_invited(&from) && self.record.state().is_owner(&turn.me.key) {
-                    self.plan(Change::Remove(from));
-                }
-            }
-            Request::Leave => self.on_leave(from, tag, turn),
+            Request::Decline | Request::Leave => self.on_leave(from, tag, turn),
             Request::Newer => {
                 self.answered.remove(&from);
             }
@@ -143,12 +141,12 @@ impl Group {
         self.answer(from, tag);
     }
 
-    /// Somebody leaves: from now on nothing is sent to them, whatever the owner does.
+    /// Somebody leaves or declines: from now on nothing is sent to them, whatever the owner does.
     fn on_leave(&mut self, from: Fingerprint, tag: Tag, turn: &mut Turn<'_>) {
-        if !self.record.state().has_joined(&from) || self.has_rejoined_since(&from, tag) {
+        if self.has_rejoined_since(&from, tag) {
             return;
         }
-        if self.record.excluded.insert(from) {
+        if self.record.state().has_joined(&from) && self.record.excluded.insert(from) {
             turn.tell(self.id, Told::MemberLeft { key: from });
         }
         if self.record.state().is_owner(&turn.me.key) {
@@ -156,10 +154,10 @@ impl Group {
         }
     }
 
-    /// Whether somebody joined again after the state with this tag.
+    /// Whether somebody was removed and invited again after the state with this tag.
     fn has_rejoined_since(&self, key: &Fingerprint, tag: Tag) -> bool {
         let later = self.record.chain.states().filter(|known| known.state().epoch() > tag.epoch);
-        later.into_iter().any(|known| !known.state().has_joined(key))
+        later.into_iter().any(|known| known.state().member(key).is_none())
     }
 
     fn is_invited(&self, key: &Fingerprint) -> bool {

@@ -4,6 +4,7 @@
 mod address;
 mod args;
 mod authorities;
+mod body;
 mod contacts;
 mod events;
 mod home;
