@@ -6,6 +6,7 @@
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
 //! - [`registration_fixture`]: the steps of a registration.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
+//! - [`group_sim`]: the simulator of groups.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`content`]: texts as contents of messages.
@@ -28,6 +29,7 @@ pub mod beds;
 pub mod client_fixture;
 pub mod content;
 pub mod fuzz;
+pub mod group_sim;
 pub mod recorded;
 pub mod registration_fixture;
 pub mod scenarios;

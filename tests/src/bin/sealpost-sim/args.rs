@@ -26,6 +26,7 @@ const EXAMPLES: &str = "Examples:
   sealpost-sim replay sim-failures/seed-4711.json --trace
                                                          show what happens in a failing run
   sealpost-sim replay incident.jsonl                     show what a recorded server did
+  sealpost-sim groups run --seeds 50000                  simulate groups
 
 A recording passes if the server of this version does the same with it as the recorded one did.
 
@@ -38,6 +39,46 @@ pub(crate) enum Task {
     Run(Run),
     /// Run a plan from a file again, or a recording of sealpostd --record
     Replay(Replay),
+    /// Simulate groups
+    #[command(subcommand)]
+    Groups(Groups),
+}
+
+/// Subcommand of `groups`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Groups {
+    /// Run many seeds: users who are away, restored and removed, owners who race, one who cheats
+    Run(GroupsRun),
+    /// Run a plan from a file again
+    Replay(Replay),
+}
+
+/// Options of `groups run`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct GroupsRun {
+    /// Number of seeds to run
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) seeds: u64,
+
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Start no more seeds after M minutes
+    #[arg(long, value_name = "M")]
+    pub(crate) minutes: Option<f64>,
+
+    /// Number of seeds to run in parallel [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Continue after a seed has failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Directory for the plans of failing seeds
+    #[arg(long, value_name = "DIR", default_value = "./sim-failures")]
+    pub(crate) out: PathBuf,
 }
 
 /// Options of `run`.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod groups;
 mod output;
 mod recording;
 mod table;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let done = match Args::try_parse() {
         Ok(Args { task: Task::Run(options) }) => run_many(&options),
         Ok(Args { task: Task::Replay(options) }) => replay(&options),
+        Ok(Args { task: Task::Groups(task) }) => groups::run(&task),
         Err(message) => print_message(&message),
     };
     done.unwrap_or_else(|error| {
