@@ -225,8 +225,9 @@ impl Client {
             AwaitJob::ServerGoodbye(slot, packet) => {
                 self.on_server_goodbye_verified(slot, outcome.verified(packet)?);
             }
-            AwaitJob::PeerMessage { message, phone, trust } => {
-                self.on_message_opened(outcome.message_opened(message)?, phone, trust);
+            AwaitJob::PeerMessage { message, phone, key, trust } => {
+                let signer = (phone, key, trust);
+                self.on_message_opened(outcome.message_opened(message)?, signer);
             }
             AwaitJob::PeerReceipt(receipt) => {
                 self.on_receipt_verified(outcome.verified(receipt)?);

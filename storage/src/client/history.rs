@@ -36,8 +36,8 @@ pub struct SentMessage {
     pub place: Place,
     /// Message id, unique among the messages that we sent.
     pub id: MessageId,
-    /// The application's name for the message; `None` if it was sent before names were kept.
-    pub token: Option<Token>,
+    /// The application's name for the message.
+    pub token: Token,
     /// User id of the recipient.
     pub recipient: UserId,
     /// Phone number of the recipient.

@@ -109,10 +109,10 @@ impl MemoryClientStorage {
                     && Some(*id) <= self.base.last_message
             })
             && self.drafts.values().all(|draft| self.names(draft.token, TokenUse::Draft))
-            && self.outbox.values().all(|sent| {
-                let named = TokenUse::Message(sent.message.id);
-                sent.message.token.is_none_or(|token| self.names(token, named))
-            })
+            && self
+                .outbox
+                .values()
+                .all(|sent| self.names(sent.message.token, TokenUse::Message(sent.message.id)))
             && self.tokens.len() == self.drafts.len() + self.outbox.len()
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
@@ -162,7 +162,9 @@ impl MemoryClientStorage {
                 return ClientReply::Named(named.collect());
             }
             ClientOp::KeepDrafts(drafts) => {
-                drafts.iter().for_each(|draft| self.keep_draft(draft));
+                for draft in drafts {
+                    self.keep_draft(draft);
+                }
             }
             ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| self.drop_draft(*id)),
             ClientOp::Enqueue(messages) => {
@@ -284,7 +286,7 @@ impl MemoryClientStorage {
         let sent = SentMessage {
             place: Place(self.last_place),
             id: message.id,
-            token: Some(message.token),
+            token: message.token,
             recipient: message.recipient,
             phone: message.phone,
             sent_at: message.packet.header().timestamp,

@@ -196,6 +196,7 @@ fn incoming(random: &mut Random) -> IncomingMessage {
     IncomingMessage {
         sender: user(from),
         phone: phone(from),
+        signed_by: Fingerprint([from.to_le_bytes()[0]; 32]),
         id: MessageId(random.between(0, 60)),
         packet_hash: RequestHash([random.pick(b"ab"); 32]),
         previous: random.chance(50).then(|| MessageId(random.between(0, 60))),

@@ -117,7 +117,7 @@ impl AuthenticMessage {
     pub(in crate::client) fn new(
         message: Verified<PeerMessage>,
         opened: &OpenedMessage,
-        (phone, trust): (Phone, Trust),
+        (phone, signed_by, trust): (Phone, Fingerprint, Trust),
         received_at: Timestamp,
     ) -> Self {
         let PeerMessage { sender, id, packet, .. } = message.into_inner();
@@ -126,6 +126,7 @@ impl AuthenticMessage {
         Self(IncomingMessage {
             sender,
             phone,
+            signed_by,
             id,
             packet_hash,
             previous,

@@ -7,6 +7,7 @@ use core::fmt;
 use super::arrival::{Arrival, Continuity};
 use crate::event::EncodedEvent;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::keys::Fingerprint;
 use crate::time::Timestamp;
 use crate::wire::{Packet, RequestHash};
 
@@ -142,6 +143,9 @@ pub struct IncomingMessage {
     pub sender: UserId,
     /// Sender's phone number.
     pub phone: Phone,
+    /// Fingerprint of the key that signed the message: its author, whatever ids and phone numbers the
+    /// key's owner has or had.
+    pub signed_by: Fingerprint,
     /// Number of the message, unique among the sender's unless the sender was restored from a backup.
     pub id: MessageId,
     /// Hash of the whole packet, which tells a repeat from another message with the same number.

@@ -79,6 +79,7 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
     IncomingMessage {
         sender: user(from.into()),
         phone: phone(from),
+        signed_by: author(from),
         id: MessageId(id),
         packet_hash: packet_hash(id, from, previous),
         previous: previous.map(MessageId),
@@ -87,6 +88,11 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
         content: ReceivedContent::Opened(Content::Text(format!("from {from}: {id}"))),
         trust: Trust::FirstUse,
     }
+}
+
+/// Returns the fingerprint of the `n`-th author.
+pub(crate) const fn author(n: u16) -> Fingerprint {
+    Fingerprint([n.to_le_bytes()[0]; 32])
 }
 
 fn packet_hash(id: u64, from: u16, previous: Option<u64>) -> RequestHash {

@@ -264,7 +264,7 @@ fn token_names_one_draft_or_message_for_ever<S: Subject>(store: &mut Harness<S>)
     assert_eq!(store.find(&[1001]), [message(8)], "whatever becomes of it");
     let entries = store.history(2, None, 9);
     let tokens = entries.iter().map(|entry| match entry {
-        HistoryEntry::Sent(sent) => sent.token,
+        HistoryEntry::Sent(sent) => Some(sent.token),
         HistoryEntry::Received(_) => None,
     });
     assert_eq!(tokens.collect::<Vec<_>>(), [Some(Token(7)), Some(Token(1001))]);

@@ -136,7 +136,7 @@ impl Ops<'_> {
         let (kind, content) = row::received_columns(&message.content);
         self.prepare(&format!(
             "INSERT INTO inbox ({RECEIVED_COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
         ))?
         .execute(params![
             place.cast_signed(),
@@ -152,6 +152,7 @@ impl Ops<'_> {
             content,
             row::arrival_code(arrival),
             message.packet_hash.0,
+            message.signed_by.0,
         ])?;
         Ok(InboxId(place))
     }

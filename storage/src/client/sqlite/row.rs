@@ -8,6 +8,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::{MessageId, UserRef};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{Packet, Profile, RequestHash};
 
 use crate::client::history::{Place, SentMessage};
@@ -71,7 +72,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
     Ok(SentMessage {
         place: Place(id(row, 0)?),
         id: message_id(row, 1)?,
-        token: optional(row, 8, token)?,
+        token: token(row, 8)?,
         recipient: user_id(row, 2)?,
         phone: phone(row, 3)?,
         sent_at: timestamp(row, 4)?,
@@ -82,7 +83,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
 
 /// Columns that [`received`] reads, in its order.
 pub(super) const RECEIVED_COLUMNS: &str = "place, sender_id, phone_number, message_id, \
-     previous_id, sent_at, received_at, trust, continuity, kind, content, arrival, packet_hash";
+     previous_id, sent_at, received_at, trust, continuity, kind, content, arrival, packet_hash, signed_by";
 
 pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
     Ok(InboxItem {
@@ -90,6 +91,7 @@ pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
         message: IncomingMessage {
             sender: user_id(row, 1)?,
             phone: phone(row, 2)?,
+            signed_by: Fingerprint(row.get(13)?),
             id: message_id(row, 3)?,
             packet_hash: RequestHash(row.get(12)?),
             previous: optional(row, 4, message_id)?,
@@ -128,7 +130,7 @@ pub(super) fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
     }
 }
 
-fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
+pub(super) fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
     let bytes: Vec<u8> = row.get(kind + 1)?;
     Ok(match row.get(kind)? {
         0 => {
@@ -181,7 +183,7 @@ pub(super) const fn trust_code(trust: Trust) -> i64 {
     }
 }
 
-const fn trust(code: i64) -> Result<Trust, Unreadable> {
+pub(super) const fn trust(code: i64) -> Result<Trust, Unreadable> {
     match code {
         0 => Ok(Trust::FirstUse),
         1 => Ok(Trust::Verified),
@@ -197,7 +199,7 @@ pub(super) const fn continuity_code(continuity: Continuity) -> i64 {
     }
 }
 
-const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
+pub(super) const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
     match code {
         0 => Ok(Continuity::Next),
         1 => Ok(Continuity::AfterGap),
@@ -214,7 +216,7 @@ pub(super) const fn arrival_code(arrival: Arrival) -> i64 {
     }
 }
 
-const fn arrival(code: i64) -> Result<Arrival, Unreadable> {
+pub(super) const fn arrival(code: i64) -> Result<Arrival, Unreadable> {
     match code {
         0 => Ok(Arrival::InOrder),
         1 => Ok(Arrival::Late),

@@ -4,13 +4,14 @@ use rusqlite::{Connection, Row, Transaction};
 use sealpost_core::address::Transport;
 use sealpost_core::keys::Fingerprint;
 
+use super::conversations::schema::CONVERSATIONS;
 use crate::client::identity::Identity;
 use crate::engine::{Schema, column};
 
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema = Schema {
     application_id: i32::from_be_bytes(*b"SpCl"),
-    migrations: &[V1, V2, V3, V4, V5, V6, V7],
+    migrations: &[V1, V2, V3, V4, V5, V6, CONVERSATIONS],
 };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
@@ -131,27 +132,6 @@ const V6: &str = "
         CHECK (transport IN ('tcp', 'tls'));
     CREATE INDEX inbox_numbers ON inbox (phone_number, message_id);
     CREATE INDEX outbox_unanswered ON outbox (recipient_id, sent_at) WHERE status = 1;
-";
-
-/// Keeps the application's names for messages. Drafts of earlier versions get names that no
-/// application counts up to; messages that were sealed have none.
-const V7: &str = "
-    CREATE TABLE drafts_with_tokens (
-        draft_id     INTEGER PRIMARY KEY,
-        token        INTEGER NOT NULL UNIQUE,
-        phone_number TEXT,
-        user_id      INTEGER,
-        kind         INTEGER NOT NULL,
-        content      BLOB    NOT NULL,
-        CHECK ((phone_number IS NULL) <> (user_id IS NULL))
-    ) STRICT;
-    INSERT INTO drafts_with_tokens
-        SELECT draft_id, -draft_id, phone_number, user_id, kind, content FROM drafts;
-    DROP TABLE drafts;
-    ALTER TABLE drafts_with_tokens RENAME TO drafts;
-
-    ALTER TABLE outbox ADD COLUMN token INTEGER;
-    CREATE UNIQUE INDEX outbox_tokens ON outbox (token) WHERE token IS NOT NULL;
 ";
 
 /// Records the identity that a new database belongs to.
