@@ -73,6 +73,8 @@ pub(crate) enum Task {
     Send(SendArgs),
     /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
+    /// Read and write messages on a screen of the terminal
+    Chat(ChatArgs),
     /// List contacts: people whose keys are known
     Contacts {
         #[command(flatten)]
@@ -203,6 +205,34 @@ pub(crate) struct ListenArgs {
     /// Exit after this many seconds; a failure if --count messages have not arrived by then
     #[arg(long, value_name = "S")]
     pub(crate) seconds: Option<u64>,
+}
+
+/// Options of `chat`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ChatArgs {
+    /// Show made-up people, without an account and without a network; nothing is kept
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Show times in UTC [default: local time]
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Colours [default: dark, or plain if the environment variable NO_COLOR is set]
+    #[arg(long, value_enum)]
+    pub(crate) theme: Option<ThemeName>,
+    /// Leave the mouse to the terminal, which selects text with it
+    #[arg(long)]
+    pub(crate) no_mouse: bool,
+}
+
+/// Colours of `chat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThemeName {
+    /// For a dark background
+    Dark,
+    /// For a light background
+    Light,
+    /// No colours
+    Plain,
 }
 
 /// Options of `verify`.

@@ -4,6 +4,7 @@
 mod address;
 mod args;
 mod authorities;
+mod chat;
 mod contacts;
 mod daemon;
 mod events;
@@ -49,6 +50,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
         Task::Listen(args) => listen::listen(&home()?, &args),
+        Task::Chat(args) => chat::chat(&args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),

@@ -1,6 +1,7 @@
 //! `sealpostd`, the Sealpost server.
 #![forbid(unsafe_code)]
 
+mod address;
 mod admin;
 mod application;
 mod args;
@@ -16,6 +17,7 @@ mod invite;
 mod manifest;
 mod metrics;
 mod offline;
+mod recording;
 mod restore;
 mod running;
 mod serve;
