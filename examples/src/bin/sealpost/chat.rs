@@ -1,29 +1,46 @@
 //! `sealpost chat`.
 
+use std::sync::Arc;
+
 use sealpost_chat::{Backend, Demo, Mouse, Options, Theme, Zone};
-use sealpost_messenger::api::Time;
+use sealpost_messenger::api::{Method, SubscribeChanges, Time};
 use sealpost_programs::{Failure, now};
+use serde_json::Value;
 
 use crate::args::{ChatArgs, ThemeName};
+use crate::hands::{Hands, Owner};
+use crate::home::Home;
 
 /// Shows conversations until the user quits.
-pub(crate) fn chat(args: &ChatArgs) -> Result<(), Failure> {
-    let options = Options {
+pub(crate) fn chat(home: &Home, args: &ChatArgs) -> Result<(), Failure> {
+    let hands =
+        Hands::take(home, |caller| caller.request(SubscribeChanges::NAME, Value::Null).map(drop))?;
+    let Hands { owner, notifications } = hands;
+    let backend = Backend { caller: Arc::clone(&owner) as _, notifications };
+    let shown = sealpost_chat::run(backend, &options(args), clock);
+    match &*owner {
+        Owner::Other(_) => {}
+        Owner::Here(own) => own.end()?,
+    }
+    Ok(shown?)
+}
+
+/// Shows made-up people until the user quits.
+pub(crate) fn demo(args: &ChatArgs) -> Result<(), Failure> {
+    Ok(sealpost_chat::run(Demo::live(clock)?, &options(args), clock)?)
+}
+
+fn options(args: &ChatArgs) -> Options {
+    Options {
         zone: if args.utc { Zone::UTC } else { Zone::system() },
         theme: theme(args.theme),
         mouse: if args.no_mouse { Mouse::Left } else { Mouse::Captured },
-    };
-    // The clock is that of a machine that has started, so it is after 1970.
-    let clock = || Time(now().unwrap_or(sealpost_core::time::Timestamp::MIN));
-    Ok(sealpost_chat::run(backend(args, clock)?, &options, clock)?)
+    }
 }
 
-/// Whoever carries out the requests.
-fn backend(args: &ChatArgs, clock: fn() -> Time) -> Result<Backend, Failure> {
-    if !args.demo {
-        return Err(Failure::usage("chat has only made-up people so far: pass --demo"));
-    }
-    Ok(Demo::live(clock)?)
+/// The clock is that of a machine that has started, so it is after 1970.
+fn clock() -> Time {
+    Time(now().unwrap_or(sealpost_core::time::Timestamp::MIN))
 }
 
 fn theme(name: Option<ThemeName>) -> Theme {

@@ -18,6 +18,7 @@ mod safety_number;
 mod send;
 mod service;
 mod session;
+mod signals;
 mod status;
 mod verify;
 
@@ -50,7 +51,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
         Task::Listen(args) => listen::listen(&home()?, &args),
-        Task::Chat(args) => chat::chat(&args),
+        Task::Chat(args) if args.demo => chat::demo(&args),
+        Task::Chat(args) => chat::chat(&home()?, &args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
