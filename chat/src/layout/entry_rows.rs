@@ -14,14 +14,16 @@ use crate::theme::{Line, Span, Tone};
 pub(crate) fn rows(model: &Model, thread: &Thread, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut before: Option<&Entry> = None;
+    let mut unopened: usize = 0;
     for entry in &thread.entries {
         let page = Page { model, thread, entry, before, width };
         if page.repeats_notice() {
             // One notice for all messages in a row that do not open.
-            if let Some(row) = rows.last_mut() {
-                *row = page.repeated();
-            }
+            unopened = unopened.saturating_add(1);
+            rows.pop();
+            rows.push(page.unopened(unopened));
         } else {
+            unopened = 1;
             page.write(&mut rows);
         }
         before = Some(entry);
@@ -124,7 +126,7 @@ impl Page<'_> {
             }
             Body::Deleted => self.write_gone(rows, "deleted"),
             Body::Expired => self.write_gone(rows, "its time was over"),
-            Body::Undecryptable => self.write_gone(rows, "This message does not open."),
+            Body::Undecryptable => self.write_gone(rows, "1 message does not open."),
             Body::NeedsNewerVersion | Body::Unknown => {
                 self.write_gone(rows, "This message needs a newer version of Sealpost.");
             }
@@ -237,8 +239,8 @@ impl Page<'_> {
             && !self.needs_separator()
     }
 
-    fn repeated(&self) -> Row {
-        let text = "More messages do not open.";
+    fn unopened(&self, count: usize) -> Row {
+        let text = format!("{count} messages do not open.");
         let mut row = self.row(Gutter::Gone, vec![Span::new(Tone::Notice, text)]);
         row.margin = self.margin();
         row

@@ -21,7 +21,7 @@ use workers::Workers;
 /// Whoever carries out requests, and what it tells.
 pub struct Backend {
     /// Carries out requests. It is called from other threads than the terminal's.
-    pub caller: Arc<dyn Caller + std::marker::Send + Sync>,
+    pub caller: Arc<dyn Caller + Send + Sync>,
     /// Notifications. The program ends when its other end is dropped.
     pub notifications: Receiver<Notification>,
 }

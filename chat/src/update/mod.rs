@@ -41,7 +41,7 @@ pub enum Message {
     /// The client says something.
     Notified(Notification),
     /// A request was carried out.
-    Answered(Request, Result<Answer, ApiError>),
+    Answered(Box<Request>, Result<Box<Answer>, ApiError>),
     /// The editor was closed, with this text.
     Edited(Result<String, String>),
 }
@@ -99,7 +99,9 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Notified(notification) => {
             notifications::take(model, notification, &mut effects);
         }
-        Message::Answered(request, answer) => answers::take(model, request, answer, &mut effects),
+        Message::Answered(request, answer) => {
+            answers::take(model, *request, answer.map(|answer| *answer), &mut effects);
+        }
         Message::Edited(Ok(text)) => model.composer.set(text.strip_suffix('\n').unwrap_or(&text)),
         Message::Edited(Err(why)) => model.remark = Some(why),
     }

@@ -1,12 +1,12 @@
 //! The parts of the screen.
 
 use ratatui::layout::{Position, Rect};
-use sealpost_messenger::api::{Body, Connection, Conversation, Mute, Peer};
+use sealpost_messenger::api::{Connection, Conversation, Mute, Peer};
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
 use crate::layout::{PROMPT_WIDTH, Row, Window, banner as banner_text, composer_columns};
-use crate::model::{Model, Purpose};
+use crate::model::{Model, Purpose, text_of};
 use crate::text::{clip, width, wrap};
 use crate::theme::{Line, Span, Tone};
 
@@ -170,10 +170,8 @@ pub(super) fn purpose(canvas: &mut Canvas, model: &Model, area: Rect) {
         }
         Purpose::Edit { .. } => "✎ another text".to_owned(),
     };
-    let quoted = match entry.map(|entry| &entry.body) {
-        Some(Body::Text { text } | Body::File { text, .. }) => OneLine(beginning(text)).to_string(),
-        _ => String::new(),
-    };
+    let quoted = entry.and_then(|entry| text_of(&entry.body)).unwrap_or_default();
+    let quoted = OneLine(beginning(quoted));
     let text = format!("{what}: {quoted}");
     let text = clip(&text, usize::from(area.width).saturating_sub(14)).into_owned();
     canvas.write(
