@@ -9,6 +9,7 @@
 mod demo;
 mod layout;
 mod model;
+mod pictures;
 mod request;
 mod stage;
 mod terminal;
@@ -20,6 +21,7 @@ mod zone;
 
 pub use demo::Demo;
 pub use model::Model;
+pub use pictures::pictures;
 pub use request::{Answer, Request};
 pub use stage::Stage;
 pub use terminal::{Backend, Mouse, Options, RunError, run};

@@ -16,6 +16,7 @@ pub struct Stage {
     demo: Demo,
     notifications: Receiver<Notification>,
     effects: Vec<Effect>,
+    requests: Vec<Request>,
 }
 
 impl Stage {
@@ -25,7 +26,8 @@ impl Stage {
         // What was told before there was a screen is in the lists.
         while notifications.try_recv().is_ok() {}
         let model = Model::new(size, now, Zone::UTC, theme);
-        let mut stage = Self { model, demo, notifications, effects: Vec::new() };
+        let mut stage =
+            Self { model, demo, notifications, effects: Vec::new(), requests: Vec::new() };
         let effects = start(&mut stage.model);
         stage.carry_out(effects);
         stage.listen();
@@ -73,6 +75,11 @@ impl Stage {
         std::mem::take(&mut self.effects)
     }
 
+    /// What was asked for since the last call.
+    pub fn requests(&mut self) -> Vec<Request> {
+        std::mem::take(&mut self.requests)
+    }
+
     fn listen(&mut self) {
         while let Ok(notification) = self.notifications.try_recv() {
             let effects = update(&mut self.model, Message::Notified(notification));
@@ -96,6 +103,7 @@ impl Stage {
     }
 
     fn answer(&mut self, request: Request) {
+        self.requests.push(request.clone());
         let answer = request.carry_out(&self.demo).map(Box::new);
         let effects = update(&mut self.model, Message::Answered(Box::new(request), answer));
         self.carry_out(effects);

@@ -45,7 +45,7 @@ impl Page<'_> {
         self.write_separators(rows);
         if let Body::Notice { text } = &self.entry.body {
             let text = OneLine(text).to_string();
-            return self.write_own(rows, Tone::Notice, &format!("• {text}"));
+            return self.write_own(rows, Gutter::Notice, Tone::Notice, &format!("• {text}"));
         }
         if self.needs_author() || self.needs_separator() {
             self.write_author(rows);
@@ -71,6 +71,7 @@ impl Page<'_> {
             let author = self.model.author(self.entry.from);
             self.write_own(
                 rows,
+                Gutter::Head,
                 Tone::Warning,
                 &format!("⚠ A message of {author} is missing here."),
             );
@@ -83,7 +84,7 @@ impl Page<'_> {
         if self.entry.trust == Some(Trust::Changed) {
             line.push(Span::new(Tone::Warning, "  signed by a changed key!"));
         }
-        rows.push(self.row(Gutter::Own, line));
+        rows.push(self.row(Gutter::Head, line));
     }
 
     fn write_quote(&self, rows: &mut Vec<Row>) {
@@ -158,10 +159,10 @@ impl Page<'_> {
         }
     }
 
-    fn write_own(&self, rows: &mut Vec<Row>, tone: Tone, text: &str) {
+    fn write_own(&self, rows: &mut Vec<Row>, gutter: Gutter, tone: Tone, text: &str) {
         for range in wrap(text, self.width.saturating_sub(2)) {
             let text = text.get(range).unwrap_or_default();
-            rows.push(self.row(Gutter::Own, vec![Span::new(tone, text)]));
+            rows.push(self.row(gutter, vec![Span::new(tone, text)]));
         }
     }
 
@@ -250,7 +251,7 @@ impl Page<'_> {
         let text = format!(" {} ", clip(text, self.width.saturating_sub(6)));
         let dashes = self.width.saturating_sub(crate::text::width(&text)).saturating_sub(2);
         let (left, right) = ("─".repeat(dashes / 2), "─".repeat(dashes.saturating_sub(dashes / 2)));
-        rows.push(self.row(Gutter::Own, vec![Span::new(tone, format!("{left}{text}{right}"))]));
+        rows.push(self.row(Gutter::Head, vec![Span::new(tone, format!("{left}{text}{right}"))]));
     }
 
     fn row(&self, gutter: Gutter, line: Line) -> Row {

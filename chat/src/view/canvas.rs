@@ -19,7 +19,10 @@ impl Canvas {
         Self { buffer: Buffer::empty(area), theme }
     }
 
-    pub(super) fn into_buffer(self) -> Buffer {
+    pub(super) fn into_buffer(mut self) -> Buffer {
+        for row in self.buffer.area.rows() {
+            self.balance(row);
+        }
         self.buffer
     }
 
@@ -107,6 +110,34 @@ impl Canvas {
         }
     }
 
+    /// Drops the isolates of which one end was drawn over: the rest of the row would be part of them.
+    fn balance(&mut self, row: Rect) {
+        let mut open = None;
+        for at in row.positions() {
+            let Some(cell) = self.buffer.cell(at) else { continue };
+            let (opens, closes) = (
+                cell.symbol().ends_with(FIRST_STRONG_ISOLATE),
+                cell.symbol().contains(POP_ISOLATE),
+            );
+            if closes && open.take().is_none() {
+                self.strip(at, POP_ISOLATE);
+            }
+            if opens && let Some(unclosed) = open.replace(at) {
+                self.strip(unclosed, FIRST_STRONG_ISOLATE);
+            }
+        }
+        if let Some(unclosed) = open {
+            self.strip(unclosed, FIRST_STRONG_ISOLATE);
+        }
+    }
+
+    fn strip(&mut self, at: Position, mark: &str) {
+        if let Some(cell) = self.buffer.cell_mut(at) {
+            let symbol = cell.symbol().replace(mark, "");
+            cell.set_symbol(&symbol);
+        }
+    }
+
     /// Draws a frame around an area.
     pub(super) fn frame(&mut self, area: Rect) {
         let inner = usize::from(area.width.saturating_sub(2));
@@ -126,3 +157,6 @@ impl Canvas {
 
 const FIRST_STRONG_ISOLATE: &str = "\u{2068}";
 const POP_ISOLATE: &str = "\u{2069}";
+
+/// What isolates text that is written from right to left.
+pub(crate) const ISOLATES: [char; 2] = ['\u{2068}', '\u{2069}'];

@@ -43,7 +43,7 @@ fn screens_are_as_they_were() {
             compare(&format!("{name}-{width}x{height}"), &stage, &mut differing);
         }
     }
-    assert!(differing.is_empty(), "SEALPOST_WRITE_SCREENS=1 writes {differing:?}");
+    assert!(differing.is_empty(), "SEALPOST_WRITE_SCREENS=1 writes\n{}", differing.join("\n"));
 }
 
 fn compare(name: &str, stage: &Stage, differing: &mut Vec<String>) {
@@ -53,7 +53,6 @@ fn compare(name: &str, stage: &Stage, differing: &mut Vec<String>) {
     if std::env::var_os("SEALPOST_WRITE_SCREENS").is_some() {
         fs::write(path, shown).unwrap();
     } else if fs::read_to_string(&path).unwrap_or_default() != shown {
-        println!("{name} is now\n{shown}");
-        differing.push(name.to_owned());
+        differing.push(format!("{name}, now\n{shown}"));
     }
 }
