@@ -79,6 +79,8 @@ impl Canvas {
                 break;
             }
             if let Some(cell) = self.buffer.cell_mut(cell_at(column)) {
+                // A style is laid over what is there.
+                cell.reset();
                 cell.set_symbol(&glyph.text).set_style(style);
             }
             for behind in column.saturating_add(1)..end {
