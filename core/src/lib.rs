@@ -111,6 +111,7 @@
 //! | [`server`], [`client`] | the two machines: configuration, limits, notices, what they ask of their store |
 //! | [`frame`] | contract between machine and host, proofs, tickets, alarms |
 //! | [`crypto`] | jobs, and the two providers that run them |
+//! | [`event`] | what a message can be beyond plain text, in CBOR |
 //! | [`address`] | addresses of servers, `sealpost://…` |
 //! | [`wire`] | every byte of `docs/PROTOCOL.md` |
 //! | [`entropy`] | the machine's own generator |
@@ -136,6 +137,7 @@ pub mod address;
 pub mod client;
 pub mod crypto;
 pub mod entropy;
+pub mod event;
 pub mod frame;
 pub mod ids;
 pub mod keys;

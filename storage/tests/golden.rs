@@ -16,13 +16,18 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
-    Binding, ClientOp, ClientReply, Content, Draft, DraftId, Failure, IncomingMessage,
-    OutgoingMessage, ReceivedContent, Trust,
+    Binding, ClientOp, ClientReply, Content, Draft, DraftId, Failure, InboxId, InboxItem,
+    IncomingMessage, OutgoingMessage, ReceivedContent, Token, Trust,
 };
+use sealpost_core::event::{EventId, Target};
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::{InvitationHash, Profile, RequestHash};
+use sealpost_storage::client::conversations::{
+    Applied, Author, Body as ConversationBody, Change, EntryRef, Idempotency, NewCopy, NewEntry,
+    Originals, OwnChange, Peer,
+};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use sealpost_storage::{Inspector, NewInvitation, Quota, SqliteStorage, Storage, Suspension};
@@ -196,7 +201,10 @@ fn schema(path: &Path) -> BTreeSet<String> {
 
 fn tables(path: &Path) -> Vec<Table> {
     let connection = read_only(path);
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+    // An index of words has no rows of its own.
+    let sql = "SELECT name FROM sqlite_schema
+               WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite%'
+                   AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')";
     let read = |table: String| {
         let columns =
             strings(&connection, &format!("SELECT name FROM pragma_table_info('{table}')"));
@@ -234,7 +242,8 @@ fn dump(path: &Path) -> String {
     let version = number("user_version");
     let mut sql = format!("-- A database of schema {version}, as it was released. Never edited.\n");
     let objects = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'
-                   ORDER BY type DESC, rootpage";
+                       AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')
+                   ORDER BY type = 'trigger', type = 'index', rootpage";
     for object in strings(&connection, objects) {
         writeln!(sql, "{object};").unwrap();
     }
@@ -333,6 +342,7 @@ fn fill_client(path: &Path) {
         id: MessageId(id),
         recipient: user(to),
         phone: phone(to),
+        token: Token(100 + id),
         draft: None,
         content: text("sent"),
         packet: message(Profile::Compact, user(1), user(to), id, 40),
@@ -340,6 +350,7 @@ fn fill_client(path: &Path) {
     let incoming = IncomingMessage {
         sender: user(2),
         phone: phone(2),
+        signed_by: *public_key(2).fingerprint(),
         id: MessageId(1),
         packet_hash: RequestHash([3; 32]),
         previous: None,
@@ -359,7 +370,12 @@ fn fill_client(path: &Path) {
         ClientOp::Enqueue(vec![outgoing(1, 2), outgoing(2, 2), outgoing(3, 2)]),
         ClientOp::MarkStored(vec![(user(2), MessageId(1))]),
         ClientOp::MarkFailed { messages: vec![MessageId(2)], failure: Failure::UnknownUser },
-        ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), to, content: text("draft") }]),
+        ClientOp::KeepDrafts(vec![Draft {
+            id: DraftId(1),
+            token: Token(104),
+            to,
+            content: text("draft"),
+        }]),
         ClientOp::Receive(vec![incoming]),
     ];
     let mut outcomes = Vec::new();
@@ -369,4 +385,38 @@ fn fill_client(path: &Path) {
         other => other.is_ok(),
     };
     assert!(outcomes.iter().all(arrived), "{outcomes:?}");
+    fill_conversations(&mut store);
+}
+
+fn fill_conversations(store: &mut SqliteClientStorage) {
+    let peer = Peer::Person(phone(2));
+    let item = store.inbox_after(InboxId::START, 1).unwrap().remove(0);
+    let new = |text: &str| NewEntry {
+        body: ConversationBody::Text(text.into()),
+        event_id: Some(EventId([6; 16])),
+        event: None,
+        reply_to: None,
+        expiry_secs: Some(60),
+    };
+    let Applied::Added(conversation, received) =
+        store.apply(&item, &peer, &Change::Append(new("received"))).unwrap()
+    else {
+        panic!("an entry")
+    };
+    let later = InboxItem { place: InboxId(item.place.0 + 1), ..item.clone() };
+    let entry = EntryRef {
+        author: Author::Peer(item.message.signed_by),
+        target: Target::Event(EventId([6; 16])),
+    };
+    store.set_originals(conversation, Originals::Kept).unwrap();
+    store
+        .apply(&later, &peer, &Change::Edit { entry, text: "edited".into(), event: None })
+        .unwrap();
+    let react = OwnChange::React(Some("👍".into()));
+    store.change((received, &react), at(3), &[]).unwrap();
+    let copy = NewCopy { token: Token(7), phone: phone(2), content: Content::Text("hello".into()) };
+    let key = Idempotency { key: "first".into(), request_hash: [8; 32] };
+    store.append(&peer, (&new("hello"), at(4)), &[copy], Some(&key)).unwrap();
+    store.read_up_to(conversation, received, at(5)).unwrap();
+    store.advance_consumer("bot", item.place).unwrap();
 }

@@ -182,6 +182,7 @@ pub fn texts(items: &[InboxItem]) -> Vec<&str> {
         .map(|item| match &item.message.content {
             ReceivedContent::Opened(Content::Text(text)) => text,
             ReceivedContent::Opened(Content::Bytes(_)) => "(bytes)",
+            ReceivedContent::Opened(Content::Event(_)) => "(event)",
             ReceivedContent::Undecryptable => "(undecryptable)",
         })
         .collect()

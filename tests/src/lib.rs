@@ -4,9 +4,11 @@
 //! - [`scripted_client`], [`scripted_server`], [`scripted_peer`]: parties whose every packet the test
 //!   writes itself.
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
+//! - [`registration_fixture`]: the steps of a registration.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`content`]: texts as contents of messages.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
 //! - [`test_keys`]: RSA keys shared by all tests of a process.
 
@@ -23,7 +25,9 @@
 pub mod arb;
 pub mod beds;
 pub mod client_fixture;
+pub mod content;
 pub mod fuzz;
+pub mod registration_fixture;
 pub mod scenarios;
 pub mod scripted_client;
 mod scripted_packet;

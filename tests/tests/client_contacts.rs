@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use sealpost_core::client::store::{ClientOp, Content, Failure, Trust, Verification};
-use sealpost_core::client::{Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion};
+use sealpost_core::client::store::{
+    ClientOp, Content, Draft, DraftId, Failure, Trust, Verification,
+};
+use sealpost_core::client::{
+    Command, Limits, LookupFailure, Notice, SendRefusal, Suspicion, Token,
+};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::wire::{ErrorCode, Profile};
+use sealpost_storage::Storage;
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::beds::ClientBed;
 use sealpost_tests::client_fixture::{
@@ -49,7 +54,8 @@ fn a_stranger_is_looked_up_before_the_first_message() {
     assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Id(UserId::new(9).unwrap()))]);
     session_error(&mut fixture, ErrorCode::UnknownUser);
     let content = Content::Text("hello".into());
-    let refused = Notice::SendRefused { token, refusal: SendRefusal::UnknownUser, content };
+    let to = UserRef::Id(UserId::new(9).unwrap());
+    let refused = Notice::SendRefused { token, to, refusal: SendRefusal::UnknownUser, content };
     assert_eq!(fixture.bed.take_notices(), [Notice::Kept { token }, refused]);
 }
 
@@ -157,9 +163,10 @@ fn under_a_changed_key_messages_are_shown_so_and_nothing_is_sent_until_it_is_acc
     assert_eq!(delivered[0].message.trust, Trust::Changed);
     assert_eq!(fixture.receive_all(), [receipt(&new_bob, 1, &[1])]);
 
-    let token = fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    let to = UserRef::Phone(phone);
+    let token = fixture.bed.send_text(to, "hello");
     let (refusal, content) = (SendRefusal::KeyChanged, Content::Text("hello".into()));
-    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
     fixture.bed.command(Command::AcceptKey { phone, fingerprint: pinned });
     assert_eq!(fixture.bed.take_notices(), [Notice::KeyMismatch { phone }]);
 
@@ -317,6 +324,57 @@ fn a_message_under_way_outlives_the_acceptance_of_another_key() {
     assert_eq!(texts(&fixture.bed.take_delivered()), ["the last of the old"]);
     receive_message(&mut fixture, &mut new_bob, (1, 0), "the first of the new");
     assert_eq!(texts(&fixture.bed.take_delivered()), ["the first of the new"]);
+}
+
+#[test]
+fn a_restarted_client_names_each_offered_key_again_for_which_messages_wait() {
+    let (mut fixture, bob) = client_knowing_bob();
+    for text in ["one", "two"] {
+        fixture.bed.send_text(UserRef::Phone(bob.phone), text);
+    }
+    // Carol is a contact to whom nothing waits.
+    let carol = ScriptedPeer::new(Profile::Compact, 4);
+    fixture.receive_all();
+    fixture.add_contact(&carol);
+    let new_bob = offer_key(&mut fixture, &bob);
+    let mut new_carol = ScriptedPeer::new(Profile::Compact, 3);
+    (new_carol.id, new_carol.phone) = (UserId::new(40).unwrap(), carol.phone);
+    fixture.add_contact(&new_carol);
+    let (pinned, offered) = (*bob.public_key().fingerprint(), *new_bob.public_key().fingerprint());
+    let phone = bob.phone;
+    for _ in 0..2 {
+        fixture.bed = fixture.bed.restart();
+        fixture.bed.command(Command::Connect);
+        assert_eq!(fixture.bed.take_notices(), [Notice::KeyChanged { phone, pinned, offered }]);
+        fixture.connect();
+        fixture.grant_session(0);
+        assert_eq!(fixture.bed.take_notices(), [Notice::Online { pending: Some(0) }], "once");
+    }
+    fixture.bed.command(Command::AcceptKey { phone, fingerprint: offered });
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.command(Command::Connect);
+    assert_eq!(fixture.bed.take_notices(), []);
+}
+
+#[test]
+fn a_key_for_which_a_draft_waits_can_be_accepted_before_the_client_is_online() {
+    let (mut fixture, bob) = client_knowing_bob();
+    let mut new_bob = offer_key(&mut fixture, &bob);
+    let (id, to) = (DraftId(1), UserRef::Phone(bob.phone));
+    let draft = Draft { id, token: Token(9), to, content: Content::Text("kept".into()) };
+    fixture.bed.store.commit(&[ClientOp::KeepDrafts(vec![draft])], &mut Vec::new());
+    fixture.bed = fixture.bed.restart();
+    let (phone, fingerprint) = (bob.phone, *new_bob.public_key().fingerprint());
+    fixture.bed.command(Command::AcceptKey { phone, fingerprint });
+    let notices = fixture.bed.take_notices();
+    assert!(matches!(notices[..], [Notice::KeyChanged { .. }, Notice::KeyAccepted { .. }]));
+    fixture.bed.command(Command::Connect);
+    fixture.connect();
+    fixture.grant_session(0);
+    assert_eq!(fixture.receive_all(), [message(&new_bob, 1)]);
+    let last = fixture.server.last_request().clone();
+    let opened = new_bob.open_message(last, fixture.bed.public_key());
+    assert_eq!(opened.into_content(), b"kept");
 }
 
 #[test]

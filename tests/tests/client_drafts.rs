@@ -52,13 +52,14 @@ fn a_message_kept_for_nobody_is_given_back_once() {
     let mut fixture = ClientFixture::online(Limits::default());
     fixture.bed.cut(fixture.conn);
     let to = UserRef::Phone(bob().phone);
-    fixture.bed.send_text(to, "hello");
+    let token = fixture.bed.send_text(to, "hello");
     let mut fixture = restart_online(fixture);
     assert_eq!(fixture.receive_all(), [Request::Lookup(to)]);
     fixture.bed.take_notices();
     session_error(&mut fixture, ErrorCode::UnknownUser);
     let (refusal, content) = (SendRefusal::UnknownUser, Content::Text("hello".into()));
-    assert_eq!(fixture.bed.take_notices(), [Notice::DraftRefused { to, refusal, content }]);
+    let refused = Notice::SendRefused { token, to, refusal, content };
+    assert_eq!(fixture.bed.take_notices(), [refused]);
     let mut fixture = restart_online(fixture);
     assert_eq!(fixture.receive_all(), []);
 }
@@ -118,13 +119,14 @@ fn a_message_that_can_not_be_kept_is_given_back_or_tried_again() {
     fixture.bed.cut(fixture.conn);
     fixture.bed.take_notices();
     fixture.bed.fail_store(1, StoreError::DiskFull);
-    let token = fixture.bed.send_text(UserRef::Id(bob.id), "one");
+    let to = UserRef::Id(bob.id);
+    let token = fixture.bed.send_text(to, "one");
     let (refusal, content) = (SendRefusal::StoreFailed, Content::Text("one".into()));
     assert_eq!(
         fixture.bed.take_notices(),
         [
             Notice::StoreFailed { error: StoreError::DiskFull },
-            Notice::SendRefused { token, refusal, content }
+            Notice::SendRefused { token, to, refusal, content }
         ]
     );
     fixture.bed.fail_store(1, StoreError::Busy);

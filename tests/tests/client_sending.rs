@@ -328,6 +328,7 @@ fn messages_beyond_the_outbox_limit_are_refused_and_given_back() {
         ["one", "two", "three"].map(|text| fixture.bed.send_text(UserRef::Id(bob.id), text)).into();
     let refused = Notice::SendRefused {
         token: tokens[2],
+        to: UserRef::Id(bob.id),
         refusal: SendRefusal::OutboxFull,
         content: Content::Text("three".into()),
     };
@@ -349,9 +350,13 @@ fn messages_being_sealed_count_towards_the_outbox_limit() {
             fixture.bed.send_text(UserRef::Id(bob.id), text);
         }
         assert_eq!(fixture.bed.take_notices(), []);
+        let to = UserRef::Id(bob.id);
         let (refusal, content) = (SendRefusal::OutboxFull, Content::Text("3".into()));
-        let token = fixture.bed.send_text(UserRef::Id(bob.id), "3");
-        assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+        let token = fixture.bed.send_text(to, "3");
+        assert_eq!(
+            fixture.bed.take_notices(),
+            [Notice::SendRefused { token, to, refusal, content }]
+        );
     }
 }
 
@@ -396,14 +401,18 @@ fn messages_that_cannot_be_stored_are_refused_and_their_ids_used_again() {
     let (mut fixture, mut bob) = client_knowing_bob();
     fixture.bed.send_text(UserRef::Id(bob.id), "one");
     fixture.receive_all();
+    let to = UserRef::Id(bob.id);
+    fixture.bed.hold_jobs = true;
+    let lost = ["two", "three"].map(|text| (fixture.bed.send_text(to, text), text));
     fixture.bed.hold_store = true;
-    let lost =
-        ["two", "three"].map(|text| (fixture.bed.send_text(UserRef::Id(bob.id), text), text));
+    fixture.bed.hold_jobs = false;
+    fixture.bed.release_jobs(|_| ());
     fixture.bed.fail_store(1, StoreError::DiskFull);
     fixture.bed.take_notices();
     fixture.bed.release_store();
     let refused = lost.map(|(token, text)| Notice::SendRefused {
         token,
+        to,
         refusal: SendRefusal::StoreFailed,
         content: Content::Text(text.into()),
     });
@@ -421,10 +430,11 @@ fn messages_that_cannot_be_stored_are_refused_and_their_ids_used_again() {
 #[test]
 fn a_message_sealed_too_late_is_not_sent_under_an_id_used_again() {
     let (mut fixture, mut bob) = client_knowing_bob();
-    (fixture.bed.hold_store, fixture.bed.hold_jobs) = (true, true);
+    fixture.bed.hold_jobs = true;
     for text in ["one", "two"] {
         fixture.bed.send_text(UserRef::Id(bob.id), text);
     }
+    fixture.bed.hold_store = true;
     let mut late = None;
     fixture.bed.release_jobs(|jobs| late = jobs.pop());
     fixture.bed.fail_store(1, StoreError::DiskFull);
@@ -452,15 +462,16 @@ fn a_busy_store_is_retried() {
 #[test]
 fn sending_needs_an_account_and_content_that_fits() {
     let mut fixture = ClientFixture::new();
-    let token = fixture.bed.send_text(UserRef::Id(me()), "hello");
+    let to = UserRef::Id(me());
+    let token = fixture.bed.send_text(to, "hello");
     let (refusal, content) = (SendRefusal::NotRegistered, Content::Text("hello".into()));
-    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
 
     let (mut fixture, bob) = client_knowing_bob();
     let (token, to, content) = (Token(9), UserRef::Id(bob.id), Content::Bytes(vec![0; 65_236]));
     fixture.bed.command(Command::Send { token, to, content: content.clone() });
     let refusal = SendRefusal::TooLong;
-    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, refusal, content }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
     let (token, content) = (Token(10), Content::Bytes(vec![7; 65_235]));
     fixture.bed.command(Command::Send { token, to, content });
     assert_eq!(fixture.receive_all(), [message(&bob, 1)], "the largest fits");

@@ -13,6 +13,7 @@ use super::state::server_packet::SealedPacket;
 use super::store::{ClientOp, DraftId, Failure, InboxId, IncomingMessage, QueuedMessage, Trust};
 use crate::frame::{Pending, Slot, Unverified};
 use crate::ids::{ConnId, MessageId, Phone, ReceiptId, UserId, UserRef};
+use crate::keys::Fingerprint;
 use crate::wire::{InReplyTo, Packet};
 
 /// A job under way.
@@ -37,7 +38,7 @@ pub(super) enum AwaitJob {
     /// The server's 222 is being verified.
     ServerGoodbye(Slot, Unverified<Packet>),
     /// A message is being verified and opened, under a key of the contact with this phone number.
-    PeerMessage { message: Unverified<PeerMessage>, phone: Phone, trust: Trust },
+    PeerMessage { message: Unverified<PeerMessage>, phone: Phone, key: Fingerprint, trust: Trust },
     /// A peer's receipt is being verified.
     PeerReceipt(Unverified<PeerReceipt>),
     /// A receipt for this sender is being made.
@@ -79,6 +80,8 @@ pub(super) enum AwaitStore {
     KeyAccepted(Pending<Acceptance>),
     /// A contact is being marked as verified.
     ContactVerified(Pending<Comparison>),
+    /// This many tokens of the application are being looked for.
+    TokensFound { tokens: usize },
     /// Messages that can't be sealed yet are being kept.
     DraftsKept(Pending<Vec<DraftId>>),
     /// The messages at the front of the sealing queue are being put into the outbox.

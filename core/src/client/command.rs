@@ -1,6 +1,6 @@
 //! What the application asks of the client.
 
-use super::store::{Content, InboxId};
+use super::store::{Content, InboxId, Token};
 use crate::ids::{Phone, UserRef};
 use crate::keys::Fingerprint;
 use crate::wire::{Invitation, Otp};
@@ -33,8 +33,12 @@ pub enum Command {
     /// While the client is offline, and for a recipient who has to be looked up first,
     /// [`Notice::Kept`](super::Notice::Kept) comes before: the message is durable, and is sealed
     /// later.
+    ///
+    /// A message is sent once for each token, however often the command is repeated, before a crash
+    /// and after it: if a message with the token is durable, whatever has become of it, nothing
+    /// changes, and the answer is the notice that it got. Its recipient and content are not compared.
     Send {
-        /// The application's name for the message until it has an id.
+        /// The application's name for the message, which no other message of the account has.
         token: Token,
         /// Recipient of the message.
         to: UserRef,
@@ -68,7 +72,3 @@ pub enum Command {
         up_to: InboxId,
     },
 }
-
-/// The application's name for a message that it sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub u64);

@@ -44,13 +44,13 @@ pub mod store;
 
 use core::fmt;
 
-pub use self::command::{Command, Token};
+pub use self::command::Command;
 pub use self::config::Config;
 pub use self::limits::Limits;
 pub use self::notice::{
     LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
 };
-pub use self::store::{Arrival, Continuity};
+pub use self::store::{Arrival, Continuity, Token};
 pub use crate::address::{InvalidAddress, ServerAddress};
 
 use self::alarm::Alarm;
@@ -69,6 +69,7 @@ use self::state::receipt_numbers::ReceiptNumbers;
 use self::state::rechecks::Rechecks;
 use self::state::sealing_queue::{SealedMessage, SealingQueue};
 use self::state::suspects::Suspects;
+use self::state::token_checks::TokenChecks;
 use self::state::unrecorded::Unrecorded;
 use self::store::{ClientOp, ClientOutcome, InboxItem, Snapshot};
 use crate::crypto::Outcome;
@@ -92,6 +93,7 @@ pub struct Client {
     link: Link,
     /// Pauses between attempts to connect.
     redial: Backoff,
+    token_checks: TokenChecks,
     drafts: Drafts,
     sealing: SealingQueue,
     outbox: Outbox,
@@ -128,13 +130,14 @@ impl Client {
         let Snapshot { account, contacts, former, drafts, outbox, last_message, next_receipt } =
             snapshot;
         let limits = &config.limits;
-        Ok(Self {
+        let mut this = Self {
             now: Now { mono: Mono(0), wall: Timestamp::MIN },
             account: OwnAccount::new(account),
             contacts: Contacts::new(contacts, former, limits.contacts),
             goal: Goal::Offline,
             link: Link::new(),
             redial: Backoff::new(limits.redial_first, limits.redial_max),
+            token_checks: TokenChecks::new(),
             drafts: Drafts::new(drafts),
             sealing: SealingQueue::new(last_message),
             outbox: Outbox::new(outbox),
@@ -150,7 +153,9 @@ impl Client {
             out: Out::new(),
             config,
             entropy,
-        })
+        };
+        this.repeat_offers();
+        Ok(this)
     }
 
     fn on_event(&mut self, event: Event<Self>) {
@@ -220,8 +225,9 @@ impl Client {
             AwaitJob::ServerGoodbye(slot, packet) => {
                 self.on_server_goodbye_verified(slot, outcome.verified(packet)?);
             }
-            AwaitJob::PeerMessage { message, phone, trust } => {
-                self.on_message_opened(outcome.message_opened(message)?, phone, trust);
+            AwaitJob::PeerMessage { message, phone, key, trust } => {
+                let signer = (phone, key, trust);
+                self.on_message_opened(outcome.message_opened(message)?, signer);
             }
             AwaitJob::PeerReceipt(receipt) => {
                 self.on_receipt_verified(outcome.verified(receipt)?);
@@ -269,6 +275,7 @@ impl Client {
             AwaitStore::ContactVerified(comparison) => {
                 self.on_contact_verified(answer.kept(comparison)?);
             }
+            AwaitStore::TokensFound { tokens } => self.on_tokens_found(answer.named(tokens)?),
             AwaitStore::DraftsKept(ids) => self.on_drafts_kept(answer.all_kept(ids)?),
             AwaitStore::Enqueued(messages) => self.on_enqueued(answer.all_kept(messages)?),
             AwaitStore::Readdressed(messages) => {

@@ -4,8 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::command::Token;
-use super::store::{Content, Failure, Verification};
+use super::store::{Content, Failure, Token, Verification};
 use crate::frame::{Misuse, StoreError};
 use crate::ids::{MessageId, Phone, UserId, UserRef};
 use crate::keys::Fingerprint;
@@ -71,17 +70,11 @@ pub enum Notice {
         /// Id of the message from now on.
         id: MessageId,
     },
-    /// A message was not accepted for sending.
+    /// A message was not accepted for sending: one that was just given to the client, or one that
+    /// was kept, perhaps by an earlier process. Its token may be used again.
     SendRefused {
         /// The application's name for the message.
         token: Token,
-        /// Reason of the refusal.
-        refusal: SendRefusal,
-        /// Content of the message, given back.
-        content: Content,
-    },
-    /// A message that an earlier process kept was not accepted for sending.
-    DraftRefused {
         /// Recipient of the message.
         to: UserRef,
         /// Reason of the refusal.
@@ -136,7 +129,8 @@ pub enum Notice {
         user: UserId,
     },
     /// The server names another key for a contact than the pinned one. Nothing is sent to the
-    /// contact until the user accepts the change.
+    /// contact until the user accepts the change. A client that starts repeats this once for each
+    /// contact to whom messages wait.
     KeyChanged {
         /// Phone number of the contact.
         phone: Phone,

@@ -299,7 +299,8 @@ pub(crate) fn numbers(home: &Path, from: &str) -> Vec<u64> {
     let number = |entry| match entry {
         HistoryEntry::Received(item) => match item.message.content {
             ReceivedContent::Opened(Content::Text(text)) => Some(text.parse().unwrap()),
-            ReceivedContent::Opened(Content::Bytes(_)) | ReceivedContent::Undecryptable => {
+            ReceivedContent::Opened(Content::Bytes(_) | Content::Event(_))
+            | ReceivedContent::Undecryptable => {
                 panic!("only text was sent")
             }
         },

@@ -1,6 +1,6 @@
 //! The history: messages sent and received, in one order.
 
-use sealpost_core::client::store::{Content, InboxItem, Status};
+use sealpost_core::client::store::{Content, InboxItem, Status, Token};
 use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::time::Timestamp;
 
@@ -36,6 +36,8 @@ pub struct SentMessage {
     pub place: Place,
     /// Message id, unique among the messages that we sent.
     pub id: MessageId,
+    /// The application's name for the message.
+    pub token: Token,
     /// User id of the recipient.
     pub recipient: UserId,
     /// Phone number of the recipient.

@@ -1,13 +1,14 @@
 //! The client's store in memory: the executable specification of every [`ClientOp`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::ops::RangeInclusive;
 
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Continuity, Draft, DraftId,
     Failure, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
-    QueuedMessage, Snapshot, Status, Verification,
+    QueuedMessage, Snapshot, Status, Token, TokenUse, Verification,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
@@ -33,6 +34,8 @@ pub struct MemoryClientStorage {
     former: BTreeMap<UserId, PublicKey>,
     drafts: BTreeMap<DraftId, Draft>,
     outbox: BTreeMap<MessageId, Sent>,
+    /// What the tokens of drafts and messages name.
+    tokens: BTreeMap<Token, TokenUse>,
     inbox: BTreeMap<InboxId, InboxItem>,
     /// Places of the inbox by sender, message and packet.
     arrived: BTreeMap<Arrived, InboxId>,
@@ -66,6 +69,7 @@ impl MemoryClientStorage {
             former: BTreeMap::new(),
             drafts: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             inbox: BTreeMap::new(),
             arrived: BTreeMap::new(),
             by_person: BTreeSet::new(),
@@ -89,6 +93,7 @@ impl MemoryClientStorage {
     /// Whether everything that must hold between two requests does:
     ///
     /// - contacts, messages and inbox items are filed under their own keys;
+    /// - every draft and every message has a token that nothing else has;
     /// - a message has a packet if and only if it is queued, and no id above the last one;
     /// - no place is used twice or larger than the last one, and nothing was shown beyond that.
     ///
@@ -103,12 +108,22 @@ impl MemoryClientStorage {
                     && sent.packet.is_some() == (sent.message.status == Status::Queued)
                     && Some(*id) <= self.base.last_message
             })
+            && self.drafts.values().all(|draft| self.names(draft.token, TokenUse::Draft))
+            && self
+                .outbox
+                .values()
+                .all(|sent| self.names(sent.message.token, TokenUse::Message(sent.message.id)))
+            && self.tokens.len() == self.drafts.len() + self.outbox.len()
             && self.inbox.iter().all(|(place, item)| item.place == *place)
             && places.len() == self.outbox.len() + self.inbox.len()
             && self.arrived.len() == self.inbox.len()
             && self.by_person.len() == self.inbox.len()
             && places.last().is_none_or(|place| *place <= self.last_place)
             && self.shown_up_to <= self.last_place
+    }
+
+    fn names(&self, token: Token, named: TokenUse) -> bool {
+        self.tokens.get(&token) == Some(&named)
     }
 
     fn run(&mut self, request: &ClientOp) -> ClientReply {
@@ -128,11 +143,7 @@ impl MemoryClientStorage {
                 self.base.next_receipt = self.base.next_receipt.max(*below);
             }
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding),
-            ClientOp::OfferKey { phone, offered } => {
-                if let Some(contact) = self.contacts.get_mut(phone) {
-                    contact.offered = Some(offered.clone());
-                }
-            }
+            ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered),
             ClientOp::WithdrawOffer { phone } => {
                 if let Some(contact) = self.contacts.get_mut(phone) {
                     contact.offered = None;
@@ -146,12 +157,16 @@ impl MemoryClientStorage {
                     contact.verification = Verification::Verified;
                 }
             }
+            ClientOp::FindTokens(tokens) => {
+                let named = tokens.iter().map(|token| self.tokens.get(token).copied());
+                return ClientReply::Named(named.collect());
+            }
             ClientOp::KeepDrafts(drafts) => {
                 for draft in drafts {
-                    self.drafts.entry(draft.id).or_insert_with(|| draft.clone());
+                    self.keep_draft(draft);
                 }
             }
-            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| drop(self.drafts.remove(id))),
+            ClientOp::DropDrafts(ids) => ids.iter().for_each(|id| self.drop_draft(*id)),
             ClientOp::Enqueue(messages) => {
                 for message in messages {
                     self.enqueue(message);
@@ -207,6 +222,17 @@ impl MemoryClientStorage {
         });
     }
 
+    fn offer(&mut self, phone: Phone, offered: &Binding) {
+        let Some(contact) = self.contacts.get_mut(&phone) else { return };
+        let before = contact.offered.replace(offered.clone());
+        if let Some(before) = before
+            && before.public_key == offered.public_key
+            && before.user != offered.user
+        {
+            self.former.insert(before.user, before.public_key);
+        }
+    }
+
     fn accept(&mut self, phone: Phone, accepted: &Binding) {
         self.pin(phone, accepted);
         let Some(contact) = self.contacts.get_mut(&phone) else { return };
@@ -234,17 +260,33 @@ impl MemoryClientStorage {
         unanswered.min()
     }
 
-    fn enqueue(&mut self, message: &OutgoingMessage) {
-        if let Some(draft) = message.draft {
-            self.drafts.remove(&draft);
-        }
-        if self.outbox.contains_key(&message.id) {
+    fn keep_draft(&mut self, draft: &Draft) {
+        if self.drafts.contains_key(&draft.id) || self.tokens.contains_key(&draft.token) {
             return;
         }
+        self.tokens.insert(draft.token, TokenUse::Draft);
+        self.drafts.insert(draft.id, draft.clone());
+    }
+
+    fn drop_draft(&mut self, id: DraftId) {
+        if let Some(draft) = self.drafts.remove(&id) {
+            self.tokens.remove(&draft.token);
+        }
+    }
+
+    fn enqueue(&mut self, message: &OutgoingMessage) {
+        if let Some(draft) = message.draft {
+            self.drop_draft(draft);
+        }
+        if self.outbox.contains_key(&message.id) || self.tokens.contains_key(&message.token) {
+            return;
+        }
+        self.tokens.insert(message.token, TokenUse::Message(message.id));
         self.last_place += 1;
         let sent = SentMessage {
             place: Place(self.last_place),
             id: message.id,
+            token: message.token,
             recipient: message.recipient,
             phone: message.phone,
             sent_at: message.packet.header().timestamp,
@@ -339,7 +381,7 @@ impl MemoryClientStorage {
             Arrival::Late
         };
         let continuity = match previous {
-            Some(previous) if self.of_person(*phone, *previous).next().is_none() => {
+            Some(previous) if !self.holds_of_signer(*phone, *sender, *previous) => {
                 self.missed.insert((*sender, *previous));
                 Continuity::AfterGap
             }
@@ -359,6 +401,23 @@ impl MemoryClientStorage {
         let places = (phone, id, InboxId::START)..=(phone, id, InboxId(u64::MAX));
         let places = self.by_person.range(places).map(|(_, _, place)| place);
         places.filter_map(|place| Some(&self.inbox.get(place)?.message))
+    }
+
+    /// Whether the inbox holds the message with this id of whoever has this user id: under that id,
+    /// or under another one that the same key has or had.
+    fn holds_of_signer(&self, phone: Phone, sender: UserId, id: MessageId) -> bool {
+        self.of_person(phone, id).any(|known| {
+            let has_key = |key: &_| self.keys(phone, sender).any(|other| other == key);
+            known.sender == sender || self.keys(phone, known.sender).any(has_key)
+        })
+    }
+
+    /// The keys that a user id of a person has or had.
+    fn keys(&self, phone: Phone, user: UserId) -> impl Iterator<Item = &PublicKey> {
+        let contact = self.contacts.get(&phone).into_iter();
+        let named = contact.flat_map(|contact| iter::once(&contact.pinned).chain(&contact.offered));
+        let named = named.filter(move |binding| binding.user == user);
+        named.map(|binding| &binding.public_key).chain(self.former.get(&user))
     }
 
     /// Whether the inbox holds one of these messages.

@@ -6,10 +6,12 @@
 //!   from the store directly.
 //! - [`MemoryClientStorage`] is the executable specification; the simulator runs on it.
 //! - [`SqliteClientStorage`] keeps everything in one SQLite file, for production.
+//! - [`conversations`] is what people see of it, which only [`SqliteClientStorage`] keeps.
 //! - `conformance` (feature of the same name) is the suite that both pass.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod conversations;
 mod history;
 mod identity;
 mod memory;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Account, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Failure, InboxId,
-    IncomingMessage, OutgoingMessage, QueuedMessage, ReceivedContent, Trust,
+    IncomingMessage, OutgoingMessage, QueuedMessage, ReceivedContent, Token, Trust,
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
@@ -175,7 +175,15 @@ fn outgoing(random: &mut Random) -> OutgoingMessage {
     let (id, to) = (random.between(0, 40), peer(random));
     let (recipient, content) = (user(to), content(random));
     let packet = message(PROFILE, user(1), recipient, id, 40 + content.as_bytes().len());
-    OutgoingMessage { id: MessageId(id), recipient, phone: phone(to), draft: None, content, packet }
+    OutgoingMessage {
+        id: MessageId(id),
+        recipient,
+        phone: phone(to),
+        token: Token(id),
+        draft: None,
+        content,
+        packet,
+    }
 }
 
 fn incoming(random: &mut Random) -> IncomingMessage {
@@ -188,6 +196,7 @@ fn incoming(random: &mut Random) -> IncomingMessage {
     IncomingMessage {
         sender: user(from),
         phone: phone(from),
+        signed_by: Fingerprint([from.to_le_bytes()[0]; 32]),
         id: MessageId(random.between(0, 60)),
         packet_hash: RequestHash([random.pick(b"ab"); 32]),
         previous: random.chance(50).then(|| MessageId(random.between(0, 60))),

@@ -26,7 +26,7 @@ pub struct ClientSetup {
     /// Index of the test key.
     key: usize,
     limits: Limits,
-    /// Number of texts sent so far.
+    /// Number of texts sent so far, in this process and earlier ones.
     tokens: u64,
 }
 
@@ -86,24 +86,25 @@ impl ClientBed {
         Self::around(client, crypto, profile, store, ClientSetup { key, limits, tokens: 0 })
     }
 
-    fn at(mut self, now: Now) -> Self {
+    fn at(mut self, now: Now, tokens: u64) -> Self {
         self.set_now(now);
+        self.setup.tokens = tokens;
         self
     }
 
     /// A restarted client on the same store: what was not committed is lost.
     #[must_use]
     pub fn restart(self) -> Self {
-        let ClientSetup { key, limits, .. } = self.setup;
-        Self::on_store(self.store, self.profile, key, limits).at(self.now)
+        let ClientSetup { key, limits, tokens } = self.setup;
+        Self::on_store(self.store, self.profile, key, limits).at(self.now, tokens)
     }
 
     /// A second client with the same key and a copy of the store, offline.
     #[must_use]
     pub fn second_device(&self) -> Self {
         let store = Faulty::new(self.store.inner().clone());
-        let ClientSetup { key, limits, .. } = &self.setup;
-        Self::on_store(store, self.profile, *key, limits.clone()).at(self.now)
+        let ClientSetup { key, limits, tokens } = &self.setup;
+        Self::on_store(store, self.profile, *key, limits.clone()).at(self.now, *tokens)
     }
 
     /// Gives the client a command of its application.

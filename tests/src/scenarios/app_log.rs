@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::Notice;
-use sealpost_core::client::store::{Content, InboxId, InboxItem, ReceivedContent};
+use sealpost_core::client::store::{InboxId, InboxItem, ReceivedContent};
 use sealpost_core::ids::Phone;
 
 use super::outcome::Event;
+use crate::content;
 
 /// Notices and messages of one application, in order of arrival.
 #[derive(Clone, Debug, Default)]
@@ -78,10 +79,9 @@ impl AppLog {
 
 /// Text of a delivered message. Scenarios send nothing else.
 pub(super) fn text_of(item: &InboxItem) -> &str {
-    match &item.message.content {
-        ReceivedContent::Opened(Content::Text(text)) => text,
-        ReceivedContent::Opened(Content::Bytes(_)) | ReceivedContent::Undecryptable => {
-            panic!("not a text: {item:?}")
-        }
-    }
+    let text = match &item.message.content {
+        ReceivedContent::Opened(content) => content::text_of(content),
+        ReceivedContent::Undecryptable => None,
+    };
+    text.unwrap_or_else(|| panic!("not a text: {item:?}"))
 }

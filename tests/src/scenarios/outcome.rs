@@ -11,6 +11,8 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, UserId, UserRef};
 use sealpost_storage::Usage;
 
+use crate::content::text_of;
+
 /// Result of a scenario on one deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -82,8 +84,7 @@ impl Event {
             Notice::OtpRequested { source, .. } => Self::OtpRequested(*source),
             Notice::OtpRejected { text } => Self::OtpRejected(text.clone()),
             Notice::RegistrationFailed { failure } => Self::RegistrationFailed(*failure),
-            Notice::SendRefused { refusal, content, .. }
-            | Notice::DraftRefused { refusal, content, .. } => {
+            Notice::SendRefused { refusal, content, .. } => {
                 Self::SendRefused(Text::of(content), *refusal)
             }
             Notice::Found { phone, user, .. } => Self::Found(*phone, *user),
@@ -137,10 +138,8 @@ const fn is_stated(reason: OfflineReason) -> bool {
 
 impl Text {
     pub(super) fn of(content: &Content) -> Self {
-        match content {
-            Content::Text(text) => Self(text.clone()),
-            Content::Bytes(_) => panic!("not a text: {content:?}"),
-        }
+        let text = text_of(content).unwrap_or_else(|| panic!("not a text: {content:?}"));
+        Self(text.to_owned())
     }
 }
 

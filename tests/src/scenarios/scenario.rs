@@ -11,6 +11,7 @@ use sealpost_storage::client::{HistoryEntry, SentMessage};
 use super::app_log::AppLog;
 use super::deployment::{Deployment, Device, Observation, Reachability};
 use super::outcome::{DeviceOutcome, Event, Outcome, ReceivedText, Text};
+use crate::content::text_event;
 
 /// A running scenario: a deployment, and the log of each device's application.
 ///
@@ -84,10 +85,20 @@ impl<'a> Scenario<'a> {
 
     /// Sends a text. All texts of a scenario must differ.
     pub fn send(&mut self, from: Device, to: Device, text: impl Into<String>) {
-        self.written += 1;
-        let token = Token(self.written);
-        let (to, text) = (self.phone(to), text.into());
+        let text = text.into();
         let content = Content::Text(text.clone());
+        self.send_content(from, to, text, content);
+    }
+
+    /// Sends a text in an event. All texts of a scenario must differ.
+    pub fn send_event(&mut self, from: Device, to: Device, text: &str) {
+        let content = text_event(self.written, text).expect("a short text");
+        self.send_content(from, to, text.to_owned(), content);
+    }
+
+    fn send_content(&mut self, from: Device, to: Device, text: String, content: Content) {
+        self.written += 1;
+        let (token, to) = (Token(self.written), self.phone(to));
         self.unanswered.push((from, token));
         self.texts.push(WrittenText { from, token, to, text });
         self.command(from, Command::Send { token, to: UserRef::Phone(to), content });

@@ -1,7 +1,8 @@
 //! The applications of simulated clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use sealpost_core::client::store::{Content, Token};
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::Fingerprint;
 
@@ -32,6 +33,9 @@ pub(super) struct App {
     pub(super) key: usize,
     /// Changed keys of contacts that the client reported in this incarnation.
     pub(super) offers: BTreeMap<Phone, Fingerprint>,
+    /// The last messages that it has sent, with their recipients, and was not given back. After a
+    /// crash it does not know which of them its client has, and sends all of them again.
+    pub(super) sent: VecDeque<(Token, Phone, Content)>,
 }
 
 impl App {
@@ -45,6 +49,33 @@ impl App {
             user: None,
             key,
             offers: BTreeMap::new(),
+            sent: VecDeque::new(),
         }
     }
+
+    /// Remembers a message that is being sent.
+    pub(super) fn sends(&mut self, token: Token, to: Phone, content: Content) {
+        self.sent.push_back((token, to, content));
+        if self.sent.len() > REMEMBERED {
+            self.sent.pop_front();
+        }
+    }
+
+    /// The client gave a message back, which is not to be sent again.
+    pub(super) fn refused(&mut self, token: Token) {
+        self.sent.retain(|(sent, ..)| *sent != token);
+    }
+
+    /// The directory is not the one that the messages were sent from.
+    pub(super) fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+
+    /// Messages to be sent again, in the order of sending.
+    pub(super) fn sent(&self) -> Vec<(Token, Phone, Content)> {
+        self.sent.iter().cloned().collect()
+    }
 }
+
+/// Messages that an application remembers: more than are sent at once.
+const REMEMBERED: usize = 32;

@@ -25,6 +25,7 @@ impl World {
         let Some(backup) = self.backups.get(&client).cloned() else { return };
         self.fault("client: directory restored from a backup");
         self.replace_directory(client, down_ms, |engine| *engine = backup);
+        self.apps[client].forget_sent();
         self.model.directory_restored(client);
     }
 

@@ -71,18 +71,9 @@ impl World {
                     self.accept(client, phone, offered);
                 }
             }
-            // The process may have ended before it accepted a key, and no notice comes a second time.
-            Notice::Online { .. } => self.accept_offers_with_messages(client),
-            Notice::SendRefused { refusal: SendRefusal::KeyChanged, token, .. } => {
-                let recipient = self.model.recipient(token.0);
-                let phone = recipient.map(|recipient| self.phone_of(recipient));
-                if let Some(phone) = phone
-                    && let Some(offered) = self.offered(client, phone)
-                {
-                    self.accept(client, phone, offered);
-                }
-            }
-            Notice::DraftRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
+            // It may be the acceptance that could not be stored.
+            Notice::StoreFailed { .. } => self.accept_offers_with_messages(client),
+            Notice::SendRefused { refusal: SendRefusal::KeyChanged, to, .. } => {
                 if let UserRef::Phone(phone) = *to
                     && let Some(offered) = self.offered(client, phone)
                 {
@@ -112,12 +103,9 @@ impl World {
 
     /// Accepts the keys on offer for contacts to whom messages of a client wait.
     fn accept_offers_with_messages(&mut self, client: usize) {
-        let contacts = self.clients[client].host.disk.engine.load().unwrap().contacts;
-        for contact in contacts {
-            if let Some(offered) = contact.offered
-                && self.has_queued_for(client, contact.phone)
-            {
-                self.accept(client, contact.phone, *offered.public_key.fingerprint());
+        for (phone, offered) in self.apps[client].offers.clone() {
+            if self.has_queued_for(client, phone) {
+                self.accept(client, phone, offered);
             }
         }
     }

@@ -168,7 +168,10 @@ impl World {
                     self.go_online_after(client, after);
                 }
             }
-            Notice::SendRefused { token, .. } => self.env.timeliness.message_refused(token.0),
+            Notice::SendRefused { token, .. } => {
+                self.apps[client].refused(*token);
+                self.env.timeliness.message_refused(token.0);
+            }
             Notice::OtpRequested { source: OtpSource::OutOfBand, ttl_secs, .. } => {
                 // The password may be lost, so ask for another when it has expired.
                 self.go_online_after(client, u64::from(*ttl_secs) * 1_000_000);

@@ -3,6 +3,7 @@
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Event, Input};
+use sealpost_core::ids::UserRef;
 use sealpost_core::server::Server;
 use sealpost_storage::client::ClientStorage;
 
@@ -46,6 +47,7 @@ impl World {
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.retry_scheduled) = (false, false, false);
                 app.offers.clear();
+                self.send_again(index);
                 if self.apps[index].goal == Goal::Online {
                     self.go_online(index);
                 }
@@ -54,6 +56,14 @@ impl World {
             | ProcessId::Client(_)
             | ProcessId::Scripted(_)
             | ProcessId::Greedy(_) => {}
+        }
+    }
+
+    /// Has an application send again what it sent before the restart.
+    fn send_again(&mut self, client: usize) {
+        for (token, to, content) in self.apps[client].sent() {
+            self.env.tally.state("client: message sent again");
+            self.command(client, Command::Send { token, to: UserRef::Phone(to), content });
         }
     }
 

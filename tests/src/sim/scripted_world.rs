@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use sealpost_core::client::Command;
-use sealpost_core::client::store::Content;
 use sealpost_core::frame::{Event, Input};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -22,6 +21,7 @@ use super::process::ProcessId;
 use super::script::Script;
 use super::trace::Trace;
 use super::world::World;
+use crate::content::text_of;
 use crate::scenarios::{Deployment, Device, Observation, Reachability};
 
 impl World {
@@ -102,7 +102,8 @@ impl Deployment for World {
     }
 
     fn command(&mut self, device: Device, command: Command) {
-        if let Command::Send { to: UserRef::Phone(to), content: Content::Text(text), .. } = &command
+        if let Command::Send { to: UserRef::Phone(to), content, .. } = &command
+            && let Some(text) = text_of(content)
             && let Some(to) = (0..self.clients.len()).find(|index| model::phone(*index) == *to)
             && self.clients[device.0].machine.is_some()
         {

@@ -116,7 +116,6 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::RegistrationFailed { .. } => "client: registration failed",
         Notice::Kept { .. } => "client: message kept for later",
         Notice::Queued { .. } => "client: message queued",
-        Notice::DraftRefused { .. } => "client: kept message refused",
         Notice::SendRefused { .. } => "client: message refused",
         Notice::Stored { .. } => "client: messages stored",
         Notice::Delivered { .. } => "client: messages delivered",

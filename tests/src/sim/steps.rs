@@ -119,8 +119,9 @@ impl World {
         for _ in 0..count {
             let (number, content) = self.model.write(from, to, size as usize);
             self.env.tally.messages += 1;
-            let to = UserRef::Phone(self.phone_of(to));
-            self.command(from, Command::Send { token: Token(number), to, content });
+            let (token, to) = (Token(number), self.phone_of(to));
+            self.apps[from].sends(token, to, content.clone());
+            self.command(from, Command::Send { token, to: UserRef::Phone(to), content });
             self.expect_queued(from, number);
         }
     }

@@ -69,6 +69,7 @@ impl Trusted {
             | ClientOp::ReserveReceipts { .. }
             | ClientOp::OfferKey { .. }
             | ClientOp::WithdrawOffer { .. }
+            | ClientOp::FindTokens(_)
             | ClientOp::KeepDrafts(_)
             | ClientOp::DropDrafts(_)
             | ClientOp::MarkUndeliverable(_)

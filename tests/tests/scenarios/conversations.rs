@@ -26,6 +26,21 @@ fn between_two_online_devices_messages_are_delivered_and_never_stored() {
 }
 
 #[test]
+fn events_travel_like_texts_to_a_device_that_is_online_or_away() {
+    run(&Settings::default(), |scenario| {
+        scenario.register(&[ALICE, BOB]);
+        scenario.send_event(ALICE, BOB, "an event");
+        scenario.until_received(BOB, ALICE, &["an event"]);
+        scenario.go_offline(BOB);
+        scenario.send_event(ALICE, BOB, "another");
+        scenario.send(ALICE, BOB, "a text");
+        scenario.go_online(BOB);
+        scenario.until_received(BOB, ALICE, &["an event", "another", "a text"]);
+        scenario.until_all_delivered();
+    });
+}
+
+#[test]
 fn two_devices_that_send_at_once_receive_in_order() {
     let (hers, his) = (texts("alice", 30), texts("bob", 30));
     run(&Settings::default(), |scenario| {

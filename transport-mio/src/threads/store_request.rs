@@ -70,6 +70,7 @@ impl StoreRequest for ClientOp {
                 messages.len() * ROW
             }
             Self::MarkUndeliverable(packets) => packets.len() * ROW,
+            Self::FindTokens(tokens) => tokens.len() * ROW,
             Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
             | Self::KeepReplyKey(_)

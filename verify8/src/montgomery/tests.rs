@@ -103,7 +103,7 @@ fn chosen_factors_give_the_products_of_num_bigint() {
     }
 }
 
-/// Each base once with its power and once with another number. A base that is not below the modulus
+/// Each base once with its power and twice with another number. A base that is not below the modulus
 /// has no power.
 #[test]
 fn powers_are_those_of_num_bigint() {
@@ -131,13 +131,14 @@ fn powers_of_factors<'a>(rng: &mut ChaCha20Rng, modulus: &'a Modulus) -> Vec<(Po
     bases.extend((0..10).map(|_| factor(rng, &modulus.n)));
     let bases = bases.into_iter().filter(|base| base.bits() <= u64::from(MODULUS_BITS));
     let powers = bases.flat_map(|base| {
-        let power = base.modpow(&65537_u32.into(), &modulus.n);
-        let other = &power ^ power_of_two(rng.next_u32() % (MODULUS_BITS - 1));
+        let wanted = base.modpow(&65537_u32.into(), &modulus.n);
+        let bit = rng.next_u32() % (MODULUS_BITS - 1 - DIGIT_BITS);
+        let other = &wanted ^ power_of_two(bit);
+        // Two digits differ from the right ones in the same bit: the differences must not cancel.
+        let twice = &other ^ power_of_two(bit + DIGIT_BITS);
         let is_reduced = base < modulus.n;
-        [
-            (Power { modulus, base: base.clone(), wanted: power }, is_reduced),
-            (Power { modulus, base, wanted: other }, false),
-        ]
+        let power = |wanted, is_right| (Power { modulus, base: base.clone(), wanted }, is_right);
+        [power(wanted, is_reduced), power(other, false), power(twice, false)]
     });
     // Encoded messages are that large.
     powers.filter(|(power, _)| power.wanted.bits() > u64::from(EXCESS_BITS)).collect()

@@ -15,7 +15,8 @@ pub(in crate::client) struct Contacts {
     by_phone: BTreeMap<Phone, Contact>,
     /// Pinned and offered ids, and former ids of the pinned keys.
     by_user: BTreeMap<UserId, Phone>,
-    /// Ids that were pinned until another one took their place.
+    /// Ids that were pinned until another one took their place, or offered until another one with the
+    /// same key did.
     former: BTreeMap<UserId, PublicKey>,
     /// Bound of the contacts, and of the former ids.
     limit: usize,
@@ -188,6 +189,14 @@ impl Contacts {
         }
         if contact.offered.as_ref() == Some(binding) {
             return Learnt::Known;
+        }
+        if let Some(before) = &contact.offered
+            && before.public_key == binding.public_key
+        {
+            if self.former.len() >= self.limit {
+                return Learnt::Full;
+            }
+            self.former.insert(before.user, before.public_key.clone());
         }
         contact.offered = Some(binding.clone());
         let pinned = *contact.pinned.public_key.fingerprint();

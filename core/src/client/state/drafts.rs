@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::count::Count;
-use crate::client::command::Token;
-use crate::client::store::{Content, Draft, DraftId};
+use super::new_message::NewMessage;
+use crate::client::store::{Content, Draft, DraftId, Token};
 use crate::frame::{Durable, Pending};
 use crate::ids::UserRef;
 
@@ -26,8 +26,7 @@ pub(in crate::client) struct Drafts {
 struct Waiting {
     to: UserRef,
     content: Content,
-    /// The application's name, if this process was given the message.
-    token: Option<Token>,
+    token: Token,
     stage: Stage,
 }
 
@@ -41,13 +40,11 @@ enum Stage {
     Kept,
 }
 
-/// A draft that leaves the drafts: to be numbered, or to be refused.
-#[derive(Debug)]
-pub(in crate::client) struct TakenDraft {
-    pub(in crate::client) id: DraftId,
-    pub(in crate::client) to: UserRef,
-    pub(in crate::client) token: Option<Token>,
-    pub(in crate::client) content: Content,
+/// Whether the store holds a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Kept {
+    NotYet,
+    Durably,
 }
 
 impl Drafts {
@@ -55,24 +52,25 @@ impl Drafts {
     pub(in crate::client) fn new(drafts: Vec<Draft>) -> Self {
         let (keeping, bytes) = (Count::ZERO, Count::ZERO);
         let mut this = Self { waiting: BTreeMap::new(), next: DraftId(1), keeping, bytes };
-        for Draft { id, to, content } in drafts {
+        for Draft { id, token, to, content } in drafts {
             // Saturates because the number comes from the store, which anybody may have written.
             this.next = this.next.max(DraftId(id.0.saturating_add(1)));
-            this.insert(id, Waiting { to, content, token: None, stage: Stage::Kept });
+            this.insert(id, Waiting { to, content, token, stage: Stage::Kept });
         }
         this
     }
 
     /// Adds a message, to be kept behind those before it.
-    pub(in crate::client) fn add(&mut self, token: Token, to: UserRef, content: Content) {
+    pub(in crate::client) fn add(&mut self, message: NewMessage) {
         let id = self.next;
         self.next = DraftId(id.0.saturating_add(1));
-        self.insert(id, Waiting { to, content, token: Some(token), stage: Stage::New });
+        let NewMessage { token, to, content, .. } = message;
+        self.insert(id, Waiting { to, content, token, stage: Stage::New });
     }
 
     /// Puts a draft back that could not be sealed or stored. It is still durable.
-    pub(in crate::client) fn put_back(&mut self, draft: TakenDraft) {
-        let TakenDraft { id, to, token, content } = draft;
+    pub(in crate::client) fn put_back(&mut self, id: DraftId, message: NewMessage) {
+        let NewMessage { token, to, content, .. } = message;
         self.insert(id, Waiting { to, content, token, stage: Stage::Kept });
     }
 
@@ -94,7 +92,8 @@ impl Drafts {
             .take(limit)
             .map(|(id, waiting)| {
                 waiting.stage = Stage::Keeping;
-                Draft { id: *id, to: waiting.to, content: waiting.content.clone() }
+                let (token, content) = (waiting.token, waiting.content.clone());
+                Draft { id: *id, token, to: waiting.to, content }
             })
             .collect();
         if drafts.is_empty() {
@@ -110,7 +109,7 @@ impl Drafts {
         self.keeping.release(1);
         let waiting = self.waiting.get_mut(id.get())?;
         waiting.stage = Stage::Kept;
-        waiting.token
+        Some(waiting.token)
     }
 
     /// The store has kept nothing of its batch: it may be offered again.
@@ -121,8 +120,14 @@ impl Drafts {
         }
     }
 
+    /// Whether there is a draft with this token, and whether it is durable.
+    pub(in crate::client) fn with_token(&self, token: Token) -> Option<Kept> {
+        let waiting = self.waiting.values().find(|waiting| waiting.token == token)?;
+        Some(if waiting.stage == Stage::Kept { Kept::Durably } else { Kept::NotYet })
+    }
+
     /// Takes out every draft that is not durable, in the order of sending.
-    pub(in crate::client) fn take_unkept(&mut self) -> Vec<TakenDraft> {
+    pub(in crate::client) fn take_unkept(&mut self) -> Vec<NewMessage> {
         self.take_all(|waiting| waiting.stage == Stage::New)
     }
 
@@ -131,7 +136,7 @@ impl Drafts {
     pub(in crate::client) fn take_for(
         &mut self,
         is_recipient: impl Fn(UserRef) -> bool,
-    ) -> Vec<TakenDraft> {
+    ) -> Vec<NewMessage> {
         self.take_all(|waiting| waiting.stage == Stage::Kept && is_recipient(waiting.to))
     }
 
@@ -171,14 +176,16 @@ impl Drafts {
         Ok(())
     }
 
-    fn take_all(&mut self, is_taken: impl Fn(&Waiting) -> bool) -> Vec<TakenDraft> {
+    fn take_all(&mut self, is_taken: impl Fn(&Waiting) -> bool) -> Vec<NewMessage> {
         let taken: Vec<_> = self.waiting.extract_if(.., |_, waiting| is_taken(waiting)).collect();
         for (_, waiting) in &taken {
             self.bytes.release(waiting.content.as_bytes().len());
         }
-        let draft =
-            |(id, Waiting { to, content, token, .. })| TakenDraft { id, to, token, content };
-        taken.into_iter().map(draft).collect()
+        let message = |(id, Waiting { to, content, token, .. })| {
+            let draft = Some(id);
+            NewMessage { token, to, draft, content }
+        };
+        taken.into_iter().map(message).collect()
     }
 }
 
@@ -190,16 +197,21 @@ mod tests {
         UserRef::Phone("+4915112345678".parse().unwrap())
     }
 
+    fn message(token: u64) -> NewMessage {
+        let content = Content::Bytes(Vec::new());
+        NewMessage { token: Token(token), to: to(), draft: None, content }
+    }
+
     fn drafts(count: u64) -> Drafts {
         let mut drafts = Drafts::new(Vec::new());
         for token in 1..=count {
-            drafts.add(Token(token), to(), Content::Bytes(Vec::new()));
+            drafts.add(message(token));
         }
         drafts
     }
 
-    fn ids(taken: &[TakenDraft]) -> Vec<u64> {
-        taken.iter().map(|draft| draft.id.0).collect()
+    fn ids(taken: &[NewMessage]) -> Vec<u64> {
+        taken.iter().filter_map(|message| Some(message.draft?.0)).collect()
     }
 
     #[test]
@@ -210,6 +222,8 @@ mod tests {
         assert!(drafts.next_batch(2).is_none(), "one operation at a time");
         assert_eq!(ids(&drafts.take_for(|named| named == to())), []);
         assert_eq!(drafts.kept(&Durable::assumed(DraftId(1))), Some(Token(1)));
+        let kept = [1, 2, 4].map(|token| drafts.with_token(Token(token)));
+        assert_eq!(kept, [Some(Kept::Durably), Some(Kept::NotYet), None]);
         assert_eq!(ids(&drafts.take_for(|named| named == to())), [1]);
         drafts.retry_batch();
         assert_eq!(drafts.is_consistent(), Ok(()));
@@ -219,12 +233,13 @@ mod tests {
 
     #[test]
     fn numbers_go_on_after_those_in_the_store() {
-        let draft = Draft { id: DraftId(7), to: to(), content: Content::Bytes(Vec::new()) };
+        let content = Content::Bytes(Vec::new());
+        let draft = Draft { id: DraftId(7), token: Token(5), to: to(), content };
         let mut drafts = Drafts::new([draft].into());
-        drafts.add(Token(1), to(), Content::Bytes(Vec::new()));
+        drafts.add(message(1));
         let (batch, _) = drafts.next_batch(9).unwrap();
         assert_eq!(batch[0].id, DraftId(8));
         let [first] = &drafts.take_for(|named| named == to())[..] else { panic!("one is durable") };
-        assert_eq!((first.id, first.token), (DraftId(7), None));
+        assert_eq!((first.draft, first.token), (Some(DraftId(7)), Token(5)));
     }
 }

@@ -145,6 +145,7 @@ mod tests {
     use super::*;
     use crate::client::store::{ReceivedContent, Trust};
     use crate::ids::{MessageId, UserId};
+    use crate::keys::Fingerprint;
     use crate::time::Timestamp;
     use crate::wire::RequestHash;
 
@@ -152,6 +153,7 @@ mod tests {
         AuthenticMessage::assumed(IncomingMessage {
             sender: UserId::new(1).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
             id: MessageId(id),
             packet_hash: RequestHash([0; 32]),
             previous: None,

@@ -8,7 +8,8 @@
 //! | `link`, `exchange`, `session` | the connection, a request before a session, the session |
 //! | `server_clock` | the server's clock in a session |
 //! | `contacts`, `lookups`, `rechecks` | who has which key, who is being asked for, and who is asked for again |
-//! | `drafts`, `sealing_queue`, `outbox` | messages on their way out: not numbered, not sealed, not acknowledged yet |
+//! | `new_message` | a message without a number |
+//! | `token_checks`, `drafts`, `sealing_queue`, `outbox` | messages on their way out: perhaps sent before, not numbered, not sealed, not acknowledged yet |
 //! | `readdressing` | messages that are signed again for another user id |
 //! | `server_packet`, `peer_packet` | packets of a session that are being verified |
 //! | `inbox` | messages on their way in |
@@ -27,6 +28,7 @@ pub(super) mod goal;
 pub(super) mod inbox;
 pub(super) mod link;
 pub(super) mod lookups;
+pub(super) mod new_message;
 pub(super) mod outbox;
 pub(super) mod peer_packet;
 pub(super) mod readdressing;
@@ -38,4 +40,5 @@ pub(super) mod server_clock;
 pub(super) mod server_packet;
 pub(super) mod session;
 pub(super) mod suspects;
+pub(super) mod token_checks;
 pub(super) mod unrecorded;

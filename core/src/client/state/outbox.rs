@@ -222,6 +222,11 @@ impl Outbox {
         self.queued.get(&id).map(|queued| queued.recipient)
     }
 
+    /// Recipients of the messages.
+    pub(in crate::client) fn recipients(&self) -> impl Iterator<Item = UserId> {
+        self.queued.values().map(|queued| queued.recipient)
+    }
+
     /// The messages for one recipient.
     pub(in crate::client) fn for_recipient(&self, user: UserId) -> Vec<MessageId> {
         let theirs = self.queued.iter().filter(|(_, queued)| queued.recipient == user);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::client::store::{Content, IncomingMessage, ReceivedContent, Trust};
 use crate::crypto::OpenedMessage;
+use crate::event::{EncodedEvent, NotAnEvent};
 use crate::frame::{Signed, Slot, Verified};
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
 use crate::keys::Fingerprint;
@@ -116,7 +117,7 @@ impl AuthenticMessage {
     pub(in crate::client) fn new(
         message: Verified<PeerMessage>,
         opened: &OpenedMessage,
-        (phone, trust): (Phone, Trust),
+        (phone, signed_by, trust): (Phone, Fingerprint, Trust),
         received_at: Timestamp,
     ) -> Self {
         let PeerMessage { sender, id, packet, .. } = message.into_inner();
@@ -125,6 +126,7 @@ impl AuthenticMessage {
         Self(IncomingMessage {
             sender,
             phone,
+            signed_by,
             id,
             packet_hash,
             previous,
@@ -184,7 +186,8 @@ impl Signed for PeerReceipt {
 }
 
 /// The content of an opened message, and the id of the message before it. A message of a kind that
-/// is not known here counts as undecryptable: a newer client may have sent it.
+/// is not known here counts as undecryptable: a newer client may have sent it. So does one that is
+/// not what its kind says.
 fn content(opened: &OpenedMessage) -> (ReceivedContent, Option<MessageId>) {
     let undecryptable = (ReceivedContent::Undecryptable, None);
     let OpenedMessage::Inner(plaintext) = opened else { return undecryptable };
@@ -195,6 +198,10 @@ fn content(opened: &OpenedMessage) -> (ReceivedContent, Option<MessageId>) {
         ContentKind::Text => match String::from_utf8(inner.into_content()) {
             Ok(text) => Content::Text(text),
             Err(_) => return undecryptable,
+        },
+        ContentKind::Event => match EncodedEvent::parse(inner.into_content().into()) {
+            Ok(event) => Content::Event(event),
+            Err(NotAnEvent) => return undecryptable,
         },
     };
     (ReceivedContent::Opened(content), previous)

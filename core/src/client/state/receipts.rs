@@ -121,6 +121,7 @@ impl Receipts {
 mod tests {
     use super::*;
     use crate::client::store::{ReceivedContent, Trust};
+    use crate::keys::Fingerprint;
     use crate::time::Timestamp;
     use crate::wire::RequestHash;
     use alloc::vec;
@@ -133,6 +134,7 @@ mod tests {
         Durable::assumed(IncomingMessage {
             sender: user(sender),
             phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
             id: MessageId(id),
             packet_hash: RequestHash([0; 32]),
             previous: None,

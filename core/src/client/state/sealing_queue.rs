@@ -4,10 +4,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::count::Count;
-use crate::client::command::Token;
-use crate::client::store::{Binding, Content, DraftId, OutgoingMessage, QueuedMessage};
+use super::new_message::NewMessage;
+use crate::client::store::{Binding, Content, OutgoingMessage, QueuedMessage, Token};
 use crate::frame::Pending;
-use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::ids::{MessageId, Phone, UserId};
 use crate::wire::Packet;
 
 /// Numbers messages, and keeps them until they are durable.
@@ -27,22 +27,6 @@ pub(in crate::client) struct SealingQueue {
     running: Count,
     /// Messages at the front of `numbered` that the store has been asked to keep.
     enqueuing: Count,
-}
-
-/// A message to be numbered.
-#[derive(Debug)]
-pub(in crate::client) struct NewMessage {
-    pub(in crate::client) origin: Origin,
-    pub(in crate::client) content: Content,
-}
-
-/// Where a message comes from, and so who has it if it can't be sealed or stored.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::client) enum Origin {
-    /// The application's command: it gets the message back.
-    Command(Token),
-    /// A draft, which the store holds. The token is there if this process was given the message.
-    Draft { id: DraftId, to: UserRef, token: Option<Token> },
 }
 
 /// A message with a number.
@@ -184,10 +168,15 @@ impl SealingQueue {
         given_up
     }
 
+    /// Whether a message with this token is on its way into the outbox.
+    pub(in crate::client) fn has(&self, token: Token) -> bool {
+        self.numbered.iter().any(|numbered| numbered.message.token == token)
+    }
+
     /// Count of messages, and count of the bytes of their contents.
     pub(in crate::client) fn size(&self) -> (usize, usize) {
-        let bytes = |numbered: &NumberedMessage| numbered.content().as_bytes().len();
-        (self.numbered.len(), self.numbered.iter().map(bytes).sum())
+        let bytes = self.numbered.iter().map(|numbered| numbered.message.bytes());
+        (self.numbered.len(), bytes.sum())
     }
 
     /// The first message with a number.
@@ -265,12 +254,9 @@ impl NumberedMessage {
         self.previous
     }
 
-    /// The application's name, if this process was given the message.
-    pub(in crate::client) const fn token(&self) -> Option<Token> {
-        match self.message.origin {
-            Origin::Command(token) => Some(token),
-            Origin::Draft { token, .. } => token,
-        }
+    /// The application's name for the message.
+    pub(in crate::client) const fn token(&self) -> Token {
+        self.message.token
     }
 
     /// The message without its number.
@@ -288,10 +274,8 @@ impl NumberedMessage {
             id: self.id,
             recipient: self.to.user,
             phone: self.phone,
-            draft: match self.message.origin {
-                Origin::Command(_) => None,
-                Origin::Draft { id, .. } => Some(id),
-            },
+            token: self.message.token,
+            draft: self.message.draft,
             content: self.message.content.clone(),
             packet: self.sealed.clone()?,
         })
@@ -315,6 +299,7 @@ impl QueuedMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::UserRef;
     use crate::keys::PublicKey;
     use crate::time::Timestamp;
     use crate::wire::{Header, Op, Oversized, Profile, SIGNATURE_LEN};
@@ -335,8 +320,9 @@ mod tests {
     }
 
     fn message(token: u64) -> NewMessage {
-        let origin = Origin::Command(Token(token));
-        NewMessage { origin, content: Content::Bytes(Vec::new()) }
+        let to = UserRef::Id(recipient().user);
+        let content = Content::Bytes(Vec::new());
+        NewMessage { token: Token(token), to, draft: None, content }
     }
 
     /// A queue in which this many messages are being sealed.

@@ -6,9 +6,7 @@ use alloc::vec::Vec;
 use crate::client::Client;
 use crate::client::awaits::AwaitStore;
 use crate::client::notice::{Notice, SendRefusal};
-use crate::client::state::drafts::TakenDraft;
 use crate::client::state::lookups::Asker;
-use crate::client::state::sealing_queue::{NewMessage, Origin};
 use crate::client::store::{ClientOp, DraftId};
 use crate::frame::{Durable, StoreError};
 use crate::ids::UserRef;
@@ -45,7 +43,7 @@ impl Client {
             Err(StoreError::DiskFull | StoreError::Io | StoreError::Corrupt) => {
                 self.drafts.retry_batch();
                 for draft in self.drafts.take_unkept() {
-                    self.tell_draft_refused(draft, SendRefusal::StoreFailed);
+                    self.tell_refused(draft, SendRefusal::StoreFailed);
                 }
             }
         }
@@ -63,9 +61,7 @@ impl Client {
         }
         // In the order of sending, under whichever name the recipient goes.
         for draft in self.drafts.take_for(|to| self.contacts.find(to).is_some()) {
-            let TakenDraft { id, to, token, content } = draft;
-            let message = NewMessage { origin: Origin::Draft { id, to, token }, content };
-            self.send_to_contact(to, message);
+            self.send_to_contact(draft);
         }
         for to in self.drafts.recipients() {
             self.lookups.want(to, Asker::Client);
@@ -75,26 +71,12 @@ impl Client {
     /// The server does not know a recipient, or names another key: nothing can be sealed.
     pub(in crate::client) fn refuse_drafts(&mut self, to: UserRef, refusal: SendRefusal) {
         for draft in self.drafts.take_for(|named| named == to) {
-            self.drop_draft(draft.id);
-            self.tell_draft_refused(draft, refusal);
+            self.refuse_message(draft, refusal);
         }
     }
 
     /// A draft is refused: the store is not to bring it again.
     pub(in crate::client) fn drop_draft(&mut self, id: DraftId) {
         self.pin(ClientOp::DropDrafts(vec![id]));
-    }
-
-    pub(in crate::client) fn tell_draft_refused(
-        &mut self,
-        draft: TakenDraft,
-        refusal: SendRefusal,
-    ) {
-        let TakenDraft { to, token, content, .. } = draft;
-        self.out.notify(match token {
-            Some(token) => Notice::SendRefused { token, refusal, content },
-            // An earlier process was given the message.
-            None => Notice::DraftRefused { to, refusal, content },
-        });
     }
 }

@@ -14,6 +14,7 @@ impl Client {
 
     fn check_state(&self) -> Result<(), &'static str> {
         self.contacts.is_consistent()?;
+        self.token_checks.is_consistent()?;
         self.drafts.is_consistent()?;
         self.sealing.is_consistent()?;
         self.outbox.is_consistent()?;
@@ -44,9 +45,11 @@ impl Client {
     fn check_store_operations(&self) -> Result<(), &'static str> {
         let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
         let (mut keeping, mut refusals, mut readdressing, mut failing) = (0, 0, 0, 0);
+        let mut checking = 0;
         for operation in self.out.stores() {
             match operation {
                 AwaitStore::Pinned(_) => pins += 1,
+                AwaitStore::TokensFound { .. } => checking += 1,
                 AwaitStore::DraftsKept(_) => keeping += 1,
                 AwaitStore::MarkedFailed { .. } => failing += 1,
                 AwaitStore::MarkedUndeliverable(packets) => refusals += packets.len(),
@@ -67,6 +70,7 @@ impl Client {
             && enqueuing <= usize::from(self.sealing.is_enqueuing())
             && readdressing <= usize::from(self.readdressing.is_storing())
             && receiving <= usize::from(self.inbox.is_storing())
+            && checking <= usize::from(self.token_checks.is_asking())
             && keeping <= usize::from(self.drafts.are_being_kept())
             && failing <= self.unrecorded.failing()
             && refusals <= self.unrecorded.refusals()

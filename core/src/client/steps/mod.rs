@@ -10,7 +10,7 @@
 //! | `receive` | bytes → packets, and what the server says in a session |
 //! | `open_message`, `deliver`, `acknowledge` | a peer's message: verified, durable, signed for |
 //! | `take_receipt` | a peer's receipt: verified, recorded |
-//! | `send`, `draft`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
+//! | `check_token`, `send`, `draft`, `seal`, `transmit`, `give_up` | a message of ours, until it is acknowledged or fails |
 //! | `readdress` | a message of ours for which somebody's user id has changed |
 //! | `look_up`, `trust`, `recheck` | who has which key, and under which id |
 //! | `record` | what the store is asked until it is done |
@@ -20,6 +20,7 @@
 
 mod acknowledge;
 mod begin_session;
+mod check_token;
 mod connect;
 mod deliver;
 mod draft;

@@ -11,6 +11,7 @@ use crate::client::store::Trust;
 use crate::crypto::OpenedMessage;
 use crate::frame::{Judged, Slot, Unverified};
 use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::keys::Fingerprint;
 use crate::wire::{ItemId, ItemKind, Packet};
 
 impl Client {
@@ -32,10 +33,11 @@ impl Client {
         let sender = message.sender();
         if let Some(signer) = self.contacts.next_signer(sender, message.tried()) {
             let Signer { phone, public_key: signer, trust } = signer;
-            message.try_key(*signer.fingerprint());
+            let key = *signer.fingerprint();
+            message.try_key(key);
             session.begin_verifying();
             let (job, message) = Unverified::open_message(message, signer);
-            return self.out.compute(job, AwaitJob::PeerMessage { message, phone, trust });
+            return self.out.compute(job, AwaitJob::PeerMessage { message, phone, key, trust });
         }
         match message.sender_lookup() {
             SenderLookup::NotAsked => {
@@ -70,8 +72,7 @@ impl Client {
     pub(in crate::client) fn on_message_opened(
         &mut self,
         judged: Judged<PeerMessage, OpenedMessage>,
-        phone: Phone,
-        trust: Trust,
+        signer: (Phone, Fingerprint, Trust),
     ) {
         if let Some(session) = self.link.session_mut() {
             session.end_verifying();
@@ -80,7 +81,7 @@ impl Client {
             Ok((message, opened)) => {
                 let (sender, slot) = (message.get().sender(), message.get().slot());
                 let at = self.server_time();
-                let authentic = AuthenticMessage::new(message, &opened, (phone, trust), at);
+                let authentic = AuthenticMessage::new(message, &opened, signer, at);
                 self.complete_peer(sender, slot, PeerPacket::Message(authentic));
             }
             Err(message) => self.verify_message(message),

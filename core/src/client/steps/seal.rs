@@ -23,6 +23,7 @@ impl Client {
             let kind = match next.content() {
                 Content::Text(_) => ContentKind::Text,
                 Content::Bytes(_) => ContentKind::Bytes,
+                Content::Event(_) => ContentKind::Event,
             };
             let content = next.content().as_bytes().to_vec();
             let Ok(inner) = Inner::new(kind, next.previous(), content) else {
@@ -71,10 +72,8 @@ impl Client {
                 for (numbered, message) in self.sealing.take_batch().into_iter().zip(messages) {
                     debug_assert_eq!(numbered.id(), message.get().id);
                     self.outbox.insert(message);
-                    let id = numbered.id();
-                    if let Some(token) = numbered.token() {
-                        self.out.notify(Notice::Queued { token, id });
-                    }
+                    let (token, id) = (numbered.token(), numbered.id());
+                    self.out.notify(Notice::Queued { token, id });
                 }
             }
             Err(StoreError::Busy) => {

@@ -1,33 +1,40 @@
 //! Sending, the application's side: a message is accepted and numbered, or refused.
 
 use crate::client::Client;
-use crate::client::command::Token;
 use crate::client::notice::{Notice, SendRefusal};
-use crate::client::state::drafts::TakenDraft;
-use crate::client::state::sealing_queue::{NewMessage, Origin};
-use crate::client::store::Content;
+use crate::client::state::new_message::NewMessage;
+use crate::client::store::{Content, Token};
 use crate::ids::UserRef;
 use crate::wire::Inner;
 
 impl Client {
     /// [`Command::Send`](crate::client::Command::Send).
     pub(in crate::client) fn send_message(&mut self, token: Token, to: UserRef, content: Content) {
-        let message = NewMessage { origin: Origin::Command(token), content };
+        if self.was_sent_in_this_process(token) {
+            return;
+        }
+        let message = NewMessage { token, to, draft: None, content };
         if self.account.user().is_none() {
             return self.refuse_message(message, SendRefusal::NotRegistered);
         }
-        if message.content.as_bytes().len() > Inner::MAX_CONTENT {
+        if message.bytes() > Inner::MAX_CONTENT {
             return self.refuse_message(message, SendRefusal::TooLong);
         }
         if !self.has_room_for(&message) {
             return self.refuse_message(message, SendRefusal::OutboxFull);
         }
+        self.token_checks.add(message);
+    }
+
+    /// Numbers a message that was not sent before, or keeps it as a draft.
+    pub(in crate::client) fn accept_message(&mut self, message: NewMessage) {
+        let to = message.to;
         // A key that changed is not accepted by waiting.
         let refused = self.contacts.find(to).is_some_and(|contact| contact.offered.is_some());
         if refused || self.can_number(to) {
-            return self.send_to_contact(to, message);
+            return self.send_to_contact(message);
         }
-        self.drafts.add(token, to, message.content);
+        self.drafts.add(message);
     }
 
     /// Whether a message can be numbered, and so dated and sealed, at once: there is a session, whose
@@ -44,18 +51,21 @@ impl Client {
 
     fn has_room_for(&self, message: &NewMessage) -> bool {
         let limits = &self.config.limits;
-        let (queued, queued_bytes) = self.outbox.size();
-        let (sealing, sealing_bytes) = self.sealing.size();
-        let (drafts, draft_bytes) = self.drafts.size();
-        let (again, again_bytes) = self.readdressing.size();
-        let bytes = queued_bytes + sealing_bytes + draft_bytes + again_bytes;
-        let bytes = bytes + message.content.as_bytes().len();
-        queued + sealing + drafts + again < limits.outbox_messages && bytes <= limits.outbox_bytes
+        let waiting = [
+            self.token_checks.size(),
+            self.drafts.size(),
+            self.sealing.size(),
+            self.outbox.size(),
+            self.readdressing.size(),
+        ];
+        let messages: usize = waiting.iter().map(|(messages, _)| messages).sum();
+        let bytes: usize = waiting.iter().map(|(_, bytes)| bytes).sum();
+        messages < limits.outbox_messages && bytes + message.bytes() <= limits.outbox_bytes
     }
 
     /// Gives a message its number. From here on it follows all that were sent before it.
-    pub(in crate::client) fn send_to_contact(&mut self, to: UserRef, message: NewMessage) {
-        let Some(contact) = self.contacts.find(to) else {
+    pub(in crate::client) fn send_to_contact(&mut self, message: NewMessage) {
+        let Some(contact) = self.contacts.find(message.to) else {
             return self.refuse_message(message, SendRefusal::LookupFailed);
         };
         // Neither key is right to seal for: the old one may be lost, the new one an attacker's.
@@ -74,20 +84,18 @@ impl Client {
     }
 
     pub(in crate::client) fn refuse_message(&mut self, message: NewMessage, refusal: SendRefusal) {
-        let NewMessage { origin, content } = message;
-        match origin {
-            Origin::Command(token) => {
-                self.out.notify(Notice::SendRefused { token, refusal, content });
+        if let Some(id) = message.draft {
+            // The store holds it, and may soon work again.
+            if refusal == SendRefusal::StoreFailed {
+                return self.drafts.put_back(id, message);
             }
-            Origin::Draft { id, to, token } => {
-                let draft = TakenDraft { id, to, token, content };
-                // The store holds it, and may soon work again.
-                if refusal == SendRefusal::StoreFailed {
-                    return self.drafts.put_back(draft);
-                }
-                self.drop_draft(id);
-                self.tell_draft_refused(draft, refusal);
-            }
+            self.drop_draft(id);
         }
+        self.tell_refused(message, refusal);
+    }
+
+    pub(in crate::client) fn tell_refused(&mut self, message: NewMessage, refusal: SendRefusal) {
+        let NewMessage { token, to, content, .. } = message;
+        self.out.notify(Notice::SendRefused { token, to, refusal, content });
     }
 }

@@ -19,6 +19,8 @@ impl Client {
         // After it, so that the page contains what was just appended, rather than being out of date
         // when it comes.
         self.read_inbox();
+        // Before drafts, some of which begin here.
+        self.check_tokens();
         // Drafts before sealing: nothing else is begun for them before they are durable.
         self.keep_drafts();
         // Sealing takes longest, so it begins before the store work on earlier messages.
@@ -53,6 +55,7 @@ impl Client {
             && self.out.stores().next().is_none()
             && self.sealing.is_idle()
             && self.drafts.are_kept()
+            && self.token_checks.size() == (0, 0)
         {
             self.lifecycle = Lifecycle::Stopped;
             self.out.notify(Notice::Stopped);

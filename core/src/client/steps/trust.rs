@@ -1,5 +1,7 @@
 //! Trusting keys: what the server says, and what the user decides about a key that changed.
 
+use alloc::collections::BTreeMap;
+
 use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::awaits::AwaitStore;
@@ -50,6 +52,22 @@ impl Client {
             Learnt::Full => return Err(LookupFailure::Busy),
         }
         Ok(())
+    }
+
+    /// Tells the application of the keys on offer for contacts to whom messages wait: an earlier
+    /// process may have ended before its user saw that. Comes with the actions of the first input.
+    pub(in crate::client) fn repeat_offers(&mut self) {
+        let named = self.drafts.recipients().chain(self.outbox.recipients().map(UserRef::Id));
+        let contacts = named.filter_map(|to| self.contacts.find(to));
+        let offers = contacts.filter_map(|contact| {
+            let offered = *contact.offered.as_ref()?.public_key.fingerprint();
+            Some((contact.phone, (*contact.pinned.public_key.fingerprint(), offered)))
+        });
+        // Many messages may wait for one contact.
+        let offers: BTreeMap<_, _> = offers.collect();
+        for (phone, (pinned, offered)) in offers {
+            self.out.notify(Notice::KeyChanged { phone, pinned, offered });
+        }
     }
 
     /// [`Command::AcceptKey`](crate::client::Command::AcceptKey).

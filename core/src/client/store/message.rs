@@ -5,9 +5,25 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::arrival::{Arrival, Continuity};
+use crate::event::EncodedEvent;
 use crate::ids::{MessageId, Phone, UserId, UserRef};
+use crate::keys::Fingerprint;
 use crate::time::Timestamp;
 use crate::wire::{Packet, RequestHash};
+
+/// The application's name for a message of ours, for ever. No two messages of an account have the
+/// same one: draw it at random, or count in a store that is never restored from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// What a token names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenUse {
+    /// A message that can't be sealed yet.
+    Draft,
+    /// A message in the outbox, whatever its status.
+    Message(MessageId),
+}
 
 /// A message of ours, sealed and signed, before it is queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +34,8 @@ pub struct OutgoingMessage {
     pub recipient: UserId,
     /// Recipient's phone number.
     pub phone: Phone,
+    /// The application's name for the message.
+    pub token: Token,
     /// Draft that it was, which is one no longer.
     pub draft: Option<DraftId>,
     /// Content of the message, for the history.
@@ -32,6 +50,8 @@ pub struct OutgoingMessage {
 pub struct Draft {
     /// Place among the drafts.
     pub id: DraftId,
+    /// The application's name for the message.
+    pub token: Token,
     /// Recipient, as the application named them.
     pub to: UserRef,
     /// Content of the message.
@@ -90,6 +110,8 @@ pub enum Content {
     Text(String),
     /// Bytes in the application's own format.
     Bytes(Vec<u8>),
+    /// An event: a text with more to it, an edit, a reaction, a file, and so on.
+    Event(EncodedEvent),
 }
 
 impl Content {
@@ -98,6 +120,7 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
+            Self::Event(event) => event.as_bytes(),
         }
     }
 }
@@ -108,6 +131,7 @@ impl fmt::Debug for Content {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Event(event) => event.fmt(f),
         }
     }
 }
@@ -119,6 +143,9 @@ pub struct IncomingMessage {
     pub sender: UserId,
     /// Sender's phone number.
     pub phone: Phone,
+    /// Fingerprint of the key that signed the message: its author, whatever ids and phone numbers the
+    /// key's owner has or had.
+    pub signed_by: Fingerprint,
     /// Number of the message, unique among the sender's unless the sender was restored from a backup.
     pub id: MessageId,
     /// Hash of the whole packet, which tells a repeat from another message with the same number.

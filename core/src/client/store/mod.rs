@@ -25,7 +25,7 @@ mod snapshot;
 pub use arrival::{Arrival, Continuity};
 pub use message::{
     Content, Draft, DraftId, Failure, InboxId, InboxItem, IncomingMessage, OutgoingMessage,
-    QueuedMessage, ReceivedContent, Status, Trust,
+    QueuedMessage, ReceivedContent, Status, Token, TokenUse, Trust,
 };
 pub use op::ClientOp;
 pub(in crate::client) use reply::Page;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::message::{
-    Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage, QueuedMessage,
+    Draft, DraftId, Failure, InboxId, IncomingMessage, OutgoingMessage, QueuedMessage, Token,
 };
 use super::snapshot::Binding;
 use crate::ids::{MessageId, Phone, ReceiptId, UserId};
@@ -46,7 +46,8 @@ pub enum ClientOp {
         binding: Binding,
     },
     /// Keep another id or key, which the server offers for a contact, beside the pinned one; it
-    /// replaces one offered before. → `Done`
+    /// replaces one offered before. If only the user id changes, the one offered before is among
+    /// [`Snapshot::former`](super::Snapshot::former) from now on. → `Done`
     OfferKey {
         /// Phone number of the contact.
         phone: Phone,
@@ -78,14 +79,18 @@ pub enum ClientOp {
         fingerprint: Fingerprint,
     },
 
-    /// Keep messages that can't be sealed yet. One that is there already stays as it is. → `Done`
+    /// Find what each of these tokens names, drafts and outbox taken together. → `Named`
+    FindTokens(Vec<Token>),
+    /// Keep messages that can't be sealed yet. One that is there already stays as it is, and one
+    /// whose token names a draft or a message is not kept. → `Done`
     KeepDrafts(Vec<Draft>),
     /// Forget drafts that were refused. → `Done`
     DropDrafts(Vec<DraftId>),
     /// Append messages to the outbox, as queued, and forget the drafts that they were. They arrive
     /// in the order of their ids, which are larger than all before. The last one becomes
     /// [`Snapshot::last_message`](super::Snapshot::last_message); for each contact, the last one to
-    /// it becomes its `last_sent`. A message that is there already stays as it is. → `Done`
+    /// it becomes its `last_sent`. A message that is there already stays as it is, and one
+    /// whose token names another message is not appended. → `Done`
     Enqueue(Vec<OutgoingMessage>),
     /// Replace the packets and the recipients' ids of queued messages: the same messages, signed
     /// again for other ids. A message that is not queued stays as it is. → `Done`
@@ -121,7 +126,8 @@ pub enum ClientOp {
     /// of the same sender with the same id and packet hash, or one of the same phone number with
     /// the same id, date, previous message and content, which somebody has signed again for another
     /// id of theirs or ours. What the inbox holds of the phone number decides on
-    /// [`Continuity`](super::Continuity): whether it holds the id in `previous`. What it holds of
+    /// [`Continuity`](super::Continuity): whether it holds the id in `previous` under the sender's
+    /// user id, or under another one with the same key, as pinned, offered or former. What it holds of
     /// the sender's user id decides on [`Arrival`](super::Arrival): whether it holds the same id, or
     /// a larger one, or one after a gap that names this id as its previous. → `Received`
     Receive(Vec<IncomingMessage>),

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::arrival::{Arrival, Continuity};
-use super::message::{InboxId, InboxItem, IncomingMessage};
+use super::message::{InboxId, InboxItem, IncomingMessage, TokenUse};
 use crate::frame::{Answer, Completed, Durable, Pending, StoreError, WrongOutcome};
 use crate::ids::{MessageId, UserId};
 
@@ -15,6 +15,9 @@ pub type ClientOutcome = Result<ClientReply, StoreError>;
 pub enum ClientReply {
     /// The operation is durable.
     Done,
+    /// The answer to [`FindTokens`](super::ClientOp::FindTokens): what each token names, in the order
+    /// in which they were given; `None` for one that names nothing.
+    Named(Vec<Option<TokenUse>>),
     /// The answer to [`MarkStored`](super::ClientOp::MarkStored) and
     /// [`MarkDelivered`](super::ClientOp::MarkDelivered): the messages whose status changed now, in
     /// the order in which they were named.
@@ -77,7 +80,7 @@ impl Answer for ClientReply {
             // only the messages that it covers count.
             Self::Received(placements) => nth < placements.len(),
             // A question keeps nothing.
-            Self::Unshown { .. } => false,
+            Self::Named(_) | Self::Unshown { .. } => false,
         }
     }
 }
@@ -96,6 +99,7 @@ impl Completed<ClientOutcome> {
             Ok(
                 ClientReply::Marked(_)
                 | ClientReply::Failed(_)
+                | ClientReply::Named(_)
                 | ClientReply::Received(_)
                 | ClientReply::Unshown { .. },
             ) => Err(WrongOutcome),
@@ -127,6 +131,7 @@ impl Completed<ClientOutcome> {
             Ok(
                 ClientReply::Marked(_)
                 | ClientReply::Failed(_)
+                | ClientReply::Named(_)
                 | ClientReply::Received(_)
                 | ClientReply::Unshown { .. },
             ) => Err(WrongOutcome),
@@ -141,9 +146,19 @@ impl Completed<ClientOutcome> {
             Ok(
                 ClientReply::Done
                 | ClientReply::Failed(_)
+                | ClientReply::Named(_)
                 | ClientReply::Received(_)
                 | ClientReply::Unshown { .. },
             ) => Err(WrongOutcome),
+        }
+    }
+
+    /// Expects [`ClientReply::Named`] with an answer for each of `tokens` tokens.
+    pub(in crate::client) fn named(self, tokens: usize) -> Answered<Vec<Option<TokenUse>>> {
+        match self.answer() {
+            Ok(ClientReply::Named(named)) if named.len() == tokens => Ok(Ok(named)),
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(WrongOutcome),
         }
     }
 
@@ -155,6 +170,7 @@ impl Completed<ClientOutcome> {
             Ok(
                 ClientReply::Done
                 | ClientReply::Marked(_)
+                | ClientReply::Named(_)
                 | ClientReply::Received(_)
                 | ClientReply::Unshown { .. },
             ) => Err(WrongOutcome),
@@ -199,6 +215,7 @@ impl Completed<ClientOutcome> {
                 ClientReply::Done
                 | ClientReply::Marked(_)
                 | ClientReply::Failed(_)
+                | ClientReply::Named(_)
                 | ClientReply::Received(_),
             ) => Err(WrongOutcome),
         }

@@ -14,8 +14,9 @@ pub struct Snapshot {
     pub account: Account,
     /// Every contact.
     pub contacts: Vec<Contact>,
-    /// Ids and keys that were pinned until another id took their place, in the order of ids. What
-    /// their owners have signed may still arrive.
+    /// Ids and keys that were pinned until another id took their place, or offered until another id
+    /// with the same key did, in the order of ids. What their owners have signed may still arrive,
+    /// and counts as what the key has signed.
     pub former: Vec<Binding>,
     /// Messages that can't be sealed yet, in the order of ids.
     pub drafts: Vec<Draft>,

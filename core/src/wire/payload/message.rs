@@ -48,6 +48,8 @@ pub enum ContentKind {
     Text = 0,
     /// Bytes that only the application understands.
     Bytes = 1,
+    /// An event in CBOR, which [`crate::event`] parses.
+    Event = 2,
 }
 
 impl ContentKind {
@@ -61,6 +63,7 @@ impl ContentKind {
         match code {
             0 => Some(Self::Text),
             1 => Some(Self::Bytes),
+            2 => Some(Self::Event),
             _ => None,
         }
     }
@@ -69,8 +72,8 @@ impl ContentKind {
 /// Plaintext of a message's body:
 /// `v ‖ kind u8 ‖ previous_id u64 ‖ length u16 ‖ content[length] ‖ zeros`.
 ///
-/// Text is valid UTF-8, and no content is over [`Inner::MAX_CONTENT`] bytes. `Debug` shows the
-/// length of the content only.
+/// Text is valid UTF-8, and no content is over [`Inner::MAX_CONTENT`] bytes. Whether the content of
+/// an event is one is not examined here. `Debug` shows the length of the content only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Inner {
     kind: ContentKind,
@@ -108,7 +111,9 @@ impl Inner {
             ContentKind::Text if core::str::from_utf8(&content).is_err() => {
                 Err(InnerRefused::NotText(content))
             }
-            ContentKind::Text | ContentKind::Bytes => Ok(Self { kind, previous, content }),
+            ContentKind::Text | ContentKind::Bytes | ContentKind::Event => {
+                Ok(Self { kind, previous, content })
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
+use sealpost_core::client::store::{InboxItem, Trust};
 use sealpost_core::client::{Arrival, Continuity, Notice};
 use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
 use serde::Serialize;
+
+use crate::body::Body;
 
 /// An event that is printed.
 #[derive(Debug, Serialize)]
@@ -23,7 +25,7 @@ pub(crate) enum Event {
         id: u64,
         /// Time at which the message was written, according to the sender.
         time: String,
-        /// Content, as `text`, `hex` or `undecryptable`.
+        /// Content, as `text`, `hex`, `event` or `undecryptable`.
         #[serde(flatten)]
         body: Body,
         /// Trust in the key that signed the message.
@@ -119,23 +121,6 @@ pub(crate) enum Event {
     },
 }
 
-/// The content of a message.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Body {
-    Text {
-        text: String,
-    },
-    /// Bytes of an application, in hex.
-    Bytes {
-        hex: String,
-    },
-    /// The content could not be decrypted. The field is always true.
-    Undecryptable {
-        undecryptable: bool,
-    },
-}
-
 /// Trust in the key that signed a message.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -176,19 +161,12 @@ impl Event {
             Continuity::Next => None,
             Continuity::AfterGap => Some(Self::Gap { from: from.clone(), before: message.id.0 }),
         };
-        let body = match &message.content {
-            ReceivedContent::Opened(Content::Text(text)) => Body::Text { text: text.clone() },
-            ReceivedContent::Opened(Content::Bytes(bytes)) => {
-                Body::Bytes { hex: hex::encode(bytes) }
-            }
-            ReceivedContent::Undecryptable => Body::Undecryptable { undecryptable: true },
-        };
         let shown = Self::Message {
             from,
             from_id: message.sender.value(),
             id: message.id.0,
             time: utc(message.sent_at),
-            body,
+            body: Body::of(&message.content),
             trust: message.trust.into(),
             arrival: arrival(item.arrival),
         };
@@ -213,7 +191,7 @@ impl Event {
             Notice::Failed { ids, failure } => {
                 Self::Failed { ids: numbers(ids), reason: failure.to_string() }
             }
-            Notice::DraftRefused { to, refusal, .. } => Self::Refused {
+            Notice::SendRefused { to, refusal, .. } => Self::Refused {
                 to: match to {
                     UserRef::Phone(phone) => phone.to_string(),
                     UserRef::Id(user) => format!("user {}", user.value()),
@@ -237,7 +215,6 @@ impl Event {
             | Notice::RegistrationFailed { .. }
             | Notice::Kept { .. }
             | Notice::Queued { .. }
-            | Notice::SendRefused { .. }
             | Notice::Found { .. }
             | Notice::LookupFailed { .. }
             | Notice::KeyAccepted { .. }
@@ -276,8 +253,8 @@ impl Event {
             Self::Message { from, time, body, trust, arrival, .. } => {
                 let trust = trust.words();
                 let time = time.replace('T', " ");
-                let mark = arrival.map_or("", mark);
-                format!("{time}  {from} [{trust}]{mark}: {}", body.text())
+                let (mark, does) = (arrival.map_or("", mark), body.mark());
+                format!("{time}  {from} [{trust}]{mark}{does}: {}", body.text())
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -311,16 +288,6 @@ impl Event {
                 format!("* the server refused with the error {code}: {text}")
             }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
-        }
-    }
-}
-
-impl Body {
-    fn text(&self) -> String {
-        match self {
-            Self::Text { text } => text.clone(),
-            Self::Bytes { hex } => format!("[bytes] {hex}"),
-            Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
         }
     }
 }
@@ -379,7 +346,8 @@ fn list(ids: &[u64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealpost_core::client::store::{InboxId, IncomingMessage};
+    use sealpost_core::client::store::{Content, InboxId, IncomingMessage, ReceivedContent};
+    use sealpost_core::keys::Fingerprint;
     use sealpost_core::time::Timestamp;
     use sealpost_core::wire::RequestHash;
 
@@ -387,6 +355,7 @@ mod tests {
         let message = IncomingMessage {
             sender: UserId::new(7).unwrap(),
             phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
             id: MessageId(3),
             packet_hash: RequestHash([3; 32]),
             previous: None,

@@ -4,6 +4,7 @@
 mod address;
 mod args;
 mod authorities;
+mod body;
 mod chat;
 mod contacts;
 mod events;

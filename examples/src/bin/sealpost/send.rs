@@ -7,7 +7,7 @@ use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, SendRefusal, Token};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Line, random_rng};
 
 use crate::args::{SendArgs, Wait};
 use crate::home::{Home, require_account};
@@ -20,13 +20,14 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     // Before the home is locked: typing a message may take a while, and meanwhile other commands
     // must be able to use the home.
     let content = content(args.text)?;
+    let token = random_token()?;
     let account = home.open()?;
     require_account(&account.snapshot)?;
     let session = Session::start(account, SignalHandling::Stop)?;
     session.command(Command::Connect);
-    session.command(Command::Send { token: TOKEN, to: UserRef::Phone(args.to), content });
+    session.command(Command::Send { token, to: UserRef::Phone(args.to), content });
     let deadline = deadline_in(args.timeout);
-    let outcome = follow(&session, args.to, args.wait, deadline);
+    let outcome = follow(&session, Journey::new(token, args.to, args.wait), deadline);
     // Whatever the outcome, a message in the outbox is sent with the next session.
     session.finish()?;
     Line::text(outcome?)
@@ -57,14 +58,17 @@ fn content(argument: Option<String>) -> Result<Content, Failure> {
     })
 }
 
+/// A name for the message that no other message of the home has.
+fn random_token() -> Result<Token, Failure> {
+    Ok(Token(random_rng()?.next_u64()))
+}
+
 /// Follows the message until it has got as far as requested. Returns the word to print.
 fn follow(
     session: &Session,
-    to: Phone,
-    wait: Wait,
+    mut journey: Journey,
     deadline: Option<Instant>,
 ) -> Result<&'static str, Failure> {
-    let mut journey = Journey { to, wait, kept: false, id: None, stored: false };
     let arrived = session.until(deadline, |notice| journey.step(notice).transpose())?;
     arrived.ok_or_else(|| match journey {
         Journey { id: None, kept: false, .. } => session.silent(),
@@ -80,6 +84,7 @@ fn follow(
 
 /// Progress of the message.
 struct Journey {
+    token: Token,
     to: Phone,
     wait: Wait,
     /// Whether the message is durable, though it has no id yet.
@@ -90,22 +95,28 @@ struct Journey {
 }
 
 impl Journey {
+    const fn new(token: Token, to: Phone, wait: Wait) -> Self {
+        Self { token, to, wait, kept: false, id: None, stored: false }
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
     fn step(&mut self, notice: &Notice) -> Result<Option<&'static str>, Failure> {
         let is_ours = |ids: &[MessageId]| self.id.is_some_and(|id| ids.contains(&id));
         match notice {
-            Notice::Kept { token: TOKEN } => {
+            Notice::Kept { token } if *token == self.token => {
                 self.kept = true;
                 Ok((self.wait == Wait::None).then_some("queued"))
             }
-            Notice::Queued { token: TOKEN, id } => {
+            Notice::Queued { token, id } if *token == self.token => {
                 self.id = Some(*id);
                 Ok((self.wait == Wait::None).then_some("queued"))
             }
             Notice::KeyChanged { phone, .. } if *phone == self.to && self.id.is_some() => {
                 Err(refused(SendRefusal::KeyChanged, self.to).and("and send the message again"))
             }
-            Notice::SendRefused { token: TOKEN, refusal, .. } => Err(refused(*refusal, self.to)),
+            Notice::SendRefused { token, refusal, .. } if *token == self.token => {
+                Err(refused(*refusal, self.to))
+            }
             Notice::Stored { ids } if is_ours(ids) => {
                 self.stored = true;
                 Ok((self.wait == Wait::Stored).then_some("stored"))
@@ -135,7 +146,5 @@ fn refused(refusal: SendRefusal, to: Phone) -> Failure {
 
 /// What becomes of a message that did not get far in time.
 const LATER: &str = "it is queued for the next send or listen";
-/// One is enough: this program sends a single message.
-const TOKEN: Token = Token(1);
 /// More than a message can hold, so that a message that is too long is refused instead of cut off.
 const MOST: u64 = 1 << 20;

@@ -21,6 +21,7 @@ cases![
     first_pin_is_kept,
     contacts_are_in_order_of_their_phone_numbers,
     offer_is_kept_beside_the_pinned_key,
+    former_id_of_an_offered_key_is_kept,
     offer_for_a_stranger_creates_no_contact,
     withdrawn_offer_is_gone,
     accepted_key_is_pinned_and_unverified,
@@ -117,6 +118,19 @@ fn offer_is_kept_beside_the_pinned_key<S: Subject>(store: &mut Harness<S>) {
         let contact = store.contact(2);
         assert_eq!((contact.pinned, contact.offered), (binding(2, 2), Some(offered)));
     }
+}
+
+fn former_id_of_an_offered_key_is_kept<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    for _ in 0..2 {
+        offer(store, 2, binding(8, 3));
+        assert_eq!(store.load().former, []);
+    }
+    offer(store, 2, binding(9, 3));
+    assert_eq!(store.load().former, [binding(8, 3)]);
+    // Not that of a key in whose place another one is offered.
+    offer(store, 2, binding(10, 4));
+    assert_eq!(store.load().former, [binding(8, 3)]);
 }
 
 fn offer_for_a_stranger_creates_no_contact<S: Subject>(store: &mut Harness<S>) {

@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sealpost_core::client::store::{
-    ClientOp, DraftId, Failure, InboxId, OutgoingMessage, QueuedMessage, Snapshot,
+    ClientOp, Draft, DraftId, Failure, InboxId, OutgoingMessage, QueuedMessage, Snapshot, Token,
 };
 use sealpost_core::ids::{MessageId, ReceiptId, UserRef};
 use sealpost_core::keys::SymmetricKey;
@@ -105,18 +105,22 @@ fn request() -> impl Strategy<Value = ClientOp> {
         (peer(), key())
             .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
     ];
-    let sent = (id(), peer(), proptest::option::of(id())).prop_map(|(id, to, draft)| {
-        let draft = draft.map(DraftId);
-        OutgoingMessage { draft, ..outgoing(id, to) }
-    });
-    let draft = (id(), peer(), any::<bool>()).prop_map(|(id, to, by_id)| {
+    // Few tokens, so that drafts and messages have the same ones.
+    let token = || id().prop_map(Token);
+    let sent =
+        (id(), token(), peer(), proptest::option::of(id())).prop_map(|(id, token, to, draft)| {
+            let draft = draft.map(DraftId);
+            OutgoingMessage { token, draft, ..outgoing(id, to) }
+        });
+    let draft = (id(), token(), peer(), any::<bool>()).prop_map(|(id, token, to, by_id)| {
         let to = if by_id { UserRef::Id(user(to.into())) } else { UserRef::Phone(phone(to)) };
-        harness::draft(id, to)
+        Draft { token, ..harness::draft(id, to) }
     });
     let outbox = prop_oneof![
         2 => vec(sent, 0..4).prop_map(ClientOp::Enqueue),
         1 => vec(draft, 0..3).prop_map(ClientOp::KeepDrafts),
         1 => vec(id().prop_map(DraftId), 0..2).prop_map(ClientOp::DropDrafts),
+        1 => vec(token(), 0..4).prop_map(ClientOp::FindTokens),
         1 => vec((id(), peer()), 0..4).prop_map(|sent| {
             let named = |(id, to)| outgoing(id, to).packet.request_hash().in_reply_to();
             ClientOp::MarkUndeliverable(sent.into_iter().map(named).collect())

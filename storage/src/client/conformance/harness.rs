@@ -4,8 +4,9 @@ use sealpost_core::address::Transport;
 use sealpost_core::client::store::{
     Arrival, Binding, ClientOp, ClientOutcome, ClientReply, Contact, Content, Continuity, Draft,
     DraftId, GivenUp, InboxId, InboxItem, IncomingMessage, OutgoingMessage, Placement,
-    ReceivedContent, Snapshot, Status, Trust,
+    ReceivedContent, Snapshot, Status, Token, TokenUse, Trust,
 };
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{Profile, RequestHash};
@@ -44,22 +45,32 @@ pub(super) fn binding(id: u64, n: u16) -> Binding {
     Binding { user: user(id), public_key: public_key(n) }
 }
 
-/// Builds message `id` from us to user `to`, who has the `to`-th phone number.
+/// Builds message `id` from us to user `to`, who has the `to`-th phone number. Its token has the same
+/// number as its id.
 pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
     let recipient = user(to.into());
     OutgoingMessage {
         id: MessageId(id),
         recipient,
         phone: phone(to),
+        token: Token(id),
         draft: None,
         content: Content::Text(format!("message {id}")),
         packet: message(Profile::Compact, user(1), recipient, id, 40),
     }
 }
 
-/// Builds draft `id` to a phone number.
+/// Builds an event of a newer version. Its bytes are kept, whether or not they are understood here.
+pub(super) fn event() -> EncodedEvent {
+    let head = [0xa3, 0x00, 0x18, 99, 0x01, 0x50];
+    let bytes = [&head[..], &[7; 16], &[0x18, 30, 0x62, b'h', b'i']].concat();
+    EncodedEvent::parse(bytes.into()).expect("an event")
+}
+
+/// Builds draft `id`, whose token has the number 1000 + `id`.
 pub(super) fn draft(id: u64, to: UserRef) -> Draft {
-    Draft { id: DraftId(id), to, content: Content::Text(format!("draft {id}")) }
+    let content = Content::Text(format!("draft {id}"));
+    Draft { id: DraftId(id), token: Token(id.wrapping_add(1000)), to, content }
 }
 
 /// Builds message `id` from user `from`, who has the `from`-th phone number, to us. Equal arguments
@@ -68,6 +79,7 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
     IncomingMessage {
         sender: user(from.into()),
         phone: phone(from),
+        signed_by: author(from),
         id: MessageId(id),
         packet_hash: packet_hash(id, from, previous),
         previous: previous.map(MessageId),
@@ -76,6 +88,11 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
         content: ReceivedContent::Opened(Content::Text(format!("from {from}: {id}"))),
         trust: Trust::FirstUse,
     }
+}
+
+/// Returns the fingerprint of the `n`-th author.
+pub(crate) const fn author(n: u16) -> Fingerprint {
+    Fingerprint([n.to_le_bytes()[0]; 32])
 }
 
 fn packet_hash(id: u64, from: u16, previous: Option<u64>) -> RequestHash {
@@ -151,6 +168,16 @@ impl<S: Subject> Harness<S> {
     /// Counts the messages that are not acknowledged, drafts included.
     pub(super) fn queued(&mut self) -> u64 {
         self.store().outbox().expect("the store works").queued
+    }
+
+    /// Returns what each token names.
+    #[track_caller]
+    pub(super) fn find(&mut self, tokens: &[u64]) -> Vec<Option<TokenUse>> {
+        let tokens = tokens.iter().copied().map(Token).collect();
+        match self.ask(ClientOp::FindTokens(tokens)) {
+            ClientReply::Named(named) => named,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Returns the ids of all drafts.

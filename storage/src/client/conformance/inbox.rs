@@ -7,7 +7,7 @@ use sealpost_core::client::store::{
 use sealpost_core::ids::MessageId;
 use sealpost_core::wire::RequestHash;
 
-use super::harness::{Case, Harness, incoming, other_packet, outgoing, user};
+use super::harness::{Case, Harness, binding, event, incoming, other_packet, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::{HistoryEntry, Place};
 use crate::conformance::{at, cases, phone};
@@ -22,7 +22,8 @@ cases![
     message_that_fills_a_gap_is_reported_however_late,
     message_without_a_hash_is_told_apart_by_what_is_known_of_it,
     message_signed_again_for_another_id_is_a_repeat,
-    message_before_counts_under_every_id_of_the_sender,
+    message_before_counts_under_every_id_of_the_same_key,
+    message_before_does_not_count_under_another_key,
     largest_ids_fit,
     content_and_trust_come_back_as_they_were,
     unshown_messages_are_read_in_batches,
@@ -158,14 +159,46 @@ fn message_signed_again_for_another_id_is_a_repeat<S: Subject>(store: &mut Harne
     }
 }
 
-fn message_before_counts_under_every_id_of_the_sender<S: Subject>(store: &mut Harness<S>) {
+fn message_before_counts_under_every_id_of_the_same_key<S: Subject>(store: &mut Harness<S>) {
+    // The person registers again, twice.
+    store.pin(2);
+    for id in [7, 8] {
+        store.tell(ClientOp::AcceptKey { phone: phone(2), accepted: binding(id, 2) });
+    }
     store.accept(incoming(5, 2, None));
-    let mut next = incoming(6, 2, Some(5));
-    next.sender = user(7);
-    assert_eq!(store.accept_as(next), (Continuity::Next, Arrival::InOrder));
-    let mut stranger = incoming(7, 2, Some(6));
+    assert_eq!(store.accept_as(under(8, incoming(6, 2, Some(5)))).0, Continuity::Next);
+    assert_eq!(store.accept_as(under(7, incoming(7, 2, Some(6)))).0, Continuity::Next);
+    // Even before the user has accepted the key.
+    for id in [20, 21, 22] {
+        store.tell(ClientOp::OfferKey { phone: phone(2), offered: binding(id, 3) });
+        let (id, previous) = (id - 10, (id > 20).then_some(id - 11));
+        let message = under(id + 10, incoming(id, 2, previous));
+        assert_eq!(store.accept_as(message).0, Continuity::Next, "{id}");
+    }
+    store.tell(ClientOp::AcceptKey { phone: phone(2), accepted: binding(22, 3) });
+    assert_eq!(store.accept_as(under(22, incoming(13, 2, Some(10)))).0, Continuity::Next);
+    let mut stranger = under(22, incoming(14, 2, Some(13)));
     stranger.phone = phone(3);
-    assert_eq!(store.accept_as(stranger), (Continuity::AfterGap, Arrival::InOrder));
+    assert_eq!(store.accept_as(stranger).0, Continuity::AfterGap);
+}
+
+/// The phone number has changed hands.
+fn message_before_does_not_count_under_another_key<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.accept(incoming(5, 2, None));
+    let next = |id| under(7, incoming(id, 2, Some(5)));
+    assert_eq!(store.accept_as(next(6)).0, Continuity::AfterGap, "of an id that nobody knows");
+    store.tell(ClientOp::OfferKey { phone: phone(2), offered: binding(7, 3) });
+    assert_eq!(store.accept_as(next(7)).0, Continuity::AfterGap, "before the key is accepted");
+    store.tell(ClientOp::AcceptKey { phone: phone(2), accepted: binding(7, 3) });
+    assert_eq!(store.accept_as(next(8)).0, Continuity::AfterGap, "once it is");
+    assert_eq!(store.accept_as(incoming(9, 2, Some(5))).0, Continuity::Next, "of the former owner");
+}
+
+/// The same message, from another user id.
+fn under(sender: u64, mut message: IncomingMessage) -> IncomingMessage {
+    message.sender = user(sender);
+    message
 }
 
 fn largest_ids_fit<S: Subject>(store: &mut Harness<S>) {
@@ -189,6 +222,7 @@ fn content_and_trust_come_back_as_they_were<S: Subject>(store: &mut Harness<S>) 
         (ReceivedContent::Opened(Content::Text("Grüße".into())), Trust::FirstUse),
         (ReceivedContent::Opened(Content::Bytes(vec![0, 0xff])), Trust::Verified),
         (ReceivedContent::Undecryptable, Trust::Changed),
+        (ReceivedContent::Opened(Content::Event(event())), Trust::FirstUse),
     ];
     let mut expected = Vec::new();
     for (id, (content, trust)) in (1..).zip(contents) {

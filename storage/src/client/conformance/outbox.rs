@@ -2,12 +2,12 @@
 
 use sealpost_core::client::store::{
     ClientOp, ClientReply, Content, Draft, DraftId, Failure, GivenUp, OutgoingMessage,
-    QueuedMessage, Status,
+    QueuedMessage, Status, Token, TokenUse,
 };
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::InReplyTo;
 
-use super::harness::{Case, Harness, draft, outgoing, user};
+use super::harness::{Case, Harness, draft, event, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::HistoryEntry;
 use crate::client::outbox::OutboxCounts;
@@ -26,6 +26,7 @@ cases![
     marked_ids_are_in_the_order_of_the_request_and_unique,
     request_sees_the_effects_of_earlier_ones,
     draft_is_kept_until_it_is_enqueued_or_dropped,
+    token_names_one_draft_or_message_for_ever,
     message_that_can_not_be_delivered_is_found_by_its_packet,
     message_signed_again_keeps_its_place_and_number,
     oldest_message_without_a_receipt_is_known_of_each_contact,
@@ -113,6 +114,7 @@ fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
         Content::Text(String::new()),
         Content::Bytes(vec![0, 0xff, 0xfe]),
         Content::Bytes(vec![]),
+        Content::Event(event()),
     ];
     let messages: Vec<_> = (1..)
         .zip(&contents)
@@ -124,7 +126,7 @@ fn content_comes_back_as_it_was<S: Subject>(store: &mut Harness<S>) {
         .collect();
     store.enqueue(&messages);
     let entries = store.history(2, None, 9);
-    assert_eq!(entries.len(), 4);
+    assert_eq!(entries.len(), contents.len());
     for (entry, message) in entries.into_iter().zip(messages) {
         let HistoryEntry::Sent(sent) = entry else { panic!("received") };
         assert_eq!((sent.id, sent.recipient, sent.phone), (message.id, user(2), message.phone));
@@ -235,6 +237,42 @@ fn draft_is_kept_until_it_is_enqueued_or_dropped<S: Subject>(store: &mut Harness
     store.tell(ClientOp::KeepDrafts(drafts[..1].to_vec()));
     store.enqueue(&[OutgoingMessage { draft: Some(DraftId(2)), ..outgoing(1, 2) }]);
     assert_eq!(store.drafts(), [3]);
+}
+
+fn token_names_one_draft_or_message_for_ever<S: Subject>(store: &mut Harness<S>) {
+    let kept = draft(1, UserRef::Phone(phone(2)));
+    store.tell(ClientOp::KeepDrafts(vec![kept.clone()]));
+    store.enqueue(&[outgoing(7, 2)]);
+    let (draft, message) = (Some(TokenUse::Draft), |id| Some(TokenUse::Message(MessageId(id))));
+    assert_eq!(store.find(&[7, 1001, 8, 7]), [message(7), draft, None, message(7)]);
+
+    let named = |token| Draft { id: DraftId(9), token: Token(token), ..kept.clone() };
+    store.tell(ClientOp::KeepDrafts(vec![named(1001), named(7)]));
+    assert_eq!(store.drafts(), [1], "the names are taken");
+    for token in [7, 1001] {
+        store.enqueue(&[OutgoingMessage { token: Token(token), ..outgoing(8, 2) }]);
+    }
+    assert_eq!(store.load().outbox.len(), 1);
+    assert_eq!(store.load().last_message, Some(MessageId(7)));
+
+    let was_draft = OutgoingMessage { token: kept.token, draft: Some(kept.id), ..outgoing(8, 2) };
+    store.enqueue(&[was_draft]);
+    let OutgoingMessage { recipient, packet, .. } = outgoing(8, 3);
+    store.tell(ClientOp::Readdress(vec![QueuedMessage { id: MessageId(8), recipient, packet }]));
+    let failure = Failure::Refused;
+    store.mark(ClientOp::MarkFailed { messages: vec![MessageId(8)], failure });
+    assert_eq!(store.find(&[1001]), [message(8)], "whatever becomes of it");
+    let entries = store.history(2, None, 9);
+    let tokens = entries.iter().map(|entry| match entry {
+        HistoryEntry::Sent(sent) => Some(sent.token),
+        HistoryEntry::Received(_) => None,
+    });
+    assert_eq!(tokens.collect::<Vec<_>>(), [Some(Token(7)), Some(Token(1001))]);
+
+    let refused = named(2000);
+    store.tell(ClientOp::KeepDrafts(vec![refused.clone()]));
+    store.tell(ClientOp::DropDrafts(vec![refused.id]));
+    assert_eq!(store.find(&[2000]), [None], "nothing came of it");
 }
 
 fn message_that_can_not_be_delivered_is_found_by_its_packet<S: Subject>(store: &mut Harness<S>) {

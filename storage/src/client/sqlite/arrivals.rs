@@ -19,7 +19,7 @@ struct Known {
     later: bool,
     /// A message that named this one as its previous, and found it missing.
     missed: bool,
-    /// The person's message before this one, or this one names none.
+    /// The message before this one, under the same id, or this one names none.
     previous: bool,
 }
 
@@ -29,7 +29,8 @@ impl Ops<'_> {
         if known.packet || self.was_signed_again(message)? {
             return Ok(Placement::Repeat);
         }
-        let continuity = if known.previous { Continuity::Next } else { Continuity::AfterGap };
+        let has_previous = known.previous || self.holds_under_another_id(message)?;
+        let continuity = if has_previous { Continuity::Next } else { Continuity::AfterGap };
         let arrival = match known {
             Known { id: true, .. } => Arrival::ReusedId,
             Known { later: false, .. } => Arrival::InOrder,
@@ -55,7 +56,8 @@ impl Ops<'_> {
                     EXISTS (SELECT 1 FROM inbox
                             WHERE sender_id = ?1 AND previous_id = ?2 AND continuity = 1),
                     ?6 IS NULL
-                    OR EXISTS (SELECT 1 FROM inbox WHERE phone_number = ?7 AND message_id = ?6)",
+                    OR EXISTS (SELECT 1 FROM inbox
+                               WHERE phone_number = ?7 AND message_id = ?6 AND sender_id = ?1)",
         )?
         .query_row(
             params![
@@ -76,6 +78,34 @@ impl Ops<'_> {
                     previous: row.get(4)?,
                 })
             },
+        )
+    }
+
+    /// Whether the inbox holds the message before this one under another id that the key of its
+    /// sender has or had.
+    fn holds_under_another_id(&self, message: &IncomingMessage) -> rusqlite::Result<bool> {
+        self.prepare(
+            "WITH keys (user_id, public_key) AS (
+                 SELECT user_id, public_key FROM contacts WHERE phone_number = ?1
+                 UNION ALL
+                 SELECT offered_user_id, offered_public_key FROM contacts WHERE phone_number = ?1
+                 UNION ALL
+                 SELECT user_id, public_key FROM former_contacts
+             )
+             SELECT EXISTS (
+                 SELECT 1 FROM inbox
+                 JOIN keys AS known ON known.user_id = inbox.sender_id
+                 JOIN keys AS signer ON signer.public_key = known.public_key
+                 WHERE inbox.phone_number = ?1 AND inbox.message_id = ?2 AND signer.user_id = ?3
+             )",
+        )?
+        .query_row(
+            params![
+                message.phone.to_string(),
+                message.previous.map(sql_message_id),
+                sql_id(message.sender),
+            ],
+            |row| row.get(0),
         )
     }
 
@@ -106,7 +136,7 @@ impl Ops<'_> {
         let (kind, content) = row::received_columns(&message.content);
         self.prepare(&format!(
             "INSERT INTO inbox ({RECEIVED_COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
         ))?
         .execute(params![
             place.cast_signed(),
@@ -122,6 +152,7 @@ impl Ops<'_> {
             content,
             row::arrival_code(arrival),
             message.packet_hash.0,
+            message.signed_by.0,
         ])?;
         Ok(InboxId(place))
     }

@@ -3,10 +3,12 @@
 //! - `tables`: the schema, and `row`: rows of it as values.
 //! - `ops`: the requests as SQL; `arrivals`: the one that receives messages; `failures`: those that
 //!   mark messages as failed.
+//! - `conversations/`: the tables of conversations.
 
 mod arrivals;
 #[cfg(test)]
 pub(super) mod bed;
+mod conversations;
 mod failures;
 mod ops;
 mod row;
@@ -57,7 +59,10 @@ impl SqliteClientStorage {
     /// # Errors
     /// [`OpenFailure::Missing`](crate::OpenFailure::Missing) before [`create`](Self::create).
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { writer: Writer::new(tables::CLIENT.open_existing(path)?) })
+        let mut connection = tables::CLIENT.open_existing(path)?;
+        conversations::keys::name_signers(&mut connection)
+            .map_err(|error| OpenError { path: path.into(), reason: error.into() })?;
+        Ok(Self { writer: Writer::new(connection) })
     }
 
     /// Opens the database for reading only, alongside its writer. Every request of a commit fails.
@@ -73,6 +78,17 @@ impl SqliteClientStorage {
                                       last_message = MAX(IFNULL(last_message, 0), ?1 - 1)";
         let done = self.writer.connection.execute(sql, [first.cast_signed()]);
         done.map(drop).map_err(|error| store_error(&error))
+    }
+
+    /// Changes the state in one transaction. `change` may be carried out twice, the first time
+    /// without effect.
+    fn write<T>(
+        &mut self,
+        change: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut outcomes = Vec::new();
+        self.writer.commit(&[()], &mut outcomes, |connection, ()| change(connection).map(Ok));
+        outcomes.pop().unwrap_or(Err(StoreError::Io))
     }
 
     /// Reads the state at one point in time.

@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sealpost_core::client::store::{
     Binding, ClientOp, ClientReply, Contact, Draft, DraftId, InboxId, OutgoingMessage,
-    QueuedMessage, Status, Verification,
+    QueuedMessage, Status, Token, TokenUse, Verification,
 };
 use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
@@ -38,11 +38,15 @@ impl Ops<'_> {
             }
             ClientOp::ReserveReceipts { below } => self.raise("next_receipt", below.0)?,
             ClientOp::PinContact { phone, binding } => self.pin(*phone, binding)?,
-            ClientOp::OfferKey { phone, offered } => self.offer(*phone, Some(offered))?,
-            ClientOp::WithdrawOffer { phone } => self.offer(*phone, None)?,
+            ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered)?,
+            ClientOp::WithdrawOffer { phone } => self.set_offered(*phone, None)?,
             ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted)?,
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
+            }
+            ClientOp::FindTokens(tokens) => {
+                let named = tokens.iter().map(|token| self.find_token(*token));
+                return Ok(ClientReply::Named(named.collect::<rusqlite::Result<_>>()?));
             }
             ClientOp::KeepDrafts(drafts) => {
                 drafts.iter().try_for_each(|draft| self.keep_draft(draft))?;
@@ -93,7 +97,22 @@ impl Ops<'_> {
         .map(drop)
     }
 
-    fn offer(&self, phone: Phone, offered: Option<&Binding>) -> rusqlite::Result<()> {
+    fn offer(&self, phone: Phone, offered: &Binding) -> rusqlite::Result<()> {
+        // Kept, because the key is known by what was signed under its former id.
+        self.prepare(
+            "INSERT OR REPLACE INTO former_contacts (user_id, public_key)
+             SELECT offered_user_id, offered_public_key FROM contacts
+             WHERE phone_number = ?1 AND offered_user_id <> ?2 AND offered_public_key = ?3",
+        )?
+        .execute(params![
+            phone.to_string(),
+            sql_id(offered.user),
+            offered.public_key.der()
+        ])?;
+        self.set_offered(phone, Some(offered))
+    }
+
+    fn set_offered(&self, phone: Phone, offered: Option<&Binding>) -> rusqlite::Result<()> {
         self.prepare(
             "UPDATE contacts SET offered_user_id = ?2, offered_public_key = ?3
              WHERE phone_number = ?1",
@@ -111,7 +130,7 @@ impl Ops<'_> {
             return self.pin(phone, accepted);
         };
         if pinned == *accepted {
-            return self.offer(phone, None);
+            return self.set_offered(phone, None);
         }
         let is_same_key = accepted.public_key == pinned.public_key;
         // A message to the former id may have been refused.
@@ -148,17 +167,37 @@ impl Ops<'_> {
             .map(drop)
     }
 
+    fn find_token(&self, token: Token) -> rusqlite::Result<Option<TokenUse>> {
+        // No message has the token of a draft.
+        self.prepare(
+            "SELECT NULL FROM drafts WHERE token = ?1
+             UNION ALL SELECT message_id FROM outbox WHERE token = ?1",
+        )?
+        .query_row([sql_token(token)], |row| column::optional(row, 0, row::message_id))
+        .optional()
+        .map(|found| found.map(|id| id.map_or(TokenUse::Draft, TokenUse::Message)))
+    }
+
     fn keep_draft(&self, draft: &Draft) -> rusqlite::Result<()> {
         let (phone, user) = match draft.to {
             UserRef::Phone(phone) => (Some(phone.to_string()), None),
             UserRef::Id(user) => (None, Some(sql_id(user))),
         };
         let (kind, content) = row::content_columns(&draft.content);
+        self.copy_taken(draft.token)?;
         self.prepare(
-            "INSERT INTO drafts (draft_id, phone_number, user_id, kind, content)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (draft_id) DO NOTHING",
+            "INSERT INTO drafts (draft_id, token, phone_number, user_id, kind, content)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6
+             WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE token = ?2) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![draft.id.0.cast_signed(), phone, user, kind, content])
+        .execute(params![
+            draft.id.0.cast_signed(),
+            sql_token(draft.token),
+            phone,
+            user,
+            kind,
+            content,
+        ])
         .map(drop)
     }
 
@@ -170,14 +209,16 @@ impl Ops<'_> {
 
     fn enqueue(&self, message: &OutgoingMessage) -> rusqlite::Result<()> {
         message.draft.map_or(Ok(()), |draft| self.drop_draft(draft))?;
+        self.copy_taken(message.token)?;
         let (kind, content) = row::content_columns(&message.content);
         let (recipient, phone) = (sql_id(message.recipient), message.phone.to_string());
         let inserted = self
             .prepare(
                 "INSERT INTO outbox (place, message_id, recipient_id, phone_number, sent_at,
-                                     status, kind, content, packet, in_reply_to)
-                 VALUES ((SELECT last_place + 1 FROM account), ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (message_id) DO NOTHING",
+                                     status, kind, content, packet, in_reply_to, token)
+                 SELECT last_place + 1, ?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9 FROM account
+                 WHERE NOT EXISTS (SELECT 1 FROM drafts WHERE token = ?9)
+                 ON CONFLICT DO NOTHING",
             )?
             .execute(params![
                 sql_message_id(message.id),
@@ -188,6 +229,7 @@ impl Ops<'_> {
                 content,
                 &message.packet.bytes()[..],
                 message.packet.request_hash().in_reply_to().0,
+                sql_token(message.token),
             ])?;
         // A repeat must not advance the place again.
         if inserted == 0 {
@@ -295,6 +337,10 @@ pub(super) const fn sql_id(user: UserId) -> i64 {
 
 pub(super) const fn sql_message_id(id: MessageId) -> i64 {
     id.0.cast_signed()
+}
+
+pub(super) const fn sql_token(token: Token) -> i64 {
+    token.0.cast_signed()
 }
 
 /// Converts a place to what SQLite compares. One above the largest signed number stays the largest.

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use rusqlite::Row;
 use sealpost_core::client::store::{
     Arrival, Binding, Contact, Content, Continuity, Draft, DraftId, Failure, InboxId, InboxItem,
-    IncomingMessage, QueuedMessage, ReceivedContent, Status, Trust, Verification,
+    IncomingMessage, QueuedMessage, ReceivedContent, Status, Token, Trust, Verification,
 };
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::{MessageId, UserRef};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{Packet, Profile, RequestHash};
 
 use crate::client::history::{Place, SentMessage};
@@ -46,22 +48,22 @@ pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<Queued
 }
 
 /// Columns that [`draft`] reads, in its order.
-pub(super) const DRAFT_COLUMNS: &str = "draft_id, phone_number, user_id, kind, content";
+pub(super) const DRAFT_COLUMNS: &str = "draft_id, token, phone_number, user_id, kind, content";
 
 pub(super) fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
-    let ReceivedContent::Opened(content) = content(row, 3)? else {
+    let ReceivedContent::Opened(content) = content(row, 4)? else {
         return Err(Unreadable("content").into());
     };
-    let to = match optional(row, 2, user_id)? {
+    let to = match optional(row, 3, user_id)? {
         Some(user) => UserRef::Id(user),
-        None => UserRef::Phone(phone(row, 1)?),
+        None => UserRef::Phone(phone(row, 2)?),
     };
-    Ok(Draft { id: DraftId(id(row, 0)?), to, content })
+    Ok(Draft { id: DraftId(id(row, 0)?), token: token(row, 1)?, to, content })
 }
 
 /// Columns that [`sent`] reads, in its order.
 pub(super) const SENT_COLUMNS: &str =
-    "place, message_id, recipient_id, phone_number, sent_at, status, kind, content";
+    "place, message_id, recipient_id, phone_number, sent_at, status, kind, content, token";
 
 pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
     let ReceivedContent::Opened(content) = content(row, 6)? else {
@@ -70,6 +72,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
     Ok(SentMessage {
         place: Place(id(row, 0)?),
         id: message_id(row, 1)?,
+        token: token(row, 8)?,
         recipient: user_id(row, 2)?,
         phone: phone(row, 3)?,
         sent_at: timestamp(row, 4)?,
@@ -80,7 +83,7 @@ pub(super) fn sent(row: &Row<'_>) -> rusqlite::Result<SentMessage> {
 
 /// Columns that [`received`] reads, in its order.
 pub(super) const RECEIVED_COLUMNS: &str = "place, sender_id, phone_number, message_id, \
-     previous_id, sent_at, received_at, trust, continuity, kind, content, arrival, packet_hash";
+     previous_id, sent_at, received_at, trust, continuity, kind, content, arrival, packet_hash, signed_by";
 
 pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
     Ok(InboxItem {
@@ -88,6 +91,7 @@ pub(super) fn received(row: &Row<'_>) -> rusqlite::Result<InboxItem> {
         message: IncomingMessage {
             sender: user_id(row, 1)?,
             phone: phone(row, 2)?,
+            signed_by: Fingerprint(row.get(13)?),
             id: message_id(row, 3)?,
             packet_hash: RequestHash(row.get(12)?),
             previous: optional(row, 4, message_id)?,
@@ -105,23 +109,28 @@ pub(super) fn message_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Messa
     Ok(MessageId(id(row, column)?))
 }
 
+pub(super) fn token(row: &Row<'_>, column: usize) -> rusqlite::Result<Token> {
+    Ok(Token(id(row, column)?))
+}
+
 /// Encodes the content of a sent message for columns `kind` and `content`.
-pub(super) const fn content_columns(content: &Content) -> (i64, &[u8]) {
+pub(super) fn content_columns(content: &Content) -> (i64, &[u8]) {
     match content {
         Content::Text(text) => (0, text.as_bytes()),
         Content::Bytes(bytes) => (1, bytes.as_slice()),
+        Content::Event(event) => (3, event.as_bytes()),
     }
 }
 
 /// Encodes the content of a received message for columns `kind` and `content`.
-pub(super) const fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
+pub(super) fn received_columns(content: &ReceivedContent) -> (i64, &[u8]) {
     match content {
         ReceivedContent::Opened(content) => content_columns(content),
         ReceivedContent::Undecryptable => (2, &[]),
     }
 }
 
-fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
+pub(super) fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
     let bytes: Vec<u8> = row.get(kind + 1)?;
     Ok(match row.get(kind)? {
         0 => {
@@ -130,7 +139,11 @@ fn content(row: &Row<'_>, kind: usize) -> rusqlite::Result<ReceivedContent> {
         }
         1 => ReceivedContent::Opened(Content::Bytes(bytes)),
         2 => ReceivedContent::Undecryptable,
-        3.. | ..0 => return Err(Unreadable("content").into()),
+        3 => {
+            let event = EncodedEvent::parse(bytes.into()).map_err(|_| Unreadable("event"))?;
+            ReceivedContent::Opened(Content::Event(event))
+        }
+        4.. | ..0 => return Err(Unreadable("content").into()),
     })
 }
 
@@ -170,7 +183,7 @@ pub(super) const fn trust_code(trust: Trust) -> i64 {
     }
 }
 
-const fn trust(code: i64) -> Result<Trust, Unreadable> {
+pub(super) const fn trust(code: i64) -> Result<Trust, Unreadable> {
     match code {
         0 => Ok(Trust::FirstUse),
         1 => Ok(Trust::Verified),
@@ -186,7 +199,7 @@ pub(super) const fn continuity_code(continuity: Continuity) -> i64 {
     }
 }
 
-const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
+pub(super) const fn continuity(code: i64) -> Result<Continuity, Unreadable> {
     match code {
         0 => Ok(Continuity::Next),
         1 => Ok(Continuity::AfterGap),
@@ -203,7 +216,7 @@ pub(super) const fn arrival_code(arrival: Arrival) -> i64 {
     }
 }
 
-const fn arrival(code: i64) -> Result<Arrival, Unreadable> {
+pub(super) const fn arrival(code: i64) -> Result<Arrival, Unreadable> {
     match code {
         0 => Ok(Arrival::InOrder),
         1 => Ok(Arrival::Late),

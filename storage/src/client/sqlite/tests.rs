@@ -114,6 +114,7 @@ fn history_of_an_earlier_schema_tells_repeats_from_late_messages() {
     let arrived = |id, previous, text: &str| IncomingMessage {
         sender: UserId::new(2).unwrap(),
         phone: phone(2),
+        signed_by: Fingerprint([2; 32]),
         id: MessageId(id),
         packet_hash: RequestHash([3; 32]),
         previous,

@@ -24,6 +24,7 @@ use self::server_packets::phone;
 use super::bed::{FuzzBed, FuzzedMachine};
 use super::null_crypto;
 use crate::arb::Arb;
+use crate::content::text_event;
 
 /// Runs a client on a host that keeps its contract.
 ///
@@ -129,7 +130,9 @@ impl<'a> Bed<'a> {
     }
 
     fn send(&mut self) {
-        self.observer.tokens += 1;
+        // Sometimes the application repeats itself.
+        let again = self.observer.tokens > 0 && self.arb.chance(100);
+        self.observer.tokens += u64::from(!again);
         let to = if self.arb.chance(500) {
             UserRef::Phone(phone(self.arb.below(4)))
         } else {
@@ -138,6 +141,7 @@ impl<'a> Bed<'a> {
         let content = match self.arb.below(16) {
             0 => Content::Bytes(vec![9; 65_240]),
             1 => Content::Bytes(vec![9; 500]),
+            2 => text_event(self.observer.tokens, "hello").expect("a short text"),
             _ => Content::Text("hello".to_owned()),
         };
         let token = Token(self.observer.tokens);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::fuzz::bed;
 use bytes::Bytes;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, ClientReply, InboxId, InboxItem};
-use sealpost_core::client::{Client, Limits, Notice};
+use sealpost_core::client::{Client, Limits, Notice, Token};
 use sealpost_core::crypto::Job;
 use sealpost_core::frame::{Flow, Host};
 use sealpost_core::ids::{ConnId, MessageId, Phone, Ticket, UserId};
@@ -43,6 +43,8 @@ pub(in crate::fuzz) struct Observer {
     delivered: BTreeSet<(UserId, MessageId, RequestHash)>,
     /// The client's own durable messages, as they must be sent.
     enqueued: BTreeMap<MessageId, Bytes>,
+    /// What the application's tokens name.
+    named: BTreeMap<Token, MessageId>,
     /// Messages for which a verified receipt arrived.
     signed_for: BTreeSet<(UserId, MessageId)>,
     /// Messages for which a verified 203 *stored* arrived.
@@ -86,6 +88,7 @@ impl Observer {
             received: BTreeSet::new(),
             delivered: BTreeSet::new(),
             enqueued: BTreeMap::new(),
+            named: BTreeMap::new(),
             signed_for: BTreeSet::new(),
             said_stored: BTreeSet::new(),
         }
@@ -147,6 +150,8 @@ impl bed::Observer<Client> for Observer {
                 let bytes = message.packet.bytes().clone();
                 let before = self.enqueued.insert(message.id, bytes.clone());
                 assert!(before.is_none_or(|before| before == bytes), "message id used twice");
+                let before = self.named.insert(message.token, message.id);
+                assert!(before.is_none_or(|before| before == message.id), "sent twice");
             }
         }
         if let (ClientOp::Receive(messages), Ok(ClientReply::Received(_))) = (op, outcome) {

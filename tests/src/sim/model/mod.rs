@@ -11,6 +11,7 @@ use sealpost_core::time::Timestamp;
 
 use super::plan::Plan;
 use super::trust::{Trusted, Verdict};
+use crate::content::{text_event, text_of};
 use texts::text;
 pub(in crate::sim) use texts::{MARK, attacker_phone, phone};
 
@@ -60,6 +61,8 @@ struct Message {
     len: usize,
     /// Accounts of sender and recipient, once the message is durable in the sender's outbox.
     sender_and_recipient: Option<(UserId, UserId)>,
+    /// Id in the sender's outbox.
+    id: Option<MessageId>,
     /// Message queued before it between the same accounts.
     previous: Option<usize>,
     /// Status in the sender's outbox.
@@ -257,12 +260,14 @@ impl Model {
         messages.filter(|(_, message)| is_queued(message)).map(|(number, _)| number).collect()
     }
 
-    /// Adds a message of about this size. Returns its number and content.
+    /// Adds a message of about this size. Returns its number and content. Every third is an event.
     pub(in crate::sim) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
         let number = self.messages.len();
-        let content = text(number, size);
-        self.messages.push(Message::new(from, to, content.len()));
-        (number as u64, Content::Text(content))
+        let written = text(number, size);
+        self.messages.push(Message::new(from, to, written.len()));
+        let number = number as u64;
+        let event = if number % 3 == 2 { text_event(number, &written) } else { None };
+        (number, event.unwrap_or(Content::Text(written)))
     }
 
     /// Adds a message with a text that a scenario chose. All such texts must differ.
@@ -326,14 +331,14 @@ impl Model {
 
     /// Number of the message with exactly this content.
     pub(in crate::sim) fn number_of(&self, content: &Content) -> Option<usize> {
-        let Content::Text(written) = content else { return None };
+        let written = text_of(content)?;
         if let Some(number) = self.scripted_texts.get(written) {
             return Some(*number);
         }
         let number =
             written.strip_prefix(MARK)?.split_whitespace().next()?.parse::<usize>().ok()?;
         let message = self.messages.get(number)?;
-        (*written == text(number, message.len)).then_some(number)
+        (written == text(number, message.len)).then_some(number)
     }
 }
 
@@ -344,6 +349,7 @@ impl Message {
             to,
             len,
             sender_and_recipient: None,
+            id: None,
             previous: None,
             status: Status::Queued,
             stored: false,

@@ -145,7 +145,11 @@ impl Model {
         if named.len() > 1 && !self.recipients[client].restored {
             return Err(format!("client {client} uses message id {id} twice"));
         }
+        let restored = self.recipients[client].restored;
         let written = &mut self.messages[number];
+        if written.id.replace(message.id).is_some_and(|id| id != message.id) && !restored {
+            return Err(format!("text {number} is queued twice, the second time as {id}"));
+        }
         let accounts = (user, message.recipient);
         if written.sender_and_recipient.replace(accounts).is_some() {
             return Ok(());

@@ -1,0 +1,110 @@
+//! Entries of our own, and our changes of entries.
+
+use rusqlite::params;
+use sealpost_core::frame::StoreError;
+use sealpost_core::time::Timestamp;
+
+use super::row::{CHANGE, ENTRY};
+use super::timeline::{Addition, Timeline};
+use crate::client::conversations::{
+    Applied, Author, EntryId, EntryRef, Idempotency, Made, NewCopy, NewEntry, OwnChange, Peer,
+};
+use crate::client::sqlite::SqliteClientStorage;
+use crate::client::sqlite::ops::sql_token;
+use crate::client::sqlite::row as machine;
+
+impl SqliteClientStorage {
+    /// Adds an entry of our own with its copies, which are to be sent. A request under a key that
+    /// was used before makes nothing.
+    pub fn append(
+        &mut self,
+        peer: &Peer,
+        (new, at): (&NewEntry, Timestamp),
+        copies: &[NewCopy],
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Made, StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            if let Some(before) = timeline.made_before(idempotency, at)? {
+                return Ok(before);
+            }
+            let conversation = timeline.conversation(peer)?;
+            let addition = Addition { conversation, new, sent_at: at, received: None };
+            let Some(entry) = timeline.add(&addition)? else {
+                // Only the same request draws the same event id again.
+                return timeline.own_event(conversation, new);
+            };
+            timeline.add_copies(entry, copies, ENTRY)?;
+            timeline.remember(idempotency, entry, at)?;
+            Ok(Made::New(entry))
+        })
+    }
+
+    /// Changes an entry, and adds the copies that tell the others. We edit and take back entries of
+    /// our own only.
+    pub fn change(
+        &mut self,
+        (entry, change): (EntryId, &OwnChange),
+        at: Timestamp,
+        copies: &[NewCopy],
+    ) -> Result<Applied, StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            let Some(found) = timeline.entry(entry)? else { return Ok(Applied::Ignored) };
+            let is_own = found.author == Author::Own;
+            let changed = match change {
+                OwnChange::Edit { text, event } => {
+                    is_own && timeline.edit(entry, text, event.as_ref(), at)?
+                }
+                OwnChange::Delete => is_own && timeline.delete(entry, at)?,
+                OwnChange::React(emoji) => {
+                    timeline.react(entry, (&Author::Own, None), emoji.as_deref(), at)?;
+                    true
+                }
+                OwnChange::Read => true,
+            };
+            if !changed {
+                return Ok(Applied::Ignored);
+            }
+            timeline.add_copies(entry, copies, CHANGE)?;
+            Ok(Applied::Changed(found.conversation, entry))
+        })
+    }
+}
+
+impl Timeline<'_> {
+    fn own_event(
+        &self,
+        conversation: crate::client::conversations::ConversationId,
+        new: &NewEntry,
+    ) -> rusqlite::Result<Made> {
+        let target = new.event_id.map(sealpost_core::event::Target::Event);
+        let name = target.map(|target| EntryRef { author: Author::Own, target });
+        let found = name.map(|name| self.find(conversation, &name)).transpose()?.flatten();
+        Ok(found.map_or(Made::OtherRequest, Made::Before))
+    }
+
+    pub(super) fn add_copies(
+        &self,
+        entry: EntryId,
+        copies: &[NewCopy],
+        carries: i64,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.prepare(
+            "INSERT INTO copies (token, entry, phone_number, carries, kind, content)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for copy in copies {
+            let (kind, content) = machine::content_columns(&copy.content);
+            statement.execute(params![
+                sql_token(copy.token),
+                entry.0.cast_signed(),
+                copy.phone.to_string(),
+                carries,
+                kind,
+                content,
+            ])?;
+        }
+        Ok(())
+    }
+}

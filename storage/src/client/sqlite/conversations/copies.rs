@@ -1,0 +1,188 @@
+//! Copies: which are to be sent, how far they have come, and what can be done about them.
+
+use rusqlite::{OptionalExtension, Params, params};
+use sealpost_core::client::SendRefusal;
+use sealpost_core::client::store::{Content, ReceivedContent, Token};
+use sealpost_core::frame::StoreError;
+
+use super::row::{self, CANCELLED, COPY_COLUMNS};
+use super::timeline::Timeline;
+use crate::client::conversations::{
+    Cancelled, ConversationId, EntryId, NewCopy, Sending, UnsentCopy,
+};
+use crate::client::sqlite::SqliteClientStorage;
+use crate::client::sqlite::ops::{Ops, sql_token};
+use crate::client::sqlite::row as machine;
+use crate::engine::column::{Unreadable, id, phone};
+
+impl SqliteClientStorage {
+    /// Copies that the machine does not have, in the order of their entries: to be sent now, or again
+    /// after a crash.
+    pub fn unsent_copies(&self, limit: u32) -> Result<Vec<UnsentCopy>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT token, entry, phone_number, kind, content FROM copies
+                       WHERE content IS NOT NULL AND refused IS NULL ORDER BY entry, token LIMIT ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let copies = statement.query_map([limit], unsent)?;
+            copies.collect()
+        })
+    }
+
+    /// The entry that a copy carries or changes, and its conversation.
+    pub fn entry_of_copy(
+        &self,
+        token: Token,
+    ) -> Result<Option<(ConversationId, EntryId)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT conversation, entry FROM copies JOIN timeline USING (entry)
+                       WHERE token = ?1";
+            connection
+                .prepare_cached(sql)?
+                .query_row([sql_token(token)], |row| {
+                    Ok((ConversationId(id(row, 0)?), EntryId(id(row, 1)?)))
+                })
+                .optional()
+        })
+    }
+
+    /// Records that the machine has refused a copy, whose content it gave back.
+    pub fn refuse_copy(
+        &mut self,
+        token: Token,
+        refusal: SendRefusal,
+        content: &Content,
+    ) -> Result<(), StoreError> {
+        let (kind, content) = machine::content_columns(content);
+        self.write(|connection| {
+            let sql = "UPDATE copies SET refused = ?2, kind = ?3, content = ?4 WHERE token = ?1";
+            let refused = row::refused_column(refusal);
+            connection
+                .prepare_cached(sql)?
+                .execute(params![sql_token(token), refused, kind, content])
+                .map(drop)
+        })
+    }
+
+    /// Copies that wait, or that the server holds and nobody has acknowledged, oldest first, behind
+    /// a token's place in the order: everything that is still under way.
+    pub fn waiting_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
+        self.read(|connection| {
+            Timeline(connection).sendings(
+                "outbox INDEXED BY outbox_queued JOIN copies USING (token) WHERE status = 0
+                 ORDER BY outbox.place LIMIT ?1",
+                [limit],
+            )
+        })
+    }
+
+    /// Copies that the machine gave up or refused, latest first.
+    pub fn failed_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
+        self.read(|connection| {
+            let timeline = Timeline(connection);
+            let mut failed = timeline.sendings(
+                "outbox INDEXED BY outbox_failed JOIN copies USING (token) WHERE status >= 3
+                 ORDER BY outbox.place DESC LIMIT ?1",
+                [limit],
+            )?;
+            failed.extend(timeline.sendings(
+                "copies LEFT JOIN outbox USING (token) WHERE refused IS NOT NULL
+                 ORDER BY copies.token LIMIT ?1",
+                [limit],
+            )?);
+            failed.sort_by_key(|sending| std::cmp::Reverse(sending.entry));
+            failed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(failed)
+        })
+    }
+
+    /// Withdraws a copy that the machine does not have yet.
+    pub fn cancel_copy(&mut self, token: Token) -> Result<Cancelled, StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            let sql = "UPDATE copies SET refused = ?2
+                       WHERE token = ?1 AND content IS NOT NULL AND refused IS NULL";
+            if timeline.prepare(sql)?.execute([sql_token(token), CANCELLED])? > 0 {
+                return Ok(Cancelled::Done);
+            }
+            let exists = |sql| timeline.prepare(sql)?.exists([sql_token(token)]);
+            Ok(if exists("SELECT 1 FROM drafts WHERE token = ?1")? {
+                Cancelled::IsDraft
+            } else if exists("SELECT 1 FROM copies WHERE token = ?1")? {
+                Cancelled::TooLate
+            } else {
+                Cancelled::Unknown
+            })
+        })
+    }
+
+    /// Puts a new copy in place of one that has failed: the same content to the same recipient under
+    /// another token. `None` if it has not failed, or its content is gone.
+    pub fn retry_copy(
+        &mut self,
+        token: Token,
+        again: Token,
+    ) -> Result<Option<UnsentCopy>, StoreError> {
+        self.write(|connection| Timeline(connection).retry(token, again))
+    }
+}
+
+impl Timeline<'_> {
+    fn sendings(&self, from: &str, query: impl Params) -> rusqlite::Result<Vec<Sending>> {
+        // The conversation is looked up for each of the few rows.
+        let sql = format!(
+            "SELECT {COPY_COLUMNS}, copies.entry,
+                    (SELECT conversation FROM timeline WHERE timeline.entry = copies.entry)
+             FROM {from}"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let sendings = statement.query_map(query, |row| {
+            let entry = EntryId(id(row, 6)?);
+            let conversation = ConversationId(id(row, 7)?);
+            Ok(Sending { entry, conversation, copy: row::copy(row)? })
+        })?;
+        sendings.collect()
+    }
+
+    fn retry(&self, token: Token, again: Token) -> rusqlite::Result<Option<UnsentCopy>> {
+        let moved = self
+            .prepare(
+                "INSERT INTO copies (token, entry, phone_number, carries, kind, content)
+                 SELECT ?2, entry, copies.phone_number, carries,
+                        coalesce(outbox.kind, copies.kind),
+                        coalesce(outbox.content, copies.content)
+                 FROM copies LEFT JOIN outbox USING (token)
+                 WHERE copies.token = ?1 AND (refused IS NOT NULL OR status >= 3)
+                   AND coalesce(outbox.content, copies.content) <> x''",
+            )?
+            .execute([sql_token(token), sql_token(again)])?;
+        if moved == 0 {
+            return Ok(None);
+        }
+        self.prepare("DELETE FROM copies WHERE token = ?1")?.execute([sql_token(token)])?;
+        self.prepare(
+            "SELECT token, entry, phone_number, kind, content FROM copies WHERE token = ?1",
+        )?
+        .query_row([sql_token(again)], unsent)
+        .map(Some)
+    }
+}
+
+impl Ops<'_> {
+    /// The machine has a copy: it is not to be sent again, and its content is with the machine's.
+    pub(in crate::client::sqlite) fn copy_taken(&self, token: Token) -> rusqlite::Result<()> {
+        self.prepare(
+            "UPDATE copies SET content = NULL, refused = NULL
+             WHERE token = ?1 AND content IS NOT NULL",
+        )?
+        .execute([sql_token(token)])
+        .map(drop)
+    }
+}
+
+fn unsent(row: &rusqlite::Row<'_>) -> rusqlite::Result<UnsentCopy> {
+    let ReceivedContent::Opened(content) = machine::content(row, 3)? else {
+        return Err(Unreadable("content").into());
+    };
+    let copy = NewCopy { token: machine::token(row, 0)?, phone: phone(row, 2)?, content };
+    Ok(UnsentCopy { entry: EntryId(id(row, 1)?), copy })
+}

@@ -1,0 +1,28 @@
+//! The tables of conversations in SQLite.
+//!
+//! | file | content |
+//! |---|---|
+//! | `schema` | the tables; `keys`: the keys of messages from before there were tables |
+//! | `row` | rows as values |
+//! | `timeline` | entries: found, added, edited, taken back |
+//! | `apply`, `append` | what others do to the timeline, and what we do |
+//! | `pages`, `list` | what is shown: entries, and conversations with their settings |
+//! | `copies` | copies: which are to be sent, how far they have come |
+//! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
+//! | `expiry`, `search` | entries whose lifetime is over, and entries with a word |
+
+mod append;
+mod apply;
+mod consumers;
+mod copies;
+mod expiry;
+mod idempotency;
+pub(super) mod keys;
+mod list;
+mod pages;
+mod row;
+pub(super) mod schema;
+mod search;
+#[cfg(test)]
+mod tests;
+mod timeline;
