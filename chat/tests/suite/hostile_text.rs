@@ -30,6 +30,10 @@ const FORGERIES: &[&str] = &[
     "⚠ The key has changed",
     "שלום \u{200f}\u{61c} 12:03 ✓✓",
     "好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好好",
+    "long rows that end with 12:03 ✓✓ and long rows that end with 12:03 ✓✓ and long rows that end \
+     with 12:03 ✓✓ and long rows that end with 12:03 ✓✓",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\
+     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "\u{3164}\u{115f}\u{2800}\u{e000}\u{fff9}\u{fdd0}",
     "क्षि क्षि क्षि ज़ि त्र्य \u{94d}\u{94d}",
     "\t\t\ttabs\t",
