@@ -5,4 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod engine;
 pub mod foreign_text;
+pub mod rpc;

@@ -201,7 +201,7 @@ fn plan(world: &mut World) {
     let (since, next_attempt) = (world.later(40), Some(world.later(46)));
     let reason = "the network is unreachable".to_owned();
     world.plan(40, Plan::Connection(Connection::Offline { since, reason, next_attempt }));
-    world.plan(46, Plan::Connection(Connection::Online { since: world.later(46) }));
+    world.plan(46, Plan::Connection(Connection::Online { since: world.later(46), waiting: None }));
 }
 
 fn say(world: &mut World, offset: i64, with: Peer, from: Option<PhoneNumber>, text: &str) -> u64 {

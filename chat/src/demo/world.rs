@@ -46,7 +46,7 @@ impl World {
         Self {
             now,
             account: super::story::phone(0),
-            connection: Connection::Online { since: now },
+            connection: Connection::Online { since: now, waiting: None },
             contacts: BTreeMap::new(),
             conversations: Vec::new(),
             members: BTreeMap::new(),
@@ -124,6 +124,7 @@ impl World {
             entry: 0,
             conversation: with,
             from: None,
+            message_id: None,
             sent_at: self.now,
             received_at: None,
             body,

@@ -29,7 +29,7 @@ fn change(model: &mut Model, changed: Changed, effects: &mut Vec<Effect>) {
                 thread.take_entry(*entry);
             }
         }
-        Changed::Conversation { .. } => {
+        Changed::Contact { .. } | Changed::Conversation { .. } => {
             model.stale.conversations.spoil();
             model.stale.contacts.spoil();
         }
