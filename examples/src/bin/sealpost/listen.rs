@@ -7,6 +7,7 @@ use sealpost_messenger::api::{
     Acknowledge, AcknowledgeParams, ApiError, Caller, Method, Notification, SubscribeChanges,
     SubscribeParams, SubscribeReceive,
 };
+use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
 }
 
 fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
-    let consumer = SubscribeParams { consumer: CONSUMER.into(), from_start: true };
+    let consumer = SubscribeParams { consumer: LISTENER.into(), from_start: true };
     let consumer = serde_json::to_value(consumer).map_err(ApiError::internal)?;
     caller.request(SubscribeChanges::NAME, Value::Null)?;
     caller.request(SubscribeReceive::NAME, consumer).map(drop)
@@ -85,7 +86,7 @@ impl Printer<'_> {
                     event.print(format)?;
                 }
                 // Only after printing: a message that was not printed comes again.
-                let params = AcknowledgeParams { consumer: CONSUMER.into(), up_to: receive.place };
+                let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
                 hands.call::<Acknowledge>(&params).map_err(|error| failure(&error))?;
                 self.shown += 1;
                 Ok(())
@@ -109,6 +110,3 @@ impl Printer<'_> {
         }
     }
 }
-
-/// Name under which `listen` receives: what it has printed does not come again.
-const CONSUMER: &str = "listen";
