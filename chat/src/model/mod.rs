@@ -185,6 +185,15 @@ impl Model {
 }
 
 impl Stale {
+    /// Nothing is known.
+    pub(crate) const fn all() -> Self {
+        Self {
+            conversations: Freshness::Stale,
+            contacts: Freshness::Stale,
+            status: Freshness::Stale,
+        }
+    }
+
     /// The list that a request asks for.
     pub(crate) const fn of(&mut self, request: &Request) -> Option<&mut Freshness> {
         if let Request::Conversations(_) = request {
