@@ -162,14 +162,6 @@ impl OwnHome {
         drop(self.access);
         Ok(self.engine.finish()?)
     }
-
-    /// As [`finish`](Self::finish), while other threads may still call methods, which fail then.
-    pub(crate) fn end(&self) -> Result<(), Failure> {
-        self.listener.close(PATIENCE);
-        self.engine.stopper().stop();
-        self.engine.wait();
-        Ok(())
-    }
 }
 
 /// Failure of a method, with the exit status of its kind.

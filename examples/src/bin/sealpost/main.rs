@@ -8,6 +8,7 @@ mod chat;
 mod contacts;
 mod daemon;
 mod events;
+mod first_run;
 mod hands;
 mod home;
 mod listen;
@@ -22,6 +23,7 @@ mod signals;
 mod status;
 mod verify;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use sealpost_programs::{Failure, LogFormat, hide_memory, log_to_stderr, run_program};
@@ -37,7 +39,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
-    log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    // Lines of the log would be drawn into the screen.
+    if !matches!(args.task, Task::Chat(_)) || !io::stderr().is_terminal() {
+        log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    }
     let passphrase_file = args.passphrase_file.clone();
     let home = || {
         Ok::<_, Failure>(Home::new(
