@@ -114,8 +114,10 @@ fn copy_is_withdrawn_only_before_the_machine_has_it() {
     assert_eq!(unsent(&mut bed), []);
     let progress = Some(Progress::Failed(CopyFailure::Cancelled));
     assert_eq!(bed.entry(entry).progress(), progress);
+    bed.say(2, 5, "five");
     let waiting = bed.store().waiting_copies(9).unwrap();
-    assert_eq!(waiting.iter().map(|one| one.copy.token.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(waiting.iter().map(|one| one.copy.token.0).collect::<Vec<_>>(), [2, 3, 5]);
+    assert!(waiting.iter().all(|one| one.copy.progress == Progress::Queued));
 }
 
 #[test]
