@@ -9,6 +9,8 @@ from pathlib import Path
 from Crypto.PublicKey import RSA
 
 from make_vectors import safety_number
+from sealpost_events import EVENT
+from test_client import documented
 from sealpost_client import Client, Connection, Op, Refused, fields, sha256, spki, stamp, str8, unseal
 
 PYTHON_PHONE, RUST_PHONE, THIRD_PHONE = "+4915112345678", "+4915187654321", "+4915100000001"
@@ -174,6 +176,22 @@ def python_to_rust(check, python, rust):
     python.close()
 
 
+def events(check, python, rust):
+    """Every event of the vectors, and what is not one."""
+    sent = {name: vector for name, vector in documented().items() if vector["type"] == "event"}
+    python.connect()
+    for vector in sent.values():
+        python.send(RUST_PHONE, bytes.fromhex(vector["event"]), EVENT)
+    got = rust.listen(len(sent))
+    python.take("delivered", len(sent))
+    python.close()
+    for (name, vector), message in zip(sent.items(), got + [{}] * len(sent)):
+        opens = vector["reads"] != "no"
+        listed = (vector["reads"].replace("_", "-"), vector.get("text") or None) if opens else (None, None)
+        check(f"python to rust, {name}: read", (message.get("event"), message.get("text")) == listed, message)
+        check(f"python to rust, {name}: {'opens' if opens else 'does not open'}", ("undecryptable" in message) != opens, message)
+
+
 def rust_to_python(check, python, rust):
     # `sealpost send` refuses an empty message, which the protocol allows.
     texts = {name: text for name, text in TEXTS.items() if text}
@@ -231,7 +249,7 @@ def main():
             python.close()
             rust.run("register", server.address, RUST_PHONE)
             check("rust registers", True)
-            parts = [(part, python, rust) for part in (python_to_rust, rust_to_python, live, safety)]
+            parts = [(part, python, rust) for part in (python_to_rust, events, rust_to_python, live, safety)]
             invited = (args.sealpostd, folder / "invited", args.profile, args.crypto, Rust(args.sealpost, folder / "rust-invited", args.crypto))
             for part, *parties in [(registration, server.address, Python(folder / "third")), *parts, (invitations, *invited)]:
                 try:

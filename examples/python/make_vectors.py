@@ -8,6 +8,7 @@ from pathlib import Path
 
 from Crypto.PublicKey import RSA
 
+from sealpost_events import TYPES, encode, make_event
 from sealpost_client import (
     DELIVERED, INNER_SIZES, STORED, V, Op, build, message_label, seal, sha256, spki, stamp, str8, uint, wrap)
 
@@ -36,7 +37,7 @@ Each vector is a level-3 heading with its name, an optional line of prose, and o
 A line is a key, a colon, a space and a value that runs to the end of the line; it may be empty (then the line ends with
 the colon). Keys are of `a-z0-9_`. Bytes are lower-case hex, integers are decimal, text is itself. A list (`stored`,
 `message_ids`, `receipts`) separates its items by spaces; an item of two numbers joins them with a slash. The key `type` comes
-first and is `key`, `packet` or `safety_number`.
+first and is `key`, `packet`, `event` or `safety_number`.
 
 | key | of a `packet` vector |
 |---|---|
@@ -48,6 +49,13 @@ first and is `key`, `packet` or `safety_number`.
 | `oaep_key`, `oaep_label`, `oaep_seed`, `oaep_plain` | the one `oaep(…)` in it: whose public key, the label, the 32 random bytes of the encoding, what is inside |
 | `sealed_key`, `iv`, `sealed_plain` | the one `sealed(…)` in it: the key, the IV, what is inside before padding |
 | the rest | fields, named as in PROTOCOL.md; `request` is the name of the vector that `in_reply_to` or `request_hash` is of |
+
+| key | of an `event` vector |
+|---|---|
+| `reads` | the name of its type; `unknown` where it needs a newer version; `no` where it is not an event, and then only `event` follows |
+| `kind` | the number of its type |
+| `event` | the whole event, in CBOR |
+| the rest | fields, named as in PROTOCOL.md; those that are arrays are shown in CBOR |
 
 All randomness is drawn from a stream: the concatenation of SHA-256(`sealpost/1/test-vectors/` ‖ name ‖ i as u64) for i = 0, 1, 2 …, where
 name is the vector's. A vector draws, in this order and as far as it has them: its `reply_key` or `message_key` (32 bytes), its
@@ -212,6 +220,76 @@ def messages(page):
              [uint(first + 5, 8) + uint(2, 1) + b"whatever suite 2 will be"],
              "The server passes it on; a client of version 1 shows it as a message that does not open, and acknowledges it.",
              message_id=first + 5, suite=2, opens="no")
+    stream, label = Stream(page.name("message_event")), message_label(page.keys["alice"], page.keys["bob"])
+    key, content = stream.draw(32), make_event(1, id=event_id("event_text"), text="Hello")
+    page.add("message_event", Op.MESSAGE, (page.alice, page.bob), "alice", [
+        uint(first + 6, 8) + uint(1, 1), ("oaep", "bob", label, key), ("sealed", key, inner(2, first + 3, content))],
+        "Its content is the event `event_text`.", stream=stream, message_id=first + 6, suite=1, message_key=key, kind=2,
+        previous_id=first + 3, content=content)
+
+
+def event_id(name):
+    return Stream(name).draw(16)
+
+
+def events(keys):
+    """An event of each type, of unknown ones, and what is not an event."""
+    alice, bob = (sha256(spki(keys[name])) for name in ("alice", "bob"))
+    text, group_id, file_id = "Grüße, @Bob! 🦭", event_id("group"), event_id("file")
+    group, of_text, of_message = [group_id, 3, sha256(b"state")], [alice, event_id("event_text")], [bob, 1 << 40]
+    mention = [[len("Grüße, ".encode()), len("@Bob"), bob]]
+    known = [
+        ("event_text", 1, dict(text="Hello"), None),
+        ("event_text_with_everything", 1, dict(group=group, expiry=604800, text=text, reply_to=of_message, mentions=mention), None),
+        ("event_edit", 2, dict(text=text, reference=of_text, mentions=mention), None),
+        ("event_delete", 3, dict(reference=of_text), None),
+        ("event_reaction", 4, dict(text="👍🏽", reference=of_message), None),
+        ("event_reaction_taken_back", 4, dict(text="", reference=of_message), None),
+        ("event_read", 5, dict(references=[of_text, of_message]), None),
+        ("event_expiry", 6, dict(seconds=86400), None),
+        ("event_expiry_none", 6, dict(seconds=0), None),
+        ("event_file_offer", 7, dict(text="", file_id=file_id, name="seal.png", media_type="image/png", size=150000,
+                                     sha256=sha256(b"seal"), piece_length=60000), None),
+        ("event_file_piece", 8, dict(file_id=file_id, index=2, data=bytes(range(32))), None),
+        ("event_file_accepted", 9, dict(file_id=file_id, index=2, code=0), None),
+        ("event_file_received", 9, dict(file_id=file_id, code=1), None),
+        ("event_file_refused", 9, dict(file_id=file_id, code=2), None),
+        ("event_file_cancelled", 9, dict(file_id=file_id, code=3), None),
+        ("event_group_state", 10, dict(data=b"state"), "The state itself is not an event."),
+        *((f"event_group_{name}", 11, dict(code=code, group_id=group_id), None)
+          for code, name in enumerate(("leave", "accept", "decline", "newer_state"))),
+    ]
+    blocks = [event_block(name, kind, TYPES[kind][0], make_event(kind, id=event_id(name), **fields), note, **fields)
+              for name, kind, fields, note in known]
+    name, grown = "event_text_grown", {0: 1, 1: event_id("event_text_grown"), 8: "Hello", 23: [True, {"deep": -1}], 99: None}
+    blocks.append(event_block(name, 1, "text", encode(grown), "As a later version may send it: unknown fields are ignored.", text="Hello"))
+    name = "event_of_a_later_version"
+    later = encode({0: 99, 1: event_id(name), 8: 7})
+    blocks.append(event_block(name, 99, "unknown", later, "Shown as one that needs a newer version, and kept byte for byte."))
+    name = "event_file_answer_of_a_later_version"
+    later = encode({0: 9, 1: event_id(name), 13: file_id, 21: 200})
+    blocks.append(event_block(name, 9, "unknown", later, "The type is known, its code is not."))
+    head = bytes.fromhex("00010150") + event_id("event_broken")
+    broken = [
+        ("event_broken_twice", b"\xa4" + head + bytes.fromhex("08614108 6142"), "A field comes twice."),
+        ("event_broken_order", b"\xa3" + bytes.fromhex("0150") + event_id("event_broken") + bytes.fromhex("0001086141"), "Keys are not sorted."),
+        ("event_broken_long_number", b"\xa3" + bytes.fromhex("001801") + head[2:] + bytes.fromhex("086141"), "The type takes two bytes."),
+        ("event_broken_indefinite", b"\xbf" + head + bytes.fromhex("086141ff"), "The map's length is not announced."),
+        ("event_broken_tag", b"\xa4" + head + bytes.fromhex("08614117c100"), "An unknown field has a tag."),
+        ("event_broken_float", b"\xa4" + head + bytes.fromhex("08614117f93c00"), "An unknown field is a float."),
+        ("event_broken_deep", b"\xa4" + head + bytes.fromhex("08614117" + "81" * 8 + "00"), "Nine levels."),
+        ("event_broken_after", b"\xa3" + head + bytes.fromhex("08614100"), "A byte follows."),
+        ("event_broken_short", b"\xa3" + head + bytes.fromhex("087affffffff41"), "The text is announced with 4 GiB."),
+        ("event_broken_no_text", b"\xa2" + head, "A text event without text."),
+        ("event_broken_mention", make_event(1, id=event_id("event_broken"), text="ü", mentions=[[1, 1, bob]]), "A mention begins within a character."),
+    ]
+    return blocks + [block(name, note, {"type": "event", "reads": "no", "event": cbor}) for name, cbor, note in broken]
+
+
+def event_block(name, kind, type_name, cbor, note, /, **fields):
+    """A vector of an event, shown with its fields."""
+    shown = {key: encode(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return block(name, note, {"type": "event", "reads": type_name, "kind": kind, "id": event_id(name), **shown, "event": cbor})
 
 
 def delivery(page):
@@ -256,6 +334,7 @@ def render():
                                         "fingerprint": sha256(spki(key))}))
     parts.append("## Safety number\n")
     parts.append(safety(keys["alice"], keys["bob"]))
+    parts += ["## Events\n"] + events(keys)
     for profile in IDS:
         page = Page(profile, keys)
         for make in (registration, reconnection, directory, messages, delivery, errors):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A Sealpost client in one file: register, send, receive.
+"""A Sealpost client: register, send, receive. Contents of messages that are events are read in sealpost_events.py.
 
 It was written from docs/PROTOCOL.md alone; comments refer to the sections of that page. The order is: bytes (fields,
 cryptography, packets, messages), the connection, the client with its state on disk, and the command line.
@@ -17,6 +17,8 @@ from Crypto.PublicKey import RSA
 from Crypto.Signature import pkcs1_15
 from Crypto.Util.Padding import pad, unpad
 
+from sealpost_events import TEXT, shown
+
 class Op(IntEnum):
     REGISTER, CONFIRM, MESSAGE, REQUEST_PUBLIC_KEY, RECONNECT = 100, 101, 102, 105, 106
     REGISTRATION_REJECTED, OTP_ISSUED, SESSION_ISSUED, DELIVERY_ACK = 150, 200, 201, 203
@@ -25,7 +27,7 @@ class Op(IntEnum):
 ERRORS = """Malformed BadSignature NotAuthenticated UnknownUser OtpRejected OtpExpired RateLimited MailboxFull
     ServerFull Displaced ClockSkew Unavailable ShuttingDown KeyRejected InvitationRejected Suspended""".split()
 ERRORS, CLOSING, WORTH_A_REPEAT = dict(enumerate(ERRORS, 1)), {1, 2, 3, 10, 13, 16}, {7, 12}
-V, SUITE, TEXT, BYTES, STORED, DELIVERED = b"\1", 1, 0, 1, 1, 2
+V, SUITE, STORED, DELIVERED = b"\1", 1, 1, 2
 INNER_SIZES = [255, 511, 1023, 2047, 4095, 8191, 16383, 32767, 65247]
 CONTENT_MAX, SIGNATURE_SIZE, ANSWER_SECS, REPLAY_WINDOW = 65235, 256, 15, 1024
 
@@ -361,9 +363,7 @@ class Client:
             event = {"type": "undecryptable", "from": peer["phone"], "message_id": message_id, "time": packet.time}
             with suppress(ValueError):
                 kind, previous_id, content = open_message(packet.payload, self.key, RSA.import_key(peer["key"]))
-                expect(kind in (TEXT, BYTES), "an unsupported kind of content")
-                event |= {"text": content.decode()} if kind == TEXT else {"bytes": content.hex()}
-                event |= {"type": "message", "gap": previous_id != max(seen, default=0)}
+                event |= shown(kind, content) | {"type": "message", "gap": previous_id != max(seen, default=0)}
             peer["seen"] = sorted([*seen, message_id])[-REPLAY_WINDOW:]
             self._event(**event)  # durable first, then acknowledged
         receipt = uint(time.time_ns(), 8) + uint(DELIVERED, 1) + uint(1, 2) + uint(message_id, 8)

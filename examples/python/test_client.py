@@ -12,6 +12,7 @@ from Crypto.PublicKey import RSA
 
 import make_vectors
 import sealpost_client
+from sealpost_events import TYPES, encode, make_event, read_event
 from sealpost_client import (
     DELIVERED, STORED, V, Client, Connection, Op, Packet, Refused, build, fields, open_message, public_key, read_error, seal,
     seal_message, sha256, spki, str8, uint, unseal, unwrap, wrap)
@@ -122,6 +123,34 @@ class Vectors(unittest.TestCase):
                 if vector.get("request", "none") != "none":
                     request = sha256(bytes.fromhex(packets[vector["request"]]["packet"])).hex()
                     self.assertEqual(vector.get("request_hash", vector.get("in_reply_to")), request[:64 if "request_hash" in vector else 16])
+
+    def test_the_documented_events(self):
+        vectors = {name: v for name, v in documented().items() if v["type"] == "event"}
+        types = {vector["reads"] for vector in vectors.values()}
+        self.assertEqual(types, {name for name, _ in TYPES.values()} | {"unknown", "no"})
+        for name, vector in vectors.items():
+            with self.subTest(name):
+                content = bytes.fromhex(vector.pop("event"))
+                if vector["reads"] == "no":
+                    self.assertRaises(ValueError, read_event, content)
+                    continue
+                read = read_event(content)
+                self.assertEqual((read.pop("event"), str(read.pop("type"))), (vector["reads"], vector["kind"]))
+                if read_event(content)["event"] != "unknown" and not name.endswith("_grown"):
+                    self.assertEqual(make_event(int(vector["kind"]), **read), content)
+                read = {key: encode(value) if isinstance(value, list) else value for key, value in read.items()}
+                listed = {key: value for key, value in vector.items() if key not in ("type", "reads", "kind")}
+                self.assertEqual({key: plain(value) for key, value in read.items()}, listed)
+
+    def test_no_bytes_do_more_than_not_to_be_an_event(self):
+        whole = [bytes.fromhex(v["event"]) for v in documented().values() if v["type"] == "event"]
+        for event in whole:
+            for at in range(len(event)):
+                for edited in (event[:at], event[:at] + bytes([event[at] ^ 1 << at % 8]) + event[at + 1:]):
+                    try:
+                        self.assertIn("event", read_event(edited))
+                    except ValueError:
+                        pass
 
     def test_the_document_is_what_the_script_writes(self):
         self.assertEqual((make_vectors.DOCS / "PROTOCOL-VECTORS.md").read_text(), make_vectors.render())

@@ -24,6 +24,11 @@ impl Failure {
         Self { message: message.to_string(), status: 2 }
     }
 
+    /// A failure with an exit status of its own.
+    pub fn with_status(message: impl Display, status: u8) -> Self {
+        Self { message: message.to_string(), status }
+    }
+
     /// What the failure says, without the program's name.
     pub fn message(&self) -> &str {
         &self.message

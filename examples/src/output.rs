@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io::{self, StdoutLock, Write};
 
 use sealpost_core::time::Timestamp;
+use sealpost_messenger::foreign_text::JsonLine;
 use serde::Serialize;
 
-use crate::foreign_text::JsonLine;
 use crate::{Failure, OneLine};
 
 /// The option that selects the output format.

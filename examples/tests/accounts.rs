@@ -45,7 +45,7 @@ impl Server {
     }
 
     fn say(&self, home: &str, to: &str, text: &str) {
-        assert_eq!(self.bed.sealpost(home, &["send", to, text]).succeeded(), "stored\n");
+        assert_eq!(self.bed.sealpost(home, &["send", to, text]).sent(), "stored");
     }
 
     /// Listens until as many messages have come. They must be these, in this order, and no others.
@@ -166,7 +166,7 @@ fn first_message_to_somebody_new_is_sent_once_there_is_a_server() {
     let later = bed.sealpost("alice", &["send", BOB, "first", "--timeout", "1"]).failed(1);
     assert!(later.contains("queued for the next send or listen"), "{later}");
     let _daemon = bed.serve_at(&place, &[]);
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "second"]).succeeded(), "stored\n");
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "second"]).sent(), "stored");
     let heard = bed.sealpost("bob", &["listen", "--count", "2"]).succeeded();
     assert!(heard.contains("first") && heard.contains("second"), "{heard}");
 }

@@ -189,7 +189,7 @@ fn client_learns_a_new_address_of_the_same_server_only() {
         bed.sealpost("alice", &["address", &server.address]).succeeded(),
         format!("{}\n", server.address)
     );
-    assert_eq!(bed.sealpost("alice", &["send", ALICE, "here again"]).succeeded(), "delivered\n");
+    assert_eq!(bed.sealpost("alice", &["send", ALICE, "here again"]).sent(), "delivered");
 
     let other = format!("sealpost://127.0.0.1:7465/{}", "0".repeat(64));
     let refused = bed.sealpost("alice", &["address", &other]).failed(1);

@@ -90,7 +90,7 @@ fn a_suspended_client_goes_offline_and_comes_back_to_what_was_stored() {
     assert!(offline["reason"].as_str().unwrap().contains("suspended"), "{offline}");
     assert!(offline["retry_in_seconds"].as_f64().unwrap() >= 600.0, "{offline}");
     bob.stop();
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "later"]).succeeded(), "stored\n");
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "later"]).sent(), "stored");
     bed.sealpostd(&["users", "resume", BOB]).succeeded();
     let heard = bed.sealpost("bob", &["listen", "--json", "--count", "1"]).succeeded();
     assert!(heard.contains("later"), "{heard}");

@@ -16,7 +16,7 @@ fn server_goes_on_without_its_log() {
         bed.wrap(wrapper);
         let mut server = bed.serve(&[]);
         bed.register_both(&server);
-        assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).succeeded(), "stored\n");
+        assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).sent(), "stored");
         bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
         assert!(server.is_running());
         assert_eq!(server.stop().status.code(), Some(0));

@@ -89,7 +89,7 @@ fn closed_server_registers_nobody_and_serves_its_users() {
     for address in [&server.address, &link] {
         bed.sealpost("eve", &["register", address, "+4915100000003"]).failed(1);
     }
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).succeeded(), "stored\n");
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).sent(), "stored");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn figures_add_up_with_what_clients_did() {
     let at = address(&server);
     bed.register_both(&server);
     for text in ["one", "two", "three"] {
-        assert_eq!(bed.sealpost("alice", &["send", BOB, text]).succeeded(), "stored\n");
+        assert_eq!(bed.sealpost("alice", &["send", BOB, text]).sent(), "stored");
     }
     let waiting = Figures::of(&at);
     let items = ["sealpost_waiting_items{kind=\"message\"}", "sealpost_users"];

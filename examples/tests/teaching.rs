@@ -42,11 +42,11 @@ fn server_needs_no_reactor() {
     for (home, phone) in [("alice", ALICE), ("bob", BOB)] {
         bed.sealpost(home, &["register", address, phone]).succeeded();
     }
-    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).succeeded(), "stored\n");
+    assert_eq!(bed.sealpost("alice", &["send", BOB, "hi"]).sent(), "stored");
     let bob = bed.start("bob", &["listen", "--json"]);
     assert_eq!(bob.event("message")["text"], "hi");
-    let online = bed.sealpost("alice", &["send", BOB, "again", "--wait", "delivered"]).succeeded();
-    assert_eq!(online, "delivered\n");
+    let online = bed.sealpost("alice", &["send", BOB, "again", "--wait", "delivered"]).sent();
+    assert_eq!(online, "delivered");
     drop(bob);
     server.kill().unwrap();
     server.wait().unwrap();

@@ -74,7 +74,7 @@ fn message_travels_over_tls_and_the_authority_is_remembered() {
     assert!(server.address.starts_with("sealposts://127.0.0.1:"), "{}", server.address);
     tls.register(&server, "alice", ALICE);
     tls.register(&server, "bob", BOB);
-    assert_eq!(tls.bed.sealpost("alice", &["send", BOB, "hello"]).succeeded(), "stored\n");
+    assert_eq!(tls.bed.sealpost("alice", &["send", BOB, "hello"]).sent(), "stored");
     let heard = tls.bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
     assert!(heard.contains("hello"), "{heard}");
     let status = tls.bed.sealpost("bob", &["status"]).succeeded();
@@ -129,7 +129,7 @@ fn changed_certificate_is_loaded_and_open_connections_stay() {
     assert!(line.contains("from an unknown authority"), "{line}");
     fs::write(&tls.ca, other_authority.pem()).unwrap();
     let with_ca = [&["--ca", &tls.ca][..], &["send", "--wait", "delivered", BOB, "again"]].concat();
-    assert_eq!(tls.bed.sealpost("alice", &with_ca).succeeded(), "delivered\n");
+    assert_eq!(tls.bed.sealpost("alice", &with_ca).sent(), "delivered");
 
     // One that can't be used changes nothing.
     tls.put(&authority.issue_for(&["127.0.0.1"], Validity::Expired));

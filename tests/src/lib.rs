@@ -4,6 +4,7 @@
 //! - [`scripted_client`], [`scripted_server`], [`scripted_peer`]: parties whose every packet the test
 //!   writes itself.
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
+//! - [`registration_fixture`]: the steps of a registration.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
@@ -26,6 +27,7 @@ pub mod beds;
 pub mod client_fixture;
 pub mod content;
 pub mod fuzz;
+pub mod registration_fixture;
 pub mod scenarios;
 pub mod scripted_client;
 mod scripted_packet;

@@ -40,9 +40,20 @@ impl ScriptedPeer {
         (id, previous): (u64, u64),
         text: &str,
     ) -> Packet {
+        self.message_of(at, to, (id, previous), (ContentKind::Text, text.as_bytes()))
+    }
+
+    /// 102 with content of any kind.
+    pub fn message_of(
+        &mut self,
+        at: Timestamp,
+        to: (UserId, &PublicKey),
+        (id, previous): (u64, u64),
+        (kind, content): (ContentKind, &[u8]),
+    ) -> Packet {
         let head = MessageHead { message_id: MessageId(id), suite: MessageHead::SUITE_1 };
         let previous = (previous != 0).then_some(MessageId(previous));
-        let inner = Inner::new(ContentKind::Text, previous, text.as_bytes().to_vec()).unwrap();
+        let inner = Inner::new(kind, previous, content.to_vec()).unwrap();
         let envelope = Part::Envelope { to: to.1.clone(), inner: inner.emit() };
         let parts = vec![Part::Clear(head.emit().into()), envelope];
         self.packet(Op::Message, to.0, at, parts)

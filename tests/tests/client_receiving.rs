@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use sealpost_core::client::store::Trust;
+use sealpost_core::client::store::{Content, ReceivedContent, Trust};
 use sealpost_core::client::{Command, Continuity, Limits, Notice, OfflineReason, Suspicion};
+use sealpost_core::event::EncodedEvent;
 use sealpost_core::frame::{Event, StoreError};
 use sealpost_core::ids::{MessageId, UserRef};
-use sealpost_core::wire::{ErrorCode, ErrorForm, Profile};
+use sealpost_core::wire::{ContentKind, ErrorCode, ErrorForm, Profile};
 use sealpost_tests::client_fixture::{
     ClientFixture, bob, client_knowing_bob, client_knowing_bob_with, me, receipt, receive_message,
     session_error, texts,
 };
+use sealpost_tests::content::text_of;
 use sealpost_tests::scripted_peer::ScriptedPeer;
 use sealpost_tests::scripted_server::Request;
 
@@ -73,6 +75,28 @@ fn an_undecryptable_message_is_shown_as_such_and_acknowledged() {
     fixture.send(&packet);
     assert_eq!(texts(&fixture.bed.take_delivered()), ["(undecryptable)"]);
     assert_eq!(fixture.receive_all(), [receipt(&bob, 1, &[1])]);
+}
+
+#[test]
+fn an_event_is_delivered_as_it_came_and_what_is_none_does_not_open() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let key = fixture.bed.public_key().clone();
+    // A text, of which a later version can read more, and what has its text twice.
+    let grown = [&[0xa4, 0, 1, 1, 0x50][..], &[7; 16], &[8, 0x62, b'h', b'i', 23, 0xf5]].concat();
+    let twice = [&[0xa4, 0, 1, 1, 0x50][..], &[7; 16], &[8, 0x60, 8, 0x60]].concat();
+    for (id, content) in [(1, &grown), (2, &twice)] {
+        let numbers = (id, id - 1);
+        let event = (ContentKind::Event, &content[..]);
+        let packet = bob.message_of(fixture.now(), (me(), &key), numbers, event);
+        fixture.send(&packet);
+    }
+    let delivered = fixture.bed.take_delivered();
+    let contents: Vec<_> = delivered.into_iter().map(|item| item.message.content).collect();
+    let grown = EncodedEvent::parse(grown.into()).unwrap();
+    assert_eq!(text_of(&Content::Event(grown.clone())), Some("hi"));
+    let opened = ReceivedContent::Opened(Content::Event(grown));
+    assert_eq!(contents, [opened, ReceivedContent::Undecryptable]);
+    assert_eq!(fixture.receive_all(), [receipt(&bob, 1, &[1]), receipt(&bob, 2, &[2])]);
 }
 
 #[test]

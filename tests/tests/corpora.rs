@@ -55,7 +55,9 @@ fn every_body_has_a_target_and_a_corpus_and_there_are_no_others() {
 /// A corpus may hold more than its seeds: inputs that a fuzzer found.
 #[test]
 fn the_seeds_are_what_the_vectors_give() {
-    for (target, seeds) in [("deframer", streams()), ("payloads", plaintexts())] {
+    for (target, seeds) in
+        [("deframer", streams()), ("event", events()), ("payloads", plaintexts())]
+    {
         if std::env::var_os(WRITE).is_some() {
             let folder = PathBuf::from(FUZZ).join("corpus").join(target);
             fs::create_dir_all(&folder).unwrap();
@@ -80,6 +82,20 @@ fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
     entries
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect()
+}
+
+/// The events of the documentation, and what is not one, by name.
+fn events() -> BTreeMap<String, Vec<u8>> {
+    let page = include_str!("../../docs/PROTOCOL-VECTORS.md");
+    let (mut events, mut name) = (BTreeMap::new(), "");
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            name = heading;
+        } else if let Some(event) = line.strip_prefix("event: ") {
+            events.insert(name.replace('_', "-"), hex::decode(event).unwrap());
+        }
+    }
+    events
 }
 
 /// One stream for each gate and profile, by file name.

@@ -177,3 +177,19 @@ fn within(actual: usize, min: usize, max: usize) -> Result<(), OutOfBounds> {
     }
     Err(OutOfBounds { actual: actual as u64, min: min as u64, max: max as u64 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::References;
+
+    #[test]
+    fn a_list_is_counted_before_memory_is_taken_for_it() {
+        // 2^63 - 1 items, and one more than allowed.
+        let endless = [0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        for bytes in [&endless[..], &[0x99, 1, 1]] {
+            let bytes = Bytes::copy_from_slice(bytes);
+            assert_eq!(References::read(&mut Reader::new(&bytes)), Err(NotAnEvent));
+        }
+    }
+}

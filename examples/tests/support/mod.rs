@@ -183,6 +183,15 @@ impl Ended {
         self.stdout
     }
 
+    /// How far a message got that `send` has sent. Its number in the home follows.
+    #[track_caller]
+    pub(crate) fn sent(self) -> String {
+        let line = self.succeeded();
+        let (word, entry) = line.trim_end().split_once(' ').unwrap();
+        assert!(entry.parse::<u64>().is_ok(), "{line}");
+        word.to_owned()
+    }
+
     /// The line with which a program reported its failure. It must have ended with `status`.
     #[track_caller]
     pub(crate) fn failed(self, status: i32) -> String {

@@ -137,7 +137,7 @@ impl Application<Client> for Forwarder {
     }
 }
 
-fn host(home: &Path) -> (ClientHost<Client, Forwarder>, Receiver<Output>) {
+fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Receiver<Output>) {
     let store = SqliteClientStorage::open(&home.join("client.db")).unwrap();
     let identity = store.identity().unwrap();
     let provider = CryptoName::AwsLc.provider(verify().unwrap_or_default());

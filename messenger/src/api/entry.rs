@@ -16,6 +16,10 @@ pub struct Entry {
     /// Phone number of its author; absent for what was sent from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PhoneNumber>,
+    /// Id of the message on the wire, for what was received: unique among its author's messages,
+    /// unless the author was restored from a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<u64>,
     /// Time of writing, as its author says.
     pub sent_at: Time,
     /// Time of arrival; absent for what was sent from here.

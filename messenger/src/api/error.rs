@@ -84,7 +84,7 @@ kinds! {
     /// The server, or the client for it, refused the message for good.
     Refused = 5, exit 4;
     /// Too many messages wait to be sent.
-    OutboxFull = 6, exit 4;
+    OutboxFull = 6, exit 6;
     /// There is no such entry, conversation, contact, consumer or file.
     NotFound = 7, exit 4;
     /// It belongs to somebody else, or it is too late for it.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Peer, PhoneNumber, Time};
+use super::{Contact, Entry, Peer, PhoneNumber, Time};
 
 /// The first line of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +96,11 @@ pub enum Changed {
         /// Whom it is with.
         with: Peer,
     },
+    /// A contact is new, or is not as it was: its key, the trust in it, its name.
+    Contact {
+        /// The contact.
+        contact: Box<Contact>,
+    },
     /// The connection to the server is not as it was.
     Connection {
         /// How it is now.
@@ -125,6 +130,10 @@ pub enum Connection {
     Online {
         /// Since when.
         since: Time,
+        /// Count of messages and receipts that the server held when the session began, until all of
+        /// them have arrived.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waiting: Option<u32>,
     },
     /// There is no connection.
     Offline {

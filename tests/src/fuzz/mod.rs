@@ -1,14 +1,15 @@
 //! Bodies of the fuzz targets. Each takes any bytes, and panics if a property is violated. The
 //! corpora under `fuzz/corpus` also run through them in `cargo test`.
 //!
-//! `deframer`, `payloads`, `proxy_header`, `keys` and `envelope` read their input as data from outside. The others
-//! read it as a program ([`Arb`](crate::arb::Arb)): each step takes the next bytes, so that a
+//! `deframer`, `payloads`, `proxy_header`, `event`, `keys` and `envelope` read their input as data
+//! from outside. The others read it as a program ([`Arb`](crate::arb::Arb)): each step takes the next bytes, so that a
 //! fuzzer's small change of the input is a small change of the run.
 
 mod bed;
 mod client;
 mod deframer;
 mod envelope;
+mod event;
 mod jobs;
 mod keys;
 mod null_crypto;
@@ -22,6 +23,7 @@ mod world;
 pub use client::client;
 pub use deframer::{deframer, selector};
 pub use envelope::envelope;
+pub use event::event;
 pub use keys::keys;
 pub use payloads::payloads;
 pub use proxy_header::proxy_header;
@@ -34,10 +36,11 @@ pub use world::world;
 pub type Body = fn(&[u8]);
 
 /// Every body, with the name of its target and its corpus.
-pub const BODIES: [(&str, Body); 10] = [
+pub const BODIES: [(&str, Body); 11] = [
     ("client", client),
     ("deframer", deframer),
     ("envelope", envelope),
+    ("event", event),
     ("keys", keys),
     ("payloads", payloads),
     ("proxy_header", proxy_header),

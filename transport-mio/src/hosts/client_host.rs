@@ -8,19 +8,25 @@ use crate::config::HostConfig;
 use crate::destination::Destination;
 use crate::error::Error;
 use crate::reactor::{Handle, Reactor};
-use crate::threads::{HostedMachine, JobRunner};
+use crate::threads::{HostedMachine, JobRunner, StoreHandle};
 
 /// Runs a machine that connects to one server. The machine takes commands through a [`Handle`];
 /// its deliveries and notices go to the [`Application`].
 #[derive(Debug)]
-pub struct ClientHost<M: Machine, A> {
+pub struct ClientHost<M: Machine, A, S: Storage> {
     reactor: Reactor<M, A>,
+    store: StoreHandle<S>,
 }
 
-impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
+impl<M, A, S> ClientHost<M, A, S>
+where
+    M: HostedMachine,
+    A: Application<M>,
+    S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
+{
     /// Starts the threads. `server` is `HOST:PORT`, or a [`Destination`] over TLS. Nothing is dialled
     /// until the machine asks for it, and the name is looked up each time.
-    pub fn new<S, R>(
+    pub fn new<R>(
         config: &HostConfig,
         server: impl Into<Destination>,
         store: S,
@@ -29,17 +35,21 @@ impl<M: HostedMachine, A: Application<M>> ClientHost<M, A> {
         application: A,
     ) -> Result<Self, Error>
     where
-        S: Storage<Op = M::StoreOp, Outcome = M::StoreOutcome> + Send + 'static,
         R: JobRunner,
     {
-        let (mut reactor, _) = Reactor::new(config, machine, store, crypto, application)?;
+        let (mut reactor, store) = Reactor::new(config, machine, store, crypto, application)?;
         reactor.dial_to(server.into(), config);
-        Ok(Self { reactor })
+        Ok(Self { reactor, store })
     }
 
     /// Returns a handle that gives the machine commands, and stops the host, from other threads.
     pub fn handle(&self) -> Handle<M> {
         self.reactor.handle()
+    }
+
+    /// Returns a handle that reaches the store from another thread.
+    pub fn store(&self) -> StoreHandle<S> {
+        self.store.clone()
     }
 
     /// Runs until a signal or a [`Handle`] stops the host and the machine has finished.

@@ -14,7 +14,7 @@ pub(in crate::event) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads from the start of an event.
-    pub(super) fn new(whole: &'a Bytes) -> Self {
+    pub(in crate::event) fn new(whole: &'a Bytes) -> Self {
         Self { whole, decoder: Decoder::new(whole) }
     }
 

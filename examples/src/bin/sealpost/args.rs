@@ -13,8 +13,13 @@ use crate::safety_number::Comparison;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
-/// The client keeps its key, contacts and messages in one folder, its home. Only one process at a
-/// time can use a home. The exit status is 0 only if everything that was requested was done.
+/// The client keeps its key, contacts and messages in one folder, its home. The process that runs
+/// first owns the home; other commands work through it.
+///
+/// The exit status is 0 only if everything that was requested was done; 3 if a message is kept, and
+/// sent later; 4 if something was refused for good; 5 if another process uses the home and takes no
+/// requests; 6 if the server, or that process, did not answer in time; 2 for a wrong command; 1 for
+/// any other failure.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version = VERSION, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -63,10 +68,13 @@ pub(crate) enum Task {
     /// Create a key and register an account, or register one that the server has lost again with the same
     /// key; asks for the one-time password
     Register(RegisterArgs),
-    /// Send a message, and print how far it got: stored, delivered or queued
+    /// Send a message, and print how far it got, stored, delivered or queued, and its number in this
+    /// home
     Send(SendArgs),
     /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
+    /// Read and write messages on a screen of the terminal
+    Chat(ChatArgs),
     /// List contacts: people whose keys are known
     Contacts {
         #[command(flatten)]
@@ -88,6 +96,29 @@ pub(crate) enum Task {
     Status {
         #[command(flatten)]
         format: FormatArg,
+    },
+    /// Own the home and serve it to other commands and programs, until SIGINT or SIGTERM; prints
+    /// ready once it does
+    Daemon,
+    /// Speak JSON-RPC 2.0 over standard input and output, one object a line
+    Rpc {
+        /// Print the OpenRPC document, which describes every method, and exit
+        #[arg(long)]
+        openrpc: bool,
+    },
+    /// Call one method of the interface, and print its result as JSON
+    Call {
+        /// Name of the method, for example listContacts
+        method: String,
+        /// Its parameters, a JSON object
+        #[arg(value_name = "JSON")]
+        params: Option<String>,
+    },
+    /// Write units with which systemd runs the daemon for this user, and say what to run next
+    InstallService {
+        /// Print the units instead of writing them
+        #[arg(long)]
+        print: bool,
     },
     #[command(flatten)]
     Manual(Manual),
@@ -145,10 +176,11 @@ pub(crate) struct SendArgs {
     /// What to wait for before exiting
     #[arg(long, value_enum, default_value_t = Wait::Stored)]
     pub(crate) wait: Wait,
-    /// How long to wait, in seconds; after that the message stays queued for the next send or
-    /// listen
+    /// How long to wait, in seconds; after that the message stays queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u64,
+    pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// What `send` waits for.
@@ -175,6 +207,34 @@ pub(crate) struct ListenArgs {
     pub(crate) seconds: Option<u64>,
 }
 
+/// Options of `chat`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ChatArgs {
+    /// Show made-up people, without an account and without a network; nothing is kept
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Show times in UTC [default: local time]
+    #[arg(long)]
+    pub(crate) utc: bool,
+    /// Colours [default: dark, or plain if the environment variable NO_COLOR is set]
+    #[arg(long, value_enum)]
+    pub(crate) theme: Option<ThemeName>,
+    /// Leave the mouse to the terminal, which selects text with it
+    #[arg(long)]
+    pub(crate) no_mouse: bool,
+}
+
+/// Colours of `chat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThemeName {
+    /// For a dark background
+    Dark,
+    /// For a light background
+    Light,
+    /// No colours
+    Plain,
+}
+
 /// Options of `verify`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
@@ -195,7 +255,9 @@ pub(crate) struct VerifyArgs {
     /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
     /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u64,
+    pub(crate) timeout: u32,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// The home folder: the one of the command line, or else from the environment.

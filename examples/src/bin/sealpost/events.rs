@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_core::client::store::{InboxItem, Trust};
-use sealpost_core::client::{Arrival, Continuity, Notice};
-use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
-use sealpost_programs::{Failure, Format, Line, utc};
-use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
+use sealpost_messenger::api::{
+    self, Arrival, Changed, Connection, Contact, Entry, Progress, ReceivedEvent, Trust,
+};
+use sealpost_programs::{Failure, Format, Line};
 use serde::Serialize;
-
-use crate::body::Body;
 
 /// An event that is printed.
 #[derive(Debug, Serialize)]
@@ -19,13 +16,13 @@ pub(crate) enum Event {
     Message {
         /// Phone number of the sender.
         from: String,
-        /// User id of the sender.
-        from_id: u64,
         /// Message id, unique among the sender's messages.
-        id: u64,
+        id: Option<u64>,
+        /// Number of the message in this home.
+        entry: u64,
         /// Time at which the message was written, according to the sender.
         time: String,
-        /// Content, as `text`, `hex`, `event` or `undecryptable`.
+        /// Content, as `text`, `hex`, `undecryptable` or another field.
         #[serde(flatten)]
         body: Body,
         /// Trust in the key that signed the message.
@@ -39,15 +36,14 @@ pub(crate) enum Event {
         /// Phone number of the sender.
         from: String,
         /// Id of the message that follows the gap.
-        before: u64,
+        before: Option<u64>,
     },
-    /// A contact has registered again, with the same key.
-    Moved {
-        /// Phone number of the contact.
-        phone: String,
-        /// The contact's user id from now on.
-        id: u64,
-    },
+    /// The author of a message changed its text.
+    Edited { from: String, entry: u64, text: String },
+    /// The author of a message took it back.
+    Deleted { from: String, entry: u64 },
+    /// Somebody reacted to a message, or took a reaction back, which is then empty.
+    Reaction { from: String, entry: u64, emoji: String },
     /// The server offers another key for a contact.
     KeyChanged {
         /// Phone number of the contact.
@@ -57,38 +53,26 @@ pub(crate) enum Event {
         /// Fingerprint of the offered key.
         offered: String,
     },
-    /// A recipient has signed a receipt for our messages.
+    /// A recipient has signed a receipt for a message of ours.
     Delivered {
-        /// Phone number of the recipient, if it is a contact.
-        by: Option<String>,
-        /// User id of the recipient.
-        by_id: u64,
+        /// Phone number of the recipient.
+        by: String,
         /// Ids of the messages.
         ids: Vec<u64>,
     },
-    /// The server has stored our messages durably.
+    /// The server has stored a message of ours durably.
     Stored {
         /// Ids of the messages.
         ids: Vec<u64>,
     },
-    /// Our messages will not be sent.
+    /// A message of ours will not be sent.
     Failed {
-        /// Ids of the messages.
+        /// Phone number of the recipient.
+        to: String,
+        /// Ids of the messages; empty if it never had one.
         ids: Vec<u64>,
         /// Reason of the failure.
         reason: String,
-    },
-    /// A message of ours that was kept for later can't be sent.
-    Refused {
-        /// Phone number or user id of the recipient.
-        to: String,
-        /// Reason of the refusal.
-        reason: String,
-    },
-    /// The server's clock and this device's differ by a minute or more.
-    ClockOffset {
-        /// Seconds by which this device's clock is behind; negative if it is ahead.
-        seconds: i64,
     },
     /// A session has begun.
     Online {
@@ -97,7 +81,7 @@ pub(crate) enum Event {
     },
     /// Everything that the server held has arrived.
     CaughtUp {
-        /// Number of items that arrived.
+        /// Number of items that the server held.
         drained: u32,
     },
     /// The connection was lost, or could not be opened.
@@ -105,19 +89,39 @@ pub(crate) enum Event {
         /// Reason why.
         reason: String,
         /// Time until the next attempt; null if there will be none.
-        retry_in_seconds: Option<f64>,
+        retry_in_seconds: Option<i64>,
     },
-    /// The server refused something with an error that this version does not define.
-    UnknownError {
-        /// Number of the error.
-        code: u8,
-        /// The server's explanation.
+    /// Something that the user should know.
+    Warning {
+        /// Description of it.
         text: String,
     },
-    /// The server did something that an honest server does not do.
-    Suspicious {
-        /// Description of it.
-        what: String,
+}
+
+/// The content of a message.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Body {
+    Text {
+        text: String,
+    },
+    /// Bytes of an application, in hex.
+    Bytes {
+        hex: String,
+    },
+    /// A file that is offered or was received.
+    File {
+        file: String,
+        size: u64,
+        text: String,
+    },
+    /// The content could not be decrypted. The field is always true.
+    Undecryptable {
+        undecryptable: bool,
+    },
+    /// There is nothing to show, and this is why.
+    Nothing {
+        nothing: &'static str,
     },
 }
 
@@ -130,113 +134,116 @@ pub(crate) enum TrustName {
     Changed,
 }
 
-/// Looks up phone numbers by user id.
-#[derive(Debug)]
-pub(crate) struct Names {
-    store: SqliteClientStorage,
-    known: BTreeMap<UserId, Phone>,
-}
-
-impl Names {
-    /// Starts with no known numbers, and reads them from `store` when needed.
-    pub(crate) const fn new(store: SqliteClientStorage) -> Self {
-        Self { store, known: BTreeMap::new() }
-    }
-
-    fn phone(&mut self, user: UserId) -> Option<String> {
-        if !self.known.contains_key(&user) {
-            let contacts = self.store.load().map(|snapshot| snapshot.contacts).unwrap_or_default();
-            self.known.extend(contacts.iter().map(|contact| (contact.pinned.user, contact.phone)));
-        }
-        self.known.get(&user).map(ToString::to_string)
-    }
+/// What was printed already, so that a change of something else does not print it again.
+#[derive(Debug, Default)]
+pub(crate) struct Printed {
+    /// Progress of each copy that is not delivered yet, by message id.
+    copies: BTreeMap<u64, Progress>,
+    /// Offered keys, by phone number.
+    offers: BTreeMap<String, String>,
+    /// Count of items that the server held at the beginning of the session.
+    waiting: Option<u32>,
 }
 
 impl Event {
-    /// The events for a message: the message itself, after a gap if one precedes it.
-    pub(crate) fn of_message(item: &InboxItem) -> Vec<Self> {
-        let message = &item.message;
-        let from = message.phone.to_string();
-        let gap = match item.continuity {
-            Continuity::Next => None,
-            Continuity::AfterGap => Some(Self::Gap { from: from.clone(), before: message.id.0 }),
-        };
+    /// The events for something that arrived: for a message itself, after a gap if one precedes it.
+    pub(crate) fn of_received(event: &ReceivedEvent) -> Vec<Self> {
+        match event {
+            ReceivedEvent::Message { message } => Self::of_message(message),
+            ReceivedEvent::Edited { entry, from, text } => {
+                vec![Self::Edited { from: from.to_string(), entry: *entry, text: text.clone() }]
+            }
+            ReceivedEvent::Deleted { entry, from } => {
+                vec![Self::Deleted { from: from.to_string(), entry: *entry }]
+            }
+            ReceivedEvent::Reaction { entry, from, emoji } => {
+                vec![Self::Reaction { from: from.to_string(), entry: *entry, emoji: emoji.clone() }]
+            }
+            ReceivedEvent::Unknown => Vec::new(),
+        }
+    }
+
+    fn of_message(entry: &Entry) -> Vec<Self> {
+        let from = entry.from.map(|from| from.to_string()).unwrap_or_default();
+        let gap =
+            entry.after_gap.then(|| Self::Gap { from: from.clone(), before: entry.message_id });
         let shown = Self::Message {
             from,
-            from_id: message.sender.value(),
-            id: message.id.0,
-            time: utc(message.sent_at),
-            body: Body::of(&message.content),
-            trust: message.trust.into(),
-            arrival: arrival(item.arrival),
+            id: entry.message_id,
+            entry: entry.entry,
+            time: entry.sent_at.to_string(),
+            body: Body::of(&entry.body),
+            trust: entry.trust.into(),
+            arrival: arrival(entry.arrival),
         };
         gap.into_iter().chain([shown]).collect()
     }
 
-    /// The event for a notice. `None` if the notice is of no interest to `listen`.
-    pub(crate) fn of_notice(notice: &Notice, names: &mut Names) -> Option<Self> {
-        Some(match notice {
-            Notice::Online { pending } => Self::Online { pending: pending.unwrap_or(0) },
-            Notice::CaughtUp { drained } => Self::CaughtUp { drained: *drained },
-            Notice::Offline { reason, retry_in } => Self::Offline {
-                reason: reason.to_string(),
-                retry_in_seconds: retry_in.map(|pause| pause.as_secs_f64()),
-            },
-            Notice::Stored { ids } => Self::Stored { ids: numbers(ids) },
-            Notice::Delivered { recipient, ids } => Self::Delivered {
-                by: names.phone(*recipient),
-                by_id: recipient.value(),
-                ids: numbers(ids),
-            },
-            Notice::Failed { ids, failure } => {
-                Self::Failed { ids: numbers(ids), reason: failure.to_string() }
+    /// The events for a change: what it says that was not printed yet.
+    pub(crate) fn of_change(changed: &Changed, printed: &mut Printed) -> Vec<Self> {
+        match changed {
+            Changed::Entry { entry } => Self::of_progress(entry, printed),
+            Changed::Contact { contact } => {
+                Self::of_contact(contact, printed).into_iter().collect()
             }
-            Notice::SendRefused { to, refusal, .. } => Self::Refused {
-                to: match to {
-                    UserRef::Phone(phone) => phone.to_string(),
-                    UserRef::Id(user) => format!("user {}", user.value()),
-                },
-                reason: refusal.to_string(),
-            },
-            Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
-            Notice::Moved { .. } => Self::of_contact(notice)?,
-            Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
-                phone: phone.to_string(),
-                pinned: pinned.to_string(),
-                offered: offered.to_string(),
-            },
-            Notice::UnknownError { code, text } => {
-                Self::UnknownError { code: code.code(), text: text.clone() }
+            Changed::Connection { connection } => {
+                Self::of_connection(connection, printed).into_iter().collect()
             }
-            Notice::Suspicious { .. } => Self::of_suspicion(notice)?,
-            Notice::OtpRequested { .. }
-            | Notice::OtpRejected { .. }
-            | Notice::Registered { .. }
-            | Notice::RegistrationFailed { .. }
-            | Notice::Kept { .. }
-            | Notice::Queued { .. }
-            | Notice::Found { .. }
-            | Notice::LookupFailed { .. }
-            | Notice::KeyAccepted { .. }
-            | Notice::OfferWithdrawn { .. }
-            | Notice::Verified { .. }
-            | Notice::KeyMismatch { .. }
-            | Notice::StoreFailed { .. }
-            | Notice::Misuse { .. }
-            | Notice::Stopped => return None,
-        })
+            Changed::Warning { text } => vec![Self::Warning { text: text.clone() }],
+            Changed::Conversation { .. } | Changed::Unknown => Vec::new(),
+        }
     }
 
-    /// The event for a contact who has another user id.
-    pub(crate) fn of_contact(notice: &Notice) -> Option<Self> {
-        let Notice::Moved { phone, user } = notice else { return None };
-        Some(Self::Moved { phone: phone.to_string(), id: user.value() })
+    fn of_progress(entry: &Entry, printed: &mut Printed) -> Vec<Self> {
+        let mut events = Vec::new();
+        for copy in &entry.copies {
+            let ids: Vec<u64> = copy.message_id.into_iter().collect();
+            let by = copy.to.to_string();
+            let event = match &copy.progress {
+                Progress::Queued => continue,
+                Progress::Stored => Self::Stored { ids },
+                Progress::Delivered | Progress::Read => Self::Delivered { by, ids },
+                Progress::Failed { reason } => Self::Failed { to: by, ids, reason: reason.clone() },
+            };
+            let Some(id) = copy.message_id else {
+                events.push(event);
+                continue;
+            };
+            if printed.copies.insert(id, copy.progress.clone()).as_ref() != Some(&copy.progress) {
+                events.push(event);
+            }
+        }
+        events
     }
 
-    /// The event for a notice that every command shows, whatever it waits for.
-    pub(crate) fn of_suspicion(notice: &Notice) -> Option<Self> {
-        let Notice::Suspicious { suspicion } = notice else { return None };
-        Some(Self::Suspicious { what: format!("{suspicion:?}") })
+    fn of_contact(contact: &Contact, printed: &mut Printed) -> Option<Self> {
+        let phone = contact.phone.to_string();
+        let Some(offered) = &contact.offered else {
+            printed.offers.remove(&phone);
+            return None;
+        };
+        let offered = offered.fingerprint.clone();
+        if printed.offers.insert(phone.clone(), offered.clone()).as_ref() == Some(&offered) {
+            return None;
+        }
+        Some(Self::KeyChanged { phone, pinned: contact.fingerprint.clone(), offered })
+    }
+
+    fn of_connection(connection: &Connection, printed: &mut Printed) -> Option<Self> {
+        match connection {
+            Connection::Connecting { .. } => None,
+            Connection::Online { waiting: Some(pending), .. } => {
+                printed.waiting = Some(*pending);
+                Some(Self::Online { pending: *pending })
+            }
+            Connection::Online { waiting: None, .. } => {
+                Some(Self::CaughtUp { drained: printed.waiting.take().unwrap_or(0) })
+            }
+            Connection::Offline { since, reason, next_attempt } => Some(Self::Offline {
+                reason: reason.clone(),
+                retry_in_seconds: next_attempt.map(|at| at.0.secs_since(since.0)),
+            }),
+        }
     }
 
     /// Prints the event. It is flushed when the call returns.
@@ -248,7 +255,7 @@ impl Event {
     }
 
     /// The event as a person reads it.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         match self {
             Self::Message { from, time, body, trust, arrival, .. } => {
                 let trust = trust.words();
@@ -259,35 +266,59 @@ impl Event {
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
             }
-            Self::Moved { phone, .. } => {
-                format!("* {phone} has registered again, with the same key")
+            Self::Edited { from, entry, text } => {
+                format!("* {from} changed the message {entry}: {text}")
+            }
+            Self::Deleted { from, entry } => format!("* {from} took back the message {entry}"),
+            Self::Reaction { from, entry, emoji } if emoji.is_empty() => {
+                format!("* {from} took back the reaction to the message {entry}")
+            }
+            Self::Reaction { from, entry, emoji } => {
+                format!("* {from} reacted to the message {entry}: {emoji}")
             }
             Self::KeyChanged { phone, .. } => {
                 format!("* the key of {phone} has changed: run sealpost verify {phone}")
             }
-            Self::Delivered { by, by_id, ids } => {
-                let by = by.clone().unwrap_or_else(|| format!("user {by_id}"));
-                format!("* delivered to {by}: {}", list(ids))
-            }
+            Self::Delivered { by, ids } => format!("* delivered to {by}: {}", list(ids)),
             Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
-            Self::Failed { ids, reason } => format!("* not sent ({reason}): {}", list(ids)),
-            Self::Refused { to, reason } => format!("* not sent to {to}: {reason}"),
-            Self::ClockOffset { seconds } if *seconds < 0 => {
-                format!("* the clock of this device is {} s ahead of the server's", -seconds)
-            }
-            Self::ClockOffset { seconds } => {
-                format!("* the clock of this device is {seconds} s behind the server's")
-            }
+            Self::Failed { to, reason, .. } => format!("* not sent to {to}: {reason}"),
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),
             Self::Offline { reason, retry_in_seconds: None } => format!("* offline: {reason}"),
             Self::Offline { reason, retry_in_seconds: Some(secs) } => {
-                format!("* offline: {reason}; trying again in {secs:.0} s")
+                format!("* offline: {reason}; trying again in {secs} s")
             }
-            Self::UnknownError { code, text } => {
-                format!("* the server refused with the error {code}: {text}")
+            Self::Warning { text } => format!("* {text}"),
+        }
+    }
+}
+
+impl Body {
+    fn of(body: &api::Body) -> Self {
+        match body {
+            api::Body::Text { text } | api::Body::Notice { text } => {
+                Self::Text { text: text.clone() }
             }
-            Self::Suspicious { what } => format!("* suspicious: {what}"),
+            api::Body::Bytes { hex } => Self::Bytes { hex: hex.clone() },
+            api::Body::File { name, size, text, .. } => {
+                Self::File { file: name.clone(), size: *size, text: text.clone() }
+            }
+            api::Body::Undecryptable => Self::Undecryptable { undecryptable: true },
+            api::Body::Deleted => Self::Nothing { nothing: "taken back by its author" },
+            api::Body::Expired => Self::Nothing { nothing: "expired" },
+            api::Body::NeedsNewerVersion | api::Body::Unknown => {
+                Self::Nothing { nothing: "needs a newer version of this program" }
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Text { text } => text.clone(),
+            Self::Bytes { hex } => format!("[bytes] {hex}"),
+            Self::File { file, size, text } => format!("[file {file}, {size} bytes] {text}"),
+            Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
+            Self::Nothing { nothing } => format!("[{nothing}]"),
         }
     }
 }
@@ -304,22 +335,22 @@ impl TrustName {
     }
 }
 
-impl From<Trust> for TrustName {
-    fn from(trust: Trust) -> Self {
+impl From<Option<Trust>> for TrustName {
+    fn from(trust: Option<Trust>) -> Self {
         match trust {
-            Trust::FirstUse => Self::FirstUse,
-            Trust::Verified => Self::Verified,
-            Trust::Changed => Self::Changed,
+            Some(Trust::FirstUse) | None => Self::FirstUse,
+            Some(Trust::Verified) => Self::Verified,
+            Some(Trust::Changed) => Self::Changed,
         }
     }
 }
 
-const fn arrival(arrival: Arrival) -> Option<&'static str> {
+const fn arrival(arrival: Option<Arrival>) -> Option<&'static str> {
     match arrival {
-        Arrival::InOrder => None,
-        Arrival::Late => Some("late"),
-        Arrival::FillsGap => Some(FILLS_GAP),
-        Arrival::ReusedId => Some(REUSED_ID),
+        None => None,
+        Some(Arrival::Late) => Some("late"),
+        Some(Arrival::FillsGap) => Some(FILLS_GAP),
+        Some(Arrival::ReusedId) => Some(REUSED_ID),
     }
 }
 
@@ -335,10 +366,6 @@ fn mark(arrival: &str) -> &'static str {
 const FILLS_GAP: &str = "fills-gap";
 const REUSED_ID: &str = "reused-id";
 
-fn numbers(ids: &[MessageId]) -> Vec<u64> {
-    ids.iter().map(|id| id.0).collect()
-}
-
 fn list(ids: &[u64]) -> String {
     ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -346,77 +373,80 @@ fn list(ids: &[u64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealpost_core::client::store::{Content, InboxId, IncomingMessage, ReceivedContent};
-    use sealpost_core::keys::Fingerprint;
     use sealpost_core::time::Timestamp;
-    use sealpost_core::wire::RequestHash;
+    use sealpost_messenger::api::{PhoneNumber, Time};
 
-    fn item(content: ReceivedContent, continuity: Continuity) -> InboxItem {
-        let message = IncomingMessage {
-            sender: UserId::new(7).unwrap(),
-            phone: "+4915112345678".parse().unwrap(),
-            signed_by: Fingerprint([1; 32]),
-            id: MessageId(3),
-            packet_hash: RequestHash([3; 32]),
-            previous: None,
-            sent_at: Timestamp::from_unix_secs(0),
-            received_at: Timestamp::from_unix_secs(0),
-            content,
-            trust: Trust::FirstUse,
-        };
-        InboxItem { place: InboxId(1), message, continuity, arrival: Arrival::InOrder }
+    fn entry(body: api::Body) -> Entry {
+        let phone: PhoneNumber = "+4915112345678".parse().unwrap();
+        Entry {
+            entry: 5,
+            conversation: phone.0.into(),
+            from: Some(phone),
+            message_id: Some(3),
+            sent_at: Time(Timestamp::from_unix_secs(0)),
+            received_at: None,
+            body,
+            reply_to: None,
+            edited_at: None,
+            reactions: Vec::new(),
+            progress: None,
+            copies: Vec::new(),
+            trust: Some(Trust::FirstUse),
+            arrival: None,
+            after_gap: false,
+            expires_at: None,
+        }
     }
 
-    fn json(content: ReceivedContent, continuity: Continuity) -> Vec<String> {
-        let events = Event::of_message(&item(content, continuity));
+    fn text(text: &str) -> api::Body {
+        api::Body::Text { text: text.into() }
+    }
+
+    fn json(entry: &Entry) -> Vec<String> {
+        let events = Event::of_message(entry);
         events.iter().map(|event| serde_json::to_string(event).unwrap()).collect()
     }
 
     #[test]
     fn message_is_one_json_object() {
-        let text = ReceivedContent::Opened(Content::Text("a\n\"b\"".into()));
         assert_eq!(
-            json(text, Continuity::Next),
+            json(&entry(text("a\n\"b\""))),
             [
-                r#"{"type":"message","from":"+4915112345678","from_id":7,"id":3,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#
+                r#"{"type":"message","from":"+4915112345678","id":3,"entry":5,"time":"1970-01-01T00:00:00Z","text":"a\n\"b\"","trust":"first-use"}"#
             ]
         );
     }
 
     #[test]
     fn gaps_bytes_and_undecryptable_messages_are_printed() {
-        let bytes = ReceivedContent::Opened(Content::Bytes(vec![0, 255]));
-        let lines = json(bytes, Continuity::AfterGap);
+        let bytes = api::Body::Bytes { hex: "00ff".into() };
+        let lines = json(&Entry { after_gap: true, ..entry(bytes) });
         assert_eq!(lines[0], r#"{"type":"gap","from":"+4915112345678","before":3}"#);
         assert!(lines[1].contains(r#""hex":"00ff""#));
-        let lines = json(ReceivedContent::Undecryptable, Continuity::Next);
+        let lines = json(&entry(api::Body::Undecryptable));
         assert!(lines[0].contains(r#""undecryptable":true"#));
     }
 
     #[test]
     fn message_that_did_not_come_in_order_is_marked() {
-        let text = ReceivedContent::Opened(Content::Text("hi".into()));
-        let mut item = item(text, Continuity::Next);
         for (arrival, name, mark) in [
             (Arrival::Late, "late", "[late]"),
             (Arrival::FillsGap, "fills-gap", "[late: it was missing]"),
             (Arrival::ReusedId, "reused-id", "[its number was used before"),
         ] {
-            item.arrival = arrival;
-            let events = Event::of_message(&item);
-            let json = serde_json::to_string(&events[0]).unwrap();
+            let entry = Entry { arrival: Some(arrival), ..entry(text("hi")) };
+            let json = json(&entry).remove(0);
             assert!(json.ends_with(&format!(r#""arrival":"{name}"}}"#)), "{json}");
-            assert!(events[0].text().contains(mark), "{}", events[0].text());
+            let text = Event::of_message(&entry)[0].text();
+            assert!(text.contains(mark), "{text}");
         }
     }
 
     #[test]
     fn every_message_says_how_far_its_key_is_trusted() {
         let text = |trust| {
-            let mut item =
-                item(ReceivedContent::Opened(Content::Text("hi".into())), Continuity::Next);
-            item.message.trust = trust;
-            Event::of_message(&item)[0].text()
+            let entry = Entry { trust: Some(trust), ..entry(text("hi")) };
+            Event::of_message(&entry)[0].text()
         };
         let start = "1970-01-01 00:00:00Z  +4915112345678";
         assert_eq!(text(Trust::FirstUse), format!("{start} [not verified]: hi"));

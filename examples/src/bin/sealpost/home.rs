@@ -1,15 +1,17 @@
 //! The client's home: its files, and how they are created.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
-use sealpost_core::crypto::{Crypto, Provider};
+use sealpost_core::crypto::Provider;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
-use sealpost_mio::Destination;
+use sealpost_messenger::api::ErrorKind;
+use sealpost_messenger::engine::Account;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
@@ -25,21 +27,6 @@ pub(crate) struct Home {
     passphrase_file: Option<PathBuf>,
     authorities: Authorities,
     provider: Arc<dyn Provider>,
-}
-
-/// An account in a home that no other process uses.
-pub(crate) struct Account {
-    /// The account's phone number and server.
-    pub(crate) identity: Identity,
-    /// How to reach the server.
-    pub(crate) server: Destination,
-    /// The state with which the machine starts.
-    pub(crate) snapshot: Snapshot,
-    pub(crate) store: SqliteClientStorage,
-    /// A runner with the account's private key.
-    pub(crate) crypto: Crypto,
-    /// Keeps other processes out until the account is dropped.
-    pub(crate) lock: FolderLock,
 }
 
 impl Home {
@@ -78,15 +65,31 @@ impl Home {
             .map_err(Failure::context(folder.file(PUBLIC_KEY).display()))
     }
 
-    /// Opens the account.
-    pub(crate) fn open(&self) -> Result<Account, Failure> {
+    /// Connects to the process that has the home. `None` if none takes requests there.
+    pub(crate) fn connect(&self) -> Result<Option<UnixStream>, Failure> {
+        Ok(sealpost_messenger::rpc::connect(self.registered_folder()?.path()).ok())
+    }
+
+    /// Opens the account. `None` if another process has the home.
+    pub(crate) fn try_open(&self, key: &Plaintext) -> Result<Option<Account>, Failure> {
         let folder = self.registered_folder()?;
-        // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
-        // other commands must be able to use the home. A key file never changes.
-        let key = self.load_key()?;
-        let lock = self.lock(&folder)?;
+        let Some(lock) = folder.try_lock()? else { return Ok(None) };
         let store = SqliteClientStorage::open(&folder.file(DATABASE));
-        self.account(&folder, lock, &key, store.map_err(|error| self.refused(error))?)
+        let store = store.map_err(|error| self.refused(error))?;
+        self.account(&folder, lock, key, store).map(Some)
+    }
+
+    /// The failure for a home that another process has, which takes no requests.
+    pub(crate) fn in_use(&self) -> Failure {
+        Failure::with_status(
+            format_args!("another sealpost uses {}: end it first", self.folder.display()),
+            ErrorKind::HomeInUse.exit_status(),
+        )
+    }
+
+    /// Path of the folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
     }
 
     /// Opens the account for registration. Creates the folder, the key and the database if they do
@@ -98,7 +101,8 @@ impl Home {
         passphrase: Option<Passphrase>,
     ) -> Result<Account, Failure> {
         let folder = Folder::make(&self.folder)?;
-        // Before the home is locked, as in `open`.
+        // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
+        // other commands must be able to use the home.
         let key = self.existing_key()?;
         let lock = self.lock(&folder)?;
         let key = match key {
@@ -158,7 +162,8 @@ impl Home {
         let identity = store.identity().map_err(damaged())?;
         let snapshot = store.load().map_err(damaged())?;
         let server = self.authorities.destination(folder, &identity)?;
-        Ok(Account { identity, server, snapshot, store, crypto, lock })
+        let lock = Box::new(lock);
+        Ok(Account { identity, server, snapshot, store, database, crypto, lock })
     }
 
     /// Opens or creates the database of this account. A database for another number or server is
@@ -240,7 +245,8 @@ impl Home {
         }
     }
 
-    fn load_key(&self) -> Result<Plaintext, Failure> {
+    /// Loads the key, and asks for its passphrase if it has one. A key file never changes.
+    pub(crate) fn load_key(&self) -> Result<Plaintext, Failure> {
         let file = KeyFile::new(self.folder.join(KEY));
         match file.load(None) {
             Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
@@ -255,12 +261,7 @@ impl Home {
     }
 
     fn lock(&self, folder: &Folder) -> Result<FolderLock, Failure> {
-        folder.try_lock()?.ok_or_else(|| {
-            Failure::new(format_args!(
-                "another sealpost uses {}: end it first",
-                self.folder.display()
-            ))
-        })
+        folder.try_lock()?.ok_or_else(|| self.in_use())
     }
 
     fn registered_folder(&self) -> Result<Folder, Failure> {
@@ -288,7 +289,10 @@ impl Home {
 /// Fails if the registration of the account is not finished.
 pub(crate) fn require_account(snapshot: &Snapshot) -> Result<(), Failure> {
     if snapshot.account.user.is_none() {
-        return Err(Failure::new("not registered yet: finish sealpost register first"));
+        return Err(Failure::with_status(
+            "not registered yet: finish sealpost register first",
+            ErrorKind::NotRegistered.exit_status(),
+        ));
     }
     Ok(())
 }

@@ -1,65 +1,114 @@
 //! `sealpost listen`.
 
-use sealpost_core::client::Command;
-use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, tell};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use sealpost_messenger::api::{
+    Acknowledge, AcknowledgeParams, ApiError, Caller, Method, Notification, SubscribeChanges,
+    SubscribeParams, SubscribeReceive,
+};
+use sealpost_programs::Failure;
+use serde_json::Value;
 
 use crate::args::ListenArgs;
-use crate::events::{Event, Names};
-use crate::home::{Home, require_account};
-use crate::session::{Output, Session, Waited, deadline_in};
+use crate::events::{Event, Printed};
+use crate::hands::{Hands, failure};
+use crate::home::Home;
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
-    let account = home.open()?;
-    require_account(&account.snapshot)?;
-    let mut names = Names::new(home.look()?);
-    let session = Session::start(account, SignalHandling::Stop)?;
-    session.command(Command::Connect);
-    let outcome = print_all(&session, args, &mut names);
-    session.finish()?;
-    outcome
+    let deadline =
+        args.seconds.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
+    let mut printer = Printer { args, shown: 0, printed: Printed::default() };
+    loop {
+        let hands = Hands::take(home, subscribe)?;
+        let ended = printer.print_all(&hands, deadline);
+        let is_lost = hands.is_lost();
+        hands.finish()?;
+        match ended {
+            // The home may have another owner by now, or none.
+            Ok(Ended::Stopped) | Err(_) if is_lost => {}
+            Ok(Ended::Done | Ended::Stopped) => return Ok(()),
+            Ok(Ended::TimedOut) => return printer.timed_out(),
+            Err(failure) => return Err(failure),
+        }
+    }
 }
 
-fn print_all(session: &Session, args: &ListenArgs, names: &mut Names) -> Result<(), Failure> {
-    let format = args.format.format();
-    let deadline = args.seconds.and_then(deadline_in);
-    let mut shown = 0;
-    while args.count.is_none_or(|count| shown < count) {
-        match session.wait(deadline) {
-            Waited::Output(Output::Message(item)) => {
-                for event in Event::of_message(&item) {
+fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
+    let consumer = SubscribeParams { consumer: CONSUMER.into(), from_start: true };
+    let consumer = serde_json::to_value(consumer).map_err(ApiError::internal)?;
+    caller.request(SubscribeChanges::NAME, Value::Null)?;
+    caller.request(SubscribeReceive::NAME, consumer).map(drop)
+}
+
+/// How printing ended.
+enum Ended {
+    /// As many messages as requested were printed.
+    Done,
+    TimedOut,
+    /// The owner of the home has ended.
+    Stopped,
+}
+
+struct Printer<'a> {
+    args: &'a ListenArgs,
+    shown: u64,
+    printed: Printed,
+}
+
+impl Printer<'_> {
+    fn print_all(&mut self, hands: &Hands, deadline: Option<Instant>) -> Result<Ended, Failure> {
+        while self.args.count.is_none_or(|count| self.shown < count) {
+            let next = match deadline {
+                None => hands.notifications.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    hands.notifications.recv_timeout(left)
+                }
+            };
+            match next {
+                Ok(notification) => self.print(hands, &notification)?,
+                Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<(), Failure> {
+        let format = self.args.format.format();
+        match notification {
+            Notification::Hello(_) => Ok(()),
+            Notification::Receive(receive) => {
+                for event in Event::of_received(&receive.event) {
                     event.print(format)?;
                 }
-                // Only after printing: a message that was not printed is delivered again the next
-                // time.
-                session.command(Command::MarkShown { up_to: item.place });
-                shown += 1;
+                // Only after printing: a message that was not printed comes again.
+                let params = AcknowledgeParams { consumer: CONSUMER.into(), up_to: receive.place };
+                hands.call::<Acknowledge>(&params).map_err(|error| failure(&error))?;
+                self.shown += 1;
+                Ok(())
             }
-            Waited::Output(Output::Notice(notice)) => {
-                if let Some(event) = Event::of_notice(&notice, names) {
+            Notification::Changed(changed) => {
+                for event in Event::of_change(changed, &mut self.printed) {
                     event.print(format)?;
                 }
-                if let Some(failure) = session.given_up(&notice) {
-                    return Err(failure);
-                }
-            }
-            Waited::Output(Output::Unreachable(reason)) => {
-                let line = format!("the server can't be reached: {reason}");
-                if session.note_unreachable(reason) {
-                    tell(line)?;
-                }
-            }
-            Waited::Stopped => return Ok(()),
-            Waited::TimedOut => {
-                return match args.count {
-                    Some(count) => Err(Failure::new(format_args!(
-                        "{shown} of {count} messages arrived in time"
-                    ))),
-                    None => Ok(()),
-                };
+                Ok(())
             }
         }
     }
-    Ok(())
+
+    fn timed_out(&self) -> Result<(), Failure> {
+        match self.args.count {
+            Some(count) => Err(Failure::new(format_args!(
+                "{} of {count} messages arrived in time",
+                self.shown
+            ))),
+            None => Ok(()),
+        }
+    }
 }
+
+/// Name under which `listen` receives: what it has printed does not come again.
+const CONSUMER: &str = "listen";

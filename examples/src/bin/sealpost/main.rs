@@ -4,15 +4,19 @@
 mod address;
 mod args;
 mod authorities;
-mod body;
+mod chat;
 mod contacts;
+mod daemon;
 mod events;
+mod hands;
 mod home;
 mod listen;
 mod passphrase;
 mod register;
+mod rpc;
 mod safety_number;
 mod send;
+mod service;
 mod session;
 mod status;
 mod verify;
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
     log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    let passphrase_file = args.passphrase_file.clone();
     let home = || {
         Ok::<_, Failure>(Home::new(
             home_folder(args.home)?,
@@ -45,10 +50,18 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
         Task::Listen(args) => listen::listen(&home()?, &args),
+        Task::Chat(args) => chat::chat(&args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
         Task::Status { format } => status::status(&home()?, format.format()),
+        Task::Daemon => daemon::daemon(&home()?),
+        Task::Rpc { openrpc: true } => rpc::print_openrpc(),
+        Task::Rpc { openrpc: false } => rpc::rpc(&home()?),
+        Task::Call { method, params } => rpc::call(&home()?, &method, params.as_deref()),
+        Task::InstallService { print } => {
+            service::install(&home()?, passphrase_file.as_deref(), print)
+        }
         Task::Manual(manual) => manual.run::<Args>(),
     }
 }

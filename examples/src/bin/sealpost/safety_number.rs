@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sealpost_core::keys::{self, PublicKey};
-
 /// The safety number of two keys. Shown in groups of five digits; the spaces may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SafetyNumber(String);
@@ -21,13 +19,6 @@ pub(crate) enum Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a safety number: it must have 60 digits")]
 pub(crate) struct InvalidSafetyNumber;
-
-impl SafetyNumber {
-    /// The safety number of two keys, in whichever order.
-    pub(crate) fn of(ours: &PublicKey, theirs: &PublicKey) -> Self {
-        Self(keys::safety_number(ours, theirs))
-    }
-}
 
 impl FromStr for SafetyNumber {
     type Err = InvalidSafetyNumber;

@@ -10,10 +10,9 @@ use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason
 use sealpost_mio::{
     Application, ClientHost, Control, DialError, Handle, HostConfig, SignalHandling,
 };
-use sealpost_programs::{Failure, FolderLock, entropy, tell};
+use sealpost_programs::{Failure, entropy, tell};
 
-use crate::events::Event;
-use crate::home::Account;
+use sealpost_messenger::engine::Account;
 
 /// A running client. When it is dropped, it disconnects from the server first.
 pub(crate) struct Session {
@@ -25,14 +24,12 @@ pub(crate) struct Session {
     unreachable: RefCell<Option<String>>,
     /// The machine has not reported that failure yet.
     is_recent: Cell<bool>,
-    _lock: FolderLock,
+    _lock: Box<dyn Send + Sync>,
 }
 
 /// An output of the machine.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// A message that was not shown yet.
-    Message(Box<InboxItem>),
     Notice(Notice),
     /// Why the server can't be reached.
     Unreachable(String),
@@ -58,12 +55,11 @@ pub(crate) fn deadline_in(seconds: u64) -> Option<Instant> {
 struct Forwarder(Sender<Output>);
 
 impl Application<Client> for Forwarder {
-    fn deliver(&mut self, item: InboxItem) {
-        // The receiver is gone when the program is about to end.
-        let _ = self.0.send(Output::Message(Box::new(item)));
-    }
+    /// Registration takes no messages: they are delivered again the next time.
+    fn deliver(&mut self, _: InboxItem) {}
 
     fn dialling_failed(&mut self, error: &DialError) {
+        // The receiver is gone when the program is about to end.
         let _ = self.0.send(Output::Unreachable(error.to_string()));
     }
 
@@ -80,7 +76,7 @@ impl Application<Client> for Forwarder {
 impl Session {
     /// Starts the client, offline.
     pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
-        let Account { identity, server, snapshot, store, crypto, lock } = account;
+        let Account { identity, server, snapshot, store, crypto, lock, database: _ } = account;
         let config = client::Config {
             profile: identity.profile,
             public_key: crypto.public_key().clone(),
@@ -142,7 +138,6 @@ impl Session {
         loop {
             let notice = match self.wait(deadline) {
                 Waited::Output(Output::Notice(notice)) => notice,
-                Waited::Output(Output::Message(_)) => continue,
                 Waited::Output(Output::Unreachable(reason)) => {
                     self.note_unreachable(reason);
                     continue;
@@ -155,8 +150,8 @@ impl Session {
             {
                 self.unreachable.replace(None);
             }
-            if let Some(suspicious) = Event::of_suspicion(&notice) {
-                tell(suspicious.text())?;
+            if let Notice::Suspicious { suspicion } = &notice {
+                tell(format_args!("* suspicious: {suspicion:?}"))?;
             }
             if let Some(picked) = pick(&notice) {
                 return picked.map(Some);

@@ -1,192 +1,134 @@
 //! `sealpost verify`.
-#![expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 
 use std::io::{self, BufRead, Read, Write};
-use std::time::Instant;
 
-use sealpost_core::client::store::{Contact, Verification};
-use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
-use sealpost_core::ids::{Phone, UserRef};
-use sealpost_core::keys::{Fingerprint, PublicKey};
-use sealpost_mio::SignalHandling;
+use sealpost_messenger::api::{
+    ApiError, Caller, Changed, Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams,
+    Method, Notification, PhoneNumber, SubscribeChanges, TrustKey, TrustParams,
+};
 use sealpost_programs::{Failure, Format, Line, tell};
-use sealpost_storage::client::ClientStorage;
+use serde_json::Value;
 
 use crate::args::VerifyArgs;
-use crate::events::Event;
+use crate::events::{Event, Printed};
+use crate::hands::{Hands, failure};
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
-use crate::session::{Session, deadline_in};
 
 /// Shows the safety number of a contact, after asking the server for its key, and after accepting or
 /// marking it if requested.
 pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
-    let is_contact = find(home, args.phone)?.is_some();
-    let looked_up =
-        run(home, args, |session, deadline| look_up(session, args.phone, is_contact, deadline));
-    match looked_up {
-        // The key that is known is still worth comparing.
-        Err(failure) if is_contact => Line::text(format_args!(
-            "Not looked up ({}). This is what was known before:",
-            failure.message()
-        ))?,
-        looked_up => looked_up?,
+    let hands = Hands::take(home, subscribe)?;
+    let verified = with_hands(&hands, args);
+    hands.finish()?;
+    verified
+}
+
+fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
+    caller.request(SubscribeChanges::NAME, Value::Null).map(drop)
+}
+
+fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
+    let phone = PhoneNumber(args.phone);
+    let known = find(hands, phone)?;
+    let params = LookUpParams { recipient: phone, timeout_seconds: args.timeout };
+    let looked_up = hands.call::<LookUp>(&params);
+    let format = args.format.format();
+    if format == Format::Text {
+        tell_changes(hands)?;
     }
-    let mut contact = known(home, args.phone)?;
-    let mut compared = Compared { ours: home.public_key()?, phone: args.phone, confirmed: None };
+    let mut contact = match (looked_up, known) {
+        (Ok(contact), _) => contact,
+        // The key that is known is still worth comparing.
+        (Err(error), Some(known)) => {
+            Line::text(format_args!("Not looked up ({error}). This is what was known before:"))?;
+            known
+        }
+        (Err(error), None) => return Err(failure(&error)),
+    };
+    let mut confirmed = None;
     if let Some(comparison) = &args.accept {
-        let offered = contact.offered.as_ref().ok_or_else(|| {
-            Failure::new(format_args!("the key of {} has not changed", args.phone))
-        })?;
-        let fingerprint = compared.confirm(&offered.public_key, comparison)?;
-        run(home, args, |session, deadline| accept(session, args.phone, fingerprint, deadline))?;
-        contact = known(home, args.phone)?;
+        let offered = contact
+            .offered
+            .as_ref()
+            .ok_or_else(|| Failure::new(format_args!("the key of {phone} has not changed")))?;
+        let number = confirm(&mut confirmed, phone, &offered.safety_number, comparison)?;
+        contact = trust(hands, phone, number, false)?;
     }
     if let Some(comparison) = &args.mark {
-        let fingerprint = compared.confirm(&contact.pinned.public_key, comparison)?;
-        run(home, args, |session, deadline| mark(session, args.phone, fingerprint, deadline))?;
-        contact = known(home, args.phone)?;
+        let number = confirm(&mut confirmed, phone, &contact.safety_number, comparison)?;
+        contact = trust(hands, phone, number, true)?;
     }
-    show(&compared.ours, &contact)
-}
-
-/// What the person has compared. A key is accepted or marked by the fingerprint that was confirmed
-/// here, so not if another key takes its place meanwhile.
-struct Compared {
-    ours: PublicKey,
-    phone: Phone,
-    confirmed: Option<Fingerprint>,
-}
-
-impl Compared {
-    /// Returns the fingerprint of a key if its safety number is the one that the person compared. A
-    /// number that was confirmed once is not asked for again.
-    fn confirm(
-        &mut self,
-        theirs: &PublicKey,
-        comparison: &Comparison,
-    ) -> Result<Fingerprint, Failure> {
-        let fingerprint = *theirs.fingerprint();
-        let shown = SafetyNumber::of(&self.ours, theirs);
-        match comparison {
-            Comparison::Number(number) if *number != shown => {
-                return Err(Failure::new(format_args!(
-                    "the key of {} has another safety number than the one given: {shown}",
-                    self.phone
-                )));
-            }
-            Comparison::Ask if self.confirmed != Some(fingerprint) => self.ask(&shown)?,
-            Comparison::Number(_) | Comparison::Ask => {}
-        }
-        self.confirmed = Some(fingerprint);
-        Ok(fingerprint)
+    match format {
+        Format::Text => show(&contact),
+        Format::Json => Line::json(&contact),
     }
-
-    fn ask(&self, shown: &SafetyNumber) -> Result<(), Failure> {
-        tell(format_args!("Safety number with {}:", self.phone))?;
-        tell(shown)?;
-        write!(io::stderr(), "Is it the same on both screens? [yes/no] ")?;
-        let mut answer = String::new();
-        io::stdin().lock().take(ANSWER_MAX).read_line(&mut answer)?;
-        if answer.trim() == "yes" {
-            return Ok(());
-        }
-        Err(Failure::new("not confirmed, so nothing was changed"))
-    }
-}
-
-/// Runs one task in a session of the client.
-fn run(
-    home: &Home,
-    args: &VerifyArgs,
-    task: impl FnOnce(&Session, Option<Instant>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let session = Session::start(home.open()?, SignalHandling::Stop)?;
-    let done = task(&session, deadline_in(args.timeout));
-    session.finish()?;
-    done
-}
-
-/// Asks the server who has the phone number. For a contact it does not wait until a server is there.
-fn look_up(
-    session: &Session,
-    phone: Phone,
-    is_contact: bool,
-    deadline: Option<Instant>,
-) -> Result<(), Failure> {
-    session.command(Command::Connect);
-    session.command(Command::Lookup { phone });
-    let found = session.until(deadline, |notice| match notice {
-        Notice::Found { phone: found, .. } if *found == phone => Some(Ok(())),
-        Notice::LookupFailed { who, failure } if *who == UserRef::Phone(phone) => {
-            Some(Err(match failure {
-                LookupFailure::UnknownUser if is_contact => {
-                    Failure::new(format_args!("nobody is registered as {phone} any more"))
-                }
-                LookupFailure::UnknownUser => {
-                    Failure::new(format_args!("nobody is registered as {phone}"))
-                }
-                LookupFailure::Busy | LookupFailure::Contradiction | LookupFailure::Refused(_) => {
-                    Failure::new(failure)
-                }
-            }))
-        }
-        Notice::Moved { phone: moved, .. } if *moved == phone => told(notice),
-        Notice::Offline { reason: OfflineReason::Unreachable, .. } if is_contact => {
-            Some(Err(session.silent()))
-        }
-        _ => None,
-    });
-    found?.ok_or_else(|| session.silent())
 }
 
 /// Prints what `listen` would print.
-fn told(notice: &Notice) -> Option<Result<(), Failure>> {
-    let event = Event::of_contact(notice)?;
-    event.print(Format::Text).err().map(Err)
-}
-
-fn accept(
-    session: &Session,
-    phone: Phone,
-    fingerprint: Fingerprint,
-    deadline: Option<Instant>,
-) -> Result<(), Failure> {
-    session.command(Command::AcceptKey { phone, fingerprint });
-    let accepted = session.until(deadline, |notice| match notice {
-        Notice::KeyAccepted { phone: accepted, .. } if *accepted == phone => Some(Ok(())),
-        Notice::KeyMismatch { phone: refused } if *refused == phone => {
-            Some(Err(Failure::new("the offered key has just changed again; run verify again")))
+fn tell_changes(hands: &Hands) -> Result<(), Failure> {
+    for notification in hands.notifications.try_iter() {
+        if let Notification::Changed(changed @ Changed::Warning { .. }) = notification {
+            for event in Event::of_change(&changed, &mut Printed::default()) {
+                event.print(Format::Text)?;
+            }
         }
-        _ => None,
-    });
-    accepted?.ok_or_else(|| session.silent())
+    }
+    Ok(())
 }
 
-fn mark(
-    session: &Session,
-    phone: Phone,
-    fingerprint: Fingerprint,
-    deadline: Option<Instant>,
-) -> Result<(), Failure> {
-    session.command(Command::MarkVerified { phone, fingerprint });
-    let marked = session.until(deadline, |notice| match notice {
-        Notice::Verified { phone: marked } if *marked == phone => Some(Ok(())),
-        Notice::KeyMismatch { phone: refused } if *refused == phone => {
-            Some(Err(Failure::new("the key has just changed; run verify again")))
+/// Returns the safety number if it is the one that the person compared. A number that was confirmed
+/// once is not asked for again. A key is trusted by its number, so not if another key takes its place
+/// meanwhile.
+fn confirm(
+    confirmed: &mut Option<SafetyNumber>,
+    phone: PhoneNumber,
+    shown: &str,
+    comparison: &Comparison,
+) -> Result<SafetyNumber, Failure> {
+    let shown: SafetyNumber = shown.parse()?;
+    match comparison {
+        Comparison::Number(number) if *number != shown => {
+            return Err(Failure::new(format_args!(
+                "the key of {phone} has another safety number than the one given: {shown}"
+            )));
         }
-        _ => None,
-    });
-    marked?.ok_or_else(|| session.silent())
+        Comparison::Ask if confirmed.as_ref() != Some(&shown) => ask(phone, &shown)?,
+        Comparison::Number(_) | Comparison::Ask => {}
+    }
+    *confirmed = Some(shown.clone());
+    Ok(shown)
 }
 
-fn show(ours: &PublicKey, contact: &Contact) -> Result<(), Failure> {
+fn ask(phone: PhoneNumber, shown: &SafetyNumber) -> Result<(), Failure> {
+    tell(format_args!("Safety number with {phone}:"))?;
+    tell(shown)?;
+    write!(io::stderr(), "Is it the same on both screens? [yes/no] ")?;
+    let mut answer = String::new();
+    io::stdin().lock().take(ANSWER_MAX).read_line(&mut answer)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new("not confirmed, so nothing was changed"))
+}
+
+fn trust(
+    hands: &Hands,
+    recipient: PhoneNumber,
+    number: SafetyNumber,
+    verified: bool,
+) -> Result<Contact, Failure> {
+    let params = TrustParams { recipient, safety_number: number.to_string(), verified };
+    hands.call::<TrustKey>(&params).map_err(|error| failure(&error))
+}
+
+fn show(contact: &Contact) -> Result<(), Failure> {
     let phone = contact.phone;
     Line::text(format_args!("Safety number with {phone}:"))?;
-    Line::text(SafetyNumber::of(ours, &contact.pinned.public_key))?;
-    Line::text(match contact.verification {
-        Verification::Verified => "Verified: you have compared it.",
-        Verification::FirstUse => {
+    Line::text(&contact.safety_number)?;
+    Line::text(match contact.trust {
+        KeyTrust::Verified => "Verified: you have compared it.",
+        KeyTrust::FirstUse => {
             "Not verified: compare it on both screens, and if it is the same, add --mark."
         }
     })?;
@@ -194,19 +136,15 @@ fn show(ours: &PublicKey, contact: &Contact) -> Result<(), Failure> {
         Line::text(format_args!(
             "The server offers another key for {phone}, with this safety number:"
         ))?;
-        Line::text(SafetyNumber::of(ours, &offered.public_key))?;
+        Line::text(&offered.safety_number)?;
         Line::text("Compare this one, and if it is the same, add --accept.")?;
     }
     Ok(())
 }
 
-fn find(home: &Home, phone: Phone) -> Result<Option<Contact>, Failure> {
-    let contacts = home.look()?.load()?.contacts;
-    Ok(contacts.into_iter().find(|contact| contact.phone == phone))
-}
-
-fn known(home: &Home, phone: Phone) -> Result<Contact, Failure> {
-    find(home, phone)?.ok_or_else(|| Failure::new(format_args!("{phone} is not a contact")))
+fn find(hands: &Hands, phone: PhoneNumber) -> Result<Option<Contact>, Failure> {
+    let listed = hands.call::<ListContacts>(&Empty {}).map_err(|error| failure(&error))?;
+    Ok(listed.contacts.into_iter().find(|contact| contact.phone == phone))
 }
 
 /// Longest answer that is read, in bytes.

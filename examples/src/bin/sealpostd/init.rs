@@ -2,11 +2,11 @@
 
 use sealpost_programs::{Failure, Line};
 
+use crate::address::address;
 use crate::args::ProfileName;
 use crate::config::{Config, Layers, show};
 use crate::couriers::Couriers;
 use crate::data::DataFolder;
-use crate::serve::address;
 use crate::tls::Certificate;
 
 /// Makes a data folder with keys, an empty database, and a configuration file that contains what the

@@ -1,6 +1,7 @@
 //! `sealpostd`, the Sealpost server.
 #![forbid(unsafe_code)]
 
+mod address;
 mod admin;
 mod application;
 mod args;

@@ -7,8 +7,8 @@ use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Format, Line, now, utc};
 use serde_json::json;
 
+use crate::address::ANY_HOST;
 use crate::data::DataFolder;
-use crate::serve::ANY_HOST;
 
 /// Records the clock's time as the newest one, however far it is from the one on record.
 pub(crate) fn trust_clock(data: &DataFolder, format: Format) -> Result<(), Failure> {

@@ -1,25 +1,27 @@
 //! Runs the server.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealpost_core::address::{ServerAddress, Transport};
-use sealpost_core::keys::{Fingerprint, PublicKey};
+use sealpost_core::crypto::Provider;
+use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, runner, start_log};
+use sealpost_storage::SharedQuota;
 
+use crate::address::{address, announce};
 use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::ballast::Ballasted;
-use crate::config::{Config, Layers, Listen, Origin, PORT, Place, Settings, show};
+use crate::config::{Config, Layers, Listen, Origin, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
-use crate::data::DataFolder;
+use crate::data::{DataFolder, Keys};
+use crate::database::ServerStore;
 use crate::metrics::{MetricsSocket, Process, Vitals};
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
@@ -32,37 +34,24 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let settings = layers.settings()?;
     let config = Config::new(&settings)?;
     let log = start_log(config.log.level.clone(), config.log.format);
-    let couriers = Couriers::start(&config.otp)?;
+    let couriers = SharedCouriers::new(Couriers::start(&config.otp)?);
     warn_of_unproved_numbers(&config);
     let certificate = Certificate::load(&config.tls)?;
     warn_of_plain_tcp(&config, certificate.as_ref());
     let data = data_folder(&config, &settings, init)?;
     let _lock = data.lock()?;
-    if !data.is_used()? {
-        data.write_config(&show(&Settings::defaults()?))?;
-    }
     let provider = config.crypto.provider.provider(config.crypto.verify);
-    let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
-    let keys = data.keys(&*provider)?;
-    let quota = store.quota();
-    let reserve_bytes = config.quota().disk_reserve_bytes;
-    let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
+    let Opened { store, quota, profile, keys } = open_data(&data, &config, &*provider)?;
 
     let limits = limits(&config)?;
     let host = host_config(&config, &limits, certificate.as_ref());
     announce_bounds(&limits, &host, &config);
-    let (connections, memory_limits) =
-        (limits.connections, MemoryLimits::new(&limits, host.queued_bytes_in_all));
-    let server_key = keys.private.public_key().clone();
-    let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
-    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
-    let couriers = SharedCouriers::new(couriers);
+    let memory_limits = MemoryLimits::new(&limits, host.queued_bytes_in_all);
     let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
         layers: layers.clone(),
         settings,
-        connections,
+        connections: limits.connections,
         quota: quota.clone(),
         couriers: couriers.clone(),
         vitals: Arc::clone(&vitals),
@@ -71,15 +60,15 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     let supervisor = Supervisor::start(reloadable, log.clone())?;
     let reloader = supervisor.reloader();
     let application = ServerApplication::new(couriers, supervisor);
-    // Sockets can't be created any more once the server is confined.
-    let admin = AdminSocket::bind(&data);
-    let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
-    let process = Arc::new(Process::open());
-    let folders = certificate.as_ref().map(Certificate::folders).unwrap_or_default();
-    let sockets = sockets::open(&config.listen)?;
-    let (local, bound) = (texts(&sockets), sockets::first_address(&sockets));
-    confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
-    let host = ServerHost::new(&host, sockets, store, crypto, machine, application)?;
+    let server_key = keys.private.public_key().clone();
+    let fingerprint = *server_key.fingerprint();
+    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
+    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
+
+    let Sockets { clients, admin, metrics, process } =
+        open_sockets_and_confine(&data, &config, certificate.as_ref())?;
+    let (local, bound) = (texts(&clients), sockets::first_address(&clients));
+    let host = ServerHost::new(&host, clients, store, crypto, machine, application)?;
     let running = Running {
         data: data.clone(),
         handle: host.handle(),
@@ -105,6 +94,55 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     host.run()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the data folder holds, opened.
+struct Opened {
+    store: ServerStore,
+    quota: SharedQuota,
+    profile: Profile,
+    keys: Keys,
+}
+
+/// Opens the database and loads the keys. A folder that is new gets them, and a configuration.
+fn open_data(
+    data: &DataFolder,
+    config: &Config,
+    provider: &dyn Provider,
+) -> Result<Opened, Failure> {
+    if !data.is_used()? {
+        data.write_config(&show(&Settings::defaults()?))?;
+    }
+    let wanted = config.quota();
+    let reserve_bytes = wanted.disk_reserve_bytes;
+    let (store, profile) = data.open(config.profile.map(ProfileName::profile), wanted)?;
+    let keys = data.keys(provider)?;
+    let quota = store.quota();
+    let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
+    Ok(Opened { store, quota, profile, keys })
+}
+
+/// What a confined server can't open any more.
+struct Sockets {
+    clients: Vec<ListeningSocket>,
+    admin: Result<AdminSocket, Failure>,
+    metrics: Option<MetricsSocket>,
+    process: Arc<Process>,
+}
+
+/// Opens every socket, and then confines this thread and those that it starts from now on.
+fn open_sockets_and_confine(
+    data: &DataFolder,
+    config: &Config,
+    certificate: Option<&Certificate>,
+) -> Result<Sockets, Failure> {
+    let admin = AdminSocket::bind(data);
+    let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
+    let process = Arc::new(Process::open());
+    let folders = certificate.map(Certificate::folders).unwrap_or_default();
+    let clients = sockets::open(&config.listen)?;
+    confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
+    Ok(Sockets { clients, admin, metrics, process })
 }
 
 fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificate>) -> HostConfig {
@@ -246,49 +284,6 @@ fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
     let machine = limits.memory_bound(host.read_budget.get());
     machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
 }
-
-/// The address by which clients reach the server: the public one, or else the first TCP address
-/// that it listens on, of which `bound` has the port and which may be that of a service manager. A
-/// server with a certificate has the name for which that is made.
-pub(crate) fn address(
-    config: &Config,
-    certificate: Option<&Certificate>,
-    profile: Profile,
-    bound: Option<SocketAddr>,
-    fingerprint: Fingerprint,
-) -> Result<ServerAddress, Failure> {
-    let own = if certificate.is_some() { Transport::Tls } else { Transport::Tcp };
-    if let Some(public) = &config.public_address {
-        let transport = public.transport.unwrap_or(own);
-        return Ok(ServerAddress::new(transport, profile, &public.host, public.port, fingerprint)?);
-    }
-    let configured = config.listen.iter().find_map(|listen| match &listen.place {
-        Place::Tcp { host, port } => Some((host.clone(), *port)),
-        Place::Unix { .. } | Place::ServiceManager => None,
-    });
-    let (local, port) = match (configured, bound) {
-        (Some((host, 0)), Some(bound)) => (host, bound.port()),
-        (Some(configured), _) => configured,
-        (None, Some(bound)) => (bound.ip().to_string(), bound.port()),
-        (None, None) => (ANY_HOST.to_owned(), PORT),
-    };
-    let named = certificate.and_then(|certificate| certificate.host(&local));
-    let is_any = local.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
-    let host = named.unwrap_or(if is_any { ANY_HOST } else { &local });
-    Ok(ServerAddress::new(own, profile, host, port, fingerprint)?)
-}
-
-/// Logs the server's address.
-fn announce(address: &ServerAddress) {
-    if address.host() == ANY_HOST {
-        tracing::info!("{address} (put this machine's name or address in place of HOST)");
-    } else {
-        tracing::info!("{address}");
-    }
-}
-
-/// Placeholder in an address for the name by which clients reach this machine.
-pub(crate) const ANY_HOST: &str = "HOST";
 
 /// Memory of the program itself: its code, its threads, and the caches of the database.
 const PROGRAM: u64 = 64 << 20;

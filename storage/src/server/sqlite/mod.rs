@@ -16,6 +16,8 @@ mod check;
 mod correspondents;
 mod fill;
 mod inspector;
+#[cfg(test)]
+mod inspector_tests;
 mod invitations;
 mod mailboxes;
 mod ops;

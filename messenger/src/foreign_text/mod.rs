@@ -5,7 +5,12 @@
 //! A character is shown as itself only if it is visible, stays in its place, and moves nothing
 //! around it. Control and format characters (also those that reverse the direction of text or join
 //! emoji), line and paragraph separators, invisible letters, private and unassigned code points are
-//! shown as escapes. So is the backslash, so that different texts are shown differently.
+//! shown as escapes. On one line, so is the backslash, so that different texts are shown differently.
+//! [`framed_lines`] is for a place that has room for several lines.
+
+mod framed;
+
+pub use framed::{cleaned, framed_lines};
 
 use std::fmt::{self, Display, Write};
 use std::io;
@@ -41,7 +46,7 @@ impl Write for Escaped<'_, '_> {
 /// Formats JSON on one line. What [`OneLine`] would escape is escaped as JSON does it, so a program
 /// that parses the output gets the text unchanged.
 #[derive(Debug, Default)]
-pub(crate) struct JsonLine(Judge);
+pub struct JsonLine(Judge);
 
 impl Formatter for JsonLine {
     fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
@@ -59,7 +64,8 @@ impl Formatter for JsonLine {
 
 /// Displays JSON with the same escapes as [`JsonLine`]. What has to be escaped can only be in a
 /// string.
-pub(crate) struct JsonText<'a>(pub(crate) &'a str);
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText<'a>(pub &'a str);
 
 impl Display for JsonText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,316 @@
+//! The rows of each entry of a conversation.
+
+use std::collections::BTreeMap;
+
+use sealpost_messenger::api::{Arrival, Body, Entry, Progress, Time, Trust};
+use sealpost_messenger::foreign_text::{OneLine, framed_lines};
+
+use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
+use crate::model::{Model, Thread};
+use crate::text::{clip, links, wrap};
+use crate::theme::{Line, Span, Tone};
+
+/// The rows of a conversation for a width in columns.
+pub(crate) fn rows(model: &Model, thread: &Thread, width: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut before: Option<&Entry> = None;
+    for entry in &thread.entries {
+        let page = Page { model, thread, entry, before, width };
+        if page.repeats_notice() {
+            // One notice for all messages in a row that do not open.
+            if let Some(row) = rows.last_mut() {
+                *row = page.repeated();
+            }
+        } else {
+            page.write(&mut rows);
+        }
+        before = Some(entry);
+    }
+    rows
+}
+
+/// An entry, and what its rows depend on.
+struct Page<'a> {
+    model: &'a Model,
+    thread: &'a Thread,
+    entry: &'a Entry,
+    before: Option<&'a Entry>,
+    width: usize,
+}
+
+impl Page<'_> {
+    fn write(&self, rows: &mut Vec<Row>) {
+        self.write_separators(rows);
+        if let Body::Notice { text } = &self.entry.body {
+            let text = OneLine(text).to_string();
+            return self.write_own(rows, Tone::Notice, &format!("• {text}"));
+        }
+        if self.needs_author() || self.needs_separator() {
+            self.write_author(rows);
+        }
+        self.write_quote(rows);
+        let first = rows.len();
+        self.write_body(rows);
+        if let Some(row) = rows.get_mut(first) {
+            row.margin = self.margin();
+        }
+        self.write_reactions(rows);
+    }
+
+    fn write_separators(&self, rows: &mut Vec<Row>) {
+        if self.is_new_day() {
+            let day = self.model.zone.day(written_at(self.entry));
+            self.rule(rows, Tone::Faint, &day);
+        }
+        if self.thread.first_unread == Some(self.entry.entry) {
+            self.rule(rows, Tone::Unread, "new");
+        }
+        if self.entry.after_gap {
+            let author = self.model.author(self.entry.from);
+            self.write_own(
+                rows,
+                Tone::Warning,
+                &format!("⚠ A message of {author} is missing here."),
+            );
+        }
+    }
+
+    fn write_author(&self, rows: &mut Vec<Row>) {
+        let name = self.model.author(self.entry.from);
+        let mut line = vec![Span::new(author_tone(self.entry), clip(&name, self.width))];
+        if self.entry.trust == Some(Trust::Changed) {
+            line.push(Span::new(Tone::Warning, "  signed by a changed key!"));
+        }
+        rows.push(self.row(Gutter::Own, line));
+    }
+
+    fn write_quote(&self, rows: &mut Vec<Row>) {
+        let Some(quote) = &self.entry.reply_to else { return };
+        let author = match quote.entry {
+            Some(_) => self.model.author(quote.from),
+            None => "a message that is not here".to_owned(),
+        };
+        let text = format!("{author}: {}", OneLine(&quote.text));
+        let columns = self.width.saturating_sub(GUTTER_WIDTH);
+        rows.push(self.row(Gutter::Quote, vec![Span::new(Tone::Faint, clip(&text, columns))]));
+    }
+
+    fn write_body(&self, rows: &mut Vec<Row>) {
+        match &self.entry.body {
+            Body::Text { text } => self.write_text(rows, text),
+            Body::Bytes { hex } => {
+                let bytes = hex.len() / 2;
+                self.write_gone(rows, &format!("{bytes} bytes of an application"));
+            }
+            Body::File { name, media_type, size, done, path, text, .. } => {
+                let mut line = vec![
+                    Span::new(Tone::Strong, OneLine(name).to_string()),
+                    Span::new(Tone::Faint, format!("  {}", human_size(*size))),
+                ];
+                let state = match path {
+                    Some(path) => OneLine(path).to_string(),
+                    None if self.entry.from.is_none() && done == size => {
+                        OneLine(media_type).to_string()
+                    }
+                    None => {
+                        format!("{} %", done.saturating_mul(100).checked_div(*size).unwrap_or(0))
+                    }
+                };
+                line.push(Span::new(Tone::Faint, format!("  {state}")));
+                rows.push(self.row(Gutter::File, line));
+                if !text.is_empty() {
+                    self.write_text(rows, text);
+                }
+            }
+            Body::Deleted => self.write_gone(rows, "deleted"),
+            Body::Expired => self.write_gone(rows, "its time was over"),
+            Body::Undecryptable => self.write_gone(rows, "This message does not open."),
+            Body::NeedsNewerVersion | Body::Unknown => {
+                self.write_gone(rows, "This message needs a newer version of Sealpost.");
+            }
+            Body::Notice { .. } => {}
+        }
+    }
+
+    fn write_text(&self, rows: &mut Vec<Row>, text: &str) {
+        let columns = self.text_columns();
+        let is_whole = self.thread.unfolded.contains(&self.entry.entry);
+        let most = if is_whole { usize::MAX } else { FOLDED_ROWS };
+        let shown = if is_whole { text } else { beginning(text) };
+        let mut lines = framed_lines(shown).flat_map(|line| text_rows(&line, columns));
+        for row in lines.by_ref().take(most) {
+            rows.push(self.row(Gutter::Text, row));
+        }
+        if lines.next().is_some() || shown.len() < text.len() {
+            self.write_gone(rows, "… more: M-Up selects it, o shows it all");
+        }
+        if let Some(how) = self.arrival() {
+            self.write_gone(rows, how);
+        }
+    }
+
+    fn write_gone(&self, rows: &mut Vec<Row>, text: &str) {
+        for range in wrap(text, self.text_columns()) {
+            let text = text.get(range).unwrap_or_default();
+            rows.push(self.row(Gutter::Gone, vec![Span::new(Tone::Notice, text)]));
+        }
+    }
+
+    fn write_own(&self, rows: &mut Vec<Row>, tone: Tone, text: &str) {
+        for range in wrap(text, self.width.saturating_sub(2)) {
+            let text = text.get(range).unwrap_or_default();
+            rows.push(self.row(Gutter::Own, vec![Span::new(tone, text)]));
+        }
+    }
+
+    fn write_reactions(&self, rows: &mut Vec<Row>) {
+        let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
+        for reaction in &self.entry.reactions {
+            let emoji = framed_lines(&reaction.emoji).next().unwrap_or_default();
+            let (count, is_own) = counts.entry(clip(&emoji, 8).into_owned()).or_default();
+            *count = count.saturating_add(1);
+            *is_own |= reaction.from.is_none();
+        }
+        let mut line = Line::new();
+        for (emoji, (count, is_own)) in counts {
+            let count = if count > 1 { format!(" {count}") } else { String::new() };
+            let tone = if is_own { Tone::Own } else { Tone::Text };
+            line.push(Span::new(tone, format!("{emoji}{count}  ")));
+        }
+        if !line.is_empty() {
+            rows.push(self.row(Gutter::Reactions, line));
+        }
+    }
+
+    /// Time and progress.
+    fn margin(&self) -> Line {
+        let time = self.model.zone.clock(written_at(self.entry));
+        let edited = if self.entry.edited_at.is_some() { "✎" } else { " " };
+        let (tone, mark) = match &self.entry.progress {
+            None => (Tone::Faint, "  "),
+            Some(Progress::Failed { .. }) => (Tone::Warning, "✗ "),
+            Some(Progress::Queued) => (Tone::Faint, "· "),
+            Some(Progress::Stored) => (Tone::Faint, "✓ "),
+            Some(Progress::Delivered) => (Tone::Text, "✓✓"),
+            Some(Progress::Read) => (Tone::Seen, "✔✔"),
+        };
+        vec![Span::new(Tone::Faint, format!("{edited}{time} ")), Span::new(tone, mark)]
+    }
+
+    const fn arrival(&self) -> Option<&'static str> {
+        match self.entry.arrival {
+            None => None,
+            Some(Arrival::Late) => Some("came late"),
+            Some(Arrival::FillsGap) => Some("came late: it was missing"),
+            Some(Arrival::ReusedId) => {
+                Some("its number was used before: was its author restored from a backup?")
+            }
+        }
+    }
+
+    fn is_new_day(&self) -> bool {
+        let time = written_at(self.entry);
+        self.before.is_none_or(|before| !self.model.zone.same_day(written_at(before), time))
+    }
+
+    fn needs_separator(&self) -> bool {
+        let is_unread = self.thread.first_unread == Some(self.entry.entry);
+        self.is_new_day() || is_unread || self.entry.after_gap
+    }
+
+    fn needs_author(&self) -> bool {
+        self.before.is_none_or(|before| {
+            let pause = written_at(self.entry).0.secs_since(written_at(before).0);
+            let is_notice = matches!(before.body, Body::Notice { .. });
+            is_notice
+                || before.from != self.entry.from
+                || before.trust != self.entry.trust
+                || pause > LONG_PAUSE_SECS
+        })
+    }
+
+    fn repeats_notice(&self) -> bool {
+        let unopened = |entry: &Entry| matches!(entry.body, Body::Undecryptable);
+        unopened(self.entry)
+            && self.before.is_some_and(unopened)
+            && !self.needs_author()
+            && !self.needs_separator()
+    }
+
+    fn repeated(&self) -> Row {
+        let text = "More messages do not open.";
+        let mut row = self.row(Gutter::Gone, vec![Span::new(Tone::Notice, text)]);
+        row.margin = self.margin();
+        row
+    }
+
+    fn rule(&self, rows: &mut Vec<Row>, tone: Tone, text: &str) {
+        let text = format!(" {} ", clip(text, self.width.saturating_sub(6)));
+        let dashes = self.width.saturating_sub(crate::text::width(&text)).saturating_sub(2);
+        let (left, right) = ("─".repeat(dashes / 2), "─".repeat(dashes.saturating_sub(dashes / 2)));
+        rows.push(self.row(Gutter::Own, vec![Span::new(tone, format!("{left}{text}{right}"))]));
+    }
+
+    fn row(&self, gutter: Gutter, line: Line) -> Row {
+        Row::new(self.entry.entry, gutter, line)
+    }
+
+    fn text_columns(&self) -> usize {
+        self.width.saturating_sub(GUTTER_WIDTH).saturating_sub(MARGIN_WIDTH).max(1)
+    }
+}
+
+/// The tone of an author's name: one of a few, always the same for the same number.
+fn author_tone(entry: &Entry) -> Tone {
+    match entry.from {
+        None => Tone::Own,
+        Some(phone) => Tone::Author(u8::try_from(phone.0.digits() % 7 % 4).unwrap_or(0)),
+    }
+}
+
+/// The time of writing, as its author says; not after its arrival.
+fn written_at(entry: &Entry) -> Time {
+    entry.received_at.map_or(entry.sent_at, |received| received.min(entry.sent_at))
+}
+
+/// The rows of a line of text, with its links.
+fn text_rows(line: &str, columns: usize) -> Vec<Line> {
+    let links = links(line);
+    let row = |range: std::ops::Range<usize>| {
+        let mut spans = Line::new();
+        let mut at = range.start;
+        let inside = links.iter().filter(|link| link.start < range.end && link.end > range.start);
+        for link in inside {
+            let (start, end) = (link.start.max(range.start), link.end.min(range.end));
+            spans.push(Span::new(Tone::Text, line.get(at..start).unwrap_or_default()));
+            spans.push(Span::new(Tone::Link, line.get(start..end).unwrap_or_default()));
+            at = end;
+        }
+        spans.push(Span::new(Tone::Text, line.get(at..range.end).unwrap_or_default()));
+        spans.retain(|span| !span.text.is_empty());
+        spans
+    };
+    wrap(line, columns).into_iter().map(row).collect()
+}
+
+/// As much of a long message as is looked at.
+fn beginning(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(FOLDED_LEN)).unwrap_or(text)
+}
+
+fn human_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        1_000_000.. => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// Rows of a long message that are shown until it is selected and opened.
+const FOLDED_ROWS: usize = 20;
+
+/// Bytes of it that are looked at, so that long messages don't slow the screen down.
+const FOLDED_LEN: usize = 4096;
+
+/// After a pause the author is named again.
+const LONG_PAUSE_SECS: i64 = 15 * 60;

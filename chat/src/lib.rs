@@ -1,0 +1,27 @@
+//! A terminal client for people.
+//!
+//! The screen is a pure value, a [`Model`]. [`update`] takes what happened, one [`Message`] after the
+//! other, and returns what is to be done outside; [`view`] draws the model. Neither reads a clock or
+//! does I/O, so a test is a table of inputs and a screen. [`run`] is the loop around them, over a
+//! terminal and whoever carries out the methods of the [interface](sealpost_messenger::api).
+#![forbid(unsafe_code)]
+
+mod demo;
+mod layout;
+mod model;
+mod request;
+mod terminal;
+mod text;
+mod theme;
+mod update;
+mod view;
+mod zone;
+
+pub use demo::Demo;
+pub use model::Model;
+pub use request::{Answer, Request};
+pub use terminal::{Backend, Mouse, Options, RunError, run};
+pub use theme::Theme;
+pub use update::{Effect, Focus, Message, start, update};
+pub use view::{Picture, view};
+pub use zone::Zone;

@@ -1,0 +1,101 @@
+//! What the screen asks the client to do.
+
+use sealpost_messenger::api::{
+    ApiError, Caller, Contact, ContactsResult, ConversationParams, ConversationsResult,
+    DraftParams, EditMessage, EditParams, Empty, EntryParams, History, HistoryParams,
+    HistoryResult, ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams,
+    Method, ReactionParams, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send,
+    SendParams, SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey,
+    TrustParams, UpdateContact, UpdateContactParams, UpdateConversation,
+};
+
+macro_rules! requests {
+    ($($(#[doc = $doc:literal])+ $name:ident($params:ty) = $method:ty => $answer:ident,)+) => {
+        /// A call of a method, with its parameters.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Request {
+            $($(#[doc = $doc])+ $name($params),)+
+        }
+
+        impl Request {
+            /// Carries out the request, in the thread of the caller.
+            ///
+            /// # Errors
+            /// Those of the method.
+            pub fn carry_out(&self, caller: &dyn Caller) -> Result<Answer, ApiError> {
+                match self {
+                    $(Self::$name(params) => call::<$method>(caller, params).map(Answer::$answer),)+
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    /// Begins to send changes.
+    Subscribe(Empty) = SubscribeChanges => Done,
+    /// Describes account and connection.
+    Status(Empty) = Status => Status,
+    /// Lists the conversations.
+    Conversations(Empty) = ListConversations => Conversations,
+    /// Lists the contacts.
+    Contacts(Empty) = ListContacts => Contacts,
+    /// Returns a page of a conversation.
+    History(HistoryParams) = History => Entries,
+    /// Finds entries.
+    Search(SearchParams) = Search => Entries,
+    /// Sends a message.
+    Send(SendParams) = Send => Sent,
+    /// Changes the text of a message.
+    Edit(EditParams) = EditMessage => Sent,
+    /// Takes a message back.
+    Delete(EntryParams) = RemoteDelete => Sent,
+    /// Puts an emoji on an entry.
+    React(ReactionParams) = SendReaction => Sent,
+    /// Sends a message again that failed.
+    Retry(EntryParams) = RetryMessage => Sent,
+    /// Records what the user has seen.
+    MarkRead(MarkReadParams) = MarkRead => Done,
+    /// Keeps a text that was begun.
+    SaveDraft(DraftParams) = SaveDraft => Done,
+    /// Changes the settings of a conversation.
+    Update(ConversationParams) = UpdateConversation => Done,
+    /// Gives a contact a name.
+    Name(UpdateContactParams) = UpdateContact => Done,
+    /// Trusts a key.
+    Trust(TrustParams) = TrustKey => Contact,
+    /// Asks the server who has a phone number.
+    LookUp(LookUpParams) = LookUp => Contact,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done.
+    Done(Empty),
+    /// Account and connection.
+    Status(StatusResult),
+    /// The conversations.
+    Conversations(ConversationsResult),
+    /// The contacts.
+    Contacts(ContactsResult),
+    /// Entries.
+    Entries(HistoryResult),
+    /// What became of a message.
+    Sent(SendResult),
+    /// A contact.
+    Contact(Contact),
+}
+
+impl Request {
+    /// Whether it waits for the server, so that others should not wait behind it.
+    pub const fn is_slow(&self) -> bool {
+        matches!(self, Self::LookUp(_) | Self::Search(_))
+    }
+}
+
+fn call<M: Method>(caller: &dyn Caller, params: &M::Params) -> Result<M::Result, ApiError> {
+    let params = serde_json::to_value(params).map_err(ApiError::internal)?;
+    let result = caller.request(M::NAME, params)?;
+    serde_json::from_value(result).map_err(ApiError::internal)
+}

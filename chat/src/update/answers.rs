@@ -1,0 +1,115 @@
+//! What came of requests.
+
+use sealpost_messenger::api::{ApiError, Contact, ConversationsResult, Peer};
+use sealpost_messenger::foreign_text::OneLine;
+
+use super::{Effect, opening, sending};
+use crate::model::{Model, Overlay};
+use crate::{Answer, Request};
+
+pub(super) fn take(
+    model: &mut Model,
+    request: Request,
+    answer: Result<Answer, ApiError>,
+    effects: &mut Vec<Effect>,
+) {
+    match &request {
+        Request::Conversations(_) => model.stale.conversations.answered(),
+        Request::Contacts(_) => model.stale.contacts.answered(),
+        Request::Status(_) => model.stale.status.answered(),
+        _ => {}
+    }
+    match answer {
+        Ok(answer) => succeed(model, request, answer, effects),
+        Err(error) => fail(model, &request, &error),
+    }
+}
+
+fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Vec<Effect>) {
+    match (request, answer) {
+        (_, Answer::Status(status)) => {
+            model.account = Some(status.phone);
+            model.connection = Some(status.connection);
+            model.queued = status.queued;
+        }
+        (_, Answer::Conversations(ConversationsResult { conversations })) => {
+            let last = conversations.iter().filter_map(|known| Some(known.last.as_ref()?.entry));
+            model.latest = model.latest.max(last.max().unwrap_or(0));
+            model.conversations = conversations;
+            if model.thread.is_none()
+                && let Some(first) = model.conversations.first()
+            {
+                opening::open(model, first.with, effects);
+            }
+        }
+        (_, Answer::Contacts(contacts)) => {
+            let by_phone = contacts.contacts.into_iter().map(|contact| (contact.phone, contact));
+            model.contacts = by_phone.collect();
+        }
+        (Request::History(asked), Answer::Entries(page)) => {
+            if let Some(thread) = &mut model.thread
+                && asked.with == Some(thread.with)
+            {
+                thread.take_page(&asked, page);
+            }
+        }
+        (Request::Search(asked), Answer::Entries(page)) => {
+            if let Some(Overlay::Search(search)) = &mut model.overlay
+                && search.asked == asked.query
+            {
+                search.is_running = false;
+                search.more = page.more;
+                if asked.before.is_none() {
+                    search.results.clear();
+                    search.chosen = 0;
+                }
+                search.results.extend(page.entries);
+            }
+        }
+        (Request::LookUp(_), Answer::Contact(contact)) => {
+            let with = Peer::Person(contact.phone);
+            learn(model, contact);
+            model.remark = None;
+            opening::open(model, with, effects);
+        }
+        (_, Answer::Contact(contact)) => {
+            model.stale.conversations.spoil();
+            learn(model, contact);
+        }
+        (Request::Name(_), Answer::Done(_)) => {
+            model.stale.contacts.spoil();
+            model.stale.conversations.spoil();
+        }
+        (Request::MarkRead(_) | Request::Update(_) | Request::SaveDraft(_), Answer::Done(_)) => {
+            model.stale.conversations.spoil();
+        }
+        (_, Answer::Sent(_)) => model.stale.status.spoil(),
+        (_, Answer::Done(_) | Answer::Entries(_)) => {}
+    }
+}
+
+fn fail(model: &mut Model, request: &Request, error: &ApiError) {
+    if let Request::History(asked) = request
+        && let Some(thread) = &mut model.thread
+        && asked.with == Some(thread.with)
+    {
+        thread.is_loading = false;
+        // It is asked for again when the user moves.
+        thread.more_before = false;
+    }
+    match request {
+        Request::Send(params) => {
+            sending::put_back(model, params.message.as_deref().unwrap_or_default());
+        }
+        Request::Edit(params) => sending::put_back(model, &params.message),
+        _ => {}
+    }
+    if let Some(Overlay::Search(search)) = &mut model.overlay {
+        search.is_running = false;
+    }
+    model.remark = Some(OneLine(&error.message).to_string());
+}
+
+fn learn(model: &mut Model, contact: Contact) {
+    model.contacts.insert(contact.phone, contact);
+}

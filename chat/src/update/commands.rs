@@ -1,0 +1,101 @@
+//! What the keys of the conversation do.
+
+use sealpost_messenger::api::Peer;
+
+use super::keys::Command;
+use super::settle::save_draft;
+use super::{Effect, opening, sending};
+use crate::layout::{Window, reveal, scroll};
+use crate::model::{Composer, Edit, Model, Overlay, Purpose, Search, Step};
+
+pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    match command {
+        Command::Send => sending::send(model, effects),
+        Command::Next => go(model, model.neighbour(true), effects),
+        Command::Previous => go(model, model.neighbour(false), effects),
+        Command::NextUnread => go(model, model.next_unread(), effects),
+        Command::Switcher => {
+            model.overlay = Some(Overlay::Switcher { query: Composer::default(), chosen: 0 });
+        }
+        Command::Search => model.overlay = Some(Overlay::Search(Search::default())),
+        Command::PageUp => scroll(model, page(model).saturating_neg()),
+        Command::PageDown => scroll(model, page(model)),
+        Command::Oldest => scroll(model, isize::MIN),
+        Command::Newest => opening::to_the_end(model, effects),
+        Command::Select => select(model, Step::Last),
+        Command::SafetyNumber => person(model, |phone, _| Overlay::Key { phone }),
+        Command::Name => {
+            person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) })
+        }
+        Command::Mute => {
+            if model.thread.is_some() {
+                model.overlay = Some(Overlay::Mute { chosen: 0 });
+            }
+        }
+        Command::OpenEditor => {
+            effects.push(Effect::OpenEditor(model.composer.text().to_owned()));
+        }
+        Command::Help => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        Command::Redraw => effects.push(Effect::Redraw),
+        Command::Back => back(model),
+        Command::Quit => {
+            save_draft(model, effects);
+            effects.push(Effect::Quit);
+        }
+        Command::Edit(edit) => write(model, edit, effects),
+    }
+}
+
+/// Moves the selection, and shows what is selected.
+pub(super) fn select(model: &mut Model, step: Step) {
+    let Some(thread) = &mut model.thread else { return };
+    thread.select(step);
+    if let Some(entry) = thread.selected {
+        reveal(model, entry);
+    }
+}
+
+fn write(model: &mut Model, edit: Edit, effects: &mut Vec<Effect>) {
+    if model.composer.text().is_empty() && model.purpose == Purpose::New {
+        match edit {
+            Edit::LineUp => return sending::edit_last(model),
+            Edit::LineStart => return scroll(model, isize::MIN),
+            Edit::LineEnd => return opening::to_the_end(model, effects),
+            _ => {}
+        }
+    }
+    model.composer.edit(edit);
+}
+
+fn go(model: &mut Model, to: Option<Peer>, effects: &mut Vec<Effect>) {
+    match to {
+        Some(with) => opening::open(model, with, effects),
+        None => model.remark = Some("There is no other one.".to_owned()),
+    }
+}
+
+fn page(model: &Model) -> isize {
+    // A row stays, to read on from.
+    isize::try_from(Window::of(model).height.saturating_sub(1).max(1)).unwrap_or(1)
+}
+
+fn person(
+    model: &mut Model,
+    overlay: impl FnOnce(sealpost_messenger::api::PhoneNumber, &str) -> Overlay,
+) {
+    let Some(thread) = &model.thread else { return };
+    let Peer::Person(phone) = thread.with else {
+        model.remark = Some("This is for conversations with one person.".to_owned());
+        return;
+    };
+    let contact = model.contacts.get(&phone);
+    let name = contact.and_then(|known| known.name.clone()).unwrap_or_default();
+    model.stale.contacts.spoil();
+    model.overlay = Some(overlay(phone, &name));
+}
+
+fn back(model: &mut Model) {
+    if model.warning.take().is_none() {
+        sending::give_up_purpose(model);
+    }
+}

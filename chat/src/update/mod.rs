@@ -1,0 +1,113 @@
+//! What becomes of the screen: one message in, requests and effects out. Reads no clock and does no
+//! I/O.
+
+mod answers;
+mod commands;
+mod keys;
+mod mouse;
+mod notifications;
+mod opening;
+mod overlays;
+mod selection;
+mod sending;
+mod settle;
+
+pub(crate) use keys::bindings;
+pub(crate) use overlays::{EMOJI, MUTES};
+pub(crate) use selection::SELECTION_KEYS;
+
+use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Size;
+use sealpost_messenger::api::{ApiError, Empty, Notification, Time};
+
+use crate::model::{DraftState, Model};
+use crate::{Answer, Request};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse was used.
+    Mouse(MouseEvent),
+    /// A text was pasted.
+    Pasted(String),
+    /// The terminal has another size.
+    Resized(Size),
+    /// The user looks at the terminal, or no longer does.
+    Focused(Focus),
+    /// It is this late.
+    Tick(Time),
+    /// The client says something.
+    Notified(Notification),
+    /// A request was carried out.
+    Answered(Request, Result<Answer, ApiError>),
+    /// The editor was closed, with this text.
+    Edited(Result<String, String>),
+}
+
+/// Whether the user looks at the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The user looks at it.
+    Gained,
+    /// The user looks at something else.
+    Lost,
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the client.
+    Request(Request),
+    /// Ring the bell of the terminal.
+    Ring,
+    /// Show a notification on the desktop.
+    Notify(String),
+    /// Open an editor with this text.
+    OpenEditor(String),
+    /// Open a web address.
+    OpenLink(String),
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Draw everything again.
+    Redraw,
+    /// End the program.
+    Quit,
+}
+
+/// What is to be done at the start.
+pub fn start(model: &mut Model) -> Vec<Effect> {
+    model.stale.conversations.spoil();
+    model.stale.contacts.spoil();
+    model.stale.status.spoil();
+    let mut effects = vec![Effect::Request(Request::Subscribe(Empty {}))];
+    settle::settle(model, &mut effects);
+    effects
+}
+
+/// Takes one message.
+pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match message {
+        Message::Key(key) => keys::press(model, key, &mut effects),
+        Message::Mouse(event) => mouse::act(model, event, &mut effects),
+        Message::Pasted(text) => keys::insert(model, &text),
+        Message::Resized(size) => model.size = size,
+        Message::Focused(focus) => model.has_focus = focus == Focus::Gained,
+        Message::Tick(now) => model.now = now,
+        Message::Notified(notification) => {
+            notifications::take(model, notification, &mut effects);
+        }
+        Message::Answered(request, answer) => answers::take(model, request, answer, &mut effects),
+        Message::Edited(Ok(text)) => model.composer.set(text.strip_suffix('\n').unwrap_or(&text)),
+        Message::Edited(Err(why)) => model.remark = Some(why),
+    }
+    settle::settle(model, &mut effects);
+    effects
+}
+
+/// Forgets what was kept of a draft.
+fn new_draft(model: &mut Model, saved: &str) {
+    model.draft = DraftState { saved: saved.to_owned(), since: None };
+}

@@ -1,0 +1,71 @@
+//! What the client tells.
+
+use sealpost_messenger::api::{Body, Changed, Entry, Notification};
+
+use super::Effect;
+use crate::model::Model;
+
+pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
+    match notification {
+        Notification::Hello(hello) => model.account = Some(hello.account),
+        Notification::Changed(changed) => change(model, changed, effects),
+        // For consumers, of which this is none.
+        Notification::Receive(_) => {}
+    }
+}
+
+fn change(model: &mut Model, changed: Changed, effects: &mut Vec<Effect>) {
+    match changed {
+        Changed::Entry { entry } => {
+            announce(model, &entry, effects);
+            model.latest = model.latest.max(entry.entry);
+            if entry.from.is_none() {
+                model.stale.status.spoil();
+            }
+            model.stale.conversations.spoil();
+            if let Some(thread) = &mut model.thread
+                && thread.with == entry.conversation
+            {
+                thread.take_entry(*entry);
+            }
+        }
+        Changed::Contact { .. } | Changed::Conversation { .. } => {
+            model.stale.conversations.spoil();
+            model.stale.contacts.spoil();
+        }
+        Changed::Connection { connection } => {
+            model.connection = Some(connection);
+            model.stale.status.spoil();
+        }
+        Changed::Warning { text } => {
+            model.warning = Some(sealpost_messenger::foreign_text::OneLine(text).to_string());
+        }
+        Changed::Unknown => {}
+    }
+}
+
+/// Rings for a new message that the user does not see at once.
+fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
+    let is_message = entry.from.is_some() && !matches!(entry.body, Body::Notice { .. });
+    if entry.entry <= model.latest || !is_message {
+        return;
+    }
+    let conversation = model.conversation(entry.conversation);
+    if conversation.is_some_and(|known| model.is_muted(known) || known.blocked) {
+        return;
+    }
+    let is_open = model.thread.as_ref().is_some_and(|open| open.with == entry.conversation);
+    if model.has_focus && is_open {
+        return;
+    }
+    // One ring for all that come at once.
+    if model.rang_at.replace(model.now) == Some(model.now) {
+        return;
+    }
+    effects.push(Effect::Ring);
+    if !model.has_focus {
+        // The text stays off the lock screen.
+        let name = model.name(entry.conversation);
+        effects.push(Effect::Notify(format!("Message from {name}")));
+    }
+}

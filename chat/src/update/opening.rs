@@ -1,0 +1,54 @@
+//! Opening a conversation.
+
+use sealpost_messenger::api::Peer;
+
+use super::settle::save_draft;
+use super::{Effect, new_draft};
+use crate::Request;
+use crate::model::{Model, Purpose, Thread};
+
+/// Opens a conversation at what was not seen, or else at its end.
+pub(super) fn open(model: &mut Model, with: Peer, effects: &mut Vec<Effect>) {
+    model.overlay = None;
+    if model.thread.as_ref().is_some_and(|thread| thread.with == with) {
+        return;
+    }
+    let unread = model.conversation(with).map_or(0, |known| known.unread);
+    show(model, Thread::new(with, unread), effects);
+}
+
+/// Opens a conversation at one of its entries.
+pub(super) fn open_at(model: &mut Model, with: Peer, entry: u64, effects: &mut Vec<Effect>) {
+    model.overlay = None;
+    show(model, Thread::at(with, entry), effects);
+}
+
+/// Goes back to the end of the open conversation.
+pub(super) fn to_the_end(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(thread) = &mut model.thread else { return };
+    thread.selected = None;
+    if thread.is_at_end {
+        thread.position = crate::model::Position::End;
+        return;
+    }
+    let thread = Thread::new(thread.with, 0);
+    load(model, thread, effects);
+}
+
+fn show(model: &mut Model, thread: Thread, effects: &mut Vec<Effect>) {
+    let stays = model.thread.as_ref().is_some_and(|open| open.with == thread.with);
+    if !stays {
+        save_draft(model, effects);
+        model.purpose = Purpose::New;
+        let draft = model.conversation(thread.with).map_or("", |known| &known.draft).to_owned();
+        model.composer.set(&draft);
+        new_draft(model, &draft);
+    }
+    load(model, thread, effects);
+}
+
+fn load(model: &mut Model, thread: Thread, effects: &mut Vec<Effect>) {
+    let pages = thread.first_pages().into_iter();
+    effects.extend(pages.map(|page| Effect::Request(Request::History(page))));
+    model.thread = Some(thread);
+}

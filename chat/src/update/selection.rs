@@ -1,0 +1,118 @@
+//! What the keys do to a selected message.
+
+use sealpost_messenger::api::{Body, Entry, EntryParams, Progress};
+
+use super::keys::Command;
+use super::{Effect, commands, keys, sending};
+use crate::Request;
+use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step};
+use crate::text::links;
+
+/// Keys of a selected message, and how the help says what they do.
+pub(crate) const SELECTION_KEYS: [(&str, &str); 9] = [
+    ("Up Down k j", "select another message"),
+    ("r Enter", "answer"),
+    ("e", "edit"),
+    ("d", "delete, here and there"),
+    ("+", "react"),
+    ("o", "show all of it, or open its link"),
+    ("c", "copy"),
+    ("R", "send again what failed"),
+    ("Esc q", "back"),
+];
+
+pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
+    match name {
+        "Up" | "k" | "C-Up" | "M-Up" => commands::select(model, Step::Up),
+        "Down" | "j" | "C-Down" | "M-Down" => commands::select(model, Step::Down),
+        "Home" | "g" => commands::select(model, Step::First),
+        "End" | "G" => commands::select(model, Step::Last),
+        "Esc" | "q" | "C-g" => deselect(model),
+        "?" => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" => act(model, name, effects),
+        _ => match keys::command(name) {
+            Some(Command::Edit(_) | Command::Send | Command::Select) => {}
+            Some(command) => commands::run(model, command, effects),
+            None => {
+                model.remark = Some("A message is selected: Esc goes back to writing.".to_owned())
+            }
+        },
+    }
+}
+
+fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
+    let selected = model.thread.as_ref().and_then(|thread| thread.selected_entry());
+    let Some(entry) = selected.cloned() else { return deselect(model) };
+    let number = entry.entry;
+    let is_own = entry.from.is_none();
+    if matches!(entry.body, Body::Notice { .. }) {
+        model.remark = Some("This is not a message.".to_owned());
+        return;
+    }
+    match name {
+        "r" | "Enter" => {
+            sending::give_up_purpose(model);
+            model.purpose = Purpose::Reply { entry: number };
+            deselect(model);
+        }
+        "e" if is_own => {
+            sending::begin_edit(model, number, &entry.body);
+            deselect(model);
+        }
+        "d" if is_own => model.overlay = Some(Overlay::Confirm(Confirm::Delete { entry: number })),
+        "e" | "d" => model.remark = Some("Only its author can do that.".to_owned()),
+        "+" => {
+            model.overlay = Some(Overlay::React { entry: number, emoji: Composer::default() });
+        }
+        "o" => open(model, &entry),
+        "c" => match text_of(&entry) {
+            Some(text) => {
+                effects.push(Effect::Copy(text.to_owned()));
+                model.remark = Some("Copied.".to_owned());
+            }
+            None => model.remark = Some("There is no text to copy.".to_owned()),
+        },
+        "R" if matches!(entry.progress, Some(Progress::Failed { .. })) => {
+            effects.push(Effect::Request(Request::Retry(EntryParams { entry: number })));
+        }
+        _ => model.remark = Some("It has not failed.".to_owned()),
+    }
+}
+
+/// Shows all of a long message; opens the link of one that is shown.
+fn open(model: &mut Model, entry: &Entry) {
+    let link = text_of(entry).and_then(|text| {
+        text.lines().find_map(|line| {
+            let link = links(line).into_iter().next()?;
+            Some(line.get(link)?.to_owned())
+        })
+    });
+    let Some(thread) = &mut model.thread else { return };
+    let was_folded = thread.unfolded.insert(entry.entry);
+    match link {
+        Some(link) => model.overlay = Some(Overlay::Confirm(Confirm::Open { link })),
+        None if was_folded => {}
+        None => {
+            thread.unfolded.remove(&entry.entry);
+        }
+    }
+}
+
+fn text_of(entry: &Entry) -> Option<&str> {
+    match &entry.body {
+        Body::Text { text } | Body::File { text, .. } => Some(text),
+        Body::Bytes { .. }
+        | Body::Deleted
+        | Body::Expired
+        | Body::Undecryptable
+        | Body::NeedsNewerVersion
+        | Body::Notice { .. }
+        | Body::Unknown => None,
+    }
+}
+
+fn deselect(model: &mut Model) {
+    if let Some(thread) = &mut model.thread {
+        thread.selected = None;
+    }
+}

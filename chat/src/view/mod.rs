@@ -1,0 +1,41 @@
+//! The screen, drawn from the model alone.
+
+mod canvas;
+mod overlays;
+mod parts;
+
+pub(crate) use parts::first_conversation;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::layout::Screen;
+use crate::model::Model;
+use canvas::Canvas;
+
+/// What is on the screen.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The cells.
+    pub buffer: Buffer,
+    /// Where the cursor is, if it is shown.
+    pub cursor: Option<Position>,
+}
+
+/// Draws the model.
+pub fn view(model: &Model) -> Picture {
+    let size = model.size;
+    let mut canvas = Canvas::new(Rect::new(0, 0, size.width, size.height), model.theme);
+    let screen = Screen::of(model);
+    parts::sidebar(&mut canvas, model, screen.sidebar);
+    parts::title(&mut canvas, model, screen.title);
+    parts::banner(&mut canvas, model, screen.banner);
+    parts::thread(&mut canvas, model, screen.thread);
+    parts::purpose(&mut canvas, model, screen.purpose);
+    let mut cursor = parts::composer(&mut canvas, model, screen.composer);
+    parts::status(&mut canvas, model, screen.status);
+    if let Some(overlay) = &model.overlay {
+        cursor = overlays::draw(&mut canvas, model, overlay, screen.status.y);
+    }
+    Picture { buffer: canvas.into_buffer(), cursor }
+}

@@ -1,0 +1,175 @@
+//! Whoever carries out a command: the process that has the home, or this one, which has it for a
+//! moment and meanwhile serves others.
+
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealpost_core::keys::Plaintext;
+use sealpost_messenger::api::{ApiError, Caller, ErrorKind, Method, Notification};
+use sealpost_messenger::engine::{Access, Config, Engine};
+use sealpost_messenger::rpc::{Greeted, Listener, Remote};
+use sealpost_mio::SignalHandling;
+use sealpost_programs::{Failure, VERSION, entropy};
+use serde_json::Value;
+
+use crate::home::{Home, require_account};
+
+/// A way to call methods, with notifications of its own.
+pub(crate) struct Hands {
+    caller: Owner,
+    pub(crate) notifications: Receiver<Notification>,
+}
+
+enum Owner {
+    Other(Remote),
+    Here(Box<OwnHome>),
+}
+
+/// Who has a home.
+pub(crate) enum Found {
+    /// Another process, which has greeted.
+    Owner(Greeted),
+    /// This one, from now on. It is offline.
+    Own(Box<OwnHome>, Receiver<Notification>),
+}
+
+/// A home that this process has.
+pub(crate) struct OwnHome {
+    pub(crate) access: Access,
+    pub(crate) engine: Engine,
+    pub(crate) listener: Listener,
+}
+
+impl Hands {
+    /// Connects to the process that has the home, or takes the home and goes online. `prepare` is done
+    /// before, so that nothing is missed.
+    pub(crate) fn take(
+        home: &Home,
+        prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
+    ) -> Result<Self, Failure> {
+        match Found::at(home)? {
+            Found::Owner(greeted) => {
+                let (remote, notifications) = Remote::new(greeted)?;
+                prepare(&remote).map_err(|error| failure(&error))?;
+                Ok(Self { caller: Owner::Other(remote), notifications })
+            }
+            Found::Own(own, notifications) => {
+                prepare(&own.access).map_err(|error| failure(&error))?;
+                own.engine.connect();
+                Ok(Self { caller: Owner::Here(own), notifications })
+            }
+        }
+    }
+
+    /// Calls a method.
+    pub(crate) fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ApiError> {
+        match &self.caller {
+            Owner::Other(remote) => remote.call::<M>(params),
+            Owner::Here(own) => own.access.call::<M>(params),
+        }
+    }
+
+    /// Calls a method by its name.
+    pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value, ApiError> {
+        match &self.caller {
+            Owner::Other(remote) => remote.request(method, params),
+            Owner::Here(own) => own.access.request(method, params),
+        }
+    }
+
+    /// Whether the process that had the home has ended. What was called and not answered may have been
+    /// done.
+    pub(crate) fn is_lost(&self) -> bool {
+        match &self.caller {
+            Owner::Other(remote) => remote.is_lost(),
+            Owner::Here(_) => false,
+        }
+    }
+
+    /// Lets go of the home, after the requests of others that are being carried out.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        match self.caller {
+            Owner::Other(_) => Ok(()),
+            Owner::Here(own) => own.finish(),
+        }
+    }
+}
+
+impl Found {
+    /// Connects to the process that has the home, or takes the home.
+    pub(crate) fn at(home: &Home) -> Result<Self, Failure> {
+        let deadline = Instant::now() + HANDOVER_MAX;
+        let mut key = None;
+        loop {
+            if let Some(stream) = home.connect()? {
+                match Greeted::by(stream) {
+                    Ok(greeted) => return Ok(Self::Owner(greeted)),
+                    Err(error) if error.kind() == io::ErrorKind::Other => {
+                        return Err(Failure::with_status(error, ErrorKind::Busy.exit_status()));
+                    }
+                    // It is ending.
+                    Err(_) => {}
+                }
+            }
+            if let Some((own, notifications)) = OwnHome::take(home, &mut key, None)? {
+                return Ok(Self::Own(Box::new(own), notifications));
+            }
+            // Its owner has no socket yet, or none any more, or never.
+            if Instant::now() >= deadline {
+                return Err(home.in_use());
+            }
+            thread::sleep(HANDOVER_PAUSE);
+        }
+    }
+}
+
+impl OwnHome {
+    /// Takes the home, and serves it, offline. `None` if another process has it. The key is loaded once.
+    /// The socket is the one that the service manager passed on, if there is one.
+    pub(crate) fn take(
+        home: &Home,
+        key: &mut Option<Plaintext>,
+        socket: Option<UnixListener>,
+    ) -> Result<Option<(Self, Receiver<Notification>)>, Failure> {
+        // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
+        // other commands must be able to use the home.
+        let key = match key {
+            Some(key) => key,
+            None => key.insert(home.load_key()?),
+        };
+        let Some(account) = home.try_open(key)? else { return Ok(None) };
+        require_account(&account.snapshot)?;
+        let config = Config { signals: SignalHandling::Stop, version: VERSION };
+        let engine = Engine::start(account, entropy()?, config)?;
+        let (access, notifications) = engine.access();
+        let listener = match socket {
+            Some(socket) => Listener::adopt(home.path(), socket, engine.door()),
+            None => Listener::bind(home.path(), engine.door()),
+        };
+        let listener =
+            listener.map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
+        Ok(Some((Self { access, engine, listener }, notifications)))
+    }
+
+    /// Lets go of the home, after the requests of others that are being carried out.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        self.listener.close(PATIENCE);
+        drop(self.access);
+        Ok(self.engine.finish()?)
+    }
+}
+
+/// Failure of a method, with the exit status of its kind.
+pub(crate) fn failure(error: &ApiError) -> Failure {
+    let status = error.kind().map_or(1, ErrorKind::exit_status);
+    Failure::with_status(error, status)
+}
+
+/// How long the home may be between two owners, or without a socket.
+const HANDOVER_MAX: Duration = Duration::from_secs(5);
+const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
+/// Longest wait for requests of others, when this process is about to end.
+const PATIENCE: Duration = Duration::from_secs(30);

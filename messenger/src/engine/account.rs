@@ -1,0 +1,26 @@
+//! What an engine needs at its start.
+
+use std::path::PathBuf;
+
+use sealpost_core::client::store::Snapshot;
+use sealpost_core::crypto::Crypto;
+use sealpost_mio::Destination;
+use sealpost_storage::client::{Identity, SqliteClientStorage};
+
+/// An account in a home that no other process uses.
+pub struct Account {
+    /// The account's phone number and server.
+    pub identity: Identity,
+    /// How to reach the server.
+    pub server: Destination,
+    /// The state with which the machine starts.
+    pub snapshot: Snapshot,
+    /// The database, open for writing.
+    pub store: SqliteClientStorage,
+    /// Path of the database, for reading beside its writer.
+    pub database: PathBuf,
+    /// A runner with the account's private key.
+    pub crypto: Crypto,
+    /// Keeps other processes out until it is dropped.
+    pub lock: Box<dyn Send + Sync>,
+}

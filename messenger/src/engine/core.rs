@@ -1,0 +1,109 @@
+//! What every part of the engine works with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealpost_core::client::Client;
+use sealpost_core::client::Token;
+use sealpost_core::client::store::InboxItem;
+use sealpost_core::frame::StoreError;
+use sealpost_core::ids::{MessageId, Phone};
+use sealpost_core::keys::PublicKey;
+use sealpost_mio::{Handle, StoreHandle};
+use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
+
+use super::hub::Hub;
+use super::safety_numbers::SafetyNumbers;
+use crate::api::{ApiError, Changed, ErrorKind};
+
+/// The engine without its threads.
+pub(super) struct Core {
+    pub(super) handle: Handle<Client>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) identity: Identity,
+    pub(super) public_key: PublicKey,
+    pub(super) safety_numbers: SafetyNumbers,
+    pub(super) version: &'static str,
+    pub(super) store: StoreHandle<SqliteClientStorage>,
+    pub(super) database: PathBuf,
+    /// Connections to the database that nobody uses now.
+    pub(super) readers: Mutex<Vec<SqliteClientStorage>>,
+}
+
+impl Core {
+    /// Reads the database, beside its writer.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&SqliteClientStorage) -> Result<T, StoreError>,
+    ) -> Result<T, ApiError> {
+        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match spare {
+            Some(reader) => reader,
+            None => SqliteClientStorage::open_read_only(&self.database)
+                .map_err(|error| ErrorKind::Storage.error(error))?,
+        };
+        let found = read(&reader).map_err(|error| ErrorKind::Storage.error(error));
+        let mut spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < READERS_MAX {
+            spare.push(reader);
+        }
+        found
+    }
+
+    /// Works on the database, between two commits. What the work changes is durable then.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut SqliteClientStorage) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        match self.store.with_store(write).recv() {
+            Ok(written) => written.map_err(|error| ErrorKind::Storage.error(error)),
+            Err(_) => Err(stopping()),
+        }
+    }
+
+    /// Waits until the store has committed what the machine asked of it before its last notice. Some
+    /// notices come before that.
+    pub(super) fn settle(&self) {
+        // The reactor hands its requests over at the beginning of the turn in which this visit is made.
+        let _ = self.handle.with_machine(|_| ()).recv();
+        // Visits take turns with commits: a commit is between the two.
+        let _ = self.store.with_store(|_| ()).recv();
+        let _ = self.store.with_store(|_| ()).recv();
+    }
+
+    /// Takes over a message that arrived.
+    pub(super) fn receive(&self, item: &InboxItem) {
+        self.hub.arrived(item.place.0);
+    }
+
+    /// Shows that messages have got further.
+    pub(super) fn progressed(&self, _ids: &[MessageId]) {}
+
+    /// Shows that a message has got its id, or was refused.
+    pub(super) fn token_progressed(&self, _token: Token) {}
+
+    /// Shows that a contact is not as it was.
+    pub(super) fn contact_changed(&self, phone: Phone) {
+        self.settle();
+        match self.contact(phone) {
+            Ok(Some(contact)) => {
+                self.hub.show(&Changed::Contact { contact: Box::new(contact) });
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "can't read a contact"),
+        }
+    }
+
+    /// The snapshot of the store at this moment.
+    pub(super) fn snapshot(&self) -> Result<sealpost_core::client::store::Snapshot, ApiError> {
+        self.read(ClientStorage::load)
+    }
+}
+
+/// The answer to a request that the engine can't carry out any more.
+pub(super) fn stopping() -> ApiError {
+    ErrorKind::Unavailable.error("the process that has the home is ending; try again")
+}
+
+/// Most spare connections to the database.
+const READERS_MAX: usize = 4;

@@ -1,0 +1,322 @@
+//! What the thread of outputs shares with everybody who waits for them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sealpost_core::client::Notice;
+
+use super::clock;
+use crate::api::{Changed, Connection, Notification};
+
+/// The state of the engine outside its machine and its store.
+#[derive(Debug)]
+pub(super) struct Hub {
+    state: Mutex<State>,
+    /// Something arrived, or a subscription ended.
+    moved: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    connection: Connection,
+    /// Why the server could not be reached the last time.
+    unreachable: Option<String>,
+    /// Whoever waits for notices. Empty once the engine has stopped.
+    watches: BTreeMap<u64, Sender<Arc<Notice>>>,
+    /// Whoever calls methods. Empty once the engine has stopped.
+    seats: BTreeMap<u64, Seat>,
+    /// The current subscription of each consumer.
+    consumers: BTreeMap<String, Subscription>,
+    /// Place of the last item of the inbox that consumers may see.
+    arrived: u64,
+    next: u64,
+    has_stopped: bool,
+}
+
+/// Somebody who calls methods.
+#[derive(Debug)]
+struct Seat {
+    notifications: SyncSender<Notification>,
+    /// Whether it is told what changed.
+    is_display: bool,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    number: u64,
+    seat: u64,
+    /// Places of what was sent and not acknowledged, in order.
+    unacknowledged: VecDeque<u64>,
+}
+
+/// Receives every notice until it is dropped.
+#[derive(Debug)]
+pub(super) struct Watch {
+    hub: Arc<Hub>,
+    number: u64,
+    notices: Receiver<Arc<Notice>>,
+}
+
+impl Hub {
+    pub(super) fn new(arrived: u64) -> Self {
+        let connection = Connection::Offline {
+            since: clock::now(),
+            reason: "not connected yet".into(),
+            next_attempt: None,
+        };
+        let state = State {
+            connection,
+            unreachable: None,
+            watches: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            arrived,
+            next: 0,
+            has_stopped: false,
+        };
+        Self { state: Mutex::new(state), moved: Condvar::new() }
+    }
+
+    /// Passes a notice on to everybody who waits for one.
+    pub(super) fn tell(&self, notice: Notice) {
+        let notice = Arc::new(notice);
+        self.lock().watches.retain(|_, watch| watch.send(Arc::clone(&notice)).is_ok());
+    }
+
+    /// Passes a change on to displays. One that does not keep up loses its seat.
+    pub(super) fn show(&self, changed: &Changed) {
+        let mut state = self.lock();
+        let before = state.seats.len();
+        state.seats.retain(|_, seat| {
+            !seat.is_display
+                || seat.notifications.try_send(Notification::Changed(changed.clone())).is_ok()
+        });
+        if state.seats.len() < before {
+            state.end_of_seats();
+            self.moved.notify_all();
+        }
+    }
+
+    /// Begins to watch notices. What is commanded later is answered to the watch.
+    pub(super) fn watch(self: &Arc<Self>) -> Watch {
+        let (sender, notices) = mpsc::channel();
+        let mut state = self.lock();
+        let number = state.number();
+        if !state.has_stopped {
+            state.watches.insert(number, sender);
+        }
+        Watch { hub: Arc::clone(self), number, notices }
+    }
+
+    /// Gives somebody a seat, to which notifications go. Its channel is closed when it is lost.
+    pub(super) fn enter(&self, notifications: SyncSender<Notification>) -> u64 {
+        let mut state = self.lock();
+        let number = state.number();
+        if !state.has_stopped {
+            state.seats.insert(number, Seat { notifications, is_display: false });
+        }
+        number
+    }
+
+    /// Gives up a seat, and ends its subscriptions.
+    pub(super) fn leave(&self, seat: u64) {
+        let mut state = self.lock();
+        state.seats.remove(&seat);
+        state.end_of_seats();
+        self.moved.notify_all();
+    }
+
+    /// Begins to tell a seat what changed.
+    pub(super) fn make_display(&self, seat: u64) {
+        if let Some(seat) = self.lock().seats.get_mut(&seat) {
+            seat.is_display = true;
+        }
+    }
+
+    pub(super) fn connection(&self) -> Connection {
+        self.lock().connection.clone()
+    }
+
+    /// Why there is no session: a colon and the reason, or nothing if there is one.
+    pub(super) fn trouble(&self) -> String {
+        match &self.lock().connection {
+            Connection::Offline { reason, .. } => format!(": {reason}"),
+            Connection::Connecting { .. } | Connection::Online { .. } => String::new(),
+        }
+    }
+
+    pub(super) fn set_connection(&self, connection: &Connection) {
+        self.lock().connection = connection.clone();
+        self.show(&Changed::Connection { connection: connection.clone() });
+    }
+
+    /// Remembers why the server can't be reached, until [`take_unreachable`](Self::take_unreachable).
+    pub(super) fn note_unreachable(&self, reason: String) {
+        self.lock().unreachable = Some(reason);
+    }
+
+    pub(super) fn take_unreachable(&self) -> Option<String> {
+        self.lock().unreachable.take()
+    }
+
+    /// Lets consumers see the inbox up to this place.
+    pub(super) fn arrived(&self, place: u64) {
+        let mut state = self.lock();
+        state.arrived = state.arrived.max(place);
+        self.moved.notify_all();
+    }
+
+    pub(super) fn arrived_up_to(&self) -> u64 {
+        self.lock().arrived
+    }
+
+    /// Makes a subscription of a seat the current one of a consumer. Returns its number, and where its
+    /// notifications go; `None` if there are too many.
+    pub(super) fn subscribe(
+        &self,
+        seat: u64,
+        consumer: &str,
+    ) -> Option<(u64, SyncSender<Notification>)> {
+        let mut state = self.lock();
+        if state.consumers.len() >= SUBSCRIPTIONS_MAX && !state.consumers.contains_key(consumer) {
+            return None;
+        }
+        let notifications = state.seats.get(&seat)?.notifications.clone();
+        let number = state.number();
+        let subscription = Subscription { number, seat, unacknowledged: VecDeque::new() };
+        state.consumers.insert(consumer.to_owned(), subscription);
+        self.moved.notify_all();
+        Some((number, notifications))
+    }
+
+    /// Ends the subscription of a consumer.
+    pub(super) fn unsubscribe(&self, consumer: &str) {
+        self.lock().consumers.remove(consumer);
+        self.moved.notify_all();
+    }
+
+    /// Ends a subscription, unless another one has taken its place.
+    pub(super) fn end(&self, consumer: &str, number: u64) {
+        let mut state = self.lock();
+        if state.consumers.get(consumer).is_some_and(|current| current.number == number) {
+            state.consumers.remove(consumer);
+        }
+    }
+
+    /// Records what a consumer has acknowledged, so that more is sent to it.
+    pub(super) fn acknowledged(&self, consumer: &str, up_to: u64) {
+        let mut state = self.lock();
+        if let Some(subscription) = state.consumers.get_mut(consumer) {
+            subscription.unacknowledged.retain(|place| *place > up_to);
+        }
+        self.moved.notify_all();
+    }
+
+    /// Records that something is sent to a consumer.
+    pub(super) fn sending(&self, consumer: &str, number: u64, place: u64) {
+        let mut state = self.lock();
+        if let Some(subscription) = state.consumers.get_mut(consumer)
+            && subscription.number == number
+        {
+            subscription.unacknowledged.push_back(place);
+        }
+    }
+
+    /// Waits until something after a place is there. Returns how much of it may be sent, or `None` if
+    /// another subscription took the place of this one, or the engine has stopped.
+    pub(super) fn wait(&self, consumer: &str, number: u64, after: u64) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            let subscription = state.consumers.get(consumer)?;
+            if subscription.number != number {
+                return None;
+            }
+            let room = WINDOW.saturating_sub(subscription.unacknowledged.len());
+            if state.arrived > after && room > 0 {
+                return Some(room);
+            }
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The engine has stopped: nobody waits any more.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        state.has_stopped = true;
+        state.watches.clear();
+        state.seats.clear();
+        state.consumers.clear();
+        self.moved.notify_all();
+    }
+
+    /// Waits until the engine has stopped.
+    pub(super) fn wait_for_the_end(&self) {
+        let mut state = self.lock();
+        while !state.has_stopped {
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that holds the lock can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Ends the subscriptions of seats that are gone.
+    fn end_of_seats(&mut self) {
+        let seats = &self.seats;
+        self.consumers.retain(|_, subscription| seats.contains_key(&subscription.seat));
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next = self.next.saturating_add(1);
+        self.next
+    }
+}
+
+/// How waiting ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vain {
+    TimedOut,
+    Stopped,
+}
+
+impl Watch {
+    /// Waits until `pick` returns something for a notice, at most until `deadline`.
+    pub(super) fn until<T>(
+        &self,
+        deadline: Instant,
+        mut pick: impl FnMut(&Notice) -> Option<T>,
+    ) -> Result<T, Vain> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let notice = self.notices.recv_timeout(left).map_err(|error| match error {
+                RecvTimeoutError::Timeout => Vain::TimedOut,
+                RecvTimeoutError::Disconnected => Vain::Stopped,
+            })?;
+            if let Some(picked) = pick(&notice) {
+                return Ok(picked);
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.hub.lock().watches.remove(&self.number);
+    }
+}
+
+/// The time that is `seconds` from now.
+pub(super) fn deadline_in(seconds: u32) -> Instant {
+    Instant::now() + Duration::from_secs(u64::from(seconds))
+}
+
+/// Most consumers with a subscription at once.
+const SUBSCRIPTIONS_MAX: usize = 64;
+/// What is sent to a consumer before it acknowledges.
+const WINDOW: usize = 100;

@@ -1,0 +1,216 @@
+//! Contacts, and the trust in their keys.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sealpost_core::client::store::{self, Verification};
+use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
+use sealpost_core::ids::{Phone, UserRef};
+use sealpost_core::keys::{Fingerprint, PublicKey};
+
+use crate::api::{
+    ApiError, Contact, ContactsResult, ErrorKind, KeyTrust, LookUpParams, OfferedKey, PhoneNumber,
+    TrustParams,
+};
+use crate::engine::core::{Core, stopping};
+use crate::engine::hub::{Vain, deadline_in};
+
+impl Core {
+    pub(in crate::engine) fn list_contacts(&self) -> Result<ContactsResult, ApiError> {
+        let contacts = self.snapshot()?.contacts;
+        Ok(ContactsResult {
+            contacts: contacts.iter().map(|contact| self.shown(contact)).collect(),
+        })
+    }
+
+    /// A contact, if the person is one.
+    pub(in crate::engine) fn contact(&self, phone: Phone) -> Result<Option<Contact>, ApiError> {
+        Ok(self.known(phone)?.map(|contact| self.shown(&contact)))
+    }
+
+    /// Asks the server who has a phone number.
+    pub(in crate::engine) fn look_up(
+        self: &Arc<Self>,
+        params: LookUpParams,
+    ) -> Result<impl FnOnce() -> Result<Contact, ApiError> + use<>, ApiError> {
+        let LookUpParams { recipient: PhoneNumber(phone), timeout_seconds } = params;
+        let deadline = deadline_in(timeout_seconds);
+        let is_known = self.known(phone)?.is_some();
+        let watch = self.hub.watch();
+        self.handle.command(Command::Lookup { phone });
+        let core = Arc::clone(self);
+        Ok(move || {
+            let looked_up = watch.until(deadline, |notice| match notice {
+                // What is known of a contact is not worth waiting for a server.
+                Notice::Offline { reason: OfflineReason::Unreachable, .. } if is_known => {
+                    Some(Err(core.unanswered(Vain::TimedOut)))
+                }
+                Notice::Offline { retry_in: None, .. } => {
+                    Some(Err(core.unanswered(Vain::TimedOut)))
+                }
+                notice => looked_up(phone, notice),
+            });
+            looked_up.map_err(|vain| core.unanswered(vain)).flatten()?;
+            core.settle();
+            core.contact(phone)?.ok_or_else(|| not_a_contact(phone))
+        })
+    }
+
+    /// Trusts a key whose safety number was compared.
+    pub(in crate::engine) fn trust(
+        self: &Arc<Self>,
+        params: TrustParams,
+    ) -> Result<impl FnOnce() -> Result<Contact, ApiError> + use<>, ApiError> {
+        let TrustParams { recipient: PhoneNumber(phone), safety_number, verified } = params;
+        let compared = digits(&safety_number)?;
+        let contact = self.known(phone)?.ok_or_else(|| not_a_contact(phone))?;
+        let is_compared =
+            |key: &PublicKey| bare(&self.safety_numbers.of(&self.public_key, key)) == compared;
+        let offered = contact.offered.map(|offered| offered.public_key);
+        let to_accept = offered.filter(|key| is_compared(key)).map(|key| *key.fingerprint());
+        let fingerprint = match to_accept {
+            Some(offered) => offered,
+            None if is_compared(&contact.pinned.public_key) => {
+                *contact.pinned.public_key.fingerprint()
+            }
+            None => return Err(other_number(phone)),
+        };
+        let core = Arc::clone(self);
+        Ok(move || {
+            let deadline = deadline_in(LOCAL_TIMEOUT_SECS);
+            if to_accept.is_some() {
+                core.accept(phone, fingerprint, deadline)?;
+            }
+            if verified {
+                core.mark_verified(phone, fingerprint, deadline)?;
+            }
+            core.contact(phone)?.ok_or_else(|| not_a_contact(phone))
+        })
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    fn accept(
+        &self,
+        phone: Phone,
+        fingerprint: Fingerprint,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        let watch = self.hub.watch();
+        self.handle.command(Command::AcceptKey { phone, fingerprint });
+        let accepted = watch.until(deadline, |notice| match notice {
+            Notice::KeyAccepted { phone: accepted, .. } if *accepted == phone => Some(Ok(())),
+            Notice::KeyMismatch { phone: refused } if *refused == phone => {
+                Some(Err(other_number(phone)))
+            }
+            _ => None,
+        });
+        accepted.map_err(|vain| self.unanswered(vain)).flatten()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    fn mark_verified(
+        &self,
+        phone: Phone,
+        fingerprint: Fingerprint,
+        deadline: Instant,
+    ) -> Result<(), ApiError> {
+        let watch = self.hub.watch();
+        self.handle.command(Command::MarkVerified { phone, fingerprint });
+        let marked = watch.until(deadline, |notice| match notice {
+            Notice::Verified { phone: marked } if *marked == phone => Some(Ok(())),
+            Notice::KeyMismatch { phone: refused } if *refused == phone => {
+                Some(Err(other_number(phone)))
+            }
+            _ => None,
+        });
+        marked.map_err(|vain| self.unanswered(vain)).flatten()
+    }
+
+    /// The error for an answer that did not come.
+    pub(in crate::engine) fn unanswered(&self, vain: Vain) -> ApiError {
+        match vain {
+            Vain::Stopped => stopping(),
+            Vain::TimedOut => {
+                let why = self.hub.trouble();
+                ErrorKind::Unavailable.error(format_args!(
+                    "the server at {} did not answer in time{why}",
+                    self.identity.host_port
+                ))
+            }
+        }
+    }
+
+    fn known(&self, phone: Phone) -> Result<Option<store::Contact>, ApiError> {
+        Ok(self.snapshot()?.contacts.into_iter().find(|contact| contact.phone == phone))
+    }
+
+    fn shown(&self, contact: &store::Contact) -> Contact {
+        let number = |key: &PublicKey| self.safety_numbers.of(&self.public_key, key);
+        let store::Contact { phone, pinned, verification, offered, .. } = contact;
+        Contact {
+            phone: PhoneNumber(*phone),
+            name: None,
+            id: pinned.user.value(),
+            fingerprint: pinned.public_key.fingerprint().to_string(),
+            safety_number: number(&pinned.public_key),
+            trust: match verification {
+                Verification::FirstUse => KeyTrust::FirstUse,
+                Verification::Verified => KeyTrust::Verified,
+            },
+            offered: offered.as_ref().map(|offered| OfferedKey {
+                fingerprint: offered.public_key.fingerprint().to_string(),
+                safety_number: number(&offered.public_key),
+            }),
+            blocked: false,
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+fn looked_up(phone: Phone, notice: &Notice) -> Option<Result<(), ApiError>> {
+    match notice {
+        Notice::Found { phone: found, .. } if *found == phone => Some(Ok(())),
+        Notice::KeyChanged { phone: changed, .. } if *changed == phone => Some(Ok(())),
+        Notice::LookupFailed { who, failure } if *who == UserRef::Phone(phone) => {
+            Some(Err(match failure {
+                LookupFailure::UnknownUser => unknown_recipient(phone),
+                LookupFailure::Busy => ErrorKind::Busy.error(failure).with_retry_after(1),
+                LookupFailure::Contradiction | LookupFailure::Refused(_) => {
+                    ErrorKind::Unavailable.error(failure)
+                }
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// Nobody has this phone number.
+pub(in crate::engine) fn unknown_recipient(phone: Phone) -> ApiError {
+    ErrorKind::UnknownRecipient.error(format_args!("nobody is registered as {phone}"))
+}
+
+fn not_a_contact(phone: Phone) -> ApiError {
+    ErrorKind::NotFound.error(format_args!("{phone} is not a contact: look it up first"))
+}
+
+fn other_number(phone: Phone) -> ApiError {
+    ErrorKind::SafetyNumberMismatch.error(format_args!(
+        "the key of {phone} has another safety number than the one given; nothing was changed"
+    ))
+}
+
+/// The digits of a safety number that a person has compared.
+fn digits(text: &str) -> Result<String, ApiError> {
+    let digits = bare(text);
+    let valid = digits.len() == 60 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    valid.then_some(digits).ok_or_else(|| {
+        ErrorKind::InvalidParams.error("not a safety number: it must have 60 digits")
+    })
+}
+
+fn bare(number: &str) -> String {
+    number.split_ascii_whitespace().collect()
+}
+
+/// How long what needs no server may take.
+const LOCAL_TIMEOUT_SECS: u32 = 30;

@@ -1,0 +1,143 @@
+//! The thread that takes what the client machine puts out.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use sealpost_core::client::store::InboxItem;
+use sealpost_core::client::{Client, Command, Notice};
+use sealpost_mio::{Application, Control, DialError};
+
+use super::clock;
+use super::core::Core;
+use crate::api::{Changed, Connection};
+
+/// An output of the machine.
+#[derive(Debug)]
+pub(super) enum Output {
+    /// A message that was not applied yet.
+    Message(Box<InboxItem>),
+    Notice(Notice),
+    /// Why the server can't be reached.
+    Unreachable(String),
+    /// Go online after this pause.
+    Connect(Duration),
+    /// The host has ended.
+    Ended,
+}
+
+/// Passes the machine's outputs to the thread.
+pub(super) struct Forwarder(pub(super) Sender<Output>);
+
+impl Application<Client> for Forwarder {
+    fn deliver(&mut self, item: InboxItem) {
+        // The receiver is gone when the engine is about to stop.
+        let _ = self.0.send(Output::Message(Box::new(item)));
+    }
+
+    fn dialling_failed(&mut self, error: &DialError) {
+        let _ = self.0.send(Output::Unreachable(error.to_string()));
+    }
+
+    fn notify(&mut self, notice: Notice) -> Control {
+        let control = if notice == Notice::Stopped { Control::Stop } else { Control::Continue };
+        if let Notice::StoreFailed { error } = &notice {
+            tracing::error!(%error, "an operation of the client's database failed");
+        }
+        let _ = self.0.send(Output::Notice(notice));
+        control
+    }
+}
+
+/// Takes outputs until the machine has stopped.
+pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
+    let mut connect_at = None;
+    loop {
+        let output = match connect_at {
+            None => outputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => {
+                outputs.recv_timeout(Instant::saturating_duration_since(&at, Instant::now()))
+            }
+        };
+        match output {
+            Ok(Output::Message(item)) => core.receive(&item),
+            Ok(Output::Unreachable(reason)) => core.hub.note_unreachable(reason),
+            Ok(Output::Connect(pause)) => connect_at = Some(Instant::now() + pause),
+            Ok(Output::Notice(Notice::Stopped) | Output::Ended)
+            | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Output::Notice(notice)) => {
+                heed(core, &notice);
+                core.hub.tell(notice);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                connect_at = None;
+                core.hub.set_connection(&Connection::Connecting { since: clock::now() });
+                core.handle.command(Command::Connect);
+            }
+        }
+    }
+}
+
+/// Shows what a notice says.
+fn heed(core: &Core, notice: &Notice) {
+    let since = clock::now();
+    match notice {
+        Notice::Online { pending } => {
+            core.hub.take_unreachable();
+            let waiting = Some(pending.unwrap_or(0));
+            core.hub.set_connection(&Connection::Online { since, waiting });
+        }
+        Notice::CaughtUp { .. } => {
+            core.hub.set_connection(&Connection::Online { since, waiting: None });
+        }
+        Notice::Offline { reason, retry_in } => {
+            let reason = match core.hub.take_unreachable() {
+                Some(unreachable) => format!("{reason}: {unreachable}"),
+                None => reason.to_string(),
+            };
+            let next_attempt = retry_in.map(|pause| clock::after(since, pause));
+            core.hub.set_connection(&Connection::Offline { since, reason, next_attempt });
+        }
+        Notice::Stored { ids } | Notice::Delivered { ids, .. } | Notice::Failed { ids, .. } => {
+            core.progressed(ids);
+        }
+        Notice::Queued { token, .. } | Notice::SendRefused { token, .. } => {
+            core.token_progressed(*token);
+        }
+        Notice::Found { phone, .. }
+        | Notice::KeyChanged { phone, .. }
+        | Notice::KeyAccepted { phone, .. }
+        | Notice::OfferWithdrawn { phone }
+        | Notice::Verified { phone } => core.contact_changed(*phone),
+        Notice::Moved { phone, .. } => {
+            core.contact_changed(*phone);
+            warn(core, format!("{phone} has registered again, with the same key"));
+        }
+        Notice::ClockOffset { secs } if *secs < 0 => warn(
+            core,
+            format!("the clock of this device is {} s ahead of the server's", secs.unsigned_abs()),
+        ),
+        Notice::ClockOffset { secs } => {
+            warn(core, format!("the clock of this device is {secs} s behind the server's"));
+        }
+        Notice::UnknownError { code, text } => {
+            warn(core, format!("the server refused with the error {}: {text}", code.code()));
+        }
+        Notice::Suspicious { suspicion } => warn(core, format!("suspicious: {suspicion:?}")),
+        Notice::StoreFailed { .. } => {
+            warn(core, "the database failed; see the log of the program".into());
+        }
+        Notice::OtpRequested { .. }
+        | Notice::OtpRejected { .. }
+        | Notice::Registered { .. }
+        | Notice::RegistrationFailed { .. }
+        | Notice::Kept { .. }
+        | Notice::LookupFailed { .. }
+        | Notice::KeyMismatch { .. }
+        | Notice::Misuse { .. }
+        | Notice::Stopped => {}
+    }
+}
+
+fn warn(core: &Core, text: String) {
+    core.hub.show(&Changed::Warning { text });
+}
