@@ -108,7 +108,7 @@ impl Group {
         self.record.pending.drain(..count.min(self.record.pending.len()));
         let before = self.record.state().clone();
         let signed = SignedState::written(state, turn.me.public_key.clone(), *signature);
-        if self.adopt(None, alloc::vec![signed], turn).is_ok() {
+        if self.adopt(alloc::vec![signed], turn).is_ok() {
             self.announce(&before, &turn.me.key);
         }
     }
@@ -159,16 +159,17 @@ impl Group {
         states
     }
 
-    /// Asks a peer for the states that follow ours, once for each state that they name.
-    pub(super) fn ask(&mut self, to: Fingerprint, named: StateHash, turn: &mut Turn<'_>) {
+    /// Asks a peer for the states that follow ours, once for each state that they name. Returns
+    /// whether they are asked now.
+    pub(super) fn ask(&mut self, to: Fingerprint, named: StateHash, turn: &mut Turn<'_>) -> bool {
         let asked = &mut self.record.asked;
-        if asked.get(&to) == Some(&named)
-            || (asked.len() >= limits::PEERS && !asked.contains_key(&to))
-        {
-            return;
+        let has_room = asked.len() < limits::PEERS || asked.contains_key(&to);
+        if !has_room || asked.get(&to) == Some(&named) {
+            return false;
         }
         asked.insert(to, named);
         self.request(to, Request::Newer, turn);
+        true
     }
 
     /// Sends somebody who named an older state what follows it, once for each such state.

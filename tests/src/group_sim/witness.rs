@@ -265,6 +265,15 @@ impl Witness {
 
 impl Memory {
     fn remember(&mut self, states: &[SignedState]) {
+        let known = |state: &SignedState| {
+            let parent = state.state().parts().previous;
+            self.seen.contains(&state.hash())
+                || parent.is_some_and(|hash| self.seen.contains(&hash))
+        };
+        if !states.iter().any(known) {
+            // The user has accepted states that don't meet the former ones.
+            *self = Self::default();
+        }
         for state in states {
             if !self.seen.insert(state.hash()) {
                 continue;

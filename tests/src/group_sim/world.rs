@@ -264,7 +264,10 @@ impl World {
                 let honest = |other| Some(other) != self.dishonest;
                 self.witness.apart |= honest(user) && honest(user_of(from));
             }
-            Told::Missed { .. } => self.tally.missed += 1,
+            Told::Missed { .. } => {
+                self.tally.missed += 1;
+                self.witness.apart = true;
+            }
             Told::Differs { .. } => self.tally.differs += 1,
             Told::Joined => self.tally.joined += 1,
             Told::Removed => self.tally.removed += 1,

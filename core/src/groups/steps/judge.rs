@@ -90,21 +90,14 @@ impl Group {
     /// Makes up for the difference between the state that a text names and ours.
     fn follow_up(&mut self, from: Fingerprint, tag: Tag, turn: &mut Turn<'_>) {
         let chain = &self.record.chain;
-        let is_known = chain.find(tag.hash).is_some();
-        if is_known || !chain.head().has_joined(&from) {
-            return match tag.epoch > chain.head().epoch() {
-                // Its author may have joined since. They answer if we are a member.
-                true => self.ask(from, tag.hash, turn),
-                false => self.bring_up_to_date(from, tag, turn),
-            };
-        }
+        let (is_known, head) = (chain.find(tag.hash).is_some(), chain.head());
         let oldest = chain.states().next().map_or(0, |state| state.state().epoch());
-        if tag.epoch < oldest {
-            return self.answer(from, tag);
-        }
-        if tag.epoch <= chain.head().epoch() {
+        if !is_known && head.has_joined(&from) && (oldest..=head.epoch()).contains(&tag.epoch) {
             turn.tell(self.id, Told::Differs { from });
+            if self.ask(from, tag.hash, turn) {
+                return;
+            }
         }
-        self.ask(from, tag.hash, turn);
+        self.bring_up_to_date(from, tag, turn);
     }
 }

@@ -24,6 +24,8 @@ impl Group {
         if let Err(why) = self.take_states(from, states, turn) {
             turn.tell(self.id, Told::Suspicious { from, why });
         }
+        let chain = &self.record.chain;
+        self.record.asked.retain(|_, named| chain.find(*named).is_none());
     }
 
     fn take_states(
@@ -34,22 +36,20 @@ impl Group {
     ) -> Result<(), InvalidState> {
         match self.record.chain.relate(&states)? {
             Relation::Known => {
-                self.record.asked.remove(&from);
                 if self.record.state().is_owner(&from) {
                     self.remind_owner(turn);
                 }
                 Ok(())
             }
-            Relation::Extends(new) => self.adopt(Some(from), new, turn),
+            Relation::Extends(new) => self.adopt(new, turn),
             Relation::Parts(fork) => {
                 if let (Some(writer), Some(first)) = (fork.twice_by, fork.theirs.first()) {
                     let epoch = first.state().epoch();
                     turn.tell(self.id, Told::TwoStates { writer, epoch });
                 }
                 if fork.they_win {
-                    return self.switch(from, fork, turn);
+                    return self.switch(fork, turn);
                 }
-                self.record.asked.remove(&from);
                 let common = self.record.chain.states().nth(fork.common.saturating_sub(1));
                 if let Some(common) = common.map(crate::groups::signed::SignedState::hash) {
                     self.owe(from, Some(common));
@@ -71,11 +71,12 @@ impl Group {
     fn on_gap(&mut self, from: Fingerprint, states: States, turn: &mut Turn<'_>) {
         let [.., newest] = states.as_slice() else { return };
         let named = newest.hash();
-        // A single state is news from its writer, more are an answer: all that the sender has.
-        if states.as_slice().len() == 1 {
-            return self.ask(from, named, turn);
+        // News, or the answer to another question. The whole of a chain begins with the first state
+        // or has as many as are kept.
+        if states.as_slice().len() < limits::CHAIN {
+            self.ask(from, named, turn);
+            return;
         }
-        self.record.asked.remove(&from);
         let names_me = newest.state().member(&turn.me.key).is_some();
         let is_of_members = newest.state().member(&from).is_some()
             && (self.record.mine == Mine::Out || self.record.state().member(&from).is_some());
@@ -93,10 +94,9 @@ impl Group {
             // Simply old.
             return;
         }
-        if states.as_slice().len() == 1 {
-            return self.ask(from, newest.hash(), turn);
+        if self.ask(from, newest.hash(), turn) {
+            return;
         }
-        self.record.asked.remove(&from);
         turn.tell(self.id, Told::Apart { from });
     }
 
@@ -132,13 +132,17 @@ impl Group {
         let chain = &self.record.chain;
         let is_known = chain.find(tag.hash).is_some();
         let ever = chain.states().any(|known| known.state().member(&from).is_some());
-        if tag.hash == chain.newest().hash() || !ever {
+        if tag.hash == chain.newest().hash() {
             return;
         }
-        if !is_known && tag.epoch > chain.head().epoch() {
-            return self.ask(from, tag.hash, turn);
+        // Somebody unknown may have been invited by a state that a restored owner has lost.
+        let is_ahead = tag.epoch > chain.head().epoch();
+        if !is_known && (is_ahead || !ever) && self.ask(from, tag.hash, turn) {
+            return;
         }
-        self.answer(from, tag);
+        if ever && !is_ahead {
+            self.answer(from, tag);
+        }
     }
 
     /// Somebody leaves or declines: from now on nothing is sent to them, whatever the owner does.
