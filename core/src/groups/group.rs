@@ -8,7 +8,7 @@ use super::contract::{Action, Told};
 use super::record::{Mine, Record};
 use super::signed::{SignedState, States};
 use super::state::State;
-use super::{GroupId, Me, Request, StateHash, Tag, change, limits};
+use super::{GroupId, GroupRequest, GroupTag, Me, StateHash, change, limits};
 use crate::keys::Fingerprint;
 
 /// A group: its record, and what a restart may lose.
@@ -70,6 +70,11 @@ impl Group {
             return;
         }
         let (me, chain) = (turn.me.key, &self.record.chain);
+        let is_undecided = matches!(self.record.mine, Mine::Invited | Mine::Accepted);
+        if is_undecided && chain.head().is_owner(&me) {
+            // A restored owner, who has to accept once more.
+            return;
+        }
         if !self.may_write(&me) {
             self.record.pending.clear();
             turn.tell(self.id, Told::NotWritten);
@@ -168,33 +173,33 @@ impl Group {
             return false;
         }
         asked.insert(to, named);
-        self.request(to, Request::Newer, turn);
+        self.request(to, GroupRequest::NewerState, turn);
         true
     }
 
     /// Sends somebody who named an older state what follows it, once for each such state.
-    pub(super) fn answer(&mut self, to: Fingerprint, tag: Tag) {
+    pub(super) fn answer(&mut self, to: Fingerprint, tag: GroupTag) {
         let newest = self.record.chain.newest().hash();
-        if self.answered.get(&to) == Some(&(tag.hash, newest)) {
+        if self.answered.get(&to) == Some(&(tag.state_hash, newest)) {
             return;
         }
         if self.answered.len() >= limits::PEERS {
             self.answered.pop_first();
         }
-        self.answered.insert(to, (tag.hash, newest));
-        self.owe(to, Some(tag.hash));
+        self.answered.insert(to, (tag.state_hash, newest));
+        self.owe(to, Some(tag.state_hash));
     }
 
-    pub(super) fn request(&self, to: Fingerprint, request: Request, turn: &mut Turn<'_>) {
+    pub(super) fn request(&self, to: Fingerprint, request: GroupRequest, turn: &mut Turn<'_>) {
         turn.actions.push(Action::SendRequest { to, tag: self.record.tag(), request });
     }
 
     /// Tells the owner again what the user has decided, if the newest state does not say so.
     pub(super) fn remind_owner(&self, turn: &mut Turn<'_>) {
         let request = match self.record.mine {
-            Mine::Accepted => Request::Accept,
-            Mine::Declined => Request::Decline,
-            Mine::Leaving => Request::Leave,
+            Mine::Accepted => GroupRequest::Accept,
+            Mine::Declined => GroupRequest::Decline,
+            Mine::Leaving => GroupRequest::Leave,
             Mine::Invited | Mine::Joined | Mine::Out => return,
         };
         if let Some(owner) = self.record.state().owner().filter(|owner| **owner != turn.me.key) {

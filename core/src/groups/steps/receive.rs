@@ -10,7 +10,7 @@ use crate::groups::member::Standing;
 use crate::groups::record::Mine;
 use crate::groups::signed::States;
 use crate::groups::state::InvalidState;
-use crate::groups::{Request, Tag, limits};
+use crate::groups::{GroupRequest, GroupTag, limits};
 use crate::keys::Fingerprint;
 
 impl Group {
@@ -104,21 +104,21 @@ impl Group {
     pub(in crate::groups) fn on_request(
         &mut self,
         from: Fingerprint,
-        tag: Tag,
-        request: Request,
+        tag: GroupTag,
+        request: GroupRequest,
         turn: &mut Turn<'_>,
     ) {
         match request {
-            Request::Accept => {
+            GroupRequest::Accept => {
                 if self.is_invited(&from) && self.record.state().is_owner(&turn.me.key) {
                     self.plan(Change::Join(from));
                 }
             }
-            Request::Decline | Request::Leave => self.on_leave(from, tag, turn),
-            Request::Newer => {
-                self.answered.remove(&from);
-            }
+            GroupRequest::Decline | GroupRequest::Leave => self.on_leave(from, tag, turn),
+            GroupRequest::NewerState => {}
         }
+        // A request is always answered: its sender may have been restored from a backup.
+        self.answered.remove(&from);
         self.bring_up_to_date(from, tag, turn);
     }
 
@@ -126,18 +126,18 @@ impl Group {
     pub(in crate::groups) fn bring_up_to_date(
         &mut self,
         from: Fingerprint,
-        tag: Tag,
+        tag: GroupTag,
         turn: &mut Turn<'_>,
     ) {
         let chain = &self.record.chain;
-        let is_known = chain.find(tag.hash).is_some();
+        let is_known = chain.find(tag.state_hash).is_some();
         let ever = chain.states().any(|known| known.state().member(&from).is_some());
-        if tag.hash == chain.newest().hash() {
+        if tag.state_hash == chain.newest().hash() {
             return;
         }
         // Somebody unknown may have been invited by a state that a restored owner has lost.
         let is_ahead = tag.epoch > chain.head().epoch();
-        if !is_known && (is_ahead || !ever) && self.ask(from, tag.hash, turn) {
+        if !is_known && (is_ahead || !ever) && self.ask(from, tag.state_hash, turn) {
             return;
         }
         if ever && !is_ahead {
@@ -146,7 +146,7 @@ impl Group {
     }
 
     /// Somebody leaves or declines: from now on nothing is sent to them, whatever the owner does.
-    fn on_leave(&mut self, from: Fingerprint, tag: Tag, turn: &mut Turn<'_>) {
+    fn on_leave(&mut self, from: Fingerprint, tag: GroupTag, turn: &mut Turn<'_>) {
         if self.has_rejoined_since(&from, tag) {
             return;
         }
@@ -159,7 +159,7 @@ impl Group {
     }
 
     /// Whether somebody was removed and invited again after the state with this tag.
-    fn has_rejoined_since(&self, key: &Fingerprint, tag: Tag) -> bool {
+    fn has_rejoined_since(&self, key: &Fingerprint, tag: GroupTag) -> bool {
         let later = self.record.chain.states().filter(|known| known.state().epoch() > tag.epoch);
         later.into_iter().any(|known| known.state().member(key).is_none())
     }
