@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use crate::home::{Home, require_account};
 
 /// A way to call methods, with notifications of its own.
 pub(crate) struct Hands {
-    pub(crate) owner: Arc<Owner>,
+    pub(crate) owner: Owner,
     pub(crate) notifications: Receiver<Notification>,
 }
 
@@ -63,7 +62,7 @@ impl Hands {
         if let Owner::Here(own) = &owner {
             own.engine.connect();
         }
-        Ok(Self { owner: Arc::new(owner), notifications })
+        Ok(Self { owner, notifications })
     }
 
     /// Calls a method.
@@ -74,7 +73,7 @@ impl Hands {
     /// Whether the process that had the home has ended. What was called and not answered may have been
     /// done.
     pub(crate) fn is_lost(&self) -> bool {
-        match &*self.owner {
+        match &self.owner {
             Owner::Other(remote) => remote.is_lost(),
             Owner::Here(_) => false,
         }
@@ -83,10 +82,9 @@ impl Hands {
     /// Lets go of the home, after the requests of others that are being carried out.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         drop(self.notifications);
-        match Arc::into_inner(self.owner) {
-            Some(Owner::Here(own)) => own.finish(),
-            // The connection ends with the last thread that calls methods.
-            Some(Owner::Other(_)) | None => Ok(()),
+        match self.owner {
+            Owner::Here(own) => own.finish(),
+            Owner::Other(_) => Ok(()),
         }
     }
 }

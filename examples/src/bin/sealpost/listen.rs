@@ -25,7 +25,7 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     loop {
         let hands = Hands::take(home, subscribe)?;
         let stopped = Stopped::default();
-        if let Owner::Other(remote) = &*hands.owner {
+        if let Owner::Other(remote) = &hands.owner {
             stopped.on_signals(remote.closer()?)?;
         }
         let ended = printer.print_all(&hands, deadline);
