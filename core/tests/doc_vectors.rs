@@ -193,7 +193,10 @@ fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
             }
             Inner::parse(&sealed).unwrap().emit()
         }
-        FromClient::ServerKey(_) | FromClient::Disconnect(_) => return vec![("payload", vec![])],
+        FromClient::ServerKey { packet, .. } => {
+            return vec![("payload", packet.payload().to_vec())];
+        }
+        FromClient::Disconnect(_) => return vec![("payload", vec![])],
     };
     let field = if oaep.is_empty() || !sealed.is_empty() { "sealed_plain" } else { "oaep_plain" };
     vec![(field, plaintext.expose().to_vec())]

@@ -1,7 +1,9 @@
 //! A client whose every packet the test writes itself: correct, careless or hostile.
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part, RequestKind};
+use sealpost_core::crypto::{
+    Crypto, Draft, Job, OpenedMessage, Outcome, OwnKey, Part, RequestKind,
+};
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
@@ -148,7 +150,12 @@ impl ScriptedClient {
     }
 
     fn emit(&mut self, header: Header, parts: Vec<Part>, signed: Signed) -> Packet {
-        let draft = Draft { profile: self.profile, header, parts, signed: signed == Signed::Yes };
+        let draft = Draft {
+            profile: self.profile,
+            header,
+            parts,
+            signer: (signed == Signed::Yes).then_some(OwnKey::First),
+        };
         emit(&mut self.crypto, draft)
     }
 

@@ -201,8 +201,8 @@ impl Client {
         outcome: Completed<Outcome>,
     ) -> Result<(), WrongOutcome> {
         match awaited {
-            AwaitJob::ServerKeyRequest => {
-                self.on_server_key_request_made(outcome.emitted()?);
+            AwaitJob::ServerKeyRequest(question) => {
+                self.on_server_key_request_made(question, outcome.emitted()?);
             }
             AwaitJob::ServerKey(offer) => self.on_server_key_verified(outcome.verified(offer)?),
             AwaitJob::Request => self.on_request_made(outcome.emitted()?),
@@ -263,6 +263,9 @@ impl Client {
             AwaitStore::Pinned(op) => self.on_pinned(op, answer.done()?),
             AwaitStore::ReconnectDate(conn, date) => {
                 self.on_reconnect_date(conn, answer.kept(date)?);
+            }
+            AwaitStore::ServerKeyChanged(keys) => {
+                self.on_server_key_changed(answer.kept(keys)?);
             }
             AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(answer.kept(below)?),
             AwaitStore::KeyAccepted(key) => self.on_key_accepted(answer.kept(key)?),

@@ -33,6 +33,24 @@ pub enum Notice {
         retry_in: Option<Duration>,
     },
 
+    /// The server has named a key that will take the place of its key. It is used from the next
+    /// connection on.
+    SuccessorAnnounced {
+        /// Fingerprint of the successor.
+        successor: Fingerprint,
+    },
+    /// The server does not have the successor that it has named, and has used its former key again:
+    /// it was restored from a backup, or somebody has stolen that key.
+    SuccessorMissing {
+        /// Fingerprint of the successor.
+        successor: Fingerprint,
+    },
+    /// The successor has taken the place of the server's key, also in the server's address.
+    ServerKeyReplaced {
+        /// Fingerprint of the key from now on.
+        fingerprint: Fingerprint,
+    },
+
     /// The server has issued a one-time password.
     OtpRequested {
         /// Where the password comes from.

@@ -162,7 +162,7 @@ fn every_packet_parses_on_the_side_where_it_arrives_and_only_there() {
 fn check_from_client(name: &str, vector: &Vector, parsed: FromClient) {
     assert_eq!(parsed.packet(), &vector.packet, "{name}");
     match (name, parsed) {
-        ("server_key_request", FromClient::ServerKey(_))
+        ("server_key_request" | "server_key_request_by_name", FromClient::ServerKey { .. })
         | ("register" | "register_with_invitation", FromClient::Register(_))
         | ("reconnect", FromClient::Reconnect(_))
         | ("request_public_key_by_phone" | "request_public_key_by_id", FromClient::Lookup(_))

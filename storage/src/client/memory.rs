@@ -114,7 +114,15 @@ impl MemoryClientStorage {
     fn run(&mut self, request: &ClientOp) -> ClientReply {
         let account = &mut self.base.account;
         match request {
-            ClientOp::PinServerKey(key) => account.server_key = Some(key.clone()),
+            ClientOp::PinServerKey(key) => {
+                account.server_key.get_or_insert_with(|| key.clone());
+            }
+            ClientOp::ChangeServerKey { key, successor } => {
+                self.identity.server = *key.fingerprint();
+                account.server = *key.fingerprint();
+                account.server_key = Some(key.clone());
+                account.successor = *successor;
+            }
             ClientOp::KeepReplyKey(key) => account.reply_key = Some(key.clone()),
             ClientOp::SetUser(user) => {
                 account.user = Some(*user);

@@ -127,7 +127,12 @@ fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
 }
 
 fn account_request(random: &mut Random) -> ClientOp {
-    match random.below(6) {
+    match random.below(7) {
+        6 => {
+            let (key, successor) = (public_key(random.pick(&[1, 2])), public_key(3));
+            let successor = random.pick(&[None, Some(*successor.fingerprint())]);
+            ClientOp::ChangeServerKey { key, successor }
+        }
         0 => ClientOp::PinServerKey(public_key(random.pick(&[1, 2]))),
         5 => ClientOp::KeepReplyKey(SymmetricKey::from_bytes([random.pick(&[1, 2]); 32])),
         1 => ClientOp::SetUser(user(random.pick(&[1, 2]))),

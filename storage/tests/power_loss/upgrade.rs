@@ -27,7 +27,7 @@ struct Released {
 }
 
 /// Every schema but the present ones.
-const RELEASED: [Released; 7] = [
+const RELEASED: [Released; 8] = [
     server(1, include_str!("../golden/server-1.sql")),
     server(2, include_str!("../golden/server-2.sql")),
     client(1, include_str!("../golden/client-1.sql")),
@@ -35,6 +35,7 @@ const RELEASED: [Released; 7] = [
     client(3, include_str!("../golden/client-3.sql")),
     client(4, include_str!("../golden/client-4.sql")),
     client(5, include_str!("../golden/client-5.sql")),
+    client(6, include_str!("../golden/client-6.sql")),
 ];
 
 const fn server(version: u32, sql: &'static str) -> Released {

@@ -107,6 +107,7 @@ impl ServerBed {
         let config = Config {
             profile,
             server_key,
+            successor: None,
             otp_channel,
             registered_phones,
             registration,

@@ -99,6 +99,9 @@ impl Event {
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
+            | Notice::SuccessorAnnounced { .. }
+            | Notice::SuccessorMissing { .. }
+            | Notice::ServerKeyReplaced { .. }
             | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::Stored { .. }

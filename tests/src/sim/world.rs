@@ -80,6 +80,7 @@ impl World {
         let server_config = server::Config {
             profile: settings.profile(),
             server_key: server_crypto.public_key().clone(),
+            successor: None,
             otp_channel: match settings.otps {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,

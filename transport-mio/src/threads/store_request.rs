@@ -72,6 +72,7 @@ impl StoreRequest for ClientOp {
             Self::MarkUndeliverable(packets) => packets.len() * ROW,
             Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
+            | Self::ChangeServerKey { .. }
             | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)

@@ -136,6 +136,15 @@ pub(crate) enum Body {
     },
 }
 
+/// What happens to the server's key.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ServerKeyChange {
+    Announced,
+    Missing,
+    Replaced,
+}
+
 /// Trust in the key that signed a message.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -222,6 +231,9 @@ impl Event {
             },
             Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
             Notice::Moved { .. } => Self::of_contact(notice)?,
+            Notice::SuccessorAnnounced { .. }
+            | Notice::SuccessorMissing { .. }
+            | Notice::ServerKeyReplaced { .. } => Self::of_server_key(notice)?,
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
@@ -257,9 +269,23 @@ impl Event {
     }
 
     /// The event for a notice that every command shows, whatever it waits for.
-    pub(crate) fn of_suspicion(notice: &Notice) -> Option<Self> {
+    pub(crate) fn of_warning(notice: &Notice) -> Option<Self> {
+        Self::of_suspicion(notice).or_else(|| Self::of_server_key(notice))
+    }
+
+    fn of_suspicion(notice: &Notice) -> Option<Self> {
         let Notice::Suspicious { suspicion } = notice else { return None };
         Some(Self::Suspicious { what: format!("{suspicion:?}") })
+    }
+
+    fn of_server_key(notice: &Notice) -> Option<Self> {
+        let (change, fingerprint) = match notice {
+            Notice::SuccessorAnnounced { successor } => (ServerKeyChange::Announced, successor),
+            Notice::SuccessorMissing { successor } => (ServerKeyChange::Missing, successor),
+            Notice::ServerKeyReplaced { fingerprint } => (ServerKeyChange::Replaced, fingerprint),
+            _ => return None,
+        };
+        Some(Self::ServerKey { change, fingerprint: fingerprint.to_string() })
     }
 
     /// Prints the event. It is flushed when the call returns.
@@ -309,6 +335,18 @@ impl Event {
             }
             Self::UnknownError { code, text } => {
                 format!("* the server refused with the error {code}: {text}")
+            }
+            Self::ServerKey { change: ServerKeyChange::Announced, fingerprint } => {
+                format!("* the server changes its key: the next one is sha256:{fingerprint}")
+            }
+            Self::ServerKey { change: ServerKeyChange::Missing, fingerprint } => format!(
+                "* the server uses its former key again, and does not have sha256:{fingerprint}: \
+                 ask its operator whether it was restored from a backup"
+            ),
+            Self::ServerKey { change: ServerKeyChange::Replaced, fingerprint } => {
+                format!(
+                    "* the server has another key now, and another address: sha256:{fingerprint}"
+                )
             }
             Self::Suspicious { what } => format!("* suspicious: {what}"),
         }

@@ -155,8 +155,8 @@ impl Session {
             {
                 self.unreachable.replace(None);
             }
-            if let Some(suspicious) = Event::of_suspicion(&notice) {
-                tell(suspicious.text())?;
+            if let Some(warning) = Event::of_warning(&notice) {
+                tell(warning.text())?;
             }
             if let Some(picked) = pick(&notice) {
                 return picked.map(Some);

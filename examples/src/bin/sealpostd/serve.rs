@@ -130,6 +130,7 @@ fn machine_config(
     server::Config {
         profile,
         server_key,
+        successor: None,
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),

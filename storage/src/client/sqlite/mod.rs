@@ -23,7 +23,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
-use sealpost_core::keys::SymmetricKey;
+use sealpost_core::keys::{Fingerprint, SymmetricKey};
 
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
@@ -169,7 +169,7 @@ impl ClientStorage for SqliteClientStorage {
 /// Reads everything in a snapshot but the contacts, the former ones, the drafts and the outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
-                      last_message, reply_key
+                      last_message, reply_key, server_successor
                FROM account";
     connection.query_row(sql, (), |row| {
         let account = Account {
@@ -178,6 +178,7 @@ fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot
             last_reconnect: optional(row, 2, timestamp)?,
             clock_offset_secs: row.get(3)?,
             reply_key: row.get::<_, Option<_>>(6)?.map(SymmetricKey::from_bytes),
+            successor: row.get::<_, Option<_>>(7)?.map(Fingerprint),
             ..base.account
         };
         let next_receipt = ReceiptId(id(row, 4)?);
