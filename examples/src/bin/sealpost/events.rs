@@ -112,6 +112,13 @@ pub(crate) enum Event {
         /// The server's explanation.
         text: String,
     },
+    /// The server changes its key, or has changed it.
+    ServerKey {
+        /// What happens to the key.
+        change: ServerKeyChange,
+        /// Fingerprint of the new key.
+        fingerprint: String,
+    },
     /// The server did something that an honest server does not do.
     Suspicious {
         /// Description of it.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::address::{ServerAddress, Transport};
-use sealpost_core::keys::{Fingerprint, PublicKey};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
+use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
-use sealpost_programs::{Failure, Line, entropy, runner, start_log};
+use sealpost_programs::{Failure, Line, entropy, start_log};
+use sealpost_storage::SqliteStorage;
 
 use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
@@ -19,8 +21,9 @@ use crate::ballast::Ballasted;
 use crate::config::{Config, Layers, Listen, Origin, PORT, Place, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
-use crate::data::DataFolder;
+use crate::data::{DataFolder, PublicKeys};
 use crate::metrics::{MetricsSocket, Process, Vitals};
+use crate::offline::with_key;
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
@@ -43,6 +46,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     }
     let provider = config.crypto.provider.provider(config.crypto.verify);
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
+    data.retire_key_when_due(config.key.retire_after.0, is_plausible(&config, &store)?)?;
     let keys = data.keys(&*provider)?;
     let quota = store.quota();
     let reserve_bytes = config.quota().disk_reserve_bytes;
@@ -53,10 +57,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     announce_bounds(&limits, &host, &config);
     let (connections, memory_limits) =
         (limits.connections, MemoryLimits::new(&limits, host.queued_bytes_in_all));
-    let server_key = keys.private.public_key().clone();
-    let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
-    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
+    let public_keys = keys.public();
+    let machine = machine_config(&config, profile, &public_keys, limits);
+    let machine = Server::new(machine, entropy()?)?;
+    let crypto = keys.runner(Arc::clone(&provider))?;
     let couriers = SharedCouriers::new(couriers);
     let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
@@ -97,9 +101,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
     let _socket = take_commands(admin, running)?;
 
+    let fingerprint = *public_keys.newest().fingerprint();
     let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
     certificate.map_or(Ok(()), Certificate::watch)?;
-    announce(&address);
+    announce(&address, &public_keys)?;
     data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
@@ -124,13 +129,13 @@ fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificat
 fn machine_config(
     config: &Config,
     profile: Profile,
-    server_key: PublicKey,
+    keys: &PublicKeys,
     limits: Limits,
 ) -> server::Config {
     server::Config {
         profile,
-        server_key,
-        successor: None,
+        server_key: keys.first.clone(),
+        successor: keys.successor.clone(),
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),
@@ -279,13 +284,31 @@ pub(crate) fn address(
     Ok(ServerAddress::new(own, profile, host, port, fingerprint)?)
 }
 
-/// Logs the server's address.
-fn announce(address: &ServerAddress) {
+/// Logs the server's address, and the old one while both work.
+fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(), Failure> {
     if address.host() == ANY_HOST {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
+    if keys.successor.is_some() {
+        let old = with_key(address, *keys.first.fingerprint())?;
+        tracing::info!("{old} works as well, until the old key is retired");
+    }
+    Ok(())
+}
+
+/// Judges a clock by the newest time in the database.
+fn is_plausible(
+    config: &Config,
+    store: &SqliteStorage,
+) -> Result<impl FnOnce(Timestamp) -> bool, Failure> {
+    let (newest, step) = (store.newest_time()?, config.storage.clock_step.0);
+    Ok(move |clock: Timestamp| {
+        newest.is_some_and(|newest| {
+            u64::try_from(clock.secs_since(newest)).is_ok_and(|ahead| ahead <= step.as_secs())
+        })
+    })
 }
 
 /// Placeholder in an address for the name by which clients reach this machine.
