@@ -30,6 +30,7 @@ use super::node::Node;
 use super::plan::{End, Otps, Plan, Registering, Step};
 use super::process::ProcessId;
 use super::script::Script;
+use super::server_keys::ServerKeys;
 use super::state_names::{store_state, store_words};
 use super::tally::Tally;
 use super::timeliness::Timeliness;
@@ -67,6 +68,7 @@ pub struct World {
     pub(super) accounts_to_lose: BTreeSet<usize>,
     /// Copy of the server's store.
     pub(super) server_backup: Option<MemoryStorage>,
+    pub(super) server_keys: ServerKeys,
     /// Copies of clients' directories.
     pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
 }
@@ -136,6 +138,7 @@ impl World {
             accounts_to_delete: BTreeSet::new(),
             accounts_to_lose: BTreeSet::new(),
             server_backup: None,
+            server_keys: ServerKeys::default(),
             backups: BTreeMap::new(),
             server,
             invitations,
