@@ -154,7 +154,10 @@ fn sessions() {
     assert_eq!(SessionGrant::parse(&short), Err(Malformed), "no fingerprint");
     let named = SessionGrant { successor: Some(Fingerprint(HASH)), ..grant };
     let fields: [&[u8]; 5] = [b"\x01", &KEY, &HASH, b"\x20\0", &HASH];
-    holds(&named, SessionGrant::parse, SessionGrant::emit, &fields);
+    assert_eq!(named.emit().expose(), fields.concat());
+    assert_eq!(SessionGrant::parse(&fields.concat()), Ok(named.clone()));
+    let grown = [&fields.concat()[..], b"field of a later version"].concat();
+    assert_eq!(SessionGrant::parse(&grown), Ok(named));
     let resumed = SessionResumed { pending: 0x0102_0304 };
     holds(&resumed, SessionResumed::parse, SessionResumed::emit, &[b"\x01\x04\x03\x02\x01"]);
     let drained = NoMoreMessages { drained: 3 };
