@@ -11,7 +11,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::keys::PublicKey;
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
@@ -401,7 +401,17 @@ impl ClientStorage for MemoryClientStorage {
         Ok(self.identity.clone())
     }
 
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError> {
+        let account = &mut self.base.account;
+        if account.server != *server {
+            (account.server, account.server_key, account.successor) = (*server, None, None);
+        }
+        self.identity.server = *server;
         self.identity.transport = transport;
         self.identity.host_port = host_port.into();
         Ok(())

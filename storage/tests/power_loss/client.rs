@@ -75,11 +75,13 @@ impl Subject for Client {
         store: &mut SqliteClientStorage,
         random: &mut Random,
     ) -> Result<(), StoreError> {
-        store.move_server(random.pick(TRANSPORTS), random.pick(HOSTS))
+        let server = *public_key(random.pick(&[1, 2])).fingerprint();
+        store.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
     }
 
     fn change_model(model: &mut MemoryClientStorage, random: &mut Random) {
-        model.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap();
+        let server = *public_key(random.pick(&[1, 2])).fingerprint();
+        model.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap();
     }
 
     fn stored(store: &mut SqliteClientStorage, _: &Path) -> Result<Contents, StoreError> {

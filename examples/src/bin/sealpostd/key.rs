@@ -20,6 +20,7 @@ use sealpost_programs::{
 };
 use sealpost_storage::key_file::KeyFile;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::admin;
 use crate::backup::sync;
@@ -83,7 +84,7 @@ struct SuccessorReport {
 /// Carries out a command on the server's key. `retire_after` is the time that both keys hold.
 pub(crate) fn run(data: &DataFolder, task: KeyTask, retire_after: Duration) -> Result<(), Failure> {
     match task {
-        KeyTask::Status { format } => report(&data.key_report()?, retire_after, format.format()),
+        KeyTask::Status { format } => status(data, retire_after, format.format()),
         KeyTask::Rotate { format } => change(data, KeyChange::Rotate, format.format()),
         KeyTask::Retire { format } => change(data, KeyChange::Retire, format.format()),
     }
@@ -106,19 +107,27 @@ fn change(data: &DataFolder, change: KeyChange, format: Format) -> Result<(), Fa
     }
 }
 
-fn report(report: &KeyReport, retire_after: Duration, format: Format) -> Result<(), Failure> {
+fn status(data: &DataFolder, retire_after: Duration, format: Format) -> Result<(), Failure> {
+    let report = data.key_report()?;
+    let secs = i64::try_from(retire_after.as_secs()).unwrap_or(i64::MAX);
+    let retires = data.successor_since()?.map(|since| utc(since.plus_secs(secs)));
     if format == Format::Json {
-        return Line::json(report);
+        let KeyReport { fingerprint, successor } = report;
+        return Line::json(&json!({
+            "fingerprint": fingerprint,
+            "successor": successor,
+            "retires": retires,
+        }));
     }
     Line::text(format_args!("key        sha256:{}", report.fingerprint))?;
     let Some(successor) = &report.successor else { return Line::text("successor  -") };
     let SuccessorReport { fingerprint, since, announced } = successor;
     Line::text(format_args!("successor  sha256:{fingerprint}, since {since}"))?;
     if !announced {
-        return Line::text("restart the server, so that clients learn the successor");
+        Line::text("not in use yet: restart the server, so that clients learn the successor")?;
     }
-    let after = humantime::format_duration(retire_after);
-    Line::text(format_args!("a start more than {after} after that retires the old key"))
+    let retires = retires.unwrap_or_default();
+    Line::text(format_args!("retires    {retires}: the first start after that deletes the old key"))
 }
 
 impl DataFolder {
@@ -200,7 +209,7 @@ impl DataFolder {
     }
 
     /// When the successor was made: the date of its file.
-    fn successor_since(&self) -> Result<Option<Timestamp>, Failure> {
+    pub(crate) fn successor_since(&self) -> Result<Option<Timestamp>, Failure> {
         let path = self.successor_path();
         let modified = match fs::symlink_metadata(&path).and_then(|found| found.modified()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -70,6 +70,9 @@ pub(crate) fn print_address(
 ) -> Result<(), Failure> {
     let mut address = address(data, host)?;
     if key == AddressKey::Old {
+        if data.successor_since()?.is_none() {
+            return Err(Failure::new("the server has one key only, and so one address"));
+        }
         address = with_key(&address, *data.public_key()?.fingerprint())?;
     }
     match format {

@@ -55,10 +55,28 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
 
 fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.store().identity(), Ok(identity()));
-    store.store().move_server(Transport::Tls, "[::1]:7").expect("the store works");
     store.tell(ClientOp::SetUser(user(1)));
-    let moved = Identity { transport: Transport::Tls, host_port: "[::1]:7".into(), ..identity() };
-    assert_eq!(store.store().identity(), Ok(moved));
+    for n in [1, 1, 2] {
+        let (server, before) = (*public_key(n).fingerprint(), store.load().account);
+        store.store().move_server(&server, Transport::Tls, "[::1]:7").expect("the store works");
+        let account = store.load().account;
+        let moved = Identity {
+            server,
+            transport: Transport::Tls,
+            host_port: "[::1]:7".into(),
+            ..identity()
+        };
+        assert_eq!(store.store().identity(), Ok(moved));
+        // What was known of another key is forgotten with it.
+        let expected = if before.server == server {
+            before
+        } else {
+            Account { server, server_key: None, successor: None, ..before }
+        };
+        assert_eq!(account, expected);
+        let successor = Some(*public_key(3).fingerprint());
+        store.tell(ClientOp::ChangeServerKey { key: public_key(n), successor });
+    }
 }
 
 fn account_keeps_its_settings<S: Subject>(store: &mut Harness<S>) {

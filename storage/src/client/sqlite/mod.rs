@@ -104,10 +104,18 @@ impl ClientStorage for SqliteClientStorage {
         self.read(tables::recorded_identity)
     }
 
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE account SET transport = ?1, host_port = ?2";
-        let place = (tables::transport_name(transport), host_port);
-        let done = self.writer.connection.execute(sql, place);
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE account SET
+                       transport = ?1, host_port = ?2, server_fingerprint = ?3,
+                       server_key = CASE WHEN server_fingerprint = ?3 THEN server_key END,
+                       server_successor = CASE WHEN server_fingerprint = ?3 THEN server_successor END";
+        let address = (tables::transport_name(transport), host_port, server.0);
+        let done = self.writer.connection.execute(sql, address);
         done.map(drop).map_err(|error| store_error(&error))
     }
 
