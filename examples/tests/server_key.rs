@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
-use support::{ALICE, BOB, Daemon, ProgramBed};
+use support::{BOB, Daemon, ProgramBed};
 
 const CAROL: &str = "+4915100000003";
 const SUCCESSOR: &str = "data/successor-key.pem";

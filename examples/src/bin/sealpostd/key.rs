@@ -130,6 +130,22 @@ fn status(data: &DataFolder, retire_after: Duration, format: Format) -> Result<(
     Line::text(format_args!("retires    {retires}: the first start after that deletes the old key"))
 }
 
+/// The times that the clock can show, as the database judges them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlausibleClock {
+    /// Newest time in the database; `None` before the first.
+    pub(crate) newest: Option<Timestamp>,
+    /// Longest time that may have passed since.
+    pub(crate) step: Duration,
+}
+
+impl PlausibleClock {
+    fn admits(&self, clock: Timestamp) -> bool {
+        let passed = self.newest.map(|newest| u64::try_from(clock.secs_since(newest)));
+        passed.is_some_and(|secs| secs.is_ok_and(|secs| secs <= self.step.as_secs()))
+    }
+}
+
 impl DataFolder {
     /// Makes a successor of the server's key. The caller must hold the lock.
     pub(crate) fn make_successor(&self) -> Result<(), Failure> {
@@ -173,7 +189,7 @@ impl DataFolder {
     pub(crate) fn retire_key_when_due(
         &self,
         retire_after: Duration,
-        is_plausible: impl FnOnce(Timestamp) -> bool,
+        plausible: &PlausibleClock,
     ) -> Result<(), Failure> {
         let Some(since) = self.successor_since()? else { return Ok(()) };
         let clock = now()?;
@@ -181,7 +197,7 @@ impl DataFolder {
         if held < retire_after.as_secs() {
             return Ok(());
         }
-        if !is_plausible(clock) {
+        if !plausible.admits(clock) {
             tracing::warn!(
                 "the old key is kept although its time is over, because the clock is implausible: \
                  if it is right, run sealpostd key retire"
@@ -254,3 +270,44 @@ fn provider() -> Arc<dyn Provider> {
 
 /// The key that takes the place of the server's key.
 pub(crate) const SUCCESSOR: &str = "successor-key.pem";
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::address::ServerAddress;
+
+    use super::*;
+
+    /// A folder whose server has run with a successor.
+    fn changing() -> (tempfile::TempDir, DataFolder) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::make(&folder.path().join("data")).unwrap();
+        let der = provider().generate_key(&mut *random_rng().unwrap()).unwrap();
+        KeyFile::new(data.file(KEY)).create(&der, None, &mut *random_rng().unwrap()).unwrap();
+        data.make_successor().unwrap();
+        let key = data.successor(&*provider()).unwrap().unwrap().key;
+        let fingerprint = key.public_key().fingerprint();
+        let address: ServerAddress = format!("sealpost://host:1/{fingerprint}").parse().unwrap();
+        data.write_address(&address).unwrap();
+        (folder, data)
+    }
+
+    #[test]
+    fn old_key_stays_until_its_time_is_over_by_a_plausible_clock() {
+        let (_folder, data) = changing();
+        let hour = Duration::from_hours(1);
+        let clock = now().unwrap();
+        let plausible = PlausibleClock { newest: Some(clock), step: hour };
+        data.retire_key_when_due(hour, &plausible).unwrap();
+        assert!(data.successor_since().unwrap().is_some(), "its time is not over");
+        for newest in [None, Some(clock.plus_secs(-7_200)), Some(clock.plus_secs(7_200))] {
+            let implausible = PlausibleClock { newest, step: hour };
+            data.retire_key_when_due(Duration::ZERO, &implausible).unwrap();
+            assert!(data.successor_since().unwrap().is_some(), "{newest:?}");
+        }
+        let successor = data.successor(&*provider()).unwrap().unwrap().key;
+        data.retire_key_when_due(Duration::ZERO, &plausible).unwrap();
+        assert!(data.successor_since().unwrap().is_none());
+        let report = data.key_report().unwrap();
+        assert_eq!(report.fingerprint, successor.public_key().fingerprint().to_string());
+    }
+}

@@ -8,11 +8,9 @@ use sealpost_core::address::{ServerAddress, Transport};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
-use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
 use sealpost_programs::{Failure, Line, entropy, start_log};
-use sealpost_storage::SqliteStorage;
 
 use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
@@ -22,6 +20,7 @@ use crate::config::{Config, Layers, Listen, Origin, PORT, Place, Settings, show}
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::{DataFolder, PublicKeys};
+use crate::key::PlausibleClock;
 use crate::metrics::{MetricsSocket, Process, Vitals};
 use crate::offline::with_key;
 use crate::running::{MemoryLimits, Running};
@@ -46,7 +45,8 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     }
     let provider = config.crypto.provider.provider(config.crypto.verify);
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
-    data.retire_key_when_due(config.key.retire_after.0, is_plausible(&config, &store)?)?;
+    let clock = PlausibleClock { newest: store.newest_time()?, step: config.storage.clock_step.0 };
+    data.retire_key_when_due(config.key.retire_after.0, &clock)?;
     let keys = data.keys(&*provider)?;
     let quota = store.quota();
     let reserve_bytes = config.quota().disk_reserve_bytes;
@@ -296,19 +296,6 @@ fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(), Failure> {
         tracing::info!("{old} works as well, until the old key is retired");
     }
     Ok(())
-}
-
-/// Judges a clock by the newest time in the database.
-fn is_plausible(
-    config: &Config,
-    store: &SqliteStorage,
-) -> Result<impl FnOnce(Timestamp) -> bool, Failure> {
-    let (newest, step) = (store.newest_time()?, config.storage.clock_step.0);
-    Ok(move |clock: Timestamp| {
-        newest.is_some_and(|newest| {
-            u64::try_from(clock.secs_since(newest)).is_ok_and(|ahead| ahead <= step.as_secs())
-        })
-    })
 }
 
 /// Placeholder in an address for the name by which clients reach this machine.
