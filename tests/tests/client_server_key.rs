@@ -223,3 +223,28 @@ fn new_address_is_wrong_for_a_server_without_its_key() {
         assert_eq!(offline(&notices), Some((OfflineReason::WrongServer, false)));
     }
 }
+
+#[test]
+fn old_key_is_wrong_once_it_was_replaced() {
+    let mut fixture = told_of_the_successor();
+    fixture.redial();
+    fixture.receive();
+    tell_key(&mut fixture, 5);
+    fixture.server.successor = None;
+    fixture.grant_session(0);
+    // After an answer that does not verify, it asks for the first key.
+    fixture.bed.cut(fixture.conn);
+    fixture.redial();
+    assert!(matches!(fixture.receive(), Some(Request::Reconnect(..))));
+    fixture.server.change_key(0);
+    let stolen = fixture.server.session_resumed(fixture.now(), 0);
+    fixture.send(&stolen);
+    fixture.redial();
+    assert_eq!(fixture.receive(), Some(Request::ServerKey));
+    tell_key(&mut fixture, 0);
+    assert_eq!(fixture.receive(), Some(Request::NamedKey(fingerprint(5))));
+    fixture.bed.take_notices();
+    tell_key(&mut fixture, 0);
+    let notices = fixture.bed.take_notices();
+    assert_eq!(offline(&notices), Some((OfflineReason::WrongServer, false)));
+}
