@@ -97,11 +97,10 @@ impl Client {
             return self.ask_server_key_at(reply.server_time, question);
         }
         match question {
-            KeyQuestion::First => {}
             // A server of an earlier version knows no names.
             KeyQuestion::Successor(_) => self.account.doubt_key(true),
             KeyQuestion::Ours { instead_of } if !is_clock => return self.reject_server(instead_of),
-            KeyQuestion::Ours { .. } => {}
+            KeyQuestion::First | KeyQuestion::Ours { .. } => {}
         }
         self.lose(OfflineReason::Lost);
     }

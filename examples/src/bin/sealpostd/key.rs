@@ -42,7 +42,7 @@ pub(crate) enum KeyTask {
     },
     /// Delete the old key: clients that have not connected since the rotation are locked out until
     /// their users are given the new address. Takes effect when the server is restarted, which
-    /// retires the old key by itself once key.retire_after is over
+    /// retires the old key by itself once `key.retire_after` is over
     Retire {
         #[command(flatten)]
         format: FormatArg,
@@ -206,10 +206,17 @@ impl DataFolder {
         }
         match self.retire_key() {
             Ok(()) => {
-                tracing::info!("the old key is retired: it has had a successor since {since}")
+                tracing::info!("the old key is retired: it has had a successor since {since}");
             }
             Err(failure) => {
-                tracing::warn!("the old key is kept although its time is over: {failure}")
+                tracing::warn!("the old key is kept although its time is over: {failure}");
+            }
+        }
+        Ok(()) => {
+                tracing::info!("the old key is retired: it has had a successor since {since}");
+            }
+            Err(failure) => {
+                tracing::warn!("the old key is kept although its time is over: {failure}");
             }
         }
         Ok(())
