@@ -212,13 +212,6 @@ impl DataFolder {
                 tracing::warn!("the old key is kept although its time is over: {failure}");
             }
         }
-        Ok(()) => {
-                tracing::info!("the old key is retired: it has had a successor since {since}");
-            }
-            Err(failure) => {
-                tracing::warn!("the old key is kept although its time is over: {failure}");
-            }
-        }
         Ok(())
     }
 
