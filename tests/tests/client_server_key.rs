@@ -1,7 +1,7 @@
 //! The client machine follows its server to another key (PROTOCOL 4.5).
 
 use sealpost_core::client::store::ClientOp;
-use sealpost_core::client::{Command, Limits, Notice, OfflineReason, Suspicion};
+use sealpost_core::client::{Command, Limits, Notice, OfflineReason, ServerKeyChange, Suspicion};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, ErrorForm, Profile};
 use sealpost_storage::client::ClientStorage;
@@ -14,13 +14,17 @@ fn fingerprint(index: usize) -> Fingerprint {
     *private_key(index).public_key().fingerprint()
 }
 
+fn changes(change: ServerKeyChange) -> Notice {
+    Notice::ServerKey { change, fingerprint: fingerprint(5) }
+}
+
 /// A client whose server has named key 5 as the successor of key 0. It is offline.
 fn told_of_the_successor() -> ClientFixture {
     let mut fixture = ClientFixture::online(Limits::default());
     fixture.bed.cut(fixture.conn);
     fixture.server.successor = Some(fingerprint(5));
     fixture.reconnect();
-    let announced = Notice::SuccessorAnnounced { successor: fingerprint(5) };
+    let announced = changes(ServerKeyChange::Announced);
     assert!(fixture.bed.take_notices().contains(&announced));
     fixture.bed.cut(fixture.conn);
     fixture
@@ -34,7 +38,7 @@ fn tell_key(fixture: &mut ClientFixture, index: usize) {
 }
 
 fn kept(fixture: &ClientFixture) -> (Fingerprint, Option<Fingerprint>) {
-    let account = fixture.bed.store.inner().load().unwrap().account;
+    let account = fixture.bed.store.inner().load().expect("it is in memory").account;
     assert_eq!(account.server_key.map(|key| *key.fingerprint()), Some(account.server));
     (account.server, account.successor)
 }
@@ -50,7 +54,7 @@ fn successor_is_used_from_the_next_connection_on_and_replaces_the_key_when_it_is
         tell_key(&mut fixture, 5);
         fixture.server.successor = lasts.then(|| fingerprint(5));
         fixture.grant_session(0);
-        let replaced = Notice::ServerKeyReplaced { fingerprint: fingerprint(5) };
+        let replaced = changes(ServerKeyChange::Replaced);
         assert_eq!(fixture.bed.take_notices().contains(&replaced), !lasts);
         fixture.bed.cut(fixture.conn);
     }
@@ -133,7 +137,7 @@ fn client_of_a_server_that_was_restored_uses_the_former_key_and_says_so() {
     fixture.bed.take_notices();
     fixture.server.successor = None;
     tell_key(&mut fixture, 0);
-    let missing = Notice::SuccessorMissing { successor: fingerprint(5) };
+    let missing = changes(ServerKeyChange::Missing);
     assert_eq!(fixture.bed.take_notices(), [missing]);
     fixture.grant_session(0);
     assert_eq!(kept(&fixture), (fingerprint(0), None));
@@ -219,7 +223,7 @@ fn new_address_is_wrong_for_a_server_without_its_key() {
             fixture.send(&refused);
         }
         let notices = fixture.bed.take_notices();
-        assert!(notices.contains(&Notice::Suspicious { suspicion: suspicion.clone() }));
+        assert!(notices.contains(&Notice::Suspicious { suspicion }));
         assert_eq!(offline(&notices), Some((OfflineReason::WrongServer, false)));
     }
 }

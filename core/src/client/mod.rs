@@ -48,7 +48,8 @@ pub use self::command::{Command, Token};
 pub use self::config::Config;
 pub use self::limits::Limits;
 pub use self::notice::{
-    LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
+    LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal,
+    ServerKeyChange, Suspicion,
 };
 pub use self::store::{Arrival, Continuity};
 pub use crate::address::{InvalidAddress, ServerAddress};

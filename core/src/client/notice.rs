@@ -33,21 +33,11 @@ pub enum Notice {
         retry_in: Option<Duration>,
     },
 
-    /// The server has named a key that will take the place of its key. It is used from the next
-    /// connection on.
-    SuccessorAnnounced {
-        /// Fingerprint of the successor.
-        successor: Fingerprint,
-    },
-    /// The server does not have the successor that it has named, and has used its former key again:
-    /// it was restored from a backup, or somebody has stolen that key.
-    SuccessorMissing {
-        /// Fingerprint of the successor.
-        successor: Fingerprint,
-    },
-    /// The successor has taken the place of the server's key, also in the server's address.
-    ServerKeyReplaced {
-        /// Fingerprint of the key from now on.
+    /// The server changes its key.
+    ServerKey {
+        /// What happens.
+        change: ServerKeyChange,
+        /// Fingerprint of the new key.
         fingerprint: Fingerprint,
     },
 
@@ -231,6 +221,18 @@ pub enum OtpSource {
     /// Another channel, such as a text message. The client waits for
     /// [`Command::Confirm`](super::Command::Confirm).
     OutOfBand,
+}
+
+/// Step in the change of the server's key (PROTOCOL 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKeyChange {
+    /// The server has named a successor of its key, which is used from the next connection on.
+    Announced,
+    /// The server does not have the successor that it has named, and has used its former key again:
+    /// it was restored from a backup, or somebody has stolen that key.
+    Missing,
+    /// The successor has taken the place of the server's key, also in the server's address.
+    Replaced,
 }
 
 /// Why the client is offline.

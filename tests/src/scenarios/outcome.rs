@@ -99,9 +99,7 @@ impl Event {
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
-            | Notice::SuccessorAnnounced { .. }
-            | Notice::SuccessorMissing { .. }
-            | Notice::ServerKeyReplaced { .. }
+            | Notice::ServerKey { .. }
             | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::Stored { .. }

@@ -1,6 +1,7 @@
 //! The user's account on its server: what of it is known, the server's clock, and the dates of our
 //! 106s.
 
+use crate::client::notice::ServerKeyChange;
 use crate::client::store::{Account, ClientOp};
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::{Phone, UserId};
@@ -54,17 +55,6 @@ pub(in crate::client) enum Offered {
 pub(in crate::client) struct ServerKeys {
     key: PublicKey,
     successor: Option<Fingerprint>,
-}
-
-/// What the application is told of the server's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum KeyChange {
-    /// Nothing that the user needs to know.
-    Silent,
-    /// The server has named a successor.
-    Announced(Fingerprint),
-    /// The successor has taken the place of the key that we had.
-    Replaced(Fingerprint),
 }
 
 /// The date of one 106. A 106 is built from a [`Durable`] one only, so that no date is used again
@@ -162,8 +152,12 @@ impl OwnAccount {
         (!is_known).then(|| ServerKeys { key: key.clone(), successor })
     }
 
-    /// The keys are durable: they are used from the next connection on.
-    pub(in crate::client) fn use_keys(&mut self, keys: Durable<ServerKeys>) -> KeyChange {
+    /// The keys are durable: they are used from the next connection on. Returns what the user is to be
+    /// told.
+    pub(in crate::client) fn use_keys(
+        &mut self,
+        keys: Durable<ServerKeys>,
+    ) -> Option<(ServerKeyChange, Fingerprint)> {
         let ServerKeys { key, successor } = keys.into_inner();
         let server = *key.fingerprint();
         let replaced = self.account.server != server;
@@ -171,12 +165,10 @@ impl OwnAccount {
         self.account.server_key = Some(key);
         self.account.successor = successor;
         if replaced {
-            return KeyChange::Replaced(server);
+            return Some((ServerKeyChange::Replaced, server));
         }
-        match successor {
-            Some(successor) if successor != server => KeyChange::Announced(successor),
-            Some(_) | None => KeyChange::Silent,
-        }
+        let announced = successor.filter(|successor| *successor != server);
+        announced.map(|successor| (ServerKeyChange::Announced, successor))
     }
 
     /// An answer before a session does not verify with the key in use.

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use crate::client::Client;
 use crate::client::awaits::{AwaitJob, AwaitStore};
-use crate::client::notice::{Notice, OfflineReason, Suspicion};
-use crate::client::state::account::{KeyChange, KeyQuestion, Offered, ServerKeyOffer, ServerKeys};
+use crate::client::notice::{Notice, OfflineReason, ServerKeyChange, Suspicion};
+use crate::client::state::account::{KeyQuestion, Offered, ServerKeyOffer, ServerKeys};
 use crate::client::state::link::{ClockCorrection, Connection, Phase};
 use crate::client::store::ClientOp;
 use crate::crypto::{EmitError, Part};
@@ -113,7 +113,7 @@ impl Client {
         }
         match question {
             KeyQuestion::Successor(successor) if successor != offered => {
-                self.out.notify(Notice::SuccessorMissing { successor });
+                self.tell_key_change(ServerKeyChange::Missing, successor);
             }
             // It has to be named on every connection.
             KeyQuestion::Ours { .. } => self.keep_successor(Some(offered)),
@@ -135,14 +135,12 @@ impl Client {
         kept: Result<Durable<ServerKeys>, (ServerKeys, StoreError)>,
     ) {
         let Ok(keys) = kept else { return };
-        match self.account.use_keys(keys) {
-            KeyChange::Silent => {}
-            KeyChange::Announced(successor) => {
-                self.out.notify(Notice::SuccessorAnnounced { successor });
-            }
-            KeyChange::Replaced(fingerprint) => {
-                self.out.notify(Notice::ServerKeyReplaced { fingerprint });
-            }
+        if let Some((change, fingerprint)) = self.account.use_keys(keys) {
+            self.tell_key_change(change, fingerprint);
         }
+    }
+
+    fn tell_key_change(&mut self, change: ServerKeyChange, fingerprint: Fingerprint) {
+        self.out.notify(Notice::ServerKey { change, fingerprint });
     }
 }

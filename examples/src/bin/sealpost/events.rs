@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
-use sealpost_core::client::{Arrival, Continuity, Notice};
+use sealpost_core::client::{Arrival, Continuity, Notice, ServerKeyChange};
 use sealpost_core::ids::{MessageId, Phone, UserId, UserRef};
 use sealpost_programs::{Failure, Format, Line, utc};
 use sealpost_storage::client::{ClientStorage, SqliteClientStorage};
@@ -115,7 +115,7 @@ pub(crate) enum Event {
     /// The server changes its key, or has changed it.
     ServerKey {
         /// What happens to the key.
-        change: ServerKeyChange,
+        change: KeyChange,
         /// Fingerprint of the new key.
         fingerprint: String,
     },
@@ -146,7 +146,7 @@ pub(crate) enum Body {
 /// What happens to the server's key.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum ServerKeyChange {
+pub(crate) enum KeyChange {
     Announced,
     Missing,
     Replaced,
@@ -238,9 +238,7 @@ impl Event {
             },
             Notice::ClockOffset { secs } => Self::ClockOffset { seconds: *secs },
             Notice::Moved { .. } => Self::of_contact(notice)?,
-            Notice::SuccessorAnnounced { .. }
-            | Notice::SuccessorMissing { .. }
-            | Notice::ServerKeyReplaced { .. } => Self::of_server_key(notice)?,
+            Notice::ServerKey { .. } => Self::of_server_key(notice)?,
             Notice::KeyChanged { phone, pinned, offered } => Self::KeyChanged {
                 phone: phone.to_string(),
                 pinned: pinned.to_string(),
@@ -286,13 +284,8 @@ impl Event {
     }
 
     fn of_server_key(notice: &Notice) -> Option<Self> {
-        let (change, fingerprint) = match notice {
-            Notice::SuccessorAnnounced { successor } => (ServerKeyChange::Announced, successor),
-            Notice::SuccessorMissing { successor } => (ServerKeyChange::Missing, successor),
-            Notice::ServerKeyReplaced { fingerprint } => (ServerKeyChange::Replaced, fingerprint),
-            _ => return None,
-        };
-        Some(Self::ServerKey { change, fingerprint: fingerprint.to_string() })
+        let Notice::ServerKey { change, fingerprint } = notice else { return None };
+        Some(Self::ServerKey { change: (*change).into(), fingerprint: fingerprint.to_string() })
     }
 
     /// Prints the event. It is flushed when the call returns.
@@ -343,14 +336,14 @@ impl Event {
             Self::UnknownError { code, text } => {
                 format!("* the server refused with the error {code}: {text}")
             }
-            Self::ServerKey { change: ServerKeyChange::Announced, fingerprint } => {
+            Self::ServerKey { change: KeyChange::Announced, fingerprint } => {
                 format!("* the server changes its key: the next one is sha256:{fingerprint}")
             }
-            Self::ServerKey { change: ServerKeyChange::Missing, fingerprint } => format!(
+            Self::ServerKey { change: KeyChange::Missing, fingerprint } => format!(
                 "* the server uses its former key again, and does not have sha256:{fingerprint}: \
                  ask its operator whether it was restored from a backup"
             ),
-            Self::ServerKey { change: ServerKeyChange::Replaced, fingerprint } => {
+            Self::ServerKey { change: KeyChange::Replaced, fingerprint } => {
                 format!(
                     "* the server has another key now, and another address: sha256:{fingerprint}"
                 )
@@ -378,6 +371,16 @@ impl TrustName {
             Self::FirstUse => "not verified",
             Self::Verified => "verified",
             Self::Changed => "by a changed key!",
+        }
+    }
+}
+
+impl From<ServerKeyChange> for KeyChange {
+    fn from(change: ServerKeyChange) -> Self {
+        match change {
+            ServerKeyChange::Announced => Self::Announced,
+            ServerKeyChange::Missing => Self::Missing,
+            ServerKeyChange::Replaced => Self::Replaced,
         }
     }
 }
