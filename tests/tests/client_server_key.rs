@@ -1,4 +1,5 @@
 //! The client machine follows its server to another key (PROTOCOL 4.5).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use sealpost_core::client::store::ClientOp;
 use sealpost_core::client::{Command, Limits, Notice, OfflineReason, ServerKeyChange, Suspicion};
@@ -38,7 +39,7 @@ fn tell_key(fixture: &mut ClientFixture, index: usize) {
 }
 
 fn kept(fixture: &ClientFixture) -> (Fingerprint, Option<Fingerprint>) {
-    let account = fixture.bed.store.inner().load().expect("it is in memory").account;
+    let account = fixture.bed.store.inner().load().unwrap().account;
     assert_eq!(account.server_key.map(|key| *key.fingerprint()), Some(account.server));
     (account.server, account.successor)
 }
