@@ -26,6 +26,7 @@ pub use access::Access;
 pub use account::Account;
 pub use answer::{Answer, Waiting};
 pub use consumers::LISTENER;
+pub use outputs::server_key_changed;
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};

@@ -212,6 +212,7 @@ impl Environment {
             StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
             StepKind::ServerDisk { ms, .. }
             | StepKind::CrashServer { down_ms: ms, .. }
+            | StepKind::ChangeServerKey { down_ms: ms, .. }
             | StepKind::StopServer { down_ms: ms } => calm.disturb_all(after_ms(*ms)),
             // A clock that is wrong shows itself in refusals, which disturb as well.
             StepKind::ClientClock { client, .. } => calm.disturb_client(*client, after_ms(0)),

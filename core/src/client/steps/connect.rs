@@ -39,10 +39,9 @@ impl Client {
             return;
         }
         // Answers can only be verified once the server's key is known.
-        if self.account.server_key().is_some() {
-            self.pursue_goal();
-        } else {
-            self.ask_server_key();
+        match self.account.begin_connection() {
+            None => self.pursue_goal(),
+            Some(question) => self.ask_server_key(question),
         }
     }
 

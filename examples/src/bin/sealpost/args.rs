@@ -89,6 +89,10 @@ pub(crate) enum Task {
         /// New address of the same server
         #[arg(value_name = "ADDRESS")]
         new: Option<ServerAddress>,
+        /// Trust the key in the new address although it is another one. Pass this only if you have
+        /// the address from the server's operator: whoever has the key can pass for the server
+        #[arg(long, requires = "new")]
+        new_key: bool,
         #[command(flatten)]
         format: FormatArg,
     },

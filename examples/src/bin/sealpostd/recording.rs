@@ -206,6 +206,7 @@ mod tests {
         Config {
             profile: Profile::Compact,
             server_key: provider.load_key(der.expose()).unwrap().public_key().clone(),
+            successor: None,
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),
