@@ -344,6 +344,7 @@ impl World {
                 .note(now, &[14], || format!("server {state} {}", store_words(op, outcome)));
             self.env.tally.state(state);
             self.note_account(op, outcome);
+            self.disturb_by_full_mailbox(op, outcome);
             self.model.server_stored(op, outcome);
         }
         self.check_disk(done);
