@@ -217,11 +217,13 @@ mod tests {
     #[test]
     fn recording_ends_when_the_disk_is_too_slow_and_nobody_waits() {
         let config = machine_config();
-        let (file, mut reader) = stalled();
+        let (file, reader) = stalled();
         let key = Zeroizing::new([1; 32]);
         let recorder = Recorder::new(&config, "a test", key, Draws::default());
         let limit = Size(u64::MAX);
         let mut recording = Recording { recorder, file: Some(file), len: 0, limit };
+        // Dropped before the recording, which would wait for it if this test failed.
+        let mut reader = reader;
         let now = Now { mono: Mono(0), wall: Timestamp::MIN };
         let change = Reconfiguration {
             otp_channel: config.otp_channel,
