@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn file_that_exists_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("incident.jsonl");
+        std::fs::write(&path, "an earlier one").unwrap();
+        let failure = create(&path, Size(1)).unwrap_err();
+        assert!(failure.message().contains("exists already"), "{failure}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "an earlier one");
+    }
+
+    #[test]
     fn file_that_cannot_be_written_is_noticed() {
         let (file, reader) = stalled();
         drop(reader);
