@@ -178,6 +178,11 @@ pub(crate) fn failure(error: &ApiError) -> Failure {
     Failure::with_status(error, status)
 }
 
+/// A time-out in seconds as methods take it. More than a century is for ever.
+pub(crate) fn seconds(timeout: u64) -> u32 {
+    u32::try_from(timeout).unwrap_or(u32::MAX)
+}
+
 /// How long the home may be between two owners, or without a socket.
 const HANDOVER_MAX: Duration = Duration::from_secs(5);
 const HANDOVER_PAUSE: Duration = Duration::from_millis(50);

@@ -4,8 +4,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    Acknowledge, AcknowledgeParams, ApiError, Caller, Method, Notification, SubscribeChanges,
-    SubscribeParams, SubscribeReceive,
+    Acknowledge, AcknowledgeParams, ApiError, Caller, ErrorKind, Method, Notification,
+    SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
@@ -75,7 +75,11 @@ impl Printer<'_> {
                 }
             };
             match next {
-                Ok(notification) => self.print(hands, &notification)?,
+                Ok(notification) => {
+                    if !self.print(hands, &notification)? {
+                        return Ok(Ended::Stopped);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
             }
@@ -83,25 +87,30 @@ impl Printer<'_> {
         Ok(Ended::Done)
     }
 
-    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<(), Failure> {
+    /// Prints a notification. Returns whether the owner of the home still takes requests.
+    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<bool, Failure> {
         let format = self.args.format.format();
         match notification {
-            Notification::Hello(_) => Ok(()),
+            Notification::Hello(_) => Ok(true),
             Notification::Receive(receive) => {
                 for event in Event::of_received(&receive.event) {
                     event.print(format)?;
                 }
                 // Only after printing: a message that was not printed comes again.
                 let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
-                hands.call::<Acknowledge>(&params).map_err(|error| failure(&error))?;
                 self.shown += 1;
-                Ok(())
+                match hands.call::<Acknowledge>(&params) {
+                    Ok(_) => Ok(true),
+                    // It is ending: the message comes again the next time.
+                    Err(error) if error.kind() == Some(ErrorKind::Unavailable) => Ok(false),
+                    Err(error) => Err(failure(&error)),
+                }
             }
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
                     event.print(format)?;
                 }
-                Ok(())
+                Ok(true)
             }
         }
     }

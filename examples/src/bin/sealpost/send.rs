@@ -6,7 +6,7 @@ use sealpost_messenger::api::{ErrorKind, Progress, Send, SendParams, SendResult,
 use sealpost_programs::{Failure, Format, Line};
 
 use crate::args::{SendArgs, Wait};
-use crate::hands::{Hands, failure};
+use crate::hands::{Hands, failure, seconds};
 use crate::home::Home;
 
 /// Sends one message, and prints how far it got.
@@ -23,7 +23,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         // A request that is repeated because the owner of the home has ended is carried out once.
         idempotency_key: Some(key()?),
         wait_for: args.wait.into(),
-        timeout_seconds: args.timeout,
+        timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
         let hands = Hands::take(home, |_| Ok(()))?;
