@@ -257,6 +257,10 @@ impl Hub {
         self.moved.notify_all();
     }
 
+    pub(super) fn has_stopped(&self) -> bool {
+        self.lock().has_stopped
+    }
+
     /// Waits until the engine has stopped.
     pub(super) fn wait_for_the_end(&self) {
         let mut state = self.lock();

@@ -71,12 +71,20 @@ impl Hands {
         self.owner.call::<M>(params)
     }
 
-    /// Whether the process that had the home has ended. What was called and not answered may have been
-    /// done.
+    /// Whether the process that had the home has ended, or has hung up. What was called and not
+    /// answered may have been done.
     pub(crate) fn is_lost(&self) -> bool {
         match &*self.owner {
             Owner::Other(remote) => remote.is_lost(),
             Owner::Here(_) => false,
+        }
+    }
+
+    /// Whether this process has the home, and was not stopped.
+    pub(crate) fn runs_here(&self) -> bool {
+        match &*self.owner {
+            Owner::Other(_) => false,
+            Owner::Here(own) => own.engine.is_running(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    Acknowledge, AcknowledgeParams, ApiError, Caller, ErrorKind, Method, Notification,
-    SubscribeChanges, SubscribeParams, SubscribeReceive,
+    Acknowledge, AcknowledgeParams, ApiError, Caller, Changed, Connection, ErrorKind, Method,
+    Notification, SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
@@ -29,7 +29,8 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
             stopped.on_signals(remote.closer()?)?;
         }
         let ended = printer.print_all(&hands, deadline);
-        let is_lost = hands.is_lost();
+        // Notifications also end if they were not read for long.
+        let is_lost = hands.is_lost() || hands.runs_here() && matches!(ended, Ok(Ended::Stopped));
         hands.finish()?;
         match ended {
             Ok(Ended::Stopped) | Err(_) if stopped.is_set() => return Ok(()),
@@ -109,6 +110,12 @@ impl Printer<'_> {
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
                     event.print(format)?;
+                }
+                if let Changed::Connection { connection } = changed
+                    && let Connection::Offline { reason, next_attempt: None, .. } = connection
+                    && hands.runs_here()
+                {
+                    return Err(Failure::new(reason));
                 }
                 Ok(true)
             }
