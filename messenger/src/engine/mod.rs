@@ -150,6 +150,11 @@ impl Engine {
         self.core.hub.wait_for_the_end();
     }
 
+    /// Whether the client has not stopped yet.
+    pub fn is_running(&self) -> bool {
+        !self.core.hub.has_stopped()
+    }
+
     /// Stops the client from another thread.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.core.handle.clone())

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
-use sealpost_core::client::{Client, Command, Notice, ServerKeyChange};
+use sealpost_core::client::{Client, Command, Notice, OfflineReason, ServerKeyChange};
 use sealpost_core::keys::Fingerprint;
 use sealpost_mio::{Application, Control, DialError};
 
@@ -109,6 +109,8 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::CaughtUp { .. } => {
             core.hub.set_connection(&Connection::Online { since, waiting: None });
         }
+        // The process is about to end.
+        Notice::Offline { reason: OfflineReason::Requested, .. } => {}
         Notice::Offline { reason, retry_in } => {
             let reason = match core.hub.take_unreachable() {
                 Some(unreachable) => format!("{reason}: {unreachable}"),

@@ -182,7 +182,7 @@ pub(crate) struct SendArgs {
     pub(crate) wait: Wait,
     /// How long to wait, in seconds; after that the message stays queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u32,
+    pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }
@@ -259,7 +259,7 @@ pub(crate) struct VerifyArgs {
     /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
     /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u32,
+    pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }
