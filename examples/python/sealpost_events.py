@@ -2,7 +2,7 @@
 TEXT, BYTES, EVENT, DEPTH_MAX, CONTENT_MAX = 0, 1, 2, 8, 65235
 
 # The fields of every type, those of each, and the bounds of their values: of a number, or of a length in bytes or items
-COMMON, OPTIONAL = ("type", "id", "group", "expiry"), {"group", "expiry", "mentions"}
+COMMON, OPTIONAL = ("type", "id", "group", "expiry"), {"group", "expiry", "mentions", "reply_to"}
 TYPES = {
     1: ("text", "text reply_to mentions"), 2: ("edit", "text reference mentions"), 3: ("delete", "reference"),
     4: ("reaction", "text reference"), 5: ("read", "references"), 6: ("expiry", "seconds"),
@@ -91,18 +91,15 @@ def read_event(content):
     fields = decode(content)
     expect(isinstance(fields, dict) and all(type(key) is int and key >= 0 for key in fields), "no map of fields")
     def read(names, event):
-        return {name: checked(event, name, fields[KEYS[name]]) for name in names if KEYS[name] in fields or required(name)}
-    def required(name):
-        accepted = fields.get(KEYS["code"]) == 0
-        return name not in OPTIONAL and name != "reply_to" and (name != "index" or fields.get(0) != 9 or accepted)
+        return {name: checked(event, name, fields[KEYS[name]]) for name in names if KEYS[name] in fields or name not in OPTIONAL}
     try:
         common = read(COMMON, "unknown")
         event, names = TYPES.get(common["type"], ("unknown", ""))
+        if event == "file_answer" and fields.get(KEYS["code"]) != 0:
+            names = names.replace("index", "")  # only an acceptance has one
         found = {"event": event} | common | read(names.split(), event)
     except KeyError as missing:
         raise ValueError(f"no field {missing}") from None
-    if event == "file_answer" and found["code"] != 0:
-        found.pop("index", None)
     check_mentions(found.get("text", ""), found.get("mentions", []))
     return found if found.get("code", 0) <= CODES.get(event, 0) else {"event": "unknown"} | common
 

@@ -6,9 +6,11 @@
 //! - [`server_fixture`], [`client_fixture`]: starting points for tests of messages.
 //! - [`registration_fixture`]: the steps of a registration.
 //! - [`sim`]: the simulator: both machines, and everything that can go wrong between them.
+//! - [`group_sim`]: the simulator of groups.
 //! - [`scenarios`]: tests that run unchanged in the simulator and on real hosts.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`content`]: texts as contents of messages.
+//! - [`recorded`]: servers that are recorded, and replays of their recordings.
 //! - [`arb`]: choices read from bytes, which drive simulations and fuzz targets.
 //! - [`test_keys`]: RSA keys shared by all tests of a process.
 
@@ -27,6 +29,8 @@ pub mod beds;
 pub mod client_fixture;
 pub mod content;
 pub mod fuzz;
+pub mod group_sim;
+pub mod recorded;
 pub mod registration_fixture;
 pub mod scenarios;
 pub mod scripted_client;

@@ -1,6 +1,6 @@
 //! The embedder's side of a host: where a machine's deliveries and notices go.
 
-use sealpost_core::frame::Machine;
+use sealpost_core::frame::{Machine, Seen};
 
 use crate::dial_error::DialError;
 use crate::reactor::Handle;
@@ -28,6 +28,9 @@ pub trait Application<M: Machine> {
 
     /// The host begins to stop: the machine is told next.
     fn stopping(&mut self) {}
+
+    /// Sees every input of the machine and every action, to record them.
+    fn watch(&mut self, _seen: &Seen<'_, '_, M>) {}
 
     /// Takes a notice, and decides whether the host continues. Return [`Control::Stop`] on the
     /// notice with which the machine says that it has finished.

@@ -31,6 +31,20 @@ pub trait Host<M: Machine> {
     fn close(&mut self, conn: ConnId);
     /// Opens a connection to the server ([`Action::Dial`]). A server never dials.
     fn dial(&mut self, conn: ConnId);
+    /// Sees what goes into the machine and comes out of it, to record it. Most hosts record nothing.
+    fn watch(&mut self, _seen: &Seen<'_, '_, M>) {}
+}
+
+/// What [`pump`] shows its host, in this order: the input, each action before it is carried out, and
+/// the new deadline.
+#[derive(Debug)]
+pub enum Seen<'a, 'b, M: Machine> {
+    /// The machine is about to be given this input.
+    Input(Now, &'a Input<'b, M>),
+    /// The host is about to carry out this action.
+    Action(&'a Action<M>),
+    /// The machine has handled the input, and needs its next tick by then.
+    Handled(Option<Deadline>),
 }
 
 /// Gives a machine one input, has the host carry out every action that follows, and returns the
@@ -41,7 +55,9 @@ pub fn pump<M: Machine>(
     now: Now,
     input: Input<'_, M>,
 ) -> Option<Deadline> {
+    host.watch(&Seen::Input(now, &input));
     for action in machine.handle(now, input) {
+        host.watch(&Seen::Action(&action));
         match action {
             Action::Send { conn, bytes } => host.send(conn, bytes),
             Action::Store { ticket, op } => host.store(ticket, op),
@@ -53,5 +69,7 @@ pub fn pump<M: Machine>(
             Action::Dial { conn } => host.dial(conn),
         }
     }
-    machine.deadline()
+    let deadline = machine.deadline();
+    host.watch(&Seen::Handled(deadline));
+    deadline
 }

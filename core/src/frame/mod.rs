@@ -23,7 +23,7 @@ mod proofs;
 mod slab;
 mod store_error;
 
-pub use host::{Host, pump};
+pub use host::{Host, Seen, pump};
 pub use limits::InvalidLimits;
 pub use machine::{Action, Actions, Deadline, Event, Flow, Input, Machine};
 pub use misuse::Misuse;

@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
-use sealpost_core::frame::{Event, Flow, Host};
+use sealpost_core::frame::{Event, Flow, Host, Seen};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::wire::{Packet, Profile};
 
 use super::machine::TestedMachine;
+use crate::recorded::Watcher;
 
 /// Actions of a machine that no test has looked at yet.
 pub(super) struct Recorder<M: TestedMachine> {
@@ -28,6 +29,7 @@ pub(super) struct Recorder<M: TestedMachine> {
     /// Answers to deliveries that the machine has not got.
     pub(super) answers: VecDeque<M::Command>,
     pub(super) notices: Vec<M::Notice>,
+    pub(super) watcher: Option<Watcher<M>>,
 }
 
 impl<M: TestedMachine> Recorder<M> {
@@ -45,6 +47,7 @@ impl<M: TestedMachine> Recorder<M> {
             deliveries: Vec::new(),
             answers: VecDeque::new(),
             notices: Vec::new(),
+            watcher: None,
         }
     }
 
@@ -115,5 +118,10 @@ impl<M: TestedMachine> Host<M> for Recorder<M> {
     fn dial(&mut self, conn: ConnId) {
         assert!(M::DIALS, "a server does not dial");
         self.dials.push_back(conn);
+    }
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(seen);
+        }
     }
 }

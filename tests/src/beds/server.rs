@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use sealpost_core::entropy::Entropy;
+use chacha20::ChaCha20Rng;
+use rand_core::SeedableRng;
 use sealpost_core::frame::Event;
 use sealpost_core::ids::ConnId;
 use sealpost_core::server::limits::Limits;
@@ -16,6 +17,7 @@ use sealpost_storage::{Faulty, MemoryStorage, Quota};
 
 use super::bed::Bed;
 use super::machine::TestedMachine;
+use crate::recorded::{ReplayedAtTheEnd, record};
 use crate::test_keys::crypto;
 
 /// A server machine in a test bed. Clients are connections that the test opens.
@@ -113,8 +115,12 @@ impl ServerBed {
             exempt_networks: Vec::new(),
             limits,
         };
-        let server = Server::new(config, Entropy::from_seed(seed)).expect("the limits are valid");
-        Self::around(server, crypto, profile, store, ServerSetup { conns: 0 })
+        let (entropy, recorder) = record(&config, Box::new(ChaCha20Rng::from_seed(seed)));
+        let server = Server::new(config, entropy).expect("the limits are valid");
+        let mut bed = Self::around(server, crypto, profile, store, ServerSetup { conns: 0 });
+        let at_the_end = ReplayedAtTheEnd(recorder);
+        bed.recorder.watcher = Some(Box::new(move |seen| at_the_end.0.borrow_mut().watch(seen)));
+        bed
     }
 
     /// A restarted server on the same store, without connections.

@@ -41,6 +41,7 @@ mod node;
 mod notices;
 mod plan;
 mod process;
+mod recordings;
 mod restarts;
 mod run;
 mod script;
@@ -60,6 +61,7 @@ pub use plan::{
     Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
     Registering, Settings, Step, StepKind, Tampering, Width,
 };
+pub use recordings::{RecordedRun, run_recorded};
 pub use run::{RunResult, run, run_with_trace, shrink};
 pub use tally::Tally;
 pub use trace::Trace;

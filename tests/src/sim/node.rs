@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sealpost_core::crypto::{Crypto, Job};
-use sealpost_core::frame::{Flow, Host, Input, Machine, StoreError, pump};
+use sealpost_core::frame::{Flow, Host, Input, Machine, Seen, StoreError, pump};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
 use sealpost_storage::Storage;
@@ -13,6 +13,7 @@ use super::disk::{Disk, Done, LastWrite};
 use super::environment::Environment;
 use super::event::SimEvent;
 use super::process::ProcessId;
+use crate::recorded::Watcher;
 
 /// A process that runs or does not, and what outlives it: its disk and its clock.
 pub(super) struct Node<M: Machine, S: Storage> {
@@ -38,6 +39,8 @@ pub(super) struct NodeHost<M: Machine, S: Storage> {
     outputs: Vec<Output<M>>,
     /// Actions since the last input.
     actions: usize,
+    /// Records the machine that runs.
+    watcher: Option<Watcher<M>>,
 }
 
 /// What a machine tells its application.
@@ -73,12 +76,19 @@ where
                 tick_at: None,
                 outputs: Vec::new(),
                 actions: 0,
+                watcher: None,
             },
         }
     }
 
     /// Starts the process.
     pub(super) fn start(&mut self, machine: M) {
+        self.start_watched(machine, None);
+    }
+
+    /// Starts the process, and shows the watcher what its machine does.
+    pub(super) fn start_watched(&mut self, machine: M, watcher: Option<Watcher<M>>) {
+        self.host.watcher = watcher;
         self.host.incarnation += 1;
         self.machine = Some(machine);
     }
@@ -258,6 +268,12 @@ where
     fn dial(&mut self, conn: ConnId) {
         self.host.actions += 1;
         self.env.dial(self.host.who, conn);
+    }
+
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
+        if let Some(watcher) = &mut self.host.watcher {
+            watcher(seen);
+        }
     }
 }
 

@@ -20,7 +20,6 @@ impl World {
         // choices that follow it.
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.env.dice.number().to_le_bytes());
-        let entropy = Entropy::from_seed(seed);
         match who {
             ProcessId::Server if self.server.machine.is_none() => {
                 self.stopped = false;
@@ -29,8 +28,9 @@ impl World {
                 self.env.server_up = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
                 self.forget_debts();
+                let (entropy, watcher) = self.recordings.begin(&self.server_config, seed);
                 let server = Server::new(self.server_config.clone(), entropy);
-                self.server.start(server.expect("the limits are valid"));
+                self.server.start_watched(server.expect("the limits are valid"), watcher);
                 self.input_server(Input::Event(Event::Tick));
             }
             ProcessId::Client(index) if self.clients[index].machine.is_none() => {
@@ -42,7 +42,7 @@ impl World {
                     limits: self.client_limits.clone(),
                 };
                 let snapshot = node.host.disk.engine.load().unwrap();
-                node.start(Client::new(config, snapshot, entropy).unwrap());
+                node.start(Client::new(config, snapshot, Entropy::from_seed(seed)).unwrap());
                 self.model.restarted(self.account(index));
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.retry_scheduled) = (false, false, false);

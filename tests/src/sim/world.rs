@@ -29,6 +29,7 @@ use super::network::Network;
 use super::node::Node;
 use super::plan::{End, Otps, Plan, Registering, Step};
 use super::process::ProcessId;
+use super::recordings::Recordings;
 use super::script::Script;
 use super::state_names::{store_state, store_words};
 use super::tally::Tally;
@@ -69,11 +70,21 @@ pub struct World {
     pub(super) server_backup: Option<MemoryStorage>,
     /// Copies of clients' directories.
     pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
+    pub(super) recordings: Recordings,
 }
 
 impl World {
     /// A world at the start of a plan, with its processes started.
     pub fn new(plan: &Plan, trace: Trace) -> Self {
+        Self::with(plan, trace, Recordings::default())
+    }
+
+    /// The same world, whose server is recorded.
+    pub(super) fn recorded(plan: &Plan, trace: Trace) -> Self {
+        Self::with(plan, trace, Recordings::on())
+    }
+
+    fn with(plan: &Plan, trace: Trace, recordings: Recordings) -> Self {
         let settings = plan.settings.clone();
         let mut dice = Dice::from_seed(plan.noise);
         let server_crypto = settings.crypto.runner(0, dice.number());
@@ -136,6 +147,7 @@ impl World {
             accounts_to_lose: BTreeSet::new(),
             server_backup: None,
             backups: BTreeMap::new(),
+            recordings,
             server,
             invitations,
             max_actions: max_actions(&env.settings.server_limits()),

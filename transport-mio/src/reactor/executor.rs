@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use sealpost_core::crypto::Job;
-use sealpost_core::frame::{Event, Flow, Host, Machine};
+use sealpost_core::frame::{Event, Flow, Host, Machine, Seen};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::Mono;
 
@@ -150,5 +150,9 @@ impl<M: HostedMachine, A: Application<M>> Host<M> for Executor<M, A> {
                 self.connections.fail_dialled(conn);
             }
         }
+    }
+
+    fn watch(&mut self, seen: &Seen<'_, '_, M>) {
+        self.application.watch(seen);
     }
 }

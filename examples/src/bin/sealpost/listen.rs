@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::args::ListenArgs;
 use crate::events::{Event, Printed};
-use crate::hands::{Hands, failure};
+use crate::hands::{Hands, Owner, failure};
 use crate::home::Home;
+use crate::signals::Stopped;
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
@@ -23,10 +24,15 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let mut printer = Printer { args, shown: 0, printed: Printed::default() };
     loop {
         let hands = Hands::take(home, subscribe)?;
+        let stopped = Stopped::default();
+        if let Owner::Other(remote) = &hands.owner {
+            stopped.on_signals(remote.closer()?)?;
+        }
         let ended = printer.print_all(&hands, deadline);
         let is_lost = hands.is_lost();
         hands.finish()?;
         match ended {
+            Ok(Ended::Stopped) | Err(_) if stopped.is_set() => return Ok(()),
             // The home may have another owner by now, or none.
             Ok(Ended::Stopped) | Err(_) if is_lost => {}
             Ok(Ended::Done | Ended::Stopped) => return Ok(()),

@@ -19,6 +19,7 @@ mod safety_number;
 mod send;
 mod service;
 mod session;
+mod signals;
 mod status;
 mod verify;
 

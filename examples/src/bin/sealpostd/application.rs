@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use sealpost_core::frame::Seen;
 use sealpost_core::server::{Command, Notice, OtpDelivery, Server};
 use sealpost_mio::{Application, Control, Handle};
 
 use crate::couriers::SharedCouriers;
+use crate::recording::Recording;
 use crate::supervisor::Supervisor;
 
 /// Passes one-time passwords to couriers and logs notices. Above TRACE the log names nobody.
@@ -13,14 +15,19 @@ use crate::supervisor::Supervisor;
 pub(crate) struct ServerApplication {
     couriers: SharedCouriers,
     supervisor: Supervisor,
+    recording: Option<Recording>,
     handle: Option<Handle<Server>>,
     warned_of_full_store: Option<Instant>,
 }
 
 impl ServerApplication {
     /// Creates an application whose one-time passwords go to `couriers`.
-    pub(crate) const fn new(couriers: SharedCouriers, supervisor: Supervisor) -> Self {
-        Self { couriers, supervisor, handle: None, warned_of_full_store: None }
+    pub(crate) const fn new(
+        couriers: SharedCouriers,
+        supervisor: Supervisor,
+        recording: Option<Recording>,
+    ) -> Self {
+        Self { couriers, supervisor, recording, handle: None, warned_of_full_store: None }
     }
 
     /// Every refusal is one notice; the log gets one line a minute.
@@ -55,6 +62,12 @@ impl Application<Server> for ServerApplication {
 
     fn stopping(&mut self) {
         self.supervisor.stopping();
+    }
+
+    fn watch(&mut self, seen: &Seen<'_, '_, Server>) {
+        if let Some(recording) = &mut self.recording {
+            recording.watch(seen);
+        }
     }
 
     fn notify(&mut self, notice: Notice) -> Control {

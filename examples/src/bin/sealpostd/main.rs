@@ -17,6 +17,7 @@ mod invite;
 mod manifest;
 mod metrics;
 mod offline;
+mod recording;
 mod restore;
 mod running;
 mod serve;

@@ -1,9 +1,11 @@
 //! Runs the server.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealpost_core::crypto::Provider;
+use sealpost_core::entropy::Entropy;
 use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
@@ -17,12 +19,13 @@ use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::ballast::Ballasted;
-use crate::config::{Config, Layers, Listen, Origin, Settings, show};
+use crate::config::{Config, Layers, Listen, Origin, Record, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
 use crate::data::{DataFolder, Keys};
 use crate::database::ServerStore;
 use crate::metrics::{MetricsSocket, Process, Vitals};
+use crate::recording::{self, Recording};
 use crate::running::{MemoryLimits, Running};
 use crate::size::Size;
 use crate::sockets;
@@ -59,15 +62,17 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
     let reloader = supervisor.reloader();
-    let application = ServerApplication::new(couriers, supervisor);
     let server_key = keys.private.public_key().clone();
     let fingerprint = *server_key.fingerprint();
-    let machine = Server::new(machine_config(&config, profile, server_key, limits), entropy()?)?;
+    let machine_config = machine_config(&config, profile, server_key, limits);
     let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
 
-    let Sockets { clients, admin, metrics, process } =
-        open_sockets_and_confine(&data, &config, certificate.as_ref())?;
+    let OpenFiles { clients, admin, metrics, process, record } =
+        open_files_and_confine(&data, &config, certificate.as_ref())?;
     let (local, bound) = (texts(&clients), sockets::first_address(&clients));
+    let (recording, entropy) = recording(record, config.record.size, &machine_config)?;
+    let machine = Server::new(machine_config, entropy)?;
+    let application = ServerApplication::new(couriers, supervisor, recording);
     let host = ServerHost::new(&host, clients, store, crypto, machine, application)?;
     let running = Running {
         data: data.clone(),
@@ -123,26 +128,31 @@ fn open_data(
 }
 
 /// What a confined server can't open any more.
-struct Sockets {
+struct OpenFiles {
     clients: Vec<ListeningSocket>,
     admin: Result<AdminSocket, Failure>,
     metrics: Option<MetricsSocket>,
     process: Arc<Process>,
+    /// Where to record to.
+    record: Option<File>,
 }
 
-/// Opens every socket, and then confines this thread and those that it starts from now on.
-fn open_sockets_and_confine(
+/// Opens every socket and file, and then confines this thread and those that it starts from now on.
+fn open_files_and_confine(
     data: &DataFolder,
     config: &Config,
     certificate: Option<&Certificate>,
-) -> Result<Sockets, Failure> {
+) -> Result<OpenFiles, Failure> {
     let admin = AdminSocket::bind(data);
     let metrics = config.metrics.listen.map(MetricsSocket::bind).transpose()?;
     let process = Arc::new(Process::open());
     let folders = certificate.map(Certificate::folders).unwrap_or_default();
     let clients = sockets::open(&config.listen)?;
+    let Record { file, size } = &config.record;
+    // Created last, so that a start that fails leaves no file in the way of the next one.
+    let record = file.as_ref().map(|path| recording::create(path, *size)).transpose()?;
     confine(data.path(), &folders, &sockets::folders(&config.listen))?.log();
-    Ok(Sockets { clients, admin, metrics, process })
+    Ok(OpenFiles { clients, admin, metrics, process, record })
 }
 
 fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificate>) -> HostConfig {
@@ -174,6 +184,17 @@ fn machine_config(
         exempt_networks: config.limits.exempt_networks.clone(),
         limits,
     }
+}
+
+/// Begins a recording if there is a file for one. Returns the generator for the machine, too.
+fn recording(
+    file: Option<File>,
+    limit: Size,
+    config: &server::Config,
+) -> Result<(Option<Recording>, Entropy), Failure> {
+    let Some(file) = file else { return Ok((None, entropy()?)) };
+    let (recording, entropy) = Recording::begin(file, limit, config)?;
+    Ok((Some(recording), entropy))
 }
 
 /// Takes commands, if the socket for them could be created. A server without it serves all the same,
@@ -269,10 +290,11 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
 
 /// Logs how much memory and disk the server takes at most.
 fn announce_bounds(limits: &Limits, host: &HostConfig, config: &Config) {
+    let recording = config.record.file.as_ref().map_or(0, |_| recording::MEMORY);
     tracing::info!(
         "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
          of packets, {} of disk left free",
-        Size(memory_bound(limits, host)),
+        Size(memory_bound(limits, host).saturating_add(recording)),
         limits.connections,
         config.storage.store_size,
         config.storage.disk_reserve,

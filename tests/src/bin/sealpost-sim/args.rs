@@ -25,6 +25,10 @@ const EXAMPLES: &str = "Examples:
   sealpost-sim run --faults power,disks --crypto real    inject these faults only, with real RSA
   sealpost-sim replay sim-failures/seed-4711.json --trace
                                                          show what happens in a failing run
+  sealpost-sim replay incident.jsonl                     show what a recorded server did
+  sealpost-sim groups run --seeds 50000                  simulate groups
+
+A recording passes if the server of this version does the same with it as the recorded one did.
 
 Exit status: 0 if every run passed, 1 if one failed, 2 for a bad command line or file.";
 
@@ -33,8 +37,48 @@ Exit status: 0 if every run passed, 1 if one failed, 2 for a bad command line or
 pub(crate) enum Task {
     /// Run many seeds
     Run(Run),
+    /// Run a plan from a file again, or a recording of sealpostd --record
+    Replay(Replay),
+    /// Simulate groups
+    #[command(subcommand)]
+    Groups(Groups),
+}
+
+/// Subcommand of `groups`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Groups {
+    /// Run many seeds: users who are away, restored and removed, owners who race, one who cheats
+    Run(GroupsRun),
     /// Run a plan from a file again
     Replay(Replay),
+}
+
+/// Options of `groups run`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct GroupsRun {
+    /// Number of seeds to run
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) seeds: u64,
+
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Start no more seeds after M minutes
+    #[arg(long, value_name = "M")]
+    pub(crate) minutes: Option<f64>,
+
+    /// Number of seeds to run in parallel [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Continue after a seed has failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Directory for the plans of failing seeds
+    #[arg(long, value_name = "DIR", default_value = "./sim-failures")]
+    pub(crate) out: PathBuf,
 }
 
 /// Options of `run`.
@@ -82,13 +126,21 @@ pub(crate) struct Run {
 /// Options of `replay`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Replay {
-    /// Plan written by `run`, or by hand
+    /// Plan written by `run`, or by hand; or a recording
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// Print a line for every event
+    /// Print a line for every event of a plan; every input of a recording is printed anyway
     #[arg(long)]
     pub(crate) trace: bool,
+
+    /// Stop after the N-th input of a recording
+    #[arg(long, value_name = "N")]
+    pub(crate) until: Option<u64>,
+
+    /// Print only what there is in a recording, and whether the replay agrees with it
+    #[arg(long, conflicts_with = "trace")]
+    pub(crate) summary: bool,
 }
 
 /// Value of `--crypto`.

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod groups;
 mod output;
+mod recording;
 mod table;
 
 use std::fs;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use args::{Args, Replay, Run, Task};
 use clap::Parser;
 use output::{print, say};
+use sealpost_recording::is_recording;
 use sealpost_tests::sim::{FaultFamily, Plan, Tally, run, run_with_trace, shrink};
 use table::{Table, grouped};
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let done = match Args::try_parse() {
         Ok(Args { task: Task::Run(options) }) => run_many(&options),
         Ok(Args { task: Task::Replay(options) }) => replay(&options),
+        Ok(Args { task: Task::Groups(task) }) => groups::run(&task),
         Err(message) => print_message(&message),
     };
     done.unwrap_or_else(|error| {
@@ -173,7 +177,11 @@ impl Shared<'_> {
 }
 
 fn replay(options: &Replay) -> Result<ExitCode, String> {
-    let plan = read(&options.file)?;
+    let text = read(&options.file)?;
+    if is_recording(&text) {
+        return recording::replay(&text, options);
+    }
+    let plan = Plan::parse(&text).map_err(|error| named(&options.file, &error))?;
     let result = if options.trace {
         let (result, lines) = run_with_trace(&plan);
         for line in &lines {
@@ -196,10 +204,13 @@ fn replay(options: &Replay) -> Result<ExitCode, String> {
     }
 }
 
-fn read(file: &PathBuf) -> Result<Plan, String> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let text = fs::read_to_string(file).map_err(|error| named(&error))?;
-    Plan::parse(&text).map_err(|error| named(&error))
+fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| named(file, &error))
+}
+
+/// An error about a file.
+fn named(file: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", file.display())
 }
 
 /// Maximum number of runs to shrink one failing plan.

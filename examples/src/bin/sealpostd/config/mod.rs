@@ -64,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) storage: Storage,
     pub(crate) metrics: Metrics,
+    pub(crate) record: Record,
     pub(crate) log: Log,
 }
 
@@ -198,6 +199,15 @@ pub(crate) struct Storage {
 pub(crate) struct Metrics {
     #[serde(default, deserialize_with = "optional_text")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+/// The section `[record]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Record {
+    pub(crate) file: Option<PathBuf>,
+    #[serde(deserialize_with = "text")]
+    pub(crate) size: Size,
 }
 
 /// The section `[log]`.

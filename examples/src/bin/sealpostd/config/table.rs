@@ -445,6 +445,25 @@ pub(crate) static OPTIONS: &[Opt] = &[
     .flag("metrics")
     .unset(),
     Opt::new(
+        "record.file",
+        Path,
+        "\"incident.jsonl\"",
+        Restart,
+        "File in which everything that the server is given is recorded, without contents, keys, phone \
+         numbers, addresses and user ids, so that sealpost-sim replay shows what it did. The file \
+         must not exist. It still reveals when who, by a number, sends how much to whom. Without it nothing is recorded",
+    )
+    .flag("record")
+    .unset(),
+    Opt::new(
+        "record.size",
+        Size,
+        "\"256MiB\"",
+        Restart,
+        "Size at which the recording ends, while the server goes on",
+    )
+    .flag("record-size"),
+    Opt::new(
         "log.level",
         Text,
         "\"info\"",

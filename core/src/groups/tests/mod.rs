@@ -1,0 +1,4 @@
+//! Groups as traces.
+
+mod bed;
+mod membership;
