@@ -72,7 +72,7 @@ fn marks(model: &Model, conversation: &Conversation) -> Line {
     marks
 }
 
-pub(super) fn title(canvas: &mut Canvas, model: &Model, area: Rect) {
+pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: Rect) {
     let Some(thread) = &model.thread else { return };
     let name = model.name(thread.with);
     let mut line = vec![
@@ -104,7 +104,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, area: Rect) {
         }
         line.push(Span::new(Tone::Faint, format!("  {}", facts.join(", "))));
     }
-    let below = Window::of(model).below();
+    let below = window.below();
     let below = if below > 0 { format!(" ↓ {below} more") } else { String::new() };
     let room = area.width.saturating_sub(u16::try_from(width(&below)).unwrap_or(u16::MAX));
     canvas.write(Rect { width: room, ..area }, 0, 1, &line);
@@ -118,9 +118,8 @@ pub(super) fn banner(canvas: &mut Canvas, model: &Model, area: Rect) {
     }
 }
 
-pub(super) fn thread(canvas: &mut Canvas, model: &Model, area: Rect) {
+pub(super) fn thread(canvas: &mut Canvas, model: &Model, window: &Window, area: Rect) {
     let Some(thread) = &model.thread else { return welcome(canvas, model, area) };
-    let window = Window::of(model);
     let empty = window.height.saturating_sub(window.count);
     if thread.entries.is_empty() && !thread.is_loading {
         let hint = "No messages yet. Write the first one.";
