@@ -81,7 +81,7 @@ impl Hands {
 
     /// Whether this process has the home, and was not stopped.
     pub(crate) fn runs_here(&self) -> bool {
-        match &*self.owner {
+        match &self.owner {
             Owner::Other(_) => false,
             Owner::Here(own) => own.engine.is_running(),
         }

@@ -265,6 +265,13 @@ impl Home {
         }
     }
 
+    /// Whether the user is asked for a passphrase when the key is loaded.
+    pub(crate) fn asks_for_passphrase(&self) -> bool {
+        let loaded = KeyFile::new(self.folder.join(KEY)).load(None);
+        self.passphrase_file.is_none()
+            && matches!(loaded, Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)))
+    }
+
     /// Loads the key, and asks for its passphrase if it has one. A key file never changes.
     pub(crate) fn load_key(&self) -> Result<Plaintext, Failure> {
         let file = KeyFile::new(self.folder.join(KEY));
