@@ -7,7 +7,7 @@ use super::chain::Chain;
 use super::contract::{Action, Command, CommandRefusal, GroupCommand, Input, Refusal, Told};
 use super::group::{Group, Turn};
 use super::member::{Member, Role, Standing};
-use super::record::{Mine, Record};
+use super::record::{Mine, Owed, Record};
 use super::signed::{SignedState, States};
 use super::state::{GroupName, Members, Parts, State};
 use super::{GroupId, GroupRequest, GroupTag, ItemId, Me, StateHash, limits};
@@ -168,7 +168,7 @@ impl Groups {
             let others: Vec<_> =
                 group.record.state().keys().filter(|key| **key != turn.me.key).copied().collect();
             for key in others {
-                group.owe(key, None);
+                group.owe(key, Owed::Whole);
             }
             turn.tell(id, Told::Joined);
         })

@@ -8,7 +8,7 @@ use crate::groups::chain::Fork;
 use crate::groups::contract::Told;
 use crate::groups::group::{Group, Turn};
 use crate::groups::member::Standing;
-use crate::groups::record::Mine;
+use crate::groups::record::{Mine, Owed};
 use crate::groups::signed::SignedState;
 use crate::groups::state::{InvalidState, State};
 use crate::keys::Fingerprint;
@@ -80,7 +80,7 @@ impl Group {
         let behind: Vec<_> =
             lost.keys().filter(|key| head.member(key).is_none() && *key != me).copied().collect();
         for key in behind {
-            self.owe(key, Some(common));
+            self.owe(key, Owed::Instead(common));
         }
     }
 
