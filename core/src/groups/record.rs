@@ -108,7 +108,7 @@ impl Record {
         self.offer.is_some()
     }
 
-    /// GroupTag of messages that are written now.
+    /// Tag of messages that are written now.
     pub fn tag(&self) -> GroupTag {
         self.chain.tag()
     }

@@ -90,9 +90,10 @@ impl Group {
             (Mine::Declined | Mine::Leaving, Mine::Out) => Told::Left,
             (_, Mine::Out) => Told::Removed,
             (Mine::Accepted, Mine::Joined) => Told::Joined,
-            (Mine::Invited, Mine::Invited) => Told::Changed,
-            (_, Mine::Invited) => Told::Invited { by: *self.record.state().writer() },
-            (_, Mine::Accepted | Mine::Joined | Mine::Declined | Mine::Leaving) => Told::Changed,
+            (Mine::Out, Mine::Invited) => Told::Invited { by: *self.record.state().writer() },
+            (_, Mine::Invited | Mine::Accepted | Mine::Joined | Mine::Declined | Mine::Leaving) => {
+                Told::Changed
+            }
         };
         turn.tell(self.id, told);
     }

@@ -221,8 +221,7 @@ pub(super) fn public_key(user: usize) -> PublicKey {
 fn make_key(user: usize) -> PublicKey {
     let candidate = |attempt: u32| {
         let block = |n: u32| -> [u8; 32] {
-            let parts = [user.to_be_bytes().as_slice(), &attempt.to_be_bytes(), &n.to_be_bytes()];
-            Sha256::digest(parts.concat()).into()
+            Sha256::digest(std::format!("key {user} {attempt} {n}")).into()
         };
         let mut modulus = (0..8).map(block).collect::<Vec<_>>().concat();
         modulus[0] |= 0x80;

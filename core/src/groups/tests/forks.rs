@@ -39,12 +39,10 @@ fn takeover_that_races_with_the_owner_is_undone_everywhere() {
     bed.run();
     bed.assert_agreement(&[0, 1, 2, 3]);
     assert!(bed.record(3).state().is_owner(&key(0)));
-    let undone = |(user, told): &(usize, Told)| match told {
-        Told::Undone { before, after } => {
-            assert!(before.is_owner(&key(1)) && after.is_owner(&key(0)));
-            Some(*user)
-        }
-        _ => None,
+    let undone = |(user, told): &(usize, Told)| {
+        let Told::Undone { before, after } = told else { return None };
+        assert!(before.is_owner(&key(1)) && after.is_owner(&key(0)));
+        Some(*user)
     };
     let mut undone: Vec<_> = bed.take_told().iter().filter_map(undone).collect();
     undone.sort_unstable();
