@@ -20,6 +20,7 @@ use sealpost_core::event::{
     MediaType, Mention, Mentions, MessageText, NotAnEvent, PieceData, PieceIndex, PieceLen,
     Reference, References, StateHash, Target,
 };
+use sealpost_core::groups::{DOMAIN, States};
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
@@ -53,6 +54,32 @@ fn the_safety_number_is_the_listed_one() {
         let shown = page.vector("safety_number").text("safety_number").replace(' ', "");
         assert_eq!(safety_number(alice.public_key(), bob.public_key()), shown);
         assert_eq!(safety_number(bob.public_key(), alice.public_key()), shown);
+    }
+}
+
+#[test]
+fn group_states_verify_and_have_their_hashes() {
+    let page = Page::read();
+    let vector = page.vector("group_states");
+    for provider in providers() {
+        let states = States::verify(&vector.bytes("states"), |check| {
+            provider.verify(check.key, check.message, check.signature)
+        });
+        let states = states.unwrap();
+        assert_eq!(states.encode(), vector.bytes("states"));
+        let [first, second] = states.as_slice() else { panic!("{states:?}") };
+        assert_eq!(first.hash(), StateHash(vector.array("previous")));
+        assert_eq!(second.hash(), StateHash(vector.array("hash")));
+        let text = [DOMAIN.as_bytes(), &vector.bytes("state")].concat();
+        assert_eq!(second.state().signed_text(), text);
+        let alice = page.key(&provider, vector.text("signed_by"));
+        assert_eq!(second.state().writer(), alice.public_key().fingerprint());
+        let signature = vector.bytes("signature");
+        assert!(provider.verify(alice.public_key(), &text, &signature).is_ok());
+        let [alice, bob] =
+            ["alice", "bob"].map(|name| *page.key(&provider, name).public_key().fingerprint());
+        assert!(second.state().is_owner(&alice) && second.state().has_joined(&bob));
+        assert!(!first.state().has_joined(&bob));
     }
 }
 
