@@ -177,7 +177,9 @@ impl Bed {
     }
 
     pub(super) fn take_told(&mut self) -> Vec<(usize, Told)> {
-        core::mem::take(&mut self.told)
+        let mut told = core::mem::take(&mut self.told);
+        told.sort_by_key(|(user, _)| *user);
+        told
     }
 }
 
