@@ -79,7 +79,7 @@ impl Access {
         Ok(Ok(match method {
             api::Send::NAME => {
                 let params = parse::<api::Send>(params)?;
-                Answer::later::<api::Send, _>(core.send(params))
+                Answer::later::<api::Send, _>(core.send(&params))
             }
             api::EditMessage::NAME => now::<api::EditMessage>(params, |params| core.edit(params))?,
             api::RemoteDelete::NAME => {

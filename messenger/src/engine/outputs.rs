@@ -109,9 +109,8 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::CaughtUp { .. } => {
             core.hub.set_connection(&Connection::Online { since, waiting: None });
         }
-        // The process is about to end.
-        Notice::Offline { reason: OfflineReason::Requested, .. } => {}
-        Notice::Offline { reason, retry_in } => {
+        // Otherwise the process is about to end.
+        Notice::Offline { reason, retry_in } if *reason != OfflineReason::Requested => {
             let reason = match core.hub.take_unreachable() {
                 Some(unreachable) => format!("{reason}: {unreachable}"),
                 None => reason.to_string(),
@@ -152,7 +151,8 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::StoreFailed { .. } => {
             warn(core, "the database failed; see the log of the program".into());
         }
-        Notice::OtpRequested { .. }
+        Notice::Offline { .. }
+        | Notice::OtpRequested { .. }
         | Notice::OtpRejected { .. }
         | Notice::Registered { .. }
         | Notice::RegistrationFailed { .. }

@@ -64,6 +64,8 @@ pub fn serve(
     while output.waiting() > 0 {
         thread::sleep(PAUSE);
     }
+    // Its notifications end.
+    drop(access);
     read
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Args {
     pub(crate) task: Task,
 }
 
+const THEME_HELP: &str =
+    "Colours [default: dark, or plain if the environment variable NO_COLOR is set]";
 const HOME_HELP: &str =
     "Folder with key, contacts and messages [default: $SEALPOST_HOME, or else ~/.sealpost]";
 
@@ -106,7 +108,7 @@ pub(crate) enum Task {
     Daemon,
     /// Speak JSON-RPC 2.0 over standard input and output, one object a line
     Rpc {
-        /// Print the OpenRPC document, which describes every method, and exit
+        /// Print a description of every method for programs, that of docs/openrpc.json, and exit
         #[arg(long)]
         openrpc: bool,
     },
@@ -220,8 +222,7 @@ pub(crate) struct ChatArgs {
     /// Show times in UTC [default: local time]
     #[arg(long)]
     pub(crate) utc: bool,
-    /// Colours [default: dark, or plain if the environment variable NO_COLOR is set]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, help = THEME_HELP)]
     pub(crate) theme: Option<ThemeName>,
     /// Leave the mouse to the terminal, which selects text with it
     #[arg(long)]

@@ -79,11 +79,10 @@ fn options(args: &ChatArgs, reconnecting: Reconnecting) -> Options {
 
 fn theme(name: Option<ThemeName>) -> Theme {
     match name {
-        Some(ThemeName::Dark) => Theme::Dark,
         Some(ThemeName::Light) => Theme::Light,
         Some(ThemeName::Plain) => Theme::Plain,
         None if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => Theme::Plain,
-        None => Theme::Dark,
+        Some(ThemeName::Dark) | None => Theme::Dark,
     }
 }
 

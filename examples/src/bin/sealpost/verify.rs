@@ -53,11 +53,11 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
             .as_ref()
             .ok_or_else(|| Failure::new(format_args!("the key of {phone} has not changed")))?;
         let number = confirm(&mut confirmed, phone, &offered.safety_number, comparison)?;
-        contact = trust(hands, phone, number, false)?;
+        contact = trust(hands, phone, &number, false)?;
     }
     if let Some(comparison) = &args.mark {
         let number = confirm(&mut confirmed, phone, &contact.safety_number, comparison)?;
-        contact = trust(hands, phone, number, true)?;
+        contact = trust(hands, phone, &number, true)?;
     }
     match format {
         Format::Text => show(&contact),
@@ -115,7 +115,7 @@ fn ask(phone: PhoneNumber, shown: &SafetyNumber) -> Result<(), Failure> {
 fn trust(
     hands: &Hands,
     recipient: PhoneNumber,
-    number: SafetyNumber,
+    number: &SafetyNumber,
     verified: bool,
 ) -> Result<Contact, Failure> {
     let params = TrustParams { recipient, safety_number: number.to_string(), verified };

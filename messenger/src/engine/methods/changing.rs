@@ -10,7 +10,7 @@ use sealpost_storage::client::conversations::{
     Applied, Author, Cancelled, Entry, EntryId, NewCopy, OwnChange, Progress as Kept,
 };
 
-use super::sending::{message_text, no_entry, token, unsent};
+use super::sending::{message_text, new_event, no_entry, person, token, unsent};
 use crate::api::{
     ApiError, EditParams, Empty, EntryParams, ErrorKind, OutboxResult, Progress, ReactionParams,
     SendResult,
@@ -106,7 +106,7 @@ impl Core {
         body: event::Body,
         change: impl FnOnce(Option<event::EncodedEvent>) -> OwnChange,
     ) -> Result<SendResult, ApiError> {
-        let encoded = self.event(body, None)?;
+        let encoded = new_event(body, None)?;
         let copies: Vec<NewCopy> = self
             .recipients(found)?
             .into_iter()
@@ -135,7 +135,7 @@ impl Core {
         let conversation = self
             .read(|store| store.conversation_of(found.conversation))?
             .ok_or_else(|| no_entry(found.id.0))?;
-        self.person(&conversation.peer).map(|phone| vec![phone])
+        person(&conversation.peer).map(|phone| vec![phone])
     }
 
     pub(in crate::engine) fn command_send(&self, copy: NewCopy) {

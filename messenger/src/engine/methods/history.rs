@@ -9,7 +9,7 @@ use sealpost_storage::client::conversations::{
     NewEntry, OwnChange, Peer as KeptPeer, Visibility,
 };
 
-use super::sending::{event_id, token};
+use super::sending::{event_id, new_event, person, token};
 use crate::api::{
     ApiError, Changed, Conversation, ConversationParams, ConversationsResult, DraftParams, Empty,
     ErrorKind, HistoryParams, HistoryResult, MarkReadParams, Mute, Peer, SearchParams, Time,
@@ -149,13 +149,13 @@ impl Core {
 
     /// Lets new messages of a conversation live so long, on both sides.
     fn set_expiry(&self, id: ConversationId, peer: KeptPeer, secs: u32) -> Result<(), ApiError> {
-        let phone = self.person(&peer)?;
+        let phone = person(&peer)?;
         let secs = (secs > 0).then_some(secs);
         let expiry =
             secs.map(|secs| event::ExpirySecs::new(u64::from(secs))).transpose().map_err(|_| {
                 ErrorKind::InvalidParams.error("expirySeconds is at most 31622400, 366 days")
             })?;
-        let encoded = self.event(event::Body::Expiry { expiry }, None)?;
+        let encoded = new_event(event::Body::Expiry { expiry }, None)?;
         let new = NewEntry {
             body: kept::Body::Notice(changes::expiry_notice(secs)),
             event_id: event_id(&encoded),

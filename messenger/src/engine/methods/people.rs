@@ -81,15 +81,14 @@ impl Core {
         self.handle.command(Command::Lookup { phone });
         let core = Arc::clone(self);
         Ok(move || {
-            let looked_up = watch.until(deadline, |notice| match notice {
+            let looked_up = watch.until(deadline, |notice| {
                 // What is known of a contact is not worth waiting for a server.
-                Notice::Offline { reason: OfflineReason::Unreachable, .. } if is_known => {
-                    Some(Err(core.unanswered(Vain::TimedOut)))
+                if let Notice::Offline { reason, retry_in } = notice
+                    && (retry_in.is_none() || is_known && *reason == OfflineReason::Unreachable)
+                {
+                    return Some(Err(core.unanswered(Vain::TimedOut)));
                 }
-                Notice::Offline { retry_in: None, .. } => {
-                    Some(Err(core.unanswered(Vain::TimedOut)))
-                }
-                notice => looked_up(phone, notice),
+                looked_up(phone, notice)
             });
             looked_up.map_err(|vain| core.unanswered(vain)).flatten()?;
             core.settle();

@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use sealpost_core::client::store::InboxId;
+use sealpost_storage::client::SqliteClientStorage;
 
 use crate::api::{
     AcknowledgeParams, ApiError, Changed, Consumer, ConsumerParams, ConsumersResult, Empty,
@@ -53,7 +54,7 @@ impl Core {
         if let Some(place) = self.read(|store| store.consumer(consumer))? {
             return Ok(place);
         }
-        if self.read(|store| store.consumers())?.len() >= CONSUMERS_MAX {
+        if self.read(SqliteClientStorage::consumers)?.len() >= CONSUMERS_MAX {
             return Err(ErrorKind::Busy.error(format_args!(
                 "there are {CONSUMERS_MAX} consumers: remove one with removeConsumer"
             )));

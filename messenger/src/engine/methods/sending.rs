@@ -22,13 +22,13 @@ use crate::engine::{changes, clock, entries};
 impl Core {
     pub(in crate::engine) fn send(
         self: &Arc<Self>,
-        params: SendParams,
+        params: &SendParams,
     ) -> Result<impl FnOnce() -> Result<SendResult, ApiError> + use<>, ApiError> {
         let deadline = deadline_in(params.timeout_seconds);
-        let idempotency = idempotency(&params)?;
+        let idempotency = idempotency(params)?;
         let peer = entries::kept_peer(&params.recipient);
-        let phone = self.person(&peer)?;
-        let (new, content) = self.message(&peer, &params)?;
+        let phone = person(&peer)?;
+        let (new, content) = self.message(&peer, params)?;
         let token = token()?;
         let copy = NewCopy { token, phone, content: content.clone() };
         // Before the machine can answer.
@@ -53,14 +53,6 @@ impl Core {
         };
         let core = Arc::clone(self);
         Ok(move || core.follow(&watch, journey, deadline))
-    }
-
-    /// The person whom a conversation is with.
-    pub(in crate::engine) fn person(&self, peer: &Peer) -> Result<Phone, ApiError> {
-        match peer {
-            Peer::Person(phone) => Ok(*phone),
-            Peer::Group(_) => Err(ErrorKind::NotFound.error("there is no such group")),
-        }
     }
 
     /// The entry and the content of a message. It is an event only if a plain message can't say it.
@@ -95,7 +87,7 @@ impl Core {
             text: message_text(&text)?.into(),
             reply_to: reply_to.map(|name| changes::reference(&name, own)),
         };
-        let encoded = self.event(body, expiry_secs)?;
+        let encoded = new_event(body, expiry_secs)?;
         let new = NewEntry {
             body: Body::Text(text),
             event_id: event_id(&encoded),
@@ -104,22 +96,6 @@ impl Core {
             expiry_secs,
         };
         Ok((new, Content::Event(encoded)))
-    }
-
-    /// A new event of ours.
-    pub(in crate::engine) fn event(
-        &self,
-        body: event::Body,
-        expiry_secs: Option<u32>,
-    ) -> Result<EncodedEvent, ApiError> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(ApiError::internal)?;
-        let expiry = expiry_secs
-            .map(|secs| event::ExpirySecs::new(u64::from(secs)))
-            .transpose()
-            .map_err(ApiError::internal)?;
-        let id = event::EventId(id);
-        Ok(EncodedEvent::new(Event { id, group: None, expiry, body }))
     }
 
     /// How others name an entry of a conversation.
@@ -258,6 +234,29 @@ impl Journey {
     fn reach(&mut self, progress: Kept) {
         self.reached = self.reached.max(Some(progress));
     }
+}
+
+/// The person whom a conversation is with.
+pub(in crate::engine) fn person(peer: &Peer) -> Result<Phone, ApiError> {
+    match peer {
+        Peer::Person(phone) => Ok(*phone),
+        Peer::Group(_) => Err(ErrorKind::NotFound.error("there is no such group")),
+    }
+}
+
+/// A new event of ours.
+pub(in crate::engine) fn new_event(
+    body: event::Body,
+    expiry_secs: Option<u32>,
+) -> Result<EncodedEvent, ApiError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(ApiError::internal)?;
+    let expiry = expiry_secs
+        .map(|secs| event::ExpirySecs::new(u64::from(secs)))
+        .transpose()
+        .map_err(ApiError::internal)?;
+    let id = event::EventId(id);
+    Ok(EncodedEvent::new(Event { id, group: None, expiry, body }))
 }
 
 /// A name for a message that no other has.
