@@ -62,7 +62,7 @@ fn both_profiles_have_vectors_of_every_operation() {
     for profile in ["compact", "wide"] {
         let of_profile = page.packets().filter(|vector| vector.text("profile") == profile);
         let ops: Vec<u64> = of_profile.map(|vector| vector.number("op")).collect();
-        assert_eq!(ops.len(), 34, "{profile}");
+        assert_eq!(ops.len(), 36, "{profile}");
         let ops: BTreeSet<u64> = ops.into_iter().collect();
         let all = [100, 101, 102, 105, 106, 150, 200, 201, 203, 204, 206, 222, 244, 255];
         assert_eq!(ops, BTreeSet::from(all), "{profile}");
@@ -287,7 +287,10 @@ fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
             }
             Inner::parse(&sealed).unwrap().emit()
         }
-        FromClient::ServerKey(_) | FromClient::Disconnect(_) => return vec![("payload", vec![])],
+        FromClient::ServerKey { expected, .. } => {
+            return vec![("payload", expected.map_or(vec![], |key| key.0.to_vec()))];
+        }
+        FromClient::Disconnect(_) => return vec![("payload", vec![])],
     };
     let field = if oaep.is_empty() || !sealed.is_empty() { "sealed_plain" } else { "oaep_plain" };
     vec![(field, plaintext.expose().to_vec())]

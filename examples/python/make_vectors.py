@@ -143,6 +143,8 @@ def registration(page):
     page.add("server_key_request", Op.REQUEST_PUBLIC_KEY, nobody, "none")
     der = spki(page.keys["server"])
     page.add("server_key", Op.PUBLIC_KEY, nobody, "server", [V + uint(len(der), 2) + der], public_key=der)
+    page.add("server_key_request_by_name", Op.REQUEST_PUBLIC_KEY, nobody, "none", [sha256(der)],
+             "The client knows that the server changes its key.", fingerprint=sha256(der))
     for name, invitation, note in [
             ("register", "", None),
             ("register_with_invitation", INVITATION, "A server that asks for no invitation answers it like `register`.")]:
@@ -181,6 +183,13 @@ def reconnection(page):
                 ("oaep", "alice", "sealpost/1/session", V + page.session_key + sha256(request)),
                 ("sealed", page.session_key, V + uint(3, 4))],
                 request=page.name(name), request_hash=sha256(request), session_key=page.session_key, pending=3)
+            successor = sha256(spki(page.keys["server"]))
+            page.add("session_resumed_with_successor", Op.SESSION_RESUMED, (0, page.alice), "server", [
+                ("oaep", "alice", "sealpost/1/session", V + page.session_key + sha256(request) + uint(32, 2) + successor),
+                ("sealed", page.session_key, V + uint(3, 4))],
+                "The connection uses the successor, beside which the server still has an older key.",
+                request=page.name(name), request_hash=sha256(request), successor=successor,
+                session_key=page.session_key, pending=3)
 
 
 def directory(page):

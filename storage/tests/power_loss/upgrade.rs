@@ -175,9 +175,10 @@ fn upgrade_without_a_necessary_sync_is_detected() {
         bed.upgrade().unwrap();
         let syncs = bed.file_system.disk(|disk| disk.syncs()) - before;
         let is_detected = |sync: &u64| interrupt_everywhere(released, end, Some(*sync)).is_err();
-        let detected: Vec<_> = (1..=syncs).filter(is_detected).collect();
+        // One is enough. Those at the end make the upgrade durable.
+        let detected = (1..=syncs).rev().find(is_detected);
         println!("{}: {detected:?} of {syncs} syncs", released.name());
-        assert!(!detected.is_empty());
+        assert!(detected.is_some());
     }
 }
 
