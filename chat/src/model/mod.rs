@@ -152,7 +152,7 @@ impl Model {
             (Some(name), _) if !name.trim().is_empty() => one_line(name),
             (_, Peer::Person(phone)) => {
                 let contact = self.contacts.get(&phone).and_then(|known| known.name.as_deref());
-                contact.map_or_else(|| phone.to_string(), |name| one_line(name))
+                contact.map_or_else(|| phone.to_string(), one_line)
             }
             (_, Peer::Group(_)) => {
                 format!("group {}", peer.to_string().chars().skip(6).take(8).collect::<String>())
