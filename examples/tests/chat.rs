@@ -87,7 +87,7 @@ fn people_talk_in_a_terminal() {
     tmux.shows("Good to know, thanks!");
     tmux.keys(&["C-f"]);
     tmux.text("cake");
-    tmux.shows("See you at the gate\\nwith cake");
+    tmux.shows("See you at the gate↵ with cake");
     tmux.keys(&["Escape"]);
     // A key that follows at once would be taken for one with Alt.
     until("the search has gone", || !tmux.screen().contains("Search"));
@@ -106,7 +106,7 @@ fn small_terminal_has_no_list_of_conversations() {
     assert!(!screen.contains("# Family"), "{screen}");
     assert_eq!(screen.lines().count(), 10, "{screen}");
     tmux.keys(&["M-a"]);
-    tmux.shows("#Family");
+    tmux.shows("# Family");
     tmux.resize("80", "24");
     tmux.shows("Weather bot");
 }

@@ -7,7 +7,7 @@ use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
 use crate::model::{Model, Thread};
-use crate::text::{clip, links, wrap};
+use crate::text::{clip, links, one_line, wrap};
 use crate::theme::{Line, Span, Tone};
 
 /// The rows of a conversation for a width in columns.
@@ -94,7 +94,7 @@ impl Page<'_> {
             Some(_) => self.model.author(quote.from),
             None => "a message that is not here".to_owned(),
         };
-        let text = format!("{author}: {}", OneLine(&quote.text));
+        let text = format!("{author}: {}", one_line(&quote.text));
         let columns = self.width.saturating_sub(GUTTER_WIDTH);
         rows.push(self.row(Gutter::Quote, vec![Span::new(Tone::Faint, clip(&text, columns))]));
     }
@@ -189,7 +189,7 @@ impl Page<'_> {
     fn write_reactions(&self, rows: &mut Vec<Row>) {
         let mut counts: BTreeMap<String, (usize, bool)> = BTreeMap::new();
         for reaction in &self.entry.reactions {
-            let emoji = framed_lines(&reaction.emoji).next().unwrap_or_default();
+            let emoji = one_line(&reaction.emoji);
             let (count, is_own) = counts.entry(clip(&emoji, 8).into_owned()).or_default();
             *count = count.saturating_add(1);
             *is_own |= reaction.from.is_none();

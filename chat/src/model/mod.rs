@@ -17,8 +17,8 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{
     Body, Connection, Contact, Conversation, Entry, Mute, Peer, PhoneNumber, Time,
 };
-use sealpost_messenger::foreign_text::OneLine;
 
+use crate::text::one_line;
 use crate::{Request, Theme, Zone};
 
 /// What is shown.
@@ -149,10 +149,10 @@ impl Model {
     pub(crate) fn name(&self, peer: Peer) -> String {
         let name = self.conversation(peer).and_then(|known| known.name.as_deref());
         match (name, peer) {
-            (Some(name), _) if !name.trim().is_empty() => OneLine(name).to_string(),
+            (Some(name), _) if !name.trim().is_empty() => one_line(name),
             (_, Peer::Person(phone)) => {
                 let contact = self.contacts.get(&phone).and_then(|known| known.name.as_deref());
-                contact.map_or_else(|| phone.to_string(), |name| OneLine(name).to_string())
+                contact.map_or_else(|| phone.to_string(), one_line)
             }
             (_, Peer::Group(_)) => {
                 format!("group {}", peer.to_string().chars().skip(6).take(8).collect::<String>())

@@ -11,6 +11,7 @@ pub(crate) use wrap::wrap;
 
 use std::borrow::Cow;
 
+use sealpost_messenger::foreign_text::framed_lines;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -34,6 +35,11 @@ pub(crate) fn glyphs(text: &str) -> impl Iterator<Item = Glyph<'_>> {
         let parts = if is_whole { vec![(0, cluster)] } else { single_chars(cluster) };
         parts.into_iter().map(move |(at, part)| Glyph::new(part, start.saturating_add(at)))
     })
+}
+
+/// A text of other people on one line, with a mark where its lines end.
+pub(crate) fn one_line(text: &str) -> String {
+    framed_lines(text).collect::<Vec<_>>().join("↵ ")
 }
 
 /// The columns that a text takes.

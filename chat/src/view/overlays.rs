@@ -5,8 +5,9 @@ use sealpost_messenger::api::{Body, Contact, Entry, KeyTrust, Peer, PhoneNumber}
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
+use super::parts::beginning;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search, text_of};
-use crate::text::{clip, width, wrap};
+use crate::text::{clip, one_line, width, wrap};
 use crate::theme::{Line, Span, Tone};
 use crate::update::{EMOJI, MUTES, SELECTION_KEYS, bindings};
 
@@ -199,7 +200,7 @@ fn found(model: &Model, entry: &Entry, columns: usize) -> Line {
     } else {
         String::new()
     };
-    let text = format!("{file}{}", OneLine(text_of(&entry.body).unwrap_or_default()));
+    let text = format!("{file}{}", one_line(beginning(text_of(&entry.body).unwrap_or_default())));
     let mut line = vec![Span::new(Tone::Faint, format!("{day:>11}  "))];
     line.push(Span::new(Tone::Strong, format!("{name}  ")));
     line.push(Span::new(Tone::Text, clip(&text, room)));

@@ -2,14 +2,13 @@
 
 use ratatui::layout::{Position, Rect};
 use sealpost_messenger::api::{Conversation, Mute, Peer};
-use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
 use crate::layout::{
     Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns, status_text,
 };
 use crate::model::{Model, Purpose, text_of};
-use crate::text::{clip, width, wrap};
+use crate::text::{clip, one_line, width, wrap};
 use crate::theme::{Line, Span, Tone};
 
 pub(super) fn sidebar(canvas: &mut Canvas, model: &Model, area: Rect) {
@@ -76,7 +75,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: R
     let Some(thread) = &model.thread else { return };
     let name = model.name(thread.with);
     let mut line = vec![
-        Span::new(Tone::Faint, kind_mark(thread.with).trim_end()),
+        Span::new(Tone::Faint, kind_mark(thread.with).trim_start()),
         Span::new(Tone::Strong, name.clone()),
     ];
     if let Peer::Person(phone) = thread.with
@@ -164,7 +163,7 @@ pub(super) fn purpose(canvas: &mut Canvas, model: &Model, area: Rect) {
         Purpose::Edit { .. } => "✎ another text".to_owned(),
     };
     let quoted = entry.and_then(|entry| text_of(&entry.body)).unwrap_or_default();
-    let quoted = OneLine(beginning(quoted));
+    let quoted = one_line(beginning(quoted));
     let text = format!("{what}: {quoted}");
     let text = clip(&text, usize::from(area.width).saturating_sub(14)).into_owned();
     canvas.write(
@@ -234,7 +233,8 @@ fn hint(model: &Model) -> String {
     "F1 help".to_owned()
 }
 
-fn beginning(text: &str) -> &str {
+/// As much of a text as can be on one row.
+pub(super) fn beginning(text: &str) -> &str {
     text.get(..text.floor_char_boundary(300)).unwrap_or(text)
 }
 
