@@ -1,4 +1,5 @@
 //! What the documents say of the interface is what the types say.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

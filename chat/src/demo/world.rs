@@ -171,6 +171,7 @@ impl World {
             key_changed: false,
             verified: false,
             expiry_seconds: 0,
+            read_receipts: true,
             draft: String::new(),
         });
     }

@@ -172,7 +172,12 @@ fn mute(model: &mut Model, chosen: usize, effects: &mut Vec<Effect>) {
         MuteFor::Ever => Mute::Always,
         MuteFor::Never => Mute::Off,
     };
-    let params = ConversationParams { with: thread.with, mute: Some(mute), expiry_seconds: None };
+    let params = ConversationParams {
+        with: thread.with,
+        mute: Some(mute),
+        expiry_seconds: None,
+        read_receipts: None,
+    };
     effects.push(Effect::Request(Request::Update(params)));
 }
 

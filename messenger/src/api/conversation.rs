@@ -34,6 +34,9 @@ pub struct Conversation {
     /// Seconds after which messages disappear; 0 if they stay.
     #[serde(default)]
     pub expiry_seconds: u32,
+    /// Whether each side tells the other what it has seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_receipts: bool,
     /// Text that was begun and not sent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub draft: String,

@@ -23,7 +23,8 @@ method! {
 }
 
 method! {
-    /// Records that the user has seen a conversation up to an entry.
+    /// Records that the user has seen a conversation up to an entry. The other side is told only if
+    /// `readReceipts` is on.
     MarkRead, "markRead", MarkReadParams => Empty
 }
 
@@ -122,6 +123,10 @@ pub struct ConversationParams {
     /// Seconds after which messages disappear, for both sides; 0 if they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_seconds: Option<u32>,
+    /// Whether to tell the other side what was seen here, and to show what it says of itself; off
+    /// at first. Nothing is told unless this is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_receipts: Option<bool>,
 }
 
 const fn default_limit() -> u32 {

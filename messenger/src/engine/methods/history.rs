@@ -6,7 +6,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
     self as kept, Author, Conversation as KeptConversation, ConversationId, EntryId, Made, NewCopy,
-    NewEntry, OwnChange, Peer as KeptPeer, Visibility,
+    NewEntry, OwnChange, Peer as KeptPeer, ReadMarks, Visibility,
 };
 
 use super::sending::{event_id, new_event, person, token};
@@ -92,7 +92,8 @@ impl Core {
         let before = self.write(move |store| store.read_up_to(id, up_to, at))?;
         self.hub.show(&Changed::Conversation { with });
         let after = before.unwrap_or(EntryId(0));
-        if up_to <= after || found.visibility == Visibility::Blocked {
+        let is_told = found.read_marks == ReadMarks::Exchanged;
+        if up_to <= after || found.visibility == Visibility::Blocked || !is_told {
             return Ok(Empty {});
         }
         let seen =
@@ -139,6 +140,10 @@ impl Core {
                 Mute::Always => kept::Mute::Always,
             };
             self.write(move |store| store.set_mute(id, mute))?;
+        }
+        if let Some(are_on) = params.read_receipts {
+            let read_marks = if are_on { ReadMarks::Exchanged } else { ReadMarks::Withheld };
+            self.write(move |store| store.set_read_marks(id, read_marks))?;
         }
         if let Some(secs) = params.expiry_seconds {
             self.set_expiry(id, peer, secs)?;
@@ -222,6 +227,7 @@ fn shown(
         key_changed: contact.is_some_and(|contact| contact.offered.is_some()),
         verified: contact.is_some_and(|contact| contact.verification == Verification::Verified),
         expiry_seconds: found.expiry_secs.unwrap_or(0),
+        read_receipts: found.read_marks == ReadMarks::Exchanged,
         draft: found.draft,
     })
 }

@@ -21,6 +21,8 @@ pub struct Conversation {
     pub expiry_secs: Option<u32>,
     /// Whether texts are kept that were edited or taken back.
     pub originals: Originals,
+    /// Whether the two tell each other what they have seen.
+    pub read_marks: ReadMarks,
     /// Text that the user has begun to write.
     pub draft: String,
     /// The last entry that the user has seen.
@@ -49,6 +51,16 @@ pub enum Mute {
     Until(Timestamp),
     /// They don't.
     Always,
+}
+
+/// Whether the user tells a peer what they have seen, and is shown what the peer has. Only those who
+/// tell are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMarks {
+    /// Not unless the user asks for it.
+    Withheld,
+    /// They are.
+    Exchanged,
 }
 
 /// Whether a conversation keeps texts that their author has edited or taken back.

@@ -25,7 +25,7 @@ mod outgoing;
 mod progress;
 
 pub use change::{Applied, Change, NewEntry};
-pub use conversation::{Conversation, Mute, Originals, Sending, Visibility};
+pub use conversation::{Conversation, Mute, Originals, ReadMarks, Sending, Visibility};
 pub use entry::{Body, Entry, Original, Reaction};
 pub use ids::{Author, ConversationId, EntryId, EntryRef, Peer};
 pub use outgoing::{Idempotency, Made, NewCopy, OwnChange, UnsentCopy};

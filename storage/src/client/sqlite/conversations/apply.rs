@@ -153,7 +153,9 @@ impl Timeline<'_> {
     ) -> rusqlite::Result<usize> {
         self.prepare(
             "UPDATE copies SET read_at = ?3
-             WHERE entry = ?1 AND phone_number = ?2 AND carries = 0 AND read_at IS NULL",
+             WHERE entry = ?1 AND phone_number = ?2 AND carries = 0 AND read_at IS NULL
+               AND (SELECT read_marks FROM timeline JOIN conversations USING (conversation)
+                    WHERE timeline.entry = copies.entry)",
         )?
         .execute(params![
             entry.0.cast_signed(),

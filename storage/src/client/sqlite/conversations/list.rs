@@ -7,7 +7,7 @@ use sealpost_core::time::Timestamp;
 use super::row::{self, CONVERSATION_COLUMNS};
 use super::timeline::Timeline;
 use crate::client::conversations::{
-    Conversation, ConversationId, EntryId, Mute, Originals, Peer, Visibility,
+    Conversation, ConversationId, EntryId, Mute, Originals, Peer, ReadMarks, Visibility,
 };
 use crate::client::sqlite::SqliteClientStorage;
 use crate::engine::column;
@@ -87,6 +87,15 @@ impl SqliteClientStorage {
         originals: Originals,
     ) -> Result<(), StoreError> {
         self.set(id, "keeps_originals", &(originals == Originals::Kept))
+    }
+
+    /// Tells the peer what the user has seen from now on, and shows what the peer tells, or neither.
+    pub fn set_read_marks(
+        &mut self,
+        id: ConversationId,
+        read_marks: ReadMarks,
+    ) -> Result<(), StoreError> {
+        self.set(id, "read_marks", &(read_marks == ReadMarks::Exchanged))
     }
 
     /// Keeps a text that the user has begun to write.

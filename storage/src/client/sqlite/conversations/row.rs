@@ -10,7 +10,7 @@ use sealpost_core::time::Timestamp;
 
 use crate::client::conversations::{
     Author, Body, Conversation, ConversationId, Copy, CopyFailure, Entry, EntryId, EntryRef, Mute,
-    Originals, Peer, Progress, Visibility,
+    Originals, Peer, Progress, ReadMarks, Visibility,
 };
 use crate::client::sqlite::row as machine;
 use crate::engine::column::{Unreadable, id, optional, phone, timestamp};
@@ -145,7 +145,7 @@ pub(super) fn body_columns<'a>(
 
 /// Columns that [`conversation`] reads, in its order.
 pub(super) const CONVERSATION_COLUMNS: &str = "conversation, phone_number, group_id, name, blocked, \
-     muted_until, expiry_secs, keeps_originals, draft, read_up_to, unread, last_entry";
+     muted_until, expiry_secs, keeps_originals, read_marks, draft, read_up_to, unread, last_entry";
 
 /// Reads a conversation without its last entry, whose id is beside it.
 pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<(Conversation, i64)> {
@@ -165,12 +165,13 @@ pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<(Conversation, i64
         },
         expiry_secs: row.get(6)?,
         originals: if row.get(7)? { Originals::Kept } else { Originals::Forgotten },
-        draft: row.get(8)?,
-        read_up_to: Some(id(row, 9)?).filter(|entry| *entry > 0).map(EntryId),
-        unread: id(row, 10)?,
+        read_marks: if row.get(8)? { ReadMarks::Exchanged } else { ReadMarks::Withheld },
+        draft: row.get(9)?,
+        read_up_to: Some(id(row, 10)?).filter(|entry| *entry > 0).map(EntryId),
+        unread: id(row, 11)?,
         last: None,
     };
-    Ok((conversation, row.get(11)?))
+    Ok((conversation, row.get(12)?))
 }
 
 /// The column `muted_until`.

@@ -45,6 +45,7 @@ pub(in crate::client::sqlite) const CONVERSATIONS: &str = "
         muted_until     INTEGER,
         expiry_secs     INTEGER,
         keeps_originals INTEGER NOT NULL DEFAULT 0 CHECK (keeps_originals IN (0, 1)),
+        read_marks      INTEGER NOT NULL DEFAULT 0 CHECK (read_marks IN (0, 1)),
         draft           TEXT    NOT NULL DEFAULT '',
         read_up_to      INTEGER NOT NULL DEFAULT 0,
         unread          INTEGER NOT NULL DEFAULT 0,

@@ -8,7 +8,7 @@ use super::bed::{Bed, added, of, of_own, person, said};
 use crate::client::conformance::harness::author;
 use crate::client::conversations::{
     Applied, Author, Body, Change, EntryRef, NewEntry, Original, Originals, OwnChange, Peer,
-    Progress,
+    Progress, ReadMarks,
 };
 use crate::conformance::{at, phone};
 
@@ -161,7 +161,7 @@ fn originals_are_kept_if_the_user_wants_it() {
 }
 
 #[test]
-fn read_receipt_marks_the_senders_copy() {
+fn read_receipt_marks_the_senders_copy_if_both_want_that() {
     let mut bed = Bed::new();
     let entry = bed.say(2, 1, "ours");
     bed.enqueue(1, 2);
@@ -169,6 +169,10 @@ fn read_receipt_marks_the_senders_copy() {
     assert_eq!(bed.entry(entry).progress(), Some(Progress::Delivered));
     let read = Change::Read { entries: vec![of(2, 1), of_own(7), of_own(1)] };
     assert_eq!(bed.apply(3, &read), Applied::Ignored, "of another conversation");
+    assert_eq!(bed.apply(2, &read), Applied::Ignored, "nobody asked for it");
+    assert_eq!(bed.entry(entry).progress(), Some(Progress::Delivered));
+    let conversation = bed.entry(entry).conversation;
+    bed.store().set_read_marks(conversation, ReadMarks::Exchanged).unwrap();
     assert!(matches!(bed.apply(2, &read), Applied::Changed(_, changed) if changed == entry));
     let entry = bed.entry(entry);
     assert_eq!((entry.progress(), entry.copies[0].read_at), (Some(Progress::Read), Some(at(2))));
