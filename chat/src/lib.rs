@@ -9,7 +9,9 @@
 mod demo;
 mod layout;
 mod model;
+mod pictures;
 mod request;
+mod stage;
 mod terminal;
 mod text;
 mod theme;
@@ -19,7 +21,9 @@ mod zone;
 
 pub use demo::Demo;
 pub use model::Model;
+pub use pictures::pictures;
 pub use request::{Answer, Request};
+pub use stage::Stage;
 pub use terminal::{Backend, Mouse, Options, RunError, run};
 pub use theme::Theme;
 pub use update::{Effect, Focus, Message, start, update};

@@ -70,7 +70,7 @@ impl Theme {
     }
 
     /// What is laid over a row that is chosen.
-    pub(crate) const fn chosen(self) -> Style {
+    pub(crate) const fn chosen() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 }
@@ -79,8 +79,9 @@ const fn modifier(tone: Tone) -> Modifier {
     match tone {
         Tone::Text => Modifier::empty(),
         Tone::Faint => Modifier::DIM,
-        Tone::Strong | Tone::Author(_) | Tone::Own | Tone::Seen => Modifier::BOLD,
-        Tone::Unread | Tone::Warning => Modifier::BOLD,
+        Tone::Strong | Tone::Author(_) | Tone::Own | Tone::Seen | Tone::Unread | Tone::Warning => {
+            Modifier::BOLD
+        }
         Tone::Notice => Modifier::ITALIC,
         Tone::Link => Modifier::UNDERLINED,
     }

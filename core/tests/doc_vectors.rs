@@ -18,7 +18,7 @@ use sealpost_core::event::{
     AnnotatedText, Body, Caption, Emoji, EncodedEvent, Event, EventId, ExpirySecs, FileAnswer,
     FileId, FileName, FileOffer, FilePiece, FileSize, GroupId, GroupRequest, GroupState, GroupTag,
     MediaType, Mention, Mentions, MessageText, NotAnEvent, PieceData, PieceIndex, PieceLen,
-    Reference, References, Target,
+    Reference, References, StateHash, Target,
 };
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
@@ -445,7 +445,7 @@ impl Vector<'_> {
         GroupTag {
             group: GroupId(bytes[2..18].try_into().unwrap()),
             epoch: bytes[18].into(),
-            state_hash: bytes[21..].try_into().unwrap(),
+            state_hash: StateHash(bytes[21..].try_into().unwrap()),
         }
     }
 

@@ -3,10 +3,14 @@
 
 mod support;
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{env, mem, thread};
 
 use serde_json::{Value, json};
 use support::{ALICE, BOB, PATIENCE, ProgramBed};
@@ -22,7 +26,10 @@ struct Bot {
 
 impl Bot {
     fn connect(bed: &ProgramBed, home: &str) -> Self {
-        let stream = UnixStream::connect(bed.path(home).join("socket")).unwrap();
+        Self::over(UnixStream::connect(bed.path(home).join("socket")).unwrap())
+    }
+
+    fn over(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let input = BufReader::new(stream.try_clone().unwrap());
         let mut bot = Self { stream, input, last: 0, notifications: Vec::new() };
@@ -266,11 +273,17 @@ fn consumer_gets_again_what_it_has_not_acknowledged() {
     bot.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert_eq!(bot.line(), None, "only one subscription gets it");
 
-    let consumers = other.call("listConsumers", Value::Null);
-    assert_eq!(consumers["consumers"][0]["name"], "bot");
-    assert_eq!(consumers["consumers"][0]["waiting"], 1);
+    // `sealpost listen` is another one.
+    let listed = |bot: &mut Bot| {
+        let consumers = bot.call("listConsumers", Value::Null)["consumers"].clone();
+        let waiting = |consumer: &Value| (consumer["name"].clone(), consumer["waiting"].clone());
+        consumers.as_array().unwrap().iter().map(waiting).collect::<Vec<_>>()
+    };
+    let listener = (json!("listen"), json!(4));
+    assert_eq!(listed(&mut other), [(json!("bot"), json!(1)), listener.clone()]);
     other.call("removeConsumer", json!({ "consumer": "bot" }));
-    assert_eq!(other.call("listConsumers", Value::Null)["consumers"], json!([]));
+    assert_eq!(listed(&mut other), [listener]);
+    assert_eq!(other.refused("acknowledge", json!({ "consumer": "bot", "upTo": 1 }))["code"], 7);
 }
 
 #[test]
@@ -351,3 +364,107 @@ fn standard_input_and_output_speak_the_same() {
         assert_eq!(answer["result"]["progress"]["state"], "stored", "{ended}");
     }
 }
+
+#[test]
+fn every_method_that_is_described_exists() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let _daemon = daemon(&bed, "alice");
+    let mut bot = Bot::connect(&bed, "alice");
+    for method in sealpost_messenger::api::METHODS {
+        let error = bot.refused(method.name, json!({ "noSuchParameter": 1 }));
+        assert_eq!(error["code"], -32602, "{}: {error}", method.name);
+    }
+}
+
+/// A bot that commits its cursor with its work is killed at 100 random moments under traffic, and the
+/// process that has the home at some of them. Nothing is missed, and nothing is done twice.
+#[test]
+fn killed_bot_misses_nothing_and_does_nothing_twice() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let _alices = daemon(&bed, "alice");
+    let mut bobs = daemon(&bed, "bob");
+    Bot::connect(&bed, "bob").call("subscribeReceive", json!({ "consumer": WORKER }));
+    let work = bed.path("work");
+    let start = || {
+        Command::new(env::current_exe().unwrap())
+            .args(["--exact", "bot_that_commits_its_cursor_with_its_work", "--ignored"])
+            .env(BOT_SOCKET, bed.path("bob/socket"))
+            .env(BOT_WORK, &work)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let is_over = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut alice = Bot::connect(&bed, "alice");
+            let mut sent = 0_u64;
+            while !is_over.load(Ordering::SeqCst) {
+                sent += 1;
+                alice.call("send", json!({ "recipient": BOB, "message": sent.to_string() }));
+                thread::sleep(Duration::from_millis(5));
+            }
+            sent
+        });
+        let mut seed = u64::from(std::process::id()) | 1;
+        println!("seed {seed}");
+        for round in 0..100 {
+            let mut bot = start();
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            thread::sleep(Duration::from_millis(seed % 200));
+            bot.kill().unwrap();
+            bot.wait().unwrap();
+            if round % 10 == 9 {
+                mem::replace(&mut bobs, bed.start("bob", &["status"])).kill();
+                bobs = daemon(&bed, "bob");
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+        sender.join().unwrap()
+    });
+    let mut bot = start();
+    let done = || fs::read_to_string(&work).unwrap_or_default();
+    support::until("everything is done", || done().lines().count() as u64 >= sent);
+    bot.kill().unwrap();
+    bot.wait().unwrap();
+    let done = done();
+    let numbers = done.lines().map(|line| line.split_once(' ').unwrap().1.parse::<u64>().unwrap());
+    assert!(numbers.eq(1..=sent), "each once, in order: {done}");
+    println!("{sent} messages");
+}
+
+/// The bot of the test above, in a process of its own. Its work is a file of lines, each with the place
+/// of a message and its text. A line is written at once, or not at all.
+#[test]
+#[ignore = "runs as a process of another test"]
+fn bot_that_commits_its_cursor_with_its_work() {
+    let (Some(socket), Some(work)) = (env::var_os(BOT_SOCKET), env::var_os(BOT_WORK)) else {
+        return;
+    };
+    let done = fs::read_to_string(&work).unwrap_or_default();
+    let place = |line: &str| line.split_once(' ').unwrap().0.parse::<u64>().unwrap();
+    let mut last = done.lines().last().map_or(0, place);
+    let mut file = File::options().create(true).append(true).open(&work).unwrap();
+    let mut bot = Bot::over(UnixStream::connect(socket).unwrap());
+    bot.call("subscribeReceive", json!({ "consumer": WORKER }));
+    loop {
+        let receive = bot.receive();
+        let place = receive["place"].as_u64().unwrap();
+        if place > last {
+            file.write_all(format!("{place} {}\n", Bot::text(&receive)).as_bytes()).unwrap();
+            last = place;
+        }
+        bot.call("acknowledge", json!({ "consumer": WORKER, "upTo": place }));
+    }
+}
+
+const WORKER: &str = "worker";
+const BOT_SOCKET: &str = "BOT_SOCKET";
+const BOT_WORK: &str = "BOT_WORK";

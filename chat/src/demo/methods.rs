@@ -22,7 +22,7 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
                 $(<$method>::NAME => {
                     let params: <$method as Method>::Params = serde_json::from_value(params)
                         .map_err(|error| ErrorKind::InvalidParams.error(error))?;
-                    let result: <$method as Method>::Result = $function(world, params)?;
+                    let result: <$method as Method>::Result = $function(world, &params)?;
                     serde_json::to_value(result).map_err(ApiError::internal)
                 })+
                 _ => Err(ErrorKind::MethodNotFound.error("the demo does not do this")),
@@ -30,19 +30,19 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         };
     }
     dispatch! {
-        Status => status,
-        SubscribeChanges => |_: &mut World, _| Ok::<_, ApiError>(Empty {}),
-        ListConversations => conversations,
-        ListContacts => contacts,
-        History => history,
-        Search => search,
+        Status => |world: &mut World, _: &_| Ok::<_, ApiError>(status(world)),
+        SubscribeChanges => |_: &mut World, _: &_| Ok::<_, ApiError>(Empty {}),
+        ListConversations => |world: &mut World, _: &_| Ok::<_, ApiError>(conversations(world)),
+        ListContacts => |world: &mut World, _: &_| Ok::<_, ApiError>(contacts(world)),
+        History => |world: &mut World, params: &_| Ok::<_, ApiError>(history(world, params)),
+        Search => |world: &mut World, params: &_| Ok::<_, ApiError>(search(world, params)),
         Send => send,
         EditMessage => edit,
-        RemoteDelete => delete,
+        RemoteDelete => |world: &mut World, params: &_| delete(world, *params),
         SendReaction => react,
-        RetryMessage => retry,
-        MarkRead => mark_read,
-        SaveDraft => save_draft,
+        RetryMessage => |world: &mut World, params: &_| retry(world, *params),
+        MarkRead => |world: &mut World, params: &_| Ok::<_, ApiError>(mark_read(world, params)),
+        SaveDraft => |world: &mut World, params: &_| Ok::<_, ApiError>(save_draft(world, params)),
         UpdateConversation => update_conversation,
         UpdateContact => update_contact,
         TrustKey => trust,
@@ -50,12 +50,12 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
     }
 }
 
-fn status(world: &mut World, _: Empty) -> Result<StatusResult, ApiError> {
+fn status(world: &World) -> StatusResult {
     let count = |wanted: fn(&Progress) -> bool| {
         let entries = world.entries.iter().filter_map(|entry| entry.progress.as_ref());
         u64::try_from(entries.filter(|progress| wanted(progress)).count()).unwrap_or(u64::MAX)
     };
-    Ok(StatusResult {
+    StatusResult {
         phone: world.account,
         id: Some(1),
         server: "sealposts://demo.invalid".to_owned(),
@@ -67,22 +67,22 @@ fn status(world: &mut World, _: Empty) -> Result<StatusResult, ApiError> {
         delivered: count(|progress| *progress == Progress::Delivered),
         failed: count(|progress| matches!(progress, Progress::Failed { .. })),
         clock_offset_seconds: 0,
-    })
+    }
 }
 
-fn conversations(world: &mut World, _: Empty) -> Result<ConversationsResult, ApiError> {
+fn conversations(world: &World) -> ConversationsResult {
     let mut conversations: Vec<Conversation> =
         world.conversations.iter().map(|known| world.described(known)).collect();
     conversations
         .sort_by_key(|known| std::cmp::Reverse(known.last.as_ref().map_or(0, |last| last.entry)));
-    Ok(ConversationsResult { conversations })
+    ConversationsResult { conversations }
 }
 
-fn contacts(world: &mut World, _: Empty) -> Result<ContactsResult, ApiError> {
-    Ok(ContactsResult { contacts: world.contacts.values().cloned().collect() })
+fn contacts(world: &World) -> ContactsResult {
+    ContactsResult { contacts: world.contacts.values().cloned().collect() }
 }
 
-fn history(world: &mut World, asked: HistoryParams) -> Result<HistoryResult, ApiError> {
+fn history(world: &mut World, asked: &HistoryParams) -> HistoryResult {
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     let mut entries: Vec<_> = world
         .entries
@@ -98,26 +98,32 @@ fn history(world: &mut World, asked: HistoryParams) -> Result<HistoryResult, Api
     } else {
         entries.drain(..entries.len().saturating_sub(limit));
     }
-    Ok(HistoryResult { entries, more })
+    HistoryResult { entries, more }
 }
 
-fn search(world: &mut World, asked: SearchParams) -> Result<HistoryResult, ApiError> {
+fn search(world: &mut World, asked: &SearchParams) -> HistoryResult {
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     let words: Vec<String> = asked.query.split_whitespace().map(str::to_lowercase).collect();
     let fits = |body: &Body| match body {
         Body::Text { text } => words.iter().all(|word| text.to_lowercase().contains(word)),
         Body::File { name, .. } => words.iter().all(|word| name.to_lowercase().contains(word)),
-        _ => false,
+        Body::Bytes { .. }
+        | Body::Deleted
+        | Body::Expired
+        | Body::Undecryptable
+        | Body::NeedsNewerVersion
+        | Body::Notice { .. }
+        | Body::Unknown => false,
     };
     let found = world.entries.iter().rev().filter(|entry| fits(&entry.body));
     let mut entries: Vec<_> = found.take(limit.saturating_add(1)).cloned().collect();
     let more = entries.len() > limit;
     entries.truncate(limit);
-    Ok(HistoryResult { entries, more })
+    HistoryResult { entries, more }
 }
 
-fn send(world: &mut World, params: SendParams) -> Result<SendResult, ApiError> {
-    let text = params.message.unwrap_or_default();
+fn send(world: &mut World, params: &SendParams) -> Result<SendResult, ApiError> {
+    let text = params.message.clone().unwrap_or_default();
     if text.len() > 32 * 1024 {
         return Err(ErrorKind::TooLong.error("the message is too long"));
     }
@@ -147,16 +153,22 @@ pub(super) fn quote(world: &World, number: u64) -> Option<Quote> {
     let text = match &entry.body {
         Body::Text { text } => text.chars().take(100).collect(),
         Body::File { name, .. } => name.clone(),
-        _ => String::new(),
+        Body::Bytes { .. }
+        | Body::Deleted
+        | Body::Expired
+        | Body::Undecryptable
+        | Body::NeedsNewerVersion
+        | Body::Notice { .. }
+        | Body::Unknown => String::new(),
     };
     Some(Quote { entry: Some(number), from: entry.from, text })
 }
 
-fn edit(world: &mut World, params: EditParams) -> Result<SendResult, ApiError> {
+fn edit(world: &mut World, params: &EditParams) -> Result<SendResult, ApiError> {
     let now = world.now;
     own(world, params.entry)?;
     world.change(params.entry, |entry| {
-        entry.body = Body::Text { text: params.message };
+        entry.body = Body::Text { text: params.message.clone() };
         entry.edited_at = Some(now);
     });
     Ok(sent(params.entry))
@@ -171,12 +183,12 @@ fn delete(world: &mut World, params: EntryParams) -> Result<SendResult, ApiError
     Ok(sent(params.entry))
 }
 
-fn react(world: &mut World, params: ReactionParams) -> Result<SendResult, ApiError> {
+fn react(world: &mut World, params: &ReactionParams) -> Result<SendResult, ApiError> {
     world
         .change(params.entry, |entry| {
             entry.reactions.retain(|reaction| reaction.from.is_some());
             if !params.emoji.is_empty() {
-                entry.reactions.push(Reaction { from: None, emoji: params.emoji });
+                entry.reactions.push(Reaction { from: None, emoji: params.emoji.clone() });
             }
         })
         .ok_or_else(not_found)?;
@@ -190,21 +202,21 @@ fn retry(world: &mut World, params: EntryParams) -> Result<SendResult, ApiError>
     Ok(sent(params.entry))
 }
 
-fn mark_read(world: &mut World, params: MarkReadParams) -> Result<Empty, ApiError> {
+fn mark_read(world: &mut World, params: &MarkReadParams) -> Empty {
     let seen = world.seen.entry(params.with).or_default();
     *seen = params.up_to.max(*seen);
     world.tell(Changed::Conversation { with: params.with });
-    Ok(Empty {})
+    Empty {}
 }
 
-fn save_draft(world: &mut World, params: DraftParams) -> Result<Empty, ApiError> {
+fn save_draft(world: &mut World, params: &DraftParams) -> Empty {
     if let Some(conversation) = world.conversation(params.with) {
-        conversation.draft = params.text;
+        conversation.draft.clone_from(&params.text);
     }
-    Ok(Empty {})
+    Empty {}
 }
 
-fn update_conversation(world: &mut World, params: ConversationParams) -> Result<Empty, ApiError> {
+fn update_conversation(world: &mut World, params: &ConversationParams) -> Result<Empty, ApiError> {
     let conversation = world.conversation(params.with).ok_or_else(not_found)?;
     conversation.mute = params.mute.unwrap_or(conversation.mute);
     conversation.expiry_seconds = params.expiry_seconds.unwrap_or(conversation.expiry_seconds);
@@ -212,8 +224,8 @@ fn update_conversation(world: &mut World, params: ConversationParams) -> Result<
     Ok(Empty {})
 }
 
-fn update_contact(world: &mut World, params: UpdateContactParams) -> Result<Empty, ApiError> {
-    let name = Some(params.name).filter(|name| !name.is_empty());
+fn update_contact(world: &mut World, params: &UpdateContactParams) -> Result<Empty, ApiError> {
+    let name = Some(params.name.clone()).filter(|name| !name.is_empty());
     world.contacts.get_mut(&params.recipient).ok_or_else(not_found)?.name.clone_from(&name);
     if let Some(conversation) = world.conversation(Peer::Person(params.recipient)) {
         conversation.name = name;
@@ -221,7 +233,7 @@ fn update_contact(world: &mut World, params: UpdateContactParams) -> Result<Empt
     Ok(Empty {})
 }
 
-fn trust(world: &mut World, params: TrustParams) -> Result<Contact, ApiError> {
+fn trust(world: &mut World, params: &TrustParams) -> Result<Contact, ApiError> {
     let contact = world.contacts.get_mut(&params.recipient).ok_or_else(not_found)?;
     if let Some(offered) = contact.offered.take_if(|key| key.safety_number == params.safety_number)
     {
@@ -246,12 +258,12 @@ fn trust(world: &mut World, params: TrustParams) -> Result<Contact, ApiError> {
     Ok(contact)
 }
 
-fn look_up(world: &mut World, params: LookUpParams) -> Result<Contact, ApiError> {
+fn look_up(world: &mut World, params: &LookUpParams) -> Result<Contact, ApiError> {
     if let Some(contact) = world.contacts.get(&params.recipient) {
         return Ok(contact.clone());
     }
     // Numbers that end in 0 belong to nobody.
-    if params.recipient.0.digits() % 10 == 0 {
+    if params.recipient.0.digits().is_multiple_of(10) {
         let message = format!("nobody is registered with {}", params.recipient);
         return Err(ErrorKind::UnknownRecipient.error(message));
     }

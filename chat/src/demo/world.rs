@@ -156,7 +156,7 @@ impl World {
         let here = || self.entries.iter().filter(|entry| entry.conversation == known.with);
         let unread = here().filter(|entry| entry.from.is_some() && entry.entry > seen).count();
         let unread = u64::try_from(unread).unwrap_or(u64::MAX);
-        Conversation { unread, last: here().last().cloned(), ..known.clone() }
+        Conversation { unread, last: here().next_back().cloned(), ..known.clone() }
     }
 
     /// Begins a conversation with nobody in it yet.

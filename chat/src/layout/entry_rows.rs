@@ -14,14 +14,16 @@ use crate::theme::{Line, Span, Tone};
 pub(crate) fn rows(model: &Model, thread: &Thread, width: usize) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut before: Option<&Entry> = None;
+    let mut unopened: usize = 0;
     for entry in &thread.entries {
         let page = Page { model, thread, entry, before, width };
         if page.repeats_notice() {
             // One notice for all messages in a row that do not open.
-            if let Some(row) = rows.last_mut() {
-                *row = page.repeated();
-            }
+            unopened = unopened.saturating_add(1);
+            rows.pop();
+            rows.push(page.unopened(unopened));
         } else {
+            unopened = 1;
             page.write(&mut rows);
         }
         before = Some(entry);
@@ -43,7 +45,7 @@ impl Page<'_> {
         self.write_separators(rows);
         if let Body::Notice { text } = &self.entry.body {
             let text = OneLine(text).to_string();
-            return self.write_own(rows, Tone::Notice, &format!("• {text}"));
+            return self.write_own(rows, Gutter::Notice, Tone::Notice, &format!("• {text}"));
         }
         if self.needs_author() || self.needs_separator() {
             self.write_author(rows);
@@ -69,6 +71,7 @@ impl Page<'_> {
             let author = self.model.author(self.entry.from);
             self.write_own(
                 rows,
+                Gutter::Head,
                 Tone::Warning,
                 &format!("⚠ A message of {author} is missing here."),
             );
@@ -81,7 +84,7 @@ impl Page<'_> {
         if self.entry.trust == Some(Trust::Changed) {
             line.push(Span::new(Tone::Warning, "  signed by a changed key!"));
         }
-        rows.push(self.row(Gutter::Own, line));
+        rows.push(self.row(Gutter::Head, line));
     }
 
     fn write_quote(&self, rows: &mut Vec<Row>) {
@@ -124,7 +127,7 @@ impl Page<'_> {
             }
             Body::Deleted => self.write_gone(rows, "deleted"),
             Body::Expired => self.write_gone(rows, "its time was over"),
-            Body::Undecryptable => self.write_gone(rows, "This message does not open."),
+            Body::Undecryptable => self.write_gone(rows, "1 message does not open."),
             Body::NeedsNewerVersion | Body::Unknown => {
                 self.write_gone(rows, "This message needs a newer version of Sealpost.");
             }
@@ -156,10 +159,10 @@ impl Page<'_> {
         }
     }
 
-    fn write_own(&self, rows: &mut Vec<Row>, tone: Tone, text: &str) {
+    fn write_own(&self, rows: &mut Vec<Row>, gutter: Gutter, tone: Tone, text: &str) {
         for range in wrap(text, self.width.saturating_sub(2)) {
             let text = text.get(range).unwrap_or_default();
-            rows.push(self.row(Gutter::Own, vec![Span::new(tone, text)]));
+            rows.push(self.row(gutter, vec![Span::new(tone, text)]));
         }
     }
 
@@ -237,8 +240,8 @@ impl Page<'_> {
             && !self.needs_separator()
     }
 
-    fn repeated(&self) -> Row {
-        let text = "More messages do not open.";
+    fn unopened(&self, count: usize) -> Row {
+        let text = format!("{count} messages do not open.");
         let mut row = self.row(Gutter::Gone, vec![Span::new(Tone::Notice, text)]);
         row.margin = self.margin();
         row
@@ -248,7 +251,7 @@ impl Page<'_> {
         let text = format!(" {} ", clip(text, self.width.saturating_sub(6)));
         let dashes = self.width.saturating_sub(crate::text::width(&text)).saturating_sub(2);
         let (left, right) = ("─".repeat(dashes / 2), "─".repeat(dashes.saturating_sub(dashes / 2)));
-        rows.push(self.row(Gutter::Own, vec![Span::new(tone, format!("{left}{text}{right}"))]));
+        rows.push(self.row(Gutter::Head, vec![Span::new(tone, format!("{left}{text}{right}"))]));
     }
 
     fn row(&self, gutter: Gutter, line: Line) -> Row {

@@ -52,10 +52,7 @@ pub(crate) fn banner(model: &Model) -> Option<String> {
         return Some(format!("{warning} (Esc)"));
     }
     let conversation = model.open_conversation().filter(|known| known.key_changed)?;
-    Some(format!(
-        "The key of {} has changed. Nothing is sent until you decide: M-v",
-        model.name(conversation.with)
-    ))
+    Some(format!("{} has another key. Nothing is sent: M-v", model.name(conversation.with)))
 }
 
 /// Columns of the composer that are left for its text.

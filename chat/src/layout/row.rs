@@ -1,6 +1,6 @@
 //! A row of a conversation.
 
-use crate::theme::{Line, Tone};
+use crate::theme::Line;
 
 /// A row of a conversation. Its gutter and its margin are the program's own: what people write stays
 /// between them, so it can't pose as anything else.
@@ -17,8 +17,10 @@ pub(crate) struct Row {
 /// What a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gutter {
-    /// The program's: day, author, notice.
-    Own,
+    /// The program's, above a message: day, author, what is missing.
+    Head,
+    /// A notice of the program.
+    Notice,
     /// What a message answers.
     Quote,
     /// Text of a message.
@@ -35,7 +37,7 @@ impl Gutter {
     /// One column.
     pub(crate) const fn mark(self) -> &'static str {
         match self {
-            Self::Own => " ",
+            Self::Head | Self::Notice => " ",
             Self::Quote => "┌",
             Self::Text => "│",
             Self::File => "▤",
@@ -50,9 +52,12 @@ impl Row {
         Self { entry, gutter, line, margin: Vec::new() }
     }
 
-    /// The tone of the gutter: that of the author, whom the first part of the line names.
-    pub(crate) const fn gutter_tone() -> Tone {
-        Tone::Faint
+    /// Columns at the left.
+    pub(crate) const fn indent(&self) -> u16 {
+        match self.gutter {
+            Gutter::Head | Gutter::Notice => 1,
+            Gutter::Quote | Gutter::Text | Gutter::File | Gutter::Gone | Gutter::Reactions => 3,
+        }
     }
 }
 

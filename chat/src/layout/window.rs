@@ -81,10 +81,8 @@ pub(crate) fn scroll(model: &mut Model, rows: isize) {
 /// Moves the open conversation so that an entry is on the screen.
 pub(crate) fn reveal(model: &mut Model, entry: u64) {
     let window = Window::of(model);
-    let of_entry = |(at, row): (usize, &Row)| (row.entry == entry).then_some(at);
-    let mut found = window.rows.iter().enumerate().filter_map(of_entry);
-    let Some(start) = found.next() else { return };
-    let end = found.last().unwrap_or(start);
+    let Some(start) = window.rows.iter().position(|row| row.entry == entry) else { return };
+    let end = window.rows.iter().rposition(|row| row.entry == entry).unwrap_or(start);
     let first = if start < window.first {
         start
     } else if end >= window.first.saturating_add(window.height) {

@@ -202,7 +202,9 @@ mod tests {
         let mut composer = Composer::new(before);
         composer.insert(behind);
         composer.cursor = before.len();
-        edits.iter().for_each(|edit| composer.edit(*edit));
+        for edit in edits {
+            composer.edit(*edit);
+        }
         let (before, behind) = composer.halves();
         format!("{before}|{behind}")
     }

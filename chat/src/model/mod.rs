@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 
 use ratatui::layout::Size;
 use sealpost_messenger::api::{
-    Connection, Contact, Conversation, Entry, Mute, Peer, PhoneNumber, Time,
+    Body, Connection, Contact, Conversation, Entry, Mute, Peer, PhoneNumber, Time,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
-use crate::{Theme, Zone};
+use crate::{Request, Theme, Zone};
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -181,6 +181,44 @@ impl Model {
                 self.thread.as_ref()?.entry(entry)
             }
         }
+    }
+}
+
+impl Stale {
+    /// Nothing is known.
+    pub(crate) const fn all() -> Self {
+        Self {
+            conversations: Freshness::Stale,
+            contacts: Freshness::Stale,
+            status: Freshness::Stale,
+        }
+    }
+
+    /// The list that a request asks for.
+    pub(crate) const fn of(&mut self, request: &Request) -> Option<&mut Freshness> {
+        if let Request::Conversations(_) = request {
+            Some(&mut self.conversations)
+        } else if let Request::Contacts(_) = request {
+            Some(&mut self.contacts)
+        } else if let Request::Status(_) = request {
+            Some(&mut self.status)
+        } else {
+            None
+        }
+    }
+}
+
+/// The text of a message, if it has one.
+pub(crate) fn text_of(body: &Body) -> Option<&str> {
+    match body {
+        Body::Text { text } | Body::File { text, .. } => Some(text),
+        Body::Bytes { .. }
+        | Body::Deleted
+        | Body::Expired
+        | Body::Undecryptable
+        | Body::NeedsNewerVersion
+        | Body::Notice { .. }
+        | Body::Unknown => None,
     }
 }
 

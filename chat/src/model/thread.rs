@@ -69,7 +69,7 @@ impl Thread {
     pub(crate) fn first_pages(&self) -> Vec<HistoryParams> {
         let with = Some(self.with);
         let page = HistoryParams { with, limit: PAGE, ..HistoryParams::default() };
-        if let Some(entry) = self.selected {
+        if let Position::Around { entry } = self.position {
             let before = HistoryParams { before: entry.checked_add(1), ..page.clone() };
             return vec![before, HistoryParams { after: Some(entry), ..page }];
         }

@@ -7,14 +7,16 @@ mod workers;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::thread;
 use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event};
 use ratatui::layout::Size;
 use sealpost_messenger::api::{Caller, Notification, Time};
 
-use crate::{Effect, Focus, Message, Model, Request, Theme, Zone, start, update, view};
+use crate::{Effect, Focus, Message, Model, Theme, Zone, start, update, view};
 use session::Session;
 use workers::Workers;
 
@@ -22,7 +24,7 @@ use workers::Workers;
 pub struct Backend {
     /// Carries out requests. It is called from other threads than the terminal's.
     pub caller: Arc<dyn Caller + Send + Sync>,
-    /// Notifications. The program ends when its other end is dropped.
+    /// Notifications. The client has ended when its other end is dropped.
     pub notifications: Receiver<Notification>,
 }
 
@@ -55,25 +57,48 @@ pub enum RunError {
     /// Standard input or output is not a terminal.
     #[error("chat needs a terminal; use send and listen in scripts")]
     NoTerminal,
-    /// The client has ended.
-    #[error("the client that has the account has ended")]
-    ClientEnded,
 }
 
-/// Shows the screen until the user quits. `clock` returns the time now. The terminal is as it was
-/// when the call returns, and after a panic.
+/// Shows the screen until the user quits, or until `connect` returns `None`. It is called at the
+/// start, and again when the client has ended, while the terminal is free for questions. `clock`
+/// returns the time now. The terminal is as it was when the call returns, and after a panic.
 ///
 /// # Errors
-/// See [`RunError`].
-pub fn run(backend: Backend, options: &Options, clock: impl Fn() -> Time) -> Result<(), RunError> {
+/// Fails if the terminal does, and with the error of `connect`.
+pub fn run<E: From<RunError>>(
+    mut connect: impl FnMut() -> Result<Option<Backend>, E>,
+    options: &Options,
+    clock: impl Fn() -> Time,
+) -> Result<(), E> {
+    Session::check()?;
+    let Some(mut backend) = connect()? else { return Ok(()) };
     let mut session = Session::begin(options.mouse)?;
-    let outcome = Loop::new(backend, options, &clock, &mut session).and_then(Loop::run);
-    session.end();
-    outcome
+    let size = session.size().map_err(RunError::from)?;
+    let mut model = Model::new(size, clock(), options.zone.clone(), options.theme);
+    loop {
+        let screen =
+            Loop::new(&mut model, &mut session, &clock, backend).map_err(RunError::from)?;
+        if screen.run().map_err(RunError::from)? == Ended::Quit {
+            return Ok(());
+        }
+        let Some(next) = session.suspend(&mut connect).map_err(RunError::from)?? else {
+            return Ok(());
+        };
+        backend = next;
+    }
+}
+
+/// Why the loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The user wants to go.
+    Quit,
+    /// The client has ended.
+    Lost,
 }
 
 struct Loop<'a, C> {
-    model: Model,
+    model: &'a mut Model,
     session: &'a mut Session,
     clock: &'a C,
     workers: Workers,
@@ -81,20 +106,18 @@ struct Loop<'a, C> {
     answers: Receiver<Message>,
     /// What is on the screen is not what the model says.
     is_dirty: bool,
-    has_quit: bool,
+    ended: Option<Ended>,
 }
 
 impl<'a, C: Fn() -> Time> Loop<'a, C> {
     fn new(
-        backend: Backend,
-        options: &Options,
-        clock: &'a C,
+        model: &'a mut Model,
         session: &'a mut Session,
-    ) -> Result<Self, RunError> {
+        clock: &'a C,
+        backend: Backend,
+    ) -> io::Result<Self> {
         let (sender, answers): (Sender<Message>, _) = mpsc::channel();
         let workers = Workers::start(&backend.caller, &sender)?;
-        let size = session.size()?;
-        let model = Model::new(size, clock(), options.zone.clone(), options.theme);
         let notifications = backend.notifications;
         Ok(Self {
             model,
@@ -104,17 +127,22 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
             notifications,
             answers,
             is_dirty: true,
-            has_quit: false,
+            ended: None,
         })
     }
 
-    fn run(mut self) -> Result<(), RunError> {
-        let effects = start(&mut self.model);
+    fn run(mut self) -> io::Result<Ended> {
+        let effects = start(self.model);
         self.carry_out(effects)?;
-        while !self.has_quit {
+        loop {
             self.take_all()?;
+            if let Some(ended) = self.ended {
+                // Drafts are kept before the program ends.
+                self.workers.finish();
+                return Ok(ended);
+            }
             if std::mem::take(&mut self.is_dirty) {
-                self.session.draw(&view(&self.model))?;
+                self.session.draw(&view(self.model))?;
             }
             if event::poll(TICK)? {
                 while event::poll(Duration::ZERO)? {
@@ -122,16 +150,16 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
                 }
             }
         }
-        // Drafts are kept before the program ends.
-        self.workers.finish();
-        Ok(())
     }
 
     /// Takes what came from other threads, and the time.
-    fn take_all(&mut self) -> Result<(), RunError> {
+    fn take_all(&mut self) -> io::Result<()> {
         let now = (self.clock)();
         if now != self.model.now() {
             self.take(Message::Tick(now))?;
+        }
+        if self.session.is_to_end() {
+            self.take(Message::Stopped)?;
         }
         while let Ok(answer) = self.answers.try_recv() {
             self.take(answer)?;
@@ -139,13 +167,42 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
         loop {
             match self.notifications.try_recv() {
                 Ok(notification) => self.take(Message::Notified(notification))?,
-                Err(mpsc::TryRecvError::Empty) => return Ok(()),
-                Err(mpsc::TryRecvError::Disconnected) => return Err(RunError::ClientEnded),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    self.ended.get_or_insert(Ended::Lost);
+                    return Ok(());
+                }
             }
         }
     }
 
-    fn take_event(&mut self, event: Event) -> Result<(), RunError> {
+    /// Lets the user edit a text elsewhere. Notifications are dropped meanwhile, so that the client
+    /// need not keep them, and everything is asked for again.
+    fn edit(&mut self, text: &str) -> io::Result<()> {
+        let notifications = &mut self.notifications;
+        let is_done = &AtomicBool::new(false);
+        let edited = self.session.suspend(|| {
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    while !is_done.load(Ordering::Relaxed) {
+                        if let Err(RecvTimeoutError::Disconnected) =
+                            notifications.recv_timeout(TICK)
+                        {
+                            return;
+                        }
+                    }
+                });
+                let edited = editor::edit(text);
+                is_done.store(true, Ordering::Relaxed);
+                edited
+            })
+        })?;
+        self.take(Message::Edited(edited))?;
+        let effects = start(self.model);
+        self.carry_out(effects)
+    }
+
+    fn take_event(&mut self, event: Event) -> io::Result<()> {
         self.take(match event {
             Event::Key(key) => Message::Key(key),
             Event::Mouse(mouse) => Message::Mouse(mouse),
@@ -156,33 +213,26 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
         })
     }
 
-    fn take(&mut self, message: Message) -> Result<(), RunError> {
-        let effects = update(&mut self.model, message);
+    fn take(&mut self, message: Message) -> io::Result<()> {
+        let effects = update(self.model, message);
         self.is_dirty = true;
         self.carry_out(effects)
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), RunError> {
+    fn carry_out(&mut self, effects: Vec<Effect>) -> io::Result<()> {
         for effect in effects {
             match effect {
-                Effect::Request(request) => self.ask(request),
+                Effect::Request(request) => self.workers.ask(request),
                 Effect::Ring => output::ring()?,
                 Effect::Notify(text) => output::notify(&text)?,
                 Effect::Copy(text) => output::copy(&text)?,
                 Effect::OpenLink(link) => editor::open_link(&link)?,
-                Effect::OpenEditor(text) => {
-                    let edited = self.session.suspend(|| editor::edit(&text))?;
-                    self.take(Message::Edited(edited))?;
-                }
+                Effect::OpenEditor(text) => self.edit(&text)?,
                 Effect::Redraw => self.session.clear()?,
-                Effect::Quit => self.has_quit = true,
+                Effect::Quit => self.ended = Some(Ended::Quit),
             }
         }
         Ok(())
-    }
-
-    fn ask(&self, request: Request) {
-        self.workers.ask(request);
     }
 }
 

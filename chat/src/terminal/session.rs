@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -15,6 +17,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::layout::Size;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{Mouse, RunError};
 use crate::Picture;
@@ -24,22 +27,36 @@ pub(super) struct Session {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     mouse: Mouse,
     is_active: bool,
+    /// Set by a signal that asks the program to end.
+    is_to_end: Arc<AtomicBool>,
 }
 
 impl Session {
+    /// Fails where there is no terminal.
+    pub(super) fn check() -> Result<(), RunError> {
+        let is_there = io::stdin().is_terminal() && io::stdout().is_terminal();
+        is_there.then_some(()).ok_or(RunError::NoTerminal)
+    }
+
     pub(super) fn begin(mouse: Mouse) -> Result<Self, RunError> {
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            return Err(RunError::NoTerminal);
-        }
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |report| {
             restore();
             before(report);
         }));
+        let is_to_end = Arc::default();
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&is_to_end))?;
+        }
         enter(mouse)?;
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
-        Ok(Self { terminal, mouse, is_active: true })
+        Ok(Self { terminal, mouse, is_active: true, is_to_end })
+    }
+
+    /// Whether a signal has asked the program to end.
+    pub(super) fn is_to_end(&self) -> bool {
+        self.is_to_end.load(Ordering::Relaxed)
     }
 
     pub(super) fn end(&mut self) {

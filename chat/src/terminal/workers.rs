@@ -46,8 +46,8 @@ impl Worker {
         let (requests, waiting): (_, Receiver<Request>) = mpsc::channel();
         let work = move || {
             for request in waiting {
-                let answer = request.carry_out(caller.as_ref());
-                if answers.send(Message::Answered(request, answer)).is_err() {
+                let answer = request.carry_out(caller.as_ref()).map(Box::new);
+                if answers.send(Message::Answered(Box::new(request), answer)).is_err() {
                     return;
                 }
             }

@@ -72,7 +72,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_fit_and_lose_only_spaces(line in "[ a-z你é👍🏽]{0,60}", columns in 2_usize..20) {
+        fn rows_fit_and_lose_only_spaces(line in "[ a-z你é👍🏽]{0,60}", columns in 6_usize..20) {
             let rows = rows(&line, columns);
             for row in &rows {
                 prop_assert!(width(row) <= columns, "{row:?}");

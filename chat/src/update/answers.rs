@@ -1,6 +1,8 @@
 //! What came of requests.
 
-use sealpost_messenger::api::{ApiError, Contact, ConversationsResult, Peer};
+use sealpost_messenger::api::{
+    ApiError, Contact, ConversationsResult, EditParams, Peer, SendParams,
+};
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::{Effect, opening, sending};
@@ -13,11 +15,8 @@ pub(super) fn take(
     answer: Result<Answer, ApiError>,
     effects: &mut Vec<Effect>,
 ) {
-    match &request {
-        Request::Conversations(_) => model.stale.conversations.answered(),
-        Request::Contacts(_) => model.stale.contacts.answered(),
-        Request::Status(_) => model.stale.status.answered(),
-        _ => {}
+    if let Some(list) = model.stale.of(&request) {
+        list.answered();
     }
     match answer {
         Ok(answer) => succeed(model, request, answer, effects),
@@ -97,12 +96,10 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
         // It is asked for again when the user moves.
         thread.more_before = false;
     }
-    match request {
-        Request::Send(params) => {
-            sending::put_back(model, params.message.as_deref().unwrap_or_default());
-        }
-        Request::Edit(params) => sending::put_back(model, &params.message),
-        _ => {}
+    if let Request::Send(SendParams { message: Some(text), .. })
+    | Request::Edit(EditParams { message: text, .. }) = request
+    {
+        sending::put_back(model, text);
     }
     if let Some(Overlay::Search(search)) = &mut model.overlay {
         search.is_running = false;

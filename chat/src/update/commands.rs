@@ -25,7 +25,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Select => select(model, Step::Last),
         Command::SafetyNumber => person(model, |phone, _| Overlay::Key { phone }),
         Command::Name => {
-            person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) })
+            person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) });
         }
         Command::Mute => {
             if model.thread.is_some() {
@@ -57,14 +57,16 @@ pub(super) fn select(model: &mut Model, step: Step) {
 
 fn write(model: &mut Model, edit: Edit, effects: &mut Vec<Effect>) {
     if model.composer.text().is_empty() && model.purpose == Purpose::New {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other keys do what they always do")]
         match edit {
-            Edit::LineUp => return sending::edit_last(model),
-            Edit::LineStart => return scroll(model, isize::MIN),
-            Edit::LineEnd => return opening::to_the_end(model, effects),
-            _ => {}
+            Edit::LineUp => sending::edit_last(model),
+            Edit::LineStart => scroll(model, isize::MIN),
+            Edit::LineEnd => opening::to_the_end(model, effects),
+            other => model.composer.edit(other),
         }
+    } else {
+        model.composer.edit(edit);
     }
-    model.composer.edit(edit);
 }
 
 fn go(model: &mut Model, to: Option<Peer>, effects: &mut Vec<Effect>) {

@@ -171,14 +171,15 @@ pub(super) fn key_name(key: KeyEvent) -> String {
     if key.code == KeyCode::BackTab || (is_shifted && !matches!(key.code, KeyCode::Char(_))) {
         name.push_str("S-");
     }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others are called as they are written")]
     match key.code {
         KeyCode::Char(' ') => name.push_str("Space"),
         KeyCode::Char(c) => name.push(c),
-        KeyCode::F(number) => name.push_str(&format!("F{number}")),
+        KeyCode::F(number) => name.extend(["F", &number.to_string()]),
         KeyCode::BackTab => name.push_str("Tab"),
         KeyCode::PageUp => name.push_str("PgUp"),
         KeyCode::PageDown => name.push_str("PgDn"),
-        other => name.push_str(&format!("{other:?}")),
+        other => name.extend([format!("{other:?}")]),
     }
     name
 }

@@ -20,7 +20,7 @@ use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Size;
 use sealpost_messenger::api::{ApiError, Empty, Notification, Time};
 
-use crate::model::{DraftState, Model};
+use crate::model::{DraftState, Model, Stale};
 use crate::{Answer, Request};
 
 /// Something that happened.
@@ -41,7 +41,9 @@ pub enum Message {
     /// The client says something.
     Notified(Notification),
     /// A request was carried out.
-    Answered(Request, Result<Answer, ApiError>),
+    Answered(Box<Request>, Result<Box<Answer>, ApiError>),
+    /// The program is asked to end.
+    Stopped,
     /// The editor was closed, with this text.
     Edited(Result<String, String>),
 }
@@ -76,12 +78,12 @@ pub enum Effect {
     Quit,
 }
 
-/// What is to be done at the start.
+/// What is to be done at the start, and after notifications were missed.
 pub fn start(model: &mut Model) -> Vec<Effect> {
-    model.stale.conversations.spoil();
-    model.stale.contacts.spoil();
-    model.stale.status.spoil();
+    // What was asked of a client that has ended is not answered.
+    model.stale = Stale::all();
     let mut effects = vec![Effect::Request(Request::Subscribe(Empty {}))];
+    opening::load_again(model, &mut effects);
     settle::settle(model, &mut effects);
     effects
 }
@@ -99,7 +101,10 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Notified(notification) => {
             notifications::take(model, notification, &mut effects);
         }
-        Message::Answered(request, answer) => answers::take(model, request, answer, &mut effects),
+        Message::Answered(request, answer) => {
+            answers::take(model, *request, answer.map(|answer| *answer), &mut effects);
+        }
+        Message::Stopped => commands::run(model, keys::Command::Quit, &mut effects),
         Message::Edited(Ok(text)) => model.composer.set(text.strip_suffix('\n').unwrap_or(&text)),
         Message::Edited(Err(why)) => model.remark = Some(why),
     }

@@ -9,6 +9,7 @@ use crate::layout::{Screen, scroll};
 use crate::model::Model;
 
 pub(super) fn act(model: &mut Model, event: MouseEvent, effects: &mut Vec<Effect>) {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others do nothing")]
     let step = match event.kind {
         MouseEventKind::ScrollUp => -WHEEL_ROWS,
         MouseEventKind::ScrollDown => WHEEL_ROWS,

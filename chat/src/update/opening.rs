@@ -5,7 +5,7 @@ use sealpost_messenger::api::Peer;
 use super::settle::save_draft;
 use super::{Effect, new_draft};
 use crate::Request;
-use crate::model::{Model, Purpose, Thread};
+use crate::model::{Model, Position, Purpose, Thread};
 
 /// Opens a conversation at what was not seen, or else at its end.
 pub(super) fn open(model: &mut Model, with: Peer, effects: &mut Vec<Effect>) {
@@ -28,10 +28,21 @@ pub(super) fn to_the_end(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(thread) = &mut model.thread else { return };
     thread.selected = None;
     if thread.is_at_end {
-        thread.position = crate::model::Position::End;
+        thread.position = Position::End;
         return;
     }
     let thread = Thread::new(thread.with, 0);
+    load(model, thread, effects);
+}
+
+/// Loads the open conversation again, about where it was.
+pub(super) fn load_again(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(open) = &model.thread else { return };
+    let mut thread = match open.position {
+        Position::End => Thread::new(open.with, 0),
+        Position::From { entry, .. } | Position::Around { entry } => Thread::at(open.with, entry),
+    };
+    thread.selected = open.selected;
     load(model, thread, effects);
 }
 

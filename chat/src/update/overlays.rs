@@ -127,8 +127,8 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
 pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     match model.overlay.take() {
         Some(Overlay::Switcher { query, chosen }) => {
-            let candidate = model.candidates(query.text()).into_iter().nth(chosen);
-            switch(model, candidate, effects);
+            let candidates = model.candidates(query.text());
+            switch(model, candidates.get(chosen), effects);
         }
         Some(Overlay::Search(search)) => match search.results.get(search.chosen) {
             Some(entry) => opening::open_at(model, entry.conversation, entry.entry, effects),
@@ -150,12 +150,12 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-fn switch(model: &mut Model, candidate: Option<Candidate>, effects: &mut Vec<Effect>) {
+fn switch(model: &mut Model, candidate: Option<&Candidate>, effects: &mut Vec<Effect>) {
     match candidate {
-        Some(Candidate::Known { with, .. }) => opening::open(model, with, effects),
+        Some(Candidate::Known { with, .. }) => opening::open(model, *with, effects),
         Some(Candidate::LookUp { phone }) => {
             model.remark = Some(format!("Asking the server for {phone} …"));
-            let params = LookUpParams { recipient: phone, timeout_seconds: LOOK_UP_SECS };
+            let params = LookUpParams { recipient: *phone, timeout_seconds: LOOK_UP_SECS };
             effects.push(Effect::Request(Request::LookUp(params)));
         }
         None => {

@@ -5,7 +5,7 @@ use sealpost_messenger::api::{Body, Entry, EntryParams, Progress};
 use super::keys::Command;
 use super::{Effect, commands, keys, sending};
 use crate::Request;
-use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step};
+use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, text_of};
 use crate::text::links;
 
 /// Keys of a selected message, and how the help says what they do.
@@ -34,7 +34,7 @@ pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             Some(Command::Edit(_) | Command::Send | Command::Select) => {}
             Some(command) => commands::run(model, command, effects),
             None => {
-                model.remark = Some("A message is selected: Esc goes back to writing.".to_owned())
+                model.remark = Some("A message is selected: Esc goes back to writing.".to_owned());
             }
         },
     }
@@ -65,7 +65,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             model.overlay = Some(Overlay::React { entry: number, emoji: Composer::default() });
         }
         "o" => open(model, &entry),
-        "c" => match text_of(&entry) {
+        "c" => match text_of(&entry.body) {
             Some(text) => {
                 effects.push(Effect::Copy(text.to_owned()));
                 model.remark = Some("Copied.".to_owned());
@@ -81,7 +81,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
 
 /// Shows all of a long message; opens the link of one that is shown.
 fn open(model: &mut Model, entry: &Entry) {
-    let link = text_of(entry).and_then(|text| {
+    let link = text_of(&entry.body).and_then(|text| {
         text.lines().find_map(|line| {
             let link = links(line).into_iter().next()?;
             Some(line.get(link)?.to_owned())
@@ -95,19 +95,6 @@ fn open(model: &mut Model, entry: &Entry) {
         None => {
             thread.unfolded.remove(&entry.entry);
         }
-    }
-}
-
-fn text_of(entry: &Entry) -> Option<&str> {
-    match &entry.body {
-        Body::Text { text } | Body::File { text, .. } => Some(text),
-        Body::Bytes { .. }
-        | Body::Deleted
-        | Body::Expired
-        | Body::Undecryptable
-        | Body::NeedsNewerVersion
-        | Body::Notice { .. }
-        | Body::Unknown => None,
     }
 }
 

@@ -19,7 +19,10 @@ impl Canvas {
         Self { buffer: Buffer::empty(area), theme }
     }
 
-    pub(super) fn into_buffer(self) -> Buffer {
+    pub(super) fn into_buffer(mut self) -> Buffer {
+        for row in self.buffer.area.rows() {
+            self.balance(row);
+        }
         self.buffer
     }
 
@@ -53,7 +56,7 @@ impl Canvas {
 
     /// Marks a row as chosen.
     pub(super) fn choose(&mut self, area: Rect, row: u16) {
-        self.lay_over(area, row, self.theme.chosen());
+        self.lay_over(area, row, Theme::chosen());
     }
 
     /// Empties an area.
@@ -65,46 +68,97 @@ impl Canvas {
         }
     }
 
-    /// Text that is written from right to left is isolated, so that a terminal that reorders text
-    /// moves nothing beside it.
     fn write_span(&mut self, area: Rect, y: u16, from: u16, span: &Span) -> u16 {
         let style = self.theme.style(span.tone);
-        let is_isolated = is_right_to_left(&span.text);
+        let cell_at = |column: u16| Position::new(area.x.saturating_add(column), y);
         let mut column = from;
         let mut last = None;
         for glyph in glyphs(&span.text) {
-            let glyph_width = u16::try_from(glyph.width).unwrap_or(u16::MAX);
-            let end = column.saturating_add(glyph_width);
+            let end = column.saturating_add(u16::try_from(glyph.width).unwrap_or(u16::MAX));
             if end > area.width {
                 break;
             }
-            let at = Position::new(area.x.saturating_add(column), y);
-            if let Some(cell) = self.buffer.cell_mut(at) {
-                let opening = if is_isolated && last.is_none() { FIRST_STRONG_ISOLATE } else { "" };
-                cell.set_symbol(&format!("{opening}{}", glyph.text)).set_style(style);
-                last = Some(at);
+            if let Some(cell) = self.buffer.cell_mut(cell_at(column)) {
+                // A style is laid over what is there.
+                cell.reset();
+                cell.set_symbol(&glyph.text).set_style(style);
             }
             for behind in column.saturating_add(1)..end {
-                let at = Position::new(area.x.saturating_add(behind), y);
-                if let Some(cell) = self.buffer.cell_mut(at) {
+                if let Some(cell) = self.buffer.cell_mut(cell_at(behind)) {
                     cell.reset();
                     cell.set_style(style);
                 }
             }
+            last = Some(cell_at(column));
             column = end;
         }
-        if let Some(cell) = last.filter(|_| is_isolated).and_then(|at| self.buffer.cell_mut(at)) {
-            let symbol = format!("{}{POP_ISOLATE}", cell.symbol());
-            cell.set_symbol(&symbol);
+        if let Some(last) = last.filter(|_| is_right_to_left(&span.text)) {
+            let before = from.checked_sub(1).map(cell_at);
+            self.isolate(before, last);
         }
         column
     }
 
-    pub(super) fn rule(&mut self, area: Rect, row: u16, tone: Tone) {
-        let line = "─".repeat(usize::from(area.width));
-        self.write(area, row, 0, &[Span::new(tone, line)]);
+    /// Isolates text that is written from right to left, so that a terminal that reorders text moves
+    /// nothing beside it. Terminals add such characters to what was written before them, so each
+    /// is behind another one.
+    fn isolate(&mut self, before: Option<Position>, last: Position) {
+        let Some(before) = before else { return };
+        for (at, mark) in [(before, FIRST_STRONG_ISOLATE), (last, POP_ISOLATE)] {
+            if let Some(cell) = self.buffer.cell_mut(at) {
+                let symbol = format!("{}{mark}", cell.symbol());
+                cell.set_symbol(&symbol);
+            }
+        }
+    }
+
+    /// Drops the isolates of which one end was drawn over: the rest of the row would be part of them.
+    fn balance(&mut self, row: Rect) {
+        let mut open = None;
+        for at in row.positions() {
+            let Some(cell) = self.buffer.cell(at) else { continue };
+            let (opens, closes) = (
+                cell.symbol().ends_with(FIRST_STRONG_ISOLATE),
+                cell.symbol().contains(POP_ISOLATE),
+            );
+            if closes && open.take().is_none() {
+                self.strip(at, POP_ISOLATE);
+            }
+            if opens && let Some(unclosed) = open.replace(at) {
+                self.strip(unclosed, FIRST_STRONG_ISOLATE);
+            }
+        }
+        if let Some(unclosed) = open {
+            self.strip(unclosed, FIRST_STRONG_ISOLATE);
+        }
+    }
+
+    fn strip(&mut self, at: Position, mark: &str) {
+        if let Some(cell) = self.buffer.cell_mut(at) {
+            let symbol = cell.symbol().replace(mark, "");
+            cell.set_symbol(&symbol);
+        }
+    }
+
+    /// Draws a frame around an area.
+    pub(super) fn frame(&mut self, area: Rect) {
+        let inner = usize::from(area.width.saturating_sub(2));
+        let mut rule = |row: u16, left: &str, right: &str| {
+            let line = format!("{left}{}{right}", "─".repeat(inner));
+            self.write(area, row, 0, &[Span::new(Tone::Faint, line)]);
+        };
+        rule(0, "┌", "┐");
+        rule(area.height.saturating_sub(1), "└", "┘");
+        for row in 1..area.height.saturating_sub(1) {
+            let side = [Span::new(Tone::Faint, "│")];
+            self.write(area, row, 0, &side);
+            self.write(area, row, area.width.saturating_sub(1), &side);
+        }
     }
 }
 
 const FIRST_STRONG_ISOLATE: &str = "\u{2068}";
 const POP_ISOLATE: &str = "\u{2069}";
+
+/// What isolates text that is written from right to left.
+pub(crate) const ISOLATES: [char; 2] = ['\u{2068}', '\u{2069}'];

@@ -4,6 +4,7 @@ mod canvas;
 mod overlays;
 mod parts;
 
+pub(crate) use canvas::ISOLATES;
 pub(crate) use parts::first_conversation;
 
 use ratatui::buffer::Buffer;

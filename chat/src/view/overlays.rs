@@ -5,7 +5,7 @@ use sealpost_messenger::api::{Body, Contact, Entry, KeyTrust, Peer, PhoneNumber}
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
-use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search};
+use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search, text_of};
 use crate::text::{clip, width, wrap};
 use crate::theme::{Line, Span, Tone};
 use crate::update::{EMOJI, MUTES, SELECTION_KEYS, bindings};
@@ -28,7 +28,7 @@ pub(super) fn draw(
     bottom: u16,
 ) -> Option<Position> {
     let area = area(model.size.width, bottom);
-    let columns = usize::from(area.width).saturating_sub(2);
+    let columns = usize::from(area.width).saturating_sub(4);
     panel(model, overlay, columns).draw(canvas, area)
 }
 
@@ -45,18 +45,18 @@ fn area(width: u16, height: u16) -> Rect {
 impl Panel<'_> {
     fn draw(&self, canvas: &mut Canvas, area: Rect) -> Option<Position> {
         canvas.clear(area);
-        canvas.rule(area, 0, Tone::Faint);
-        let title = format!(" {} ", self.title);
+        canvas.frame(area);
+        let room = usize::from(area.width).saturating_sub(6);
+        let title = format!(" {} ", clip(&self.title, room));
         canvas.write(area, 0, 2, &[Span::new(Tone::Strong, title)]);
         if area.height > 3 {
-            canvas.rule(area, area.height.saturating_sub(1), Tone::Faint);
-            let hint = format!(" {} ", self.hint);
+            let hint = format!(" {} ", clip(self.hint, room));
             canvas.write(area, area.height.saturating_sub(1), 2, &[Span::new(Tone::Faint, hint)]);
         }
         let mut inner = Rect {
-            x: area.x.saturating_add(1),
+            x: area.x.saturating_add(2),
             y: area.y.saturating_add(1),
-            width: area.width.saturating_sub(2),
+            width: area.width.saturating_sub(4),
             height: area.height.saturating_sub(2),
         };
         let cursor = self.input.and_then(|input| draw_input(canvas, &mut inner, input));
@@ -194,11 +194,12 @@ fn found(model: &Model, entry: &Entry, columns: usize) -> Line {
     let day = model.zone.short_day(entry.sent_at);
     let head = format!("{day:>11}  {name}  ");
     let room = columns.saturating_sub(width(&head));
-    let text = match &entry.body {
-        Body::Text { text } => OneLine(text).to_string(),
-        Body::File { name, text, .. } => format!("{} {}", OneLine(name), OneLine(text)),
-        _ => String::new(),
+    let file = if let Body::File { name, .. } = &entry.body {
+        format!("▤ {} ", OneLine(name))
+    } else {
+        String::new()
     };
+    let text = format!("{file}{}", OneLine(text_of(&entry.body).unwrap_or_default()));
     let mut line = vec![Span::new(Tone::Faint, format!("{day:>11}  "))];
     line.push(Span::new(Tone::Strong, format!("{name}  ")));
     line.push(Span::new(Tone::Text, clip(&text, room)));
@@ -207,90 +208,107 @@ fn found(model: &Model, entry: &Entry, columns: usize) -> Line {
 
 fn help(columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let narrow = columns < 60;
-    let row = |keys: &str, about: &str| {
-        let pad = if narrow { 12 } else { 22 };
-        vec![Span::new(Tone::Strong, format!("  {keys:<pad$} ")), Span::new(Tone::Text, about)]
-    };
     for group in bindings() {
         lines.push(vec![Span::new(Tone::Unread, group.title)]);
-        lines.extend(group.bindings.iter().map(|binding| row(binding.keys, binding.about)));
+        for binding in group.bindings {
+            explain(&mut lines, columns, binding.keys, binding.about);
+        }
     }
-    lines.push(vec![Span::new(Tone::Unread, "A selected message")]);
-    lines.extend(SELECTION_KEYS.iter().map(|(keys, about)| row(keys, about)));
-    lines.push(vec![Span::new(Tone::Unread, "Marks")]);
-    let marks = [
-        ("·", "waits to be sent"),
-        ("✓", "the server has stored it"),
-        ("✓✓", "the recipient's device has it"),
-        ("✔✔", "the recipient has seen it"),
-        ("✗", "it will not be sent: R tries again"),
-        ("✎", "edited; in the list: a draft"),
-        ("#", "a group"),
-        ("z", "muted"),
-        ("⚠", "the key has changed"),
-    ];
-    lines.extend(marks.iter().map(|(mark, about)| row(mark, about)));
+    for (title, rows) in [("A selected message", &SELECTION_KEYS), ("Marks", &MARKS)] {
+        lines.push(vec![Span::new(Tone::Unread, title)]);
+        for (name, about) in rows {
+            explain(&mut lines, columns, name, about);
+        }
+    }
     lines
+}
+
+/// Adds a name and what it means, beside it or, where there is little room, below it.
+fn explain(lines: &mut Vec<Line>, columns: usize, name: &str, about: &str) {
+    let indent = if columns < 60 { 4 } else { NAMES_WIDTH };
+    let name = Span::new(Tone::Strong, format!("  {name}"));
+    let mut rows = wrap(about, columns.saturating_sub(indent)).into_iter().map(|range| {
+        let text = about.get(range).unwrap_or_default();
+        Span::new(Tone::Text, text)
+    });
+    let pad = |columns: usize| Span::new(Tone::Text, " ".repeat(columns));
+    if indent == NAMES_WIDTH {
+        let gap = pad(indent.saturating_sub(width(&name.text)));
+        lines.push([name, gap].into_iter().chain(rows.next()).collect());
+    } else {
+        lines.push(vec![name]);
+    }
+    lines.extend(rows.map(|row| vec![pad(indent), row]));
 }
 
 fn key_panel(model: &Model, phone: PhoneNumber, columns: usize) -> Panel<'static> {
     let name = model.name(Peer::Person(phone));
     let name = clip(&name, 30);
-    let contact = model.contacts.get(&phone);
-    let mut lines = Vec::new();
-    let mut say = |tone, text: &str| {
-        for range in wrap(text, columns.max(1)) {
-            lines.push(vec![Span::new(tone, text.get(range).unwrap_or_default())]);
-        }
-    };
-    let hint = match contact {
+    let mut text = Paragraphs { lines: Vec::new(), columns };
+    let hint = match model.contacts.get(&phone) {
         None => {
-            say(Tone::Text, "Nothing is known of this key yet.");
+            text.say(Tone::Text, "Nothing is known of this key yet.");
             "Esc"
         }
         Some(Contact { offered: Some(offered), safety_number, .. }) => {
-            say(
+            text.say(
                 Tone::Text,
                 &format!(
-                    "{name} has another key. Either they have a new device, or somebody sits between you. Compare the new number over another channel: by voice, or face to face."
+                    "{name} has another key. Either they have a new device, or somebody sits between \
+                     you. Compare the new number by voice, or face to face."
                 ),
             );
-            say(Tone::Faint, "");
-            say(Tone::Faint, "The number that you know:");
-            say(Tone::Text, safety_number);
-            say(Tone::Faint, "The number with the new key:");
-            say(Tone::Strong, &offered.safety_number);
-            say(Tone::Faint, "");
-            say(Tone::Text, "v  It is the same on their screen: trust the key, as verified.");
-            say(Tone::Text, "a  Accept it without comparing.");
-            say(Tone::Text, "Esc  Not now: nothing is sent.");
+            text.say(Tone::Faint, "The number that you know:");
+            text.say_number(Tone::Text, safety_number);
+            text.say(Tone::Faint, "The number with the new key:");
+            text.say_number(Tone::Strong, &offered.safety_number);
+            text.say(Tone::Text, "v  It is the same on their screen: trust the key, as verified.");
+            text.say(Tone::Text, "a  Accept it without comparing.");
+            text.say(Tone::Text, "Esc  Not now: nothing is sent.");
             "v · a · Esc"
         }
         Some(contact) => {
-            say(
+            text.say(
                 Tone::Text,
-                &format!(
-                    "If nobody sits between you and {name}, this number is the same on both screens:"
-                ),
+                &format!("If nobody sits between you and {name}, both screens show this number:"),
             );
-            say(Tone::Faint, "");
-            say(Tone::Strong, &contact.safety_number);
-            say(Tone::Faint, "");
+            text.say_number(Tone::Strong, &contact.safety_number);
             match contact.trust {
                 KeyTrust::Verified => {
-                    say(Tone::Seen, "You have compared it.");
+                    text.say(Tone::Seen, "You have compared it.");
                     "Esc"
                 }
                 KeyTrust::FirstUse => {
-                    say(Tone::Text, "v  It is the same: mark as verified.");
+                    text.say(Tone::Text, "v  It is the same: mark as verified.");
                     "v · Esc"
                 }
             }
         }
     };
     let title = format!("Safety number with {name}");
-    Panel { title, input: None, lines, chosen: None, scrolled: 0, hint }
+    Panel { title, input: None, lines: text.lines, chosen: None, scrolled: 0, hint }
+}
+
+/// Text in a panel.
+struct Paragraphs {
+    lines: Vec<Line>,
+    columns: usize,
+}
+
+impl Paragraphs {
+    fn say(&mut self, tone: Tone, text: &str) {
+        for range in wrap(text, self.columns) {
+            self.lines.push(vec![Span::new(tone, text.get(range).unwrap_or_default())]);
+        }
+    }
+
+    /// A safety number, in rows of 20 digits, as other screens show it.
+    fn say_number(&mut self, tone: Tone, number: &str) {
+        let groups: Vec<&str> = number.split_whitespace().collect();
+        for row in groups.chunks(4) {
+            self.lines.push(vec![Span::new(tone, format!("  {}", row.join(" ")))]);
+        }
+    }
 }
 
 fn confirm_panel(confirm: &Confirm, columns: usize) -> Panel<'static> {
@@ -317,3 +335,19 @@ fn confirm_panel(confirm: &Confirm, columns: usize) -> Panel<'static> {
 fn plain(text: impl Into<String>) -> Line {
     vec![Span::new(Tone::Text, text)]
 }
+
+/// Columns of the names in the help.
+const NAMES_WIDTH: usize = 24;
+
+/// Marks, and what they mean.
+const MARKS: [(&str, &str); 9] = [
+    ("·", "waits to be sent"),
+    ("✓", "the server has stored it"),
+    ("✓✓", "the device of the recipient has it"),
+    ("✔✔", "the recipient has seen it"),
+    ("✗", "it will not be sent"),
+    ("✎", "it was edited; in the list: there is a draft"),
+    ("#", "a group"),
+    ("z", "muted"),
+    ("⚠", "the key has changed"),
+];

@@ -1,12 +1,14 @@
 //! The parts of the screen.
 
 use ratatui::layout::{Position, Rect};
-use sealpost_messenger::api::{Body, Connection, Conversation, Mute, Peer};
+use sealpost_messenger::api::{Connection, Conversation, Mute, Peer};
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
-use crate::layout::{PROMPT_WIDTH, Row, Window, banner as banner_text, composer_columns};
-use crate::model::{Model, Purpose};
+use crate::layout::{
+    Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns,
+};
+use crate::model::{Model, Purpose, text_of};
 use crate::text::{clip, width, wrap};
 use crate::theme::{Line, Span, Tone};
 
@@ -37,7 +39,7 @@ pub(super) fn sidebar(canvas: &mut Canvas, model: &Model, area: Rect) {
 
 /// The first conversation of the sidebar, so that the open one is in it.
 pub(crate) fn first_conversation(model: &Model) -> usize {
-    let height = usize::from(crate::layout::Screen::of(model).sidebar.height);
+    let height = usize::from(Screen::of(model).sidebar.height);
     let open = model.thread.as_ref().map(|thread| thread.with);
     let at = model.conversations.iter().position(|known| Some(known.with) == open);
     at.unwrap_or(0).saturating_add(1).saturating_sub(height)
@@ -102,8 +104,11 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, area: Rect) {
         }
         line.push(Span::new(Tone::Faint, format!("  {}", facts.join(", "))));
     }
-    let inner = Rect { x: area.x.saturating_add(1), width: area.width.saturating_sub(1), ..area };
-    canvas.write(inner, 0, 0, &line);
+    let below = Window::of(model).below();
+    let below = if below > 0 { format!(" ↓ {below} more") } else { String::new() };
+    let room = area.width.saturating_sub(u16::try_from(width(&below)).unwrap_or(u16::MAX));
+    canvas.write(Rect { width: room, ..area }, 0, 1, &line);
+    canvas.write_right(area, 0, &[Span::new(Tone::Unread, below)]);
 }
 
 pub(super) fn banner(canvas: &mut Canvas, model: &Model, area: Rect) {
@@ -123,23 +128,12 @@ pub(super) fn thread(canvas: &mut Canvas, model: &Model, area: Rect) {
     }
     for (at, row) in window.visible().iter().enumerate() {
         let Ok(y) = u16::try_from(at.saturating_add(empty)) else { return };
-        let from = canvas.write(
-            area,
-            y,
-            0,
-            &[Span::new(Tone::Text, " "), Span::new(Row::gutter_tone(), row.gutter.mark())],
-        );
-        let from =
-            if row.gutter == crate::layout::Gutter::Own { 1 } else { from.saturating_add(1) };
-        canvas.write(area, y, from, &row.line);
+        canvas.write(area, y, 1, &[Span::new(Tone::Faint, row.gutter.mark())]);
+        canvas.write(area, y, row.indent(), &row.line);
         canvas.write_right(area, y, &row.margin);
-        if thread.selected == Some(row.entry) {
+        if thread.selected == Some(row.entry) && row.gutter != Gutter::Head {
             canvas.choose(area, y);
         }
-    }
-    if window.below() > 0 {
-        let below = format!(" ↓ {} more ", window.below());
-        canvas.write_right(area, area.height.saturating_sub(1), &[Span::new(Tone::Unread, below)]);
     }
 }
 
@@ -170,10 +164,8 @@ pub(super) fn purpose(canvas: &mut Canvas, model: &Model, area: Rect) {
         }
         Purpose::Edit { .. } => "✎ another text".to_owned(),
     };
-    let quoted = match entry.map(|entry| &entry.body) {
-        Some(Body::Text { text } | Body::File { text, .. }) => OneLine(beginning(text)).to_string(),
-        _ => String::new(),
-    };
+    let quoted = entry.and_then(|entry| text_of(&entry.body)).unwrap_or_default();
+    let quoted = OneLine(beginning(quoted));
     let text = format!("{what}: {quoted}");
     let text = clip(&text, usize::from(area.width).saturating_sub(14)).into_owned();
     canvas.write(
@@ -219,10 +211,24 @@ pub(super) fn status(canvas: &mut Canvas, model: &Model, area: Rect) {
         Some(remark) => (Tone::Notice, remark.clone()),
         None => connection(model),
     };
-    let hint = "F1 help";
-    let room = usize::from(area.width).saturating_sub(hint.len()).saturating_sub(3);
-    canvas.write(area, 0, 1, &[Span::new(tone, clip(&text, room))]);
-    canvas.write_right(area, 0, &[Span::new(Tone::Faint, hint), Span::new(Tone::Faint, " ")]);
+    let hint = hint(model);
+    let columns = usize::from(area.width).saturating_sub(2);
+    let both = width(&text).saturating_add(width(&hint)).saturating_add(1);
+    canvas.write(area, 0, 1, &[Span::new(tone, clip(&text, columns))]);
+    if both <= columns {
+        canvas.write_right(area, 0, &[Span::new(Tone::Faint, hint), Span::new(Tone::Faint, " ")]);
+    }
+}
+
+/// How to go on. Where there is no list of conversations, what is unread in others is said here.
+fn hint(model: &Model) -> String {
+    let open = model.thread.as_ref().map(|thread| thread.with);
+    let others = model.conversations.iter().filter(|known| Some(known.with) != open);
+    let unread: u64 = others.map(|known| known.unread).sum();
+    if unread > 0 && Screen::of(model).sidebar.width == 0 {
+        return format!("M-a {unread} unread");
+    }
+    "F1 help".to_owned()
 }
 
 fn connection(model: &Model) -> (Tone, String) {

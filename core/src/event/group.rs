@@ -1,10 +1,34 @@
-//! The group that an event belongs to, and what members ask of its administrators.
+//! The group that an event belongs to, and what members ask of its owner.
+
+use core::fmt;
 
 use super::cbor::{Field, Reader, Writer};
 use super::{GroupId, LimitedBytes, NotAnEvent};
 
-/// Signed state of a group. Its format is not that of an event.
+/// Signed states of a group, as [`States`](crate::groups::States) encodes them.
 pub type GroupState = LimitedBytes<1, 60_000>;
+
+/// Hash of a group's state: SHA-256 over what its writer signs (PROTOCOL 5.5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateHash(pub [u8; 32]);
+
+impl Field for StateHash {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, NotAnEvent> {
+        reader.array_of_bytes().map(Self)
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.bytes(&self.0);
+    }
+}
+
+impl fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateHash(")?;
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("…)")
+    }
+}
 
 /// The group that an event was written in, and the state that its author knew. On the wire:
 /// `[group, epoch, state_hash]`.
@@ -14,8 +38,8 @@ pub struct GroupTag {
     pub group: GroupId,
     /// Number of the state.
     pub epoch: u64,
-    /// SHA-256 of the state.
-    pub state_hash: [u8; 32],
+    /// Hash of the state.
+    pub state_hash: StateHash,
 }
 
 impl Field for GroupTag {

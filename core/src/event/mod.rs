@@ -40,7 +40,7 @@ pub use file::{
     Caption, FileAnswer, FileName, FileOffer, FilePiece, FileSize, MediaType, PieceData,
     PieceIndex, PieceLen,
 };
-pub use group::{GroupRequest, GroupState, GroupTag};
+pub use group::{GroupRequest, GroupState, GroupTag, StateHash};
 pub use ids::{EventId, FileId, GroupId};
 pub use limited::{LimitedBytes, LimitedList, LimitedText, LimitedUint, OutOfBounds};
 pub use reference::{Reference, References, Target};

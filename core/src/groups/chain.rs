@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use super::signed::{SignedState, States};
 use super::state::{InvalidState, State};
-use super::{StateHash, Tag, limits};
+use super::{GroupTag, StateHash, limits};
 use crate::keys::Fingerprint;
 
 /// One to [`limits::CHAIN`] consecutive states, the newest last.
@@ -64,10 +64,14 @@ impl Chain {
         self.newest.state()
     }
 
-    /// Tag of messages that are written now.
-    pub(super) fn tag(&self) -> Tag {
+    /// GroupTag of messages that are written now.
+    pub(super) fn tag(&self) -> GroupTag {
         let state = self.head();
-        Tag { group: state.parts().group, epoch: state.epoch(), hash: self.newest.hash() }
+        GroupTag {
+            group: state.parts().group,
+            epoch: state.epoch(),
+            state_hash: self.newest.hash(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,7 +7,7 @@ use super::member::Rank;
 use super::record::Record;
 use super::signed::States;
 use super::state::{GroupName, InvalidState, State};
-use super::{GroupId, ItemId, Request, StateHash, Tag};
+use super::{GroupId, GroupRequest, GroupTag, ItemId, StateHash};
 use crate::ids::Phone;
 use crate::keys::Fingerprint;
 
@@ -38,16 +38,16 @@ pub enum Input {
         /// Who sent it.
         from: Fingerprint,
         /// Group, and the newest state that the sender knows.
-        tag: Tag,
+        tag: GroupTag,
         /// The request.
-        request: Request,
+        request: GroupRequest,
     },
     /// A text arrived.
     Text {
         /// Who sent it.
         from: Fingerprint,
         /// Group and state that it was written in.
-        tag: Tag,
+        tag: GroupTag,
         /// The application's name for it.
         item: ItemId,
     },
@@ -146,16 +146,16 @@ pub enum Action {
         /// Recipient.
         to: Fingerprint,
         /// Group, and the newest state that we know.
-        tag: Tag,
+        tag: GroupTag,
         /// The request.
-        request: Request,
+        request: GroupRequest,
     },
     /// Send a copy of a text to each of these.
     SendText {
         /// The text.
         item: ItemId,
         /// Group and state that each copy names.
-        tag: Tag,
+        tag: GroupTag,
         /// Recipients: everybody else who has joined.
         to: Vec<Fingerprint>,
     },

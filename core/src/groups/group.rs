@@ -8,7 +8,7 @@ use super::contract::{Action, Told};
 use super::record::{Mine, Record};
 use super::signed::{SignedState, States};
 use super::state::State;
-use super::{GroupId, Me, Request, StateHash, Tag, change, limits};
+use super::{GroupId, GroupRequest, GroupTag, Me, StateHash, change, limits};
 use crate::keys::Fingerprint;
 
 /// A group: its record, and what a restart may lose.
@@ -70,6 +70,11 @@ impl Group {
             return;
         }
         let (me, chain) = (turn.me.key, &self.record.chain);
+        let is_undecided = matches!(self.record.mine, Mine::Invited | Mine::Accepted);
+        if is_undecided && chain.head().is_owner(&me) {
+            // A restored owner, who has to accept once more.
+            return;
+        }
         if !self.may_write(&me) {
             self.record.pending.clear();
             turn.tell(self.id, Told::NotWritten);
@@ -108,7 +113,7 @@ impl Group {
         self.record.pending.drain(..count.min(self.record.pending.len()));
         let before = self.record.state().clone();
         let signed = SignedState::written(state, turn.me.public_key.clone(), *signature);
-        if self.adopt(None, alloc::vec![signed], turn).is_ok() {
+        if self.adopt(alloc::vec![signed], turn).is_ok() {
             self.announce(&before, &turn.me.key);
         }
     }
@@ -159,41 +164,42 @@ impl Group {
         states
     }
 
-    /// Asks a peer for the states that follow ours, once for each state that they name.
-    pub(super) fn ask(&mut self, to: Fingerprint, named: StateHash, turn: &mut Turn<'_>) {
+    /// Asks a peer for the states that follow ours, once for each state that they name. Returns
+    /// whether they are asked now.
+    pub(super) fn ask(&mut self, to: Fingerprint, named: StateHash, turn: &mut Turn<'_>) -> bool {
         let asked = &mut self.record.asked;
-        if asked.get(&to) == Some(&named)
-            || (asked.len() >= limits::PEERS && !asked.contains_key(&to))
-        {
-            return;
+        let has_room = asked.len() < limits::PEERS || asked.contains_key(&to);
+        if !has_room || asked.get(&to) == Some(&named) {
+            return false;
         }
         asked.insert(to, named);
-        self.request(to, Request::Newer, turn);
+        self.request(to, GroupRequest::NewerState, turn);
+        true
     }
 
     /// Sends somebody who named an older state what follows it, once for each such state.
-    pub(super) fn answer(&mut self, to: Fingerprint, tag: Tag) {
+    pub(super) fn answer(&mut self, to: Fingerprint, tag: GroupTag) {
         let newest = self.record.chain.newest().hash();
-        if self.answered.get(&to) == Some(&(tag.hash, newest)) {
+        if self.answered.get(&to) == Some(&(tag.state_hash, newest)) {
             return;
         }
         if self.answered.len() >= limits::PEERS {
             self.answered.pop_first();
         }
-        self.answered.insert(to, (tag.hash, newest));
-        self.owe(to, Some(tag.hash));
+        self.answered.insert(to, (tag.state_hash, newest));
+        self.owe(to, Some(tag.state_hash));
     }
 
-    pub(super) fn request(&self, to: Fingerprint, request: Request, turn: &mut Turn<'_>) {
+    pub(super) fn request(&self, to: Fingerprint, request: GroupRequest, turn: &mut Turn<'_>) {
         turn.actions.push(Action::SendRequest { to, tag: self.record.tag(), request });
     }
 
     /// Tells the owner again what the user has decided, if the newest state does not say so.
     pub(super) fn remind_owner(&self, turn: &mut Turn<'_>) {
         let request = match self.record.mine {
-            Mine::Accepted => Request::Accept,
-            Mine::Declined => Request::Decline,
-            Mine::Leaving => Request::Leave,
+            Mine::Accepted => GroupRequest::Accept,
+            Mine::Declined => GroupRequest::Decline,
+            Mine::Leaving => GroupRequest::Leave,
             Mine::Invited | Mine::Joined | Mine::Out => return,
         };
         if let Some(owner) = self.record.state().owner().filter(|owner| **owner != turn.me.key) {

@@ -10,7 +10,7 @@ use super::member::{Member, Role, Standing};
 use super::record::{Mine, Record};
 use super::signed::{SignedState, States};
 use super::state::{GroupName, Members, Parts, State};
-use super::{GroupId, ItemId, Me, Request, StateHash, Tag, limits};
+use super::{GroupId, GroupRequest, GroupTag, ItemId, Me, StateHash, limits};
 use crate::ids::Phone;
 use crate::keys::Fingerprint;
 
@@ -38,7 +38,7 @@ impl Groups {
         for id in ids {
             actions.extend(self.in_group(id, |group, turn| {
                 for to in group.record.asked.keys() {
-                    group.request(*to, Request::Newer, turn);
+                    group.request(*to, GroupRequest::NewerState, turn);
                 }
                 group.remind_owner(turn);
             }));
@@ -204,7 +204,7 @@ impl Groups {
             && invitations < limits::INVITATIONS
     }
 
-    fn on_text(&mut self, from: Fingerprint, tag: Tag, item: ItemId) -> Vec<Action> {
+    fn on_text(&mut self, from: Fingerprint, tag: GroupTag, item: ItemId) -> Vec<Action> {
         if self.groups.contains_key(&tag.group) {
             return self.in_group(tag.group, |group, turn| group.on_text(from, tag, item, turn));
         }

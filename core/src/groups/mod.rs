@@ -52,9 +52,10 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use crate::event::{GroupId, GroupRequest, GroupTag, StateHash};
 pub use change::Change;
 pub use contract::{Action, Command, CommandRefusal, GroupCommand, Input, Refusal, Shown, Told};
-pub use ids::{GroupId, ItemId, Me, Request, StateHash, Tag};
+pub use ids::{ItemId, Me};
 pub use machine::Groups;
 pub use member::{Member, Rank, Role, Standing};
 pub use record::{Mine, Record};

@@ -8,7 +8,7 @@ use super::change::Change;
 use super::member::Standing;
 use super::signed::{SignedState, States};
 use super::state::State;
-use super::{ItemId, StateHash, Tag, limits};
+use super::{GroupTag, ItemId, StateHash, limits};
 use crate::keys::Fingerprint;
 
 /// Everything about one group that survives a restart.
@@ -33,7 +33,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) from: Fingerprint,
-    pub(super) tag: Tag,
+    pub(super) tag: GroupTag,
     pub(super) item: ItemId,
 }
 
@@ -97,8 +97,8 @@ impl Record {
         self.offer.is_some()
     }
 
-    /// Tag of messages that are written now.
-    pub fn tag(&self) -> Tag {
+    /// GroupTag of messages that are written now.
+    pub fn tag(&self) -> GroupTag {
         self.chain.tag()
     }
 

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use sealpost_core::event::{
     AnnotatedText, Body, Caption, Emoji, Event, EventId, ExpirySecs, FileAnswer, FileId, FileName,
     FileOffer, FilePiece, FileSize, GroupId, GroupRequest, GroupState, GroupTag, MediaType,
-    Mention, Mentions, MessageText, PieceData, PieceIndex, PieceLen, Reference, References, Target,
+    Mention, Mentions, MessageText, PieceData, PieceIndex, PieceLen, Reference, References,
+    StateHash, Target,
 };
 use sealpost_core::ids::MessageId;
 use sealpost_core::keys::Fingerprint;
@@ -69,7 +70,7 @@ fn reference() -> impl Strategy<Value = Reference> {
 
 fn group_tag() -> impl Strategy<Value = GroupTag> {
     (any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(group, epoch, state_hash)| {
-        GroupTag { group: GroupId(group), epoch, state_hash }
+        GroupTag { group: GroupId(group), epoch, state_hash: StateHash(state_hash) }
     })
 }
 

@@ -4,7 +4,7 @@ use sealpost_core::event::{
     AnnotatedText, Body, Caption, Emoji, EncodedEvent, Event, EventId, ExpirySecs, FileId,
     FileName, FileOffer, FilePiece, FileSize, GroupId, GroupState, GroupTag, MediaType, Mention,
     Mentions, MessageText, OutOfBounds, PieceData, PieceIndex, PieceLen, Reference, References,
-    Target,
+    StateHash, Target,
 };
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Inner;
@@ -13,7 +13,8 @@ const USER: Fingerprint = Fingerprint([0xff; 32]);
 const TARGET: Reference = Reference { author: USER, target: Target::Event(EventId([0xff; 16])) };
 
 fn encoded(body: Body) -> EncodedEvent {
-    let group = GroupTag { group: GroupId([0xff; 16]), epoch: u64::MAX, state_hash: [0xff; 32] };
+    let group =
+        GroupTag { group: GroupId([0xff; 16]), epoch: u64::MAX, state_hash: StateHash([0xff; 32]) };
     let expiry = Some(ExpirySecs::new(31_622_400).unwrap());
     EncodedEvent::new(Event { id: EventId([0xff; 16]), group: Some(group), expiry, body })
 }

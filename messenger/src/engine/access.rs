@@ -40,46 +40,93 @@ impl Access {
     }
 
     fn dispatch(&self, method: &str, params: Value) -> Result<Answer, ApiError> {
+        let core = &self.core;
         Ok(match method {
-            api::Version::NAME => {
-                let api::Empty {} = parse::<api::Version>(params)?;
-                Answer::now::<api::Version>(Ok(self.version()))
-            }
-            api::Status::NAME => {
-                let api::Empty {} = parse::<api::Status>(params)?;
-                Answer::now::<api::Status>(self.core.status())
-            }
-            api::Send::NAME => {
-                let params = parse::<api::Send>(params)?;
-                Answer::later::<api::Send, _>(self.core.send(params))
-            }
+            api::Version::NAME => now::<api::Version>(params, |_| Ok(self.version()))?,
+            api::Status::NAME => now::<api::Status>(params, |_| core.status())?,
             api::SubscribeReceive::NAME => {
-                let params = parse::<api::SubscribeReceive>(params)?;
-                Answer::now::<api::SubscribeReceive>(self.subscribe_receive(&params))
+                now::<api::SubscribeReceive>(params, |params| self.subscribe_receive(&params))?
             }
             api::Acknowledge::NAME => {
-                let params = parse::<api::Acknowledge>(params)?;
-                Answer::now::<api::Acknowledge>(self.core.acknowledge(params))
+                now::<api::Acknowledge>(params, |params| core.acknowledge(params))?
             }
             api::UnsubscribeReceive::NAME => {
-                let params = parse::<api::UnsubscribeReceive>(params)?;
-                Answer::now::<api::UnsubscribeReceive>(self.unsubscribe_receive(&params))
+                now::<api::UnsubscribeReceive>(params, |params| self.unsubscribe_receive(&params))?
+            }
+            api::ListConsumers::NAME => {
+                now::<api::ListConsumers>(params, |_| core.list_consumers())?
+            }
+            api::RemoveConsumer::NAME => {
+                now::<api::RemoveConsumer>(params, |params| core.remove_consumer(params))?
             }
             api::SubscribeChanges::NAME => {
-                let api::Empty {} = parse::<api::SubscribeChanges>(params)?;
-                Answer::now::<api::SubscribeChanges>(Ok(self.subscribe_changes()))
+                now::<api::SubscribeChanges>(params, |_| Ok(self.subscribe_changes()))?
             }
-            api::ListContacts::NAME => {
-                let api::Empty {} = parse::<api::ListContacts>(params)?;
-                Answer::now::<api::ListContacts>(self.core.list_contacts())
+            other => match self.dispatch_sending(other, params)? {
+                Ok(answer) => answer,
+                Err(params) => self.dispatch_history(other, params)?,
+            },
+        })
+    }
+
+    /// The answer of a method that sends, or the parameters back.
+    fn dispatch_sending(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<Result<Answer, Value>, ApiError> {
+        let core = &self.core;
+        Ok(Ok(match method {
+            api::Send::NAME => {
+                let params = parse::<api::Send>(params)?;
+                Answer::later::<api::Send, _>(core.send(params))
             }
+            api::EditMessage::NAME => now::<api::EditMessage>(params, |params| core.edit(params))?,
+            api::RemoteDelete::NAME => {
+                now::<api::RemoteDelete>(params, |params| core.delete(params))?
+            }
+            api::SendReaction::NAME => {
+                now::<api::SendReaction>(params, |params| core.react(params))?
+            }
+            api::ListOutbox::NAME => now::<api::ListOutbox>(params, |_| core.list_outbox())?,
+            api::RetryMessage::NAME => {
+                now::<api::RetryMessage>(params, |params| core.retry(params))?
+            }
+            api::CancelMessage::NAME => {
+                now::<api::CancelMessage>(params, |params| core.cancel(params))?
+            }
+            _ => return Ok(Err(params)),
+        }))
+    }
+
+    fn dispatch_history(&self, method: &str, params: Value) -> Result<Answer, ApiError> {
+        let core = &self.core;
+        Ok(match method {
+            api::ListConversations::NAME => {
+                now::<api::ListConversations>(params, |_| core.list_conversations())?
+            }
+            api::History::NAME => now::<api::History>(params, |params| core.history(&params))?,
+            api::Search::NAME => now::<api::Search>(params, |params| core.search(&params))?,
+            api::MarkRead::NAME => now::<api::MarkRead>(params, |params| core.mark_read(params))?,
+            api::SaveDraft::NAME => {
+                now::<api::SaveDraft>(params, |params| core.save_draft(params))?
+            }
+            api::UpdateConversation::NAME => {
+                now::<api::UpdateConversation>(params, |params| core.update_conversation(&params))?
+            }
+            api::ListContacts::NAME => now::<api::ListContacts>(params, |_| core.list_contacts())?,
+            api::UpdateContact::NAME => {
+                now::<api::UpdateContact>(params, |params| core.update_contact(params))?
+            }
+            api::Block::NAME => now::<api::Block>(params, |params| core.block(params, true))?,
+            api::Unblock::NAME => now::<api::Unblock>(params, |params| core.block(params, false))?,
             api::LookUp::NAME => {
                 let params = parse::<api::LookUp>(params)?;
-                Answer::later::<api::LookUp, _>(self.core.look_up(params))
+                Answer::later::<api::LookUp, _>(core.look_up(params))
             }
             api::TrustKey::NAME => {
                 let params = parse::<api::TrustKey>(params)?;
-                Answer::later::<api::TrustKey, _>(self.core.trust(params))
+                Answer::later::<api::TrustKey, _>(core.trust(params))
             }
             unknown => return Err(no_method(unknown)),
         })
@@ -96,6 +143,14 @@ impl Drop for Access {
     fn drop(&mut self) {
         self.core.hub.leave(self.seat);
     }
+}
+
+/// Carries out a method that need not wait.
+fn now<M: Method>(
+    params: Value,
+    carry_out: impl FnOnce(M::Params) -> Result<M::Result, ApiError>,
+) -> Result<Answer, ApiError> {
+    Ok(Answer::now::<M>(carry_out(parse::<M>(params)?)))
 }
 
 fn parse<M: Method>(params: Value) -> Result<M::Params, ApiError> {

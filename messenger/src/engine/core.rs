@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealpost_core::client::Client;
-use sealpost_core::client::Token;
-use sealpost_core::client::store::InboxItem;
 use sealpost_core::frame::StoreError;
-use sealpost_core::ids::{MessageId, Phone};
+use sealpost_core::ids::Phone;
 use sealpost_core::keys::PublicKey;
 use sealpost_mio::{Handle, StoreHandle};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
@@ -70,17 +68,6 @@ impl Core {
         let _ = self.store.with_store(|_| ()).recv();
         let _ = self.store.with_store(|_| ()).recv();
     }
-
-    /// Takes over a message that arrived.
-    pub(super) fn receive(&self, item: &InboxItem) {
-        self.hub.arrived(item.place.0);
-    }
-
-    /// Shows that messages have got further.
-    pub(super) fn progressed(&self, _ids: &[MessageId]) {}
-
-    /// Shows that a message has got its id, or was refused.
-    pub(super) fn token_progressed(&self, _token: Token) {}
 
     /// Shows that a contact is not as it was.
     pub(super) fn contact_changed(&self, phone: Phone) {

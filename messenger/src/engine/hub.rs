@@ -99,6 +99,11 @@ impl Hub {
         }
     }
 
+    /// Whether anybody is told what changed.
+    pub(super) fn has_displays(&self) -> bool {
+        self.lock().seats.values().any(|seat| seat.is_display)
+    }
+
     /// Begins to watch notices. What is commanded later is answered to the watch.
     pub(super) fn watch(self: &Arc<Self>) -> Watch {
         let (sender, notices) = mpsc::channel();

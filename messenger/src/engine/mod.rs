@@ -11,16 +11,21 @@
 mod access;
 mod account;
 mod answer;
+mod changes;
 mod clock;
+mod consumers;
 mod core;
+mod entries;
 mod hub;
 mod methods;
 mod outputs;
 mod safety_numbers;
+mod timeline;
 
 pub use access::Access;
 pub use account::Account;
 pub use answer::{Answer, Waiting};
+pub use consumers::LISTENER;
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -64,6 +69,9 @@ pub enum EngineError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] sealpost_mio::Error),
+    /// The database failed.
+    #[error("the client's database failed: {0}")]
+    Store(#[from] sealpost_core::frame::StoreError),
     /// The system gave no thread.
     #[error("can't start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -75,7 +83,8 @@ pub enum EngineError {
 impl Engine {
     /// Starts the client, offline.
     pub fn start(account: Account, entropy: Entropy, config: Config) -> Result<Self, EngineError> {
-        let Account { identity, server, snapshot, store, database, crypto, lock } = account;
+        let Account { identity, server, snapshot, mut store, database, crypto, lock } = account;
+        let arrived = consumers::begin(&mut store)?;
         let public_key = crypto.public_key().clone();
         let pause = pause_before_session(&snapshot.account);
         let machine_config = client::Config {
@@ -90,7 +99,7 @@ impl Engine {
         let host = ClientHost::new(&host_config, server, store, crypto, machine, forwarder)?;
         let core = Arc::new(Core {
             handle: host.handle(),
-            hub: Arc::new(Hub::new(0)),
+            hub: Arc::new(Hub::new(arrived.0)),
             identity,
             public_key,
             safety_numbers: safety_numbers::SafetyNumbers::default(),
@@ -107,6 +116,9 @@ impl Engine {
             outcome
         })?;
         let taker = Arc::clone(&core);
+        if let Err(error) = core.send_unsent() {
+            tracing::error!(%error, "can't read the messages that were being sent");
+        }
         let outputs = thread::Builder::new().name("outputs".into()).spawn(move || {
             outputs::take(&taker, &outputs);
             taker.hub.stop();

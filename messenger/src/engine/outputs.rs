@@ -1,5 +1,6 @@
 //! The thread that takes what the client machine puts out.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -51,15 +52,15 @@ impl Application<Client> for Forwarder {
 /// Takes outputs until the machine has stopped.
 pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
     let mut connect_at = None;
+    let mut expire_at = Instant::now();
+    // Messages are applied in order: one that the store can't take waits, and those after it.
+    let mut backlog = VecDeque::new();
     loop {
-        let output = match connect_at {
-            None => outputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => {
-                outputs.recv_timeout(Instant::saturating_duration_since(&at, Instant::now()))
-            }
-        };
+        let retry_at = (!backlog.is_empty()).then(|| Instant::now() + RETRY);
+        let next = [connect_at, retry_at].into_iter().flatten().fold(expire_at, Instant::min);
+        let output = outputs.recv_timeout(next.saturating_duration_since(Instant::now()));
         match output {
-            Ok(Output::Message(item)) => core.receive(&item),
+            Ok(Output::Message(item)) => backlog.push_back(item),
             Ok(Output::Unreachable(reason)) => core.hub.note_unreachable(reason),
             Ok(Output::Connect(pause)) => connect_at = Some(Instant::now() + pause),
             Ok(Output::Notice(Notice::Stopped) | Output::Ended)
@@ -68,12 +69,30 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
                 heed(core, &notice);
                 core.hub.tell(notice);
             }
-            Err(RecvTimeoutError::Timeout) => {
-                connect_at = None;
-                core.hub.set_connection(&Connection::Connecting { since: clock::now() });
-                core.handle.command(Command::Connect);
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        apply(core, &mut backlog);
+        if connect_at.is_some_and(|at| at <= Instant::now()) {
+            connect_at = None;
+            core.hub.set_connection(&Connection::Connecting { since: clock::now() });
+            core.handle.command(Command::Connect);
+        }
+        if expire_at <= Instant::now() {
+            expire_at = Instant::now() + EXPIRY_PAUSE;
+            if let Err(error) = core.expire() {
+                tracing::error!(%error, "can't overwrite messages that have expired");
             }
         }
+    }
+}
+
+fn apply(core: &Core, backlog: &mut VecDeque<Box<InboxItem>>) {
+    while let Some(item) = backlog.front() {
+        if let Err(error) = core.receive(item) {
+            tracing::error!(%error, "can't take over a message that arrived; trying again");
+            return;
+        }
+        backlog.pop_front();
     }
 }
 
@@ -100,8 +119,9 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::Stored { ids } | Notice::Delivered { ids, .. } | Notice::Failed { ids, .. } => {
             core.progressed(ids);
         }
-        Notice::Queued { token, .. } | Notice::SendRefused { token, .. } => {
-            core.token_progressed(*token);
+        Notice::Queued { token, .. } => core.token_progressed(*token),
+        Notice::SendRefused { token, refusal, content, .. } => {
+            core.refused(*token, *refusal, content.clone());
         }
         Notice::Found { phone, .. }
         | Notice::KeyChanged { phone, .. }
@@ -141,3 +161,8 @@ fn heed(core: &Core, notice: &Notice) {
 fn warn(core: &Core, text: String) {
     core.hub.show(&Changed::Warning { text });
 }
+
+/// Pause before the store is asked again to take a message.
+const RETRY: Duration = Duration::from_secs(1);
+/// Pause between two looks whether messages have expired.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(20);

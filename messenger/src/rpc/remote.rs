@@ -98,6 +98,15 @@ impl Remote {
         &self.hello
     }
 
+    /// Ends the connection from another thread.
+    pub fn closer(&self) -> io::Result<impl FnOnce() + Send + 'static> {
+        let stream = self.stream.try_clone()?;
+        Ok(move || {
+            // The peer may have ended it already.
+            let _ = stream.shutdown(Shutdown::Both);
+        })
+    }
+
     /// Whether the connection is lost. What was called and not answered may have been done.
     pub fn is_lost(&self) -> bool {
         lock(&self.calls).is_lost

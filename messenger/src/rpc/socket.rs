@@ -23,7 +23,7 @@ use crate::engine::Door;
 /// Serves an engine on a socket, until it is closed.
 pub struct Listener {
     shared: Arc<Shared>,
-    file: Option<SocketFile>,
+    file: Mutex<Option<SocketFile>>,
     home: PathBuf,
 }
 
@@ -70,16 +70,18 @@ impl Listener {
         thread::Builder::new()
             .name("socket".into())
             .spawn(move || ours.accept(&listener, &door))?;
-        Ok(Self { shared, file, home: home.into() })
+        Ok(Self { shared, file: Mutex::new(file), home: home.into() })
     }
 
     /// Takes no more connections, lets requests that wait be answered for at most `patience`, and ends
-    /// the connections.
-    pub fn close(self, patience: Duration) {
-        self.shared.is_closed.store(true, Ordering::SeqCst);
+    /// the connections. Further calls have no effect.
+    pub fn close(&self, patience: Duration) {
+        if self.shared.is_closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
         // Wakes the thread that accepts, which then takes no more.
         let _ = connect(&self.home);
-        drop(self.file);
+        drop(self.file.lock().unwrap_or_else(PoisonError::into_inner).take());
         let deadline = Instant::now() + patience;
         while self.shared.is_answering() && Instant::now() < deadline {
             thread::sleep(CLOSE_PAUSE);

@@ -19,6 +19,7 @@ use sealpost_storage::conformance::{at, message, phone, public_key};
 use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::bed::Subject;
+use crate::conversations::{self, Model, Timeline};
 use crate::random::Random;
 
 /// The client's store as a subject.
@@ -37,19 +38,20 @@ pub(crate) struct Contents {
     outbox: OutboxCounts,
     histories: Vec<Vec<HistoryEntry>>,
     unshown: ClientOutcome,
+    timeline: Timeline,
 }
 
 impl Subject for Client {
     type Op = ClientOp;
     type Reply = ClientReply;
     type Store = SqliteClientStorage;
-    type Model = MemoryClientStorage;
+    type Model = Model;
     type Contents = Contents;
 
     const FILE: &'static str = "client.db";
 
-    fn model() -> MemoryClientStorage {
-        MemoryClientStorage::new(identity())
+    fn model() -> Model {
+        Model::new(MemoryClientStorage::new(identity()))
     }
 
     fn open(path: &Path) -> Result<SqliteClientStorage, OpenError> {
@@ -70,24 +72,34 @@ impl Subject for Client {
         }
     }
 
-    /// Records a new address of the server.
+    /// Records a new address of the server, or changes the timeline.
     fn change_directly(
         store: &mut SqliteClientStorage,
         random: &mut Random,
     ) -> Result<(), StoreError> {
-        store.move_server(random.pick(TRANSPORTS), random.pick(HOSTS))
+        match random.below(4) {
+            0 => store.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)),
+            1 => conversations::append(store, random),
+            _ => conversations::apply_next(store),
+        }
     }
 
-    fn change_model(model: &mut MemoryClientStorage, random: &mut Random) {
-        model.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap();
+    fn change_model(model: &mut Model, random: &mut Random) {
+        match random.below(4) {
+            0 => model.memory.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap(),
+            1 => model.append(random),
+            _ => model.apply_next(),
+        }
     }
 
     fn stored(store: &mut SqliteClientStorage, _: &Path) -> Result<Contents, StoreError> {
-        contents(store)
+        let timeline = conversations::stored(store)?;
+        contents(store, timeline)
     }
 
-    fn expected(model: &mut MemoryClientStorage) -> Contents {
-        contents(model).unwrap()
+    fn expected(model: &mut Model) -> Contents {
+        let timeline = model.timeline();
+        contents(&mut model.memory, timeline).unwrap()
     }
 
     fn erase_places(_: &mut [ClientOutcome]) {}
@@ -108,7 +120,7 @@ impl Subject for Client {
     }
 }
 
-fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
+fn contents(store: &mut impl ClientStorage, timeline: Timeline) -> Result<Contents, StoreError> {
     let mut unshown = Vec::new();
     store.commit(&[ClientOp::Unshown { after: InboxId::START, limit: u32::MAX }], &mut unshown);
     let loaded = store.load()?;
@@ -123,6 +135,7 @@ fn contents(store: &mut impl ClientStorage) -> Result<Contents, StoreError> {
         outbox: store.outbox()?,
         histories: PEERS.iter().map(|peer| history(*peer)).collect::<Result<_, _>>()?,
         unshown: Ok(unshown.remove(0)?),
+        timeline,
     })
 }
 

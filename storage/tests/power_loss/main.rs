@@ -8,6 +8,7 @@
 
 mod bed;
 mod client;
+mod conversations;
 #[expect(dead_code, reason = "the tests of other files use the rest")]
 mod disk;
 mod file_system;

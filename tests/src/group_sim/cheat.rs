@@ -1,8 +1,8 @@
 //! What the dishonest user does. They have their own key and everything that they were sent.
 
 use sealpost_core::groups::{
-    InvalidState, Member, Parts, Request, Role, SignedState, Standing, State, StateHash, States,
-    Tag,
+    GroupRequest, GroupTag, InvalidState, Member, Parts, Role, SignedState, Standing, State,
+    StateHash, States,
 };
 
 use super::plan::Cheat;
@@ -70,11 +70,11 @@ impl World {
             Cheat::TextOfNone => {
                 let epoch = self.dice.below(2 + newest.state().epoch() * 2);
                 let hash = StateHash([u8::try_from(self.dice.below(256)).unwrap_or(0); 32]);
-                self.cheat_with_text(cheat, Tag { group: GROUP, epoch, hash });
+                self.cheat_with_text(cheat, GroupTag { group: GROUP, epoch, state_hash: hash });
             }
-            Cheat::Pry => self.request(cheat, whom, tag_of(&old), Request::Newer),
+            Cheat::Pry => self.request(cheat, whom, tag_of(&old), GroupRequest::NewerState),
             Cheat::AcceptUninvited => {
-                self.request(cheat, whom, tag_of(&newest), Request::Accept);
+                self.request(cheat, whom, tag_of(&newest), GroupRequest::Accept);
             }
             Cheat::Garbage => {
                 let bytes = (0..self.dice.index(40))
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    fn cheat_with_text(&mut self, cheat: usize, tag: Tag) {
+    fn cheat_with_text(&mut self, cheat: usize, tag: GroupTag) {
         self.items += 1;
         let item = sealpost_core::groups::ItemId(self.items);
         self.witness.cheat_writes(cheat, item, tag);
@@ -139,7 +139,7 @@ impl World {
         }
     }
 
-    fn request(&mut self, cheat: usize, to: usize, tag: Tag, request: Request) {
+    fn request(&mut self, cheat: usize, to: usize, tag: GroupTag, request: GroupRequest) {
         if to != cheat {
             self.send(cheat, to, Sent::Request(tag, request));
         }
@@ -156,6 +156,6 @@ fn usurp(parts: &mut Parts, cheat: usize) {
     parts.members.insert(key(cheat), owner);
 }
 
-fn tag_of(state: &SignedState) -> Tag {
-    Tag { group: GROUP, epoch: state.state().epoch(), hash: state.hash() }
+fn tag_of(state: &SignedState) -> GroupTag {
+    GroupTag { group: GROUP, epoch: state.state().epoch(), state_hash: state.hash() }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_core::groups::{
-    Groups, ItemId, Mine, Record, Shown, SignedState, Standing, State, StateHash, States, Tag,
+    GroupTag, Groups, ItemId, Mine, Record, Shown, SignedState, Standing, State, StateHash, States,
 };
 use sealpost_core::keys::Fingerprint;
 
@@ -16,7 +16,7 @@ pub(super) struct Witness {
     /// Every state that was ever signed and sent.
     states: BTreeMap<StateHash, State>,
     /// Author and tag of every text.
-    texts: BTreeMap<ItemId, (usize, Tag)>,
+    texts: BTreeMap<ItemId, (usize, GroupTag)>,
     /// Texts that were shown as current, and to whom.
     shown: BTreeSet<(usize, ItemId)>,
     /// What each user has seen.
@@ -115,7 +115,7 @@ impl Witness {
         &mut self,
         user: usize,
         item: ItemId,
-        tag: Tag,
+        tag: GroupTag,
         to: &[Fingerprint],
         record: Option<&Record>,
     ) {
@@ -124,7 +124,7 @@ impl Witness {
         if newest != Some(tag) {
             return self.violated(format!("user {user} writes in a state that is not the newest"));
         }
-        let Some(state) = self.states.get(&tag.hash) else {
+        let Some(state) = self.states.get(&tag.state_hash) else {
             return self.violated(format!("user {user} writes in a state that nobody signed"));
         };
         if !to.iter().all(|key| state.has_joined(key)) {
@@ -136,13 +136,14 @@ impl Witness {
     }
 
     /// Somebody dishonest sends a text.
-    pub(super) fn cheat_writes(&mut self, user: usize, item: ItemId, tag: Tag) {
+    pub(super) fn cheat_writes(&mut self, user: usize, item: ItemId, tag: GroupTag) {
         self.texts.insert(item, (user, tag));
     }
 
     /// A copy of a text reached a device.
-    pub(super) fn copy_arrived(&mut self, user: usize, tag: Tag) {
-        let joined = self.states.get(&tag.hash).is_none_or(|state| state.has_joined(&key(user)));
+    pub(super) fn copy_arrived(&mut self, user: usize, tag: GroupTag) {
+        let joined =
+            self.states.get(&tag.state_hash).is_none_or(|state| state.has_joined(&key(user)));
         // The cheat's texts go to everybody.
         if !joined && self.dishonest.is_none() {
             self.violated(format!(
@@ -163,7 +164,8 @@ impl Witness {
             return self.violated(format!("user {user} shows a text that nobody wrote"));
         };
         let author_key = key(author);
-        let in_its_state = self.states.get(&tag.hash).is_some_and(|s| s.has_joined(&author_key));
+        let in_its_state =
+            self.states.get(&tag.state_hash).is_some_and(|s| s.has_joined(&author_key));
         let now = record.state().has_joined(&author_key);
         let holds = match how {
             Shown::Current => in_its_state && now && record.tag() == tag,
@@ -193,7 +195,7 @@ impl Witness {
         // Somebody invited by the cheat may be in a group of the cheat's with the same id.
         let members: Vec<_> = honest
             .filter_map(|(user, groups)| Some((user, groups.group(GROUP)?)))
-            .filter(|(_, record)| genuine.contains(&record.tag().hash))
+            .filter(|(_, record)| genuine.contains(&record.tag().state_hash))
             .collect();
         self.judge_requests(&members);
         let joined: Vec<_> =
@@ -265,6 +267,15 @@ impl Witness {
 
 impl Memory {
     fn remember(&mut self, states: &[SignedState]) {
+        let known = |state: &SignedState| {
+            let parent = state.state().parts().previous;
+            self.seen.contains(&state.hash())
+                || parent.is_some_and(|hash| self.seen.contains(&hash))
+        };
+        if !states.iter().any(known) {
+            // The user has accepted states that don't meet the former ones.
+            *self = Self::default();
+        }
         for state in states {
             if !self.seen.insert(state.hash()) {
                 continue;

@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sealpost_core::crypto::Provider;
 use sealpost_core::groups::{
-    Action, Command, GroupCommand, GroupId, GroupName, Groups, Input, ItemId, Me, Mine, Rank,
-    Record, Request, StateHash, States, Tag, Told,
+    Action, Command, GroupCommand, GroupId, GroupName, GroupRequest, GroupTag, Groups, Input,
+    ItemId, Me, Mine, Rank, Record, StateHash, States, Told,
 };
 use sealpost_core::keys::Fingerprint;
 
@@ -35,8 +35,8 @@ pub(super) struct Device {
 #[derive(Clone, Debug)]
 pub(super) enum Sent {
     States(Vec<u8>),
-    Request(Tag, Request),
-    Text(Tag, ItemId),
+    Request(GroupTag, GroupRequest),
+    Text(GroupTag, ItemId),
 }
 
 /// Everything in one simulation.
@@ -264,7 +264,10 @@ impl World {
                 let honest = |other| Some(other) != self.dishonest;
                 self.witness.apart |= honest(user) && honest(user_of(from));
             }
-            Told::Missed { .. } => self.tally.missed += 1,
+            Told::Missed { .. } => {
+                self.tally.missed += 1;
+                self.witness.apart = true;
+            }
             Told::Differs { .. } => self.tally.differs += 1,
             Told::Joined => self.tally.joined += 1,
             Told::Removed => self.tally.removed += 1,
@@ -369,8 +372,8 @@ pub(super) fn sign(user: usize, text: &[u8]) -> [u8; 256] {
 fn describe(sent: &Sent) -> String {
     match sent {
         Sent::States(bytes) => format!("states, {} bytes", bytes.len()),
-        Sent::Request(tag, request) => format!("{request:?} at {} {:?}", tag.epoch, tag.hash),
-        Sent::Text(tag, item) => format!("text {} at {} {:?}", item.0, tag.epoch, tag.hash),
+        Sent::Request(tag, request) => format!("{request:?} at {} {:?}", tag.epoch, tag.state_hash),
+        Sent::Text(tag, item) => format!("text {} at {} {:?}", item.0, tag.epoch, tag.state_hash),
     }
 }
 

@@ -17,7 +17,6 @@ impl Group {
     /// Takes the other branch of a fork instead of ours.
     pub(in crate::groups) fn switch(
         &mut self,
-        from: Fingerprint,
         fork: Fork,
         turn: &mut Turn<'_>,
     ) -> Result<(), InvalidState> {
@@ -33,7 +32,7 @@ impl Group {
         };
         let removed: Vec<_> =
             ever.into_iter().filter(|key| before.member(key).is_none() && !invited(key)).collect();
-        self.adopt(Some(from), fork.theirs, turn)?;
+        self.adopt(fork.theirs, turn)?;
         // Who was removed gets nothing to read because the removal was undone: the user decides.
         let record = &mut self.record;
         let (excluded, head) = (&mut record.excluded, record.chain.head());
@@ -52,7 +51,6 @@ impl Group {
     /// Takes states that follow the newest one.
     pub(in crate::groups) fn adopt(
         &mut self,
-        from: Option<Fingerprint>,
         states: Vec<SignedState>,
         turn: &mut Turn<'_>,
     ) -> Result<(), InvalidState> {
@@ -64,9 +62,7 @@ impl Group {
             let standing = head.member(&turn.me.key).map(|member| member.standing);
             self.record.mine = self.record.mine.after(standing);
         }
-        if let Some(from) = from {
-            self.record.asked.remove(&from);
-        }
+        self.record.offer = None;
         self.tell_news(was, turn);
         self.remind_owner(turn);
         self.release(turn);

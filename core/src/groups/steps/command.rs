@@ -6,7 +6,7 @@ use crate::groups::contract::{Action, CommandRefusal, GroupCommand, Told};
 use crate::groups::group::{Group, Turn};
 use crate::groups::member::Member;
 use crate::groups::record::Mine;
-use crate::groups::{ItemId, Request};
+use crate::groups::{GroupRequest, ItemId};
 use crate::keys::Fingerprint;
 
 type Done = Result<(), CommandRefusal>;
@@ -91,7 +91,7 @@ impl Group {
             return self.plan_or_refuse(Change::Depart);
         }
         for to in self.record.recipients(&me) {
-            self.request(to, Request::Leave, turn);
+            self.request(to, GroupRequest::Leave, turn);
         }
         self.record.mine = Mine::Leaving;
         Ok(())

@@ -3,7 +3,7 @@
 use crate::groups::contract::{Action, Refusal, Shown, Told};
 use crate::groups::group::{Group, Turn};
 use crate::groups::record::{Held, Mine};
-use crate::groups::{ItemId, Tag, limits};
+use crate::groups::{GroupTag, ItemId, limits};
 use crate::keys::Fingerprint;
 
 /// What becomes of a text.
@@ -18,7 +18,7 @@ impl Group {
     pub(in crate::groups) fn on_text(
         &mut self,
         from: Fingerprint,
-        tag: Tag,
+        tag: GroupTag,
         item: ItemId,
         turn: &mut Turn<'_>,
     ) {
@@ -48,7 +48,7 @@ impl Group {
         }
     }
 
-    fn judge(&self, from: &Fingerprint, tag: Tag) -> Verdict {
+    fn judge(&self, from: &Fingerprint, tag: GroupTag) -> Verdict {
         match self.record.mine {
             Mine::Invited | Mine::Accepted => return Verdict::Hold,
             Mine::Declined | Mine::Leaving | Mine::Out => {
@@ -57,7 +57,8 @@ impl Group {
             Mine::Joined => {}
         }
         let (chain, head) = (&self.record.chain, self.record.state());
-        let Some(written_in) = chain.find(tag.hash).filter(|s| s.state().epoch() == tag.epoch)
+        let Some(written_in) =
+            chain.find(tag.state_hash).filter(|s| s.state().epoch() == tag.epoch)
         else {
             if tag.epoch > head.epoch() {
                 return Verdict::Hold;
@@ -88,23 +89,16 @@ impl Group {
     }
 
     /// Makes up for the difference between the state that a text names and ours.
-    fn follow_up(&mut self, from: Fingerprint, tag: Tag, turn: &mut Turn<'_>) {
+    fn follow_up(&mut self, from: Fingerprint, tag: GroupTag, turn: &mut Turn<'_>) {
         let chain = &self.record.chain;
-        let is_known = chain.find(tag.hash).is_some();
-        if is_known || !chain.head().has_joined(&from) {
-            return match tag.epoch > chain.head().epoch() {
-                // Its author may have joined since. They answer if we are a member.
-                true => self.ask(from, tag.hash, turn),
-                false => self.bring_up_to_date(from, tag, turn),
-            };
-        }
+        let (is_known, head) = (chain.find(tag.state_hash).is_some(), chain.head());
         let oldest = chain.states().next().map_or(0, |state| state.state().epoch());
-        if tag.epoch < oldest {
-            return self.answer(from, tag);
-        }
-        if tag.epoch <= chain.head().epoch() {
+        if !is_known && head.has_joined(&from) && (oldest..=head.epoch()).contains(&tag.epoch) {
             turn.tell(self.id, Told::Differs { from });
+            if self.ask(from, tag.state_hash, turn) {
+                return;
+            }
         }
-        self.ask(from, tag.hash, turn);
+        self.bring_up_to_date(from, tag, turn);
     }
 }

@@ -10,7 +10,7 @@ use crate::groups::member::Standing;
 use crate::groups::record::Mine;
 use crate::groups::signed::States;
 use crate::groups::state::InvalidState;
-use crate::groups::{Request, Tag, limits};
+use crate::groups::{GroupRequest, GroupTag, limits};
 use crate::keys::Fingerprint;
 
 impl Group {
@@ -24,6 +24,8 @@ impl Group {
         if let Err(why) = self.take_states(from, states, turn) {
             turn.tell(self.id, Told::Suspicious { from, why });
         }
+        let chain = &self.record.chain;
+        self.record.asked.retain(|_, named| chain.find(*named).is_none());
     }
 
     fn take_states(
@@ -34,22 +36,20 @@ impl Group {
     ) -> Result<(), InvalidState> {
         match self.record.chain.relate(&states)? {
             Relation::Known => {
-                self.record.asked.remove(&from);
                 if self.record.state().is_owner(&from) {
                     self.remind_owner(turn);
                 }
                 Ok(())
             }
-            Relation::Extends(new) => self.adopt(Some(from), new, turn),
+            Relation::Extends(new) => self.adopt(new, turn),
             Relation::Parts(fork) => {
                 if let (Some(writer), Some(first)) = (fork.twice_by, fork.theirs.first()) {
                     let epoch = first.state().epoch();
                     turn.tell(self.id, Told::TwoStates { writer, epoch });
                 }
                 if fork.they_win {
-                    return self.switch(from, fork, turn);
+                    return self.switch(fork, turn);
                 }
-                self.record.asked.remove(&from);
                 let common = self.record.chain.states().nth(fork.common.saturating_sub(1));
                 if let Some(common) = common.map(crate::groups::signed::SignedState::hash) {
                     self.owe(from, Some(common));
@@ -71,11 +71,12 @@ impl Group {
     fn on_gap(&mut self, from: Fingerprint, states: States, turn: &mut Turn<'_>) {
         let [.., newest] = states.as_slice() else { return };
         let named = newest.hash();
-        // A single state is news from its writer, more are an answer: all that the sender has.
-        if states.as_slice().len() == 1 {
-            return self.ask(from, named, turn);
+        // News, or the answer to another question. The whole of a chain begins with the first state
+        // or has as many as are kept.
+        if states.as_slice().len() < limits::CHAIN {
+            self.ask(from, named, turn);
+            return;
         }
-        self.record.asked.remove(&from);
         let names_me = newest.state().member(&turn.me.key).is_some();
         let is_of_members = newest.state().member(&from).is_some()
             && (self.record.mine == Mine::Out || self.record.state().member(&from).is_some());
@@ -93,10 +94,9 @@ impl Group {
             // Simply old.
             return;
         }
-        if states.as_slice().len() == 1 {
-            return self.ask(from, newest.hash(), turn);
+        if self.ask(from, newest.hash(), turn) {
+            return;
         }
-        self.record.asked.remove(&from);
         turn.tell(self.id, Told::Apart { from });
     }
 
@@ -104,21 +104,21 @@ impl Group {
     pub(in crate::groups) fn on_request(
         &mut self,
         from: Fingerprint,
-        tag: Tag,
-        request: Request,
+        tag: GroupTag,
+        request: GroupRequest,
         turn: &mut Turn<'_>,
     ) {
         match request {
-            Request::Accept => {
+            GroupRequest::Accept => {
                 if self.is_invited(&from) && self.record.state().is_owner(&turn.me.key) {
                     self.plan(Change::Join(from));
                 }
             }
-            Request::Decline | Request::Leave => self.on_leave(from, tag, turn),
-            Request::Newer => {
-                self.answered.remove(&from);
-            }
+            GroupRequest::Decline | GroupRequest::Leave => self.on_leave(from, tag, turn),
+            GroupRequest::NewerState => {}
         }
+        // A request is always answered: its sender may have been restored from a backup.
+        self.answered.remove(&from);
         self.bring_up_to_date(from, tag, turn);
     }
 
@@ -126,23 +126,27 @@ impl Group {
     pub(in crate::groups) fn bring_up_to_date(
         &mut self,
         from: Fingerprint,
-        tag: Tag,
+        tag: GroupTag,
         turn: &mut Turn<'_>,
     ) {
         let chain = &self.record.chain;
-        let is_known = chain.find(tag.hash).is_some();
+        let is_known = chain.find(tag.state_hash).is_some();
         let ever = chain.states().any(|known| known.state().member(&from).is_some());
-        if tag.hash == chain.newest().hash() || !ever {
+        if tag.state_hash == chain.newest().hash() {
             return;
         }
-        if !is_known && tag.epoch > chain.head().epoch() {
-            return self.ask(from, tag.hash, turn);
+        // Somebody unknown may have been invited by a state that a restored owner has lost.
+        let is_ahead = tag.epoch > chain.head().epoch();
+        if !is_known && (is_ahead || !ever) && self.ask(from, tag.state_hash, turn) {
+            return;
         }
-        self.answer(from, tag);
+        if ever && !is_ahead {
+            self.answer(from, tag);
+        }
     }
 
     /// Somebody leaves or declines: from now on nothing is sent to them, whatever the owner does.
-    fn on_leave(&mut self, from: Fingerprint, tag: Tag, turn: &mut Turn<'_>) {
+    fn on_leave(&mut self, from: Fingerprint, tag: GroupTag, turn: &mut Turn<'_>) {
         if self.has_rejoined_since(&from, tag) {
             return;
         }
@@ -155,7 +159,7 @@ impl Group {
     }
 
     /// Whether somebody was removed and invited again after the state with this tag.
-    fn has_rejoined_since(&self, key: &Fingerprint, tag: Tag) -> bool {
+    fn has_rejoined_since(&self, key: &Fingerprint, tag: GroupTag) -> bool {
         let later = self.record.chain.states().filter(|known| known.state().epoch() > tag.epoch);
         later.into_iter().any(|known| known.state().member(key).is_none())
     }

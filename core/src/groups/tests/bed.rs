@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::crypto::SignatureCheck;
 use crate::groups::{
-    Action, Command, GroupCommand, GroupId, GroupName, Groups, Input, ItemId, Me, Mine, Refusal,
-    Request, Shown, States, Tag, Told,
+    Action, Command, GroupCommand, GroupId, GroupName, GroupRequest, GroupTag, Groups, Input,
+    ItemId, Me, Mine, Refusal, Shown, States, Told,
 };
 use crate::ids::Phone;
 use crate::keys::{Fingerprint, PublicKey, Rejected};
@@ -27,8 +27,8 @@ pub(super) struct Bed {
 #[derive(Clone, Debug)]
 pub(super) enum Sent {
     States(Vec<u8>),
-    Request(Tag, Request),
-    Text(Tag, u64),
+    Request(GroupTag, GroupRequest),
+    Text(GroupTag, u64),
 }
 
 impl Bed {

@@ -19,11 +19,12 @@ use crate::home::{Home, require_account};
 
 /// A way to call methods, with notifications of its own.
 pub(crate) struct Hands {
-    caller: Owner,
+    pub(crate) owner: Owner,
     pub(crate) notifications: Receiver<Notification>,
 }
 
-enum Owner {
+/// Who has the home.
+pub(crate) enum Owner {
     Other(Remote),
     Here(Box<OwnHome>),
 }
@@ -50,40 +51,29 @@ impl Hands {
         home: &Home,
         prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
     ) -> Result<Self, Failure> {
-        match Found::at(home)? {
+        let (owner, notifications) = match Found::at(home)? {
             Found::Owner(greeted) => {
                 let (remote, notifications) = Remote::new(greeted)?;
-                prepare(&remote).map_err(|error| failure(&error))?;
-                Ok(Self { caller: Owner::Other(remote), notifications })
+                (Owner::Other(remote), notifications)
             }
-            Found::Own(own, notifications) => {
-                prepare(&own.access).map_err(|error| failure(&error))?;
-                own.engine.connect();
-                Ok(Self { caller: Owner::Here(own), notifications })
-            }
+            Found::Own(own, notifications) => (Owner::Here(own), notifications),
+        };
+        prepare(&owner).map_err(|error| failure(&error))?;
+        if let Owner::Here(own) = &owner {
+            own.engine.connect();
         }
+        Ok(Self { owner, notifications })
     }
 
     /// Calls a method.
     pub(crate) fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ApiError> {
-        match &self.caller {
-            Owner::Other(remote) => remote.call::<M>(params),
-            Owner::Here(own) => own.access.call::<M>(params),
-        }
-    }
-
-    /// Calls a method by its name.
-    pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value, ApiError> {
-        match &self.caller {
-            Owner::Other(remote) => remote.request(method, params),
-            Owner::Here(own) => own.access.request(method, params),
-        }
+        self.owner.call::<M>(params)
     }
 
     /// Whether the process that had the home has ended. What was called and not answered may have been
     /// done.
     pub(crate) fn is_lost(&self) -> bool {
-        match &self.caller {
+        match &self.owner {
             Owner::Other(remote) => remote.is_lost(),
             Owner::Here(_) => false,
         }
@@ -91,9 +81,19 @@ impl Hands {
 
     /// Lets go of the home, after the requests of others that are being carried out.
     pub(crate) fn finish(self) -> Result<(), Failure> {
-        match self.caller {
-            Owner::Other(_) => Ok(()),
+        drop(self.notifications);
+        match self.owner {
             Owner::Here(own) => own.finish(),
+            Owner::Other(_) => Ok(()),
+        }
+    }
+}
+
+impl Caller for Owner {
+    fn request(&self, method: &str, params: Value) -> Result<Value, ApiError> {
+        match self {
+            Self::Other(remote) => remote.request(method, params),
+            Self::Here(own) => own.access.request(method, params),
         }
     }
 }

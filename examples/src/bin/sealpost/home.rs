@@ -47,6 +47,11 @@ impl Home {
         SqliteClientStorage::open_read_only(&database).map_err(|error| self.refused(error))
     }
 
+    /// Whether nothing has been made here yet.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.folder.join(KEY).exists()
+    }
+
     /// Fails if no account is registered. Another process may be using the home.
     pub(crate) fn look_for_account(&self) -> Result<(), Failure> {
         let database = self.registered_folder()?.file(DATABASE);

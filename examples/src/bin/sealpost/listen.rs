@@ -7,13 +7,15 @@ use sealpost_messenger::api::{
     Acknowledge, AcknowledgeParams, ApiError, Caller, Method, Notification, SubscribeChanges,
     SubscribeParams, SubscribeReceive,
 };
+use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
 use serde_json::Value;
 
 use crate::args::ListenArgs;
 use crate::events::{Event, Printed};
-use crate::hands::{Hands, failure};
+use crate::hands::{Hands, Owner, failure};
 use crate::home::Home;
+use crate::signals::Stopped;
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
@@ -22,10 +24,15 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let mut printer = Printer { args, shown: 0, printed: Printed::default() };
     loop {
         let hands = Hands::take(home, subscribe)?;
+        let stopped = Stopped::default();
+        if let Owner::Other(remote) = &hands.owner {
+            stopped.on_signals(remote.closer()?)?;
+        }
         let ended = printer.print_all(&hands, deadline);
         let is_lost = hands.is_lost();
         hands.finish()?;
         match ended {
+            Ok(Ended::Stopped) | Err(_) if stopped.is_set() => return Ok(()),
             // The home may have another owner by now, or none.
             Ok(Ended::Stopped) | Err(_) if is_lost => {}
             Ok(Ended::Done | Ended::Stopped) => return Ok(()),
@@ -36,7 +43,7 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
 }
 
 fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
-    let consumer = SubscribeParams { consumer: CONSUMER.into(), from_start: true };
+    let consumer = SubscribeParams { consumer: LISTENER.into(), from_start: true };
     let consumer = serde_json::to_value(consumer).map_err(ApiError::internal)?;
     caller.request(SubscribeChanges::NAME, Value::Null)?;
     caller.request(SubscribeReceive::NAME, consumer).map(drop)
@@ -85,7 +92,7 @@ impl Printer<'_> {
                     event.print(format)?;
                 }
                 // Only after printing: a message that was not printed comes again.
-                let params = AcknowledgeParams { consumer: CONSUMER.into(), up_to: receive.place };
+                let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
                 hands.call::<Acknowledge>(&params).map_err(|error| failure(&error))?;
                 self.shown += 1;
                 Ok(())
@@ -109,6 +116,3 @@ impl Printer<'_> {
         }
     }
 }
-
-/// Name under which `listen` receives: what it has printed does not come again.
-const CONSUMER: &str = "listen";

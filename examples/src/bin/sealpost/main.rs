@@ -8,6 +8,7 @@ mod chat;
 mod contacts;
 mod daemon;
 mod events;
+mod first_run;
 mod hands;
 mod home;
 mod listen;
@@ -18,9 +19,11 @@ mod safety_number;
 mod send;
 mod service;
 mod session;
+mod signals;
 mod status;
 mod verify;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use sealpost_programs::{Failure, LogFormat, hide_memory, log_to_stderr, run_program};
@@ -36,7 +39,10 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     hide_memory()?;
-    log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    // Lines of the log would be drawn into the screen.
+    if !matches!(args.task, Task::Chat(_)) || !io::stderr().is_terminal() {
+        log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    }
     let passphrase_file = args.passphrase_file.clone();
     let home = || {
         Ok::<_, Failure>(Home::new(
@@ -50,7 +56,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
         Task::Listen(args) => listen::listen(&home()?, &args),
-        Task::Chat(args) => chat::chat(&args),
+        Task::Chat(args) if args.demo => chat::demo(&args),
+        Task::Chat(args) => chat::chat(&home()?, &args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),

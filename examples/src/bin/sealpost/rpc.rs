@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Write};
 
-use sealpost_messenger::api::openrpc;
+use sealpost_messenger::api::{Caller, openrpc};
 use sealpost_messenger::rpc::{Output, serve};
 use sealpost_programs::{Failure, Line};
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(crate) fn call(home: &Home, method: &str, params: Option<&str>) -> Result<()
         })?,
     };
     let hands = Hands::take(home, |_| Ok(()))?;
-    let result = hands.request(method, params);
+    let result = hands.owner.request(method, params);
     hands.finish()?;
     Line::json(&result.map_err(|error| failure(&error))?)
 }

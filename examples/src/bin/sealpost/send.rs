@@ -20,15 +20,22 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         message,
         bytes_hex,
         reply_to: None,
-        idempotency_key: None,
+        // A request that is repeated because the owner of the home has ended is carried out once.
+        idempotency_key: Some(key()?),
         wait_for: args.wait.into(),
         timeout_seconds: args.timeout,
     };
-    let hands = Hands::take(home, |_| Ok(()))?;
-    let sent = hands.call::<Send>(&params);
-    // Whatever the outcome, a message in the outbox is sent with the next session.
-    hands.finish()?;
-    let sent = sent.map_err(|error| failure(&error))?;
+    let sent = loop {
+        let hands = Hands::take(home, |_| Ok(()))?;
+        let sent = hands.call::<Send>(&params);
+        let is_lost = hands.is_lost();
+        // Whatever the outcome, a message in the outbox is sent with the next session.
+        hands.finish()?;
+        match sent {
+            Err(_) if is_lost => {}
+            sent => break sent.map_err(|error| failure(&error))?,
+        }
+    };
     match format {
         Format::Json => Line::json(&sent),
         Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
@@ -70,6 +77,14 @@ fn content(argument: Option<String>) -> Result<(Option<String>, Option<String>),
         Ok(text) => (Some(text), None),
         Err(error) => (None, Some(hex::encode(error.as_bytes()))),
     })
+}
+
+/// A name for the request that no other has.
+fn key() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(Failure::context("can't get randomness from the operating system"))?;
+    Ok(hex::encode(bytes))
 }
 
 impl From<Wait> for WaitFor {

@@ -1,5 +1,7 @@
 //! `sealpost status`.
 
+use sealpost_messenger::api::{self, Caller, Connection, Empty};
+use sealpost_messenger::rpc::{Greeted, Remote};
 use sealpost_programs::{Failure, Format, Line};
 use sealpost_storage::client::{ClientStorage, OutboxCounts};
 use serde::Serialize;
@@ -24,6 +26,7 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
         delivered,
         failed,
         clock_offset_seconds: snapshot.account.clock_offset_secs,
+        connection: connection(home)?,
     };
     match format {
         Format::Json => Line::json(&status),
@@ -43,6 +46,17 @@ struct Status {
     delivered: u64,
     failed: u64,
     clock_offset_seconds: i64,
+    /// That of the process that has the home; left out if none takes requests there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<Connection>,
+}
+
+/// The connection of the process that has the home, if one takes requests there.
+fn connection(home: &Home) -> Result<Option<Connection>, Failure> {
+    let Some(stream) = home.connect()? else { return Ok(None) };
+    // It may be ending, and is none then.
+    let Ok((remote, _)) = Greeted::by(stream).and_then(Remote::new) else { return Ok(None) };
+    Ok(remote.call::<api::Status>(&Empty {}).ok().map(|status| status.connection))
 }
 
 impl Status {
@@ -59,6 +73,16 @@ impl Status {
             self.stored,
             self.delivered,
             self.failed,
-        )
+        ) + &self.connection.as_ref().map(shown).unwrap_or_default()
+    }
+}
+
+fn shown(connection: &Connection) -> String {
+    match connection {
+        Connection::Connecting { since } => format!("\nsession   connecting since {since}"),
+        Connection::Online { since, .. } => format!("\nsession   online since {since}"),
+        Connection::Offline { since, reason, .. } => {
+            format!("\nsession   offline since {since}: {reason}")
+        }
     }
 }

@@ -17,12 +17,6 @@ method! {
 }
 
 method! {
-    /// Removes a contact and the conversation with it. The key stays known, so that another one is
-    /// noticed.
-    RemoveContact, "removeContact", PersonParams => Empty
-}
-
-method! {
     /// Drops what comes from a person, quietly.
     Block, "block", PersonParams => Empty
 }

@@ -7,10 +7,11 @@ use sealpost_core::client::store::{self, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey};
+use sealpost_storage::client::conversations::{Peer, Visibility};
 
 use crate::api::{
-    ApiError, Contact, ContactsResult, ErrorKind, KeyTrust, LookUpParams, OfferedKey, PhoneNumber,
-    TrustParams,
+    ApiError, Changed, Contact, ContactsResult, Empty, ErrorKind, KeyTrust, LookUpParams,
+    OfferedKey, PersonParams, PhoneNumber, TrustParams, UpdateContactParams,
 };
 use crate::engine::core::{Core, stopping};
 use crate::engine::hub::{Vain, deadline_in};
@@ -18,14 +19,54 @@ use crate::engine::hub::{Vain, deadline_in};
 impl Core {
     pub(in crate::engine) fn list_contacts(&self) -> Result<ContactsResult, ApiError> {
         let contacts = self.snapshot()?.contacts;
-        Ok(ContactsResult {
-            contacts: contacts.iter().map(|contact| self.shown(contact)).collect(),
-        })
+        let contacts: Result<Vec<_>, _> =
+            contacts.iter().map(|contact| self.shown(contact)).collect();
+        Ok(ContactsResult { contacts: contacts? })
     }
 
     /// A contact, if the person is one.
     pub(in crate::engine) fn contact(&self, phone: Phone) -> Result<Option<Contact>, ApiError> {
-        Ok(self.known(phone)?.map(|contact| self.shown(&contact)))
+        self.known(phone)?.map(|contact| self.shown(&contact)).transpose()
+    }
+
+    pub(in crate::engine) fn update_contact(
+        &self,
+        params: UpdateContactParams,
+    ) -> Result<Empty, ApiError> {
+        let UpdateContactParams { recipient: PhoneNumber(phone), name } = params;
+        if name.len() > NAME_MAX {
+            return Err(
+                ErrorKind::TooLong.error(format_args!("a name has at most {NAME_MAX} bytes"))
+            );
+        }
+        let name = Some(name).filter(|name| !name.is_empty());
+        self.write(move |store| {
+            let id = store.open_conversation(&Peer::Person(phone))?;
+            store.set_name(id, name.as_deref())
+        })?;
+        self.person_changed(phone);
+        Ok(Empty {})
+    }
+
+    /// Drops messages of a person, or takes them again.
+    pub(in crate::engine) fn block(
+        &self,
+        params: PersonParams,
+        blocked: bool,
+    ) -> Result<Empty, ApiError> {
+        let PersonParams { recipient: PhoneNumber(phone) } = params;
+        let visibility = if blocked { Visibility::Blocked } else { Visibility::Shown };
+        self.write(move |store| {
+            let id = store.open_conversation(&Peer::Person(phone))?;
+            store.set_visibility(id, visibility)
+        })?;
+        self.person_changed(phone);
+        Ok(Empty {})
+    }
+
+    fn person_changed(&self, phone: Phone) {
+        self.hub.show(&Changed::Conversation { with: phone.into() });
+        self.contact_changed(phone);
     }
 
     /// Asks the server who has a phone number.
@@ -144,12 +185,14 @@ impl Core {
         Ok(self.snapshot()?.contacts.into_iter().find(|contact| contact.phone == phone))
     }
 
-    fn shown(&self, contact: &store::Contact) -> Contact {
+    fn shown(&self, contact: &store::Contact) -> Result<Contact, ApiError> {
+        let conversation = self.read(|store| store.conversation(&Peer::Person(contact.phone)))?;
+        let blocked = conversation.as_ref().map(|found| found.visibility);
         let number = |key: &PublicKey| self.safety_numbers.of(&self.public_key, key);
         let store::Contact { phone, pinned, verification, offered, .. } = contact;
-        Contact {
+        Ok(Contact {
             phone: PhoneNumber(*phone),
-            name: None,
+            name: conversation.and_then(|found| found.name),
             id: pinned.user.value(),
             fingerprint: pinned.public_key.fingerprint().to_string(),
             safety_number: number(&pinned.public_key),
@@ -161,8 +204,8 @@ impl Core {
                 fingerprint: offered.public_key.fingerprint().to_string(),
                 safety_number: number(&offered.public_key),
             }),
-            blocked: false,
-        }
+            blocked: blocked == Some(Visibility::Blocked),
+        })
     }
 }
 
@@ -214,3 +257,5 @@ fn bare(number: &str) -> String {
 
 /// How long what needs no server may take.
 const LOCAL_TIMEOUT_SECS: u32 = 30;
+/// Longest name of a contact, in bytes.
+const NAME_MAX: usize = 100;

@@ -4,21 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
-use sealpost_core::client::Command;
-use sealpost_core::client::store::Trust as KeyTrust;
-use sealpost_core::client::store::{
-    ClientOp, ClientReply, Content, InboxId, InboxItem, ReceivedContent,
-};
-use sealpost_core::client::{Arrival as Order, Continuity};
-use sealpost_core::event;
-use sealpost_storage::Storage;
+use sealpost_core::client::store::InboxId;
 
 use crate::api::{
-    AcknowledgeParams, ApiError, Arrival, Body, ConsumerParams, Empty, Entry, ErrorKind,
-    Notification, PhoneNumber, Receive, ReceivedEvent, SubscribeParams, SubscribeResult, Time,
-    Trust,
+    AcknowledgeParams, ApiError, Changed, Consumer, ConsumerParams, ConsumersResult, Empty,
+    ErrorKind, Notification, Receive, SubscribeParams, SubscribeResult,
 };
 use crate::engine::access::Access;
+use crate::engine::consumers;
 use crate::engine::core::Core;
 
 impl Access {
@@ -27,18 +20,16 @@ impl Access {
         params: &SubscribeParams,
     ) -> Result<SubscribeResult, ApiError> {
         let consumer = name(&params.consumer)?.to_owned();
-        let acknowledged = 0;
+        let acknowledged = self.core.consumer(&consumer, params.from_start)?;
         let subscribed = self.core.hub.subscribe(self.seat, &consumer);
         let (number, notifications) = subscribed.ok_or_else(|| {
             ErrorKind::Busy.error("too many consumers are subscribed; end one of them first")
         })?;
         let core = Arc::clone(&self.core);
         let pump = move || pump(&core, &consumer, number, acknowledged, &notifications);
-        thread::Builder::new()
-            .name("subscription".into())
-            .spawn(pump)
-            .map_err(ApiError::internal)?;
-        Ok(SubscribeResult { acknowledged })
+        let started = thread::Builder::new().name("subscription".into()).spawn(pump);
+        started.map_err(ApiError::internal)?;
+        Ok(SubscribeResult { acknowledged: acknowledged.0 })
     }
 
     pub(in crate::engine) fn unsubscribe_receive(
@@ -49,6 +40,7 @@ impl Access {
         Ok(Empty {})
     }
 
+    /// Tells how the connection is, and what changes from now on.
     pub(in crate::engine) fn subscribe_changes(&self) -> Empty {
         self.core.hub.make_display(self.seat);
         Empty {}
@@ -56,26 +48,57 @@ impl Access {
 }
 
 impl Core {
+    /// Where a consumer is. A new one begins at the end of the inbox, or at its start.
+    fn consumer(&self, consumer: &str, from_start: bool) -> Result<InboxId, ApiError> {
+        if let Some(place) = self.read(|store| store.consumer(consumer))? {
+            return Ok(place);
+        }
+        if self.read(|store| store.consumers())?.len() >= CONSUMERS_MAX {
+            return Err(ErrorKind::Busy.error(format_args!(
+                "there are {CONSUMERS_MAX} consumers: remove one with removeConsumer"
+            )));
+        }
+        let start = if from_start { InboxId::START } else { InboxId(self.hub.arrived_up_to()) };
+        let consumer = consumer.to_owned();
+        self.write(move |store| store.advance_consumer(&consumer, start))
+    }
+
     pub(in crate::engine) fn acknowledge(
         &self,
         params: AcknowledgeParams,
     ) -> Result<Empty, ApiError> {
         let AcknowledgeParams { consumer, up_to } = params;
-        self.handle.command(Command::MarkShown { up_to: InboxId(up_to) });
+        if self.read(|store| store.consumer(&consumer))?.is_none() {
+            return Err(no_consumer(&consumer));
+        }
+        // What has not arrived yet was not dealt with.
+        let up_to = up_to.min(self.hub.arrived_up_to());
+        let named = consumer.clone();
+        self.write(move |store| store.advance_consumer(&named, InboxId(up_to)))?;
         self.hub.acknowledged(&consumer, up_to);
         Ok(Empty {})
     }
 
-    fn page(&self, after: u64, limit: u32) -> Result<Vec<InboxItem>, ApiError> {
-        self.write(move |store| {
-            let mut outcomes = Vec::new();
-            store.commit(&[ClientOp::Unshown { after: InboxId(after), limit }], &mut outcomes);
-            match outcomes.pop() {
-                Some(Ok(ClientReply::Unshown { items, .. })) => Ok(items),
-                Some(Err(error)) => Err(error),
-                _ => Ok(Vec::new()),
-            }
+    pub(in crate::engine) fn list_consumers(&self) -> Result<ConsumersResult, ApiError> {
+        self.read(|store| {
+            let consumers = store.consumers()?.into_iter().map(|(name, place)| {
+                Ok(Consumer { name, acknowledged: place.0, waiting: store.inbox_behind(place)? })
+            });
+            Ok(ConsumersResult { consumers: consumers.collect::<Result<_, _>>()? })
         })
+    }
+
+    pub(in crate::engine) fn remove_consumer(
+        &self,
+        params: ConsumerParams,
+    ) -> Result<Empty, ApiError> {
+        let ConsumerParams { consumer } = params;
+        self.hub.unsubscribe(&consumer);
+        let named = consumer.clone();
+        if self.write(move |store| store.remove_consumer(&named))? {
+            return Ok(Empty {});
+        }
+        Err(no_consumer(&consumer))
     }
 }
 
@@ -84,77 +107,49 @@ fn pump(
     core: &Core,
     consumer: &str,
     number: u64,
-    acknowledged: u64,
+    acknowledged: InboxId,
     notifications: &SyncSender<Notification>,
 ) {
     let mut sent = acknowledged;
-    'pages: while let Some(room) = core.hub.wait(consumer, number, sent) {
-        let limit = u32::try_from(room).unwrap_or(u32::MAX);
-        let page = match core.page(sent, limit) {
-            Ok(page) => page,
+    while let Some(room) = core.hub.wait(consumer, number, sent.0) {
+        let arrived = core.hub.arrived_up_to();
+        match page(core, sent, room, arrived) {
+            Ok(page) if page.is_empty() => sent = InboxId(arrived),
+            Ok(page) => {
+                for (place, event) in page {
+                    sent = place;
+                    let Some(event) = event else { continue };
+                    core.hub.sending(consumer, number, place.0);
+                    let (consumer, place) = (consumer.to_owned(), place.0);
+                    let receive = Receive { consumer, place, event };
+                    if notifications.send(Notification::Receive(receive)).is_err() {
+                        return;
+                    }
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "can't read the inbox for a consumer");
+                core.hub.show(&Changed::Warning {
+                    text: format!("the consumer {consumer} gets nothing more: {error}"),
+                });
                 break;
-            }
-        };
-        if page.is_empty() {
-            sent = core.hub.arrived_up_to();
-        }
-        for item in page {
-            sent = item.place.0;
-            core.hub.sending(consumer, number, sent);
-            let event = ReceivedEvent::Message { message: Box::new(entry(&item)) };
-            let receive = Receive { consumer: consumer.to_owned(), place: sent, event };
-            if notifications.send(Notification::Receive(receive)).is_err() {
-                break 'pages;
             }
         }
     }
     core.hub.end(consumer, number);
 }
 
-fn entry(item: &InboxItem) -> Entry {
-    let message = &item.message;
-    Entry {
-        entry: item.place.0,
-        conversation: message.phone.into(),
-        from: Some(PhoneNumber(message.phone)),
-        message_id: Some(message.id.0),
-        sent_at: Time(message.sent_at),
-        received_at: Some(Time(message.received_at)),
-        body: match &message.content {
-            ReceivedContent::Opened(Content::Text(text)) => Body::Text { text: text.clone() },
-            ReceivedContent::Opened(Content::Bytes(bytes)) => {
-                Body::Bytes { hex: hex::encode(bytes) }
-            }
-            ReceivedContent::Opened(Content::Event(event)) => match event.event() {
-                Ok(event) => match &event.body {
-                    event::Body::Text { text, .. } => Body::Text { text: text.as_str().into() },
-                    _ => Body::NeedsNewerVersion,
-                },
-                Err(_) => Body::NeedsNewerVersion,
-            },
-            ReceivedContent::Undecryptable => Body::Undecryptable,
-        },
-        reply_to: None,
-        edited_at: None,
-        reactions: Vec::new(),
-        progress: None,
-        copies: Vec::new(),
-        trust: Some(match message.trust {
-            KeyTrust::FirstUse => Trust::FirstUse,
-            KeyTrust::Verified => Trust::Verified,
-            KeyTrust::Changed => Trust::Changed,
-        }),
-        arrival: match item.arrival {
-            Order::InOrder => None,
-            Order::Late => Some(Arrival::Late),
-            Order::FillsGap => Some(Arrival::FillsGap),
-            Order::ReusedId => Some(Arrival::ReusedId),
-        },
-        after_gap: item.continuity == Continuity::AfterGap,
-        expires_at: None,
-    }
+type Page = Vec<(InboxId, Option<crate::api::ReceivedEvent>)>;
+
+/// The next items of the inbox, and what the consumer is told of them.
+fn page(core: &Core, after: InboxId, room: usize, arrived: u64) -> Result<Page, ApiError> {
+    let limit = u32::try_from(room).unwrap_or(u32::MAX);
+    let own = core.public_key.fingerprint();
+    core.read(|store| {
+        let items = store.inbox_after(after, limit)?;
+        let items = items.iter().take_while(|item| item.place.0 <= arrived);
+        items.map(|item| Ok((item.place, consumers::event(store, item, own)?))).collect()
+    })
 }
 
 /// The name of a consumer.
@@ -166,5 +161,12 @@ fn name(consumer: &str) -> Result<&str, ApiError> {
         .error(format_args!("the name of a consumer has 1 to {NAME_MAX} bytes")))
 }
 
+fn no_consumer(consumer: &str) -> ApiError {
+    let shown: String = consumer.chars().take(NAME_MAX).collect();
+    ErrorKind::NotFound.error(format_args!("there is no consumer {shown:?}: subscribe it first"))
+}
+
 /// Longest name of a consumer, in bytes.
 const NAME_MAX: usize = 64;
+/// Most consumers.
+const CONSUMERS_MAX: usize = 1_000;

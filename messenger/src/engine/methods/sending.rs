@@ -1,59 +1,181 @@
 //! Sending.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use sealpost_core::client::store::Content;
+use sealpost_core::client::store::{Content, Failure};
 use sealpost_core::client::{Command, Notice, SendRefusal, Token};
+use sealpost_core::event::{self, EncodedEvent, Event};
 use sealpost_core::ids::{MessageId, Phone, UserRef};
 use sealpost_core::wire::Inner;
+use sealpost_storage::client::conversations::{
+    Body, EntryId, EntryRef, Idempotency, Made, NewCopy, NewEntry, Peer, Progress as Kept,
+};
+use sha2::{Digest, Sha256};
 
 use super::people::unknown_recipient;
-use crate::api::{
-    ApiError, ErrorKind, GroupId, Peer, PhoneNumber, Progress, SendParams, SendResult, WaitFor,
-};
+use crate::api::{ApiError, ErrorKind, Progress, SendParams, SendResult, WaitFor};
 use crate::engine::core::{Core, stopping};
 use crate::engine::hub::{Vain, Watch, deadline_in};
+use crate::engine::{changes, clock, entries};
 
 impl Core {
     pub(in crate::engine) fn send(
         self: &Arc<Self>,
         params: SendParams,
     ) -> Result<impl FnOnce() -> Result<SendResult, ApiError> + use<>, ApiError> {
-        let content = content(&params)?;
-        let phone = match params.recipient {
-            Peer::Person(PhoneNumber(phone)) => phone,
-            Peer::Group(GroupId(_)) => {
-                return Err(ErrorKind::NotFound.error("there is no such group"));
+        let deadline = deadline_in(params.timeout_seconds);
+        let idempotency = idempotency(&params)?;
+        let peer = entries::kept_peer(&params.recipient);
+        let phone = self.person(&peer)?;
+        let (new, content) = self.message(&peer, &params)?;
+        let token = token()?;
+        let copy = NewCopy { token, phone, content: content.clone() };
+        // Before the machine can answer.
+        let watch = self.hub.watch();
+        let at = clock::now().0;
+        let made = self
+            .write(move |store| store.append(&peer, (&new, at), &[copy], idempotency.as_ref()))?;
+        let journey = match made {
+            Made::New(entry) => {
+                let to = UserRef::Phone(phone);
+                self.handle.command(Command::Send { token, to, content });
+                self.show_entry(entry);
+                Journey::begins(entry, token, phone, params.wait_for)
+            }
+            Made::Before(entry) => self.journey_of(entry, phone, params.wait_for)?,
+            Made::OtherRequest => {
+                return Err(ErrorKind::KeyReused.error(
+                    "another request was made with this idempotencyKey: choose a new key for \
+                     each message",
+                ));
             }
         };
-        let watch = self.hub.watch();
-        let token = Token(getrandom::u64().map_err(ApiError::internal)? >> 1);
-        self.handle.command(Command::Send { token, to: UserRef::Phone(phone), content });
         let core = Arc::clone(self);
-        let journey =
-            Journey { token, phone, wait: params.wait_for, id: None, kept: false, stored: false };
-        let deadline = deadline_in(params.timeout_seconds);
         Ok(move || core.follow(&watch, journey, deadline))
     }
 
-    fn follow(
+    /// The person whom a conversation is with.
+    pub(in crate::engine) fn person(&self, peer: &Peer) -> Result<Phone, ApiError> {
+        match peer {
+            Peer::Person(phone) => Ok(*phone),
+            Peer::Group(_) => Err(ErrorKind::NotFound.error("there is no such group")),
+        }
+    }
+
+    /// The entry and the content of a message. It is an event only if a plain message can't say it.
+    fn message(&self, peer: &Peer, params: &SendParams) -> Result<(NewEntry, Content), ApiError> {
+        let content = content(params)?;
+        let reply_to = params.reply_to.map(|entry| self.name_in(peer, entry)).transpose()?;
+        let owned = *peer;
+        let found = self.read(|store| store.conversation(&owned))?;
+        let expiry_secs = found.and_then(|found| found.expiry_secs);
+        let plain = |body| NewEntry {
+            body,
+            event_id: None,
+            event: None,
+            reply_to: None,
+            expiry_secs: None,
+        };
+        let text = match content {
+            Content::Text(text) if reply_to.is_some() || expiry_secs.is_some() => text,
+            Content::Text(text) => {
+                return Ok((plain(Body::Text(text.clone())), Content::Text(text)));
+            }
+            Content::Bytes(_) if reply_to.is_some() => {
+                return Err(ErrorKind::InvalidParams.error("only a text can be an answer"));
+            }
+            Content::Bytes(bytes) => {
+                return Ok((plain(Body::Bytes(bytes.clone())), Content::Bytes(bytes)));
+            }
+            Content::Event(_) => return Err(ApiError::internal("an event was made of nothing")),
+        };
+        let own = self.public_key.fingerprint();
+        let body = event::Body::Text {
+            text: message_text(&text)?.into(),
+            reply_to: reply_to.map(|name| changes::reference(&name, own)),
+        };
+        let encoded = self.event(body, expiry_secs)?;
+        let new = NewEntry {
+            body: Body::Text(text),
+            event_id: event_id(&encoded),
+            event: Some(encoded.clone()),
+            reply_to,
+            expiry_secs,
+        };
+        Ok((new, Content::Event(encoded)))
+    }
+
+    /// A new event of ours.
+    pub(in crate::engine) fn event(
+        &self,
+        body: event::Body,
+        expiry_secs: Option<u32>,
+    ) -> Result<EncodedEvent, ApiError> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(ApiError::internal)?;
+        let expiry = expiry_secs
+            .map(|secs| event::ExpirySecs::new(u64::from(secs)))
+            .transpose()
+            .map_err(ApiError::internal)?;
+        let id = event::EventId(id);
+        Ok(EncodedEvent::new(Event { id, group: None, expiry, body }))
+    }
+
+    /// How others name an entry of a conversation.
+    fn name_in(&self, peer: &Peer, entry: u64) -> Result<EntryRef, ApiError> {
+        let owned = *peer;
+        let (found, conversation) =
+            self.read(|store| Ok((store.entry(EntryId(entry))?, store.conversation(&owned)?)))?;
+        let found = found.filter(|found| {
+            conversation.as_ref().is_some_and(|conversation| conversation.id == found.conversation)
+        });
+        found.ok_or_else(|| no_entry(entry))?.name.ok_or_else(|| unsent(entry))
+    }
+
+    /// Where a message is that was sent before.
+    pub(in crate::engine) fn journey_of(
+        &self,
+        entry: EntryId,
+        phone: Phone,
+        wait: WaitFor,
+    ) -> Result<Journey, ApiError> {
+        let found = self.read(|store| store.entry(entry))?.ok_or_else(|| no_entry(entry.0))?;
+        let copy = *found.copies.first().ok_or_else(|| no_entry(entry.0))?;
+        let mut journey = Journey::begins(entry, copy.token, phone, wait);
+        journey.id = copy.message;
+        journey.reached = Some(copy.progress);
+        Ok(journey)
+    }
+
+    /// Follows a message until it has got as far as requested.
+    pub(in crate::engine) fn follow(
         &self,
         watch: &Watch,
         mut journey: Journey,
-        deadline: std::time::Instant,
+        deadline: Instant,
     ) -> Result<SendResult, ApiError> {
-        let arrived = watch.until(deadline, |notice| journey.step(notice).transpose());
-        let progress = match arrived {
-            Ok(progress) => progress?,
-            Err(Vain::Stopped) => return Err(stopping()),
-            Err(Vain::TimedOut) if !journey.kept => return Err(self.unanswered(Vain::TimedOut)),
-            Err(Vain::TimedOut) => return Err(self.kept_for_later(&journey)),
-        };
-        Ok(SendResult { entry: journey.token.0, message_id: journey.id.map(|id| id.0), progress })
+        while !journey.is_over() {
+            match watch.until(deadline, |notice| journey.step(notice).then_some(())) {
+                Ok(()) => {}
+                Err(Vain::Stopped) => return Err(stopping().with_entry(journey.entry.0)),
+                // It is durable, whether or not the machine has said so.
+                Err(Vain::TimedOut) if journey.wait == WaitFor::Queued => break,
+                Err(Vain::TimedOut) => return Err(self.kept_for_later(&journey)),
+            }
+        }
+        if let Some(error) = journey.error {
+            return Err(error.with_entry(journey.entry.0));
+        }
+        Ok(SendResult {
+            entry: journey.entry.0,
+            message_id: journey.id.map(|id| id.0),
+            progress: journey.reached.map_or(Progress::Queued, entries::progress),
+        })
     }
 
     fn kept_for_later(&self, journey: &Journey) -> ApiError {
-        let error = if journey.stored {
+        let error = if journey.reached >= Some(Kept::Stored) {
             ErrorKind::KeptForLater.error("the message is stored, but not delivered in time")
         } else {
             let why = self.hub.trouble();
@@ -63,54 +185,114 @@ impl Core {
                 self.identity.host_port
             ))
         };
-        error.with_entry(journey.token.0)
+        error.with_entry(journey.entry.0)
     }
 }
 
 /// Progress of a message.
-struct Journey {
+pub(in crate::engine) struct Journey {
+    entry: EntryId,
     token: Token,
     phone: Phone,
     wait: WaitFor,
     /// The message's id, once it is in the outbox.
     id: Option<MessageId>,
-    /// Whether the message is durable.
-    kept: bool,
-    stored: bool,
+    /// How far it has come; `None` until the machine has accepted it.
+    reached: Option<Kept>,
+    /// Why it gets no further.
+    error: Option<ApiError>,
 }
 
 impl Journey {
+    pub(in crate::engine) const fn begins(
+        entry: EntryId,
+        token: Token,
+        phone: Phone,
+        wait: WaitFor,
+    ) -> Self {
+        Self { entry, token, phone, wait, id: None, reached: None, error: None }
+    }
+
+    /// Whether there is nothing more to wait for.
+    fn is_over(&self) -> bool {
+        let enough = match self.wait {
+            WaitFor::Queued => Kept::Queued,
+            WaitFor::Stored => Kept::Stored,
+            WaitFor::Delivered => Kept::Delivered,
+        };
+        self.error.is_some()
+            || self
+                .reached
+                .is_some_and(|reached| reached >= enough || matches!(reached, Kept::Failed(_)))
+    }
+
+    /// Takes note of a notice. Returns whether it is about this message.
     #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
-    fn step(&mut self, notice: &Notice) -> Result<Option<Progress>, ApiError> {
+    fn step(&mut self, notice: &Notice) -> bool {
         let is_ours = |ids: &[MessageId]| self.id.is_some_and(|id| ids.contains(&id));
-        let queued = (self.wait == WaitFor::Queued).then_some(Progress::Queued);
         match notice {
-            Notice::Kept { token } if *token == self.token => {
-                self.kept = true;
-                Ok(queued)
-            }
+            Notice::Kept { token } if *token == self.token => self.reach(Kept::Queued),
             Notice::Queued { token, id } if *token == self.token => {
-                self.kept = true;
                 self.id = Some(*id);
-                Ok(queued)
+                self.reach(Kept::Queued);
             }
             Notice::SendRefused { token, refusal, .. } if *token == self.token => {
-                Err(refused(*refusal, self.phone))
+                self.error = Some(refused(*refusal, self.phone));
             }
-            Notice::Stored { ids } if is_ours(ids) => {
-                self.stored = true;
-                Ok((self.wait != WaitFor::Delivered).then_some(Progress::Stored))
+            Notice::Stored { ids } if is_ours(ids) => self.reach(Kept::Stored),
+            Notice::Delivered { ids, .. } if is_ours(ids) => self.reach(Kept::Delivered),
+            Notice::Failed { ids, failure } if is_ours(ids) => self.error = Some(failed(*failure)),
+            Notice::KeyChanged { phone, .. } if *phone == self.phone && self.id.is_some() => {
+                self.error = Some(refused(SendRefusal::KeyChanged, self.phone));
             }
-            Notice::Delivered { ids, .. } if is_ours(ids) => Ok(Some(Progress::Delivered)),
-            Notice::Failed { ids, failure } if is_ours(ids) => {
-                Err(ErrorKind::Refused.error(failure))
-            }
-            Notice::KeyChanged { phone, .. } if *phone == self.phone && self.kept => {
-                Err(refused(SendRefusal::KeyChanged, self.phone))
-            }
-            _ => Ok(None),
+            _ => return false,
         }
+        true
     }
+
+    fn reach(&mut self, progress: Kept) {
+        self.reached = self.reached.max(Some(progress));
+    }
+}
+
+/// A name for a message that no other has.
+pub(in crate::engine) fn token() -> Result<Token, ApiError> {
+    // The highest bit is for messages of earlier versions.
+    Ok(Token(getrandom::u64().map_err(ApiError::internal)? >> 1))
+}
+
+/// Id of an event of ours.
+pub(in crate::engine) fn event_id(encoded: &EncodedEvent) -> Option<event::EventId> {
+    encoded.event().ok().map(|event| event.id)
+}
+
+/// The text of an event.
+pub(in crate::engine) fn message_text(text: &str) -> Result<event::MessageText, ApiError> {
+    event::MessageText::new(text)
+        .map_err(|error| ErrorKind::TooLong.error(format_args!("the message is too long: {error}")))
+}
+
+/// There is no such entry.
+pub(in crate::engine) fn no_entry(entry: u64) -> ApiError {
+    ErrorKind::NotFound.error(format_args!("there is no entry {entry} in this conversation"))
+}
+
+/// Others can't know an entry yet.
+pub(in crate::engine) fn unsent(entry: u64) -> ApiError {
+    ErrorKind::NotAllowed.error(format_args!("entry {entry} is not sent yet: try again later"))
+}
+
+fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
+    let Some(key) = &params.idempotency_key else { return Ok(None) };
+    if !(1..=KEY_MAX).contains(&key.len()) {
+        return Err(ErrorKind::InvalidParams
+            .error(format_args!("an idempotencyKey has 1 to {KEY_MAX} bytes")));
+    }
+    // What is sent to whom. How long the caller waits makes no other request of it.
+    let SendParams { recipient, message, bytes_hex, reply_to, .. } = params;
+    let request = serde_json::to_vec(&(recipient, message, bytes_hex, reply_to));
+    let request_hash = Sha256::digest(request.map_err(ApiError::internal)?).into();
+    Ok(Some(Idempotency { key: key.clone(), request_hash }))
 }
 
 /// What is to be sent.
@@ -154,3 +336,15 @@ fn refused(refusal: SendRefusal, to: Phone) -> ApiError {
         SendRefusal::SealFailed => ErrorKind::Internal.error(refusal),
     }
 }
+
+fn failed(failure: Failure) -> ApiError {
+    match failure {
+        Failure::UnknownUser => ErrorKind::UnknownRecipient.error(failure),
+        Failure::Refused | Failure::Expired | Failure::KeyReplaced => {
+            ErrorKind::Refused.error(failure)
+        }
+    }
+}
+
+/// Longest idempotency key in bytes.
+const KEY_MAX: usize = 64;

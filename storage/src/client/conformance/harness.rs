@@ -26,7 +26,7 @@ pub(super) struct Harness<S> {
 }
 
 /// Returns the account of every case: phone number 1, user 1.
-pub(super) fn identity() -> Identity {
+pub(in crate::client) fn identity() -> Identity {
     Identity {
         phone: phone(1),
         server: Fingerprint([7; 32]),
@@ -36,7 +36,7 @@ pub(super) fn identity() -> Identity {
     }
 }
 
-pub(super) fn user(id: u64) -> UserId {
+pub(in crate::client) fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
@@ -47,7 +47,7 @@ pub(super) fn binding(id: u64, n: u16) -> Binding {
 
 /// Builds message `id` from us to user `to`, who has the `to`-th phone number. Its token has the same
 /// number as its id.
-pub(super) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
+pub(in crate::client) fn outgoing(id: u64, to: u16) -> OutgoingMessage {
     let recipient = user(to.into());
     OutgoingMessage {
         id: MessageId(id),
@@ -75,7 +75,7 @@ pub(super) fn draft(id: u64, to: UserRef) -> Draft {
 
 /// Builds message `id` from user `from`, who has the `from`-th phone number, to us. Equal arguments
 /// give the same packet.
-pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMessage {
+pub(in crate::client) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMessage {
     IncomingMessage {
         sender: user(from.into()),
         phone: phone(from),
@@ -91,7 +91,7 @@ pub(super) fn incoming(id: u64, from: u16, previous: Option<u64>) -> IncomingMes
 }
 
 /// Returns the fingerprint of the `n`-th author.
-pub(crate) const fn author(n: u16) -> Fingerprint {
+pub(in crate::client) const fn author(n: u16) -> Fingerprint {
     Fingerprint([n.to_le_bytes()[0]; 32])
 }
 

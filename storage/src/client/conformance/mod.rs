@@ -15,7 +15,7 @@
 mod account;
 #[cfg(test)]
 mod differential;
-mod harness;
+pub(in crate::client) mod harness;
 mod inbox;
 mod outbox;
 #[cfg(test)]

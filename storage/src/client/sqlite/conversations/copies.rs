@@ -63,15 +63,25 @@ impl SqliteClientStorage {
         })
     }
 
-    /// Copies that wait, or that the server holds and nobody has acknowledged, oldest first, behind
-    /// a token's place in the order: everything that is still under way.
+    /// Copies that the server does not hold yet, at most `limit`, in the order of their entries: those
+    /// in the outbox, those that can't be sealed yet, and those that the machine does not have.
     pub fn waiting_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
         self.read(|connection| {
-            Timeline(connection).sendings(
+            let timeline = Timeline(connection);
+            let mut waiting = Vec::new();
+            for from in [
                 "outbox INDEXED BY outbox_queued JOIN copies USING (token) WHERE status = 0
-                 ORDER BY outbox.place LIMIT ?1",
-                [limit],
-            )
+                 ORDER BY outbox.place",
+                "drafts JOIN copies USING (token) LEFT JOIN outbox USING (token)
+                 ORDER BY draft_id",
+                "copies INDEXED BY copies_to_send LEFT JOIN outbox USING (token)
+                 WHERE copies.content IS NOT NULL AND refused IS NULL ORDER BY copies.token",
+            ] {
+                waiting.extend(timeline.sendings(&format!("{from} LIMIT ?1"), [limit])?);
+            }
+            waiting.sort_by_key(|sending| sending.entry);
+            waiting.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(waiting)
         })
     }
 

@@ -6,6 +6,7 @@
 //! | `row` | rows as values |
 //! | `timeline` | entries: found, added, edited, taken back |
 //! | `apply`, `append` | what others do to the timeline, and what we do |
+//! | `lookups` | entries and messages by other names, pages of all conversations |
 //! | `pages`, `list` | what is shown: entries, and conversations with their settings |
 //! | `copies` | copies: which are to be sent, how far they have come |
 //! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
@@ -19,6 +20,7 @@ mod expiry;
 mod idempotency;
 pub(super) mod keys;
 mod list;
+mod lookups;
 mod pages;
 mod row;
 pub(super) mod schema;

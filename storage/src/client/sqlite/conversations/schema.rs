@@ -142,18 +142,17 @@ pub(in crate::client::sqlite) const CONVERSATIONS: &str = "
         tokenize = 'unicode61 remove_diacritics 2'
     );
     INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
-    CREATE TRIGGER search_insert AFTER INSERT ON timeline WHEN new.text IS NOT NULL BEGIN
+    CREATE TRIGGER search_insert AFTER INSERT ON timeline BEGIN
         INSERT INTO search (rowid, text, tag) VALUES (new.entry, new.text, new.tag);
     END;
-    CREATE TRIGGER search_delete AFTER DELETE ON timeline WHEN old.text IS NOT NULL BEGIN
+    CREATE TRIGGER search_delete AFTER DELETE ON timeline BEGIN
         INSERT INTO search (search, rowid, text, tag)
             VALUES ('delete', old.entry, old.text, old.tag);
     END;
     CREATE TRIGGER search_update AFTER UPDATE OF text ON timeline BEGIN
         INSERT INTO search (search, rowid, text, tag)
-            SELECT 'delete', old.entry, old.text, old.tag WHERE old.text IS NOT NULL;
-        INSERT INTO search (rowid, text, tag)
-            SELECT new.entry, new.text, new.tag WHERE new.text IS NOT NULL;
+            VALUES ('delete', old.entry, old.text, old.tag);
+        INSERT INTO search (rowid, text, tag) VALUES (new.entry, new.text, new.tag);
     END;
 
     INSERT INTO conversations (phone_number)

@@ -45,11 +45,11 @@ fn query(text: &str, conversation: Option<ConversationId>) -> Option<String> {
         return None;
     }
     // Without an operator between them, those in which the index finds no word are left out.
-    let mut query = format!("text : ({}*)", phrases.join(" "));
-    if let Some(ConversationId(id)) = conversation {
-        query.push_str(&format!(" AND tag : \"c{id}\""));
-    }
-    Some(query)
+    let words = format!("text : ({}*)", phrases.join(" "));
+    Some(match conversation {
+        Some(ConversationId(id)) => format!("{words} AND tag : \"c{id}\""),
+        None => words,
+    })
 }
 
 /// Words that are searched for; more are left out.

@@ -173,7 +173,7 @@ impl Timeline<'_> {
         event: Option<&EncodedEvent>,
         at: Timestamp,
     ) -> rusqlite::Result<bool> {
-        let Some(before) = self.text_of(entry)?.filter(|text| text.is_editable()) else {
+        let Some(before) = self.text_of(entry)?.filter(Before::is_editable) else {
             return Ok(false);
         };
         self.keep_original(entry, &before, at)?;

@@ -1,0 +1,8 @@
+#![cfg(test)]
+//! The screen, from what goes in to what is shown.
+
+mod hostile_text;
+mod pictures;
+mod screens;
+mod support;
+mod traces;

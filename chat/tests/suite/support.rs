@@ -1,0 +1,51 @@
+//! Screens as text.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Size;
+use ratatui::style::Modifier;
+use sealpost_chat::{Picture, Stage, Theme};
+use sealpost_messenger::api::Time;
+use unicode_width::UnicodeWidthStr;
+
+/// The people of the demo on a screen.
+pub(crate) fn stage(width: u16, height: u16) -> Stage {
+    Stage::new(Size::new(width, height), now(), Theme::Dark)
+}
+
+pub(crate) fn now() -> Time {
+    "2026-11-26T12:03:00Z".parse().unwrap()
+}
+
+/// The rows of a buffer as text.
+pub(crate) fn rows(buffer: &Buffer) -> Vec<String> {
+    let area = buffer.area;
+    (0..area.height).map(|y| row(buffer, y)).collect()
+}
+
+fn row(buffer: &Buffer, y: u16) -> String {
+    let mut text = String::new();
+    let mut x = 0;
+    while x < buffer.area.width {
+        let symbol = buffer[(x, y)].symbol();
+        text.push_str(symbol);
+        x += u16::try_from(symbol.width().max(1)).unwrap();
+    }
+    text
+}
+
+/// A screen as text. `<` follows a row that is chosen; what isolates text is shown as an escape.
+pub(crate) fn text(picture: &Picture) -> String {
+    let buffer = &picture.buffer;
+    let mut out = String::new();
+    for (y, row) in (0..).zip(rows(buffer)) {
+        let is_chosen =
+            (0..buffer.area.width).any(|x| buffer[(x, y)].modifier.contains(Modifier::REVERSED));
+        let row = row.replace('\u{2068}', "\\u{2068}").replace('\u{2069}', "\\u{2069}");
+        out.push_str(row.trim_end());
+        out.push_str(if is_chosen { " <\n" } else { "\n" });
+    }
+    match picture.cursor {
+        Some(cursor) => out + &format!("cursor {},{}\n", cursor.x, cursor.y),
+        None => out + "no cursor\n",
+    }
+}

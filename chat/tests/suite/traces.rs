@@ -1,0 +1,231 @@
+//! Inputs, and exactly what is then asked for and done.
+
+use ratatui::layout::Size;
+use sealpost_chat::{Effect, Focus, Message, Request, Stage};
+use sealpost_messenger::api::{
+    ConversationParams, DraftParams, EditParams, MarkReadParams, Mute, Peer, ReactionParams, Time,
+    TrustParams,
+};
+
+use crate::support::{now, stage, text};
+
+fn person(last: u64) -> Peer {
+    format!("+1555010{last:04}").parse().unwrap()
+}
+
+/// What was asked for, without lists and pages.
+fn deeds(stage: &mut Stage) -> Vec<Request> {
+    let is_deed = |request: &Request| {
+        !matches!(
+            request,
+            Request::Subscribe(_)
+                | Request::Status(_)
+                | Request::Conversations(_)
+                | Request::Contacts(_)
+                | Request::History(_)
+        )
+    };
+    stage.requests().into_iter().filter(is_deed).collect()
+}
+
+fn is_mark_read(request: &Request) -> bool {
+    matches!(request, Request::MarkRead(_))
+}
+
+#[test]
+fn a_conversation_is_seen_only_while_the_user_looks_at_it() {
+    let mut stage = stage(80, 24);
+    assert!(deeds(&mut stage).iter().any(is_mark_read), "Anna's, which is opened first");
+    stage.take(Message::Focused(Focus::Lost));
+    stage.press("M-a");
+    assert_eq!(deeds(&mut stage), []);
+    stage.take(Message::Focused(Focus::Gained));
+    let [Request::MarkRead(MarkReadParams { with: Peer::Group(_), .. })] = deeds(&mut stage)[..]
+    else {
+        panic!("the group was not marked as read");
+    };
+    stage.wait(3);
+    assert_eq!(deeds(&mut stage), []);
+}
+
+#[test]
+fn what_is_behind_a_list_or_below_the_screen_is_not_seen() {
+    let mut stage = stage(40, 10);
+    let [Request::MarkRead(first)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
+    assert!(text(&stage.picture()).contains("↓"), "the last entries are below the screen");
+    stage.press("F1");
+    stage.take(Message::Resized(Size::new(40, 40)));
+    assert_eq!(deeds(&mut stage), []);
+    stage.press("Esc");
+    let [Request::MarkRead(second)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
+    assert!(second.up_to > first.up_to);
+}
+
+#[test]
+fn draft_is_kept_after_a_pause_and_when_another_conversation_opens() {
+    let mut stage = stage(80, 24);
+    deeds(&mut stage);
+    stage.type_text("half");
+    assert_eq!(deeds(&mut stage), []);
+    stage.wait(2);
+    let draft = |with, text: &str| Request::SaveDraft(DraftParams { with, text: text.to_owned() });
+    assert_eq!(deeds(&mut stage), [draft(person(101), "half")]);
+    stage.type_text(" done");
+    stage.press("C-t 1 0 5 Enter");
+    assert_eq!(deeds(&mut stage), [draft(person(101), "half done")]);
+    stage.press("C-t A n n a Enter");
+    assert!(text(&stage.picture()).contains("> half done"));
+    stage.press("C-a C-k");
+    stage.press("C-q");
+    assert_eq!(deeds(&mut stage), [draft(person(101), "")]);
+    assert_eq!(stage.effects(), [Effect::Quit]);
+}
+
+#[test]
+fn message_that_is_refused_is_put_back() {
+    let mut stage = stage(80, 24);
+    stage.press("C-t b e n Enter");
+    stage.type_text("secret");
+    stage.press("Enter");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("> secret"), "{screen}");
+    assert!(screen.contains("the key has changed: nothing is sent"), "{screen}");
+}
+
+#[test]
+fn changed_key_is_accepted_only_by_its_letter_and_its_own_number() {
+    let mut stage = stage(80, 24);
+    stage.press("C-t b e n Enter M-v");
+    deeds(&mut stage);
+    stage.press("Enter Space y n");
+    assert_eq!(deeds(&mut stage), []);
+    stage.press("a");
+    let deeds = deeds(&mut stage);
+    let [Request::Trust(TrustParams { verified: false, safety_number, .. })] = &deeds[..] else {
+        panic!("{deeds:?}");
+    };
+    assert_eq!(safety_number.split(' ').count(), 12);
+    stage.press("M-v");
+    let screen = text(&stage.picture());
+    assert!(screen.contains(&safety_number[..23]), "the offered number is now the known one");
+    assert!(!screen.contains("another key"), "{screen}");
+}
+
+#[test]
+fn up_edits_the_last_own_message_and_escape_gives_it_up() {
+    let mut stage = stage(80, 24);
+    deeds(&mut stage);
+    stage.press("Up Esc");
+    assert!(text(&stage.picture()).contains("│>\n"));
+    stage.press("Up");
+    stage.type_text("!");
+    stage.press("Enter");
+    let deeds = deeds(&mut stage);
+    let [Request::Edit(EditParams { message, .. })] = &deeds[..] else { panic!("{deeds:?}") };
+    assert_eq!(message, "Yes! I'll bring the rope, and the good coffee.!");
+}
+
+#[test]
+fn deleting_and_opening_links_asks_first() {
+    let mut stage = stage(120, 40);
+    stage.press("C-t 1 0 6 Enter M-Up o");
+    assert!(text(&stage.picture()).contains("https://weather.example/oslo"));
+    stage.press("Enter n o y");
+    assert_eq!(stage.effects(), [Effect::OpenLink("https://weather.example/oslo".to_owned())]);
+    stage.press("Esc C-t A n n a Enter");
+    stage.type_text("oops");
+    stage.press("Enter M-Up d Enter n");
+    deeds(&mut stage);
+    stage.press("d y");
+    assert!(matches!(deeds(&mut stage)[..], [Request::Delete(_)]));
+}
+
+#[test]
+fn others_messages_can_be_neither_edited_nor_deleted() {
+    let mut stage = stage(80, 24);
+    stage.press("C-t 1 0 6 Enter M-Up");
+    deeds(&mut stage);
+    stage.press("e d y");
+    assert_eq!(deeds(&mut stage), []);
+    assert!(!text(&stage.picture()).contains("Delete?"));
+}
+
+#[test]
+fn digit_chooses_a_reaction() {
+    let mut stage = stage(80, 24);
+    stage.press("M-Up Up");
+    deeds(&mut stage);
+    stage.press("+ 2");
+    let deeds = deeds(&mut stage);
+    let [Request::React(ReactionParams { emoji, .. })] = &deeds[..] else { panic!("{deeds:?}") };
+    assert_eq!(emoji, "❤️");
+    assert!(text(&stage.picture()).contains("└ ❤️"));
+}
+
+#[test]
+fn bell_rings_once_for_what_the_user_does_not_see() {
+    let mut stage = stage(80, 24);
+    stage.press("C-t 1 0 5 Enter");
+    stage.wait(8);
+    assert_eq!(stage.effects(), [Effect::Ring], "another conversation");
+    stage.take(Message::Focused(Focus::Lost));
+    stage.wait(12);
+    let notice = Effect::Notify("Message from Mum".to_owned());
+    assert_eq!(stage.effects(), [Effect::Ring, notice], "the text stays off the lock screen");
+}
+
+#[test]
+fn muted_conversation_is_silent() {
+    let mut stage = stage(80, 24);
+    stage.press("M-a M-m Enter");
+    let until = Time(now().0.plus_secs(3600));
+    let mutes = |request: &Request| matches!(request, Request::Update(ConversationParams { mute: Some(Mute::Until(end)), .. }) if *end == until);
+    assert!(deeds(&mut stage).iter().any(mutes));
+    stage.press("C-t 1 0 5 Enter");
+    stage.wait(8);
+    assert_eq!(stage.effects(), []);
+}
+
+#[test]
+fn two_interrupts_quit_and_one_does_not() {
+    let mut stage = stage(80, 24);
+    stage.press("C-c x C-c Left");
+    assert_eq!(stage.effects(), []);
+    stage.press("C-c C-c");
+    assert_eq!(stage.effects(), [Effect::Quit]);
+}
+
+#[test]
+fn editor_gets_what_is_written_and_gives_it_back() {
+    let mut stage = stage(80, 24);
+    stage.type_text("one");
+    stage.press("C-x C-e");
+    assert_eq!(stage.effects(), [Effect::OpenEditor("one".to_owned())]);
+    stage.take(Message::Edited(Ok("one\ntwo\n".to_owned())));
+    assert!(text(&stage.picture()).contains("> one\n"));
+    stage.take(Message::Edited(Err("vi failed".to_owned())));
+    let screen = text(&stage.picture());
+    assert!(screen.contains("vi failed") && screen.contains("> one\n"), "{screen}");
+}
+
+#[test]
+fn scrolling_up_shows_all_of_the_history_and_end_comes_back() {
+    let mut stage = stage(80, 24);
+    for _ in 0..10 {
+        stage.press("PgUp");
+    }
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Day 1 of the walk"), "{screen}");
+    stage.press("End");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("deleted") && !screen.contains('↓'), "{screen}");
+}
+
+#[test]
+fn phone_number_with_spaces_begins_a_conversation() {
+    let mut stage = stage(80, 24);
+    stage.press("C-t + 1 Space 5 5 5 - 0 1 9 - 9 9 9 1 Enter");
+    assert!(text(&stage.picture()).contains("│ +15550199991"));
+    stage.press("C-t + 1 5 5 5 0 1 9 9 9 9 0 Enter");
+    assert!(text(&stage.picture()).contains("nobody is registered with +15550199990"));
+}

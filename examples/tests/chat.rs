@@ -1,0 +1,186 @@
+#![cfg(test)]
+//! `sealpost chat`, in a terminal.
+
+mod support;
+
+use std::fmt::Write;
+use std::process::{self, Command};
+
+use support::until;
+
+const SEALPOST: &str = env!("CARGO_BIN_EXE_sealpost");
+
+/// A terminal of tmux. It ends with the value.
+struct Tmux {
+    server: String,
+}
+
+impl Tmux {
+    /// Runs a shell command in a terminal of 80 by 24; `None` where there is no tmux.
+    fn run(name: &str, command: &str) -> Option<Self> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            eprintln!("SKIPPED: tmux is not installed");
+            return None;
+        }
+        let tmux = Self { server: format!("sealpost-test-{}-{name}", process::id()) };
+        tmux.call(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command]);
+        Some(tmux)
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.call(&[&["send-keys"], keys].concat());
+    }
+
+    fn text(&self, text: &str) {
+        self.call(&["send-keys", "-l", text]);
+    }
+
+    fn resize(&self, width: &str, height: &str) {
+        self.call(&["resize-window", "-x", width, "-y", height]);
+    }
+
+    fn screen(&self) -> String {
+        self.call(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the screen has a text.
+    fn shows(&self, text: &str) -> String {
+        let mut screen = String::new();
+        until(&format!("the screen shows {text:?}"), || {
+            screen = self.screen();
+            screen.contains(text)
+        });
+        screen
+    }
+
+    fn call(&self, args: &[&str]) -> String {
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-L", &self.server]).args(args).env_remove("TMUX").env("LC_ALL", "C.UTF-8");
+        let output = tmux.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
+    }
+}
+
+/// A shell command that shows the demo, then its exit status, and stays.
+fn demo(options: &str) -> String {
+    format!("echo before; {SEALPOST} chat --demo --utc {options}; echo status $?; exec cat")
+}
+
+#[test]
+fn people_talk_in_a_terminal() {
+    let Some(tmux) = Tmux::run("talk", &demo("")) else { return };
+    tmux.shows("Are you coming on Thursday?");
+    tmux.text("See you at the gate");
+    tmux.keys(&["M-Enter"]);
+    tmux.text("with cake 🍰");
+    tmux.keys(&["Enter"]);
+    let screen = tmux.shows("✓✓");
+    assert!(screen.contains("│ │ See you at the gate"), "{screen}");
+    assert!(screen.contains("│ │ with cake 🍰"), "{screen}");
+    tmux.shows("Good to know, thanks!");
+    tmux.keys(&["C-f"]);
+    tmux.text("cake");
+    tmux.shows("See you at the gate\\nwith cake");
+    tmux.keys(&["Escape"]);
+    tmux.keys(&["C-q"]);
+    let screen = tmux.shows("status 0");
+    assert!(screen.contains("before"), "the terminal is not as it was: {screen}");
+    assert!(!screen.contains("Anna"), "the terminal is not as it was: {screen}");
+}
+
+#[test]
+fn small_terminal_has_no_list_of_conversations() {
+    let Some(tmux) = Tmux::run("small", &demo("--no-mouse --theme plain")) else { return };
+    tmux.shows("# Family");
+    tmux.resize("40", "10");
+    let screen = tmux.shows("M-a ");
+    assert!(!screen.contains("# Family"), "{screen}");
+    assert_eq!(screen.lines().count(), 10, "{screen}");
+    tmux.keys(&["M-a"]);
+    tmux.shows("#Family");
+    tmux.resize("80", "24");
+    tmux.shows("Weather bot");
+}
+
+#[test]
+fn editor_gets_the_terminal_and_gives_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let editor = folder.path().join("editor");
+    support::write_script(&editor, "test -t 0 && test -t 1 && echo 'from the editor' >> \"$1\"");
+    let command = format!("EDITOR={} {}", editor.display(), demo("").replace("echo before; ", ""));
+    let Some(tmux) = Tmux::run("editor", &command) else { return };
+    tmux.shows("connected");
+    tmux.text("one");
+    tmux.keys(&["M-e"]);
+    tmux.shows("from the editor");
+    tmux.keys(&["C-c"]);
+    tmux.shows("C-c again quits.");
+    tmux.keys(&["C-c"]);
+    tmux.shows("status 0");
+}
+
+/// Drives the program where there is no tmux: Python has pseudoterminals.
+const DRIVER: &str = r#"
+import os, pty, select, sys, termios, time
+
+ready, go = os.pipe()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.read(ready, 1)
+    os.environ["TERM"] = "xterm-256color"
+    os.execv(sys.argv[1], [sys.argv[1], "chat", "--demo", "--utc"])
+termios.tcsetwinsize(terminal, (24, 80))
+before = termios.tcgetattr(terminal)
+os.write(go, b"!")
+seen = b""
+
+def until(wanted):
+    global seen
+    deadline = time.monotonic() + 60
+    while wanted not in seen:
+        assert time.monotonic() < deadline, (wanted, seen)
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                seen += os.read(terminal, 65536)
+            except OSError:  # the other side is closed
+                assert wanted in seen, (wanted, seen)
+
+until("Are you coming".encode())
+os.write(terminal, "hello 好\r".encode())
+until("好".encode())
+until("✓✓".encode())
+os.write(terminal, b"\x1b[200~pasted\nlines\x1b[201~")
+until(b"pasted")
+until(b"lines")
+os.write(terminal, b"\x11")
+until(b"\x1b[?1049l")
+until(b"\x1b[?25h")
+after = termios.tcgetattr(terminal)
+assert before == after, "the terminal is not as it was"
+status = os.waitpid(pid, 0)[1]
+assert os.waitstatus_to_exitcode(status) == 0, status
+for enabled in (b"\x1b[?1049h", b"\x1b[?2004h", b"\x1b[?1004h", b"\x1b[?1000h"):
+    assert enabled in seen and enabled.replace(b"h", b"l") in seen, enabled
+"#;
+
+#[test]
+fn terminal_is_given_back_as_it_was() {
+    let output = Command::new("python3").args(["-c", DRIVER, SEALPOST]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn chat_without_a_terminal_says_so() {
+    let output = Command::new(SEALPOST).args(["chat", "--demo"]).output().unwrap();
+    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+    write!(said, "{}", String::from_utf8_lossy(&output.stdout)).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("chat needs a terminal"), "{said}");
+}

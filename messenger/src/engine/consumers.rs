@@ -1,0 +1,100 @@
+//! What consumers receive.
+
+use sealpost_core::client::store::{
+    ClientOp, ClientReply, Content, InboxId, InboxItem, ReceivedContent,
+};
+use sealpost_core::frame::StoreError;
+use sealpost_core::keys::Fingerprint;
+use sealpost_storage::Storage;
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::client::conversations::{
+    Author, Body, Change, Entry, EntryRef, Peer, Visibility,
+};
+
+use super::changes;
+use super::entries::{self, Entries};
+use crate::api::{PhoneNumber, ReceivedEvent};
+
+/// Name under which `sealpost listen` receives.
+pub const LISTENER: &str = "listen";
+
+/// Prepares a store for consumers. Returns the place up to which they may see the inbox.
+///
+/// In a home of an earlier version, messages that wait to be shown wait for `sealpost listen`.
+pub(super) fn begin(store: &mut SqliteClientStorage) -> Result<InboxId, StoreError> {
+    let arrived = store.applied_up_to()?;
+    if store.consumer(LISTENER)?.is_none() {
+        let shown =
+            first_unshown(store)?.map_or(arrived, |place| InboxId(place.0.saturating_sub(1)));
+        store.advance_consumer(LISTENER, shown.min(arrived))?;
+    }
+    Ok(arrived)
+}
+
+fn first_unshown(store: &mut SqliteClientStorage) -> Result<Option<InboxId>, StoreError> {
+    let mut outcomes = Vec::new();
+    store.commit(&[ClientOp::Unshown { after: InboxId::START, limit: 1 }], &mut outcomes);
+    match outcomes.pop() {
+        Some(Ok(ClientReply::Unshown { items, .. })) => Ok(items.first().map(|item| item.place)),
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) | None => Err(StoreError::Corrupt),
+    }
+}
+
+/// What a consumer is told of a message; `None` if nobody is told of it.
+pub(super) fn event(
+    store: &SqliteClientStorage,
+    item: &InboxItem,
+    own: &Fingerprint,
+) -> Result<Option<ReceivedEvent>, StoreError> {
+    let message = &item.message;
+    let from = PhoneNumber(message.phone);
+    let found = store.conversation(&Peer::Person(message.phone))?;
+    let Some(conversation) = found.filter(|found| found.visibility == Visibility::Shown) else {
+        return Ok(None);
+    };
+    let target = |name: &EntryRef| match store.find_entry(conversation.id, name)? {
+        Some(entry) => store.entry(entry),
+        None => Ok(None),
+    };
+    let is_author = |entry: &Entry| entry.author == Author::Peer(message.signed_by);
+    Ok(match changes::of(item, own) {
+        Change::Append(new) => as_it_arrived(store, item, new.body)?,
+        Change::Expire { line, .. } => as_it_arrived(store, item, line.body)?,
+        Change::Edit { entry, text, .. } => target(&entry)?
+            .filter(is_author)
+            .map(|entry| ReceivedEvent::Edited { entry: entry.id.0, from, text }),
+        Change::Delete { entry } => target(&entry)?
+            .filter(is_author)
+            .map(|entry| ReceivedEvent::Deleted { entry: entry.id.0, from }),
+        Change::React { entry, emoji } => target(&entry)?.map(|entry| ReceivedEvent::Reaction {
+            entry: entry.id.0,
+            from,
+            emoji: emoji.unwrap_or_default(),
+        }),
+        Change::Read { .. } | Change::Nothing => None,
+    })
+}
+
+/// A message as it was when it arrived. What was taken back or has expired since is not told.
+fn as_it_arrived(
+    store: &SqliteClientStorage,
+    item: &InboxItem,
+    body: Body,
+) -> Result<Option<ReceivedEvent>, StoreError> {
+    let Some(entry) = store.entry_at(item.place)? else { return Ok(None) };
+    let Some(mut message) = Entries::of(store).find(entry)? else { return Ok(None) };
+    let is_gone = matches!(message.body, crate::api::Body::Deleted | crate::api::Body::Expired);
+    if !is_gone {
+        let event = match &item.message.content {
+            ReceivedContent::Opened(Content::Event(event)) => Some(event),
+            ReceivedContent::Opened(Content::Text(_) | Content::Bytes(_))
+            | ReceivedContent::Undecryptable => None,
+        };
+        message.body = entries::body(body, event);
+    }
+    message.message_id = Some(item.message.id.0);
+    message.edited_at = None;
+    message.reactions = Vec::new();
+    Ok(Some(ReceivedEvent::Message { message: Box::new(message) }))
+}

@@ -1,0 +1,192 @@
+//! Entries of the timeline as the interface shows them.
+
+use std::collections::BTreeMap;
+
+use sealpost_core::client::store::{Arrival as Order, Continuity, Trust as KeyTrust};
+use sealpost_core::event::{self, EncodedEvent};
+use sealpost_core::frame::StoreError;
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::client::conversations::{self as kept, ConversationId, EntryId};
+
+use crate::api::{
+    Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
+};
+
+/// Turns entries of one store into what the interface shows.
+pub(super) struct Entries<'a> {
+    store: &'a SqliteClientStorage,
+    peers: BTreeMap<ConversationId, Peer>,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) const fn of(store: &'a SqliteClientStorage) -> Self {
+        Self { store, peers: BTreeMap::new() }
+    }
+
+    /// The entry with this number, if there is one.
+    pub(super) fn find(&mut self, id: EntryId) -> Result<Option<Entry>, StoreError> {
+        self.store.entry(id)?.map(|entry| self.shown(entry)).transpose()
+    }
+
+    /// An entry as the interface shows it.
+    pub(super) fn shown(&mut self, entry: kept::Entry) -> Result<Entry, StoreError> {
+        let conversation = self.peer(entry.conversation)?;
+        let reply_to = entry.reply_to.map(|name| self.quote(entry.conversation, &name));
+        let is_own = entry.author == kept::Author::Own;
+        let message_id = match (&entry.name, is_own) {
+            (Some(kept::EntryRef { target: event::Target::Message(id), .. }), false) => Some(id.0),
+            (_, false) => self.message_id(&entry)?,
+            (_, true) => None,
+        };
+        Ok(Entry {
+            entry: entry.id.0,
+            conversation,
+            from: entry.phone.map(PhoneNumber),
+            message_id,
+            sent_at: Time(entry.sent_at),
+            received_at: entry.received_at.map(Time),
+            progress: entry.progress().map(progress),
+            body: body(entry.body, entry.event.as_ref()),
+            reply_to: reply_to.transpose()?,
+            edited_at: entry.edited_at.map(Time),
+            reactions: entry.reactions.into_iter().map(reaction).collect(),
+            copies: entry.copies.iter().map(copy).collect(),
+            trust: entry.trust.map(trust),
+            arrival: entry.arrival.and_then(arrival),
+            after_gap: entry.continuity == Continuity::AfterGap,
+            expires_at: entry.expires_at.map(Time),
+        })
+    }
+
+    fn peer(&mut self, conversation: ConversationId) -> Result<Peer, StoreError> {
+        if let Some(peer) = self.peers.get(&conversation) {
+            return Ok(*peer);
+        }
+        let found = self.store.conversation_of(conversation)?.ok_or(StoreError::Corrupt)?;
+        let peer = peer(&found.peer);
+        self.peers.insert(conversation, peer);
+        Ok(peer)
+    }
+
+    /// Id on the wire of a received event.
+    fn message_id(&self, entry: &kept::Entry) -> Result<Option<u64>, StoreError> {
+        let Some(place) = entry.place else { return Ok(None) };
+        Ok(self.store.message_at(place)?.map(|id| id.0))
+    }
+
+    fn quote(
+        &self,
+        conversation: ConversationId,
+        name: &kept::EntryRef,
+    ) -> Result<Quote, StoreError> {
+        let found = match self.store.find_entry(conversation, name)? {
+            Some(id) => self.store.entry(id)?,
+            None => None,
+        };
+        let Some(found) = found else {
+            return Ok(Quote { entry: None, from: None, text: String::new() });
+        };
+        let text = match &found.body {
+            kept::Body::Text(text) | kept::Body::File(text) | kept::Body::Notice(text) => {
+                text.chars().take(QUOTE_CHARS).collect()
+            }
+            kept::Body::Bytes(_)
+            | kept::Body::Undecryptable
+            | kept::Body::NeedsNewerVersion
+            | kept::Body::Deleted
+            | kept::Body::Expired => String::new(),
+        };
+        Ok(Quote { entry: Some(found.id.0), from: found.phone.map(PhoneNumber), text })
+    }
+}
+
+/// Whom a conversation is with, as the interface names it.
+pub(super) const fn peer(peer: &kept::Peer) -> Peer {
+    match peer {
+        kept::Peer::Person(phone) => Peer::Person(PhoneNumber(*phone)),
+        kept::Peer::Group(group) => Peer::Group(GroupId(group.0)),
+    }
+}
+
+/// Whom a conversation is with, as the store names it.
+pub(super) const fn kept_peer(peer: &Peer) -> kept::Peer {
+    match peer {
+        Peer::Person(PhoneNumber(phone)) => kept::Peer::Person(*phone),
+        Peer::Group(GroupId(id)) => kept::Peer::Group(event::GroupId(*id)),
+    }
+}
+
+/// How far a copy or an entry has come.
+pub(super) fn progress(progress: kept::Progress) -> Progress {
+    match progress {
+        kept::Progress::Failed(failure) => Progress::Failed { reason: failure.to_string() },
+        kept::Progress::Queued => Progress::Queued,
+        kept::Progress::Stored => Progress::Stored,
+        kept::Progress::Delivered => Progress::Delivered,
+        kept::Progress::Read => Progress::Read,
+    }
+}
+
+/// What an entry says.
+pub(super) fn body(body: kept::Body, event: Option<&EncodedEvent>) -> Body {
+    match body {
+        kept::Body::Text(text) => Body::Text { text },
+        kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
+        kept::Body::File(text) => file(text, event),
+        kept::Body::Notice(text) => Body::Notice { text },
+        kept::Body::Undecryptable => Body::Undecryptable,
+        kept::Body::NeedsNewerVersion => Body::NeedsNewerVersion,
+        kept::Body::Deleted => Body::Deleted,
+        kept::Body::Expired => Body::Expired,
+    }
+}
+
+fn file(text: String, event: Option<&EncodedEvent>) -> Body {
+    let Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) =
+        event.map(EncodedEvent::event)
+    else {
+        return Body::NeedsNewerVersion;
+    };
+    Body::File {
+        file: offer.file.to_string(),
+        name: offer.name.as_str().into(),
+        media_type: offer.media_type.as_str().into(),
+        size: offer.size.value(),
+        done: 0,
+        path: None,
+        text,
+    }
+}
+
+fn copy(copy: &kept::Copy) -> Copy {
+    Copy {
+        to: PhoneNumber(copy.phone),
+        message_id: copy.message.map(|id| id.0),
+        progress: progress(copy.progress),
+    }
+}
+
+fn reaction(reaction: kept::Reaction) -> Reaction {
+    Reaction { from: reaction.phone.map(PhoneNumber), emoji: reaction.emoji }
+}
+
+/// How far a key was trusted.
+pub(super) const fn trust(trust: KeyTrust) -> Trust {
+    match trust {
+        KeyTrust::FirstUse => Trust::FirstUse,
+        KeyTrust::Verified => Trust::Verified,
+        KeyTrust::Changed => Trust::Changed,
+    }
+}
+
+const fn arrival(arrival: Order) -> Option<Arrival> {
+    match arrival {
+        Order::InOrder => None,
+        Order::Late => Some(Arrival::Late),
+        Order::FillsGap => Some(Arrival::FillsGap),
+        Order::ReusedId => Some(Arrival::ReusedId),
+    }
+}
+
+/// Characters of a message that an answer to it shows.
+const QUOTE_CHARS: usize = 100;

@@ -1,0 +1,140 @@
+//! The timeline of a client's store: messages are applied, and entries of our own added, between the
+//! requests of the machine.
+
+use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxId, InboxItem, Token};
+use sealpost_core::frame::StoreError;
+use sealpost_storage::Storage;
+use sealpost_storage::client::conversations::{Body, Change, NewCopy, NewEntry, Peer};
+use sealpost_storage::client::{
+    ClientStorage, HistoryEntry, MemoryClientStorage, SqliteClientStorage,
+};
+use sealpost_storage::conformance::{at, phone};
+
+use crate::random::Random;
+
+/// The memory store with what has been put into the timeline.
+#[derive(Clone)]
+pub(crate) struct Model {
+    pub(crate) memory: MemoryClientStorage,
+    timeline: Timeline,
+}
+
+/// What a timeline shows of each peer's conversation, the copies to be sent, and the place up to which
+/// messages were applied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Timeline {
+    conversations: Vec<Vec<String>>,
+    unsent: Vec<Token>,
+    applied: Option<InboxId>,
+}
+
+impl Model {
+    pub(crate) const fn new(memory: MemoryClientStorage) -> Self {
+        let timeline = Timeline { conversations: Vec::new(), unsent: Vec::new(), applied: None };
+        Self { memory, timeline }
+    }
+
+    pub(crate) fn timeline(&self) -> Timeline {
+        let mut timeline = self.timeline.clone();
+        timeline.conversations.resize(PEERS.len(), Vec::new());
+        timeline.unsent.sort_unstable();
+        timeline.applied = timeline.applied.or(Some(InboxId::START));
+        timeline
+    }
+
+    fn conversation(&mut self, peer: u16) -> &mut Vec<String> {
+        self.timeline.conversations.resize(PEERS.len(), Vec::new());
+        let index = PEERS.iter().position(|other| *other == peer).unwrap();
+        &mut self.timeline.conversations[index]
+    }
+
+    pub(crate) fn apply_next(&mut self) {
+        let applied = self.timeline.applied.unwrap_or(InboxId::START);
+        let received = PEERS.iter().flat_map(|peer| {
+            self.memory.history(phone(*peer), None, u32::MAX).unwrap().into_iter().filter_map(
+                |entry| match entry {
+                    HistoryEntry::Received(item) if item.place > applied => Some((*peer, item)),
+                    HistoryEntry::Received(_) | HistoryEntry::Sent(_) => None,
+                },
+            )
+        });
+        let Some((peer, item)) = received.min_by_key(|(_, item)| item.place) else { return };
+        self.timeline.applied = Some(item.place);
+        self.conversation(peer).push(shown(&item));
+    }
+
+    pub(crate) fn append(&mut self, random: &mut Random) {
+        let (peer, copy, text) = own(random);
+        self.conversation(peer).push(text);
+        self.timeline.unsent.push(copy.token);
+    }
+}
+
+impl Storage for Model {
+    type Op = ClientOp;
+    type Outcome = ClientOutcome;
+
+    fn commit(&mut self, requests: &[ClientOp], outcomes: &mut Vec<ClientOutcome>) {
+        self.memory.commit(requests, outcomes);
+    }
+}
+
+/// Applies the next message that was received.
+pub(crate) fn apply_next(store: &mut SqliteClientStorage) -> Result<(), StoreError> {
+    let waiting = store.inbox_after(store.applied_up_to()?, 1)?;
+    let Some(item) = waiting.first() else { return Ok(()) };
+    let change = Change::Append(new(shown(item)));
+    store.apply(item, &Peer::Person(item.message.phone), &change).map(drop)
+}
+
+/// Adds an entry of our own.
+pub(crate) fn append(
+    store: &mut SqliteClientStorage,
+    random: &mut Random,
+) -> Result<(), StoreError> {
+    let (peer, copy, text) = own(random);
+    let peer = Peer::Person(phone(peer));
+    store.append(&peer, (&new(text), at(1)), &[copy], None).map(drop)
+}
+
+/// Reads the timeline of a store.
+pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError> {
+    let conversation = |peer: &u16| {
+        let Some(found) = store.conversation(&Peer::Person(phone(*peer)))? else {
+            return Ok(Vec::new());
+        };
+        let entries = store.entries_before(found.id, None, u32::MAX)?;
+        let texts = entries.into_iter().map(|entry| match entry.body {
+            Body::Text(text) => text,
+            other => format!("{other:?}"),
+        });
+        Ok(texts.collect())
+    };
+    let unsent = store.unsent_copies(u32::MAX)?;
+    let mut unsent: Vec<_> = unsent.into_iter().map(|unsent| unsent.copy.token).collect();
+    unsent.sort_unstable();
+    Ok(Timeline {
+        conversations: PEERS.iter().map(conversation).collect::<Result<_, _>>()?,
+        unsent,
+        applied: Some(store.applied_up_to()?),
+    })
+}
+
+fn own(random: &mut Random) -> (u16, NewCopy, String) {
+    let peer = random.pick(PEERS);
+    let text = "own words ".repeat(random.pick(&[1, 1, 900]));
+    let token = Token(1_000_000 + random.between(0, 1 << 40));
+    let copy = NewCopy { token, phone: phone(peer), content: Content::Text(text.clone()) };
+    (peer, copy, text)
+}
+
+fn shown(item: &InboxItem) -> String {
+    format!("message {} at {}", item.message.id.0, item.place.0)
+}
+
+const fn new(text: String) -> NewEntry {
+    let body = Body::Text(text);
+    NewEntry { body, event_id: None, event: None, reply_to: None, expiry_secs: None }
+}
+
+const PEERS: &[u16] = &[2, 3, 4];
