@@ -200,7 +200,7 @@ pub enum Action {
     /// Check size and hash of the partial file, and give it a safe name, which no other file has.
     /// Doing it again after a crash must find what was done. → [`Input::Finished`]
     Finish(TransferId),
-    /// Delete the partial file, if there is one.
+    /// The transfer is over: delete the partial file, if there is one. A file that was saved stays.
     Discard(TransferId),
     /// Tell the user.
     Tell(TransferId, Told),

@@ -42,8 +42,6 @@ mod machine;
 mod receiving;
 mod record;
 mod sending;
-#[cfg(test)]
-mod tests;
 mod transfer;
 
 pub use contract::{

@@ -110,7 +110,7 @@ impl Transfer {
         self.record.state = State::Ended { end, order: turn.order };
         (self.is_paused, self.is_end_repeated) = (false, false);
         turn.store(&self.record);
-        if turn.id.direction == Direction::Incoming && end != End::Complete {
+        if turn.id.direction == Direction::Incoming {
             turn.actions.push(Action::Discard(turn.id));
         }
         turn.tell(Told::Ended(end));
@@ -121,14 +121,14 @@ impl Transfer {
         if core::mem::replace(&mut self.is_end_repeated, true) {
             return;
         }
-        match (turn.id.direction, end) {
-            (Direction::Outgoing, End::Complete) => {}
-            (Direction::Incoming, End::Complete) => turn.answer(FileAnswer::Received),
-            (_, End::Refused) => turn.answer(FileAnswer::Refused),
-            (_, End::Cancelled | End::CancelledByPeer | End::Failed(_)) => {
-                turn.answer(FileAnswer::Cancelled);
-            }
-        }
+        turn.answer(match (turn.id.direction, end) {
+            (Direction::Incoming, End::Complete) => FileAnswer::Received,
+            (Direction::Incoming, End::Refused) => FileAnswer::Refused,
+            // A recipient who asks for a file that was complete has lost it, and is offered it again if
+            // the users want that.
+            (Direction::Outgoing, End::Complete | End::Refused)
+            | (_, End::Cancelled | End::CancelledByPeer | End::Failed(_)) => FileAnswer::Cancelled,
+        });
     }
 
     /// Whether the name is that of an event which is known to be on its way.

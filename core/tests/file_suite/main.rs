@@ -1,16 +1,15 @@
 //! Transfers as traces, and whole transfers between two devices with faults.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod hostile;
+mod sim;
 mod trace;
 
-use std::vec;
-use std::vec::Vec;
-
-use crate::event::{
+use sealpost_core::event::{
     Caption, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType, PieceData, PieceLen,
 };
-use crate::files::{Action, Direction, Files, Input, Outgoing, TransferId};
-use crate::keys::Fingerprint;
+use sealpost_core::files::{Action, Direction, Files, Input, Outgoing, TransferId};
+use sealpost_core::keys::Fingerprint;
 
 const FILE: FileId = FileId([7; 16]);
 
@@ -62,7 +61,7 @@ fn without_stores(mut actions: Vec<Action>) -> Vec<Action> {
 }
 
 /// The answers among some actions.
-fn answers(actions: &[Action]) -> Vec<crate::event::FileAnswer> {
+fn answers(actions: &[Action]) -> Vec<sealpost_core::event::FileAnswer> {
     let answer = |action: &Action| match action {
         Action::Send(_, Outgoing::Answer(answer)) => Some(*answer),
         Action::Send(..)

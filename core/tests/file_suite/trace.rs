@@ -1,12 +1,8 @@
 //! A file of three pieces, from both sides.
 
-use std::boxed::Box;
-use std::vec;
-use std::vec::Vec;
-
 use super::{answers, data, handle, id, key, offer, piece};
-use crate::event::FileAnswer;
-use crate::files::{
+use sealpost_core::event::FileAnswer;
+use sealpost_core::files::{
     Action, Command, Consent, Direction, End, EventName, Failure, Fate, Files, Finished, Input,
     Outgoing, Pause, PieceName, Read, Told, Written, limits,
 };
@@ -69,7 +65,8 @@ fn a_file_is_received_piece_by_piece_and_saved_once_it_was_checked() {
     }
     let received = Action::Send(id, Outgoing::Answer(FileAnswer::Received));
     let told = Action::Tell(id, Told::Ended(End::Complete));
-    assert_eq!(handle(&mut files, finished(Finished::Saved)), [received, told]);
+    let expected = [received, Action::Discard(id), told];
+    assert_eq!(handle(&mut files, finished(Finished::Saved)), expected);
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Peers who lie.
 
-use std::vec;
-
 use super::{answers, data, handle, id, key, offer, piece, sized};
-use crate::event::{FileAnswer, FileId, FilePiece};
-use crate::files::{
+use sealpost_core::event::{FileAnswer, FileId, FilePiece};
+use sealpost_core::files::{
     Action, Command, Consent, Direction, End, Failure, Files, Input, Outgoing, PieceName, Read,
     Told, limits,
 };
@@ -103,8 +101,11 @@ fn a_recipient_who_asks_again_and_again_is_given_up() {
             let len = if index == 2 { 3 } else { 10 };
             let read = Input::Read { id, name, outcome: Read::Data(data(len)) };
             sent += u32::try_from(handle(&mut files, read).len()).unwrap();
-            let name = crate::files::EventName::Piece(name);
-            handle(&mut files, Input::Sent { id, name, fate: crate::files::Fate::Delivered });
+            let name = sealpost_core::files::EventName::Piece(name);
+            handle(
+                &mut files,
+                Input::Sent { id, name, fate: sealpost_core::files::Fate::Delivered },
+            );
         }
     }
     panic!("{sent} pieces were sent");
@@ -162,7 +163,7 @@ fn ended_transfers_are_forgotten_one_day() {
     for number in 0..=u16::try_from(limits::ENDED).unwrap() {
         let mut offer = offer(3);
         offer.file.0[..2].copy_from_slice(&number.to_be_bytes());
-        let id = crate::files::TransferId { file: offer.file, ..id(Direction::Outgoing) };
+        let id = sealpost_core::files::TransferId { file: offer.file, ..id(Direction::Outgoing) };
         handle(&mut files, Input::Command(Command::Send { to: key(1), offer }));
         handle(&mut files, Input::Command(Command::Cancel(id)));
     }
