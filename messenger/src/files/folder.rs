@@ -166,7 +166,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// Nobody but the owner can write to the folder, yet what is opened is never a link.
-const NO_LINKS: i32 = OFlags::NOFOLLOW.bits() as i32;
+const NO_LINKS: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// Files of the same name. The next one is not saved until some are moved away.
 const SAME_NAME_MAX: u32 = 10_000;
 const CHUNK: usize = 64 * 1024;
