@@ -47,7 +47,8 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         // Without this flag, a named pipe would let us wait for a writer.
         let mut options = OpenOptions::new();
-        let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+        let file =
+            options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(SourceError::NotAFile);

@@ -31,7 +31,7 @@ pub(super) struct World {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally([u64; EVENTS.len()]);
 
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 13] = [
     "complete",
     "refused",
     "cancelled",
@@ -44,6 +44,7 @@ const EVENTS: [&str; 12] = [
     "sent again",
     "asked",
     "lost with a backup",
+    "given up",
 ];
 
 impl Tally {
@@ -279,16 +280,32 @@ impl World {
             let ends = [sender.files.record(outgoing), recipient.files.record(incoming)];
             let is_saved = recipient.disk.saved.contains_key(&incoming);
             let [Some(sent), Some(received)] = ends.map(|record| record.map(|it| it.state)) else {
+                // The recipient had as many open transfers as it takes: after a crash, it may not know yet
+                // that one is over of which it has told the sender.
+                let is_refused = matches!(
+                    sender.files.record(outgoing).map(|record| record.state),
+                    Some(State::Ended { end: End::Refused, .. })
+                );
+                if is_refused {
+                    self.tally.count("refused");
+                    continue;
+                }
                 if !self.may_fail && sender.files.record(outgoing).is_some() {
                     return Err(format!("{outgoing:?} is forgotten: {ends:?}"));
                 }
                 self.tally.count("lost with a backup");
                 continue;
             };
-            // A sender whose backup is older than the answer waits for it until the user gives up.
-            let waits = sent == State::Offered && !received_is_open(received);
-            if self.may_fail && waits {
-                self.tally.count("lost with a backup");
+            // A sender who has lost the end, with a backup or in the middle of cancelling, and has
+            // nothing more to send, waits until the user gives up.
+            if self.may_fail && is_open(sent) && !is_open(received) {
+                self.tally.count("given up");
+                let cancel = Input::Command(Command::Cancel(outgoing));
+                self.devices[user].give(cancel, &mut self.next_message);
+                self.drain()?;
+                if self.devices[user].files.record(outgoing).is_some_and(Record::is_open) {
+                    return Err(format!("{outgoing:?} can't be cancelled"));
+                }
                 continue;
             }
             let (State::Ended { end: sent, .. }, State::Ended { end: received, .. }) =
@@ -316,6 +333,6 @@ impl World {
     }
 }
 
-const fn received_is_open(state: State) -> bool {
+const fn is_open(state: State) -> bool {
     !matches!(state, State::Ended { .. })
 }

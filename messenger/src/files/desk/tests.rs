@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use sealpost_core::event::{
-    Caption, FileAnswer, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType, PieceLen,
+    Caption, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType, PieceLen,
 };
 use sealpost_core::files::{Command, Consent, End, EventName, Failure, Fate, limits};
 use sealpost_core::keys::Fingerprint;
@@ -139,7 +139,8 @@ impl Bed {
 #[test]
 fn a_file_arrives_whole_while_both_sides_start_again() {
     let mut bed = Bed::new();
-    let content: Vec<u8> = (0..5_000_000_u32).map(|at| u8::try_from(at / 7 % 251).unwrap()).collect();
+    let content: Vec<u8> =
+        (0..5_000_000_u32).map(|at| u8::try_from(at / 7 % 251).unwrap()).collect();
     bed.offer("../seal.png", &content);
     for turn in 0..1_000 {
         if !bed.run(11) {
@@ -158,9 +159,9 @@ fn a_file_arrives_whole_while_both_sides_start_again() {
 #[test]
 fn a_file_that_is_changed_on_the_way_does_not_arrive() {
     let mut bed = Bed::new();
-    let path = bed.offer("x", &[7; 5_000_000]);
+    let path = bed.offer("x", &vec![7; 5_000_000]);
     assert!(bed.run(20));
-    fs::write(&path, [8; 5_000_001]).unwrap();
+    fs::write(&path, vec![8; 5_000_001]).unwrap();
     assert!(!bed.run(1_000));
     assert_eq!(bed.told[0].last(), Some(&Told::Ended(End::Failed(Failure::Changed))));
     assert_eq!(bed.told[1].last(), Some(&Told::Ended(End::CancelledByPeer)));
@@ -171,7 +172,7 @@ fn a_file_that_is_changed_on_the_way_does_not_arrive() {
 #[test]
 fn a_file_that_is_gone_is_not_sent() {
     let mut bed = Bed::new();
-    let path = bed.offer("x", &[7; 500_000]);
+    let path = bed.offer("x", &vec![7; 500_000]);
     fs::remove_file(&path).unwrap();
     bed.restart(0);
     assert!(!bed.run(1_000));
@@ -181,7 +182,7 @@ fn a_file_that_is_gone_is_not_sent() {
 #[test]
 fn a_file_with_a_lying_hash_is_not_saved() {
     let mut bed = Bed::new();
-    bed.offer("x", &[7; 100_000]);
+    bed.offer("x", &vec![7; 100_000]);
     if let Some((_, Outgoing::Offer(offer))) = bed.wire[0].front_mut() {
         offer.sha256 = [0; 32];
     }
