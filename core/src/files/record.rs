@@ -135,11 +135,10 @@ impl Record {
     /// Pieces that the recipient has, as far as is known here.
     pub fn done(&self) -> u32 {
         match self.state {
-            State::Offered => 0,
             State::Sending(place) => place.confirmed,
             State::Receiving(received) => received.prefix,
             State::Ended { end: End::Complete, .. } => self.pieces(),
-            State::Ended { .. } => 0,
+            State::Offered | State::Ended { .. } => 0,
         }
     }
 

@@ -1,5 +1,9 @@
 //! Transfers as traces, and whole transfers between two devices with faults.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod hostile;
 mod sim;

@@ -248,7 +248,12 @@ fn send_all(files: &mut Files, round: u32, from: u32) -> u32 {
 fn read_indexes(actions: &[Action]) -> Vec<u32> {
     let index = |action: &Action| match action {
         Action::Read { name, .. } => Some(name.index),
-        _ => None,
+        Action::Store(..)
+        | Action::Send(..)
+        | Action::Write { .. }
+        | Action::Finish(_)
+        | Action::Discard(_)
+        | Action::Tell(..) => None,
     };
     actions.iter().filter_map(index).collect()
 }

@@ -50,19 +50,29 @@ impl fmt::Display for SafeName {
 
 /// What becomes of a character: itself, something harmless in its place, or nothing.
 fn harmless(c: char) -> Option<char> {
-    match c.general_category() {
-        // These are not seen, or change how others are seen: `exe.gnp` may look like `png.exe`.
+    let category = c.general_category();
+    // These are not seen, or change how others are seen: `exe.gnp` may look like `png.exe`.
+    let is_unseen = matches!(
+        category,
         GeneralCategory::Control
-        | GeneralCategory::Format
-        | GeneralCategory::LineSeparator
-        | GeneralCategory::ParagraphSeparator
-        | GeneralCategory::PrivateUse
-        | GeneralCategory::Surrogate
-        | GeneralCategory::Unassigned => None,
-        GeneralCategory::SpaceSeparator => Some(' '),
-        _ if FORBIDDEN.contains(&c) => Some('_'),
-        _ => Some(c),
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Surrogate
+            | GeneralCategory::Unassigned
+    );
+    if is_unseen {
+        return None;
     }
+    let is_space = category == GeneralCategory::SpaceSeparator;
+    Some(if is_space {
+        ' '
+    } else if FORBIDDEN.contains(&c) {
+        '_'
+    } else {
+        c
+    })
 }
 
 /// Whether Windows takes the name for a device, with any extension.

@@ -18,7 +18,7 @@ fn files_arrive_whole_or_not_at_all_whatever_happens() {
     for seed in seeds {
         let mut world = World::new(seed);
         let outcome = world.live();
-        assert_eq!(outcome, Ok(()), "{}", format!("SEALPOST_FILE_SEED={seed}"));
+        assert_eq!(outcome, Ok(()), "SEALPOST_FILE_SEED={seed}");
         total.add(&world.tally);
     }
     // What never happens is not tested.
