@@ -11,7 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rand_core::SeedableRng;
 use sealpost_benches::packets::BODY;
 use sealpost_core::crypto::{
-    AwsLc, Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RustCrypto,
+    AwsLc, Crypto, Draft, Job, Outcome, OwnKey, Part, PrivateKey, Provider, RustCrypto,
 };
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::SymmetricKey;
@@ -117,7 +117,7 @@ fn stored(ack: &StoredAck) -> Draft {
     let header = Header { sender: None, recipient: sender, timestamp: at(0), op: Op::DeliveryAck };
     let key = SymmetricKey::from_bytes([6; 32]);
     let parts = vec![Part::Sealed { key, plaintext: ack.emit() }];
-    Draft { profile: Profile::Compact, header, parts, signed: true }
+    Draft { profile: Profile::Compact, header, parts, signer: Some(OwnKey::First) }
 }
 
 criterion_group!(benches, provider, verify_parsing, coalesce);

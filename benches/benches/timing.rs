@@ -22,7 +22,8 @@ use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rsa::pkcs8::DecodePublicKey;
 use sealpost_core::crypto::{
-    AwsLc, Crypto, Draft, Job, OpenedMessage, Outcome, Part, PrivateKey, Provider, RustCrypto,
+    AwsLc, Crypto, Draft, Job, OpenedMessage, Outcome, OwnKey, Part, PrivateKey, Provider,
+    RustCrypto,
 };
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
@@ -308,7 +309,7 @@ impl Messages<'_> {
             timestamp: at(0),
             op: Op::Message,
         };
-        let draft = Draft { profile: Profile::Compact, header, parts, signed: true };
+        let draft = Draft { profile: Profile::Compact, header, parts, signer: Some(OwnKey::First) };
         let Outcome::Emitted(Ok(packet)) = self.crypto.run(Job::Emit(Box::new(draft))) else {
             unreachable!("the message fits")
         };

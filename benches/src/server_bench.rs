@@ -32,6 +32,7 @@ impl ServerBench {
         let config = Config {
             profile,
             server_key: public_key(0),
+            successor: None,
             otp_channel: OtpChannel::OutOfBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),

@@ -24,7 +24,7 @@ pub use model::Model;
 pub use pictures::pictures;
 pub use request::{Answer, Request};
 pub use stage::Stage;
-pub use terminal::{Backend, Mouse, Options, RunError, run};
+pub use terminal::{Backend, Mouse, Options, Reconnecting, RunError, run};
 pub use theme::Theme;
 pub use update::{Effect, Focus, Message, start, update};
 pub use view::{Picture, view};

@@ -20,6 +20,7 @@ use sealpost_core::event::{
     MediaType, Mention, Mentions, MessageText, NotAnEvent, PieceData, PieceIndex, PieceLen,
     Reference, References, StateHash, Target,
 };
+use sealpost_core::groups::{DOMAIN, States};
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey, private_key_from_pem, safety_number};
 use sealpost_core::wire::{
@@ -57,12 +58,38 @@ fn the_safety_number_is_the_listed_one() {
 }
 
 #[test]
+fn group_states_verify_and_have_their_hashes() {
+    let page = Page::read();
+    let vector = page.vector("group_states");
+    for provider in providers() {
+        let states = States::verify(&vector.bytes("states"), |check| {
+            provider.verify(check.key, check.message, check.signature)
+        });
+        let states = states.unwrap();
+        assert_eq!(states.encode(), vector.bytes("states"));
+        let [first, second] = states.as_slice() else { panic!("{states:?}") };
+        assert_eq!(first.hash(), StateHash(vector.array("previous")));
+        assert_eq!(second.hash(), StateHash(vector.array("hash")));
+        let text = [DOMAIN.as_bytes(), &vector.bytes("state")].concat();
+        assert_eq!(second.state().signed_text(), text);
+        let alice = page.key(&provider, vector.text("signed_by"));
+        assert_eq!(second.state().writer(), alice.public_key().fingerprint());
+        let signature = vector.bytes("signature");
+        assert!(provider.verify(alice.public_key(), &text, &signature).is_ok());
+        let [alice, bob] =
+            ["alice", "bob"].map(|name| *page.key(&provider, name).public_key().fingerprint());
+        assert!(second.state().is_owner(&alice) && second.state().has_joined(&bob));
+        assert!(!first.state().has_joined(&bob));
+    }
+}
+
+#[test]
 fn both_profiles_have_vectors_of_every_operation() {
     let page = Page::read();
     for profile in ["compact", "wide"] {
         let of_profile = page.packets().filter(|vector| vector.text("profile") == profile);
         let ops: Vec<u64> = of_profile.map(|vector| vector.number("op")).collect();
-        assert_eq!(ops.len(), 34, "{profile}");
+        assert_eq!(ops.len(), 36, "{profile}");
         let ops: BTreeSet<u64> = ops.into_iter().collect();
         let all = [100, 101, 102, 105, 106, 150, 200, 201, 203, 204, 206, 222, 244, 255];
         assert_eq!(ops, BTreeSet::from(all), "{profile}");
@@ -290,7 +317,10 @@ fn emitted_by_client(parsed: FromClient, vector: &Vector<'_>) -> Emitted {
             }
             Inner::parse(&sealed).unwrap().emit()
         }
-        FromClient::ServerKey(_) | FromClient::Disconnect(_) => return vec![("payload", vec![])],
+        FromClient::ServerKey { expected, .. } => {
+            return vec![("payload", expected.map_or(vec![], |key| key.0.to_vec()))];
+        }
+        FromClient::Disconnect(_) => return vec![("payload", vec![])],
     };
     let field = if oaep.is_empty() || !sealed.is_empty() { "sealed_plain" } else { "oaep_plain" };
     vec![(field, plaintext.expose().to_vec())]

@@ -56,6 +56,7 @@ fn serve() -> Result<(), Failure> {
     let config = Config {
         profile: Profile::Compact,
         server_key: key.public_key().clone(),
+        successor: None,
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),

@@ -93,6 +93,7 @@ impl Network {
         let config = server::Config {
             profile: Profile::Compact,
             server_key: server_key.clone(),
+            successor: None,
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),

@@ -6,7 +6,9 @@
 import argparse, re, sys
 from pathlib import Path
 
+from Crypto.Hash import SHA256
 from Crypto.PublicKey import RSA
+from Crypto.Signature import pkcs1_15
 
 from sealpost_events import TYPES, encode, make_event
 from sealpost_client import (
@@ -16,6 +18,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 KEYS = {name: DOCS / "vectors" / f"test-only-{name}.pem" for name in ("server", "alice", "bob")}
 SECS = 1795437296  # 2026-11-23 12:34:56
 ALICE_PHONE, BOB_PHONE, OTP = "+4915112345678", "+4915187654321", "042137"
+STATE_DOMAIN = b"sealpost/1/group-state"
 INVITATION = "SPRING-2026-EXAMPLE-CODE"
 IDS = {"compact": (2, 7, 513), "wide": (8, 0x1122334455667788, 0x0102030405060708)}
 
@@ -37,7 +40,7 @@ Each vector is a level-3 heading with its name, an optional line of prose, and o
 A line is a key, a colon, a space and a value that runs to the end of the line; it may be empty (then the line ends with
 the colon). Keys are of `a-z0-9_`. Bytes are lower-case hex, integers are decimal, text is itself. A list (`stored`,
 `message_ids`, `receipts`) separates its items by spaces; an item of two numbers joins them with a slash. The key `type` comes
-first and is `key`, `packet`, `event` or `safety_number`.
+first and is `key`, `packet`, `event`, `group_states` or `safety_number`.
 
 | key | of a `packet` vector |
 |---|---|
@@ -56,6 +59,13 @@ first and is `key`, `packet`, `event` or `safety_number`.
 | `kind` | the number of its type |
 | `event` | the whole event, in CBOR |
 | the rest | fields, named as in PROTOCOL.md; those that are arrays are shown in CBOR |
+
+| key | of a `group_states` vector |
+|---|---|
+| `state` | the newest state, in CBOR |
+| `signed_by`, `signature` | the name of the signing key, and the signature of that state |
+| `hash`, `previous` | the hash of that state, and of the one before it |
+| `states` | both states as they are in the event, in CBOR |
 
 All randomness is drawn from a stream: the concatenation of SHA-256(`sealpost/1/test-vectors/` ‖ name ‖ i as u64) for i = 0, 1, 2 …, where
 name is the vector's. A vector draws, in this order and as far as it has them: its `reply_key` or `message_key` (32 bytes), its
@@ -143,6 +153,8 @@ def registration(page):
     page.add("server_key_request", Op.REQUEST_PUBLIC_KEY, nobody, "none")
     der = spki(page.keys["server"])
     page.add("server_key", Op.PUBLIC_KEY, nobody, "server", [V + uint(len(der), 2) + der], public_key=der)
+    page.add("server_key_request_by_name", Op.REQUEST_PUBLIC_KEY, nobody, "none", [sha256(der)],
+             "The client knows that the server changes its key.", fingerprint=sha256(der))
     for name, invitation, note in [
             ("register", "", None),
             ("register_with_invitation", INVITATION, "A server that asks for no invitation answers it like `register`.")]:
@@ -181,6 +193,13 @@ def reconnection(page):
                 ("oaep", "alice", "sealpost/1/session", V + page.session_key + sha256(request)),
                 ("sealed", page.session_key, V + uint(3, 4))],
                 request=page.name(name), request_hash=sha256(request), session_key=page.session_key, pending=3)
+            successor = sha256(spki(page.keys["server"]))
+            page.add("session_resumed_with_successor", Op.SESSION_RESUMED, (0, page.alice), "server", [
+                ("oaep", "alice", "sealpost/1/session", V + page.session_key + sha256(request) + uint(32, 2) + successor),
+                ("sealed", page.session_key, V + uint(3, 4))],
+                "The connection uses the successor, beside which the server still has an older key.",
+                request=page.name(name), request_hash=sha256(request), successor=successor,
+                session_key=page.session_key, pending=3)
 
 
 def directory(page):
@@ -336,6 +355,7 @@ def render():
     parts.append("## Safety number\n")
     parts.append(safety(keys["alice"], keys["bob"]))
     parts += ["## Events\n"] + events(keys)
+    parts += ["## Groups\n", group_states(keys)]
     for profile in IDS:
         page = Page(profile, keys)
         for make in (registration, reconnection, directory, messages, delivery, errors):
@@ -366,6 +386,22 @@ def safety(alice, bob):
         ends[f"{name}_h0"], ends[f"{name}_h5200"] = stretched(key)
     return block("safety_number", None, {"type": "safety_number", "keys": "alice bob", **ends,
                                          "safety_number": safety_number(alice, bob)})
+
+
+def group_states(keys):
+    """Alice makes a group and invites Bob; Bob accepts (section 5.5)."""
+    alice, bob = (sha256(spki(keys[name])) for name in ("alice", "bob"))
+    def state(epoch, previous, standing):
+        members = sorted([[alice, int(ALICE_PHONE), 1, 1], [bob, int(BOB_PHONE), 0, standing]])
+        return encode([event_id("group"), epoch, previous, "Seals 🦭", 604800, alice, members])
+    def signed(text):
+        return [text, spki(keys["alice"]), pkcs1_15.new(keys["alice"]).sign(SHA256.new(STATE_DOMAIN + text))]
+    invited = state(0, None, 0)
+    previous = sha256(STATE_DOMAIN + invited)
+    joined = state(1, previous, 1)
+    return block("group_states", "The first state invites Bob; in the second he has joined.", {
+        "type": "group_states", "signed_by": "alice", "state": joined, "previous": previous,
+        "hash": sha256(STATE_DOMAIN + joined), "signature": signed(joined)[2], "states": encode([signed(invited), signed(joined)])})
 
 
 def main():

@@ -33,7 +33,9 @@ def opened(vector, packet, keys):
     """The fields that the client reads in a packet, under the names of PROTOCOL.md."""
     secret = {name: bytes.fromhex(vector.get(name, "")) for name in ("reply_key", "session_key")}
     op, payload, named = packet.op, packet.payload, lambda names, values: dict(zip(names.split(), values))
-    if op == Op.REQUEST_PUBLIC_KEY and payload:
+    if op == Op.REQUEST_PUBLIC_KEY and packet.sender == 0:
+        return {"fingerprint": payload} if payload else {}
+    if op == Op.REQUEST_PUBLIC_KEY:
         kind, rest = fields(unseal(secret["session_key"], payload), "v u1 *")
         return {"kind": kind} | ({"user_id": fields(rest, "u8")[0]} if kind else {"phone": fields(rest, "str8")[0]})
     if op == Op.PUBLIC_KEY and packet.recipient == 0:
@@ -59,7 +61,10 @@ def opened(vector, packet, keys):
         return named("in_reply_to", fields(unseal(secret["reply_key"], payload), "v 8"))
     if op in (Op.SESSION_ISSUED, Op.SESSION_RESUMED):
         wrapped, sealed = fields(payload, "256 *")
-        found = named("session_key request_hash", fields(unwrap(keys["alice"], "sealpost/1/session", wrapped), "v 32 32"))
+        plain = unwrap(keys["alice"], "sealpost/1/session", wrapped)
+        found = named("session_key request_hash", fields(plain, "v 32 32"))
+        if len(plain) > 65:
+            found |= named("successor", fields(plain[65:], "data16"))
         return found | (named("pending", fields(unseal(found["session_key"], sealed), "v u4")) if sealed else {})
     if op == Op.MESSAGE:
         message_id, suite = fields(payload, "u8 u1")

@@ -6,7 +6,7 @@ mod support;
 use std::fmt::Write;
 use std::process::{self, Command};
 
-use support::until;
+use support::{ALICE, BOB, ProgramBed, objects, until};
 
 const SEALPOST: &str = env!("CARGO_BIN_EXE_sealpost");
 
@@ -89,6 +89,8 @@ fn people_talk_in_a_terminal() {
     tmux.text("cake");
     tmux.shows("See you at the gate\\nwith cake");
     tmux.keys(&["Escape"]);
+    // A key that follows at once would be taken for one with Alt.
+    until("the search has gone", || !tmux.screen().contains("Search"));
     tmux.keys(&["C-q"]);
     let screen = tmux.shows("status 0");
     assert!(screen.contains("before"), "the terminal is not as it was: {screen}");
@@ -126,9 +128,83 @@ fn editor_gets_the_terminal_and_gives_it_back() {
     tmux.shows("status 0");
 }
 
+#[test]
+fn first_run_asks_and_then_people_talk_through_a_server() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register(&server, "bob", BOB);
+    let home = bed.path("alice");
+    let chat = format!("{SEALPOST} --home {} chat --utc; echo status $?; exec cat", home.display());
+    let Some(tmux) = Tmux::run("server", &chat) else { return };
+    tmux.shows("Address or link:");
+    tmux.keys(&[&server.address, "Enter"]);
+    tmux.shows("Your phone number");
+    tmux.text("+49 151 0000-0001");
+    tmux.keys(&["Enter"]);
+    tmux.shows("(y/n)");
+    tmux.keys(&["n", "Enter"]);
+    tmux.shows("connected");
+    assert_eq!(
+        bed.sealpost("bob", &["send", ALICE, "Is anybody there?", "--wait", "delivered"]).sent(),
+        "delivered"
+    );
+    tmux.shows("│ Is anybody there?");
+    tmux.text("Yes!");
+    tmux.keys(&["Enter"]);
+    // The command works through the screen's process.
+    assert!(bed.sealpost("alice", &["status"]).succeeded().contains(ALICE));
+    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "1"]).succeeded();
+    assert_eq!(
+        objects(&heard).iter().find(|event| event["type"] == "message").unwrap()["text"],
+        "Yes!"
+    );
+    tmux.shows("✓✓");
+    tmux.text("half a thou");
+    tmux.keys(&["C-q"]);
+    tmux.shows("status 0");
+    drop(tmux);
+    let Some(tmux) = Tmux::run("again", &chat) else { return };
+    let screen = tmux.shows("│ Yes!");
+    assert!(screen.contains("> half a thou"), "{screen}");
+    assert!(!screen.contains(" new "), "what was seen stays seen: {screen}");
+}
+
+#[test]
+fn screen_goes_on_when_the_daemon_dies() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    let home = bed.path("alice");
+    let chat = format!("{SEALPOST} --home {} chat --utc; echo status $?; exec cat", home.display());
+    let Some(tmux) = Tmux::run("daemon", &chat) else { return };
+    tmux.shows("connected");
+    tmux.keys(&["C-t"]);
+    tmux.text(BOB);
+    tmux.shows("Ask the server for");
+    tmux.keys(&["Enter"]);
+    tmux.shows("No messages yet.");
+    tmux.text("before");
+    tmux.keys(&["Enter"]);
+    tmux.shows("│ before");
+    daemon.kill();
+    until("the screen has the home, and is online", || {
+        let status = bed.sealpost("alice", &["call", "status"]).stdout;
+        status.contains("online")
+    });
+    tmux.text("after");
+    tmux.keys(&["Enter"]);
+    tmux.shows("│ after");
+    let heard = bed.sealpost("bob", &["listen", "--json", "--count", "2"]).succeeded();
+    let heard = objects(&heard);
+    let texts: Vec<_> = heard.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(texts, ["before", "after"]);
+}
+
 /// Drives the program where there is no tmux: Python has pseudoterminals.
 const DRIVER: &str = r#"
-import os, pty, select, sys, termios, time
+import os, pty, select, signal, sys, termios, time
 
 ready, go = os.pipe()
 pid, terminal = pty.fork()
@@ -159,7 +235,10 @@ until("✓✓".encode())
 os.write(terminal, b"\x1b[200~pasted\nlines\x1b[201~")
 until(b"pasted")
 until(b"lines")
-os.write(terminal, b"\x11")
+if sys.argv[2] == "key":
+    os.write(terminal, b"\x11")
+else:
+    os.kill(pid, signal.SIGTERM)
 until(b"\x1b[?1049l")
 until(b"\x1b[?25h")
 after = termios.tcgetattr(terminal)
@@ -172,8 +251,11 @@ for enabled in (b"\x1b[?1049h", b"\x1b[?2004h", b"\x1b[?1004h", b"\x1b[?1000h"):
 
 #[test]
 fn terminal_is_given_back_as_it_was() {
-    let output = Command::new("python3").args(["-c", DRIVER, SEALPOST]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for end in ["key", "signal"] {
+        let driver = Command::new("python3").args(["-c", DRIVER, SEALPOST, end]).output().unwrap();
+        let error = String::from_utf8_lossy(&driver.stderr);
+        assert!(driver.status.success(), "{end}: {error}");
+    }
 }
 
 #[test]

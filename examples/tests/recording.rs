@@ -54,17 +54,6 @@ fn recording_of_a_server_that_was_killed_has_what_it_was_given_last() {
 }
 
 #[test]
-fn file_that_exists_is_not_overwritten() {
-    let bed = ProgramBed::new();
-    let file = bed.path("incident.jsonl");
-    fs::write(&file, "an earlier one").unwrap();
-    bed.sealpostd(&["init"]).succeeded();
-    let said = bed.sealpostd(&["--record", file.to_str().unwrap()]).failed(1);
-    assert!(said.contains("exists already, and nothing is overwritten"), "{said}");
-    assert_eq!(fs::read_to_string(&file).unwrap(), "an earlier one");
-}
-
-#[test]
 fn server_goes_on_when_its_recording_has_its_size() {
     let bed = ProgramBed::new();
     let file = bed.path("incident.jsonl");

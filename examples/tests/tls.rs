@@ -125,7 +125,7 @@ fn changed_certificate_is_loaded_and_open_connections_stay() {
     tls.put(&other_authority.issue(&["127.0.0.1"]));
     until("a new certificate is loaded", || server.log().contains("loaded the certificate"));
     let send = ["send", "--timeout", "1", BOB, "hello"];
-    let line = tls.bed.sealpost("alice", &send).failed(1);
+    let line = tls.bed.sealpost("alice", &send).failed(3);
     assert!(line.contains("from an unknown authority"), "{line}");
     fs::write(&tls.ca, other_authority.pem()).unwrap();
     let with_ca = [&["--ca", &tls.ca][..], &["send", "--wait", "delivered", BOB, "again"]].concat();

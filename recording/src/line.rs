@@ -38,6 +38,9 @@ pub(crate) struct Start {
     /// Version of the program that recorded.
     pub(crate) version: String,
     pub(crate) profile: Word<Profile>,
+    /// Whether the server was changing its key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_successor: bool,
     pub(crate) settings: SettingsRecord,
 }
 

@@ -5,7 +5,7 @@ use std::num::ParseIntError;
 
 use bytes::Bytes;
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
-use sealpost_core::keys::PublicKey;
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     MessageHead, OAEP_LEN, Op, Packet, Profile, Receipt, SIGNATURE_LEN, Write,
@@ -59,6 +59,8 @@ pub(crate) enum Payload {
     Receipt { id: u64, messages: Vec<u64> },
     /// The public key behind the OAEP part of a 101.
     Key(Label),
+    /// The key that a client expects the server to have, in a 105 before a session.
+    Expected(Label),
 }
 
 /// A whole packet.
@@ -128,6 +130,7 @@ impl Body {
                 payload.extend_from_slice(stand_ins.key(*label).der());
                 payload
             }
+            Payload::Expected(label) => stand_ins.key(*label).fingerprint().0.to_vec(),
         };
         out.resize(size.into(), 0);
         let tag = self.tag.map_or(0, |tag| tag.0).to_le_bytes();
@@ -158,6 +161,12 @@ impl Payload {
             && let Ok(key) = PublicKey::from_der(der)
         {
             return Self::Key(names.key(key.fingerprint()));
+        }
+        if packet.op() == Op::RequestPublicKey
+            && packet.is_unsigned()
+            && let Ok(expected) = payload.try_into()
+        {
+            return Self::Expected(names.key(&Fingerprint(expected)));
         }
         Self::Opaque
     }
@@ -197,6 +206,7 @@ impl fmt::Display for PacketRecord {
             Payload::Message { id, suite } => write!(f, ", message {id} of suite {suite}")?,
             Payload::Receipt { id, messages } => write!(f, ", receipt {id} for {messages:?}")?,
             Payload::Key(label) => write!(f, ", key {label}")?,
+            Payload::Expected(label) => write!(f, ", expects key {label}")?,
         }
         self.body.tag.map_or(Ok(()), |Tag(tag)| write!(f, ", tag {tag:016x}"))
     }

@@ -1,6 +1,7 @@
 //! Records a server machine.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use sealpost_core::frame::{Action, Event, Input, Seen};
 use sealpost_core::ids::ConnId;
@@ -43,8 +44,10 @@ impl Recorder {
     pub fn new(config: &Config, version: &str, key: Zeroizing<[u8; 32]>, draws: Draws) -> Self {
         let mut names = Pseudonyms::new(key);
         names.configure(&config.registration.phone_prefixes, &config.exempt_networks);
-        // Label 1, as in a replay.
-        names.key(config.server_key.fingerprint());
+        // Labels 1 and 2, as in a replay.
+        for key in iter::once(&config.server_key).chain(&config.successor) {
+            names.key(key.fingerprint());
+        }
         let mut recorder = Self {
             profile: config.profile,
             names,
@@ -61,6 +64,7 @@ impl Recorder {
             format: FORMAT,
             version: version.to_owned(),
             profile: Word(config.profile),
+            has_successor: config.successor.is_some(),
             settings: SettingsRecord::of_config(config),
         }));
         recorder

@@ -216,12 +216,14 @@ impl Lines {
 
     fn replay(self) -> Result<Replay, InvalidRecording> {
         let start = self.start.filter(|start| start.format == FORMAT);
-        let Start { version, profile, settings, .. } = start.ok_or(InvalidRecording::NoStart)?;
+        let Start { version, profile, has_successor, settings, .. } =
+            start.ok_or(InvalidRecording::NoStart)?;
         let settings = settings.restore().ok_or(InvalidRecording::Settings)?;
         let mut stand_ins = StandIns::new(&self.news);
         let config = Config {
             profile: profile.0,
             server_key: stand_ins.key(SERVER_KEY),
+            successor: has_successor.then(|| stand_ins.key(SUCCESSOR)),
             otp_channel: settings.otp_channel,
             registered_phones: settings.registered_phones,
             registration: settings.registration,
@@ -272,3 +274,5 @@ impl Digest {
 
 /// Label of the server's own key.
 const SERVER_KEY: Label = 1;
+/// Label of its successor, if it has one.
+const SUCCESSOR: Label = 2;

@@ -73,9 +73,10 @@ fn compute(job: &Job, names: &mut impl Names) -> String {
             let sealed = packet(sealed, names);
             format!("verify {sealed} with key {signer}, open from {at} with secret {key}")
         }
-        Job::OpenRequest { packet: request, signer, kind } => {
+        Job::OpenRequest { packet: request, signer, kind, key } => {
             let signer = signer.as_ref().map(|signer| names.key(signer.fingerprint()));
-            format!("open {} as {kind:?}, signed with key {signer:?}", packet(request, names))
+            let request = packet(request, names);
+            format!("open {request} as {kind:?} with key {key:?}, signed with key {signer:?}")
         }
         Job::OpenGrant { .. } | Job::OpenMessage { .. } => "a job of a client".into(),
         Job::Emit(draft) => emit(draft, names),
@@ -83,7 +84,7 @@ fn compute(job: &Job, names: &mut impl Names) -> String {
 }
 
 fn emit(draft: &Draft, names: &mut impl Names) -> String {
-    let Draft { header, parts, signed, .. } = draft;
+    let Draft { header, parts, signer, .. } = draft;
     let (from, to) = (names.party(header.sender), names.party(header.recipient));
     let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
     let date = header.timestamp;
@@ -103,7 +104,10 @@ fn emit(draft: &Draft, names: &mut impl Names) -> String {
             Part::Envelope { .. } => write!(text, ", an envelope"),
         };
     }
-    text + if *signed { ", signed" } else { "" }
+    if let Some(key) = signer {
+        let _ = write!(text, ", signed with key {key:?}");
+    }
+    text
 }
 
 fn store(op: &StoreOp, names: &mut impl Names) -> String {

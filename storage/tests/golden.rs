@@ -362,6 +362,10 @@ fn fill_client(path: &Path) {
     let to = UserRef::Phone(phone(4));
     let requests = [
         ClientOp::SetUser(user(1)),
+        ClientOp::ChangeServerKey {
+            key: public_key(5),
+            successor: Some(*public_key(6).fingerprint()),
+        },
         ClientOp::UseReconnectTime(at(5)),
         ClientOp::PinContact { phone: phone(2), binding: binding(2, 2) },
         ClientOp::PinContact { phone: phone(3), binding: binding(3, 3) },

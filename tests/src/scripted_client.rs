@@ -1,9 +1,11 @@
 //! A client whose every packet the test writes itself: correct, careless or hostile.
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part, RequestKind};
+use sealpost_core::crypto::{
+    Crypto, Draft, Job, OpenedMessage, Outcome, OwnKey, Part, RequestKind,
+};
 use sealpost_core::ids::{ConnId, MessageId, Phone, ReceiptId, UserId};
-use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ContentKind, ErrorForm, ErrorReply, FromServer, Header, Inner, Invitation,
@@ -19,7 +21,8 @@ use crate::test_keys::crypto;
 /// A client of the server under test, registered or not.
 pub struct ScriptedClient {
     crypto: Crypto,
-    server_key: PublicKey,
+    /// Key that requests are sealed for, and answers verified with.
+    pub server_key: PublicKey,
     profile: Profile,
     /// Phone number of the client.
     pub phone: Phone,
@@ -32,6 +35,8 @@ pub struct ScriptedClient {
     session_key: SymmetricKey,
     reply_key: SymmetricKey,
     last_message: u64,
+    /// Fingerprint that the last 201 or 206 named.
+    pub successor: Option<Fingerprint>,
 }
 
 /// A packet that the client received, verified and opened.
@@ -83,6 +88,7 @@ impl ScriptedClient {
             session_key: SymmetricKey::from_bytes([0; 32]),
             reply_key: SymmetricKey::from_bytes([7; 32]),
             last_message: 0,
+            successor: None,
         }
     }
 
@@ -148,7 +154,12 @@ impl ScriptedClient {
     }
 
     fn emit(&mut self, header: Header, parts: Vec<Part>, signed: Signed) -> Packet {
-        let draft = Draft { profile: self.profile, header, parts, signed: signed == Signed::Yes };
+        let draft = Draft {
+            profile: self.profile,
+            header,
+            parts,
+            signer: (signed == Signed::Yes).then_some(OwnKey::First),
+        };
         emit(&mut self.crypto, draft)
     }
 
@@ -157,6 +168,14 @@ impl ScriptedClient {
         let header =
             Header { sender: None, recipient: None, timestamp: at, op: Op::RequestPublicKey };
         self.emit(header, Vec::new(), Signed::No)
+    }
+
+    /// 105 before a session that names a key.
+    pub fn request_named_key(&mut self, at: Timestamp, key: &PublicKey) -> Packet {
+        let header =
+            Header { sender: None, recipient: None, timestamp: at, op: Op::RequestPublicKey };
+        let name = Bytes::copy_from_slice(&key.fingerprint().0);
+        self.emit(header, vec![Part::Clear(name)], Signed::No)
     }
 
     /// 100.
@@ -373,6 +392,7 @@ impl ScriptedClient {
             panic!("not a valid grant")
         };
         self.session_key = grant.session_key;
+        self.successor = grant.successor;
         self.id = Some(user);
         grant.sealed
     }

@@ -1,6 +1,6 @@
 //! A user beyond the server, whose packets the test writes itself.
 
-use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part};
+use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, OwnKey, Part};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::PublicKey;
 use sealpost_core::time::Timestamp;
@@ -78,7 +78,7 @@ impl ScriptedPeer {
 
     fn packet(&mut self, op: Op, to: UserId, at: Timestamp, parts: Vec<Part>) -> Packet {
         let header = Header { sender: Some(self.id), recipient: Some(to), timestamp: at, op };
-        let draft = Draft { profile: self.profile, header, parts, signed: true };
+        let draft = Draft { profile: self.profile, header, parts, signer: Some(OwnKey::First) };
         emit(&mut self.crypto, draft)
     }
 }

@@ -1,8 +1,8 @@
 //! A server whose every packet the test writes itself: correct, careless or hostile.
 
-use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, RequestKind};
+use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, OwnKey, Part, RequestKind};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId, UserRef};
-use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
     ConfirmRequest, ErrorCode, ErrorForm, ErrorReply, FromClient, Header, InReplyTo, Invitation,
@@ -28,13 +28,17 @@ pub struct ScriptedServer {
     /// Last packet from the client.
     last: Option<Packet>,
     invitation: Option<Invitation>,
+    /// Fingerprint that its 201s and 206s name.
+    pub successor: Option<Fingerprint>,
 }
 
 /// A packet from the client, verified and opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// 105 before a session.
+    /// Empty 105 before a session.
     ServerKey,
+    /// 105 before a session that names a key.
+    NamedKey(Fingerprint),
     /// 100.
     Register(Phone),
     /// 101.
@@ -65,6 +69,7 @@ impl ScriptedServer {
             session_key: SymmetricKey::from_bytes([5; 32]),
             last: None,
             invitation: None,
+            successor: None,
         }
     }
 
@@ -101,7 +106,8 @@ impl ScriptedServer {
     fn open(&mut self, packet: Packet) -> Request {
         self.last = Some(packet.clone());
         match FromClient::parse(packet).expect("a packet for a server") {
-            FromClient::ServerKey(_) => Request::ServerKey,
+            FromClient::ServerKey { expected: None, .. } => Request::ServerKey,
+            FromClient::ServerKey { expected: Some(expected), .. } => Request::NamedKey(expected),
             FromClient::Register(packet) => {
                 let at = packet.header().timestamp;
                 let open = self.request(packet, None, RequestKind::Register);
@@ -159,7 +165,7 @@ impl ScriptedServer {
         signer: Option<PublicKey>,
         kind: RequestKind,
     ) -> Plaintext {
-        match self.crypto.run(Job::OpenRequest { packet, signer, kind }) {
+        match self.crypto.run(Job::OpenRequest { packet, signer, kind, key: OwnKey::First }) {
             Outcome::RequestOpened(opened) => opened.unwrap().plaintext,
             other => panic!("{other:?}"),
         }
@@ -178,6 +184,11 @@ impl ScriptedServer {
         assert!(matches!(self.crypto.run(job), Outcome::Verified(Ok(()))));
     }
 
+    /// Signs and opens with this test key from now on.
+    pub fn change_key(&mut self, index: usize) {
+        self.crypto = crypto(index);
+    }
+
     /// Reply key of the last request before a session.
     pub const fn reply_key(&self) -> &SymmetricKey {
         &self.reply_key
@@ -192,7 +203,7 @@ impl ScriptedServer {
         parts: Vec<Part>,
     ) -> Packet {
         let header = Header { sender: None, recipient, timestamp: at, op };
-        let draft = Draft { profile: self.profile, header, parts, signed: true };
+        let draft = Draft { profile: self.profile, header, parts, signer: Some(OwnKey::First) };
         emit(&mut self.crypto, draft)
     }
 
@@ -237,6 +248,7 @@ impl ScriptedServer {
         let grant = SessionGrant {
             session_key: self.session_key.clone(),
             request_hash: self.last_request().request_hash(),
+            successor: self.successor,
         };
         Part::Oaep {
             to: self.client_key.clone(),

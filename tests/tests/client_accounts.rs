@@ -158,11 +158,35 @@ fn a_contact_with_a_new_id_is_found_and_gets_what_waited() {
     let moved = Notice::Moved { phone: bob.phone, user: bob.id };
     assert_eq!(fixture.bed.take_notices(), [moved]);
     // The second one was refused, the first one may have arrived under the former id.
+    assert_eq!(fixture.receive_all(), []);
+    let stored = fixture.server.stored(fixture.now(), &[(user(2), MessageId(1))]);
+    fixture.send(&stored);
     assert_eq!(fixture.receive_all(), [message(&bob, 2)]);
     assert_eq!(fixture.server.last_request().payload(), before.payload());
     let contact = &fixture.bed.store.inner().load().unwrap().contacts[0];
     let known = (contact.pinned.user, contact.verification);
     assert_eq!(known, (bob.id, Verification::Verified));
+}
+
+#[test]
+fn nothing_overtakes_what_is_in_flight_to_a_former_id() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    fixture.bed.send_text(UserRef::Phone(bob.phone), "one");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    let first = fixture.server.last_request().request_hash().in_reply_to();
+    fixture.bed.send_text(UserRef::Phone(bob.phone), "two");
+    assert_eq!(fixture.receive_all(), [message(&bob, 2)]);
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(bob.phone))]);
+    bob.id = user(9);
+    let found = fixture.server.public_key_of(fixture.now(), &bob);
+    fixture.send(&found);
+    fixture.bed.send_text(UserRef::Phone(bob.phone), "three");
+    assert_eq!(fixture.receive_all(), [], "the first one is not refused yet");
+    let (form, code) = (ErrorForm::SessionKey, ErrorCode::UnknownUser);
+    let refused = fixture.server.error_to(fixture.now(), form, code, first);
+    fixture.send(&refused);
+    assert_eq!(fixture.receive_all(), [1, 2, 3].map(|id| message(&bob, id)));
 }
 
 #[test]

@@ -164,6 +164,8 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
     let register =
         RegisterRequest { reply_key: reply_key.clone(), phone, timestamp, invitation: None };
     let invited = RegisterRequest { invitation, ..register.clone() };
+    let (request_hash, successor) = (RequestHash([7; 32]), Some(Fingerprint([8; 32])));
+    let grant = SessionGrant { session_key, request_hash, successor: None };
     let sealed = [
         ("register", register.emit()),
         ("register-invited", invited.emit()),
@@ -172,7 +174,8 @@ fn plaintexts() -> BTreeMap<String, Vec<u8>> {
         ("otp-in-band", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp }.emit()),
         ("otp-elsewhere", OtpIssued { in_reply_to, ttl_secs: 300, attempts: 5, otp: None }.emit()),
         ("rejected", RegistrationRejected { in_reply_to }.emit()),
-        ("grant", SessionGrant { session_key, request_hash: RequestHash([7; 32]) }.emit()),
+        ("grant", grant.emit()),
+        ("grant-with-successor", SessionGrant { successor, ..grant }.emit()),
         ("resumed", SessionResumed { pending: 3 }.emit()),
         ("no-more", NoMoreMessages { drained: 3 }.emit()),
         ("lookup-phone", Lookup::Phone(phone).emit()),

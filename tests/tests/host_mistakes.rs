@@ -29,6 +29,7 @@ fn server_with(limits: Limits) -> Result<Server, InvalidLimits> {
     let config = server::Config {
         profile: Profile::Compact,
         server_key: test_keys::crypto(0).public_key().clone(),
+        successor: None,
         otp_channel: OtpChannel::InBand,
         registered_phones: RegisteredPhones::Told,
         registration: Registration::default(),

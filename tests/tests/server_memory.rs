@@ -175,10 +175,52 @@ fn over_the_total_in_flight_a_page_is_no_larger_than_a_fair_share() {
         send(&mut bed, &mut alice, &bob, TEXT);
     }
     carol.reconnect_to(&mut bed);
-    assert_eq!(carol.receive_all(&mut bed), [1, 2].map(|id| message(&alice, id)));
+    assert_eq!(carol.receive_all(&mut bed), [message(&alice, 1)], "half of it is kept for costs");
     acknowledge(&mut bed, &mut bob, &alice, 1, &[6, 7, 8, 9, 10, 11]);
-    acknowledge(&mut bed, &mut carol, &alice, 1, &[1, 2]);
-    assert_eq!(carol.receive_all(&mut bed), [3, 4, 5].map(|id| message(&alice, id)));
+    acknowledge(&mut bed, &mut carol, &alice, 1, &[1]);
+    assert_eq!(carol.receive_all(&mut bed), [2, 3, 4, 5].map(|id| message(&alice, id)));
+}
+
+#[test]
+fn a_page_of_short_messages_takes_no_more_memory_than_a_fair_share() {
+    let share = 4 * packet_memory(0);
+    let limits = Limits { in_flight_bytes_in_all: 3 * share, ..Limits::without_rates() };
+    let (mut bed, [mut alice, bob, mut carol]) = bed(limits);
+    bed.cut(carol.conn);
+    for _ in 0..5 {
+        send(&mut bed, &mut alice, &carol, "");
+    }
+    while bed.held().all_in_flight_bytes < 3 * share {
+        send(&mut bed, &mut alice, &bob, "");
+    }
+    let before = bed.held().all_in_flight_bytes;
+    carol.reconnect_to(&mut bed);
+    assert_eq!(carol.receive_all(&mut bed), [1, 2].map(|id| message(&alice, id)));
+    let page = bed.held().all_in_flight_bytes - before;
+    assert!(page <= share, "{page} bytes, though a share is {share}");
+}
+
+#[test]
+fn at_twice_the_total_in_flight_recipients_are_sent_one_item_at_a_time() {
+    let len = packet_len();
+    let total = 6 * packet_memory(len);
+    let limits = Limits { in_flight_bytes_in_all: total, ..Limits::without_rates() };
+    let (mut bed, [mut alice, mut bob, mut carol]) = bed(limits);
+    for _ in 0..5 {
+        send(&mut bed, &mut alice, &bob, TEXT);
+    }
+    send(&mut bed, &mut alice, &bob, &TEXT.repeat(10));
+    assert!(bed.held().all_in_flight_bytes >= 2 * total, "the last one passed it");
+    for _ in 0..3 {
+        send(&mut bed, &mut alice, &carol, TEXT);
+    }
+    assert_eq!(alice.receive_all(&mut bed), [stored(&carol, &[7, 8]), stored(&carol, &[9])]);
+    assert_eq!(carol.receive_all(&mut bed), [message(&alice, 7)], "though two are a fair share");
+    acknowledge(&mut bed, &mut carol, &alice, 1, &[7]);
+    assert_eq!(carol.receive_all(&mut bed), [message(&alice, 8)]);
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 2, 3, 4, 5, 6]);
+    acknowledge(&mut bed, &mut carol, &alice, 2, &[8]);
+    assert_eq!(carol.receive_all(&mut bed), [message(&alice, 9)]);
 }
 
 fn receipt_len(by: &mut ScriptedClient, to: &ScriptedClient) -> usize {

@@ -70,6 +70,7 @@ impl TestServer {
             server::Config {
                 profile: PROFILE,
                 server_key: public_key.clone(),
+                successor: None,
                 otp_channel: OtpChannel::InBand,
                 registered_phones: RegisteredPhones::Told,
                 registration: Registration::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_messenger::api::{Arrival, Body, Entry, Progress, Time, Trust};
+use sealpost_messenger::api::{Arrival, Body, Entry, Peer, Progress, Time, Trust};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
@@ -56,6 +56,7 @@ impl Page<'_> {
         if let Some(row) = rows.get_mut(first) {
             row.margin = self.margin();
         }
+        self.write_fate(rows);
         self.write_reactions(rows);
     }
 
@@ -149,6 +150,25 @@ impl Page<'_> {
         }
         if let Some(how) = self.arrival() {
             self.write_gone(rows, how);
+        }
+    }
+
+    /// Why a message is not sent; and who of a group has it, while it is selected.
+    fn write_fate(&self, rows: &mut Vec<Row>) {
+        if let Some(Progress::Failed { reason }) = &self.entry.progress {
+            let reason = OneLine(reason);
+            self.write_gone(rows, &format!("not sent: {reason}; M-Up selects it, R tries again"));
+        }
+        if self.thread.selected != Some(self.entry.entry) || self.entry.copies.len() < 2 {
+            return;
+        }
+        for (title, is_at) in FATES {
+            let there = self.entry.copies.iter().filter(|copy| is_at(&copy.progress));
+            let names: Vec<String> =
+                there.map(|copy| self.model.name(Peer::Person(copy.to))).collect();
+            if !names.is_empty() {
+                self.write_gone(rows, &format!("{title} {}", names.join(", ")));
+            }
         }
     }
 
@@ -309,11 +329,22 @@ fn human_size(bytes: u64) -> String {
     }
 }
 
+/// How far a copy has come, for people.
+type Fate = (&'static str, fn(&Progress) -> bool);
+
+const FATES: [Fate; 5] = [
+    ("seen by", |progress| *progress == Progress::Read),
+    ("delivered to", |progress| *progress == Progress::Delivered),
+    ("stored for", |progress| *progress == Progress::Stored),
+    ("waiting for", |progress| *progress == Progress::Queued),
+    ("not sent to", |progress| matches!(progress, Progress::Failed { .. })),
+];
+
 /// Rows of a long message that are shown until it is selected and opened.
 const FOLDED_ROWS: usize = 20;
 
 /// Bytes of it that are looked at, so that long messages don't slow the screen down.
-const FOLDED_LEN: usize = 4096;
+const FOLDED_LEN: usize = 2048;
 
 /// After a pause the author is named again.
 const LONG_PAUSE_SECS: i64 = 15 * 60;

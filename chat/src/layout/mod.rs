@@ -3,9 +3,11 @@
 
 mod entry_rows;
 mod row;
+mod status;
 mod window;
 
 pub(crate) use row::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
+pub(crate) use status::status_text;
 pub(crate) use window::{Window, reveal, scroll};
 
 use ratatui::layout::Rect;
@@ -33,7 +35,10 @@ impl Screen {
         let sidebar_width = if width >= MIN_WIDTH_WITH_SIDEBAR { sidebar_width(width) } else { 0 };
         let right = width.saturating_sub(sidebar_width);
         let mut rest = Rect::new(sidebar_width, 0, right, height);
-        let status = cut_bottom(&mut rest, 1);
+        let (_, text) = status_text(model);
+        let rows = wrap(&text, usize::from(width.saturating_sub(2))).len();
+        let most = if height < MIN_HEIGHT_FOR_LONG_STATUS { 1 } else { 2 };
+        let status = cut_bottom(&mut rest, u16::try_from(rows).unwrap_or(most).min(most));
         let status = Rect { x: 0, width, ..status };
         let sidebar = Rect::new(0, 0, sidebar_width, rest.height);
         let title = cut_top(&mut rest, 1);
@@ -86,6 +91,9 @@ fn cut_bottom(rest: &mut Rect, rows: u16) -> Rect {
 
 /// Narrower terminals show one conversation alone.
 const MIN_WIDTH_WITH_SIDEBAR: u16 = 60;
+
+/// Lower terminals show one row of it.
+const MIN_HEIGHT_FOR_LONG_STATUS: u16 = 8;
 
 const MAX_COMPOSER_ROWS: u16 = 8;
 

@@ -152,9 +152,11 @@ impl Thread {
 
     fn find_first_unread(&mut self) {
         let count = usize::try_from(self.unread).unwrap_or(usize::MAX);
-        let mut received = self.entries.iter().rev().filter(|entry| entry.from.is_some());
+        let received = || self.entries.iter().filter(|entry| entry.from.is_some());
         let Some(before) = count.checked_sub(1) else { return };
-        self.first_unread = received.nth(before).map(|entry| entry.entry);
+        // More were not seen than a page has: as many as there are.
+        let first = received().rev().nth(before).or_else(|| received().next());
+        self.first_unread = first.map(|entry| entry.entry);
         if let Some(entry) = self.first_unread {
             self.position = Position::Around { entry };
         }

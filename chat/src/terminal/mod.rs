@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event};
 use ratatui::layout::Size;
-use sealpost_messenger::api::{Caller, Notification, Time};
+use sealpost_messenger::api::{Caller, Changed, Connection, Notification, Time};
 
 use crate::{Effect, Focus, Message, Model, Theme, Zone, start, update, view};
 use session::Session;
@@ -37,6 +37,17 @@ pub struct Options {
     pub theme: Theme,
     /// Whether the mouse is used.
     pub mouse: Mouse,
+    /// Whether the user may be asked something when the client has to be connected again.
+    pub reconnecting: Reconnecting,
+}
+
+/// Whether the user may be asked something when the client has to be connected again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconnecting {
+    /// Nothing is asked: the screen stays.
+    Quiet,
+    /// The terminal is given back for a question.
+    Asks,
 }
 
 /// Whether the mouse is used.
@@ -60,8 +71,7 @@ pub enum RunError {
 }
 
 /// Shows the screen until the user quits, or until `connect` returns `None`. It is called at the
-/// start, and again when the client has ended, while the terminal is free for questions. `clock`
-/// returns the time now. The terminal is as it was when the call returns, and after a panic.
+/// start, and again when the client has ended. `clock` returns the time now. The terminal is as it was when the call returns, and after a panic.
 ///
 /// # Errors
 /// Fails if the terminal does, and with the error of `connect`.
@@ -81,11 +91,19 @@ pub fn run<E: From<RunError>>(
         if screen.run().map_err(RunError::from)? == Ended::Quit {
             return Ok(());
         }
-        let Some(next) = session.suspend(&mut connect).map_err(RunError::from)?? else {
-            return Ok(());
+        update(&mut model, Message::Notified(connecting(clock())));
+        session.draw(&view(&model)).map_err(RunError::from)?;
+        let next = match options.reconnecting {
+            Reconnecting::Quiet => connect(),
+            Reconnecting::Asks => session.suspend(&mut connect).map_err(RunError::from)?,
         };
+        let Some(next) = next? else { return Ok(()) };
         backend = next;
     }
+}
+
+const fn connecting(since: Time) -> Notification {
+    Notification::Changed(Changed::Connection { connection: Connection::Connecting { since } })
 }
 
 /// Why the loop has ended.

@@ -10,7 +10,7 @@ pub(crate) use parts::first_conversation;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use crate::layout::Screen;
+use crate::layout::{Screen, Window};
 use crate::model::Model;
 use canvas::Canvas;
 
@@ -29,9 +29,10 @@ pub fn view(model: &Model) -> Picture {
     let mut canvas = Canvas::new(Rect::new(0, 0, size.width, size.height), model.theme);
     let screen = Screen::of(model);
     parts::sidebar(&mut canvas, model, screen.sidebar);
-    parts::title(&mut canvas, model, screen.title);
+    let window = Window::of(model);
+    parts::title(&mut canvas, model, &window, screen.title);
     parts::banner(&mut canvas, model, screen.banner);
-    parts::thread(&mut canvas, model, screen.thread);
+    parts::thread(&mut canvas, model, &window, screen.thread);
     parts::purpose(&mut canvas, model, screen.purpose);
     let mut cursor = parts::composer(&mut canvas, model, screen.composer);
     parts::status(&mut canvas, model, screen.status);

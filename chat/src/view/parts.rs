@@ -1,12 +1,12 @@
 //! The parts of the screen.
 
 use ratatui::layout::{Position, Rect};
-use sealpost_messenger::api::{Connection, Conversation, Mute, Peer};
+use sealpost_messenger::api::{Conversation, Mute, Peer};
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
 use crate::layout::{
-    Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns,
+    Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns, status_text,
 };
 use crate::model::{Model, Purpose, text_of};
 use crate::text::{clip, width, wrap};
@@ -72,7 +72,7 @@ fn marks(model: &Model, conversation: &Conversation) -> Line {
     marks
 }
 
-pub(super) fn title(canvas: &mut Canvas, model: &Model, area: Rect) {
+pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: Rect) {
     let Some(thread) = &model.thread else { return };
     let name = model.name(thread.with);
     let mut line = vec![
@@ -104,7 +104,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, area: Rect) {
         }
         line.push(Span::new(Tone::Faint, format!("  {}", facts.join(", "))));
     }
-    let below = Window::of(model).below();
+    let below = window.below();
     let below = if below > 0 { format!(" ↓ {below} more") } else { String::new() };
     let room = area.width.saturating_sub(u16::try_from(width(&below)).unwrap_or(u16::MAX));
     canvas.write(Rect { width: room, ..area }, 0, 1, &line);
@@ -118,9 +118,8 @@ pub(super) fn banner(canvas: &mut Canvas, model: &Model, area: Rect) {
     }
 }
 
-pub(super) fn thread(canvas: &mut Canvas, model: &Model, area: Rect) {
+pub(super) fn thread(canvas: &mut Canvas, model: &Model, window: &Window, area: Rect) {
     let Some(thread) = &model.thread else { return welcome(canvas, model, area) };
-    let window = Window::of(model);
     let empty = window.height.saturating_sub(window.count);
     if thread.entries.is_empty() && !thread.is_loading {
         let hint = "No messages yet. Write the first one.";
@@ -207,16 +206,20 @@ pub(super) fn composer(canvas: &mut Canvas, model: &Model, area: Rect) -> Option
 }
 
 pub(super) fn status(canvas: &mut Canvas, model: &Model, area: Rect) {
-    let (tone, text) = match &model.remark {
-        Some(remark) => (Tone::Notice, remark.clone()),
-        None => connection(model),
-    };
+    let (tone, text) = status_text(model);
     let hint = hint(model);
     let columns = usize::from(area.width).saturating_sub(2);
-    let both = width(&text).saturating_add(width(&hint)).saturating_add(1);
-    canvas.write(area, 0, 1, &[Span::new(tone, clip(&text, columns))]);
-    if both <= columns {
-        canvas.write_right(area, 0, &[Span::new(Tone::Faint, hint), Span::new(Tone::Faint, " ")]);
+    let rows = wrap(&text, columns);
+    for (row, range) in (0..area.height).zip(&rows) {
+        let rest = text.get(range.start..).unwrap_or_default();
+        let is_last = row.saturating_add(1) == area.height;
+        let shown = if is_last { rest } else { text.get(range.clone()).unwrap_or_default() };
+        canvas.write(area, row, 1, &[Span::new(tone, clip(shown, columns))]);
+        let both = width(shown).saturating_add(width(&hint)).saturating_add(1);
+        if is_last && both <= columns {
+            let hint = format!("{hint} ");
+            canvas.write_right(area, row, &[Span::new(Tone::Faint, hint)]);
+        }
     }
 }
 
@@ -229,31 +232,6 @@ fn hint(model: &Model) -> String {
         return format!("M-a {unread} unread");
     }
     "F1 help".to_owned()
-}
-
-fn connection(model: &Model) -> (Tone, String) {
-    let clock = |time| model.zone.clock(time);
-    let (tone, mut text) = match &model.connection {
-        None => (Tone::Faint, "starting".to_owned()),
-        Some(Connection::Online { .. }) => (Tone::Faint, "connected".to_owned()),
-        Some(Connection::Connecting { since }) => {
-            (Tone::Warning, format!("connecting since {}", clock(*since)))
-        }
-        Some(Connection::Offline { since, reason, next_attempt: Some(next) }) => {
-            let secs = next.0.secs_since(model.now.0).max(0);
-            let since = clock(*since);
-            let reason = OneLine(reason);
-            let text = format!("reconnecting since {since} because {reason}; again in {secs} s");
-            (Tone::Warning, text)
-        }
-        Some(Connection::Offline { since, reason, next_attempt: None }) => {
-            (Tone::Warning, format!("offline since {}: {}", clock(*since), OneLine(reason)))
-        }
-    };
-    if model.queued > 0 {
-        text = format!("{} waiting to be sent · {text}", model.queued);
-    }
-    (tone, text)
 }
 
 fn beginning(text: &str) -> &str {

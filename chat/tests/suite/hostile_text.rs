@@ -47,6 +47,7 @@ fn entry(text: &str) -> Entry {
         entry: 1000,
         conversation: Peer::Person(from),
         from: Some(from),
+        message_id: None,
         sent_at: at,
         received_at: Some(at),
         body: Body::Text { text: text.to_owned() },

@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use sealpost_chat::Stage;
+use ratatui::buffer::Cell;
+use ratatui::layout::Size;
+use ratatui::style::Color;
+use sealpost_chat::{Stage, Theme};
 
-use crate::support::{stage, text};
+use crate::support::{now, stage, text};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (40, 10), (120, 40)];
 
@@ -35,6 +38,7 @@ fn screens_are_as_they_were() {
         ("answered", "H e l l o Enter", 7),
         ("offline", "", 42),
         ("scrolled", "PgUp PgUp", 0),
+        ("group-copies", "M-a M-Up Up Up", 0),
     ] {
         for (width, height) in SIZES {
             let mut stage = stage(width, height);
@@ -54,5 +58,16 @@ fn compare(name: &str, stage: &Stage, differing: &mut Vec<String>) {
         fs::write(path, shown).unwrap();
     } else if fs::read_to_string(&path).unwrap_or_default() != shown {
         differing.push(format!("{name}, now\n{shown}"));
+    }
+}
+
+#[test]
+fn plain_theme_has_no_colours() {
+    let mut stage = Stage::new(Size::new(80, 24), now(), Theme::Plain);
+    for keys in ["", "M-Up", "M-v", "Esc Esc C-t b e n Enter", "F1"] {
+        stage.press(keys);
+        let buffer = stage.picture().buffer;
+        let is_plain = |cell: &Cell| cell.fg == Color::Reset && cell.bg == Color::Reset;
+        assert!(buffer.content().iter().all(is_plain), "{keys}");
     }
 }

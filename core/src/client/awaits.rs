@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::state::account::{ReconnectDate, ServerKeyOffer};
+use super::state::account::{KeyQuestion, ReconnectDate, ServerKeyOffer, ServerKeys};
 use super::state::contacts::{Acceptance, Comparison};
 use super::state::exchange::GrantPacket;
 use super::state::inbox::Batch;
@@ -20,7 +20,7 @@ use crate::wire::{InReplyTo, Packet};
 #[derive(Debug)]
 pub(super) enum AwaitJob {
     /// The 105 before a session is being made.
-    ServerKeyRequest,
+    ServerKeyRequest(KeyQuestion),
     /// The 204 before a session is being verified with the key that it offers.
     ServerKey(Unverified<ServerKeyOffer>),
     /// A 100, 101 or 106 is being made.
@@ -74,6 +74,8 @@ pub(super) enum AwaitStore {
     Pinned(ClientOp),
     /// The date of a 106 is being recorded; the 106 may then leave on this connection.
     ReconnectDate(ConnId, Pending<ReconnectDate>),
+    /// Another key of the server, or a successor, is being kept.
+    ServerKeyChanged(Pending<ServerKeys>),
     /// All receipt numbers below this one are being reserved.
     ReceiptNumbers(Pending<ReceiptId>),
     /// A key is being accepted.
@@ -116,7 +118,7 @@ impl AwaitJob {
             | Self::ServerGoodbye(..)
             | Self::PeerMessage { .. }
             | Self::PeerReceipt(_) => true,
-            Self::ServerKeyRequest
+            Self::ServerKeyRequest(_)
             | Self::Request
             | Self::Lookup(_)
             | Self::Receipt(_)
@@ -134,7 +136,7 @@ impl AwaitJob {
             | Self::ServerGoodbye(..)
             | Self::PeerMessage { .. }
             | Self::PeerReceipt(_) => true,
-            Self::ServerKeyRequest
+            Self::ServerKeyRequest(_)
             | Self::ServerKey(_)
             | Self::Request
             | Self::Answer(..)

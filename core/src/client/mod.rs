@@ -48,7 +48,8 @@ pub use self::command::Command;
 pub use self::config::Config;
 pub use self::limits::Limits;
 pub use self::notice::{
-    LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal, Suspicion,
+    LookupFailure, Notice, OfflineReason, OtpSource, RegistrationFailure, SendRefusal,
+    ServerKeyChange, Suspicion,
 };
 pub use self::store::{Arrival, Continuity, Token};
 pub use crate::address::{InvalidAddress, ServerAddress};
@@ -206,8 +207,8 @@ impl Client {
         outcome: Completed<Outcome>,
     ) -> Result<(), WrongOutcome> {
         match awaited {
-            AwaitJob::ServerKeyRequest => {
-                self.on_server_key_request_made(outcome.emitted()?);
+            AwaitJob::ServerKeyRequest(question) => {
+                self.on_server_key_request_made(question, outcome.emitted()?);
             }
             AwaitJob::ServerKey(offer) => self.on_server_key_verified(outcome.verified(offer)?),
             AwaitJob::Request => self.on_request_made(outcome.emitted()?),
@@ -269,6 +270,9 @@ impl Client {
             AwaitStore::Pinned(op) => self.on_pinned(op, answer.done()?),
             AwaitStore::ReconnectDate(conn, date) => {
                 self.on_reconnect_date(conn, answer.kept(date)?);
+            }
+            AwaitStore::ServerKeyChanged(keys) => {
+                self.on_server_key_changed(answer.kept(keys)?);
             }
             AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(answer.kept(below)?),
             AwaitStore::KeyAccepted(key) => self.on_key_accepted(answer.kept(key)?),

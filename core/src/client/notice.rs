@@ -32,6 +32,14 @@ pub enum Notice {
         retry_in: Option<Duration>,
     },
 
+    /// The server changes its key.
+    ServerKey {
+        /// What happens.
+        change: ServerKeyChange,
+        /// Fingerprint of the new key.
+        fingerprint: Fingerprint,
+    },
+
     /// The server has issued a one-time password.
     OtpRequested {
         /// Where the password comes from.
@@ -207,6 +215,18 @@ pub enum OtpSource {
     /// Another channel, such as a text message. The client waits for
     /// [`Command::Confirm`](super::Command::Confirm).
     OutOfBand,
+}
+
+/// Step in the change of the server's key (PROTOCOL 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKeyChange {
+    /// The server has named a successor of its key, which is used from the next connection on.
+    Announced,
+    /// The server does not have the successor that it has named, and has used its former key again:
+    /// it was restored from a backup, or somebody has stolen that key.
+    Missing,
+    /// The successor has taken the place of the server's key, also in the server's address.
+    Replaced,
 }
 
 /// Why the client is offline.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
+use crate::keys::{Fingerprint, Plaintext, PublicKey, Rejected, SymmetricKey, WrappedKey};
 use crate::wire::{Header, Op, Packet, Profile};
 
 /// A computation. It contains everything that it needs except the private key.
@@ -41,6 +41,8 @@ pub enum Job {
         signer: Option<PublicKey>,
         /// Kind of the request. It selects the OAEP label.
         kind: RequestKind,
+        /// Private key that opens the part.
+        key: OwnKey,
     },
     /// Verify the server's signature on a 201 or 206, then open it. → [`Outcome::GrantOpened`]
     OpenGrant {
@@ -118,6 +120,17 @@ pub struct SignatureCheck<'a> {
     pub signature: &'a [u8],
 }
 
+/// A private key of the runner. A client has one; a server has two while it changes its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnKey {
+    /// The key with which the runner was made.
+    #[default]
+    First,
+    /// The key that takes the place of the first one
+    /// ([`Crypto::with_successor`](super::Crypto::with_successor)).
+    Successor,
+}
+
 /// Kind of a request with an OAEP part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
@@ -157,16 +170,16 @@ pub struct Draft {
     pub header: Header,
     /// Parts of the payload, in order.
     pub parts: Vec<Part>,
-    /// Whether to sign with the private key. An unsigned packet has 256 zero bytes instead: a 100,
-    /// and a 105 before a session.
-    pub signed: bool,
+    /// Private key that signs the packet. An unsigned packet has 256 zero bytes instead: a 100, and
+    /// a 105 before a session.
+    pub signer: Option<OwnKey>,
 }
 
 impl Draft {
     /// Lane of the job that makes the packet. A server does not know the recipient of what it
     /// answers to a stranger.
     fn lane(&self) -> Lane {
-        if !self.signed {
+        if self.signer.is_none() {
             return Lane::Public;
         }
         match self.header.op {
@@ -264,6 +277,8 @@ pub struct Grant {
     pub session_key: SymmetricKey,
     /// Hash of the request that the grant answers.
     pub request_hash: [u8; 32],
+    /// Fingerprint of the successor of the server's key, if there is one.
+    pub successor: Option<Fingerprint>,
     /// The opened sealed part of a 206; `None` for a 201.
     pub sealed: Option<Plaintext>,
 }

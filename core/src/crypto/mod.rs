@@ -70,8 +70,8 @@ mod together;
 pub use aws_lc::AwsLc;
 pub use generator::Generator;
 pub use job::{
-    Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome, Part,
-    RequestKind, SESSION_LABEL, SignatureCheck,
+    Draft, EmitError, FreshSession, Grant, Job, Lane, OpenedMessage, OpenedRequest, Outcome,
+    OwnKey, Part, RequestKind, SESSION_LABEL, SignatureCheck,
 };
 pub use provider::{OAEP_MAX_PLAINTEXT, PrivateKey, Provider};
 pub use run::Crypto;

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::generator::Generator;
 use super::sealed::{append_sealed, open_sealed};
 use super::{
-    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part,
-    PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
+    Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, OwnKey,
+    Part, PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
 };
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, scrub_stack};
 use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
@@ -18,6 +18,7 @@ use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
 pub struct Crypto {
     provider: Arc<dyn Provider>,
     private_key: Arc<dyn PrivateKey>,
+    successor: Option<Arc<dyn PrivateKey>>,
     wrapping_key: SymmetricKey,
     rng: Box<dyn Generator>,
 }
@@ -31,7 +32,13 @@ impl Crypto {
         wrapping_key: SymmetricKey,
         rng: Box<dyn Generator>,
     ) -> Self {
-        Self { provider, private_key, wrapping_key, rng }
+        Self { provider, private_key, successor: None, wrapping_key, rng }
+    }
+
+    /// Gives a server's runner the key that takes the place of its key.
+    #[must_use]
+    pub fn with_successor(self, successor: Arc<dyn PrivateKey>) -> Self {
+        Self { successor: Some(successor), ..self }
     }
 
     /// Makes a runner for another thread: the same keys, and a fork of the generator.
@@ -40,6 +47,7 @@ impl Crypto {
         Self {
             provider: Arc::clone(&self.provider),
             private_key: Arc::clone(&self.private_key),
+            successor: self.successor.clone(),
             wrapping_key: self.wrapping_key.clone(),
             rng: self.rng.fork(),
         }
@@ -83,8 +91,8 @@ impl Crypto {
             Job::OpenSealed { packet, key, at, .. } => {
                 Outcome::Opened(verdict.and_then(|()| self.open_sealed(&packet, &key, at)))
             }
-            Job::OpenRequest { packet, kind, .. } => {
-                Outcome::RequestOpened(verdict.and_then(|()| self.open_request(&packet, kind)))
+            Job::OpenRequest { packet, kind, key, .. } => {
+                Outcome::RequestOpened(verdict.and_then(|()| self.open_request(&packet, kind, key)))
             }
             Job::OpenGrant { packet, .. } => {
                 Outcome::GrantOpened(verdict.and_then(|()| self.open_grant(&packet)))
@@ -111,10 +119,11 @@ impl Crypto {
         &mut self,
         packet: &Packet,
         kind: RequestKind,
+        key: OwnKey,
     ) -> Result<OpenedRequest, Rejected> {
         let (wrapped, _) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
-        let plaintext =
-            self.private_key.oaep_open(&mut *self.rng, kind.label().as_bytes(), wrapped)?;
+        let private_key = self.own_key(key).ok_or(Rejected)?;
+        let plaintext = private_key.oaep_open(&mut *self.rng, kind.label().as_bytes(), wrapped)?;
         let session = kind.leads_to_session().then(|| {
             let key = SymmetricKey::random(&mut *self.rng);
             FreshSession { wrapped: key.wrap(&self.wrapping_key), key }
@@ -126,12 +135,13 @@ impl Crypto {
         let (wrapped, sealed) = packet.payload().split_first_chunk::<OAEP_LEN>().ok_or(Rejected)?;
         let grant =
             self.private_key.oaep_open(&mut *self.rng, SESSION_LABEL.as_bytes(), wrapped)?;
-        let SessionGrant { session_key, request_hash } = SessionGrant::parse(grant.expose())?;
+        let SessionGrant { session_key, request_hash, successor } =
+            SessionGrant::parse(grant.expose())?;
         let sealed = match sealed {
             [] => None,
             sealed => Some(open_sealed(&*self.provider, &session_key, sealed)?),
         };
-        Ok(Grant { session_key, request_hash: request_hash.0, sealed })
+        Ok(Grant { session_key, request_hash: request_hash.0, successor, sealed })
     }
 
     fn open_message(&mut self, packet: &Packet, signer: &PublicKey) -> OpenedMessage {
@@ -144,13 +154,25 @@ impl Crypto {
         for part in &draft.parts {
             self.append(&mut payload, part)?;
         }
+        let Some(signer) = draft.signer else {
+            return Packet::build(
+                draft.profile,
+                draft.header,
+                &payload,
+                |_| Ok([0; SIGNATURE_LEN]),
+            );
+        };
+        let private_key = self.own_key(signer).ok_or(EmitError)?;
         Packet::build(draft.profile, draft.header, &payload, |signed| {
-            if draft.signed {
-                self.private_key.sign(&mut *self.rng, signed)
-            } else {
-                Ok([0; SIGNATURE_LEN])
-            }
+            private_key.sign(&mut *self.rng, signed)
         })
+    }
+
+    fn own_key(&self, key: OwnKey) -> Option<Arc<dyn PrivateKey>> {
+        match key {
+            OwnKey::First => Some(Arc::clone(&self.private_key)),
+            OwnKey::Successor => self.successor.clone(),
+        }
     }
 
     fn append(&mut self, payload: &mut Vec<u8>, part: &Part) -> Result<(), EmitError> {

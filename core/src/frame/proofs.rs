@@ -31,7 +31,9 @@
 use alloc::vec::Vec;
 
 use super::{Misuse, StoreError};
-use crate::crypto::{EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, RequestKind};
+use crate::crypto::{
+    EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, OwnKey, RequestKind,
+};
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey};
 use crate::wire::Packet;
 
@@ -100,9 +102,14 @@ impl<T: Signed> Unverified<T> {
     }
 
     /// Verifies a request to the server, then opens it. → [`Completed::request_opened`]
-    pub fn open_request(value: T, signer: PublicKey, kind: RequestKind) -> (Job, Self) {
+    pub fn open_request(
+        value: T,
+        signer: PublicKey,
+        kind: RequestKind,
+        key: OwnKey,
+    ) -> (Job, Self) {
         let (packet, signer) = (value.packet().clone(), Some(signer));
-        (Job::OpenRequest { packet, signer, kind }, Self(value))
+        (Job::OpenRequest { packet, signer, kind, key }, Self(value))
     }
 
     /// Verifies a 201 or 206, then opens it. → [`Completed::grant_opened`]

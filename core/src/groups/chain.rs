@@ -64,7 +64,7 @@ impl Chain {
         self.newest.state()
     }
 
-    /// GroupTag of messages that are written now.
+    /// Tag of messages that are written now.
     pub(super) fn tag(&self) -> GroupTag {
         let state = self.head();
         GroupTag {

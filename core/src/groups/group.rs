@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::contract::{Action, Told};
-use super::record::{Mine, Record};
+use super::record::{Mine, Owed, Record};
 use super::signed::{SignedState, States};
 use super::state::State;
 use super::{GroupId, GroupRequest, GroupTag, Me, StateHash, change, limits};
@@ -123,38 +123,45 @@ impl Group {
         let previous = self.record.state().parts().previous;
         let everybody: Vec<_> = before.keys().chain(self.record.state().keys()).copied().collect();
         for key in everybody.into_iter().filter(|key| key != me) {
-            let known = if before.member(&key).is_some() { previous } else { None };
-            self.owe(key, known);
+            let knows = previous.filter(|_| before.member(&key).is_some());
+            self.owe(key, knows.map_or(Owed::Whole, Owed::After));
         }
     }
 
-    /// Owes somebody the states after one.
-    pub(super) fn owe(&mut self, to: Fingerprint, after: Option<StateHash>) {
+    /// Owes somebody states.
+    pub(super) fn owe(&mut self, to: Fingerprint, owed: Owed) {
         if self.record.owed.len() < limits::PEERS {
-            self.record.owed.entry(to).or_insert(after);
+            self.record.owed.entry(to).or_insert(owed);
         }
     }
 
     fn take_owed(&self) -> Vec<Action> {
-        let states = |(to, after): (&Fingerprint, &Option<StateHash>)| {
-            let states = States::of_chain(&self.states_for(to, *after))?;
+        let states = |(to, owed): (&Fingerprint, &Owed)| {
+            let states = States::of_chain(&self.states_for(to, *owed))?;
             Some(Action::SendStates { to: *to, states })
         };
         self.record.owed.iter().filter_map(states).collect()
     }
 
-    /// States after one that may be sent to somebody: all if they are a member of the newest, else
-    /// up to the one that removes them.
-    fn states_for(&self, to: &Fingerprint, after: Option<StateHash>) -> Vec<SignedState> {
+    /// States that somebody is owed: all if they are a member of the newest, else up to the one that
+    /// removes them. Of what follows without them they learn nothing, however often they ask.
+    fn states_for(&self, to: &Fingerprint, owed: Owed) -> Vec<SignedState> {
         let chain = &self.record.chain;
-        let known = after.filter(|hash| chain.find(*hash).is_some());
-        let mut states =
-            known.map_or_else(|| chain.states().cloned().collect(), |h| chain.after(h));
+        let has = |state: &SignedState| state.state().member(to).is_some();
+        let (hash, is_told_apart) = match owed {
+            Owed::Whole => (None, false),
+            Owed::After(hash) => (Some(hash), false),
+            Owed::Instead(hash) => (Some(hash), true),
+        };
+        let known = hash.and_then(|hash| chain.find(hash));
+        let mut states: Vec<_> = match known {
+            Some(known) => chain.after(known.hash()),
+            None => chain.states().cloned().collect(),
+        };
         if chain.head().member(to).is_some() {
             return states;
         }
-        let has = |state: &SignedState| state.state().member(to).is_some();
-        if known.is_none() {
+        if !is_told_apart && !known.is_some_and(has) {
             let Some(first) = states.iter().position(has) else { return Vec::new() };
             states.drain(..first);
         }
@@ -187,7 +194,7 @@ impl Group {
             self.answered.pop_first();
         }
         self.answered.insert(to, (tag.state_hash, newest));
-        self.owe(to, Some(tag.state_hash));
+        self.owe(to, Owed::After(tag.state_hash));
     }
 
     pub(super) fn request(&self, to: Fingerprint, request: GroupRequest, turn: &mut Turn<'_>) {

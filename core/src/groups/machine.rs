@@ -7,7 +7,7 @@ use super::chain::Chain;
 use super::contract::{Action, Command, CommandRefusal, GroupCommand, Input, Refusal, Told};
 use super::group::{Group, Turn};
 use super::member::{Member, Role, Standing};
-use super::record::{Mine, Record};
+use super::record::{Mine, Owed, Record};
 use super::signed::{SignedState, States};
 use super::state::{GroupName, Members, Parts, State};
 use super::{GroupId, GroupRequest, GroupTag, ItemId, Me, StateHash, limits};
@@ -18,7 +18,7 @@ use crate::keys::Fingerprint;
 #[derive(Debug)]
 pub struct Groups {
     me: Me,
-    groups: BTreeMap<GroupId, Group>,
+    by_id: BTreeMap<GroupId, Group>,
     /// First states of new groups that are being signed.
     creating: BTreeMap<StateHash, State>,
 }
@@ -27,13 +27,13 @@ impl Groups {
     /// A machine with the groups in the store.
     pub fn new(me: Me, records: impl IntoIterator<Item = (GroupId, Record)>) -> Self {
         let groups = records.into_iter().map(|(id, record)| (id, Group::new(id, record)));
-        Self { me, groups: groups.collect(), creating: BTreeMap::new() }
+        Self { me, by_id: groups.collect(), creating: BTreeMap::new() }
     }
 
     /// What a restart may have prevented: everything that peers are still owed is sent again. The
     /// host calls this once, before any input.
     pub fn start(&mut self) -> Vec<Action> {
-        let ids: Vec<_> = self.groups.keys().copied().collect();
+        let ids: Vec<_> = self.by_id.keys().copied().collect();
         let mut actions = Vec::new();
         for id in ids {
             actions.extend(self.in_group(id, |group, turn| {
@@ -67,12 +67,12 @@ impl Groups {
 
     /// The record of a group.
     pub fn group(&self, id: GroupId) -> Option<&Record> {
-        self.groups.get(&id).map(|group| &group.record)
+        self.by_id.get(&id).map(|group| &group.record)
     }
 
     /// All groups with their records.
     pub fn iter(&self) -> impl Iterator<Item = (GroupId, &Record)> {
-        self.groups.iter().map(|(id, group)| (*id, &group.record))
+        self.by_id.iter().map(|(id, group)| (*id, &group.record))
     }
 
     /// Checks the bounds and invariants of the whole state, for tests and simulations.
@@ -80,13 +80,13 @@ impl Groups {
     /// # Errors
     /// The invariant that does not hold, in words.
     pub fn is_consistent(&self) -> Result<(), &'static str> {
-        if self.groups.len() > limits::GROUPS {
+        if self.by_id.len() > limits::GROUPS {
             return Err("there are too many groups");
         }
         if self.creating.len() > limits::GROUPS {
             return Err("too many groups are being made");
         }
-        self.groups.values().try_for_each(|group| {
+        self.by_id.values().try_for_each(|group| {
             if group.answered.len() > limits::PEERS {
                 return Err("too many answers are remembered");
             }
@@ -101,10 +101,10 @@ impl Groups {
         expiry_secs: u32,
         invite: Vec<(Fingerprint, Phone)>,
     ) -> Vec<Action> {
-        if self.groups.contains_key(&group) {
+        if self.by_id.contains_key(&group) {
             return refused(group, CommandRefusal::Exists);
         }
-        if self.groups.len() + self.creating.len() >= limits::GROUPS {
+        if self.by_id.len() + self.creating.len() >= limits::GROUPS {
             return refused(group, CommandRefusal::TooManyGroups);
         }
         let count = invite.len() + 1;
@@ -123,7 +123,7 @@ impl Groups {
     }
 
     fn on_command(&mut self, id: GroupId, command: GroupCommand) -> Vec<Action> {
-        if !self.groups.contains_key(&id) {
+        if !self.by_id.contains_key(&id) {
             return refused(id, CommandRefusal::UnknownGroup);
         }
         let forgets = matches!(command, GroupCommand::Forget);
@@ -131,7 +131,7 @@ impl Groups {
         let mut actions = self.in_group(id, |group, turn| done = group.on_command(command, turn));
         match done {
             Ok(()) if forgets => {
-                self.groups.remove(&id);
+                self.by_id.remove(&id);
                 alloc::vec![Action::Store(id, None)]
             }
             Ok(()) => actions,
@@ -150,7 +150,7 @@ impl Groups {
             let (state, _) = group.writing.as_ref()?;
             (state.hash() == hash).then_some(*id)
         };
-        let Some(id) = self.groups.iter().find_map(writes) else { return Vec::new() };
+        let Some(id) = self.by_id.iter().find_map(writes) else { return Vec::new() };
         self.in_group(id, |group, turn| group.on_signed(signature, turn))
     }
 
@@ -160,7 +160,7 @@ impl Groups {
         let Some(signature) = signature else {
             return alloc::vec![Action::Tell(id, Told::NotWritten)];
         };
-        if self.groups.contains_key(&id) {
+        if self.by_id.contains_key(&id) {
             return refused(id, CommandRefusal::Exists);
         }
         let signed = SignedState::written(state, self.me.public_key.clone(), *signature);
@@ -168,7 +168,7 @@ impl Groups {
             let others: Vec<_> =
                 group.record.state().keys().filter(|key| **key != turn.me.key).copied().collect();
             for key in others {
-                group.owe(key, None);
+                group.owe(key, Owed::Whole);
             }
             turn.tell(id, Told::Joined);
         })
@@ -177,7 +177,7 @@ impl Groups {
     fn on_states(&mut self, from: Fingerprint, states: States) -> Vec<Action> {
         let [.., newest] = states.as_slice() else { return Vec::new() };
         let (id, state) = (newest.state().parts().group, newest.state());
-        if self.groups.contains_key(&id) {
+        if self.by_id.contains_key(&id) {
             return self.in_group(id, |group, turn| group.on_states(from, states, turn));
         }
         // An invitation: a state that names us, from somebody in it. Without the state before it,
@@ -199,13 +199,12 @@ impl Groups {
 
     fn has_room_for_invitation(&self) -> bool {
         let undecided = |group: &&Group| group.record.mine == Mine::Invited;
-        let invitations = self.groups.values().filter(undecided).count();
-        self.groups.len() + self.creating.len() < limits::GROUPS
-            && invitations < limits::INVITATIONS
+        let invitations = self.by_id.values().filter(undecided).count();
+        self.by_id.len() + self.creating.len() < limits::GROUPS && invitations < limits::INVITATIONS
     }
 
     fn on_text(&mut self, from: Fingerprint, tag: GroupTag, item: ItemId) -> Vec<Action> {
-        if self.groups.contains_key(&tag.group) {
+        if self.by_id.contains_key(&tag.group) {
             return self.in_group(tag.group, |group, turn| group.on_text(from, tag, item, turn));
         }
         alloc::vec![Action::Refuse(tag.group, item, Refusal::UnknownGroup)]
@@ -218,7 +217,7 @@ impl Groups {
         record: Record,
         work: impl FnOnce(&mut Group, &mut Turn<'_>),
     ) -> Vec<Action> {
-        let group = self.groups.entry(id).or_insert_with(|| Group::new(id, record));
+        let group = self.by_id.entry(id).or_insert_with(|| Group::new(id, record));
         let mut turn = Turn { me: &self.me, actions: Vec::new() };
         work(group, &mut turn);
         group.settle(None, &mut turn);
@@ -231,7 +230,7 @@ impl Groups {
         id: GroupId,
         work: impl FnOnce(&mut Group, &mut Turn<'_>),
     ) -> Vec<Action> {
-        let Some(group) = self.groups.get_mut(&id) else { return Vec::new() };
+        let Some(group) = self.by_id.get_mut(&id) else { return Vec::new() };
         let before = group.record.clone();
         let mut turn = Turn { me: &self.me, actions: Vec::new() };
         work(group, &mut turn);

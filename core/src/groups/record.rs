@@ -23,8 +23,8 @@ pub struct Record {
     pub(super) held: Vec<Held>,
     /// Peers who were asked for states, and the hash that they named.
     pub(super) asked: BTreeMap<Fingerprint, StateHash>,
-    /// Peers who are still to be sent the states after this one.
-    pub(super) owed: BTreeMap<Fingerprint, Option<StateHash>>,
+    /// Peers who are still to be sent states.
+    pub(super) owed: BTreeMap<Fingerprint, Owed>,
     /// Newest states that don't meet the chain, and who sent them.
     pub(super) offer: Option<(Fingerprint, States)>,
 }
@@ -35,6 +35,17 @@ pub(super) struct Held {
     pub(super) from: Fingerprint,
     pub(super) tag: GroupTag,
     pub(super) item: ItemId,
+}
+
+/// States that a peer is still to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    /// The whole chain.
+    Whole,
+    /// The states after one that the peer knows, or the whole chain if we don't know that one.
+    After(StateHash),
+    /// The states after one, instead of others that the peer has: those have lost.
+    Instead(StateHash),
 }
 
 /// How the user stands to a group.
@@ -97,7 +108,7 @@ impl Record {
         self.offer.is_some()
     }
 
-    /// GroupTag of messages that are written now.
+    /// Tag of messages that are written now.
     pub fn tag(&self) -> GroupTag {
         self.chain.tag()
     }

@@ -9,7 +9,7 @@ use super::state::entry::{Confirming, Entry, Reconnecting, Registering, Request}
 use super::state::session::{SealedPacket, Session, SignedPacket, Standing};
 use super::state::settling::{DroppingReceipts, Settling};
 use super::store::User;
-use crate::crypto::FreshSession;
+use crate::crypto::{FreshSession, OwnKey};
 use crate::frame::{Durable, Pending, Slot, Unverified, Verified};
 use crate::ids::{ConnId, Phone, UserId};
 use crate::keys::SymmetricKey;
@@ -29,7 +29,7 @@ pub(super) enum AwaitJob {
     Signed { arrival: AwaitArrival, packet: Unverified<SignedPacket> },
     Sealed { arrival: AwaitArrival, packet: Unverified<SealedPacket> },
     // Packets of ours are sealed and signed.
-    ServerKey,
+    ServerKey(OwnKey),
     Granted(Box<Entry>),
     Reply { conn: ConnId, then: AfterReply },
     AckSealed { conn: ConnId, bytes: usize },

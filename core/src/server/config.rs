@@ -21,6 +21,9 @@ pub struct Config {
     pub profile: Profile,
     /// The public half of the key that the host's [`Crypto`](crate::crypto::Crypto) signs with.
     pub server_key: PublicKey,
+    /// The public half of the key that takes the place of `server_key`, while the server changes
+    /// its key ([`Crypto::with_successor`](crate::crypto::Crypto::with_successor)).
+    pub successor: Option<PublicKey>,
     /// How to deliver one-time passwords.
     pub otp_channel: OtpChannel,
     /// Whether a 100 tells that its phone is registered.

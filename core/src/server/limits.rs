@@ -160,7 +160,8 @@ pub struct Limits {
     /// Bytes of their packets.
     pub in_flight_bytes: usize,
     /// Memory of what is in flight to all recipients, and of pages on their way out of the store. Over
-    /// it, each recipient's window is a fair share of it, and items beyond are stored.
+    /// it, each recipient's window is a fair share of it, and items beyond are stored; at twice as
+    /// much, the window is one item.
     pub in_flight_bytes_in_all: usize,
     /// How long a recipient may take to acknowledge before its items are stored (PROTOCOL 6.3).
     pub in_flight_timeout: Duration,

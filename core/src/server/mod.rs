@@ -45,7 +45,7 @@ use self::state::connections::Connections;
 use self::state::daily_bytes::DailyBytes;
 use self::state::mailboxes::Mailboxes;
 use self::state::otps::Otps;
-use self::state::server_key::ServerKeyAnswer;
+use self::state::server_key::ServerKeyAnswers;
 use self::state::settling::Unfinished;
 use self::state::shedding::Shedding;
 use self::state::touched::Touched;
@@ -82,7 +82,7 @@ pub struct Server {
     shedding: Shedding,
     /// Connections that were closed because they held the most memory.
     relieved: Shedding,
-    key_answer: ServerKeyAnswer,
+    key_answers: ServerKeyAnswers,
     /// Store operations that failed and are repeated until they succeed.
     unfinished: Vec<Unfinished>,
     alarms: Alarms<Alarm>,
@@ -126,7 +126,7 @@ impl Server {
             daily_bytes: DailyBytes::default(),
             otps: Otps::default(),
             deliveries: Slab::new(),
-            key_answer: ServerKeyAnswer::default(),
+            key_answers: ServerKeyAnswers::default(),
             unfinished: Vec::new(),
             alarms,
             touched: Touched::default(),
@@ -223,7 +223,7 @@ impl Server {
                 self.counters.judged(&judged);
                 self.on_sealed_packet(arrival, judged);
             }
-            AwaitJob::ServerKey => self.on_server_key_signed(outcome.emitted()?),
+            AwaitJob::ServerKey(key) => self.on_server_key_signed(key, outcome.emitted()?),
             AwaitJob::Granted(entry) => self.on_granted(&entry, outcome.emitted()?),
             AwaitJob::Reply { conn, then } => self.on_reply_made(conn, then, outcome.emitted()?),
             AwaitJob::AckSealed { conn, bytes } => {

@@ -331,6 +331,16 @@ pub struct PageLimit {
 }
 
 impl PageLimit {
+    /// The part of it that takes no more than this much memory, beside an item that exceeds it
+    /// alone. Half of the memory is for what packets take beside their bytes.
+    pub(super) fn within(self, memory: usize) -> Self {
+        let saturated = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let items = self.items.min(saturated(memory / (2 * packet_memory(0)))).max(1);
+        let beside = (items as usize).saturating_mul(packet_memory(0));
+        let bytes = self.bytes.min(saturated(memory.saturating_sub(beside))).max(1);
+        Self { items, bytes }
+    }
+
     /// The most memory that a page takes, beside an item that exceeds it alone.
     pub(super) const fn memory(self) -> usize {
         let bytes = self.bytes as usize;

@@ -88,6 +88,11 @@ impl<'a> Parser<'a> {
         if self.u8()? == VERSION { Ok(()) } else { Err(Malformed) }
     }
 
+    /// Whether nothing is left.
+    pub const fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns all remaining bytes.
     pub const fn rest(self) -> &'a [u8] {
         self.0
@@ -95,7 +100,7 @@ impl<'a> Parser<'a> {
 
     /// Succeeds if nothing is left, for payloads that may not grow.
     pub const fn end(self) -> Result<(), Malformed> {
-        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
+        if self.is_at_end() { Ok(()) } else { Err(Malformed) }
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::payload::is_sealed;
 use super::{Gate, MalformedPacket, MessageHead, OAEP_LEN, Op, Packet, Receipt};
 use crate::ids::{MessageId, UserId};
+use crate::keys::Fingerprint;
 
 /// A packet from a client. Its addresses and lengths fit its operation, and it is unsigned where
 /// the server knows no key. Nothing has been verified or opened yet.
@@ -25,9 +26,14 @@ pub enum FromClient {
     /// 106: opens a session of a registered client. The sender is `None` if the client does not
     /// know its id.
     Reconnect(Packet),
-    /// 105 without a payload: asks for the server's public key.
-    ServerKey(Packet),
-    /// 105 with a payload: asks for a user's public key.
+    /// 105 before a session: asks for the server's public key.
+    ServerKey {
+        /// The whole packet.
+        packet: Packet,
+        /// Fingerprint of the key that the client expects, if it names one.
+        expected: Option<Fingerprint>,
+    },
+    /// 105 in a session: asks for a user's public key.
     Lookup(Packet),
     /// 102: a message to another user.
     Message {
@@ -76,7 +82,14 @@ impl FromClient {
             }
             (Op::Reconnect, _, None) if payload.len() == OAEP_LEN => Ok(Self::Reconnect(packet)),
             (Op::RequestPublicKey, None, None) if payload.is_empty() && packet.is_unsigned() => {
-                Ok(Self::ServerKey(packet))
+                Ok(Self::ServerKey { packet, expected: None })
+            }
+            (Op::RequestPublicKey, None, None)
+                if let Ok(expected) = payload.try_into()
+                    && packet.is_unsigned() =>
+            {
+                let expected = Some(Fingerprint(expected));
+                Ok(Self::ServerKey { packet, expected })
             }
             (Op::RequestPublicKey, Some(_), None) if is_sealed(payload) => Ok(Self::Lookup(packet)),
             (Op::Message, Some(_), Some(recipient))
@@ -104,7 +117,7 @@ impl FromClient {
             Self::Register(packet)
             | Self::Confirm { packet, .. }
             | Self::Reconnect(packet)
-            | Self::ServerKey(packet)
+            | Self::ServerKey { packet, .. }
             | Self::Lookup(packet)
             | Self::Message { packet, .. }
             | Self::Receipt { packet, .. }

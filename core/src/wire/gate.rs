@@ -5,7 +5,7 @@ use super::{Direction, Op, Profile, SIGNATURE_LEN};
 /// Place where packets arrive. It decides which operations and payload sizes are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// At the server, before a session: 100, 101, 106 and an empty 105, payload at most
+    /// At the server, before a session: 100, 101, 106, and a 105 that is empty or names a key, payload at most
     /// [`Gate::MAX_PAYLOAD_BEFORE_SESSION`].
     BeforeSession,
     /// At the server, in a session: 102, 105 with a payload, 203 and 222.
@@ -61,7 +61,7 @@ const fn admit_before_session(op: Op, payload_len: usize) -> Result<(), Violatio
         Direction::ToServerBeforeSession if payload_len <= Gate::MAX_PAYLOAD_BEFORE_SESSION => {
             Ok(())
         }
-        Direction::ToServer if payload_len == 0 => Ok(()),
+        Direction::ToServer if matches!(payload_len, 0 | FINGERPRINT_LEN) => Ok(()),
         Direction::ToServer | Direction::Both => Err(Violation::NotAuthenticated),
         Direction::ToServerBeforeSession | Direction::ToClient => Err(Violation::Malformed),
     }
@@ -84,6 +84,9 @@ const fn admit_at_client(op: Op) -> Result<(), Violation> {
     }
 }
 
+/// Length in bytes of the payload of a 105 that names a key.
+const FINGERPRINT_LEN: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +102,7 @@ mod tests {
     fn before_a_session_only_operations_that_open_one_pass() {
         let not_authenticated = Err(Violation::NotAuthenticated);
         assert_eq!(codes(Gate::BeforeSession, 0, Ok(())), [100, 101, 105, 106]);
+        assert_eq!(codes(Gate::BeforeSession, 32, Ok(())), [100, 101, 105, 106]);
         assert_eq!(codes(Gate::BeforeSession, 1, Ok(())), [100, 101, 106]);
         assert_eq!(codes(Gate::BeforeSession, 1024, Ok(())), [100, 101, 106]);
         assert_eq!(codes(Gate::BeforeSession, 1025, Ok(())), []);

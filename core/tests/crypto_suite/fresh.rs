@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, RequestKind};
+use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, OwnKey, Part, RequestKind};
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
@@ -16,7 +16,7 @@ const DRAWS: usize = 30;
 
 fn emit(crypto: &mut Crypto, op: Op, parts: Vec<Part>) -> Packet {
     let header = Header { sender: UserId::new(7), recipient: None, timestamp: Timestamp::MIN, op };
-    let draft = Draft { profile: Profile::Compact, header, parts, signed: true };
+    let draft = Draft { profile: Profile::Compact, header, parts, signer: Some(OwnKey::First) };
     let Outcome::Emitted(packet) = crypto.run(Job::Emit(Box::new(draft))) else { panic!() };
     packet.unwrap()
 }
@@ -94,7 +94,12 @@ fn each_session_has_a_key_of_its_own() {
             let part = Part::Oaep { to, label: kind.label(), plaintext: plaintext() };
             let packet = emit(&mut alice, Op::Reconnect, vec![part]);
             for _ in 0..DRAWS {
-                let job = Job::OpenRequest { packet: packet.clone(), signer: None, kind };
+                let job = Job::OpenRequest {
+                    packet: packet.clone(),
+                    signer: None,
+                    kind,
+                    key: OwnKey::First,
+                };
                 let Outcome::RequestOpened(request) = runner.run(job) else { panic!() };
                 keys.insert(*request.unwrap().session.unwrap().key.expose());
                 opened += 1;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use rand_core::CryptoRng;
 use sealpost_core::crypto::{
-    Crypto, Draft, EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, Part, PrivateKey,
-    Provider, RequestKind, SESSION_LABEL,
+    Crypto, Draft, EmitError, Grant, Job, OpenedMessage, OpenedRequest, Outcome, OwnKey, Part,
+    PrivateKey, Provider, RequestKind, SESSION_LABEL,
 };
 use sealpost_core::ids::UserId;
 use sealpost_core::keys::{KeyRejected, Plaintext, PublicKey, Rejected, SymmetricKey};
@@ -27,7 +27,7 @@ fn header(op: Op) -> Header {
 }
 
 pub(crate) fn draft(op: Op, parts: Vec<Part>) -> Draft {
-    Draft { profile: Profile::Compact, header: header(op), parts, signed: true }
+    Draft { profile: Profile::Compact, header: header(op), parts, signer: Some(OwnKey::First) }
 }
 
 pub(crate) fn emit(crypto: &mut Crypto, draft: Draft) -> Result<Packet, EmitError> {
@@ -84,7 +84,12 @@ fn open_request(
     signer: Option<&PublicKey>,
     kind: RequestKind,
 ) -> Result<OpenedRequest, Rejected> {
-    let job = Job::OpenRequest { packet: packet.clone(), signer: signer.cloned(), kind };
+    let job = Job::OpenRequest {
+        packet: packet.clone(),
+        signer: signer.cloned(),
+        kind,
+        key: OwnKey::First,
+    };
     let Outcome::RequestOpened(result) = crypto.run(job) else { panic!() };
     result
 }
@@ -124,7 +129,7 @@ fn a_signed_packet_verifies_with_its_signer_only() {
 fn an_unsigned_packet_carries_zeros_and_verifies_with_no_key() {
     for provider in providers() {
         let mut alice = crypto(&provider, "alice");
-        let unsigned = Draft { signed: false, ..draft(Op::Register, vec![clear(b"payload")]) };
+        let unsigned = Draft { signer: None, ..draft(Op::Register, vec![clear(b"payload")]) };
         let packet = emit(&mut alice, unsigned).unwrap();
         assert_eq!(packet.signature(), [0; 256]);
         assert_eq!(packet.payload(), b"payload");

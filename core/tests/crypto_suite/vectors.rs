@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, Provider, RequestKind};
+use sealpost_core::crypto::{Crypto, Job, OpenedMessage, Outcome, OwnKey, Provider, RequestKind};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::wire::{Op, Packet, Profile};
 use serde_json::Value;
@@ -182,7 +182,7 @@ impl People {
             _ => None,
         };
         if let Some(kind) = kind {
-            let job = Job::OpenRequest { packet, signer, kind };
+            let job = Job::OpenRequest { packet, signer, kind, key: OwnKey::First };
             let Outcome::RequestOpened(opened) = self.server.run(job) else { panic!() };
             return Some(opened.unwrap().plaintext);
         }

@@ -55,7 +55,7 @@ fn a_server_accepts_these_addresses_and_lengths_and_no_others() {
         ((222, 7, 0), vec![0]),
     ]);
     let mut unsigned = any_signature.clone();
-    unsigned.extend([((100, 0, 0), vec![256]), ((105, 0, 0), vec![0])]);
+    unsigned.extend([((100, 0, 0), vec![256]), ((105, 0, 0), vec![0, 32])]);
 
     let parses = |packet| FromClient::parse(packet).is_ok();
     assert_eq!(accepted(SIGNED, parses), any_signature);

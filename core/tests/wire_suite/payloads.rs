@@ -144,8 +144,20 @@ fn a_200_has_a_password_exactly_if_its_channel_is_in_band() {
 
 #[test]
 fn sessions() {
-    let grant = SessionGrant { session_key: key(), request_hash: RequestHash(HASH) };
-    holds(&grant, SessionGrant::parse, SessionGrant::emit, &[b"\x01", &KEY, &HASH]);
+    let (session_key, request_hash) = (key(), RequestHash(HASH));
+    let grant = SessionGrant { session_key, request_hash, successor: None };
+    let fields: [&[u8]; 3] = [b"\x01", &KEY, &HASH];
+    assert_eq!(grant.emit().expose(), fields.concat());
+    assert_eq!(SessionGrant::parse(&fields.concat()), Ok(grant.clone()));
+    assert_eq!(SessionGrant::parse(&[&fields.concat()[..], b"\0\0"].concat()), Ok(grant.clone()));
+    let short = [&fields.concat()[..], b"\x1f\0", &HASH].concat();
+    assert_eq!(SessionGrant::parse(&short), Err(Malformed), "no fingerprint");
+    let named = SessionGrant { successor: Some(Fingerprint(HASH)), ..grant };
+    let fields: [&[u8]; 5] = [b"\x01", &KEY, &HASH, b"\x20\0", &HASH];
+    assert_eq!(named.emit().expose(), fields.concat());
+    assert_eq!(SessionGrant::parse(&fields.concat()), Ok(named.clone()));
+    let grown = [&fields.concat()[..], b"field of a later version"].concat();
+    assert_eq!(SessionGrant::parse(&grown), Ok(named));
     let resumed = SessionResumed { pending: 0x0102_0304 };
     holds(&resumed, SessionResumed::parse, SessionResumed::emit, &[b"\x01\x04\x03\x02\x01"]);
     let drained = NoMoreMessages { drained: 3 };

@@ -43,10 +43,11 @@ proptest! {
 
     #[test]
     fn sessions_round_trip(
-        key: [u8; 32], hash: [u8; 32], pending: u32, drained: u32,
+        key: [u8; 32], hash: [u8; 32], named: bool, pending: u32, drained: u32,
     ) {
         let session_key = SymmetricKey::from_bytes(key);
-        let grant = SessionGrant { session_key, request_hash: RequestHash(hash) };
+        let successor = named.then_some(Fingerprint(hash));
+        let grant = SessionGrant { session_key, request_hash: RequestHash(hash), successor };
         round_trips(&grant, SessionGrant::parse, SessionGrant::emit)?;
         round_trips(&SessionResumed { pending }, SessionResumed::parse, SessionResumed::emit)?;
         round_trips(&NoMoreMessages { drained }, NoMoreMessages::parse, NoMoreMessages::emit)?;

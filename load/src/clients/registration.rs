@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost_core::address::ServerAddress;
-use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, PrivateKey, Provider, RequestKind};
+use sealpost_core::crypto::{
+    Crypto, Draft, Job, Outcome, OwnKey, Part, PrivateKey, Provider, RequestKind,
+};
 use sealpost_core::ids::{Phone, UserId};
 use sealpost_core::keys::{PublicKey, SymmetricKey};
 use sealpost_core::wire::{
@@ -200,7 +202,7 @@ impl Applicant {
             label: RequestKind::Register.label(),
             plaintext: request.emit(),
         };
-        emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signed: false })
+        emit(&mut self.crypto, Draft { profile: PROFILE, header, parts: vec![part], signer: None })
     }
 
     /// Opens a 200. Its signature is verified later.
@@ -235,7 +237,10 @@ impl Applicant {
         };
         let parts = vec![oaep, Part::Clear(Bytes::copy_from_slice(public_key.der()))];
         let header = header(Op::Confirm);
-        emit(&mut self.crypto, Draft { profile: PROFILE, header, parts, signed: true })
+        emit(
+            &mut self.crypto,
+            Draft { profile: PROFILE, header, parts, signer: Some(OwnKey::First) },
+        )
     }
 }
 

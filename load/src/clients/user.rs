@@ -1,7 +1,7 @@
 //! One registered user, and the packets that a user makes.
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, Part, RequestKind};
+use sealpost_core::crypto::{Crypto, Draft, Job, Outcome, OwnKey, Part, RequestKind};
 use sealpost_core::ids::{MessageId, Phone, ReceiptId, UserId};
 use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
@@ -177,7 +177,10 @@ impl User {
         parts: Vec<Part>,
     ) -> Result<Bytes, Failure> {
         let header = Header { sender: Some(self.id), recipient, timestamp, op };
-        emit(&mut self.crypto, Draft { profile: PROFILE, header, parts, signed: true })
+        emit(
+            &mut self.crypto,
+            Draft { profile: PROFILE, header, parts, signer: Some(OwnKey::First) },
+        )
     }
 }
 

@@ -61,11 +61,7 @@ pub(super) struct Watch {
 
 impl Hub {
     pub(super) fn new(arrived: u64) -> Self {
-        let connection = Connection::Offline {
-            since: clock::now(),
-            reason: "not connected yet".into(),
-            next_attempt: None,
-        };
+        let connection = Connection::Connecting { since: clock::now() };
         let state = State {
             connection,
             unreachable: None,
@@ -142,6 +138,11 @@ impl Hub {
 
     pub(super) fn connection(&self) -> Connection {
         self.lock().connection.clone()
+    }
+
+    /// Whether there is no session, and the client does not try to begin one.
+    pub(super) fn has_given_up(&self) -> bool {
+        matches!(self.lock().connection, Connection::Offline { next_attempt: None, .. })
     }
 
     /// Why there is no session: a colon and the reason, or nothing if there is one.
@@ -254,6 +255,10 @@ impl Hub {
         state.seats.clear();
         state.consumers.clear();
         self.moved.notify_all();
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.lock().has_stopped
     }
 
     /// Waits until the engine has stopped.

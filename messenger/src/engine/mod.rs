@@ -26,6 +26,7 @@ pub use access::Access;
 pub use account::Account;
 pub use answer::{Answer, Waiting};
 pub use consumers::LISTENER;
+pub use outputs::server_key_changed;
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -147,6 +148,11 @@ impl Engine {
     /// Waits until a signal has stopped the client, or [`Stopper::stop`].
     pub fn wait(&self) {
         self.core.hub.wait_for_the_end();
+    }
+
+    /// Whether the client has not stopped yet.
+    pub fn is_running(&self) -> bool {
+        !self.core.hub.has_stopped()
     }
 
     /// Stops the client from another thread.

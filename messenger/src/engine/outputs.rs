@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
-use sealpost_core::client::{Client, Command, Notice};
+use sealpost_core::client::{Client, Command, Notice, OfflineReason, ServerKeyChange};
+use sealpost_core::keys::Fingerprint;
 use sealpost_mio::{Application, Control, DialError};
 
 use super::clock;
@@ -108,6 +109,8 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::CaughtUp { .. } => {
             core.hub.set_connection(&Connection::Online { since, waiting: None });
         }
+        // The process is about to end.
+        Notice::Offline { reason: OfflineReason::Requested, .. } => {}
         Notice::Offline { reason, retry_in } => {
             let reason = match core.hub.take_unreachable() {
                 Some(unreachable) => format!("{reason}: {unreachable}"),
@@ -142,6 +145,9 @@ fn heed(core: &Core, notice: &Notice) {
         Notice::UnknownError { code, text } => {
             warn(core, format!("the server refused with the error {}: {text}", code.code()));
         }
+        Notice::ServerKey { change, fingerprint } => {
+            warn(core, server_key_changed(*change, fingerprint));
+        }
         Notice::Suspicious { suspicion } => warn(core, format!("suspicious: {suspicion:?}")),
         Notice::StoreFailed { .. } => {
             warn(core, "the database failed; see the log of the program".into());
@@ -155,6 +161,22 @@ fn heed(core: &Core, notice: &Notice) {
         | Notice::KeyMismatch { .. }
         | Notice::Misuse { .. }
         | Notice::Stopped => {}
+    }
+}
+
+/// What a change of the server's key means, in words.
+pub fn server_key_changed(change: ServerKeyChange, key: &Fingerprint) -> String {
+    match change {
+        ServerKeyChange::Announced => {
+            format!("the server changes its key: the next one is sha256:{key}")
+        }
+        ServerKeyChange::Missing => format!(
+            "the server uses its former key again, and does not have sha256:{key}: ask its \
+             operator whether it was restored from a backup"
+        ),
+        ServerKeyChange::Replaced => {
+            format!("the server has another key now, and another address: sha256:{key}")
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, Phone, UserId};
-use sealpost_core::keys::PublicKey;
+use sealpost_core::keys::{Fingerprint, PublicKey};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{InReplyTo, Packet, RequestHash};
 
@@ -129,7 +129,15 @@ impl MemoryClientStorage {
     fn run(&mut self, request: &ClientOp) -> ClientReply {
         let account = &mut self.base.account;
         match request {
-            ClientOp::PinServerKey(key) => account.server_key = Some(key.clone()),
+            ClientOp::PinServerKey(key) => {
+                account.server_key.get_or_insert_with(|| key.clone());
+            }
+            ClientOp::ChangeServerKey { key, successor } => {
+                self.identity.server = *key.fingerprint();
+                account.server = *key.fingerprint();
+                account.server_key = Some(key.clone());
+                account.successor = *successor;
+            }
             ClientOp::KeepReplyKey(key) => account.reply_key = Some(key.clone()),
             ClientOp::SetUser(user) => {
                 account.user = Some(*user);
@@ -452,7 +460,17 @@ impl ClientStorage for MemoryClientStorage {
         Ok(self.identity.clone())
     }
 
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError> {
+        let account = &mut self.base.account;
+        if account.server != *server {
+            (account.server, account.server_key, account.successor) = (*server, None, None);
+        }
+        self.identity.server = *server;
         self.identity.transport = transport;
         self.identity.host_port = host_port.into();
         Ok(())

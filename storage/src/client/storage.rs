@@ -4,6 +4,7 @@ use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
 
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
@@ -15,8 +16,14 @@ pub trait ClientStorage: Storage<Op = ClientOp, Outcome = ClientOutcome> {
     /// Returns the account and the server that the store was created for.
     fn identity(&self) -> Result<Identity, StoreError>;
 
-    /// Records that the same server is reached in another way. `host_port` is `HOST:PORT`.
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError>;
+    /// Records that the same server is reached in another way. `host_port` is `HOST:PORT`. If it has
+    /// another key, the one before and its successor are forgotten.
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError>;
 
     /// Returns what a machine needs at its start. Contacts are in the order of their phone numbers.
     fn load(&self) -> Result<Snapshot, StoreError>;

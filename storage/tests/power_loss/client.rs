@@ -78,7 +78,10 @@ impl Subject for Client {
         random: &mut Random,
     ) -> Result<(), StoreError> {
         match random.below(4) {
-            0 => store.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)),
+            0 => {
+                let server = *public_key(random.pick(&[1, 2])).fingerprint();
+                store.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
+            }
             1 => conversations::append(store, random),
             _ => conversations::apply_next(store),
         }
@@ -86,7 +89,13 @@ impl Subject for Client {
 
     fn change_model(model: &mut Model, random: &mut Random) {
         match random.below(4) {
-            0 => model.memory.move_server(random.pick(TRANSPORTS), random.pick(HOSTS)).unwrap(),
+            0 => {
+                let server = *public_key(random.pick(&[1, 2])).fingerprint();
+                model
+                    .memory
+                    .move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
+                    .unwrap();
+            }
             1 => model.append(random),
             _ => model.apply_next(),
         }
@@ -140,7 +149,12 @@ fn contents(store: &mut impl ClientStorage, timeline: Timeline) -> Result<Conten
 }
 
 fn account_request(random: &mut Random) -> ClientOp {
-    match random.below(6) {
+    match random.below(7) {
+        6 => {
+            let (key, successor) = (public_key(random.pick(&[1, 2])), public_key(3));
+            let successor = random.pick(&[None, Some(*successor.fingerprint())]);
+            ClientOp::ChangeServerKey { key, successor }
+        }
         0 => ClientOp::PinServerKey(public_key(random.pick(&[1, 2]))),
         5 => ClientOp::KeepReplyKey(SymmetricKey::from_bytes([random.pick(&[1, 2]); 32])),
         1 => ClientOp::SetUser(user(random.pick(&[1, 2]))),

@@ -104,9 +104,9 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
             return Ok(Vec::new());
         };
         let entries = store.entries_before(found.id, None, u32::MAX)?;
-        let texts = entries.into_iter().map(|entry| match entry.body {
-            Body::Text(text) => text,
-            other => format!("{other:?}"),
+        let texts = entries.into_iter().map(|entry| {
+            let Body::Text(text) = entry.body else { panic!("only texts were added") };
+            text
         });
         Ok(texts.collect())
     };

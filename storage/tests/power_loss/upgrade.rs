@@ -27,7 +27,7 @@ struct Released {
 }
 
 /// Every schema but the present ones.
-const RELEASED: [Released; 8] = [
+const RELEASED: [Released; 9] = [
     server(1, include_str!("../golden/server-1.sql")),
     server(2, include_str!("../golden/server-2.sql")),
     client(1, include_str!("../golden/client-1.sql")),
@@ -36,6 +36,7 @@ const RELEASED: [Released; 8] = [
     client(4, include_str!("../golden/client-4.sql")),
     client(5, include_str!("../golden/client-5.sql")),
     client(6, include_str!("../golden/client-6.sql")),
+    client(7, include_str!("../golden/client-7.sql")),
 ];
 
 const fn server(version: u32, sql: &'static str) -> Released {
@@ -175,9 +176,10 @@ fn upgrade_without_a_necessary_sync_is_detected() {
         bed.upgrade().unwrap();
         let syncs = bed.file_system.disk(|disk| disk.syncs()) - before;
         let is_detected = |sync: &u64| interrupt_everywhere(released, end, Some(*sync)).is_err();
-        let detected: Vec<_> = (1..=syncs).filter(is_detected).collect();
+        // One is enough. Those at the end make the upgrade durable.
+        let detected = (1..=syncs).rev().find(is_detected);
         println!("{}: {detected:?} of {syncs} syncs", released.name());
-        assert!(!detected.is_empty());
+        assert!(detected.is_some());
     }
 }
 

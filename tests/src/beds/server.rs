@@ -1,6 +1,7 @@
 //! The server's side of the test bed.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -18,7 +19,7 @@ use sealpost_storage::{Faulty, MemoryStorage, Quota};
 use super::bed::Bed;
 use super::machine::TestedMachine;
 use crate::recorded::{ReplayedAtTheEnd, record};
-use crate::test_keys::crypto;
+use crate::test_keys::{crypto, private_key};
 
 /// A server machine in a test bed. Clients are connections that the test opens.
 pub type ServerBed = Bed<Server>;
@@ -28,6 +29,9 @@ pub struct ServerSetup {
     /// Number of connections opened so far.
     conns: u64,
 }
+
+/// Test key of a server that does not change its key.
+const ONE_KEY: (usize, Option<usize>) = (0, None);
 
 impl TestedMachine for Server {
     const DIALS: bool = false;
@@ -67,6 +71,7 @@ impl ServerBed {
             (hidden, open),
             limits,
             Quota::default(),
+            ONE_KEY,
         )
     }
 
@@ -75,7 +80,15 @@ impl ServerBed {
     pub fn registering(registered_phones: RegisteredPhones, registration: Registration) -> Self {
         let (limits, quota) = (Limits::without_rates(), Quota::default());
         let policy = (registered_phones, registration);
-        Self::with_all([7; 32], Profile::Compact, OtpChannel::OutOfBand, policy, limits, quota)
+        Self::with_all(
+            [7; 32],
+            Profile::Compact,
+            OtpChannel::OutOfBand,
+            policy,
+            limits,
+            quota,
+            ONE_KEY,
+        )
     }
 
     /// A server with an empty store.
@@ -92,7 +105,7 @@ impl ServerBed {
         quota: Quota,
     ) -> Self {
         let policy = (RegisteredPhones::Told, Registration::default());
-        Self::with_all(seed, profile, otp_channel, policy, limits, quota)
+        Self::with_all(seed, profile, otp_channel, policy, limits, quota, ONE_KEY)
     }
 
     fn with_all(
@@ -102,13 +115,19 @@ impl ServerBed {
         (registered_phones, registration): (RegisteredPhones, Registration),
         limits: Limits,
         quota: Quota,
+        (first, successor): (usize, Option<usize>),
     ) -> Self {
         let store = Faulty::new(MemoryStorage::new(profile, quota));
-        let crypto = crypto(0);
+        let successor = successor.map(private_key);
+        let mut crypto = crypto(first);
         let server_key = crypto.public_key().clone();
+        if let Some(successor) = &successor {
+            crypto = crypto.with_successor(Arc::clone(successor));
+        }
         let config = Config {
             profile,
             server_key,
+            successor: successor.map(|successor| successor.public_key().clone()),
             otp_channel,
             registered_phones,
             registration,
@@ -127,6 +146,24 @@ impl ServerBed {
     #[must_use]
     pub fn restart(self, otp_channel: OtpChannel, limits: Limits) -> Self {
         let mut next = Self::with(self.profile, otp_channel, limits, Quota::default());
+        next.store = self.store;
+        next.now = self.now;
+        next.setup = self.setup;
+        next
+    }
+
+    /// A restarted server without rate limits on the same store, whose keys are these test keys.
+    #[must_use]
+    pub fn restart_with_keys(self, first: usize, successor: Option<usize>) -> Self {
+        let mut next = Self::with_all(
+            [7; 32],
+            self.profile,
+            OtpChannel::InBand,
+            (RegisteredPhones::Told, Registration::default()),
+            Limits::without_rates(),
+            Quota::default(),
+            (first, successor),
+        );
         next.store = self.store;
         next.now = self.now;
         next.setup = self.setup;

@@ -1,6 +1,6 @@
 //! The message envelope, suite 1 (PROTOCOL 5.2), with real keys.
 
-use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, Part};
+use sealpost_core::crypto::{Crypto, Draft, Job, OpenedMessage, Outcome, OwnKey, Part};
 use sealpost_core::ids::{MessageId, UserId};
 use sealpost_core::keys::{PublicKey, Rejected};
 use sealpost_core::time::Timestamp;
@@ -113,12 +113,12 @@ fn make(signer: &mut Crypto, parts: Vec<Part>, signed: Signed) -> Packet {
         timestamp: Timestamp::from_unix_secs(1_795_437_296),
         op: Op::Message,
     };
-    let signed = signed == Signed::Yes;
+    let own_key = (signed == Signed::Yes).then_some(OwnKey::First);
     match signer.run(Job::Emit(Box::new(Draft {
         profile: Profile::Compact,
         header,
         parts,
-        signed,
+        signer: own_key,
     }))) {
         Outcome::Emitted(packet) => packet.expect("it fits"),
         other => panic!("{other:?}"),

@@ -90,7 +90,9 @@ impl<M: FuzzedMachine> FuzzBed<'_, M> {
             Job::OpenGrant { .. } => {
                 let (session_key, _) = null_crypto::symmetric_key(3);
                 let sealed = Some(plaintext);
-                Outcome::GrantOpened(Ok(Grant { session_key, request_hash: [0; 32], sealed }))
+                let successor = None;
+                let grant = Grant { session_key, request_hash: [0; 32], successor, sealed };
+                Outcome::GrantOpened(Ok(grant))
             }
             Job::OpenMessage { packet, .. } => {
                 self.observer.verified(&packet);
@@ -114,9 +116,9 @@ impl<M: FuzzedMachine> FuzzBed<'_, M> {
 fn grant(packet: &Packet) -> Option<Grant> {
     let (wrapped, sealed) = packet.payload().split_at_checked(OAEP_LEN)?;
     let granted = SessionGrant::parse(null_crypto::unwrap(wrapped)?.expose()).ok()?;
-    let SessionGrant { session_key, request_hash } = granted;
+    let SessionGrant { session_key, request_hash, successor } = granted;
     let sealed = if sealed.is_empty() { None } else { Some(null_crypto::open(sealed)?) };
-    Some(Grant { session_key, request_hash: request_hash.0, sealed })
+    Some(Grant { session_key, request_hash: request_hash.0, successor, sealed })
 }
 
 fn message(packet: &Packet) -> OpenedMessage {

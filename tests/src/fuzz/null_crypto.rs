@@ -73,7 +73,7 @@ pub(super) fn emit(draft: &Draft) -> Result<Packet, EmitError> {
             }
         }
     }
-    let signature = if draft.signed { SIGNATURE } else { [0; SIGNATURE_LEN] };
+    let signature = if draft.signer.is_some() { SIGNATURE } else { [0; SIGNATURE_LEN] };
     Packet::build(draft.profile, draft.header, &payload, |_| Ok(signature))
 }
 

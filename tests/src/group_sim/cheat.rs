@@ -1,8 +1,8 @@
 //! What the dishonest user does. They have their own key and everything that they were sent.
 
 use sealpost_core::groups::{
-    GroupRequest, GroupTag, InvalidState, Member, Parts, Role, SignedState, Standing, State,
-    StateHash, States,
+    GroupRequest, GroupTag, InvalidState, Member, Parts, Record, Role, SignedState, Standing,
+    State, StateHash, States,
 };
 
 use super::plan::Cheat;
@@ -63,7 +63,7 @@ impl World {
                 self.tell_some(cheat, &states[..count], |_| true);
             }
             Cheat::TextOfOther => {
-                let other = self.devices[whom].groups.group(GROUP).map(|record| record.tag());
+                let other = self.devices[whom].groups.group(GROUP).map(Record::tag);
                 self.cheat_with_text(cheat, other.unwrap_or_else(|| tag_of(&newest)));
             }
             Cheat::TextOfOld => self.cheat_with_text(cheat, tag_of(&old)),

@@ -21,6 +21,7 @@ pub(super) struct Witness {
     shown: BTreeSet<(usize, ItemId)>,
     /// What each user has seen.
     memories: Vec<Memory>,
+    restored: BTreeSet<usize>,
     /// Whether branches parted too early to be compared.
     pub(super) apart: bool,
     /// The first thing that did not hold.
@@ -44,6 +45,7 @@ impl Witness {
             texts: BTreeMap::new(),
             shown: BTreeSet::new(),
             memories: (0..users).map(|_| Memory::default()).collect(),
+            restored: BTreeSet::new(),
             apart: false,
             violation: None,
         }
@@ -57,6 +59,7 @@ impl Witness {
 
     /// A device's store is an older one now: it remembers only what that has.
     pub(super) fn forget(&mut self, user: usize, record: Option<&Record>) {
+        self.restored.insert(user);
         self.memories[user] = Memory::default();
         if let Some(record) = record {
             self.remember(user, record);
@@ -102,11 +105,19 @@ impl Witness {
         if record.state().member(&to).is_some() {
             return;
         }
-        // Whoever is not a member learns no more than that.
-        let has = |state: &SignedState| state.state().member(&to).is_some();
-        let without = states.as_slice().iter().skip_while(|state| has(state)).count();
-        if without > 1 {
-            self.violated(format!("user {user} sends states to somebody who was removed"));
+        // Whoever is not a member learns that, once for each branch, and nothing after.
+        for state in states.as_slice() {
+            let parent = state.state().parts().previous;
+            let was_out = parent.and_then(|hash| self.states.get(&hash));
+            let was_out = was_out.is_some_and(|parent| parent.member(&to).is_none());
+            let has_other = self
+                .states
+                .values()
+                .any(|other| other.parts().previous == parent && other != state.state());
+            if was_out && state.state().member(&to).is_none() && !has_other {
+                return self
+                    .violated(format!("user {user} sends states to somebody who was removed"));
+            }
         }
     }
 
@@ -230,12 +241,13 @@ impl Witness {
         }
     }
 
-    /// Nobody waits for an owner who is there.
+    /// Nobody waits for an owner who is there, and who has not lost the request with a backup.
     fn judge_requests(&mut self, members: &[(usize, &Record)]) {
         for (user, record) in members {
             let waits = matches!(record.mine(), Mine::Accepted | Mine::Declined | Mine::Leaving);
             let owner = members.iter().find(|(other, others)| {
-                record.state().is_owner(&key(*other)) && others.mine() == Mine::Joined
+                let remembers = !self.restored.contains(other);
+                remembers && record.state().is_owner(&key(*other)) && others.mine() == Mine::Joined
             });
             if waits && owner.is_some_and(|(owner, _)| owner != user) {
                 self.violated(format!("user {user} still waits for the owner"));

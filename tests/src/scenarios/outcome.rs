@@ -100,6 +100,7 @@ impl Event {
             }
             Notice::Online { .. }
             | Notice::CaughtUp { .. }
+            | Notice::ServerKey { .. }
             | Notice::Kept { .. }
             | Notice::Queued { .. }
             | Notice::Stored { .. }

@@ -1,7 +1,7 @@
 //! Attacks, and the reactions of attackers to events on their connections.
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Draft, Job, Outcome, Part};
+use sealpost_core::crypto::{Draft, Job, Outcome, OwnKey, Part};
 use sealpost_core::ids::{ConnId, MessageId, ReceiptId, UserId};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::{
@@ -298,7 +298,7 @@ impl World {
             op: Op::DeliveryAck,
         };
         let parts = vec![Part::Clear(receipt.emit().into())];
-        let draft = Draft { profile, header, parts, signed: true };
+        let draft = Draft { profile, header, parts, signer: Some(OwnKey::First) };
         let Outcome::Emitted(Ok(forged)) = self.server.host.crypto.run(Job::Emit(Box::new(draft)))
         else {
             return;

@@ -29,12 +29,30 @@ impl CryptoKind {
         }
     }
 
+    /// Number of keys that can take the place of the server's.
+    pub const fn successors(self) -> usize {
+        match self {
+            Self::Insecure => 3,
+            Self::Real => 1,
+        }
+    }
+
+    /// Index of the `nth` successor of the server's key. It is behind all other keys.
+    pub const fn successor(self, nth: usize) -> usize {
+        self.keys() + nth
+    }
+
+    /// The `index`-th key.
+    pub fn private_key(self, index: usize) -> Arc<dyn PrivateKey> {
+        Arc::clone(&self.pool()[index])
+    }
+
     /// A job runner with the `index`-th key, whose randomness comes from `seed`.
     pub fn runner(self, index: usize, seed: u64) -> Crypto {
         let mut wide = [0; 32];
         wide[..8].copy_from_slice(&seed.to_le_bytes());
         let rng = Box::new(ChaCha20Rng::from_seed(wide));
-        Crypto::new(self.provider(), Arc::clone(&self.pool()[index]), wrapping_key(), rng)
+        Crypto::new(self.provider(), self.private_key(index), wrapping_key(), rng)
     }
 
     /// Public half of the `index`-th key.
@@ -64,7 +82,7 @@ impl CryptoKind {
                 let der = provider.generate_key(&mut rng).unwrap();
                 provider.load_key(der.expose()).unwrap()
             };
-            (0..self.keys()).map(|_| key()).collect()
+            (0..self.keys() + self.successors()).map(|_| key()).collect()
         })
     }
 }

@@ -4,7 +4,7 @@
 use super::dice::Dice;
 use super::greedy_plan::greedy_users;
 use super::plan::{
-    Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
+    Attack, CryptoKind, DiskFault, End, Greed, KeyStep, LastWrite, Misbehaviour, Otps, Plan, Rates,
     Registering, Settings, Step, StepKind, Tampering, Width,
 };
 
@@ -37,11 +37,13 @@ pub enum FaultFamily {
     Greedy,
     /// Accounts that the server loses, and clients that register again with the same key.
     LostAccounts,
+    /// A server whose key is changed.
+    ServerKeys,
 }
 
 impl FaultFamily {
     /// Every family, with its name on the command line.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Network, "network"),
         (Self::Crashes, "crashes"),
         (Self::Power, "power"),
@@ -55,6 +57,7 @@ impl FaultFamily {
         (Self::HeldBack, "held-back"),
         (Self::Greedy, "greedy"),
         (Self::LostAccounts, "accounts"),
+        (Self::ServerKeys, "server-keys"),
     ];
 }
 
@@ -78,6 +81,7 @@ impl Plan {
         let (loses_directories, greedy) =
             (has(FaultFamily::LostDirectories), has(FaultFamily::Greedy));
         let loses_accounts = has(FaultFamily::LostAccounts);
+        let changes_keys = has(FaultFamily::ServerKeys);
         let (restores, holds_back) = (has(FaultFamily::Backups), has(FaultFamily::HeldBack));
         let families = subset(dice, families);
         let fault_interval_ms = dice.pick(&[500, 2_000, 8_000]);
@@ -119,6 +123,9 @@ impl Plan {
         }
         if loses_accounts && dice.chance(80) && steps.iter().all(Step::leaves_accounts_alone) {
             lost_accounts(dice, &mut settings, &mut steps);
+        }
+        if changes_keys && dice.chance(100) && steps.iter().all(Step::leaves_accounts_alone) {
+            server_keys(dice, &mut settings, &mut steps);
         }
         steps.sort_by_key(|step| step.at_ms);
         Self { noise, settings, steps }
@@ -211,7 +218,8 @@ fn subset(dice: &mut Dice<'_>, families: &[FaultFamily]) -> Vec<FaultFamily> {
         | FaultFamily::Backups
         | FaultFamily::HeldBack
         | FaultFamily::Greedy
-        | FaultFamily::LostAccounts => false,
+        | FaultFamily::LostAccounts
+        | FaultFamily::ServerKeys => false,
     };
     families.iter().copied().filter(|family| keep(dice, family)).collect()
 }
@@ -276,6 +284,7 @@ fn fault(dice: &mut Dice<'_>, family: FaultFamily, clients: usize) -> StepKind {
         FaultFamily::Backups => StepKind::Restore { client, down_ms: 1 },
         FaultFamily::HeldBack => StepKind::SkipIds { client, ids: 2_000 },
         FaultFamily::LostAccounts => StepKind::LoseAccount { client },
+        FaultFamily::ServerKeys => StepKind::ChangeServerKey { how: KeyStep::Rotate, down_ms: ms },
         FaultFamily::Greedy => StepKind::Greed { user: 0, how: Greed::Flood, ms },
     }
 }
@@ -355,6 +364,25 @@ fn lost_accounts(dice: &mut Dice<'_>, settings: &mut Settings, steps: &mut Vec<S
     settings.end_ms = settings.end_ms.max(last + dice.between(5_000, 60_000));
 }
 
+/// Adds changes of the server's key, with messages around them. The plan is extended so that the
+/// clients come back while faults go on.
+fn server_keys(dice: &mut Dice<'_>, settings: &mut Settings, steps: &mut Vec<Step>) {
+    let mut last = dice.below(settings.end_ms);
+    let mut how = KeyStep::Rotate;
+    for _ in 0..dice.between(1, 6) {
+        let down_ms = dice.pick(&[1, 200, 5_000]);
+        steps.push(Step { at_ms: last, kind: StepKind::ChangeServerKey { how, down_ms } });
+        let client = dice.index(settings.clients);
+        for _ in 0..dice.between(1, 4) {
+            let at_ms = last + dice.below(10_000);
+            steps.push(Step { at_ms, kind: send_with(dice, client, settings.clients) });
+        }
+        last += dice.between(500, 20_000);
+        how = dice.pick(&[KeyStep::Rotate, KeyStep::Retire, KeyStep::Retire, KeyStep::Restore]);
+    }
+    settings.end_ms = settings.end_ms.max(last + dice.between(1_000, 20_000));
+}
+
 impl Step {
     /// Whether the model follows lost accounts beside this step. What is captured or tampered with,
     /// and who has another key, is more than it follows then.
@@ -381,6 +409,7 @@ impl Step {
             | StepKind::LoseAccount { .. }
             | StepKind::BackUpServer
             | StepKind::RestoreServer { .. }
+            | StepKind::ChangeServerKey { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }
             | StepKind::ClientDisk { .. }

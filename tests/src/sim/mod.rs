@@ -46,6 +46,7 @@ mod restarts;
 mod run;
 mod script;
 mod scripted_world;
+mod server_keys;
 mod state_names;
 mod steps;
 mod tally;
@@ -58,7 +59,7 @@ pub use crypto::InsecureRsa;
 pub use dice::Dice;
 pub use generate::FaultFamily;
 pub use plan::{
-    Attack, CryptoKind, DiskFault, End, Greed, LastWrite, Misbehaviour, Otps, Plan, Rates,
+    Attack, CryptoKind, DiskFault, End, Greed, KeyStep, LastWrite, Misbehaviour, Otps, Plan, Rates,
     Registering, Settings, Step, StepKind, Tampering, Width,
 };
 pub use recordings::{RecordedRun, run_recorded};

@@ -70,6 +70,8 @@ pub enum StepKind {
     BackUpServer,
     /// Cuts the server's power, and replaces its store by the copy.
     RestoreServer { down_ms: u64 },
+    /// Changes the server's key, and restarts the server in order.
+    ChangeServerKey { how: KeyStep, down_ms: u64 },
     /// Restarts a client, which numbers its next messages from far above the last one.
     SkipIds { client: usize, ids: u64 },
     /// Cuts the server's power, and restarts it.
@@ -95,6 +97,18 @@ pub enum StepKind {
     Dishonest { client: usize, how: Misbehaviour },
     /// Has a greedy user, numbered from 0, behave in this way for a while.
     Greed { user: usize, how: Greed, ms: u64 },
+}
+
+/// Step in the change of the server's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyStep {
+    /// Makes a successor, unless there is one.
+    Rotate,
+    /// Deletes the old key, if every client knows the successor.
+    Retire,
+    /// Restores the files of the time before the successor, if there is one.
+    Restore,
 }
 
 /// End of a connection.
@@ -464,6 +478,7 @@ impl Plan {
             | StepKind::LoseAccount { .. }
             | StepKind::BackUpServer
             | StepKind::RestoreServer { .. }
+            | StepKind::ChangeServerKey { .. }
             | StepKind::SkipIds { .. }
             | StepKind::CrashServer { .. }
             | StepKind::StopServer { .. }

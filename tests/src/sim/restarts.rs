@@ -28,6 +28,7 @@ impl World {
                 self.env.server_up = true;
                 self.env.timeliness.disturb_all(self.env.queue.now());
                 self.forget_debts();
+                self.load_server_keys();
                 let (entropy, watcher) = self.recordings.begin(&self.server_config, seed);
                 let server = Server::new(self.server_config.clone(), entropy);
                 self.server.start_watched(server.expect("the limits are valid"), watcher);

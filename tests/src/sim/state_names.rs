@@ -1,6 +1,6 @@
 //! Names of the states that machines reach, for the summary of a run.
 
-use sealpost_core::client::{Notice, OfflineReason, Suspicion};
+use sealpost_core::client::{Notice, OfflineReason, ServerKeyChange, Suspicion};
 use sealpost_core::server::store::{
     Appended, CreateOutcome, InvitationOutcome, LookupOutcome, ReconnectOutcome, StoreOp,
     StoreOutcome, StoreReply,
@@ -110,6 +110,15 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::Online { pending: None } => "client: registered and online",
         Notice::CaughtUp { .. } => "client: caught up",
         Notice::Offline { reason, .. } => offline_state(*reason),
+        Notice::ServerKey { change: ServerKeyChange::Announced, .. } => {
+            "client: successor of the server's key announced"
+        }
+        Notice::ServerKey { change: ServerKeyChange::Missing, .. } => {
+            "client: successor of the server's key missing"
+        }
+        Notice::ServerKey { change: ServerKeyChange::Replaced, .. } => {
+            "client: server's key replaced"
+        }
         Notice::OtpRequested { .. } => "client: one-time password issued",
         Notice::OtpRejected { .. } => "client: one-time password rejected",
         Notice::Registered { .. } => "client: registered",

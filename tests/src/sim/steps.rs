@@ -43,6 +43,7 @@ impl World {
             StepKind::LoseAccount { client } => self.lose_account(*client),
             StepKind::BackUpServer => self.back_up_server(),
             StepKind::RestoreServer { down_ms } => self.restore_server(*down_ms),
+            StepKind::ChangeServerKey { how, down_ms } => self.change_server_key(*how, *down_ms),
             StepKind::SkipIds { client, ids } => self.skip_ids(*client, *ids),
             StepKind::CrashServer { down_ms, last_write } => {
                 self.crash_server(*down_ms, *last_write);

@@ -11,6 +11,7 @@ use sealpost_core::client::OfflineReason;
 use sealpost_core::crypto::{Draft, Part};
 use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
+use sealpost_core::server::store::{Appended, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::time::Mono;
 use sealpost_core::wire::{ErrorReply, Op};
 
@@ -212,6 +213,7 @@ impl Environment {
             StepKind::SkipIds { client, .. } => calm.disturb_client(*client, after_ms(1)),
             StepKind::ServerDisk { ms, .. }
             | StepKind::CrashServer { down_ms: ms, .. }
+            | StepKind::ChangeServerKey { down_ms: ms, .. }
             | StepKind::StopServer { down_ms: ms } => calm.disturb_all(after_ms(*ms)),
             // A clock that is wrong shows itself in refusals, which disturb as well.
             StepKind::ClientClock { client, .. } => calm.disturb_client(*client, after_ms(0)),
@@ -339,6 +341,23 @@ impl World {
         let clients = self.clients.len();
         for client in 0..clients {
             self.send_messages(client, (client + 1) % clients, 1, 30);
+        }
+    }
+
+    /// Notes whose messages found no room in a mailbox: one that was in flight waits for room, and its
+    /// sender is not told.
+    pub(super) fn disturb_by_full_mailbox(&mut self, op: &StoreOp, outcome: &StoreOutcome) {
+        let (StoreOp::Append { packets, .. }, Ok(StoreReply::Appended(each))) = (op, outcome)
+        else {
+            return;
+        };
+        let until = Mono(self.env.queue.now().0 + AFTERMATH);
+        let refused = packets.iter().zip(each).filter(|(_, it)| **it == Appended::MailboxFull);
+        for (packet, _) in refused {
+            let Some(sender) = packet.header().sender else { continue };
+            if let Some(client) = self.apps.iter().position(|app| app.user == Some(sender)) {
+                self.env.timeliness.disturb_client(client, until);
+            }
         }
     }
 

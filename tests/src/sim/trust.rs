@@ -62,6 +62,7 @@ impl Trusted {
                 }
             }
             ClientOp::PinServerKey(_)
+            | ClientOp::ChangeServerKey { .. }
             | ClientOp::KeepReplyKey(_)
             | ClientOp::SetUser(_)
             | ClientOp::UseReconnectTime(_)

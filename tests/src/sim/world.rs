@@ -31,6 +31,7 @@ use super::plan::{End, Otps, Plan, Registering, Step};
 use super::process::ProcessId;
 use super::recordings::Recordings;
 use super::script::Script;
+use super::server_keys::ServerKeys;
 use super::state_names::{store_state, store_words};
 use super::tally::Tally;
 use super::timeliness::Timeliness;
@@ -68,6 +69,7 @@ pub struct World {
     pub(super) accounts_to_lose: BTreeSet<usize>,
     /// Copy of the server's store.
     pub(super) server_backup: Option<MemoryStorage>,
+    pub(super) server_keys: ServerKeys,
     /// Copies of clients' directories.
     pub(super) backups: BTreeMap<usize, MemoryClientStorage>,
     pub(super) recordings: Recordings,
@@ -91,6 +93,7 @@ impl World {
         let server_config = server::Config {
             profile: settings.profile(),
             server_key: server_crypto.public_key().clone(),
+            successor: None,
             otp_channel: match settings.otps {
                 Otps::InBand => server::OtpChannel::InBand,
                 Otps::OutOfBand => server::OtpChannel::OutOfBand,
@@ -146,6 +149,7 @@ impl World {
             accounts_to_delete: BTreeSet::new(),
             accounts_to_lose: BTreeSet::new(),
             server_backup: None,
+            server_keys: ServerKeys::default(),
             backups: BTreeMap::new(),
             recordings,
             server,
@@ -340,6 +344,7 @@ impl World {
                 .note(now, &[14], || format!("server {state} {}", store_words(op, outcome)));
             self.env.tally.state(state);
             self.note_account(op, outcome);
+            self.disturb_by_full_mailbox(op, outcome);
             self.model.server_stored(op, outcome);
         }
         self.check_disk(done);

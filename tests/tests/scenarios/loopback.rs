@@ -264,6 +264,7 @@ impl Deployment for Loopback {
         let config = server::Config {
             profile: self.settings.profile(),
             server_key: crypto.public_key().clone(),
+            successor: None,
             otp_channel: match self.settings.otps {
                 Otps::InBand => OtpChannel::InBand,
                 Otps::OutOfBand => OtpChannel::OutOfBand,

@@ -228,7 +228,7 @@ pub(super) mod tests {
             profile: Profile::Compact,
             header,
             parts: Vec::new(),
-            signed: lane != Lane::Public,
+            signer: (lane != Lane::Public).then_some(sealpost_core::crypto::OwnKey::First),
         }))
     }
 

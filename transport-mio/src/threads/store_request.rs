@@ -73,6 +73,7 @@ impl StoreRequest for ClientOp {
             Self::FindTokens(tokens) => tokens.len() * ROW,
             Self::DropDrafts(ids) => ids.len() * ROW,
             Self::PinServerKey(_)
+            | Self::ChangeServerKey { .. }
             | Self::KeepReplyKey(_)
             | Self::SetUser(_)
             | Self::UseReconnectTime(_)

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sealpost_core::crypto::{Draft, EmitError, Job, Outcome};
+use sealpost_core::crypto::{Draft, EmitError, Job, Outcome, OwnKey};
 use sealpost_core::frame::{Action, Actions, Deadline, Event, Flow, Input, Machine, StoreError};
 use sealpost_core::ids::{ConnId, Ticket};
 use sealpost_core::time::{Mono, Now, Timestamp};
@@ -169,7 +169,8 @@ impl ScriptedMachine {
 fn job() -> Job {
     let header =
         Header { sender: None, recipient: None, timestamp: Timestamp::MIN, op: Op::Disconnect };
-    let draft = Draft { profile: Profile::Compact, header, parts: Vec::new(), signed: true };
+    let draft =
+        Draft { profile: Profile::Compact, header, parts: Vec::new(), signer: Some(OwnKey::First) };
     Job::Emit(Box::new(draft))
 }
 

@@ -5,7 +5,7 @@ use crate::client::notice::Suspicion;
 use crate::crypto::{Grant, RequestKind};
 use crate::frame::{Durable, Signed, Verified};
 use crate::ids::UserId;
-use crate::keys::SymmetricKey;
+use crate::keys::{Fingerprint, SymmetricKey};
 use crate::wire::{
     InReplyTo, Invitation, Malformed, Otp, Packet, RequestHash, SessionResumed, Violation,
 };
@@ -58,6 +58,7 @@ pub(in crate::client) struct Granted {
     user: UserId,
     session_key: SymmetricKey,
     pending: Option<u32>,
+    successor: Option<Fingerprint>,
 }
 
 impl Request {
@@ -125,13 +126,14 @@ impl Exchange {
             return Err(Suspicion::UnaskedAnswer);
         }
         let bad_packet = |_: Malformed| Suspicion::BadPacket(Violation::Malformed);
-        let resumed = grant.sealed.map(|sealed| SessionResumed::parse(sealed.expose()));
+        let resumed = grant.sealed.as_ref().map(|sealed| SessionResumed::parse(sealed.expose()));
         let pending = resumed.transpose().map_err(bad_packet)?.map(|resumed| resumed.pending);
         let GrantPacket { user, .. } = packet.into_inner();
         if self.named.is_some_and(|named| named != user) {
             return Err(Suspicion::UnaskedAnswer);
         }
-        Ok(Granted { user, session_key: grant.session_key, pending })
+        let Grant { session_key, successor, .. } = grant;
+        Ok(Granted { user, session_key, pending, successor })
     }
 }
 
@@ -143,6 +145,11 @@ impl Granted {
     /// Count of items that the server holds; `None` for a new account.
     pub(in crate::client) const fn pending(&self) -> Option<u32> {
         self.pending
+    }
+
+    /// Fingerprint of the successor of the server's key, while there is one.
+    pub(in crate::client) const fn successor(&self) -> Option<Fingerprint> {
+        self.successor
     }
 
     pub(in crate::client) fn into_session_key(self) -> SymmetricKey {

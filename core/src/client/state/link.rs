@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use super::account::KeyQuestion;
 use super::exchange::Exchange;
 use super::session::{Leaving, Session};
 use crate::frame::Flow;
@@ -53,7 +54,7 @@ pub(in crate::client) enum Phase {
     /// The request for the server's key is being made.
     AwaitServerKeyRequest,
     /// The server's key was asked for.
-    ExpectServerKey(InReplyTo),
+    ExpectServerKey(InReplyTo, KeyQuestion),
     /// The server's key is being verified.
     AwaitServerKey,
     /// The date of a 106 is being recorded.
@@ -164,7 +165,7 @@ impl Link {
             Phase::Exchange(exchange) => Some(exchange),
             Phase::Fresh
             | Phase::AwaitServerKeyRequest
-            | Phase::ExpectServerKey(_)
+            | Phase::ExpectServerKey(..)
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectDate
             | Phase::Session(_) => None,
@@ -180,7 +181,7 @@ impl Link {
             Phase::Session(session) => Some(session),
             Phase::Fresh
             | Phase::AwaitServerKeyRequest
-            | Phase::ExpectServerKey(_)
+            | Phase::ExpectServerKey(..)
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectDate
             | Phase::Exchange(_) => None,
@@ -271,7 +272,7 @@ impl Connection {
             | Phase::AwaitServerKeyRequest
             | Phase::AwaitServerKey
             | Phase::AwaitReconnectDate => false,
-            Phase::ExpectServerKey(_) => true,
+            Phase::ExpectServerKey(..) => true,
             Phase::Exchange(exchange) => exchange.expects_answer(),
             Phase::Session(session) => session.verifying() + storing < limit,
         };
@@ -318,7 +319,7 @@ impl Phase {
             Self::Session(session) => Some(session),
             Self::Fresh
             | Self::AwaitServerKeyRequest
-            | Self::ExpectServerKey(_)
+            | Self::ExpectServerKey(..)
             | Self::AwaitServerKey
             | Self::AwaitReconnectDate
             | Self::Exchange(_) => None,

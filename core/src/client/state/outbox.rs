@@ -116,9 +116,36 @@ impl Outbox {
         (self.queued.len(), self.bytes.get())
     }
 
-    /// The next message to send, if the window has room for it.
-    pub(in crate::client) fn next_ready(&self, limits: &Limits) -> Option<(MessageId, &Packet)> {
-        let id = *self.ready.iter().find(|id| !self.waits(**id))?;
+    /// The first message in flight to a former user id of each recipient, by the recipient's present id.
+    /// If it is refused, it is sent to that one, and nothing may have overtaken it.
+    pub(in crate::client) fn first_to_former_ids(
+        &self,
+        present_id: impl Fn(UserId) -> UserId,
+    ) -> BTreeMap<UserId, MessageId> {
+        let mut first = BTreeMap::new();
+        for id in self.in_flight.values() {
+            let Some(recipient) = self.recipient(*id) else { continue };
+            let present = present_id(recipient);
+            if present != recipient {
+                let first = first.entry(present).or_insert(*id);
+                *first = (*first).min(*id);
+            }
+        }
+        first
+    }
+
+    /// The next message to send, if the window has room for it. It is not behind the message that is
+    /// `first` for its recipient, as [`first_to_former_ids`](Self::first_to_former_ids) returns it.
+    pub(in crate::client) fn next_ready(
+        &self,
+        limits: &Limits,
+        first: &BTreeMap<UserId, MessageId>,
+    ) -> Option<(MessageId, &Packet)> {
+        let overtakes = |id: &MessageId| {
+            let first = self.recipient(*id).and_then(|recipient| first.get(&recipient));
+            first.is_some_and(|first| first < id)
+        };
+        let id = *self.ready.iter().find(|id| !self.waits(**id) && !overtakes(id))?;
         let packet = &self.queued.get(&id)?.packet;
         let fits = self.in_flight.len() < limits.in_flight_messages
             && self.in_flight_bytes.get() + packet.bytes().len() <= limits.in_flight_bytes;
@@ -406,7 +433,7 @@ mod tests {
                 outbox.insert(Durable::assumed(message));
             }
             Step::SendNext => {
-                if let Some((id, _)) = outbox.next_ready(&limits) {
+                if let Some((id, _)) = outbox.next_ready(&limits, &BTreeMap::new()) {
                     outbox.launch(id);
                 }
             }

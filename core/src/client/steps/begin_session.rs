@@ -47,6 +47,8 @@ impl Client {
             return;
         }
         self.alarms.cancel(Alarm::Progress);
+        self.account.doubt_key(false);
+        self.keep_successor(granted.successor());
         let clock = ServerClock::told(at, self.now.mono);
         self.set_phase(Phase::Session(Session::begin(granted, clock)));
         self.alarms.arm(Alarm::Stable, self.now.mono + self.config.limits.stable_after);

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::notice::OfflineReason;
 use crate::client::state::goal::Goal;
 use crate::client::state::link::{Gone, Phase, Sending};
+use crate::client::{Client, Lifecycle};
 use crate::ids::ConnId;
 
 impl Client {
@@ -21,6 +21,10 @@ impl Client {
     /// Sets a goal that needs a connection. A connection that is busy with an earlier goal turns to
     /// this one when its request has been answered.
     pub(in crate::client) fn pursue(&mut self, goal: Goal) {
+        // A command may cross with the shutdown: a process that is to end begins nothing more.
+        if self.lifecycle != Lifecycle::Running {
+            return;
+        }
         self.goal = goal;
         self.dial();
     }
@@ -39,10 +43,9 @@ impl Client {
             return;
         }
         // Answers can only be verified once the server's key is known.
-        if self.account.server_key().is_some() {
-            self.pursue_goal();
-        } else {
-            self.ask_server_key();
+        match self.account.begin_connection() {
+            None => self.pursue_goal(),
+            Some(question) => self.ask_server_key(question),
         }
     }
 

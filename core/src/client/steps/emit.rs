@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::client::Client;
 use crate::client::awaits::AwaitJob;
 use crate::client::state::link::Connection;
-use crate::crypto::{Draft, Part};
+use crate::crypto::{Draft, OwnKey, Part};
 use crate::ids::UserId;
 use crate::keys::Plaintext;
 use crate::wire::{Header, Op, Packet};
@@ -26,7 +26,8 @@ impl Client {
 
     /// Has a packet made and signed.
     pub(in crate::client) fn emit(&mut self, header: Header, parts: Vec<Part>, then: AwaitJob) {
-        let draft = Draft { profile: self.config.profile, header, parts, signed: true };
+        let draft =
+            Draft { profile: self.config.profile, header, parts, signer: Some(OwnKey::First) };
         self.out.emit(draft, then);
     }
 
@@ -38,7 +39,7 @@ impl Client {
         parts: Vec<Part>,
         then: AwaitJob,
     ) {
-        let draft = Draft { profile: self.config.profile, header, parts, signed: false };
+        let draft = Draft { profile: self.config.profile, header, parts, signer: None };
         self.out.emit(draft, then);
     }
 

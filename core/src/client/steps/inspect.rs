@@ -59,6 +59,7 @@ impl Client {
                 AwaitStore::ReceiptNumbers(_) => reserving += 1,
                 AwaitStore::Kept
                 | AwaitStore::ReconnectDate(..)
+                | AwaitStore::ServerKeyChanged(_)
                 | AwaitStore::KeyAccepted(_)
                 | AwaitStore::ContactVerified(_)
                 | AwaitStore::MarkedStored(_)

@@ -69,6 +69,9 @@ impl Client {
 
     /// Tells the application that somebody did what an honest server does not do, and leaves.
     pub(in crate::client) fn fault(&mut self, suspicion: Suspicion) {
+        if suspicion == Suspicion::BadServerSignature {
+            self.account.doubt_key(true);
+        }
         self.out.notify(Notice::Suspicious { suspicion });
         self.lose(OfflineReason::Fault);
     }

@@ -64,7 +64,7 @@ impl Client {
     fn on_packet(&mut self, packet: Packet) {
         let Some(connection) = self.link.connection() else { return };
         match connection.phase() {
-            Phase::ExpectServerKey(_) => self.on_server_key_packet(packet),
+            Phase::ExpectServerKey(..) => self.on_server_key_packet(packet),
             Phase::Exchange(_) => self.on_answer_packet(packet),
             Phase::Session(_) => self.on_session_packet(packet),
             // In these phases no packet is taken.

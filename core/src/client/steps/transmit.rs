@@ -18,8 +18,9 @@ impl Client {
         }
         let retention = i64::try_from(self.config.limits.retention.as_secs()).unwrap_or(i64::MAX);
         let oldest = self.server_time().plus_secs(-retention);
+        let first = self.outbox.first_to_former_ids(|user| self.contacts.present_id(user));
         while self.link.open_session(Leaving::No).is_some()
-            && let Some((id, packet)) = self.outbox.next_ready(&self.config.limits)
+            && let Some((id, packet)) = self.outbox.next_ready(&self.config.limits, &first)
         {
             // The server would refuse it for its date.
             if packet.header().timestamp < oldest {

@@ -14,8 +14,17 @@ use crate::wire::InReplyTo;
 /// One operation. The arrow names the [`ClientReply`](super::ClientReply) that answers it.
 #[derive(Clone, Debug)]
 pub enum ClientOp {
-    /// Keep the server's key, whose fingerprint is the one in the address. → `Done`
+    /// Keep the server's key, whose fingerprint is the one in the address, unless one is kept.
+    /// → `Done`
     PinServerKey(PublicKey),
+    /// Keep a key of the server and its successor in place of those kept before. The key's
+    /// fingerprint takes the place of the one in the address. → `Done`
+    ChangeServerKey {
+        /// The server's key.
+        key: PublicKey,
+        /// Fingerprint of the key to ask the server for; `None` to ask for none.
+        successor: Option<Fingerprint>,
+    },
     /// Keep the reply key of the registration under way: the one-time password belongs to it, and
     /// may be typed into another process. → `Done`
     KeepReplyKey(SymmetricKey),

@@ -37,6 +37,7 @@ impl Snapshot {
                 phone,
                 server,
                 server_key: None,
+                successor: None,
                 reply_key: None,
                 user: None,
                 last_reconnect: None,
@@ -52,16 +53,20 @@ impl Snapshot {
     }
 }
 
-/// The user's account, and the server it is on. `phone` and `server` are given when the store is
-/// made and never change.
+/// The user's account, and the server it is on. `phone` is given when the store is made and never
+/// changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The user's phone number.
     pub phone: Phone,
-    /// Fingerprint of the server's key, from the server's address.
+    /// Fingerprint of the server's key: from the server's address, until the server changes its key.
     pub server: Fingerprint,
     /// The server's key ([`ClientOp::PinServerKey`](super::ClientOp::PinServerKey)).
     pub server_key: Option<PublicKey>,
+    /// Fingerprint of the key to ask the server for, while it changes its key
+    /// ([`ClientOp::ChangeServerKey`](super::ClientOp::ChangeServerKey)). It may be `server`, if the
+    /// address that the user has is already the new one.
+    pub successor: Option<Fingerprint>,
     /// Reply key of the registration under way
     /// ([`ClientOp::KeepReplyKey`](super::ClientOp::KeepReplyKey)); `None` before and after it.
     pub reply_key: Option<SymmetricKey>,

@@ -8,7 +8,7 @@ use crate::groups::chain::Fork;
 use crate::groups::contract::Told;
 use crate::groups::group::{Group, Turn};
 use crate::groups::member::Standing;
-use crate::groups::record::Mine;
+use crate::groups::record::{Mine, Owed};
 use crate::groups::signed::SignedState;
 use crate::groups::state::{InvalidState, State};
 use crate::keys::Fingerprint;
@@ -80,7 +80,7 @@ impl Group {
         let behind: Vec<_> =
             lost.keys().filter(|key| head.member(key).is_none() && *key != me).copied().collect();
         for key in behind {
-            self.owe(key, Some(common));
+            self.owe(key, Owed::Instead(common));
         }
     }
 
@@ -90,9 +90,10 @@ impl Group {
             (Mine::Declined | Mine::Leaving, Mine::Out) => Told::Left,
             (_, Mine::Out) => Told::Removed,
             (Mine::Accepted, Mine::Joined) => Told::Joined,
-            (Mine::Invited, Mine::Invited) => Told::Changed,
-            (_, Mine::Invited) => Told::Invited { by: *self.record.state().writer() },
-            (_, Mine::Accepted | Mine::Joined | Mine::Declined | Mine::Leaving) => Told::Changed,
+            (Mine::Out, Mine::Invited) => Told::Invited { by: *self.record.state().writer() },
+            (_, Mine::Invited | Mine::Accepted | Mine::Joined | Mine::Declined | Mine::Leaving) => {
+                Told::Changed
+            }
         };
         turn.tell(self.id, told);
     }

@@ -63,10 +63,10 @@ impl Group {
             if tag.epoch > head.epoch() {
                 return Verdict::Hold;
             }
-            return match head.has_joined(from) && !self.record.is_excluded(from) {
-                true => Verdict::Show(Shown::OtherState),
-                false => Verdict::Refuse(Refusal::NotAMember),
-            };
+            if head.has_joined(from) && !self.record.is_excluded(from) {
+                return Verdict::Show(Shown::OtherState);
+            }
+            return Verdict::Refuse(Refusal::NotAMember);
         };
         if !written_in.state().has_joined(from) || self.record.is_excluded(from) {
             return Verdict::Refuse(Refusal::NotAMember);

@@ -7,7 +7,7 @@ use crate::groups::change::Change;
 use crate::groups::contract::Told;
 use crate::groups::group::{Group, Turn};
 use crate::groups::member::Standing;
-use crate::groups::record::Mine;
+use crate::groups::record::{Mine, Owed};
 use crate::groups::signed::States;
 use crate::groups::state::InvalidState;
 use crate::groups::{GroupRequest, GroupTag, limits};
@@ -52,7 +52,7 @@ impl Group {
                 }
                 let common = self.record.chain.states().nth(fork.common.saturating_sub(1));
                 if let Some(common) = common.map(crate::groups::signed::SignedState::hash) {
-                    self.owe(from, Some(common));
+                    self.owe(from, Owed::Instead(common));
                 }
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! Some users whose machines talk to each other, with signatures that only look like signatures.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::vec::Vec;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::crypto::SignatureCheck;
 use crate::groups::{
     Action, Command, GroupCommand, GroupId, GroupName, GroupRequest, GroupTag, Groups, Input,
-    ItemId, Me, Mine, Refusal, Shown, States, Told,
+    ItemId, Me, Mine, Parts, Record, Refusal, Shown, State, States, Told, limits,
 };
 use crate::ids::Phone;
 use crate::keys::{Fingerprint, PublicKey, Rejected};
@@ -53,7 +54,7 @@ impl Bed {
 
     pub(super) fn create(&mut self, invite: impl IntoIterator<Item = usize>) {
         let invite = invite.into_iter().map(|user| (key(user), phone(user))).collect();
-        let name = GroupName::new("climbers").unwrap();
+        let name = name("climbers");
         let create = Command::Create { group: GROUP, name, expiry_secs: 0, invite };
         self.input(0, Input::Command(create));
     }
@@ -111,6 +112,15 @@ impl Bed {
         }
     }
 
+    /// Delivers everything but what goes to one user, which is lost.
+    pub(super) fn run_without(&mut self, user: usize) {
+        while let Some((from, to, sent)) = self.wire.pop_front() {
+            if to != user {
+                self.deliver(from, to, sent);
+            }
+        }
+    }
+
     pub(super) fn deliver(&mut self, from: usize, to: usize, sent: Sent) {
         let from = key(from);
         let input = match sent {
@@ -132,18 +142,18 @@ impl Bed {
     }
 
     /// Restores a user from a backup.
-    pub(super) fn restore(&mut self, user: usize, backup: Option<crate::groups::Record>) {
+    pub(super) fn restore(&mut self, user: usize, backup: Option<Record>) {
         self.users[user] = Groups::new(me(user), backup.map(|record| (GROUP, record)));
         let actions = self.users[user].start();
         self.carry_out(user, actions);
     }
 
-    pub(super) fn record(&self, user: usize) -> crate::groups::Record {
+    pub(super) fn record(&self, user: usize) -> Record {
         self.users[user].group(GROUP).unwrap().clone()
     }
 
     pub(super) fn mine(&self, user: usize) -> Option<Mine> {
-        self.users[user].group(GROUP).map(crate::groups::Record::mine)
+        self.users[user].group(GROUP).map(Record::mine)
     }
 
     pub(super) fn epoch(&self, user: usize) -> u64 {
@@ -171,6 +181,24 @@ impl Bed {
     }
 }
 
+/// A state after the newest one of a record, which `signer` has changed and signed.
+pub(super) fn forge(record: &Record, signer: usize, edit: impl FnOnce(&mut Parts)) -> Vec<u8> {
+    let newest = record.tag();
+    let mut parts = Parts {
+        epoch: newest.epoch + 1,
+        previous: Some(newest.state_hash),
+        writer: key(signer),
+        ..record.state().parts().clone()
+    };
+    edit(&mut parts);
+    let state = State::new(parts).unwrap();
+    state.encode_signed(&public_key(signer), &sign(&key(signer), &state.signed_text()))
+}
+
+pub(super) fn name(name: &str) -> GroupName {
+    GroupName::new(name).unwrap()
+}
+
 pub(super) fn me(user: usize) -> Me {
     Me::new(public_key(user), phone(user))
 }
@@ -183,14 +211,17 @@ pub(super) fn phone(user: usize) -> Phone {
     std::format!("+4915{user:08}").parse().unwrap()
 }
 
-/// The first key of the right form that comes out of a hash of the user's number.
-fn public_key(user: usize) -> PublicKey {
+/// Identity keys of the users, made once: most candidates are not fit to be a key.
+pub(super) fn public_key(user: usize) -> PublicKey {
+    static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
+    KEYS.get_or_init(|| (0..=limits::MEMBERS).map(make_key).collect())[user].clone()
+}
+
+/// The first key of the right form that comes out of hashes of the user's number.
+fn make_key(user: usize) -> PublicKey {
     let candidate = |attempt: u32| {
         let block = |n: u32| -> [u8; 32] {
-            Sha256::digest(
-                [user.to_be_bytes().as_slice(), &attempt.to_be_bytes(), &n.to_be_bytes()].concat(),
-            )
-            .into()
+            Sha256::digest(std::format!("key {user} {attempt} {n}")).into()
         };
         let mut modulus = (0..8).map(block).collect::<Vec<_>>().concat();
         modulus[0] |= 0x80;

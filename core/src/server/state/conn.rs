@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 use super::session::{Authenticated, Session};
 use super::unstored::Waiting;
+use crate::crypto::OwnKey;
 use crate::frame::Flow;
 use crate::ids::ConnId;
 use crate::server::limits::{Limits, REQUEST, packet_memory};
@@ -23,6 +24,8 @@ pub(in crate::server) struct Conn {
     /// The connection is congested: the peer reads too slowly.
     congested: bool,
     paused: bool,
+    /// Key of the server's with which everything on this connection is opened and signed.
+    key: OwnKey,
     /// Boxed, because few peers ever send too often.
     slowdown: Option<Box<Slowdown>>,
     /// Bytes held that the total of all connections contains.
@@ -72,6 +75,7 @@ impl Conn {
             replies: 0,
             congested: false,
             paused: false,
+            key: OwnKey::First,
             slowdown: None,
             counted: 0,
         }
@@ -80,6 +84,18 @@ impl Conn {
     /// The other end's address.
     pub(in crate::server) const fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// The server's key on this connection.
+    pub(in crate::server) const fn key(&self) -> OwnKey {
+        self.key
+    }
+
+    /// The client has named a key that the server has. Before a session only: what follows is sealed
+    /// for it.
+    pub(in crate::server) fn use_key(&mut self, key: OwnKey) {
+        debug_assert!(self.session().is_none());
+        self.key = key;
     }
 
     /// Takes the next whole packet from the bytes that arrived, with the gate that it passed.

@@ -63,20 +63,21 @@ impl Drain {
     }
 
     /// How much may be read now: nothing until half of the window is free, so that each page is
-    /// worth its cost.
+    /// worth its cost. A page takes no more memory than is left of `share`.
     pub(super) fn window(
         &self,
         limits: &Limits,
         share: usize,
         in_flight: &InFlight,
     ) -> Option<PageLimit> {
-        let most = limits.drain_bytes.min(u32::try_from(share).unwrap_or(u32::MAX));
+        let whole = PageLimit { items: limits.drain_items, bytes: limits.drain_bytes };
+        let window = whole.within(share);
         // Saturating: items forwarded live may exceed the drain's own window.
         let room =
             |limit: u32, used: usize| limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
-        let items = room(limits.drain_items, in_flight.len());
-        let bytes = room(most, in_flight.bytes());
-        let worthwhile = items >= limits.drain_items.div_ceil(2) && bytes >= most.div_ceil(2);
+        let items = room(window.items, in_flight.len());
+        let bytes = room(window.bytes, in_flight.bytes());
+        let worthwhile = items >= window.items.div_ceil(2) && bytes >= window.bytes.div_ceil(2);
         (worthwhile && !self.stalled).then_some(PageLimit { items, bytes })
     }
 }

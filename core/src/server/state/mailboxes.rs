@@ -36,12 +36,17 @@ impl InFlightTotal {
     }
 
     /// The most memory that what is in flight to one recipient may take: as much as fits in its
-    /// window, or a fair share while too much is in flight to all.
+    /// window, or a fair share while too much is in flight to all. At twice the total it is one item,
+    /// because those who had a share of the total while fewer were connected still hold it.
     pub(in crate::server) fn share(&self, limits: &Limits, sessions: usize) -> usize {
-        if self.memory() < limits.in_flight_bytes_in_all {
-            return usize::MAX;
+        let total = limits.in_flight_bytes_in_all;
+        if self.memory() < total {
+            usize::MAX
+        } else if self.memory() < total.saturating_mul(IN_FLIGHT_AT_MOST) {
+            total / sessions.max(1)
+        } else {
+            ONE_ITEM
         }
-        limits.in_flight_bytes_in_all / sessions.max(1)
     }
 
     /// An item was forwarded, and its mailbox has counted it.
@@ -132,3 +137,8 @@ impl Mailboxes {
         self.by_owner.values().all(|mailbox| mailbox.is_settled())
     }
 }
+
+/// Multiple of the total in flight at which a recipient is sent one item at a time.
+const IN_FLIGHT_AT_MOST: usize = 2;
+/// Share that only an empty window has room in.
+const ONE_ITEM: usize = 1;

@@ -4,11 +4,19 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::crypto::OwnKey;
 use crate::ids::ConnId;
 use crate::time::Mono;
 use crate::wire::Packet;
 
-/// The server's signed key, made on demand and served from memory for a while: anyone may ask for
+/// The signed answers for both keys of a server.
+#[derive(Debug, Default)]
+pub(in crate::server) struct ServerKeyAnswers {
+    first: ServerKeyAnswer,
+    successor: ServerKeyAnswer,
+}
+
+/// One signed key of the server, made on demand and served from memory for a while: anyone may ask for
 /// it, and each signature is a private-key operation.
 #[derive(Debug, Default)]
 pub(in crate::server) enum ServerKeyAnswer {
@@ -30,6 +38,15 @@ pub(in crate::server) enum KeyReply {
     Wait,
     /// Have it signed; the connection waits for it.
     Sign,
+}
+
+impl ServerKeyAnswers {
+    pub(in crate::server) const fn of(&mut self, key: OwnKey) -> &mut ServerKeyAnswer {
+        match key {
+            OwnKey::First => &mut self.first,
+            OwnKey::Successor => &mut self.successor,
+        }
+    }
 }
 
 impl ServerKeyAnswer {

@@ -204,7 +204,7 @@ impl Server {
         let key = session.key().clone();
         let bytes = batch.items.len() * ACK;
         self.checking.enter(bytes);
-        let draft = self.sealed(Some(who.user()), Op::DeliveryAck, &key, batch.emit());
+        let draft = self.sealed(conn, Some(who.user()), Op::DeliveryAck, &key, batch.emit());
         self.out.emit(draft, AwaitJob::AckSealed { conn, bytes });
     }
 

@@ -23,7 +23,8 @@ impl Server {
             self.connections.begin_granting(user, entry.request().conn);
         }
         let request_hash = entry.request().packet.request_hash();
-        let grant = SessionGrant { session_key: session_key.clone(), request_hash };
+        let successor = self.config.successor.as_ref().map(|key| *key.fingerprint());
+        let grant = SessionGrant { session_key: session_key.clone(), request_hash, successor };
         let mut parts: Vec<Part> = vec![Part::Oaep {
             to: entry.public_key().clone(),
             label: SESSION_LABEL,
@@ -37,7 +38,7 @@ impl Server {
                 Op::SessionResumed
             }
         };
-        let draft = self.draft(Some(user), op, parts);
+        let draft = self.draft(entry.request().conn, Some(user), op, parts);
         self.out.emit(draft, AwaitJob::Granted(Box::new(entry)));
     }
 

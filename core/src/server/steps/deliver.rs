@@ -237,7 +237,7 @@ impl Server {
         let Some((who, session)) = self.connections.session_mut(conn) else { return };
         let key = session.key().clone();
         let plaintext = NoMoreMessages { drained }.emit();
-        let draft = self.sealed(Some(who.user()), Op::NoMoreMessages, &key, plaintext);
+        let draft = self.sealed(conn, Some(who.user()), Op::NoMoreMessages, &key, plaintext);
         self.out.emit(draft, AwaitJob::NoMoreMessages { conn, user: who.user() });
     }
 

@@ -123,7 +123,7 @@ impl Server {
                 | AwaitJob::ReconnectOpened { .. }
                 | AwaitJob::ReconnectOpenedUnverified(_)
                 | AwaitJob::ReconnectVerified(_)
-                | AwaitJob::ServerKey
+                | AwaitJob::ServerKey(_)
                 | AwaitJob::Granted(_)
                 | AwaitJob::NoMoreMessages { .. } => {}
             }

@@ -36,7 +36,7 @@ impl Server {
         }
         match farewell {
             Farewell::Disconnect => {
-                let draft = self.draft(Some(user), Op::Disconnect, Vec::new());
+                let draft = self.draft(conn_id, Some(user), Op::Disconnect, Vec::new());
                 self.reply(conn_id, draft, AfterReply::Close);
                 self.begin_closing(conn_id);
             }

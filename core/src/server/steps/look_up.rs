@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use crate::crypto::{EmitError, Part};
+use crate::crypto::{EmitError, OwnKey, Part};
 use crate::frame::{StoreError, Verified};
 use crate::ids::{ConnId, UserId, UserRef};
-use crate::keys::Plaintext;
+use crate::keys::{Fingerprint, Plaintext, PublicKey};
 use crate::server::Server;
 use crate::server::awaits::{AfterReply, AwaitJob, AwaitStore};
 use crate::server::limits::ANSWER;
@@ -18,7 +18,13 @@ use crate::server::store::{LookupOutcome, StoreOp, User};
 use crate::wire::{ErrorCode, InReplyTo, Lookup, Op, Packet, PublicKeyAnswer, emit_server_key};
 
 impl Server {
-    pub(in crate::server) fn tell_server_key(&mut self, request: &Request) {
+    /// Tells the key that the client expects, if the server has it, or else the first one. From here,
+    /// the connection uses the key that was told.
+    pub(in crate::server) fn tell_server_key(
+        &mut self,
+        request: &Request,
+        expected: Option<&Fingerprint>,
+    ) {
         if !self.is_timely(&request.packet) {
             return self.refuse_request(request, ErrorCode::ClockSkew);
         }
@@ -26,27 +32,44 @@ impl Server {
         if self.admission.key_request(peer, self.now.mono).is_err() {
             return self.shed(request.conn);
         }
+        let (key, public_key) = self.key_for(expected);
+        if let Some(conn) = self.connections.get_mut(request.conn) {
+            conn.use_key(key);
+        }
         let ttl = self.config.limits.server_key_ttl;
-        match self.key_answer.ask(request.conn, self.now.mono, ttl) {
+        match self.key_answers.of(key).ask(request.conn, self.now.mono, ttl) {
             KeyReply::Send(packet) => {
                 self.send(request.conn, &packet);
                 self.next_request(request.conn);
             }
             KeyReply::Wait => {}
             KeyReply::Sign => {
-                let part = Part::Clear(emit_server_key(&self.config.server_key).into());
-                let draft = self.draft(None, Op::PublicKey, vec![part]);
-                self.out.emit(draft, AwaitJob::ServerKey);
+                let part = Part::Clear(emit_server_key(&public_key).into());
+                let draft = self.draft(request.conn, None, Op::PublicKey, vec![part]);
+                self.out.emit(draft, AwaitJob::ServerKey(key));
             }
         }
     }
 
-    pub(in crate::server) fn on_server_key_signed(&mut self, emitted: Result<Packet, EmitError>) {
+    fn key_for(&self, expected: Option<&Fingerprint>) -> (OwnKey, PublicKey) {
+        match (&self.config.successor, expected) {
+            (Some(successor), Some(expected)) if successor.fingerprint() == expected => {
+                (OwnKey::Successor, successor.clone())
+            }
+            (_, _) => (OwnKey::First, self.config.server_key.clone()),
+        }
+    }
+
+    pub(in crate::server) fn on_server_key_signed(
+        &mut self,
+        key: OwnKey,
+        emitted: Result<Packet, EmitError>,
+    ) {
         let packet = emitted.ok();
         let answer = packet.clone();
         // Kept before anyone is answered, because the next request on a connection may be for this
         // key again.
-        for conn in self.key_answer.signed(packet, self.now.mono) {
+        for conn in self.key_answers.of(key).signed(packet, self.now.mono) {
             match &answer {
                 None => self.close(conn),
                 Some(answer) if self.connections.contains(conn) => {
@@ -116,7 +139,7 @@ impl Server {
                 let key = session.key().clone();
                 let User { id, phone, public_key, .. } = *user;
                 let answer = PublicKeyAnswer { in_reply_to, user: id, phone, public_key };
-                let draft = self.sealed(Some(who.user()), Op::PublicKey, &key, answer.emit());
+                let draft = self.sealed(conn, Some(who.user()), Op::PublicKey, &key, answer.emit());
                 return self.reply(conn, draft, AfterReply::Stay);
             }
             Ok(LookupOutcome::OverBudget) => {

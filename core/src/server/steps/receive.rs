@@ -90,7 +90,9 @@ impl Server {
                 self.confirm(Request::new(conn, packet), &public_key_der);
             }
             FromClient::Reconnect(packet) => self.reconnect(Request::new(conn, packet)),
-            FromClient::ServerKey(packet) => self.tell_server_key(&Request::new(conn, packet)),
+            FromClient::ServerKey { packet, expected } => {
+                self.tell_server_key(&Request::new(conn, packet), expected.as_ref());
+            }
             FromClient::Lookup(_)
             | FromClient::Message { .. }
             | FromClient::Receipt { .. }
@@ -185,7 +187,7 @@ impl Server {
             FromClient::Register(packet)
             | FromClient::Confirm { packet, .. }
             | FromClient::Reconnect(packet)
-            | FromClient::ServerKey(packet) => {
+            | FromClient::ServerKey { packet, .. } => {
                 self.refuse(conn, Refusal::new(ErrorCode::Malformed).answering(&packet));
             }
         }

@@ -39,6 +39,7 @@ impl Server {
             packet: request.packet.clone(),
             signer: None,
             kind: RequestKind::Reconnect,
+            key: self.key_of(request.conn),
         };
         self.out.compute(job, AwaitJob::ReconnectOpenedUnverified(request));
     }
@@ -55,8 +56,9 @@ impl Server {
                     return self.refuse_and_slow(&request, too_many);
                 }
                 let signer = user.public_key.clone();
+                let key = self.key_of(request.conn);
                 let (job, request) =
-                    Unverified::open_request(request, signer, RequestKind::Reconnect);
+                    Unverified::open_request(request, signer, RequestKind::Reconnect, key);
                 let request = Box::new(request);
                 self.out.compute(job, AwaitJob::ReconnectOpened { request, user });
             }

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::crypto::{Draft, EmitError, Part};
+use crate::crypto::{Draft, EmitError, OwnKey, Part};
 use crate::frame::StoreError;
 use crate::ids::{ConnId, UserId};
 use crate::keys::{Plaintext, SymmetricKey};
 use crate::server::awaits::{AfterReply, AwaitJob};
 use crate::server::limits::ANSWER;
 use crate::server::state::admission::TooMany;
-use crate::server::state::conn::Phase;
+use crate::server::state::conn::{Conn, Phase};
 use crate::server::state::entry::Request;
 use crate::server::state::refusal::Refusal;
 use crate::server::{Notice, Server};
@@ -112,30 +112,38 @@ impl Server {
             }
         };
         let parts = vec![Part::Clear(Bytes::copy_from_slice(&[form.code()])), part];
-        let draft = self.draft(recipient, Op::Error, parts);
+        let draft = self.draft(conn_id, recipient, Op::Error, parts);
         self.reply(conn_id, draft, then);
     }
 
-    /// A packet of the server's, to be sealed and signed.
+    /// Key of the server's on a connection.
+    pub(in crate::server) fn key_of(&self, conn: ConnId) -> OwnKey {
+        self.connections.get(conn).map_or(OwnKey::First, Conn::key)
+    }
+
+    /// A packet of the server's, to be sealed, and signed with the key of the connection.
     pub(in crate::server) fn draft(
         &self,
+        conn: ConnId,
         recipient: Option<UserId>,
         op: Op,
         parts: Vec<Part>,
     ) -> Draft {
         let header = Header { sender: None, recipient, timestamp: self.now.wall, op };
-        Draft { profile: self.config.profile, header, parts, signed: true }
+        let signer = Some(self.key_of(conn));
+        Draft { profile: self.config.profile, header, parts, signer }
     }
 
     /// A packet of the server's whose payload is sealed as a whole.
     pub(in crate::server) fn sealed(
         &self,
+        conn: ConnId,
         recipient: Option<UserId>,
         op: Op,
         key: &SymmetricKey,
         plaintext: Plaintext,
     ) -> Draft {
-        self.draft(recipient, op, vec![Part::Sealed { key: key.clone(), plaintext }])
+        self.draft(conn, recipient, op, vec![Part::Sealed { key: key.clone(), plaintext }])
     }
 
     /// Sends a packet of the server's, or one that was stored.

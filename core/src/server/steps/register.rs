@@ -36,6 +36,7 @@ impl Server {
             packet: request.packet.clone(),
             signer: None,
             kind: RequestKind::Register,
+            key: self.key_of(request.conn),
         };
         self.out.compute(job, AwaitJob::RegisterOpened(request));
     }
@@ -90,7 +91,8 @@ impl Server {
     fn reject_registration(&mut self, request: &Request, reply_key: &SymmetricKey) {
         let in_reply_to = request.packet.request_hash().in_reply_to();
         let rejected = RegistrationRejected { in_reply_to };
-        let draft = self.sealed(None, Op::RegistrationRejected, reply_key, rejected.emit());
+        let draft =
+            self.sealed(request.conn, None, Op::RegistrationRejected, reply_key, rejected.emit());
         self.reply(request.conn, draft, AfterReply::NextRequest);
     }
 
@@ -169,7 +171,7 @@ impl Server {
             attempts: attempts_left,
             otp: in_band,
         };
-        let draft = self.sealed(None, Op::OtpIssued, reply_key, issued.emit());
+        let draft = self.sealed(*conn, None, Op::OtpIssued, reply_key, issued.emit());
         self.reply(*conn, draft, AfterReply::NextRequest);
     }
 
@@ -183,9 +185,10 @@ impl Server {
         let Ok(public_key) = PublicKey::from_der(public_key_der) else {
             return self.refuse_request(&request, ErrorCode::KeyRejected);
         };
+        let key = self.key_of(request.conn);
         let confirming = Confirming { request, public_key: public_key.clone() };
         let (job, confirming) =
-            Unverified::open_request(confirming, public_key, RequestKind::Confirm);
+            Unverified::open_request(confirming, public_key, RequestKind::Confirm, key);
         self.out.compute(job, AwaitJob::ConfirmOpened(Box::new(confirming)));
     }
 

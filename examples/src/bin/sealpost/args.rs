@@ -89,6 +89,10 @@ pub(crate) enum Task {
         /// New address of the same server
         #[arg(value_name = "ADDRESS")]
         new: Option<ServerAddress>,
+        /// Trust the key in the new address although it is another one. Pass this only if you have
+        /// the address from the server's operator: whoever has the key can pass for the server
+        #[arg(long, requires = "new")]
+        new_key: bool,
         #[command(flatten)]
         format: FormatArg,
     },
@@ -178,7 +182,7 @@ pub(crate) struct SendArgs {
     pub(crate) wait: Wait,
     /// How long to wait, in seconds; after that the message stays queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u32,
+    pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }
@@ -255,7 +259,7 @@ pub(crate) struct VerifyArgs {
     /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
     /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u32,
+    pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) format: FormatArg,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealpost_chat::{Backend, Demo, Mouse, Options, Theme, Zone, run};
+use sealpost_chat::{Backend, Demo, Mouse, Options, Reconnecting, Theme, Zone, run};
 use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::Time;
 use sealpost_messenger::rpc::Remote;
@@ -20,7 +20,9 @@ pub(crate) fn chat(home: &Home, args: &ChatArgs) -> Result<(), Failure> {
         make_account(home)?;
     }
     let mut connection = Connection { home, own: None, connected_at: None };
-    let outcome = run(|| connection.connect(), &options(args), clock);
+    let reconnecting =
+        if home.asks_for_passphrase() { Reconnecting::Asks } else { Reconnecting::Quiet };
+    let outcome = run(|| connection.connect(), &options(args, reconnecting), clock);
     // Also if the terminal has failed.
     let finished = connection.own.map_or(Ok(()), |own| own.finish());
     outcome.and(finished)
@@ -28,7 +30,7 @@ pub(crate) fn chat(home: &Home, args: &ChatArgs) -> Result<(), Failure> {
 
 /// Shows made-up people until the user quits.
 pub(crate) fn demo(args: &ChatArgs) -> Result<(), Failure> {
-    run(|| Ok::<_, Failure>(Some(Demo::live(clock)?)), &options(args), clock)
+    run(|| Ok::<_, Failure>(Some(Demo::live(clock)?)), &options(args, Reconnecting::Quiet), clock)
 }
 
 /// Connects to whoever has the home.
@@ -66,11 +68,12 @@ fn backend_of(own: &OwnHome) -> Backend {
     Backend { caller: Arc::new(access), notifications }
 }
 
-fn options(args: &ChatArgs) -> Options {
+fn options(args: &ChatArgs, reconnecting: Reconnecting) -> Options {
     Options {
         zone: if args.utc { Zone::UTC } else { Zone::system() },
         theme: theme(args.theme),
         mouse: if args.no_mouse { Mouse::Left } else { Mouse::Captured },
+        reconnecting,
     }
 }
 

@@ -13,11 +13,8 @@ use crate::register::register;
 
 /// Asks for what an account needs, and registers it.
 pub(crate) fn make_account(home: &Home) -> Result<(), Failure> {
-    tell(format_args!(
-        "There is no account in {} yet. The operator of your server has its address, or an invitation \
-         link for you.",
-        home.path().display()
-    ))?;
+    tell(format_args!("There is no account in {} yet.", home.path().display()))?;
+    tell("The operator of your server has its address, or an invitation link for you.")?;
     let server: AddressOrLink = ask("Address or link: ")?;
     let PhoneNumber(phone) = ask("Your phone number, for example +49 151 12345678: ")?;
     let passphrase: YesOrNo = ask("Encrypt the key on this device with a passphrase? (y/n) ")?;

@@ -70,12 +70,20 @@ impl Hands {
         self.owner.call::<M>(params)
     }
 
-    /// Whether the process that had the home has ended. What was called and not answered may have been
-    /// done.
+    /// Whether the process that had the home has ended, or has hung up. What was called and not
+    /// answered may have been done.
     pub(crate) fn is_lost(&self) -> bool {
         match &self.owner {
             Owner::Other(remote) => remote.is_lost(),
             Owner::Here(_) => false,
+        }
+    }
+
+    /// Whether this process has the home, and was not stopped.
+    pub(crate) fn runs_here(&self) -> bool {
+        match &self.owner {
+            Owner::Other(_) => false,
+            Owner::Here(own) => own.engine.is_running(),
         }
     }
 
@@ -166,6 +174,11 @@ impl OwnHome {
 pub(crate) fn failure(error: &ApiError) -> Failure {
     let status = error.kind().map_or(1, ErrorKind::exit_status);
     Failure::with_status(error, status)
+}
+
+/// A time-out in seconds as methods take it. More than a century is for ever.
+pub(crate) fn seconds(timeout: u64) -> u32 {
+    u32::try_from(timeout).unwrap_or(u32::MAX)
 }
 
 /// How long the home may be between two owners, or without a socket.

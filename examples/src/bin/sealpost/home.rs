@@ -29,6 +29,15 @@ pub(crate) struct Home {
     provider: Arc<dyn Provider>,
 }
 
+/// Key that a new address may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerKey {
+    /// The one that the account's server has.
+    Same,
+    /// Another one, which the user trusts.
+    New,
+}
+
 impl Home {
     /// A home in this folder.
     pub(crate) const fn new(
@@ -126,24 +135,30 @@ impl Home {
     /// Replaces the address of the account's server. Returns the account with the new one.
     ///
     /// # Errors
-    /// The new address is of another server, with another key or profile: there the account does not
-    /// exist.
-    pub(crate) fn move_server(&self, address: &ServerAddress) -> Result<Identity, Failure> {
+    /// The new address is of another server, with another profile or, unless its user trusts that,
+    /// another key: there the account does not exist.
+    pub(crate) fn move_server(
+        &self,
+        address: &ServerAddress,
+        key: ServerKey,
+    ) -> Result<Identity, Failure> {
         let folder = self.registered_folder()?;
         let _lock = self.lock(&folder)?;
         let database = folder.file(DATABASE);
         let mut store =
             SqliteClientStorage::open(&database).map_err(|error| self.refused(error))?;
         let found = store.identity()?;
-        if found.server != *address.fingerprint() || found.profile != address.profile() {
+        let has_key = key == ServerKey::New || found.server == *address.fingerprint();
+        if !has_key || found.profile != address.profile() {
             return Err(Failure::new(format_args!(
                 "{address} is another server than that of the account in {}, whose key is \
-                 sha256:{}; accounts can't move: to register there, choose another --home",
+                 sha256:{}; accounts can't move: to register there, choose another --home. If your \
+                 server's operator says that its key has changed, pass --new-key",
                 self.folder.display(),
                 found.server
             )));
         }
-        store.move_server(address.transport(), &host_port(address))?;
+        store.move_server(address.fingerprint(), address.transport(), &host_port(address))?;
         self.authorities.keep(&folder)?;
         Ok(store.identity()?)
     }
@@ -196,7 +211,7 @@ impl Home {
         };
         if here == wanted {
             if found != wanted {
-                store.move_server(wanted.transport, &wanted.host_port)?;
+                store.move_server(&wanted.server, wanted.transport, &wanted.host_port)?;
             }
             if !registered {
                 // Repeated, because a crash may have happened between the two steps of creating the
@@ -248,6 +263,13 @@ impl Home {
             Err(KeyFileError::Missing(_)) => Ok(None),
             _ => self.load_key().map(Some),
         }
+    }
+
+    /// Whether the user is asked for a passphrase when the key is loaded.
+    pub(crate) fn asks_for_passphrase(&self) -> bool {
+        let loaded = KeyFile::new(self.folder.join(KEY)).load(None);
+        self.passphrase_file.is_none()
+            && matches!(loaded, Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)))
     }
 
     /// Loads the key, and asks for its passphrase if it has one. A key file never changes.

@@ -4,8 +4,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    Acknowledge, AcknowledgeParams, ApiError, Caller, Method, Notification, SubscribeChanges,
-    SubscribeParams, SubscribeReceive,
+    Acknowledge, AcknowledgeParams, ApiError, Caller, Changed, Connection, ErrorKind, Method,
+    Notification, SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
@@ -29,7 +29,8 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
             stopped.on_signals(remote.closer()?)?;
         }
         let ended = printer.print_all(&hands, deadline);
-        let is_lost = hands.is_lost();
+        // Notifications also end if they were not read for long.
+        let is_lost = hands.is_lost() || hands.runs_here() && matches!(ended, Ok(Ended::Stopped));
         hands.finish()?;
         match ended {
             Ok(Ended::Stopped) | Err(_) if stopped.is_set() => return Ok(()),
@@ -75,7 +76,11 @@ impl Printer<'_> {
                 }
             };
             match next {
-                Ok(notification) => self.print(hands, &notification)?,
+                Ok(notification) => {
+                    if !self.print(hands, &notification)? {
+                        return Ok(Ended::Stopped);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
             }
@@ -83,25 +88,36 @@ impl Printer<'_> {
         Ok(Ended::Done)
     }
 
-    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<(), Failure> {
+    /// Prints a notification. Returns whether the owner of the home still takes requests.
+    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<bool, Failure> {
         let format = self.args.format.format();
         match notification {
-            Notification::Hello(_) => Ok(()),
+            Notification::Hello(_) => Ok(true),
             Notification::Receive(receive) => {
                 for event in Event::of_received(&receive.event) {
                     event.print(format)?;
                 }
                 // Only after printing: a message that was not printed comes again.
                 let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
-                hands.call::<Acknowledge>(&params).map_err(|error| failure(&error))?;
                 self.shown += 1;
-                Ok(())
+                match hands.call::<Acknowledge>(&params) {
+                    Ok(_) => Ok(true),
+                    // It is ending: the message comes again the next time.
+                    Err(error) if error.kind() == Some(ErrorKind::Unavailable) => Ok(false),
+                    Err(error) => Err(failure(&error)),
+                }
             }
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
                     event.print(format)?;
                 }
-                Ok(())
+                if let Changed::Connection { connection } = changed
+                    && let Connection::Offline { reason, next_attempt: None, .. } = connection
+                    && hands.runs_here()
+                {
+                    return Err(Failure::new(reason));
+                }
+                Ok(true)
             }
         }
     }

@@ -31,7 +31,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use args::{Args, Task, home_folder};
 use authorities::Authorities;
-use home::Home;
+use home::{Home, ServerKey};
 
 fn main() -> ExitCode {
     run_program("sealpost", run)
@@ -60,7 +60,10 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Chat(args) => chat::chat(&home()?, &args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
         Task::Verify(args) => verify::verify(&home()?, &args),
-        Task::Address { new, format } => address::address(&home()?, new.as_ref(), format.format()),
+        Task::Address { new, new_key, format } => {
+            let key = if new_key { ServerKey::New } else { ServerKey::Same };
+            address::address(&home()?, new.as_ref(), key, format.format())
+        }
         Task::Status { format } => status::status(&home()?, format.format()),
         Task::Daemon => daemon::daemon(&home()?),
         Task::Rpc { openrpc: true } => rpc::print_openrpc(),

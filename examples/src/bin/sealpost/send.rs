@@ -2,11 +2,15 @@
 
 use std::io::Read;
 
-use sealpost_messenger::api::{ErrorKind, Progress, Send, SendParams, SendResult, WaitFor};
-use sealpost_programs::{Failure, Format, Line};
+use sealpost_messenger::api::{
+    Changed, ErrorKind, Method, Notification, Progress, Send, SendParams, SendResult,
+    SubscribeChanges, WaitFor,
+};
+use sealpost_programs::{Failure, Format, Line, tell};
+use serde_json::Value;
 
 use crate::args::{SendArgs, Wait};
-use crate::hands::{Hands, failure};
+use crate::hands::{Hands, failure, seconds};
 use crate::home::Home;
 
 /// Sends one message, and prints how far it got.
@@ -23,11 +27,14 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         // A request that is repeated because the owner of the home has ended is carried out once.
         idempotency_key: Some(key()?),
         wait_for: args.wait.into(),
-        timeout_seconds: args.timeout,
+        timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
-        let hands = Hands::take(home, |_| Ok(()))?;
+        let hands = Hands::take(home, |caller| {
+            caller.request(SubscribeChanges::NAME, Value::Null).map(drop)
+        })?;
         let sent = hands.call::<Send>(&params);
+        tell_suspicions(&hands)?;
         let is_lost = hands.is_lost();
         // Whatever the outcome, a message in the outbox is sent with the next session.
         hands.finish()?;
@@ -40,6 +47,18 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         Format::Json => Line::json(&sent),
         Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
     }
+}
+
+/// Tells what an honest server does not do.
+fn tell_suspicions(hands: &Hands) -> Result<(), Failure> {
+    for notification in hands.notifications.try_iter() {
+        if let Notification::Changed(Changed::Warning { text }) = notification
+            && text.starts_with("suspicious")
+        {
+            tell(format_args!("* {text}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn word(sent: &SendResult) -> Result<&'static str, Failure> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
 use sealpost_core::client::{self, Client, Command, Limits, Notice, OfflineReason};
+use sealpost_messenger::engine::server_key_changed;
 use sealpost_mio::{
     Application, ClientHost, Control, DialError, Handle, HostConfig, SignalHandling,
 };
@@ -152,6 +153,9 @@ impl Session {
             }
             if let Notice::Suspicious { suspicion } = &notice {
                 tell(format_args!("* suspicious: {suspicion:?}"))?;
+            }
+            if let Notice::ServerKey { change, fingerprint } = &notice {
+                tell(format_args!("* {}", server_key_changed(*change, fingerprint)))?;
             }
             if let Some(picked) = pick(&notice) {
                 return picked.map(Some);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::args::VerifyArgs;
 use crate::events::{Event, Printed};
-use crate::hands::{Hands, failure};
+use crate::hands::{Hands, failure, seconds};
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
 
@@ -31,7 +31,7 @@ fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
 fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
     let phone = PhoneNumber(args.phone);
     let known = find(hands, phone)?;
-    let params = LookUpParams { recipient: phone, timeout_seconds: args.timeout };
+    let params = LookUpParams { recipient: phone, timeout_seconds: seconds(args.timeout) };
     let looked_up = hands.call::<LookUp>(&params);
     let format = args.format.format();
     if format == Format::Text {

@@ -8,6 +8,8 @@ use sealpost_core::wire::Profile;
 use sealpost_programs::Failure;
 
 use crate::config::{Config, PORT, Place};
+use crate::data::PublicKeys;
+use crate::offline::with_key;
 use crate::tls::Certificate;
 
 /// The address by which clients reach the server: the public one, or else the first TCP address
@@ -41,13 +43,18 @@ pub(crate) fn address(
     Ok(ServerAddress::new(own, profile, host, port, fingerprint)?)
 }
 
-/// Logs the server's address.
-pub(crate) fn announce(address: &ServerAddress) {
+/// Logs the server's address, and the old one while both work.
+pub(crate) fn announce(address: &ServerAddress, keys: &PublicKeys) -> Result<(), Failure> {
     if address.host() == ANY_HOST {
         tracing::info!("{address} (put this machine's name or address in place of HOST)");
     } else {
         tracing::info!("{address}");
     }
+    if keys.successor.is_some() {
+        let old = with_key(address, *keys.first.fingerprint())?;
+        tracing::info!("{old} works as well, until the old key is retired");
+    }
+    Ok(())
 }
 
 /// Placeholder in an address for the name by which clients reach this machine.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::config::Flags;
 use crate::invite::InviteTask;
+use crate::key::KeyTask;
 
 /// The Sealpost server: accepts end-to-end encrypted messages and delivers them to their
 /// recipients.
@@ -89,6 +90,11 @@ pub(crate) enum Task {
     Users {
         #[command(subcommand)]
         task: UserTask,
+    },
+    /// Show the server's key, or change it
+    Key {
+        #[command(subcommand)]
+        task: KeyTask,
     },
     /// Make, list or revoke invitations
     Invite {
@@ -195,6 +201,9 @@ pub(crate) enum Task {
         /// the server listens on]
         #[arg(long)]
         host: Option<String>,
+        /// Print the address with the old key, while the server changes its key
+        #[arg(long)]
+        old: bool,
         #[command(flatten)]
         format: FormatArg,
     },

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealpost_core::address::ServerAddress;
-use sealpost_core::crypto::{PrivateKey, Provider};
-use sealpost_core::keys::{PemError, SymmetricKey};
-use sealpost_programs::{Failure, Folder, FolderLock, random_rng};
+use sealpost_core::crypto::{Crypto, PrivateKey, Provider};
+use sealpost_core::keys::{PemError, PublicKey, SymmetricKey};
+use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
 use sealpost_storage::DatabaseMark;
 use sealpost_storage::key_file::{KeyFile, KeyFileError, WrappingKeyFile, publish_key};
 
 use crate::ballast::Ballast;
+use crate::key::Successor;
 use crate::manifest;
 
 use crate::config::FILE_NAME;
@@ -24,8 +25,40 @@ pub(crate) struct DataFolder(Folder);
 pub(crate) struct Keys {
     /// Signs the server's packets and opens what clients sealed for it.
     pub(crate) private: Arc<dyn PrivateKey>,
+    /// Takes the place of `private`, while the server changes its key.
+    pub(crate) successor: Option<Successor>,
     /// Wraps the session keys in the database.
     pub(crate) wrapping: SymmetricKey,
+}
+
+/// The public halves of a server's keys.
+pub(crate) struct PublicKeys {
+    pub(crate) first: PublicKey,
+    pub(crate) successor: Option<PublicKey>,
+}
+
+impl Keys {
+    /// The public halves.
+    pub(crate) fn public(&self) -> PublicKeys {
+        let successor = self.successor.as_ref().map(|successor| successor.key.public_key().clone());
+        PublicKeys { first: self.private.public_key().clone(), successor }
+    }
+
+    /// A runner of jobs with the keys.
+    pub(crate) fn runner(self, provider: Arc<dyn Provider>) -> Result<Crypto, Failure> {
+        let crypto = runner(provider, self.private, self.wrapping)?;
+        Ok(match self.successor {
+            Some(successor) => crypto.with_successor(successor.key),
+            None => crypto,
+        })
+    }
+}
+
+impl PublicKeys {
+    /// The key in the address that is given to new clients.
+    pub(crate) fn newest(&self) -> &PublicKey {
+        self.successor.as_ref().unwrap_or(&self.first)
+    }
 }
 
 impl DataFolder {
@@ -115,6 +148,12 @@ impl DataFolder {
         self.0.read(ADDRESS)?.trim_end().parse().map_err(Failure::context(file.display()))
     }
 
+    /// The server's public key, without its successor, as of the last start.
+    pub(crate) fn public_key(&self) -> Result<PublicKey, Failure> {
+        let file = self.0.file(PUBLIC_KEY);
+        PublicKey::from_pem(&self.0.read(PUBLIC_KEY)?).map_err(Failure::context(file.display()))
+    }
+
     /// The failure of a command on a folder in which no server has run.
     pub(crate) fn unused(&self) -> Failure {
         Failure::new(format_args!("no server has run on {} yet", self.0.path().display()))
@@ -151,7 +190,10 @@ impl DataFolder {
         let private =
             provider.load_key(der.expose()).map_err(Failure::context(self.key_path().display()))?;
         publish_key(&self.0.file(PUBLIC_KEY), private.public_key())?;
-        Ok(Keys { private, wrapping: self.wrapping_key()? })
+        // A backup that was made while the old key was retired has the new one twice.
+        let is_other = |successor: &Successor| successor.key.public_key() != private.public_key();
+        let successor = self.successor(provider)?.filter(is_other);
+        Ok(Keys { private, successor, wrapping: self.wrapping_key()? })
     }
 
     /// Loads the wrapping key, or creates one. Losing it only ends the sessions, so a missing file

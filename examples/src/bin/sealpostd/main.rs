@@ -14,6 +14,7 @@ mod data;
 mod database;
 mod init;
 mod invite;
+mod key;
 mod manifest;
 mod metrics;
 mod offline;
@@ -37,6 +38,7 @@ use args::{Args, ChangeArgs, ConfigTask, Task, UserTask};
 use backup::back_up;
 use config::{Config, Layers};
 use data::DataFolder;
+use offline::AddressKey;
 use restore::{Existing, restore};
 
 fn main() -> ExitCode {
@@ -68,6 +70,10 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::Users { task: UserTask::Resume { user } }) => {
             change(&existing()?, &user, UserChange::Resume)
         }
+        Some(Task::Key { task }) => {
+            let retire_after = Config::new(&layers.settings()?)?.key.retire_after;
+            key::run(&existing()?, task, retire_after.0)
+        }
         Some(Task::Invite { task }) => invite::run(&existing()?, &task),
         Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
         Some(Task::Health { metrics }) => {
@@ -98,8 +104,9 @@ fn run(args: Args) -> Result<(), Failure> {
         Some(Task::NewDatabase { profile, format }) => {
             offline::create_database(&existing()?, profile.profile(), format.format())
         }
-        Some(Task::Address { host, format }) => {
-            offline::print_address(&existing()?, host.as_deref(), format.format())
+        Some(Task::Address { host, old, format }) => {
+            let key = if old { AddressKey::Old } else { AddressKey::New };
+            offline::print_address(&existing()?, key, host.as_deref(), format.format())
         }
         Some(Task::Manual(manual)) => manual.run::<Args>(),
     }

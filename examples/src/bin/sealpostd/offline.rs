@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use sealpost_core::address::ServerAddress;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::Profile;
 use sealpost_programs::{Failure, Format, Line, now, utc};
 use serde_json::json;
@@ -51,17 +52,42 @@ pub(crate) fn create_database(
     }
 }
 
+/// Key in an address that is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddressKey {
+    /// The server's key, or its successor while there is one.
+    New,
+    /// The key that has a successor.
+    Old,
+}
+
 /// Prints the address that the server saved at its last start, with another host if one is given.
 pub(crate) fn print_address(
     data: &DataFolder,
+    key: AddressKey,
     host: Option<&str>,
     format: Format,
 ) -> Result<(), Failure> {
-    let address = address(data, host)?;
+    let mut address = address(data, host)?;
+    if key == AddressKey::Old {
+        if data.successor_since()?.is_none() {
+            return Err(Failure::new("the server has one key only, and so one address"));
+        }
+        address = with_key(&address, *data.public_key()?.fingerprint())?;
+    }
     match format {
         Format::Json => Line::json(&json!({ "address": address.to_string() })),
         Format::Text => Line::text(address),
     }
+}
+
+/// The same address with another key.
+pub(crate) fn with_key(
+    address: &ServerAddress,
+    key: Fingerprint,
+) -> Result<ServerAddress, Failure> {
+    let (transport, profile) = (address.transport(), address.profile());
+    Ok(ServerAddress::new(transport, profile, address.host(), address.port(), key)?)
 }
 
 /// The address that the server saved at its last start, with another host if one is given. Tells the

@@ -206,6 +206,7 @@ mod tests {
         Config {
             profile: Profile::Compact,
             server_key: provider.load_key(der.expose()).unwrap().public_key().clone(),
+            successor: None,
             otp_channel: OtpChannel::InBand,
             registered_phones: RegisteredPhones::Told,
             registration: Registration::default(),
@@ -217,11 +218,13 @@ mod tests {
     #[test]
     fn recording_ends_when_the_disk_is_too_slow_and_nobody_waits() {
         let config = machine_config();
-        let (file, mut reader) = stalled();
+        let (file, reader) = stalled();
         let key = Zeroizing::new([1; 32]);
         let recorder = Recorder::new(&config, "a test", key, Draws::default());
         let limit = Size(u64::MAX);
         let mut recording = Recording { recorder, file: Some(file), len: 0, limit };
+        // Dropped before the recording, which would wait for it if this test failed.
+        let mut reader = reader;
         let now = Now { mono: Mono(0), wall: Timestamp::MIN };
         let change = Reconfiguration {
             otp_channel: config.otp_channel,
@@ -243,6 +246,16 @@ mod tests {
         let mut written = String::new();
         reader.read_to_string(&mut written).unwrap();
         assert_eq!(written.lines().last(), Some(r#"{"end":"the disk was too slow"}"#));
+    }
+
+    #[test]
+    fn file_that_exists_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("incident.jsonl");
+        std::fs::write(&path, "an earlier one").unwrap();
+        let failure = create(&path, Size(1)).unwrap_err();
+        assert!(failure.message().contains("exists already"), "{failure}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "an earlier one");
     }
 
     #[test]

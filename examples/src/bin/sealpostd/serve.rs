@@ -6,12 +6,11 @@ use std::time::SystemTime;
 
 use sealpost_core::crypto::Provider;
 use sealpost_core::entropy::Entropy;
-use sealpost_core::keys::PublicKey;
 use sealpost_core::server::limits::Limits;
 use sealpost_core::server::{self, Server};
 use sealpost_core::wire::Profile;
 use sealpost_mio::{HostConfig, ListeningSocket, ServerHost, SignalHandling, raise_file_limit};
-use sealpost_programs::{Failure, Line, entropy, runner, start_log};
+use sealpost_programs::{Failure, Line, entropy, start_log};
 use sealpost_storage::SharedQuota;
 
 use crate::address::{address, announce};
@@ -22,8 +21,9 @@ use crate::ballast::Ballasted;
 use crate::config::{Config, Layers, Listen, Origin, Record, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
-use crate::data::{DataFolder, Keys};
+use crate::data::{DataFolder, Keys, PublicKeys};
 use crate::database::ServerStore;
+use crate::key::PlausibleClock;
 use crate::metrics::{MetricsSocket, Process, Vitals};
 use crate::recording::{self, Recording};
 use crate::running::{MemoryLimits, Running};
@@ -62,10 +62,9 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     };
     let supervisor = Supervisor::start(reloadable, log.clone())?;
     let reloader = supervisor.reloader();
-    let server_key = keys.private.public_key().clone();
-    let fingerprint = *server_key.fingerprint();
-    let machine_config = machine_config(&config, profile, server_key, limits);
-    let crypto = runner(Arc::clone(&provider), keys.private, keys.wrapping)?;
+    let public_keys = keys.public();
+    let machine_config = machine_config(&config, profile, &public_keys, limits);
+    let crypto = keys.runner(Arc::clone(&provider))?;
 
     let OpenFiles { clients, admin, metrics, process, record } =
         open_files_and_confine(&data, &config, certificate.as_ref())?;
@@ -91,9 +90,10 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
     metrics.map_or(Ok(()), |socket| socket.serve(running.clone()))?;
     let _socket = take_commands(admin, running)?;
 
+    let fingerprint = *public_keys.newest().fingerprint();
     let address = address(&config, certificate.as_ref(), profile, bound, fingerprint)?;
     certificate.map_or(Ok(()), Certificate::watch)?;
-    announce(&address);
+    announce(&address, &public_keys)?;
     data.write_address(&address)?;
     Line::text(format_args!("ready {local} sha256:{fingerprint}"))?;
     host.run()?;
@@ -121,6 +121,8 @@ fn open_data(
     let wanted = config.quota();
     let reserve_bytes = wanted.disk_reserve_bytes;
     let (store, profile) = data.open(config.profile.map(ProfileName::profile), wanted)?;
+    let clock = PlausibleClock { newest: store.newest_time()?, step: config.storage.clock_step.0 };
+    data.retire_key_when_due(config.key.retire_after.0, &clock)?;
     let keys = data.keys(provider)?;
     let quota = store.quota();
     let store = Ballasted::new(data.marked(store)?, data.ballast(), reserve_bytes);
@@ -172,12 +174,13 @@ fn host_config(config: &Config, limits: &Limits, certificate: Option<&Certificat
 fn machine_config(
     config: &Config,
     profile: Profile,
-    server_key: PublicKey,
+    keys: &PublicKeys,
     limits: Limits,
 ) -> server::Config {
     server::Config {
         profile,
-        server_key,
+        server_key: keys.first.clone(),
+        successor: keys.successor.clone(),
         otp_channel: config.otp.route.channel(),
         registered_phones: config.registered_phones(),
         registration: config.registration.registrants(),

@@ -156,6 +156,9 @@ impl Core {
         deadline: Instant,
     ) -> Result<SendResult, ApiError> {
         while !journey.is_over() {
+            if self.hub.has_given_up() && journey.reached.is_some() {
+                return Err(self.kept_for_later(&journey));
+            }
             match watch.until(deadline, |notice| journey.step(notice).then_some(())) {
                 Ok(()) => {}
                 Err(Vain::Stopped) => return Err(stopping().with_entry(journey.entry.0)),
@@ -242,6 +245,8 @@ impl Journey {
             Notice::Stored { ids } if is_ours(ids) => self.reach(Kept::Stored),
             Notice::Delivered { ids, .. } if is_ours(ids) => self.reach(Kept::Delivered),
             Notice::Failed { ids, failure } if is_ours(ids) => self.error = Some(failed(*failure)),
+            // The hub knows whether it is tried again.
+            Notice::Offline { retry_in: None, .. } => {}
             Notice::KeyChanged { phone, .. } if *phone == self.phone && self.id.is_some() => {
                 self.error = Some(refused(SendRefusal::KeyChanged, self.phone));
             }

@@ -15,6 +15,7 @@ cases![
     new_store_is_blank,
     identity_never_changes_but_for_the_address,
     account_keeps_its_settings,
+    first_server_key_stays_until_it_is_changed,
     reply_key_is_kept_until_there_is_a_user,
     reconnect_time_never_goes_back,
     reserved_receipts_never_go_back,
@@ -40,6 +41,7 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
         phone: identity().phone,
         server: identity().server,
         server_key: None,
+        successor: None,
         reply_key: None,
         user: None,
         last_reconnect: None,
@@ -54,10 +56,28 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
 
 fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>) {
     assert_eq!(store.store().identity(), Ok(identity()));
-    store.store().move_server(Transport::Tls, "[::1]:7").expect("the store works");
     store.tell(ClientOp::SetUser(user(1)));
-    let moved = Identity { transport: Transport::Tls, host_port: "[::1]:7".into(), ..identity() };
-    assert_eq!(store.store().identity(), Ok(moved));
+    for n in [1, 1, 2] {
+        let (server, before) = (*public_key(n).fingerprint(), store.load().account);
+        store.store().move_server(&server, Transport::Tls, "[::1]:7").expect("the store works");
+        let account = store.load().account;
+        let moved = Identity {
+            server,
+            transport: Transport::Tls,
+            host_port: "[::1]:7".into(),
+            ..identity()
+        };
+        assert_eq!(store.store().identity(), Ok(moved));
+        // What was known of another key is forgotten with it.
+        let expected = if before.server == server {
+            before
+        } else {
+            Account { server, server_key: None, successor: None, ..before }
+        };
+        assert_eq!(account, expected);
+        let successor = Some(*public_key(3).fingerprint());
+        store.tell(ClientOp::ChangeServerKey { key: public_key(n), successor });
+    }
 }
 
 fn account_keeps_its_settings<S: Subject>(store: &mut Harness<S>) {
@@ -68,6 +88,21 @@ fn account_keeps_its_settings<S: Subject>(store: &mut Harness<S>) {
         let account = store.load().account;
         assert_eq!((account.server_key, account.user), (Some(public_key(1)), Some(user(9))));
         assert_eq!(account.clock_offset_secs, offset);
+    }
+}
+
+fn first_server_key_stays_until_it_is_changed<S: Subject>(store: &mut Harness<S>) {
+    store.tell(ClientOp::PinServerKey(public_key(1)));
+    store.tell(ClientOp::PinServerKey(public_key(2)));
+    assert_eq!(store.load().account.server_key, Some(public_key(1)));
+    let (key, other) = (public_key(2), *public_key(3).fingerprint());
+    for successor in [Some(*key.fingerprint()), Some(other), None] {
+        store.tell(ClientOp::ChangeServerKey { key: key.clone(), successor });
+        let Account { server, server_key, successor: kept, .. } = store.load().account;
+        assert_eq!((server, server_key.as_ref()), (*key.fingerprint(), Some(&key)));
+        assert_eq!(kept, successor);
+        let changed = Identity { server: *key.fingerprint(), ..identity() };
+        assert_eq!(store.store().identity(), Ok(changed), "the address of the server");
     }
 }
 

@@ -88,6 +88,9 @@ fn request() -> impl Strategy<Value = ClientOp> {
     let failure = prop_oneof![Just(Failure::Expired), Just(Failure::KeyReplaced)];
     let account = prop_oneof![
         (1..3_u16).prop_map(|n| ClientOp::PinServerKey(public_key(n))),
+        (1..3_u16, proptest::option::of(key())).prop_map(|(n, successor)| {
+            ClientOp::ChangeServerKey { key: public_key(n), successor }
+        }),
         (1..3_u8).prop_map(|n| ClientOp::KeepReplyKey(SymmetricKey::from_bytes([n; 32]))),
         (1..3_u64).prop_map(|id| ClientOp::SetUser(user(id))),
         (0..9_i64).prop_map(|secs| ClientOp::UseReconnectTime(at(secs))),

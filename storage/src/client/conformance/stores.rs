@@ -5,6 +5,7 @@ use sealpost_core::address::Transport;
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Snapshot};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
 
 use super::subject::Subject;
 use super::suite::run_all;
@@ -41,8 +42,13 @@ impl ClientStorage for SqliteBed {
         self.storage().identity()
     }
 
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
-        self.storage_mut().move_server(transport, host_port)
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError> {
+        self.storage_mut().move_server(server, transport, host_port)
     }
 
     fn load(&self) -> Result<Snapshot, StoreError> {

@@ -25,7 +25,7 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{Phone, ReceiptId};
-use sealpost_core::keys::SymmetricKey;
+use sealpost_core::keys::{Fingerprint, SymmetricKey};
 
 use super::history::{HistoryEntry, Place};
 use super::identity::Identity;
@@ -120,10 +120,18 @@ impl ClientStorage for SqliteClientStorage {
         self.read(tables::recorded_identity)
     }
 
-    fn move_server(&mut self, transport: Transport, host_port: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE account SET transport = ?1, host_port = ?2";
-        let place = (tables::transport_name(transport), host_port);
-        let done = self.writer.connection.execute(sql, place);
+    fn move_server(
+        &mut self,
+        server: &Fingerprint,
+        transport: Transport,
+        host_port: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE account SET
+                       transport = ?1, host_port = ?2, server_fingerprint = ?3,
+                       server_key = CASE WHEN server_fingerprint = ?3 THEN server_key END,
+                       server_successor = CASE WHEN server_fingerprint = ?3 THEN server_successor END";
+        let address = (tables::transport_name(transport), host_port, server.0);
+        let done = self.writer.connection.execute(sql, address);
         done.map(drop).map_err(|error| store_error(&error))
     }
 
@@ -185,7 +193,7 @@ impl ClientStorage for SqliteClientStorage {
 /// Reads everything in a snapshot but the contacts, the former ones, the drafts and the outbox.
 fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot> {
     let sql = "SELECT server_key, user_id, last_reconnect, clock_offset_secs, next_receipt,
-                      last_message, reply_key
+                      last_message, reply_key, server_successor
                FROM account";
     connection.query_row(sql, (), |row| {
         let account = Account {
@@ -194,6 +202,7 @@ fn account(connection: &Connection, base: Snapshot) -> rusqlite::Result<Snapshot
             last_reconnect: optional(row, 2, timestamp)?,
             clock_offset_secs: row.get(3)?,
             reply_key: row.get::<_, Option<_>>(6)?.map(SymmetricKey::from_bytes),
+            successor: row.get::<_, Option<_>>(7)?.map(Fingerprint),
             ..base.account
         };
         let next_receipt = ReceiptId(id(row, 4)?);

@@ -18,7 +18,14 @@ impl Ops<'_> {
     pub(super) fn run(&self, request: &ClientOp) -> rusqlite::Result<ClientReply> {
         match request {
             ClientOp::PinServerKey(key) => {
-                self.prepare("UPDATE account SET server_key = ?1")?.execute([key.der()])?;
+                self.prepare("UPDATE account SET server_key = ?1 WHERE server_key IS NULL")?
+                    .execute([key.der()])?;
+            }
+            ClientOp::ChangeServerKey { key, successor } => {
+                let sql = "UPDATE account
+                           SET server_fingerprint = ?1, server_key = ?2, server_successor = ?3";
+                let successor = successor.map(|successor| successor.0);
+                self.prepare(sql)?.execute(params![key.fingerprint().0, key.der(), successor])?;
             }
             ClientOp::KeepReplyKey(key) => {
                 self.prepare("UPDATE account SET reply_key = ?1")?.execute([key.expose()])?;

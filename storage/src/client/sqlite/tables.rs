@@ -11,7 +11,7 @@ use crate::engine::{Schema, column};
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema = Schema {
     application_id: i32::from_be_bytes(*b"SpCl"),
-    migrations: &[V1, V2, V3, V4, V5, V6, CONVERSATIONS],
+    migrations: &[V1, V2, V3, V4, V5, V6, V7, CONVERSATIONS],
 };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.
@@ -132,6 +132,11 @@ const V6: &str = "
         CHECK (transport IN ('tcp', 'tls'));
     CREATE INDEX inbox_numbers ON inbox (phone_number, message_id);
     CREATE INDEX outbox_unanswered ON outbox (recipient_id, sent_at) WHERE status = 1;
+";
+
+/// Adds the key to ask the server for while it changes its key.
+const V7: &str = "
+    ALTER TABLE account ADD COLUMN server_successor BLOB;
 ";
 
 /// Records the identity that a new database belongs to.

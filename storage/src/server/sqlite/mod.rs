@@ -140,6 +140,11 @@ impl SqliteStorage {
         Ok(self.writer.connection.busy_timeout(timeout)?)
     }
 
+    /// Returns the newest time that the clock has plausibly shown; `None` before the first.
+    pub fn newest_time(&self) -> Result<Option<Timestamp>, EngineError> {
+        Ok(tables::newest_time(&self.writer.connection)?)
+    }
+
     /// Takes the operator's word that the clock is right: it is the newest time on record.
     pub fn trust_clock(&mut self, clock: Timestamp) -> Result<(), EngineError> {
         Ok(tables::set_newest_time(&self.writer.connection, clock)?)

@@ -212,7 +212,7 @@ impl Host<Client> for Observer {
             FromClient::Register(_)
             | FromClient::Confirm { .. }
             | FromClient::Reconnect(_)
-            | FromClient::ServerKey(_)
+            | FromClient::ServerKey { .. }
             | FromClient::Lookup(_)
             | FromClient::ReceiptsTaken(_)
             | FromClient::Disconnect(_) => {}

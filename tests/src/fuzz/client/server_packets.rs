@@ -90,7 +90,8 @@ impl FuzzBed<'_, Client> {
 
     fn grant(&mut self, request_hash: RequestHash) -> Vec<u8> {
         let (session_key, _) = null_crypto::symmetric_key(self.arb.byte());
-        let grant = SessionGrant { session_key, request_hash };
+        let successor = self.arb.chance(200).then(|| *self.key(1).fingerprint());
+        let grant = SessionGrant { session_key, request_hash, successor };
         null_crypto::wrap(grant.emit().expose()).expect("short").to_vec()
     }
 

@@ -76,6 +76,7 @@ impl<'a> Bed<'a> {
         let config = Config {
             profile,
             server_key,
+            successor: None,
             otp_channel,
             registered_phones,
             registration,

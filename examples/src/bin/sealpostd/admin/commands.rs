@@ -9,6 +9,7 @@ use super::call::{self, Call};
 use super::figures::{Figures, Live, Millis};
 use super::request::{Answer, PhoneText, Request, UserChange, UserState};
 use crate::data::DataFolder;
+use crate::key::{KeyChange, KeyReport};
 use crate::size::Size;
 
 /// Prints figures about the database and, if it runs, the server.
@@ -72,6 +73,13 @@ pub(crate) fn revoke_invitation(data: &DataFolder, id: u64, format: Format) -> R
         Format::Json => Line::json(&json!({ "revoked": id })),
         Format::Text => Line::text(format_args!("revoked invitation {id}")),
     }
+}
+
+/// Makes a successor of the server's key, or retires the key that has one.
+pub(crate) fn change_key(data: &DataFolder, change: KeyChange) -> Result<KeyReport, Failure> {
+    let request = Request::ChangeKey { change };
+    let Answer::Key(report) = call::perform(data, request)? else { return Err(unexpected()) };
+    Ok(report)
 }
 
 /// Changes the levels of the running server's log, or prints them.

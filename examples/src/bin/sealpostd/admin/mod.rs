@@ -25,8 +25,8 @@ mod terminal;
 mod top;
 
 pub(crate) use commands::{
-    ask_ready, change_log_level, change_user, create_invitation, reload, revoke_invitation, stats,
-    stop,
+    ask_ready, change_key, change_log_level, change_user, create_invitation, reload,
+    revoke_invitation, stats, stop,
 };
 pub(crate) use request::UserChange;
 pub(crate) use socket::{AdminSocket, SocketFile};

@@ -12,6 +12,7 @@ use sealpost_storage::NewInvitation;
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Figures, Sample};
+use crate::key::{KeyChange, KeyReport};
 
 /// What an operator asks for. Requests without fields have braces, so that serde refuses fields there
 /// too.
@@ -30,6 +31,8 @@ pub(super) enum Request {
     CreateInvitation(Invite),
     /// Revokes an invitation.
     RevokeInvitation { id: u64 },
+    /// Makes a successor of the server's key, or retires the key that has one.
+    ChangeKey { change: KeyChange },
     /// Changes the levels of the log, or only tells them.
     LogLevel { level: Option<String> },
     /// Reloads the configuration.
@@ -71,6 +74,7 @@ pub(super) enum Answer {
     Invitation {
         id: u64,
     },
+    Key(KeyReport),
     LogLevels(LogLevels),
     Ready,
     /// What has changed, for people.

@@ -11,6 +11,8 @@ use super::place::{Place, stopped};
 use super::request::{
     Answer, ChangedUser, Invite, LogLevels, PhoneText, Request, UserChange, UserState,
 };
+use crate::data::DataFolder;
+use crate::key::KeyChange;
 use crate::metrics;
 
 /// Carries out a request.
@@ -26,6 +28,7 @@ pub(super) fn perform(request: Request, place: &Place<'_>) -> Result<Answer, Fai
         },
         Request::CreateInvitation(new) => create_invitation(place, &new),
         Request::RevokeInvitation { id } => revoke_invitation(place, id),
+        Request::ChangeKey { change } => change_key(place.data(), change),
         Request::LogLevel { level } => log_level(place, level.as_deref()),
         Request::Reload {} => reload(place),
         Request::Stop {} => stop(place),
@@ -111,6 +114,15 @@ fn revoke_invitation(place: &Place<'_>, id: u64) -> Result<Answer, Failure> {
         return Ok(Answer::Invitation { id });
     }
     Err(Failure::new(format_args!("there is no invitation {id}: see sealpostd invite list")))
+}
+
+/// Takes effect at the next start, which reads the files.
+fn change_key(data: &DataFolder, change: KeyChange) -> Result<Answer, Failure> {
+    match change {
+        KeyChange::Rotate => data.make_successor()?,
+        KeyChange::Retire => data.retire_key()?,
+    }
+    Ok(Answer::Key(data.key_report()?))
 }
 
 fn log_level(place: &Place<'_>, level: Option<&str>) -> Result<Answer, Failure> {

@@ -113,6 +113,7 @@ fn sample(call: &mut Call) -> Result<Sample, Failure> {
         Answer::Stats(_)
         | Answer::User(_)
         | Answer::Invitation { .. }
+        | Answer::Key(_)
         | Answer::LogLevels(_)
         | Answer::Ready
         | Answer::Reloaded { .. }

@@ -59,6 +59,7 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     pub(crate) proxy: Proxy,
     pub(crate) crypto: Crypto,
+    pub(crate) key: Key,
     pub(crate) registration: Registration,
     pub(crate) otp: Otp,
     pub(crate) limits: Limits,
@@ -91,6 +92,13 @@ pub(crate) struct Crypto {
     pub(crate) provider: CryptoName,
     pub(crate) verify: Verify,
     pub(crate) workers: Option<NonZeroUsize>,
+}
+
+/// The section `[key]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    pub(crate) retire_after: Span,
 }
 
 /// The section `[registration]`.

@@ -112,6 +112,15 @@ pub(crate) static OPTIONS: &[Opt] = &[
     .flag("workers")
     .unset(),
     Opt::new(
+        "key.retire_after",
+        Time,
+        "\"90d\"",
+        Restart,
+        "How long the old key holds beside its successor, after `sealpostd key rotate`: the first \
+         start after that time deletes it, and clients that have not connected since the rotation \
+         are locked out",
+    ),
+    Opt::new(
         "registration.mode",
         Choice(&["open", "invite", "closed"]),
         "\"open\"",

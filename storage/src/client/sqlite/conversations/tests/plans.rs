@@ -60,7 +60,8 @@ fn million_entries() {
         .execute_batch(
             "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 1000000)
              INSERT INTO timeline (conversation, author, event_id, sent_at, kind, text)
-             SELECT 1 + n % 2, zeroblob(31) || x'01', zeroblob(12) || CAST(format('%04d', n) AS BLOB), n, 0,
+             SELECT 1 + n % 2, CAST(format('%032d', 1) AS BLOB),
+                    CAST(format('%016d', n) AS BLOB), n, 0,
                     format('the quick brown fox number %d jumps over %d lazy dogs', n, n % 1000)
              FROM numbers",
         )
@@ -80,6 +81,7 @@ fn million_entries() {
     timed("list", &mut || store.conversations(50).unwrap().len());
     timed("rare word", &mut || store.search("424242", None, None, 50).unwrap().len());
     timed("common word", &mut || store.search("fox", None, None, 50).unwrap().len());
+    timed("common word, finished", &mut || store.search("fox ", None, None, 50).unwrap().len());
     timed("begin of a word", &mut || store.search("f", None, None, 50).unwrap().len());
     timed("two words, one conversation", &mut || {
         store.search("fox 77", Some(conversation), None, 50).unwrap().len()
