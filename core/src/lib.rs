@@ -110,6 +110,7 @@
 //! |---|---|
 //! | [`server`], [`client`] | the two machines: configuration, limits, notices, what they ask of their store |
 //! | [`groups`] | groups, by pairwise copies |
+//! | [`files`] | transfers of files, in pieces |
 //! | [`frame`] | contract between machine and host, proofs, tickets, alarms |
 //! | [`crypto`] | jobs, and the two providers that run them |
 //! | [`event`] | what a message can be beyond plain text, in CBOR |
@@ -139,6 +140,7 @@ pub mod client;
 pub mod crypto;
 pub mod entropy;
 pub mod event;
+pub mod files;
 pub mod frame;
 pub mod groups;
 pub mod ids;

@@ -266,6 +266,9 @@ fn listed_event(vector: &Vector<'_>) -> Event {
                 1 => FileAnswer::Received,
                 2 => FileAnswer::Refused,
                 3 => FileAnswer::Cancelled,
+                4 => {
+                    FileAnswer::Progress { next: PieceIndex::new(vector.number("index")).unwrap() }
+                }
                 other => panic!("{other}"),
             };
             Body::FileAnswer { file: file(), answer }

@@ -274,6 +274,7 @@ def events(keys):
         ("event_file_received", 9, dict(file_id=file_id, code=1), None),
         ("event_file_refused", 9, dict(file_id=file_id, code=2), None),
         ("event_file_cancelled", 9, dict(file_id=file_id, code=3), None),
+        ("event_file_progress", 9, dict(file_id=file_id, index=2, code=4), None),
         ("event_group_state", 10, dict(data=b"state"), "The state itself is not an event."),
         *((f"event_group_{name}", 11, dict(code=code, group_id=group_id), None)
           for code, name in enumerate(("leave", "accept", "decline", "newer_state"))),

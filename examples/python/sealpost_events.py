@@ -11,7 +11,7 @@ TYPES = {
 KEYS = {"type": 0, "id": 1, "group": 2, "expiry": 3, "text": 8, "reply_to": 9, "reference": 9, "mentions": 10, "references": 11,
         "seconds": 12, "file_id": 13, "name": 14, "media_type": 15, "size": 16, "sha256": 17, "piece_length": 18,
         "index": 19, "data": 20, "code": 21, "group_id": 22}
-TEXT_MAX, CODES = {"text": 60000, "edit": 60000, "reaction": 64, "file_offer": 16384}, {"file_answer": 3, "group_request": 3}
+TEXT_MAX, CODES = {"text": 60000, "edit": 60000, "reaction": 64, "file_offer": 16384}, {"file_answer": 4, "group_request": 3}
 BOUNDS = {  # by field: type, least, most
     "type": (int, 0, 2**64), "id": (bytes, 16, 16), "expiry": (int, 1, 31622400), "references": (list, 1, 256),
     "seconds": (int, 0, 31622400), "file_id": (bytes, 16, 16), "name": (str, 1, 255), "media_type": (str, 1, 127),
@@ -95,8 +95,8 @@ def read_event(content):
     try:
         common = read(COMMON, "unknown")
         event, names = TYPES.get(common["type"], ("unknown", ""))
-        if event == "file_answer" and fields.get(KEYS["code"]) != 0:
-            names = names.replace("index", "")  # only an acceptance has one
+        if event == "file_answer" and fields.get(KEYS["code"]) not in (0, 4):
+            names = names.replace("index", "")  # only acceptance and progress have one
         found = {"event": event} | common | read(names.split(), event)
     except KeyError as missing:
         raise ValueError(f"no field {missing}") from None

@@ -56,7 +56,7 @@ pub struct FilePiece {
 /// What a side says about a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileAnswer {
-    /// The recipient wants the pieces from this one on.
+    /// The recipient wants the pieces from this one on, whether they were sent before or not.
     Accepted {
         /// First piece that is missing.
         next: PieceIndex,
@@ -67,4 +67,9 @@ pub enum FileAnswer {
     Refused,
     /// Either side gives the transfer up.
     Cancelled,
+    /// The recipient has stored all pieces before this one.
+    Progress {
+        /// First piece that is missing.
+        next: PieceIndex,
+    },
 }

@@ -62,6 +62,7 @@ fn read_body(kind: u64, fields: &Fields<'_>) -> Result<Option<Body>, NotAnEvent>
                 RECEIVED => FileAnswer::Received,
                 REFUSED => FileAnswer::Refused,
                 CANCELLED => FileAnswer::Cancelled,
+                PROGRESS => FileAnswer::Progress { next: fields.required(INDEX)? },
                 _ => return Ok(None),
             };
             Body::FileAnswer { file, answer }
@@ -113,6 +114,7 @@ fn write_body(body: &Body, fields: &mut MapWriter) {
                 FileAnswer::Received => (RECEIVED, None),
                 FileAnswer::Refused => (REFUSED, None),
                 FileAnswer::Cancelled => (CANCELLED, None),
+                FileAnswer::Progress { next } => (PROGRESS, Some(next)),
             };
             fields.put(FILE, file);
             fields.put_some(INDEX, next);
@@ -212,3 +214,4 @@ const ACCEPTED: u64 = 0;
 const RECEIVED: u64 = 1;
 const REFUSED: u64 = 2;
 const CANCELLED: u64 = 3;
+const PROGRESS: u64 = 4;

@@ -123,6 +123,12 @@ impl<const MIN: u64, const MAX: u64> LimitedUint<MIN, MAX> {
     }
 }
 
+impl From<u32> for LimitedUint<0, { 1 << 40 }> {
+    fn from(number: u32) -> Self {
+        Self(number.into())
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> Field for LimitedUint<MIN, MAX> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, NotAnEvent> {
         Ok(Self::new(reader.uint()?)?)

@@ -89,6 +89,7 @@ fn answer() -> impl Strategy<Value = FileAnswer> {
         Just(FileAnswer::Received),
         Just(FileAnswer::Refused),
         Just(FileAnswer::Cancelled),
+        index().prop_map(|next| FileAnswer::Progress { next }),
     ]
 }
 

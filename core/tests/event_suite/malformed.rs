@@ -122,6 +122,10 @@ fn missing_and_wrong_fields_are_refused() {
             let file = [&[13, 0x50][..], &[3; 16]].concat();
             event(9, 4, &[&file[..], &[21, 0]].concat())
         }),
+        ("progress without the next piece", {
+            let file = [&[13, 0x50][..], &[3; 16]].concat();
+            event(9, 4, &[&file[..], &[21, 4]].concat())
+        }),
         ("an empty piece", {
             let file = [&[13, 0x50][..], &[3; 16]].concat();
             event(8, 5, &[&file[..], &[19, 0, 20, 0x40]].concat())
@@ -206,7 +210,7 @@ fn unknown_types_and_codes_need_a_newer_version() {
     for (kind, bytes) in [
         (0, event(0, 2, &[])),
         (12, event(12, 3, &[8, 0x07])),
-        (9, event(9, 4, &[&file[..], &[21, 4]].concat())),
+        (9, event(9, 4, &[&file[..], &[21, 5]].concat())),
         (11, event(11, 4, &[&[21, 4][..], &group].concat())),
     ] {
         let encoded = parse(&bytes).unwrap();
