@@ -1,5 +1,6 @@
 #![cfg(test)]
 //! `sealpost chat`, in a terminal.
+#![expect(clippy::print_stderr, reason = "says what was not tested")]
 
 mod support;
 

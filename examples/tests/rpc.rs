@@ -1,5 +1,6 @@
 #![cfg(test)]
 //! The interface for bots: JSON-RPC over the socket in a home, and over standard input and output.
+#![expect(clippy::print_stdout, reason = "prints the seed and the progress")]
 
 mod support;
 
@@ -53,6 +54,7 @@ impl Bot {
         (read > 0).then(|| serde_json::from_str(&line).unwrap())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write it as a literal")]
     fn begin(&mut self, method: &str, params: Value) -> u64 {
         self.last += 1;
         let request =

@@ -31,20 +31,20 @@ fn restart_online(mut fixture: ClientFixture) -> ClientFixture {
 fn a_message_sent_again_after_a_crash_is_sent_once_whatever_has_become_of_it() {
     let (mut fixture, mut bob) = client_knowing_bob();
     let to = UserRef::Id(bob.id);
-    let queued = Notice::Queued { token: TOKEN, id: MessageId(1) };
+    let queued = || Notice::Queued { token: TOKEN, id: MessageId(1) };
     send(&mut fixture, to);
-    assert_eq!(fixture.bed.take_notices(), [queued.clone()]);
+    assert_eq!(fixture.bed.take_notices(), [queued()]);
     let mut fixture = restart_online(fixture);
     assert_eq!(fixture.receive_all(), [message(&bob, 1)], "repeated by the client");
     send(&mut fixture, to);
-    assert_eq!(fixture.bed.take_notices(), [queued.clone()]);
+    assert_eq!(fixture.bed.take_notices(), [queued()]);
     assert_eq!(fixture.receive_all(), []);
 
     let receipt = bob.receipt(fixture.now(), me(), 7, &[1]);
     fixture.send(&receipt);
     let mut fixture = restart_online(fixture);
     send(&mut fixture, to);
-    assert_eq!(fixture.bed.take_notices(), [queued]);
+    assert_eq!(fixture.bed.take_notices(), [queued()]);
     assert_eq!(fixture.receive_all(), []);
     let counts = fixture.bed.store.inner().outbox().unwrap();
     assert_eq!((counts.queued, counts.delivered), (0, 1));

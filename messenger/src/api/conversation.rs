@@ -8,6 +8,7 @@ use super::{Entry, Peer, Time};
 /// A conversation with a person or a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own in JSON")]
 pub struct Conversation {
     /// Whom it is with.
     pub with: Peer,
