@@ -1,7 +1,7 @@
 //! A terminal client for people.
 //!
-//! The screen is a pure value, a [`Model`]. [`update`] takes what happened, one [`Message`] after the
-//! other, and returns what is to be done outside; [`view`] draws the model. Neither reads a clock or
+//! The screen is a pure value, a [`Model`]. [`update()`] takes what happened, one [`Message`] after the
+//! other, and returns what is to be done outside; [`view()`] draws the model. Neither reads a clock or
 //! does I/O, so a test is a table of inputs and a screen. [`run`] is the loop around them, over a
 //! terminal and whoever carries out the methods of the [interface](sealpost_messenger::api).
 #![forbid(unsafe_code)]

@@ -236,6 +236,13 @@ until("✓✓".encode())
 os.write(terminal, b"\x1b[200~pasted\nlines\x1b[201~")
 until(b"pasted")
 until(b"lines")
+if sys.argv[2] == "window":
+    os.close(terminal)
+    deadline = time.monotonic() + 60
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline, "it goes on without a terminal"
+        time.sleep(0.05)
+    sys.exit()
 if sys.argv[2] == "key":
     os.write(terminal, b"\x11")
 else:
@@ -251,8 +258,8 @@ for enabled in (b"\x1b[?1049h", b"\x1b[?2004h", b"\x1b[?1004h", b"\x1b[?1000h"):
 "#;
 
 #[test]
-fn terminal_is_given_back_as_it_was() {
-    for end in ["key", "signal"] {
+fn program_ends_with_its_window_and_else_gives_the_terminal_back_as_it_was() {
+    for end in ["key", "signal", "window"] {
         let driver = Command::new("python3").args(["-c", DRIVER, SEALPOST, end]).output().unwrap();
         let error = String::from_utf8_lossy(&driver.stderr);
         assert!(driver.status.success(), "{end}: {error}");

@@ -1,4 +1,4 @@
-//! Where things are on the screen. [`update`](crate::update) needs it too: what was on the screen
+//! Where things are on the screen. [`update`](crate::update()) needs it too: what was on the screen
 //! counts as seen, and a mouse points at a place.
 
 mod entry_rows;

@@ -1,4 +1,4 @@
-//! What is shown: a pure value, which [`update`](crate::update) changes and [`view`](crate::view)
+//! What is shown: a pure value, which [`update`](crate::update()) changes and [`view`](crate::view())
 //! draws.
 
 mod composer;

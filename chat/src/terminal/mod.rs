@@ -17,7 +17,7 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{Caller, Changed, Connection, Notification, Time};
 
 use crate::{Effect, Focus, Message, Model, Theme, Zone, start, update, view};
-use session::Session;
+use session::{Awaited, Session};
 use workers::Workers;
 
 /// Whoever carries out requests, and what it tells.
@@ -162,9 +162,12 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
             if std::mem::take(&mut self.is_dirty) {
                 self.session.draw(&view(self.model))?;
             }
-            if event::poll(TICK)? {
-                while event::poll(Duration::ZERO)? {
-                    self.take_event(event::read()?)?;
+            match session::wait(TICK)? {
+                Awaited::Gone => self.take(Message::Stopped)?,
+                Awaited::There => {
+                    while event::poll(Duration::ZERO)? {
+                        self.take_event(event::read()?)?;
+                    }
                 }
             }
         }

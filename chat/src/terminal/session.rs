@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -17,6 +18,8 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::layout::Size;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{Mouse, RunError};
@@ -29,6 +32,31 @@ pub(super) struct Session {
     is_active: bool,
     /// Set by a signal that asks the program to end.
     is_to_end: Arc<AtomicBool>,
+}
+
+/// What came of waiting for the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// It is there, and may have something to say.
+    There,
+    /// Its window was closed, or the connection to it is lost. Reading from it would end at once, for
+    /// ever.
+    Gone,
+}
+
+/// Waits until the terminal has something to say.
+pub(super) fn wait(timeout: Duration) -> io::Result<Awaited> {
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
+    match poll(&mut terminal, Some(&timeout)) {
+        // A signal may be a new size, of which the events tell.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let is_gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let [terminal] = terminal;
+    Ok(if terminal.revents().intersects(is_gone) { Awaited::Gone } else { Awaited::There })
 }
 
 impl Session {
@@ -46,6 +74,8 @@ impl Session {
         }));
         let is_to_end = Arc::default();
         for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // The second time, the program ends at once.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_to_end))?;
             signal_hook::flag::register(signal, Arc::clone(&is_to_end))?;
         }
         enter(mouse)?;
