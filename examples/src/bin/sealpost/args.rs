@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
+use sealpost_messenger::api::{InvalidPeer, PhoneNumber};
 use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
 use crate::safety_number::Comparison;
@@ -137,8 +138,8 @@ pub(crate) struct RegisterArgs {
     /// invitation link, which ends in #CODE; its operator has both
     #[arg(value_name = "ADDRESS|LINK")]
     pub(crate) server: AddressOrLink,
-    /// Your phone number, for example +4915112345678
-    #[arg(value_name = "+PHONE")]
+    /// Your phone number, for example +4915112345678; spaces and dashes are ignored
+    #[arg(value_name = "+PHONE", value_parser = phone_number)]
     pub(crate) phone: Phone,
     /// Ask for the one-time password that an earlier `register` requested, instead of requesting
     /// another one
@@ -175,7 +176,7 @@ impl FromStr for AddressOrLink {
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArgs {
     /// Phone number of the recipient, for example +4915112345678
-    #[arg(value_name = "+PHONE")]
+    #[arg(value_name = "+PHONE", value_parser = phone_number)]
     pub(crate) to: Phone,
     /// Text of the message, not empty [default: standard input, unchanged; also with -]
     pub(crate) text: Option<String>,
@@ -244,7 +245,7 @@ pub(crate) enum ThemeName {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
     /// Phone number of the contact, for example +4915112345678
-    #[arg(value_name = "+PHONE")]
+    #[arg(value_name = "+PHONE", value_parser = phone_number)]
     pub(crate) phone: Phone,
     /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
     /// is the safety number that you compared; without it, the offered one is shown, and you are
@@ -265,6 +266,11 @@ pub(crate) struct VerifyArgs {
     pub(crate) format: FormatArg,
 }
 
+/// A phone number, as people write it.
+fn phone_number(text: &str) -> Result<Phone, InvalidPeer> {
+    text.parse().map(|PhoneNumber(phone)| phone)
+}
+
 /// The home folder: the one of the command line, or else from the environment.
 pub(crate) fn home_folder(passed: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -272,4 +278,17 @@ pub(crate) fn home_folder(passed: Option<PathBuf>) -> Result<PathBuf, Failure> {
         .or_else(|| set("SEALPOST_HOME").map(PathBuf::from))
         .or_else(|| Some(PathBuf::from(set("HOME")?).join(".sealpost")))
         .ok_or_else(|| Failure::usage("no home folder: pass --home, or set SEALPOST_HOME or HOME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phone_numbers_are_taken_as_people_write_them() {
+        let args = Args::try_parse_from(["sealpost", "send", "+49 (151) 1234-5678", "hi"]).unwrap();
+        let Task::Send(SendArgs { to, .. }) = args.task else { panic!("not a send") };
+        assert_eq!(to.to_string(), "+4915112345678");
+        assert!(Args::try_parse_from(["sealpost", "send", "0151 12345678", "hi"]).is_err());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
     Acknowledge, AcknowledgeParams, ApiError, Caller, Changed, Connection, ErrorKind, Method,
-    Notification, SubscribeChanges, SubscribeParams, SubscribeReceive,
+    Notification, ReceivedEvent, SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
 use sealpost_programs::Failure;
@@ -99,7 +99,9 @@ impl Printer<'_> {
                 }
                 // Only after printing: a message that was not printed comes again.
                 let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
-                self.shown += 1;
+                if let ReceivedEvent::Message { .. } = receive.event {
+                    self.shown += 1;
+                }
                 match hands.call::<Acknowledge>(&params) {
                     Ok(_) => Ok(true),
                     // It is ending: the message comes again the next time.

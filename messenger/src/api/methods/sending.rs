@@ -7,7 +7,7 @@ use super::{Empty, method};
 use crate::api::{Entry, Peer, Progress};
 
 method! {
-    /// Sends a message to a person or a group.
+    /// Sends a message.
     Send, "send", SendParams => SendResult
 }
 
