@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! The real machines over real sockets.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -142,6 +143,8 @@ struct TestClient {
     phone: Phone,
     handle: Handle<Client>,
     outputs: Receiver<Output>,
+    /// Messages sent.
+    sent: Cell<u64>,
     thread: JoinHandle<Result<(), Error>>,
 }
 
@@ -175,7 +178,13 @@ impl TestClient {
             ClientApplication(sender),
         );
         let host = host.unwrap();
-        Self { phone, handle: host.handle(), outputs, thread: std::thread::spawn(|| host.run()) }
+        Self {
+            phone,
+            handle: host.handle(),
+            outputs,
+            sent: Cell::new(0),
+            thread: std::thread::spawn(|| host.run()),
+        }
     }
 
     /// Waits for an output from which `pick` returns something.
@@ -203,7 +212,8 @@ impl TestClient {
     fn send(&self, peer: &Self, text: &str) -> MessageId {
         let content = Content::Text(text.to_owned());
         let to = UserRef::Phone(peer.phone);
-        self.handle.command(Command::Send { token: Token(1), to, content });
+        self.sent.set(self.sent.get() + 1);
+        self.handle.command(Command::Send { token: Token(self.sent.get()), to, content });
         self.wait(|output| match output {
             Output::Notice(client::Notice::Queued { id, .. }) => Some(id),
             Output::Notice(_) | Output::Delivered(_) => None,
