@@ -8,11 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sealpost_core::keys::Plaintext;
-use sealpost_messenger::api::{ApiError, Caller, ErrorKind, Method, Notification};
+use sealpost_messenger::api::{
+    ApiError, Caller, Changed, ErrorKind, Method, Notification, SubscribeChanges,
+};
 use sealpost_messenger::engine::{Access, Config, Engine};
 use sealpost_messenger::rpc::{Greeted, Listener, Remote};
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, VERSION, entropy};
+use sealpost_programs::{Failure, VERSION, entropy, tell};
 use serde_json::Value;
 
 use crate::home::{Home, require_account};
@@ -68,6 +70,16 @@ impl Hands {
     /// Calls a method.
     pub(crate) fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ApiError> {
         self.owner.call::<M>(params)
+    }
+
+    /// Tells the person of warnings that have come.
+    pub(crate) fn tell_warnings(&self) -> Result<(), Failure> {
+        for notification in self.notifications.try_iter() {
+            if let Notification::Changed(Changed::Warning { text }) = notification {
+                tell(format_args!("* {text}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the process that had the home has ended, or has hung up. What was called and not
@@ -168,6 +180,11 @@ impl OwnHome {
         drop(self.access);
         Ok(self.engine.finish()?)
     }
+}
+
+/// Asks for warnings, and whatever else changes.
+pub(crate) fn subscribe_changes(caller: &dyn Caller) -> Result<(), ApiError> {
+    caller.request(SubscribeChanges::NAME, Value::Null).map(drop)
 }
 
 /// Failure of a method, with the exit status of its kind.

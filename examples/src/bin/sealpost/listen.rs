@@ -31,9 +31,13 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
         let ended = printer.print_all(&hands, deadline);
         // Notifications also end if they were not read for long.
         let is_lost = hands.is_lost() || hands.runs_here() && matches!(ended, Ok(Ended::Stopped));
+        let is_here = matches!(hands.owner, Owner::Here(_));
         hands.finish()?;
         match ended {
-            Ok(Ended::Stopped) | Err(_) if stopped.is_set() => return Ok(()),
+            Ok(Ended::Stopped | Ended::Ending) | Err(_) if stopped.is_set() => return Ok(()),
+            // A signal has stopped this process.
+            Ok(Ended::Ending) if is_here => return Ok(()),
+            Ok(Ended::Ending) => {}
             // The home may have another owner by now, or none.
             Ok(Ended::Stopped) | Err(_) if is_lost => {}
             Ok(Ended::Done | Ended::Stopped) => return Ok(()),
@@ -55,8 +59,10 @@ enum Ended {
     /// As many messages as requested were printed.
     Done,
     TimedOut,
-    /// The owner of the home has ended.
+    /// There are no more notifications.
     Stopped,
+    /// The owner of the home is about to end.
+    Ending,
 }
 
 struct Printer<'a> {
@@ -78,7 +84,7 @@ impl Printer<'_> {
             match next {
                 Ok(notification) => {
                     if !self.print(hands, &notification)? {
-                        return Ok(Ended::Stopped);
+                        return Ok(Ended::Ending);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),

@@ -2,15 +2,11 @@
 
 use std::io::Read;
 
-use sealpost_messenger::api::{
-    Changed, ErrorKind, Method, Notification, Progress, Send, SendParams, SendResult,
-    SubscribeChanges, WaitFor,
-};
-use sealpost_programs::{Failure, Format, Line, tell};
-use serde_json::Value;
+use sealpost_messenger::api::{ErrorKind, Progress, Send, SendParams, SendResult, WaitFor};
+use sealpost_programs::{Failure, Format, Line};
 
 use crate::args::{SendArgs, Wait};
-use crate::hands::{Hands, failure, seconds};
+use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
 
 /// Sends one message, and prints how far it got.
@@ -30,11 +26,9 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
-        let hands = Hands::take(home, |caller| {
-            caller.request(SubscribeChanges::NAME, Value::Null).map(drop)
-        })?;
+        let hands = Hands::take(home, subscribe_changes)?;
         let sent = hands.call::<Send>(&params);
-        tell_suspicions(&hands)?;
+        hands.tell_warnings()?;
         let is_lost = hands.is_lost();
         // Whatever the outcome, a message in the outbox is sent with the next session.
         hands.finish()?;
@@ -47,18 +41,6 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         Format::Json => Line::json(&sent),
         Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
     }
-}
-
-/// Tells what an honest server does not do.
-fn tell_suspicions(hands: &Hands) -> Result<(), Failure> {
-    for notification in hands.notifications.try_iter() {
-        if let Notification::Changed(Changed::Warning { text }) = notification
-            && text.starts_with("suspicious")
-        {
-            tell(format_args!("* {text}"))?;
-        }
-    }
-    Ok(())
 }
 
 fn word(sent: &SendResult) -> Result<&'static str, Failure> {

@@ -3,29 +3,24 @@
 use std::io::{self, BufRead, Read, Write};
 
 use sealpost_messenger::api::{
-    ApiError, Caller, Changed, Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams,
-    Method, Notification, PhoneNumber, SubscribeChanges, TrustKey, TrustParams,
+    Changed, Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams, Notification,
+    PhoneNumber, TrustKey, TrustParams,
 };
 use sealpost_programs::{Failure, Format, Line, tell};
-use serde_json::Value;
 
 use crate::args::VerifyArgs;
 use crate::events::{Event, Printed};
-use crate::hands::{Hands, failure, seconds};
+use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
 
 /// Shows the safety number of a contact, after asking the server for its key, and after accepting or
 /// marking it if requested.
 pub(crate) fn verify(home: &Home, args: &VerifyArgs) -> Result<(), Failure> {
-    let hands = Hands::take(home, subscribe)?;
+    let hands = Hands::take(home, subscribe_changes)?;
     let verified = with_hands(&hands, args);
     hands.finish()?;
     verified
-}
-
-fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
-    caller.request(SubscribeChanges::NAME, Value::Null).map(drop)
 }
 
 fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
