@@ -77,7 +77,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), METHODS.len());
         let send = methods.iter().find(|method| method["name"] == "send").unwrap();
-        assert_eq!(send["summary"], "Sends a message to a person or a group.");
+        assert_eq!(send["summary"], "Sends a message.");
         let required: Vec<_> = send["params"].as_array().unwrap().iter().collect();
         let required = required.iter().filter(|param| param["required"] == true);
         assert_eq!(required.map(|param| &param["name"]).collect::<Vec<_>>(), ["recipient"]);
