@@ -3,13 +3,12 @@
 use std::io::{self, BufRead, Read, Write};
 
 use sealpost_messenger::api::{
-    Changed, Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams, Notification,
-    PhoneNumber, TrustKey, TrustParams,
+    Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams, PhoneNumber, TrustKey,
+    TrustParams,
 };
 use sealpost_programs::{Failure, Format, Line, tell};
 
 use crate::args::VerifyArgs;
-use crate::events::{Event, Printed};
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
@@ -29,14 +28,16 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
     let params = LookUpParams { recipient: phone, timeout_seconds: seconds(args.timeout) };
     let looked_up = hands.call::<LookUp>(&params);
     let format = args.format.format();
-    if format == Format::Text {
-        tell_changes(hands)?;
-    }
+    hands.tell_warnings()?;
     let mut contact = match (looked_up, known) {
         (Ok(contact), _) => contact,
         // The key that is known is still worth comparing.
         (Err(error), Some(known)) => {
-            Line::text(format_args!("Not looked up ({error}). This is what was known before:"))?;
+            let note = format!("Not looked up ({error}). This is what was known before:");
+            match format {
+                Format::Text => Line::text(note)?,
+                Format::Json => tell(note)?,
+            }
             known
         }
         (Err(error), None) => return Err(failure(&error)),
@@ -58,18 +59,6 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
         Format::Text => show(&contact),
         Format::Json => Line::json(&contact),
     }
-}
-
-/// Prints what `listen` would print.
-fn tell_changes(hands: &Hands) -> Result<(), Failure> {
-    for notification in hands.notifications.try_iter() {
-        if let Notification::Changed(changed @ Changed::Warning { .. }) = notification {
-            for event in Event::of_change(&changed, &mut Printed::default()) {
-                event.print(Format::Text)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Returns the safety number if it is the one that the person compared. A number that was confirmed
