@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealpost_core::client::Client;
+use sealpost_core::client::{Client, store};
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::PublicKey;
 use sealpost_mio::{Handle, StoreHandle};
-use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
+use sealpost_storage::client::{Identity, SqliteClientStorage};
 
 use super::hub::Hub;
 use super::safety_numbers::SafetyNumbers;
@@ -81,9 +81,9 @@ impl Core {
         }
     }
 
-    /// The snapshot of the store at this moment.
-    pub(super) fn snapshot(&self) -> Result<sealpost_core::client::store::Snapshot, ApiError> {
-        self.read(ClientStorage::load)
+    /// Every contact, in the order of phone numbers.
+    pub(super) fn contacts(&self) -> Result<Vec<store::Contact>, ApiError> {
+        self.read(SqliteClientStorage::contacts)
     }
 }
 

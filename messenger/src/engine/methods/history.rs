@@ -20,7 +20,7 @@ use crate::engine::{changes, clock};
 
 impl Core {
     pub(in crate::engine) fn list_conversations(&self) -> Result<ConversationsResult, ApiError> {
-        let contacts = self.snapshot()?.contacts;
+        let contacts = self.contacts()?;
         self.read(|store| {
             let mut entries = Entries::of(store);
             let found = store.conversations(CONVERSATIONS_MAX)?.into_iter().map(|found| {

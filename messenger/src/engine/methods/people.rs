@@ -18,7 +18,7 @@ use crate::engine::hub::{Vain, deadline_in};
 
 impl Core {
     pub(in crate::engine) fn list_contacts(&self) -> Result<ContactsResult, ApiError> {
-        let contacts = self.snapshot()?.contacts;
+        let contacts = self.contacts()?;
         let contacts: Result<Vec<_>, _> =
             contacts.iter().map(|contact| self.shown(contact)).collect();
         Ok(ContactsResult { contacts: contacts? })
@@ -181,7 +181,7 @@ impl Core {
     }
 
     fn known(&self, phone: Phone) -> Result<Option<store::Contact>, ApiError> {
-        Ok(self.snapshot()?.contacts.into_iter().find(|contact| contact.phone == phone))
+        Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 
     fn shown(&self, contact: &store::Contact) -> Result<Contact, ApiError> {

@@ -70,6 +70,11 @@ impl SqliteClientStorage {
         Ok(Self { writer: Writer::new(tables::CLIENT.open_read_only(path)?) })
     }
 
+    /// Every contact, in the order of phone numbers, without the rest of the state.
+    pub fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
+        self.read(contacts)
+    }
+
     /// Numbers messages and receipts from `first` on, unless larger numbers have been used. For an
     /// account that may be older than this database: its peers reject a number that they have seen
     /// before. `first` is at most 2^63 - 1.
