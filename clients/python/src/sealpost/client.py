@@ -80,7 +80,8 @@ class Client(Methods):
         is_repeatable = "idempotencyKey" in params
         if is_repeatable:
             present.setdefault("idempotencyKey", str(uuid.uuid4()))
-        seconds = self._timeout + cast(int, present.get("timeoutSeconds", 0))
+        own = present.get("timeoutSeconds")
+        seconds = self._timeout + (own if isinstance(own, int) else 0)
         with self._turn():
             pauses = Pauses(self._patience)
             while True:

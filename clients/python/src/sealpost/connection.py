@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NoReturn
 
-from .api import API_VERSION, ERRORS, Hello, InvalidRequestError
+from .api import API_VERSION, ERRORS, Hello, InvalidParamsError, InvalidRequestError
 from .values import decode, shown
 from .errors import (
     ApiError,
@@ -19,6 +19,7 @@ from .transport import Stream
 LINE_MAX = 1 << 20
 """Longest line in bytes that a client takes, with its end."""
 HELLO_SECONDS = 10.0
+WAIT_MAX_SECONDS = 86_400.0
 CHUNK = 1 << 16
 
 Notification = tuple[str, object]
@@ -52,7 +53,11 @@ class Connection:
         self._last_id += 1
         number, deadline = self._last_id, time.monotonic() + seconds
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        self._write(json.dumps(request, allow_nan=False).encode() + b"\n", deadline)
+        try:
+            text = json.dumps(request, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidParamsError(f"{method}: {error}") from error
+        self._write(text.encode() + b"\n", deadline)
         while True:
             line = self._line(deadline)
             if line is None:
@@ -116,14 +121,14 @@ class Connection:
                 self._searched = 0
                 if line.strip():
                     return self._parsed(line)
-            elif not self._read(deadline):
+            elif not self._read(deadline) and remaining(deadline) == 0:
                 return None
 
     def _read(self, deadline: float | None) -> bool:
-        """Reads more; whether anything came by the deadline."""
+        """Reads more; whether anything came, by the deadline or for a long time."""
         self._searched = len(self._buffer)
         try:
-            self._stream.socket.settimeout(None if deadline is None else remaining(deadline))
+            self._stream.socket.settimeout(remaining(deadline))
             chunk = self._stream.socket.recv(CHUNK)
         except (TimeoutError, BlockingIOError):
             return False
@@ -151,9 +156,11 @@ class Connection:
         raise ConnectionLostError(text, may_be_done=may_be_done) from error
 
 
-def remaining(deadline: float) -> float:
-    """Seconds until a deadline; 0, which does not wait at all, after it."""
-    return max(deadline - time.monotonic(), 0.0)
+def remaining(deadline: float | None) -> float:
+    """Seconds until a deadline, as many as the system waits at once; 0, which does not wait, after it."""
+    if deadline is None:
+        return WAIT_MAX_SECONDS
+    return min(max(deadline - time.monotonic(), 0.0), WAIT_MAX_SECONDS)
 
 
 def result(answer: Mapping[str, object]) -> object:
