@@ -63,13 +63,9 @@ class BotBed(unittest.TestCase):
 
     def bot(self, home: Path, name: str, *args: str, **more: Any) -> subprocess.Popen[str]:
         """Starts an example. What it says on standard error is kept in a file of its name."""
-        environment = {
-            **os.environ,
-            "SEALPOST_HOME": str(home),
-            "PYTHONPATH": str(ROOT / "clients/python/src"),
-            "PATH": f"{TARGET}:{os.environ['PATH']}",
-        }
-        command = [sys.executable, str(BOTS / f"{name}.py"), *args]
+        environment = {**package_environment(), "SEALPOST_HOME": str(home)}
+        file = BOTS / f"{name}.py"
+        command = [sys.executable, str(file), *args] if file.exists() else [str(BOTS / name), *args]
         with (self.folder / f"{name}.log").open("a") as log:
             bot = subprocess.Popen(command, env=environment, stderr=log, text=True, **more)
         self.addCleanup(end, bot, signal.SIGKILL)
@@ -111,6 +107,12 @@ class ProgramBed(BotBed):
             return known.issuperset(names)
 
         await_(found, f"consumers {names}")
+
+
+def package_environment() -> dict[str, str]:
+    """Environment in which the package and the programs are found."""
+    path = f"{TARGET}:{os.environ['PATH']}"
+    return {**os.environ, "PYTHONPATH": str(ROOT / "clients/python/src"), "PATH": path}
 
 
 def await_(holds: Any, what: str) -> None:

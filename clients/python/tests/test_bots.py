@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,6 +83,22 @@ class Package(ProgramBed):
             self.alice.stop()
         with self.assertRaisesRegex(NotRunningError, "sealpost --home .* daemon"):
             Client(self.alice.path, patience=0).version()
+
+
+class Lines(ProgramBed):
+    @unittest.skipUnless(shutil.which("jq"), "there is no jq")
+    def test_a_bot_in_lines_of_json_answers_once(self) -> None:
+        bot = self.bot(self.bob.path, "echo.sh")
+        self.await_consumers(self.bob, "echo")
+        with self.alice.client() as client:
+            answers = client.receive("check", idle_seconds=3)
+            for number in range(6):
+                client.send(recipient=BOB, message=str(number), wait_for="stored")
+                if number == 3:
+                    bot.kill()
+                    bot.wait()
+                    bot = self.bot(self.bob.path, "echo.sh")
+            self.assertEqual([text(each) for each in answers], list("012345"), self.said("echo.sh"))
 
 
 class Alert(ProgramBed):
