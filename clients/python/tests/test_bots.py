@@ -22,6 +22,7 @@ from sealpost import (
     NotRunningError,
     Receive,
     ReceivedEventMessage,
+    SubscriptionEndedError,
     UnknownRecipientError,
 )
 
@@ -64,6 +65,14 @@ class Package(ProgramBed):
                 alice.send(recipient=BOB, message="another", idempotency_key="k")
             with self.assertRaises(NotFoundError):
                 alice.acknowledge(consumer="nobody", up_to=1)
+
+    def test_a_second_loop_of_a_consumer_ends_the_first(self) -> None:
+        with self.bob.client() as one, self.bob.client() as other, self.alice.client() as alice:
+            first, second = (client.receive("bot", idle_seconds=10) for client in (one, other))
+            alice.send(recipient=BOB, message="hello")
+            self.assertEqual(text(next(second)), "hello")
+            with self.assertRaisesRegex(SubscriptionEndedError, "takenOver"):
+                next(first)
 
     def test_a_command_speaks_for_a_home_with_a_daemon_and_without(self) -> None:
         command = [str(TARGET / "sealpost"), "--home", str(self.alice.path), "rpc"]

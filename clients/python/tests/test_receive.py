@@ -13,6 +13,7 @@ from sealpost import (
     ReceivedEventMessage,
     SendResult,
     StorageError,
+    SubscriptionEndedError,
 )
 from test_client import TestBed
 
@@ -171,6 +172,17 @@ class Receiving(TestBed):
             with self.assertRaises(kind):
                 self.received(script)
             (self.home / "socket").unlink()
+
+    def test_a_consumer_that_is_taken_over_ends_the_loop(self) -> None:
+        def script(peer: Peer) -> None:
+            subscribed(peer)
+            peer.receive(1)
+            acknowledged(peer, 1)
+            peer.say(method="receiveEnded", params={"consumer": "bot", "reason": "takenOver"})
+            self.assertTrue(peer.ended())
+
+        with self.assertRaisesRegex(SubscriptionEndedError, "'bot': takenOver"):
+            self.received(script)
 
     def test_what_is_not_what_the_interface_says_ends_the_loop(self) -> None:
         def script(peer: Peer) -> None:

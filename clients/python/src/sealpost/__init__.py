@@ -28,6 +28,7 @@ from .errors import (
     ProtocolError,
     RejectedError,
     SealpostError,
+    SubscriptionEndedError,
     TemporaryError,
 )
 from .unknown import Unknown
@@ -45,6 +46,7 @@ __all__ = [
     "ProtocolError",
     "RejectedError",
     "SealpostError",
+    "SubscriptionEndedError",
     "TemporaryError",
     "Unknown",
     "to_json",

@@ -103,8 +103,8 @@ class Client(Methods):
         process each exactly once, keep the place in the same transaction as the results, and skip
         places that are not larger.
 
-        The connection is made again as often as it is lost. Two loops with one consumer take it from
-        each other: give each its own name.
+        The connection is made again as often as it is lost. One loop at a time has a consumer: when
+        another takes it over, this one ends with SubscriptionEndedError.
 
         consumer: name of the consumer, 1 to 64 bytes. A new one begins with what arrives from now on.
         from_start: if the consumer is new, begin with the oldest message of the history.

@@ -68,5 +68,17 @@ class CallTimeoutError(SealpostError):
     """A method was not answered in time. It may still be carried out."""
 
 
+class SubscriptionEndedError(SealpostError):
+    """Nothing more comes for a consumer until it is received again.
+
+    Another program receives under the same name, or has unsubscribed it; or what arrived can't be
+    read. `reason` is what the interface calls it.
+    """
+
+    def __init__(self, consumer: str, reason: str) -> None:
+        super().__init__(f"nothing more comes for the consumer {consumer!r}: {reason}")
+        self.reason = reason
+
+
 class ProtocolError(SealpostError):
     """What came is not what the interface says."""

@@ -2,11 +2,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .api import Receive, SubscribeResult
+from .api import Receive, ReceiveEnded, SubscribeResult
 from .connection import Connection
 from .connector import FOREVER, PASSING, Connector, Pauses, log
 from .values import decode
-from .errors import ConnectionLostError
+from .errors import ConnectionLostError, SubscriptionEndedError
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,9 @@ class Subscription:
                 received = decode(Receive, params)
                 if done is None or received.place > done:
                     return received
+            elif method == "receiveEnded":
+                ended = decode(ReceiveEnded, params)
+                raise SubscriptionEndedError(ended.consumer, ended.reason)
         return None
 
     def acknowledge(self, connection: Connection, place: int) -> None:
