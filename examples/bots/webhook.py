@@ -31,7 +31,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from sealpost import (
@@ -60,9 +60,6 @@ PAUSE_SECONDS, PAUSE_MAX_SECONDS = 1.0, 300.0
 TOKEN_MIN = 32
 
 log = logging.getLogger("webhook")
-
-
-# Out: from the account to the URL.
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -107,9 +104,6 @@ class Hook:
                 return f"{self.url} answered {error.code}"
         except (OSError, HTTPException) as error:
             return f"{self.url} can't be reached: {error}"
-
-
-# In: from posts to the account.
 
 
 class Refusal(Exception):
@@ -235,9 +229,6 @@ def status_of(error: ApiError) -> HTTPStatus:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-# The command line.
-
-
 def address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 0xFFFF:
@@ -283,7 +274,7 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def main() -> NoReturn:
+def main() -> None:
     args = arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     posts = Posts(args.listen, args.token_file, lambda: Client(args.home)) if args.listen else None
@@ -298,7 +289,6 @@ def main() -> NoReturn:
                 hook.deliver(received)
     elif posts:
         posts.serve_forever()
-    sys.exit(0)
 
 
 if __name__ == "__main__":

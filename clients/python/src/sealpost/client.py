@@ -1,7 +1,7 @@
 """A client of a home: its methods, and what arrives."""
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -95,7 +95,7 @@ class Client(Methods):
 
     def receive(
         self, consumer: str, *, from_start: bool = False, idle_seconds: float | None = None
-    ) -> Iterator[Receive]:
+    ) -> Generator[Receive, None, None]:
         """Yields what arrives for a consumer. Each is acknowledged when the body of the loop is done.
 
         What was not acknowledged comes again, to this process or a later one: after a crash of either
@@ -114,7 +114,7 @@ class Client(Methods):
             self._connector, consumer, from_start, idle_seconds, self._patience, self._timeout
         ).begin()
 
-    def changes(self) -> Iterator[Changed]:
+    def changes(self) -> Generator[Changed, None, None]:
         """Yields every change of what is shown, and how the connection to the server is.
 
         Nothing is repeated after a lost connection: that raises ConnectionLostError, and a display

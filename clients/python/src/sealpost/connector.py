@@ -17,21 +17,24 @@ log = logging.getLogger("sealpost")
 
 
 class Pauses:
-    """Pauses between attempts: longer each time, until a deadline."""
+    """Pauses between attempts: longer each time, for so long after the first failure."""
 
     def __init__(self, patience: float) -> None:
-        self._deadline = time.monotonic() + patience
+        self._patience = patience
+        self._deadline: float | None = None
         self._next = PAUSE_SECONDS
-        self._is_first = True
 
     def after(self, error: SealpostError) -> None:
         """Waits, or raises the error if there is no time left."""
-        left = self._deadline - time.monotonic()
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._patience
+            if self._patience > 0:
+                until = "" if self._patience == FOREVER else f" for {self._patience:g} seconds"
+                log.warning("%s; trying again%s", error, until)
+        left = self._deadline - now
         if left <= 0:
             raise error
-        if self._is_first:
-            self._is_first = False
-            log.warning("%s; trying again%s", error, "" if left == FOREVER else f" for {left:.0f} s")
         asked = getattr(error, "retry_after_seconds", None) or 0
         time.sleep(min(max(self._next, asked), left))
         self._next = min(self._next * 2, PAUSE_MAX_SECONDS)

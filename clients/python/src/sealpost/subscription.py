@@ -1,5 +1,5 @@
 """What arrives for a consumer."""
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from .api import Receive, ReceiveEnded, SubscribeResult
@@ -21,11 +21,11 @@ class Subscription:
     patience: float
     timeout: float
 
-    def begin(self) -> Iterator[Receive]:
+    def begin(self) -> Generator[Receive, None, None]:
         """Subscribes, and returns what arrives."""
         return self.run(self.connect(None, self.patience))
 
-    def run(self, connection: Connection) -> Iterator[Receive]:
+    def run(self, connection: Connection) -> Generator[Receive, None, None]:
         """Yields what arrives, and acknowledges it when the next one is wanted."""
         done: int | None = None
         try:

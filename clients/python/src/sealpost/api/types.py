@@ -445,6 +445,10 @@ class ConversationsResult:
     """The conversations."""
 
 
+EndReason: TypeAlias = Literal["takenOver", "unsubscribed", "failed"]
+"""Why a subscription has ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """The first line of a connection."""
@@ -542,6 +546,16 @@ class Receive:
     """What arrived."""
     place: int
     """Its place: the number to acknowledge. Later ones are larger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveEnded:
+    """The end of a subscription."""
+
+    consumer: str
+    """Name of the consumer."""
+    reason: EndReason
+    """Why it has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
