@@ -76,7 +76,6 @@ fn two_people_live_in_their_terminals() {
     bob.shows("React");
     bob.text("1");
     alice.shows("👍");
-    bob.text("q");
     write(&bob, "I will be there");
     alice.shows("│ I will be there");
 
