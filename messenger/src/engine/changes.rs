@@ -1,6 +1,6 @@
 //! What a received message does to the timeline.
 
-use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
+use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
 use sealpost_core::event::{self, EncodedEvent, Event, EventId, Reference};
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{Author, Body, Change, EntryRef, NewEntry};
@@ -13,7 +13,7 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
         ReceivedContent::Undecryptable => plain(Body::Undecryptable),
         ReceivedContent::Opened(Content::Event(encoded)) => match encoded.event() {
             // Groups need more than a conversation of two.
-            Ok(event) if event.group.is_none() => of_event(event, encoded, own),
+            Ok(event) if event.group.is_none() => of_event(event, encoded, own, item.message.trust),
             Ok(Event { id, .. }) | Err(event::UnknownEvent { id, .. }) => {
                 append(Body::NeedsNewerVersion, *id, encoded, None, None)
             }
@@ -21,8 +21,15 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
     }
 }
 
-fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint) -> Change {
+fn of_event(
+    event: &Event,
+    encoded: &EncodedEvent,
+    own: &Fingerprint,
+    trust: Trust,
+) -> Change {
     let expiry = event.expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
+    // No file comes from a key that the user has not accepted, nor goes there.
+    let is_pinned = trust != Trust::Changed;
     match &event.body {
         event::Body::Text { text, reply_to } => {
             let reply_to = reply_to.as_ref().map(|reference| entry_ref(reference, own));
@@ -53,7 +60,12 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint) -> Change 
             Change::Expire { secs, line }
         }
         event::Body::FileOffer(offer) => {
-            append(Body::File(offer.caption.as_str().into()), event.id, encoded, None, expiry)
+            let body = Body::File(offer.caption.as_str().into());
+            let entry = new_entry(body, event.id, encoded, None, expiry);
+            if is_pinned { Change::File(Some(entry)) } else { Change::Append(entry) }
+        }
+        event::Body::FilePiece(_) | event::Body::FileAnswer { .. } if is_pinned => {
+            Change::File(None)
         }
         event::Body::FilePiece(_)
         | event::Body::FileAnswer { .. }
@@ -112,6 +124,15 @@ fn append(
     reply_to: Option<EntryRef>,
     expiry_secs: Option<u32>,
 ) -> Change {
-    let event = Some(event.clone());
-    Change::Append(NewEntry { body, event_id: Some(id), event, reply_to, expiry_secs })
+    Change::Append(new_entry(body, id, event, reply_to, expiry_secs))
+}
+
+fn new_entry(
+    body: Body,
+    id: EventId,
+    event: &EncodedEvent,
+    reply_to: Option<EntryRef>,
+    expiry_secs: Option<u32>,
+) -> NewEntry {
+    NewEntry { body, event_id: Some(id), event: Some(event.clone()), reply_to, expiry_secs }
 }
