@@ -2,8 +2,8 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber, Progress,
-    Reaction, Trust,
+    Body, Connection, Contact, Entry, FileState, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber,
+    Progress, Reaction, Trust,
 };
 
 use super::methods::quote;
@@ -140,6 +140,8 @@ fn today(world: &mut World) {
             media_type: "image/jpeg".to_owned(),
             size: 1_234_567,
             done: 1_234_567,
+            state: FileState::Complete,
+            reason: None,
             path: Some("~/Downloads/route.jpg".to_owned()),
             text: "This is the one I mean. The description is at https://climb.example/routes/42"
                 .to_owned(),

@@ -172,6 +172,7 @@ impl World {
             verified: false,
             expiry_seconds: 0,
             read_receipts: true,
+            accept_files_up_to: 0,
             draft: String::new(),
         });
     }

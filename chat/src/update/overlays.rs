@@ -177,6 +177,7 @@ fn mute(model: &mut Model, chosen: usize, effects: &mut Vec<Effect>) {
         mute: Some(mute),
         expiry_seconds: None,
         read_receipts: None,
+        accept_files_up_to: None,
     };
     effects.push(Effect::Request(Request::Update(params)));
 }

@@ -92,7 +92,9 @@ impl Access {
                 let params = parse::<api::SendFile>(params)?;
                 Answer::later::<api::SendFile, _>(core.send_file(params))
             }
-            api::ListFiles::NAME => now::<api::ListFiles>(params, |params| core.list_files(params))?,
+            api::ListFiles::NAME => {
+                now::<api::ListFiles>(params, |params| core.list_files(params))?
+            }
             api::AcceptFile::NAME => {
                 now::<api::AcceptFile>(params, |params| core.accept_file(params))?
             }

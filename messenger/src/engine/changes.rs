@@ -21,12 +21,7 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
     }
 }
 
-fn of_event(
-    event: &Event,
-    encoded: &EncodedEvent,
-    own: &Fingerprint,
-    trust: Trust,
-) -> Change {
+fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Trust) -> Change {
     let expiry = event.expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
     // No file comes from a key that the user has not accepted, nor goes there.
     let is_pinned = trust != Trust::Changed;

@@ -64,4 +64,5 @@ fn path(transfer: &Transfer) -> Option<String> {
     Some(path.to_string_lossy().into_owned())
 }
 
-const NO_TRANSFER: &str = "it came from a key that was not accepted, or before files were supported";
+const NO_TRANSFER: &str =
+    "it came from a key that was not accepted, or before files were supported";

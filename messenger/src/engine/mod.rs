@@ -87,8 +87,16 @@ pub enum EngineError {
 impl Engine {
     /// Starts the client, offline.
     pub fn start(account: Account, entropy: Entropy, config: Config) -> Result<Self, EngineError> {
-        let Account { identity, server, snapshot, mut store, database, files: folder, crypto, lock } =
-            account;
+        let Account {
+            identity,
+            server,
+            snapshot,
+            mut store,
+            database,
+            files: folder,
+            crypto,
+            lock,
+        } = account;
         let arrived = consumers::begin(&mut store)?;
         let public_key = crypto.public_key().clone();
         let pause = pause_before_session(&snapshot.account);

@@ -28,7 +28,8 @@ impl Clerk {
         let from = item.message.signed_by;
         let (input, offers) = match file_event(item) {
             Some(event::Body::FileOffer(offer)) => {
-                let id = TransferId { direction: Direction::Incoming, peer: from, file: offer.file };
+                let id =
+                    TransferId { direction: Direction::Incoming, peer: from, file: offer.file };
                 (Some(self.offer_of(item, from, offer)?), Some(id))
             }
             Some(event::Body::FilePiece(piece)) => {

@@ -41,7 +41,10 @@ pub(super) struct Clerk {
 enum Start {
     /// Not before everything up to this place was taken over. Otherwise peers would be asked for
     /// pieces that are here, or at the server.
-    Awaits { place: InboxId, has_caught_up: bool },
+    Awaits {
+        place: InboxId,
+        has_caught_up: bool,
+    },
     Done,
 }
 

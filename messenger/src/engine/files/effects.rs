@@ -6,9 +6,7 @@ use std::time::Instant;
 use sealpost_core::client::Command;
 use sealpost_core::client::store::{Content, Token};
 use sealpost_core::event::{self, FilePiece};
-use sealpost_core::files::{
-    EventName, Fate, Input, Outgoing, Pause, PieceName, Told, TransferId,
-};
+use sealpost_core::files::{EventName, Fate, Input, Outgoing, Pause, PieceName, Told, TransferId};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_storage::client::transfers::{NewSend, SendPlace, TakenOver, TransferStep};
 
@@ -83,9 +81,7 @@ impl Clerk {
                 let piece = FilePiece { file: id.file, index: index.into(), data };
                 (Some(EventName::Piece(name)), event::Body::FilePiece(piece))
             }
-            Outgoing::Answer(answer) => {
-                (None, event::Body::FileAnswer { file: id.file, answer })
-            }
+            Outgoing::Answer(answer) => (None, event::Body::FileAnswer { file: id.file, answer }),
         };
         Ok(Message { name, content: Content::Event(new_event(body, None)?) })
     }

@@ -41,7 +41,8 @@ impl Clerk {
     }
 
     pub(super) fn offer(&mut self, offered: Offered) -> Result<Made, ApiError> {
-        let Offered { conversation, to, offer, entry, copy, at, path, source, idempotency } = offered;
+        let Offered { conversation, to, offer, entry, copy, at, path, source, idempotency } =
+            offered;
         let key = idempotency.clone();
         if let Some(before) = self.core.write(move |store| store.made_before(key.as_ref(), at))? {
             return Ok(before);
@@ -57,9 +58,9 @@ impl Clerk {
             return Err(match refusal {
                 CommandRefusal::TooLarge => ErrorKind::TooLong.error(refusal),
                 CommandRefusal::TooMany => ErrorKind::Busy.error(refusal).with_retry_after(60),
-                CommandRefusal::Exists
-                | CommandRefusal::NotOpen
-                | CommandRefusal::NotOffered => ErrorKind::NotAllowed.error(refusal),
+                CommandRefusal::Exists | CommandRefusal::NotOpen | CommandRefusal::NotOffered => {
+                    ErrorKind::NotAllowed.error(refusal)
+                }
             });
         }
         let transfer = NewTransfer { id, record, origin };

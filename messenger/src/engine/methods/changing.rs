@@ -64,10 +64,8 @@ impl Core {
     pub(in crate::engine) fn retry(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let found = self.own_entry(params.entry)?;
         if let Kind::File(_) = found.body {
-            return Err(ErrorKind::NotAllowed.error(format_args!(
-                "entry {} offers a file: send the file again",
-                params.entry
-            )));
+            return Err(ErrorKind::NotAllowed
+                .error(format_args!("entry {} offers a file: send the file again", params.entry)));
         }
         let failed = found.copies.iter().filter(|copy| matches!(copy.progress, Kept::Failed(_)));
         let mut count = 0;

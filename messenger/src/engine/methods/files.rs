@@ -15,9 +15,7 @@ use sealpost_storage::client::conversations::{
 };
 use sha2::{Digest, Sha256};
 
-use super::sending::{
-    Journey, event_id, idempotency_key, new_event, no_entry, person, reused, token,
-};
+use super::sending::{Journey, event_id, idempotency_key, new_event, person, reused, token};
 use crate::api::{
     ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, LookUpParams,
     PhoneNumber, SendFileParams, SendResult,
@@ -116,9 +114,8 @@ impl Core {
         let found = self.read(|store| store.transfer_of_entry(EntryId(entry)))?;
         let Some(transfer) = found else {
             self.kept_entry(entry)?;
-            return Err(ErrorKind::NotFound.error(format_args!(
-                "entry {entry} offers no file that can be transferred"
-            )));
+            return Err(ErrorKind::NotFound
+                .error(format_args!("entry {entry} offers no file that can be transferred")));
         };
         self.files.command(command(transfer.id))?;
         Ok(Empty {})
@@ -195,7 +192,9 @@ fn offer(path: &Path, source: &Source, caption: &str) -> Result<FileOffer, ApiEr
     Ok(FileOffer {
         file: FileId(file),
         // A name that is not UTF-8 may be longer in it.
-        name: FileName::new(&*name).or_else(|_| FileName::new("file")).map_err(ApiError::internal)?,
+        name: FileName::new(&*name)
+            .or_else(|_| FileName::new("file"))
+            .map_err(ApiError::internal)?,
         media_type: MediaType::new(media_type(path)).map_err(ApiError::internal)?,
         size: FileSize::new(source.stamp().size).map_err(ApiError::internal)?,
         sha256,

@@ -15,9 +15,7 @@ use crate::client::sqlite::row as machine;
 use crate::engine::column;
 
 /// The timeline, over a connection that is in a transaction.
-pub(in crate::client::sqlite) struct Timeline<'a>(
-    pub(in crate::client::sqlite) &'a Connection,
-);
+pub(in crate::client::sqlite) struct Timeline<'a>(pub(in crate::client::sqlite) &'a Connection);
 
 /// An entry to be added.
 pub(super) struct Addition<'a> {

@@ -55,9 +55,7 @@ fn state(row: &Row<'_>) -> rusqlite::Result<State> {
             confirmed: row.get(15)?,
             resent: row.get(16)?,
         }),
-        RECEIVING => {
-            State::Receiving(Received { prefix: row.get(17)?, ahead: id(row, 18)? })
-        }
+        RECEIVING => State::Receiving(Received { prefix: row.get(17)?, ahead: id(row, 18)? }),
         ENDED => {
             // One that the machine has forgotten has no order any more.
             let order = optional(row, 20, id)?.unwrap_or(0);

@@ -19,9 +19,7 @@ use crate::client::conversations::{
 };
 use crate::client::sqlite::SqliteClientStorage;
 use crate::client::sqlite::bed::SqliteBed;
-use crate::client::transfers::{
-    NewSend, NewTransfer, Origin, SendPlace, TakenOver, TransferStep,
-};
+use crate::client::transfers::{NewSend, NewTransfer, Origin, SendPlace, TakenOver, TransferStep};
 use crate::conformance::{at, phone};
 use crate::storage::Storage;
 
@@ -168,9 +166,10 @@ fn every_state_is_kept() {
         ended(End::Failed(Failure::InvalidPiece)),
         ended(End::Failed(Failure::Mismatch)),
     ];
-    for (id, state) in [incoming_id(1), outgoing_id(1)].iter().flat_map(|id| {
-        states.iter().map(move |state| (*id, *state))
-    }) {
+    for (id, state) in [incoming_id(1), outgoing_id(1)]
+        .iter()
+        .flat_map(|id| states.iter().map(move |state| (*id, *state)))
+    {
         bed.keep(id, state);
         bed.reopen();
         assert_eq!(bed.store().transfer(&id).unwrap().unwrap().record, record(id, state));
