@@ -139,6 +139,14 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             scrolled: 0,
             hint: "only you see it · Enter · Esc",
         },
+        Overlay::File { path } => Panel {
+            title: "Send a file".to_owned(),
+            input: Some(path),
+            lines: Vec::new(),
+            chosen: None,
+            scrolled: 0,
+            hint: "its path · what is written goes with it · Enter · Esc",
+        },
         Overlay::Confirm(confirm) => confirm_panel(confirm, columns),
     }
 }

@@ -131,3 +131,62 @@ fn new_entry(
 ) -> NewEntry {
     NewEntry { body, event_id: Some(id), event: Some(event.clone()), reply_to, expiry_secs }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::client::store::{Arrival, Continuity, InboxId, IncomingMessage};
+    use sealpost_core::event::{
+        Caption, FileAnswer, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType,
+        PieceData, PieceLen,
+    };
+    use sealpost_core::ids::{MessageId, UserId};
+    use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::RequestHash;
+
+    use super::*;
+
+    fn item(body: event::Body, trust: Trust) -> InboxItem {
+        let event = Event { id: EventId([1; 16]), group: None, expiry: None, body };
+        let content = Content::Event(EncodedEvent::new(event));
+        let message = IncomingMessage {
+            sender: UserId::new(1).unwrap(),
+            phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
+            id: MessageId(1),
+            packet_hash: RequestHash([0; 32]),
+            previous: None,
+            sent_at: Timestamp::from_unix_secs(0),
+            received_at: Timestamp::from_unix_secs(0),
+            content: ReceivedContent::Opened(content),
+            trust,
+        };
+        let (continuity, arrival) = (Continuity::Next, Arrival::InOrder);
+        InboxItem { place: InboxId(1), message, continuity, arrival }
+    }
+
+    #[test]
+    fn file_from_a_key_that_was_not_accepted_is_not_taken() {
+        let file = FileId([7; 16]);
+        let offer = event::Body::FileOffer(FileOffer {
+            file,
+            name: FileName::new("seal.png").unwrap(),
+            media_type: MediaType::new("image/png").unwrap(),
+            size: FileSize::new(1).unwrap(),
+            sha256: [0; 32],
+            piece_len: PieceLen::new(1).unwrap(),
+            caption: Caption::default(),
+        });
+        let data = PieceData::new(vec![1]).unwrap();
+        let piece = event::Body::FilePiece(FilePiece { file, index: 0.into(), data });
+        let answer = event::Body::FileAnswer { file, answer: FileAnswer::Received };
+        let own = Fingerprint([9; 32]);
+        for trust in [Trust::FirstUse, Trust::Verified] {
+            let change = |body: &event::Body| of(&item(body.clone(), trust), &own);
+            assert!(matches!(change(&offer), Change::File(Some(_))));
+            assert_eq!([&piece, &answer].map(change), [Change::File(None), Change::File(None)]);
+        }
+        let change = |body: &event::Body| of(&item(body.clone(), Trust::Changed), &own);
+        assert!(matches!(change(&offer), Change::Append(_)), "it is shown all the same");
+        assert_eq!([&piece, &answer].map(change), [Change::Nothing, Change::Nothing]);
+    }
+}

@@ -98,6 +98,8 @@ impl Engine {
             lock,
         } = account;
         let arrived = consumers::begin(&mut store)?;
+        // Paths of received files are shown to programs in other folders.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         let public_key = crypto.public_key().clone();
         let pause = pause_before_session(&snapshot.account);
         let machine_config = client::Config {
