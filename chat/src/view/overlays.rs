@@ -223,7 +223,8 @@ fn help(columns: usize) -> Vec<Line> {
             explain(&mut lines, columns, binding.keys, binding.about);
         }
     }
-    for (title, rows) in [("A selected message", &SELECTION_KEYS), ("Marks", &MARKS)] {
+    let lists = [("A selected message", SELECTION_KEYS.as_slice()), ("Marks", MARKS.as_slice())];
+    for (title, rows) in lists {
         lines.push(vec![Span::new(Tone::Unread, title)]);
         for (name, about) in rows {
             explain(&mut lines, columns, name, about);

@@ -248,7 +248,7 @@ fn file_is_accepted_refused_or_given_up_by_its_letter() {
         };
         assert_eq!(is_accepted, accepted);
         stage.wait(2);
-        assert_eq!(text(&stage.picture()).contains("47 %"), accepted);
+        assert_eq!(text(&stage.picture()).contains("46 %"), accepted);
         stage.press("x");
         let expected = accepted.then_some(Request::CancelFile(EntryParams { entry }));
         assert_eq!(self::deeds(&mut stage), expected.into_iter().collect::<Vec<_>>());

@@ -27,7 +27,7 @@ pub(super) struct Clerk {
     pub(super) desk: Option<Desk>,
     pub(super) sends: Sends,
     /// Phone numbers of contacts, by the keys that are pinned.
-    pub(super) peers: BTreeMap<Fingerprint, Phone>,
+    peers: BTreeMap<Fingerprint, Phone>,
     /// Messages that the server holds, and whose content is still here.
     pub(super) settled: Vec<Token>,
     pub(super) has_arrivals: bool,
@@ -117,11 +117,12 @@ impl Clerk {
     /// Begins again from the store if it has failed: the machine may be ahead of it.
     fn check(&mut self, done: Result<(), ApiError>) {
         let Err(error) = done else { return };
-        if self.core.hub.has_stopped() {
+        self.desk = None;
+        // The engine is about to stop.
+        if error.kind() == Some(ErrorKind::Unavailable) {
             return;
         }
         tracing::error!(%error, "can't go on with file transfers; trying again");
-        self.desk = None;
         self.retry_at = Some(Instant::now() + RETRY);
     }
 
@@ -172,6 +173,15 @@ impl Clerk {
     fn folder_failed(&self, error: &std::io::Error) -> ApiError {
         ErrorKind::Storage
             .error(format_args!("can't use {} for received files: {error}", self.folder.display()))
+    }
+
+    /// Phone number of the contact whose pinned key this is.
+    pub(super) fn phone_of(&mut self, key: &Fingerprint) -> Result<Option<Phone>, ApiError> {
+        if !self.peers.contains_key(key) {
+            // Nobody tells of a contact that is made by a first message.
+            self.read_contacts()?;
+        }
+        Ok(self.peers.get(key).copied())
     }
 
     /// Who has which key.

@@ -96,7 +96,7 @@ impl Clerk {
         (after, inputs): (&mut Vec<After>, &mut VecDeque<Input>),
     ) -> Result<(), ApiError> {
         let Message { name, content } = message;
-        let Some(phone) = self.peers.get(&id.peer).copied() else {
+        let Some(phone) = self.phone_of(&id.peer)? else {
             // Whoever had this key has another one, and must not get what was meant for it.
             inputs.extend(name.map(|name| Input::Sent { id, name, fate: Fate::Failed }));
             return Ok(());
@@ -203,7 +203,7 @@ impl Clerk {
     /// Gives the client's machine the answers that it does not have.
     pub(super) fn send_unsent(&mut self) -> Result<(), ApiError> {
         for (token, id, content) in self.core.read(|store| store.unsent_file_sends(UNSENT_MAX))? {
-            match self.peers.get(&id.peer).copied() {
+            match self.phone_of(&id.peer)? {
                 Some(phone) => {
                     self.sends.add(token, id, None);
                     self.command_send(token, phone, content);

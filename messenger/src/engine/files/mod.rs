@@ -50,7 +50,7 @@ enum Work {
     Arrived,
     /// Everything that the server held has arrived.
     CaughtUp,
-    /// Somebody has another key now, or is a new contact.
+    /// Somebody has another key now.
     ContactsChanged,
     /// Something became of messages.
     Fate(MessageFate),
@@ -93,7 +93,7 @@ impl Files {
             Notice::Failed { ids, .. } => MessageFate::Failed(ids.clone()),
             Notice::SendRefused { token, refusal, .. } => MessageFate::Refused(*token, *refusal),
             Notice::CaughtUp { .. } => return self.give(Work::CaughtUp),
-            Notice::Found { .. } | Notice::KeyAccepted { .. } | Notice::Moved { .. } => {
+            Notice::KeyAccepted { .. } | Notice::Moved { .. } => {
                 return self.give(Work::ContactsChanged);
             }
             _ => return,

@@ -116,7 +116,30 @@ impl Transfers<'_> {
                 ahead,
                 ended,
                 ended_order,
-            ])
+            ])?;
+        if record.is_open() { Ok(()) } else { self.forget_sends(id) }
+    }
+
+    /// Forgets the messages of a transfer that is over, but for those that the server does not hold
+    /// yet.
+    fn forget_sends(&self, id: &TransferId) -> rusqlite::Result<()> {
+        let key = row::id_columns(id);
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET kind = 1, content = x''
+                 WHERE token IN (
+                         SELECT token FROM file_sends
+                         WHERE direction = ?1 AND peer = ?2 AND file_id = ?3)
+                   AND status >= 1 AND NOT EXISTS (SELECT 1 FROM copies WHERE token = outbox.token)",
+            )?
+            .execute(key)?;
+        self.0
+            .prepare_cached(
+                "DELETE FROM file_sends
+                 WHERE direction = ?1 AND peer = ?2 AND file_id = ?3
+                   AND token IN (SELECT token FROM outbox WHERE status >= 1)",
+            )?
+            .execute(key)
             .map(drop)
     }
 
@@ -210,7 +233,19 @@ impl Transfers<'_> {
                  WHERE token = ?1 AND status >= 1
                    AND NOT EXISTS (SELECT 1 FROM copies WHERE token = ?1)",
             )?
-            .execute([sql_token(token)])
+            .execute([sql_token(token)])?;
+        // Names are of no use any more once the transfer is over.
+        self.0
+            .prepare_cached(
+                "DELETE FROM file_sends
+                 WHERE token = ?1 AND EXISTS (SELECT 1 FROM outbox WHERE token = ?1 AND status >= 1)
+                   AND NOT EXISTS (
+                       SELECT 1 FROM transfers
+                       WHERE transfers.direction = file_sends.direction
+                         AND transfers.peer = file_sends.peer
+                         AND transfers.file_id = file_sends.file_id AND state <> ?2)",
+            )?
+            .execute([sql_token(token), ENDED])
             .map(drop)
     }
 

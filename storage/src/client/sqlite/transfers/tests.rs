@@ -213,8 +213,8 @@ fn messages_are_found_by_their_names_and_are_not_kept_twice() {
     let unsent = bed.store().unsent_file_sends(9).unwrap();
     assert_eq!(unsent, [(Token(2), id, Content::Text("answer".into()))]);
 
-    for token in [1, 2] {
-        let content = Content::Text("bytes of a secret file".into());
+    for (token, text) in [(1, "bytes of a secret file"), (2, "words of an answer")] {
+        let content = Content::Text(text.into());
         let message = OutgoingMessage { token: Token(token), content, ..outgoing(token, 2) };
         bed.commit(ClientOp::Enqueue(vec![message]));
     }
@@ -226,15 +226,22 @@ fn messages_are_found_by_their_names_and_are_not_kept_twice() {
     assert_eq!(place(&mut bed), SendPlace::Outbox(MessageId(1), Status::Stored));
     assert_eq!(bed.store().unsettled_file_sends().unwrap().len(), 1);
     bed.step(&TransferStep { settled: vec![Token(1)], ..none() });
-    assert!(bed.has_on_disk("secret file"), "the other one");
+    assert!(!bed.has_on_disk("secret file") && bed.has_on_disk("words of an answer"));
 
     // As after a crash before its step.
     bed.store().tidy_transfers().unwrap();
-    assert!(!bed.has_on_disk("secret file"));
+    assert!(!bed.has_on_disk("words of an answer"));
     assert!(bed.store().file_send(&id, name).unwrap().is_some(), "the transfer is not over");
     bed.keep(id, State::Ended { end: End::Complete, order: 1 });
-    bed.store().tidy_transfers().unwrap();
     assert_eq!(bed.store().file_send(&id, name), Ok(None));
+    let late = piece(0, 8);
+    bed.step(&TransferStep { sends: vec![send(4, Some(late), None)], ..none() });
+    bed.commit(ClientOp::Enqueue(vec![OutgoingMessage { token: Token(4), ..outgoing(4, 2) }]));
+    bed.step(&TransferStep { settled: vec![Token(4)], ..none() });
+    assert!(bed.store().file_send(&id, late).unwrap().is_some(), "the server does not hold it");
+    bed.commit(ClientOp::MarkStored(vec![(user(2), MessageId(4))]));
+    bed.step(&TransferStep { settled: vec![Token(4)], ..none() });
+    assert_eq!(bed.store().file_send(&id, late), Ok(None));
 }
 
 #[test]
