@@ -139,7 +139,7 @@ fn largest_file_arrives_whole_while_everybody_is_killed() {
     bed.accept_everything();
     let begin = Instant::now();
     bed.offer(&path);
-    until("the transfer begins", || bed.state("bob") == "underway");
+    until("the transfer begins", || bed.state("alice") == "underway");
 
     let mut kills = [0; 3];
     while bed.state("alice") == "underway" && kills.iter().sum::<u32>() < KILLS {
@@ -167,7 +167,7 @@ fn texts_pass_a_file_within_a_second() {
     let path = bed.write("large.bin", &vec![7; 64 << 20]);
     bed.accept_everything();
     bed.offer(&path);
-    until("the transfer begins", || bed.state("bob") == "underway");
+    until("the transfer begins", || bed.state("alice") == "underway");
     let mut times = Vec::new();
     while bed.state("alice") == "underway" && times.len() < 20 {
         times.push(bed.text("alice", BOB));
