@@ -39,15 +39,12 @@ impl FileBed {
 
     /// Kills a process with SIGKILL, and starts it again.
     fn restart(&mut self, which: usize) {
-        match self.daemons.get_mut(which) {
-            Some(slot) => {
-                slot.take().unwrap().kill();
-                *slot = Some(daemon(&self.bed, HOMES[which]));
-            }
-            None => {
-                assert!(self.server.take().unwrap().kill());
-                self.server = Some(self.bed.serve_at(&self.place, &[]));
-            }
+        if let Some(slot) = self.daemons.get_mut(which) {
+            slot.take().unwrap().kill();
+            *slot = Some(daemon(&self.bed, HOMES[which]));
+        } else {
+            assert!(self.server.take().unwrap().kill());
+            self.server = Some(self.bed.serve_at(&self.place, &[]));
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "Esc" | "q" | "C-g" => deselect(model),
         "?" => model.overlay = Some(Overlay::Help { scrolled: 0 }),
         "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" | "y" | "n" | "x" => {
-            act(model, name, effects)
+            act(model, name, effects);
         }
         _ => match keys::command(name) {
             Some(Command::Edit(_) | Command::Send | Command::Select) => {}

@@ -239,16 +239,13 @@ fn file_is_accepted_refused_or_given_up_by_its_letter() {
         stage.press("C-t m u m Enter M-Up");
         deeds(&mut stage);
         stage.press(keys);
-        let params = |request: &Request| match request {
-            Request::AcceptFile(EntryParams { entry }) => (true, *entry),
-            Request::RefuseFile(EntryParams { entry }) => (false, *entry),
-            other => panic!("{other:?}"),
-        };
         let deeds = deeds(&mut stage);
-        let [(is_accepted, entry)] = deeds.iter().map(params).collect::<Vec<_>>()[..] else {
+        let ([Request::AcceptFile(EntryParams { entry })], true)
+        | ([Request::RefuseFile(EntryParams { entry })], false) = (&deeds[..], accepted)
+        else {
             panic!("{deeds:?}");
         };
-        assert_eq!(is_accepted, accepted);
+        let entry = *entry;
         stage.wait(2);
         assert_eq!(text(&stage.picture()).contains("46 %"), accepted);
         stage.press("x");

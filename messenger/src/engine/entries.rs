@@ -8,7 +8,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{self as kept, ConversationId, EntryId};
 
-use super::file_body::file_body;
+use super::file_body::{Shown, file_body};
 use super::files::Notes;
 use crate::api::{
     Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
@@ -79,11 +79,11 @@ impl<'a> Entries<'a> {
             kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
             kept::Body::File(text) => match event.map(EncodedEvent::event) {
                 Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) => {
-                    let transfer = match entry {
-                        Some(entry) => self.store.transfer_of_entry(entry)?,
-                        None => None,
+                    let Some(entry) = entry else {
+                        return Ok(file_body(offer, text, Shown::AsOffered, self.notes));
                     };
-                    file_body(offer, text, entry.map(|_| transfer.as_ref()), self.notes)
+                    let transfer = self.store.transfer_of_entry(entry)?;
+                    file_body(offer, text, Shown::Now(transfer.as_ref()), self.notes)
                 }
                 Some(_) | None => Body::NeedsNewerVersion,
             },

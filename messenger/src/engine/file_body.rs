@@ -8,20 +8,27 @@ use super::files::Notes;
 use crate::api::{Body, FileState};
 use crate::files::SafeName;
 
-/// What an entry says that offers a file. `None` stands for a file as it was when it was offered,
-/// `Some(None)` for one without a transfer.
+/// What is shown of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shown<'a> {
+    /// The file when it was offered.
+    AsOffered,
+    /// Its transfer now; `None` if there is none.
+    Now(Option<&'a Transfer>),
+}
+
+/// What an entry says that offers a file.
 pub(super) fn file_body(
     offer: &FileOffer,
     text: String,
-    transfer: Option<Option<&Transfer>>,
+    shown: Shown<'_>,
     notes: Option<&Notes>,
 ) -> Body {
-    let (state, reason) = match transfer {
-        None => (FileState::Offered, None),
-        Some(None) => (FileState::Failed, Some(NO_TRANSFER.into())),
-        Some(Some(transfer)) => state(&transfer.record.state),
+    let (transfer, (state, reason)) = match shown {
+        Shown::AsOffered => (None, (FileState::Offered, None)),
+        Shown::Now(None) => (None, (FileState::Failed, Some(NO_TRANSFER.into()))),
+        Shown::Now(Some(transfer)) => (Some(transfer), state(&transfer.record.state)),
     };
-    let transfer = transfer.flatten();
     let waits_for = transfer.and_then(|transfer| notes?.waits_for(transfer.id));
     Body::File {
         file: offer.file.to_string(),

@@ -138,7 +138,7 @@ impl Engine {
         }
         let clerk = Arc::clone(&core);
         let clerk = thread::Builder::new().name("files".into()).spawn(move || {
-            files::work(clerk, folder, works);
+            files::work(clerk, folder, &works);
             Ok(())
         })?;
         let outputs = thread::Builder::new().name("outputs".into()).spawn(move || {

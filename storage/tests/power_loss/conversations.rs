@@ -183,7 +183,7 @@ fn own(random: &mut Random) -> (u16, NewCopy, String) {
 
 /// Whether the message at this place is an event of a file transfer.
 const fn is_file(place: InboxId) -> bool {
-    place.0 % 3 == 0
+    place.0.is_multiple_of(3)
 }
 
 /// The transfer that the message at this place offers.

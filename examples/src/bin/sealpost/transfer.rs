@@ -131,11 +131,11 @@ impl Follower {
 
 /// The file takes longer than somebody waits.
 fn late(entry: &Entry) -> Failure {
-    let state = match &entry.body {
-        Body::File { state: FileState::Offered, .. } if entry.from.is_none() => {
-            "the recipient has not accepted the file yet"
-        }
-        _ => "the file is not complete yet",
+    let is_offer = matches!(&entry.body, Body::File { state: FileState::Offered, .. });
+    let state = if is_offer && entry.from.is_none() {
+        "the recipient has not accepted the file yet"
+    } else {
+        "the file is not complete yet"
     };
     Failure::with_status(
         format_args!("{state}; it goes on while sealpost daemon, chat or listen runs"),

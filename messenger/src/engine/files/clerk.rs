@@ -70,7 +70,10 @@ impl Clerk {
             match works.recv_timeout(self.patience()) {
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(work) => self.take(work),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    let settled = self.settle();
+                    self.check(settled);
+                }
             }
             let done = self.take_over_some().and_then(|()| self.keep_time());
             self.check(done);
@@ -218,11 +221,17 @@ impl Clerk {
             let effects = desk.handle(Input::Retry);
             self.carry_out(effects, None)?;
             self.send_unsent()?;
-        } else if !self.has_arrivals && !self.settled.is_empty() {
-            self.carry_out(Vec::new(), None)?;
         }
         self.watch_pauses();
         Ok(())
+    }
+
+    /// Overwrites content that is not needed any more, if no step has done it.
+    fn settle(&mut self) -> Result<(), ApiError> {
+        if self.has_arrivals || self.settled.is_empty() {
+            return Ok(());
+        }
+        self.carry_out(Vec::new(), None)
     }
 
     /// Sets the clock for what is paused.
@@ -253,4 +262,4 @@ pub(super) const RETRY: Duration = Duration::from_secs(2);
 /// Time for which content that is not needed any more may wait for the next step.
 const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 /// Longest wait for work, when nothing is due.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+const PATIENCE: Duration = Duration::from_hours(1);

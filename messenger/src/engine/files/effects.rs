@@ -54,7 +54,7 @@ impl Clerk {
                 Effect::Store(id, record) => step.records.push((id, record.map(|record| *record))),
                 Effect::Saved(id, path) => step.saved.push((id, path)),
                 Effect::Send(id, outgoing) => {
-                    let message = self.message(id, outgoing)?;
+                    let message = Self::message(id, outgoing)?;
                     self.prepare(id, message, &mut step, (&mut after, &mut inputs))?;
                 }
                 Effect::Discard(id) => after.push(After::Discard(id)),
@@ -71,8 +71,8 @@ impl Clerk {
         Ok(inputs)
     }
 
-    /// The message for an event. Encoding it draws its id.
-    fn message(&self, id: TransferId, outgoing: Outgoing) -> Result<Message, ApiError> {
+    /// The message for an event, which gets an id of its own.
+    fn message(id: TransferId, outgoing: Outgoing) -> Result<Message, ApiError> {
         let (name, body) = match outgoing {
             // The copy of its entry has the content.
             Outgoing::Offer(offer) => (Some(EventName::Offer), event::Body::FileOffer(*offer)),
@@ -138,7 +138,7 @@ impl Clerk {
                     tracing::warn!(%error, "can't delete a partial file; the next start does it");
                 }
             }
-            After::Wait(id, reason) => self.wait(id, reason),
+            After::Wait(id, reason) => self.wait(id, &reason),
             After::Tell(id, told) => self.tell(id, told),
         }
     }
@@ -171,14 +171,14 @@ impl Clerk {
         }
     }
 
-    fn wait(&self, id: TransferId, reason: String) {
-        if !self.core.files.notes.wait(id, reason.clone()) {
+    fn wait(&self, id: TransferId, reason: &str) {
+        if !self.core.files.notes.wait(id, reason.to_owned()) {
             return;
         }
         let record = self.desk.as_ref().and_then(|desk| desk.files().record(id));
         let name = record.map(|record| SafeName::of(record.offer.name.as_str()).to_string());
         let name = name.unwrap_or_default();
-        tracing::warn!(%reason, "a received file can't be written; trying again");
+        tracing::warn!(reason, "a received file can't be written; trying again");
         let text = format!("the file {name} can't be written, and is tried again: {reason}");
         self.core.hub.show(&Changed::Warning { text });
         self.show(id);
