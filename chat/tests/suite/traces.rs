@@ -240,8 +240,8 @@ fn file_is_accepted_refused_or_given_up_by_its_letter() {
         deeds(&mut stage);
         stage.press(keys);
         let deeds = deeds(&mut stage);
-        let ([Request::AcceptFile(EntryParams { entry })], true)
-        | ([Request::RefuseFile(EntryParams { entry })], false) = (&deeds[..], accepted)
+        let (([Request::AcceptFile(EntryParams { entry })], true)
+        | ([Request::RefuseFile(EntryParams { entry })], false)) = (&deeds[..], accepted)
         else {
             panic!("{deeds:?}");
         };
