@@ -4,12 +4,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use sealpost_chat::Zone;
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
 use sealpost_messenger::api::{InvalidPeer, PhoneNumber};
 use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
+use crate::contacts::ContactsArgs;
+use crate::export::{ExportArgs, ImportArgs};
+use crate::history::{HistoryArgs, SearchArgs};
+use crate::outbox::OutboxArgs;
+use crate::passphrase::PassphraseArgs;
 use crate::safety_number::Comparison;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
@@ -31,6 +37,11 @@ pub(crate) struct Args {
     /// if the key has one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// Command of the shell whose first line of output is the passphrase of the key [default:
+    /// $SEALPOST_PASSPHRASE_COMMAND]
+    #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
+    pub(crate) passphrase_command: Option<String>,
 
     /// PEM file with the certificate authorities to trust when the server's address begins with
     /// sealposts://; register keeps it in the home, as ca.pem [default: the kept ones, or else those
@@ -78,11 +89,16 @@ pub(crate) enum Task {
     Listen(ListenArgs),
     /// Read and write messages on a screen of the terminal
     Chat(ChatArgs),
-    /// List contacts: people whose keys are known
-    Contacts {
-        #[command(flatten)]
-        format: FormatArg,
-    },
+    /// Print what was sent and received, the oldest entry first
+    History(HistoryArgs),
+    /// Print entries of the history that contain words
+    Search(SearchArgs),
+    /// List messages that wait to be sent, and those that failed and why; send them again, or give
+    /// them up
+    Outbox(OutboxArgs),
+    /// List contacts, people whose keys are known; name, block or mute one
+    #[command(visible_alias = "contact")]
+    Contacts(ContactsArgs),
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
     /// your own screens
     Verify(VerifyArgs),
@@ -104,6 +120,12 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Write the home into one encrypted file: key, contacts, history, and everything else
+    Export(ExportArgs),
+    /// Make the home from a file that export has written
+    Import(ImportArgs),
+    /// Change the passphrase of the key, or take it away
+    Passphrase(PassphraseArgs),
     /// Own the home and serve it to other commands and programs, until SIGINT or SIGTERM; prints
     /// ready once it does
     Daemon,
@@ -206,6 +228,8 @@ pub(crate) enum Wait {
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) format: FormatArg,
+    #[command(flatten)]
+    pub(crate) zone: ZoneArg,
     /// Exit after this many messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
@@ -220,14 +244,27 @@ pub(crate) struct ChatArgs {
     /// Show made-up people, without an account and without a network; nothing is kept
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Show times in UTC [default: local time]
-    #[arg(long)]
-    pub(crate) utc: bool,
+    #[command(flatten)]
+    pub(crate) zone: ZoneArg,
     #[arg(long, value_enum, help = THEME_HELP)]
     pub(crate) theme: Option<ThemeName>,
     /// Leave the mouse to the terminal, which selects text with it
     #[arg(long)]
     pub(crate) no_mouse: bool,
+}
+
+/// The option that selects the time zone of times that people read.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ZoneArg {
+    /// Show times in UTC [default: local time]
+    #[arg(long)]
+    utc: bool,
+}
+
+impl ZoneArg {
+    pub(crate) fn zone(self) -> Zone {
+        if self.utc { Zone::UTC } else { Zone::system() }
+    }
 }
 
 /// Colours of `chat`.

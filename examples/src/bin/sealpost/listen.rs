@@ -3,6 +3,7 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use sealpost_chat::Zone;
 use sealpost_messenger::api::{
     Acknowledge, AcknowledgeParams, ApiError, Caller, Changed, Connection, ErrorKind, Method,
     Notification, ReceivedEvent, SubscribeChanges, SubscribeParams, SubscribeReceive,
@@ -21,7 +22,8 @@ use crate::signals::Stopped;
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let deadline =
         args.seconds.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
-    let mut printer = Printer { args, shown: 0, printed: Printed::default() };
+    let mut printer =
+        Printer { args, zone: args.zone.zone(), shown: 0, printed: Printed::default() };
     loop {
         let hands = Hands::take(home, subscribe)?;
         let stopped = Stopped::default();
@@ -67,6 +69,7 @@ enum Ended {
 
 struct Printer<'a> {
     args: &'a ListenArgs,
+    zone: Zone,
     shown: u64,
     printed: Printed,
 }
@@ -101,7 +104,7 @@ impl Printer<'_> {
             Notification::Hello(_) => Ok(true),
             Notification::Receive(receive) => {
                 for event in Event::of_received(&receive.event) {
-                    event.print(format)?;
+                    event.print(format, &self.zone)?;
                 }
                 // Only after printing: a message that was not printed comes again.
                 let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
@@ -117,7 +120,7 @@ impl Printer<'_> {
             }
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
-                    event.print(format)?;
+                    event.print(format, &self.zone)?;
                 }
                 if let Changed::Connection { connection } = changed
                     && let Connection::Offline { reason, next_attempt: None, .. } = connection
