@@ -12,11 +12,12 @@ use sealpost_messenger::api::{InvalidPeer, PhoneNumber};
 use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
 use crate::contacts::ContactsArgs;
+use crate::doctor::DoctorArgs;
 use crate::export::{ExportArgs, ImportArgs};
 use crate::history::{HistoryArgs, SearchArgs};
 use crate::outbox::OutboxArgs;
 use crate::passphrase::PassphraseArgs;
-use crate::safety_number::Comparison;
+use crate::safety_number::{Comparison, SafetyNumber};
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
@@ -76,6 +77,11 @@ const EXAMPLES: &str = "Examples:
 The environment variable SEALPOST_LOG sets the log level on standard error: off, error (the
 default), warn, info, debug or trace.";
 
+const VERIFY_EXAMPLES: &str = "Examples:
+  sealpost verify +4915187654321
+  sealpost verify +4915187654321 --mark
+  sealpost verify +4915187654321 --scan '12345 67890 …'";
+
 /// Commands of the client.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
@@ -126,6 +132,8 @@ pub(crate) enum Task {
     Import(ImportArgs),
     /// Change the passphrase of the key, or take it away
     Passphrase(PassphraseArgs),
+    /// Check the home, the clock and the server, and say what to do about what is wrong
+    Doctor(DoctorArgs),
     /// Own the home and serve it to other commands and programs, until SIGINT or SIGTERM; prints
     /// ready once it does
     Daemon,
@@ -280,6 +288,7 @@ pub(crate) enum ThemeName {
 
 /// Options of `verify`.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = VERIFY_EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// Phone number of the contact, for example +4915112345678
     #[arg(value_name = "+PHONE", value_parser = phone_number)]
@@ -295,6 +304,13 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = Comparison::ASK)]
     pub(crate) mark: Option<Comparison>,
+    /// Compare with what a scanner has read from the QR code on the contact's screen: if it is the same
+    /// number, the key is accepted and the contact marked as verified
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["accept", "mark"])]
+    pub(crate) scan: Option<SafetyNumber>,
+    /// Print the QR code of the safety number even if standard output is no terminal
+    #[arg(long)]
+    pub(crate) qr: bool,
     /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
     /// shown, and marked as not looked up
     #[arg(long, value_name = "S", default_value_t = 30)]

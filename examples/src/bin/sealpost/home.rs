@@ -375,6 +375,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
 pub(crate) const KEY: &str = "key.pem";
 const PUBLIC_KEY: &str = "key.pub.pem";
 pub(crate) const DATABASE: &str = "client.db";
+pub(crate) const SOCKET: &str = "socket";
 pub(crate) const CERTIFICATES: &str = "ca.pem";
 const DATABASE_LOG: &str = "client.db-wal";
 const DATABASE_INDEX: &str = "client.db-shm";

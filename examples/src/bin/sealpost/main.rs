@@ -9,6 +9,7 @@ mod chat;
 mod confirm;
 mod contacts;
 mod daemon;
+mod doctor;
 mod events;
 mod export;
 mod first_run;
@@ -79,6 +80,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Export(args) => export::export(&home()?, &args),
         Task::Import(args) => export::import(&home()?, &args),
         Task::Passphrase(args) => passphrase::change(&home()?, &args),
+        Task::Doctor(args) => doctor::doctor(&home()?, &args),
         Task::Daemon => daemon::daemon(&home()?),
         Task::Rpc { openrpc: true } => rpc::print_openrpc(),
         Task::Rpc { openrpc: false } => rpc::rpc(&home()?),

@@ -1,12 +1,12 @@
 //! `sealpost verify`.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use sealpost_messenger::api::{
-    Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams, PhoneNumber, TrustKey,
+    Contact, Empty, ErrorKind, KeyTrust, ListContacts, LookUp, LookUpParams, PhoneNumber, TrustKey,
     TrustParams,
 };
-use sealpost_programs::{Failure, Format, Line, tell};
+use sealpost_programs::{Failure, Format, Line, qr_code, tell};
 
 use crate::args::VerifyArgs;
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
@@ -55,8 +55,11 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
         let number = confirm(&mut confirmed, phone, &contact.safety_number, comparison)?;
         contact = trust(hands, phone, &number, true)?;
     }
+    if let Some(scanned) = &args.scan {
+        contact = trust_scanned(hands, phone, scanned)?;
+    }
     match format {
-        Format::Text => show(&contact),
+        Format::Text => show(&contact, args.qr || io::stdout().is_terminal()),
         Format::Json => Line::json(&contact),
     }
 }
@@ -106,10 +109,35 @@ fn trust(
     hands.call::<TrustKey>(&params).map_err(|error| failure(&error))
 }
 
-fn show(contact: &Contact) -> Result<(), Failure> {
+/// Accepts the key whose number was scanned, and marks the contact as verified.
+fn trust_scanned(
+    hands: &Hands,
+    phone: PhoneNumber,
+    scanned: &SafetyNumber,
+) -> Result<Contact, Failure> {
+    let params =
+        TrustParams { recipient: phone, safety_number: scanned.to_string(), verified: true };
+    hands.call::<TrustKey>(&params).map_err(|error| match error.kind() {
+        Some(kind @ ErrorKind::SafetyNumberMismatch) => Failure::with_status(
+            format_args!(
+                "what was scanned is not the safety number with {phone}: either it is that of \
+                 another contact, or somebody sits between you; nothing was changed"
+            ),
+            kind.exit_status(),
+        ),
+        _ => failure(&error),
+    })
+}
+
+fn show(contact: &Contact, with_code: bool) -> Result<(), Failure> {
     let phone = contact.phone;
     Line::text(format_args!("Safety number with {phone}:"))?;
     Line::text(&contact.safety_number)?;
+    if with_code {
+        // Digits alone take the least space.
+        let digits: String = contact.safety_number.split_ascii_whitespace().collect();
+        qr_code(&digits)?.lines().try_for_each(Line::text)?;
+    }
     Line::text(match contact.trust {
         KeyTrust::Verified => "Verified: you have compared it.",
         KeyTrust::FirstUse => {

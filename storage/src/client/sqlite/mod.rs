@@ -77,6 +77,14 @@ impl SqliteClientStorage {
             .map_err(|reason| OpenError { path: path.into(), reason })
     }
 
+    /// Whether the database is whole, as far as SQLite can tell. Reads all of it.
+    pub fn is_sound(&self) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let verdict = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0));
+            verdict.map(|verdict: String| verdict == "ok")
+        })
+    }
+
     /// Every contact, in the order of phone numbers, without the rest of the state.
     pub fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
         self.read(contacts)
