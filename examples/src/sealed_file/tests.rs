@@ -45,7 +45,7 @@ fn wrong_passphrase_is_told_from_damage() {
 
 #[test]
 fn file_that_was_cut_off_is_refused() {
-    let sealed = sealed(&[5; 2 * CHUNK_LEN + 9]);
+    let sealed = sealed(&vec![5; 2 * CHUNK_LEN + 9]);
     let at_chunks = [1, 2].map(|chunks| HEADER_LEN + chunks * SEALED_LEN);
     let cuts = [MAGIC.len() + 9, HEADER_LEN, HEADER_LEN + 9, sealed.len() - 1];
     for len in cuts.into_iter().chain(at_chunks) {
@@ -55,7 +55,7 @@ fn file_that_was_cut_off_is_refused() {
 
 #[test]
 fn changed_file_is_refused() {
-    let sealed = sealed(&[5; CHUNK_LEN + 9]);
+    let sealed = sealed(&vec![5; CHUNK_LEN + 9]);
     for at in [MAGIC.len() + 2, HEADER_LEN, HEADER_LEN + SEALED_LEN, sealed.len() - 1] {
         let mut changed = sealed.clone();
         changed[at] ^= 1;

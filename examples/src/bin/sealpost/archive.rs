@@ -61,10 +61,10 @@ fn bytes<const N: usize>(input: &mut impl Read) -> Result<[u8; N], UnsealError> 
 }
 
 fn cut_off(error: io::Error) -> UnsealError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => UnsealError::Damaged,
-        _ => UnsealError::Io(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return UnsealError::Damaged;
     }
+    UnsealError::Io(error)
 }
 
 /// Files that an archive may contain.

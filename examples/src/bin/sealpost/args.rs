@@ -15,9 +15,10 @@ use crate::contacts::ContactsArgs;
 use crate::doctor::DoctorArgs;
 use crate::export::{ExportArgs, ImportArgs};
 use crate::history::{HistoryArgs, SearchArgs};
+use crate::listen::ListenArgs;
 use crate::outbox::OutboxArgs;
 use crate::passphrase::PassphraseArgs;
-use crate::safety_number::{Comparison, SafetyNumber};
+use crate::verify::VerifyArgs;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
@@ -39,9 +40,8 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// Command of the shell whose first line of output is the passphrase of the key [default:
-    /// $SEALPOST_PASSPHRASE_COMMAND]
-    #[arg(long, global = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
+    #[arg(long, global = true, value_name = "COMMAND", help = COMMAND_HELP)]
+    #[arg(conflicts_with = "passphrase_file")]
     pub(crate) passphrase_command: Option<String>,
 
     /// PEM file with the certificate authorities to trust when the server's address begins with
@@ -64,6 +64,8 @@ pub(crate) struct Args {
 
 const THEME_HELP: &str =
     "Colours [default: dark, or plain if the environment variable NO_COLOR is set]";
+const COMMAND_HELP: &str = "Command of the shell whose first line of output is the passphrase of the \
+                            key [default: $SEALPOST_PASSPHRASE_COMMAND]";
 const HOME_HELP: &str =
     "Folder with key, contacts and messages [default: $SEALPOST_HOME, or else ~/.sealpost]";
 
@@ -76,11 +78,6 @@ const EXAMPLES: &str = "Examples:
 
 The environment variable SEALPOST_LOG sets the log level on standard error: off, error (the
 default), warn, info, debug or trace.";
-
-const VERIFY_EXAMPLES: &str = "Examples:
-  sealpost verify +4915187654321
-  sealpost verify +4915187654321 --mark
-  sealpost verify +4915187654321 --scan '12345 67890 …'";
 
 /// Commands of the client.
 #[derive(Debug, Subcommand)]
@@ -231,21 +228,6 @@ pub(crate) enum Wait {
     None,
 }
 
-/// Options of `listen`.
-#[derive(clap::Args, Clone, Copy, Debug)]
-pub(crate) struct ListenArgs {
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
-    #[command(flatten)]
-    pub(crate) zone: ZoneArg,
-    /// Exit after this many messages
-    #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u64>,
-    /// Exit after this many seconds; a failure if --count messages have not arrived by then
-    #[arg(long, value_name = "S")]
-    pub(crate) seconds: Option<u64>,
-}
-
 /// Options of `chat`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ChatArgs {
@@ -286,41 +268,8 @@ pub(crate) enum ThemeName {
     Plain,
 }
 
-/// Options of `verify`.
-#[derive(clap::Args, Clone, Debug)]
-#[command(after_help = VERIFY_EXAMPLES)]
-pub(crate) struct VerifyArgs {
-    /// Phone number of the contact, for example +4915112345678
-    #[arg(value_name = "+PHONE", value_parser = phone_number)]
-    pub(crate) phone: Phone,
-    /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
-    /// is the safety number that you compared; without it, the offered one is shown, and you are
-    /// asked whether it is the same. No other key is accepted
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = Comparison::ASK)]
-    pub(crate) accept: Option<Comparison>,
-    /// Mark the contact as verified: you have compared the safety number, and it was the same. NUMBER
-    /// is as with --accept. No other key is marked
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = Comparison::ASK)]
-    pub(crate) mark: Option<Comparison>,
-    /// Compare with what a scanner has read from the QR code on the contact's screen: if it is the same
-    /// number, the key is accepted and the contact marked as verified
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["accept", "mark"])]
-    pub(crate) scan: Option<SafetyNumber>,
-    /// Print the QR code of the safety number even if standard output is no terminal
-    #[arg(long)]
-    pub(crate) qr: bool,
-    /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
-    /// shown, and marked as not looked up
-    #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u64,
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
-}
-
 /// A phone number, as people write it.
-fn phone_number(text: &str) -> Result<Phone, InvalidPeer> {
+pub(crate) fn phone_number(text: &str) -> Result<Phone, InvalidPeer> {
     text.parse().map(|PhoneNumber(phone)| phone)
 }
 

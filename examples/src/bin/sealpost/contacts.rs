@@ -166,8 +166,8 @@ impl Change {
         let (Self::Remove(params), ContactTask::Remove { yes: false, .. }) = (self, task) else {
             return Ok(());
         };
-        let what = if params.with_history { "and delete the whole conversation" } else { "" };
-        confirm(format_args!("Forget {} {what}? It can't be undone.", params.recipient))
+        let what = if params.with_history { " and delete the whole conversation" } else { "" };
+        confirm(format_args!("Forget {}{what}? It can't be undone.", params.recipient))
     }
 
     /// Makes the change, and returns what to tell the person.

@@ -1,6 +1,5 @@
 //! `sealpost doctor`: what is wrong with a home, and what to do about it.
 
-use std::fmt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{Duration, Instant};
 
@@ -13,8 +12,8 @@ use sealpost_messenger::api::{Changed, Connection, Empty, Notification, Status};
 use sealpost_programs::{Failure, Folder, Format, FormatArg, Line};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError};
-use serde::Serialize;
 
+use crate::finding::{Check, Finding, State};
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::{Home, KEY, SOCKET, require_account};
 
@@ -30,40 +29,6 @@ pub(crate) struct DoctorArgs {
     timeout: u64,
     #[command(flatten)]
     format: FormatArg,
-}
-
-/// Outcome of one check.
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: Check,
-    state: State,
-    /// What was found.
-    found: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Check {
-    Folder,
-    Key,
-    Store,
-    Account,
-    Socket,
-    Disk,
-    Clock,
-    Certificate,
-    Server,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum State {
-    Ok,
-    Warning,
-    Error,
 }
 
 /// Prints a line for each check. Fails if one of them has found an error.
@@ -124,7 +89,7 @@ fn no_home(home: &Home) -> Finding {
 fn examine_folder(folder: &Folder) -> Finding {
     let path = folder.path();
     match path.metadata().map(|metadata| metadata.mode() & 0o777) {
-        Ok(mode) if mode & 0o077 == 0 => Check::Folder.ok(path.display()),
+        Ok(mode) if mode == mode & 0o700 => Check::Folder.ok(path.display()),
         Ok(mode) => Check::Folder.warning(
             format_args!("others can look into {}: its mode is {mode:03o}", path.display()),
             format_args!("chmod 700 {}", path.display()),
@@ -206,10 +171,12 @@ fn examine_disk(folder: &Folder) -> Finding {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} MiB free", free >> 20);
     let make_room = "make room: messages that can't be stored are not taken";
-    match free {
-        ..DISK_ERROR => Check::Disk.error(found, make_room),
-        ..DISK_WARNING => Check::Disk.warning(found, make_room),
-        DISK_WARNING.. => Check::Disk.ok(found),
+    if free < DISK_ERROR {
+        Check::Disk.error(found, make_room)
+    } else if free < DISK_WARNING {
+        Check::Disk.warning(found, make_room)
+    } else {
+        Check::Disk.ok(found)
     }
 }
 
@@ -287,50 +254,6 @@ fn examine_connection(
         return vec![Check::Certificate.error(reason, advice)];
     }
     vec![Check::Server.error(format_args!("{place}: {reason}"), ask)]
-}
-
-impl Check {
-    fn ok(self, found: impl fmt::Display) -> Finding {
-        Finding { check: self, state: State::Ok, found: found.to_string(), advice: None }
-    }
-
-    fn warning(self, found: impl fmt::Display, advice: impl fmt::Display) -> Finding {
-        let advice = Some(advice.to_string());
-        Finding { check: self, state: State::Warning, found: found.to_string(), advice }
-    }
-
-    fn error(self, found: impl fmt::Display, advice: impl fmt::Display) -> Finding {
-        Finding { state: State::Error, ..self.warning(found, advice) }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Folder => "folder",
-            Self::Key => "key",
-            Self::Store => "store",
-            Self::Account => "account",
-            Self::Socket => "socket",
-            Self::Disk => "disk",
-            Self::Clock => "clock",
-            Self::Certificate => "certificate",
-            Self::Server => "server",
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Error => "error",
-        };
-        write!(f, "{state:<7}  {:<11}  {}", self.check.word(), self.found)?;
-        match &self.advice {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
-        }
-    }
 }
 
 const EXAMPLES: &str =

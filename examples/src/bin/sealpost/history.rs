@@ -84,7 +84,7 @@ pub(crate) fn history(home: &Home, args: &HistoryArgs) -> Result<(), Failure> {
     if args.markdown {
         return Document { with: args.with, zone }.print(&entries);
     }
-    print(Transcript { format: args.format.format(), zone }, &entries)?;
+    print(&Transcript { format: args.format.format(), zone }, &entries)?;
     if more && args.limit.is_none() {
         tell("* there are earlier entries: pass --limit or --since to see them")?;
     }
@@ -100,14 +100,14 @@ pub(crate) fn search(home: &Home, args: &SearchArgs) -> Result<(), Failure> {
     hands.finish()?;
     let HistoryResult { mut entries, more } = found.map_err(|error| failure(&error))?;
     entries.reverse();
-    print(Transcript { format: args.format.format(), zone: args.zone.zone() }, &entries)?;
+    print(&Transcript { format: args.format.format(), zone: args.zone.zone() }, &entries)?;
     if more {
         tell("* earlier entries contain this, too: pass a larger --limit, or more words")?;
     }
     Ok(())
 }
 
-fn print(transcript: Transcript, entries: &[Entry]) -> Result<(), Failure> {
+fn print(transcript: &Transcript, entries: &[Entry]) -> Result<(), Failure> {
     if entries.is_empty() {
         tell("* nothing found")?;
     }

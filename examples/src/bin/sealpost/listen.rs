@@ -9,14 +9,29 @@ use sealpost_messenger::api::{
     Notification, ReceivedEvent, SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, FormatArg};
 use serde_json::Value;
 
-use crate::args::ListenArgs;
+use crate::args::ZoneArg;
 use crate::events::{Event, Printed};
 use crate::hands::{Hands, Owner, failure};
 use crate::home::Home;
 use crate::signals::Stopped;
+
+/// Options of `listen`.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ListenArgs {
+    #[command(flatten)]
+    format: FormatArg,
+    #[command(flatten)]
+    zone: ZoneArg,
+    /// Exit after this many messages
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Exit after this many seconds; a failure if --count messages have not arrived by then
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+}
 
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ mod daemon;
 mod doctor;
 mod events;
 mod export;
+mod finding;
 mod first_run;
 mod hands;
 mod history;

@@ -1,7 +1,7 @@
 //! A history as a document in Markdown.
 
 use sealpost_chat::Zone;
-use sealpost_messenger::api::{self, Entry, Peer};
+use sealpost_messenger::api::{Entry, Peer};
 use sealpost_messenger::foreign_text::framed_lines;
 use sealpost_programs::{Failure, Line};
 
@@ -51,11 +51,7 @@ impl Document {
             lines.extend(quoted("> > ", &quote.text));
             lines.push(">".to_owned());
         }
-        let text = match &entry.body {
-            api::Body::Text { text } => text.clone(),
-            other => Body::of(other).text(),
-        };
-        lines.extend(quoted("> ", &text));
+        lines.extend(quoted("> ", &Body::of(&entry.body).text()));
         for reaction in &entry.reactions {
             let from = reaction.from.map_or_else(|| "you".to_owned(), |from| from.to_string());
             lines.push(">".to_owned());

@@ -71,9 +71,11 @@ impl Core {
             });
             forgotten.map_err(|vain| core.unanswered(vain)).flatten()?;
             core.settle();
-            core.write(move |store| match with_history {
-                true => store.delete_conversation(&peer),
-                false => store.reset_conversation(&peer),
+            core.write(move |store| {
+                if with_history {
+                    return store.delete_conversation(&peer);
+                }
+                store.reset_conversation(&peer)
             })?;
             core.hub.show(&Changed::Conversation { with: phone.into() });
             Ok(Empty {})
