@@ -323,6 +323,23 @@ fn a_receipt_of_a_forgotten_contact_counts_for_what_was_sent_before() {
 }
 
 #[test]
+fn what_is_held_back_for_a_forgotten_contact_is_decided_by_the_server() {
+    let (mut fixture, bob) = client_knowing_bob();
+    let phone = bob.phone;
+    fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(phone))]);
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Forget { phone });
+    assert_eq!(fixture.bed.take_notices(), [Notice::Forgotten { phone }]);
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)], "once more");
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    let failed = Notice::Failed { ids: ids(&[1]), failure: Failure::UnknownUser };
+    assert_eq!(fixture.bed.take_notices(), [failed]);
+}
+
+#[test]
 fn what_is_kept_for_a_forgotten_contact_is_given_back() {
     let (mut fixture, bob) = client_knowing_bob();
     let phone = bob.phone;

@@ -249,13 +249,15 @@ impl Contacts {
     }
 
     /// Forgets a contact. What was pinned and offered is a former id now: what its owner has signed
-    /// may still arrive.
-    pub(in crate::client) fn forget(&mut self, phone: &Durable<Phone>) {
-        let Some(contact) = self.by_phone.remove(phone.get()) else { return };
+    /// may still arrive. Returns the id that was pinned.
+    pub(in crate::client) fn forget(&mut self, phone: &Durable<Phone>) -> Option<UserId> {
+        let contact = self.by_phone.remove(phone.get())?;
+        let user = contact.pinned.user;
         self.by_user.retain(|_, owner| owner != phone.get());
         for binding in [Some(contact.pinned), contact.offered].into_iter().flatten() {
             self.former.insert(binding.user, binding.public_key);
         }
+        Some(user)
     }
 
     /// Whether this key is the one pinned for the contact.

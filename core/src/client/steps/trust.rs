@@ -112,7 +112,11 @@ impl Client {
         for draft in self.drafts.take_for(is_theirs) {
             self.refuse_message(draft, SendRefusal::Cancelled);
         }
-        self.contacts.forget(&phone);
+        if let Some(user) = self.contacts.forget(&phone) {
+            // Nobody decides any more whether what is held back goes on.
+            self.outbox.release(user);
+            self.alarms.cancel(Alarm::Hold(user));
+        }
         self.out.notify(Notice::Forgotten { phone: phone.into_inner() });
     }
 

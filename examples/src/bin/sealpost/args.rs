@@ -121,6 +121,8 @@ pub(crate) enum Task {
     /// Show the account, and how many messages wait to be sent
     Status {
         #[command(flatten)]
+        zone: ZoneArg,
+        #[command(flatten)]
         format: FormatArg,
     },
     /// Write the home into one encrypted file: key, contacts, history, and everything else

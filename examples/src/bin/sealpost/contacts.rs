@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sealpost_chat::Zone;
 use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
@@ -122,7 +123,7 @@ pub(crate) fn contacts(home: &Home, args: &ContactsArgs) -> Result<(), Failure> 
 /// Prints the contacts: people whose keys are known.
 fn list(home: &Home, format: Format) -> Result<(), Failure> {
     let store = home.look()?;
-    for contact in store.load()?.contacts {
+    for contact in store.contacts()? {
         let conversation = store.conversation(&KeptPeer::Person(contact.phone))?;
         let known = Known { contact, conversation };
         match format {
@@ -200,7 +201,9 @@ impl Change {
             Self::Mute(with, mute) => {
                 let said = match mute {
                     Mute::Off => format!("{with} is not muted"),
-                    Mute::Until(until) => format!("{with} is muted until {until}"),
+                    Mute::Until(until) => {
+                        format!("{with} is muted until {}", Zone::system().stamp(until))
+                    }
                     Mute::Always => format!("{with} is muted"),
                 };
                 let mute = Some(mute);

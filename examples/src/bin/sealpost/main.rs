@@ -77,7 +77,7 @@ fn run(args: Args) -> Result<(), Failure> {
             let key = if new_key { ServerKey::New } else { ServerKey::Same };
             address::address(&home()?, new.as_ref(), key, format.format())
         }
-        Task::Status { format } => status::status(&home()?, format.format()),
+        Task::Status { zone, format } => status::status(&home()?, format.format(), &zone.zone()),
         Task::Export(args) => export::export(&home()?, &args),
         Task::Import(args) => export::import(&home()?, &args),
         Task::Passphrase(args) => passphrase::change(&home()?, &args),
