@@ -6,12 +6,13 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use sealpost_programs::{Failure, Line};
 
-use crate::hands::OwnHome;
+use crate::hands::{OwnHome, Service};
 use crate::home::Home;
 
 /// Has the home, and serves it, until SIGINT or SIGTERM.
 pub(crate) fn daemon(home: &Home) -> Result<(), Failure> {
-    let Some((own, notifications)) = OwnHome::take(home, &mut None, passed_on()?)? else {
+    let service = passed_on()?.map_or(Service::Bound, Service::Adopted);
+    let Some((own, notifications)) = OwnHome::take(home, &mut None, service)? else {
         return Err(home.in_use());
     };
     // Nobody reads them here.
