@@ -9,6 +9,7 @@ mod contacts;
 mod daemon;
 mod events;
 mod files;
+mod files_args;
 mod first_run;
 mod hands;
 mod home;
