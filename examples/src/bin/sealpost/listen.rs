@@ -115,6 +115,10 @@ impl Printer<'_> {
                     Err(error) => Err(failure(&error)),
                 }
             }
+            Notification::ReceiveEnded(ended) => {
+                let reason = ended.reason;
+                Err(Failure::new(format_args!("no more messages are shown here: {reason}")))
+            }
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
                     event.print(format)?;

@@ -1,5 +1,6 @@
 //! Contacts, and the trust in their keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,7 +8,8 @@ use sealpost_core::client::store::{self, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey};
-use sealpost_storage::client::conversations::{Peer, Visibility};
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::client::conversations::{Conversation, Peer, Visibility};
 
 use crate::api::{
     ApiError, Changed, Contact, ContactsResult, Empty, ErrorKind, KeyTrust, LookUpParams,
@@ -18,15 +20,27 @@ use crate::engine::hub::{Vain, deadline_in};
 
 impl Core {
     pub(in crate::engine) fn list_contacts(&self) -> Result<ContactsResult, ApiError> {
+        let conversations = self.read(SqliteClientStorage::conversations_with_people)?;
+        let by_phone: BTreeMap<Phone, &Conversation> = conversations
+            .iter()
+            .filter_map(|found| match found.peer {
+                Peer::Person(phone) => Some((phone, found)),
+                Peer::Group(_) => None,
+            })
+            .collect();
         let contacts = self.contacts()?;
-        let contacts: Result<Vec<_>, _> =
-            contacts.iter().map(|contact| self.shown(contact)).collect();
-        Ok(ContactsResult { contacts: contacts? })
+        let shown = contacts
+            .iter()
+            .map(|contact| self.shown(contact, by_phone.get(&contact.phone).copied()))
+            .collect();
+        Ok(ContactsResult { contacts: shown })
     }
 
     /// A contact, if the person is one.
     pub(in crate::engine) fn contact(&self, phone: Phone) -> Result<Option<Contact>, ApiError> {
-        self.known(phone)?.map(|contact| self.shown(&contact)).transpose()
+        let Some(contact) = self.known(phone)? else { return Ok(None) };
+        let conversation = self.read(|store| store.conversation(&Peer::Person(phone)))?;
+        Ok(Some(self.shown(&contact, conversation.as_ref())))
     }
 
     pub(in crate::engine) fn update_contact(
@@ -184,14 +198,12 @@ impl Core {
         Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 
-    fn shown(&self, contact: &store::Contact) -> Result<Contact, ApiError> {
-        let conversation = self.read(|store| store.conversation(&Peer::Person(contact.phone)))?;
-        let blocked = conversation.as_ref().map(|found| found.visibility);
+    fn shown(&self, contact: &store::Contact, conversation: Option<&Conversation>) -> Contact {
         let number = |key: &PublicKey| self.safety_numbers.of(&self.public_key, key);
         let store::Contact { phone, pinned, verification, offered, .. } = contact;
-        Ok(Contact {
+        Contact {
             phone: PhoneNumber(*phone),
-            name: conversation.and_then(|found| found.name),
+            name: conversation.and_then(|found| found.name.clone()),
             id: pinned.user.value(),
             fingerprint: pinned.public_key.fingerprint().to_string(),
             safety_number: number(&pinned.public_key),
@@ -203,8 +215,8 @@ impl Core {
                 fingerprint: offered.public_key.fingerprint().to_string(),
                 safety_number: number(&offered.public_key),
             }),
-            blocked: blocked == Some(Visibility::Blocked),
-        })
+            blocked: conversation.is_some_and(|found| found.visibility == Visibility::Blocked),
+        }
     }
 }
 

@@ -26,6 +26,18 @@ impl SqliteClientStorage {
         })
     }
 
+    /// Every conversation with a person, without its last entry, in no particular order.
+    pub fn conversations_with_people(&self) -> Result<Vec<Conversation>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE phone_number IS NOT NULL"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let conversations = statement.query_map([], row::conversation)?;
+            conversations.map(|found| Ok(found?.0)).collect()
+        })
+    }
+
     /// The conversation with a peer.
     pub fn conversation(&self, peer: &Peer) -> Result<Option<Conversation>, StoreError> {
         self.read(|connection| {
