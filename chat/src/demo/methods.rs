@@ -6,12 +6,13 @@ use sealpost_messenger::api::{
     EntryParams, ErrorKind, FileState, History, HistoryParams, HistoryResult, KeyTrust,
     ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer,
     Progress, Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
-    Search, SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult,
-    Status, StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact,
-    UpdateContactParams, UpdateConversation,
+    Search, SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status,
+    StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
+    UpdateConversation,
 };
 use serde_json::Value;
 
+use super::files::{accept_file, end_file, send_file};
 use super::story;
 use super::world::{Plan, World};
 
@@ -152,46 +153,6 @@ fn send(world: &mut World, params: &SendParams) -> Result<SendResult, ApiError> 
     Ok(SendResult { entry: number, message_id: None, progress: Progress::Queued })
 }
 
-fn send_file(world: &mut World, params: &SendFileParams) -> Result<SendResult, ApiError> {
-    let with = params.recipient;
-    if matches!(with, Peer::Group(_)) {
-        return Err(ErrorKind::NotFound.error("there is no such group"));
-    }
-    let name = params.path.rsplit('/').next().unwrap_or_default();
-    let mut entry = world.sent(with, story::file(name, "image/png", 2_345_678, &params.caption));
-    entry.progress = Some(Progress::Delivered);
-    entry.copies = world.copies(with);
-    let entry = world.add(entry);
-    plan_transfer(world, entry);
-    Ok(sent(entry))
-}
-
-fn accept_file(world: &mut World, params: EntryParams) -> Result<Empty, ApiError> {
-    let entry = world.entries.iter().find(|entry| entry.entry == params.entry);
-    let body = &entry.ok_or_else(not_found)?.body;
-    if !matches!(body, Body::File { state: FileState::Offered, .. }) {
-        return Err(ErrorKind::NotAllowed.error("not an offer that awaits an answer"));
-    }
-    plan_transfer(world, params.entry);
-    Ok(Empty {})
-}
-
-fn plan_transfer(world: &mut World, entry: u64) {
-    for (secs, percent) in [(1, 12), (2, 47), (3, 81), (4, 100)] {
-        world.plan(secs, Plan::Transfer { entry, percent });
-    }
-}
-
-fn end_file(world: &mut World, params: EntryParams, end: FileState) -> Result<Empty, ApiError> {
-    let change = |entry: &mut sealpost_messenger::api::Entry| {
-        if let Body::File { state, .. } = &mut entry.body {
-            *state = end;
-        }
-    };
-    world.change(params.entry, change).ok_or_else(not_found)?;
-    Ok(Empty {})
-}
-
 /// What an answer quotes.
 pub(super) fn quote(world: &World, number: u64) -> Option<Quote> {
     let entry = world.entries.iter().find(|entry| entry.entry == number)?;
@@ -325,10 +286,10 @@ fn own(world: &World, number: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-const fn sent(entry: u64) -> SendResult {
+pub(super) const fn sent(entry: u64) -> SendResult {
     SendResult { entry, message_id: None, progress: Progress::Queued }
 }
 
-fn not_found() -> ApiError {
+pub(super) fn not_found() -> ApiError {
     ErrorKind::NotFound.error("it is not here")
 }

@@ -8,7 +8,7 @@ use sealpost_messenger::api::{
 };
 use sealpost_programs::Failure;
 
-use crate::args::{FilesArgs, FilesTask};
+use crate::files_args::{FilesArgs, FilesTask};
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
 use crate::transfer::{self, Goal};

@@ -13,6 +13,7 @@ mod doctor;
 mod events;
 mod export;
 mod files;
+mod files_args;
 mod finding;
 mod first_run;
 mod hands;
