@@ -53,18 +53,31 @@ impl Hands {
         home: &Home,
         prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
     ) -> Result<Self, Failure> {
-        let (owner, notifications) = match Found::at(home)? {
-            Found::Owner(greeted) => {
-                let (remote, notifications) = Remote::new(greeted)?;
-                (Owner::Other(remote), notifications)
+        let deadline = Instant::now() + HANDOVER_MAX;
+        loop {
+            let (owner, notifications) = match Found::at(home)? {
+                Found::Owner(greeted) => {
+                    let (remote, notifications) = Remote::new(greeted)?;
+                    (Owner::Other(remote), notifications)
+                }
+                Found::Own(own, notifications) => (Owner::Here(own), notifications),
+            };
+            let prepared = prepare(&owner);
+            match (&owner, prepared) {
+                (Owner::Here(own), Ok(())) => own.engine.connect(),
+                (Owner::Other(_), Ok(())) => {}
+                // It has ended since it greeted.
+                (Owner::Other(_), Err(error))
+                    if error.kind() == Some(ErrorKind::Unavailable)
+                        && Instant::now() < deadline =>
+                {
+                    thread::sleep(HANDOVER_PAUSE);
+                    continue;
+                }
+                (Owner::Here(_) | Owner::Other(_), Err(error)) => return Err(failure(&error)),
             }
-            Found::Own(own, notifications) => (Owner::Here(own), notifications),
-        };
-        prepare(&owner).map_err(|error| failure(&error))?;
-        if let Owner::Here(own) = &owner {
-            own.engine.connect();
+            return Ok(Self { owner, notifications });
         }
-        Ok(Self { owner, notifications })
     }
 
     /// Calls a method.
@@ -199,7 +212,7 @@ pub(crate) fn seconds(timeout: u64) -> u32 {
 }
 
 /// How long the home may be between two owners, or without a socket.
-const HANDOVER_MAX: Duration = Duration::from_secs(5);
-const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const HANDOVER_MAX: Duration = Duration::from_secs(5);
+pub(crate) const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for requests of others, when this process is about to end.
 const PATIENCE: Duration = Duration::from_secs(30);
