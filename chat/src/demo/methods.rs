@@ -1,13 +1,14 @@
 //! The methods, as far as a screen needs them.
 
 use sealpost_messenger::api::{
-    ApiError, Body, Changed, Contact, ContactsResult, Conversation, ConversationParams,
-    ConversationsResult, DraftParams, EditMessage, EditParams, Empty, EntryParams, ErrorKind,
-    History, HistoryParams, HistoryResult, KeyTrust, ListContacts, ListConversations, LookUp,
-    LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction,
-    ReactionParams, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendParams,
-    SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
-    UpdateContact, UpdateContactParams, UpdateConversation,
+    AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
+    ConversationParams, ConversationsResult, DraftParams, EditMessage, EditParams, Empty,
+    EntryParams, ErrorKind, FileState, History, HistoryParams, HistoryResult, KeyTrust,
+    ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer,
+    Progress, Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
+    Search, SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult,
+    Status, StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact,
+    UpdateContactParams, UpdateConversation,
 };
 use serde_json::Value;
 
@@ -37,6 +38,10 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         History => |world: &mut World, params: &_| Ok::<_, ApiError>(history(world, params)),
         Search => |world: &mut World, params: &_| Ok::<_, ApiError>(search(world, params)),
         Send => send,
+        SendFile => send_file,
+        AcceptFile => |world: &mut World, params: &_| accept_file(world, *params),
+        RefuseFile => |world: &mut World, params: &_| end_file(world, *params, FileState::Refused),
+        CancelFile => |world: &mut World, params: &_| end_file(world, *params, FileState::Cancelled),
         EditMessage => edit,
         RemoteDelete => |world: &mut World, params: &_| delete(world, *params),
         SendReaction => react,
@@ -145,6 +150,46 @@ fn send(world: &mut World, params: &SendParams) -> Result<SendResult, ApiError> 
     }
     story::answer(world, with, number);
     Ok(SendResult { entry: number, message_id: None, progress: Progress::Queued })
+}
+
+fn send_file(world: &mut World, params: &SendFileParams) -> Result<SendResult, ApiError> {
+    let with = params.recipient;
+    if matches!(with, Peer::Group(_)) {
+        return Err(ErrorKind::NotFound.error("there is no such group"));
+    }
+    let name = params.path.rsplit('/').next().unwrap_or_default();
+    let mut entry = world.sent(with, story::file(name, "image/png", 2_345_678, &params.caption));
+    entry.progress = Some(Progress::Delivered);
+    entry.copies = world.copies(with);
+    let entry = world.add(entry);
+    plan_transfer(world, entry);
+    Ok(sent(entry))
+}
+
+fn accept_file(world: &mut World, params: EntryParams) -> Result<Empty, ApiError> {
+    let entry = world.entries.iter().find(|entry| entry.entry == params.entry);
+    let body = &entry.ok_or_else(not_found)?.body;
+    if !matches!(body, Body::File { state: FileState::Offered, .. }) {
+        return Err(ErrorKind::NotAllowed.error("not an offer that awaits an answer"));
+    }
+    plan_transfer(world, params.entry);
+    Ok(Empty {})
+}
+
+fn plan_transfer(world: &mut World, entry: u64) {
+    for (secs, percent) in [(1, 12), (2, 47), (3, 81), (4, 100)] {
+        world.plan(secs, Plan::Transfer { entry, percent });
+    }
+}
+
+fn end_file(world: &mut World, params: EntryParams, end: FileState) -> Result<Empty, ApiError> {
+    let change = |entry: &mut sealpost_messenger::api::Entry| {
+        if let Body::File { state, .. } = &mut entry.body {
+            *state = end;
+        }
+    };
+    world.change(params.entry, change).ok_or_else(not_found)?;
+    Ok(Empty {})
 }
 
 /// What an answer quotes.

@@ -38,6 +38,10 @@ pub struct Conversation {
     /// Whether each side tells the other what it has seen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_receipts: bool,
+    /// Bytes up to which offered files are accepted without asking, together with those that are on
+    /// their way; 0 if each is asked for.
+    #[serde(default)]
+    pub accept_files_up_to: u64,
     /// Text that was begun and not sent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub draft: String,

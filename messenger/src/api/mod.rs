@@ -16,7 +16,7 @@ mod time;
 
 pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
-pub use entry::{Arrival, Body, Copy, Entry, Progress, Quote, Reaction, Trust};
+pub use entry::{Arrival, Body, Copy, Entry, FileState, Progress, Quote, Reaction, Trust};
 pub use error::{ApiError, ErrorData, ErrorKind};
 pub use methods::*;
 pub use notification::{

@@ -88,6 +88,22 @@ impl Access {
             api::SendReaction::NAME => {
                 now::<api::SendReaction>(params, |params| core.react(params))?
             }
+            api::SendFile::NAME => {
+                let params = parse::<api::SendFile>(params)?;
+                Answer::later::<api::SendFile, _>(core.send_file(params))
+            }
+            api::ListFiles::NAME => {
+                now::<api::ListFiles>(params, |params| core.list_files(params))?
+            }
+            api::AcceptFile::NAME => {
+                now::<api::AcceptFile>(params, |params| core.accept_file(params))?
+            }
+            api::RefuseFile::NAME => {
+                now::<api::RefuseFile>(params, |params| core.refuse_file(params))?
+            }
+            api::CancelFile::NAME => {
+                now::<api::CancelFile>(params, |params| core.cancel_file(params))?
+            }
             api::ListOutbox::NAME => now::<api::ListOutbox>(params, |_| core.list_outbox())?,
             api::RetryMessage::NAME => {
                 now::<api::RetryMessage>(params, |params| core.retry(params))?

@@ -68,6 +68,7 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
             | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Output::Notice(notice)) => {
                 heed(core, &notice);
+                core.files.heed(&notice);
                 core.hub.tell(notice);
             }
             Err(RecvTimeoutError::Timeout) => {}

@@ -19,6 +19,7 @@ impl Core {
         let change = changes::of(item, self.public_key.fingerprint());
         let peer = Peer::Person(item.message.phone);
         let received = item.clone();
+        let is_for_files = matches!(change, Change::File(_));
         let applied = self.write(move |store| {
             let found = store.conversation(&peer)?;
             let is_blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
@@ -26,6 +27,9 @@ impl Core {
             store.apply(&received, &peer, &change)
         })?;
         self.handle.command(Command::MarkShown { up_to: item.place });
+        if is_for_files && applied != Applied::Before {
+            self.files.arrived();
+        }
         self.hub.arrived(item.place.0);
         match applied {
             Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(entry),
@@ -99,7 +103,7 @@ impl Core {
         if !self.hub.has_displays() {
             return;
         }
-        match self.read(|store| Entries::of(store).find(entry)) {
+        match self.read(|store| Entries::of(store).with_notes(&self.files.notes).find(entry)) {
             Ok(Some(entry)) => {
                 let with = entry.conversation;
                 self.hub.show(&Changed::Entry { entry: Box::new(entry) });

@@ -2,9 +2,13 @@
 //! requests of the machine.
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxId, InboxItem, Token};
+use sealpost_core::event::{Caption, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen};
+use sealpost_core::files::{Direction, Received, Record, State, TransferId};
 use sealpost_core::frame::StoreError;
+use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::conversations::{Body, Change, NewCopy, NewEntry, Peer};
+use sealpost_storage::client::transfers::{NewSend, TakenOver, TransferStep};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, MemoryClientStorage, SqliteClientStorage,
 };
@@ -26,11 +30,24 @@ pub(crate) struct Timeline {
     conversations: Vec<Vec<String>>,
     unsent: Vec<Token>,
     applied: Option<InboxId>,
+    /// Events of file transfers that wait for their step.
+    arrivals: Vec<InboxId>,
+    /// Transfers, one for each arrival that was taken over.
+    transfers: Vec<TransferId>,
+    /// Tokens of the answers to these.
+    answers: Vec<Token>,
 }
 
 impl Model {
     pub(crate) const fn new(memory: MemoryClientStorage) -> Self {
-        let timeline = Timeline { conversations: Vec::new(), unsent: Vec::new(), applied: None };
+        let timeline = Timeline {
+            conversations: Vec::new(),
+            unsent: Vec::new(),
+            applied: None,
+            arrivals: Vec::new(),
+            transfers: Vec::new(),
+            answers: Vec::new(),
+        };
         Self { memory, timeline }
     }
 
@@ -61,6 +78,19 @@ impl Model {
         let Some((peer, item)) = received.min_by_key(|(_, item)| item.place) else { return };
         self.timeline.applied = Some(item.place);
         self.conversation(peer).push(shown(&item));
+        if is_file(item.place) {
+            self.timeline.arrivals.push(item.place);
+        }
+    }
+
+    /// Takes over the first event of a file transfer that waits.
+    pub(crate) fn take_over(&mut self) {
+        if self.timeline.arrivals.is_empty() {
+            return;
+        }
+        let place = self.timeline.arrivals.remove(0);
+        self.timeline.transfers.push(transfer(place));
+        self.timeline.answers.push(answer(place));
     }
 
     pub(crate) fn append(&mut self, random: &mut Random) {
@@ -83,8 +113,24 @@ impl Storage for Model {
 pub(crate) fn apply_next(store: &mut SqliteClientStorage) -> Result<(), StoreError> {
     let waiting = store.inbox_after(store.applied_up_to()?, 1)?;
     let Some(item) = waiting.first() else { return Ok(()) };
-    let change = Change::Append(new(shown(item)));
+    let new = new(shown(item));
+    let change = if is_file(item.place) { Change::File(Some(new)) } else { Change::Append(new) };
     store.apply(item, &Peer::Person(item.message.phone), &change).map(drop)
+}
+
+/// Takes over the first event of a file transfer that waits: its record, an answer and its end as an
+/// arrival are one step.
+pub(crate) fn take_over(store: &mut SqliteClientStorage) -> Result<(), StoreError> {
+    let Some(item) = store.file_arrivals(1)?.pop() else { return Ok(()) };
+    let id = transfer(item.place);
+    let content = Some(Content::Text("answer".into()));
+    let answer = NewSend { token: answer(item.place), id, name: None, content };
+    store.step_transfers(&TransferStep {
+        arrival: Some(TakenOver { place: item.place, offers: Some(id) }),
+        records: vec![(id, Some(record(id)))],
+        sends: vec![answer],
+        ..TransferStep::default()
+    })
 }
 
 /// Adds an entry of our own.
@@ -113,7 +159,14 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
     let unsent = store.unsent_copies(u32::MAX)?;
     let mut unsent: Vec<_> = unsent.into_iter().map(|unsent| unsent.copy.token).collect();
     unsent.sort_unstable();
+    let arrivals = store.file_arrivals(u32::MAX)?.iter().map(|item| item.place).collect();
+    let transfers = store.transfers(u32::MAX)?;
+    assert!(transfers.iter().all(|transfer| transfer.record == record(transfer.id)));
+    let answers = store.unsent_file_sends(u32::MAX)?;
     Ok(Timeline {
+        arrivals,
+        transfers: transfers.iter().map(|transfer| transfer.id).collect(),
+        answers: answers.iter().map(|(token, ..)| *token).collect(),
         conversations: PEERS.iter().map(conversation).collect::<Result<_, _>>()?,
         unsent,
         applied: Some(store.applied_up_to()?),
@@ -126,6 +179,35 @@ fn own(random: &mut Random) -> (u16, NewCopy, String) {
     let token = Token(1_000_000 + random.between(0, 1 << 40));
     let copy = NewCopy { token, phone: phone(peer), content: Content::Text(text.clone()) };
     (peer, copy, text)
+}
+
+/// Whether the message at this place is an event of a file transfer.
+const fn is_file(place: InboxId) -> bool {
+    place.0.is_multiple_of(3)
+}
+
+/// The transfer that the message at this place offers.
+fn transfer(place: InboxId) -> TransferId {
+    let mut file = [0; 16];
+    file[..8].copy_from_slice(&place.0.to_le_bytes());
+    TransferId { direction: Direction::Incoming, peer: Fingerprint([2; 32]), file: FileId(file) }
+}
+
+const fn answer(place: InboxId) -> Token {
+    Token((1 << 60) + place.0)
+}
+
+fn record(id: TransferId) -> Record {
+    let offer = FileOffer {
+        file: id.file,
+        name: FileName::new("seal.png").unwrap(),
+        media_type: MediaType::new("image/png").unwrap(),
+        size: FileSize::new(100).unwrap(),
+        sha256: [9; 32],
+        piece_len: PieceLen::new(60).unwrap(),
+        caption: Caption::default(),
+    };
+    Record { offer, state: State::Receiving(Received { prefix: 1, ahead: 6 }) }
 }
 
 fn shown(item: &InboxItem) -> String {

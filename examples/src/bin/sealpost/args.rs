@@ -59,6 +59,8 @@ const EXAMPLES: &str = "Examples:
   sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
   sealpost register 'sealposts://chat.example.org:7465/FINGERPRINT#CODE' +4915112345678
   sealpost send +4915187654321 'See you at eight'
+  sealpost send --file photo.jpg +4915187654321 'The view from up here'
+  sealpost files accept 12
   sealpost listen
   sealpost verify +4915187654321 --mark
 
@@ -74,6 +76,8 @@ pub(crate) enum Task {
     /// Send a message, and print how far it got, stored, delivered or queued, and its number in this
     /// home
     Send(SendArgs),
+    /// List files, or accept, refuse or give up one
+    Files(FilesArgs),
     /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
     /// Read and write messages on a screen of the terminal
@@ -178,12 +182,17 @@ pub(crate) struct SendArgs {
     /// Phone number of the recipient, for example +4915112345678
     #[arg(value_name = "+PHONE", value_parser = phone_number)]
     pub(crate) to: Phone,
-    /// Text of the message, not empty [default: standard input, unchanged; also with -]
+    /// Text of the message, not empty [default: standard input, unchanged; also with -]; with --file
+    /// what is written with the file, if anything
     pub(crate) text: Option<String>,
-    /// What to wait for before exiting
-    #[arg(long, value_enum, default_value_t = Wait::Stored)]
-    pub(crate) wait: Wait,
-    /// How long to wait, in seconds; after that the message stays queued, and is sent later
+    /// Send this file, of at most 64 MiB. It must stay as it is until the recipient has it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// What to wait for before exiting [default: stored; with --file delivered]
+    #[arg(long, value_enum)]
+    pub(crate) wait: Option<Wait>,
+    /// How long to wait, in seconds, with --file since something moved; after that the message stays
+    /// queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
     #[command(flatten)]
@@ -193,12 +202,71 @@ pub(crate) struct SendArgs {
 /// What `send` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wait {
-    /// The recipient has received the message and signed a receipt
+    /// The recipient has received the message and signed a receipt; with --file, has the whole file
     Delivered,
-    /// The server has stored the message durably, or the recipient has received it
+    /// The server has stored the message, or the offer of the file, durably, or the recipient has
+    /// received it
     Stored,
     /// Nothing: the message is in the local outbox, and goes out with the next send or listen
     None,
+}
+
+/// Options of `files`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = FILES_EXAMPLES)]
+pub(crate) struct FilesArgs {
+    #[command(subcommand)]
+    pub(crate) task: Option<FilesTask>,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+const FILES_EXAMPLES: &str = "Received files are in the folder files of the home.
+
+Examples:
+  sealpost files
+  sealpost files accept 12
+  sealpost files accept-up-to 10000000 +4915187654321";
+
+/// What is done about files.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum FilesTask {
+    /// List the latest files: number, state, size, name, and where it is [default]
+    List {
+        /// Largest count of files
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+    /// Accept a file that was offered, and wait until it is here
+    Accept {
+        /// Number of the file, as listed
+        entry: u64,
+        /// Don't wait: the file comes while sealpost daemon, chat or listen runs
+        #[arg(long)]
+        no_wait: bool,
+        /// How long to wait, in seconds since something moved
+        #[arg(long, value_name = "S", default_value_t = 30)]
+        timeout: u64,
+    },
+    /// Refuse a file that was offered
+    Refuse {
+        /// Number of the file, as listed
+        entry: u64,
+    },
+    /// Give up a file that is being received or sent, or that you have offered
+    Cancel {
+        /// Number of the file, as listed
+        entry: u64,
+    },
+    /// Accept the files of a person without asking, as long as those on their way have at most so many
+    /// bytes; 0 to be asked about each
+    AcceptUpTo {
+        /// Bytes; a file has at most 67108864
+        bytes: u64,
+        /// Phone number of the person
+        #[arg(value_name = "+PHONE", value_parser = phone_number)]
+        phone: Phone,
+    },
 }
 
 /// Options of `listen`.

@@ -257,11 +257,11 @@ impl Event {
     /// The event as a person reads it.
     fn text(&self) -> String {
         match self {
-            Self::Message { from, time, body, trust, arrival, .. } => {
+            Self::Message { from, time, body, trust, arrival, entry, .. } => {
                 let trust = trust.words();
                 let time = time.replace('T', " ");
                 let mark = arrival.map_or("", mark);
-                format!("{time}  {from} [{trust}]{mark}: {}", body.text())
+                format!("{time}  {from} [{trust}]{mark}: {}", body.text(*entry))
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -312,11 +312,14 @@ impl Body {
         }
     }
 
-    fn text(&self) -> String {
+    /// The content of the message with this number, as a person reads it.
+    fn text(&self, entry: u64) -> String {
         match self {
             Self::Text { text } => text.clone(),
             Self::Bytes { hex } => format!("[bytes] {hex}"),
-            Self::File { file, size, text } => format!("[file {file}, {size} bytes] {text}"),
+            Self::File { file, size, text } => {
+                format!("[file {file}, {size} bytes: sealpost files accept {entry}] {text}")
+            }
             Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
             Self::Nothing { nothing } => format!("[{nothing}]"),
         }

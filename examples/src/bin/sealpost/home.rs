@@ -183,7 +183,8 @@ impl Home {
         let snapshot = store.load().map_err(damaged())?;
         let server = self.authorities.destination(folder, &identity)?;
         let lock = Box::new(lock);
-        Ok(Account { identity, server, snapshot, store, database, crypto, lock })
+        let files = self.folder.join(FILES);
+        Ok(Account { identity, server, snapshot, store, database, files, crypto, lock })
     }
 
     /// Opens or creates the database of this account. A database for another number or server is
@@ -361,6 +362,7 @@ fn remove(path: &Path) -> Result<(), Failure> {
 
 const KEY: &str = "key.pem";
 const PUBLIC_KEY: &str = "key.pub.pem";
+const FILES: &str = "files";
 const DATABASE: &str = "client.db";
 const DATABASE_LOG: &str = "client.db-wal";
 const DATABASE_INDEX: &str = "client.db-shm";

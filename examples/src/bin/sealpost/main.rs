@@ -8,6 +8,7 @@ mod chat;
 mod contacts;
 mod daemon;
 mod events;
+mod files;
 mod first_run;
 mod hands;
 mod home;
@@ -21,6 +22,7 @@ mod service;
 mod session;
 mod signals;
 mod status;
+mod transfer;
 mod verify;
 
 use std::io::{self, IsTerminal};
@@ -55,6 +57,7 @@ fn run(args: Args) -> Result<(), Failure> {
     match args.task {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
+        Task::Files(args) => files::files(&home()?, &args),
         Task::Listen(args) => listen::listen(&home()?, &args),
         Task::Chat(args) if args.demo => chat::demo(&args),
         Task::Chat(args) => chat::chat(&home()?, &args),

@@ -1,12 +1,14 @@
 //! The methods, a file for each subject.
 
 mod account;
+mod files;
 mod history;
 mod people;
 mod receiving;
 mod sending;
 
 pub use account::*;
+pub use files::*;
 pub use history::*;
 pub use people::*;
 pub use receiving::*;
@@ -74,6 +76,11 @@ pub const METHODS: &[Description] = &[
     Description::of::<ListOutbox>(),
     Description::of::<RetryMessage>(),
     Description::of::<CancelMessage>(),
+    Description::of::<SendFile>(),
+    Description::of::<ListFiles>(),
+    Description::of::<AcceptFile>(),
+    Description::of::<RefuseFile>(),
+    Description::of::<CancelFile>(),
     Description::of::<SubscribeReceive>(),
     Description::of::<Acknowledge>(),
     Description::of::<UnsubscribeReceive>(),

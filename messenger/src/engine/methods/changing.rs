@@ -7,7 +7,7 @@ use sealpost_core::client::store::Content;
 use sealpost_core::event::{self, Emoji};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_storage::client::conversations::{
-    Applied, Author, Cancelled, Entry, EntryId, NewCopy, OwnChange, Progress as Kept,
+    Applied, Author, Body as Kind, Cancelled, Entry, EntryId, NewCopy, OwnChange, Progress as Kept,
 };
 
 use super::sending::{message_text, new_event, no_entry, person, token, unsent};
@@ -34,6 +34,7 @@ impl Core {
     pub(in crate::engine) fn delete(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let found = self.own_entry(params.entry)?;
         let target = self.reference_to(&found)?;
+        self.give_up_file(found.id)?;
         self.change(&found, event::Body::Delete { target }, |_| OwnChange::Delete)
     }
 
@@ -62,6 +63,10 @@ impl Core {
 
     pub(in crate::engine) fn retry(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let found = self.own_entry(params.entry)?;
+        if let Kind::File(_) = found.body {
+            return Err(ErrorKind::NotAllowed
+                .error(format_args!("entry {} offers a file: send the file again", params.entry)));
+        }
         let failed = found.copies.iter().filter(|copy| matches!(copy.progress, Kept::Failed(_)));
         let mut count = 0;
         for copy in failed {
@@ -83,6 +88,12 @@ impl Core {
 
     pub(in crate::engine) fn cancel(&self, params: EntryParams) -> Result<Empty, ApiError> {
         let found = self.own_entry(params.entry)?;
+        if let Kind::File(_) = found.body {
+            return Err(ErrorKind::NotAllowed.error(format_args!(
+                "entry {} offers a file: give it up with cancelFile",
+                params.entry
+            )));
+        }
         for copy in &found.copies {
             let token = copy.token;
             match self.write(move |store| store.cancel_copy(token))? {

@@ -2,7 +2,8 @@
 
 mod account;
 mod changing;
+mod files;
 mod history;
 mod people;
 mod receiving;
-mod sending;
+pub(super) mod sending;

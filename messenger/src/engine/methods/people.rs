@@ -243,7 +243,7 @@ pub(in crate::engine) fn unknown_recipient(phone: Phone) -> ApiError {
     ErrorKind::UnknownRecipient.error(format_args!("nobody is registered as {phone}"))
 }
 
-fn not_a_contact(phone: Phone) -> ApiError {
+pub(in crate::engine) fn not_a_contact(phone: Phone) -> ApiError {
     ErrorKind::NotFound.error(format_args!("{phone} is not a contact: look it up first"))
 }
 

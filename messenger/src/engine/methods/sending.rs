@@ -45,10 +45,7 @@ impl Core {
             }
             Made::Before(entry) => self.journey_of(entry, phone, params.wait_for)?,
             Made::OtherRequest => {
-                return Err(ErrorKind::KeyReused.error(
-                    "another request was made with this idempotencyKey: choose a new key for \
-                     each message",
-                ));
+                return Err(reused());
             }
         };
         let core = Arc::clone(self);
@@ -287,16 +284,29 @@ pub(in crate::engine) fn unsent(entry: u64) -> ApiError {
 }
 
 fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
-    let Some(key) = &params.idempotency_key else { return Ok(None) };
-    if !(1..=KEY_MAX).contains(&key.len()) {
-        return Err(ErrorKind::InvalidParams
-            .error(format_args!("an idempotencyKey has 1 to {KEY_MAX} bytes")));
-    }
+    let Some(key) = idempotency_key(params.idempotency_key.as_deref())? else { return Ok(None) };
     // What is sent to whom. How long the caller waits makes no other request of it.
     let SendParams { recipient, message, bytes_hex, reply_to, .. } = params;
     let request = serde_json::to_vec(&(recipient, message, bytes_hex, reply_to));
     let request_hash = Sha256::digest(request.map_err(ApiError::internal)?).into();
-    Ok(Some(Idempotency { key: key.clone(), request_hash }))
+    Ok(Some(Idempotency { key, request_hash }))
+}
+
+/// A caller's name for its request.
+pub(in crate::engine) fn idempotency_key(key: Option<&str>) -> Result<Option<String>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    if !(1..=KEY_MAX).contains(&key.len()) {
+        return Err(ErrorKind::InvalidParams
+            .error(format_args!("an idempotencyKey has 1 to {KEY_MAX} bytes")));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// The name belongs to another request.
+pub(in crate::engine) fn reused() -> ApiError {
+    ErrorKind::KeyReused.error(
+        "another request was made with this idempotencyKey: choose a new key for each message",
+    )
 }
 
 /// What is to be sent.

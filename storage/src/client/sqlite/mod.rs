@@ -3,7 +3,7 @@
 //! - `tables`: the schema, and `row`: rows of it as values.
 //! - `ops`: the requests as SQL; `arrivals`: the one that receives messages; `failures`: those that
 //!   mark messages as failed.
-//! - `conversations/`: the tables of conversations.
+//! - `conversations/`: the tables of conversations; `transfers/`: those of file transfers.
 
 mod arrivals;
 #[cfg(test)]
@@ -15,6 +15,7 @@ mod row;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 use std::path::Path;
 

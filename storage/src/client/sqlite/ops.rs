@@ -192,6 +192,7 @@ impl Ops<'_> {
         };
         let (kind, content) = row::content_columns(&draft.content);
         self.copy_taken(draft.token)?;
+        self.file_send_taken(draft.token)?;
         self.prepare(
             "INSERT INTO drafts (draft_id, token, phone_number, user_id, kind, content)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6
@@ -217,6 +218,7 @@ impl Ops<'_> {
     fn enqueue(&self, message: &OutgoingMessage) -> rusqlite::Result<()> {
         message.draft.map_or(Ok(()), |draft| self.drop_draft(draft))?;
         self.copy_taken(message.token)?;
+        self.file_send_taken(message.token)?;
         let (kind, content) = row::content_columns(&message.content);
         let (recipient, phone) = (sql_id(message.recipient), message.phone.to_string());
         let inserted = self

@@ -28,6 +28,16 @@ impl SqliteClientStorage {
         })
     }
 
+    /// A copy that the machine does not have, unless it was withdrawn.
+    pub fn unsent_copy(&self, token: Token) -> Result<Option<UnsentCopy>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT token, entry, phone_number, kind, content FROM copies
+                       WHERE token = ?1 AND content IS NOT NULL AND refused IS NOT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([sql_token(token), CANCELLED], unsent).optional()
+        })
+    }
+
     /// The entry that a copy carries or changes, and its conversation.
     pub fn entry_of_copy(
         &self,

@@ -110,6 +110,12 @@ impl SqliteClientStorage {
         self.set(id, "read_marks", &(read_marks == ReadMarks::Exchanged))
     }
 
+    /// Accepts offered files without asking, as long as those on their way from the peer have at most so
+    /// many bytes together.
+    pub fn set_accepted_files(&mut self, id: ConversationId, bytes: u64) -> Result<(), StoreError> {
+        self.set(id, "accepted_files", &bytes.cast_signed())
+    }
+
     /// Keeps a text that the user has begun to write.
     pub fn set_draft(&mut self, id: ConversationId, text: &str) -> Result<(), StoreError> {
         self.set(id, "draft", &text)

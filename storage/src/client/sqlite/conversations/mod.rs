@@ -28,3 +28,5 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod timeline;
+
+pub(super) use timeline::Timeline;
