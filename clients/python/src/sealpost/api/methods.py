@@ -9,6 +9,7 @@ from .types import (
     Contact,
     ContactsResult,
     ConversationsResult,
+    FilesResult,
     HistoryResult,
     Mute,
     OutboxResult,
@@ -115,6 +116,65 @@ class Methods(ABC):
         """
         self.call("cancelMessage", {"entry": entry}, NoneType)
 
+    def send_file(
+        self,
+        *,
+        path: str,
+        recipient: Peer,
+        caption: str | None = None,
+        idempotency_key: str | None = None,
+        timeout_seconds: int = 30,
+        wait_for: WaitFor = "queued",
+    ) -> SendResult:
+        """Offers a file of at most 64 MiB to a person. It is sent once they accept it; until then
+        it must stay as it is.
+
+        path: Absolute path of the file.
+        recipient: Whom it is for.
+        caption: What to write with it.
+        idempotency_key: A name that the caller gives to the request, at most 64 bytes. A repeat
+            under the same name offers nothing, and returns the result of the first one.
+        timeout_seconds: How long to wait, in seconds.
+        wait_for: What the offer is to reach before the answer. How far the file is, its entry says.
+        """
+        params: dict[str, object] = {
+            "path": path,
+            "recipient": recipient,
+            "caption": caption,
+            "idempotencyKey": idempotency_key,
+            "timeoutSeconds": timeout_seconds,
+            "waitFor": wait_for,
+        }
+        return self.call("sendFile", params, SendResult)
+
+    def list_files(self, *, limit: int = 50) -> FilesResult:
+        """Lists the latest files that were offered, received or sent, the oldest first.
+
+        limit: Largest count of files, at most 1,000.
+        """
+        return self.call("listFiles", {"limit": limit}, FilesResult)
+
+    def accept_file(self, *, entry: int) -> None:
+        """Accepts a file that was offered. It is saved in the folder `files` of the home.
+
+        entry: Number of the entry.
+        """
+        self.call("acceptFile", {"entry": entry}, NoneType)
+
+    def refuse_file(self, *, entry: int) -> None:
+        """Refuses a file that was offered.
+
+        entry: Number of the entry.
+        """
+        self.call("refuseFile", {"entry": entry}, NoneType)
+
+    def cancel_file(self, *, entry: int) -> None:
+        """Gives up a file that is being received or sent, or that was offered.
+
+        entry: Number of the entry.
+        """
+        self.call("cancelFile", {"entry": entry}, NoneType)
+
     def acknowledge(self, *, consumer: str, up_to: int) -> None:
         """Records that a consumer has dealt with everything up to a place. It does not come again.
 
@@ -206,6 +266,7 @@ class Methods(ABC):
         self,
         *,
         with_: Peer,
+        accept_files_up_to: int | None = None,
         expiry_seconds: int | None = None,
         mute: Mute | None = None,
         read_receipts: bool | None = None,
@@ -213,6 +274,8 @@ class Methods(ABC):
         """Changes the settings of a conversation. What is absent stays as it is.
 
         with_: The conversation.
+        accept_files_up_to: Bytes up to which offered files are accepted without asking, together
+            with those that are on their way; 0 at first: each is asked for.
         expiry_seconds: Seconds after which messages disappear, for both sides; 0 if they stay.
         mute: Until when it makes no noise.
         read_receipts: Whether to tell the other side what was seen here, and to show what it says
@@ -220,6 +283,7 @@ class Methods(ABC):
         """
         params: dict[str, object] = {
             "with": with_,
+            "acceptFilesUpTo": accept_files_up_to,
             "expirySeconds": expiry_seconds,
             "mute": mute,
             "readReceipts": read_receipts,

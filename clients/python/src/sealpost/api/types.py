@@ -10,6 +10,12 @@ Arrival: TypeAlias = Literal["late", "fillsGap", "reusedId"]
 """The place of a message among its author's messages."""
 
 
+FileState: TypeAlias = (
+    Literal["offered", "underway", "complete", "refused", "cancelled", "failed", "unknown"]
+)
+"""How far the transfer of a file is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyText:
     """Text."""
@@ -33,7 +39,7 @@ class BodyFile:
     """A file. Name and type are what its sender says."""
 
     done: int
-    """Bytes that have been received or sent."""
+    """Bytes that its recipient has."""
     file: str
     """Id of the transfer."""
     media_type: str
@@ -42,8 +48,12 @@ class BodyFile:
     """Name of the file, made safe to show and to save."""
     path: str | None = None
     """Where it is, once it is complete."""
+    reason: str | None = None
+    """Why it ended without the file, or why it does not go on."""
     size: int
     """Its size in bytes."""
+    state: FileState
+    """How far the transfer is."""
     text: str = ""
     """What its sender wrote with it."""
     type: Literal["file"] = "file"
@@ -412,6 +422,9 @@ Mute: TypeAlias = Literal["off", "always"] | MuteUntil
 class Conversation:
     """A conversation with a person or a group."""
 
+    accept_files_up_to: int = 0
+    """Bytes up to which offered files are accepted without asking, together with those that are on
+    their way; 0 if each is asked for."""
     blocked: bool = False
     """Whether messages from there are dropped."""
     draft: str = ""
@@ -447,6 +460,14 @@ class ConversationsResult:
 
 EndReason: TypeAlias = Literal["takenOver", "unsubscribed", "failed"]
 """Why a subscription has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesResult:
+    """Files."""
+
+    entries: tuple[Entry, ...]
+    """The entries that offer them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
