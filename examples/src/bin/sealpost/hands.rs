@@ -64,12 +64,24 @@ impl Hands {
         home: &Home,
         prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
     ) -> Result<Self, Failure> {
-        let hands = Self::of(Found::at(home)?)?;
-        prepare(&hands.owner).map_err(|error| failure(&error))?;
-        if let Owner::Here(own) = &hands.owner {
-            own.engine.connect();
+        let deadline = Instant::now() + HANDOVER_MAX;
+        loop {
+            let hands = Self::of(Found::at(home)?)?;
+            match (&hands.owner, prepare(&hands.owner)) {
+                (Owner::Here(own), Ok(())) => own.engine.connect(),
+                (Owner::Other(_), Ok(())) => {}
+                // It has ended since it greeted.
+                (Owner::Other(_), Err(error))
+                    if error.kind() == Some(ErrorKind::Unavailable)
+                        && Instant::now() < deadline =>
+                {
+                    thread::sleep(HANDOVER_PAUSE);
+                    continue;
+                }
+                (Owner::Here(_) | Owner::Other(_), Err(error)) => return Err(failure(&error)),
+            }
+            return Ok(hands);
         }
-        Ok(hands)
     }
 
     /// Connects to the process that has the home, or takes the home for a moment and stays offline.
@@ -229,7 +241,7 @@ pub(crate) fn seconds(timeout: u64) -> u32 {
 }
 
 /// How long the home may be between two owners, or without a socket.
-const HANDOVER_MAX: Duration = Duration::from_secs(5);
-const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const HANDOVER_MAX: Duration = Duration::from_secs(5);
+pub(crate) const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for requests of others, when this process is about to end.
 const PATIENCE: Duration = Duration::from_secs(30);
