@@ -302,8 +302,21 @@ class Methods(ABC):
         """
         self.call("updateContact", {"name": name, "recipient": recipient}, NoneType)
 
+    def remove_contact(self, *, recipient: PhoneNumber, with_history: bool | None = None) -> None:
+        """Forgets a contact: the key, whether it was verified, the name, the draft and the settings
+        of the conversation. Messages that wait for the contact are cancelled, those on their way
+        still go. The history stays unless `withHistory` is set, and who is blocked stays blocked.
+        The next message to or from the phone number makes it a contact again, whose key is trusted
+        on first use.
+
+        recipient: Phone number.
+        with_history: Whether to delete what was sent and received, too.
+        """
+        self.call("removeContact", {"recipient": recipient, "withHistory": with_history}, NoneType)
+
     def block(self, *, recipient: PhoneNumber) -> None:
-        """Drops what comes from a person, quietly.
+        """Drops what comes from a person, quietly. The server forgets a message only for a receipt,
+        so the person is told that messages are delivered, as before, and never that they are read.
 
         recipient: Phone number.
         """
