@@ -42,17 +42,16 @@ class Sender:
     def __init__(self, client: Client, timeout_seconds: int) -> None:
         self.client = client
         self.timeout_seconds = timeout_seconds
+        self.wait_for: WaitFor = "stored"
         self.status = 0
 
     def send(self, recipient: str, text: str) -> None:
-        # Once one message could not be sent in time, the others need not wait for it.
-        wait_for: WaitFor = "queued" if self.status == 3 else "stored"
         while True:
             try:
                 self.client.send(
                     recipient=recipient,
                     message=text,
-                    wait_for=wait_for,
+                    wait_for=self.wait_for,
                     timeout_seconds=self.timeout_seconds,
                 )
             except OutboxFullError as error:
@@ -61,6 +60,8 @@ class Sender:
                 continue
             except KeptForLaterError as error:
                 self.fail(3, f"to {recipient}: {error}")
+                # The others need not wait as long.
+                self.wait_for = "queued"
             except RejectedError as error:
                 self.fail(4, f"not sent to {recipient}: {error}: {text}")
             except SealpostError as error:
@@ -96,4 +97,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

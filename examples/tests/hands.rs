@@ -112,6 +112,18 @@ fn listen_ends_when_another_one_takes_over() {
 }
 
 #[test]
+fn daemon_waits_for_a_command_that_has_the_home_for_a_moment() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let command = bed.start("bob", &["listen", "--json", "--seconds", "1"]);
+    command.event("online");
+    let daemon = bed.start("bob", &["daemon"]);
+    assert_eq!(command.end().status.code(), Some(0));
+    assert_eq!(daemon.line(), "ready");
+}
+
+#[test]
 fn second_daemon_and_registration_are_refused() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

@@ -81,22 +81,23 @@ class ProgramBed(BotBed):
     def setUp(self) -> None:
         super().setUp()
         address = self.serve()
+        self.listen = address.split("/")[2]
         self.alice, self.bob = Home(self.folder / "alice"), Home(self.folder / "bob")
         for home, phone in ((self.alice, ALICE), (self.bob, BOB)):
             home.run("register", address, phone)
             home.start()
             self.addCleanup(home.stop)
 
-    def serve(self) -> str:
+    def serve(self, listen: str = "127.0.0.1:0") -> str:
+        """Starts the server, and returns its address."""
         data = self.folder / "data"
         command = [str(TARGET / "sealpostd"), "--init", "--data", str(data)]
-        command += ["--listen", "127.0.0.1:0", "--otp", "in-band"]
-        log = (self.folder / "server.log").open("w")
-        with log:
-            server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.addCleanup(end, server, signal.SIGKILL)
-        assert server.stdout
-        ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\n", server.stdout.readline())
+        command += ["--listen", listen, "--otp", "in-band"]
+        with (self.folder / "server.log").open("a") as log:
+            self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.addCleanup(end, self.server, signal.SIGKILL)
+        assert self.server.stdout
+        ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\n", self.server.stdout.readline())
         assert ready, (self.folder / "server.log").read_text()
         return f"sealpost://{ready[1]}/{ready[2]}"
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from bed import ALICE, BOB, TARGET, BotBed, ProgramBed, await_
+from bed import ALICE, BOB, TARGET, BotBed, ProgramBed, await_, end
 from sealpost import (
     BodyText,
     Client,
@@ -133,6 +133,16 @@ class Alert(ProgramBed):
         self.assertEqual(self.alert(b"one\ntwo\n", "--whole", BOB), (0, ""))
         self.assertEqual(self.arrived(), ["one\ntwo"])
 
+    def test_what_can_not_be_sent_is_kept_and_sent_later(self) -> None:
+        # A contact, for whom a message can be sealed at once.
+        self.assertEqual(self.alert(b"one\n", BOB), (0, ""))
+        end(self.server, signal.SIGTERM)
+        status, said = self.alert(b"two\nthree\n", "--timeout", "1", BOB)
+        self.assertEqual(status, 3, said)
+        self.assertIn("it is kept, and sent later", said)
+        self.serve(self.listen)
+        await_(lambda: self.arrived() == ["one", "two", "three"], "what was kept")
+
     def test_what_is_refused_is_said_and_the_others_are_sent(self) -> None:
         status, said = self.alert(b"fire\n", "+4915100000009", BOB)
         self.assertEqual(status, 4, said)
@@ -192,7 +202,7 @@ class Webhook(ProgramBed):
         connection.close()
         return answer.status, json.loads(read)
 
-    def listen(self) -> None:
+    def start_listening(self) -> None:
         self.start("--listen", f"127.0.0.1:{self.port}", "--token-file", self.token)
 
         def is_there() -> bool:
@@ -227,7 +237,7 @@ class Webhook(ProgramBed):
             service.shutdown()
 
     def test_a_post_is_sent_once(self) -> None:
-        self.listen()
+        self.start_listening()
         body = {"recipient": ALICE, "message": "hello", "idempotencyKey": "k", "waitFor": "delivered"}
         answers = [self.post(json.dumps(body).encode()) for _ in range(2)]
         self.assertEqual([status for status, _ in answers], [200, 200], self.said("webhook"))
@@ -235,7 +245,7 @@ class Webhook(ProgramBed):
         self.assertEqual(len(self.alice.call("history")["entries"]), 1)
 
     def test_a_post_that_is_wrong_is_refused_and_the_next_one_is_sent(self) -> None:
-        self.listen()
+        self.start_listening()
         good = json.dumps({"recipient": ALICE, "message": "hello"}).encode()
         for status, body, more in (
             (401, good, {"token": TOKEN[:-1] + "0"}),
@@ -264,7 +274,7 @@ class Webhook(ProgramBed):
         self.assertNotIn("Traceback", self.said("webhook"))
 
     def test_whoever_is_slow_does_not_keep_others_out_for_long(self) -> None:
-        self.listen()
+        self.start_listening()
         slow = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(20)]
         for connection in slow:
             connection.sendall(b"POST /send HTTP/1.0\r\nContent-Length: 9")

@@ -280,7 +280,8 @@ class Homes(TestBed):
 
         timer = threading.Timer(0.3, start)
         timer.start()
-        self.assertEqual(self.client().account(), "+4915112345678")
+        with self.client() as client:
+            self.assertEqual(client.account(), "+4915112345678")
         scripted[0].thread.join()
 
     def test_a_home_with_a_long_path_is_reached(self) -> None:

@@ -134,6 +134,10 @@ impl Access {
             api::UpdateContact::NAME => {
                 now::<api::UpdateContact>(params, |params| core.update_contact(params))?
             }
+            api::RemoveContact::NAME => {
+                let params = parse::<api::RemoveContact>(params)?;
+                Answer::later::<api::RemoveContact, _>(core.remove_contact(params))
+            }
             api::Block::NAME => now::<api::Block>(params, |params| core.block(params, true))?,
             api::Unblock::NAME => now::<api::Unblock>(params, |params| core.block(params, false))?,
             api::LookUp::NAME => {

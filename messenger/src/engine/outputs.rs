@@ -158,6 +158,8 @@ fn heed(core: &Core, notice: &Notice) {
         | Notice::Registered { .. }
         | Notice::RegistrationFailed { .. }
         | Notice::Kept { .. }
+        | Notice::NotCancelled { .. }
+        | Notice::Forgotten { .. }
         | Notice::LookupFailed { .. }
         | Notice::KeyMismatch { .. }
         | Notice::Misuse { .. }

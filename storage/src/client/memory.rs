@@ -157,6 +157,13 @@ impl MemoryClientStorage {
                 }
             }
             ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted),
+            ClientOp::ForgetContact { phone } => {
+                if let Some(Contact { pinned, offered, .. }) = self.contacts.remove(phone) {
+                    for binding in [Some(pinned), offered].into_iter().flatten() {
+                        self.former.insert(binding.user, binding.public_key);
+                    }
+                }
+            }
             ClientOp::MarkVerified { phone, fingerprint } => {
                 if let Some(contact) = self.contacts.get_mut(phone)
                     && contact.pinned.public_key.fingerprint() == fingerprint

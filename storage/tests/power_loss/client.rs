@@ -171,11 +171,12 @@ fn contact_request(random: &mut Random) -> ClientOp {
     let key = public_key(random.pick(&[2, 3]));
     let fingerprint = *key.fingerprint();
     let binding = Binding { user: user(peer(random)), public_key: key };
-    match random.below(5) {
+    match random.below(6) {
         0 => ClientOp::PinContact { phone, binding },
         1 => ClientOp::OfferKey { phone, offered: binding },
         2 => ClientOp::WithdrawOffer { phone },
         3 => ClientOp::AcceptKey { phone, accepted: binding },
+        4 => ClientOp::ForgetContact { phone },
         _ => ClientOp::MarkVerified { phone, fingerprint },
     }
 }

@@ -79,7 +79,8 @@ impl Client {
                 | SendRefusal::KeyChanged
                 | SendRefusal::LookupFailed
                 | SendRefusal::StoreFailed
-                | SendRefusal::SealFailed,
+                | SendRefusal::SealFailed
+                | SendRefusal::Cancelled,
             ) => self.outbox.release(denied),
         }
     }

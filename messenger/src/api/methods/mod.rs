@@ -95,6 +95,7 @@ pub const METHODS: &[Description] = &[
     Description::of::<UpdateConversation>(),
     Description::of::<ListContacts>(),
     Description::of::<UpdateContact>(),
+    Description::of::<RemoveContact>(),
     Description::of::<Block>(),
     Description::of::<Unblock>(),
     Description::of::<LookUp>(),

@@ -104,7 +104,8 @@ impl Clerk {
             SendRefusal::TooLong
             | SendRefusal::UnknownUser
             | SendRefusal::KeyChanged
-            | SendRefusal::SealFailed => Fate::Failed,
+            | SendRefusal::SealFailed
+            | SendRefusal::Cancelled => Fate::Failed,
         };
         match name {
             Some(name) => self.sent(id, name, fate),

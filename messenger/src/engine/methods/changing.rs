@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_core::client::Command;
 use sealpost_core::client::store::Content;
+use sealpost_core::client::{Command, Notice, Token};
 use sealpost_core::event::{self, Emoji};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_storage::client::conversations::{
@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::engine::core::Core;
 use crate::engine::entries::Entries;
+use crate::engine::hub::deadline_in;
 use crate::engine::{changes, clock};
 
 impl Core {
@@ -98,6 +99,7 @@ impl Core {
             let token = copy.token;
             match self.write(move |store| store.cancel_copy(token))? {
                 Cancelled::Done => self.show_entry(found.id),
+                Cancelled::IsDraft if self.cancel_draft(token)? => self.show_entry(found.id),
                 Cancelled::IsDraft | Cancelled::TooLate => {
                     return Err(ErrorKind::NotAllowed.error(format_args!(
                         "entry {} is on its way, and can't be given up",
@@ -108,6 +110,22 @@ impl Core {
             }
         }
         Ok(Empty {})
+    }
+
+    /// Has the machine give up a message that it keeps. Returns whether it did.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    fn cancel_draft(&self, token: Token) -> Result<bool, ApiError> {
+        let watch = self.hub.watch();
+        self.handle.command(Command::Cancel { token });
+        let cancelled = watch.until(deadline_in(LOCAL_TIMEOUT_SECS), |notice| match notice {
+            Notice::SendRefused { token: refused, .. } if *refused == token => Some(true),
+            Notice::NotCancelled { token: kept } if *kept == token => Some(false),
+            _ => None,
+        });
+        let cancelled = cancelled.map_err(|vain| self.unanswered(vain))?;
+        // The notice comes before the draft is gone from the store.
+        self.settle();
+        Ok(cancelled)
     }
 
     /// Makes a change to an entry, and tells the others.
@@ -176,5 +194,7 @@ const fn queued(entry: EntryId) -> SendResult {
     SendResult { entry: entry.0, message_id: None, progress: Progress::Queued }
 }
 
+/// How long what needs no server may take.
+const LOCAL_TIMEOUT_SECS: u32 = 30;
 /// Most messages listed of those that wait, and of those that failed.
 const OUTBOX_MAX: u32 = 1_000;

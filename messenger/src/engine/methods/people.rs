@@ -13,7 +13,7 @@ use sealpost_storage::client::conversations::{Conversation, Peer, Visibility};
 
 use crate::api::{
     ApiError, Changed, Contact, ContactsResult, Empty, ErrorKind, KeyTrust, LookUpParams,
-    OfferedKey, PersonParams, PhoneNumber, TrustParams, UpdateContactParams,
+    OfferedKey, PersonParams, PhoneNumber, RemoveContactParams, TrustParams, UpdateContactParams,
 };
 use crate::engine::core::{Core, stopping};
 use crate::engine::hub::{Vain, deadline_in};
@@ -60,6 +60,40 @@ impl Core {
         })?;
         self.person_changed(phone);
         Ok(Empty {})
+    }
+
+    /// Forgets a contact, and what was said if requested.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    pub(in crate::engine) fn remove_contact(
+        self: &Arc<Self>,
+        params: RemoveContactParams,
+    ) -> Result<impl FnOnce() -> Result<Empty, ApiError> + use<>, ApiError> {
+        let RemoveContactParams { recipient: PhoneNumber(phone), with_history } = params;
+        let peer = Peer::Person(phone);
+        let conversation = self.read(move |store| store.conversation(&peer))?;
+        if conversation.is_none() && self.known(phone)?.is_none() {
+            return Err(not_a_contact(phone));
+        }
+        let watch = self.hub.watch();
+        self.handle.command(Command::Forget { phone });
+        let core = Arc::clone(self);
+        Ok(move || {
+            let forgotten = watch.until(deadline_in(LOCAL_TIMEOUT_SECS), |notice| match notice {
+                Notice::Forgotten { phone: forgotten } if *forgotten == phone => Some(Ok(())),
+                Notice::StoreFailed { error } => Some(Err(ErrorKind::Storage.error(error))),
+                _ => None,
+            });
+            forgotten.map_err(|vain| core.unanswered(vain)).flatten()?;
+            core.settle();
+            core.write(move |store| {
+                if with_history {
+                    return store.delete_conversation(&peer);
+                }
+                store.reset_conversation(&peer)
+            })?;
+            core.hub.show(&Changed::Conversation { with: phone.into() });
+            Ok(Empty {})
+        })
     }
 
     /// Drops messages of a person, or takes them again.
@@ -178,6 +212,27 @@ impl Core {
             _ => None,
         });
         marked.map_err(|vain| self.unanswered(vain)).flatten()
+    }
+
+    /// The error for a message to a contact whose key has changed.
+    pub(in crate::engine) fn key_changed(&self, phone: Phone) -> Result<ApiError, ApiError> {
+        let Some(Contact { safety_number, trust, offered: Some(offered), .. }) =
+            self.contact(phone)?
+        else {
+            // It was accepted or withdrawn since.
+            return Ok(ErrorKind::KeyChanged
+                .error(format_args!("the key of {phone} had changed: send the message again")));
+        };
+        let known = match trust {
+            KeyTrust::FirstUse => "the known key",
+            KeyTrust::Verified => "the key that you have verified",
+        };
+        Ok(ErrorKind::KeyChanged.error(format_args!(
+            "the key of {phone} has changed, and nothing is sent until you decide: {known} has the \
+             safety number {safety_number}, the offered one {}; compare that one with {phone}, then \
+             run sealpost verify {phone} --accept, and sealpost outbox retry",
+            offered.safety_number
+        )))
     }
 
     /// The error for an answer that did not come.

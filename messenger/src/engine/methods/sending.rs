@@ -141,6 +141,10 @@ impl Core {
             }
         }
         if let Some(error) = journey.error {
+            let error = match error.kind() {
+                Some(ErrorKind::KeyChanged) => self.key_changed(journey.phone)?,
+                _ => error,
+            };
             return Err(error.with_entry(journey.entry.0));
         }
         Ok(SendResult {
@@ -338,16 +342,15 @@ fn content(params: &SendParams) -> Result<Content, ApiError> {
 fn refused(refusal: SendRefusal, to: Phone) -> ApiError {
     match refusal {
         SendRefusal::UnknownUser => unknown_recipient(to),
-        SendRefusal::KeyChanged => ErrorKind::KeyChanged.error(format_args!(
-            "the key of {to} has changed; compare the safety number with sealpost verify {to}, \
-             then add --accept, and send the message again"
-        )),
+        // The numbers are added to it.
+        SendRefusal::KeyChanged => ErrorKind::KeyChanged.error(refusal),
         SendRefusal::NotRegistered => ErrorKind::NotRegistered.error(refusal),
         SendRefusal::OutboxFull => ErrorKind::OutboxFull.error(refusal).with_retry_after(60),
         SendRefusal::TooLong => ErrorKind::TooLong.error(refusal),
         SendRefusal::LookupFailed => ErrorKind::Unavailable.error(refusal),
         SendRefusal::StoreFailed => ErrorKind::Storage.error(refusal),
         SendRefusal::SealFailed => ErrorKind::Internal.error(refusal),
+        SendRefusal::Cancelled => ErrorKind::NotAllowed.error(refusal),
     }
 }
 

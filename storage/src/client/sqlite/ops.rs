@@ -48,6 +48,7 @@ impl Ops<'_> {
             ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered)?,
             ClientOp::WithdrawOffer { phone } => self.set_offered(*phone, None)?,
             ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted)?,
+            ClientOp::ForgetContact { phone } => self.forget(*phone)?,
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
             }
@@ -162,6 +163,18 @@ impl Ops<'_> {
             is_same_key && verification == Verification::Verified,
         ])
         .map(drop)
+    }
+
+    fn forget(&self, phone: Phone) -> rusqlite::Result<()> {
+        let phone = phone.to_string();
+        self.prepare(
+            "INSERT OR REPLACE INTO former_contacts (user_id, public_key)
+             SELECT user_id, public_key FROM contacts WHERE phone_number = ?1
+             UNION ALL SELECT offered_user_id, offered_public_key FROM contacts
+             WHERE phone_number = ?1 AND offered_user_id IS NOT NULL",
+        )?
+        .execute([&phone])?;
+        self.prepare("DELETE FROM contacts WHERE phone_number = ?1")?.execute([&phone]).map(drop)
     }
 
     fn mark_verified(&self, phone: Phone, fingerprint: &Fingerprint) -> rusqlite::Result<()> {

@@ -135,6 +135,28 @@ impl SqliteClientStorage {
         })
     }
 
+    /// Withdraws every copy that has no message id yet, whether the machine has it or not: for a store
+    /// that was restored, whose former owner may have sent them since. What has its id is sent again
+    /// byte for byte, and accepted once.
+    pub fn withdraw_unsent(&mut self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            timeline
+                .prepare(
+                    "UPDATE copies SET refused = ?1, kind = drafts.kind, content = drafts.content
+                     FROM drafts WHERE drafts.token = copies.token",
+                )?
+                .execute([CANCELLED])?;
+            timeline.prepare("DELETE FROM drafts")?.execute(())?;
+            timeline
+                .prepare(
+                    "UPDATE copies SET refused = ?1 WHERE content IS NOT NULL AND refused IS NULL",
+                )?
+                .execute([CANCELLED])
+                .map(drop)
+        })
+    }
+
     /// Puts a new copy in place of one that has failed: the same content to the same recipient under
     /// another token. `None` if it has not failed, or its content is gone.
     pub fn retry_copy(

@@ -11,6 +11,7 @@
 //! | `copies` | copies: which are to be sent, how far they have come |
 //! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
 //! | `expiry`, `search` | entries whose lifetime is over, and entries with a word |
+//! | `removal` | conversations that the user removes |
 
 mod append;
 mod apply;
@@ -22,6 +23,7 @@ pub(super) mod keys;
 mod list;
 mod lookups;
 mod pages;
+mod removal;
 mod row;
 pub(super) mod schema;
 mod search;

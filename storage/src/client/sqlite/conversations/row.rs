@@ -223,6 +223,7 @@ pub(super) const fn refused_column(refusal: SendRefusal) -> i64 {
         SendRefusal::LookupFailed => 6,
         SendRefusal::StoreFailed => 7,
         SendRefusal::SealFailed => 8,
+        SendRefusal::Cancelled => CANCELLED,
     }
 }
 

@@ -12,5 +12,6 @@ mod expiry;
 mod migration;
 mod plans;
 mod reading;
+mod removal;
 mod repeats;
 mod searching;
