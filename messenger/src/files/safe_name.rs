@@ -22,7 +22,8 @@ impl SafeName {
         let prefix = if is_reserved(clean) { "_" } else { "" };
         let (stem, extension) = split(clean);
         let room = Self::MAX - prefix.len() - extension.len();
-        let stem = cut(stem, room).trim_end_matches(LOST);
+        // Only a cut leaves something at the end that was not there before.
+        let stem = if stem.len() > room { cut(stem, room).trim_end_matches(LOST) } else { stem };
         Self(format!("{prefix}{stem}{extension}"))
     }
 
@@ -165,6 +166,14 @@ mod tests {
             format!("a{}.png", "é".repeat(72))
         );
         assert_eq!(SafeName::of(&format!("a.{long}")).as_str().len(), SafeName::MAX);
+    }
+
+    #[test]
+    fn name_that_gets_an_extension_by_a_cut_stays_as_it_is() {
+        let (stem, rest) = ("x".repeat(131), "y".repeat(56));
+        let safe = SafeName::of(&format!("{stem}..{rest}"));
+        assert_eq!(safe.as_str(), format!("{stem}..{}", &rest[..17]));
+        assert_eq!(SafeName::of(safe.as_str()), safe);
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl<'a> UpgradeBed<'a> {
         let read = |table: String| {
             let mut columns = names(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
             columns.retain(|column| column != "database_id");
-            let sql = format!("SELECT {} FROM {table} ORDER BY 1, 2", columns.join(", "));
+            let list = columns.join(", ");
+            let sql = format!("SELECT {list} FROM {table} ORDER BY {list}");
             let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|i| row.get(i)).collect();
             let rows = connection.prepare(&sql)?.query_map((), row)?.collect::<Result<_, _>>()?;
             Ok((table, rows))

@@ -30,7 +30,7 @@ impl Timeline<'_> {
         let Some(id) = self.find_conversation(peer)? else { return Ok(()) };
         self.prepare(
             "UPDATE conversations SET name = NULL, draft = '', muted_until = NULL,
-                 expiry_secs = NULL, keeps_originals = 0, read_marks = 0
+                 expiry_secs = NULL, keeps_originals = 0, read_marks = 0, accepted_files = 0
              WHERE conversation = ?1",
         )?
         .execute([id.0.cast_signed()])
@@ -44,7 +44,8 @@ impl Timeline<'_> {
         if let Peer::Person(phone) = peer {
             self.prepare(
                 "UPDATE inbox SET kind = 1, content = x''
-                 WHERE phone_number = ?1 AND place <= (SELECT applied_up_to FROM account)",
+                 WHERE phone_number = ?1 AND place <= (SELECT applied_up_to FROM account)
+                   AND place NOT IN (SELECT place FROM file_arrivals)",
             )?
             .execute([phone.to_string()])?;
         }
@@ -52,9 +53,21 @@ impl Timeline<'_> {
             "UPDATE inbox SET kind = 1, content = x'' WHERE place IN (
                  SELECT place FROM timeline WHERE conversation = ?1
                  UNION ALL SELECT sources.place FROM sources JOIN timeline USING (entry)
-                 WHERE conversation = ?1)",
+                 WHERE conversation = ?1) AND place NOT IN (SELECT place FROM file_arrivals)",
         )?
         .execute(id)?;
+        // One that goes on keeps the name under which the file is saved; the file itself belongs to the
+        // user.
+        self.prepare(
+            "UPDATE transfers SET caption = '', entry = NULL,
+                 name = CASE state WHEN 3 THEN 'file' ELSE name END
+             WHERE entry IN (SELECT entry FROM timeline WHERE conversation = ?1)",
+        )?
+        .execute(id)?;
+        self.prepare(
+            "DELETE FROM transfers WHERE entry IS NULL AND state = 3 AND ended_order IS NULL",
+        )?
+        .execute(())?;
         // The packet that goes over the wire is kept until the server has it.
         self.prepare(
             "UPDATE outbox SET kind = 1, content = x'' WHERE token IN (

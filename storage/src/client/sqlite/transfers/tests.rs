@@ -264,6 +264,29 @@ fn caption_and_name_of_an_entry_that_expires_are_overwritten() {
 }
 
 #[test]
+fn transfer_of_a_deleted_conversation_goes_on_without_an_entry() {
+    let mut bed = Bed::new();
+    for (number, state) in
+        [(1, receiving(0, 0)), (2, State::Ended { end: End::Complete, order: 4 })]
+    {
+        let (item, id) = (bed.arrive(number.into(), "an offer"), incoming_id(number));
+        let Ok(Applied::Added(..)) =
+            bed.store().apply(&item, &person(), &Change::File(Some(shown("words for a seal"))))
+        else {
+            panic!("an entry")
+        };
+        let arrival = Some(TakenOver { place: item.place, offers: Some(id) });
+        bed.step(&TransferStep { arrival, records: vec![(id, Some(record(id, state)))], ..none() });
+    }
+    bed.step(&TransferStep { records: vec![(incoming_id(2), None)], ..none() });
+    bed.store().delete_conversation(&person()).unwrap();
+    let going_on = bed.store().transfer(&incoming_id(1)).unwrap().unwrap();
+    assert_eq!((going_on.entry, going_on.record.state), (None, receiving(0, 0)));
+    assert_eq!(bed.store().transfer(&incoming_id(2)), Ok(None), "it is over");
+    assert!(!bed.has_on_disk("words for a seal"));
+}
+
+#[test]
 fn setting_of_a_conversation_is_kept() {
     let mut bed = Bed::new();
     let id = bed.store().open_conversation(&person()).unwrap();
