@@ -95,6 +95,11 @@ impl States {
         (!states.is_empty()).then(|| Self(states.to_vec()))
     }
 
+    /// All states of a chain, which has checked them.
+    pub(super) fn whole(older: &[SignedState], newest: &SignedState) -> Self {
+        Self(older.iter().chain([newest]).cloned().collect())
+    }
+
     /// The states, in the order of their epochs.
     pub fn as_slice(&self) -> &[SignedState] {
         &self.0
