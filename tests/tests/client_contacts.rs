@@ -361,7 +361,7 @@ fn a_key_for_which_a_draft_waits_can_be_accepted_before_the_client_is_online() {
     let (mut fixture, bob) = client_knowing_bob();
     let mut new_bob = offer_key(&mut fixture, &bob);
     let (id, to) = (DraftId(1), UserRef::Phone(bob.phone));
-    let draft = Draft { id, token: Token(9), to, content: Content::Text("kept".into()) };
+    let draft = Draft { id, token: Token(9), to, key: None, content: Content::Text("kept".into()) };
     fixture.bed.store.commit(&[ClientOp::KeepDrafts(vec![draft])], &mut Vec::new());
     fixture.bed = fixture.bed.restart();
     let (phone, fingerprint) = (bob.phone, *new_bob.public_key().fingerprint());

@@ -12,9 +12,8 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
         ReceivedContent::Opened(Content::Bytes(bytes)) => plain(Body::Bytes(bytes.clone())),
         ReceivedContent::Undecryptable => plain(Body::Undecryptable),
         ReceivedContent::Opened(Content::Event(encoded)) => match encoded.event() {
-            // Groups need more than a conversation of two.
-            Ok(event) if event.group.is_none() => of_event(event, encoded, own),
-            Ok(Event { id, .. }) | Err(event::UnknownEvent { id, .. }) => {
+            Ok(event) => of_event(event, encoded, own),
+            Err(event::UnknownEvent { id, .. }) => {
                 append(Body::NeedsNewerVersion, *id, encoded, None, None)
             }
         },
@@ -41,6 +40,8 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint) -> Change 
         event::Body::Read { entries } => Change::Read {
             entries: entries.as_slice().iter().map(|target| entry_ref(target, own)).collect(),
         },
+        // The states of a group say how long its texts live.
+        event::Body::Expiry { .. } if event.group.is_some() => Change::Nothing,
         event::Body::Expiry { expiry } => {
             let secs = expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
             let line = NewEntry {

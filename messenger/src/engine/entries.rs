@@ -10,6 +10,7 @@ use sealpost_storage::client::conversations::{self as kept, ConversationId, Entr
 
 use crate::api::{
     Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
+    WrittenIn,
 };
 
 /// Turns entries of one store into what the interface shows.
@@ -54,6 +55,7 @@ impl<'a> Entries<'a> {
             trust: entry.trust.map(trust),
             arrival: entry.arrival.and_then(arrival),
             after_gap: entry.continuity == Continuity::AfterGap,
+            written_in: written_in(entry.written),
             expires_at: entry.expires_at.map(Time),
         })
     }
@@ -176,6 +178,15 @@ pub(super) const fn trust(trust: KeyTrust) -> Trust {
         KeyTrust::FirstUse => Trust::FirstUse,
         KeyTrust::Verified => Trust::Verified,
         KeyTrust::Changed => Trust::Changed,
+    }
+}
+
+const fn written_in(written: kept::Written) -> Option<WrittenIn> {
+    match written {
+        kept::Written::Current => None,
+        kept::Written::Older => Some(WrittenIn::Older),
+        kept::Written::BeforeRemoval => Some(WrittenIn::BeforeRemoval),
+        kept::Written::OtherState => Some(WrittenIn::OtherState),
     }
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod consumers;
 mod core;
 mod entries;
+mod groups;
 mod hub;
 mod methods;
 mod outputs;
@@ -28,6 +29,7 @@ pub use answer::{Answer, Waiting};
 pub use consumers::LISTENER;
 pub use outputs::server_key_changed;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -84,8 +86,10 @@ pub enum EngineError {
 impl Engine {
     /// Starts the client, offline.
     pub fn start(account: Account, entropy: Entropy, config: Config) -> Result<Self, EngineError> {
-        let Account { identity, server, snapshot, mut store, database, crypto, lock } = account;
+        let Account { identity, server, snapshot, mut store, database, mut crypto, lock } = account;
         let arrived = consumers::begin(&mut store)?;
+        let released = store.last_released()?.map_or(0, |place| place.0);
+        let desk = groups::Desk::new(crypto.fork(), identity.phone);
         let public_key = crypto.public_key().clone();
         let pause = pause_before_session(&snapshot.account);
         let machine_config = client::Config {
@@ -107,6 +111,8 @@ impl Engine {
             version: config.version,
             store: host.store(),
             database,
+            groups: Mutex::new(desk),
+            released_up_to: AtomicU64::new(released),
             readers: Mutex::default(),
         });
         let ended = sender.clone();
@@ -119,6 +125,9 @@ impl Engine {
         let taker = Arc::clone(&core);
         if let Err(error) = core.send_unsent() {
             tracing::error!(%error, "can't read the messages that were being sent");
+        }
+        if let Err(error) = core.start_groups() {
+            tracing::error!(%error, "can't read the groups; trying again when they are needed");
         }
         let outputs = thread::Builder::new().name("outputs".into()).spawn(move || {
             outputs::take(&taker, &outputs);

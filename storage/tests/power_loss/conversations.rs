@@ -124,7 +124,8 @@ fn own(random: &mut Random) -> (u16, NewCopy, String) {
     let peer = random.pick(PEERS);
     let text = "own words ".repeat(random.pick(&[1, 1, 900]));
     let token = Token(1_000_000 + random.between(0, 1 << 40));
-    let copy = NewCopy { token, phone: phone(peer), content: Content::Text(text.clone()) };
+    let copy =
+        NewCopy { token, phone: phone(peer), key: None, content: Content::Text(text.clone()) };
     (peer, copy, text)
 }
 

@@ -34,22 +34,13 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn owed() -> impl Strategy<Value = Owed> {
-    prop_oneof![
-        Just(Owed::Whole),
-        hash().prop_map(Owed::After),
-        hash().prop_map(Owed::Instead)
-    ]
+    prop_oneof![Just(Owed::Whole), hash().prop_map(Owed::After), hash().prop_map(Owed::Instead)]
 }
 
 fn mine() -> impl Strategy<Value = Mine> {
-    prop::sample::select(&[
-        Mine::Invited,
-        Mine::Accepted,
-        Mine::Joined,
-        Mine::Declined,
-        Mine::Leaving,
-        Mine::Out,
-    ][..])
+    prop::sample::select(
+        &[Mine::Invited, Mine::Accepted, Mine::Joined, Mine::Declined, Mine::Leaving, Mine::Out][..],
+    )
 }
 
 proptest! {

@@ -1,12 +1,14 @@
 //! The methods, a file for each subject.
 
 mod account;
+mod groups;
 mod history;
 mod people;
 mod receiving;
 mod sending;
 
 pub use account::*;
+pub use groups::*;
 pub use history::*;
 pub use people::*;
 pub use receiving::*;
@@ -92,4 +94,11 @@ pub const METHODS: &[Description] = &[
     Description::of::<Unblock>(),
     Description::of::<LookUp>(),
     Description::of::<TrustKey>(),
+    Description::of::<ListGroups>(),
+    Description::of::<UpdateGroup>(),
+    Description::of::<JoinGroup>(),
+    Description::of::<DeclineGroup>(),
+    Description::of::<QuitGroup>(),
+    Description::of::<TakeOverGroup>(),
+    Description::of::<ForgetGroup>(),
 ];

@@ -2,7 +2,9 @@
 
 mod account;
 mod changing;
+mod groups;
 mod history;
 mod people;
 mod receiving;
-mod sending;
+mod saying;
+pub(super) mod sending;

@@ -180,7 +180,10 @@ impl Core {
         }
     }
 
-    fn known(&self, phone: Phone) -> Result<Option<store::Contact>, ApiError> {
+    pub(in crate::engine) fn known(
+        &self,
+        phone: Phone,
+    ) -> Result<Option<store::Contact>, ApiError> {
         Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 
@@ -231,7 +234,8 @@ pub(in crate::engine) fn unknown_recipient(phone: Phone) -> ApiError {
     ErrorKind::UnknownRecipient.error(format_args!("nobody is registered as {phone}"))
 }
 
-fn not_a_contact(phone: Phone) -> ApiError {
+/// The person is not a contact.
+pub(in crate::engine) fn not_a_contact(phone: Phone) -> ApiError {
     ErrorKind::NotFound.error(format_args!("{phone} is not a contact: look it up first"))
 }
 

@@ -10,6 +10,7 @@
 //! | `pages`, `list` | what is shown: entries, and conversations with their settings |
 //! | `copies` | copies: which are to be sent, how far they have come |
 //! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
+//! | `groups`, `group_schema` | turns of the machine of groups, and its tables |
 //! | `expiry`, `search` | entries whose lifetime is over, and entries with a word |
 
 mod append;
@@ -17,6 +18,8 @@ mod apply;
 mod consumers;
 mod copies;
 mod expiry;
+pub(super) mod group_schema;
+mod groups;
 mod idempotency;
 pub(super) mod keys;
 mod list;

@@ -30,7 +30,13 @@ fn copy_is_to_be_sent_until_the_machine_has_it() {
 
     let to = UserRef::Phone(phone(3));
     let content = Content::Text("two".into());
-    bed.commit(ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), token: Token(2), to, content }]));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(2),
+        to,
+        key: None,
+        content,
+    }]));
     assert_eq!(unsent(&mut bed), [1]);
     bed.enqueue(1, 2);
     assert_eq!(unsent(&mut bed), []);
@@ -101,7 +107,13 @@ fn copy_is_withdrawn_only_before_the_machine_has_it() {
     let to = UserRef::Phone(phone(2));
     let content = Content::Text("three".into());
     bed.say(2, 3, "three");
-    bed.commit(ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), token: Token(3), to, content }]));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(3),
+        to,
+        key: None,
+        content,
+    }]));
     let cancelled = [1, 1, 2, 3, 4].map(|token| bed.store().cancel_copy(Token(token)).unwrap());
     let expected = [
         Cancelled::Done,
