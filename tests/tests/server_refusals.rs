@@ -161,6 +161,26 @@ fn a_full_mailbox_refuses_messages_and_takes_receipts() {
 }
 
 #[test]
+fn what_waits_behind_messages_that_a_full_mailbox_does_not_take_is_refused() {
+    let quota = Quota { messages: 1, shares: Shares::Unlimited, ..Quota::default() };
+    let limits = Limits { in_flight_items: 3, append_batch: 2, ..Limits::without_rates() };
+    let mut bed = ServerBed::with(Profile::Compact, OtpChannel::InBand, limits, quota);
+    let [mut alice, mut bob, mut carol] =
+        [1, 2, 3].map(|seed| ScriptedClient::registered(&mut bed, seed));
+    for text in ["one", "two", "three"] {
+        send(&mut bed, &mut alice, &bob, text);
+    }
+    bob.receive_all(&mut bed);
+    let to_repeat = send(&mut bed, &mut carol, &bob, "four");
+    assert_eq!(refused(&carol.receive_all(&mut bed)), ErrorCode::MailboxFull);
+    assert_eq!(alice.receive_all(&mut bed), [stored(&bob, &[1])]);
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 2, 3]);
+    bed.advance(Duration::from_secs(2));
+    bed.input_packet(carol.conn, &to_repeat);
+    assert_eq!(bob.receive_all(&mut bed), [message(&carol, 1)]);
+}
+
+#[test]
 fn a_refusal_to_one_sender_does_not_affect_others() {
     let (mut bed, mut alice, mut bob) = pair();
     let mut carol = ScriptedClient::registered(&mut bed, 3);

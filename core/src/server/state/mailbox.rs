@@ -24,7 +24,7 @@ use super::in_flight::{InFlight, Place};
 use super::settling::Settling;
 use super::unstored::{Unstored, Waiting};
 use crate::frame::{Durable, Verified};
-use crate::ids::{ConnId, UserId};
+use crate::ids::ConnId;
 use crate::server::limits::{Limits, packet_memory};
 use crate::time::Mono;
 use crate::wire::{ItemId, ItemKind, Packet};
@@ -380,19 +380,19 @@ impl Mailbox {
         }
     }
 
-    /// Takes a sender's waiting messages back after an earlier one was refused: none may overtake
-    /// it.
+    /// Takes waiting messages back after one that comes before them was refused. `waits_for_it` says
+    /// which ones those are.
     pub(in crate::server) fn withdraw(
         &mut self,
         unstored: &mut Unstored,
-        sender: UserId,
+        waits_for_it: impl Fn(&ItemId) -> bool,
     ) -> Vec<Verified<Packet>> {
-        let is_later = |packet: &Verified<Packet>| {
+        let is_withdrawn = |packet: &Verified<Packet>| {
             ItemId::of(packet.get())
-                .is_some_and(|item| item.kind == ItemKind::Message && item.origin == sender)
+                .is_some_and(|item| item.kind == ItemKind::Message && waits_for_it(&item))
         };
         let (withdrawn, kept) =
-            core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_later);
+            core::mem::take(&mut self.queue).into_iter().partition::<Vec<_>, _>(is_withdrawn);
         self.queue = kept.into();
         for packet in &withdrawn {
             unstored.leave(packet.get());

@@ -306,11 +306,11 @@ impl MailboxBed {
     }
 
     fn not_stored(&mut self, item: ItemId, packet: Verified<Packet>) {
-        if self.mailbox.not_stored(&mut self.unstored, &item, packet).is_some() {
-            let later = self.mailbox.withdraw(&mut self.unstored, item.origin);
-            self.refused.insert(item);
-            self.refused.extend(later.iter().filter_map(|packet| ItemId::of(packet.get())));
-        }
+        let refused = self.mailbox.not_stored(&mut self.unstored, &item, packet).is_some();
+        let waits_for_it = |later: &ItemId| !refused || later.origin == item.origin;
+        let later = self.mailbox.withdraw(&mut self.unstored, waits_for_it);
+        self.refused.extend(refused.then_some(item));
+        self.refused.extend(later.iter().filter_map(|packet| ItemId::of(packet.get())));
     }
 
     /// The recipient is there and takes everything; the store works.

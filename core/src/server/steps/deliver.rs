@@ -178,21 +178,38 @@ impl Server {
         }
         let (mailbox, unstored) = self.mailbox(recipient);
         let Some(packet) = mailbox.not_stored(unstored, &item, packet) else {
-            return self.rest_mailbox(recipient);
+            // It stays in memory, and is stored before anything that waits behind it. What waits would
+            // otherwise take room from everybody, for as long as the recipient acknowledges nothing.
+            let behind = mailbox.withdraw(unstored, |_| true);
+            self.rest_mailbox(recipient);
+            return self.refuse_for_store(behind, code);
         };
-        let later = match why {
-            AppendRefusal::UnknownUser => Vec::new(),
-            AppendRefusal::MailboxFull | AppendRefusal::StoreFull | AppendRefusal::Unavailable => {
-                mailbox.withdraw(unstored, item.origin)
+        // A message to an unknown user is not repeated, so no other message has to wait for it.
+        if why == AppendRefusal::UnknownUser {
+            if let Some(conn) = self.connections.of_user(item.origin) {
+                self.refuse(conn, Refusal::new(code).answering(packet.get()));
             }
-        };
-        let Some(conn) = self.connections.of_user(item.origin) else { return };
-        for refused in core::iter::once(packet).chain(later) {
-            // A message to an unknown user is not repeated, so no other message has to wait for it.
-            if why != AppendRefusal::UnknownUser {
-                self.hold_back(conn, refused.get(), code);
-            }
+            return;
+        }
+        let later = mailbox.withdraw(unstored, |later| later.origin == item.origin);
+        self.refuse_for_store(core::iter::once(packet).chain(later), code);
+    }
+
+    /// Refuses messages that the store does not take now. Their senders repeat them.
+    fn refuse_for_store(
+        &mut self,
+        messages: impl IntoIterator<Item = Verified<Packet>>,
+        code: ErrorCode,
+    ) {
+        for refused in messages {
+            let sender = refused.get().header().sender;
+            let Some(conn) = sender.and_then(|sender| self.connections.of_user(sender)) else {
+                continue;
+            };
+            self.hold_back(conn, refused.get(), code);
             self.refuse(conn, Refusal::new(code).answering(refused.get()));
+            // It may be read from again.
+            self.touched.conn(conn);
         }
     }
 
