@@ -136,6 +136,8 @@ impl World {
             trust: None,
             arrival: None,
             after_gap: false,
+            group_name: None,
+            written_in: None,
             expires_at: None,
         }
     }
@@ -172,6 +174,7 @@ impl World {
             verified: false,
             expiry_seconds: 0,
             read_receipts: true,
+            group: None,
             draft: String::new(),
         });
     }

@@ -51,6 +51,9 @@ pub struct Entry {
     /// Whether a message of the same author is missing before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_gap: bool,
+    /// Name of the group that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
     /// State of its group in which it was written, if that is not the newest one that was known here
     /// when it was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

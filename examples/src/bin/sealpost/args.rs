@@ -10,6 +10,8 @@ use sealpost_core::wire::Invitation;
 use sealpost_messenger::api::{InvalidPeer, PhoneNumber};
 use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
+use crate::group_args::GroupArgs;
+use crate::recipient::{Recipient, recipient};
 use crate::safety_number::Comparison;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
@@ -61,6 +63,7 @@ const EXAMPLES: &str = "Examples:
   sealpost send +4915187654321 'See you at eight'
   sealpost listen
   sealpost verify +4915187654321 --mark
+  sealpost group create Climbers +4915187654321 +4915155555555
 
 The environment variable SEALPOST_LOG sets the log level on standard error: off, error (the
 default), warn, info, debug or trace.";
@@ -83,6 +86,8 @@ pub(crate) enum Task {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Groups: make one, invite people, join, leave
+    Group(GroupArgs),
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
     /// your own screens
     Verify(VerifyArgs),
@@ -175,9 +180,10 @@ impl FromStr for AddressOrLink {
 /// Options of `send`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArgs {
-    /// Phone number of the recipient, for example +4915112345678
-    #[arg(value_name = "+PHONE", value_parser = phone_number)]
-    pub(crate) to: Phone,
+    /// Phone number of the recipient, for example +4915112345678, or a group: its name, or the
+    /// beginning of its id
+    #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+    pub(crate) to: Recipient,
     /// Text of the message, not empty [default: standard input, unchanged; also with -]
     pub(crate) text: Option<String>,
     /// What to wait for before exiting
@@ -267,7 +273,7 @@ pub(crate) struct VerifyArgs {
 }
 
 /// A phone number, as people write it.
-fn phone_number(text: &str) -> Result<Phone, InvalidPeer> {
+pub(crate) fn phone_number(text: &str) -> Result<Phone, InvalidPeer> {
     text.parse().map(|PhoneNumber(phone)| phone)
 }
 
@@ -288,7 +294,7 @@ mod tests {
     fn phone_numbers_are_taken_as_people_write_them() {
         let args = Args::try_parse_from(["sealpost", "send", "+49 (151) 1234-5678", "hi"]).unwrap();
         let Task::Send(SendArgs { to, .. }) = args.task else { panic!("not a send") };
-        assert_eq!(to.to_string(), "+4915112345678");
-        assert!(Args::try_parse_from(["sealpost", "send", "0151 12345678", "hi"]).is_err());
+        assert_eq!(to, Recipient::Person("+4915112345678".parse().unwrap()));
+        assert!(Args::try_parse_from(["sealpost", "send", "+0151 1234", "hi"]).is_err());
     }
 }

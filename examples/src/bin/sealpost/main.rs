@@ -9,10 +9,13 @@ mod contacts;
 mod daemon;
 mod events;
 mod first_run;
+mod group;
+mod group_args;
 mod hands;
 mod home;
 mod listen;
 mod passphrase;
+mod recipient;
 mod register;
 mod rpc;
 mod safety_number;
@@ -59,6 +62,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Chat(args) if args.demo => chat::demo(&args),
         Task::Chat(args) => chat::chat(&home()?, &args),
         Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
+        Task::Group(args) => group::group(&home()?, args),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, new_key, format } => {
             let key = if new_key { ServerKey::New } else { ServerKey::Same };

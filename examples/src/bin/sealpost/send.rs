@@ -15,26 +15,29 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     home.look_for_account()?;
     let (message, bytes_hex) = content(args.text)?;
     let format = args.format.format();
-    let params = SendParams {
-        recipient: args.to.into(),
-        message,
-        bytes_hex,
+    // A request that is repeated because the owner of the home has ended is carried out once.
+    let key = key()?;
+    let params = |recipient| SendParams {
+        recipient,
+        message: message.clone(),
+        bytes_hex: bytes_hex.clone(),
         reply_to: None,
-        // A request that is repeated because the owner of the home has ended is carried out once.
-        idempotency_key: Some(key()?),
+        idempotency_key: Some(key.clone()),
         wait_for: args.wait.into(),
         timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
         let hands = Hands::take(home, subscribe_changes)?;
-        let sent = hands.call::<Send>(&params);
+        let sent = args.to.peer(&hands.owner).and_then(|recipient| {
+            hands.call::<Send>(&params(recipient)).map_err(|error| failure(&error))
+        });
         hands.tell_warnings()?;
         let is_lost = hands.is_lost();
         // Whatever the outcome, a message in the outbox is sent with the next session.
         hands.finish()?;
         match sent {
             Err(_) if is_lost => {}
-            sent => break sent.map_err(|error| failure(&error))?,
+            sent => break sent?,
         }
     };
     match format {
