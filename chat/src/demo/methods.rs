@@ -2,8 +2,9 @@
 
 use sealpost_messenger::api::{
     ApiError, Body, Changed, Contact, ContactsResult, Conversation, ConversationParams,
-    ConversationsResult, DraftParams, EditMessage, EditParams, Empty, EntryParams, ErrorKind,
-    History, HistoryParams, HistoryResult, KeyTrust, ListContacts, ListConversations, LookUp,
+    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
+    ErrorKind, Group, GroupParams, GroupStanding, GroupsResult, History, HistoryParams,
+    HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations, ListGroups, LookUp,
     LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction,
     ReactionParams, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendParams,
     SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
@@ -47,6 +48,11 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         UpdateContact => update_contact,
         TrustKey => trust,
         LookUp => look_up,
+        ListGroups => |world: &mut World, _: &_| Ok::<_, ApiError>(groups(world)),
+        JoinGroup => |world: &mut World, params: &_| answer_invitation(world, *params, GroupStanding::Joined),
+        DeclineGroup => |world: &mut World, params: &_| {
+            answer_invitation(world, *params, GroupStanding::Declined).map(|_| Empty {})
+        },
     }
 }
 
@@ -222,6 +228,31 @@ fn update_conversation(world: &mut World, params: &ConversationParams) -> Result
     conversation.expiry_seconds = params.expiry_seconds.unwrap_or(conversation.expiry_seconds);
     world.tell(Changed::Conversation { with: params.with });
     Ok(Empty {})
+}
+
+fn groups(world: &World) -> GroupsResult {
+    let known = world.conversations.iter().filter_map(|known| known.group.as_deref().cloned());
+    GroupsResult { groups: known.collect() }
+}
+
+fn answer_invitation(
+    world: &mut World,
+    GroupParams { group_id }: GroupParams,
+    standing: GroupStanding,
+) -> Result<Group, ApiError> {
+    let with = Peer::Group(group_id);
+    let conversation = world.conversation(with).ok_or_else(not_found)?;
+    let group = conversation.group.as_mut().ok_or_else(not_found)?;
+    if group.standing != GroupStanding::Invited {
+        return Err(ErrorKind::NotAllowed.error("there is no invitation to answer"));
+    }
+    group.standing = standing;
+    for member in group.members.iter_mut().filter(|member| member.own) {
+        member.joined = standing == GroupStanding::Joined;
+    }
+    let group = (**group).clone();
+    world.tell(Changed::Conversation { with });
+    Ok(group)
 }
 
 fn update_contact(world: &mut World, params: &UpdateContactParams) -> Result<Empty, ApiError> {

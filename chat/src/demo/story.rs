@@ -2,8 +2,8 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber, Progress,
-    Reaction, Trust,
+    Body, Connection, Contact, Entry, Group, GroupId, GroupStanding, KeyTrust, Member, OfferedKey,
+    Peer, PhoneNumber, Progress, Reaction, Role, Trust,
 };
 
 use super::methods::quote;
@@ -35,6 +35,37 @@ pub(super) fn contact(phone: PhoneNumber, name: Option<&str>, trust: KeyTrust) -
         trust,
         offered: None,
         blocked: false,
+    }
+}
+
+/// A group with these people, and the user, who has joined or is invited.
+fn group(
+    with: Peer,
+    name: &str,
+    people: &[(PhoneNumber, Role)],
+    (account, has_joined): (PhoneNumber, bool),
+) -> Group {
+    let member = |phone: PhoneNumber, role, joined, own| Member {
+        phone,
+        name: None,
+        fingerprint: format!("{:064x}", phone.0.digits()),
+        role,
+        joined,
+        own,
+        excluded: false,
+    };
+    let others = people.iter().map(|(phone, role)| member(*phone, *role, true, false));
+    Group {
+        group_id: match with {
+            Peer::Group(group_id) => group_id,
+            Peer::Person(_) => GroupId([0; 16]),
+        },
+        name: name.to_owned(),
+        standing: if has_joined { GroupStanding::Joined } else { GroupStanding::Invited },
+        epoch: 4,
+        expiry_seconds: 0,
+        members: others.chain([member(account, Role::Member, has_joined, true)]).collect(),
+        newer_states: false,
     }
 }
 
@@ -71,6 +102,11 @@ fn introduce(world: &mut World) {
     }
     world.begin(FAMILY, Some("Family"));
     world.members.insert(FAMILY, vec![ANNA(), BEN(), MUM()]);
+    let account = world.account;
+    if let Some(family) = world.conversation(FAMILY) {
+        let people = [(MUM(), Role::Owner), (ANNA(), Role::Successor(1)), (BEN(), Role::Member)];
+        family.group = Some(Box::new(group(FAMILY, "Family", &people, (account, true))));
+    }
     if let Some(ben) = world.contacts.get_mut(&BEN()) {
         let safety_number = safety_number(77);
         ben.offered = Some(OfferedKey { fingerprint: "ab".repeat(32), safety_number });
@@ -199,6 +235,14 @@ fn plan(world: &mut World) {
         body: Body::Text { text: text.to_owned() },
     };
     world.plan(8, write(FAMILY, BEN(), "Pears! 🎉"));
+    let people = [(SARAH(), Role::Owner), (ANNA(), Role::Member)];
+    world.plan(
+        60,
+        Plan::Invite {
+            group: Box::new(group(CHOIR, "Choir", &people, (world.account, false))),
+            text: "שרה כהן invites you to the group “Choir”.",
+        },
+    );
     world.plan(
         20,
         write(Peer::Person(MUM()), MUM(), "Call me when you have a moment. Nothing urgent."),
@@ -268,6 +312,7 @@ people! {
 }
 
 const FAMILY: Peer = Peer::Group(GroupId([0xfa; 16]));
+const CHOIR: Peer = Peer::Group(GroupId([0xc0; 16]));
 
 const ANSWERS: [&str; 4] = [
     "Good to know, thanks!",

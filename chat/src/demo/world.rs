@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 use sealpost_messenger::api::{
-    Body, Changed, Connection, Contact, Conversation, Copy, Entry, KeyTrust, Mute, Notification,
-    Peer, PhoneNumber, Progress, Reaction, Time, Trust,
+    Body, Changed, Connection, Contact, Conversation, Copy, Entry, Group, KeyTrust, Mute,
+    Notification, Peer, PhoneNumber, Progress, Reaction, Time, Trust,
 };
 
 /// Conversations, and what will happen in them.
@@ -35,6 +35,8 @@ pub(super) enum Plan {
     Write { with: Peer, from: PhoneNumber, body: Body },
     /// A message gets further.
     Progress { entry: u64, progress: Progress },
+    /// Somebody invites the user to a group.
+    Invite { group: Box<Group>, text: &'static str },
     /// Somebody reacts.
     React { entry: u64, from: PhoneNumber, emoji: &'static str },
     /// The connection is not as it was.
@@ -193,6 +195,15 @@ impl World {
             Plan::Write { with, from, body } => {
                 let entry = self.received(with, from, body);
                 self.add(entry);
+            }
+            Plan::Invite { group, text } => {
+                let with = Peer::Group(group.group_id);
+                self.begin(with, Some(&group.name));
+                if let Some(conversation) = self.conversation(with) {
+                    conversation.group = Some(group);
+                }
+                let notice = self.sent(with, Body::Notice { text: text.to_owned() });
+                self.add(notice);
             }
             Plan::Progress { entry, progress } => {
                 self.change(entry, |entry| {

@@ -39,6 +39,7 @@ fn screens_are_as_they_were() {
         ("offline", "", 42),
         ("scrolled", "PgUp PgUp", 0),
         ("group-copies", "M-a M-Up Up Up", 0),
+        ("group-members", "M-a M-v", 0),
     ] {
         for (width, height) in SIZES {
             let mut stage = stage(width, height);

@@ -19,7 +19,7 @@ use crate::recipient::find_group;
 /// Carries out a command about groups.
 pub(crate) fn group(home: &Home, args: GroupArgs) -> Result<(), Failure> {
     home.look_for_account()?;
-    let format = args.format.format();
+    let format = if args.json { Format::Json } else { Format::Text };
     let deadline = Instant::now().checked_add(Duration::from_secs(args.timeout));
     let hands = Hands::take(home, subscribe_changes)?;
     let done = carry_out(&hands, args, deadline);

@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 use sealpost_core::ids::Phone;
-use sealpost_programs::FormatArg;
 
 use crate::args::phone_number;
 
@@ -12,8 +11,9 @@ use crate::args::phone_number;
 pub(crate) struct GroupArgs {
     #[command(subcommand)]
     pub(crate) task: GroupTask,
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
+    /// Print JSON for programs, one object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
     /// How long to wait for the server, in seconds; after that what tells the others stays queued, and
     /// is sent later
     #[arg(long, global = true, value_name = "S", default_value_t = 30)]
