@@ -1,73 +1,15 @@
 #![cfg(test)]
 //! `sealpost chat`, in a terminal.
-#![expect(clippy::print_stderr, reason = "says what was not tested")]
 
 mod support;
 
 use std::fmt::Write;
-use std::process::{self, Command};
+use std::process::Command;
 
+use support::tmux::Tmux;
 use support::{ALICE, BOB, ProgramBed, objects, until};
 
 const SEALPOST: &str = env!("CARGO_BIN_EXE_sealpost");
-
-/// A terminal of tmux. It ends with the value.
-struct Tmux {
-    server: String,
-}
-
-impl Tmux {
-    /// Runs a shell command in a terminal of 80 by 24; `None` where there is no tmux.
-    fn run(name: &str, command: &str) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("SKIPPED: tmux is not installed");
-            return None;
-        }
-        let tmux = Self { server: format!("sealpost-test-{}-{name}", process::id()) };
-        tmux.call(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command]);
-        Some(tmux)
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        self.call(&[&["send-keys"], keys].concat());
-    }
-
-    fn text(&self, text: &str) {
-        self.call(&["send-keys", "-l", text]);
-    }
-
-    fn resize(&self, width: &str, height: &str) {
-        self.call(&["resize-window", "-x", width, "-y", height]);
-    }
-
-    fn screen(&self) -> String {
-        self.call(&["capture-pane", "-p"])
-    }
-
-    /// Waits until the screen has a text.
-    fn shows(&self, text: &str) -> String {
-        let mut screen = String::new();
-        until(&format!("the screen shows {text:?}"), || {
-            screen = self.screen();
-            screen.contains(text)
-        });
-        screen
-    }
-
-    fn call(&self, args: &[&str]) -> String {
-        let mut tmux = Command::new("tmux");
-        tmux.args(["-L", &self.server]).args(args).env_remove("TMUX").env("LC_ALL", "C.UTF-8");
-        let output = tmux.output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let _ = Command::new("tmux").args(["-L", &self.server, "kill-server"]).output();
-    }
-}
 
 /// A shell command that shows the demo, then its exit status, and stays.
 fn demo(options: &str) -> String {

@@ -7,7 +7,7 @@ use sealpost_messenger::api::{
 };
 
 use super::keys::{Command, command, type_into};
-use super::{Effect, opening};
+use super::{Effect, opening, selection};
 use crate::Request;
 use crate::layout::Window;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search};
@@ -142,6 +142,8 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(Overlay::React { entry, emoji }) => {
             let emoji = emoji.text().trim().to_owned();
             effects.push(Effect::Request(Request::React(ReactionParams { entry, emoji })));
+            // What is typed next is a message.
+            selection::deselect(model);
         }
         Some(Overlay::Name { phone, name }) => {
             let name = name.text().trim().to_owned();

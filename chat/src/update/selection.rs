@@ -98,7 +98,7 @@ fn open(model: &mut Model, entry: &Entry) {
     }
 }
 
-fn deselect(model: &mut Model) {
+pub(super) fn deselect(model: &mut Model) {
     if let Some(thread) = &mut model.thread {
         thread.selected = None;
     }

@@ -174,7 +174,7 @@ fn others_messages_can_be_neither_edited_nor_deleted() {
 }
 
 #[test]
-fn digit_chooses_a_reaction() {
+fn digit_chooses_a_reaction_and_what_is_typed_next_is_a_message() {
     let mut stage = stage(80, 24);
     stage.press("M-Up Up");
     deeds(&mut stage);
@@ -183,6 +183,8 @@ fn digit_chooses_a_reaction() {
     let [Request::React(ReactionParams { emoji, .. })] = &deeds[..] else { panic!("{deeds:?}") };
     assert_eq!(emoji, "❤️");
     assert!(text(&stage.picture()).contains("└ ❤️"));
+    stage.press("o k");
+    assert!(text(&stage.picture()).contains("> ok"));
 }
 
 #[test]

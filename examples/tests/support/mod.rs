@@ -6,6 +6,7 @@ mod daemon;
 pub(crate) mod memory;
 pub(crate) mod sender;
 pub(crate) mod small_disk;
+pub(crate) mod tmux;
 pub(crate) mod verify;
 
 use std::ffi::OsStr;
