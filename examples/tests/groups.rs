@@ -6,12 +6,21 @@
 
 mod support;
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use sealpost_core::client::store::Content;
 use sealpost_core::entropy::Entropy;
+use sealpost_core::event::{self, Body, EncodedEvent, Event};
+use sealpost_core::groups::{
+    GroupName, GroupRequest, GroupTag, Member, Parts, Role, Standing, State, StateHash,
+};
+use sealpost_core::keys::PublicKey;
+use sealpost_messenger::api::GroupId;
 use serde_json::{Value, json};
+use support::sender::{send_contents, sign_state};
 use support::{ALICE, BOB, Daemon, ProgramBed, Running, objects, until};
 
 const CAROL: &str = "+4915100000003";
@@ -64,7 +73,8 @@ impl GroupBed {
     fn agree(&self, is_right: impl Fn(&Value) -> bool) {
         until("all agree", || {
             let shown = PEOPLE.map(|(home, _)| self.shown(home));
-            let state = |group: &Value| (group["epoch"].clone(), keys(group), group["name"].clone());
+            let state =
+                |group: &Value| (group["epoch"].clone(), keys(group), group["name"].clone());
             let [Some(first), Some(second), Some(third)] = shown else { return false };
             is_right(&first) && state(&first) == state(&second) && state(&second) == state(&third)
         });
@@ -143,7 +153,9 @@ fn group_of_three_talks_and_whoever_is_removed_gets_nothing_more() {
     for home in ["alice", "bob"] {
         group.send(home, &format!("without carol, {home}"));
     }
-    until("the others hear it", || group.texts("alice").len() == 4 && group.texts("bob").len() == 4);
+    until("the others hear it", || {
+        group.texts("alice").len() == 4 && group.texts("bob").len() == 4
+    });
     group.bed.sealpost("carol", &["listen", "--seconds", "2"]).succeeded();
     assert_eq!(group.standing("carol"), "out");
     let heard: Vec<_> = group.texts("carol").into_iter().map(|(_, text)| text).collect();
@@ -173,7 +185,9 @@ fn owner_hands_over_leaves_and_is_replaced() {
     group.group("carol", &["take-over", NAME]);
     let owner = |phone: &'static str| {
         move |group: &Value| {
-            members(group).iter().any(|member| member["role"] == "owner" && member["phone"] == phone)
+            members(group)
+                .iter()
+                .any(|member| member["role"] == "owner" && member["phone"] == phone)
         }
     };
     group.agree(owner(CAROL));
@@ -240,6 +254,89 @@ fn killed_members_agree_and_show_each_text_once_in_order() {
             assert_eq!(shown, expected, "what {home} is shown of {phone}");
         }
     }
+}
+
+/// Somebody who knows the id of the group writes whatever they can think of.
+#[test]
+fn hostile_messages_change_nothing_and_the_client_lives() {
+    let group = GroupBed::new();
+    let shown = group.shown("bob").unwrap();
+    let id: GroupId = shown["groupId"].as_str().unwrap().parse().unwrap();
+    let id = event::GroupId(id.0);
+    let (dave, home) = (key_of(&group.bed, "dave"), group.bed.path("dave"));
+    let (alice, bob) = (key_of(&group.bed, "alice"), key_of(&group.bed, "bob"));
+    let tag = |epoch| Some(GroupTag { group: id, epoch, state_hash: StateHash([9; 32]) });
+    let state = |writer: &PublicKey| {
+        let owner =
+            Member { phone: DAVE.parse().unwrap(), role: Role::Owner, standing: Standing::Joined };
+        let members = [
+            (*writer.fingerprint(), owner),
+            (*bob.fingerprint(), Member::invited(BOB.parse().unwrap())),
+        ];
+        State::new(Parts {
+            group: id,
+            epoch: 0,
+            previous: None,
+            name: GroupName::new("mine now").unwrap(),
+            expiry_secs: 0,
+            writer: *writer.fingerprint(),
+            members: members.into(),
+        })
+        .unwrap()
+    };
+    // A group of his own under the same id, and one that Alice seems to have signed.
+    let signed = |writer: &PublicKey| {
+        let state = state(writer);
+        state.encode_signed(writer, &sign_state(&home, &state.signed_text()))
+    };
+    let bomb = [&[0x9b, 0, 0, 0, 0x10, 0, 0, 0, 0][..], &[0x81; 5_000]].concat();
+    let states = [signed(&dave), signed(&alice), bomb, vec![0xff; 60_000]]
+        .map(|bytes| Body::GroupState(event::GroupState::new(bytes).unwrap()));
+    let text =
+        || Body::Text { text: event::MessageText::new("hi").unwrap().into(), reply_to: None };
+    let request = |request| Body::GroupRequest { group: id, request };
+    let mut events: Vec<_> =
+        states.into_iter().flat_map(|body| [(tag(0), body.clone()), (None, body)]).collect();
+    events.extend([0, 2, u64::MAX].map(|epoch| (tag(epoch), text())));
+    events.extend([
+        (tag(0).map(|tag| GroupTag { group: event::GroupId([1; 16]), ..tag }), text()),
+        (tag(0), request(GroupRequest::Accept)),
+        (tag(0), request(GroupRequest::Leave)),
+        (tag(u64::MAX), request(GroupRequest::NewerState)),
+        (None, request(GroupRequest::Accept)),
+    ]);
+    let event = |(n, (group, body)): (u8, _)| {
+        let id = event::EventId([n; 16]);
+        Content::Event(EncodedEvent::new(Event { id, group, expiry: None, body }))
+    };
+    let contents: Vec<_> = (0..).zip(events).map(event).collect();
+    send_contents(&home, BOB.parse().unwrap(), contents);
+
+    group.send("alice", "still here");
+    until("Bob hears Alice", || group.texts("bob").iter().any(|(_, text)| text == "still here"));
+    let now = group.shown("bob").unwrap();
+    assert_eq!(
+        (&now["epoch"], keys(&now), &now["name"]),
+        (&shown["epoch"], keys(&shown), &json!(NAME))
+    );
+    assert_eq!(group.texts("bob").len(), 1, "nothing of Dave's is shown in the group");
+    let listed = group.bed.sealpost("bob", &["call", "listConversations", "{}"]).succeeded();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let is_group = |known: &&Value| known["with"].as_str().unwrap().starts_with("group:");
+    let groups = listed["conversations"].as_array().unwrap().iter().filter(is_group);
+    assert_eq!(groups.count(), 1, "no stranger opens a conversation: {listed}");
+    let all = group.bed.sealpost("bob", &["call", "history", "{}"]).succeeded();
+    for told in [
+        "is not shown: its author is not in the group",
+        "a group that you don't know",
+        "are not valid",
+    ] {
+        assert!(all.contains(told), "{told}: {all}");
+    }
+}
+
+fn key_of(bed: &ProgramBed, home: &str) -> PublicKey {
+    PublicKey::from_pem(&fs::read_to_string(bed.path(home).join("key.pub.pem")).unwrap()).unwrap()
 }
 
 /// A random generator for the moments of kills, whose seed is printed.
