@@ -3,15 +3,16 @@
 use sealpost_messenger::api::{
     ApiError, Body, Changed, Contact, ContactsResult, Conversation, ConversationParams,
     ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
-    ErrorKind, Group, GroupParams, GroupStanding, GroupsResult, History, HistoryParams,
-    HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations, ListGroups, LookUp,
-    LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction,
-    ReactionParams, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendParams,
-    SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
-    UpdateContact, UpdateContactParams, UpdateConversation,
+    ErrorKind, GroupStanding, History, HistoryParams, HistoryResult, JoinGroup, KeyTrust,
+    ListContacts, ListConversations, ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams,
+    Method, Peer, Progress, Quote, Reaction, ReactionParams, RemoteDelete, RetryMessage, SaveDraft,
+    Search, SearchParams, Send, SendParams, SendReaction, SendResult, Status, StatusResult,
+    SubscribeChanges, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
+    UpdateConversation,
 };
 use serde_json::Value;
 
+use super::groups::{answer_invitation, groups};
 use super::story;
 use super::world::{Plan, World};
 
@@ -230,31 +231,6 @@ fn update_conversation(world: &mut World, params: &ConversationParams) -> Result
     Ok(Empty {})
 }
 
-fn groups(world: &World) -> GroupsResult {
-    let known = world.conversations.iter().filter_map(|known| known.group.as_deref().cloned());
-    GroupsResult { groups: known.collect() }
-}
-
-fn answer_invitation(
-    world: &mut World,
-    GroupParams { group_id }: GroupParams,
-    standing: GroupStanding,
-) -> Result<Group, ApiError> {
-    let with = Peer::Group(group_id);
-    let conversation = world.conversation(with).ok_or_else(not_found)?;
-    let group = conversation.group.as_mut().ok_or_else(not_found)?;
-    if group.standing != GroupStanding::Invited {
-        return Err(ErrorKind::NotAllowed.error("there is no invitation to answer"));
-    }
-    group.standing = standing;
-    for member in group.members.iter_mut().filter(|member| member.own) {
-        member.joined = standing == GroupStanding::Joined;
-    }
-    let group = (**group).clone();
-    world.tell(Changed::Conversation { with });
-    Ok(group)
-}
-
 fn update_contact(world: &mut World, params: &UpdateContactParams) -> Result<Empty, ApiError> {
     let name = Some(params.name.clone()).filter(|name| !name.is_empty());
     world.contacts.get_mut(&params.recipient).ok_or_else(not_found)?.name.clone_from(&name);
@@ -315,6 +291,6 @@ const fn sent(entry: u64) -> SendResult {
     SendResult { entry, message_id: None, progress: Progress::Queued }
 }
 
-fn not_found() -> ApiError {
+pub(super) fn not_found() -> ApiError {
     ErrorKind::NotFound.error("it is not here")
 }

@@ -2,10 +2,11 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, Group, GroupId, GroupStanding, KeyTrust, Member, OfferedKey,
-    Peer, PhoneNumber, Progress, Reaction, Role, Trust,
+    Body, Connection, Contact, Entry, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber, Progress,
+    Reaction, Role, Trust,
 };
 
+use super::groups::group;
 use super::methods::quote;
 use super::world::{Plan, World};
 
@@ -35,37 +36,6 @@ pub(super) fn contact(phone: PhoneNumber, name: Option<&str>, trust: KeyTrust) -
         trust,
         offered: None,
         blocked: false,
-    }
-}
-
-/// A group with these people, and the user, who has joined or is invited.
-fn group(
-    with: Peer,
-    name: &str,
-    people: &[(PhoneNumber, Role)],
-    (account, has_joined): (PhoneNumber, bool),
-) -> Group {
-    let member = |phone: PhoneNumber, role, joined, own| Member {
-        phone,
-        name: None,
-        fingerprint: format!("{:064x}", phone.0.digits()),
-        role,
-        joined,
-        own,
-        excluded: false,
-    };
-    let others = people.iter().map(|(phone, role)| member(*phone, *role, true, false));
-    Group {
-        group_id: match with {
-            Peer::Group(group_id) => group_id,
-            Peer::Person(_) => GroupId([0; 16]),
-        },
-        name: name.to_owned(),
-        standing: if has_joined { GroupStanding::Joined } else { GroupStanding::Invited },
-        epoch: 4,
-        expiry_seconds: 0,
-        members: others.chain([member(account, Role::Member, has_joined, true)]).collect(),
-        newer_states: false,
     }
 }
 

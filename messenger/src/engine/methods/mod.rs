@@ -2,6 +2,7 @@
 
 mod account;
 mod changing;
+mod group_changes;
 mod groups;
 mod history;
 mod people;
