@@ -113,7 +113,11 @@ impl Core {
         let names = seen.iter().filter_map(|entry| entry.name);
         let references = names.map(|name| changes::reference(&name, own)).collect();
         if let (Some(last), Ok(entries)) = (seen.last(), event::References::new(references)) {
-            self.change(last, event::Body::Read { entries }, |_| OwnChange::Read)?;
+            match self.change(last, event::Body::Read { entries }, |_| OwnChange::Read) {
+                // Nobody is told by somebody who has left the group, or is alone in it.
+                Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => {}
+                told => drop(told?),
+            }
         }
         Ok(Empty {})
     }
