@@ -1,6 +1,6 @@
 //! A client in the test's own process that keeps many messages under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -176,15 +176,17 @@ pub(crate) fn send_contents(home: &Path, to: Phone, contents: Vec<Content>) {
     let handle = host.handle();
     let running = thread::spawn(|| host.run().unwrap());
     handle.command(Command::Connect);
-    let mut missing = contents.len();
+    let (count, mut acknowledged) = (contents.len(), BTreeSet::new());
     for content in contents {
         let token = Token(getrandom::u64().unwrap() >> 1);
         handle.command(Command::Send { token, to: UserRef::Phone(to), content });
     }
-    while missing > 0 {
+    while acknowledged.len() < count {
         match outputs.recv_timeout(super::PATIENCE).unwrap() {
-            Output::Notice(Notice::Stored { ids }) => missing -= ids.len(),
-            Output::Notice(Notice::Delivered { .. }) => {}
+            // What reaches somebody who is online is delivered at once.
+            Output::Notice(Notice::Stored { ids } | Notice::Delivered { ids, .. }) => {
+                acknowledged.extend(ids);
+            }
             Output::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
             Output::Notice(_) | Output::Received(_) => {}
         }

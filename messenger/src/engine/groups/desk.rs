@@ -10,6 +10,7 @@ use sealpost_core::groups::{
     Action, Command, CommandRefusal, Groups, Input, InvalidState, Me, Record, State, States,
 };
 use sealpost_core::ids::Phone;
+use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
     Applied, EntryId, GroupStep, GroupTurn, NewCopy, Peer, TurnDone,
 };
@@ -148,8 +149,16 @@ impl Core {
                 }
             }
             let mut machine = Groups::new(desk.me(), records);
-            let actions = machine.start();
+            let mut actions = machine.start();
             desk.machine = Some(machine);
+            // Short commands start often, and each request is a message to somebody.
+            let now = clock::now().0;
+            let asked_at = self.read(SqliteClientStorage::groups_asked_at)?;
+            if asked_at.is_some_and(|at| (0..ASK_AGAIN_SECS).contains(&now.secs_since(at))) {
+                actions.retain(|action| !matches!(action, Action::SendRequest { .. }));
+            } else if !actions.is_empty() {
+                self.write(move |store| store.set_groups_asked_at(now))?;
+            }
             self.finish_turn(desk, Cause::default(), None, actions)?;
         }
         desk.machine.as_ref().ok_or_else(|| ApiError::internal("there are no groups"))
@@ -237,3 +246,6 @@ fn group_of(input: &Input) -> Option<GroupId> {
         Input::Signed { .. } => None,
     }
 }
+
+/// Pause between two starts after which peers are asked again for what they have not answered.
+const ASK_AGAIN_SECS: i64 = 3_600;

@@ -5,6 +5,7 @@ use sealpost_core::client::store::{InboxId, InboxItem, Token};
 use sealpost_core::event::{EncodedEvent, GroupId};
 use sealpost_core::frame::StoreError;
 use sealpost_core::keys::Fingerprint;
+use sealpost_core::time::Timestamp;
 
 use super::groups::HIDDEN;
 use super::timeline::Timeline;
@@ -12,7 +13,7 @@ use crate::client::conversations::GroupPost;
 use crate::client::sqlite::SqliteClientStorage;
 use crate::client::sqlite::ops::sql_token;
 use crate::client::sqlite::row as machine;
-use crate::engine::column::{Unreadable, id, optional, phone};
+use crate::engine::column::{Unreadable, id, optional, phone, timestamp};
 
 impl SqliteClientStorage {
     /// Records of all groups, in the order of their ids.
@@ -22,6 +23,22 @@ impl SqliteClientStorage {
             let mut statement = connection.prepare_cached(sql)?;
             let records = statement.query_map((), |row| Ok((GroupId(row.get(0)?), row.get(1)?)))?;
             records.collect()
+        })
+    }
+
+    /// When peers were last asked again after a start, if ever.
+    pub fn groups_asked_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT groups_asked_at FROM account";
+            connection.prepare_cached(sql)?.query_row((), |row| optional(row, 0, timestamp))
+        })
+    }
+
+    /// Records that peers are asked again after a start.
+    pub fn set_groups_asked_at(&mut self, at: Timestamp) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let sql = "UPDATE account SET groups_asked_at = ?1";
+            connection.prepare_cached(sql)?.execute([at.unix_secs()]).map(drop)
         })
     }
 

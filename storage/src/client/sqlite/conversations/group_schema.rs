@@ -3,6 +3,8 @@
 /// Adds the keys that recipients must have, how the texts of a group were written, and the tables of
 /// groups.
 ///
+/// `groups_asked_at` is when peers were last asked again after a start.
+///
 /// `group_records` has what the machine of groups keeps, in its own encoding. `group_posts` has states
 /// and requests that are to be sent and that the client machine does not have yet. `group_items` has
 /// the places of messages that a group does not show (fate 0). One that is shown later gets another
@@ -11,6 +13,7 @@
 pub(in crate::client::sqlite) const GROUPS: &str = "
     ALTER TABLE drafts ADD COLUMN recipient_key BLOB;
     ALTER TABLE copies ADD COLUMN recipient_key BLOB;
+    ALTER TABLE account ADD COLUMN groups_asked_at INTEGER;
     ALTER TABLE timeline ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
 
     CREATE TABLE group_records (
