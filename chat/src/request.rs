@@ -1,13 +1,13 @@
 //! What the screen asks the client to do.
 
 use sealpost_messenger::api::{
-    ApiError, Caller, Contact, ContactsResult, ConversationParams, ConversationsResult,
-    DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams, Group, GroupParams,
-    History, HistoryParams, HistoryResult, JoinGroup, ListContacts, ListConversations, LookUp,
-    LookUpParams, MarkRead, MarkReadParams, Method, ReactionParams, RemoteDelete, RetryMessage,
-    SaveDraft, Search, SearchParams, Send, SendParams, SendReaction, SendResult, Status,
-    StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
-    UpdateConversation,
+    AcceptFile, ApiError, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
+    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
+    Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup, ListContacts,
+    ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, ReactionParams,
+    RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile,
+    SendFileParams, SendParams, SendReaction, SendResult, Status, StatusResult, SubscribeChanges,
+    TrustKey, TrustParams, UpdateContact, UpdateContactParams, UpdateConversation,
 };
 
 macro_rules! requests {
@@ -47,6 +47,14 @@ requests! {
     Search(SearchParams) = Search => Entries,
     /// Sends a message.
     Send(SendParams) = Send => Sent,
+    /// Offers a file.
+    SendFile(SendFileParams) = SendFile => Sent,
+    /// Accepts a file.
+    AcceptFile(EntryParams) = AcceptFile => Done,
+    /// Refuses a file.
+    RefuseFile(EntryParams) = RefuseFile => Done,
+    /// Gives a file up.
+    CancelFile(EntryParams) = CancelFile => Done,
     /// Changes the text of a message.
     Edit(EditParams) = EditMessage => Sent,
     /// Takes a message back.
@@ -95,9 +103,10 @@ pub enum Answer {
 }
 
 impl Request {
-    /// Whether it waits for the server, so that others should not wait behind it.
+    /// Whether it waits for the server, or reads a large file, so that others should not
+    /// wait behind it.
     pub const fn is_slow(&self) -> bool {
-        matches!(self, Self::LookUp(_) | Self::Search(_))
+        matches!(self, Self::LookUp(_) | Self::Search(_) | Self::SendFile(_))
     }
 }
 

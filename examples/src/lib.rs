@@ -11,6 +11,8 @@ mod manual;
 mod memory;
 mod output;
 mod providers;
+mod qr_code;
+mod sealed_file;
 mod secret_line;
 
 pub use arguments::{VERSION, run_program};
@@ -23,5 +25,7 @@ pub use manual::Manual;
 pub use memory::hide_memory;
 pub use output::{Format, FormatArg, Line, tell, utc};
 pub use providers::{CryptoName, Verify, entropy, random_rng, runner};
+pub use qr_code::qr_code;
+pub use sealed_file::{SealedReader, SealedWriter, UnsealError};
 pub use sealpost_messenger::foreign_text::OneLine;
 pub use secret_line::{SecretText, secret_line_of_file, secret_line_of_stdin};

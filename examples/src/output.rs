@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, StdoutLock, Write};
 
 use sealpost_core::time::Timestamp;
-use sealpost_messenger::foreign_text::JsonLine;
+use sealpost_messenger::foreign_text::{JsonLine, framed_lines};
 use serde::Serialize;
 
 use crate::{Failure, OneLine};
@@ -41,6 +41,13 @@ impl Line {
     /// Writes text on one line, escaped as [`OneLine`] does it.
     pub fn text(text: impl Display) -> Result<(), Failure> {
         Self::write(|stdout| writeln!(stdout, "{}", OneLine(text)))
+    }
+
+    /// Writes text on one line, escaped as [`framed_lines`] does it: for a line that the caller marks as
+    /// part of something.
+    pub fn framed(text: impl Display) -> Result<(), Failure> {
+        let line: Vec<String> = framed_lines(&text.to_string()).collect();
+        Self::write(|stdout| writeln!(stdout, "{}", line.join(" ")))
     }
 
     /// Writes one JSON object on one line.

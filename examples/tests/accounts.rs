@@ -157,6 +157,34 @@ fn verify_looks_up_a_contact_whose_key_has_changed_or_who_is_gone() {
 }
 
 #[test]
+fn verified_contact_with_another_key_gets_nothing_until_the_user_decides() {
+    let mut server = Server::with_both();
+    let verify = |server: &Server| {
+        let shown = server.bed.sealpost("alice", &["verify", BOB, "--json"]).succeeded();
+        objects(&shown).remove(0)
+    };
+    let number = |text: &serde_json::Value| text["safetyNumber"].as_str().unwrap().to_owned();
+    let known = number(&verify(&server));
+    let mark = format!("--mark={known}");
+    server.bed.sealpost("alice", &["verify", BOB, &mark]).succeeded();
+    server.lose(BOB);
+    server.register("new-bob", BOB);
+    server.say("new-bob", ALICE, "it is me");
+    let heard = server.bed.sealpost("alice", &["listen", "--count", "1"]).succeeded();
+    assert!(heard.contains("[by a changed key!]: it is me"), "{heard}");
+    let offered = number(&verify(&server)["offered"]);
+    let refused = server.bed.sealpost("alice", &["send", BOB, "is it you?"]).failed(4);
+    for said in [&known, &offered, "the key that you have verified", "nothing is sent until"] {
+        assert!(refused.contains(said), "{refused}");
+    }
+    let accept = format!("--accept={offered}");
+    server.bed.sealpost("alice", &["verify", BOB, &accept]).succeeded();
+    let sent = server.bed.sealpost("alice", &["outbox", "retry"]).succeeded();
+    assert!(sent.starts_with("stored "), "{sent}");
+    server.hear("new-bob", ALICE, &["is it you?"]);
+}
+
+#[test]
 fn first_message_to_somebody_new_is_sent_once_there_is_a_server() {
     let bed = ProgramBed::new();
     let place = ProgramBed::reusable_address();

@@ -96,6 +96,34 @@ fn listen_outlives_the_owner_of_the_home() {
 }
 
 #[test]
+fn listen_ends_when_another_one_takes_over() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let first = bed.start("bob", &["listen", "--json"]);
+    first.event("caught-up");
+    let second = bed.start("bob", &["listen", "--json"]);
+    let ended = first.end();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.stderr.contains("another program receives under this name now"), "{ended:?}");
+    // The second one has the home now.
+    bed.sealpost("alice", &["send", BOB, "hi"]).succeeded();
+    assert_eq!(second.event("message")["text"], "hi");
+}
+
+#[test]
+fn daemon_waits_for_a_command_that_has_the_home_for_a_moment() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let command = bed.start("bob", &["listen", "--json", "--seconds", "1"]);
+    command.event("online");
+    let daemon = bed.start("bob", &["daemon"]);
+    assert_eq!(command.end().status.code(), Some(0));
+    assert_eq!(daemon.line(), "ready");
+}
+
+#[test]
 fn second_daemon_and_registration_are_refused() {
     let bed = ProgramBed::new();
     let server = bed.serve(&[]);

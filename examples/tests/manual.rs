@@ -37,7 +37,7 @@ fn bash_completes_commands() {
         fs::write(&file, stdout(path, &["completions", "bash"])).unwrap();
         for (word, command) in [
             ("comp", "completions"),
-            if name == "sealpostd" { ("us", "users") } else { ("se", "send") },
+            if name == "sealpostd" { ("us", "users") } else { ("sen", "send") },
         ] {
             let script = format!(
                 "source {}; COMP_WORDS=({name} {word}) COMP_CWORD=1; _{name} {name} {word} {name}; \

@@ -101,6 +101,13 @@ impl Bot {
         }
     }
 
+    /// The next line, which tells the end of a subscription: its consumer, and the reason.
+    fn ended(&mut self) -> (Value, Value) {
+        let line = self.line().expect("a notification");
+        assert_eq!(line["method"], "receiveEnded");
+        (line["params"]["consumer"].clone(), line["params"]["reason"].clone())
+    }
+
     fn text(receive: &Value) -> &str {
         receive["event"]["message"]["body"]["text"].as_str().unwrap()
     }
@@ -272,6 +279,7 @@ fn consumer_gets_again_what_it_has_not_acknowledged() {
     other.call("acknowledge", json!({ "consumer": "bot", "upTo": again["place"] }));
     bed.sealpost("alice", &["send", BOB, "4"]).succeeded();
     assert_eq!(Bot::text(&other.receive()), "4");
+    assert_eq!(bot.ended(), ("bot".into(), "takenOver".into()));
     bot.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert_eq!(bot.line(), None, "only one subscription gets it");
 
@@ -283,7 +291,9 @@ fn consumer_gets_again_what_it_has_not_acknowledged() {
     };
     let listener = (json!("listen"), json!(4));
     assert_eq!(listed(&mut other), [(json!("bot"), json!(1)), listener.clone()]);
-    other.call("removeConsumer", json!({ "consumer": "bot" }));
+    let mut third = Bot::connect(&bed, "bob");
+    third.call("removeConsumer", json!({ "consumer": "bot" }));
+    assert_eq!(other.ended(), ("bot".into(), "unsubscribed".into()));
     assert_eq!(listed(&mut other), [listener]);
     assert_eq!(other.refused("acknowledge", json!({ "consumer": "bot", "upTo": 1 }))["code"], 7);
 }

@@ -62,6 +62,32 @@ impl KeyFile {
         }
     }
 
+    /// Writes the key again, under another passphrase or in the clear. A crash leaves either the file
+    /// before or the file after. Nobody else may write to the folder meanwhile.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) with the passphrase that the file has had. Then nothing was changed.
+    pub fn protect(
+        &self,
+        before: Option<&[u8]>,
+        after: Option<&[u8]>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeyFileError> {
+        let key = self.load(before)?;
+        private_file::check_folder(&self.0).map_err(|error| refused(&self.0, error))?;
+        let write = |pem: &[u8]| {
+            atomic_file::write(&self.0, pem, Readers::Owner, Existing::Replace)
+                .map_err(|error| KeyFileError::Io(self.0.clone(), error))
+        };
+        let failed = |error| self.pem_error(error);
+        match after {
+            None => write(private_key_to_pem(&key).map_err(failed)?.expose()),
+            Some(passphrase) => write(
+                private_key_to_encrypted_pem(&key, passphrase, rng).map_err(failed)?.as_bytes(),
+            ),
+        }
+    }
+
     fn pem_error(&self, error: PemError) -> KeyFileError {
         KeyFileError::Pem(self.0.clone(), error)
     }
@@ -220,6 +246,25 @@ mod tests {
         assert!(matches!(needed, KeyFileError::Pem(_, PemError::PassphraseNeeded)));
         let wrong = file.load(Some(b"battery staple")).unwrap_err();
         assert!(matches!(wrong, KeyFileError::Pem(_, PemError::WrongPassphrase)));
+    }
+
+    #[test]
+    fn passphrase_is_changed_and_taken_away() {
+        let (folder, key) = (tempfile::tempdir().unwrap(), key());
+        let file = KeyFile::new(folder.path().join("key.pem"));
+        file.create(&key, None, &mut rng()).unwrap();
+        let steps =
+            [(None, Some(&b"one"[..])), (Some(&b"one"[..]), Some(b"two")), (Some(b"two"), None)];
+        for (before, after) in steps {
+            if before.is_some() {
+                let wrong = file.protect(Some(b"three"), after, &mut rng()).unwrap_err();
+                assert!(matches!(wrong, KeyFileError::Pem(_, PemError::WrongPassphrase)));
+            }
+            file.protect(before, after, &mut rng()).unwrap();
+            assert!(file.load(after).unwrap() == key);
+        }
+        let mode = fs::metadata(&file.0).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode, names(folder.path())), (0o600, vec!["key.pem".to_owned()]));
     }
 
     #[test]

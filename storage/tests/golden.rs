@@ -19,7 +19,11 @@ use sealpost_core::client::store::{
     Binding, ClientOp, ClientReply, Content, Draft, DraftId, Failure, InboxId, InboxItem,
     IncomingMessage, OutgoingMessage, ReceivedContent, Token, Trust,
 };
-use sealpost_core::event::{EncodedEvent, EventId, GroupId, Target};
+use sealpost_core::event::{
+    Caption, EncodedEvent, EventId, FileId, FileName, FileOffer, FileSize, GroupId, MediaType,
+    PieceLen, Target,
+};
+use sealpost_core::files::{Direction, Received, Record, State, TransferId};
 use sealpost_core::ids::{MessageId, UserId, UserRef};
 use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::store::StoreOp;
@@ -28,6 +32,7 @@ use sealpost_storage::client::conversations::{
     Applied, Author, Body as ConversationBody, Change, EntryRef, GroupPost, GroupRecord, GroupStep,
     GroupTurn, Idempotency, NewCopy, NewEntry, Originals, OwnChange, Peer, Written,
 };
+use sealpost_storage::client::transfers::{NewSend, TransferStep};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::conformance::{at, message, phone, public_key, receipt, wrapped_key};
 use sealpost_storage::{Inspector, NewInvitation, Quota, SqliteStorage, Storage, Suspension};
@@ -429,6 +434,7 @@ fn fill_conversations(store: &mut SqliteClientStorage) {
     store.append(&peer, (&new("hello"), at(4)), &[copy], Some(&key)).unwrap();
     store.read_up_to(conversation, received, at(5)).unwrap();
     store.advance_consumer("bot", item.place).unwrap();
+    fill_transfers(store, &item);
     fill_groups(store, &item);
 }
 
@@ -461,4 +467,34 @@ fn fill_groups(store: &mut SqliteClientStorage, item: &InboxItem) {
         written: Written::Older,
     };
     store.take_turn(&GroupTurn { message: None, at: at(7), steps: vec![show] }).unwrap();
+}
+
+fn fill_transfers(store: &mut SqliteClientStorage, item: &InboxItem) {
+    let (file, peer) = (FileId([5; 16]), item.message.signed_by);
+    let id = TransferId { direction: Direction::Incoming, peer, file };
+    let offer = FileOffer {
+        file,
+        name: FileName::new("seal.png").unwrap(),
+        media_type: MediaType::new("image/png").unwrap(),
+        size: FileSize::new(100).unwrap(),
+        sha256: [9; 32],
+        piece_len: PieceLen::new(60).unwrap(),
+        caption: Caption::new("see").unwrap(),
+    };
+    let state = State::Receiving(Received { prefix: 1, ahead: 0 });
+    let answer =
+        NewSend { token: Token(8), id, name: None, content: Some(Content::Text("a".into())) };
+    let step = TransferStep {
+        records: vec![(id, Some(Record { offer, state }))],
+        sends: vec![answer],
+        ..TransferStep::default()
+    };
+    store.step_transfers(&step).unwrap();
+    // The edit above was applied as the second message, which only arrives now.
+    let messages = [2, 3].map(|id| IncomingMessage { id: MessageId(id), ..item.message.clone() });
+    store.commit(&[ClientOp::Receive(messages.to_vec())], &mut Vec::new());
+    let piece = store.inbox_after(store.applied_up_to().unwrap(), 1).unwrap().remove(0);
+    let peer = Peer::Person(item.message.phone);
+    store.apply(&piece, &peer, &Change::File(None)).unwrap();
+    assert_eq!(store.file_arrivals(2).unwrap(), [piece]);
 }

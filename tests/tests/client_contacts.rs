@@ -16,8 +16,8 @@ use sealpost_storage::Storage;
 use sealpost_storage::client::ClientStorage;
 use sealpost_tests::beds::ClientBed;
 use sealpost_tests::client_fixture::{
-    ClientFixture, bob, client_knowing_bob, ids, message, receipt, receive_message, session_error,
-    texts,
+    ClientFixture, bob, client_knowing_bob, ids, me, message, receipt, receive_message,
+    session_error, texts,
 };
 use sealpost_tests::scripted_peer::ScriptedPeer;
 use sealpost_tests::scripted_server::Request;
@@ -280,6 +280,82 @@ fn a_verification_that_is_not_recorded_does_not_count() {
     assert_eq!(fixture.bed.take_notices(), [Notice::StoreFailed { error: StoreError::Io }]);
     receive_message(&mut fixture, &mut bob, (1, 0), "hello");
     assert_eq!(fixture.bed.take_delivered()[0].message.trust, Trust::FirstUse);
+}
+
+#[test]
+fn a_forgotten_contact_is_trusted_on_first_use_again() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let (phone, fingerprint) = (bob.phone, *bob.public_key().fingerprint());
+    fixture.bed.command(Command::MarkVerified { phone, fingerprint });
+    let new_bob = offer_key(&mut fixture, &bob);
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Forget { phone });
+    assert_eq!(fixture.bed.take_notices(), [Notice::Forgotten { phone }]);
+    assert_eq!(fixture.bed.store.inner().load().unwrap().contacts, []);
+    // Nothing is offered any more: whoever the server names is pinned, and has the message.
+    fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(phone))]);
+    let answer = fixture.server.public_key_of(fixture.now(), &new_bob);
+    fixture.send(&answer);
+    assert_eq!(fixture.receive_all(), [message(&new_bob, 1)]);
+    let contacts = fixture.bed.store.inner().load().unwrap().contacts;
+    assert_eq!(contacts[0].verification, Verification::FirstUse);
+    // The one who was forgotten is a stranger.
+    fixture.bed.take_notices();
+    receive_message(&mut fixture, &mut bob, (1, 0), "it is me");
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Id(bob.id))]);
+    assert_eq!(fixture.bed.take_delivered(), []);
+}
+
+#[test]
+fn a_receipt_of_a_forgotten_contact_counts_for_what_was_sent_before() {
+    let (mut fixture, mut bob) = client_knowing_bob();
+    let (phone, recipient) = (bob.phone, bob.id);
+    fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    let stored = fixture.server.stored(fixture.now(), &[(bob.id, MessageId(1))]);
+    fixture.send(&stored);
+    fixture.bed.command(Command::Forget { phone });
+    fixture.bed.take_notices();
+    let receipt = bob.receipt(fixture.now(), me(), 5, &[1]);
+    fixture.send(&receipt);
+    let delivered = Notice::Delivered { recipient, ids: ids(&[1]) };
+    assert_eq!(fixture.bed.take_notices(), [delivered]);
+}
+
+#[test]
+fn what_is_held_back_for_a_forgotten_contact_is_decided_by_the_server() {
+    let (mut fixture, bob) = client_knowing_bob();
+    let phone = bob.phone;
+    fixture.bed.send_text(UserRef::Phone(phone), "hello");
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(phone))]);
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Forget { phone });
+    assert_eq!(fixture.bed.take_notices(), [Notice::Forgotten { phone }]);
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)], "once more");
+    session_error(&mut fixture, ErrorCode::UnknownUser);
+    let failed = Notice::Failed { ids: ids(&[1]), failure: Failure::UnknownUser };
+    assert_eq!(fixture.bed.take_notices(), [failed]);
+}
+
+#[test]
+fn what_is_kept_for_a_forgotten_contact_is_given_back() {
+    let (mut fixture, bob) = client_knowing_bob();
+    let phone = bob.phone;
+    fixture.bed.cut(fixture.conn);
+    let to = UserRef::Phone(phone);
+    let token = fixture.bed.send_text(to, "hello");
+    fixture.bed.take_notices();
+    fixture.bed.fail_store(1, StoreError::Io);
+    fixture.bed.command(Command::Forget { phone });
+    assert_eq!(fixture.bed.take_notices(), [Notice::StoreFailed { error: StoreError::Io }]);
+    fixture.bed.command(Command::Forget { phone });
+    let (refusal, content) = (SendRefusal::Cancelled, Content::Text("hello".into()));
+    let refused = Notice::SendRefused { token, to, refusal, content };
+    assert_eq!(fixture.bed.take_notices(), [refused, Notice::Forgotten { phone }]);
+    assert_eq!(fixture.bed.store.inner().load().unwrap().drafts, []);
 }
 
 #[test]

@@ -65,6 +65,47 @@ fn a_message_kept_for_nobody_is_given_back_once() {
 }
 
 #[test]
+fn a_kept_message_is_given_up_when_the_application_asks() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    let to = UserRef::Phone(bob().phone);
+    let [one, two] = ["one", "two"].map(|text| fixture.bed.send_text(to, text));
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Cancel { token: one });
+    let (refusal, content) = (SendRefusal::Cancelled, Content::Text("one".into()));
+    let refused = Notice::SendRefused { token: one, to, refusal, content };
+    assert_eq!(fixture.bed.take_notices(), [refused]);
+    fixture.bed.command(Command::Cancel { token: one });
+    assert_eq!(fixture.bed.take_notices(), [Notice::NotCancelled { token: one }]);
+    // Also for the next process.
+    let mut fixture = restart_online(fixture);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(to)]);
+    let answer = fixture.server.public_key_of(fixture.now(), &bob());
+    fixture.send(&answer);
+    let history = fixture.bed.store.inner().history(bob().phone, None, 9).unwrap();
+    let [HistoryEntry::Sent(SentMessage { content, .. })] = &history[..] else { panic!("one") };
+    assert_eq!(*content, Content::Text("two".into()));
+    // It has its id.
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Cancel { token: two });
+    assert_eq!(fixture.bed.take_notices(), [Notice::NotCancelled { token: two }]);
+}
+
+#[test]
+fn a_message_that_is_not_durable_yet_can_not_be_given_up() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    fixture.bed.take_notices();
+    fixture.bed.hold_store = true;
+    let token = fixture.bed.send_text(UserRef::Phone(bob().phone), "hello");
+    fixture.bed.command(Command::Cancel { token });
+    assert_eq!(fixture.bed.take_notices(), [Notice::NotCancelled { token }]);
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store();
+    assert_eq!(fixture.bed.take_notices(), [Notice::Kept { token }]);
+}
+
+#[test]
 fn kept_messages_go_in_the_order_of_sending_under_either_name_of_their_recipient() {
     let mut fixture = ClientFixture::online(Limits::default());
     let mut bob = bob();

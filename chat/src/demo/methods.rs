@@ -1,17 +1,18 @@
 //! The methods, as far as a screen needs them.
 
 use sealpost_messenger::api::{
-    ApiError, Body, Changed, Contact, ContactsResult, Conversation, ConversationParams,
-    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
-    ErrorKind, GroupStanding, History, HistoryParams, HistoryResult, JoinGroup, KeyTrust,
-    ListContacts, ListConversations, ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams,
-    Method, Peer, Progress, Quote, Reaction, ReactionParams, RemoteDelete, RetryMessage, SaveDraft,
-    Search, SearchParams, Send, SendParams, SendReaction, SendResult, Status, StatusResult,
-    SubscribeChanges, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
-    UpdateConversation,
+    AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
+    ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
+    Empty, EntryParams, ErrorKind, FileState, GroupStanding, History, HistoryParams, HistoryResult,
+    JoinGroup, KeyTrust, ListContacts, ListConversations, ListGroups, LookUp, LookUpParams,
+    MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction, ReactionParams, RefuseFile,
+    RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile, SendParams,
+    SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
+    UpdateContact, UpdateContactParams, UpdateConversation,
 };
 use serde_json::Value;
 
+use super::files::{accept_file, end_file, send_file};
 use super::groups::{answer_invitation, groups};
 use super::story;
 use super::world::{Plan, World};
@@ -39,6 +40,10 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         History => |world: &mut World, params: &_| Ok::<_, ApiError>(history(world, params)),
         Search => |world: &mut World, params: &_| Ok::<_, ApiError>(search(world, params)),
         Send => send,
+        SendFile => send_file,
+        AcceptFile => |world: &mut World, params: &_| accept_file(world, *params),
+        RefuseFile => |world: &mut World, params: &_| end_file(world, *params, FileState::Refused),
+        CancelFile => |world: &mut World, params: &_| end_file(world, *params, FileState::Cancelled),
         EditMessage => edit,
         RemoteDelete => |world: &mut World, params: &_| delete(world, *params),
         SendReaction => react,
@@ -287,7 +292,7 @@ fn own(world: &World, number: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-const fn sent(entry: u64) -> SendResult {
+pub(super) const fn sent(entry: u64) -> SendResult {
     SendResult { entry, message_id: None, progress: Progress::Queued }
 }
 

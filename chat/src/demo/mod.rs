@@ -1,6 +1,7 @@
 //! Made-up people, without a network: what `--demo` shows, and what the pictures show. The same calls
 //! at the same times give the same screens.
 
+mod files;
 mod groups;
 mod methods;
 mod story;

@@ -2,8 +2,8 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber, Progress,
-    Reaction, Role, Trust,
+    Body, Connection, Contact, Entry, FileState, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber,
+    Progress, Reaction, Role, Trust,
 };
 
 use super::groups::group;
@@ -146,7 +146,9 @@ fn today(world: &mut World) {
             media_type: "image/jpeg".to_owned(),
             size: 1_234_567,
             done: 1_234_567,
-            path: Some("~/Downloads/route.jpg".to_owned()),
+            state: FileState::Complete,
+            reason: None,
+            path: Some("~/.sealpost/files/route.jpg".to_owned()),
             text: "This is the one I mean. The description is at https://climb.example/routes/42"
                 .to_owned(),
         },
@@ -158,6 +160,9 @@ fn today(world: &mut World) {
     add(world, -6_900, photo);
     say(world, -6_800, FAMILY, Some(MUM()), "Dinner on Sunday at seven? 👨‍👩‍👧‍👦");
     let dinner = last(world);
+    let recipe = file("pear tart.pdf", "application/pdf", 482_310, "In case you bake it yourself.");
+    let recipe = world.received(Peer::Person(MUM()), MUM(), recipe);
+    add(world, -6_750, recipe);
     say(world, -6_700, FAMILY, Some(BEN()), "I'm in.");
     let mut reply =
         world.sent(FAMILY, Body::Text { text: "Me too. Shall I bring dessert?".to_owned() });
@@ -196,6 +201,21 @@ fn today(world: &mut World) {
     add(world, -240, edited);
     let deleted = world.received(anna, ANNA(), Body::Deleted);
     add(world, -200, deleted);
+}
+
+/// A file that is offered.
+pub(super) fn file(name: &str, media_type: &str, size: u64, text: &str) -> Body {
+    Body::File {
+        file: "2".to_owned(),
+        name: name.to_owned(),
+        media_type: media_type.to_owned(),
+        size,
+        done: 0,
+        state: FileState::Offered,
+        reason: None,
+        path: None,
+        text: text.to_owned(),
+    }
 }
 
 fn plan(world: &mut World) {

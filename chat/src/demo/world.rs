@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 use sealpost_messenger::api::{
-    Body, Changed, Connection, Contact, Conversation, Copy, Entry, Group, KeyTrust, Mute,
-    Notification, Peer, PhoneNumber, Progress, Reaction, Time, Trust,
+    Body, Changed, Connection, Contact, Conversation, Copy, Entry, FileState, Group, KeyTrust,
+    Mute, Notification, Peer, PhoneNumber, Progress, Reaction, Time, Trust,
 };
 
 /// Conversations, and what will happen in them.
@@ -37,6 +37,8 @@ pub(super) enum Plan {
     Progress { entry: u64, progress: Progress },
     /// Somebody invites the user to a group.
     Invite { group: Box<Group>, text: &'static str },
+    /// A file gets further: this many percent of it are there.
+    Transfer { entry: u64, percent: u64 },
     /// Somebody reacts.
     React { entry: u64, from: PhoneNumber, emoji: &'static str },
     /// The connection is not as it was.
@@ -177,6 +179,7 @@ impl World {
             expiry_seconds: 0,
             read_receipts: true,
             group: None,
+            accept_files_up_to: 0,
             draft: String::new(),
         });
     }
@@ -211,6 +214,19 @@ impl World {
                         copy.progress = progress.clone();
                     }
                     entry.progress = Some(progress);
+                });
+            }
+            Plan::Transfer { entry, percent } => {
+                self.change(entry, |entry| {
+                    let is_own = entry.from.is_none();
+                    if let Body::File { name, size, done, state, path, .. } = &mut entry.body
+                        && *state != FileState::Cancelled
+                    {
+                        *done = size.saturating_mul(percent) / 100;
+                        let is_whole = percent >= 100;
+                        *state = if is_whole { FileState::Complete } else { FileState::Underway };
+                        *path = (is_whole && !is_own).then(|| format!("~/.sealpost/files/{name}"));
+                    }
                 });
             }
             Plan::React { entry, from, emoji } => {

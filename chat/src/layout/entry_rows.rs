@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sealpost_messenger::api::{Arrival, Body, Entry, Peer, Progress, Time, Trust, WrittenIn};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
+use super::file_rows::file_rows;
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
 use crate::model::{Model, Thread};
 use crate::text::{clip, links, one_line, wrap};
@@ -106,24 +107,17 @@ impl Page<'_> {
                 let bytes = hex.len() / 2;
                 self.write_gone(rows, &format!("{bytes} bytes of an application"));
             }
-            Body::File { name, media_type, size, done, path, text, .. } => {
-                let mut line = vec![
-                    Span::new(Tone::Strong, OneLine(name).to_string()),
-                    Span::new(Tone::Faint, format!("  {}", human_size(*size))),
-                ];
-                let state = match path {
-                    Some(path) => OneLine(path).to_string(),
-                    None if self.entry.from.is_none() && done == size => {
-                        OneLine(media_type).to_string()
-                    }
-                    None => {
-                        format!("{} %", done.saturating_mul(100).checked_div(*size).unwrap_or(0))
-                    }
+            Body::File { text, .. } => {
+                let Some((line, below)) = file_rows(&self.entry.body, self.entry.from.is_none())
+                else {
+                    return;
                 };
-                line.push(Span::new(Tone::Faint, format!("  {state}")));
                 rows.push(self.row(Gutter::File, line));
                 if !text.is_empty() {
                     self.write_text(rows, text);
+                }
+                if let Some(below) = below {
+                    self.write_gone(rows, &below);
                 }
             }
             Body::Deleted => self.write_gone(rows, "deleted"),
@@ -334,14 +328,6 @@ fn text_rows(line: &str, columns: usize) -> Vec<Line> {
 /// As much of a long message as is looked at.
 fn beginning(text: &str) -> &str {
     text.get(..text.floor_char_boundary(FOLDED_LEN)).unwrap_or(text)
-}
-
-fn human_size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
-        1_000_000.. => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
-    }
 }
 
 /// How far a copy has come, for people.

@@ -2,6 +2,7 @@
 //! counts as seen, and a mouse points at a place.
 
 mod entry_rows;
+mod file_rows;
 mod row;
 mod status;
 mod window;

@@ -23,6 +23,8 @@ pub(crate) enum Overlay {
     React { entry: u64, emoji: Composer },
     /// Asks for the name of a contact.
     Name { phone: PhoneNumber, name: Composer },
+    /// Asks for the path of a file to be sent.
+    File { path: Composer },
     /// Asks before something is done that can't be undone.
     Confirm(Confirm),
 }

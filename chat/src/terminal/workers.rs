@@ -1,6 +1,7 @@
 //! Threads that carry out requests, so that the screen never waits.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -18,6 +19,22 @@ pub(super) struct Workers {
 struct Worker {
     requests: Sender<Request>,
     thread: JoinHandle<()>,
+}
+
+/// The path of a file as the client takes it: it may work in another folder. `~` is the home of the
+/// user.
+fn with_absolute_path(request: Request) -> Request {
+    let Request::SendFile(mut params) = request else { return request };
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = match (params.path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        (Some(_) | None, _) => PathBuf::from(&params.path),
+    };
+    // What can't be made absolute is refused by the client.
+    if let Some(path) = std::path::absolute(path).ok().as_deref().and_then(Path::to_str) {
+        path.clone_into(&mut params.path);
+    }
+    Request::SendFile(params)
 }
 
 type SharedCaller = Arc<dyn Caller + Send + Sync>;
@@ -46,6 +63,7 @@ impl Worker {
         let (requests, waiting): (_, Receiver<Request>) = mpsc::channel();
         let work = move || {
             for request in waiting {
+                let request = with_absolute_path(request);
                 let answer = request.carry_out(caller.as_ref()).map(Box::new);
                 if answers.send(Message::Answered(Box::new(request), answer)).is_err() {
                     return;

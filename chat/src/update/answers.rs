@@ -1,7 +1,7 @@
 //! What came of requests.
 
 use sealpost_messenger::api::{
-    ApiError, Contact, ConversationsResult, EditParams, Peer, SendParams,
+    ApiError, Contact, ConversationsResult, EditParams, Peer, SendFileParams, SendParams,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
@@ -103,6 +103,9 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     | Request::Edit(EditParams { message: text, .. }) = request
     {
         sending::put_back(model, text);
+    }
+    if let Request::SendFile(SendFileParams { caption, .. }) = request {
+        sending::put_back(model, caption);
     }
     if let Some(Overlay::Search(search)) = &mut model.overlay {
         search.is_running = false;

@@ -11,6 +11,11 @@ use crate::model::{Composer, Edit, Model, Overlay, Purpose, Search, Step};
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     match command {
         Command::Send => sending::send(model, effects),
+        Command::SendFile => {
+            if model.thread.is_some() {
+                model.overlay = Some(Overlay::File { path: Composer::default() });
+            }
+        }
         Command::Next => go(model, model.neighbour(true), effects),
         Command::Previous => go(model, model.neighbour(false), effects),
         Command::NextUnread => go(model, model.next_unread(), effects),

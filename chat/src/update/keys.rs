@@ -9,6 +9,7 @@ use crate::model::{Composer, Edit, Model, Prefix};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Send,
+    SendFile,
     Next,
     Previous,
     NextUnread,
@@ -83,6 +84,7 @@ const HISTORY: &[Binding] = keys! {
 
 const WRITING: &[Binding] = keys! {
     "Enter" => Command::Send, "send";
+    "M-o" => Command::SendFile, "send a file; what is written goes with it";
     "M-Enter C-j S-Enter" => Command::Edit(Edit::NewLine), "new line";
     "M-e" => Command::OpenEditor, "write in $EDITOR; so does C-x C-e";
     "Up" => Command::Edit(Edit::LineUp), "line up; edits your last message if nothing is written";

@@ -10,7 +10,7 @@ pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut 
         Notification::Hello(hello) => model.account = Some(hello.account),
         Notification::Changed(changed) => change(model, changed, effects),
         // For consumers, of which this is none.
-        Notification::Receive(_) => {}
+        Notification::Receive(_) | Notification::ReceiveEnded(_) => {}
     }
 }
 

@@ -7,7 +7,7 @@ use sealpost_messenger::api::{
 };
 
 use super::keys::{Command, command, type_into};
-use super::{Effect, opening, selection};
+use super::{Effect, opening, selection, sending};
 use crate::Request;
 use crate::layout::Window;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search};
@@ -67,6 +67,7 @@ pub(super) fn input(model: &mut Model) -> Option<&mut Composer> {
         Overlay::Search(search) => Some(&mut search.query),
         Overlay::React { emoji, .. } => Some(emoji),
         Overlay::Name { name, .. } => Some(name),
+        Overlay::File { path } => Some(path),
         Overlay::Help { .. }
         | Overlay::Key { .. }
         | Overlay::Members { .. }
@@ -95,6 +96,7 @@ pub(super) fn choose(model: &mut Model, step: isize) {
             | Overlay::Members { .. }
             | Overlay::React { .. }
             | Overlay::Name { .. }
+            | Overlay::File { .. }
             | Overlay::Confirm(_),
         )
         | None => {}
@@ -121,6 +123,7 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
             | Overlay::Members { .. }
             | Overlay::Mute { .. }
             | Overlay::Name { .. }
+            | Overlay::File { .. }
             | Overlay::Confirm(_),
         )
         | None => {}
@@ -150,6 +153,7 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
             let params = UpdateContactParams { recipient: phone, name };
             effects.push(Effect::Request(Request::Name(params)));
         }
+        Some(Overlay::File { path }) => sending::send_file(model, path.text(), effects),
         // These are answered with letters, so that nobody agrees by accident.
         overlay @ Some(Overlay::Key { .. } | Overlay::Members { .. } | Overlay::Confirm(_)) => {
             model.overlay = overlay;
@@ -185,6 +189,7 @@ fn mute(model: &mut Model, chosen: usize, effects: &mut Vec<Effect>) {
         mute: Some(mute),
         expiry_seconds: None,
         read_receipts: None,
+        accept_files_up_to: None,
     };
     effects.push(Effect::Request(Request::Update(params)));
 }

@@ -1,6 +1,6 @@
 //! What the keys do to a selected message.
 
-use sealpost_messenger::api::{Body, Entry, EntryParams, Progress};
+use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
 
 use super::keys::Command;
 use super::{Effect, commands, keys, sending};
@@ -9,7 +9,7 @@ use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, text_of};
 use crate::text::links;
 
 /// Keys of a selected message, and how the help says what they do.
-pub(crate) const SELECTION_KEYS: [(&str, &str); 9] = [
+pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
     ("Up Down k j", "select another message"),
     ("r Enter", "answer"),
     ("e", "edit"),
@@ -18,6 +18,7 @@ pub(crate) const SELECTION_KEYS: [(&str, &str); 9] = [
     ("o", "show all of it, or open its link"),
     ("c", "copy"),
     ("R", "send again what failed"),
+    ("y n x", "accept a file, refuse it, give it up"),
     ("Esc q", "back"),
 ];
 
@@ -29,7 +30,9 @@ pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "End" | "G" => commands::select(model, Step::Last),
         "Esc" | "q" | "C-g" => deselect(model),
         "?" => model.overlay = Some(Overlay::Help { scrolled: 0 }),
-        "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" => act(model, name, effects),
+        "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" | "y" | "n" | "x" => {
+            act(model, name, effects);
+        }
         _ => match keys::command(name) {
             Some(Command::Edit(_) | Command::Send | Command::Select) => {}
             Some(command) => commands::run(model, command, effects),
@@ -72,11 +75,32 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             }
             None => model.remark = Some("There is no text to copy.".to_owned()),
         },
+        "y" | "n" | "x" => file(model, name, &entry, effects),
         "R" if matches!(entry.progress, Some(Progress::Failed { .. })) => {
             effects.push(Effect::Request(Request::Retry(EntryParams { entry: number })));
         }
         _ => model.remark = Some("It has not failed.".to_owned()),
     }
+}
+
+/// Accepts a file, refuses it, or gives it up.
+fn file(model: &mut Model, name: &str, entry: &Entry, effects: &mut Vec<Effect>) {
+    let Body::File { state, .. } = &entry.body else {
+        model.remark = Some("This is not a file.".to_owned());
+        return;
+    };
+    let params = EntryParams { entry: entry.entry };
+    let is_offer = *state == FileState::Offered && entry.from.is_some();
+    let request = match (name, state) {
+        ("y", _) if is_offer => Request::AcceptFile(params),
+        ("n", _) if is_offer => Request::RefuseFile(params),
+        ("x", FileState::Offered | FileState::Underway) => Request::CancelFile(params),
+        _ => {
+            model.remark = Some("There is nothing to decide about this file.".to_owned());
+            return;
+        }
+    };
+    effects.push(Effect::Request(request));
 }
 
 /// Shows all of a long message; opens the link of one that is shown.

@@ -1,6 +1,6 @@
 //! Sending what was written.
 
-use sealpost_messenger::api::{Body, EditParams, SendParams, WaitFor};
+use sealpost_messenger::api::{Body, EditParams, SendFileParams, SendParams, WaitFor};
 
 use super::{Effect, new_draft, opening};
 use crate::Request;
@@ -31,6 +31,34 @@ pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         new_draft(model, "");
     }
     effects.push(Effect::Request(request));
+    opening::to_the_end(model, effects);
+}
+
+/// Offers a file. What was written goes with it, unless it is for something else.
+pub(super) fn send_file(model: &mut Model, path: &str, effects: &mut Vec<Effect>) {
+    let Some(thread) = &model.thread else { return };
+    // A terminal puts quotes around the path of a file that is dropped on it.
+    let path = path.trim().trim_matches(['\'', '"']);
+    if path.is_empty() {
+        return;
+    }
+    let with = thread.with;
+    let caption = if model.purpose == Purpose::New { model.composer.take() } else { String::new() };
+    if !caption.is_empty() && !model.draft.saved.is_empty() {
+        let params = sealpost_messenger::api::DraftParams { with, text: String::new() };
+        effects.push(Effect::Request(Request::SaveDraft(params)));
+    }
+    if !caption.is_empty() {
+        new_draft(model, "");
+    }
+    effects.push(Effect::Request(Request::SendFile(SendFileParams {
+        recipient: with,
+        path: path.to_owned(),
+        caption,
+        idempotency_key: None,
+        wait_for: WaitFor::Queued,
+        timeout_seconds: FILE_SECS,
+    })));
     opening::to_the_end(model, effects);
 }
 
@@ -85,3 +113,6 @@ const fn message(
         timeout_seconds: 0,
     }
 }
+
+/// How long to wait for the key of somebody new.
+const FILE_SECS: u32 = 30;

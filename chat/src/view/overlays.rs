@@ -141,6 +141,14 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             scrolled: 0,
             hint: "only you see it · Enter · Esc",
         },
+        Overlay::File { path } => Panel {
+            title: "Send a file".to_owned(),
+            input: Some(path),
+            lines: Vec::new(),
+            chosen: None,
+            scrolled: 0,
+            hint: "its path · what is written goes with it · Enter · Esc",
+        },
         Overlay::Confirm(confirm) => confirm_panel(confirm, columns),
     }
 }
@@ -217,7 +225,8 @@ fn help(columns: usize) -> Vec<Line> {
             explain(&mut lines, columns, binding.keys, binding.about);
         }
     }
-    for (title, rows) in [("A selected message", &SELECTION_KEYS), ("Marks", &MARKS)] {
+    let lists = [("A selected message", SELECTION_KEYS.as_slice()), ("Marks", MARKS.as_slice())];
+    for (title, rows) in lists {
         lines.push(vec![Span::new(Tone::Unread, title)]);
         for (name, about) in rows {
             explain(&mut lines, columns, name, about);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use sealpost_chat::{Message, Stage};
 use sealpost_messenger::api::{
-    Body, Changed, Connection, Entry, Notification, Peer, Quote, Reaction, Time,
+    Body, Changed, Connection, Entry, FileState, Notification, Peer, Quote, Reaction, Time,
 };
 
 use crate::support::{now, rows, stage};
@@ -145,6 +145,8 @@ fn names_quotes_reactions_and_reasons_are_harmless() {
             media_type: (*text).to_owned(),
             size: 1,
             done: 1,
+            state: FileState::Failed,
+            reason: Some((*text).to_owned()),
             path: Some((*text).to_owned()),
             text: (*text).to_owned(),
         };

@@ -3,8 +3,8 @@
 use ratatui::layout::Size;
 use sealpost_chat::{Effect, Focus, Message, Request, Stage};
 use sealpost_messenger::api::{
-    ConversationParams, DraftParams, EditParams, GroupParams, MarkReadParams, Mute, Peer,
-    ReactionParams, Time, TrustParams,
+    ConversationParams, DraftParams, EditParams, EntryParams, GroupParams, MarkReadParams, Mute,
+    Peer, ReactionParams, SendFileParams, Time, TrustParams, WaitFor,
 };
 
 use crate::support::{now, stage, text};
@@ -253,4 +253,50 @@ fn phone_number_with_spaces_begins_a_conversation() {
     assert!(text(&stage.picture()).contains("│ +15550199991"));
     stage.press("C-t + 1 5 5 5 0 1 9 9 9 9 0 Enter");
     assert!(text(&stage.picture()).contains("nobody is registered with +15550199990"));
+}
+
+#[test]
+fn file_is_accepted_refused_or_given_up_by_its_letter() {
+    for (keys, accepted) in [("y", true), ("n", false)] {
+        let mut stage = stage(80, 24);
+        stage.press("C-t m u m Enter M-Up");
+        deeds(&mut stage);
+        stage.press(keys);
+        let deeds = deeds(&mut stage);
+        let (([Request::AcceptFile(EntryParams { entry })], true)
+        | ([Request::RefuseFile(EntryParams { entry })], false)) = (&deeds[..], accepted)
+        else {
+            panic!("{deeds:?}");
+        };
+        let entry = *entry;
+        stage.wait(2);
+        assert_eq!(text(&stage.picture()).contains("46 %"), accepted);
+        stage.press("x");
+        let expected = accepted.then_some(Request::CancelFile(EntryParams { entry }));
+        assert_eq!(self::deeds(&mut stage), expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn file_is_sent_with_what_is_written() {
+    let mut stage = stage(80, 24);
+    deeds(&mut stage);
+    stage.type_text("look");
+    stage.press("M-o");
+    stage.press("Enter");
+    assert_eq!(deeds(&mut stage), [], "no path, no file");
+    stage.press("M-o");
+    stage.type_text("'~/pictures/seal.png' ");
+    stage.press("Enter");
+    let params = SendFileParams {
+        recipient: person(101),
+        path: "~/pictures/seal.png".to_owned(),
+        caption: "look".to_owned(),
+        idempotency_key: None,
+        wait_for: WaitFor::Queued,
+        timeout_seconds: 30,
+    };
+    assert_eq!(deeds(&mut stage), [Request::SendFile(params)]);
+    let screen = text(&stage.picture());
+    assert!(screen.contains("seal.png  2.3 MB") && screen.contains("look"), "{screen}");
 }

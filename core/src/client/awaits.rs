@@ -80,6 +80,8 @@ pub(super) enum AwaitStore {
     ReceiptNumbers(Pending<ReceiptId>),
     /// A key is being accepted.
     KeyAccepted(Pending<Acceptance>),
+    /// A contact is being forgotten.
+    ContactForgotten(Pending<Phone>),
     /// A contact is being marked as verified.
     ContactVerified(Pending<Comparison>),
     /// This many tokens of the application are being looked for.

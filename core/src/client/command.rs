@@ -59,6 +59,14 @@ pub enum Command {
         /// Content of the message.
         content: Content,
     },
+    /// Give up a message that is kept and has no id yet. The answer is
+    /// [`Notice::SendRefused`](super::Notice::SendRefused) with
+    /// [`SendRefusal::Cancelled`](super::SendRefusal::Cancelled), or
+    /// [`Notice::NotCancelled`](super::Notice::NotCancelled): what has its id is on its way.
+    Cancel {
+        /// The application's name for the message.
+        token: Token,
+    },
     /// Ask the server, once online, who has this phone number, and pin the key on first contact.
     Lookup {
         /// Phone number to look up.
@@ -78,6 +86,14 @@ pub enum Command {
         phone: Phone,
         /// Fingerprint of the pinned key.
         fingerprint: Fingerprint,
+    },
+    /// Forget a contact: the pinned key, the offered one, and whether it was verified. Messages to it
+    /// that have no id yet are refused as cancelled; those on their way still go, and what the contact
+    /// has signed for them counts. The next message to or from the phone number makes it a contact
+    /// again, trusted on first use. The answer is [`Notice::Forgotten`](super::Notice::Forgotten).
+    Forget {
+        /// Phone number of the contact.
+        phone: Phone,
     },
     /// The application has taken over every message up to this place. Later ones are delivered
     /// again the next time the client starts.

@@ -183,9 +183,11 @@ impl Client {
             Command::SendToKey { token, phone, key, content } => {
                 self.send_message(token, UserRef::Phone(phone), Some(key), content);
             }
+            Command::Cancel { token } => self.cancel_draft(token),
             Command::Lookup { phone } => self.look_up(phone),
             Command::AcceptKey { phone, fingerprint } => self.accept_key(phone, fingerprint),
             Command::MarkVerified { phone, fingerprint } => self.mark_verified(phone, fingerprint),
+            Command::Forget { phone } => self.forget_contact(phone),
             Command::MarkShown { up_to } => {
                 self.out.store(ClientOp::MarkShown { up_to }, AwaitStore::Kept);
             }
@@ -279,6 +281,7 @@ impl Client {
             }
             AwaitStore::ReceiptNumbers(below) => self.on_receipt_numbers(answer.kept(below)?),
             AwaitStore::KeyAccepted(key) => self.on_key_accepted(answer.kept(key)?),
+            AwaitStore::ContactForgotten(phone) => self.on_contact_forgotten(answer.kept(phone)?),
             AwaitStore::ContactVerified(comparison) => {
                 self.on_contact_verified(answer.kept(comparison)?);
             }

@@ -90,6 +90,11 @@ pub enum Notice {
         /// Content of the message, given back.
         content: Content,
     },
+    /// A message can't be given up: it has its id, or is about to get it, or there is none.
+    NotCancelled {
+        /// The application's name for the message.
+        token: Token,
+    },
     /// The server holds these messages durably.
     Stored {
         /// The messages.
@@ -156,6 +161,11 @@ pub enum Notice {
     },
     /// The server names the pinned id and key again; sending continues.
     OfferWithdrawn {
+        /// Phone number of the contact.
+        phone: Phone,
+    },
+    /// The contact is forgotten, or was none.
+    Forgotten {
         /// Phone number of the contact.
         phone: Phone,
     },
@@ -349,6 +359,9 @@ pub enum SendRefusal {
     /// The message could not be sealed or signed.
     #[error("the message could not be sealed")]
     SealFailed,
+    /// The application gave the message up, or forgot its recipient.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 /// Why a look-up failed.

@@ -23,7 +23,14 @@ impl SmallDisk {
     /// Puts a bed's `data` folder on its own file system. Returns `None` if the system does not
     /// allow that.
     pub(crate) fn own_file_system(bed: &mut ProgramBed) -> Option<Self> {
-        let data = bed.path("data");
+        let (disk, wrapper) = Self::at(bed, "data")?;
+        bed.wrapper = wrapper;
+        Some(disk)
+    }
+
+    /// Puts a folder on its own file system. Returns the command, too, under which programs see it.
+    pub(crate) fn at(bed: &ProgramBed, name: &str) -> Option<(Self, Vec<String>)> {
+        let data = bed.path(name);
         fs::create_dir(&data).unwrap();
         let mount =
             format!("mount -t tmpfs -o size={SIZE},mode=700 tmpfs \"$0\" && echo && exec cat");
@@ -43,9 +50,9 @@ impl SmallDisk {
         }
         let pid = holder.id();
         let enter = ["nsenter", "--user", "--mount", "--preserve-credentials", "--target"];
-        bed.wrapper = enter.map(String::from).into_iter().chain([pid.to_string()]).collect();
+        let wrapper = enter.map(String::from).into_iter().chain([pid.to_string()]).collect();
         let ballast = PathBuf::from(format!("/proc/{pid}/root{}/ballast", data.display()));
-        Some(Self::OwnFileSystem { holder, ballast })
+        Some((Self::OwnFileSystem { holder, ballast }, wrapper))
     }
 
     /// Limits the sizes of the server's files.
@@ -82,8 +89,13 @@ impl SmallDisk {
 
     /// Whether a file or folder is on a file system of its own.
     pub(crate) fn holds(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// The path of something on a file system of its own, for other processes.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         let Self::OwnFileSystem { ballast, .. } = self else { panic!("not a file system") };
-        ballast.with_file_name(name).exists()
+        ballast.with_file_name(name)
     }
 
     /// Makes room again. `server` is a server that was running when the disk was filled.

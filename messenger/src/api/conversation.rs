@@ -41,6 +41,10 @@ pub struct Conversation {
     /// The group, in a conversation with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Box<Group>>,
+    /// Bytes up to which offered files are accepted without asking, together with those that are on
+    /// their way; 0 if each is asked for.
+    #[serde(default)]
+    pub accept_files_up_to: u64,
     /// Text that was begun and not sent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub draft: String,

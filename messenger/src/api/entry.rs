@@ -87,8 +87,13 @@ pub enum Body {
         media_type: String,
         /// Its size in bytes.
         size: u64,
-        /// Bytes that have been received or sent.
+        /// Bytes that its recipient has.
         done: u64,
+        /// How far the transfer is.
+        state: FileState,
+        /// Why it ended without the file, or why it does not go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
         /// Where it is, once it is complete.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
@@ -109,6 +114,27 @@ pub enum Body {
         /// What happened.
         text: String,
     },
+    #[serde(other)]
+    /// A later version of the interface says more.
+    Unknown,
+}
+
+/// How far the transfer of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FileState {
+    /// The recipient has not accepted it yet.
+    Offered,
+    /// It is being sent, as fast as both sides are online.
+    Underway,
+    /// The recipient has the whole file.
+    Complete,
+    /// The recipient did not want it.
+    Refused,
+    /// Either side has given it up.
+    Cancelled,
+    /// It was not possible.
+    Failed,
     #[serde(other)]
     /// A later version of the interface says more.
     Unknown,

@@ -17,11 +17,15 @@ mod time;
 
 pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
-pub use entry::{Arrival, Body, Copy, Entry, Progress, Quote, Reaction, Trust, WrittenIn};
+pub use entry::{
+    Arrival, Body, Copy, Entry, FileState, Progress, Quote, Reaction, Trust, WrittenIn,
+};
 pub use error::{ApiError, ErrorData, ErrorKind};
 pub use group::{Group, GroupStanding, Member, Role};
 pub use methods::*;
-pub use notification::{Changed, Connection, Hello, Notification, Receive, ReceivedEvent};
+pub use notification::{
+    Changed, Connection, EndReason, Hello, Notification, Receive, ReceiveEnded, ReceivedEvent,
+};
 pub use openrpc::openrpc;
 pub use peer::{GroupId, InvalidPeer, Peer, PhoneNumber};
 pub use time::{InvalidTime, Time};

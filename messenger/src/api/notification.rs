@@ -25,6 +25,9 @@ pub enum Notification {
     Hello(Hello),
     /// Something arrived, for a subscription by `subscribeReceive`.
     Receive(Receive),
+    /// A subscription by `subscribeReceive` has ended, and not by its own connection: nothing more
+    /// comes for the consumer until it subscribes again.
+    ReceiveEnded(ReceiveEnded),
     /// Something changed, for a subscription by `subscribeChanges`. Nothing is sent again after a
     /// loss of the connection.
     Changed(Changed),
@@ -41,6 +44,33 @@ pub struct Receive {
     pub place: u64,
     /// What arrived.
     pub event: ReceivedEvent,
+}
+
+/// The end of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiveEnded {
+    /// Name of the consumer.
+    pub consumer: String,
+    /// Why it has ended.
+    pub reason: EndReason,
+}
+
+/// Why a subscription has ended.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    /// Another connection has subscribed the same consumer.
+    #[error("another program receives under this name now")]
+    TakenOver,
+    /// Another connection has unsubscribed the consumer, or removed it.
+    #[error("another program has unsubscribed it")]
+    Unsubscribed,
+    /// What arrived can't be read. The log says more.
+    #[error("what arrived can't be read; the log says more")]
+    Failed,
 }
 
 /// What arrived.

@@ -28,7 +28,11 @@ pub fn openrpc() -> Value {
     let errors: Map<String, Value> = ErrorKind::ALL
         .iter()
         .map(|kind| {
-            let about = json!({ "code": kind.code(), "message": kind.about().trim() });
+            let about = json!({
+                "code": kind.code(),
+                "exitStatus": kind.exit_status(),
+                "message": kind.about().trim(),
+            });
             (format!("{kind:?}"), about)
         })
         .collect();

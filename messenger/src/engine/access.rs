@@ -96,6 +96,22 @@ impl Access {
             api::SendReaction::NAME => {
                 now::<api::SendReaction>(params, |params| core.react(params))?
             }
+            api::SendFile::NAME => {
+                let params = parse::<api::SendFile>(params)?;
+                Answer::later::<api::SendFile, _>(core.send_file(params))
+            }
+            api::ListFiles::NAME => {
+                now::<api::ListFiles>(params, |params| core.list_files(params))?
+            }
+            api::AcceptFile::NAME => {
+                now::<api::AcceptFile>(params, |params| core.accept_file(params))?
+            }
+            api::RefuseFile::NAME => {
+                now::<api::RefuseFile>(params, |params| core.refuse_file(params))?
+            }
+            api::CancelFile::NAME => {
+                now::<api::CancelFile>(params, |params| core.cancel_file(params))?
+            }
             api::ListOutbox::NAME => now::<api::ListOutbox>(params, |_| core.list_outbox())?,
             api::RetryMessage::NAME => {
                 now::<api::RetryMessage>(params, |params| core.retry(params))?
@@ -125,6 +141,10 @@ impl Access {
             api::ListContacts::NAME => now::<api::ListContacts>(params, |_| core.list_contacts())?,
             api::UpdateContact::NAME => {
                 now::<api::UpdateContact>(params, |params| core.update_contact(params))?
+            }
+            api::RemoveContact::NAME => {
+                let params = parse::<api::RemoveContact>(params)?;
+                Answer::later::<api::RemoveContact, _>(core.remove_contact(params))
             }
             api::Block::NAME => now::<api::Block>(params, |params| core.block(params, true))?,
             api::Unblock::NAME => now::<api::Unblock>(params, |params| core.block(params, false))?,

@@ -19,6 +19,8 @@ pub struct Account {
     pub store: SqliteClientStorage,
     /// Path of the database, for reading beside its writer.
     pub database: PathBuf,
+    /// Folder of received files, which is made if there is none.
+    pub files: PathBuf,
     /// A runner with the account's private key.
     pub crypto: Crypto,
     /// Keeps other processes out until it is dropped.

@@ -1,6 +1,6 @@
 //! What a received message does to the timeline.
 
-use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
+use sealpost_core::client::store::{Content, InboxItem, ReceivedContent, Trust};
 use sealpost_core::event::{self, EncodedEvent, Event, EventId, Reference};
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{Author, Body, Change, EntryRef, NewEntry};
@@ -12,7 +12,7 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
         ReceivedContent::Opened(Content::Bytes(bytes)) => plain(Body::Bytes(bytes.clone())),
         ReceivedContent::Undecryptable => plain(Body::Undecryptable),
         ReceivedContent::Opened(Content::Event(encoded)) => match encoded.event() {
-            Ok(event) => of_event(event, encoded, own),
+            Ok(event) => of_event(event, encoded, own, item.message.trust),
             Err(event::UnknownEvent { id, .. }) => {
                 append(Body::NeedsNewerVersion, *id, encoded, None, None)
             }
@@ -20,8 +20,10 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
     }
 }
 
-fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint) -> Change {
+fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Trust) -> Change {
     let expiry = event.expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
+    // No file comes from a key that the user has not accepted, nor goes there. Groups have none.
+    let may_transfer = trust != Trust::Changed && event.group.is_none();
     match &event.body {
         event::Body::Text { text, reply_to } => {
             let reply_to = reply_to.as_ref().map(|reference| entry_ref(reference, own));
@@ -54,7 +56,12 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint) -> Change 
             Change::Expire { secs, line }
         }
         event::Body::FileOffer(offer) => {
-            append(Body::File(offer.caption.as_str().into()), event.id, encoded, None, expiry)
+            let body = Body::File(offer.caption.as_str().into());
+            let entry = new_entry(body, event.id, encoded, None, expiry);
+            if may_transfer { Change::File(Some(entry)) } else { Change::Append(entry) }
+        }
+        event::Body::FilePiece(_) | event::Body::FileAnswer { .. } if may_transfer => {
+            Change::File(None)
         }
         event::Body::FilePiece(_)
         | event::Body::FileAnswer { .. }
@@ -113,6 +120,74 @@ fn append(
     reply_to: Option<EntryRef>,
     expiry_secs: Option<u32>,
 ) -> Change {
-    let event = Some(event.clone());
-    Change::Append(NewEntry { body, event_id: Some(id), event, reply_to, expiry_secs })
+    Change::Append(new_entry(body, id, event, reply_to, expiry_secs))
+}
+
+fn new_entry(
+    body: Body,
+    id: EventId,
+    event: &EncodedEvent,
+    reply_to: Option<EntryRef>,
+    expiry_secs: Option<u32>,
+) -> NewEntry {
+    NewEntry { body, event_id: Some(id), event: Some(event.clone()), reply_to, expiry_secs }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::client::store::{Arrival, Continuity, InboxId, IncomingMessage};
+    use sealpost_core::event::{
+        Caption, FileAnswer, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType,
+        PieceData, PieceLen,
+    };
+    use sealpost_core::ids::{MessageId, UserId};
+    use sealpost_core::time::Timestamp;
+    use sealpost_core::wire::RequestHash;
+
+    use super::*;
+
+    fn item(body: event::Body, trust: Trust) -> InboxItem {
+        let event = Event { id: EventId([1; 16]), group: None, expiry: None, body };
+        let content = Content::Event(EncodedEvent::new(event));
+        let message = IncomingMessage {
+            sender: UserId::new(1).unwrap(),
+            phone: "+4915112345678".parse().unwrap(),
+            signed_by: Fingerprint([1; 32]),
+            id: MessageId(1),
+            packet_hash: RequestHash([0; 32]),
+            previous: None,
+            sent_at: Timestamp::from_unix_secs(0),
+            received_at: Timestamp::from_unix_secs(0),
+            content: ReceivedContent::Opened(content),
+            trust,
+        };
+        let (continuity, arrival) = (Continuity::Next, Arrival::InOrder);
+        InboxItem { place: InboxId(1), message, continuity, arrival }
+    }
+
+    #[test]
+    fn file_from_a_key_that_was_not_accepted_is_not_taken() {
+        let file = FileId([7; 16]);
+        let offer = event::Body::FileOffer(FileOffer {
+            file,
+            name: FileName::new("seal.png").unwrap(),
+            media_type: MediaType::new("image/png").unwrap(),
+            size: FileSize::new(1).unwrap(),
+            sha256: [0; 32],
+            piece_len: PieceLen::new(1).unwrap(),
+            caption: Caption::default(),
+        });
+        let data = PieceData::new(vec![1]).unwrap();
+        let piece = event::Body::FilePiece(FilePiece { file, index: 0.into(), data });
+        let answer = event::Body::FileAnswer { file, answer: FileAnswer::Received };
+        let own = Fingerprint([9; 32]);
+        for trust in [Trust::FirstUse, Trust::Verified] {
+            let change = |body: &event::Body| of(&item(body.clone(), trust), &own);
+            assert!(matches!(change(&offer), Change::File(Some(_))));
+            assert_eq!([&piece, &answer].map(change), [Change::File(None), Change::File(None)]);
+        }
+        let change = |body: &event::Body| of(&item(body.clone(), Trust::Changed), &own);
+        assert!(matches!(change(&offer), Change::Append(_)), "it is shown all the same");
+        assert_eq!([&piece, &answer].map(change), [Change::Nothing, Change::Nothing]);
+    }
 }

@@ -12,7 +12,7 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::changes;
-use super::entries::{self, Entries};
+use super::entries::Entries;
 use super::groups::{self, Concern};
 use crate::api::{PhoneNumber, ReceivedEvent};
 
@@ -69,7 +69,7 @@ pub(super) fn event(
     };
     let is_author = |entry: &Entry| entry.author == Author::Peer(message.signed_by);
     Ok(match changes::of(item, own) {
-        Change::Append(new) => as_it_arrived(store, item, new.body)?,
+        Change::Append(new) | Change::File(Some(new)) => as_it_arrived(store, item, new.body)?,
         Change::Expire { line, .. } => as_it_arrived(store, item, line.body)?,
         Change::Edit { entry, text, .. } => target(&entry)?
             .filter(is_author)
@@ -82,7 +82,7 @@ pub(super) fn event(
             from,
             emoji: emoji.unwrap_or_default(),
         }),
-        Change::Read { .. } | Change::Nothing => None,
+        Change::Read { .. } | Change::File(None) | Change::Nothing => None,
     })
 }
 
@@ -101,7 +101,7 @@ fn as_it_arrived(
             ReceivedContent::Opened(Content::Text(_) | Content::Bytes(_))
             | ReceivedContent::Undecryptable => None,
         };
-        message.body = entries::body(body, event);
+        message.body = Entries::of(store).body(body, event, None)?;
     }
     message.message_id = Some(item.message.id.0);
     message.edited_at = None;

@@ -11,6 +11,7 @@ use sealpost_core::keys::PublicKey;
 use sealpost_mio::{Handle, StoreHandle};
 use sealpost_storage::client::{Identity, SqliteClientStorage};
 
+use super::files::Files;
 use super::groups::Desk;
 use super::hub::Hub;
 use super::safety_numbers::SafetyNumbers;
@@ -20,6 +21,7 @@ use crate::api::{ApiError, Changed, ErrorKind};
 pub(super) struct Core {
     pub(super) handle: Handle<Client>,
     pub(super) hub: Arc<Hub>,
+    pub(super) files: Files,
     pub(super) identity: Identity,
     pub(super) public_key: PublicKey,
     pub(super) safety_numbers: SafetyNumbers,

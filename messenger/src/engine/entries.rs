@@ -8,6 +8,8 @@ use sealpost_core::frame::StoreError;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{self as kept, ConversationId, EntryId};
 
+use super::file_body::{Shown, file_body};
+use super::files::Notes;
 use crate::api::{
     Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
     WrittenIn,
@@ -18,11 +20,18 @@ pub(super) struct Entries<'a> {
     store: &'a SqliteClientStorage,
     /// With whom conversations are, and names of groups.
     peers: BTreeMap<ConversationId, (Peer, Option<String>)>,
+    notes: Option<&'a Notes>,
 }
 
 impl<'a> Entries<'a> {
     pub(super) const fn of(store: &'a SqliteClientStorage) -> Self {
-        Self { store, peers: BTreeMap::new() }
+        Self { store, peers: BTreeMap::new(), notes: None }
+    }
+
+    /// Says of files, too, why they don't go on.
+    pub(super) const fn with_notes(mut self, notes: &'a Notes) -> Self {
+        self.notes = Some(notes);
+        self
     }
 
     /// The entry with this number, if there is one.
@@ -48,7 +57,7 @@ impl<'a> Entries<'a> {
             sent_at: Time(entry.sent_at),
             received_at: entry.received_at.map(Time),
             progress: entry.progress().map(progress),
-            body: body(entry.body, entry.event.as_ref()),
+            body: self.body(entry.body, entry.event.as_ref(), Some(entry.id))?,
             reply_to: reply_to.transpose()?,
             edited_at: entry.edited_at.map(Time),
             reactions: entry.reactions.into_iter().map(reaction).collect(),
@@ -59,6 +68,34 @@ impl<'a> Entries<'a> {
             group_name,
             written_in: written_in(entry.written),
             expires_at: entry.expires_at.map(Time),
+        })
+    }
+
+    /// What an entry says. With its number, a file is shown as it is now, otherwise as it was offered.
+    pub(super) fn body(
+        &self,
+        body: kept::Body,
+        event: Option<&EncodedEvent>,
+        entry: Option<EntryId>,
+    ) -> Result<Body, StoreError> {
+        Ok(match body {
+            kept::Body::Text(text) => Body::Text { text },
+            kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
+            kept::Body::File(text) => match event.map(EncodedEvent::event) {
+                Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) => {
+                    let Some(entry) = entry else {
+                        return Ok(file_body(offer, text, Shown::AsOffered, self.notes));
+                    };
+                    let transfer = self.store.transfer_of_entry(entry)?;
+                    file_body(offer, text, Shown::Now(transfer.as_ref()), self.notes)
+                }
+                Some(_) | None => Body::NeedsNewerVersion,
+            },
+            kept::Body::Notice(text) => Body::Notice { text },
+            kept::Body::Undecryptable => Body::Undecryptable,
+            kept::Body::NeedsNewerVersion => Body::NeedsNewerVersion,
+            kept::Body::Deleted => Body::Deleted,
+            kept::Body::Expired => Body::Expired,
         })
     }
 
@@ -132,37 +169,6 @@ pub(super) fn progress(progress: kept::Progress) -> Progress {
         kept::Progress::Stored => Progress::Stored,
         kept::Progress::Delivered => Progress::Delivered,
         kept::Progress::Read => Progress::Read,
-    }
-}
-
-/// What an entry says.
-pub(super) fn body(body: kept::Body, event: Option<&EncodedEvent>) -> Body {
-    match body {
-        kept::Body::Text(text) => Body::Text { text },
-        kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
-        kept::Body::File(text) => file(text, event),
-        kept::Body::Notice(text) => Body::Notice { text },
-        kept::Body::Undecryptable => Body::Undecryptable,
-        kept::Body::NeedsNewerVersion => Body::NeedsNewerVersion,
-        kept::Body::Deleted => Body::Deleted,
-        kept::Body::Expired => Body::Expired,
-    }
-}
-
-fn file(text: String, event: Option<&EncodedEvent>) -> Body {
-    let Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) =
-        event.map(EncodedEvent::event)
-    else {
-        return Body::NeedsNewerVersion;
-    };
-    Body::File {
-        file: offer.file.to_string(),
-        name: offer.name.as_str().into(),
-        media_type: offer.media_type.as_str().into(),
-        size: offer.size.value(),
-        done: 0,
-        path: None,
-        text,
     }
 }
 

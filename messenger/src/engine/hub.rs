@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sealpost_core::client::Notice;
 
 use super::clock;
-use crate::api::{Changed, Connection, Notification};
+use crate::api::{Changed, Connection, EndReason, Notification, ReceiveEnded};
 
 /// The state of the engine outside its machine and its store.
 #[derive(Debug)]
@@ -192,22 +192,34 @@ impl Hub {
         let notifications = state.seats.get(&seat)?.notifications.clone();
         let number = state.number();
         let subscription = Subscription { number, seat, unacknowledged: VecDeque::new() };
-        state.consumers.insert(consumer.to_owned(), subscription);
+        let before = state.consumers.insert(consumer.to_owned(), subscription);
+        if let Some(before) = before.filter(|before| before.seat != seat) {
+            state.tell_end(before.seat, consumer, EndReason::TakenOver);
+        }
         self.moved.notify_all();
         Some((number, notifications))
     }
 
-    /// Ends the subscription of a consumer.
-    pub(super) fn unsubscribe(&self, consumer: &str) {
-        self.lock().consumers.remove(consumer);
+    /// Ends the subscription of a consumer, at the request of a seat, which is not told.
+    pub(super) fn unsubscribe(&self, consumer: &str, by: Option<u64>) {
+        let mut state = self.lock();
+        if let Some(ended) = state.consumers.remove(consumer)
+            && Some(ended.seat) != by
+        {
+            state.tell_end(ended.seat, consumer, EndReason::Unsubscribed);
+        }
         self.moved.notify_all();
     }
 
-    /// Ends a subscription, unless another one has taken its place.
-    pub(super) fn end(&self, consumer: &str, number: u64) {
+    /// Ends a subscription that can't be served, unless another one has taken its place.
+    pub(super) fn fail(&self, consumer: &str, number: u64) {
         let mut state = self.lock();
-        if state.consumers.get(consumer).is_some_and(|current| current.number == number) {
+        if let Some(current) = state.consumers.get(consumer)
+            && current.number == number
+        {
+            let seat = current.seat;
             state.consumers.remove(consumer);
+            state.tell_end(seat, consumer, EndReason::Failed);
         }
     }
 
@@ -276,6 +288,17 @@ impl Hub {
 }
 
 impl State {
+    /// Tells a seat that a subscription has ended. One that does not keep up loses its seat.
+    fn tell_end(&mut self, seat: u64, consumer: &str, reason: EndReason) {
+        let ended = ReceiveEnded { consumer: consumer.to_owned(), reason };
+        if let Some(held) = self.seats.get(&seat)
+            && held.notifications.try_send(Notification::ReceiveEnded(ended)).is_err()
+        {
+            self.seats.remove(&seat);
+            self.end_of_seats();
+        }
+    }
+
     /// Ends the subscriptions of seats that are gone.
     fn end_of_seats(&mut self) {
         let seats = &self.seats;

@@ -1,10 +1,11 @@
 //! The process that owns a home: it keeps the session with the server, takes what arrives, and
 //! carries out the methods of the interface.
 //!
-//! Three kinds of threads work on it:
+//! Four kinds of threads work on it:
 //!
 //! - the host's, on which the client machine and its store run;
 //! - one that takes the machine's outputs: messages go into the store, notices to whoever waits;
+//! - one that works on [file transfers](files), and waits for the disk;
 //! - those of the callers, each with an [`Access`]. They read the database beside its writer, write
 //!   to it between two commits, and wait for notices.
 
@@ -16,6 +17,8 @@ mod clock;
 mod consumers;
 mod core;
 mod entries;
+mod file_body;
+mod files;
 mod groups;
 mod hub;
 mod methods;
@@ -86,8 +89,19 @@ pub enum EngineError {
 impl Engine {
     /// Starts the client, offline.
     pub fn start(account: Account, entropy: Entropy, config: Config) -> Result<Self, EngineError> {
-        let Account { identity, server, snapshot, mut store, database, mut crypto, lock } = account;
+        let Account {
+            identity,
+            server,
+            snapshot,
+            mut store,
+            database,
+            files: folder,
+            mut crypto,
+            lock,
+        } = account;
         let arrived = consumers::begin(&mut store)?;
+        // Paths of received files are shown to programs in other folders.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         let released = store.last_released()?.map_or(0, |place| place.0);
         let desk = groups::Desk::new(crypto.fork(), identity.phone);
         let public_key = crypto.public_key().clone();
@@ -102,9 +116,11 @@ impl Engine {
         let host_config = HostConfig { signals: config.signals, ..HostConfig::default() };
         let forwarder = Forwarder(sender.clone());
         let host = ClientHost::new(&host_config, server, store, crypto, machine, forwarder)?;
+        let (files, works) = files::Files::new();
         let core = Arc::new(Core {
             handle: host.handle(),
             hub: Arc::new(Hub::new(arrived.0)),
+            files,
             identity,
             public_key,
             safety_numbers: safety_numbers::SafetyNumbers::default(),
@@ -129,12 +145,18 @@ impl Engine {
         if let Err(error) = core.start_groups() {
             tracing::error!(%error, "can't read the groups; trying again when they are needed");
         }
+        let clerk = Arc::clone(&core);
+        let clerk = thread::Builder::new().name("files".into()).spawn(move || {
+            files::work(clerk, folder, &works);
+            Ok(())
+        })?;
         let outputs = thread::Builder::new().name("outputs".into()).spawn(move || {
             outputs::take(&taker, &outputs);
             taker.hub.stop();
+            taker.files.stop();
             Ok(())
         })?;
-        Ok(Self { core, inputs: sender, pause, threads: vec![host, outputs], _lock: lock })
+        Ok(Self { core, inputs: sender, pause, threads: vec![host, outputs, clerk], _lock: lock })
     }
 
     /// Goes online, and stays online.

@@ -68,6 +68,7 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
             | Err(RecvTimeoutError::Disconnected) => return,
             Ok(Output::Notice(notice)) => {
                 heed(core, &notice);
+                core.files.heed(&notice);
                 core.hub.tell(notice);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -160,6 +161,8 @@ fn heed(core: &Core, notice: &Notice) {
         | Notice::Registered { .. }
         | Notice::RegistrationFailed { .. }
         | Notice::Kept { .. }
+        | Notice::NotCancelled { .. }
+        | Notice::Forgotten { .. }
         | Notice::LookupFailed { .. }
         | Notice::KeyMismatch { .. }
         | Notice::Misuse { .. }

@@ -32,12 +32,16 @@ impl Core {
         let change = changes::of(item, self.public_key.fingerprint());
         let peer = Peer::Person(item.message.phone);
         let received = item.clone();
+        let is_for_files = matches!(change, Change::File(_));
         let applied = self.write(move |store| {
             let found = store.conversation(&peer)?;
             let is_blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
             let change = if is_blocked { Change::Nothing } else { change };
             store.apply(&received, &peer, &change)
         })?;
+        if is_for_files && applied != Applied::Before {
+            self.files.arrived();
+        }
         match applied {
             Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(entry),
             Applied::Ignored | Applied::Before => {}
@@ -192,6 +196,7 @@ impl Core {
             | SendRefusal::UnknownUser
             | SendRefusal::KeyChanged
             | SendRefusal::OtherKey
+            | SendRefusal::Cancelled
             | SendRefusal::SealFailed => true,
         };
         let dropped = if is_final {
@@ -241,7 +246,7 @@ impl Core {
         if !self.hub.has_displays() {
             return;
         }
-        match self.read(|store| Entries::of(store).find(entry)) {
+        match self.read(|store| Entries::of(store).with_notes(&self.files.notes).find(entry)) {
             Ok(Some(entry)) => {
                 let with = entry.conversation;
                 self.hub.show(&Changed::Entry { entry: Box::new(entry) });

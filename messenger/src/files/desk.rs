@@ -89,6 +89,12 @@ impl Desk {
         self.open.insert(id, source);
     }
 
+    /// Forgets a file whose transfer did not begin.
+    pub fn remove_source(&mut self, id: TransferId) {
+        self.sources.remove(&id);
+        self.open.remove(&id);
+    }
+
     /// The machine, to look at.
     pub const fn files(&self) -> &Files {
         &self.files
@@ -189,8 +195,7 @@ impl Desk {
 
     fn forget_source_of_ended(&mut self, id: TransferId, record: Option<&Record>) {
         if id.direction == Direction::Outgoing && !record.is_some_and(Record::is_open) {
-            self.open.remove(&id);
-            self.sources.remove(&id);
+            self.remove_source(id);
         }
     }
 }

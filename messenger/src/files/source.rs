@@ -92,6 +92,28 @@ impl Source {
 }
 
 impl Stamp {
+    /// Bytes from which [`from_bytes`](Self::from_bytes) makes the same stamp.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let Self { device, inode, size, modified_nanos } = self;
+        let mut bytes = [device, inode, size].map(u64::to_le_bytes).concat();
+        bytes.extend(modified_nanos.to_le_bytes());
+        bytes
+    }
+
+    /// The stamp with these bytes. `None` if no stamp has them.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, modified) = bytes.split_at_checked(24)?;
+        let [device, inode, size] = *numbers.as_chunks::<8>().0 else { return None };
+        let modified_nanos = i128::from_le_bytes(modified.try_into().ok()?);
+        let number = u64::from_le_bytes;
+        Some(Self {
+            device: number(device),
+            inode: number(inode),
+            size: number(size),
+            modified_nanos,
+        })
+    }
+
     fn of(metadata: &Metadata) -> Self {
         let seconds = i128::from(metadata.mtime()) * 1_000_000_000;
         Self {
@@ -122,6 +144,8 @@ mod tests {
         assert_eq!(source.sha256().unwrap(), <[u8; 32]>::from(Sha256::digest(&content)));
         assert_eq!(source.read(599_999, 1).unwrap(), [7]);
         Source::reopen(&path, source.stamp()).unwrap();
+        assert_eq!(Stamp::from_bytes(&source.stamp().to_bytes()), Some(source.stamp()));
+        assert_eq!(Stamp::from_bytes(&[0; 39]), None);
     }
 
     #[test]

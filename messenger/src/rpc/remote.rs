@@ -153,7 +153,8 @@ fn greeting(input: &mut BufReader<UnixStream>) -> io::Result<(Hello, Vec<u8>)> {
             "the process that has the home is of an older version, {}: end it first",
             hello.version
         ))),
-        Ok(Notification::Receive(_) | Notification::Changed(_)) | Err(_) => {
+        Ok(Notification::Receive(_) | Notification::ReceiveEnded(_) | Notification::Changed(_))
+        | Err(_) => {
             let why = serde_json::from_slice::<Value>(&line).ok();
             let why = why.as_ref().and_then(|line| line.pointer("/error/message")?.as_str());
             Err(io::Error::other(why.unwrap_or("not the greeting of a client").to_owned()))

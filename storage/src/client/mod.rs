@@ -6,7 +6,8 @@
 //!   from the store directly.
 //! - [`MemoryClientStorage`] is the executable specification; the simulator runs on it.
 //! - [`SqliteClientStorage`] keeps everything in one SQLite file, for production.
-//! - [`conversations`] is what people see of it, which only [`SqliteClientStorage`] keeps.
+//! - [`conversations`] is what people see of it, and [`transfers`] is what is known of files on their
+//!   way; only [`SqliteClientStorage`] keeps these.
 //! - `conformance` (feature of the same name) is the suite that both pass.
 
 #[cfg(any(test, feature = "conformance"))]
@@ -19,6 +20,7 @@ mod outbox;
 mod signed_again;
 mod sqlite;
 mod storage;
+pub mod transfers;
 
 pub use history::{HistoryEntry, Place, SentMessage};
 pub use identity::Identity;

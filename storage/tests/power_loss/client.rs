@@ -77,18 +77,19 @@ impl Subject for Client {
         store: &mut SqliteClientStorage,
         random: &mut Random,
     ) -> Result<(), StoreError> {
-        match random.below(4) {
+        match random.below(5) {
             0 => {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
                 store.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
             }
             1 => conversations::append(store, random),
+            2 => conversations::take_over(store),
             _ => conversations::apply_next(store),
         }
     }
 
     fn change_model(model: &mut Model, random: &mut Random) {
-        match random.below(4) {
+        match random.below(5) {
             0 => {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
                 model
@@ -97,6 +98,7 @@ impl Subject for Client {
                     .unwrap();
             }
             1 => model.append(random),
+            2 => model.take_over(),
             _ => model.apply_next(),
         }
     }
@@ -169,11 +171,12 @@ fn contact_request(random: &mut Random) -> ClientOp {
     let key = public_key(random.pick(&[2, 3]));
     let fingerprint = *key.fingerprint();
     let binding = Binding { user: user(peer(random)), public_key: key };
-    match random.below(5) {
+    match random.below(6) {
         0 => ClientOp::PinContact { phone, binding },
         1 => ClientOp::OfferKey { phone, offered: binding },
         2 => ClientOp::WithdrawOffer { phone },
         3 => ClientOp::AcceptKey { phone, accepted: binding },
+        4 => ClientOp::ForgetContact { phone },
         _ => ClientOp::MarkVerified { phone, fingerprint },
     }
 }

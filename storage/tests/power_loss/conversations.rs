@@ -2,12 +2,17 @@
 //! requests of the machine.
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxId, InboxItem, Token};
-use sealpost_core::event::{EncodedEvent, GroupId};
+use sealpost_core::event::{
+    Caption, EncodedEvent, FileId, FileName, FileOffer, FileSize, GroupId, MediaType, PieceLen,
+};
+use sealpost_core::files::{Direction, Received, Record, State, TransferId};
 use sealpost_core::frame::StoreError;
+use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::conversations::{
     Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, NewCopy, NewEntry, Peer, Written,
 };
+use sealpost_storage::client::transfers::{NewSend, TakenOver, TransferStep};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, MemoryClientStorage, SqliteClientStorage,
 };
@@ -31,13 +36,26 @@ pub(crate) struct Timeline {
     /// What is shown in the group, its record, and what it is to send.
     group: (Vec<String>, Vec<u8>, Vec<Token>),
     applied: Option<InboxId>,
+    /// Events of file transfers that wait for their step.
+    arrivals: Vec<InboxId>,
+    /// Transfers, one for each arrival that was taken over.
+    transfers: Vec<TransferId>,
+    /// Tokens of the answers to these.
+    answers: Vec<Token>,
 }
 
 impl Model {
     pub(crate) const fn new(memory: MemoryClientStorage) -> Self {
         let group = (Vec::new(), Vec::new(), Vec::new());
-        let timeline =
-            Timeline { conversations: Vec::new(), unsent: Vec::new(), group, applied: None };
+        let timeline = Timeline {
+            conversations: Vec::new(),
+            unsent: Vec::new(),
+            group,
+            applied: None,
+            arrivals: Vec::new(),
+            transfers: Vec::new(),
+            answers: Vec::new(),
+        };
         Self { memory, timeline }
     }
 
@@ -75,6 +93,19 @@ impl Model {
             return;
         }
         self.conversation(peer).push(shown(&item));
+        if is_file(item.place) {
+            self.timeline.arrivals.push(item.place);
+        }
+    }
+
+    /// Takes over the first event of a file transfer that waits.
+    pub(crate) fn take_over(&mut self) {
+        if self.timeline.arrivals.is_empty() {
+            return;
+        }
+        let place = self.timeline.arrivals.remove(0);
+        self.timeline.transfers.push(transfer(place));
+        self.timeline.answers.push(answer(place));
     }
 
     pub(crate) fn append(&mut self, random: &mut Random) {
@@ -97,11 +128,27 @@ impl Storage for Model {
 pub(crate) fn apply_next(store: &mut SqliteClientStorage) -> Result<(), StoreError> {
     let waiting = store.inbox_after(store.applied_up_to()?, 1)?;
     let Some(item) = waiting.first() else { return Ok(()) };
-    let change = Change::Append(new(shown(item)));
+    let new = new(shown(item));
     if is_for_group(item) {
-        return store.take_turn(&turn(item, change)).map(drop);
+        return store.take_turn(&turn(item, Change::Append(new))).map(drop);
     }
+    let change = if is_file(item.place) { Change::File(Some(new)) } else { Change::Append(new) };
     store.apply(item, &Peer::Person(item.message.phone), &change).map(drop)
+}
+
+/// Takes over the first event of a file transfer that waits: its record, an answer and its end as an
+/// arrival are one step.
+pub(crate) fn take_over(store: &mut SqliteClientStorage) -> Result<(), StoreError> {
+    let Some(item) = store.file_arrivals(1)?.pop() else { return Ok(()) };
+    let id = transfer(item.place);
+    let content = Some(Content::Text("answer".into()));
+    let answer = NewSend { token: answer(item.place), id, name: None, content };
+    store.step_transfers(&TransferStep {
+        arrival: Some(TakenOver { place: item.place, offers: Some(id) }),
+        records: vec![(id, Some(record(id)))],
+        sends: vec![answer],
+        ..TransferStep::default()
+    })
 }
 
 /// Adds an entry of our own.
@@ -132,7 +179,14 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
     let unsent = store.unsent_copies(u32::MAX)?;
     let mut unsent: Vec<_> = unsent.into_iter().map(|unsent| unsent.copy.token).collect();
     unsent.sort_unstable();
+    let arrivals = store.file_arrivals(u32::MAX)?.iter().map(|item| item.place).collect();
+    let transfers = store.transfers(u32::MAX)?;
+    assert!(transfers.iter().all(|transfer| transfer.record == record(transfer.id)));
+    let answers = store.unsent_file_sends(u32::MAX)?;
     Ok(Timeline {
+        arrivals,
+        transfers: transfers.iter().map(|transfer| transfer.id).collect(),
+        answers: answers.iter().map(|(token, ..)| *token).collect(),
         conversations: PEERS
             .iter()
             .map(|peer| conversation(&Peer::Person(phone(*peer))))
@@ -185,6 +239,35 @@ fn own(random: &mut Random) -> (u16, NewCopy, String) {
     let copy =
         NewCopy { token, phone: phone(peer), key: None, content: Content::Text(text.clone()) };
     (peer, copy, text)
+}
+
+/// Whether the message at this place is an event of a file transfer.
+const fn is_file(place: InboxId) -> bool {
+    place.0.is_multiple_of(3)
+}
+
+/// The transfer that the message at this place offers.
+fn transfer(place: InboxId) -> TransferId {
+    let mut file = [0; 16];
+    file[..8].copy_from_slice(&place.0.to_le_bytes());
+    TransferId { direction: Direction::Incoming, peer: Fingerprint([2; 32]), file: FileId(file) }
+}
+
+const fn answer(place: InboxId) -> Token {
+    Token((1 << 60) + place.0)
+}
+
+fn record(id: TransferId) -> Record {
+    let offer = FileOffer {
+        file: id.file,
+        name: FileName::new("seal.png").unwrap(),
+        media_type: MediaType::new("image/png").unwrap(),
+        size: FileSize::new(100).unwrap(),
+        sha256: [9; 32],
+        piece_len: PieceLen::new(60).unwrap(),
+        caption: Caption::default(),
+    };
+    Record { offer, state: State::Receiving(Received { prefix: 1, ahead: 6 }) }
 }
 
 fn shown(item: &InboxItem) -> String {

@@ -106,6 +106,8 @@ impl Event {
             | Notice::Stored { .. }
             | Notice::Delivered { .. }
             | Notice::Failed { .. }
+            | Notice::NotCancelled { .. }
+            | Notice::Forgotten { .. }
             | Notice::KeyAccepted { .. }
             | Notice::OfferWithdrawn { .. }
             | Notice::Verified { .. }

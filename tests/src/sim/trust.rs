@@ -54,6 +54,7 @@ impl Trusted {
                     }
                 }
             }
+            ClientOp::ForgetContact { phone } => drop(self.contacts.remove(phone)),
             ClientOp::MarkVerified { phone, fingerprint } => {
                 if let Some(contact) = self.contacts.get_mut(phone)
                     && contact.pinned.fingerprint == *fingerprint

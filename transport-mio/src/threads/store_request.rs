@@ -85,6 +85,7 @@ impl StoreRequest for ClientOp {
             | Self::WithdrawOffer { .. }
             | Self::MarkVerified { .. }
             | Self::Unshown { .. }
+            | Self::ForgetContact { .. }
             | Self::MarkShown { .. } => ROW,
         }
     }

@@ -248,6 +248,18 @@ impl Contacts {
         Some(Accepted { phone, fingerprint, before })
     }
 
+    /// Forgets a contact. What was pinned and offered is a former id now: what its owner has signed
+    /// may still arrive. Returns the id that was pinned.
+    pub(in crate::client) fn forget(&mut self, phone: &Durable<Phone>) -> Option<UserId> {
+        let contact = self.by_phone.remove(phone.get())?;
+        let user = contact.pinned.user;
+        self.by_user.retain(|_, owner| owner != phone.get());
+        for binding in [Some(contact.pinned), contact.offered].into_iter().flatten() {
+            self.former.insert(binding.user, binding.public_key);
+        }
+        Some(user)
+    }
+
     /// Whether this key is the one pinned for the contact.
     pub(in crate::client) fn is_pinned(&self, phone: Phone, fingerprint: &Fingerprint) -> bool {
         let contact = self.by_phone.get(&phone);
@@ -315,6 +327,10 @@ impl Contacts {
             return Learnt::Full;
         }
         self.by_user.insert(binding.user, phone);
+        // Of a person who was a contact before.
+        for (user, _) in self.former.iter().filter(|(_, key)| **key == binding.public_key) {
+            self.by_user.entry(*user).or_insert(phone);
+        }
         let contact = Contact {
             phone,
             pinned: binding,

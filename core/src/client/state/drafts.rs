@@ -142,6 +142,11 @@ impl Drafts {
         self.take_all(|waiting| waiting.stage == Stage::Kept && is_recipient(waiting.to))
     }
 
+    /// Takes out the durable draft with this token.
+    pub(in crate::client) fn take_kept(&mut self, token: Token) -> Option<NewMessage> {
+        self.take_all(|waiting| waiting.stage == Stage::Kept && waiting.token == token).pop()
+    }
+
     /// Recipients of durable drafts.
     pub(in crate::client) fn recipients(&self) -> impl Iterator<Item = UserRef> {
         let kept = self.waiting.values().filter(|waiting| waiting.stage == Stage::Kept);
@@ -226,6 +231,7 @@ mod tests {
         assert_eq!(drafts.kept(&Durable::assumed(DraftId(1))), Some(Token(1)));
         let kept = [1, 2, 4].map(|token| drafts.with_token(Token(token)));
         assert_eq!(kept, [Some(Kept::Durably), Some(Kept::NotYet), None]);
+        assert!(drafts.take_kept(Token(2)).is_none(), "it is not durable");
         assert_eq!(ids(&drafts.take_for(|named| named == to())), [1]);
         drafts.retry_batch();
         assert_eq!(drafts.is_consistent(), Ok(()));

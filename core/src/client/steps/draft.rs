@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::client::awaits::AwaitStore;
 use crate::client::notice::{Notice, SendRefusal};
 use crate::client::state::lookups::Asker;
-use crate::client::store::{ClientOp, DraftId};
+use crate::client::store::{ClientOp, DraftId, Token};
 use crate::frame::{Durable, StoreError};
 use crate::ids::UserRef;
 
@@ -72,6 +72,14 @@ impl Client {
     pub(in crate::client) fn refuse_drafts(&mut self, to: UserRef, refusal: SendRefusal) {
         for draft in self.drafts.take_for(|named| named == to) {
             self.refuse_message(draft, refusal);
+        }
+    }
+
+    /// [`Command::Cancel`](crate::client::Command::Cancel).
+    pub(in crate::client) fn cancel_draft(&mut self, token: Token) {
+        match self.drafts.take_kept(token) {
+            Some(draft) => self.refuse_message(draft, SendRefusal::Cancelled),
+            None => self.out.notify(Notice::NotCancelled { token }),
         }
     }
 

@@ -61,6 +61,7 @@ impl Client {
                 | AwaitStore::ReconnectDate(..)
                 | AwaitStore::ServerKeyChanged(_)
                 | AwaitStore::KeyAccepted(_)
+                | AwaitStore::ContactForgotten(_)
                 | AwaitStore::ContactVerified(_)
                 | AwaitStore::MarkedStored(_)
                 | AwaitStore::MarkedDelivered { .. }

@@ -80,7 +80,8 @@ impl Client {
                 | SendRefusal::OtherKey
                 | SendRefusal::LookupFailed
                 | SendRefusal::StoreFailed
-                | SendRefusal::SealFailed,
+                | SendRefusal::SealFailed
+                | SendRefusal::Cancelled,
             ) => self.outbox.release(denied),
         }
     }

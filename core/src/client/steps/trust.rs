@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::awaits::AwaitStore;
-use crate::client::notice::{LookupFailure, Notice, Suspicion};
+use crate::client::notice::{LookupFailure, Notice, SendRefusal, Suspicion};
 use crate::client::state::contacts::{Acceptance, Comparison, Learnt};
 use crate::client::store::{Binding, ClientOp, Failure};
 use crate::frame::{Durable, Pending, StoreError};
@@ -92,6 +92,32 @@ impl Client {
         self.out.notify(Notice::KeyAccepted { phone, fingerprint });
         let sealed_for_old_key = self.outbox.for_recipient(accepted.before);
         self.fail(sealed_for_old_key, Failure::KeyReplaced);
+    }
+
+    /// [`Command::Forget`](crate::client::Command::Forget).
+    pub(in crate::client) fn forget_contact(&mut self, phone: Phone) {
+        let op = ClientOp::ForgetContact { phone };
+        self.out.store(op, AwaitStore::ContactForgotten(Pending::new(phone)));
+    }
+
+    pub(in crate::client) fn on_contact_forgotten(
+        &mut self,
+        kept: Result<Durable<Phone>, (Phone, StoreError)>,
+    ) {
+        // After a failure it is known as before, and the user may try again.
+        let Ok(phone) = kept else { return };
+        // Otherwise they would make it a contact again.
+        let contacts = &self.contacts;
+        let is_theirs = |to| contacts.find(to).is_some_and(|contact| contact.phone == *phone.get());
+        for draft in self.drafts.take_for(is_theirs) {
+            self.refuse_message(draft, SendRefusal::Cancelled);
+        }
+        if let Some(user) = self.contacts.forget(&phone) {
+            // Nobody decides any more whether what is held back goes on.
+            self.outbox.release(user);
+            self.alarms.cancel(Alarm::Hold(user));
+        }
+        self.out.notify(Notice::Forgotten { phone: phone.into_inner() });
     }
 
     /// [`Command::MarkVerified`](crate::client::Command::MarkVerified).

@@ -79,6 +79,12 @@ pub enum ClientOp {
         /// Phone number of the contact.
         phone: Phone,
     },
+    /// Forget a contact, if there is one. The pinned id and key, and the offered ones, are among
+    /// [`Snapshot::former`](super::Snapshot::former) from now on. → `Done`
+    ForgetContact {
+        /// Phone number of the contact.
+        phone: Phone,
+    },
     /// Mark the contact as verified, because the users compared safety numbers, if the pinned key
     /// is this one. Otherwise nothing changes. → `Done`
     MarkVerified {

@@ -4,15 +4,24 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use sealpost_chat::Zone;
 use sealpost_core::address::{InvalidAddress, InvitationLink, ServerAddress};
 use sealpost_core::ids::Phone;
 use sealpost_core::wire::Invitation;
 use sealpost_messenger::api::{InvalidPeer, PhoneNumber};
 use sealpost_programs::{CryptoName, Failure, FormatArg, Manual, VERSION, Verify};
 
+use crate::contacts::ContactsArgs;
+use crate::doctor::DoctorArgs;
+use crate::export::{ExportArgs, ImportArgs};
+use crate::files_args::FilesArgs;
 use crate::group_args::GroupArgs;
+use crate::history::{HistoryArgs, SearchArgs};
+use crate::listen::ListenArgs;
+use crate::outbox::OutboxArgs;
+use crate::passphrase::PassphraseArgs;
 use crate::recipient::{Recipient, recipient};
-use crate::safety_number::Comparison;
+use crate::verify::VerifyArgs;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
 ///
@@ -34,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
+    #[arg(long, global = true, value_name = "COMMAND", help = COMMAND_HELP)]
+    #[arg(conflicts_with = "passphrase_file")]
+    pub(crate) passphrase_command: Option<String>,
+
     /// PEM file with the certificate authorities to trust when the server's address begins with
     /// sealposts://; register keeps it in the home, as ca.pem [default: the kept ones, or else those
     /// of the operating system]
@@ -54,6 +67,8 @@ pub(crate) struct Args {
 
 const THEME_HELP: &str =
     "Colours [default: dark, or plain if the environment variable NO_COLOR is set]";
+const COMMAND_HELP: &str = "Command of the shell whose first line of output is the passphrase of the \
+                            key [default: $SEALPOST_PASSPHRASE_COMMAND]";
 const HOME_HELP: &str =
     "Folder with key, contacts and messages [default: $SEALPOST_HOME, or else ~/.sealpost]";
 
@@ -61,6 +76,8 @@ const EXAMPLES: &str = "Examples:
   sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
   sealpost register 'sealposts://chat.example.org:7465/FINGERPRINT#CODE' +4915112345678
   sealpost send +4915187654321 'See you at eight'
+  sealpost send --file photo.jpg +4915187654321 'The view from up here'
+  sealpost files accept 12
   sealpost listen
   sealpost verify +4915187654321 --mark
   sealpost group create Climbers +4915187654321 +4915155555555
@@ -77,15 +94,22 @@ pub(crate) enum Task {
     /// Send a message, and print how far it got, stored, delivered or queued, and its number in this
     /// home
     Send(SendArgs),
+    /// List files, or accept, refuse or give up one
+    Files(FilesArgs),
     /// Print messages as they arrive, until SIGINT or SIGTERM
     Listen(ListenArgs),
     /// Read and write messages on a screen of the terminal
     Chat(ChatArgs),
-    /// List contacts: people whose keys are known
-    Contacts {
-        #[command(flatten)]
-        format: FormatArg,
-    },
+    /// Print what was sent and received, the oldest entry first
+    History(HistoryArgs),
+    /// Print entries of the history that contain words
+    Search(SearchArgs),
+    /// List messages that wait to be sent, and those that failed and why; send them again, or give
+    /// them up
+    Outbox(OutboxArgs),
+    /// List contacts, people whose keys are known; name, block or mute one
+    #[command(visible_alias = "contact")]
+    Contacts(ContactsArgs),
     /// Groups: make one, invite people, join, leave
     Group(GroupArgs),
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
@@ -107,8 +131,18 @@ pub(crate) enum Task {
     /// Show the account, and how many messages wait to be sent
     Status {
         #[command(flatten)]
+        zone: ZoneArg,
+        #[command(flatten)]
         format: FormatArg,
     },
+    /// Write the home into one encrypted file: key, contacts, history, and everything else
+    Export(ExportArgs),
+    /// Make the home from a file that export has written
+    Import(ImportArgs),
+    /// Change the passphrase of the key, or take it away
+    Passphrase(PassphraseArgs),
+    /// Check the home, the clock and the server, and say what to do about what is wrong
+    Doctor(DoctorArgs),
     /// Own the home and serve it to other commands and programs, until SIGINT or SIGTERM; prints
     /// ready once it does
     Daemon,
@@ -184,12 +218,17 @@ pub(crate) struct SendArgs {
     /// beginning of its id
     #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
     pub(crate) to: Recipient,
-    /// Text of the message, not empty [default: standard input, unchanged; also with -]
+    /// Text of the message, not empty [default: standard input, unchanged; also with -]; with --file
+    /// what is written with the file, if anything
     pub(crate) text: Option<String>,
-    /// What to wait for before exiting
-    #[arg(long, value_enum, default_value_t = Wait::Stored)]
-    pub(crate) wait: Wait,
-    /// How long to wait, in seconds; after that the message stays queued, and is sent later
+    /// Send this file, of at most 64 MiB. It must stay as it is until the recipient has it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// What to wait for before exiting [default: stored; with --file delivered]
+    #[arg(long, value_enum)]
+    pub(crate) wait: Option<Wait>,
+    /// How long to wait, in seconds, with --file since something moved; after that the message stays
+    /// queued, and is sent later
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
     #[command(flatten)]
@@ -199,25 +238,13 @@ pub(crate) struct SendArgs {
 /// What `send` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wait {
-    /// The recipient has received the message and signed a receipt
+    /// The recipient has received the message and signed a receipt; with --file, has the whole file
     Delivered,
-    /// The server has stored the message durably, or the recipient has received it
+    /// The server has stored the message, or the offer of the file, durably, or the recipient has
+    /// received it
     Stored,
     /// Nothing: the message is in the local outbox, and goes out with the next send or listen
     None,
-}
-
-/// Options of `listen`.
-#[derive(clap::Args, Clone, Copy, Debug)]
-pub(crate) struct ListenArgs {
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
-    /// Exit after this many messages
-    #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u64>,
-    /// Exit after this many seconds; a failure if --count messages have not arrived by then
-    #[arg(long, value_name = "S")]
-    pub(crate) seconds: Option<u64>,
 }
 
 /// Options of `chat`.
@@ -226,14 +253,27 @@ pub(crate) struct ChatArgs {
     /// Show made-up people, without an account and without a network; nothing is kept
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Show times in UTC [default: local time]
-    #[arg(long)]
-    pub(crate) utc: bool,
+    #[command(flatten)]
+    pub(crate) zone: ZoneArg,
     #[arg(long, value_enum, help = THEME_HELP)]
     pub(crate) theme: Option<ThemeName>,
     /// Leave the mouse to the terminal, which selects text with it
     #[arg(long)]
     pub(crate) no_mouse: bool,
+}
+
+/// The option that selects the time zone of times that people read.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ZoneArg {
+    /// Show times in UTC [default: local time]
+    #[arg(long)]
+    utc: bool,
+}
+
+impl ZoneArg {
+    pub(crate) fn zone(self) -> Zone {
+        if self.utc { Zone::UTC } else { Zone::system() }
+    }
 }
 
 /// Colours of `chat`.
@@ -245,31 +285,6 @@ pub(crate) enum ThemeName {
     Light,
     /// No colours
     Plain,
-}
-
-/// Options of `verify`.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct VerifyArgs {
-    /// Phone number of the contact, for example +4915112345678
-    #[arg(value_name = "+PHONE", value_parser = phone_number)]
-    pub(crate) phone: Phone,
-    /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
-    /// is the safety number that you compared; without it, the offered one is shown, and you are
-    /// asked whether it is the same. No other key is accepted
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = Comparison::ASK)]
-    pub(crate) accept: Option<Comparison>,
-    /// Mark the contact as verified: you have compared the safety number, and it was the same. NUMBER
-    /// is as with --accept. No other key is marked
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = Comparison::ASK)]
-    pub(crate) mark: Option<Comparison>,
-    /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
-    /// shown, and marked as not looked up
-    #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u64,
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
 }
 
 /// A phone number, as people write it.

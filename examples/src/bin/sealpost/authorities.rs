@@ -9,6 +9,8 @@ use sealpost_mio::{Destination, TlsClient};
 use sealpost_programs::{Failure, Folder};
 use sealpost_storage::client::Identity;
 
+use crate::home::CERTIFICATES;
+
 /// Where the certificates of trusted authorities are: in a file that was named, or else in the home,
 /// or else with the operating system.
 #[derive(Clone, Debug)]
@@ -38,13 +40,13 @@ impl Authorities {
     pub(crate) fn keep(&self, home: &Folder) -> Result<(), Failure> {
         match &self.named {
             None => Ok(()),
-            Some(file) => home.write(KEPT, &read(file)?),
+            Some(file) => home.write(CERTIFICATES, &read(file)?),
         }
     }
 
     fn tls(&self, home: &Folder, identity: &Identity) -> Result<TlsClient, Failure> {
         let (host, _) = identity.split_place();
-        let kept = Some(home.file(KEPT)).filter(|file| file.exists());
+        let kept = Some(home.file(CERTIFICATES)).filter(|file| file.exists());
         match self.named.clone().or(kept) {
             None => TlsClient::with_system_authorities(host).map_err(Failure::context(host)),
             Some(file) => TlsClient::with_authorities(host, read(&file)?.as_bytes())
@@ -61,6 +63,5 @@ fn read(file: &PathBuf) -> Result<String, Failure> {
     Ok(text)
 }
 
-const KEPT: &str = "ca.pem";
 /// Longest file in bytes. All authorities of an operating system take a quarter of it.
 const MOST: u64 = 1 << 20;

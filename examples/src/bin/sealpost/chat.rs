@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealpost_chat::{Backend, Demo, Mouse, Options, Reconnecting, Theme, Zone, run};
+use sealpost_chat::{Backend, Demo, Mouse, Options, Reconnecting, Theme, run};
 use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::Time;
 use sealpost_messenger::rpc::Remote;
@@ -70,7 +70,7 @@ fn backend_of(own: &OwnHome) -> Backend {
 
 fn options(args: &ChatArgs, reconnecting: Reconnecting) -> Options {
     Options {
-        zone: if args.utc { Zone::UTC } else { Zone::system() },
+        zone: args.zone.zone(),
         theme: theme(args.theme),
         mouse: if args.no_mouse { Mouse::Left } else { Mouse::Captured },
         reconnecting,

@@ -1,53 +1,303 @@
 //! `sealpost contacts`.
 
+use std::str::FromStr;
+use std::time::Duration;
+
+use sealpost_chat::Zone;
 use sealpost_core::client::store::{Contact, Verification};
-use sealpost_programs::{Failure, Format, Line};
-use sealpost_storage::client::ClientStorage;
+use sealpost_core::ids::Phone;
+use sealpost_core::time::Timestamp;
+use sealpost_messenger::api::{
+    Block, ConversationParams, Mute, Peer, PersonParams, PhoneNumber, RemoveContact,
+    RemoveContactParams, Time, Unblock, UpdateContact, UpdateContactParams, UpdateConversation,
+};
+use sealpost_programs::{Failure, Format, FormatArg, Line, now};
+use sealpost_storage::client::conversations::{Conversation, Peer as KeptPeer, Visibility};
 use serde::Serialize;
 
+use crate::confirm::confirm;
+use crate::hands::{Hands, failure};
 use crate::home::Home;
 
+/// Options of `contacts`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
+pub(crate) struct ContactsArgs {
+    #[command(subcommand)]
+    task: Option<ContactTask>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// What is done with a contact.
+#[derive(clap::Subcommand, Clone, Debug)]
+enum ContactTask {
+    /// Give a person a name, which only you see
+    Name {
+        /// Phone number
+        #[arg(value_name = "+PHONE")]
+        who: PhoneNumber,
+        /// The name; without it, the name is taken away
+        name: Option<String>,
+    },
+    /// Drop messages of a person from now on. They are not told, and still get receipts: a receipt
+    /// is what lets the server forget a message
+    Block {
+        /// Phone number
+        #[arg(value_name = "+PHONE")]
+        who: PhoneNumber,
+    },
+    /// Take messages of a person again. What was dropped does not come back
+    Unblock {
+        /// Phone number
+        #[arg(value_name = "+PHONE")]
+        who: PhoneNumber,
+    },
+    /// Forget a person: the key, whether you have verified it, the name, and messages that wait. The
+    /// next message to or from there makes them a contact again, whose key is trusted on first use
+    Remove {
+        /// Phone number
+        #[arg(value_name = "+PHONE")]
+        who: PhoneNumber,
+        /// Delete what was sent and received, too
+        #[arg(long)]
+        with_history: bool,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let new messages of a person or a group make no noise
+    Mute {
+        /// Phone number, or id of a group
+        #[arg(value_name = "+PHONE|GROUP")]
+        who: Peer,
+        /// How long: 1h, 8h, 1d, or always
+        #[arg(default_value = "always")]
+        time: MuteTime,
+    },
+    /// Let new messages of a person or a group make noise again
+    Unmute {
+        /// Phone number, or id of a group
+        #[arg(value_name = "+PHONE|GROUP")]
+        who: Peer,
+    },
+}
+
+/// How long a conversation is muted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MuteTime {
+    For(Duration),
+    Always,
+}
+
+/// A text that says no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a length of time: write 1h, 8h, 1d, or always")]
+struct InvalidMuteTime;
+
+impl FromStr for MuteTime {
+    type Err = InvalidMuteTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMuteTime> {
+        if text == "always" {
+            return Ok(Self::Always);
+        }
+        let time = humantime::parse_duration(text).map_err(|_| InvalidMuteTime)?;
+        // Further away is no time that the interface can write.
+        (time <= MUTE_MAX).then_some(Self::For(time)).ok_or(InvalidMuteTime)
+    }
+}
+
+/// Lists the contacts, or changes one.
+pub(crate) fn contacts(home: &Home, args: &ContactsArgs) -> Result<(), Failure> {
+    let Some(task) = &args.task else { return list(home, args.format.format()) };
+    let change = Change::of(task)?;
+    change.confirm(task)?;
+    let hands = Hands::offline(home)?;
+    let changed = change.apply(&hands);
+    hands.finish()?;
+    Line::text(changed?)
+}
+
 /// Prints the contacts: people whose keys are known.
-pub(crate) fn contacts(home: &Home, format: Format) -> Result<(), Failure> {
-    for contact in home.look()?.load()?.contacts {
+fn list(home: &Home, format: Format) -> Result<(), Failure> {
+    let store = home.look()?;
+    for contact in store.contacts()? {
+        let conversation = store.conversation(&KeptPeer::Person(contact.phone))?;
+        let known = Known { contact, conversation };
         match format {
-            Format::Json => Line::json(&ContactJson::from(&contact))?,
-            Format::Text => Line::text(line(&contact))?,
+            Format::Json => Line::json(&known.json())?,
+            Format::Text => Line::text(known.line())?,
         }
     }
     Ok(())
 }
 
+/// A change of a contact or of a conversation.
+enum Change {
+    Name(Phone, String),
+    Block(Phone),
+    Unblock(Phone),
+    Mute(Peer, Mute),
+    Remove(RemoveContactParams),
+}
+
+impl Change {
+    fn of(task: &ContactTask) -> Result<Self, Failure> {
+        Ok(match task {
+            ContactTask::Name { who, name } => Self::Name(who.0, name.clone().unwrap_or_default()),
+            ContactTask::Block { who } => Self::Block(who.0),
+            ContactTask::Unblock { who } => Self::Unblock(who.0),
+            ContactTask::Remove { who, with_history, .. } => {
+                Self::Remove(RemoveContactParams { recipient: *who, with_history: *with_history })
+            }
+            ContactTask::Mute { who, time: MuteTime::Always } => Self::Mute(*who, Mute::Always),
+            ContactTask::Mute { who, time: MuteTime::For(time) } => {
+                let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+                let until = now()?.unix_secs().saturating_add(secs);
+                Self::Mute(*who, Mute::Until(Time(Timestamp::from_unix_secs(until))))
+            }
+            ContactTask::Unmute { who } => Self::Mute(*who, Mute::Off),
+        })
+    }
+
+    /// Asks whether a contact is to be removed, which can't be undone.
+    fn confirm(&self, task: &ContactTask) -> Result<(), Failure> {
+        let (Self::Remove(params), ContactTask::Remove { yes: false, .. }) = (self, task) else {
+            return Ok(());
+        };
+        let what = if params.with_history { " and delete the whole conversation" } else { "" };
+        confirm(format_args!("Forget {}{what}? It can't be undone.", params.recipient))
+    }
+
+    /// Makes the change, and returns what to tell the person.
+    fn apply(self, hands: &Hands) -> Result<String, Failure> {
+        let person = |phone: Phone| PersonParams { recipient: PhoneNumber(phone) };
+        let (done, said) = match self {
+            Self::Name(phone, name) => {
+                let said = match &*name {
+                    "" => format!("{phone} has no name any more"),
+                    name => format!("{phone} is called {name}"),
+                };
+                let params = UpdateContactParams { recipient: PhoneNumber(phone), name };
+                (hands.call::<UpdateContact>(&params), said)
+            }
+            Self::Block(phone) => {
+                let said = format!("{phone} is blocked: what comes from there is dropped");
+                (hands.call::<Block>(&person(phone)), said)
+            }
+            Self::Unblock(phone) => {
+                let said = format!("{phone} is not blocked");
+                (hands.call::<Unblock>(&person(phone)), said)
+            }
+            Self::Remove(params) => {
+                let RemoveContactParams { recipient, with_history } = params;
+                let kept =
+                    if with_history { "nothing of the history is" } else { "the history is" };
+                let said = format!("{recipient} is no contact any more; {kept} kept");
+                (hands.call::<RemoveContact>(&params), said)
+            }
+            Self::Mute(with, mute) => {
+                let said = match mute {
+                    Mute::Off => format!("{with} is not muted"),
+                    Mute::Until(until) => {
+                        format!("{with} is muted until {}", Zone::system().stamp(until))
+                    }
+                    Mute::Always => format!("{with} is muted"),
+                };
+                let mute = Some(mute);
+                let params = ConversationParams {
+                    with,
+                    mute,
+                    expiry_seconds: None,
+                    read_receipts: None,
+                    accept_files_up_to: None,
+                };
+                (hands.call::<UpdateConversation>(&params), said)
+            }
+        };
+        done.map(|_| said).map_err(|error| failure(&error))
+    }
+}
+
+/// A contact, and the conversation with it.
+struct Known {
+    contact: Contact,
+    conversation: Option<Conversation>,
+}
+
 #[derive(Serialize)]
-struct ContactJson {
+struct ContactJson<'a> {
     phone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     id: u64,
     fingerprint: String,
     verified: bool,
+    blocked: bool,
     offered_fingerprint: Option<String>,
 }
 
-impl From<&Contact> for ContactJson {
-    fn from(contact: &Contact) -> Self {
-        Self {
-            phone: contact.phone.to_string(),
-            id: contact.pinned.user.value(),
-            fingerprint: contact.pinned.public_key.fingerprint().to_string(),
-            verified: contact.verification == Verification::Verified,
-            offered_fingerprint: contact
-                .offered
+impl Known {
+    fn name(&self) -> Option<&str> {
+        self.conversation.as_ref()?.name.as_deref()
+    }
+
+    fn is_blocked(&self) -> bool {
+        let conversation = self.conversation.as_ref();
+        conversation.is_some_and(|found| found.visibility == Visibility::Blocked)
+    }
+
+    fn json(&self) -> ContactJson<'_> {
+        let Contact { phone, pinned, verification, offered, .. } = &self.contact;
+        ContactJson {
+            phone: phone.to_string(),
+            name: self.name(),
+            id: pinned.user.value(),
+            fingerprint: pinned.public_key.fingerprint().to_string(),
+            verified: *verification == Verification::Verified,
+            blocked: self.is_blocked(),
+            offered_fingerprint: offered
                 .as_ref()
                 .map(|offered| offered.public_key.fingerprint().to_string()),
         }
     }
+
+    fn line(&self) -> String {
+        let Contact { phone, pinned, verification, offered, .. } = &self.contact;
+        let trust = match (offered, verification) {
+            (Some(_), _) => "key changed",
+            (None, Verification::Verified) => "verified",
+            (None, Verification::FirstUse) => "not verified",
+        };
+        let fingerprint = pinned.public_key.fingerprint();
+        let blocked = if self.is_blocked() { "  blocked" } else { "" };
+        let name = self.name().map(|name| format!("  {name}")).unwrap_or_default();
+        let phone = phone.to_string();
+        format!("{phone:<16}  {trust:<12}  sha256:{fingerprint}{blocked}{name}")
+    }
 }
 
-fn line(contact: &Contact) -> String {
-    let trust = match (&contact.offered, contact.verification) {
-        (Some(_), _) => "key changed",
-        (None, Verification::Verified) => "verified",
-        (None, Verification::FirstUse) => "not verified",
-    };
-    let fingerprint = contact.pinned.public_key.fingerprint();
-    format!("{:<16}  {trust:<12}  sha256:{fingerprint}", contact.phone.to_string())
+const EXAMPLES: &str = "Examples:
+  sealpost contacts
+  sealpost contacts name +4915187654321 Bob
+  sealpost contacts mute +4915187654321 8h
+  sealpost contacts block +4915187654321
+  sealpost contacts remove +4915187654321 --with-history";
+
+/// Longest time that can be named; longer is always.
+const MUTE_MAX: Duration = Duration::from_hours(100 * 366 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mute_times_are_lengths_of_time() {
+        assert_eq!("8h".parse(), Ok(MuteTime::For(Duration::from_hours(8))));
+        assert_eq!("always".parse(), Ok(MuteTime::Always));
+        for bad in ["", "8", "tomorrow", "1000000y"] {
+            assert_eq!(bad.parse::<MuteTime>(), Err(InvalidMuteTime), "{bad}");
+        }
+    }
 }

@@ -1,19 +1,21 @@
 //! `sealpost daemon`.
 
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::Instant;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
+use sealpost_messenger::api::Notification;
 use sealpost_programs::{Failure, Line};
 
-use crate::hands::OwnHome;
+use crate::hands::{HANDOVER_MAX, HANDOVER_PAUSE, OwnHome, Service};
 use crate::home::Home;
 
 /// Has the home, and serves it, until SIGINT or SIGTERM.
 pub(crate) fn daemon(home: &Home) -> Result<(), Failure> {
-    let Some((own, notifications)) = OwnHome::take(home, &mut None, passed_on()?)? else {
-        return Err(home.in_use());
-    };
+    let (own, notifications) = take(home)?;
     // Nobody reads them here.
     drop(notifications);
     own.engine.connect();
@@ -22,6 +24,23 @@ pub(crate) fn daemon(home: &Home) -> Result<(), Failure> {
     own.engine.wait();
     tell_service_manager(NotifyState::Stopping);
     own.finish()
+}
+
+/// Takes the home. A command that has it for a moment, while the daemon starts, is waited for.
+fn take(home: &Home) -> Result<(OwnHome, Receiver<Notification>), Failure> {
+    let (socket, mut key) = (passed_on()?, None);
+    let deadline = Instant::now() + HANDOVER_MAX;
+    loop {
+        let socket = socket.as_ref().map(UnixListener::try_clone).transpose()?;
+        let service = socket.map_or(Service::Bound, Service::Adopted);
+        if let Some(taken) = OwnHome::take(home, &mut key, service)? {
+            return Ok(taken);
+        }
+        if Instant::now() >= deadline {
+            return Err(home.in_use());
+        }
+        thread::sleep(HANDOVER_PAUSE);
+    }
 }
 
 /// The socket that the service manager passed on.

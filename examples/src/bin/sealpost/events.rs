@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use sealpost_chat::Zone;
 use sealpost_messenger::api::{
-    self, Arrival, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Trust,
+    self, Arrival, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Time, Trust,
     WrittenIn,
 };
 use sealpost_programs::{Failure, Format, Line};
@@ -32,7 +33,7 @@ pub(crate) enum Event {
         /// Number of the message in this home.
         entry: u64,
         /// Time at which the message was written, according to the sender.
-        time: String,
+        time: Time,
         /// Content, as `text`, `hex`, `undecryptable` or another field.
         #[serde(flatten)]
         body: Body,
@@ -198,10 +199,10 @@ impl Event {
             written_in: entry.written_in.map(written_in),
             id: entry.message_id,
             entry: entry.entry,
-            time: entry.sent_at.to_string(),
+            time: entry.sent_at,
             body: Body::of(&entry.body),
             trust: entry.trust.into(),
-            arrival: arrival(entry.arrival),
+            arrival: entry.arrival.map(arrival),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -281,24 +282,35 @@ impl Event {
     }
 
     /// Prints the event. It is flushed when the call returns.
-    pub(crate) fn print(&self, format: Format) -> Result<(), Failure> {
+    pub(crate) fn print(&self, format: Format, zone: &Zone) -> Result<(), Failure> {
         match format {
             Format::Json => Line::json(self),
-            Format::Text => Line::text(self.text()),
+            Format::Text => Line::text(self.text(zone)),
         }
     }
 
     /// The event as a person reads it.
-    fn text(&self) -> String {
+    fn text(&self, zone: &Zone) -> String {
         match self {
-            Self::Message { from, time, body, trust, arrival, group_name, written_in, .. } => {
-                let trust = trust.words();
-                let time = time.replace('T', " ");
-                let mark = arrival.map_or("", mark);
+            Self::Message {
+                from,
+                time,
+                body,
+                trust,
+                arrival,
+                entry,
+                group_name,
+                written_in,
+                ..
+            } => {
+                let (time, trust) = (zone.stamp(*time), trust.words());
+                let mark = arrival.map(|arrival| format!(" [{}]", mark(arrival)));
+                let mark = mark.unwrap_or_default();
                 let group =
                     group_name.as_ref().map_or_else(String::new, |name| format!(" in “{name}”"));
                 let written = written_in.map_or("", written_mark);
-                format!("{time}  {from} [{trust}]{group}{mark}{written}: {}", body.text())
+                let news = body.news(*entry);
+                format!("{time}  {from} [{trust}]{group}{mark}{written}: {news}")
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -335,7 +347,7 @@ impl Event {
 }
 
 impl Body {
-    fn of(body: &api::Body) -> Self {
+    pub(crate) fn of(body: &api::Body) -> Self {
         match body {
             api::Body::Text { text } | api::Body::Notice { text } => {
                 Self::Text { text: text.clone() }
@@ -353,7 +365,7 @@ impl Body {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Text { text } => text.clone(),
             Self::Bytes { hex } => format!("[bytes] {hex}"),
@@ -362,12 +374,25 @@ impl Body {
             Self::Nothing { nothing } => format!("[{nothing}]"),
         }
     }
+
+    /// The content of the message with this number when it arrives: an offered file waits for an answer.
+    fn news(&self, entry: u64) -> String {
+        match self {
+            Self::File { file, size, text } => {
+                format!("[file {file}, {size} bytes: sealpost files accept {entry}] {text}")
+            }
+            Self::Text { .. }
+            | Self::Bytes { .. }
+            | Self::Undecryptable { .. }
+            | Self::Nothing { .. } => self.text(),
+        }
+    }
 }
 
 impl TrustName {
     /// As a person reads it. Every message has a mark, so that a sender can't forge one by writing
     /// it where others have none.
-    const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::FirstUse => "not verified",
             Self::Verified => "verified",
@@ -386,21 +411,20 @@ impl From<Option<Trust>> for TrustName {
     }
 }
 
-const fn arrival(arrival: Option<Arrival>) -> Option<&'static str> {
+pub(crate) const fn arrival(arrival: Arrival) -> &'static str {
     match arrival {
-        None => None,
-        Some(Arrival::Late) => Some("late"),
-        Some(Arrival::FillsGap) => Some(FILLS_GAP),
-        Some(Arrival::ReusedId) => Some(REUSED_ID),
+        Arrival::Late => "late",
+        Arrival::FillsGap => FILLS_GAP,
+        Arrival::ReusedId => REUSED_ID,
     }
 }
 
 /// The mark of a message that did not come in order, for people.
-fn mark(arrival: &str) -> &'static str {
+pub(crate) fn mark(arrival: &str) -> &'static str {
     match arrival {
-        FILLS_GAP => " [late: it was missing]",
-        REUSED_ID => " [its number was used before: restored from a backup?]",
-        _ => " [late]",
+        FILLS_GAP => "late: it was missing",
+        REUSED_ID => "its number was used before: restored from a backup?",
+        _ => "late",
     }
 }
 
@@ -439,12 +463,12 @@ fn list(ids: &[u64]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use sealpost_core::time::Timestamp;
-    use sealpost_messenger::api::{PhoneNumber, Time};
+    use sealpost_messenger::api::PhoneNumber;
 
-    fn entry(body: api::Body) -> Entry {
+    pub(crate) fn entry(body: api::Body) -> Entry {
         let phone: PhoneNumber = "+4915112345678".parse().unwrap();
         Entry {
             entry: 5,
@@ -468,7 +492,7 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> api::Body {
+    pub(crate) fn text(text: &str) -> api::Body {
         api::Body::Text { text: text.into() }
     }
 
@@ -507,7 +531,7 @@ mod tests {
             let entry = Entry { arrival: Some(arrival), ..entry(text("hi")) };
             let json = json(&entry).remove(0);
             assert!(json.ends_with(&format!(r#""arrival":"{name}"}}"#)), "{json}");
-            let text = Event::of_message(&entry)[0].text();
+            let text = Event::of_message(&entry)[0].text(&Zone::UTC);
             assert!(text.contains(mark), "{text}");
         }
     }
@@ -516,7 +540,7 @@ mod tests {
     fn every_message_says_how_far_its_key_is_trusted() {
         let text = |trust| {
             let entry = Entry { trust: Some(trust), ..entry(text("hi")) };
-            Event::of_message(&entry)[0].text()
+            Event::of_message(&entry)[0].text(&Zone::UTC)
         };
         let start = "1970-01-01 00:00:00Z  +4915112345678";
         assert_eq!(text(Trust::FirstUse), format!("{start} [not verified]: hi"));

@@ -43,7 +43,18 @@ pub(crate) enum Found {
 pub(crate) struct OwnHome {
     pub(crate) access: Access,
     pub(crate) engine: Engine,
-    pub(crate) listener: Listener,
+    listener: Option<Listener>,
+}
+
+/// How an owner of a home serves other commands.
+#[derive(Debug)]
+pub(crate) enum Service {
+    /// On the socket in the home.
+    Bound,
+    /// On a socket that the service manager passed on.
+    Adopted(UnixListener),
+    /// Not at all: others wait until it is done.
+    Withheld,
 }
 
 impl Hands {
@@ -53,17 +64,40 @@ impl Hands {
         home: &Home,
         prepare: impl Fn(&dyn Caller) -> Result<(), ApiError>,
     ) -> Result<Self, Failure> {
-        let (owner, notifications) = match Found::at(home)? {
+        let deadline = Instant::now() + HANDOVER_MAX;
+        loop {
+            let hands = Self::of(Found::at(home)?)?;
+            match (&hands.owner, prepare(&hands.owner)) {
+                (Owner::Here(own), Ok(())) => own.engine.connect(),
+                (Owner::Other(_), Ok(())) => {}
+                // It has ended since it greeted.
+                (Owner::Other(_), Err(error))
+                    if error.kind() == Some(ErrorKind::Unavailable)
+                        && Instant::now() < deadline =>
+                {
+                    thread::sleep(HANDOVER_PAUSE);
+                    continue;
+                }
+                (Owner::Here(_) | Owner::Other(_), Err(error)) => return Err(failure(&error)),
+            }
+            return Ok(hands);
+        }
+    }
+
+    /// Connects to the process that has the home, or takes the home for a moment and stays offline.
+    /// Meanwhile it serves no others, who may need the server: the caller must not wait for anything.
+    pub(crate) fn offline(home: &Home) -> Result<Self, Failure> {
+        Self::of(Found::at_with(home, || Service::Withheld)?)
+    }
+
+    fn of(found: Found) -> Result<Self, Failure> {
+        let (owner, notifications) = match found {
             Found::Owner(greeted) => {
                 let (remote, notifications) = Remote::new(greeted)?;
                 (Owner::Other(remote), notifications)
             }
             Found::Own(own, notifications) => (Owner::Here(own), notifications),
         };
-        prepare(&owner).map_err(|error| failure(&error))?;
-        if let Owner::Here(own) = &owner {
-            own.engine.connect();
-        }
         Ok(Self { owner, notifications })
     }
 
@@ -119,8 +153,12 @@ impl Caller for Owner {
 }
 
 impl Found {
-    /// Connects to the process that has the home, or takes the home.
+    /// Connects to the process that has the home, or takes the home and serves it.
     pub(crate) fn at(home: &Home) -> Result<Self, Failure> {
+        Self::at_with(home, || Service::Bound)
+    }
+
+    fn at_with(home: &Home, service: impl Fn() -> Service) -> Result<Self, Failure> {
         let deadline = Instant::now() + HANDOVER_MAX;
         let mut key = None;
         loop {
@@ -134,7 +172,7 @@ impl Found {
                     Err(_) => {}
                 }
             }
-            if let Some((own, notifications)) = OwnHome::take(home, &mut key, None)? {
+            if let Some((own, notifications)) = OwnHome::take(home, &mut key, service())? {
                 return Ok(Self::Own(Box::new(own), notifications));
             }
             // Its owner has no socket yet, or none any more, or never.
@@ -147,12 +185,11 @@ impl Found {
 }
 
 impl OwnHome {
-    /// Takes the home, and serves it, offline. `None` if another process has it. The key is loaded once.
-    /// The socket is the one that the service manager passed on, if there is one.
+    /// Takes the home, and stays offline. `None` if another process has it. The key is loaded once.
     pub(crate) fn take(
         home: &Home,
         key: &mut Option<Plaintext>,
-        socket: Option<UnixListener>,
+        service: Service,
     ) -> Result<Option<(Self, Receiver<Notification>)>, Failure> {
         // Before the home is locked: loading the key may ask for its passphrase, and meanwhile
         // other commands must be able to use the home.
@@ -165,9 +202,12 @@ impl OwnHome {
         let config = Config { signals: SignalHandling::Stop, version: VERSION };
         let engine = Engine::start(account, entropy()?, config)?;
         let (access, notifications) = engine.access();
-        let listener = match socket {
-            Some(socket) => Listener::adopt(home.path(), socket, engine.door()),
-            None => Listener::bind(home.path(), engine.door()),
+        let listener = match service {
+            Service::Adopted(socket) => {
+                Listener::adopt(home.path(), socket, engine.door()).map(Some)
+            }
+            Service::Bound => Listener::bind(home.path(), engine.door()).map(Some),
+            Service::Withheld => Ok(None),
         };
         let listener =
             listener.map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
@@ -176,7 +216,9 @@ impl OwnHome {
 
     /// Lets go of the home, after the requests of others that are being carried out.
     pub(crate) fn finish(self) -> Result<(), Failure> {
-        self.listener.close(PATIENCE);
+        if let Some(listener) = self.listener {
+            listener.close(PATIENCE);
+        }
         drop(self.access);
         Ok(self.engine.finish()?)
     }
@@ -199,7 +241,7 @@ pub(crate) fn seconds(timeout: u64) -> u32 {
 }
 
 /// How long the home may be between two owners, or without a socket.
-const HANDOVER_MAX: Duration = Duration::from_secs(5);
-const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const HANDOVER_MAX: Duration = Duration::from_secs(5);
+pub(crate) const HANDOVER_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for requests of others, when this process is about to end.
 const PATIENCE: Duration = Duration::from_secs(30);

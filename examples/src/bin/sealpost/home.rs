@@ -18,13 +18,13 @@ use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
 use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::authorities::Authorities;
-use crate::passphrase::{self, Passphrase};
+use crate::passphrase::{Passphrase, Passphrases};
 
 /// A client's folder, which may not exist yet.
 #[derive(Clone)]
 pub(crate) struct Home {
     folder: PathBuf,
-    passphrase_file: Option<PathBuf>,
+    passphrases: Passphrases,
     authorities: Authorities,
     provider: Arc<dyn Provider>,
 }
@@ -42,11 +42,11 @@ impl Home {
     /// A home in this folder.
     pub(crate) const fn new(
         folder: PathBuf,
-        passphrase_file: Option<PathBuf>,
+        passphrases: Passphrases,
         authorities: Authorities,
         provider: Arc<dyn Provider>,
     ) -> Self {
-        Self { folder, passphrase_file, authorities, provider }
+        Self { folder, passphrases, authorities, provider }
     }
 
     /// Opens the account's database for reading. Another process may be using it.
@@ -183,7 +183,8 @@ impl Home {
         let snapshot = store.load().map_err(damaged())?;
         let server = self.authorities.destination(folder, &identity)?;
         let lock = Box::new(lock);
-        Ok(Account { identity, server, snapshot, store, database, crypto, lock })
+        let files = self.folder.join(FILES);
+        Ok(Account { identity, server, snapshot, store, database, files, crypto, lock })
     }
 
     /// Opens or creates the database of this account. A database for another number or server is
@@ -247,9 +248,9 @@ impl Home {
     }
 
     fn make_key(&self, passphrase: Option<Passphrase>) -> Result<Plaintext, Failure> {
-        let passphrase = match (&self.passphrase_file, passphrase) {
-            (Some(file), _) => Some(passphrase::from_file(file)?),
-            (None, passphrase) => passphrase,
+        let passphrase = match passphrase {
+            Some(passphrase) => Some(passphrase),
+            None => self.passphrases.unasked()?,
         };
         let key = self.provider.generate_key(&mut *random_rng()?)?;
         let secret = passphrase.as_ref().map(|passphrase| passphrase.as_bytes());
@@ -268,23 +269,36 @@ impl Home {
     /// Whether the user is asked for a passphrase when the key is loaded.
     pub(crate) fn asks_for_passphrase(&self) -> bool {
         let loaded = KeyFile::new(self.folder.join(KEY)).load(None);
-        self.passphrase_file.is_none()
+        self.passphrases.are_asked_for()
             && matches!(loaded, Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)))
     }
 
-    /// Loads the key, and asks for its passphrase if it has one. A key file never changes.
+    /// Loads the key, and asks for its passphrase if it has one.
     pub(crate) fn load_key(&self) -> Result<Plaintext, Failure> {
         let file = KeyFile::new(self.folder.join(KEY));
         match file.load(None) {
             Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
-                let passphrase = match &self.passphrase_file {
-                    Some(file) => passphrase::from_file(file)?,
-                    None => passphrase::ask()?,
-                };
+                let passphrase = self.passphrases.present()?;
                 Ok(file.load(Some(passphrase.as_bytes()))?)
             }
             loaded => Ok(loaded?),
         }
+    }
+
+    /// Encrypts the key with another passphrase, or leaves it in the clear.
+    pub(crate) fn protect_key(&self, passphrase: Option<&Passphrase>) -> Result<(), Failure> {
+        let folder = self.registered_folder()?;
+        let _lock = self.lock(&folder)?;
+        let file = KeyFile::new(folder.file(KEY));
+        let before = match file.load(None) {
+            Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
+                Some(self.passphrases.present()?)
+            }
+            loaded => loaded.map(|_| None)?,
+        };
+        let before = before.as_ref().map(|passphrase| passphrase.as_bytes());
+        let after = passphrase.map(|passphrase| passphrase.as_bytes());
+        Ok(file.protect(before, after, &mut *random_rng()?)?)
     }
 
     fn lock(&self, folder: &Folder) -> Result<FolderLock, Failure> {
@@ -327,7 +341,7 @@ pub(crate) fn require_account(snapshot: &Snapshot) -> Result<(), Failure> {
 /// Makes message and receipt ids continue from the clock. The account may be older than its
 /// database: ids that it used before are then known only to a lost database, and are far below the
 /// ones that the clock gives.
-fn number_from_the_clock(store: &mut SqliteClientStorage) -> Result<(), Failure> {
+pub(crate) fn number_from_the_clock(store: &mut SqliteClientStorage) -> Result<(), Failure> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?)
 }
@@ -359,9 +373,12 @@ fn remove(path: &Path) -> Result<(), Failure> {
     }
 }
 
-const KEY: &str = "key.pem";
+pub(crate) const KEY: &str = "key.pem";
 const PUBLIC_KEY: &str = "key.pub.pem";
-const DATABASE: &str = "client.db";
+const FILES: &str = "files";
+pub(crate) const DATABASE: &str = "client.db";
+pub(crate) const SOCKET: &str = "socket";
+pub(crate) const CERTIFICATES: &str = "ca.pem";
 const DATABASE_LOG: &str = "client.db-wal";
 const DATABASE_INDEX: &str = "client.db-shm";
 

@@ -3,25 +3,42 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use sealpost_chat::Zone;
 use sealpost_messenger::api::{
     Acknowledge, AcknowledgeParams, ApiError, Caller, Changed, Connection, ErrorKind, Method,
     Notification, ReceivedEvent, SubscribeChanges, SubscribeParams, SubscribeReceive,
 };
 use sealpost_messenger::engine::LISTENER;
-use sealpost_programs::Failure;
+use sealpost_programs::{Failure, FormatArg};
 use serde_json::Value;
 
-use crate::args::ListenArgs;
+use crate::args::ZoneArg;
 use crate::events::{Event, Printed};
 use crate::hands::{Hands, Owner, failure};
 use crate::home::Home;
 use crate::signals::Stopped;
 
+/// Options of `listen`.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(crate) struct ListenArgs {
+    #[command(flatten)]
+    format: FormatArg,
+    #[command(flatten)]
+    zone: ZoneArg,
+    /// Exit after this many messages
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Exit after this many seconds; a failure if --count messages have not arrived by then
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+}
+
 /// Prints messages and notices until the requested count or time is reached.
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let deadline =
         args.seconds.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
-    let mut printer = Printer { args, shown: 0, printed: Printed::default() };
+    let mut printer =
+        Printer { args, zone: args.zone.zone(), shown: 0, printed: Printed::default() };
     loop {
         let hands = Hands::take(home, subscribe)?;
         let stopped = Stopped::default();
@@ -67,6 +84,7 @@ enum Ended {
 
 struct Printer<'a> {
     args: &'a ListenArgs,
+    zone: Zone,
     shown: u64,
     printed: Printed,
 }
@@ -101,7 +119,7 @@ impl Printer<'_> {
             Notification::Hello(_) => Ok(true),
             Notification::Receive(receive) => {
                 for event in Event::of_received(&receive.event) {
-                    event.print(format)?;
+                    event.print(format, &self.zone)?;
                 }
                 // Only after printing: a message that was not printed comes again.
                 let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
@@ -115,9 +133,13 @@ impl Printer<'_> {
                     Err(error) => Err(failure(&error)),
                 }
             }
+            Notification::ReceiveEnded(ended) => {
+                let reason = ended.reason;
+                Err(Failure::new(format_args!("no more messages are shown here: {reason}")))
+            }
             Notification::Changed(changed) => {
                 for event in Event::of_change(changed, &mut self.printed) {
-                    event.print(format)?;
+                    event.print(format, &self.zone)?;
                 }
                 if let Changed::Connection { connection } = changed
                     && let Connection::Offline { reason, next_attempt: None, .. } = connection

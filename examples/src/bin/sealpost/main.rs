@@ -2,18 +2,28 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod archive;
 mod args;
 mod authorities;
 mod chat;
+mod confirm;
 mod contacts;
 mod daemon;
+mod doctor;
 mod events;
+mod export;
+mod files;
+mod files_args;
+mod finding;
 mod first_run;
 mod group;
 mod group_args;
 mod hands;
+mod history;
 mod home;
 mod listen;
+mod markdown;
+mod outbox;
 mod passphrase;
 mod recipient;
 mod register;
@@ -24,6 +34,8 @@ mod service;
 mod session;
 mod signals;
 mod status;
+mod transcript;
+mod transfer;
 mod verify;
 
 use std::io::{self, IsTerminal};
@@ -35,6 +47,7 @@ use tracing_subscriber::filter::LevelFilter;
 use args::{Args, Task, home_folder};
 use authorities::Authorities;
 use home::{Home, ServerKey};
+use passphrase::Passphrases;
 
 fn main() -> ExitCode {
     run_program("sealpost", run)
@@ -46,11 +59,11 @@ fn run(args: Args) -> Result<(), Failure> {
     if !matches!(args.task, Task::Chat(_)) || !io::stderr().is_terminal() {
         log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
     }
-    let passphrase_file = args.passphrase_file.clone();
+    let passphrases = Passphrases::of(args.passphrase_file, args.passphrase_command);
     let home = || {
         Ok::<_, Failure>(Home::new(
             home_folder(args.home)?,
-            args.passphrase_file,
+            passphrases.clone(),
             Authorities::new(args.ca),
             args.crypto.provider(args.verify),
         ))
@@ -58,24 +71,30 @@ fn run(args: Args) -> Result<(), Failure> {
     match args.task {
         Task::Register(args) => register::register(&home()?, &args),
         Task::Send(args) => send::send(&home()?, args),
+        Task::Files(args) => files::files(&home()?, &args),
         Task::Listen(args) => listen::listen(&home()?, &args),
         Task::Chat(args) if args.demo => chat::demo(&args),
         Task::Chat(args) => chat::chat(&home()?, &args),
-        Task::Contacts { format } => contacts::contacts(&home()?, format.format()),
+        Task::History(args) => history::history(&home()?, &args),
+        Task::Search(args) => history::search(&home()?, &args),
+        Task::Outbox(args) => outbox::outbox(&home()?, &args),
+        Task::Contacts(args) => contacts::contacts(&home()?, &args),
         Task::Group(args) => group::group(&home()?, args),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, new_key, format } => {
             let key = if new_key { ServerKey::New } else { ServerKey::Same };
             address::address(&home()?, new.as_ref(), key, format.format())
         }
-        Task::Status { format } => status::status(&home()?, format.format()),
+        Task::Status { zone, format } => status::status(&home()?, format.format(), &zone.zone()),
+        Task::Export(args) => export::export(&home()?, &args),
+        Task::Import(args) => export::import(&home()?, &args),
+        Task::Passphrase(args) => passphrase::change(&home()?, &args),
+        Task::Doctor(args) => doctor::doctor(&home()?, &args),
         Task::Daemon => daemon::daemon(&home()?),
         Task::Rpc { openrpc: true } => rpc::print_openrpc(),
         Task::Rpc { openrpc: false } => rpc::rpc(&home()?),
         Task::Call { method, params } => rpc::call(&home()?, &method, params.as_deref()),
-        Task::InstallService { print } => {
-            service::install(&home()?, passphrase_file.as_deref(), print)
-        }
+        Task::InstallService { print } => service::install(&home()?, &passphrases, print),
         Task::Manual(manual) => manual.run::<Args>(),
     }
 }

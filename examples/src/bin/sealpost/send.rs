@@ -1,18 +1,27 @@
 //! `sealpost send`.
 
 use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
 
-use sealpost_messenger::api::{ErrorKind, Progress, Send, SendParams, SendResult, WaitFor};
+use sealpost_messenger::api::{
+    ErrorKind, Progress, Send, SendFile, SendFileParams, SendParams, SendResult, WaitFor,
+};
 use sealpost_programs::{Failure, Format, Line};
 
 use crate::args::{SendArgs, Wait};
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
+use crate::recipient::Recipient;
+use crate::transfer::{self, Goal};
 
 /// Sends one message, and prints how far it got.
 pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     // Nobody should type a message in vain.
     home.look_for_account()?;
+    if let Some(path) = &args.file {
+        return send_file(home, path, &args);
+    }
     let (message, bytes_hex) = content(args.text)?;
     let format = args.format.format();
     // A request that is repeated because the owner of the home has ended is carried out once.
@@ -23,7 +32,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         bytes_hex: bytes_hex.clone(),
         reply_to: None,
         idempotency_key: Some(key.clone()),
-        wait_for: args.wait.into(),
+        wait_for: args.wait.unwrap_or(Wait::Stored).into(),
         timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
@@ -44,6 +53,34 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         Format::Json => Line::json(&sent),
         Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
     }
+}
+
+/// Offers one file, and waits for what was asked for.
+fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
+    let Recipient::Person(phone) = args.to else {
+        return Err(Failure::usage("a file goes to one person: a group takes texts only"));
+    };
+    let wait = args.wait.unwrap_or(Wait::Delivered);
+    let shown = path.display();
+    let path = path.canonicalize().map_err(Failure::context(format!("can't send {shown}")))?;
+    let path = path.to_str().ok_or_else(|| {
+        Failure::usage(format_args!("can't send {shown}: its path is not UTF-8; rename it"))
+    })?;
+    let params = SendFileParams {
+        recipient: phone.into(),
+        path: path.into(),
+        caption: args.text.clone().unwrap_or_default(),
+        idempotency_key: Some(key()?),
+        wait_for: match wait {
+            Wait::None => WaitFor::Queued,
+            Wait::Stored | Wait::Delivered => WaitFor::Stored,
+        },
+        timeout_seconds: seconds(args.timeout),
+    };
+    let goal = if wait == Wait::Delivered { Goal::Complete } else { Goal::Begun };
+    let begin = |hands: &Hands| hands.call::<SendFile>(&params).map(|sent| sent.entry);
+    let entry = transfer::follow(home, begin, goal, Duration::from_secs(args.timeout))?;
+    transfer::print(&entry, args.format.format())
 }
 
 fn word(sent: &SendResult) -> Result<&'static str, Failure> {

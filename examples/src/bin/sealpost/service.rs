@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use sealpost_programs::{Failure, Folder, Line};
 
 use crate::home::Home;
+use crate::passphrase::Passphrases;
 
 /// Writes units with which the user's service manager runs `sealpost daemon`, or prints them.
-pub(crate) fn install(
-    home: &Home,
-    passphrase_file: Option<&Path>,
-    print: bool,
-) -> Result<(), Failure> {
+pub(crate) fn install(home: &Home, passphrases: &Passphrases, print: bool) -> Result<(), Failure> {
     home.look_for_account()?;
-    let units = Units::of(home, passphrase_file)?;
+    let units = Units::of(home, passphrases)?;
     if print {
         for (name, text) in units.files() {
             Line::text(format_args!("# {name}"))?;
@@ -40,7 +37,7 @@ struct Units {
 }
 
 impl Units {
-    fn of(home: &Home, passphrase_file: Option<&Path>) -> Result<Self, Failure> {
+    fn of(home: &Home, passphrases: &Passphrases) -> Result<Self, Failure> {
         let program = quoted(&env::current_exe()?)?;
         let folder = absolute(home.path())?;
         let socket = folder.join("socket");
@@ -50,9 +47,14 @@ impl Units {
                 socket.display()
             )));
         }
-        let passphrase = match passphrase_file {
-            Some(file) => format!(" --passphrase-file {}", quoted(&absolute(file)?)?),
-            None => String::new(),
+        let passphrase = match passphrases {
+            Passphrases::File(file) => {
+                format!(" --passphrase-file {}", quoted(&absolute(file)?)?)
+            }
+            Passphrases::Command(command) => {
+                format!(" --passphrase-command {}", quoted(Path::new(command))?)
+            }
+            Passphrases::Terminal => String::new(),
         };
         let home = quoted(&folder)?;
         let service = format!(

@@ -77,7 +77,8 @@ impl Application<Client> for Forwarder {
 impl Session {
     /// Starts the client, offline.
     pub(crate) fn start(account: Account, signals: SignalHandling) -> Result<Self, Failure> {
-        let Account { identity, server, snapshot, store, crypto, lock, database: _ } = account;
+        let Account { identity, server, snapshot, store, crypto, lock, database: _, files: _ } =
+            account;
         let config = client::Config {
             profile: identity.profile,
             public_key: crypto.public_key().clone(),

@@ -1,5 +1,6 @@
 //! `sealpost status`.
 
+use sealpost_chat::Zone;
 use sealpost_messenger::api::{self, Caller, Connection, Empty};
 use sealpost_messenger::rpc::{Greeted, Remote};
 use sealpost_programs::{Failure, Format, Line};
@@ -10,7 +11,7 @@ use crate::address;
 use crate::home::Home;
 
 /// Prints the account, and the state of its outbox.
-pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
+pub(crate) fn status(home: &Home, format: Format, zone: &Zone) -> Result<(), Failure> {
     let store = home.look()?;
     let identity = store.identity()?;
     let snapshot = store.load()?;
@@ -30,7 +31,7 @@ pub(crate) fn status(home: &Home, format: Format) -> Result<(), Failure> {
     };
     match format {
         Format::Json => Line::json(&status),
-        Format::Text => status.text().lines().try_for_each(Line::text),
+        Format::Text => status.text(zone).lines().try_for_each(Line::text),
     }
 }
 
@@ -60,7 +61,7 @@ fn connection(home: &Home) -> Result<Option<Connection>, Failure> {
 }
 
 impl Status {
-    fn text(&self) -> String {
+    fn text(&self, zone: &Zone) -> String {
         let id = self.id.map_or_else(|| "not registered".into(), |id| format!("user {id}"));
         format!(
             "account   {} ({id})\nserver    {}\nkey       sha256:{}\ncontacts  {}\n\
@@ -73,16 +74,20 @@ impl Status {
             self.stored,
             self.delivered,
             self.failed,
-        ) + &self.connection.as_ref().map(shown).unwrap_or_default()
+        ) + &self.connection.as_ref().map(|it| shown(it, zone)).unwrap_or_default()
     }
 }
 
-fn shown(connection: &Connection) -> String {
+fn shown(connection: &Connection, zone: &Zone) -> String {
     match connection {
-        Connection::Connecting { since } => format!("\nsession   connecting since {since}"),
-        Connection::Online { since, .. } => format!("\nsession   online since {since}"),
+        Connection::Connecting { since } => {
+            format!("\nsession   connecting since {}", zone.stamp(*since))
+        }
+        Connection::Online { since, .. } => {
+            format!("\nsession   online since {}", zone.stamp(*since))
+        }
         Connection::Offline { since, reason, .. } => {
-            format!("\nsession   offline since {since}: {reason}")
+            format!("\nsession   offline since {}: {reason}", zone.stamp(*since))
         }
     }
 }

@@ -1,17 +1,51 @@
 //! `sealpost verify`.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
+use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Contact, Empty, KeyTrust, ListContacts, LookUp, LookUpParams, PhoneNumber, TrustKey,
+    Contact, Empty, ErrorKind, KeyTrust, ListContacts, LookUp, LookUpParams, PhoneNumber, TrustKey,
     TrustParams,
 };
-use sealpost_programs::{Failure, Format, Line, tell};
+use sealpost_programs::{Failure, Format, FormatArg, Line, qr_code, tell};
 
-use crate::args::VerifyArgs;
+use crate::args::phone_number;
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
 use crate::safety_number::{Comparison, SafetyNumber};
+
+/// Options of `verify`.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct VerifyArgs {
+    /// Phone number of the contact, for example +4915112345678
+    #[arg(value_name = "+PHONE", value_parser = phone_number)]
+    phone: Phone,
+    /// Accept the contact's changed key, which the server offers, in place of the known one. NUMBER
+    /// is the safety number that you compared; without it, the offered one is shown, and you are
+    /// asked whether it is the same. No other key is accepted
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    accept: Option<Comparison>,
+    /// Mark the contact as verified: you have compared the safety number, and it was the same. NUMBER
+    /// is as with --accept. No other key is marked
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = Comparison::ASK)]
+    mark: Option<Comparison>,
+    /// Compare with what a scanner has read from the QR code on the contact's screen: if it is the same
+    /// number, the key is accepted and the contact marked as verified
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["accept", "mark"])]
+    scan: Option<SafetyNumber>,
+    /// Print the QR code of the safety number even if standard output is no terminal
+    #[arg(long)]
+    qr: bool,
+    /// How long to wait for the server, in seconds. Without its answer, what is known of a contact is
+    /// shown, and marked as not looked up
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    timeout: u64,
+    #[command(flatten)]
+    format: FormatArg,
+}
 
 /// Shows the safety number of a contact, after asking the server for its key, and after accepting or
 /// marking it if requested.
@@ -55,8 +89,11 @@ fn with_hands(hands: &Hands, args: &VerifyArgs) -> Result<(), Failure> {
         let number = confirm(&mut confirmed, phone, &contact.safety_number, comparison)?;
         contact = trust(hands, phone, &number, true)?;
     }
+    if let Some(scanned) = &args.scan {
+        contact = trust_scanned(hands, phone, scanned)?;
+    }
     match format {
-        Format::Text => show(&contact),
+        Format::Text => show(&contact, args.qr || io::stdout().is_terminal()),
         Format::Json => Line::json(&contact),
     }
 }
@@ -106,10 +143,35 @@ fn trust(
     hands.call::<TrustKey>(&params).map_err(|error| failure(&error))
 }
 
-fn show(contact: &Contact) -> Result<(), Failure> {
+/// Accepts the key whose number was scanned, and marks the contact as verified.
+fn trust_scanned(
+    hands: &Hands,
+    phone: PhoneNumber,
+    scanned: &SafetyNumber,
+) -> Result<Contact, Failure> {
+    let params =
+        TrustParams { recipient: phone, safety_number: scanned.to_string(), verified: true };
+    hands.call::<TrustKey>(&params).map_err(|error| match error.kind() {
+        Some(kind @ ErrorKind::SafetyNumberMismatch) => Failure::with_status(
+            format_args!(
+                "what was scanned is not the safety number with {phone}: either it is that of \
+                 another contact, or somebody sits between you; nothing was changed"
+            ),
+            kind.exit_status(),
+        ),
+        _ => failure(&error),
+    })
+}
+
+fn show(contact: &Contact, with_code: bool) -> Result<(), Failure> {
     let phone = contact.phone;
     Line::text(format_args!("Safety number with {phone}:"))?;
     Line::text(&contact.safety_number)?;
+    if with_code {
+        // Digits alone take the least space.
+        let digits: String = contact.safety_number.split_ascii_whitespace().collect();
+        qr_code(&digits)?.lines().try_for_each(Line::text)?;
+    }
     Line::text(match contact.trust {
         KeyTrust::Verified => "Verified: you have compared it.",
         KeyTrust::FirstUse => {
@@ -133,3 +195,8 @@ fn find(hands: &Hands, phone: PhoneNumber) -> Result<Option<Contact>, Failure> {
 
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: u64 = 100;
+
+const EXAMPLES: &str = "Examples:
+  sealpost verify +4915187654321
+  sealpost verify +4915187654321 --mark
+  sealpost verify +4915187654321 --scan '12345 67890 …'";

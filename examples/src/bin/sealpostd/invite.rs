@@ -3,13 +3,11 @@
 use std::io::{IsTerminal, stdout};
 
 use clap::Subcommand;
-use qrcode::render::unicode::Dense1x2;
-use qrcode::{EcLevel, QrCode};
 use sealpost_core::address::InvitationLink;
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Invitation;
-use sealpost_programs::{Failure, Format, FormatArg, Line, now, tell, utc};
+use sealpost_programs::{Failure, Format, FormatArg, Line, now, qr_code, tell, utc};
 use sealpost_storage::{InvitationRecord, NewInvitation};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -141,14 +139,6 @@ fn draw_code() -> Result<Invitation, Failure> {
     let character = |byte: &u8| CROCKFORD.get(usize::from(byte % 32)).copied().map(char::from);
     let code: Zeroizing<String> = Zeroizing::new(bytes.iter().filter_map(character).collect());
     Ok(code.parse()?)
-}
-
-/// The QR code of a link, for a screen that is brighter where there are characters.
-fn qr_code(link: &str) -> Result<String, Failure> {
-    let code = QrCode::with_error_correction_level(link, EcLevel::L)
-        .map_err(Failure::context("can't make a QR code of the link"))?;
-    let (dark, light) = (Dense1x2::Light, Dense1x2::Dark);
-    Ok(code.render().dark_color(dark).light_color(light).build())
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ mod application;
 mod args;
 mod backup;
 mod ballast;
+mod bound;
 mod config;
 mod confine;
 mod couriers;

@@ -18,6 +18,7 @@ use crate::admin::{AdminSocket, SocketFile};
 use crate::application::ServerApplication;
 use crate::args::ProfileName;
 use crate::ballast::Ballasted;
+use crate::bound;
 use crate::config::{Config, Layers, Listen, Origin, Record, Settings, show};
 use crate::confine::confine;
 use crate::couriers::{Couriers, OtpRoute, SharedCouriers};
@@ -48,7 +49,7 @@ pub(crate) fn serve(layers: &Layers, init: bool) -> Result<(), Failure> {
 
     let limits = limits(&config)?;
     let host = host_config(&config, &limits, certificate.as_ref());
-    announce_bounds(&limits, &host, &config);
+    bound::announce(&limits, &host, &config);
     let memory_limits = MemoryLimits::new(&limits, host.queued_bytes_in_all);
     let vitals = Arc::new(Vitals::default());
     let reloadable = Reloadable {
@@ -289,42 +290,4 @@ fn limits(config: &Config) -> Result<Limits, Failure> {
         tracing::warn!("rate limits are off: use --no-limits for tests and benchmarks only");
     }
     Ok(config.core_limits(connections))
-}
-
-/// Logs how much memory and disk the server takes at most.
-fn announce_bounds(limits: &Limits, host: &HostConfig, config: &Config) {
-    let recording = config.record.file.as_ref().map_or(0, |_| recording::MEMORY);
-    tracing::info!(
-        "memory bound: {}, if each of {} connections is used against the server; store bound: {} \
-         of packets, {} of disk left free",
-        Size(memory_bound(limits, host).saturating_add(recording)),
-        limits.connections,
-        config.storage.store_size,
-        config.storage.disk_reserve,
-    );
-}
-
-/// Bytes of memory that the process takes at most.
-fn memory_bound(limits: &Limits, host: &HostConfig) -> u64 {
-    let machine = limits.memory_bound(host.read_budget.get());
-    machine.saturating_add(host.memory_bound()).saturating_add(PROGRAM)
-}
-
-/// Memory of the program itself: its code, its threads, and the caches of the database.
-const PROGRAM: u64 = 64 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_memory_bound_is_one_that_an_operator_can_use() {
-        let bound = |connections| {
-            let limits = Limits { connections, ..Limits::default() };
-            let host = HostConfig { max_connections: Some(connections), ..HostConfig::default() };
-            memory_bound(&limits, &host) >> 20
-        };
-        assert!(bound(16_384) < 1_024, "{} MiB", bound(16_384));
-        assert!(bound(4_096) < 1_024 - 48, "{} MiB", bound(4_096));
-    }
 }

@@ -127,6 +127,10 @@ pub struct ConversationParams {
     /// at first. Nothing is told unless this is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_receipts: Option<bool>,
+    /// Bytes up to which offered files are accepted without asking, together with those that are on
+    /// their way; 0 at first: each is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept_files_up_to: Option<u64>,
 }
 
 const fn default_limit() -> u32 {

@@ -1,6 +1,7 @@
 //! The methods, a file for each subject.
 
 mod account;
+mod files;
 mod groups;
 mod history;
 mod people;
@@ -8,6 +9,7 @@ mod receiving;
 mod sending;
 
 pub use account::*;
+pub use files::*;
 pub use groups::*;
 pub use history::*;
 pub use people::*;
@@ -76,6 +78,11 @@ pub const METHODS: &[Description] = &[
     Description::of::<ListOutbox>(),
     Description::of::<RetryMessage>(),
     Description::of::<CancelMessage>(),
+    Description::of::<SendFile>(),
+    Description::of::<ListFiles>(),
+    Description::of::<AcceptFile>(),
+    Description::of::<RefuseFile>(),
+    Description::of::<CancelFile>(),
     Description::of::<SubscribeReceive>(),
     Description::of::<Acknowledge>(),
     Description::of::<UnsubscribeReceive>(),
@@ -90,6 +97,7 @@ pub const METHODS: &[Description] = &[
     Description::of::<UpdateConversation>(),
     Description::of::<ListContacts>(),
     Description::of::<UpdateContact>(),
+    Description::of::<RemoveContact>(),
     Description::of::<Block>(),
     Description::of::<Unblock>(),
     Description::of::<LookUp>(),

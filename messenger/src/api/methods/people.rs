@@ -17,7 +17,16 @@ method! {
 }
 
 method! {
-    /// Drops what comes from a person, quietly.
+    /// Forgets a contact: the key, whether it was verified, the name, the draft and the settings of the
+    /// conversation. Messages that wait for the contact are cancelled, those on their way still go. The
+    /// history stays unless `withHistory` is set, and who is blocked stays blocked. The next message to
+    /// or from the phone number makes it a contact again, whose key is trusted on first use.
+    RemoveContact, "removeContact", RemoveContactParams => Empty
+}
+
+method! {
+    /// Drops what comes from a person, quietly. The server forgets a message only for a receipt, so the
+    /// person is told that messages are delivered, as before, and never that they are read.
     Block, "block", PersonParams => Empty
 }
 
@@ -61,6 +70,17 @@ pub struct UpdateContactParams {
     pub recipient: PhoneNumber,
     /// The name, at most 100 bytes; empty for none.
     pub name: String,
+}
+
+/// A contact to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoveContactParams {
+    /// Phone number.
+    pub recipient: PhoneNumber,
+    /// Whether to delete what was sent and received, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_history: bool,
 }
 
 /// Whom to look up.

@@ -8,7 +8,8 @@ use super::{Empty, method};
 method! {
     /// Begins to send what arrived, as `receive`, to a consumer: everything that it has not
     /// acknowledged, the oldest first, then what arrives. A consumer that is new begins with what
-    /// arrives from now on. Another subscription of the same consumer ends.
+    /// arrives from now on. Another subscription of the same consumer ends, and is told so with
+    /// `receiveEnded`.
     SubscribeReceive, "subscribeReceive", SubscribeParams => SubscribeResult
 }
 

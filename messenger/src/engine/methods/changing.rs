@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use sealpost_core::client::Command;
 use sealpost_core::client::store::Content;
+use sealpost_core::client::{Command, Notice, Token};
 use sealpost_core::event::{self, Emoji};
 use sealpost_core::ids::UserRef;
 use sealpost_storage::client::conversations::{
-    Applied, Author, Cancelled, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
+    Applied, Author, Body as Kind, Cancelled, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
     Progress as Kept,
 };
 
@@ -18,6 +18,7 @@ use crate::api::{
 };
 use crate::engine::core::Core;
 use crate::engine::entries::Entries;
+use crate::engine::hub::deadline_in;
 use crate::engine::{changes, clock};
 
 impl Core {
@@ -35,6 +36,7 @@ impl Core {
     pub(in crate::engine) fn delete(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let found = self.own_entry(params.entry)?;
         let target = self.reference_to(&found)?;
+        self.give_up_file(found.id)?;
         self.change(&found, event::Body::Delete { target }, |_| OwnChange::Delete)
     }
 
@@ -63,6 +65,10 @@ impl Core {
 
     pub(in crate::engine) fn retry(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let found = self.own_entry(params.entry)?;
+        if let Kind::File(_) = found.body {
+            return Err(ErrorKind::NotAllowed
+                .error(format_args!("entry {} offers a file: send the file again", params.entry)));
+        }
         let failed = found.copies.iter().filter(|copy| matches!(copy.progress, Kept::Failed(_)));
         let mut count = 0;
         for copy in failed {
@@ -84,11 +90,18 @@ impl Core {
 
     pub(in crate::engine) fn cancel(&self, params: EntryParams) -> Result<Empty, ApiError> {
         let found = self.own_entry(params.entry)?;
+        if let Kind::File(_) = found.body {
+            return Err(ErrorKind::NotAllowed.error(format_args!(
+                "entry {} offers a file: give it up with cancelFile",
+                params.entry
+            )));
+        }
         let mut cancelled = 0;
         for copy in &found.copies {
             let token = copy.token;
             match self.write(move |store| store.cancel_copy(token))? {
                 Cancelled::Done => cancelled += 1,
+                Cancelled::IsDraft if self.cancel_draft(token)? => cancelled += 1,
                 Cancelled::IsDraft | Cancelled::TooLate => {}
                 Cancelled::Unknown => return Err(no_entry(params.entry)),
             }
@@ -101,6 +114,22 @@ impl Core {
         }
         self.show_entry(found.id);
         Ok(Empty {})
+    }
+
+    /// Has the machine give up a message that it keeps. Returns whether it did.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    fn cancel_draft(&self, token: Token) -> Result<bool, ApiError> {
+        let watch = self.hub.watch();
+        self.handle.command(Command::Cancel { token });
+        let cancelled = watch.until(deadline_in(LOCAL_TIMEOUT_SECS), |notice| match notice {
+            Notice::SendRefused { token: refused, .. } if *refused == token => Some(true),
+            Notice::NotCancelled { token: kept } if *kept == token => Some(false),
+            _ => None,
+        });
+        let cancelled = cancelled.map_err(|vain| self.unanswered(vain))?;
+        // The notice comes before the draft is gone from the store.
+        self.settle();
+        Ok(cancelled)
     }
 
     /// Makes a change to an entry, and tells the others.
@@ -188,5 +217,7 @@ const fn queued(entry: EntryId) -> SendResult {
     SendResult { entry: entry.0, message_id: None, progress: Progress::Queued }
 }
 
+/// How long what needs no server may take.
+const LOCAL_TIMEOUT_SECS: u32 = 30;
 /// Most messages listed of those that wait, and of those that failed.
 const OUTBOX_MAX: u32 = 1_000;

@@ -156,6 +156,11 @@ impl Core {
             let read_marks = if are_on { ReadMarks::Exchanged } else { ReadMarks::Withheld };
             self.write(move |store| store.set_read_marks(id, read_marks))?;
         }
+        if let Some(bytes) = params.accept_files_up_to {
+            // What is more is as good as any file.
+            let bytes = bytes.min(ACCEPTED_MAX);
+            self.write(move |store| store.set_accepted_files(id, bytes))?;
+        }
         if let Some(secs) = params.expiry_seconds {
             self.set_expiry(id, peer, secs)?;
         }
@@ -245,11 +250,12 @@ fn shown(
         expiry_seconds: found.expiry_secs.unwrap_or(0),
         read_receipts: found.read_marks == ReadMarks::Exchanged,
         group: None,
+        accept_files_up_to: found.accepted_files,
         draft: found.draft,
     })
 }
 
-fn limited(limit: u32) -> Result<u32, ApiError> {
+pub(in crate::engine) fn limited(limit: u32) -> Result<u32, ApiError> {
     if (1..=LIMIT_MAX).contains(&limit) {
         return Ok(limit);
     }
@@ -262,5 +268,7 @@ const CONVERSATIONS_MAX: u32 = 10_000;
 const LIMIT_MAX: u32 = 1_000;
 /// Most entries that one read receipt names.
 const READ_MAX: u32 = 256;
+/// Most bytes that are accepted without asking: 1 TiB.
+const ACCEPTED_MAX: u64 = 1 << 40;
 /// Longest draft in bytes.
 const DRAFT_MAX: usize = 65_536;

@@ -2,6 +2,7 @@
 
 mod account;
 mod changing;
+mod files;
 mod group_changes;
 mod groups;
 mod history;

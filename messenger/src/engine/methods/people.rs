@@ -1,5 +1,6 @@
 //! Contacts, and the trust in their keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,26 +8,39 @@ use sealpost_core::client::store::{self, Verification};
 use sealpost_core::client::{Command, LookupFailure, Notice, OfflineReason};
 use sealpost_core::ids::{Phone, UserRef};
 use sealpost_core::keys::{Fingerprint, PublicKey};
-use sealpost_storage::client::conversations::{Peer, Visibility};
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::client::conversations::{Conversation, Peer, Visibility};
 
 use crate::api::{
     ApiError, Changed, Contact, ContactsResult, Empty, ErrorKind, KeyTrust, LookUpParams,
-    OfferedKey, PersonParams, PhoneNumber, TrustParams, UpdateContactParams,
+    OfferedKey, PersonParams, PhoneNumber, RemoveContactParams, TrustParams, UpdateContactParams,
 };
 use crate::engine::core::{Core, stopping};
 use crate::engine::hub::{Vain, deadline_in};
 
 impl Core {
     pub(in crate::engine) fn list_contacts(&self) -> Result<ContactsResult, ApiError> {
+        let conversations = self.read(SqliteClientStorage::conversations_with_people)?;
+        let by_phone: BTreeMap<Phone, &Conversation> = conversations
+            .iter()
+            .filter_map(|found| match found.peer {
+                Peer::Person(phone) => Some((phone, found)),
+                Peer::Group(_) => None,
+            })
+            .collect();
         let contacts = self.contacts()?;
-        let contacts: Result<Vec<_>, _> =
-            contacts.iter().map(|contact| self.shown(contact)).collect();
-        Ok(ContactsResult { contacts: contacts? })
+        let shown = contacts
+            .iter()
+            .map(|contact| self.shown(contact, by_phone.get(&contact.phone).copied()))
+            .collect();
+        Ok(ContactsResult { contacts: shown })
     }
 
     /// A contact, if the person is one.
     pub(in crate::engine) fn contact(&self, phone: Phone) -> Result<Option<Contact>, ApiError> {
-        self.known(phone)?.map(|contact| self.shown(&contact)).transpose()
+        let Some(contact) = self.known(phone)? else { return Ok(None) };
+        let conversation = self.read(|store| store.conversation(&Peer::Person(phone)))?;
+        Ok(Some(self.shown(&contact, conversation.as_ref())))
     }
 
     pub(in crate::engine) fn update_contact(
@@ -46,6 +60,40 @@ impl Core {
         })?;
         self.person_changed(phone);
         Ok(Empty {})
+    }
+
+    /// Forgets a contact, and what was said if requested.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
+    pub(in crate::engine) fn remove_contact(
+        self: &Arc<Self>,
+        params: RemoveContactParams,
+    ) -> Result<impl FnOnce() -> Result<Empty, ApiError> + use<>, ApiError> {
+        let RemoveContactParams { recipient: PhoneNumber(phone), with_history } = params;
+        let peer = Peer::Person(phone);
+        let conversation = self.read(move |store| store.conversation(&peer))?;
+        if conversation.is_none() && self.known(phone)?.is_none() {
+            return Err(not_a_contact(phone));
+        }
+        let watch = self.hub.watch();
+        self.handle.command(Command::Forget { phone });
+        let core = Arc::clone(self);
+        Ok(move || {
+            let forgotten = watch.until(deadline_in(LOCAL_TIMEOUT_SECS), |notice| match notice {
+                Notice::Forgotten { phone: forgotten } if *forgotten == phone => Some(Ok(())),
+                Notice::StoreFailed { error } => Some(Err(ErrorKind::Storage.error(error))),
+                _ => None,
+            });
+            forgotten.map_err(|vain| core.unanswered(vain)).flatten()?;
+            core.settle();
+            core.write(move |store| {
+                if with_history {
+                    return store.delete_conversation(&peer);
+                }
+                store.reset_conversation(&peer)
+            })?;
+            core.hub.show(&Changed::Conversation { with: phone.into() });
+            Ok(Empty {})
+        })
     }
 
     /// Drops messages of a person, or takes them again.
@@ -166,6 +214,27 @@ impl Core {
         marked.map_err(|vain| self.unanswered(vain)).flatten()
     }
 
+    /// The error for a message to a contact whose key has changed.
+    pub(in crate::engine) fn key_changed(&self, phone: Phone) -> Result<ApiError, ApiError> {
+        let Some(Contact { safety_number, trust, offered: Some(offered), .. }) =
+            self.contact(phone)?
+        else {
+            // It was accepted or withdrawn since.
+            return Ok(ErrorKind::KeyChanged
+                .error(format_args!("the key of {phone} had changed: send the message again")));
+        };
+        let known = match trust {
+            KeyTrust::FirstUse => "the known key",
+            KeyTrust::Verified => "the key that you have verified",
+        };
+        Ok(ErrorKind::KeyChanged.error(format_args!(
+            "the key of {phone} has changed, and nothing is sent until you decide: {known} has the \
+             safety number {safety_number}, the offered one {}; compare that one with {phone}, then \
+             run sealpost verify {phone} --accept, and sealpost outbox retry",
+            offered.safety_number
+        )))
+    }
+
     /// The error for an answer that did not come.
     pub(in crate::engine) fn unanswered(&self, vain: Vain) -> ApiError {
         match vain {
@@ -187,14 +256,12 @@ impl Core {
         Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 
-    fn shown(&self, contact: &store::Contact) -> Result<Contact, ApiError> {
-        let conversation = self.read(|store| store.conversation(&Peer::Person(contact.phone)))?;
-        let blocked = conversation.as_ref().map(|found| found.visibility);
+    fn shown(&self, contact: &store::Contact, conversation: Option<&Conversation>) -> Contact {
         let number = |key: &PublicKey| self.safety_numbers.of(&self.public_key, key);
         let store::Contact { phone, pinned, verification, offered, .. } = contact;
-        Ok(Contact {
+        Contact {
             phone: PhoneNumber(*phone),
-            name: conversation.and_then(|found| found.name),
+            name: conversation.and_then(|found| found.name.clone()),
             id: pinned.user.value(),
             fingerprint: pinned.public_key.fingerprint().to_string(),
             safety_number: number(&pinned.public_key),
@@ -206,8 +273,8 @@ impl Core {
                 fingerprint: offered.public_key.fingerprint().to_string(),
                 safety_number: number(&offered.public_key),
             }),
-            blocked: blocked == Some(Visibility::Blocked),
-        })
+            blocked: conversation.is_some_and(|found| found.visibility == Visibility::Blocked),
+        }
     }
 }
 
@@ -234,7 +301,6 @@ pub(in crate::engine) fn unknown_recipient(phone: Phone) -> ApiError {
     ErrorKind::UnknownRecipient.error(format_args!("nobody is registered as {phone}"))
 }
 
-/// The person is not a contact.
 pub(in crate::engine) fn not_a_contact(phone: Phone) -> ApiError {
     ErrorKind::NotFound.error(format_args!("{phone} is not a contact: look it up first"))
 }

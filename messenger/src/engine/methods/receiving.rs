@@ -37,7 +37,7 @@ impl Access {
         &self,
         params: &ConsumerParams,
     ) -> Result<Empty, ApiError> {
-        self.core.hub.unsubscribe(name(&params.consumer)?);
+        self.core.hub.unsubscribe(name(&params.consumer)?, Some(self.seat));
         Ok(Empty {})
     }
 
@@ -94,7 +94,7 @@ impl Core {
         params: ConsumerParams,
     ) -> Result<Empty, ApiError> {
         let ConsumerParams { consumer } = params;
-        self.hub.unsubscribe(&consumer);
+        self.hub.unsubscribe(&consumer, None);
         let named = consumer.clone();
         if self.write(move |store| store.remove_consumer(&named))? {
             return Ok(Empty {});
@@ -133,11 +133,11 @@ fn pump(
                 core.hub.show(&Changed::Warning {
                     text: format!("the consumer {consumer} gets nothing more: {error}"),
                 });
-                break;
+                core.hub.fail(consumer, number);
+                return;
             }
         }
     }
-    core.hub.end(consumer, number);
 }
 
 type Page = Vec<(InboxId, Option<crate::api::ReceivedEvent>)>;

@@ -11,7 +11,7 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::groups::{refused, unknown};
-use super::sending::{event_id, idempotency, key_reused, message_text, no_entry, text_of};
+use super::sending::{event_id, idempotency, message_text, no_entry, reused, text_of};
 use crate::api::{ApiError, ErrorKind, Progress, SendParams, SendResult, WaitFor};
 use crate::engine::core::{Core, stopping};
 use crate::engine::groups::{Cause, Own, Turned};
@@ -52,7 +52,7 @@ impl Core {
         let watch = self.hub.watch();
         let turned = self.say_in_group(group, body, expiry_secs, step)?;
         if turned.done.is_other_request {
-            return Err(key_reused());
+            return Err(reused());
         }
         let entry = turned.entry().ok_or_else(|| ApiError::internal("no entry was made"))?;
         let (core, wait) = (Arc::clone(self), params.wait_for);

@@ -46,7 +46,7 @@ impl Core {
             }
             Made::Before(entry) => self.journey_of(entry, phone, params.wait_for)?,
             Made::OtherRequest => {
-                return Err(key_reused());
+                return Err(reused());
             }
         };
         let core = Arc::clone(self);
@@ -142,6 +142,10 @@ impl Core {
             }
         }
         if let Some(error) = journey.error {
+            let error = match error.kind() {
+                Some(ErrorKind::KeyChanged) => self.key_changed(journey.phone)?,
+                _ => error,
+            };
             return Err(error.with_entry(journey.entry.0));
         }
         Ok(SendResult {
@@ -283,20 +287,26 @@ pub(in crate::engine) fn unsent(entry: u64) -> ApiError {
 
 /// The caller's name for a request.
 pub(in crate::engine) fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
-    let Some(key) = &params.idempotency_key else { return Ok(None) };
-    if !(1..=KEY_MAX).contains(&key.len()) {
-        return Err(ErrorKind::InvalidParams
-            .error(format_args!("an idempotencyKey has 1 to {KEY_MAX} bytes")));
-    }
+    let Some(key) = idempotency_key(params.idempotency_key.as_deref())? else { return Ok(None) };
     // What is sent to whom. How long the caller waits makes no other request of it.
     let SendParams { recipient, message, bytes_hex, reply_to, .. } = params;
     let request = serde_json::to_vec(&(recipient, message, bytes_hex, reply_to));
     let request_hash = Sha256::digest(request.map_err(ApiError::internal)?).into();
-    Ok(Some(Idempotency { key: key.clone(), request_hash }))
+    Ok(Some(Idempotency { key, request_hash }))
 }
 
-/// Another request has the name of this one.
-pub(in crate::engine) fn key_reused() -> ApiError {
+/// A caller's name for its request.
+pub(in crate::engine) fn idempotency_key(key: Option<&str>) -> Result<Option<String>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    if !(1..=KEY_MAX).contains(&key.len()) {
+        return Err(ErrorKind::InvalidParams
+            .error(format_args!("an idempotencyKey has 1 to {KEY_MAX} bytes")));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+/// The name belongs to another request.
+pub(in crate::engine) fn reused() -> ApiError {
     ErrorKind::KeyReused.error(
         "another request was made with this idempotencyKey: choose a new key for each message",
     )
@@ -341,10 +351,8 @@ fn content(params: &SendParams) -> Result<Content, ApiError> {
 fn refused(refusal: SendRefusal, to: Phone) -> ApiError {
     match refusal {
         SendRefusal::UnknownUser => unknown_recipient(to),
-        SendRefusal::KeyChanged => ErrorKind::KeyChanged.error(format_args!(
-            "the key of {to} has changed; compare the safety number with sealpost verify {to}, \
-             then add --accept, and send the message again"
-        )),
+        // The numbers are added to it.
+        SendRefusal::KeyChanged => ErrorKind::KeyChanged.error(refusal),
         SendRefusal::OtherKey => ErrorKind::KeyChanged
             .error(format_args!("{to} has another key than the one that the message is for")),
         SendRefusal::NotRegistered => ErrorKind::NotRegistered.error(refusal),
@@ -353,6 +361,7 @@ fn refused(refusal: SendRefusal, to: Phone) -> ApiError {
         SendRefusal::LookupFailed => ErrorKind::Unavailable.error(refusal),
         SendRefusal::StoreFailed => ErrorKind::Storage.error(refusal),
         SendRefusal::SealFailed => ErrorKind::Internal.error(refusal),
+        SendRefusal::Cancelled => ErrorKind::NotAllowed.error(refusal),
     }
 }
 

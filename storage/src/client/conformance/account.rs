@@ -1,7 +1,7 @@
 //! The account and its contacts.
 
 use sealpost_core::address::Transport;
-use sealpost_core::client::store::{Account, Binding, ClientOp, Verification};
+use sealpost_core::client::store::{Account, Binding, ClientOp, Snapshot, Verification};
 use sealpost_core::ids::{MessageId, ReceiptId};
 use sealpost_core::keys::{Fingerprint, SymmetricKey};
 
@@ -30,6 +30,7 @@ cases![
     accepted_stranger_becomes_a_contact,
     offer_after_an_acceptance_is_kept,
     former_ids_are_kept,
+    forgotten_contact_is_a_former_one,
     new_id_forgets_the_last_message,
     new_id_of_the_pinned_key_keeps_the_verification,
     only_the_pinned_key_is_verified,
@@ -267,6 +268,24 @@ fn former_ids_are_kept<S: Subject>(store: &mut Harness<S>) {
     accept(store, 2, binding(6, 4));
     let kept = [binding(2, 3), binding(5, 4), binding(7, 3), binding(u64::MAX, 3)];
     assert_eq!(store.load().former, kept, "under the key that was accepted last");
+}
+
+fn forgotten_contact_is_a_former_one<S: Subject>(store: &mut Harness<S>) {
+    store.pin(2);
+    store.pin(3);
+    verify(store, 2, public_key(2).fingerprint());
+    offer(store, 2, binding(8, 3));
+    for _ in 0..2 {
+        store.tell(ClientOp::ForgetContact { phone: phone(2) });
+        let Snapshot { contacts, former, .. } = store.load();
+        assert_eq!(contacts, [store.contact(3)]);
+        assert_eq!(former, [binding(2, 2), binding(8, 3)]);
+    }
+    // A message that was sealed before is no message before the next one.
+    store.enqueue(&[outgoing(4, 2)]);
+    store.pin(2);
+    let contact = store.contact(2);
+    assert_eq!((contact.verification, contact.last_sent), (Verification::FirstUse, None));
 }
 
 fn only_the_pinned_key_is_verified<S: Subject>(store: &mut Harness<S>) {

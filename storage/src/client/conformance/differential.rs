@@ -105,6 +105,7 @@ fn request() -> impl Strategy<Value = ClientOp> {
         peer().prop_map(|n| ClientOp::WithdrawOffer { phone: phone(n) }),
         (peer(), binding())
             .prop_map(|(n, accepted)| ClientOp::AcceptKey { phone: phone(n), accepted }),
+        peer().prop_map(|n| ClientOp::ForgetContact { phone: phone(n) }),
         (peer(), key())
             .prop_map(|(n, fingerprint)| ClientOp::MarkVerified { phone: phone(n), fingerprint }),
     ];

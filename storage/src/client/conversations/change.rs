@@ -43,6 +43,10 @@ pub enum Change {
         /// Line that says so.
         line: NewEntry,
     },
+    /// Lets the event wait for the transfers of files
+    /// ([`file_arrivals`](crate::client::SqliteClientStorage::file_arrivals)). An offer adds an entry,
+    /// too.
+    File(Option<NewEntry>),
     /// Nothing, as far as the timeline is concerned.
     Nothing,
 }

@@ -23,6 +23,8 @@ pub struct Conversation {
     pub originals: Originals,
     /// Whether the two tell each other what they have seen.
     pub read_marks: ReadMarks,
+    /// Bytes of files on their way from the peer up to which an offer is accepted without asking.
+    pub accepted_files: u64,
     /// Text that the user has begun to write.
     pub draft: String,
     /// The last entry that the user has seen.

@@ -3,7 +3,7 @@
 //! - `tables`: the schema, and `row`: rows of it as values.
 //! - `ops`: the requests as SQL; `arrivals`: the one that receives messages; `failures`: those that
 //!   mark messages as failed.
-//! - `conversations/`: the tables of conversations.
+//! - `conversations/`: the tables of conversations; `transfers/`: those of file transfers.
 
 mod arrivals;
 #[cfg(test)]
@@ -15,6 +15,7 @@ mod row;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 use std::path::Path;
 
@@ -32,7 +33,7 @@ use super::identity::Identity;
 use super::outbox::OutboxCounts;
 use super::storage::ClientStorage;
 use crate::engine::column::{count, id, optional, public_key, timestamp, user_id};
-use crate::engine::{OpenError, Writer, store_error};
+use crate::engine::{OpenError, Writer, copy, store_error};
 use crate::storage::Storage;
 use ops::{Ops, sql_place};
 use row::{CONTACT_COLUMNS, DRAFT_COLUMNS, QUEUED_COLUMNS, RECEIVED_COLUMNS, SENT_COLUMNS};
@@ -68,6 +69,21 @@ impl SqliteClientStorage {
     /// Opens the database for reading only, alongside its writer. Every request of a commit fails.
     pub fn open_read_only(path: &Path) -> Result<Self, OpenError> {
         Ok(Self { writer: Writer::new(tables::CLIENT.open_read_only(path)?) })
+    }
+
+    /// Copies the database, as of one point in time, to another file, in place of any database there,
+    /// while its writer goes on. The copy has mode 0600, is one file, and is on disk when this returns.
+    pub fn copy_to(&self, path: &Path) -> Result<(), OpenError> {
+        copy(&self.writer.connection, path, |_| ())
+            .map_err(|reason| OpenError { path: path.into(), reason })
+    }
+
+    /// Whether the database is whole, as far as SQLite can tell. Reads all of it.
+    pub fn is_sound(&self) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let verdict = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0));
+            verdict.map(|verdict: String| verdict == "ok")
+        })
     }
 
     /// Every contact, in the order of phone numbers, without the rest of the state.

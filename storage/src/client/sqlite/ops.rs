@@ -48,6 +48,7 @@ impl Ops<'_> {
             ClientOp::OfferKey { phone, offered } => self.offer(*phone, offered)?,
             ClientOp::WithdrawOffer { phone } => self.set_offered(*phone, None)?,
             ClientOp::AcceptKey { phone, accepted } => self.accept(*phone, accepted)?,
+            ClientOp::ForgetContact { phone } => self.forget(*phone)?,
             ClientOp::MarkVerified { phone, fingerprint } => {
                 self.mark_verified(*phone, fingerprint)?;
             }
@@ -164,6 +165,18 @@ impl Ops<'_> {
         .map(drop)
     }
 
+    fn forget(&self, phone: Phone) -> rusqlite::Result<()> {
+        let phone = phone.to_string();
+        self.prepare(
+            "INSERT OR REPLACE INTO former_contacts (user_id, public_key)
+             SELECT user_id, public_key FROM contacts WHERE phone_number = ?1
+             UNION ALL SELECT offered_user_id, offered_public_key FROM contacts
+             WHERE phone_number = ?1 AND offered_user_id IS NOT NULL",
+        )?
+        .execute([&phone])?;
+        self.prepare("DELETE FROM contacts WHERE phone_number = ?1")?.execute([&phone]).map(drop)
+    }
+
     fn mark_verified(&self, phone: Phone, fingerprint: &Fingerprint) -> rusqlite::Result<()> {
         let contact = self.contact(phone)?;
         if contact.is_none_or(|contact| contact.pinned.public_key.fingerprint() != fingerprint) {
@@ -192,6 +205,7 @@ impl Ops<'_> {
         };
         let (kind, content) = row::content_columns(&draft.content);
         self.copy_taken(draft.token)?;
+        self.file_send_taken(draft.token)?;
         self.prepare(
             "INSERT INTO drafts (draft_id, token, phone_number, user_id, kind, content,
                                  recipient_key)
@@ -219,6 +233,7 @@ impl Ops<'_> {
     fn enqueue(&self, message: &OutgoingMessage) -> rusqlite::Result<()> {
         message.draft.map_or(Ok(()), |draft| self.drop_draft(draft))?;
         self.copy_taken(message.token)?;
+        self.file_send_taken(message.token)?;
         let (kind, content) = row::content_columns(&message.content);
         let (recipient, phone) = (sql_id(message.recipient), message.phone.to_string());
         let inserted = self

@@ -109,7 +109,7 @@ impl<'a> Bed<'a> {
     fn other_command(&mut self) {
         let phone = phone(self.arb.below(4));
         let offered = self.arb.pick(&self.observer.offered).copied();
-        let command = match self.arb.below(8) {
+        let command = match self.arb.below(10) {
             0 => Command::Register { invitation: None },
             1 | 2 => Command::Connect,
             3 => Command::Disconnect,
@@ -124,6 +124,8 @@ impl<'a> Bed<'a> {
                     Command::MarkVerified { phone, fingerprint: *self.keys[n].fingerprint() }
                 }
             },
+            7 => Command::Cancel { token: Token(self.arb.below(self.observer.tokens.max(1))) },
+            8 if self.arb.chance(300) => Command::Forget { phone },
             _ => Command::MarkShown { up_to: self.observer.shown },
         };
         self.event(Event::Command(command));

@@ -23,21 +23,7 @@ impl SqliteClientStorage {
         copies: &[NewCopy],
         idempotency: Option<&Idempotency>,
     ) -> Result<Made, StoreError> {
-        self.write(|connection| {
-            let timeline = Timeline(connection);
-            if let Some(before) = timeline.made_before(idempotency, at)? {
-                return Ok(before);
-            }
-            let conversation = timeline.conversation(peer)?;
-            let addition = Addition { conversation, new, sent_at: at, received: None };
-            let Some(entry) = timeline.add(&addition)? else {
-                // Only the same request draws the same event id again.
-                return timeline.own_event(conversation, new);
-            };
-            timeline.add_copies(entry, copies, ENTRY)?;
-            timeline.remember(idempotency, entry, at)?;
-            Ok(Made::New(entry))
-        })
+        self.write(|connection| Timeline(connection).append(peer, (new, at), copies, idempotency))
     }
 
     /// Changes an entry, and adds the copies that tell the others. We edit and take back entries of
@@ -78,6 +64,27 @@ impl Timeline<'_> {
         }
         self.add_copies(entry, copies, CHANGE)?;
         Ok(Applied::Changed(found.conversation, entry))
+    }
+
+    pub(in crate::client::sqlite) fn append(
+        &self,
+        peer: &Peer,
+        (new, at): (&NewEntry, Timestamp),
+        copies: &[NewCopy],
+        idempotency: Option<&Idempotency>,
+    ) -> rusqlite::Result<Made> {
+        if let Some(before) = self.made_before(idempotency, at)? {
+            return Ok(before);
+        }
+        let conversation = self.conversation(peer)?;
+        let addition = Addition { conversation, new, sent_at: at, received: None };
+        let Some(entry) = self.add(&addition)? else {
+            // Only the same request draws the same event id again.
+            return self.own_event(conversation, new);
+        };
+        self.add_copies(entry, copies, ENTRY)?;
+        self.remember(idempotency, entry, at)?;
+        Ok(Made::New(entry))
     }
 
     fn own_event(

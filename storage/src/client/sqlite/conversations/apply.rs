@@ -76,6 +76,13 @@ impl Timeline<'_> {
         Ok(match change {
             Change::Nothing => Applied::Ignored,
             Change::Append(new) => self.append_received(item, peer, new)?,
+            Change::File(offer) => {
+                self.queue_file_event(item.place)?;
+                match offer {
+                    Some(new) => self.append_received(item, peer, new)?,
+                    None => Applied::Ignored,
+                }
+            }
             Change::Edit { entry, text, event } => match find(entry)? {
                 Some((conversation, found))
                     if is_author(&item.message, entry)

@@ -29,6 +29,16 @@ impl SqliteClientStorage {
         })
     }
 
+    /// A copy that the machine does not have, unless it was withdrawn.
+    pub fn unsent_copy(&self, token: Token) -> Result<Option<UnsentCopy>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT token, entry, phone_number, kind, content FROM copies
+                       WHERE token = ?1 AND content IS NOT NULL AND refused IS NOT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_row([sql_token(token), CANCELLED], unsent).optional()
+        })
+    }
+
     /// The entry that a copy carries or changes, and its conversation.
     pub fn entry_of_copy(
         &self,
@@ -123,6 +133,28 @@ impl SqliteClientStorage {
             } else {
                 Cancelled::Unknown
             })
+        })
+    }
+
+    /// Withdraws every copy that has no message id yet, whether the machine has it or not: for a store
+    /// that was restored, whose former owner may have sent them since. What has its id is sent again
+    /// byte for byte, and accepted once.
+    pub fn withdraw_unsent(&mut self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            timeline
+                .prepare(
+                    "UPDATE copies SET refused = ?1, kind = drafts.kind, content = drafts.content
+                     FROM drafts WHERE drafts.token = copies.token",
+                )?
+                .execute([CANCELLED])?;
+            timeline.prepare("DELETE FROM drafts")?.execute(())?;
+            timeline
+                .prepare(
+                    "UPDATE copies SET refused = ?1 WHERE content IS NOT NULL AND refused IS NULL",
+                )?
+                .execute([CANCELLED])
+                .map(drop)
         })
     }
 

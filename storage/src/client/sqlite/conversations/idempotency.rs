@@ -9,7 +9,7 @@ use crate::engine::column;
 
 impl Timeline<'_> {
     /// What came of an earlier request under the key; `None` if there was none.
-    pub(super) fn made_before(
+    pub(in crate::client::sqlite) fn made_before(
         &self,
         idempotency: Option<&Idempotency>,
         now: Timestamp,

@@ -26,6 +26,18 @@ impl SqliteClientStorage {
         })
     }
 
+    /// Every conversation with a person, without its last entry, in no particular order.
+    pub fn conversations_with_people(&self) -> Result<Vec<Conversation>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE phone_number IS NOT NULL"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let conversations = statement.query_map([], row::conversation)?;
+            conversations.map(|found| Ok(found?.0)).collect()
+        })
+    }
+
     /// The conversation with a peer.
     pub fn conversation(&self, peer: &Peer) -> Result<Option<Conversation>, StoreError> {
         self.read(|connection| {
@@ -96,6 +108,12 @@ impl SqliteClientStorage {
         read_marks: ReadMarks,
     ) -> Result<(), StoreError> {
         self.set(id, "read_marks", &(read_marks == ReadMarks::Exchanged))
+    }
+
+    /// Accepts offered files without asking, as long as those on their way from the peer have at most so
+    /// many bytes together.
+    pub fn set_accepted_files(&mut self, id: ConversationId, bytes: u64) -> Result<(), StoreError> {
+        self.set(id, "accepted_files", &bytes.cast_signed())
     }
 
     /// Keeps a text that the user has begun to write.

@@ -12,6 +12,7 @@
 //! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
 //! | `groups`, `group_lookups`, `group_schema` | turns of the machine of groups, what is kept of them, its tables |
 //! | `expiry`, `search` | entries whose lifetime is over, and entries with a word |
+//! | `removal` | conversations that the user removes |
 
 mod append;
 mod apply;
@@ -26,9 +27,12 @@ pub(super) mod keys;
 mod list;
 mod lookups;
 mod pages;
+mod removal;
 mod row;
 pub(super) mod schema;
 mod search;
 #[cfg(test)]
 mod tests;
 mod timeline;
+
+pub(super) use timeline::Timeline;

@@ -166,7 +166,8 @@ pub(super) fn body_columns<'a>(
 
 /// Columns that [`conversation`] reads, in its order.
 pub(super) const CONVERSATION_COLUMNS: &str = "conversation, phone_number, group_id, name, blocked, \
-     muted_until, expiry_secs, keeps_originals, read_marks, draft, read_up_to, unread, last_entry";
+     muted_until, expiry_secs, keeps_originals, read_marks, draft, read_up_to, unread, last_entry, \
+     accepted_files";
 
 /// Reads a conversation without its last entry, whose id is beside it.
 pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<(Conversation, i64)> {
@@ -187,6 +188,7 @@ pub(super) fn conversation(row: &Row<'_>) -> rusqlite::Result<(Conversation, i64
         expiry_secs: row.get(6)?,
         originals: if row.get(7)? { Originals::Kept } else { Originals::Forgotten },
         read_marks: if row.get(8)? { ReadMarks::Exchanged } else { ReadMarks::Withheld },
+        accepted_files: id(row, 13)?,
         draft: row.get(9)?,
         read_up_to: Some(id(row, 10)?).filter(|entry| *entry > 0).map(EntryId),
         unread: id(row, 11)?,
@@ -243,6 +245,7 @@ pub(super) const fn refused_column(refusal: SendRefusal) -> i64 {
         SendRefusal::StoreFailed => 7,
         SendRefusal::SealFailed => 8,
         SendRefusal::OtherKey => 9,
+        SendRefusal::Cancelled => CANCELLED,
     }
 }
 

@@ -13,5 +13,6 @@ mod groups;
 mod migration;
 mod plans;
 mod reading;
+mod removal;
 mod repeats;
 mod searching;

@@ -15,7 +15,7 @@ use crate::client::sqlite::row as machine;
 use crate::engine::column;
 
 /// The timeline, over a connection that is in a transaction.
-pub(super) struct Timeline<'a>(pub(super) &'a Connection);
+pub(in crate::client::sqlite) struct Timeline<'a>(pub(in crate::client::sqlite) &'a Connection);
 
 /// An entry to be added.
 pub(super) struct Addition<'a> {
@@ -245,6 +245,12 @@ impl Timeline<'_> {
         )?
         .execute([id, kind])?;
         self.prepare("DELETE FROM reactions WHERE entry = ?1")?.execute([id])?;
+        // A transfer that goes on needs the name; the file itself belongs to the user.
+        self.prepare(
+            "UPDATE transfers SET caption = '',
+                 name = CASE state WHEN 3 THEN 'file' ELSE name END WHERE entry = ?1",
+        )?
+        .execute([id])?;
         self.prepare(
             "UPDATE inbox SET kind = 1, content = x'' WHERE place IN (
                  SELECT place FROM timeline WHERE entry = ?1
@@ -284,7 +290,10 @@ impl Timeline<'_> {
         .optional()
     }
 
-    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+    pub(in crate::client::sqlite) fn prepare(
+        &self,
+        sql: &str,
+    ) -> rusqlite::Result<CachedStatement<'_>> {
         self.0.prepare_cached(sql)
     }
 }

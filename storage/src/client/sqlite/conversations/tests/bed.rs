@@ -149,3 +149,11 @@ pub(super) fn added(applied: Applied) -> (ConversationId, EntryId) {
         other => panic!("{other:?}"),
     }
 }
+
+/// Whether the database file contains these bytes.
+pub(super) fn in_file(bed: &mut Bed, text: &str) -> bool {
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    bed.store().writer.connection.query_row(checkpoint, (), |_| Ok(())).unwrap();
+    let bytes = std::fs::read(bed.sqlite().path()).unwrap();
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}

@@ -45,6 +45,31 @@ fn copy_is_to_be_sent_until_the_machine_has_it() {
 }
 
 #[test]
+fn what_a_restored_store_has_not_numbered_is_withdrawn() {
+    let mut bed = Bed::new();
+    let entries = [1, 2, 3].map(|n| bed.say(2, n, "hello"));
+    let (to, content) = (UserRef::Phone(phone(2)), Content::Text("hello".into()));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(1),
+        to,
+        key: None,
+        content,
+    }]));
+    bed.enqueue(2, 2);
+    bed.store().withdraw_unsent().unwrap();
+    let cancelled = Progress::Failed(CopyFailure::Cancelled);
+    let progress = entries.map(|entry| bed.entry(entry).progress().unwrap());
+    assert_eq!(progress, [cancelled, Progress::Queued, cancelled]);
+    assert_eq!(unsent(&mut bed), []);
+    // They can be sent all the same.
+    for token in [1, 3] {
+        let again = bed.store().retry_copy(Token(token), Token(token + 10)).unwrap().unwrap();
+        assert_eq!(again.copy.content, Content::Text("hello".into()));
+    }
+}
+
+#[test]
 fn entry_has_come_as_far_as_the_copy_that_came_least_far() {
     let mut bed = Bed::new();
     let copies = [copy(1, 2, "hello"), copy(2, 3, "hello")];

@@ -2,7 +2,7 @@
 
 use sealpost_core::client::store::{Content, InboxId, ReceivedContent};
 
-use super::bed::{Bed, added, copy, of, person, said};
+use super::bed::{Bed, added, copy, in_file, of, person, said};
 use crate::client::conversations::{Body, Change, Made, NewEntry, Originals, OwnChange};
 use crate::client::storage::ClientStorage;
 use crate::conformance::at;
@@ -76,12 +76,4 @@ fn what_we_take_back_before_it_is_sent_is_still_sent_first() {
         unsent.iter().map(|unsent| unsent.copy.clone()).collect::<Vec<_>>(),
         [copy(2, 2, "delete")]
     );
-}
-
-/// Whether the database file contains these bytes.
-fn in_file(bed: &mut Bed, text: &str) -> bool {
-    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-    bed.store().writer.connection.query_row(checkpoint, (), |_| Ok(())).unwrap();
-    let bytes = std::fs::read(bed.sqlite().path()).unwrap();
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }

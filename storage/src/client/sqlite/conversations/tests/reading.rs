@@ -1,9 +1,12 @@
 //! Conversations, pages, settings and consumers.
 
 use sealpost_core::client::store::InboxId;
+use sealpost_core::event::GroupId;
 
 use super::bed::{Bed, person, said, text};
-use crate::client::conversations::{Body, Change, EntryId, Mute, NewEntry, Originals, Visibility};
+use crate::client::conversations::{
+    Body, Change, EntryId, Mute, NewEntry, Originals, Peer, Visibility,
+};
 use crate::client::sqlite::SqliteClientStorage;
 use crate::conformance::at;
 
@@ -80,6 +83,20 @@ fn settings_of_a_conversation_are_kept() {
     assert_eq!((found.name.as_deref(), found.draft.as_str()), (Some("Bob"), "I was about"));
     assert_eq!((found.visibility, found.originals), (Visibility::Blocked, Originals::Kept));
     assert_eq!((found.expiry_secs, found.last), (Some(60), None));
+}
+
+#[test]
+fn conversations_with_people_are_read_without_groups_and_last_entries() {
+    let mut bed = Bed::new();
+    let (said, _) = bed.hear(2, 1, "hello");
+    let named = bed.store().open_conversation(&person(3)).unwrap();
+    bed.store().set_name(named, Some("Carol")).unwrap();
+    bed.store().open_conversation(&Peer::Group(GroupId([7; 16]))).unwrap();
+    let mut found = bed.store().conversations_with_people().unwrap();
+    found.sort_unstable_by_key(|found| found.id.0);
+    let ids: Vec<_> = found.iter().map(|found| (found.id, found.name.as_deref())).collect();
+    assert_eq!(ids, [(said, None), (named, Some("Carol"))]);
+    assert!(found.iter().all(|found| found.last.is_none()));
 }
 
 #[test]

@@ -1,0 +1,350 @@
+"""The methods of a client. Made from docs/openrpc.json by generate.py: do not edit."""
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import NoneType
+from typing import TypeVar
+
+from .types import (
+    ConsumersResult,
+    Contact,
+    ContactsResult,
+    ConversationsResult,
+    FilesResult,
+    HistoryResult,
+    Mute,
+    OutboxResult,
+    Peer,
+    PhoneNumber,
+    SendResult,
+    StatusResult,
+    VersionResult,
+    WaitFor,
+)
+
+Result = TypeVar("Result")
+
+API_VERSION = 1
+"""Version of the interface that these methods are of. Later ones have them, too."""
+
+
+class Methods(ABC):
+    """The methods, each by its name. Parameters that are None are absent."""
+
+    @abstractmethod
+    def call(self, method: str, params: Mapping[str, object], result: type[Result]) -> Result:
+        """Calls a method by its name on the wire."""
+
+    def version(self) -> VersionResult:
+        """Says which versions of the interface and of the program these are."""
+        return self.call("version", {}, VersionResult)
+
+    def status(self) -> StatusResult:
+        """Describes the account, the connection to the server, and what waits."""
+        return self.call("status", {}, StatusResult)
+
+    def send(
+        self,
+        *,
+        recipient: Peer,
+        bytes_hex: str | None = None,
+        idempotency_key: str | None = None,
+        message: str | None = None,
+        reply_to: int | None = None,
+        timeout_seconds: int = 30,
+        wait_for: WaitFor = "queued",
+    ) -> SendResult:
+        """Sends a message.
+
+        recipient: Whom it is for.
+        bytes_hex: Bytes in an application's own format, in hexadecimal digits.
+        idempotency_key: A name that the caller gives to the request, at most 64 bytes. A repeat
+            under the same name sends nothing, and returns the result of the first one.
+        message: Text.
+        reply_to: Number of the entry that it answers.
+        timeout_seconds: How long to wait, in seconds.
+        wait_for: What to wait for before the answer.
+        """
+        params: dict[str, object] = {
+            "recipient": recipient,
+            "bytesHex": bytes_hex,
+            "idempotencyKey": idempotency_key,
+            "message": message,
+            "replyTo": reply_to,
+            "timeoutSeconds": timeout_seconds,
+            "waitFor": wait_for,
+        }
+        return self.call("send", params, SendResult)
+
+    def edit_message(self, *, entry: int, message: str) -> SendResult:
+        """Changes the text of a message that was sent from here.
+
+        entry: Number of the entry.
+        message: The text from now on.
+        """
+        return self.call("editMessage", {"entry": entry, "message": message}, SendResult)
+
+    def remote_delete(self, *, entry: int) -> SendResult:
+        """Takes a message back that was sent from here: recipients are asked to delete it.
+
+        entry: Number of the entry.
+        """
+        return self.call("remoteDelete", {"entry": entry}, SendResult)
+
+    def send_reaction(self, *, emoji: str, entry: int) -> SendResult:
+        """Puts an emoji on an entry, in place of an earlier one, or takes it back.
+
+        emoji: One emoji; empty to take the reaction back.
+        entry: Number of the entry.
+        """
+        return self.call("sendReaction", {"emoji": emoji, "entry": entry}, SendResult)
+
+    def list_outbox(self) -> OutboxResult:
+        """Lists what waits to be sent, and what failed and why."""
+        return self.call("listOutbox", {}, OutboxResult)
+
+    def retry_message(self, *, entry: int) -> SendResult:
+        """Sends a message again that failed.
+
+        entry: Number of the entry.
+        """
+        return self.call("retryMessage", {"entry": entry}, SendResult)
+
+    def cancel_message(self, *, entry: int) -> None:
+        """Gives up a message that could not be sent yet. One that is on its way can't be given up.
+
+        entry: Number of the entry.
+        """
+        self.call("cancelMessage", {"entry": entry}, NoneType)
+
+    def send_file(
+        self,
+        *,
+        path: str,
+        recipient: Peer,
+        caption: str | None = None,
+        idempotency_key: str | None = None,
+        timeout_seconds: int = 30,
+        wait_for: WaitFor = "queued",
+    ) -> SendResult:
+        """Offers a file of at most 64 MiB to a person. It is sent once they accept it; until then
+        it must stay as it is.
+
+        path: Absolute path of the file.
+        recipient: Whom it is for.
+        caption: What to write with it.
+        idempotency_key: A name that the caller gives to the request, at most 64 bytes. A repeat
+            under the same name offers nothing, and returns the result of the first one.
+        timeout_seconds: How long to wait, in seconds.
+        wait_for: What the offer is to reach before the answer. How far the file is, its entry says.
+        """
+        params: dict[str, object] = {
+            "path": path,
+            "recipient": recipient,
+            "caption": caption,
+            "idempotencyKey": idempotency_key,
+            "timeoutSeconds": timeout_seconds,
+            "waitFor": wait_for,
+        }
+        return self.call("sendFile", params, SendResult)
+
+    def list_files(self, *, limit: int = 50) -> FilesResult:
+        """Lists the latest files that were offered, received or sent, the oldest first.
+
+        limit: Largest count of files, at most 1,000.
+        """
+        return self.call("listFiles", {"limit": limit}, FilesResult)
+
+    def accept_file(self, *, entry: int) -> None:
+        """Accepts a file that was offered. It is saved in the folder `files` of the home.
+
+        entry: Number of the entry.
+        """
+        self.call("acceptFile", {"entry": entry}, NoneType)
+
+    def refuse_file(self, *, entry: int) -> None:
+        """Refuses a file that was offered.
+
+        entry: Number of the entry.
+        """
+        self.call("refuseFile", {"entry": entry}, NoneType)
+
+    def cancel_file(self, *, entry: int) -> None:
+        """Gives up a file that is being received or sent, or that was offered.
+
+        entry: Number of the entry.
+        """
+        self.call("cancelFile", {"entry": entry}, NoneType)
+
+    def acknowledge(self, *, consumer: str, up_to: int) -> None:
+        """Records that a consumer has dealt with everything up to a place. It does not come again.
+
+        consumer: Name of the consumer.
+        up_to: Place of the last `receive` that it has dealt with.
+        """
+        self.call("acknowledge", {"consumer": consumer, "upTo": up_to}, NoneType)
+
+    def list_consumers(self) -> ConsumersResult:
+        """Lists the consumers."""
+        return self.call("listConsumers", {}, ConsumersResult)
+
+    def remove_consumer(self, *, consumer: str) -> None:
+        """Forgets a consumer and its place.
+
+        consumer: Name of the consumer.
+        """
+        self.call("removeConsumer", {"consumer": consumer}, NoneType)
+
+    def list_conversations(self) -> ConversationsResult:
+        """Lists the conversations, the one with the latest entry first."""
+        return self.call("listConversations", {}, ConversationsResult)
+
+    def history(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        with_: Peer | None = None,
+    ) -> HistoryResult:
+        """Returns a page of a conversation, or of all of them: the latest entries, or those before
+        or after one.
+
+        after: Only entries after this one; the earliest of them are returned.
+        before: Only entries before this one; the latest of them are returned.
+        limit: Largest count of entries, at most 1,000.
+        with_: The conversation; all of them if absent.
+        """
+        params: dict[str, object] = {
+            "after": after,
+            "before": before,
+            "limit": limit,
+            "with": with_,
+        }
+        return self.call("history", params, HistoryResult)
+
+    def search(
+        self,
+        *,
+        query: str,
+        before: int | None = None,
+        limit: int = 50,
+        with_: Peer | None = None,
+    ) -> HistoryResult:
+        """Finds entries that contain words, the latest first.
+
+        query: Words, all of which an entry must contain; the last one may be a beginning.
+        before: Only entries before this one.
+        limit: Largest count of entries, at most 1,000.
+        with_: The conversation; all of them if absent.
+        """
+        params: dict[str, object] = {
+            "query": query,
+            "before": before,
+            "limit": limit,
+            "with": with_,
+        }
+        return self.call("search", params, HistoryResult)
+
+    def mark_read(self, *, up_to: int, with_: Peer) -> None:
+        """Records that the user has seen a conversation up to an entry. The other side is told only
+        if `readReceipts` is on.
+
+        up_to: Number of the last entry seen.
+        with_: The conversation.
+        """
+        self.call("markRead", {"upTo": up_to, "with": with_}, NoneType)
+
+    def save_draft(self, *, text: str, with_: Peer) -> None:
+        """Keeps a text that was begun, in place of the one before.
+
+        text: The text; empty for none.
+        with_: The conversation.
+        """
+        self.call("saveDraft", {"text": text, "with": with_}, NoneType)
+
+    def update_conversation(
+        self,
+        *,
+        with_: Peer,
+        accept_files_up_to: int | None = None,
+        expiry_seconds: int | None = None,
+        mute: Mute | None = None,
+        read_receipts: bool | None = None,
+    ) -> None:
+        """Changes the settings of a conversation. What is absent stays as it is.
+
+        with_: The conversation.
+        accept_files_up_to: Bytes up to which offered files are accepted without asking, together
+            with those that are on their way; 0 at first: each is asked for.
+        expiry_seconds: Seconds after which messages disappear, for both sides; 0 if they stay.
+        mute: Until when it makes no noise.
+        read_receipts: Whether to tell the other side what was seen here, and to show what it says
+            of itself; off at first. Nothing is told unless this is on.
+        """
+        params: dict[str, object] = {
+            "with": with_,
+            "acceptFilesUpTo": accept_files_up_to,
+            "expirySeconds": expiry_seconds,
+            "mute": mute,
+            "readReceipts": read_receipts,
+        }
+        self.call("updateConversation", params, NoneType)
+
+    def list_contacts(self) -> ContactsResult:
+        """Lists the contacts: people whose keys are known."""
+        return self.call("listContacts", {}, ContactsResult)
+
+    def update_contact(self, *, name: str, recipient: PhoneNumber) -> None:
+        """Gives a contact a name.
+
+        name: The name, at most 100 bytes; empty for none.
+        recipient: Phone number.
+        """
+        self.call("updateContact", {"name": name, "recipient": recipient}, NoneType)
+
+    def block(self, *, recipient: PhoneNumber) -> None:
+        """Drops what comes from a person, quietly.
+
+        recipient: Phone number.
+        """
+        self.call("block", {"recipient": recipient}, NoneType)
+
+    def unblock(self, *, recipient: PhoneNumber) -> None:
+        """Takes messages of a person again.
+
+        recipient: Phone number.
+        """
+        self.call("unblock", {"recipient": recipient}, NoneType)
+
+    def look_up(self, *, recipient: PhoneNumber, timeout_seconds: int = 30) -> Contact:
+        """Asks the server who has a phone number, and returns the contact.
+
+        recipient: Phone number.
+        timeout_seconds: How long to wait for the server, in seconds.
+        """
+        params: dict[str, object] = {
+            "recipient": recipient,
+            "timeoutSeconds": timeout_seconds,
+        }
+        return self.call("lookUp", params, Contact)
+
+    def trust(
+        self,
+        *,
+        recipient: PhoneNumber,
+        safety_number: str,
+        verified: bool = True,
+    ) -> Contact:
+        """Trusts a contact's key whose safety number the users have compared: accepts it if it is
+        the one that the server offers in place of the known one, and marks it as verified.
+
+        recipient: Phone number.
+        safety_number: Safety number that the users have compared, 60 digits; spaces are ignored.
+        verified: Whether to mark the key as verified; if not, an offered key is only accepted.
+        """
+        params: dict[str, object] = {
+            "recipient": recipient,
+            "safetyNumber": safety_number,
+            "verified": verified,
+        }
+        return self.call("trust", params, Contact)

@@ -1,0 +1,136 @@
+//! Entries of conversations, as commands print them.
+
+use sealpost_chat::Zone;
+use sealpost_messenger::api::{Entry, Peer, Progress, Quote, Reaction};
+use sealpost_programs::{Failure, Format, Line};
+
+use crate::events::{Body, TrustName, arrival, mark};
+
+/// Prints entries, each on a line of its own, followed by lines about it that begin with spaces.
+pub(crate) struct Transcript {
+    pub(crate) format: Format,
+    pub(crate) zone: Zone,
+}
+
+impl Transcript {
+    /// Prints an entry.
+    pub(crate) fn print(&self, entry: &Entry) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => Line::json(entry),
+            Format::Text => self.lines(entry).iter().try_for_each(Line::text),
+        }
+    }
+
+    fn lines(&self, entry: &Entry) -> Vec<String> {
+        let body = Body::of(&entry.body);
+        let marks = marks(entry).join(", ");
+        let stamp = self.zone.stamp(entry.sent_at);
+        let mut lines = vec![format!("{stamp}  {} [{marks}]: {}", whom(entry), body.text())];
+        lines.extend(entry.reply_to.as_ref().map(answered));
+        lines.extend(entry.reactions.iter().map(reacted));
+        lines
+    }
+}
+
+/// The author of an entry, or its recipients if it is our own.
+pub(crate) fn whom(entry: &Entry) -> String {
+    match (entry.from, entry.conversation) {
+        (Some(from), Peer::Person(_)) => from.to_string(),
+        (Some(from), Peer::Group(_)) => format!("{from} in {}", entry.conversation),
+        (None, to) => format!("to {to}"),
+    }
+}
+
+/// What is to be known of an entry beside what it says. Every entry has a mark, so that no text can
+/// forge one.
+pub(crate) fn marks(entry: &Entry) -> Vec<String> {
+    let first = match (&entry.progress, entry.from) {
+        (_, Some(_)) => TrustName::from(entry.trust).words().to_owned(),
+        (Some(progress), None) => word(progress),
+        (None, None) => "noted".to_owned(),
+    };
+    let arrival = entry.arrival.map(|order| mark(arrival(order)).to_owned());
+    let edited = entry.edited_at.map(|_| "edited".to_owned());
+    let gap = entry.after_gap.then(|| "a message is missing before it".to_owned());
+    [first].into_iter().chain(arrival).chain(gap).chain(edited).collect()
+}
+
+/// How far a message has come, in words.
+pub(crate) fn word(progress: &Progress) -> String {
+    match progress {
+        Progress::Queued => "queued".to_owned(),
+        Progress::Stored => "stored".to_owned(),
+        Progress::Delivered => "delivered".to_owned(),
+        Progress::Read => "read".to_owned(),
+        Progress::Failed { reason } => format!("failed: {reason}"),
+    }
+}
+
+fn answered(quote: &Quote) -> String {
+    match (quote.entry, quote.from) {
+        (None, _) => "    answers a message that is not here".to_owned(),
+        (Some(_), Some(from)) => format!("    answers {from}: {}", quote.text),
+        (Some(_), None) => format!("    answers you: {}", quote.text),
+    }
+}
+
+fn reacted(reaction: &Reaction) -> String {
+    match reaction.from {
+        Some(from) => format!("    reaction of {from}: {}", reaction.emoji),
+        None => format!("    your reaction: {}", reaction.emoji),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::tests::{entry, text};
+    use sealpost_messenger::api::{Arrival, Trust};
+
+    fn lines(entry: &Entry) -> Vec<String> {
+        Transcript { format: Format::Text, zone: Zone::UTC }.lines(entry)
+    }
+
+    #[test]
+    fn entry_of_another_person_says_how_far_its_key_is_trusted() {
+        let received = Entry {
+            trust: Some(Trust::Changed),
+            arrival: Some(Arrival::Late),
+            edited_at: Some("1970-01-01T00:00:09Z".parse().unwrap()),
+            ..entry(text("hi"))
+        };
+        assert_eq!(
+            lines(&received),
+            ["1970-01-01 00:00:00Z  +4915112345678 [by a changed key!, late, edited]: hi"]
+        );
+    }
+
+    #[test]
+    fn own_entry_says_how_far_it_has_come() {
+        let reason = "nobody is registered".to_owned();
+        for (progress, shown) in [
+            (Progress::Queued, "queued"),
+            (Progress::Failed { reason }, "failed: nobody is registered"),
+        ] {
+            let own = Entry { from: None, progress: Some(progress), ..entry(text("hi")) };
+            assert_eq!(
+                lines(&own),
+                [format!("1970-01-01 00:00:00Z  to +4915112345678 [{shown}]: hi")]
+            );
+        }
+    }
+
+    #[test]
+    fn what_others_added_begins_with_spaces() {
+        let from = Some("+4915112345678".parse().unwrap());
+        let entry = Entry {
+            reply_to: Some(Quote { entry: Some(1), from: None, text: "eight?".into() }),
+            reactions: vec![Reaction { from, emoji: "👍".into() }],
+            ..entry(text("yes"))
+        };
+        assert_eq!(
+            lines(&entry)[1..],
+            ["    answers you: eight?", "    reaction of +4915112345678: 👍"]
+        );
+    }
+}

@@ -1,0 +1,125 @@
+#![cfg(test)]
+//! `sealpost doctor`, which says what is wrong with a home; and safety numbers as QR codes.
+
+mod support;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use support::{ALICE, BOB, ProgramBed, objects};
+
+/// The state of each check, and what was found.
+fn findings(bed: &ProgramBed, home: &str, args: &[&str]) -> Vec<(String, String, String)> {
+    let ended = bed.sealpost(home, &[&["doctor", "--json"][..], args].concat());
+    let found = objects(&ended.stdout);
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+    let has_error = found.iter().any(|finding| finding["state"] == "error");
+    assert_eq!(ended.status.code(), Some(i32::from(has_error)), "{ended:?}");
+    let finding =
+        |finding| (text(finding, "check"), text(finding, "state"), text(finding, "found"));
+    found.iter().map(finding).collect()
+}
+
+fn states(findings: &[(String, String, String)]) -> Vec<(&str, &str)> {
+    findings.iter().map(|(check, state, _)| (&**check, &**state)).collect()
+}
+
+#[track_caller]
+fn finds(bed: &ProgramBed, check: &str, state: &str, text: &str) {
+    let findings = findings(bed, "alice", &[]);
+    let found = findings
+        .iter()
+        .any(|(found, how, what)| (&**found, &**how) == (check, state) && what.contains(text));
+    assert!(found, "no {state} of {check} with {text:?} in {findings:?}");
+}
+
+#[test]
+fn healthy_home_is_found_healthy_with_and_without_an_owner() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let healthy = ["folder", "key", "store", "account", "socket", "disk", "clock", "server"];
+    let healthy = healthy.map(|check| (check, "ok"));
+    assert_eq!(states(&findings(&bed, "alice", &[])), healthy);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    let owned = findings(&bed, "alice", &[]);
+    assert_eq!(states(&owned), healthy);
+    assert!(owned[4].2.contains("takes requests"), "{owned:?}");
+    let text = bed.sealpost("alice", &["doctor", "--offline"]).succeeded();
+    assert!(text.starts_with("ok       folder       /"), "{text}");
+    assert!(!text.contains("server  "), "{text}");
+}
+
+#[test]
+fn each_fault_is_found_and_has_an_advice() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
+    let server = bed.serve_at(&place, &[]);
+    bed.register_both(&server);
+    let home = bed.path("alice");
+    let mode = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&home, 0o755);
+    finds(&bed, "folder", "warning", "mode is 755");
+    mode(&home, 0o777);
+    finds(&bed, "folder", "error", "can be changed by other users");
+    mode(&home, 0o700);
+    mode(&home.join("key.pem"), 0o644);
+    finds(&bed, "key", "error", "key.pem");
+    mode(&home.join("key.pem"), 0o600);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    daemon.kill();
+    finds(&bed, "socket", "warning", "left by a process");
+    fs::write(home.join("socket"), "precious").unwrap();
+    finds(&bed, "socket", "error", "not a socket");
+    fs::remove_file(home.join("socket")).unwrap();
+    let lock = fs::File::options().write(true).open(home.join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    finds(&bed, "socket", "warning", "has no socket");
+    drop(lock);
+    let database = Connection::open(home.join("client.db")).unwrap();
+    database.execute("UPDATE account SET clock_offset_secs = -90000", ()).unwrap();
+    drop(database);
+    server.stop();
+    finds(&bed, "clock", "error", "90000 s ahead of");
+    finds(&bed, "server", "error", &place);
+    fs::rename(home.join("client.db"), home.join("away")).unwrap();
+    finds(&bed, "store", "error", "no account");
+    fs::write(home.join("client.db"), [7; 9_000]).unwrap();
+    finds(&bed, "store", "error", "client.db");
+    let nothing = findings(&bed, "nobody", &[]);
+    assert_eq!(states(&nothing), [("folder", "error")]);
+    let advised = bed.sealpost("nobody", &["doctor"]);
+    assert!(advised.stdout.contains("sealpost register"), "{advised:?}");
+    assert!(advised.failed(1).contains("one check"));
+}
+
+#[test]
+fn scanned_number_verifies_a_contact() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let shown = bed.sealpost("alice", &["verify", BOB, "--qr"]).succeeded();
+    assert!(shown.lines().filter(|line| line.contains('█')).count() > 5, "{shown}");
+    let number = shown.lines().nth(1).unwrap().to_owned();
+    // A scanner reads the digits alone.
+    let scanned: String = number.split(' ').collect();
+    let other = format!("{:0>60}", 7);
+    let refused = bed.sealpost("bob", &["verify", ALICE, "--scan", &other]).failed(4);
+    assert!(refused.contains("nothing was changed"), "{refused}");
+    for text in ["hello", "123"] {
+        let wrong = bed.sealpost("bob", &["verify", ALICE, "--scan", text]);
+        assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    }
+    let verified = bed.sealpost("bob", &["verify", ALICE, "--scan", &scanned]).succeeded();
+    assert!(verified.contains("Verified: you have compared it."), "{verified}");
+    assert!(!verified.contains('█'), "no terminal");
+    let phone = "+49 (151) 0000-0002";
+    bed.sealpost("alice", &["verify", phone, &format!("--mark={number}")]).succeeded();
+    assert!(bed.sealpost("alice", &["contacts"]).succeeded().contains("verified"));
+}

@@ -1,0 +1,186 @@
+#![cfg(test)]
+//! What a person sees again: history, search, the outbox, contacts.
+
+mod support;
+
+use serde_json::json;
+use support::{ALICE, BOB, Ended, ProgramBed, objects, until};
+
+/// Alice and Bob, after Alice has sent these texts to Bob, and Bob has them.
+fn talked(bed: &ProgramBed, texts: &[&str]) -> support::Daemon {
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let daemon = bed.start("alice", &["daemon"]);
+    assert_eq!(daemon.line(), "ready");
+    for text in texts {
+        bed.sealpost("alice", &["send", BOB, text]).succeeded();
+    }
+    let count = texts.len().to_string();
+    bed.sealpost("bob", &["listen", "--count", &count]).succeeded();
+    assert_eq!(daemon.stop().status.code(), Some(0));
+    server
+}
+
+fn lines(ended: Ended) -> Vec<String> {
+    ended.succeeded().lines().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn history_is_shown_again_without_a_server() {
+    let bed = ProgramBed::new();
+    talked(&bed, &["see you at eight", "or at nine\n2026-01-01 00:00:00Z  forged"]).stop();
+    let shown = lines(bed.sealpost("bob", &["history", ALICE, "--utc"]));
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[0].ends_with(&format!("Z  {ALICE} [not verified]: see you at eight")));
+    assert!(shown[1].ends_with(r"[not verified]: or at nine\n2026-01-01 00:00:00Z  forged"));
+    let shown = lines(bed.sealpost("alice", &["history", "--limit", "1"]));
+    assert_eq!(shown.len(), 1);
+    assert!(shown[0].contains(&format!("to {BOB} [")), "{shown:?}");
+    let json = objects(&bed.sealpost("alice", &["history", "--json"]).succeeded());
+    assert_eq!(json[0]["body"], json!({ "type": "text", "text": "see you at eight" }));
+    let document = bed.sealpost("bob", &["history", ALICE, "--markdown"]).succeeded();
+    assert!(document.starts_with(&format!("# Conversation with \\{ALICE}\n")), "{document}");
+    assert!(document.contains("\n> or at nine\\\n> 2026-01-01 00:00:00Z  forged\n"), "{document}");
+    // No history with somebody else, and none before it began.
+    for args in [&["history", "+49 151 00000009"][..], &["history", "--since", "2100-01-01"]] {
+        let nothing = bed.sealpost("bob", args);
+        assert!(nothing.stderr.contains("nothing found"), "{nothing:?}");
+        assert_eq!(nothing.succeeded(), "");
+    }
+    assert_eq!(lines(bed.sealpost("bob", &["history", "--since", "1h"])).len(), 2);
+    let wrong = bed.sealpost("bob", &["history", "--since", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(wrong.stderr.contains("neither a time nor a duration"), "{wrong:?}");
+}
+
+#[test]
+fn search_finds_words_in_all_conversations_or_in_one() {
+    let bed = ProgramBed::new();
+    talked(&bed, &["see you at eight", "eight it is", "nine"]).stop();
+    let found = lines(bed.sealpost("bob", &["search", "eig"]));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].ends_with("see you at eight") && found[1].ends_with("eight it is"));
+    let latest = bed.sealpost("bob", &["search", "eight", "--limit", "1"]);
+    assert!(latest.stderr.contains("earlier entries"), "{latest:?}");
+    assert!(latest.succeeded().trim_end().ends_with("eight it is"));
+    let both = ["search", "you", "eight", "--with", ALICE];
+    assert_eq!(lines(bed.sealpost("bob", &both)).len(), 1);
+    let elsewhere = ["search", "eight", "--with", "+4915100000009"];
+    assert_eq!(bed.sealpost("bob", &elsewhere).succeeded(), "");
+}
+
+#[test]
+fn outbox_lists_what_waits_and_cancels_it() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
+    let server = bed.serve_at(&place, &[]);
+    bed.register_both(&server);
+    server.stop();
+    assert_eq!(bed.sealpost("alice", &["outbox"]).succeeded(), "");
+    // Bob is no contact yet: both wait for a look-up.
+    for text in ["one", "two"] {
+        bed.sealpost("alice", &["send", BOB, text, "--wait", "none"]).succeeded();
+    }
+    let waiting = objects(&bed.sealpost("alice", &["outbox", "--json"]).succeeded());
+    let [one, two] = &waiting[..] else { panic!("{waiting:?}") };
+    assert_eq!(one["progress"], json!({ "state": "queued" }));
+    let shown = lines(bed.sealpost("alice", &["outbox", "--utc"]));
+    assert!(shown[0].ends_with(&format!("Z  to {BOB} [queued]: one")), "{shown:?}");
+    let number = one["entry"].to_string();
+    let cancelled = bed.sealpost("alice", &["outbox", "cancel", &number]).succeeded();
+    assert_eq!(cancelled, format!("cancelled {number}\n"));
+    let refused = bed.sealpost("alice", &["outbox", "cancel", &number]).failed(4);
+    assert!(refused.contains("can't be given up"), "{refused}");
+    // It is not lost: it is listed as cancelled, and can be sent after all.
+    let listed = objects(&bed.sealpost("alice", &["outbox", "--json"]).succeeded());
+    let reason = json!({ "state": "failed", "reason": "cancelled" });
+    assert_eq!(listed[0]["progress"], reason);
+    assert_eq!(listed[1], *two);
+    let _server = bed.serve_at(&place, &[]);
+    bed.sealpost("alice", &["send", BOB, "three"]).succeeded();
+    let heard = objects(&bed.sealpost("bob", &["listen", "--json", "--count", "2"]).succeeded());
+    let texts: Vec<_> = heard.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(texts, ["two", "three"]);
+    let retried = bed.sealpost("alice", &["outbox", "retry"]).succeeded();
+    assert_eq!(retried, format!("stored {number}\n"));
+    bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
+    let nobody = bed.sealpost("alice", &["outbox", "cancel", "999"]).failed(4);
+    assert!(nobody.contains("no entry 999"), "{nobody}");
+}
+
+#[test]
+fn failed_message_is_retried_once_its_reason_is_gone() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register(&server, "alice", ALICE);
+    bed.sealpost("alice", &["send", BOB, "hi"]).failed(4);
+    let refused = bed.sealpost("alice", &["outbox", "retry"]).failed(4);
+    assert!(refused.contains("failed again: the recipient is not registered"), "{refused}");
+    bed.register(&server, "bob", BOB);
+    let retried = bed.sealpost("alice", &["outbox", "retry"]).succeeded();
+    assert!(retried.starts_with("stored "), "{retried}");
+    assert_eq!(bed.sealpost("alice", &["outbox"]).succeeded(), "");
+    server.stop();
+    bed.sealpost("alice", &["send", BOB, "later", "--wait", "none"]).succeeded();
+    let nothing = bed.sealpost("alice", &["outbox", "retry"]).succeeded();
+    assert_eq!(nothing, "", "what waits has not failed");
+}
+
+#[test]
+fn contacts_are_named_muted_and_blocked() {
+    let bed = ProgramBed::new();
+    let _server = talked(&bed, &["hello"]);
+    let said = bed.sealpost("bob", &["contact", "name", "+49 151 0000-0001", "Alice A."]);
+    assert_eq!(said.succeeded(), format!("{ALICE} is called Alice A.\n"));
+    let listed = lines(bed.sealpost("bob", &["contacts"]));
+    assert!(listed[0].ends_with("  Alice A."), "{listed:?}");
+    bed.sealpost("bob", &["contacts", "mute", ALICE, "8h"]).succeeded();
+    let muted = || objects(&bed.sealpost("bob", &["call", "listConversations"]).succeeded());
+    let mute = |objects: &[serde_json::Value]| objects[0]["conversations"][0]["mute"].clone();
+    assert!(mute(&muted())["until"].is_string());
+    bed.sealpost("bob", &["contacts", "unmute", ALICE]).succeeded();
+    assert_eq!(mute(&muted()), json!("off"));
+    bed.sealpost("bob", &["contacts", "block", ALICE]).succeeded();
+    let listed = objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded());
+    assert_eq!((&listed[0]["blocked"], &listed[0]["name"]), (&json!(true), &json!("Alice A.")));
+    // What is dropped is receipted all the same, or the server would keep it.
+    bed.sealpost("alice", &["send", BOB, "dropped"]).succeeded();
+    bed.sealpost("bob", &["listen", "--seconds", "2"]).succeeded();
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    until("it is delivered", || {
+        let shown = bed.sealpost("alice", &["history", "--limit", "1"]).succeeded();
+        shown.contains("[delivered]: dropped")
+    });
+    bed.sealpost("bob", &["contacts", "unblock", ALICE]).succeeded();
+    assert_eq!(lines(bed.sealpost("bob", &["history"])).len(), 1);
+    for wrong in [&["contacts", "mute", ALICE, "soon"][..], &["contacts", "name", "0151", "x"]] {
+        assert_eq!(bed.sealpost("bob", wrong).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn removed_contact_is_a_stranger_again() {
+    let bed = ProgramBed::new();
+    let _server = talked(&bed, &["hello"]);
+    bed.sealpost("bob", &["contacts", "name", ALICE, "Alice"]).succeeded();
+    let unconfirmed = bed.sealpost("bob", &["contacts", "remove", ALICE]).failed(2);
+    assert!(unconfirmed.contains("pass --yes"), "{unconfirmed}");
+    let number = objects(&bed.sealpost("bob", &["verify", ALICE, "--json"]).succeeded());
+    let number = number[0]["safetyNumber"].as_str().unwrap().to_owned();
+    let mark = format!("--mark={number}");
+    bed.sealpost("bob", &["verify", ALICE, &mark]).succeeded();
+    bed.sealpost("bob", &["contacts", "remove", ALICE, "--yes"]).succeeded();
+    assert_eq!(bed.sealpost("bob", &["contacts"]).succeeded(), "");
+    assert_eq!(lines(bed.sealpost("bob", &["history"])).len(), 1);
+    // The next message makes her a contact again, whose key nobody has compared.
+    bed.sealpost("alice", &["send", BOB, "again"]).succeeded();
+    bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
+    let listed = bed.sealpost("bob", &["contacts"]).succeeded();
+    assert!(listed.contains("not verified") && !listed.contains("Alice"), "{listed}");
+    let remove = ["contacts", "remove", ALICE, "--with-history", "--yes"];
+    bed.sealpost("bob", &remove).succeeded();
+    assert_eq!(bed.sealpost("bob", &["history"]).succeeded(), "");
+    assert_eq!(bed.sealpost("bob", &["search", "again"]).succeeded(), "");
+    let nobody = bed.sealpost("bob", &remove).failed(4);
+    assert!(nobody.contains("is not a contact"), "{nobody}");
+}

@@ -1,0 +1,73 @@
+//! Events of peers, as inputs of the machine of transfers.
+
+use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
+use sealpost_core::event::{self, FileOffer};
+use sealpost_core::files::{Consent, Direction, Input, TransferId};
+use sealpost_core::keys::Fingerprint;
+use sealpost_storage::client::conversations::Peer;
+use sealpost_storage::client::transfers::TakenOver;
+
+use super::clerk::Clerk;
+use crate::api::ApiError;
+
+impl Clerk {
+    /// Takes a few arrivals over, so that other work does not wait long.
+    pub(super) fn take_over_some(&mut self) -> Result<(), ApiError> {
+        if !self.has_arrivals || self.desk.is_none() {
+            return Ok(());
+        }
+        let arrivals = self.core.read(|store| store.file_arrivals(AT_ONCE))?;
+        self.has_arrivals = !arrivals.is_empty();
+        for item in &arrivals {
+            self.take_over(item)?;
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, item: &InboxItem) -> Result<(), ApiError> {
+        let from = item.message.signed_by;
+        let (input, offers) = match file_event(item) {
+            Some(event::Body::FileOffer(offer)) => {
+                let id =
+                    TransferId { direction: Direction::Incoming, peer: from, file: offer.file };
+                (Some(self.offer_of(item, from, offer)?), Some(id))
+            }
+            Some(event::Body::FilePiece(piece)) => {
+                (Some(Input::Piece { from, piece: piece.clone() }), None)
+            }
+            Some(event::Body::FileAnswer { file, answer }) => {
+                (Some(Input::Answer { from, file: *file, answer: *answer }), None)
+            }
+            // Its author took it back before it was taken over.
+            Some(_) | None => (None, None),
+        };
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let effects = input.map(|input| desk.handle(input)).unwrap_or_default();
+        self.carry_out(effects, Some(TakenOver { place: item.place, offers }))
+    }
+
+    fn offer_of(
+        &self,
+        item: &InboxItem,
+        from: Fingerprint,
+        offer: &FileOffer,
+    ) -> Result<Input, ApiError> {
+        let peer = Peer::Person(item.message.phone);
+        let conversation = self.core.read(|store| store.conversation(&peer))?;
+        let consent = match conversation.map_or(0, |found| found.accepted_files) {
+            0 => Consent::Ask,
+            room => Consent::Given { room },
+        };
+        Ok(Input::Offer { from, offer: offer.clone(), consent })
+    }
+}
+
+fn file_event(item: &InboxItem) -> Option<&event::Body> {
+    let ReceivedContent::Opened(Content::Event(encoded)) = &item.message.content else {
+        return None;
+    };
+    encoded.event().ok().map(|event| &event.body)
+}
+
+/// Arrivals that are read at once, 60 KB each.
+const AT_ONCE: u32 = 8;

@@ -1,0 +1,215 @@
+//! Files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealpost_core::client::store::Content;
+use sealpost_core::event::{
+    self, Caption, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen,
+};
+use sealpost_core::files::{Command, CommandRefusal, TransferId, limits};
+use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
+use sealpost_storage::client::conversations::{
+    Body, EntryId, Idempotency, Made, NewCopy, NewEntry, Peer,
+};
+use sha2::{Digest, Sha256};
+
+use super::sending::{Journey, event_id, idempotency_key, new_event, reused, token};
+use crate::api::{
+    ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, LookUpParams,
+    PhoneNumber, SendFileParams, SendResult,
+};
+use crate::engine::core::Core;
+use crate::engine::entries::{self, Entries};
+use crate::engine::files::Offered;
+use crate::engine::hub::deadline_in;
+use crate::engine::methods::history::limited;
+use crate::engine::{clock, methods::people::not_a_contact};
+use crate::files::{Source, media_type};
+
+impl Core {
+    /// Offers a file. All of it is done in the answer: a large file takes a while to be read.
+    pub(in crate::engine) fn send_file(
+        self: &Arc<Self>,
+        params: SendFileParams,
+    ) -> Result<impl FnOnce() -> Result<SendResult, ApiError> + use<>, ApiError> {
+        let deadline = deadline_in(params.timeout_seconds);
+        let idempotency = idempotency(&params)?;
+        let peer = entries::kept_peer(&params.recipient);
+        let Peer::Person(phone) = peer else {
+            return Err(ErrorKind::InvalidParams.error("a group takes texts only, and no files"));
+        };
+        let path = absolute(&params.path)?;
+        let core = Arc::clone(self);
+        Ok(move || {
+            let SendFileParams { caption, wait_for, timeout_seconds, .. } = params;
+            let to = core.pinned_key(phone, timeout_seconds)?;
+            let source = open(&path)?;
+            let offer = offer(&path, &source, &caption)?;
+            let expiry_secs =
+                core.read(|store| store.conversation(&peer))?.and_then(|found| found.expiry_secs);
+            let encoded = new_event(event::Body::FileOffer(offer.clone()), expiry_secs)?;
+            let entry = NewEntry {
+                body: Body::File(caption),
+                event_id: event_id(&encoded),
+                event: Some(encoded.clone()),
+                reply_to: None,
+                expiry_secs,
+            };
+            let token = token()?;
+            let copy = NewCopy { token, phone, key: None, content: Content::Event(encoded) };
+            let at = clock::now().0;
+            let watch = core.hub.watch();
+            let conversation = peer;
+            let made = core.files.offer(Offered {
+                conversation,
+                to,
+                offer,
+                entry,
+                copy,
+                at,
+                path,
+                source,
+                idempotency,
+            })?;
+            let journey = match made {
+                Made::New(entry) => Journey::begins(entry, token, phone, wait_for),
+                Made::Before(entry) => core.journey_of(entry, phone, wait_for)?,
+                Made::OtherRequest => return Err(reused()),
+            };
+            core.follow(&watch, journey, deadline)
+        })
+    }
+
+    pub(in crate::engine) fn list_files(
+        &self,
+        params: ListFilesParams,
+    ) -> Result<FilesResult, ApiError> {
+        let limit = limited(params.limit)?;
+        self.read(|store| {
+            let transfers = store.transfers(limit)?;
+            let mut entries = Entries::of(store).with_notes(&self.files.notes);
+            let ids = transfers.iter().filter_map(|transfer| transfer.entry);
+            let found: Result<Vec<_>, _> = ids.map(|id| entries.find(id)).collect();
+            Ok(FilesResult { entries: found?.into_iter().flatten().collect() })
+        })
+    }
+
+    pub(in crate::engine) fn accept_file(&self, params: EntryParams) -> Result<Empty, ApiError> {
+        self.command_file(params.entry, Command::Accept)
+    }
+
+    pub(in crate::engine) fn refuse_file(&self, params: EntryParams) -> Result<Empty, ApiError> {
+        self.command_file(params.entry, Command::Refuse)
+    }
+
+    pub(in crate::engine) fn cancel_file(&self, params: EntryParams) -> Result<Empty, ApiError> {
+        self.command_file(params.entry, Command::Cancel)
+    }
+
+    fn command_file(
+        &self,
+        entry: u64,
+        command: fn(TransferId) -> Command,
+    ) -> Result<Empty, ApiError> {
+        let found = self.read(|store| store.transfer_of_entry(EntryId(entry)))?;
+        let Some(transfer) = found else {
+            self.kept_entry(entry)?;
+            return Err(ErrorKind::NotFound
+                .error(format_args!("entry {entry} offers no file that can be transferred")));
+        };
+        self.files.command(command(transfer.id))?;
+        Ok(Empty {})
+    }
+
+    /// Gives up the transfer of an entry that is taken back, if it is not over.
+    pub(in crate::engine) fn give_up_file(&self, entry: EntryId) -> Result<(), ApiError> {
+        let found = self.read(|store| store.transfer_of_entry(entry))?;
+        let Some(transfer) = found.filter(|found| found.record.is_open()) else { return Ok(()) };
+        match self.files.command(Command::Cancel(transfer.id)) {
+            // It is over by now.
+            Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// The key that a person is known by. Somebody new is looked up.
+    fn pinned_key(
+        self: &Arc<Self>,
+        phone: Phone,
+        timeout_seconds: u32,
+    ) -> Result<Fingerprint, ApiError> {
+        let known = || {
+            let contacts = self.contacts()?;
+            let found = contacts.into_iter().find(|contact| contact.phone == phone);
+            Ok::<_, ApiError>(found.map(|contact| *contact.pinned.public_key.fingerprint()))
+        };
+        if let Some(key) = known()? {
+            return Ok(key);
+        }
+        self.look_up(LookUpParams { recipient: PhoneNumber(phone), timeout_seconds })?()?;
+        known()?.ok_or_else(|| not_a_contact(phone))
+    }
+}
+
+/// The path, if it does not depend on the folder that a process is in.
+fn absolute(path: &str) -> Result<PathBuf, ApiError> {
+    let path = PathBuf::from(path);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(ErrorKind::InvalidParams.error(format_args!(
+        "path must be absolute, because the client works in another folder than its caller; {} \
+         is not",
+        path.display()
+    )))
+}
+
+fn open(path: &Path) -> Result<Source, ApiError> {
+    let source = Source::open(path).map_err(|error| {
+        ErrorKind::NotFound.error(format_args!("can't send {}: {error}", path.display()))
+    })?;
+    if source.stamp().size > limits::FILE_BYTES {
+        return Err(ErrorKind::TooLong.error(format_args!(
+            "can't send {}, which has {} bytes: {}",
+            path.display(),
+            source.stamp().size,
+            CommandRefusal::TooLarge
+        )));
+    }
+    Ok(source)
+}
+
+fn offer(path: &Path, source: &Source, caption: &str) -> Result<FileOffer, ApiError> {
+    let caption = Caption::new(caption).map_err(|error| {
+        ErrorKind::TooLong.error(format_args!("the caption is too long: {error}"))
+    })?;
+    let sha256 = source.sha256().map_err(|error| {
+        ErrorKind::NotFound.error(format_args!("can't read {}: {error}", path.display()))
+    })?;
+    let mut file = [0; 16];
+    getrandom::fill(&mut file).map_err(ApiError::internal)?;
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    Ok(FileOffer {
+        file: FileId(file),
+        // A name that is not UTF-8 may be longer in it.
+        name: FileName::new(&*name)
+            .or_else(|_| FileName::new("file"))
+            .map_err(ApiError::internal)?,
+        media_type: MediaType::new(media_type(path)).map_err(ApiError::internal)?,
+        size: FileSize::new(source.stamp().size).map_err(ApiError::internal)?,
+        sha256,
+        piece_len: PieceLen::new(limits::PIECE_BYTES).map_err(ApiError::internal)?,
+        caption,
+    })
+}
+
+fn idempotency(params: &SendFileParams) -> Result<Option<Idempotency>, ApiError> {
+    let Some(key) = idempotency_key(params.idempotency_key.as_deref())? else { return Ok(None) };
+    // What is sent to whom. How long the caller waits makes no other request of it.
+    let SendFileParams { recipient, path, caption, .. } = params;
+    let request = serde_json::to_vec(&("sendFile", recipient, path, caption));
+    let request_hash = Sha256::digest(request.map_err(ApiError::internal)?).into();
+    Ok(Some(Idempotency { key, request_hash }))
+}
