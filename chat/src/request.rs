@@ -2,12 +2,12 @@
 
 use sealpost_messenger::api::{
     AcceptFile, ApiError, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
-    ConversationsResult, DraftParams, EditMessage, EditParams, Empty, EntryParams, History,
-    HistoryParams, HistoryResult, ListContacts, ListConversations, LookUp, LookUpParams, MarkRead,
-    MarkReadParams, Method, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
-    Search, SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult,
-    Status, StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact,
-    UpdateContactParams, UpdateConversation,
+    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
+    Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup, ListContacts,
+    ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, ReactionParams,
+    RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile,
+    SendFileParams, SendParams, SendReaction, SendResult, Status, StatusResult, SubscribeChanges,
+    TrustKey, TrustParams, UpdateContact, UpdateContactParams, UpdateConversation,
 };
 
 macro_rules! requests {
@@ -73,6 +73,10 @@ requests! {
     Name(UpdateContactParams) = UpdateContact => Done,
     /// Trusts a key.
     Trust(TrustParams) = TrustKey => Contact,
+    /// Accepts the invitation to a group.
+    Join(GroupParams) = JoinGroup => Group,
+    /// Declines the invitation to a group.
+    Decline(GroupParams) = DeclineGroup => Done,
     /// Asks the server who has a phone number.
     LookUp(LookUpParams) = LookUp => Contact,
 }
@@ -94,6 +98,8 @@ pub enum Answer {
     Sent(SendResult),
     /// A contact.
     Contact(Contact),
+    /// A group.
+    Group(Group),
 }
 
 impl Request {

@@ -20,7 +20,8 @@ use sealpost_core::client::store::{
     IncomingMessage, OutgoingMessage, ReceivedContent, Token, Trust,
 };
 use sealpost_core::event::{
-    Caption, EventId, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen, Target,
+    Caption, EncodedEvent, EventId, FileId, FileName, FileOffer, FileSize, GroupId, MediaType,
+    PieceLen, Target,
 };
 use sealpost_core::files::{Direction, Received, Record, State, TransferId};
 use sealpost_core::ids::{MessageId, UserId, UserRef};
@@ -28,8 +29,8 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::server::store::StoreOp;
 use sealpost_core::wire::{InvitationHash, Profile, RequestHash};
 use sealpost_storage::client::conversations::{
-    Applied, Author, Body as ConversationBody, Change, EntryRef, Idempotency, NewCopy, NewEntry,
-    Originals, OwnChange, Peer,
+    Applied, Author, Body as ConversationBody, Change, EntryRef, GroupPost, GroupRecord, GroupStep,
+    GroupTurn, Idempotency, NewCopy, NewEntry, Originals, OwnChange, Peer, Written,
 };
 use sealpost_storage::client::transfers::{NewSend, TransferStep};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
@@ -382,6 +383,7 @@ fn fill_client(path: &Path) {
             id: DraftId(1),
             token: Token(104),
             to,
+            key: None,
             content: text("draft"),
         }]),
         ClientOp::Receive(vec![incoming]),
@@ -422,12 +424,49 @@ fn fill_conversations(store: &mut SqliteClientStorage) {
         .unwrap();
     let react = OwnChange::React(Some("👍".into()));
     store.change((received, &react), at(3), &[]).unwrap();
-    let copy = NewCopy { token: Token(7), phone: phone(2), content: Content::Text("hello".into()) };
+    let copy = NewCopy {
+        token: Token(7),
+        phone: phone(2),
+        key: None,
+        content: Content::Text("hello".into()),
+    };
     let key = Idempotency { key: "first".into(), request_hash: [8; 32] };
     store.append(&peer, (&new("hello"), at(4)), &[copy], Some(&key)).unwrap();
     store.read_up_to(conversation, received, at(5)).unwrap();
     store.advance_consumer("bot", item.place).unwrap();
     fill_transfers(store, &item);
+    fill_groups(store, &item);
+}
+
+/// A group with a message that waits, one that was released, and a state that is to be sent.
+fn fill_groups(store: &mut SqliteClientStorage, item: &InboxItem) {
+    let group = GroupId([9; 16]);
+    let at_place = |place| InboxItem { place: InboxId(place), ..item.clone() };
+    let place = item.place.0 + 2;
+    let record = GroupRecord {
+        group,
+        record: b"record".to_vec(),
+        name: "climbers".into(),
+        expiry_secs: Some(3_600),
+    };
+    let event = [&[0xa2, 0x00, 0x18, 99, 0x01, 0x50][..], &[7; 16]].concat();
+    let event = EncodedEvent::parse(event.into()).unwrap();
+    let key = item.message.signed_by;
+    let post = GroupPost { token: Token(8), group, phone: phone(2), key, event };
+    let steps = vec![
+        GroupStep::Keep(record),
+        GroupStep::Post(post),
+        GroupStep::Hide(InboxId(place)),
+        GroupStep::Hide(InboxId(place + 1)),
+    ];
+    store.take_turn(&GroupTurn { message: Some(at_place(place)), at: at(6), steps }).unwrap();
+    let show = GroupStep::Show {
+        item: Box::new(at_place(place)),
+        group,
+        change: Change::Nothing,
+        written: Written::Older,
+    };
+    store.take_turn(&GroupTurn { message: None, at: at(7), steps: vec![show] }).unwrap();
 }
 
 fn fill_transfers(store: &mut SqliteClientStorage, item: &InboxItem) {

@@ -10,6 +10,7 @@ use sealpost_core::client::{
 };
 use sealpost_core::frame::StoreError;
 use sealpost_core::ids::{MessageId, UserId, UserRef};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::wire::{ErrorCode, Profile};
 use sealpost_storage::Storage;
 use sealpost_storage::client::ClientStorage;
@@ -437,7 +438,7 @@ fn a_key_for_which_a_draft_waits_can_be_accepted_before_the_client_is_online() {
     let (mut fixture, bob) = client_knowing_bob();
     let mut new_bob = offer_key(&mut fixture, &bob);
     let (id, to) = (DraftId(1), UserRef::Phone(bob.phone));
-    let draft = Draft { id, token: Token(9), to, content: Content::Text("kept".into()) };
+    let draft = Draft { id, token: Token(9), to, key: None, content: Content::Text("kept".into()) };
     fixture.bed.store.commit(&[ClientOp::KeepDrafts(vec![draft])], &mut Vec::new());
     fixture.bed = fixture.bed.restart();
     let (phone, fingerprint) = (bob.phone, *new_bob.public_key().fingerprint());
@@ -528,4 +529,46 @@ fn a_lookup_behind_own_messages_gets_their_minute_too() {
     assert!(!fixture.bed.is_closed(fixture.conn));
     fixture.bed.advance(Duration::from_secs(1));
     assert!(fixture.bed.is_closed(fixture.conn));
+}
+
+#[test]
+fn a_message_for_a_key_reaches_nobody_else() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    let bob = bob();
+    let (phone, key) = (bob.phone, *bob.public_key().fingerprint());
+    let send = |token, key| Command::SendToKey {
+        token: Token(token),
+        phone,
+        key,
+        content: Content::Text("hello".into()),
+    };
+    let refused = |token| Notice::SendRefused {
+        token: Token(token),
+        to: UserRef::Phone(phone),
+        refusal: SendRefusal::OtherKey,
+        content: Content::Text("hello".into()),
+    };
+    // The recipient is not known yet, and the server names a key of its own.
+    let other = Fingerprint([9; 32]);
+    fixture.bed.command(send(71, other));
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(phone))]);
+    // The draft is kept with its key.
+    fixture.bed = fixture.bed.restart();
+    fixture.bed.take_notices();
+    fixture.bed.command(Command::Connect);
+    fixture.connect();
+    fixture.grant_session(0);
+    assert_eq!(fixture.receive_all(), [Request::Lookup(UserRef::Phone(phone))]);
+    fixture.bed.take_notices();
+    let answer = fixture.server.public_key_of(fixture.now(), &bob);
+    fixture.send(&answer);
+    assert_eq!(fixture.bed.take_notices(), [refused(71)]);
+    assert_eq!(fixture.receive_all(), []);
+    assert_eq!(fixture.bed.store.inner().load().unwrap().drafts, []);
+
+    fixture.bed.command(send(72, key));
+    assert_eq!(fixture.receive_all(), [message(&bob, 1)]);
+    fixture.bed.take_notices();
+    fixture.bed.command(send(73, other));
+    assert_eq!((fixture.bed.take_notices(), fixture.receive_all()), (vec![refused(73)], vec![]));
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use sealpost_core::groups::{GroupTag, Groups, Input, ItemId, Me, States};
 use sealpost_core::ids::{MessageId, ReceiptId, UserId};
 use sealpost_core::keys::{Fingerprint, Plaintext, PublicKey, SymmetricKey};
 use sealpost_core::time::Timestamp;
@@ -55,9 +56,12 @@ fn every_body_has_a_target_and_a_corpus_and_there_are_no_others() {
 /// A corpus may hold more than its seeds: inputs that a fuzzer found.
 #[test]
 fn the_seeds_are_what_the_vectors_give() {
-    for (target, seeds) in
-        [("deframer", streams()), ("event", events()), ("payloads", plaintexts())]
-    {
+    for (target, seeds) in [
+        ("deframer", streams()),
+        ("event", events()),
+        ("groups", groups()),
+        ("payloads", plaintexts()),
+    ] {
         if std::env::var_os(WRITE).is_some() {
             let folder = PathBuf::from(FUZZ).join("corpus").join(target);
             fs::create_dir_all(&folder).unwrap();
@@ -96,6 +100,31 @@ fn events() -> BTreeMap<String, Vec<u8>> {
         }
     }
     events
+}
+
+/// The states of the documentation, and the record that a client keeps of them, by name.
+fn groups() -> BTreeMap<String, Vec<u8>> {
+    let page = include_str!("../../docs/PROTOCOL-VECTORS.md");
+    let bytes = page.lines().find_map(|line| line.strip_prefix("states: ")).unwrap();
+    let bytes = hex::decode(bytes).unwrap();
+    let states = States::verify(&bytes, |_| Ok(())).unwrap();
+    let [first, second] = states.as_slice() else { panic!("{states:?}") };
+    let (alice, id) = (*first.state().writer(), first.state().parts().group);
+    let invited = |key: &&Fingerprint| **key != alice;
+    let bob = *second.state().keys().find(invited).unwrap();
+    let public_key = PublicKey::from_der(
+        &hex::decode(vectors()["keys"]["bob"]["public_spki_der"].as_str().unwrap()).unwrap(),
+    );
+    let me = Me::new(public_key.unwrap(), second.state().member(&bob).unwrap().phone);
+    let mut machine = Groups::new(me, []);
+    machine.handle(Input::States { from: alice, states: states.clone() });
+    let tag = GroupTag { epoch: 7, ..machine.group(id).unwrap().tag() };
+    machine.handle(Input::Text { from: alice, tag, item: ItemId(5) });
+    let record = machine.group(id).unwrap().encode();
+    let seed = |selector: u8, bytes: &[u8]| [&[selector], bytes].concat();
+    [("states", seed(0, &bytes)), ("record", seed(1, &record))]
+        .map(|(name, seed)| (name.to_owned(), seed))
+        .into()
 }
 
 /// One stream for each gate and profile, by file name.

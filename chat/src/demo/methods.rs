@@ -2,17 +2,18 @@
 
 use sealpost_messenger::api::{
     AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
-    ConversationParams, ConversationsResult, DraftParams, EditMessage, EditParams, Empty,
-    EntryParams, ErrorKind, FileState, History, HistoryParams, HistoryResult, KeyTrust,
-    ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer,
-    Progress, Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
-    Search, SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status,
-    StatusResult, SubscribeChanges, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
-    UpdateConversation,
+    ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
+    Empty, EntryParams, ErrorKind, FileState, GroupStanding, History, HistoryParams, HistoryResult,
+    JoinGroup, KeyTrust, ListContacts, ListConversations, ListGroups, LookUp, LookUpParams,
+    MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction, ReactionParams, RefuseFile,
+    RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile, SendParams,
+    SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
+    UpdateContact, UpdateContactParams, UpdateConversation,
 };
 use serde_json::Value;
 
 use super::files::{accept_file, end_file, send_file};
+use super::groups::{answer_invitation, groups};
 use super::story;
 use super::world::{Plan, World};
 
@@ -53,6 +54,11 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         UpdateContact => update_contact,
         TrustKey => trust,
         LookUp => look_up,
+        ListGroups => |world: &mut World, _: &_| Ok::<_, ApiError>(groups(world)),
+        JoinGroup => |world: &mut World, params: &_| answer_invitation(world, *params, GroupStanding::Joined),
+        DeclineGroup => |world: &mut World, params: &_| {
+            answer_invitation(world, *params, GroupStanding::Declined).map(|_| Empty {})
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 //! at the same times give the same screens.
 
 mod files;
+mod groups;
 mod methods;
 mod story;
 mod world;

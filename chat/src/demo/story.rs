@@ -3,9 +3,10 @@
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
     Body, Connection, Contact, Entry, FileState, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber,
-    Progress, Reaction, Trust,
+    Progress, Reaction, Role, Trust,
 };
 
+use super::groups::group;
 use super::methods::quote;
 use super::world::{Plan, World};
 
@@ -71,6 +72,11 @@ fn introduce(world: &mut World) {
     }
     world.begin(FAMILY, Some("Family"));
     world.members.insert(FAMILY, vec![ANNA(), BEN(), MUM()]);
+    let account = world.account;
+    if let Some(family) = world.conversation(FAMILY) {
+        let people = [(MUM(), Role::Owner), (ANNA(), Role::Successor(1)), (BEN(), Role::Member)];
+        family.group = Some(Box::new(group(FAMILY, "Family", &people, (account, true))));
+    }
     if let Some(ben) = world.contacts.get_mut(&BEN()) {
         let safety_number = safety_number(77);
         ben.offered = Some(OfferedKey { fingerprint: "ab".repeat(32), safety_number });
@@ -219,6 +225,14 @@ fn plan(world: &mut World) {
         body: Body::Text { text: text.to_owned() },
     };
     world.plan(8, write(FAMILY, BEN(), "Pears! 🎉"));
+    let people = [(SARAH(), Role::Owner), (ANNA(), Role::Member)];
+    world.plan(
+        60,
+        Plan::Invite {
+            group: Box::new(group(CHOIR, "Choir", &people, (world.account, false))),
+            text: "שרה כהן invites you to the group “Choir”.",
+        },
+    );
     world.plan(
         20,
         write(Peer::Person(MUM()), MUM(), "Call me when you have a moment. Nothing urgent."),
@@ -288,6 +302,7 @@ people! {
 }
 
 const FAMILY: Peer = Peer::Group(GroupId([0xfa; 16]));
+const CHOIR: Peer = Peer::Group(GroupId([0xc0; 16]));
 
 const ANSWERS: [&str; 4] = [
     "Good to know, thanks!",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
 use sealpost_messenger::api::{
-    Body, Changed, Connection, Contact, Conversation, Copy, Entry, FileState, KeyTrust, Mute,
-    Notification, Peer, PhoneNumber, Progress, Reaction, Time, Trust,
+    Body, Changed, Connection, Contact, Conversation, Copy, Entry, FileState, Group, KeyTrust,
+    Mute, Notification, Peer, PhoneNumber, Progress, Reaction, Time, Trust,
 };
 
 /// Conversations, and what will happen in them.
@@ -35,6 +35,8 @@ pub(super) enum Plan {
     Write { with: Peer, from: PhoneNumber, body: Body },
     /// A message gets further.
     Progress { entry: u64, progress: Progress },
+    /// Somebody invites the user to a group.
+    Invite { group: Box<Group>, text: &'static str },
     /// A file gets further: this many percent of it are there.
     Transfer { entry: u64, percent: u64 },
     /// Somebody reacts.
@@ -138,6 +140,8 @@ impl World {
             trust: None,
             arrival: None,
             after_gap: false,
+            group_name: None,
+            written_in: None,
             expires_at: None,
         }
     }
@@ -174,6 +178,7 @@ impl World {
             verified: false,
             expiry_seconds: 0,
             read_receipts: true,
+            group: None,
             accept_files_up_to: 0,
             draft: String::new(),
         });
@@ -193,6 +198,15 @@ impl World {
             Plan::Write { with, from, body } => {
                 let entry = self.received(with, from, body);
                 self.add(entry);
+            }
+            Plan::Invite { group, text } => {
+                let with = Peer::Group(group.group_id);
+                self.begin(with, Some(&group.name));
+                if let Some(conversation) = self.conversation(with) {
+                    conversation.group = Some(group);
+                }
+                let notice = self.sent(with, Body::Notice { text: text.to_owned() });
+                self.add(notice);
             }
             Plan::Progress { entry, progress } => {
                 self.change(entry, |entry| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealpost_messenger::api::{Arrival, Body, Entry, Peer, Progress, Time, Trust};
+use sealpost_messenger::api::{Arrival, Body, Entry, Peer, Progress, Time, Trust, WrittenIn};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::file_rows::file_rows;
@@ -145,6 +145,9 @@ impl Page<'_> {
         if let Some(how) = self.arrival() {
             self.write_gone(rows, how);
         }
+        if let Some(state) = self.written_in() {
+            self.write_gone(rows, state);
+        }
     }
 
     /// Why a message is not sent; and who of a group has it, while it is selected.
@@ -212,6 +215,18 @@ impl Page<'_> {
             Some(Progress::Read) => (Tone::Seen, "✔✔"),
         };
         vec![Span::new(Tone::Faint, format!("{edited}{time} ")), Span::new(tone, mark)]
+    }
+
+    /// State of the group in which the entry was written, if that must be said.
+    const fn written_in(&self) -> Option<&'static str> {
+        match self.entry.written_in {
+            None => None,
+            Some(WrittenIn::Older) => Some("written before the last change of the group"),
+            Some(WrittenIn::BeforeRemoval) => {
+                Some("written before its author was removed, as they say")
+            }
+            Some(WrittenIn::OtherState) => Some("its author has another version of the group"),
+        }
     }
 
     const fn arrival(&self) -> Option<&'static str> {

@@ -13,6 +13,8 @@ pub(crate) use window::{Window, reveal, scroll};
 
 use ratatui::layout::Rect;
 
+use sealpost_messenger::api::GroupStanding;
+
 use crate::model::{Model, Purpose};
 use crate::text::wrap;
 
@@ -57,7 +59,14 @@ pub(crate) fn banner(model: &Model) -> Option<String> {
     if let Some(warning) = &model.warning {
         return Some(format!("{warning} (Esc)"));
     }
-    let conversation = model.open_conversation().filter(|known| known.key_changed)?;
+    let conversation = model.open_conversation()?;
+    if let Some(group) = &conversation.group {
+        let is_asked = group.standing == GroupStanding::Invited || group.newer_states;
+        return is_asked.then(|| format!("Join {}? M-v", model.name(conversation.with)));
+    }
+    if !conversation.key_changed {
+        return None;
+    }
     Some(format!("{} has another key. Nothing is sent: M-v", model.name(conversation.with)))
 }
 

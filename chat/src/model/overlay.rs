@@ -1,6 +1,6 @@
 //! What lies over the conversation: lists and questions.
 
-use sealpost_messenger::api::{Entry, PhoneNumber};
+use sealpost_messenger::api::{Entry, Peer, PhoneNumber};
 
 use super::Composer;
 
@@ -15,6 +15,8 @@ pub(crate) enum Overlay {
     Help { scrolled: usize },
     /// Shows the safety number of a contact, or both after its key has changed, and asks.
     Key { phone: PhoneNumber },
+    /// Shows the members of a group, and asks about an invitation.
+    Members { with: Peer },
     /// Chooses until when the conversation is silent.
     Mute { chosen: usize },
     /// Chooses an emoji for an entry.

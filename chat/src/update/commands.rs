@@ -28,7 +28,13 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Oldest => scroll(model, isize::MIN),
         Command::Newest => opening::to_the_end(model, effects),
         Command::Select => select(model, Step::Last),
-        Command::SafetyNumber => person(model, |phone, _| Overlay::Key { phone }),
+        Command::SafetyNumber => match model.thread.as_ref().map(|thread| thread.with) {
+            Some(with @ Peer::Group(_)) => {
+                model.stale.conversations.spoil();
+                model.overlay = Some(Overlay::Members { with });
+            }
+            Some(Peer::Person(_)) | None => person(model, |phone, _| Overlay::Key { phone }),
+        },
         Command::Name => {
             person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) });
         }

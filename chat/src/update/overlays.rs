@@ -2,8 +2,8 @@
 
 use ratatui::crossterm::event::KeyEvent;
 use sealpost_messenger::api::{
-    ConversationParams, EntryParams, LookUpParams, Mute, Peer, PhoneNumber, ReactionParams,
-    SearchParams, Time, TrustParams, UpdateContactParams,
+    ConversationParams, EntryParams, GroupId, GroupParams, GroupStanding, LookUpParams, Mute, Peer,
+    PhoneNumber, ReactionParams, SearchParams, Time, TrustParams, UpdateContactParams,
 };
 
 use super::keys::{Command, command, type_into};
@@ -68,9 +68,11 @@ pub(super) fn input(model: &mut Model) -> Option<&mut Composer> {
         Overlay::React { emoji, .. } => Some(emoji),
         Overlay::Name { name, .. } => Some(name),
         Overlay::File { path } => Some(path),
-        Overlay::Help { .. } | Overlay::Key { .. } | Overlay::Mute { .. } | Overlay::Confirm(_) => {
-            None
-        }
+        Overlay::Help { .. }
+        | Overlay::Key { .. }
+        | Overlay::Members { .. }
+        | Overlay::Mute { .. }
+        | Overlay::Confirm(_) => None,
     }
 }
 
@@ -91,6 +93,7 @@ pub(super) fn choose(model: &mut Model, step: isize) {
         Some(Overlay::Mute { chosen }) => *chosen = moved(*chosen, MUTES.len()),
         Some(
             Overlay::Key { .. }
+            | Overlay::Members { .. }
             | Overlay::React { .. }
             | Overlay::Name { .. }
             | Overlay::File { .. }
@@ -117,6 +120,7 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(
             Overlay::Help { .. }
             | Overlay::Key { .. }
+            | Overlay::Members { .. }
             | Overlay::Mute { .. }
             | Overlay::Name { .. }
             | Overlay::File { .. }
@@ -151,7 +155,9 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
         }
         Some(Overlay::File { path }) => sending::send_file(model, path.text(), effects),
         // These are answered with letters, so that nobody agrees by accident.
-        overlay @ Some(Overlay::Key { .. } | Overlay::Confirm(_)) => model.overlay = overlay,
+        overlay @ Some(Overlay::Key { .. } | Overlay::Members { .. } | Overlay::Confirm(_)) => {
+            model.overlay = overlay;
+        }
         Some(Overlay::Help { .. }) | None => {}
     }
 }
@@ -198,6 +204,9 @@ fn answer(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             Confirm::Delete { entry } => Effect::Request(Request::Delete(EntryParams { entry })),
             Confirm::Open { link } => Effect::OpenLink(link),
         }),
+        (Some(Overlay::Members { with: Peer::Group(group_id) }), "j" | "d") => {
+            effects.extend(answer_invitation(model, group_id, name == "j"));
+        }
         (Some(Overlay::Confirm(_)), "n") => {}
         (overlay, _) => model.overlay = overlay,
     }
@@ -215,6 +224,15 @@ fn trust(model: &Model, phone: PhoneNumber, verified: bool) -> Option<Effect> {
     };
     let params = TrustParams { recipient: phone, safety_number: number.clone(), verified };
     Some(Effect::Request(Request::Trust(params)))
+}
+
+/// Joins a group to which the user is invited, or declines. In other groups the letters do nothing.
+fn answer_invitation(model: &Model, group_id: GroupId, joins: bool) -> Option<Effect> {
+    let group = model.conversation(Peer::Group(group_id))?.group.as_deref()?;
+    let is_asked = group.newer_states && joins || group.standing == GroupStanding::Invited;
+    let params = GroupParams { group_id };
+    let request = if joins { Request::Join(params) } else { Request::Decline(params) };
+    is_asked.then_some(Effect::Request(request))
 }
 
 /// Asks for what is typed now, and for the next page when the end of the results is chosen.

@@ -1,6 +1,7 @@
 //! The screen, drawn from the model alone.
 
 mod canvas;
+mod members;
 mod overlays;
 mod parts;
 

@@ -5,6 +5,7 @@ use sealpost_messenger::api::{Body, Contact, Entry, KeyTrust, Peer, PhoneNumber}
 use sealpost_messenger::foreign_text::OneLine;
 
 use super::canvas::Canvas;
+use super::members;
 use super::parts::beginning;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search, text_of};
 use crate::text::{clip, one_line, width, wrap};
@@ -12,13 +13,13 @@ use crate::theme::{Line, Span, Tone};
 use crate::update::{EMOJI, MUTES, SELECTION_KEYS, bindings};
 
 /// A list or a question.
-struct Panel<'a> {
-    title: String,
-    input: Option<&'a Composer>,
-    lines: Vec<Line>,
-    chosen: Option<usize>,
-    scrolled: usize,
-    hint: &'static str,
+pub(super) struct Panel<'a> {
+    pub(super) title: String,
+    pub(super) input: Option<&'a Composer>,
+    pub(super) lines: Vec<Line>,
+    pub(super) chosen: Option<usize>,
+    pub(super) scrolled: usize,
+    pub(super) hint: &'static str,
 }
 
 /// Draws an overlay above a row, and returns where the cursor is.
@@ -111,6 +112,7 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             hint: "Up, Down, PgUp, PgDn · Esc",
         },
         Overlay::Key { phone } => key_panel(model, *phone, columns),
+        Overlay::Members { with } => members::panel(model, *with, columns),
         Overlay::Mute { chosen } => Panel {
             title: "Mute this conversation".to_owned(),
             input: None,
@@ -254,7 +256,7 @@ fn explain(lines: &mut Vec<Line>, columns: usize, name: &str, about: &str) {
 fn key_panel(model: &Model, phone: PhoneNumber, columns: usize) -> Panel<'static> {
     let name = model.name(Peer::Person(phone));
     let name = clip(&name, 30);
-    let mut text = Paragraphs { lines: Vec::new(), columns };
+    let mut text = Paragraphs::new(columns);
     let hint = match model.contacts.get(&phone) {
         None => {
             text.say(Tone::Text, "Nothing is known of this key yet.");
@@ -300,13 +302,21 @@ fn key_panel(model: &Model, phone: PhoneNumber, columns: usize) -> Panel<'static
 }
 
 /// Text in a panel.
-struct Paragraphs {
+pub(super) struct Paragraphs {
     lines: Vec<Line>,
     columns: usize,
 }
 
 impl Paragraphs {
-    fn say(&mut self, tone: Tone, text: &str) {
+    pub(super) const fn new(columns: usize) -> Self {
+        Self { lines: Vec::new(), columns }
+    }
+
+    pub(super) fn into_lines(self) -> Vec<Line> {
+        self.lines
+    }
+
+    pub(super) fn say(&mut self, tone: Tone, text: &str) {
         for range in wrap(text, self.columns) {
             self.lines.push(vec![Span::new(tone, text.get(range).unwrap_or_default())]);
         }

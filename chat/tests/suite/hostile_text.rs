@@ -59,6 +59,8 @@ fn entry(text: &str) -> Entry {
         trust: None,
         arrival: None,
         after_gap: false,
+        group_name: None,
+        written_in: None,
         expires_at: None,
     }
 }

@@ -39,6 +39,7 @@ fn screens_are_as_they_were() {
         ("offline", "", 42),
         ("scrolled", "PgUp PgUp", 0),
         ("group-copies", "M-a M-Up Up Up", 0),
+        ("group-members", "M-a M-v", 0),
         ("file-offered", "C-t m u m Enter", 0),
         ("file-underway", "C-t m u m Enter M-Up y Esc", 2),
         ("file-send", "M-o", 0),

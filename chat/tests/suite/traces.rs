@@ -3,8 +3,8 @@
 use ratatui::layout::Size;
 use sealpost_chat::{Effect, Focus, Message, Request, Stage};
 use sealpost_messenger::api::{
-    ConversationParams, DraftParams, EditParams, EntryParams, MarkReadParams, Mute, Peer,
-    ReactionParams, SendFileParams, Time, TrustParams, WaitFor,
+    ConversationParams, DraftParams, EditParams, EntryParams, GroupParams, MarkReadParams, Mute,
+    Peer, ReactionParams, SendFileParams, Time, TrustParams, WaitFor,
 };
 
 use crate::support::{now, stage, text};
@@ -109,6 +109,29 @@ fn changed_key_is_accepted_only_by_its_letter_and_its_own_number() {
     let screen = text(&stage.picture());
     assert!(screen.contains(&safety_number[..23]), "the offered number is now the known one");
     assert!(!screen.contains("another key"), "{screen}");
+}
+
+#[test]
+fn invitation_is_a_question_and_only_its_letters_answer_it() {
+    let mut stage = stage(80, 24);
+    stage.wait(61);
+    stage.press("C-t c h o i r Enter");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Join Choir? M-v"), "{screen}");
+    stage.press("M-v");
+    deeds(&mut stage);
+    stage.press("Enter Space y a");
+    assert_eq!(deeds(&mut stage), []);
+    let screen = text(&stage.picture());
+    assert!(screen.contains("invites you. Nothing of the group is shown"), "{screen}");
+    stage.press("j");
+    let asked = deeds(&mut stage);
+    let [Request::Join(GroupParams { .. })] = &asked[..] else { panic!("{asked:?}") };
+    stage.press("M-v");
+    let screen = text(&stage.picture());
+    assert!(!screen.contains("Join Choir?") && !screen.contains("d  Decline"), "{screen}");
+    stage.press("j d");
+    assert_eq!(deeds(&mut stage), [], "there is nothing to answer any more");
 }
 
 #[test]

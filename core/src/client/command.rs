@@ -45,6 +45,20 @@ pub enum Command {
         /// Content of the message.
         content: Content,
     },
+    /// Send a message to the owner of a key, and to nobody else: as [`Send`](Self::Send), but if the
+    /// phone number has another key when the message is to be sealed, it is refused with
+    /// [`SendRefusal::OtherKey`](super::SendRefusal::OtherKey). Members of a group are keys; a server
+    /// that answers a look-up with a key of its own reads nothing.
+    SendToKey {
+        /// The application's name for the message, which no other message of the account has.
+        token: Token,
+        /// Phone number of the recipient.
+        phone: Phone,
+        /// Fingerprint of the recipient's key.
+        key: Fingerprint,
+        /// Content of the message.
+        content: Content,
+    },
     /// Give up a message that is kept and has no id yet. The answer is
     /// [`Notice::SendRefused`](super::Notice::SendRefused) with
     /// [`SendRefusal::Cancelled`](super::SendRefusal::Cancelled), or

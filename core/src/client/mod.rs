@@ -79,7 +79,7 @@ use crate::frame::{
     Actions, Alarms, Completed, Deadline, Event, Input, InvalidLimits, Machine, Misuse, Out,
     WrongOutcome,
 };
-use crate::ids::Ticket;
+use crate::ids::{Ticket, UserRef};
 use crate::time::{Mono, Now, Timestamp};
 
 /// One user on one server. See the [module](self) and [`Machine`].
@@ -179,7 +179,10 @@ impl Client {
             Command::Disconnect => self.disconnect(),
             Command::Register { invitation } => self.register(invitation),
             Command::Confirm { otp } => self.confirm(otp),
-            Command::Send { token, to, content } => self.send_message(token, to, content),
+            Command::Send { token, to, content } => self.send_message(token, to, None, content),
+            Command::SendToKey { token, phone, key, content } => {
+                self.send_message(token, UserRef::Phone(phone), Some(key), content);
+            }
             Command::Cancel { token } => self.cancel_draft(token),
             Command::Lookup { phone } => self.look_up(phone),
             Command::AcceptKey { phone, fingerprint } => self.accept_key(phone, fingerprint),

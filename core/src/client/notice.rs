@@ -347,6 +347,9 @@ pub enum SendRefusal {
     /// The recipient's key changed, and the user has not accepted the new one.
     #[error("the recipient's key changed; accept it first")]
     KeyChanged,
+    /// The recipient's phone number has another key than the one that the message is for.
+    #[error("the recipient's phone number has another key than the one that the message is for")]
+    OtherKey,
     /// The recipient could not be looked up.
     #[error("the recipient could not be looked up")]
     LookupFailed,

@@ -8,7 +8,7 @@ use super::generator::Generator;
 use super::sealed::{append_sealed, open_sealed};
 use super::{
     Draft, EmitError, FreshSession, Grant, Job, OpenedMessage, OpenedRequest, Outcome, OwnKey,
-    Part, PrivateKey, Provider, RequestKind, SESSION_LABEL, envelope,
+    Part, PrivateKey, Provider, RequestKind, SESSION_LABEL, SignatureCheck, envelope,
 };
 use crate::keys::{Plaintext, PublicKey, Rejected, SymmetricKey, scrub_stack};
 use crate::wire::{Malformed, Oversized, Packet, SIGNATURE_LEN, SessionGrant};
@@ -56,6 +56,19 @@ impl Crypto {
     /// Public half of the private key.
     pub fn public_key(&self) -> &PublicKey {
         self.private_key.public_key()
+    }
+
+    /// Verifies one signature at once.
+    pub fn verify(&self, check: SignatureCheck<'_>) -> Result<(), Rejected> {
+        self.provider.verify(check.key, check.message, check.signature)
+    }
+
+    /// Signs at once with the private key. Whoever calls this has made sure that the text can't pass
+    /// for a packet.
+    pub(crate) fn sign(&mut self, text: &[u8]) -> Result<[u8; SIGNATURE_LEN], EmitError> {
+        let signature = self.private_key.sign(&mut *self.rng, text);
+        scrub_stack();
+        signature
     }
 
     /// Runs one job.

@@ -83,6 +83,11 @@ impl Chain {
         self.older.iter().chain([&self.newest])
     }
 
+    /// All states, as they are stored and sent.
+    pub(super) fn to_states(&self) -> States {
+        States::whole(&self.older, &self.newest)
+    }
+
     /// The state with this hash.
     pub(super) fn find(&self, hash: StateHash) -> Option<&SignedState> {
         self.states().find(|known| known.hash() == hash)

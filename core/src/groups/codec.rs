@@ -64,7 +64,7 @@ pub(super) fn decode_list(bytes: &[u8]) -> Result<Vec<Envelope<'_>>, InvalidStat
     if encode_list(again) == bytes { Ok(states) } else { Err(InvalidState::Malformed) }
 }
 
-type Written = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
+pub(super) type Written = Result<(), minicbor::encode::Error<core::convert::Infallible>>;
 
 fn write_envelope(
     encoder: &mut Encoder<&mut Vec<u8>>,
@@ -149,19 +149,19 @@ fn role(code: u8) -> Result<Role, InvalidState> {
     }
 }
 
-fn phone(digits: u64) -> Result<Phone, InvalidState> {
+pub(super) fn phone(digits: u64) -> Result<Phone, InvalidState> {
     alloc::format!("+{digits}").parse().map_err(|_| InvalidState::Malformed)
 }
 
-fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], InvalidState> {
+pub(super) fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], InvalidState> {
     decoder.bytes()?.try_into().map_err(|_| InvalidState::Malformed)
 }
 
-fn array(decoder: &mut Decoder<'_>) -> Result<u64, InvalidState> {
+pub(super) fn array(decoder: &mut Decoder<'_>) -> Result<u64, InvalidState> {
     decoder.array()?.ok_or(InvalidState::Malformed)
 }
 
-fn expect_array(decoder: &mut Decoder<'_>, len: u64) -> Result<(), InvalidState> {
+pub(super) fn expect_array(decoder: &mut Decoder<'_>, len: u64) -> Result<(), InvalidState> {
     if array(decoder)? == len { Ok(()) } else { Err(InvalidState::Malformed) }
 }
 

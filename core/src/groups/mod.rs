@@ -28,7 +28,7 @@
 //! | `contract` | inputs, commands, actions, news |
 //! | `group` | one group; writing and sending states |
 //! | `steps/` | what a group does with each kind of input |
-//! | `record` | what is kept of a group |
+//! | `record`, `kept` | what is kept of a group, and its bytes in the store |
 //! | `chain` | the newest states, and where others part from them |
 //! | `change` | changes, and the state that they lead to |
 //! | `signed` | signed states, and the proof that they were verified |
@@ -42,6 +42,7 @@ mod codec;
 mod contract;
 mod group;
 mod ids;
+mod kept;
 pub mod limits;
 mod machine;
 mod member;

@@ -3,6 +3,7 @@
 //! A signed state carries its writer's public key, whose hash is the fingerprint in the state. So
 //! whoever gets it verifies it without having met the writer.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::codec::{self, Envelope};
 use super::state::{InvalidState, State};
 use super::{GroupId, StateHash, limits};
-use crate::crypto::SignatureCheck;
+use crate::crypto::{Crypto, SignatureCheck};
 use crate::keys::{PublicKey, Rejected};
 
 /// A state whose signature was verified, or was made by this client. A clone is one pointer.
@@ -95,6 +96,11 @@ impl States {
         (!states.is_empty()).then(|| Self(states.to_vec()))
     }
 
+    /// All states of a chain, which has checked them.
+    pub(super) fn whole(older: &[SignedState], newest: &SignedState) -> Self {
+        Self(older.iter().chain([newest]).cloned().collect())
+    }
+
     /// The states, in the order of their epochs.
     pub fn as_slice(&self) -> &[SignedState] {
         &self.0
@@ -129,6 +135,16 @@ impl States {
             der: shared.key.der(),
             signature: &shared.signature,
         }))
+    }
+}
+
+impl Crypto {
+    /// Signs a state with the identity key, as [`Action::Sign`](super::Action::Sign) asks. `None` if
+    /// the text is not that of a state, or could not be signed.
+    pub fn sign_state(&mut self, text: &[u8]) -> Option<Box<[u8; 256]>> {
+        let state = text.strip_prefix(DOMAIN.as_bytes())?;
+        codec::decode_state(state).ok()?;
+        self.sign(text).ok().map(Box::new)
     }
 }
 

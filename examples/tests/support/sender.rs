@@ -1,6 +1,6 @@
 //! A client in the test's own process that keeps many messages under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -123,10 +123,16 @@ struct Forwarder(mpsc::Sender<Output>);
 
 impl Application<Client> for Forwarder {
     fn deliver(&mut self, item: InboxItem) {
-        let ReceivedContent::Opened(Content::Text(text)) = item.message.content else {
-            panic!("only numbers were sent")
-        };
-        let _ = self.0.send(Output::Received(text.parse().unwrap()));
+        match item.message.content {
+            ReceivedContent::Opened(Content::Text(text)) => {
+                let _ = self.0.send(Output::Received(text.parse().unwrap()));
+            }
+            // A group asks whoever knows more than its members.
+            ReceivedContent::Opened(Content::Event(_)) => {}
+            ReceivedContent::Opened(Content::Bytes(_)) | ReceivedContent::Undecryptable => {
+                panic!("only numbers were sent")
+            }
+        }
     }
 
     fn notify(&mut self, notice: Notice) -> Control {
@@ -161,6 +167,40 @@ fn host(home: &Path) -> (ClientHost<Client, Forwarder, SqliteClientStorage>, Rec
         application,
     );
     (host.unwrap(), outputs)
+}
+
+/// Sends these contents to one recipient, from a registered home that no other process uses, and
+/// waits until the server has all of them.
+pub(crate) fn send_contents(home: &Path, to: Phone, contents: Vec<Content>) {
+    let (host, outputs) = host(home);
+    let handle = host.handle();
+    let running = thread::spawn(|| host.run().unwrap());
+    handle.command(Command::Connect);
+    let (count, mut acknowledged) = (contents.len(), BTreeSet::new());
+    for content in contents {
+        let token = Token(getrandom::u64().unwrap() >> 1);
+        handle.command(Command::Send { token, to: UserRef::Phone(to), content });
+    }
+    while acknowledged.len() < count {
+        match outputs.recv_timeout(super::PATIENCE).unwrap() {
+            // What reaches somebody who is online is delivered at once.
+            Output::Notice(Notice::Stored { ids } | Notice::Delivered { ids, .. }) => {
+                acknowledged.extend(ids);
+            }
+            Output::Notice(Notice::SendRefused { refusal, .. }) => panic!("{refusal}"),
+            Output::Notice(_) | Output::Received(_) => {}
+        }
+    }
+    handle.stop();
+    running.join().unwrap();
+}
+
+/// Signs a state of a group with the key of a home.
+pub(crate) fn sign_state(home: &Path, text: &[u8]) -> Box<[u8; 256]> {
+    let provider = CryptoName::AwsLc.provider(verify().unwrap_or_default());
+    let key = KeyFile::new(home.join("key.pem")).load(None).unwrap();
+    let key = provider.load_key(key.expose()).unwrap();
+    runner(provider, key, SymmetricKey::from_bytes([0; 32])).unwrap().sign_state(text).unwrap()
 }
 
 /// Limits with short pauses, so that a restarted server is under load again at once.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Peer, Time};
+use super::{Entry, Group, Peer, Time};
 
 /// A conversation with a person or a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct Conversation {
     /// Whether each side tells the other what it has seen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_receipts: bool,
+    /// The group, in a conversation with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Box<Group>>,
     /// Bytes up to which offered files are accepted without asking, together with those that are on
     /// their way; 0 if each is asked for.
     #[serde(default)]

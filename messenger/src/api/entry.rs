@@ -51,6 +51,13 @@ pub struct Entry {
     /// Whether a message of the same author is missing before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_gap: bool,
+    /// Name of the group that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
+    /// State of its group in which it was written, if that is not the newest one that was known here
+    /// when it was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_in: Option<WrittenIn>,
     /// When it disappears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
@@ -212,4 +219,16 @@ pub enum Arrival {
     FillsGap,
     /// Another message had its number before: its author was perhaps restored from a backup.
     ReusedId,
+}
+
+/// The state of its group in which a message was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum WrittenIn {
+    /// An older one, which its author did not know to be old.
+    Older,
+    /// One before its author was removed, as its author says.
+    BeforeRemoval,
+    /// Another one than that of the account's user.
+    OtherState,
 }

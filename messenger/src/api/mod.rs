@@ -8,6 +8,7 @@ mod contact;
 mod conversation;
 mod entry;
 mod error;
+mod group;
 mod methods;
 mod notification;
 mod openrpc;
@@ -16,8 +17,11 @@ mod time;
 
 pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
-pub use entry::{Arrival, Body, Copy, Entry, FileState, Progress, Quote, Reaction, Trust};
+pub use entry::{
+    Arrival, Body, Copy, Entry, FileState, Progress, Quote, Reaction, Trust, WrittenIn,
+};
 pub use error::{ApiError, ErrorData, ErrorKind};
+pub use group::{Group, GroupStanding, Member, Role};
 pub use methods::*;
 pub use notification::{
     Changed, Connection, EndReason, Hello, Notification, Receive, ReceiveEnded, ReceivedEvent,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PhoneNumber(pub Phone);
 
-/// The id of a group, written as 32 hexadecimal digits.
+/// The id of a group, written as `group:` and 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupId(pub [u8; 16]);
 
@@ -31,7 +31,7 @@ pub enum InvalidPeer {
     /// It is not a phone number.
     #[error("not a phone number: write it with its country, for example +4915112345678")]
     Phone,
-    /// It begins with `group:`, and no id follows.
+    /// It is not `group:` with an id behind it.
     #[error("not the id of a group: 32 hexadecimal digits follow `group:`")]
     Group,
 }
@@ -45,14 +45,25 @@ impl FromStr for PhoneNumber {
     }
 }
 
+impl FromStr for GroupId {
+    type Err = InvalidPeer;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPeer> {
+        let id = text.strip_prefix(GROUP).ok_or(InvalidPeer::Group)?;
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(id, &mut bytes).map_err(|_| InvalidPeer::Group)?;
+        Ok(Self(bytes))
+    }
+}
+
 impl FromStr for Peer {
     type Err = InvalidPeer;
 
     fn from_str(text: &str) -> Result<Self, InvalidPeer> {
-        let Some(id) = text.strip_prefix(GROUP) else { return text.parse().map(Self::Person) };
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(id, &mut bytes).map_err(|_| InvalidPeer::Group)?;
-        Ok(Self::Group(GroupId(bytes)))
+        if text.starts_with(GROUP) {
+            return text.parse().map(Self::Group);
+        }
+        text.parse().map(Self::Person)
     }
 }
 
@@ -66,8 +77,14 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Person(phone) => phone.fmt(f),
-            Self::Group(GroupId(id)) => write!(f, "{GROUP}{}", hex::encode(id)),
+            Self::Group(group) => group.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{GROUP}{}", hex::encode(self.0))
     }
 }
 
@@ -110,6 +127,7 @@ as_string!(
     "A phone number with its country; spaces and dashes are ignored.",
     r"^\+[0-9 ().\-/]+$"
 );
+as_string!(GroupId, "GroupId", "`group:` and the id of a group.", r"^group:[0-9a-f]{32}$");
 as_string!(
     Peer,
     "Peer",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use sealpost_core::event::GroupId;
 use serde_json::Value;
 
 use super::answer::Answer;
@@ -79,7 +80,14 @@ impl Access {
         Ok(Ok(match method {
             api::Send::NAME => {
                 let params = parse::<api::Send>(params)?;
-                Answer::later::<api::Send, _>(core.send(&params))
+                match params.recipient {
+                    api::Peer::Person(PhoneNumber(phone)) => {
+                        Answer::later::<api::Send, _>(core.send_to_person(phone, &params))
+                    }
+                    api::Peer::Group(api::GroupId(id)) => {
+                        Answer::later::<api::Send, _>(core.send_to_group(GroupId(id), &params))
+                    }
+                }
             }
             api::EditMessage::NAME => now::<api::EditMessage>(params, |params| core.edit(params))?,
             api::RemoteDelete::NAME => {
@@ -147,6 +155,33 @@ impl Access {
             api::TrustKey::NAME => {
                 let params = parse::<api::TrustKey>(params)?;
                 Answer::later::<api::TrustKey, _>(core.trust(params))
+            }
+            _ => return self.dispatch_groups(method, params),
+        })
+    }
+
+    fn dispatch_groups(&self, method: &str, params: Value) -> Result<Answer, ApiError> {
+        let core = &self.core;
+        Ok(match method {
+            api::ListGroups::NAME => now::<api::ListGroups>(params, |_| core.list_groups())?,
+            api::UpdateGroup::NAME => {
+                let params = parse::<api::UpdateGroup>(params)?;
+                Answer::later::<api::UpdateGroup, _>(core.update_group(params))
+            }
+            api::JoinGroup::NAME => {
+                now::<api::JoinGroup>(params, |params| core.join_group(params))?
+            }
+            api::DeclineGroup::NAME => {
+                now::<api::DeclineGroup>(params, |params| core.decline_group(params))?
+            }
+            api::QuitGroup::NAME => {
+                now::<api::QuitGroup>(params, |params| core.quit_group(params))?
+            }
+            api::TakeOverGroup::NAME => {
+                now::<api::TakeOverGroup>(params, |params| core.take_over_group(params))?
+            }
+            api::ForgetGroup::NAME => {
+                now::<api::ForgetGroup>(params, |params| core.forget_group(params))?
             }
             unknown => return Err(no_method(unknown)),
         })

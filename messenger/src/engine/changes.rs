@@ -12,9 +12,8 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
         ReceivedContent::Opened(Content::Bytes(bytes)) => plain(Body::Bytes(bytes.clone())),
         ReceivedContent::Undecryptable => plain(Body::Undecryptable),
         ReceivedContent::Opened(Content::Event(encoded)) => match encoded.event() {
-            // Groups need more than a conversation of two.
-            Ok(event) if event.group.is_none() => of_event(event, encoded, own, item.message.trust),
-            Ok(Event { id, .. }) | Err(event::UnknownEvent { id, .. }) => {
+            Ok(event) => of_event(event, encoded, own, item.message.trust),
+            Err(event::UnknownEvent { id, .. }) => {
                 append(Body::NeedsNewerVersion, *id, encoded, None, None)
             }
         },
@@ -23,8 +22,8 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
 
 fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Trust) -> Change {
     let expiry = event.expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
-    // No file comes from a key that the user has not accepted, nor goes there.
-    let is_pinned = trust != Trust::Changed;
+    // No file comes from a key that the user has not accepted, nor goes there. Groups have none.
+    let may_transfer = trust != Trust::Changed && event.group.is_none();
     match &event.body {
         event::Body::Text { text, reply_to } => {
             let reply_to = reply_to.as_ref().map(|reference| entry_ref(reference, own));
@@ -43,6 +42,8 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Tru
         event::Body::Read { entries } => Change::Read {
             entries: entries.as_slice().iter().map(|target| entry_ref(target, own)).collect(),
         },
+        // The states of a group say how long its texts live.
+        event::Body::Expiry { .. } if event.group.is_some() => Change::Nothing,
         event::Body::Expiry { expiry } => {
             let secs = expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
             let line = NewEntry {
@@ -57,9 +58,9 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Tru
         event::Body::FileOffer(offer) => {
             let body = Body::File(offer.caption.as_str().into());
             let entry = new_entry(body, event.id, encoded, None, expiry);
-            if is_pinned { Change::File(Some(entry)) } else { Change::Append(entry) }
+            if may_transfer { Change::File(Some(entry)) } else { Change::Append(entry) }
         }
-        event::Body::FilePiece(_) | event::Body::FileAnswer { .. } if is_pinned => {
+        event::Body::FilePiece(_) | event::Body::FileAnswer { .. } if may_transfer => {
             Change::File(None)
         }
         event::Body::FilePiece(_)

@@ -8,11 +8,12 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
-    Author, Body, Change, Entry, EntryRef, Peer, Visibility,
+    Author, Body, Change, Conversation, Entry, EntryRef, Peer, Visibility,
 };
 
 use super::changes;
 use super::entries::Entries;
+use super::groups::{self, Concern};
 use crate::api::{PhoneNumber, ReceivedEvent};
 
 /// Name under which `sealpost listen` receives.
@@ -22,7 +23,7 @@ pub const LISTENER: &str = "listen";
 ///
 /// In a home of an earlier version, messages that wait to be shown wait for `sealpost listen`.
 pub(super) fn begin(store: &mut SqliteClientStorage) -> Result<InboxId, StoreError> {
-    let arrived = store.applied_up_to()?;
+    let arrived = store.settled_up_to()?;
     if store.consumer(LISTENER)?.is_none() {
         let shown =
             first_unshown(store)?.map_or(arrived, |place| InboxId(place.0.saturating_sub(1)));
@@ -49,10 +50,19 @@ pub(super) fn event(
 ) -> Result<Option<ReceivedEvent>, StoreError> {
     let message = &item.message;
     let from = PhoneNumber(message.phone);
-    let found = store.conversation(&Peer::Person(message.phone))?;
-    let Some(conversation) = found.filter(|found| found.visibility == Visibility::Shown) else {
-        return Ok(None);
+    let is_shown = |found: &Conversation| found.visibility == Visibility::Shown;
+    let sender = store.conversation(&Peer::Person(message.phone))?;
+    let found = match groups::concern(item) {
+        None => sender,
+        Some(_)
+            if store.is_hidden(item.place)? || sender.is_some_and(|found| !is_shown(&found)) =>
+        {
+            None
+        }
+        Some(Concern::Text(tag)) => store.conversation(&Peer::Group(tag.group))?,
+        Some(Concern::States(..) | Concern::Request(..) | Concern::Nothing) => None,
     };
+    let Some(conversation) = found.filter(is_shown) else { return Ok(None) };
     let target = |name: &EntryRef| match store.find_entry(conversation.id, name)? {
         Some(entry) => store.entry(entry),
         None => Ok(None),

@@ -1,6 +1,7 @@
 //! What every part of the engine works with.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealpost_core::client::{Client, store};
@@ -11,6 +12,7 @@ use sealpost_mio::{Handle, StoreHandle};
 use sealpost_storage::client::{Identity, SqliteClientStorage};
 
 use super::files::Files;
+use super::groups::Desk;
 use super::hub::Hub;
 use super::safety_numbers::SafetyNumbers;
 use crate::api::{ApiError, Changed, ErrorKind};
@@ -26,6 +28,9 @@ pub(super) struct Core {
     pub(super) version: &'static str,
     pub(super) store: StoreHandle<SqliteClientStorage>,
     pub(super) database: PathBuf,
+    pub(super) groups: Mutex<Desk>,
+    /// Last place of the inbox that a message got when its group released it.
+    pub(super) released_up_to: AtomicU64,
     /// Connections to the database that nobody uses now.
     pub(super) readers: Mutex<Vec<SqliteClientStorage>>,
 }

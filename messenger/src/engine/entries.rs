@@ -12,12 +12,14 @@ use super::file_body::{Shown, file_body};
 use super::files::Notes;
 use crate::api::{
     Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
+    WrittenIn,
 };
 
 /// Turns entries of one store into what the interface shows.
 pub(super) struct Entries<'a> {
     store: &'a SqliteClientStorage,
-    peers: BTreeMap<ConversationId, Peer>,
+    /// With whom conversations are, and names of groups.
+    peers: BTreeMap<ConversationId, (Peer, Option<String>)>,
     notes: Option<&'a Notes>,
 }
 
@@ -39,7 +41,7 @@ impl<'a> Entries<'a> {
 
     /// An entry as the interface shows it.
     pub(super) fn shown(&mut self, entry: kept::Entry) -> Result<Entry, StoreError> {
-        let conversation = self.peer(entry.conversation)?;
+        let (conversation, group_name) = self.peer(entry.conversation)?;
         let reply_to = entry.reply_to.map(|name| self.quote(entry.conversation, &name));
         let is_own = entry.author == kept::Author::Own;
         let message_id = match (&entry.name, is_own) {
@@ -63,6 +65,8 @@ impl<'a> Entries<'a> {
             trust: entry.trust.map(trust),
             arrival: entry.arrival.and_then(arrival),
             after_gap: entry.continuity == Continuity::AfterGap,
+            group_name,
+            written_in: written_in(entry.written),
             expires_at: entry.expires_at.map(Time),
         })
     }
@@ -95,14 +99,18 @@ impl<'a> Entries<'a> {
         })
     }
 
-    fn peer(&mut self, conversation: ConversationId) -> Result<Peer, StoreError> {
-        if let Some(peer) = self.peers.get(&conversation) {
-            return Ok(*peer);
+    fn peer(&mut self, conversation: ConversationId) -> Result<(Peer, Option<String>), StoreError> {
+        if let Some(known) = self.peers.get(&conversation) {
+            return Ok(known.clone());
         }
         let found = self.store.conversation_of(conversation)?.ok_or(StoreError::Corrupt)?;
-        let peer = peer(&found.peer);
-        self.peers.insert(conversation, peer);
-        Ok(peer)
+        let group_name = match found.peer {
+            kept::Peer::Person(_) => None,
+            kept::Peer::Group(_) => found.name,
+        };
+        let known = (peer(&found.peer), group_name);
+        self.peers.insert(conversation, known.clone());
+        Ok(known)
     }
 
     /// Id on the wire of a received event.
@@ -182,6 +190,15 @@ pub(super) const fn trust(trust: KeyTrust) -> Trust {
         KeyTrust::FirstUse => Trust::FirstUse,
         KeyTrust::Verified => Trust::Verified,
         KeyTrust::Changed => Trust::Changed,
+    }
+}
+
+const fn written_in(written: kept::Written) -> Option<WrittenIn> {
+    match written {
+        kept::Written::Current => None,
+        kept::Written::Older => Some(WrittenIn::Older),
+        kept::Written::BeforeRemoval => Some(WrittenIn::BeforeRemoval),
+        kept::Written::OtherState => Some(WrittenIn::OtherState),
     }
 }
 

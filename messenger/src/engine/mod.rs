@@ -19,6 +19,7 @@ mod core;
 mod entries;
 mod file_body;
 mod files;
+mod groups;
 mod hub;
 mod methods;
 mod outputs;
@@ -31,6 +32,7 @@ pub use answer::{Answer, Waiting};
 pub use consumers::LISTENER;
 pub use outputs::server_key_changed;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -94,12 +96,14 @@ impl Engine {
             mut store,
             database,
             files: folder,
-            crypto,
+            mut crypto,
             lock,
         } = account;
         let arrived = consumers::begin(&mut store)?;
         // Paths of received files are shown to programs in other folders.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
+        let released = store.last_released()?.map_or(0, |place| place.0);
+        let desk = groups::Desk::new(crypto.fork(), identity.phone);
         let public_key = crypto.public_key().clone();
         let pause = pause_before_session(&snapshot.account);
         let machine_config = client::Config {
@@ -123,6 +127,8 @@ impl Engine {
             version: config.version,
             store: host.store(),
             database,
+            groups: Mutex::new(desk),
+            released_up_to: AtomicU64::new(released),
             readers: Mutex::default(),
         });
         let ended = sender.clone();
@@ -135,6 +141,9 @@ impl Engine {
         let taker = Arc::clone(&core);
         if let Err(error) = core.send_unsent() {
             tracing::error!(%error, "can't read the messages that were being sent");
+        }
+        if let Err(error) = core.start_groups() {
+            tracing::error!(%error, "can't read the groups; trying again when they are needed");
         }
         let clerk = Arc::clone(&core);
         let clerk = thread::Builder::new().name("files".into()).spawn(move || {

@@ -84,6 +84,9 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
             if let Err(error) = core.expire() {
                 tracing::error!(%error, "can't overwrite messages that have expired");
             }
+            if let Err(error) = core.send_posts() {
+                tracing::error!(%error, "can't send again what a group could not send");
+            }
         }
     }
 }

@@ -1,21 +1,34 @@
 //! Keeping the timeline as the machine's outputs say.
 
-use sealpost_core::client::store::{Content, InboxItem};
+use std::sync::atomic::Ordering;
+
+use sealpost_core::client::store::{Content, InboxId, InboxItem, Trust};
 use sealpost_core::client::{Command, SendRefusal, Token};
-use sealpost_core::ids::{MessageId, UserRef};
+use sealpost_core::groups::{Input, ItemId};
+use sealpost_core::ids::MessageId;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
-    Applied, Change, EntryId, Peer, UnsentCopy, Visibility,
+    Applied, Change, EntryId, GroupPost, GroupStep, Peer, UnsentCopy, Visibility,
 };
 
 use super::core::Core;
 use super::entries::Entries;
+use super::groups::{self, Cause, Concern};
 use super::{changes, clock};
 use crate::api::{ApiError, Changed};
 
 impl Core {
     /// Takes over a message that arrived. A message that was taken over before changes nothing.
     pub(super) fn receive(&self, item: &InboxItem) -> Result<(), ApiError> {
+        match groups::concern(item) {
+            Some(concern) => self.receive_for_group(item, concern)?,
+            None => self.receive_from_person(item)?,
+        }
+        self.handle.command(Command::MarkShown { up_to: item.place });
+        self.arrived(item.place)
+    }
+
+    fn receive_from_person(&self, item: &InboxItem) -> Result<(), ApiError> {
         let change = changes::of(item, self.public_key.fingerprint());
         let peer = Peer::Person(item.message.phone);
         let received = item.clone();
@@ -26,16 +39,90 @@ impl Core {
             let change = if is_blocked { Change::Nothing } else { change };
             store.apply(&received, &peer, &change)
         })?;
-        self.handle.command(Command::MarkShown { up_to: item.place });
         if is_for_files && applied != Applied::Before {
             self.files.arrived();
         }
-        self.hub.arrived(item.place.0);
         match applied {
             Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(entry),
             Applied::Ignored | Applied::Before => {}
         }
         Ok(())
+    }
+
+    /// Takes over a message that belongs to a group, in one transaction with what follows from it.
+    fn receive_for_group(&self, item: &InboxItem, concern: Concern) -> Result<(), ApiError> {
+        if self.read(|store| store.was_applied(item.place))? {
+            let (received, peer) = (item.clone(), Peer::Person(item.message.phone));
+            self.write(move |store| store.apply(&received, &peer, &Change::Nothing))?;
+            return Ok(());
+        }
+        let cause = Cause { message: Some(item), ..self.group_cause(item, concern)? };
+        self.group_turn(cause).map(drop)
+    }
+
+    /// What a message means to the machine of groups. Only a pinned key speaks for its owner there,
+    /// and what a blocked person writes is dropped; their states and requests count, so that all
+    /// members of a group agree.
+    fn group_cause(&self, item: &InboxItem, concern: Concern) -> Result<Cause<'_>, ApiError> {
+        let message = &item.message;
+        let (from, with) = (message.signed_by, Peer::Person(message.phone));
+        let hide = || vec![GroupStep::Hide(item.place)];
+        let steps = |steps| Ok(Cause { steps, ..Cause::default() });
+        if message.trust == Trust::Changed {
+            let text = format!(
+                "A message of {} for a group is not shown: it is signed with a key that you have not \
+                 accepted.",
+                message.phone
+            );
+            return steps(vec![GroupStep::Hide(item.place), GroupStep::Note { with, text }]);
+        }
+        let found = self.read(|store| store.conversation(&with))?;
+        let is_blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
+        let input = match concern {
+            Concern::Nothing => return steps(hide()),
+            Concern::Text(_) if is_blocked => return steps(hide()),
+            Concern::Text(tag) => Input::Text { from, tag, item: ItemId(item.place.0) },
+            Concern::Request(tag, request) => Input::Request { from, tag, request },
+            Concern::States(group, bytes) => match self.verify_states(&bytes) {
+                Ok(states) => {
+                    let group = states.group();
+                    let is_known = self.with_groups(|groups| {
+                        group.is_some_and(|group| groups.group(group).is_some())
+                    })?;
+                    if is_blocked && !is_known {
+                        return steps(hide());
+                    }
+                    Input::States { from, states }
+                }
+                Err(why) => match group {
+                    Some(group) => Input::InvalidStates { from, group, why },
+                    None => return steps(hide()),
+                },
+            },
+        };
+        Ok(Cause { inputs: vec![input], ..Cause::default() })
+    }
+
+    /// Lets consumers see the inbox up to a place that was applied, and what groups have released.
+    fn arrived(&self, place: InboxId) -> Result<(), ApiError> {
+        let has_released = self.released_up_to.load(Ordering::Acquire) > place.0;
+        let up_to = if has_released {
+            self.read(SqliteClientStorage::settled_up_to)?.max(place)
+        } else {
+            place
+        };
+        self.hub.arrived(up_to.0);
+        Ok(())
+    }
+
+    /// A message got a place at the end of the inbox when its group released it.
+    pub(super) fn released(&self, place: InboxId) {
+        self.released_up_to.fetch_max(place.0, Ordering::AcqRel);
+        match self.read(SqliteClientStorage::settled_up_to) {
+            Ok(up_to) => self.hub.arrived(up_to.0),
+            // They see it with the next message.
+            Err(error) => tracing::error!(%error, "can't tell consumers of a message"),
+        }
     }
 
     /// Shows that messages have got further.
@@ -66,6 +153,9 @@ impl Core {
 
     /// Records that the machine has refused a message.
     pub(super) fn refused(&self, token: Token, refusal: SendRefusal, content: Content) {
+        if self.post_refused(token, refusal) {
+            return;
+        }
         let recorded = self.write(move |store| store.refuse_copy(token, refusal, &content));
         if let Err(error) = recorded {
             // The message is sent again at the next start, and refused again.
@@ -77,11 +167,64 @@ impl Core {
     /// Gives the machine the messages that it does not have: those that were being sent when an
     /// earlier process ended.
     pub(super) fn send_unsent(&self) -> Result<(), ApiError> {
+        self.send_posts()?;
         for UnsentCopy { copy, .. } in self.read(|store| store.unsent_copies(UNSENT_MAX))? {
-            let (token, to) = (copy.token, UserRef::Phone(copy.phone));
-            self.handle.command(Command::Send { token, to, content: copy.content });
+            self.command_send(copy);
         }
         Ok(())
+    }
+
+    /// Gives the machine the states and requests of groups that it does not have.
+    pub(super) fn send_posts(&self) -> Result<(), ApiError> {
+        for post in self.read(|store| store.group_posts(UNSENT_MAX))? {
+            let GroupPost { token, phone, key, event, .. } = post;
+            let content = Content::Event(event);
+            self.handle.command(Command::SendToKey { token, phone, key, content });
+        }
+        Ok(())
+    }
+
+    /// A state or a request was refused: it is kept if it may be accepted later, and else dropped.
+    /// Returns whether it was one.
+    fn post_refused(&self, token: Token, refusal: SendRefusal) -> bool {
+        let is_final = match refusal {
+            SendRefusal::NotRegistered
+            | SendRefusal::OutboxFull
+            | SendRefusal::LookupFailed
+            | SendRefusal::StoreFailed => false,
+            SendRefusal::TooLong
+            | SendRefusal::UnknownUser
+            | SendRefusal::KeyChanged
+            | SendRefusal::OtherKey
+            | SendRefusal::Cancelled
+            | SendRefusal::SealFailed => true,
+        };
+        let dropped = if is_final {
+            self.write(move |store| store.drop_group_post(token))
+        } else {
+            self.read(|store| store.group_post(token))
+        };
+        match dropped {
+            Ok(Some(post)) if is_final => {
+                self.tell_unreachable(&post, refusal);
+                true
+            }
+            Ok(post) => post.is_some(),
+            Err(error) => {
+                tracing::error!(%error, "can't read what was to be sent in a group");
+                false
+            }
+        }
+    }
+
+    /// Says in a group that a member gets nothing of it.
+    fn tell_unreachable(&self, post: &GroupPost, refusal: SendRefusal) {
+        let text = format!("{} gets no changes of this group: {refusal}.", post.phone);
+        let note = GroupStep::Note { with: Peer::Group(post.group), text };
+        let cause = Cause { steps: vec![note], ..Cause::default() };
+        if let Err(error) = self.group_turn(cause) {
+            tracing::error!(%error, "can't tell that a member of a group is not reached");
+        }
     }
 
     /// Overwrites what has expired.

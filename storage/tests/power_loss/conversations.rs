@@ -2,12 +2,16 @@
 //! requests of the machine.
 
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxId, InboxItem, Token};
-use sealpost_core::event::{Caption, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen};
+use sealpost_core::event::{
+    Caption, EncodedEvent, FileId, FileName, FileOffer, FileSize, GroupId, MediaType, PieceLen,
+};
 use sealpost_core::files::{Direction, Received, Record, State, TransferId};
 use sealpost_core::frame::StoreError;
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
-use sealpost_storage::client::conversations::{Body, Change, NewCopy, NewEntry, Peer};
+use sealpost_storage::client::conversations::{
+    Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, NewCopy, NewEntry, Peer, Written,
+};
 use sealpost_storage::client::transfers::{NewSend, TakenOver, TransferStep};
 use sealpost_storage::client::{
     ClientStorage, HistoryEntry, MemoryClientStorage, SqliteClientStorage,
@@ -29,6 +33,8 @@ pub(crate) struct Model {
 pub(crate) struct Timeline {
     conversations: Vec<Vec<String>>,
     unsent: Vec<Token>,
+    /// What is shown in the group, its record, and what it is to send.
+    group: (Vec<String>, Vec<u8>, Vec<Token>),
     applied: Option<InboxId>,
     /// Events of file transfers that wait for their step.
     arrivals: Vec<InboxId>,
@@ -40,9 +46,11 @@ pub(crate) struct Timeline {
 
 impl Model {
     pub(crate) const fn new(memory: MemoryClientStorage) -> Self {
+        let group = (Vec::new(), Vec::new(), Vec::new());
         let timeline = Timeline {
             conversations: Vec::new(),
             unsent: Vec::new(),
+            group,
             applied: None,
             arrivals: Vec::new(),
             transfers: Vec::new(),
@@ -77,6 +85,13 @@ impl Model {
         });
         let Some((peer, item)) = received.min_by_key(|(_, item)| item.place) else { return };
         self.timeline.applied = Some(item.place);
+        if is_for_group(&item) {
+            let (texts, record, posts) = &mut self.timeline.group;
+            texts.push(shown(&item));
+            *record = record_at(&item);
+            posts.push(token_at(&item));
+            return;
+        }
         self.conversation(peer).push(shown(&item));
         if is_file(item.place) {
             self.timeline.arrivals.push(item.place);
@@ -114,6 +129,9 @@ pub(crate) fn apply_next(store: &mut SqliteClientStorage) -> Result<(), StoreErr
     let waiting = store.inbox_after(store.applied_up_to()?, 1)?;
     let Some(item) = waiting.first() else { return Ok(()) };
     let new = new(shown(item));
+    if is_for_group(item) {
+        return store.take_turn(&turn(item, Change::Append(new))).map(drop);
+    }
     let change = if is_file(item.place) { Change::File(Some(new)) } else { Change::Append(new) };
     store.apply(item, &Peer::Person(item.message.phone), &change).map(drop)
 }
@@ -145,8 +163,8 @@ pub(crate) fn append(
 
 /// Reads the timeline of a store.
 pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError> {
-    let conversation = |peer: &u16| {
-        let Some(found) = store.conversation(&Peer::Person(phone(*peer)))? else {
+    let conversation = |peer: &Peer| {
+        let Some(found) = store.conversation(peer)? else {
             return Ok(Vec::new());
         };
         let entries = store.entries_before(found.id, None, u32::MAX)?;
@@ -156,6 +174,8 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
         });
         Ok(texts.collect())
     };
+    let record = store.group_records()?.pop().map(|(_, record)| record).unwrap_or_default();
+    let posts = store.group_posts(u32::MAX)?.into_iter().map(|post| post.token).collect();
     let unsent = store.unsent_copies(u32::MAX)?;
     let mut unsent: Vec<_> = unsent.into_iter().map(|unsent| unsent.copy.token).collect();
     unsent.sort_unstable();
@@ -167,17 +187,57 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
         arrivals,
         transfers: transfers.iter().map(|transfer| transfer.id).collect(),
         answers: answers.iter().map(|(token, ..)| *token).collect(),
-        conversations: PEERS.iter().map(conversation).collect::<Result<_, _>>()?,
+        conversations: PEERS
+            .iter()
+            .map(|peer| conversation(&Peer::Person(phone(*peer))))
+            .collect::<Result<_, _>>()?,
         unsent,
+        group: (conversation(&Peer::Group(GROUP))?, record, posts),
         applied: Some(store.applied_up_to()?),
     })
+}
+
+/// Every third message is for the group.
+const fn is_for_group(item: &InboxItem) -> bool {
+    item.place.0.is_multiple_of(3)
+}
+
+/// A message of the group, with a new record and something to send: one transaction.
+fn turn(item: &InboxItem, change: Change) -> GroupTurn {
+    let record = GroupRecord {
+        group: GROUP,
+        record: record_at(item),
+        name: "climbers".into(),
+        expiry_secs: None,
+    };
+    let event = [&[0xa2, 0x00, 0x18, 99, 0x01, 0x50][..], &[7; 16]].concat();
+    let event = EncodedEvent::parse(event.into()).unwrap();
+    let (token, key) = (token_at(item), item.message.signed_by);
+    let post = GroupPost { token, group: GROUP, phone: phone(2), key, event };
+    let show = GroupStep::Show {
+        item: Box::new(item.clone()),
+        group: GROUP,
+        change,
+        written: Written::Current,
+    };
+    let steps = vec![GroupStep::Post(post), show, GroupStep::Keep(record)];
+    GroupTurn { message: Some(item.clone()), at: at(1), steps }
+}
+
+fn record_at(item: &InboxItem) -> Vec<u8> {
+    format!("record at {}", item.place.0).into_bytes()
+}
+
+const fn token_at(item: &InboxItem) -> Token {
+    Token((2 << 40) + item.place.0)
 }
 
 fn own(random: &mut Random) -> (u16, NewCopy, String) {
     let peer = random.pick(PEERS);
     let text = "own words ".repeat(random.pick(&[1, 1, 900]));
     let token = Token(1_000_000 + random.between(0, 1 << 40));
-    let copy = NewCopy { token, phone: phone(peer), content: Content::Text(text.clone()) };
+    let copy =
+        NewCopy { token, phone: phone(peer), key: None, content: Content::Text(text.clone()) };
     (peer, copy, text)
 }
 
@@ -219,4 +279,5 @@ const fn new(text: String) -> NewEntry {
     NewEntry { body, event_id: None, event: None, reply_to: None, expiry_secs: None }
 }
 
+const GROUP: GroupId = GroupId([9; 16]);
 const PEERS: &[u16] = &[2, 3, 4];

@@ -9,6 +9,7 @@ use super::new_message::NewMessage;
 use crate::client::store::{Content, Draft, DraftId, Token};
 use crate::frame::{Durable, Pending};
 use crate::ids::UserRef;
+use crate::keys::Fingerprint;
 
 /// Every draft, in the order of sending.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(in crate::client) struct Drafts {
 #[derive(Debug)]
 struct Waiting {
     to: UserRef,
+    key: Option<Fingerprint>,
     content: Content,
     token: Token,
     stage: Stage,
@@ -52,10 +54,10 @@ impl Drafts {
     pub(in crate::client) fn new(drafts: Vec<Draft>) -> Self {
         let (keeping, bytes) = (Count::ZERO, Count::ZERO);
         let mut this = Self { waiting: BTreeMap::new(), next: DraftId(1), keeping, bytes };
-        for Draft { id, token, to, content } in drafts {
+        for Draft { id, token, to, key, content } in drafts {
             // Saturates because the number comes from the store, which anybody may have written.
             this.next = this.next.max(DraftId(id.0.saturating_add(1)));
-            this.insert(id, Waiting { to, content, token, stage: Stage::Kept });
+            this.insert(id, Waiting { to, key, content, token, stage: Stage::Kept });
         }
         this
     }
@@ -64,14 +66,14 @@ impl Drafts {
     pub(in crate::client) fn add(&mut self, message: NewMessage) {
         let id = self.next;
         self.next = DraftId(id.0.saturating_add(1));
-        let NewMessage { token, to, content, .. } = message;
-        self.insert(id, Waiting { to, content, token, stage: Stage::New });
+        let NewMessage { token, to, key, content, .. } = message;
+        self.insert(id, Waiting { to, key, content, token, stage: Stage::New });
     }
 
     /// Puts a draft back that could not be sealed or stored. It is still durable.
     pub(in crate::client) fn put_back(&mut self, id: DraftId, message: NewMessage) {
-        let NewMessage { token, to, content, .. } = message;
-        self.insert(id, Waiting { to, content, token, stage: Stage::Kept });
+        let NewMessage { token, to, key, content, .. } = message;
+        self.insert(id, Waiting { to, key, content, token, stage: Stage::Kept });
     }
 
     fn insert(&mut self, id: DraftId, waiting: Waiting) {
@@ -93,7 +95,7 @@ impl Drafts {
             .map(|(id, waiting)| {
                 waiting.stage = Stage::Keeping;
                 let (token, content) = (waiting.token, waiting.content.clone());
-                Draft { id: *id, token, to: waiting.to, content }
+                Draft { id: *id, token, to: waiting.to, key: waiting.key, content }
             })
             .collect();
         if drafts.is_empty() {
@@ -186,9 +188,9 @@ impl Drafts {
         for (_, waiting) in &taken {
             self.bytes.release(waiting.content.as_bytes().len());
         }
-        let message = |(id, Waiting { to, content, token, .. })| {
+        let message = |(id, Waiting { to, key, content, token, .. })| {
             let draft = Some(id);
-            NewMessage { token, to, draft, content }
+            NewMessage { token, to, key, draft, content }
         };
         taken.into_iter().map(message).collect()
     }
@@ -204,7 +206,7 @@ mod tests {
 
     fn message(token: u64) -> NewMessage {
         let content = Content::Bytes(Vec::new());
-        NewMessage { token: Token(token), to: to(), draft: None, content }
+        NewMessage { token: Token(token), to: to(), key: None, draft: None, content }
     }
 
     fn drafts(count: u64) -> Drafts {
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn numbers_go_on_after_those_in_the_store() {
         let content = Content::Bytes(Vec::new());
-        let draft = Draft { id: DraftId(7), token: Token(5), to: to(), content };
+        let draft = Draft { id: DraftId(7), token: Token(5), to: to(), key: None, content };
         let mut drafts = Drafts::new([draft].into());
         drafts.add(message(1));
         let (batch, _) = drafts.next_batch(9).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::client::store::{Content, DraftId, Token};
 use crate::ids::UserRef;
+use crate::keys::Fingerprint;
 
 /// A message to be numbered.
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub(in crate::client) struct NewMessage {
     pub(in crate::client) token: Token,
     /// Recipient, as the application named them.
     pub(in crate::client) to: UserRef,
+    /// The key that the recipient must have, if the application named one.
+    pub(in crate::client) key: Option<Fingerprint>,
     /// The draft that it is, if the store holds it. Otherwise nobody has it but the application,
     /// which gets it back if it can't be sealed or stored.
     pub(in crate::client) draft: Option<DraftId>,

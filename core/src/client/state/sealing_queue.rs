@@ -322,7 +322,7 @@ mod tests {
     fn message(token: u64) -> NewMessage {
         let to = UserRef::Id(recipient().user);
         let content = Content::Bytes(Vec::new());
-        NewMessage { token: Token(token), to, draft: None, content }
+        NewMessage { token: Token(token), to, key: None, draft: None, content }
     }
 
     /// A queue in which this many messages are being sealed.

@@ -107,7 +107,7 @@ mod tests {
         for token in 1..=3 {
             let to = UserRef::Phone("+4915112345678".parse().unwrap());
             let content = Content::Text("hello".into());
-            checks.add(NewMessage { token: Token(token), to, draft: None, content });
+            checks.add(NewMessage { token: Token(token), to, key: None, draft: None, content });
         }
         assert_eq!((checks.size(), checks.has(Token(3))), ((3, 15), true));
         assert_eq!(checks.next_batch(2), Some(vec![Token(1), Token(2)]));

@@ -77,6 +77,7 @@ impl Client {
                 | SendRefusal::OutboxFull
                 | SendRefusal::TooLong
                 | SendRefusal::KeyChanged
+                | SendRefusal::OtherKey
                 | SendRefusal::LookupFailed
                 | SendRefusal::StoreFailed
                 | SendRefusal::SealFailed

@@ -5,15 +5,23 @@ use crate::client::notice::{Notice, SendRefusal};
 use crate::client::state::new_message::NewMessage;
 use crate::client::store::{Content, Token};
 use crate::ids::UserRef;
+use crate::keys::Fingerprint;
 use crate::wire::Inner;
 
 impl Client {
-    /// [`Command::Send`](crate::client::Command::Send).
-    pub(in crate::client) fn send_message(&mut self, token: Token, to: UserRef, content: Content) {
+    /// [`Command::Send`](crate::client::Command::Send), and
+    /// [`Command::SendToKey`](crate::client::Command::SendToKey) with a key.
+    pub(in crate::client) fn send_message(
+        &mut self,
+        token: Token,
+        to: UserRef,
+        key: Option<Fingerprint>,
+        content: Content,
+    ) {
         if self.was_sent_in_this_process(token) {
             return;
         }
-        let message = NewMessage { token, to, draft: None, content };
+        let message = NewMessage { token, to, key, draft: None, content };
         if self.account.user().is_none() {
             return self.refuse_message(message, SendRefusal::NotRegistered);
         }
@@ -71,6 +79,10 @@ impl Client {
         // Neither key is right to seal for: the old one may be lost, the new one an attacker's.
         if contact.offered.is_some() {
             return self.refuse_message(message, SendRefusal::KeyChanged);
+        }
+        let pinned = contact.pinned.public_key.fingerprint();
+        if message.key.is_some_and(|key| key != *pinned) {
+            return self.refuse_message(message, SendRefusal::OtherKey);
         }
         let (phone, binding) = (contact.phone, contact.pinned.clone());
         let overdue = self.config.limits.receipt_overdue.as_secs();

@@ -54,6 +54,8 @@ pub struct Draft {
     pub token: Token,
     /// Recipient, as the application named them.
     pub to: UserRef,
+    /// The key that the recipient must have, if the application named one.
+    pub key: Option<Fingerprint>,
     /// Content of the message.
     pub content: Content,
 }

@@ -77,7 +77,8 @@ impl Bed {
         self.users[user].is_consistent().unwrap();
         for action in actions {
             match action {
-                Action::Store(..) | Action::Hold(..) => {}
+                Action::Store(_, record) => record.iter().for_each(|record| assert_kept(record)),
+                Action::Hold(..) => {}
                 Action::Sign { hash, text } => {
                     let signature = Some(std::boxed::Box::new(sign(&key(user), &text)));
                     self.input(user, Input::Signed { hash, signature });
@@ -181,6 +182,13 @@ impl Bed {
         told.sort_by_key(|(user, _)| *user);
         told
     }
+}
+
+/// Asserts that the store can give a record back.
+pub(super) fn assert_kept(record: &Record) {
+    let bytes = record.encode();
+    let again = Record::decode(&bytes, verify).unwrap();
+    assert_eq!((&again, again.encode()), (record, bytes));
 }
 
 /// A state after the newest one of a record, which `signer` has changed and signed.

@@ -2,6 +2,7 @@
 
 mod bed;
 mod forks;
+mod kept;
 mod membership;
 mod states;
 mod texts;

@@ -15,10 +15,12 @@ use crate::contacts::ContactsArgs;
 use crate::doctor::DoctorArgs;
 use crate::export::{ExportArgs, ImportArgs};
 use crate::files_args::FilesArgs;
+use crate::group_args::GroupArgs;
 use crate::history::{HistoryArgs, SearchArgs};
 use crate::listen::ListenArgs;
 use crate::outbox::OutboxArgs;
 use crate::passphrase::PassphraseArgs;
+use crate::recipient::{Recipient, recipient};
 use crate::verify::VerifyArgs;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
@@ -78,6 +80,7 @@ const EXAMPLES: &str = "Examples:
   sealpost files accept 12
   sealpost listen
   sealpost verify +4915187654321 --mark
+  sealpost group create Climbers +4915187654321 +4915155555555
 
 The environment variable SEALPOST_LOG sets the log level on standard error: off, error (the
 default), warn, info, debug or trace.";
@@ -107,6 +110,8 @@ pub(crate) enum Task {
     /// List contacts, people whose keys are known; name, block or mute one
     #[command(visible_alias = "contact")]
     Contacts(ContactsArgs),
+    /// Groups: make one, invite people, join, leave
+    Group(GroupArgs),
     /// Ask the server for a contact's key, and show the safety number, for both of you to compare on
     /// your own screens
     Verify(VerifyArgs),
@@ -209,9 +214,10 @@ impl FromStr for AddressOrLink {
 /// Options of `send`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct SendArgs {
-    /// Phone number of the recipient, for example +4915112345678
-    #[arg(value_name = "+PHONE", value_parser = phone_number)]
-    pub(crate) to: Phone,
+    /// Phone number of the recipient, for example +4915112345678, or a group: its name, or the
+    /// beginning of its id
+    #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+    pub(crate) to: Recipient,
     /// Text of the message, not empty [default: standard input, unchanged; also with -]; with --file
     /// what is written with the file, if anything
     pub(crate) text: Option<String>,
@@ -303,7 +309,7 @@ mod tests {
     fn phone_numbers_are_taken_as_people_write_them() {
         let args = Args::try_parse_from(["sealpost", "send", "+49 (151) 1234-5678", "hi"]).unwrap();
         let Task::Send(SendArgs { to, .. }) = args.task else { panic!("not a send") };
-        assert_eq!(to.to_string(), "+4915112345678");
-        assert!(Args::try_parse_from(["sealpost", "send", "0151 12345678", "hi"]).is_err());
+        assert_eq!(to, Recipient::Person("+4915112345678".parse().unwrap()));
+        assert!(Args::try_parse_from(["sealpost", "send", "+0151 1234", "hi"]).is_err());
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sealpost_chat::Zone;
 use sealpost_messenger::api::{
-    self, Arrival, Changed, Connection, Contact, Entry, Progress, ReceivedEvent, Time, Trust,
+    self, Arrival, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Time, Trust,
+    WrittenIn,
 };
 use sealpost_programs::{Failure, Format, Line};
 use serde::Serialize;
@@ -17,6 +18,16 @@ pub(crate) enum Event {
     Message {
         /// Phone number of the sender.
         from: String,
+        /// Id of the group that it was written in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// Name of the group.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group_name: Option<String>,
+        /// `older`, `before-removal` or `other-state`: the state of the group that it was written in,
+        /// if that is not the newest.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        written_in: Option<&'static str>,
         /// Message id, unique among the sender's messages.
         id: Option<u64>,
         /// Number of the message in this home.
@@ -45,6 +56,17 @@ pub(crate) enum Event {
     Deleted { from: String, entry: u64 },
     /// Somebody reacted to a message, or took a reaction back, which is then empty.
     Reaction { from: String, entry: u64, emoji: String },
+    /// News of a group: an invitation, a new member, another name.
+    Group {
+        /// Id of the group.
+        group: String,
+        /// Name of the group.
+        group_name: Option<String>,
+        /// Number of the notice in this home.
+        entry: u64,
+        /// The news, in words.
+        text: String,
+    },
     /// The server offers another key for a contact.
     KeyChanged {
         /// Phone number of the contact.
@@ -142,6 +164,8 @@ pub(crate) struct Printed {
     copies: BTreeMap<u64, Progress>,
     /// Offered keys, by phone number.
     offers: BTreeMap<String, String>,
+    /// Last notice of a group.
+    notice: u64,
     /// Count of items that the server held at the beginning of the session.
     waiting: Option<u32>,
 }
@@ -170,6 +194,9 @@ impl Event {
             entry.after_gap.then(|| Self::Gap { from: from.clone(), before: entry.message_id });
         let shown = Self::Message {
             from,
+            group: group(entry),
+            group_name: entry.group_name.clone(),
+            written_in: entry.written_in.map(written_in),
             id: entry.message_id,
             entry: entry.entry,
             time: entry.sent_at,
@@ -183,7 +210,14 @@ impl Event {
     /// The events for a change: what it says that was not printed yet.
     pub(crate) fn of_change(changed: &Changed, printed: &mut Printed) -> Vec<Self> {
         match changed {
-            Changed::Entry { entry } => Self::of_progress(entry, printed),
+            Changed::Entry { entry } => match (&entry.body, group(entry)) {
+                (api::Body::Notice { text }, Some(group)) if entry.entry > printed.notice => {
+                    printed.notice = entry.entry;
+                    let (group_name, text) = (entry.group_name.clone(), text.clone());
+                    vec![Self::Group { group, group_name, entry: entry.entry, text }]
+                }
+                _ => Self::of_progress(entry, printed),
+            },
             Changed::Contact { contact } => {
                 Self::of_contact(contact, printed).into_iter().collect()
             }
@@ -258,11 +292,25 @@ impl Event {
     /// The event as a person reads it.
     fn text(&self, zone: &Zone) -> String {
         match self {
-            Self::Message { from, time, body, trust, arrival, entry, .. } => {
+            Self::Message {
+                from,
+                time,
+                body,
+                trust,
+                arrival,
+                entry,
+                group_name,
+                written_in,
+                ..
+            } => {
                 let (time, trust) = (zone.stamp(*time), trust.words());
                 let mark = arrival.map(|arrival| format!(" [{}]", mark(arrival)));
                 let mark = mark.unwrap_or_default();
-                format!("{time}  {from} [{trust}]{mark}: {}", body.news(*entry))
+                let group =
+                    group_name.as_ref().map_or_else(String::new, |name| format!(" in “{name}”"));
+                let written = written_in.map_or("", written_mark);
+                let news = body.news(*entry);
+                format!("{time}  {from} [{trust}]{group}{mark}{written}: {news}")
             }
             Self::Gap { from, .. } => {
                 format!("* a message from {from} is missing before the next one")
@@ -276,6 +324,10 @@ impl Event {
             }
             Self::Reaction { from, entry, emoji } => {
                 format!("* {from} reacted to the message {entry}: {emoji}")
+            }
+            Self::Group { group_name, text, .. } => {
+                let name = group_name.as_deref().unwrap_or_default();
+                format!("* group “{name}”: {text}")
             }
             Self::KeyChanged { phone, .. } => {
                 format!("* the key of {phone} has changed: run sealpost verify {phone}")
@@ -376,6 +428,33 @@ pub(crate) fn mark(arrival: &str) -> &'static str {
     }
 }
 
+/// Id of the group that an entry is in.
+fn group(entry: &Entry) -> Option<String> {
+    match entry.conversation {
+        Peer::Person(_) => None,
+        Peer::Group(group) => Some(group.to_string()),
+    }
+}
+
+const fn written_in(written: WrittenIn) -> &'static str {
+    match written {
+        WrittenIn::Older => OLDER,
+        WrittenIn::BeforeRemoval => BEFORE_REMOVAL,
+        WrittenIn::OtherState => "other-state",
+    }
+}
+
+/// The mark of a message that was not written in the newest state of its group, for people.
+fn written_mark(written: &str) -> &'static str {
+    match written {
+        OLDER => " [written before the last change of the group]",
+        BEFORE_REMOVAL => " [written before its author was removed, as they say]",
+        _ => " [its author has another version of the group]",
+    }
+}
+
+const OLDER: &str = "older";
+const BEFORE_REMOVAL: &str = "before-removal";
 const FILLS_GAP: &str = "fills-gap";
 const REUSED_ID: &str = "reused-id";
 
@@ -407,6 +486,8 @@ pub(crate) mod tests {
             trust: Some(Trust::FirstUse),
             arrival: None,
             after_gap: false,
+            group_name: None,
+            written_in: None,
             expires_at: None,
         }
     }

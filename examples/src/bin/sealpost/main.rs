@@ -16,6 +16,8 @@ mod files;
 mod files_args;
 mod finding;
 mod first_run;
+mod group;
+mod group_args;
 mod hands;
 mod history;
 mod home;
@@ -23,6 +25,7 @@ mod listen;
 mod markdown;
 mod outbox;
 mod passphrase;
+mod recipient;
 mod register;
 mod rpc;
 mod safety_number;
@@ -76,6 +79,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Search(args) => history::search(&home()?, &args),
         Task::Outbox(args) => outbox::outbox(&home()?, &args),
         Task::Contacts(args) => contacts::contacts(&home()?, &args),
+        Task::Group(args) => group::group(&home()?, args),
         Task::Verify(args) => verify::verify(&home()?, &args),
         Task::Address { new, new_key, format } => {
             let key = if new_key { ServerKey::New } else { ServerKey::Same };

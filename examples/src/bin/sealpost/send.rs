@@ -12,6 +12,7 @@ use sealpost_programs::{Failure, Format, Line};
 use crate::args::{SendArgs, Wait};
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
+use crate::recipient::Recipient;
 use crate::transfer::{self, Goal};
 
 /// Sends one message, and prints how far it got.
@@ -23,26 +24,29 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
     }
     let (message, bytes_hex) = content(args.text)?;
     let format = args.format.format();
-    let params = SendParams {
-        recipient: args.to.into(),
-        message,
-        bytes_hex,
+    // A request that is repeated because the owner of the home has ended is carried out once.
+    let key = key()?;
+    let params = |recipient| SendParams {
+        recipient,
+        message: message.clone(),
+        bytes_hex: bytes_hex.clone(),
         reply_to: None,
-        // A request that is repeated because the owner of the home has ended is carried out once.
-        idempotency_key: Some(key()?),
+        idempotency_key: Some(key.clone()),
         wait_for: args.wait.unwrap_or(Wait::Stored).into(),
         timeout_seconds: seconds(args.timeout),
     };
     let sent = loop {
         let hands = Hands::take(home, subscribe_changes)?;
-        let sent = hands.call::<Send>(&params);
+        let sent = args.to.peer(&hands.owner).and_then(|recipient| {
+            hands.call::<Send>(&params(recipient)).map_err(|error| failure(&error))
+        });
         hands.tell_warnings()?;
         let is_lost = hands.is_lost();
         // Whatever the outcome, a message in the outbox is sent with the next session.
         hands.finish()?;
         match sent {
             Err(_) if is_lost => {}
-            sent => break sent.map_err(|error| failure(&error))?,
+            sent => break sent?,
         }
     };
     match format {
@@ -53,6 +57,9 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
 
 /// Offers one file, and waits for what was asked for.
 fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
+    let Recipient::Person(phone) = args.to else {
+        return Err(Failure::usage("a file goes to one person: a group takes texts only"));
+    };
     let wait = args.wait.unwrap_or(Wait::Delivered);
     let shown = path.display();
     let path = path.canonicalize().map_err(Failure::context(format!("can't send {shown}")))?;
@@ -60,7 +67,7 @@ fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
         Failure::usage(format_args!("can't send {shown}: its path is not UTF-8; rename it"))
     })?;
     let params = SendFileParams {
-        recipient: args.to.into(),
+        recipient: phone.into(),
         path: path.into(),
         caption: args.text.clone().unwrap_or_default(),
         idempotency_key: Some(key()?),

@@ -2,6 +2,7 @@
 
 mod account;
 mod files;
+mod groups;
 mod history;
 mod people;
 mod receiving;
@@ -9,6 +10,7 @@ mod sending;
 
 pub use account::*;
 pub use files::*;
+pub use groups::*;
 pub use history::*;
 pub use people::*;
 pub use receiving::*;
@@ -100,4 +102,11 @@ pub const METHODS: &[Description] = &[
     Description::of::<Unblock>(),
     Description::of::<LookUp>(),
     Description::of::<TrustKey>(),
+    Description::of::<ListGroups>(),
+    Description::of::<UpdateGroup>(),
+    Description::of::<JoinGroup>(),
+    Description::of::<DeclineGroup>(),
+    Description::of::<QuitGroup>(),
+    Description::of::<TakeOverGroup>(),
+    Description::of::<ForgetGroup>(),
 ];

@@ -104,6 +104,7 @@ impl Clerk {
             SendRefusal::TooLong
             | SendRefusal::UnknownUser
             | SendRefusal::KeyChanged
+            | SendRefusal::OtherKey
             | SendRefusal::SealFailed
             | SendRefusal::Cancelled => Fate::Failed,
         };

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use sealpost_core::client::store::Content;
 use sealpost_core::client::{Command, Notice, Token};
 use sealpost_core::event::{self, Emoji};
-use sealpost_core::ids::{Phone, UserRef};
+use sealpost_core::ids::UserRef;
 use sealpost_storage::client::conversations::{
-    Applied, Author, Body as Kind, Cancelled, Entry, EntryId, NewCopy, OwnChange, Progress as Kept,
+    Applied, Author, Body as Kind, Cancelled, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
+    Progress as Kept,
 };
 
-use super::sending::{message_text, new_event, no_entry, person, token, unsent};
+use super::sending::{message_text, new_event, no_entry, token, unsent};
 use crate::api::{
     ApiError, EditParams, Empty, EntryParams, ErrorKind, OutboxResult, Progress, ReactionParams,
     SendResult,
@@ -95,20 +96,23 @@ impl Core {
                 params.entry
             )));
         }
+        let mut cancelled = 0;
         for copy in &found.copies {
             let token = copy.token;
             match self.write(move |store| store.cancel_copy(token))? {
-                Cancelled::Done => self.show_entry(found.id),
-                Cancelled::IsDraft if self.cancel_draft(token)? => self.show_entry(found.id),
-                Cancelled::IsDraft | Cancelled::TooLate => {
-                    return Err(ErrorKind::NotAllowed.error(format_args!(
-                        "entry {} is on its way, and can't be given up",
-                        params.entry
-                    )));
-                }
+                Cancelled::Done => cancelled += 1,
+                Cancelled::IsDraft if self.cancel_draft(token)? => cancelled += 1,
+                Cancelled::IsDraft | Cancelled::TooLate => {}
                 Cancelled::Unknown => return Err(no_entry(params.entry)),
             }
         }
+        if cancelled == 0 {
+            return Err(ErrorKind::NotAllowed.error(format_args!(
+                "entry {} is on its way, and can't be given up",
+                params.entry
+            )));
+        }
+        self.show_entry(found.id);
         Ok(Empty {})
     }
 
@@ -133,43 +137,54 @@ impl Core {
         &self,
         found: &Entry,
         body: event::Body,
-        change: impl FnOnce(Option<event::EncodedEvent>) -> OwnChange,
+        change: impl FnOnce(Option<event::EncodedEvent>) -> OwnChange + 'static,
     ) -> Result<SendResult, ApiError> {
+        let phone = match self.peer_of(found)? {
+            Peer::Person(phone) => phone,
+            Peer::Group(group) => return self.change_in_group(group, found.id, body, change),
+        };
         let encoded = new_event(body, None)?;
-        let copies: Vec<NewCopy> = self
-            .recipients(found)?
-            .into_iter()
-            .map(|phone| {
-                Ok(NewCopy { token: token()?, phone, content: Content::Event(encoded.clone()) })
-            })
-            .collect::<Result<_, ApiError>>()?;
+        let content = Content::Event(encoded.clone());
+        let copy = NewCopy { token: token()?, phone, key: None, content };
         let (id, at, change) = (found.id, clock::now().0, change(Some(encoded)));
-        let sent = copies.clone();
-        match self.write(move |store| store.change((id, &change), at, &sent))? {
-            Applied::Added(..) | Applied::Changed(..) => {}
-            Applied::Ignored | Applied::Before => {
-                return Err(ErrorKind::NotAllowed
-                    .error(format_args!("entry {} can't be changed any more", id.0)));
-            }
-        }
-        for copy in copies {
-            self.command_send(copy);
-        }
+        let sent = copy.clone();
+        was_changed(id, self.write(move |store| store.change((id, &change), at, &[sent]))?)?;
+        self.command_send(copy);
         self.show_entry(id);
         Ok(queued(id))
     }
 
-    /// Everybody to whom the entries of a conversation go.
-    fn recipients(&self, found: &Entry) -> Result<Vec<Phone>, ApiError> {
-        let conversation = self
-            .read(|store| store.conversation_of(found.conversation))?
-            .ok_or_else(|| no_entry(found.id.0))?;
-        person(&conversation.peer).map(|phone| vec![phone])
+    fn change_in_group(
+        &self,
+        group: event::GroupId,
+        entry: EntryId,
+        body: event::Body,
+        change: impl FnOnce(Option<event::EncodedEvent>) -> OwnChange + 'static,
+    ) -> Result<SendResult, ApiError> {
+        let step = move |encoded, copies| GroupStep::Alter {
+            entry,
+            change: change(Some(encoded)),
+            copies,
+        };
+        let turned = self.say_in_group(group, body, None, step)?;
+        for applied in turned.done.applied {
+            was_changed(entry, applied)?;
+        }
+        Ok(queued(entry))
+    }
+
+    /// With whom the conversation of an entry is.
+    fn peer_of(&self, found: &Entry) -> Result<Peer, ApiError> {
+        let conversation = self.read(|store| store.conversation_of(found.conversation))?;
+        Ok(conversation.ok_or_else(|| no_entry(found.id.0))?.peer)
     }
 
     pub(in crate::engine) fn command_send(&self, copy: NewCopy) {
-        let (token, to) = (copy.token, UserRef::Phone(copy.phone));
-        self.handle.command(Command::Send { token, to, content: copy.content });
+        let NewCopy { token, phone, key, content } = copy;
+        self.handle.command(match key {
+            Some(key) => Command::SendToKey { token, phone, key, content },
+            None => Command::Send { token, to: UserRef::Phone(phone), content },
+        });
     }
 
     pub(in crate::engine) fn kept_entry(&self, entry: u64) -> Result<Entry, ApiError> {
@@ -187,6 +202,14 @@ impl Core {
     fn reference_to(&self, found: &Entry) -> Result<event::Reference, ApiError> {
         let name = found.name.ok_or_else(|| unsent(found.id.0))?;
         Ok(changes::reference(&name, self.public_key.fingerprint()))
+    }
+}
+
+fn was_changed(entry: EntryId, applied: Applied) -> Result<(), ApiError> {
+    match applied {
+        Applied::Added(..) | Applied::Changed(..) => Ok(()),
+        Applied::Ignored | Applied::Before => Err(ErrorKind::NotAllowed
+            .error(format_args!("entry {} can't be changed any more", entry.0))),
     }
 }
 

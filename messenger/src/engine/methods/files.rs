@@ -11,11 +11,11 @@ use sealpost_core::files::{Command, CommandRefusal, TransferId, limits};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{
-    Body, EntryId, Idempotency, Made, NewCopy, NewEntry,
+    Body, EntryId, Idempotency, Made, NewCopy, NewEntry, Peer,
 };
 use sha2::{Digest, Sha256};
 
-use super::sending::{Journey, event_id, idempotency_key, new_event, person, reused, token};
+use super::sending::{Journey, event_id, idempotency_key, new_event, reused, token};
 use crate::api::{
     ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, LookUpParams,
     PhoneNumber, SendFileParams, SendResult,
@@ -37,7 +37,9 @@ impl Core {
         let deadline = deadline_in(params.timeout_seconds);
         let idempotency = idempotency(&params)?;
         let peer = entries::kept_peer(&params.recipient);
-        let phone = person(&peer)?;
+        let Peer::Person(phone) = peer else {
+            return Err(ErrorKind::InvalidParams.error("a group takes texts only, and no files"));
+        };
         let path = absolute(&params.path)?;
         let core = Arc::clone(self);
         Ok(move || {
@@ -56,7 +58,7 @@ impl Core {
                 expiry_secs,
             };
             let token = token()?;
-            let copy = NewCopy { token, phone, content: Content::Event(encoded) };
+            let copy = NewCopy { token, phone, key: None, content: Content::Event(encoded) };
             let at = clock::now().0;
             let watch = core.hub.watch();
             let conversation = peer;

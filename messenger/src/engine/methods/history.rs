@@ -3,16 +3,17 @@
 use sealpost_core::client::store::Content;
 use sealpost_core::event;
 use sealpost_core::frame::StoreError;
+use sealpost_core::groups::GroupCommand;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
     self as kept, Author, Conversation as KeptConversation, ConversationId, EntryId, Made, NewCopy,
     NewEntry, OwnChange, Peer as KeptPeer, ReadMarks, Visibility,
 };
 
-use super::sending::{event_id, new_event, person, token};
+use super::sending::{event_id, new_event, token};
 use crate::api::{
     ApiError, Changed, Conversation, ConversationParams, ConversationsResult, DraftParams, Empty,
-    ErrorKind, HistoryParams, HistoryResult, MarkReadParams, Mute, Peer, SearchParams, Time,
+    ErrorKind, Group, HistoryParams, HistoryResult, MarkReadParams, Mute, Peer, SearchParams, Time,
 };
 use crate::engine::core::Core;
 use crate::engine::entries::{self, Entries};
@@ -21,15 +22,21 @@ use crate::engine::{changes, clock};
 impl Core {
     pub(in crate::engine) fn list_conversations(&self) -> Result<ConversationsResult, ApiError> {
         let contacts = self.contacts()?;
-        self.read(|store| {
+        let mut conversations = self.read(|store| {
             let mut entries = Entries::of(store);
             let found = store.conversations(CONVERSATIONS_MAX)?.into_iter().map(|found| {
                 let contact =
                     contacts.iter().find(|contact| found.peer == KeptPeer::Person(contact.phone));
                 shown(found, contact, &mut entries)
             });
-            Ok(ConversationsResult { conversations: found.collect::<Result<_, _>>()? })
-        })
+            found.collect::<Result<Vec<_>, _>>()
+        })?;
+        let groups = self.list_groups()?.groups;
+        for conversation in &mut conversations {
+            let is_with = |group: &&Group| conversation.with == Peer::Group(group.group_id);
+            conversation.group = groups.iter().find(is_with).cloned().map(Box::new);
+        }
+        Ok(ConversationsResult { conversations })
     }
 
     pub(in crate::engine) fn history(
@@ -106,7 +113,11 @@ impl Core {
         let names = seen.iter().filter_map(|entry| entry.name);
         let references = names.map(|name| changes::reference(&name, own)).collect();
         if let (Some(last), Ok(entries)) = (seen.last(), event::References::new(references)) {
-            self.change(last, event::Body::Read { entries }, |_| OwnChange::Read)?;
+            match self.change(last, event::Body::Read { entries }, |_| OwnChange::Read) {
+                // Nobody is told by somebody who has left the group, or is alone in it.
+                Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => {}
+                told => drop(told?),
+            }
         }
         Ok(Empty {})
     }
@@ -159,7 +170,12 @@ impl Core {
 
     /// Lets new messages of a conversation live so long, on both sides.
     fn set_expiry(&self, id: ConversationId, peer: KeptPeer, secs: u32) -> Result<(), ApiError> {
-        let phone = person(&peer)?;
+        let phone = match peer {
+            KeptPeer::Person(phone) => phone,
+            KeptPeer::Group(group) => {
+                return self.command_group(group, vec![GroupCommand::Expire(secs)]);
+            }
+        };
         let secs = (secs > 0).then_some(secs);
         let expiry =
             secs.map(|secs| event::ExpirySecs::new(u64::from(secs))).transpose().map_err(|_| {
@@ -173,7 +189,7 @@ impl Core {
             reply_to: None,
             expiry_secs: None,
         };
-        let copy = NewCopy { token: token()?, phone, content: Content::Event(encoded) };
+        let copy = NewCopy { token: token()?, phone, key: None, content: Content::Event(encoded) };
         let (sent, at) = (copy.clone(), clock::now().0);
         let made = self.write(move |store| {
             store.set_expiry(id, secs)?;
@@ -233,6 +249,7 @@ fn shown(
         verified: contact.is_some_and(|contact| contact.verification == Verification::Verified),
         expiry_seconds: found.expiry_secs.unwrap_or(0),
         read_receipts: found.read_marks == ReadMarks::Exchanged,
+        group: None,
         accept_files_up_to: found.accepted_files,
         draft: found.draft,
     })

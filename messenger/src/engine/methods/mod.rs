@@ -3,7 +3,10 @@
 mod account;
 mod changing;
 mod files;
+mod group_changes;
+mod groups;
 mod history;
 mod people;
 mod receiving;
+mod saying;
 pub(super) mod sending;

@@ -249,7 +249,10 @@ impl Core {
         }
     }
 
-    fn known(&self, phone: Phone) -> Result<Option<store::Contact>, ApiError> {
+    pub(in crate::engine) fn known(
+        &self,
+        phone: Phone,
+    ) -> Result<Option<store::Contact>, ApiError> {
         Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 

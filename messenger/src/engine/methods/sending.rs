@@ -20,17 +20,18 @@ use crate::engine::hub::{Vain, Watch, deadline_in};
 use crate::engine::{changes, clock, entries};
 
 impl Core {
-    pub(in crate::engine) fn send(
+    /// Sends a message to a person.
+    pub(in crate::engine) fn send_to_person(
         self: &Arc<Self>,
+        phone: Phone,
         params: &SendParams,
     ) -> Result<impl FnOnce() -> Result<SendResult, ApiError> + use<>, ApiError> {
         let deadline = deadline_in(params.timeout_seconds);
         let idempotency = idempotency(params)?;
-        let peer = entries::kept_peer(&params.recipient);
-        let phone = person(&peer)?;
+        let peer = Peer::Person(phone);
         let (new, content) = self.message(&peer, params)?;
         let token = token()?;
-        let copy = NewCopy { token, phone, content: content.clone() };
+        let copy = NewCopy { token, phone, key: None, content: content.clone() };
         // Before the machine can answer.
         let watch = self.hub.watch();
         let at = clock::now().0;
@@ -96,7 +97,7 @@ impl Core {
     }
 
     /// How others name an entry of a conversation.
-    fn name_in(&self, peer: &Peer, entry: u64) -> Result<EntryRef, ApiError> {
+    pub(in crate::engine) fn name_in(&self, peer: &Peer, entry: u64) -> Result<EntryRef, ApiError> {
         let owned = *peer;
         let (found, conversation) =
             self.read(|store| Ok((store.entry(EntryId(entry))?, store.conversation(&owned)?)))?;
@@ -237,27 +238,24 @@ impl Journey {
     }
 }
 
-/// The person whom a conversation is with.
-pub(in crate::engine) fn person(peer: &Peer) -> Result<Phone, ApiError> {
-    match peer {
-        Peer::Person(phone) => Ok(*phone),
-        Peer::Group(_) => Err(ErrorKind::NotFound.error("there is no such group")),
-    }
-}
-
 /// A new event of ours.
 pub(in crate::engine) fn new_event(
     body: event::Body,
     expiry_secs: Option<u32>,
 ) -> Result<EncodedEvent, ApiError> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(ApiError::internal)?;
+    let id = random_event_id()?;
     let expiry = expiry_secs
         .map(|secs| event::ExpirySecs::new(u64::from(secs)))
         .transpose()
         .map_err(ApiError::internal)?;
-    let id = event::EventId(id);
     Ok(EncodedEvent::new(Event { id, group: None, expiry, body }))
+}
+
+/// An id for an event of ours.
+pub(in crate::engine) fn random_event_id() -> Result<event::EventId, ApiError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(ApiError::internal)?;
+    Ok(event::EventId(id))
 }
 
 /// A name for a message that no other has.
@@ -287,7 +285,8 @@ pub(in crate::engine) fn unsent(entry: u64) -> ApiError {
     ErrorKind::NotAllowed.error(format_args!("entry {entry} is not sent yet: try again later"))
 }
 
-fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
+/// The caller's name for a request.
+pub(in crate::engine) fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
     let Some(key) = idempotency_key(params.idempotency_key.as_deref())? else { return Ok(None) };
     // What is sent to whom. How long the caller waits makes no other request of it.
     let SendParams { recipient, message, bytes_hex, reply_to, .. } = params;
@@ -311,6 +310,16 @@ pub(in crate::engine) fn reused() -> ApiError {
     ErrorKind::KeyReused.error(
         "another request was made with this idempotencyKey: choose a new key for each message",
     )
+}
+
+/// The text that is to be sent to a group.
+pub(in crate::engine) fn text_of(params: &SendParams) -> Result<String, ApiError> {
+    match content(params)? {
+        Content::Text(text) => Ok(text),
+        Content::Bytes(_) | Content::Event(_) => {
+            Err(ErrorKind::InvalidParams.error("a group takes texts only: pass message"))
+        }
+    }
 }
 
 /// What is to be sent.
@@ -344,6 +353,8 @@ fn refused(refusal: SendRefusal, to: Phone) -> ApiError {
         SendRefusal::UnknownUser => unknown_recipient(to),
         // The numbers are added to it.
         SendRefusal::KeyChanged => ErrorKind::KeyChanged.error(refusal),
+        SendRefusal::OtherKey => ErrorKind::KeyChanged
+            .error(format_args!("{to} has another key than the one that the message is for")),
         SendRefusal::NotRegistered => ErrorKind::NotRegistered.error(refusal),
         SendRefusal::OutboxFull => ErrorKind::OutboxFull.error(refusal).with_retry_after(60),
         SendRefusal::TooLong => ErrorKind::TooLong.error(refusal),

@@ -117,8 +117,8 @@ fn request() -> impl Strategy<Value = ClientOp> {
             OutgoingMessage { token, draft, ..outgoing(id, to) }
         });
     let draft = (id(), token(), peer(), any::<bool>()).prop_map(|(id, token, to, by_id)| {
-        let to = if by_id { UserRef::Id(user(to.into())) } else { UserRef::Phone(phone(to)) };
-        Draft { token, ..harness::draft(id, to) }
+        let user = if by_id { UserRef::Id(user(to.into())) } else { UserRef::Phone(phone(to)) };
+        Draft { token, key: by_id.then(|| harness::author(to)), ..harness::draft(id, user) }
     });
     let outbox = prop_oneof![
         2 => vec(sent, 0..4).prop_map(ClientOp::Enqueue),

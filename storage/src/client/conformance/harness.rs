@@ -70,7 +70,7 @@ pub(super) fn event() -> EncodedEvent {
 /// Builds draft `id`, whose token has the number 1000 + `id`.
 pub(super) fn draft(id: u64, to: UserRef) -> Draft {
     let content = Content::Text(format!("draft {id}"));
-    Draft { id: DraftId(id), token: Token(id.wrapping_add(1000)), to, content }
+    Draft { id: DraftId(id), token: Token(id.wrapping_add(1000)), to, key: None, content }
 }
 
 /// Builds message `id` from user `from`, who has the `from`-th phone number, to us. Equal arguments

@@ -7,7 +7,7 @@ use sealpost_core::client::store::{
 use sealpost_core::ids::{MessageId, UserRef};
 use sealpost_core::wire::InReplyTo;
 
-use super::harness::{Case, Harness, draft, event, outgoing, user};
+use super::harness::{Case, Harness, author, draft, event, outgoing, user};
 use super::subject::Subject;
 use crate::client::history::HistoryEntry;
 use crate::client::outbox::OutboxCounts;
@@ -217,6 +217,7 @@ fn draft_is_kept_until_it_is_enqueued_or_dropped<S: Subject>(store: &mut Harness
         draft(2, UserRef::Phone(phone(2))),
         draft(3, UserRef::Id(user(3))),
         Draft {
+            key: Some(author(2)),
             content: Content::Bytes(vec![0, 255]),
             ..draft(u64::MAX, UserRef::Phone(phone(2)))
         },

@@ -5,7 +5,7 @@ use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
 
-use super::{Author, ConversationId, Copy, EntryId, EntryRef, Progress};
+use super::{Author, ConversationId, Copy, EntryId, EntryRef, Progress, Written};
 
 /// An entry, with everything that has happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Entry {
     pub arrival: Option<Arrival>,
     /// Whether something is missing before it.
     pub continuity: Continuity,
+    /// State of its group in which it was written, as far as that must be shown.
+    pub written: Written,
     /// Lifetime in seconds, once it was shown or delivered.
     pub expiry_secs: Option<u32>,
     /// End of its lifetime, once that has begun.

@@ -13,6 +13,7 @@
 //! | `ids` | names of conversations, entries and authors |
 //! | `entry` | an entry as it is shown |
 //! | `change` | what a received message does to the timeline |
+//! | `group` | what one turn of the machine of groups does |
 //! | `outgoing` | what we do to it, with the copies that tell the others |
 //! | `progress` | how far copies have come |
 //! | `conversation` | a conversation and its settings |
@@ -20,6 +21,7 @@
 mod change;
 mod conversation;
 mod entry;
+mod group;
 mod ids;
 mod outgoing;
 mod progress;
@@ -27,6 +29,7 @@ mod progress;
 pub use change::{Applied, Change, NewEntry};
 pub use conversation::{Conversation, Mute, Originals, ReadMarks, Sending, Visibility};
 pub use entry::{Body, Entry, Original, Reaction};
+pub use group::{GroupPost, GroupRecord, GroupStep, GroupTurn, TurnDone, Written};
 pub use ids::{Author, ConversationId, EntryId, EntryRef, Peer};
 pub use outgoing::{Idempotency, Made, NewCopy, OwnChange, UnsentCopy};
 pub use progress::{Cancelled, Copy, CopyFailure, Progress};

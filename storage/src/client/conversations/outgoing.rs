@@ -3,6 +3,7 @@
 use sealpost_core::client::store::{Content, Token};
 use sealpost_core::event::EncodedEvent;
 use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
 
 use super::EntryId;
 
@@ -31,6 +32,9 @@ pub struct NewCopy {
     pub token: Token,
     /// Phone number of the recipient.
     pub phone: Phone,
+    /// Fingerprint of the key that the recipient must have; `None` if any will do that the client
+    /// trusts.
+    pub key: Option<Fingerprint>,
     /// Content of the message.
     pub content: Content,
 }

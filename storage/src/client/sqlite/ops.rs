@@ -207,8 +207,9 @@ impl Ops<'_> {
         self.copy_taken(draft.token)?;
         self.file_send_taken(draft.token)?;
         self.prepare(
-            "INSERT INTO drafts (draft_id, token, phone_number, user_id, kind, content)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6
+            "INSERT INTO drafts (draft_id, token, phone_number, user_id, kind, content,
+                                 recipient_key)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
              WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE token = ?2) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
@@ -218,6 +219,7 @@ impl Ops<'_> {
             user,
             kind,
             content,
+            draft.key.map(|key| key.0),
         ])
         .map(drop)
     }

@@ -48,7 +48,8 @@ pub(super) fn queued(profile: Profile, row: &Row<'_>) -> rusqlite::Result<Queued
 }
 
 /// Columns that [`draft`] reads, in its order.
-pub(super) const DRAFT_COLUMNS: &str = "draft_id, token, phone_number, user_id, kind, content";
+pub(super) const DRAFT_COLUMNS: &str =
+    "draft_id, token, phone_number, user_id, kind, content, recipient_key";
 
 pub(super) fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
     let ReceivedContent::Opened(content) = content(row, 4)? else {
@@ -58,7 +59,8 @@ pub(super) fn draft(row: &Row<'_>) -> rusqlite::Result<Draft> {
         Some(user) => UserRef::Id(user),
         None => UserRef::Phone(phone(row, 2)?),
     };
-    Ok(Draft { id: DraftId(id(row, 0)?), token: token(row, 1)?, to, content })
+    let key = row.get::<_, Option<[u8; 32]>>(6)?.map(Fingerprint);
+    Ok(Draft { id: DraftId(id(row, 0)?), token: token(row, 1)?, to, key, content })
 }
 
 /// Columns that [`sent`] reads, in its order.

@@ -34,31 +34,38 @@ impl SqliteClientStorage {
         at: Timestamp,
         copies: &[NewCopy],
     ) -> Result<Applied, StoreError> {
-        self.write(|connection| {
-            let timeline = Timeline(connection);
-            let Some(found) = timeline.entry(entry)? else { return Ok(Applied::Ignored) };
-            let is_own = found.author == Author::Own;
-            let changed = match change {
-                OwnChange::Edit { text, event } => {
-                    is_own && timeline.edit(entry, text, event.as_ref(), at)?
-                }
-                OwnChange::Delete => is_own && timeline.delete(entry, at)?,
-                OwnChange::React(emoji) => {
-                    timeline.react(entry, (&Author::Own, None), emoji.as_deref(), at)?;
-                    true
-                }
-                OwnChange::Read => true,
-            };
-            if !changed {
-                return Ok(Applied::Ignored);
-            }
-            timeline.add_copies(entry, copies, CHANGE)?;
-            Ok(Applied::Changed(found.conversation, entry))
-        })
+        self.write(|connection| Timeline(connection).alter(entry, change, at, copies))
     }
 }
 
 impl Timeline<'_> {
+    pub(super) fn alter(
+        &self,
+        entry: EntryId,
+        change: &OwnChange,
+        at: Timestamp,
+        copies: &[NewCopy],
+    ) -> rusqlite::Result<Applied> {
+        let Some(found) = self.entry(entry)? else { return Ok(Applied::Ignored) };
+        let is_own = found.author == Author::Own;
+        let changed = match change {
+            OwnChange::Edit { text, event } => {
+                is_own && self.edit(entry, text, event.as_ref(), at)?
+            }
+            OwnChange::Delete => is_own && self.delete(entry, at)?,
+            OwnChange::React(emoji) => {
+                self.react(entry, (&Author::Own, None), emoji.as_deref(), at)?;
+                true
+            }
+            OwnChange::Read => true,
+        };
+        if !changed {
+            return Ok(Applied::Ignored);
+        }
+        self.add_copies(entry, copies, CHANGE)?;
+        Ok(Applied::Changed(found.conversation, entry))
+    }
+
     pub(in crate::client::sqlite) fn append(
         &self,
         peer: &Peer,
@@ -98,8 +105,9 @@ impl Timeline<'_> {
         carries: i64,
     ) -> rusqlite::Result<()> {
         let mut statement = self.prepare(
-            "INSERT INTO copies (token, entry, phone_number, carries, kind, content)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO copies (token, entry, phone_number, carries, kind, content,
+                                 recipient_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for copy in copies {
             let (kind, content) = machine::content_columns(&copy.content);
@@ -110,6 +118,7 @@ impl Timeline<'_> {
                 carries,
                 kind,
                 content,
+                copy.key.map(|key| key.0),
             ])?;
         }
         Ok(())

@@ -32,22 +32,40 @@ impl SqliteClientStorage {
 }
 
 impl Timeline<'_> {
-    fn applied_up_to(&self) -> rusqlite::Result<InboxId> {
+    pub(super) fn applied_up_to(&self) -> rusqlite::Result<InboxId> {
         let mut statement = self.prepare("SELECT applied_up_to FROM account")?;
         statement.query_row((), |row| column::id(row, 0)).map(InboxId)
     }
 
     fn apply(&self, item: &InboxItem, peer: &Peer, change: &Change) -> rusqlite::Result<Applied> {
-        if item.place <= self.applied_up_to()? {
+        if !self.begin_to_apply(item.place)? {
             return Ok(Applied::Before);
         }
         let applied = self.carry_out(item, peer, change)?;
-        self.prepare("UPDATE account SET applied_up_to = ?1")?
-            .execute([item.place.0.cast_signed()])?;
+        self.end_of_apply(item.place)?;
         Ok(applied)
     }
 
-    fn carry_out(
+    /// Whether the message at a place is to be applied: not if it was applied before, or was shown
+    /// when its group released it.
+    pub(super) fn begin_to_apply(&self, place: InboxId) -> rusqlite::Result<bool> {
+        if place <= self.applied_up_to()? {
+            return Ok(false);
+        }
+        if self.is_released(place)? {
+            self.end_of_apply(place)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Remembers that messages up to a place were applied.
+    pub(super) fn end_of_apply(&self, place: InboxId) -> rusqlite::Result<()> {
+        self.prepare("UPDATE account SET applied_up_to = ?1")?.execute([place.0.cast_signed()])?;
+        self.forget_released(place)
+    }
+
+    pub(super) fn carry_out(
         &self,
         item: &InboxItem,
         peer: &Peer,

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Params, params};
 use sealpost_core::client::SendRefusal;
 use sealpost_core::client::store::{Content, ReceivedContent, Token};
 use sealpost_core::frame::StoreError;
+use sealpost_core::keys::Fingerprint;
 
 use super::row::{self, CANCELLED, COPY_COLUMNS};
 use super::timeline::Timeline;
@@ -20,7 +21,7 @@ impl SqliteClientStorage {
     /// after a crash.
     pub fn unsent_copies(&self, limit: u32) -> Result<Vec<UnsentCopy>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT token, entry, phone_number, kind, content FROM copies
+            let sql = "SELECT token, entry, phone_number, kind, content, recipient_key FROM copies
                        WHERE content IS NOT NULL AND refused IS NULL ORDER BY entry, token LIMIT ?1";
             let mut statement = connection.prepare_cached(sql)?;
             let copies = statement.query_map([limit], unsent)?;
@@ -188,8 +189,8 @@ impl Timeline<'_> {
     fn retry(&self, token: Token, again: Token) -> rusqlite::Result<Option<UnsentCopy>> {
         let moved = self
             .prepare(
-                "INSERT INTO copies (token, entry, phone_number, carries, kind, content)
-                 SELECT ?2, entry, copies.phone_number, carries,
+                "INSERT INTO copies (token, entry, phone_number, recipient_key, carries, kind, content)
+                 SELECT ?2, entry, copies.phone_number, copies.recipient_key, carries,
                         coalesce(outbox.kind, copies.kind),
                         coalesce(outbox.content, copies.content)
                  FROM copies LEFT JOIN outbox USING (token)
@@ -202,7 +203,8 @@ impl Timeline<'_> {
         }
         self.prepare("DELETE FROM copies WHERE token = ?1")?.execute([sql_token(token)])?;
         self.prepare(
-            "SELECT token, entry, phone_number, kind, content FROM copies WHERE token = ?1",
+            "SELECT token, entry, phone_number, kind, content, recipient_key FROM copies
+             WHERE token = ?1",
         )?
         .query_row([sql_token(again)], unsent)
         .map(Some)
@@ -210,8 +212,10 @@ impl Timeline<'_> {
 }
 
 impl Ops<'_> {
-    /// The machine has a copy: it is not to be sent again, and its content is with the machine's.
+    /// The machine has a copy, or a state or request of a group: it is not to be sent again, and its
+    /// content is with the machine's.
     pub(in crate::client::sqlite) fn copy_taken(&self, token: Token) -> rusqlite::Result<()> {
+        self.prepare("DELETE FROM group_posts WHERE token = ?1")?.execute([sql_token(token)])?;
         self.prepare(
             "UPDATE copies SET content = NULL, refused = NULL
              WHERE token = ?1 AND content IS NOT NULL",
@@ -225,6 +229,7 @@ fn unsent(row: &rusqlite::Row<'_>) -> rusqlite::Result<UnsentCopy> {
     let ReceivedContent::Opened(content) = machine::content(row, 3)? else {
         return Err(Unreadable("content").into());
     };
-    let copy = NewCopy { token: machine::token(row, 0)?, phone: phone(row, 2)?, content };
+    let key = row.get::<_, Option<[u8; 32]>>(5)?.map(Fingerprint);
+    let copy = NewCopy { token: machine::token(row, 0)?, phone: phone(row, 2)?, key, content };
     Ok(UnsentCopy { entry: EntryId(id(row, 1)?), copy })
 }

@@ -10,6 +10,7 @@
 //! | `pages`, `list` | what is shown: entries, and conversations with their settings |
 //! | `copies` | copies: which are to be sent, how far they have come |
 //! | `consumers`, `idempotency` | who reads the inbox, and which requests were carried out |
+//! | `groups`, `group_lookups`, `group_schema` | turns of the machine of groups, what is kept of them, its tables |
 //! | `expiry`, `search` | entries whose lifetime is over, and entries with a word |
 //! | `removal` | conversations that the user removes |
 
@@ -18,6 +19,9 @@ mod apply;
 mod consumers;
 mod copies;
 mod expiry;
+mod group_lookups;
+pub(super) mod group_schema;
+mod groups;
 mod idempotency;
 pub(super) mod keys;
 mod list;

@@ -10,7 +10,7 @@ use sealpost_core::time::Timestamp;
 
 use crate::client::conversations::{
     Author, Body, Conversation, ConversationId, Copy, CopyFailure, Entry, EntryId, EntryRef, Mute,
-    Originals, Peer, Progress, ReadMarks, Visibility,
+    Originals, Peer, Progress, ReadMarks, Visibility, Written,
 };
 use crate::client::sqlite::row as machine;
 use crate::engine::column::{Unreadable, id, optional, phone, timestamp};
@@ -19,7 +19,7 @@ use crate::engine::column::{Unreadable, id, optional, phone, timestamp};
 pub(super) const ENTRY_COLUMNS: &str = "entry, conversation, place, author, phone_number, \
      event_id, message_id, sent_at, received_at, kind, text, data, reply_own, reply_author, \
      reply_event, reply_message, edited_at, deleted_at, trust, arrival, continuity, expiry_secs, \
-     expires_at";
+     expires_at, written";
 
 /// Reads an entry without its reactions and copies.
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -49,9 +49,30 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         continuity: machine::continuity(row.get(20)?)?,
         expiry_secs: row.get(21)?,
         expires_at: optional(row, 22, timestamp)?,
+        written: written(row.get(23)?)?,
         reactions: Vec::new(),
         copies: Vec::new(),
     })
+}
+
+const fn written(code: i64) -> Result<Written, Unreadable> {
+    Ok(match code {
+        0 => Written::Current,
+        1 => Written::Older,
+        2 => Written::BeforeRemoval,
+        3 => Written::OtherState,
+        4.. | ..0 => return Err(Unreadable("state of the group")),
+    })
+}
+
+/// The column `written`.
+pub(super) const fn written_code(written: Written) -> i64 {
+    match written {
+        Written::Current => 0,
+        Written::Older => 1,
+        Written::BeforeRemoval => 2,
+        Written::OtherState => 3,
+    }
 }
 
 /// Reads an author, whose column is NULL for our own entries.
@@ -223,6 +244,7 @@ pub(super) const fn refused_column(refusal: SendRefusal) -> i64 {
         SendRefusal::LookupFailed => 6,
         SendRefusal::StoreFailed => 7,
         SendRefusal::SealFailed => 8,
+        SendRefusal::OtherKey => 9,
         SendRefusal::Cancelled => CANCELLED,
     }
 }
@@ -238,6 +260,7 @@ const fn copy_failure(code: i64) -> Result<CopyFailure, Unreadable> {
         6 => SendRefusal::LookupFailed,
         7 => SendRefusal::StoreFailed,
         8 => SendRefusal::SealFailed,
+        9 => SendRefusal::OtherKey,
         _ => return Err(Unreadable("refusal")),
     }))
 }

@@ -9,6 +9,7 @@ mod bed;
 mod changes;
 mod copies;
 mod expiry;
+mod groups;
 mod migration;
 mod plans;
 mod reading;

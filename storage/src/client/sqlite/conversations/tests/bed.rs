@@ -117,7 +117,12 @@ pub(super) fn said(event: u8, text: &str) -> NewEntry {
 }
 
 pub(super) fn copy(token: u64, to: u16, text: &str) -> NewCopy {
-    NewCopy { token: Token(token), phone: phone(to), content: Content::Text(text.into()) }
+    NewCopy {
+        token: Token(token),
+        phone: phone(to),
+        key: None,
+        content: Content::Text(text.into()),
+    }
 }
 
 /// Names an event of the `n`-th person.

@@ -30,7 +30,13 @@ fn copy_is_to_be_sent_until_the_machine_has_it() {
 
     let to = UserRef::Phone(phone(3));
     let content = Content::Text("two".into());
-    bed.commit(ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), token: Token(2), to, content }]));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(2),
+        to,
+        key: None,
+        content,
+    }]));
     assert_eq!(unsent(&mut bed), [1]);
     bed.enqueue(1, 2);
     assert_eq!(unsent(&mut bed), []);
@@ -43,7 +49,13 @@ fn what_a_restored_store_has_not_numbered_is_withdrawn() {
     let mut bed = Bed::new();
     let entries = [1, 2, 3].map(|n| bed.say(2, n, "hello"));
     let (to, content) = (UserRef::Phone(phone(2)), Content::Text("hello".into()));
-    bed.commit(ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), token: Token(1), to, content }]));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(1),
+        to,
+        key: None,
+        content,
+    }]));
     bed.enqueue(2, 2);
     bed.store().withdraw_unsent().unwrap();
     let cancelled = Progress::Failed(CopyFailure::Cancelled);
@@ -120,7 +132,13 @@ fn copy_is_withdrawn_only_before_the_machine_has_it() {
     let to = UserRef::Phone(phone(2));
     let content = Content::Text("three".into());
     bed.say(2, 3, "three");
-    bed.commit(ClientOp::KeepDrafts(vec![Draft { id: DraftId(1), token: Token(3), to, content }]));
+    bed.commit(ClientOp::KeepDrafts(vec![Draft {
+        id: DraftId(1),
+        token: Token(3),
+        to,
+        key: None,
+        content,
+    }]));
     let cancelled = [1, 1, 2, 3, 4].map(|token| bed.store().cancel_copy(Token(token)).unwrap());
     let expected = [
         Cancelled::Done,

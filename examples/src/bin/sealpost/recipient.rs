@@ -1,0 +1,135 @@
+//! Recipients as people name them: a phone number, or a group by its name or the beginning of its id.
+
+use sealpost_core::ids::Phone;
+use sealpost_messenger::api::{
+    ApiError, Caller, ErrorKind, Group, GroupStanding, ListGroups, Method, Peer, PhoneNumber,
+};
+use sealpost_programs::{Failure, OneLine};
+use serde_json::Value;
+
+use crate::hands::failure;
+
+/// A person or a group on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recipient {
+    Person(Phone),
+    /// Name of a group, or the beginning of its id.
+    Group(String),
+}
+
+/// Reads a recipient. What begins with a plus is a phone number, and nothing else.
+pub(crate) fn recipient(text: &str) -> Result<Recipient, sealpost_messenger::api::InvalidPeer> {
+    if text.trim_start().starts_with('+') {
+        return text.parse().map(|PhoneNumber(phone)| Recipient::Person(phone));
+    }
+    Ok(Recipient::Group(text.to_owned()))
+}
+
+impl Recipient {
+    /// The recipient as methods name them.
+    pub(crate) fn peer(&self, caller: &dyn Caller) -> Result<Peer, Failure> {
+        match self {
+            Self::Person(phone) => Ok((*phone).into()),
+            Self::Group(name) => {
+                let groups = groups(caller).map_err(|error| failure(&error))?;
+                find_group(&groups, name).map(|group| Peer::Group(group.group_id))
+            }
+        }
+    }
+}
+
+fn groups(caller: &dyn Caller) -> Result<Vec<Group>, ApiError> {
+    let found = caller.request(ListGroups::NAME, Value::Null)?;
+    let found: <ListGroups as Method>::Result =
+        serde_json::from_value(found).map_err(ApiError::internal)?;
+    Ok(found.groups)
+}
+
+/// The group that a person means. A group of which they are a member comes before others, so that
+/// nobody can take its name by inviting them to another.
+pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Group, Failure> {
+    let digits = name.strip_prefix("group:").unwrap_or(name);
+    let is_id = digits.len() >= ID_MIN && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let has_id = |group: &&Group| {
+        is_id && hex::encode(group.group_id.0).starts_with(&digits.to_ascii_lowercase())
+    };
+    let has_name = |group: &&Group| group.name == name;
+    let is_member = |group: &&Group| group.standing == GroupStanding::Joined;
+    let by_name: Vec<_> = groups.iter().filter(has_name).collect();
+    let of_mine: Vec<_> = by_name.iter().copied().filter(is_member).collect();
+    let by_id: Vec<_> = groups.iter().filter(has_id).collect();
+    for found in [of_mine, by_name, by_id] {
+        match found[..] {
+            [] => {}
+            [group] => return Ok(group),
+            _ => {
+                return Err(refused(format_args!(
+                    "several groups are called {}: name one by the beginning of its id, which \
+                     sealpost group list shows",
+                    OneLine(name)
+                )));
+            }
+        }
+    }
+    Err(refused(format_args!(
+        "there is no group {}: sealpost group list shows those that there are; a phone number begins \
+         with a plus",
+        OneLine(name)
+    )))
+}
+
+fn refused(message: std::fmt::Arguments<'_>) -> Failure {
+    Failure::with_status(message, ErrorKind::NotFound.exit_status())
+}
+
+/// Fewest digits that name a group by its id.
+const ID_MIN: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealpost_messenger::api::GroupId;
+
+    fn group(id: u8, name: &str, standing: GroupStanding) -> Group {
+        Group {
+            group_id: GroupId([id; 16]),
+            name: name.into(),
+            standing,
+            epoch: 0,
+            expiry_seconds: 0,
+            members: Vec::new(),
+            newer_states: false,
+        }
+    }
+
+    fn found(groups: &[Group], name: &str) -> Option<u8> {
+        find_group(groups, name).ok().map(|group| group.group_id.0[0])
+    }
+
+    #[test]
+    fn group_is_named_by_its_name_or_the_beginning_of_its_id() {
+        let joined = GroupStanding::Joined;
+        let groups = [group(0xab, "climbers", joined), group(0xcd, "family", joined)];
+        assert_eq!(found(&groups, "climbers"), Some(0xab));
+        assert_eq!(found(&groups, "cdcd"), Some(0xcd));
+        assert_eq!(found(&groups, "group:ABAB"), Some(0xab));
+        for unknown in ["cdc", "Climbers", "", "cdce"] {
+            assert_eq!(found(&groups, unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn invitation_does_not_take_the_name_of_a_group() {
+        let mut groups = vec![
+            group(1, "family", GroupStanding::Joined),
+            group(2, "family", GroupStanding::Invited),
+        ];
+        assert_eq!(found(&groups, "family"), Some(1));
+        groups.push(group(3, "family", GroupStanding::Joined));
+        assert_eq!(found(&groups, "family"), None);
+        assert_eq!(found(&groups, "0202"), Some(2));
+        // A group that is called like the id of another one is found by its name.
+        groups.push(group(4, "0202", GroupStanding::Joined));
+        assert_eq!(found(&groups, "0202"), Some(4));
+    }
+}

@@ -1,0 +1,18 @@
+//! Groups: whatever arrives for one and whatever the user does in one goes through one machine,
+//! [`Groups`]. Each turn of it becomes one transaction of the store, together with the message that
+//! was its input; only after that do copies, states and requests go to the client machine.
+//!
+//! | file | content |
+//! |---|---|
+//! | `desk` | the machine, the key that signs states, and how both are used |
+//! | `inputs` | messages as inputs of the machine |
+//! | `plan` | actions of the machine as one turn of the store |
+//! | `news` | what a conversation says of its group, in words |
+
+mod desk;
+mod inputs;
+mod news;
+mod plan;
+
+pub(super) use desk::{Cause, Desk, Own, Turned};
+pub(super) use inputs::{Concern, concern};
