@@ -442,7 +442,7 @@ fn fill_conversations(store: &mut SqliteClientStorage) {
 fn fill_groups(store: &mut SqliteClientStorage, item: &InboxItem) {
     let group = GroupId([9; 16]);
     let at_place = |place| InboxItem { place: InboxId(place), ..item.clone() };
-    let place = item.place.0 + 2;
+    let place = item.place.0 + 10;
     let record = GroupRecord {
         group,
         record: b"record".to_vec(),

@@ -18,6 +18,8 @@ BOTS = ROOT / "examples" / "bots"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 ALICE, BOB = "+4915112345678", "+4915187654321"
 PATIENCE_SECONDS = 30
+# The programs refuse a variable that names none of their options, such as those of the tests.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SEALPOST_")}
 
 
 class Home:
@@ -29,14 +31,16 @@ class Home:
 
     def run(self, *args: str) -> str:
         command = [str(TARGET / "sealpost"), "--home", str(self.path), *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(
+            command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         assert done.returncode == 0, f"sealpost {args}: {done.returncode}: {done.stderr}"
         return done.stdout
 
     def start(self) -> None:
         """Starts the daemon, and returns when it is ready."""
         command = [str(TARGET / "sealpost"), "--home", str(self.path), "daemon"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line == "ready\n", line
@@ -94,7 +98,9 @@ class ProgramBed(BotBed):
         command = [str(TARGET / "sealpostd"), "--init", "--data", str(data)]
         command += ["--listen", listen, "--otp", "in-band"]
         with (self.folder / "server.log").open("a") as log:
-            self.server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.server = subprocess.Popen(
+                command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         self.addCleanup(end, self.server, signal.SIGKILL)
         assert self.server.stdout
         ready = re.fullmatch(r"ready (\S+) sha256:([0-9a-f]{64})\n", self.server.stdout.readline())
@@ -113,7 +119,7 @@ class ProgramBed(BotBed):
 def package_environment() -> dict[str, str]:
     """Environment in which the package and the programs are found."""
     path = f"{TARGET}:{os.environ['PATH']}"
-    return {**os.environ, "PYTHONPATH": str(ROOT / "clients/python/src"), "PATH": path}
+    return {**ENVIRONMENT, "PYTHONPATH": str(ROOT / "clients/python/src"), "PATH": path}
 
 
 def await_(holds: Any, what: str) -> None:

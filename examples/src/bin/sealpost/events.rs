@@ -308,7 +308,8 @@ impl Event {
                 let mark = mark.unwrap_or_default();
                 let group =
                     group_name.as_ref().map_or_else(String::new, |name| format!(" in “{name}”"));
-                let written = written_in.map_or("", written_mark);
+                let written = written_in.map(|state| format!(" [{}]", written_mark(state)));
+                let written = written.unwrap_or_default();
                 let news = body.news(*entry);
                 format!("{time}  {from} [{trust}]{group}{mark}{written}: {news}")
             }
@@ -436,7 +437,7 @@ fn group(entry: &Entry) -> Option<String> {
     }
 }
 
-const fn written_in(written: WrittenIn) -> &'static str {
+pub(crate) const fn written_in(written: WrittenIn) -> &'static str {
     match written {
         WrittenIn::Older => OLDER,
         WrittenIn::BeforeRemoval => BEFORE_REMOVAL,
@@ -445,11 +446,11 @@ const fn written_in(written: WrittenIn) -> &'static str {
 }
 
 /// The mark of a message that was not written in the newest state of its group, for people.
-fn written_mark(written: &str) -> &'static str {
+pub(crate) fn written_mark(written: &str) -> &'static str {
     match written {
-        OLDER => " [written before the last change of the group]",
-        BEFORE_REMOVAL => " [written before its author was removed, as they say]",
-        _ => " [its author has another version of the group]",
+        OLDER => "written before the last change of the group",
+        BEFORE_REMOVAL => "written before its author was removed, as they say",
+        _ => "its author has another version of the group",
     }
 }
 

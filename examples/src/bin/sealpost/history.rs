@@ -14,15 +14,17 @@ use crate::args::ZoneArg;
 use crate::hands::{Hands, failure};
 use crate::home::Home;
 use crate::markdown::Document;
+use crate::recipient::{Recipient, recipient};
 use crate::transcript::Transcript;
 
 /// Options of `history`.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = HISTORY_EXAMPLES)]
 pub(crate) struct HistoryArgs {
-    /// Whose conversation: a phone number, or the id of a group [default: all of them]
-    #[arg(value_name = "+PHONE|GROUP")]
-    with: Option<Peer>,
+    /// Whose conversation: a phone number, or a group, by its name or the beginning of its id
+    /// [default: all of them]
+    #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+    with: Option<Recipient>,
     /// Largest count of entries; the latest are printed [default: 50, or all of them with --since]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -46,9 +48,9 @@ pub(crate) struct SearchArgs {
     /// Words that an entry must contain, all of them; the last one may be the beginning of a word
     #[arg(value_name = "WORD", required = true)]
     words: Vec<String>,
-    /// Only in the conversation with a phone number, or of the group with an id
-    #[arg(long, value_name = "+PHONE|GROUP")]
-    with: Option<Peer>,
+    /// Only in the conversation with a phone number, or of a group
+    #[arg(long, value_name = "+PHONE|GROUP", value_parser = recipient)]
+    with: Option<Recipient>,
     /// Largest count of entries; the latest are printed
     #[arg(long, value_name = "N", default_value_t = LIMIT)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -78,11 +80,12 @@ pub(crate) fn history(home: &Home, args: &HistoryArgs) -> Result<(), Failure> {
     let since = args.since.as_ref().map(|since| since.resolve(&zone)).transpose()?;
     let limit = args.limit.unwrap_or(if since.is_some() { u32::MAX } else { LIMIT });
     let hands = Hands::offline(home)?;
-    let latest = latest(&hands, args.with, limit, since);
+    let latest = peer(&hands, args.with.as_ref())
+        .and_then(|with| Ok((with, latest(&hands, with, limit, since)?)));
     hands.finish()?;
-    let HistoryResult { entries, more } = latest?;
+    let (with, HistoryResult { entries, more }) = latest?;
     if args.markdown {
-        return Document { with: args.with, zone }.print(&entries);
+        return Document { with, zone }.print(&entries);
     }
     print(&Transcript { format: args.format.format(), zone }, &entries)?;
     if more && args.limit.is_none() {
@@ -94,11 +97,13 @@ pub(crate) fn history(home: &Home, args: &HistoryArgs) -> Result<(), Failure> {
 /// Prints the entries that contain words, the oldest first.
 pub(crate) fn search(home: &Home, args: &SearchArgs) -> Result<(), Failure> {
     let query = args.words.join(" ");
-    let params = SearchParams { query, with: args.with, before: None, limit: args.limit };
     let hands = Hands::offline(home)?;
-    let found = hands.call::<Search>(&params);
+    let found = peer(&hands, args.with.as_ref()).and_then(|with| {
+        let params = SearchParams { query, with, before: None, limit: args.limit };
+        hands.call::<Search>(&params).map_err(|error| failure(&error))
+    });
     hands.finish()?;
-    let HistoryResult { mut entries, more } = found.map_err(|error| failure(&error))?;
+    let HistoryResult { mut entries, more } = found?;
     entries.reverse();
     print(&Transcript { format: args.format.format(), zone: args.zone.zone() }, &entries)?;
     if more {
@@ -112,6 +117,11 @@ fn print(transcript: &Transcript, entries: &[Entry]) -> Result<(), Failure> {
         tell("* nothing found")?;
     }
     entries.iter().try_for_each(|entry| transcript.print(entry))
+}
+
+/// The conversation that was asked for, as methods name it.
+fn peer(hands: &Hands, with: Option<&Recipient>) -> Result<Option<Peer>, Failure> {
+    with.map(|with| with.peer(&hands.owner)).transpose()
 }
 
 /// The latest entries, oldest first, at most `limit` and none before `since`.

@@ -31,6 +31,10 @@ impl Recipient {
         match self {
             Self::Person(phone) => Ok((*phone).into()),
             Self::Group(name) => {
+                // A group that was forgotten has its history still.
+                if let Ok(group) = name.parse() {
+                    return Ok(Peer::Group(group));
+                }
                 let groups = groups(caller).map_err(|error| failure(&error))?;
                 find_group(&groups, name).map(|group| Peer::Group(group.group_id))
             }

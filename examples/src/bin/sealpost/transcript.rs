@@ -4,7 +4,7 @@ use sealpost_chat::Zone;
 use sealpost_messenger::api::{Entry, Peer, Progress, Quote, Reaction};
 use sealpost_programs::{Failure, Format, Line};
 
-use crate::events::{Body, TrustName, arrival, mark};
+use crate::events::{Body, TrustName, arrival, mark, written_in, written_mark};
 
 /// Prints entries, each on a line of its own, followed by lines about it that begin with spaces.
 pub(crate) struct Transcript {
@@ -34,10 +34,11 @@ impl Transcript {
 
 /// The author of an entry, or its recipients if it is our own.
 pub(crate) fn whom(entry: &Entry) -> String {
+    let group = entry.group_name.as_ref().map(|name| format!("“{name}”"));
     match (entry.from, entry.conversation) {
         (Some(from), Peer::Person(_)) => from.to_string(),
-        (Some(from), Peer::Group(_)) => format!("{from} in {}", entry.conversation),
-        (None, to) => format!("to {to}"),
+        (Some(from), to) => format!("{from} in {}", group.unwrap_or_else(|| to.to_string())),
+        (None, to) => format!("to {}", group.unwrap_or_else(|| to.to_string())),
     }
 }
 
@@ -52,7 +53,8 @@ pub(crate) fn marks(entry: &Entry) -> Vec<String> {
     let arrival = entry.arrival.map(|order| mark(arrival(order)).to_owned());
     let edited = entry.edited_at.map(|_| "edited".to_owned());
     let gap = entry.after_gap.then(|| "a message is missing before it".to_owned());
-    [first].into_iter().chain(arrival).chain(gap).chain(edited).collect()
+    let written = entry.written_in.map(|state| written_mark(written_in(state)).to_owned());
+    [first].into_iter().chain(arrival).chain(written).chain(gap).chain(edited).collect()
 }
 
 /// How far a message has come, in words.

@@ -10,6 +10,9 @@ from .types import (
     ContactsResult,
     ConversationsResult,
     FilesResult,
+    Group,
+    GroupId,
+    GroupsResult,
     HistoryResult,
     Mute,
     OutboxResult,
@@ -361,3 +364,83 @@ class Methods(ABC):
             "verified": verified,
         }
         return self.call("trust", params, Contact)
+
+    def list_groups(self) -> GroupsResult:
+        """Lists the groups, those included that the user is invited to or has left."""
+        return self.call("listGroups", {}, GroupsResult)
+
+    def update_group(
+        self,
+        *,
+        expiry_seconds: int | None = None,
+        group_id: GroupId | None = None,
+        members: tuple[PhoneNumber, ...] | None = None,
+        name: str | None = None,
+        owner: PhoneNumber | None = None,
+        readmit: tuple[PhoneNumber, ...] | None = None,
+        remove_members: tuple[PhoneNumber, ...] | None = None,
+        successors: tuple[PhoneNumber, ...] | None = None,
+        timeout_seconds: int = 30,
+    ) -> Group:
+        """Makes a group, or changes one as its owner. Invited people who are not contacts are
+        looked up.
+
+        expiry_seconds: Seconds after which new messages disappear; 0 if they stay.
+        group_id: Id of the group.
+        members: People to invite.
+        name: Its name, 1 to 128 bytes.
+        owner: Member who becomes the owner. The user stays a member.
+        readmit: Members to whom messages go again, though a state that was undone had removed them.
+            Every member may say so.
+        remove_members: Members to remove.
+        successors: All successors, the first one first. Who was one and is not named is one no
+            longer.
+        timeout_seconds: How long to wait for the server when people are looked up, in seconds.
+        """
+        params: dict[str, object] = {
+            "expirySeconds": expiry_seconds,
+            "groupId": group_id,
+            "members": members,
+            "name": name,
+            "owner": owner,
+            "readmit": readmit,
+            "removeMembers": remove_members,
+            "successors": successors,
+            "timeoutSeconds": timeout_seconds,
+        }
+        return self.call("updateGroup", params, Group)
+
+    def join_group(self, *, group_id: GroupId) -> Group:
+        """Accepts the invitation to a group, or newest states that don't meet the known ones.
+
+        group_id: Id of the group.
+        """
+        return self.call("joinGroup", {"groupId": group_id}, Group)
+
+    def decline_group(self, *, group_id: GroupId) -> None:
+        """Declines the invitation to a group.
+
+        group_id: Id of the group.
+        """
+        self.call("declineGroup", {"groupId": group_id}, NoneType)
+
+    def quit_group(self, *, group_id: GroupId) -> None:
+        """Leaves a group. Its owner names a successor before.
+
+        group_id: Id of the group.
+        """
+        self.call("quitGroup", {"groupId": group_id}, NoneType)
+
+    def take_over_group(self, *, group_id: GroupId) -> Group:
+        """Becomes the owner of a group, as a successor. The former owner stays a member.
+
+        group_id: Id of the group.
+        """
+        return self.call("takeOverGroup", {"groupId": group_id}, Group)
+
+    def forget_group(self, *, group_id: GroupId) -> None:
+        """Forgets the members of a group that the user has left. Its history stays.
+
+        group_id: Id of the group.
+        """
+        self.call("forgetGroup", {"groupId": group_id}, NoneType)

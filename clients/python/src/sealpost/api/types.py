@@ -283,6 +283,10 @@ Trust: TypeAlias = Literal["firstUse", "verified", "changed"]
 """How far the key that signed a message was trusted when it arrived."""
 
 
+WrittenIn: TypeAlias = Literal["older", "beforeRemoval", "otherState"]
+"""The state of its group in which a message was written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a conversation: a message, received or sent, or a notice."""
@@ -305,6 +309,8 @@ class Entry:
     """When it disappears."""
     from_: PhoneNumber | None = None
     """Phone number of its author; absent for what was sent from here."""
+    group_name: str | None = None
+    """Name of the group that it is in."""
     message_id: int | None = None
     """Id of the message on the wire, for what was received: unique among its author's messages,
     unless the author was restored from a backup."""
@@ -320,6 +326,9 @@ class Entry:
     """Time of writing, as its author says."""
     trust: Trust | None = None
     """How far the key that signed it was trusted when it arrived."""
+    written_in: WrittenIn | None = None
+    """State of its group in which it was written, if that is not the newest one that was known here
+    when it was shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,6 +416,66 @@ class ContactsResult:
     """The contacts, by phone number."""
 
 
+GroupId: TypeAlias = str
+"""`group:` and the id of a group."""
+
+
+GroupStanding: TypeAlias = Literal["invited", "accepted", "joined", "declined", "leaving", "out"]
+"""How the user stands to a group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSuccessor:
+    """May take over from the owner. The number is the place among the successors, from 1."""
+
+    successor: int
+
+
+Role: TypeAlias = Literal["owner", "member"] | RoleSuccessor
+"""What a member may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A member of a group."""
+
+    excluded: bool = False
+    """Whether nothing is sent to the member, who has left, or was removed by a state that was
+    undone."""
+    fingerprint: str
+    """SHA-256 of the member's key, in hexadecimal digits: the key is the member."""
+    joined: bool
+    """Whether the member has joined. Messages go to those who have."""
+    name: str | None = None
+    """Name that the user gave to the contact."""
+    own: bool = False
+    """Whether it is the account's own user."""
+    phone: PhoneNumber
+    """Phone number."""
+    role: Role
+    """What the member may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group, as its newest state says."""
+
+    epoch: int
+    """Number of its newest state."""
+    expiry_seconds: int = 0
+    """Seconds after which messages disappear; 0 if they stay."""
+    group_id: GroupId
+    """Id of the group, as messages name it."""
+    members: tuple[Member, ...]
+    """Everybody who was invited or has joined."""
+    name: str
+    """Its name."""
+    newer_states: bool = False
+    """Whether so many states were missed that the newest ones wait for `joinGroup`."""
+    standing: GroupStanding
+    """How the user stands to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuteUntil:
     """It is silent until then."""
@@ -431,6 +500,8 @@ class Conversation:
     """Text that was begun and not sent."""
     expiry_seconds: int = 0
     """Seconds after which messages disappear; 0 if they stay."""
+    group: Group | None = None
+    """The group, in a conversation with one."""
     key_changed: bool = False
     """Whether the key of the contact has changed, so that nothing is sent until the change is
     accepted with `trust`."""
@@ -468,6 +539,14 @@ class FilesResult:
 
     entries: tuple[Entry, ...]
     """The entries that offer them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupsResult:
+    """The groups."""
+
+    groups: tuple[Group, ...]
+    """The groups, by id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,7 @@ fn transfer_of_ours_begins_once_with_its_entry() {
 fn bed_begins(bed: &mut Bed, number: u8, key: &Idempotency) -> Made {
     let id = outgoing_id(number);
     let content = Content::Text("offer".into());
-    let copy = NewCopy { token: Token(number.into()), phone: phone(2), content };
+    let copy = NewCopy { token: Token(number.into()), phone: phone(2), key: None, content };
     let origin = Origin { path: "/home/me/seal.png".into(), stamp: vec![7; 40] };
     let transfer = NewTransfer { id, record: record(id, State::Offered), origin };
     let new = (&shown("see"), at(0));
