@@ -79,10 +79,11 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             model.stale.contacts.spoil();
             model.stale.conversations.spoil();
         }
-        (_, Answer::Group(_)) | (Request::Decline(_), Answer::Done(_)) => {
-            model.stale.conversations.spoil();
-        }
-        (Request::MarkRead(_) | Request::Update(_) | Request::SaveDraft(_), Answer::Done(_)) => {
+        (_, Answer::Group(_))
+        | (
+            Request::MarkRead(_) | Request::Update(_) | Request::SaveDraft(_) | Request::Decline(_),
+            Answer::Done(_),
+        ) => {
             model.stale.conversations.spoil();
         }
         (_, Answer::Sent(_)) => model.stale.status.spoil(),

@@ -137,7 +137,7 @@ impl Core {
     /// The machine. It is restored from the store if there is none.
     fn machine<'a>(&self, desk: &'a mut Desk) -> Result<&'a Groups, ApiError> {
         if desk.machine.is_none() {
-            let kept = self.read(|store| store.group_records())?;
+            let kept = self.read(SqliteClientStorage::group_records)?;
             let mut records = Vec::new();
             for (group, bytes) in kept {
                 match Record::decode(&bytes, |check| desk.crypto.verify(check)) {

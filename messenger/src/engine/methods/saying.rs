@@ -143,16 +143,15 @@ impl Core {
 }
 
 /// Whether a notice says how far a message has come.
-#[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
 const fn is_progress(notice: &Notice) -> bool {
-    match notice {
+    matches!(
+        notice,
         Notice::Queued { .. }
-        | Notice::Kept { .. }
-        | Notice::SendRefused { .. }
-        | Notice::Stored { .. }
-        | Notice::Delivered { .. }
-        | Notice::Failed { .. }
-        | Notice::Offline { retry_in: None, .. } => true,
-        _ => false,
-    }
+            | Notice::Kept { .. }
+            | Notice::SendRefused { .. }
+            | Notice::Stored { .. }
+            | Notice::Delivered { .. }
+            | Notice::Failed { .. }
+            | Notice::Offline { retry_in: None, .. }
+    )
 }
