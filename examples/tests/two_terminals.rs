@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::fs;
+
 use support::tmux::Tmux;
 use support::{ALICE, BOB, ProgramBed, until};
 
@@ -78,6 +80,19 @@ fn two_people_live_in_their_terminals() {
     alice.shows("👍");
     write(&bob, "I will be there");
     alice.shows("│ I will be there");
+
+    // She sends a picture, which he wants.
+    let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[7; 200_000]].concat();
+    fs::write(bed.path("map.png"), &picture).unwrap();
+    alice.keys(&["M-o"]);
+    alice.shows("Send a file");
+    alice.text(bed.path("map.png").to_str().unwrap());
+    alice.keys(&["Enter"]);
+    bob.shows("map.png");
+    bob.keys(&["M-Up"]);
+    bob.text("y");
+    let received = bed.path("bob").join("files").join("map.png");
+    until("the picture is there", || fs::read(&received).is_ok_and(|bytes| bytes == picture));
 
     // The server is away, and comes back.
     server.kill();

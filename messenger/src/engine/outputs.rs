@@ -11,7 +11,7 @@ use sealpost_mio::{Application, Control, DialError};
 
 use super::clock;
 use super::core::Core;
-use crate::api::{Changed, Connection};
+use crate::api::{ApiError, Changed, Connection, ErrorKind};
 
 /// An output of the machine.
 #[derive(Debug)]
@@ -81,23 +81,31 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
         }
         if expire_at <= Instant::now() {
             expire_at = Instant::now() + EXPIRY_PAUSE;
-            if let Err(error) = core.expire() {
-                tracing::error!(%error, "can't overwrite messages that have expired");
-            }
-            if let Err(error) = core.send_posts() {
-                tracing::error!(%error, "can't send again what a group could not send");
-            }
+            log_failure(core.expire(), "can't overwrite messages that have expired");
+            log_failure(core.send_posts(), "can't send again what a group could not send");
         }
     }
 }
 
 fn apply(core: &Core, backlog: &mut VecDeque<Box<InboxItem>>) {
     while let Some(item) = backlog.front() {
-        if let Err(error) = core.receive(item) {
-            tracing::error!(%error, "can't take over a message that arrived; trying again");
+        let received = core.receive(item);
+        let is_received = received.is_ok();
+        log_failure(received, "can't take over a message that arrived; trying again");
+        if !is_received {
             return;
         }
         backlog.pop_front();
+    }
+}
+
+/// Logs a failure, unless the engine is about to stop. Whatever failed then is repeated by the next one.
+fn log_failure<T>(done: Result<T, ApiError>, what: &'static str) {
+    match done {
+        Err(error) if error.kind() != Some(ErrorKind::Unavailable) => {
+            tracing::error!(%error, "{what}");
+        }
+        Ok(_) | Err(_) => {}
     }
 }
 

@@ -174,7 +174,7 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
         });
         Ok(texts.collect())
     };
-    let record = store.group_records()?.pop().map(|(_, record)| record).unwrap_or_default();
+    let kept = store.group_records()?.pop().map(|(_, record)| record).unwrap_or_default();
     let posts = store.group_posts(u32::MAX)?.into_iter().map(|post| post.token).collect();
     let unsent = store.unsent_copies(u32::MAX)?;
     let mut unsent: Vec<_> = unsent.into_iter().map(|unsent| unsent.copy.token).collect();
@@ -192,7 +192,7 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
             .map(|peer| conversation(&Peer::Person(phone(*peer))))
             .collect::<Result<_, _>>()?,
         unsent,
-        group: (conversation(&Peer::Group(GROUP))?, record, posts),
+        group: (conversation(&Peer::Group(GROUP))?, kept, posts),
         applied: Some(store.applied_up_to()?),
     })
 }
