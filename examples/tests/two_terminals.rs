@@ -82,7 +82,7 @@ fn two_people_live_in_their_terminals() {
     alice.shows("│ I will be there");
 
     // She sends a picture, which he wants.
-    let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[7; 200_000]].concat();
+    let picture = [&b"\x89PNG\r\n\x1a\n"[..], &[7].repeat(200_000)].concat();
     fs::write(bed.path("map.png"), &picture).unwrap();
     alice.keys(&["M-o"]);
     alice.shows("Send a file");
