@@ -200,7 +200,7 @@ fn client_reports_what_it_cannot_do() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let said = bed.sealpost("alice", &["listen"]).failed(1);
     assert!(said.contains("others may read"), "{said}");
-    let usage = bed.sealpost("alice", &["send", "12345"]);
+    let usage = bed.sealpost("alice", &["send", "+12345x"]);
     assert_eq!(usage.status.code(), Some(2));
     let usage = bed.sealpost("alice", &["register", "http://example.org", ALICE]);
     assert_eq!(usage.status.code(), Some(2));

@@ -21,9 +21,11 @@ impl SqliteClientStorage {
     /// after a crash.
     pub fn unsent_copies(&self, limit: u32) -> Result<Vec<UnsentCopy>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT token, entry, phone_number, kind, content, recipient_key FROM copies
-                       WHERE content IS NOT NULL AND refused IS NULL ORDER BY entry, token LIMIT ?1";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT {UNSENT_COLUMNS} FROM copies
+                 WHERE content IS NOT NULL AND refused IS NULL ORDER BY entry, token LIMIT ?1"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
             let copies = statement.query_map([limit], unsent)?;
             copies.collect()
         })
@@ -32,9 +34,11 @@ impl SqliteClientStorage {
     /// A copy that the machine does not have, unless it was withdrawn.
     pub fn unsent_copy(&self, token: Token) -> Result<Option<UnsentCopy>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT token, entry, phone_number, kind, content FROM copies
-                       WHERE token = ?1 AND content IS NOT NULL AND refused IS NOT ?2";
-            let mut statement = connection.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT {UNSENT_COLUMNS} FROM copies
+                 WHERE token = ?1 AND content IS NOT NULL AND refused IS NOT ?2"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
             statement.query_row([sql_token(token), CANCELLED], unsent).optional()
         })
     }
@@ -202,12 +206,9 @@ impl Timeline<'_> {
             return Ok(None);
         }
         self.prepare("DELETE FROM copies WHERE token = ?1")?.execute([sql_token(token)])?;
-        self.prepare(
-            "SELECT token, entry, phone_number, kind, content, recipient_key FROM copies
-             WHERE token = ?1",
-        )?
-        .query_row([sql_token(again)], unsent)
-        .map(Some)
+        self.prepare(&format!("SELECT {UNSENT_COLUMNS} FROM copies WHERE token = ?1"))?
+            .query_row([sql_token(again)], unsent)
+            .map(Some)
     }
 }
 
@@ -224,6 +225,9 @@ impl Ops<'_> {
         .map(drop)
     }
 }
+
+/// Columns that [`unsent`] reads, in its order.
+const UNSENT_COLUMNS: &str = "token, entry, phone_number, kind, content, recipient_key";
 
 fn unsent(row: &rusqlite::Row<'_>) -> rusqlite::Result<UnsentCopy> {
     let ReceivedContent::Opened(content) = machine::content(row, 3)? else {
