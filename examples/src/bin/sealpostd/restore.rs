@@ -1,6 +1,7 @@
 //! `sealpostd restore`: a data folder from a backup, in which no id is used twice.
 
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -157,15 +158,30 @@ fn move_aside(data: &DataFolder, old: &[PathBuf]) -> Result<Option<PathBuf>, Fai
     if old.is_empty() {
         return Ok(None);
     }
-    let aside = data.file(&format!("{ASIDE}{}", utc(now()?).replace(':', "")));
+    let aside = make_aside(data)?;
     let failed = || Failure::context(aside.display());
-    DirBuilder::new().mode(0o700).create(&aside).map_err(failed())?;
     for path in old {
         fs::rename(path, aside.join(path.file_name().unwrap_or_default())).map_err(failed())?;
     }
     sync(&aside)?;
     sync(data.path())?;
     Ok(Some(aside))
+}
+
+/// Makes a folder named after the time. Another restore may have made one within the same second.
+fn make_aside(data: &DataFolder) -> Result<PathBuf, Failure> {
+    let first = format!("{ASIDE}{}", utc(now()?).replace(':', ""));
+    let (mut name, mut number) = (first.clone(), 1_u32);
+    loop {
+        let aside = data.file(&name);
+        match DirBuilder::new().mode(0o700).create(&aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::context(aside.display())(error)),
+        }
+        number = number.saturating_add(1);
+        name = format!("{first}-{number}");
+    }
 }
 
 /// Moves the copy of the backup into place.
