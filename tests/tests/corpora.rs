@@ -113,10 +113,10 @@ fn groups() -> BTreeMap<String, Vec<u8>> {
     let (alice, id) = (*first.state().writer(), first.state().parts().group);
     let invited = |key: &&Fingerprint| **key != alice;
     let bob = *second.state().keys().find(invited).unwrap();
-    let public_key = PublicKey::from_der(
-        &hex::decode(vectors()["keys"]["bob"]["public_spki_der"].as_str().unwrap()).unwrap(),
-    );
-    let me = Me::new(public_key.unwrap(), second.state().member(&bob).unwrap().phone);
+    let keys = page.lines().filter_map(|line| line.strip_prefix("spki: "));
+    let mut keys = keys.map(|key| PublicKey::from_der(&hex::decode(key).unwrap()).unwrap());
+    let public_key = keys.find(|key| *key.fingerprint() == bob).unwrap();
+    let me = Me::new(public_key, second.state().member(&bob).unwrap().phone);
     let mut machine = Groups::new(me, []);
     machine.handle(Input::States { from: alice, states: states.clone() });
     let tag = GroupTag { epoch: 7, ..machine.group(id).unwrap().tag() };
