@@ -26,7 +26,7 @@ Examples:
 /// What is done about files.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum FilesTask {
-    /// List the latest files: number, state, size, name, and where it is [default]
+    /// List the latest files: number, state, size, name, and where it is (the default)
     List {
         /// Largest count of files
         #[arg(long, value_name = "N", default_value_t = 50)]
