@@ -5,7 +5,7 @@
 //!
 //! - the host's, on which the client machine and its store run;
 //! - one that takes the machine's outputs: messages go into the store, notices to whoever waits;
-//! - one that works on [file transfers](files), and waits for the disk;
+//! - one that works on file transfers, and waits for the disk;
 //! - those of the callers, each with an [`Access`]. They read the database beside its writer, write
 //!   to it between two commits, and wait for notices.
 

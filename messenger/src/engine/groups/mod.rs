@@ -1,6 +1,7 @@
 //! Groups: whatever arrives for one and whatever the user does in one goes through one machine,
-//! [`Groups`]. Each turn of it becomes one transaction of the store, together with the message that
-//! was its input; only after that do copies, states and requests go to the client machine.
+//! [`Groups`](sealpost_core::groups::Groups). Each turn of it becomes one transaction of the store,
+//! together with the message that was its input; only after that do copies, states and requests go to
+//! the client machine.
 //!
 //! | file | content |
 //! |---|---|
