@@ -282,6 +282,7 @@ class Homes(TestBed):
         timer.start()
         with self.client() as client:
             self.assertEqual(client.account(), "+4915112345678")
+        timer.join()
         scripted[0].thread.join()
 
     def test_a_home_with_a_long_path_is_reached(self) -> None:
