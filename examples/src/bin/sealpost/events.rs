@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use sealpost_chat::Zone;
 use sealpost_messenger::api::{
-    self, Arrival, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Time, Trust,
-    WrittenIn,
+    self, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Time,
 };
 use sealpost_programs::{Failure, Format, Line};
 use serde::Serialize;
+
+use crate::body::Body;
+use crate::marks::{ArrivalName, TrustName, WrittenName};
 
 /// An event that is printed.
 #[derive(Debug, Serialize)]
@@ -27,7 +29,7 @@ pub(crate) enum Event {
         /// `older`, `before-removal` or `other-state`: the state of the group that it was written in,
         /// if that is not the newest.
         #[serde(skip_serializing_if = "Option::is_none")]
-        written_in: Option<&'static str>,
+        written_in: Option<WrittenName>,
         /// Message id, unique among the sender's messages.
         id: Option<u64>,
         /// Number of the message in this home.
@@ -41,7 +43,7 @@ pub(crate) enum Event {
         trust: TrustName,
         /// `late`, `fills-gap` or `reused-id`; left out for a message that came in order.
         #[serde(skip_serializing_if = "Option::is_none")]
-        arrival: Option<&'static str>,
+        arrival: Option<ArrivalName>,
     },
     /// A message that was sent before the next one is missing.
     Gap {
@@ -121,42 +123,6 @@ pub(crate) enum Event {
     },
 }
 
-/// The content of a message.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Body {
-    Text {
-        text: String,
-    },
-    /// Bytes of an application, in hex.
-    Bytes {
-        hex: String,
-    },
-    /// A file that is offered or was received.
-    File {
-        file: String,
-        size: u64,
-        text: String,
-    },
-    /// The content could not be decrypted. The field is always true.
-    Undecryptable {
-        undecryptable: bool,
-    },
-    /// There is nothing to show, and this is why.
-    Nothing {
-        nothing: &'static str,
-    },
-}
-
-/// Trust in the key that signed a message.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum TrustName {
-    FirstUse,
-    Verified,
-    Changed,
-}
-
 /// What was printed already, so that a change of something else does not print it again.
 #[derive(Debug, Default)]
 pub(crate) struct Printed {
@@ -196,13 +162,13 @@ impl Event {
             from,
             group: group(entry),
             group_name: entry.group_name.clone(),
-            written_in: entry.written_in.map(written_in),
+            written_in: entry.written_in.map(WrittenName::from),
             id: entry.message_id,
             entry: entry.entry,
             time: entry.sent_at,
             body: Body::of(&entry.body),
             trust: entry.trust.into(),
-            arrival: entry.arrival.map(arrival),
+            arrival: entry.arrival.map(ArrivalName::from),
         };
         gap.into_iter().chain([shown]).collect()
     }
@@ -304,11 +270,11 @@ impl Event {
                 ..
             } => {
                 let (time, trust) = (zone.stamp(*time), trust.words());
-                let mark = arrival.map(|arrival| format!(" [{}]", mark(arrival)));
+                let mark = arrival.map(|arrival| format!(" [{}]", arrival.words()));
                 let mark = mark.unwrap_or_default();
                 let group =
                     group_name.as_ref().map_or_else(String::new, |name| format!(" in “{name}”"));
-                let written = written_in.map(|state| format!(" [{}]", written_mark(state)));
+                let written = written_in.map(|state| format!(" [{}]", state.words()));
                 let written = written.unwrap_or_default();
                 let news = body.news(*entry);
                 format!("{time}  {from} [{trust}]{group}{mark}{written}: {news}")
@@ -347,88 +313,6 @@ impl Event {
     }
 }
 
-impl Body {
-    pub(crate) fn of(body: &api::Body) -> Self {
-        match body {
-            api::Body::Text { text } | api::Body::Notice { text } => {
-                Self::Text { text: text.clone() }
-            }
-            api::Body::Bytes { hex } => Self::Bytes { hex: hex.clone() },
-            api::Body::File { name, size, text, .. } => {
-                Self::File { file: name.clone(), size: *size, text: text.clone() }
-            }
-            api::Body::Undecryptable => Self::Undecryptable { undecryptable: true },
-            api::Body::Deleted => Self::Nothing { nothing: "taken back by its author" },
-            api::Body::Expired => Self::Nothing { nothing: "expired" },
-            api::Body::NeedsNewerVersion | api::Body::Unknown => {
-                Self::Nothing { nothing: "needs a newer version of this program" }
-            }
-        }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Text { text } => text.clone(),
-            Self::Bytes { hex } => format!("[bytes] {hex}"),
-            Self::File { file, size, text } => format!("[file {file}, {size} bytes] {text}"),
-            Self::Undecryptable { .. } => "[this message can't be decrypted]".to_owned(),
-            Self::Nothing { nothing } => format!("[{nothing}]"),
-        }
-    }
-
-    /// The content of the message with this number when it arrives: an offered file waits for an answer.
-    fn news(&self, entry: u64) -> String {
-        match self {
-            Self::File { file, size, text } => {
-                format!("[file {file}, {size} bytes: sealpost files accept {entry}] {text}")
-            }
-            Self::Text { .. }
-            | Self::Bytes { .. }
-            | Self::Undecryptable { .. }
-            | Self::Nothing { .. } => self.text(),
-        }
-    }
-}
-
-impl TrustName {
-    /// As a person reads it. Every message has a mark, so that a sender can't forge one by writing
-    /// it where others have none.
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::FirstUse => "not verified",
-            Self::Verified => "verified",
-            Self::Changed => "by a changed key!",
-        }
-    }
-}
-
-impl From<Option<Trust>> for TrustName {
-    fn from(trust: Option<Trust>) -> Self {
-        match trust {
-            Some(Trust::FirstUse) | None => Self::FirstUse,
-            Some(Trust::Verified) => Self::Verified,
-            Some(Trust::Changed) => Self::Changed,
-        }
-    }
-}
-
-pub(crate) const fn arrival(arrival: Arrival) -> &'static str {
-    match arrival {
-        Arrival::Late => "late",
-        Arrival::FillsGap => FILLS_GAP,
-        Arrival::ReusedId => REUSED_ID,
-    }
-}
-
-/// The mark of a message that did not come in order, for people.
-pub(crate) fn mark(arrival: &str) -> &'static str {
-    match arrival {
-        FILLS_GAP => "late: it was missing",
-        REUSED_ID => "its number was used before: restored from a backup?",
-        _ => "late",
-    }
-}
-
 /// Id of the group that an entry is in.
 fn group(entry: &Entry) -> Option<String> {
     match entry.conversation {
@@ -436,28 +320,6 @@ fn group(entry: &Entry) -> Option<String> {
         Peer::Group(group) => Some(group.to_string()),
     }
 }
-
-pub(crate) const fn written_in(written: WrittenIn) -> &'static str {
-    match written {
-        WrittenIn::Older => OLDER,
-        WrittenIn::BeforeRemoval => BEFORE_REMOVAL,
-        WrittenIn::OtherState => "other-state",
-    }
-}
-
-/// The mark of a message that was not written in the newest state of its group, for people.
-pub(crate) fn written_mark(written: &str) -> &'static str {
-    match written {
-        OLDER => "written before the last change of the group",
-        BEFORE_REMOVAL => "written before its author was removed, as they say",
-        _ => "its author has another version of the group",
-    }
-}
-
-const OLDER: &str = "older";
-const BEFORE_REMOVAL: &str = "before-removal";
-const FILLS_GAP: &str = "fills-gap";
-const REUSED_ID: &str = "reused-id";
 
 fn list(ids: &[u64]) -> String {
     ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
@@ -467,7 +329,7 @@ fn list(ids: &[u64]) -> String {
 pub(crate) mod tests {
     use super::*;
     use sealpost_core::time::Timestamp;
-    use sealpost_messenger::api::PhoneNumber;
+    use sealpost_messenger::api::{Arrival, PhoneNumber, Trust};
 
     pub(crate) fn entry(body: api::Body) -> Entry {
         let phone: PhoneNumber = "+4915112345678".parse().unwrap();

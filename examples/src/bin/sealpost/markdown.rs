@@ -5,7 +5,7 @@ use sealpost_messenger::api::{Entry, Peer};
 use sealpost_messenger::foreign_text::framed_lines;
 use sealpost_programs::{Failure, Line};
 
-use crate::events::Body;
+use crate::body::Body;
 use crate::transcript::{marks, whom};
 
 /// A document that a history is written into.

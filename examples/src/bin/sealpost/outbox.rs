@@ -10,7 +10,7 @@ use sealpost_messenger::api::{
 use sealpost_programs::{Failure, Format, FormatArg, Line, tell};
 
 use crate::args::ZoneArg;
-use crate::events::Body;
+use crate::body::Body;
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
 use crate::transcript::{marks, whom};

@@ -4,7 +4,8 @@ use sealpost_chat::Zone;
 use sealpost_messenger::api::{Entry, Peer, Progress, Quote, Reaction};
 use sealpost_programs::{Failure, Format, Line};
 
-use crate::events::{Body, TrustName, arrival, mark, written_in, written_mark};
+use crate::body::Body;
+use crate::marks::{ArrivalName, TrustName, WrittenName};
 
 /// Prints entries, each on a line of its own, followed by lines about it that begin with spaces.
 pub(crate) struct Transcript {
@@ -50,10 +51,10 @@ pub(crate) fn marks(entry: &Entry) -> Vec<String> {
         (Some(progress), None) => word(progress),
         (None, None) => "noted".to_owned(),
     };
-    let arrival = entry.arrival.map(|order| mark(arrival(order)).to_owned());
+    let arrival = entry.arrival.map(|arrival| ArrivalName::from(arrival).words().to_owned());
     let edited = entry.edited_at.map(|_| "edited".to_owned());
     let gap = entry.after_gap.then(|| "a message is missing before it".to_owned());
-    let written = entry.written_in.map(|state| written_mark(written_in(state)).to_owned());
+    let written = entry.written_in.map(|state| WrittenName::from(state).words().to_owned());
     [first].into_iter().chain(arrival).chain(written).chain(gap).chain(edited).collect()
 }
 
