@@ -364,6 +364,21 @@ pub enum SendRefusal {
     Cancelled,
 }
 
+impl SendRefusal {
+    /// Whether the same message may be accepted later, without anybody deciding anything.
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::NotRegistered | Self::OutboxFull | Self::LookupFailed | Self::StoreFailed => true,
+            Self::TooLong
+            | Self::UnknownUser
+            | Self::KeyChanged
+            | Self::OtherKey
+            | Self::SealFailed
+            | Self::Cancelled => false,
+        }
+    }
+}
+
 /// Why a look-up failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum LookupFailure {

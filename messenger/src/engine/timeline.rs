@@ -187,18 +187,7 @@ impl Core {
     /// A state or a request was refused: it is kept if it may be accepted later, and else dropped.
     /// Returns whether it was one.
     fn post_refused(&self, token: Token, refusal: SendRefusal) -> bool {
-        let is_final = match refusal {
-            SendRefusal::NotRegistered
-            | SendRefusal::OutboxFull
-            | SendRefusal::LookupFailed
-            | SendRefusal::StoreFailed => false,
-            SendRefusal::TooLong
-            | SendRefusal::UnknownUser
-            | SendRefusal::KeyChanged
-            | SendRefusal::OtherKey
-            | SendRefusal::Cancelled
-            | SendRefusal::SealFailed => true,
-        };
+        let is_final = !refusal.may_pass();
         let dropped = if is_final {
             self.write(move |store| store.drop_group_post(token))
         } else {

@@ -96,18 +96,7 @@ impl Clerk {
             return Ok(());
         };
         self.sends.remove(token);
-        let fate = match refusal {
-            SendRefusal::OutboxFull
-            | SendRefusal::StoreFailed
-            | SendRefusal::LookupFailed
-            | SendRefusal::NotRegistered => Fate::NoRoom,
-            SendRefusal::TooLong
-            | SendRefusal::UnknownUser
-            | SendRefusal::KeyChanged
-            | SendRefusal::OtherKey
-            | SendRefusal::SealFailed
-            | SendRefusal::Cancelled => Fate::Failed,
-        };
+        let fate = if refusal.may_pass() { Fate::NoRoom } else { Fate::Failed };
         match name {
             Some(name) => self.sent(id, name, fate),
             // An answer must not be lost.
