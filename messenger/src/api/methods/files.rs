@@ -51,7 +51,7 @@ pub struct SendFileParams {
     #[serde(default)]
     pub wait_for: WaitFor,
     /// How long to wait, in seconds.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "super::default_timeout")]
     pub timeout_seconds: u32,
 }
 
@@ -60,7 +60,7 @@ pub struct SendFileParams {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListFilesParams {
     /// Largest count of files, at most 1,000.
-    #[serde(default = "default_limit")]
+    #[serde(default = "super::default_limit")]
     pub limit: u32,
 }
 
@@ -70,12 +70,4 @@ pub struct ListFilesParams {
 pub struct FilesResult {
     /// The entries that offer them.
     pub entries: Vec<Entry>,
-}
-
-const fn default_timeout() -> u32 {
-    30
-}
-
-const fn default_limit() -> u32 {
-    50
 }

@@ -87,10 +87,6 @@ pub struct UpdateGroupParams {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readmit: Vec<PhoneNumber>,
     /// How long to wait for the server when people are looked up, in seconds.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "super::default_timeout")]
     pub timeout_seconds: u32,
-}
-
-const fn default_timeout() -> u32 {
-    30
 }

@@ -60,7 +60,7 @@ pub struct HistoryParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
     /// Largest count of entries, at most 1,000.
-    #[serde(default = "default_limit")]
+    #[serde(default = "super::default_limit")]
     pub limit: u32,
 }
 
@@ -77,7 +77,7 @@ pub struct SearchParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
     /// Largest count of entries, at most 1,000.
-    #[serde(default = "default_limit")]
+    #[serde(default = "super::default_limit")]
     pub limit: u32,
 }
 
@@ -131,8 +131,4 @@ pub struct ConversationParams {
     /// their way; 0 at first: each is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_files_up_to: Option<u64>,
-}
-
-const fn default_limit() -> u32 {
-    50
 }

@@ -43,6 +43,16 @@ macro_rules! method {
 }
 use method;
 
+/// How long methods wait that wait, in seconds.
+const fn default_timeout() -> u32 {
+    30
+}
+
+/// Entries that are listed unless the caller asks for another count.
+const fn default_limit() -> u32 {
+    50
+}
+
 /// A method, as the documents describe it.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {

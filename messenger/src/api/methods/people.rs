@@ -90,7 +90,7 @@ pub struct LookUpParams {
     /// Phone number.
     pub recipient: PhoneNumber,
     /// How long to wait for the server, in seconds.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "super::default_timeout")]
     pub timeout_seconds: u32,
 }
 
@@ -105,10 +105,6 @@ pub struct TrustParams {
     /// Whether to mark the key as verified; if not, an offered key is only accepted.
     #[serde(default = "yes")]
     pub verified: bool,
-}
-
-const fn default_timeout() -> u32 {
-    30
 }
 
 const fn yes() -> bool {

@@ -64,7 +64,7 @@ pub struct SendParams {
     #[serde(default)]
     pub wait_for: WaitFor,
     /// How long to wait, in seconds.
-    #[serde(default = "default_timeout")]
+    #[serde(default = "super::default_timeout")]
     pub timeout_seconds: u32,
 }
 
@@ -130,8 +130,4 @@ pub struct ReactionParams {
 pub struct OutboxResult {
     /// The entries concerned, the oldest first.
     pub entries: Vec<Entry>,
-}
-
-const fn default_timeout() -> u32 {
-    30
 }
