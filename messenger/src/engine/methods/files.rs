@@ -8,8 +8,6 @@ use sealpost_core::event::{
     self, Caption, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen,
 };
 use sealpost_core::files::{Command, CommandRefusal, TransferId, limits};
-use sealpost_core::ids::Phone;
-use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{
     Body, EntryId, Idempotency, Made, NewCopy, NewEntry, Peer,
 };
@@ -17,15 +15,15 @@ use sha2::{Digest, Sha256};
 
 use super::sending::{Journey, event_id, idempotency_key, new_event, reused, token};
 use crate::api::{
-    ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, LookUpParams,
-    PhoneNumber, SendFileParams, SendResult,
+    ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, SendFileParams,
+    SendResult,
 };
+use crate::engine::clock;
 use crate::engine::core::Core;
 use crate::engine::entries::{self, Entries};
 use crate::engine::files::Offered;
 use crate::engine::hub::deadline_in;
 use crate::engine::methods::history::limited;
-use crate::engine::{clock, methods::people::not_a_contact};
 use crate::files::{Source, media_type};
 
 impl Core {
@@ -43,8 +41,9 @@ impl Core {
         let path = absolute(&params.path)?;
         let core = Arc::clone(self);
         Ok(move || {
-            let SendFileParams { caption, wait_for, timeout_seconds, .. } = params;
-            let to = core.pinned_key(phone, timeout_seconds)?;
+            let SendFileParams { caption, wait_for, .. } = params;
+            let contact = core.known_or_looked_up(phone, deadline)?;
+            let to = *contact.pinned.public_key.fingerprint();
             let source = open(&path)?;
             let offer = offer(&path, &source, &caption)?;
             let expiry_secs =
@@ -132,24 +131,6 @@ impl Core {
             Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => Ok(()),
             done => done,
         }
-    }
-
-    /// The key that a person is known by. Somebody new is looked up.
-    fn pinned_key(
-        self: &Arc<Self>,
-        phone: Phone,
-        timeout_seconds: u32,
-    ) -> Result<Fingerprint, ApiError> {
-        let known = || {
-            let contacts = self.contacts()?;
-            let found = contacts.into_iter().find(|contact| contact.phone == phone);
-            Ok::<_, ApiError>(found.map(|contact| *contact.pinned.public_key.fingerprint()))
-        };
-        if let Some(key) = known()? {
-            return Ok(key);
-        }
-        self.look_up(LookUpParams { recipient: PhoneNumber(phone), timeout_seconds })?()?;
-        known()?.ok_or_else(|| not_a_contact(phone))
     }
 }
 

@@ -12,10 +12,9 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::Peer as KeptPeer;
 
 use super::group_changes::{commands, group_name};
-use super::people::not_a_contact;
 use crate::api::{
-    ApiError, Empty, ErrorKind, Group, GroupId, GroupParams, GroupStanding, GroupsResult,
-    LookUpParams, Member, PhoneNumber, Role, UpdateGroupParams,
+    ApiError, Empty, ErrorKind, Group, GroupId, GroupParams, GroupStanding, GroupsResult, Member,
+    PhoneNumber, Role, UpdateGroupParams,
 };
 use crate::engine::core::Core;
 use crate::engine::groups::Cause;
@@ -141,12 +140,7 @@ impl Core {
         if phone == self.identity.phone {
             return Err(ErrorKind::InvalidParams.error("you are in the group yourself"));
         }
-        if self.known(phone)?.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now()).as_secs();
-            let timeout_seconds = u32::try_from(left).unwrap_or(u32::MAX);
-            self.look_up(LookUpParams { recipient: person, timeout_seconds })?()?;
-        }
-        let contact = self.known(phone)?.ok_or_else(|| not_a_contact(phone))?;
+        let contact = self.known_or_looked_up(phone, deadline)?;
         if contact.offered.is_some() {
             return Err(ErrorKind::KeyChanged.error(format_args!(
                 "the key of {phone} has changed; compare the safety number with sealpost verify \

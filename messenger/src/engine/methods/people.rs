@@ -256,6 +256,21 @@ impl Core {
         Ok(self.contacts()?.into_iter().find(|contact| contact.phone == phone))
     }
 
+    /// A contact. Somebody who is none yet is looked up.
+    pub(in crate::engine) fn known_or_looked_up(
+        self: &Arc<Self>,
+        phone: Phone,
+        deadline: Instant,
+    ) -> Result<store::Contact, ApiError> {
+        if let Some(contact) = self.known(phone)? {
+            return Ok(contact);
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+        let timeout_seconds = u32::try_from(left).unwrap_or(u32::MAX);
+        self.look_up(LookUpParams { recipient: PhoneNumber(phone), timeout_seconds })?()?;
+        self.known(phone)?.ok_or_else(|| not_a_contact(phone))
+    }
+
     fn shown(&self, contact: &store::Contact, conversation: Option<&Conversation>) -> Contact {
         let number = |key: &PublicKey| self.safety_numbers.of(&self.public_key, key);
         let store::Contact { phone, pinned, verification, offered, .. } = contact;
@@ -301,7 +316,7 @@ pub(in crate::engine) fn unknown_recipient(phone: Phone) -> ApiError {
     ErrorKind::UnknownRecipient.error(format_args!("nobody is registered as {phone}"))
 }
 
-pub(in crate::engine) fn not_a_contact(phone: Phone) -> ApiError {
+fn not_a_contact(phone: Phone) -> ApiError {
     ErrorKind::NotFound.error(format_args!("{phone} is not a contact: look it up first"))
 }
 
