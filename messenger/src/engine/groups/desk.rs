@@ -184,8 +184,7 @@ impl Core {
     ) -> Result<Turned, ApiError> {
         let Some(machine) = &desk.machine else { return Ok(Turned::default()) };
         let message = cause.message.cloned();
-        let plan = Plan::new(self, machine, before, cause).and_then(|plan| plan.of(actions));
-        let plan = match plan {
+        let plan = match Plan::new(self, machine, before, cause).of(actions) {
             Ok(plan) => plan,
             Err(error) => {
                 desk.machine = None;

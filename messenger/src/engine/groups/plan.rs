@@ -42,24 +42,28 @@ impl<'a> Plan<'a> {
         machine: &'a Groups,
         before: Option<State>,
         cause: Cause<'a>,
-    ) -> Result<Self, ApiError> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             core,
             machine,
             message: cause.message,
             before,
-            contacts: core.contacts()?,
+            contacts: Vec::new(),
             records: BTreeMap::new(),
             own: cause.own,
             steps: cause.steps,
             sends: Vec::new(),
             changed: BTreeSet::new(),
             refused: None,
-        })
+        }
     }
 
     /// Plans actions, in their order.
     pub(super) fn of(mut self, actions: Vec<Action>) -> Result<Self, ApiError> {
+        // Most texts arrive without a need to know who has which key.
+        if actions.iter().any(names_people) {
+            self.contacts = self.core.contacts()?;
+        }
         for action in actions {
             self.add(action)?;
         }
@@ -214,6 +218,18 @@ impl<'a> Plan<'a> {
 
     const fn names(&self) -> Names<'_> {
         Names { core: self.core, contacts: self.contacts.as_slice(), machine: self.machine }
+    }
+}
+
+/// Whether an action is about people, who are found by their keys or named.
+const fn names_people(action: &Action) -> bool {
+    match action {
+        Action::SendStates { .. }
+        | Action::SendRequest { .. }
+        | Action::SendText { .. }
+        | Action::Refuse(..)
+        | Action::Tell(..) => true,
+        Action::Store(..) | Action::Sign { .. } | Action::Show { .. } | Action::Hold(..) => false,
     }
 }
 
