@@ -215,4 +215,4 @@ fn text(entry: &Entry) -> String {
 const LISTED: u32 = 1_000;
 /// Width of the bar.
 const BAR: u64 = 30;
-const REFUSED: u8 = 4;
+const REFUSED: u8 = ErrorKind::Refused.exit_status();
