@@ -216,10 +216,9 @@ fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-const EXPORT_EXAMPLES: &str =
-    "The file contains the key, contacts with what was verified, the history \
-and everything else that a
-new device needs. The key in it keeps its own passphrase, if it has one.
+const EXPORT_EXAMPLES: &str = "\
+The file contains the key, contacts with what was verified, the history and everything else
+that a new device needs. The key in it keeps its own passphrase, if it has one.
 
 Examples:
   sealpost export sealpost.export
