@@ -184,13 +184,7 @@ fn mute(model: &mut Model, chosen: usize, effects: &mut Vec<Effect>) {
         MuteFor::Ever => Mute::Always,
         MuteFor::Never => Mute::Off,
     };
-    let params = ConversationParams {
-        with: thread.with,
-        mute: Some(mute),
-        expiry_seconds: None,
-        read_receipts: None,
-        accept_files_up_to: None,
-    };
+    let params = ConversationParams { mute: Some(mute), ..ConversationParams::of(thread.with) };
     effects.push(Effect::Request(Request::Update(params)));
 }
 

@@ -205,14 +205,8 @@ impl Change {
                     }
                     Mute::Always => format!("{with} is muted"),
                 };
-                let mute = Some(mute);
-                let params = ConversationParams {
-                    with,
-                    mute,
-                    expiry_seconds: None,
-                    read_receipts: None,
-                    accept_files_up_to: None,
-                };
+                let params =
+                    ConversationParams { mute: Some(mute), ..ConversationParams::of(with) };
                 (hands.call::<UpdateConversation>(&params), said)
             }
         };

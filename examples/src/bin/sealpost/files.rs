@@ -34,11 +34,8 @@ pub(crate) fn files(home: &Home, args: &FilesArgs) -> Result<(), Failure> {
         FilesTask::Cancel { entry } => call::<CancelFile>(home, &EntryParams { entry }).map(drop),
         FilesTask::AcceptUpTo { bytes, phone } => {
             let params = ConversationParams {
-                with: phone.into(),
-                mute: None,
-                expiry_seconds: None,
-                read_receipts: None,
                 accept_files_up_to: Some(bytes),
+                ..ConversationParams::of(phone.into())
             };
             call::<UpdateConversation>(home, &params).map(drop)
         }

@@ -132,3 +132,16 @@ pub struct ConversationParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_files_up_to: Option<u64>,
 }
+
+impl ConversationParams {
+    /// No change yet.
+    pub const fn of(with: Peer) -> Self {
+        Self {
+            with,
+            mute: None,
+            expiry_seconds: None,
+            read_receipts: None,
+            accept_files_up_to: None,
+        }
+    }
+}
