@@ -1,6 +1,6 @@
 //! What the thread of outputs shares with everybody who waits for them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,12 +41,16 @@ struct Seat {
     notifications: SyncSender<Notification>,
     /// Whether it is told what changed.
     is_display: bool,
+    /// *Caught up*, which it is told after the messages that its consumers get.
+    caught_up: Option<Connection>,
 }
 
 #[derive(Debug)]
 struct Subscription {
     number: u64,
     seat: u64,
+    /// Everything up to this place was sent.
+    sent: u64,
     /// Places of what was sent and not acknowledged, in order.
     unacknowledged: VecDeque<u64>,
 }
@@ -116,7 +120,7 @@ impl Hub {
         let mut state = self.lock();
         let number = state.number();
         if !state.has_stopped {
-            state.seats.insert(number, Seat { notifications, is_display: false });
+            state.seats.insert(number, Seat { notifications, is_display: false, caught_up: None });
         }
         number
     }
@@ -154,8 +158,25 @@ impl Hub {
     }
 
     pub(super) fn set_connection(&self, connection: &Connection) {
-        self.lock().connection = connection.clone();
-        self.show(&Changed::Connection { connection: connection.clone() });
+        let mut state = self.lock();
+        state.connection = connection.clone();
+        let is_caught_up = matches!(connection, Connection::Online { waiting: None, .. });
+        for seat in state.seats.values_mut() {
+            seat.caught_up = (is_caught_up && seat.is_display).then(|| connection.clone());
+        }
+        if is_caught_up {
+            self.tell_caught_up(state);
+        } else {
+            drop(state);
+            self.show(&Changed::Connection { connection: connection.clone() });
+        }
+    }
+
+    /// Tells whoever has everything that arrived that nothing more waits at the server.
+    fn tell_caught_up(&self, mut state: MutexGuard<'_, State>) {
+        if state.tell_caught_up() == Seats::Lost {
+            self.moved.notify_all();
+        }
     }
 
     /// Remembers why the server can't be reached, until [`take_unreachable`](Self::take_unreachable).
@@ -191,11 +212,12 @@ impl Hub {
         }
         let notifications = state.seats.get(&seat)?.notifications.clone();
         let number = state.number();
-        let subscription = Subscription { number, seat, unacknowledged: VecDeque::new() };
+        let subscription = Subscription { number, seat, sent: 0, unacknowledged: VecDeque::new() };
         let before = state.consumers.insert(consumer.to_owned(), subscription);
         if let Some(before) = before.filter(|before| before.seat != seat) {
             state.tell_end(before.seat, consumer, EndReason::TakenOver);
         }
+        state.tell_caught_up();
         self.moved.notify_all();
         Some((number, notifications))
     }
@@ -208,6 +230,7 @@ impl Hub {
         {
             state.tell_end(ended.seat, consumer, EndReason::Unsubscribed);
         }
+        state.tell_caught_up();
         self.moved.notify_all();
     }
 
@@ -220,6 +243,7 @@ impl Hub {
             let seat = current.seat;
             state.consumers.remove(consumer);
             state.tell_end(seat, consumer, EndReason::Failed);
+            self.tell_caught_up(state);
         }
     }
 
@@ -247,13 +271,18 @@ impl Hub {
     pub(super) fn wait(&self, consumer: &str, number: u64, after: u64) -> Option<usize> {
         let mut state = self.lock();
         loop {
-            let subscription = state.consumers.get(consumer)?;
+            let subscription = state.consumers.get_mut(consumer)?;
             if subscription.number != number {
                 return None;
             }
+            subscription.sent = after;
             let room = WINDOW.saturating_sub(subscription.unacknowledged.len());
             if state.arrived > after && room > 0 {
                 return Some(room);
+            }
+            if state.tell_caught_up() == Seats::Lost {
+                self.moved.notify_all();
+                continue;
             }
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -299,6 +328,31 @@ impl State {
         }
     }
 
+    /// Tells the seats that wait for it, and whose consumers were sent everything that arrived, that they
+    /// have caught up.
+    fn tell_caught_up(&mut self) -> Seats {
+        let is_behind = |subscription: &&Subscription| subscription.sent < self.arrived;
+        let behind: BTreeSet<u64> = self
+            .consumers
+            .values()
+            .filter(is_behind)
+            .map(|subscription| subscription.seat)
+            .collect();
+        let before = self.seats.len();
+        self.seats.retain(|number, seat| {
+            let Some(connection) = seat.caught_up.take_if(|_| !behind.contains(number)) else {
+                return true;
+            };
+            let changed = Notification::Changed(Changed::Connection { connection });
+            seat.notifications.try_send(changed).is_ok()
+        });
+        if self.seats.len() == before {
+            return Seats::Kept;
+        }
+        self.end_of_seats();
+        Seats::Lost
+    }
+
     /// Ends the subscriptions of seats that are gone.
     fn end_of_seats(&mut self) {
         let seats = &self.seats;
@@ -309,6 +363,13 @@ impl State {
         self.next = self.next.saturating_add(1);
         self.next
     }
+}
+
+/// Whether seats did not keep up and were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seats {
+    Kept,
+    Lost,
 }
 
 /// How waiting ended without what was waited for.
@@ -353,3 +414,46 @@ pub(super) fn deadline_in(seconds: u32) -> Instant {
 const SUBSCRIPTIONS_MAX: usize = 64;
 /// What is sent to a consumer before it acknowledges.
 const WINDOW: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn caught_up_comes_after_what_consumers_are_sent() {
+        let hub = Arc::new(Hub::new(0));
+        let (sender, notifications) = mpsc::sync_channel(10);
+        let seat = hub.enter(sender);
+        hub.make_display(seat);
+        let (number, _) = hub.subscribe(seat, "bot").unwrap();
+        hub.arrived(5);
+        let connection = Connection::Online { since: clock::now(), waiting: None };
+        hub.set_connection(&connection);
+        assert!(notifications.try_recv().is_err(), "what arrived was not sent yet");
+        let waiting = Arc::clone(&hub);
+        let pump = thread::spawn(move || waiting.wait("bot", number, 5));
+        let told = notifications.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert_eq!(told, Notification::Changed(Changed::Connection { connection }));
+        hub.stop();
+        assert_eq!(pump.join().unwrap(), None);
+    }
+
+    #[test]
+    fn caught_up_comes_at_once_to_whoever_has_no_consumer_and_when_one_ends() {
+        let hub = Hub::new(0);
+        let [(all, without), (some, with)] = [(); 2].map(|()| mpsc::sync_channel(10));
+        let [_, seat] = [all, some].map(|sender| {
+            let seat = hub.enter(sender);
+            hub.make_display(seat);
+            seat
+        });
+        hub.subscribe(seat, "bot").unwrap();
+        hub.arrived(5);
+        hub.set_connection(&Connection::Online { since: clock::now(), waiting: None });
+        assert!(without.try_recv().is_ok() && with.try_recv().is_err());
+        hub.unsubscribe("bot", Some(seat));
+        assert!(with.try_recv().is_ok());
+    }
+}

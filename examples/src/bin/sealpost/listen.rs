@@ -64,26 +64,6 @@ pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     }
 }
 
-/// The next notification, if it comes before a time.
-fn next(hands: &Hands, until: Option<Instant>) -> Result<Notification, RecvTimeoutError> {
-    match until {
-        None => hands.notifications.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        Some(until) => {
-            let left = until.saturating_duration_since(Instant::now());
-            hands.notifications.recv_timeout(left)
-        }
-    }
-}
-
-fn is_caught_up(notification: &Notification) -> bool {
-    matches!(
-        notification,
-        Notification::Changed(Changed::Connection {
-            connection: Connection::Online { waiting: None, .. }
-        })
-    )
-}
-
 fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
     let consumer = SubscribeParams { consumer: LISTENER.into(), from_start: true };
     let consumer = serde_json::to_value(consumer).map_err(ApiError::internal)?;
@@ -111,28 +91,22 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn print_all(&mut self, hands: &Hands, deadline: Option<Instant>) -> Result<Ended, Failure> {
-        // *Caught up* goes another way than messages, and may overtake the last of those that came.
-        let mut caught_up = None;
         while self.args.count.is_none_or(|count| self.shown < count) {
-            let held_until = caught_up.as_ref().map(|_| Instant::now() + OVERTAKEN);
-            let until = [deadline, held_until].into_iter().flatten().min();
-            match next(hands, until) {
-                Ok(notification) if is_caught_up(&notification) => caught_up = Some(notification),
+            let next = match deadline {
+                None => hands.notifications.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    hands.notifications.recv_timeout(left)
+                }
+            };
+            match next {
                 Ok(notification) => {
-                    if let Notification::Changed(Changed::Connection { .. }) = notification
-                        && let Some(before) = caught_up.take()
-                    {
-                        self.print(hands, &before)?;
-                    }
                     if !self.print(hands, &notification)? {
                         return Ok(Ended::Ending);
                     }
                 }
-                Err(ended) => match caught_up.take() {
-                    Some(notification) => drop(self.print(hands, &notification)?),
-                    None if ended == RecvTimeoutError::Timeout => return Ok(Ended::TimedOut),
-                    None => return Ok(Ended::Stopped),
-                },
+                Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
             }
         }
         Ok(Ended::Done)
@@ -188,6 +162,3 @@ impl Printer<'_> {
         }
     }
 }
-
-/// How long *caught up* is held back for messages that it may have overtaken.
-const OVERTAKEN: Duration = Duration::from_millis(100);
