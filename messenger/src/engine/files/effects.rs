@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use sealpost_core::client::Command;
 use sealpost_core::client::store::{Content, Token};
 use sealpost_core::event::{self, FilePiece};
 use sealpost_core::files::{EventName, Fate, Input, Outgoing, Pause, PieceName, Told, TransferId};
-use sealpost_core::ids::{Phone, UserRef};
+use sealpost_storage::client::conversations::NewCopy;
 use sealpost_storage::client::transfers::{NewSend, SendPlace, TakenOver, TransferStep};
 
 use super::clerk::{Clerk, RETRY};
@@ -18,7 +17,7 @@ use crate::files::{Effect, SafeName};
 
 /// What is done once a step is durable.
 enum After {
-    Send(Token, Phone, Content),
+    Send(NewCopy),
     Discard(TransferId),
     Wait(TransferId, String),
     Tell(TransferId, Told),
@@ -96,6 +95,7 @@ impl Clerk {
         (after, inputs): (&mut Vec<After>, &mut VecDeque<Input>),
     ) -> Result<(), ApiError> {
         let Message { name, content } = message;
+        let key = Some(id.peer);
         let Some(phone) = self.phone_of(&id.peer)? else {
             // Whoever had this key has another one, and must not get what was meant for it.
             inputs.extend(name.map(|name| Input::Sent { id, name, fate: Fate::Failed }));
@@ -110,7 +110,7 @@ impl Clerk {
             let kept = name.is_none().then(|| content.clone());
             step.sends.push(NewSend { token, id, name, content: kept });
             self.sends.add(token, id, name);
-            after.push(After::Send(token, phone, content));
+            after.push(After::Send(NewCopy { token, phone, key, content }));
             return Ok(());
         };
         self.sends.add(before.token, id, name);
@@ -118,9 +118,12 @@ impl Clerk {
             // The offer's content is that of its entry, which `send_unsent` of the core has sent.
             (SendPlace::Unsent, Some(EventName::Offer)) => {
                 let sent = self.core.read(|store| store.unsent_copy(before.token))?;
-                after.extend(sent.map(|copy| After::Send(before.token, phone, copy.copy.content)));
+                after.extend(sent.map(|unsent| After::Send(unsent.copy)));
             }
-            (SendPlace::Unsent, _) => after.push(After::Send(before.token, phone, content)),
+            (SendPlace::Unsent, _) => {
+                let token = before.token;
+                after.push(After::Send(NewCopy { token, phone, key, content }));
+            }
             (SendPlace::Draft | SendPlace::Outbox(..), _) => {}
         }
         if let (Some(fate), Some(name)) = (fate_of(before.place), name) {
@@ -131,7 +134,7 @@ impl Clerk {
 
     fn follow_up(&mut self, after: After) {
         match after {
-            After::Send(token, phone, content) => self.command_send(token, phone, content),
+            After::Send(copy) => self.core.command_send(copy),
             After::Discard(id) => {
                 let discarded = self.desk.as_mut().map(|desk| desk.discard(id));
                 if let Some(Err(error)) = discarded {
@@ -141,11 +144,6 @@ impl Clerk {
             After::Wait(id, reason) => self.wait(id, &reason),
             After::Tell(id, told) => self.tell(id, told),
         }
-    }
-
-    fn command_send(&self, token: Token, phone: Phone, content: Content) {
-        let to = UserRef::Phone(phone);
-        self.core.handle.command(Command::Send { token, to, content });
     }
 
     fn tell(&self, id: TransferId, told: Told) {
@@ -206,7 +204,8 @@ impl Clerk {
             match self.phone_of(&id.peer)? {
                 Some(phone) => {
                     self.sends.add(token, id, None);
-                    self.command_send(token, phone, content);
+                    let key = Some(id.peer);
+                    self.core.command_send(NewCopy { token, phone, key, content });
                 }
                 None => self.drop_send(token)?,
             }

@@ -57,7 +57,8 @@ impl Core {
                 expiry_secs,
             };
             let token = token()?;
-            let copy = NewCopy { token, phone, key: None, content: Content::Event(encoded) };
+            let content = Content::Event(encoded);
+            let copy = NewCopy { token, phone, key: Some(to), content };
             let at = clock::now().0;
             let watch = core.hub.watch();
             let conversation = peer;
