@@ -1,13 +1,14 @@
 //! The rows of each entry of a conversation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sealpost_messenger::api::{Arrival, Body, Entry, Peer, Progress, Time, Trust, WrittenIn};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::file_rows::file_rows;
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
-use crate::model::{Model, Thread};
+use crate::model::{Model, Thread, picture_of};
 use crate::text::{clip, links, one_line, wrap};
 use crate::theme::{Line, Span, Tone};
 
@@ -113,6 +114,7 @@ impl Page<'_> {
                     return;
                 };
                 rows.push(self.row(Gutter::File, line));
+                self.write_picture(rows);
                 if !text.is_empty() {
                     self.write_text(rows, text);
                 }
@@ -127,6 +129,24 @@ impl Page<'_> {
                 self.write_gone(rows, "This message needs a newer version of Sealpost.");
             }
             Body::Notice { .. } => {}
+        }
+    }
+
+    fn write_picture(&self, rows: &mut Vec<Row>) {
+        let shown = picture_of(self.entry).and_then(|path| self.model.gallery.shown(path));
+        match shown {
+            None => {}
+            Some(Ok(picture)) => {
+                let row = |row| Row {
+                    picture: Some((Arc::clone(picture), row)),
+                    ..self.row(Gutter::Text, Line::new())
+                };
+                rows.extend((0..picture.rows()).map(row));
+            }
+            Some(Err(why)) => {
+                let why = OneLine(why);
+                self.write_gone(rows, &format!("the picture can't be shown: {why}"));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use sealpost_core::client::store::Snapshot;
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::Otp;
+use sealpost_messenger::engine::Account;
 use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line, secret_line_of_stdin, tell};
 
@@ -20,11 +21,7 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
     let account = home.open_or_make(&args.server.address, args.phone, passphrase)?;
     let known = Known::of(&account.snapshot);
-    // Signals end the program at once: the prompt for the password would not notice a graceful
-    // stop.
-    let session = Session::start(account, SignalHandling::Ignore)?;
-    let user = make_account(&session, known, args)?;
-    session.finish()?;
+    let user = register_account(account, args)?;
     let phone = args.phone;
     match known.user {
         None => Line::text(format_args!("registered {phone} as user {user}")),
@@ -36,6 +33,17 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
              user {known} any more"
         )),
     }
+}
+
+/// Registers an account, and asks for its one-time password.
+pub(crate) fn register_account(account: Account, args: &RegisterArgs) -> Result<UserId, Failure> {
+    let known = Known::of(&account.snapshot);
+    // Signals end the program at once: the prompt for the password would not notice a graceful
+    // stop.
+    let session = Session::start(account, SignalHandling::Ignore)?;
+    let user = make_account(&session, known, args)?;
+    session.finish()?;
+    Ok(user)
 }
 
 /// What the home knows of the account before the server is asked.
