@@ -18,7 +18,7 @@ mod time;
 pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
 pub use entry::{
-    Arrival, Body, Copy, Entry, FileState, Progress, Quote, Reaction, Trust, WrittenIn,
+    Arrival, Body, Copy, Entry, FileState, Mention, Progress, Quote, Reaction, Trust, WrittenIn,
 };
 pub use error::{ApiError, ErrorData, ErrorKind};
 pub use group::{Group, GroupStanding, Member, Role};

@@ -4,7 +4,6 @@ use sealpost_core::client::store::{
     ClientOp, ClientReply, Content, InboxId, InboxItem, ReceivedContent,
 };
 use sealpost_core::frame::StoreError;
-use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
@@ -12,7 +11,7 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::changes;
-use super::entries::Entries;
+use super::core::Core;
 use super::groups::{self, Concern};
 use crate::api::{PhoneNumber, ReceivedEvent};
 
@@ -44,9 +43,9 @@ fn first_unshown(store: &mut SqliteClientStorage) -> Result<Option<InboxId>, Sto
 
 /// What a consumer is told of a message; `None` if nobody is told of it.
 pub(super) fn event(
+    core: &Core,
     store: &SqliteClientStorage,
     item: &InboxItem,
-    own: &Fingerprint,
 ) -> Result<Option<ReceivedEvent>, StoreError> {
     let message = &item.message;
     let from = PhoneNumber(message.phone);
@@ -68,9 +67,11 @@ pub(super) fn event(
         None => Ok(None),
     };
     let is_author = |entry: &Entry| entry.author == Author::Peer(message.signed_by);
-    Ok(match changes::of(item, own) {
-        Change::Append(new) | Change::File(Some(new)) => as_it_arrived(store, item, new.body)?,
-        Change::Expire { line, .. } => as_it_arrived(store, item, line.body)?,
+    Ok(match changes::of(item, core.public_key.fingerprint()) {
+        Change::Append(new) | Change::File(Some(new)) => {
+            as_it_arrived(core, store, item, new.body)?
+        }
+        Change::Expire { line, .. } => as_it_arrived(core, store, item, line.body)?,
         Change::Edit { entry, text, .. } => target(&entry)?
             .filter(is_author)
             .map(|entry| ReceivedEvent::Edited { entry: entry.id.0, from, text }),
@@ -88,12 +89,14 @@ pub(super) fn event(
 
 /// A message as it was when it arrived. What was taken back or has expired since is not told.
 fn as_it_arrived(
+    core: &Core,
     store: &SqliteClientStorage,
     item: &InboxItem,
     body: Body,
 ) -> Result<Option<ReceivedEvent>, StoreError> {
     let Some(entry) = store.entry_at(item.place)? else { return Ok(None) };
-    let Some(mut message) = Entries::of(store).find(entry)? else { return Ok(None) };
+    let mut entries = core.entries(store);
+    let Some(mut message) = entries.find(entry)? else { return Ok(None) };
     let is_gone = matches!(message.body, crate::api::Body::Deleted | crate::api::Body::Expired);
     if !is_gone {
         let event = match &item.message.content {
@@ -101,7 +104,8 @@ fn as_it_arrived(
             ReceivedContent::Opened(Content::Text(_) | Content::Bytes(_))
             | ReceivedContent::Undecryptable => None,
         };
-        message.body = Entries::of(store).body(body, event, None)?;
+        message.body = entries.body(body, event, None)?;
+        message.mentions = entries.mentions(event)?;
     }
     message.message_id = Some(item.message.id.0);
     message.edited_at = None;

@@ -18,18 +18,13 @@ pub(super) enum Shown<'a> {
 }
 
 /// What an entry says that offers a file.
-pub(super) fn file_body(
-    offer: &FileOffer,
-    text: String,
-    shown: Shown<'_>,
-    notes: Option<&Notes>,
-) -> Body {
+pub(super) fn file_body(offer: &FileOffer, text: String, shown: Shown<'_>, notes: &Notes) -> Body {
     let (transfer, (state, reason)) = match shown {
         Shown::AsOffered => (None, (FileState::Offered, None)),
         Shown::Now(None) => (None, (FileState::Failed, Some(NO_TRANSFER.into()))),
         Shown::Now(Some(transfer)) => (Some(transfer), state(&transfer.record.state)),
     };
-    let waits_for = transfer.and_then(|transfer| notes?.waits_for(transfer.id));
+    let waits_for = transfer.and_then(|transfer| notes.waits_for(transfer.id));
     Body::File {
         file: offer.file.to_string(),
         name: SafeName::of(offer.name.as_str()).to_string(),

@@ -21,6 +21,7 @@ mod file_body;
 mod files;
 mod groups;
 mod hub;
+mod mentions;
 mod methods;
 mod outputs;
 mod safety_numbers;

@@ -11,25 +11,24 @@ use sealpost_storage::client::conversations::{
     Progress as Kept,
 };
 
-use super::sending::{message_text, new_event, no_entry, token, unsent};
+use super::sending::{new_event, no_entry, token, unsent};
 use crate::api::{
     ApiError, EditParams, Empty, EntryParams, ErrorKind, OutboxResult, Progress, ReactionParams,
     SendResult,
 };
 use crate::engine::core::Core;
-use crate::engine::entries::Entries;
 use crate::engine::hub::deadline_in;
 use crate::engine::{changes, clock};
 
 impl Core {
     pub(in crate::engine) fn edit(&self, params: EditParams) -> Result<SendResult, ApiError> {
-        let EditParams { entry, message } = params;
+        let EditParams { entry, message, mentions } = params;
         let found = self.own_entry(entry)?;
         let target = self.reference_to(&found)?;
         if message.is_empty() {
             return Err(ErrorKind::InvalidParams.error("the message is empty"));
         }
-        let body = event::Body::Edit { target, text: message_text(&message)?.into() };
+        let body = event::Body::Edit { target, text: self.annotated(&message, &mentions)? };
         self.change(&found, body, |event| OwnChange::Edit { text: message, event })
     }
 
@@ -57,7 +56,7 @@ impl Core {
             let failed = store.failed_copies(OUTBOX_MAX)?;
             let ids: BTreeSet<EntryId> =
                 waiting.iter().chain(&failed).map(|sending| sending.entry).collect();
-            let mut entries = Entries::of(store);
+            let mut entries = self.entries(store);
             let found: Result<Vec<_>, _> = ids.into_iter().map(|id| entries.find(id)).collect();
             Ok(OutboxResult { entries: found?.into_iter().flatten().collect() })
         })

@@ -20,7 +20,7 @@ use crate::api::{
 };
 use crate::engine::clock;
 use crate::engine::core::Core;
-use crate::engine::entries::{self, Entries};
+use crate::engine::entries;
 use crate::engine::files::Offered;
 use crate::engine::hub::deadline_in;
 use crate::engine::methods::history::limited;
@@ -89,7 +89,7 @@ impl Core {
         let limit = limited(params.limit)?;
         self.read(|store| {
             let transfers = store.transfers(limit)?;
-            let mut entries = Entries::of(store).with_notes(&self.files.notes);
+            let mut entries = self.entries(store);
             let ids = transfers.iter().filter_map(|transfer| transfer.entry);
             let found: Result<Vec<_>, _> = ids.map(|id| entries.find(id)).collect();
             Ok(FilesResult { entries: found?.into_iter().flatten().collect() })
