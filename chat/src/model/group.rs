@@ -84,6 +84,15 @@ impl Deed {
 }
 
 impl MemberDeed {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Write,
+        Self::Succeed,
+        Self::SucceedNoMore,
+        Self::HandOver,
+        Self::Remove,
+        Self::Readmit,
+    ];
+
     /// The key for it, and how the panel names it.
     pub(crate) const fn label(self) -> (&'static str, &'static str) {
         match self {

@@ -77,8 +77,8 @@ pub(crate) enum Confirm {
     Open { link: String },
     /// Ends the program, with everything that it has not kept.
     Quit,
-    /// Does something to a group.
-    Group { group_id: GroupId, change: GroupChange },
+    /// Does something to a group, of which a row was chosen.
+    Group { group_id: GroupId, chosen: usize, change: GroupChange },
 }
 
 /// A change of a group that can't be undone.

@@ -221,6 +221,7 @@ mod tests {
             sent_at: at,
             received_at: from.map(|_| at),
             body: Body::Text { text: number.to_string() },
+            mentions: Vec::new(),
             reply_to: None,
             edited_at: None,
             reactions: Vec::new(),

@@ -101,11 +101,12 @@ const FORMATS: [ImageFormat; 4] =
 /// Longest side in pixels.
 const MAX_SIDE: u32 = 16_384;
 
-/// Most pixels. Cameras of phones make 12 to 50 million.
-const MAX_PIXELS: u64 = 64_000_000;
+/// Most pixels. Phones make 12 million, good cameras 24. The largest progressive JPEG takes its decoder
+/// 300 MB, and the slowest one a second.
+const MAX_PIXELS: u64 = 32_000_000;
 
-/// Most bytes that a decoded picture takes, and that its decoder may take.
-const MAX_DECODED: u64 = 256 * 1024 * 1024;
+/// Most bytes that a decoded picture takes: four for each pixel.
+const MAX_DECODED: u64 = 128_000_000;
 
 #[cfg(test)]
 mod tests {

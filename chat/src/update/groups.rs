@@ -11,8 +11,13 @@ use crate::model::{
 
 /// Shows a group and its members.
 pub(super) fn show(model: &mut Model, group_id: GroupId) {
+    show_at(model, group_id, 0);
+}
+
+/// Shows a group, of which a row is chosen.
+pub(super) fn show_at(model: &mut Model, group_id: GroupId, chosen: usize) {
     model.stale.conversations.spoil();
-    model.overlay = Some(Overlay::Group { group_id, chosen: 0 });
+    model.overlay = Some(Overlay::Group { group_id, chosen });
 }
 
 /// A letter was pressed in the panel of a group.
@@ -26,10 +31,16 @@ pub(super) fn press(
     let Some(group) = model.group(group_id).cloned() else { return };
     let has_letter = |deed: &Deed| deed.label().0 == name;
     if let Some(deed) = deeds(&group).into_iter().find(has_letter) {
-        return carry_out(model, &group, deed, effects);
+        return carry_out(model, (&group, chosen), deed, effects);
     }
-    if let Some(GroupRow::Member(phone)) = group_rows(&group).get(chosen) {
-        change_member(model, &group, *phone, name, effects);
+    let is_done = match group_rows(&group).get(chosen) {
+        Some(GroupRow::Member(phone)) => {
+            change_member(model, (&group, chosen), *phone, name, effects)
+        }
+        Some(GroupRow::Deed(_)) | None => false,
+    };
+    if !is_done && MemberDeed::ALL.iter().any(|deed| deed.label().0 == name) {
+        model.remark = Some("This can't be done with the row that is chosen.".to_owned());
     }
 }
 
@@ -44,16 +55,23 @@ pub(super) fn enter(
     model.overlay = Some(Overlay::Group { group_id, chosen });
     let Some(group) = model.group(group_id).cloned() else { return };
     match group_rows(&group).get(chosen) {
-        Some(GroupRow::Deed(deed)) => carry_out(model, &group, *deed, effects),
-        Some(GroupRow::Member(phone)) => change_member(model, &group, *phone, "Enter", effects),
+        Some(GroupRow::Deed(deed)) => carry_out(model, (&group, chosen), *deed, effects),
+        Some(GroupRow::Member(phone)) => {
+            change_member(model, (&group, chosen), *phone, "Enter", effects);
+        }
         None => {}
     }
 }
 
-fn carry_out(model: &mut Model, group: &Group, deed: Deed, effects: &mut Vec<Effect>) {
+fn carry_out(
+    model: &mut Model,
+    (group, chosen): (&Group, usize),
+    deed: Deed,
+    effects: &mut Vec<Effect>,
+) {
     let group_id = group.group_id;
     let params = GroupParams { group_id };
-    let confirm = |change| Some(Overlay::Confirm(Confirm::Group { group_id, change }));
+    let confirm = |change| Some(Overlay::Confirm(Confirm::Group { group_id, chosen, change }));
     match deed {
         Deed::Join | Deed::AcceptNewest => effects.push(Effect::Request(Request::Join(params))),
         Deed::Decline => effects.push(Effect::Request(Request::Decline(params))),
@@ -68,18 +86,21 @@ fn carry_out(model: &mut Model, group: &Group, deed: Deed, effects: &mut Vec<Eff
     }
 }
 
+/// Does to a member what a key stands for. Returns whether it can be done.
 fn change_member(
     model: &mut Model,
-    group: &Group,
+    (group, chosen): (&Group, usize),
     phone: PhoneNumber,
     key: &str,
     effects: &mut Vec<Effect>,
-) {
+) -> bool {
     let group_id = group.group_id;
-    let Some(member) = group.members.iter().find(|member| member.phone == phone) else { return };
+    let Some(member) = group.members.iter().find(|member| member.phone == phone) else {
+        return false;
+    };
     let has_key = |deed: &MemberDeed| deed.label().0 == key;
-    let Some(deed) = member_deeds(group, member).into_iter().find(has_key) else { return };
-    let confirm = |change| Some(Overlay::Confirm(Confirm::Group { group_id, change }));
+    let Some(deed) = member_deeds(group, member).into_iter().find(has_key) else { return false };
+    let confirm = |change| Some(Overlay::Confirm(Confirm::Group { group_id, chosen, change }));
     match deed {
         MemberDeed::Write => opening::open(model, Peer::Person(phone), effects),
         MemberDeed::Succeed => {
@@ -94,24 +115,19 @@ fn change_member(
         MemberDeed::HandOver => model.overlay = confirm(GroupChange::HandOver(phone)),
         MemberDeed::Remove => model.overlay = confirm(GroupChange::Remove(phone)),
     }
+    true
 }
 
-/// Does to a group what was asked and confirmed, and shows it again.
-pub(super) fn confirmed(
-    model: &mut Model,
-    group_id: GroupId,
-    change: GroupChange,
-    effects: &mut Vec<Effect>,
-) {
+/// What changes a group as was asked and confirmed.
+pub(super) fn confirmed(group_id: GroupId, change: GroupChange) -> Effect {
     let params = GroupParams { group_id };
-    effects.push(match change {
+    match change {
         GroupChange::Remove(phone) => update(group_id, |params| params.remove_members.push(phone)),
         GroupChange::HandOver(phone) => update(group_id, |params| params.owner = Some(phone)),
         GroupChange::TakeOver => Effect::Request(Request::TakeOver(params)),
         GroupChange::Leave => Effect::Request(Request::Leave(params)),
         GroupChange::Forget => Effect::Request(Request::Forget(params)),
-    });
-    show(model, group_id);
+    }
 }
 
 /// Asks for the name of a new group.
@@ -168,7 +184,13 @@ pub(super) fn invite(model: &mut Model, mut people: People, effects: &mut Vec<Ef
     if people.marked.is_empty() {
         let chosen = model.invitees(&people).get(people.chosen).and_then(Candidate::person);
         let Some(phone) = chosen else {
-            model.remark = Some("Nobody has this name. A phone number begins with +.".to_owned());
+            let is_own = people.query.text().parse().ok() == model.account;
+            let why = if is_own && model.account.is_some() {
+                "You are in the group yourself."
+            } else {
+                "Nobody has this name. A phone number begins with +."
+            };
+            model.remark = Some(why.to_owned());
             model.overlay = Some(Overlay::People(people));
             return;
         };

@@ -43,8 +43,8 @@ pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut 
 
 /// Closes what lies over the conversation. A question about a group gives way to the group.
 fn leave(model: &mut Model) {
-    if let Some(Overlay::Confirm(Confirm::Group { group_id, .. })) = model.overlay.take() {
-        groups::show(model, group_id);
+    if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) = model.overlay.take() {
+        groups::show_at(model, group_id, chosen);
     }
 }
 
@@ -190,12 +190,13 @@ fn answer(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             }
             Confirm::Open { link } => effects.push(Effect::OpenLink(link)),
             Confirm::Quit => super::commands::quit(model, effects),
-            Confirm::Group { group_id, change } => {
-                groups::confirmed(model, group_id, change, effects);
+            Confirm::Group { group_id, chosen, change } => {
+                effects.push(groups::confirmed(group_id, change));
+                groups::show_at(model, group_id, chosen);
             }
         },
-        (Some(Overlay::Confirm(Confirm::Group { group_id, .. })), "n") => {
-            groups::show(model, group_id);
+        (Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })), "n") => {
+            groups::show_at(model, group_id, chosen);
         }
         (Some(Overlay::Confirm(_)), "n") => {}
         (Some(overlay @ Overlay::Group { group_id, chosen }), _) => {

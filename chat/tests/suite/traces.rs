@@ -192,7 +192,7 @@ fn nobody_is_removed_by_accident() {
     stage.press("x Enter n");
     assert_eq!(deeds(&mut stage), []);
     assert!(text(&stage.picture()).contains("Group Family"), "the question gives way to the group");
-    stage.press("Down x y");
+    stage.press("x y");
     let asked = deeds(&mut stage);
     let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
     let removed: Vec<_> = params.remove_members.iter().map(|phone| Peer::Person(*phone)).collect();
@@ -214,7 +214,10 @@ fn roles_are_changed_by_the_owner() {
     stage.press("l y");
     let screen = text(&stage.picture());
     assert!(screen.contains("name a successor before you leave"), "{screen}");
-    stage.press("Down o y");
+    stage.press("Down Down Down x");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("can't be done with the row"), "nobody removes themselves: {screen}");
+    stage.press("Up Up o y");
     let screen = text(&stage.picture());
     assert!(screen.contains("+15550100102, owner"), "{screen}");
     assert!(!screen.contains("Invite people"), "only its owner does that: {screen}");
