@@ -25,7 +25,14 @@ pub(crate) fn ask_for_account() -> Result<RegisterArgs, Failure> {
     tell("The operator of your server has its address, or an invitation link for you.")?;
     let server: AddressOrLink = ask("Address or link: ")?;
     let PhoneNumber(phone) = ask("Your phone number, for example +49 151 12345678: ")?;
-    Ok(RegisterArgs { server, phone, have_otp: false, passphrase: false, timeout: 30 })
+    Ok(RegisterArgs {
+        server: Some(server),
+        link_file: None,
+        phone,
+        have_otp: false,
+        passphrase: false,
+        timeout: 30,
+    })
 }
 
 enum YesOrNo {

@@ -9,10 +9,11 @@ use sealpost_messenger::engine::Account;
 use sealpost_programs::{Failure, random_rng, tell};
 use sealpost_storage::client::{ClientStorage, Location, MemoryDatabase};
 
+use crate::args::AddressOrLink;
 use crate::authorities::Authorities;
 use crate::first_run::ask_for_account;
 use crate::home::{crypto, identity, number_from_the_clock};
-use crate::register::register_account;
+use crate::register::{register_account, server};
 
 /// An account in memory.
 pub(crate) struct Incognito {
@@ -35,12 +36,13 @@ impl Incognito {
         tell("The server goes on knowing the number that you register. Nobody can register it")?;
         tell("again before its operator deletes the account.")?;
         let args = ask_for_account()?;
+        let AddressOrLink { address, invitation } = server(&args)?;
         let key = provider.generate_key(&mut *random_rng()?)?;
-        let database = MemoryDatabase::create(&identity(&args.server.address, args.phone))?;
+        let database = MemoryDatabase::create(&identity(&address, args.phone))?;
         let database = Location::Memory(database);
         number_from_the_clock(&mut database.open()?)?;
         let incognito = Self { key, provider, authorities, database, files };
-        register_account(incognito.account()?, &args)?;
+        register_account(incognito.account()?, invitation, &args)?;
         Ok(incognito)
     }
 

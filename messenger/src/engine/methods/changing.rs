@@ -125,10 +125,7 @@ impl Core {
             Notice::NotCancelled { token: kept } if *kept == token => Some(false),
             _ => None,
         });
-        let cancelled = cancelled.map_err(|vain| self.unanswered(vain))?;
-        // The notice comes before the draft is gone from the store.
-        self.settle();
-        Ok(cancelled)
+        cancelled.map_err(|vain| self.unanswered(vain))
     }
 
     /// Makes a change to an entry, and tells the others.
