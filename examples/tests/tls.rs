@@ -171,8 +171,9 @@ fn client_says_why_it_does_not_trust_a_server() {
 
 #[test]
 fn doctor_says_what_is_wrong_with_the_certificate_and_what_to_do() {
-    let (tls, authority) = TlsBed::good();
-    let place = ProgramBed::reusable_address();
+    let (authority, place) = (TestAuthority::new(), ProgramBed::reusable_address());
+    let host = [place.split(':').next().unwrap()];
+    let tls = TlsBed::new(&authority.issue(&host), &authority);
     let server = tls.bed.serve_at(&place, &tls.options());
     tls.register(&server, "alice", ALICE);
     let doctor = || tls.bed.sealpost("alice", &["doctor"]);
@@ -181,7 +182,7 @@ fn doctor_says_what_is_wrong_with_the_certificate_and_what_to_do() {
     server.stop();
     let faults = [
         (
-            TestAuthority::new().issue(&["127.0.0.1"]),
+            TestAuthority::new().issue(&host),
             "from an unknown authority",
             "with --ca; else somebody may sit between you and the server",
         ),
@@ -191,7 +192,7 @@ fn doctor_says_what_is_wrong_with_the_certificate_and_what_to_do() {
             "give sealpost address its new name",
         ),
         (
-            authority.issue_for(&["127.0.0.1"], Validity::Briefly),
+            authority.issue_for(&host, Validity::Briefly),
             "has expired",
             "ask the server's operator to renew the certificate",
         ),

@@ -151,6 +151,7 @@ fn today(world: &mut World) {
             path: Some("~/.sealpost/files/route.jpg".to_owned()),
             text: "This is the one I mean. The description is at https://climb.example/routes/42"
                 .to_owned(),
+            recipients: Vec::new(),
         },
     );
     photo.reactions = vec![
@@ -215,6 +216,7 @@ pub(super) fn file(name: &str, media_type: &str, size: u64, text: &str) -> Body 
         reason: None,
         path: None,
         text: text.to_owned(),
+        recipients: Vec::new(),
     }
 }
 

@@ -149,6 +149,7 @@ fn names_quotes_reactions_and_reasons_are_harmless() {
             reason: Some((*text).to_owned()),
             path: Some((*text).to_owned()),
             text: (*text).to_owned(),
+            recipients: Vec::new(),
         };
         entry.reply_to = Some(Quote { entry: None, from: None, text: (*text).to_owned() });
         entry.reactions = vec![Reaction { from: entry.from, emoji: (*text).to_owned() }];

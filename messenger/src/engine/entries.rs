@@ -40,7 +40,12 @@ impl<'a> Entries<'a> {
     }
 
     /// An entry as the interface shows it.
-    pub(super) fn shown(&mut self, entry: kept::Entry) -> Result<Entry, StoreError> {
+    pub(super) fn shown(&mut self, mut entry: kept::Entry) -> Result<Entry, StoreError> {
+        if let kept::Body::Notice(text) = &mut entry.body
+            && entry.repeats > 1
+        {
+            *text = format!("{text} ({} times)", entry.repeats);
+        }
         let (conversation, group_name) = self.peer(entry.conversation)?;
         let reply_to = entry.reply_to.map(|name| self.quote(entry.conversation, &name));
         let is_own = entry.author == kept::Author::Own;
@@ -57,7 +62,7 @@ impl<'a> Entries<'a> {
             sent_at: Time(entry.sent_at),
             received_at: entry.received_at.map(Time),
             progress: entry.progress().map(progress),
-            body: self.body(entry.body, entry.event.as_ref(), Some(entry.id))?,
+            body: self.body(entry.body, entry.event.as_ref(), Some((entry.id, &entry.copies)))?,
             reply_to: reply_to.transpose()?,
             edited_at: entry.edited_at.map(Time),
             reactions: entry.reactions.into_iter().map(reaction).collect(),
@@ -71,26 +76,28 @@ impl<'a> Entries<'a> {
         })
     }
 
-    /// What an entry says. With its number, a file is shown as it is now, otherwise as it was offered.
+    /// What an entry says. With its number and its copies, a file is shown as it is now, otherwise as
+    /// it was offered.
     pub(super) fn body(
         &self,
         body: kept::Body,
         event: Option<&EncodedEvent>,
-        entry: Option<EntryId>,
+        now: Option<(EntryId, &[kept::Copy])>,
     ) -> Result<Body, StoreError> {
         Ok(match body {
             kept::Body::Text(text) => Body::Text { text },
             kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
             kept::Body::File(text) => match event.map(EncodedEvent::event) {
                 Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) => {
-                    let Some(entry) = entry else {
+                    let Some((entry, copies)) = now else {
                         return Ok(file_body(offer, text, Shown::AsOffered, self.notes));
                     };
-                    let transfer = self.store.transfer_of_entry(entry)?;
-                    file_body(offer, text, Shown::Now(transfer.as_ref()), self.notes)
+                    let transfers = self.store.transfers_of_entry(entry)?;
+                    file_body(offer, text, Shown::Now(&transfers, copies), self.notes)
                 }
                 Some(_) | None => Body::NeedsNewerVersion,
             },
+            kept::Body::Invitation(text) => Body::Invitation { text },
             kept::Body::Notice(text) => Body::Notice { text },
             kept::Body::Undecryptable => Body::Undecryptable,
             kept::Body::NeedsNewerVersion => Body::NeedsNewerVersion,
@@ -99,7 +106,11 @@ impl<'a> Entries<'a> {
         })
     }
 
-    fn peer(&mut self, conversation: ConversationId) -> Result<(Peer, Option<String>), StoreError> {
+    /// With whom a conversation is, and the name of a group.
+    pub(super) fn peer(
+        &mut self,
+        conversation: ConversationId,
+    ) -> Result<(Peer, Option<String>), StoreError> {
         if let Some(known) = self.peers.get(&conversation) {
             return Ok(known.clone());
         }
@@ -132,9 +143,10 @@ impl<'a> Entries<'a> {
             return Ok(Quote { entry: None, from: None, text: String::new() });
         };
         let text = match &found.body {
-            kept::Body::Text(text) | kept::Body::File(text) | kept::Body::Notice(text) => {
-                text.chars().take(QUOTE_CHARS).collect()
-            }
+            kept::Body::Text(text)
+            | kept::Body::File(text)
+            | kept::Body::Invitation(text)
+            | kept::Body::Notice(text) => text.chars().take(QUOTE_CHARS).collect(),
             kept::Body::Bytes(_)
             | kept::Body::Undecryptable
             | kept::Body::NeedsNewerVersion
@@ -172,7 +184,8 @@ pub(super) fn progress(progress: kept::Progress) -> Progress {
     }
 }
 
-fn copy(copy: &kept::Copy) -> Copy {
+/// A copy as the interface shows it.
+pub(super) fn copy(copy: &kept::Copy) -> Copy {
     Copy {
         to: PhoneNumber(copy.phone),
         message_id: copy.message.map(|id| id.0),
