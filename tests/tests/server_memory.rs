@@ -182,6 +182,26 @@ fn over_the_total_in_flight_a_page_is_no_larger_than_a_fair_share() {
 }
 
 #[test]
+fn a_drain_that_waits_for_memory_goes_on_when_others_have_acknowledged() {
+    let len = packet_len();
+    let limits =
+        Limits { in_flight_bytes_in_all: 6 * packet_memory(len), ..Limits::without_rates() };
+    let (mut bed, [mut alice, mut bob, mut carol]) = bed(limits);
+    bed.cut(carol.conn);
+    for _ in 0..5 {
+        send(&mut bed, &mut alice, &carol, TEXT);
+    }
+    for _ in 0..6 {
+        send(&mut bed, &mut alice, &bob, TEXT);
+    }
+    carol.reconnect_to(&mut bed);
+    assert_eq!(carol.receive_all(&mut bed), [message(&alice, 1)]);
+    acknowledge(&mut bed, &mut bob, &alice, 1, &[6, 7, 8, 9, 10, 11]);
+    let rest = [2, 3, 4, 5].map(|id| message(&alice, id));
+    assert_eq!(carol.receive_all(&mut bed), rest, "though she has acknowledged nothing");
+}
+
+#[test]
 fn a_page_of_short_messages_takes_no_more_memory_than_a_fair_share() {
     let share = 4 * packet_memory(0);
     let limits = Limits { in_flight_bytes_in_all: 3 * share, ..Limits::without_rates() };

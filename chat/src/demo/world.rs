@@ -132,6 +132,7 @@ impl World {
             sent_at: self.now,
             received_at: None,
             body,
+            mentions: Vec::new(),
             reply_to: None,
             edited_at: None,
             reactions: Vec::new(),

@@ -18,7 +18,9 @@ pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     let with = thread.with;
     let text = model.composer.take();
     let request = match std::mem::take(&mut model.purpose) {
-        Purpose::Edit { entry } => Request::Edit(EditParams { entry, message: text }),
+        Purpose::Edit { entry } => {
+            Request::Edit(EditParams { entry, message: text, mentions: Vec::new() })
+        }
         Purpose::Reply { entry } => Request::Send(message(with, text, Some(entry))),
         Purpose::New => Request::Send(message(with, text, None)),
     };
@@ -107,6 +109,7 @@ const fn message(
         recipient,
         message: Some(text),
         bytes_hex: None,
+        mentions: Vec::new(),
         reply_to,
         idempotency_key: None,
         wait_for: WaitFor::Queued,

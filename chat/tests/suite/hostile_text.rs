@@ -51,6 +51,7 @@ fn entry(text: &str) -> Entry {
         sent_at: at,
         received_at: Some(at),
         body: Body::Text { text: text.to_owned() },
+        mentions: Vec::new(),
         reply_to: None,
         edited_at: None,
         reactions: Vec::new(),

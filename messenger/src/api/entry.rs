@@ -27,6 +27,9 @@ pub struct Entry {
     pub received_at: Option<Time>,
     /// What it says now.
     pub body: Body,
+    /// The people whom its text mentions, in the order of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
     /// What it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Quote>,
@@ -127,6 +130,20 @@ pub enum Body {
     #[serde(other)]
     /// A later version of the interface says more.
     Unknown,
+}
+
+/// A place in a text that stands for a person. Places are counted in characters, which are Unicode
+/// scalar values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mention {
+    /// Characters before it.
+    pub start: u32,
+    /// How many characters it has, at least one.
+    pub length: u32,
+    /// Phone number of the person. Absent for somebody who is not known here; needed to send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<PhoneNumber>,
 }
 
 /// How far the transfer of a file is.

@@ -20,8 +20,8 @@ pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
 pub use copies::{failures, summary};
 pub use entry::{
-    Arrival, Body, Copy, Entry, FileRecipient, FileState, Progress, Quote, Reaction, Trust,
-    WrittenIn,
+    Arrival, Body, Copy, Entry, FileRecipient, FileState, Mention, Progress, Quote, Reaction,
+    Trust, WrittenIn,
 };
 pub use error::{ApiError, ErrorData, ErrorKind};
 pub use group::{Group, GroupStanding, Member, Role};

@@ -5,7 +5,6 @@ use sealpost_core::client::store::{
 };
 use sealpost_core::event::GroupId;
 use sealpost_core::frame::StoreError;
-use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
@@ -13,7 +12,7 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::changes;
-use super::entries::Entries;
+use super::core::Core;
 use super::groups::{self, Concern};
 use crate::api::{self, PhoneNumber, ReceivedEvent};
 
@@ -45,9 +44,9 @@ fn first_unshown(store: &mut SqliteClientStorage) -> Result<Option<InboxId>, Sto
 
 /// What a consumer is told of a message; `None` if nobody is told of it.
 pub(super) fn event(
+    core: &Core,
     store: &SqliteClientStorage,
     item: &InboxItem,
-    own: &Fingerprint,
 ) -> Result<Option<ReceivedEvent>, StoreError> {
     let message = &item.message;
     let from = PhoneNumber(message.phone);
@@ -70,9 +69,11 @@ pub(super) fn event(
         None => Ok(None),
     };
     let is_author = |entry: &Entry| entry.author == Author::Peer(message.signed_by);
-    Ok(match changes::of(item, own) {
-        Change::Append(new) | Change::File(Some(new)) => as_it_arrived(store, item, new.body)?,
-        Change::Expire { line, .. } => as_it_arrived(store, item, line.body)?,
+    Ok(match changes::of(item, core.public_key.fingerprint()) {
+        Change::Append(new) | Change::File(Some(new)) => {
+            as_it_arrived(core, store, item, new.body)?
+        }
+        Change::Expire { line, .. } => as_it_arrived(core, store, item, line.body)?,
         Change::Edit { entry, text, .. } => target(&entry)?
             .filter(is_author)
             .map(|entry| ReceivedEvent::Edited { entry: entry.id.0, from, text }),
@@ -108,12 +109,14 @@ fn invitation(
 
 /// A message as it was when it arrived. What was taken back or has expired since is not told.
 fn as_it_arrived(
+    core: &Core,
     store: &SqliteClientStorage,
     item: &InboxItem,
     body: Body,
 ) -> Result<Option<ReceivedEvent>, StoreError> {
     let Some(entry) = store.entry_at(item.place)? else { return Ok(None) };
-    let Some(mut message) = Entries::of(store).find(entry)? else { return Ok(None) };
+    let mut entries = core.entries(store);
+    let Some(mut message) = entries.find(entry)? else { return Ok(None) };
     let is_gone = matches!(message.body, api::Body::Deleted | api::Body::Expired);
     if !is_gone {
         let event = match &item.message.content {
@@ -121,7 +124,8 @@ fn as_it_arrived(
             ReceivedContent::Opened(Content::Text(_) | Content::Bytes(_))
             | ReceivedContent::Undecryptable => None,
         };
-        message.body = Entries::of(store).body(body, event, None)?;
+        message.body = entries.body(body, event, None)?;
+        message.mentions = entries.mentions(event)?;
     }
     message.message_id = Some(item.message.id.0);
     message.edited_at = None;

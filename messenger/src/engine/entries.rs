@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use sealpost_core::client::store::{Arrival as Order, Continuity, Trust as KeyTrust};
 use sealpost_core::event::{self, EncodedEvent};
 use sealpost_core::frame::StoreError;
+use sealpost_core::ids::Phone;
+use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{self as kept, ConversationId, EntryId};
 
+use super::core::Core;
 use super::file_body::{Shown, file_body};
-use super::files::Notes;
+use super::mentions;
 use crate::api::{
-    Arrival, Body, Copy, Entry, GroupId, Peer, PhoneNumber, Progress, Quote, Reaction, Time, Trust,
-    WrittenIn,
+    Arrival, Body, Copy, Entry, GroupId, Mention, Peer, PhoneNumber, Progress, Quote, Reaction,
+    Time, Trust, WrittenIn,
 };
 
 /// Turns entries of one store into what the interface shows.
@@ -20,20 +23,19 @@ pub(super) struct Entries<'a> {
     store: &'a SqliteClientStorage,
     /// With whom conversations are, and names of groups.
     peers: BTreeMap<ConversationId, (Peer, Option<String>)>,
-    notes: Option<&'a Notes>,
+    /// Who has which key, once somebody is mentioned.
+    phones: Option<BTreeMap<Fingerprint, Phone>>,
+    core: &'a Core,
 }
 
-impl<'a> Entries<'a> {
-    pub(super) const fn of(store: &'a SqliteClientStorage) -> Self {
-        Self { store, peers: BTreeMap::new(), notes: None }
+impl Core {
+    /// The entries of a store.
+    pub(super) const fn entries<'a>(&'a self, store: &'a SqliteClientStorage) -> Entries<'a> {
+        Entries { store, peers: BTreeMap::new(), phones: None, core: self }
     }
+}
 
-    /// Says of files, too, why they don't go on.
-    pub(super) const fn with_notes(mut self, notes: &'a Notes) -> Self {
-        self.notes = Some(notes);
-        self
-    }
-
+impl Entries<'_> {
     /// The entry with this number, if there is one.
     pub(super) fn find(&mut self, id: EntryId) -> Result<Option<Entry>, StoreError> {
         self.store.entry(id)?.map(|entry| self.shown(entry)).transpose()
@@ -54,6 +56,7 @@ impl<'a> Entries<'a> {
             (_, false) => self.message_id(&entry)?,
             (_, true) => None,
         };
+        let mentions = self.mentions(entry.event.as_ref())?;
         Ok(Entry {
             entry: entry.id.0,
             conversation,
@@ -63,6 +66,7 @@ impl<'a> Entries<'a> {
             received_at: entry.received_at.map(Time),
             progress: entry.progress().map(progress),
             body: self.body(entry.body, entry.event.as_ref(), Some((entry.id, &entry.copies)))?,
+            mentions,
             reply_to: reply_to.transpose()?,
             edited_at: entry.edited_at.map(Time),
             reactions: entry.reactions.into_iter().map(reaction).collect(),
@@ -89,11 +93,12 @@ impl<'a> Entries<'a> {
             kept::Body::Bytes(bytes) => Body::Bytes { hex: hex::encode(bytes) },
             kept::Body::File(text) => match event.map(EncodedEvent::event) {
                 Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) => {
+                    let notes = &self.core.files.notes;
                     let Some((entry, copies)) = now else {
-                        return Ok(file_body(offer, text, Shown::AsOffered, self.notes));
+                        return Ok(file_body(offer, text, Shown::AsOffered, notes));
                     };
                     let transfers = self.store.transfers_of_entry(entry)?;
-                    file_body(offer, text, Shown::Now(&transfers, copies), self.notes)
+                    file_body(offer, text, Shown::Now(&transfers, copies), notes)
                 }
                 Some(_) | None => Body::NeedsNewerVersion,
             },
@@ -104,6 +109,26 @@ impl<'a> Entries<'a> {
             kept::Body::Deleted => Body::Deleted,
             kept::Body::Expired => Body::Expired,
         })
+    }
+
+    /// The people whom an event mentions.
+    pub(super) fn mentions(
+        &mut self,
+        event: Option<&EncodedEvent>,
+    ) -> Result<Vec<Mention>, StoreError> {
+        if !mentions::has_some(event) {
+            return Ok(Vec::new());
+        }
+        let core = self.core;
+        if self.phones.is_none() {
+            let own = (*core.public_key.fingerprint(), core.identity.phone);
+            let contacts = self.store.contacts()?.into_iter();
+            let contacts =
+                contacts.map(|contact| (*contact.pinned.public_key.fingerprint(), contact.phone));
+            self.phones = Some(contacts.chain([own]).collect());
+        }
+        let phones = self.phones.as_ref();
+        Ok(mentions::shown(event, |key| phones?.get(key).copied()))
     }
 
     /// With whom a conversation is, and the name of a group.

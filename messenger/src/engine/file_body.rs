@@ -28,12 +28,7 @@ struct Progress {
 }
 
 /// What an entry says that offers a file.
-pub(super) fn file_body(
-    offer: &FileOffer,
-    text: String,
-    shown: Shown<'_>,
-    notes: Option<&Notes>,
-) -> Body {
+pub(super) fn file_body(offer: &FileOffer, text: String, shown: Shown<'_>, notes: &Notes) -> Body {
     let progress = match shown {
         Shown::AsOffered => Progress::of(FileState::Offered, None),
         Shown::Now([], []) => Progress::of(FileState::Failed, Some(NO_TRANSFER.into())),
@@ -66,14 +61,14 @@ impl Progress {
     }
 }
 
-fn one(transfer: &Transfer, notes: Option<&Notes>) -> Progress {
+fn one(transfer: &Transfer, notes: &Notes) -> Progress {
     let (state, reason) = state(&transfer.record.state);
-    let waits_for = || notes?.waits_for(transfer.id);
+    let waits_for = || notes.waits_for(transfer.id);
     Progress { done: done(&transfer.record), ..Progress::of(state, reason.or_else(waits_for)) }
 }
 
 /// A file for a group, with a transfer for each member.
-fn several(transfers: &[Transfer], copies: &[Copy], notes: Option<&Notes>) -> Progress {
+fn several(transfers: &[Transfer], copies: &[Copy], notes: &Notes) -> Progress {
     let phone = |key: &Fingerprint| {
         copies.iter().find(|copy| copy.key == Some(*key)).map(|copy| copy.phone)
     };

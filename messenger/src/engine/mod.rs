@@ -22,6 +22,7 @@ mod file_body;
 mod files;
 mod groups;
 mod hub;
+mod mentions;
 mod methods;
 mod notices;
 mod outputs;

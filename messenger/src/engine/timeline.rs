@@ -14,7 +14,6 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::core::Core;
-use super::entries::Entries;
 use super::groups::{self, Cause, Concern, causes};
 use super::{changes, clock};
 use crate::api::{ApiError, Changed};
@@ -280,7 +279,7 @@ impl Core {
         if !self.hub.has_displays() {
             return;
         }
-        match self.read(|store| Entries::of(store).with_notes(&self.files.notes).find(entry)) {
+        match self.read(|store| self.entries(store).find(entry)) {
             Ok(Some(entry)) => {
                 let with = entry.conversation;
                 self.hub.show(&Changed::Entry { entry: Box::new(entry) });

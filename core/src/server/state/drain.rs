@@ -42,6 +42,8 @@ pub(super) enum Finale {
 pub(in crate::server) enum DrainStep {
     /// Read a page behind this place.
     ReadPage { conn: ConnId, after: Seq, limit: PageLimit },
+    /// Nothing until less is in flight to all recipients.
+    AwaitRoom,
     /// Announce with a 255 that everything was sent.
     Announce { conn: ConnId, drained: u32 },
     /// Nothing: the owner has taken everything, and the mailbox has gone live.

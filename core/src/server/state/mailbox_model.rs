@@ -215,6 +215,7 @@ impl MailboxBed {
                     DrainStep::ReadPage { conn, after, limit } => {
                         self.asked.push_back(Asked::Page { conn, after, limit });
                     }
+                    DrainStep::AwaitRoom => panic!("a window that no share limits has room"),
                     DrainStep::Announce { .. } => self.mailbox.announced(),
                     DrainStep::Live(_) => break,
                 }

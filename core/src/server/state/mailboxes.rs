@@ -1,7 +1,8 @@
 //! All mailboxes in which there is something to remember.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::ops::Bound;
 
 use super::mailbox::Mailbox;
 use super::unstored::Unstored;
@@ -23,6 +24,10 @@ pub(in crate::server) struct Mailboxes {
 pub(in crate::server) struct InFlightTotal {
     mailboxes: usize,
     pages: usize,
+    /// Owners whose drain goes on once less is in flight to all.
+    waiting: BTreeSet<UserId>,
+    /// The last one of them whose turn it was.
+    last: Option<UserId>,
 }
 
 impl InFlightTotal {
@@ -47,6 +52,28 @@ impl InFlightTotal {
         } else {
             ONE_ITEM
         }
+    }
+
+    /// An owner's drain has no room left in its share, but some in its window.
+    pub(in crate::server) fn await_room(&mut self, owner: UserId) {
+        self.waiting.insert(owner);
+    }
+
+    /// An owner's drain no longer waits, or is looked at again.
+    pub(in crate::server) fn forget_waiting(&mut self, owner: UserId) {
+        self.waiting.remove(&owner);
+    }
+
+    /// The next owner whose drain waits for room, if there is some. They take turns.
+    pub(in crate::server) fn next_with_room(&mut self, limits: &Limits) -> Option<UserId> {
+        if self.memory() >= limits.in_flight_bytes_in_all {
+            return None;
+        }
+        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut owners = self.waiting.range((behind, Bound::Unbounded));
+        let next = *owners.next().or_else(|| self.waiting.first())?;
+        self.last = Some(next);
+        Some(next)
     }
 
     /// An item was forwarded, and its mailbox has counted it.
@@ -142,3 +169,31 @@ impl Mailboxes {
 const IN_FLIGHT_AT_MOST: usize = 2;
 /// Share that only an empty window has room in.
 const ONE_ITEM: usize = 1;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn drains_that_wait_for_room_take_turns() {
+        let limits = Limits::default();
+        let owners = [1, 2, 3].map(|id| UserId::new(id).unwrap());
+        let mut total = InFlightTotal::default();
+        let whole = limits.in_flight_bytes_in_all;
+        total.begin_page(whole);
+        owners.map(|owner| total.await_room(owner));
+        assert_eq!(total.next_with_room(&limits), None, "there is no room");
+        for owner in owners.into_iter().cycle().take(6) {
+            total.end_page(whole);
+            assert_eq!(total.next_with_room(&limits), Some(owner));
+            total.forget_waiting(owner);
+            total.begin_page(whole);
+            total.await_room(owner);
+        }
+        owners.map(|owner| total.forget_waiting(owner));
+        total.end_page(whole);
+        assert_eq!(total.next_with_room(&limits), None, "nobody waits");
+    }
+}

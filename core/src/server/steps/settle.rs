@@ -21,7 +21,8 @@ impl Server {
     /// waits for something. Then connections. Their farewells may end sessions, which touches
     /// mailboxes again, and so may packets that waited for the end of a pause, so the loop repeats
     /// until nothing is touched; each round ends sessions, takes packets or begins operations, of
-    /// which there are finitely many. Then it is known what is held, and connections may have to be
+    /// which there are finitely many. Drains that wait for memory come when it is known what the others
+    /// have left. Then it is known what is held, and connections may have to be
     /// closed, which touches mailboxes once more. The stop comes last, when everything is known to be
     /// done.
     pub(in crate::server) fn settle(&mut self) {
@@ -30,6 +31,9 @@ impl Server {
                 self.settle_mailbox(user);
             } else if let Some(conn) = self.touched.next_conn() {
                 self.settle_conn(conn);
+            } else if let Some(user) = self.mailboxes.in_flight.next_with_room(&self.config.limits)
+            {
+                self.settle_mailbox(user);
             } else if self.relieve() == Relief::Unneeded {
                 break;
             }
@@ -43,6 +47,7 @@ impl Server {
     /// An append comes before a page: it makes what is in memory visible to the page behind it.
     pub(in crate::server) fn settle_mailbox(&mut self, user: UserId) {
         self.mailboxes.recount(user);
+        self.mailboxes.in_flight.forget_waiting(user);
         let limits = &self.config.limits;
         let share = self.mailboxes.in_flight.share(limits, self.connections.sessions());
         let Some((mailbox, unstored)) = self.mailboxes.get_mut(user) else { return };
@@ -72,6 +77,7 @@ impl Server {
                 self.mailboxes.in_flight.begin_page(memory);
                 self.out.store(op, AwaitStore::PageRead { owner: user, conn, memory });
             }
+            Some(DrainStep::AwaitRoom) => self.mailboxes.in_flight.await_room(user),
             Some(DrainStep::Announce { conn, drained }) => self.announce(conn, drained),
             Some(DrainStep::Live(conn)) => {
                 if let Some((_, session)) = self.connections.session_mut(conn) {

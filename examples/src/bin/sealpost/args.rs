@@ -20,7 +20,7 @@ use crate::history::{HistoryArgs, SearchArgs};
 use crate::listen::ListenArgs;
 use crate::outbox::OutboxArgs;
 use crate::passphrase::PassphraseArgs;
-use crate::recipient::{Recipient, recipient};
+use crate::send_args::SendArgs;
 use crate::verify::VerifyArgs;
 
 /// A Sealpost client: sends and receives end-to-end encrypted messages.
@@ -211,42 +211,6 @@ impl FromStr for AddressOrLink {
     }
 }
 
-/// Options of `send`.
-#[derive(clap::Args, Debug)]
-pub(crate) struct SendArgs {
-    /// Phone number of the recipient, for example +4915112345678, or a group: its name, or the
-    /// beginning of its id
-    #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
-    pub(crate) to: Recipient,
-    /// Text of the message, not empty [default: standard input, unchanged; also with -]; with --file
-    /// what is written with the file, if anything
-    pub(crate) text: Option<String>,
-    /// Send this file, of at most 64 MiB. It must stay as it is until the recipient has it
-    #[arg(long, value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
-    /// What to wait for before exiting [default: stored; with --file delivered]
-    #[arg(long, value_enum)]
-    pub(crate) wait: Option<Wait>,
-    /// How long to wait, in seconds, with --file since something moved; after that the message stays
-    /// queued, and is sent later
-    #[arg(long, value_name = "S", default_value_t = 30)]
-    pub(crate) timeout: u64,
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
-}
-
-/// What `send` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wait {
-    /// The recipient has received the message and signed a receipt; with --file, has the whole file
-    Delivered,
-    /// The server has stored the message, or the offer of the file, durably, or the recipient has
-    /// received it
-    Stored,
-    /// Nothing: the message is in the local outbox, and goes out with the next send or listen
-    None,
-}
-
 /// Options of `chat`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ChatArgs {
@@ -304,6 +268,7 @@ pub(crate) fn home_folder(passed: Option<PathBuf>) -> Result<PathBuf, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipient::Recipient;
 
     #[test]
     fn phone_numbers_are_taken_as_people_write_them() {

@@ -365,6 +365,7 @@ pub(crate) mod tests {
             sent_at: Time(Timestamp::from_unix_secs(0)),
             received_at: None,
             body,
+            mentions: Vec::new(),
             reply_to: None,
             edited_at: None,
             reactions: Vec::new(),

@@ -32,6 +32,7 @@ mod register;
 mod rpc;
 mod safety_number;
 mod send;
+mod send_args;
 mod service;
 mod session;
 mod signals;

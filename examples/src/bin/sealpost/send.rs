@@ -10,9 +10,9 @@ use sealpost_messenger::api::{
 };
 use sealpost_programs::{Failure, Format, Line};
 
-use crate::args::{SendArgs, Wait};
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
+use crate::send_args::{SendArgs, Wait};
 use crate::transfer::{self, Goal};
 
 /// Sends one message, and prints how far it got.
@@ -23,6 +23,9 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         return send_file(home, path, &args);
     }
     let (message, bytes_hex) = content(args.text)?;
+    let text = message.as_deref().unwrap_or_default();
+    let mentions = args.mentions.iter().map(|mentioned| mentioned.within(text));
+    let mentions = mentions.collect::<Result<Vec<_>, _>>()?;
     let format = args.format.format();
     // A request that is repeated because the owner of the home has ended is carried out once.
     let key = key()?;
@@ -30,6 +33,7 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         recipient,
         message: message.clone(),
         bytes_hex: bytes_hex.clone(),
+        mentions: mentions.clone(),
         reply_to: None,
         idempotency_key: Some(key.clone()),
         wait_for: args.wait.unwrap_or(Wait::Stored).into(),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Empty, method};
-use crate::api::{Copy, Entry, Peer, PhoneNumber, Progress};
+use crate::api::{Copy, Entry, Mention, Peer, PhoneNumber, Progress};
 
 method! {
     /// Sends a message.
@@ -56,6 +56,10 @@ pub struct SendParams {
     /// Bytes in an application's own format, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_hex: Option<String>,
+    /// The people whom the text mentions, at most 64. Each is a contact, a member of a group, or the
+    /// user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
     /// Number of the entry that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<u64>,
@@ -129,6 +133,9 @@ pub struct EditParams {
     pub entry: u64,
     /// The text from now on.
     pub message: String,
+    /// The people whom it mentions, as for `send`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
 }
 
 /// A reaction.

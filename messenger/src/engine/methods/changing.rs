@@ -8,7 +8,7 @@ use sealpost_storage::client::conversations::{
     Applied, Author, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
 };
 
-use super::sending::{message_text, new_event, no_entry, token, unsent};
+use super::sending::{new_event, no_entry, token, unsent};
 use crate::api::{
     ApiError, EditParams, EntryParams, ErrorKind, Progress, ReactionParams, SendResult,
 };
@@ -17,13 +17,13 @@ use crate::engine::{changes, clock};
 
 impl Core {
     pub(in crate::engine) fn edit(&self, params: EditParams) -> Result<SendResult, ApiError> {
-        let EditParams { entry, message } = params;
+        let EditParams { entry, message, mentions } = params;
         let found = self.own_entry(entry)?;
         let target = self.reference_to(&found)?;
         if message.is_empty() {
             return Err(ErrorKind::InvalidParams.error("the message is empty"));
         }
-        let body = event::Body::Edit { target, text: message_text(&message)?.into() };
+        let body = event::Body::Edit { target, text: self.annotated(&message, &mentions)? };
         self.change(&found, body, |event| OwnChange::Edit { text: message, event })
     }
 

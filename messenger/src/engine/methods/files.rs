@@ -25,7 +25,7 @@ use crate::api::{
 };
 use crate::engine::clock;
 use crate::engine::core::Core;
-use crate::engine::entries::{self, Entries};
+use crate::engine::entries;
 use crate::engine::files::{Offered, OfferedToGroup};
 use crate::engine::hub::deadline_in;
 use crate::engine::methods::history::limited;
@@ -124,7 +124,7 @@ impl Core {
         let limit = limited(params.limit)?;
         self.read(|store| {
             let transfers = store.transfers(limit)?;
-            let mut entries = Entries::of(store).with_notes(&self.files.notes);
+            let mut entries = self.entries(store);
             // A file for a group has several transfers.
             let ids: BTreeSet<_> = transfers.iter().filter_map(|transfer| transfer.entry).collect();
             let found: Result<Vec<_>, _> = ids.into_iter().map(|id| entries.find(id)).collect();

@@ -23,7 +23,7 @@ impl Core {
     pub(in crate::engine) fn list_conversations(&self) -> Result<ConversationsResult, ApiError> {
         let contacts = self.contacts()?;
         let mut conversations = self.read(|store| {
-            let mut entries = Entries::of(store);
+            let mut entries = self.entries(store);
             let found = store.conversations(CONVERSATIONS_MAX)?.into_iter().map(|found| {
                 let contact =
                     contacts.iter().find(|contact| found.peer == KeptPeer::Person(contact.phone));
@@ -61,7 +61,7 @@ impl Core {
             let more = found.len() > usize::try_from(limit).unwrap_or(usize::MAX);
             let skipped = usize::from(more && after.is_none());
             let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-            let mut shown = Entries::of(store);
+            let mut shown = self.entries(store);
             let page = found.into_iter().skip(skipped).take(kept);
             let entries: Result<Vec<_>, _> = page.map(|entry| shown.shown(entry)).collect();
             Ok(HistoryResult { entries: entries?, more })
@@ -84,7 +84,7 @@ impl Core {
             let found = store.search(&params.query, within, before, asked)?;
             let kept = usize::try_from(limit).unwrap_or(usize::MAX);
             let more = found.len() > kept;
-            let mut shown = Entries::of(store);
+            let mut shown = self.entries(store);
             let page = found.into_iter().take(kept);
             let entries: Result<Vec<_>, _> = page.map(|entry| shown.shown(entry)).collect();
             Ok(HistoryResult { entries: entries?, more })

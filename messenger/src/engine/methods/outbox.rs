@@ -31,7 +31,7 @@ impl Core {
             let carries_it = |sending: &&Sending| sending.carries == Carries::Entry;
             let ids: BTreeSet<EntryId> =
                 sendings.iter().filter(carries_it).map(|sending| sending.entry).collect();
-            let mut shown = Entries::of(store);
+            let mut shown = self.entries(store);
             let found: Result<Vec<_>, _> = ids.into_iter().map(|id| shown.find(id)).collect();
             let mut changes = changes(sendings, &mut shown)?;
             changes.extend(group_changes(store, &mut shown)?);

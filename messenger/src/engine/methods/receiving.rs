@@ -145,11 +145,10 @@ type Page = Vec<(InboxId, Option<crate::api::ReceivedEvent>)>;
 /// The next items of the inbox, and what the consumer is told of them.
 fn page(core: &Core, after: InboxId, room: usize, arrived: u64) -> Result<Page, ApiError> {
     let limit = u32::try_from(room).unwrap_or(u32::MAX);
-    let own = core.public_key.fingerprint();
     core.read(|store| {
         let items = store.inbox_after(after, limit)?;
         let items = items.iter().take_while(|item| item.place.0 <= arrived);
-        items.map(|item| Ok((item.place, consumers::event(store, item, own)?))).collect()
+        items.map(|item| Ok((item.place, consumers::event(core, store, item)?))).collect()
     })
 }
 

@@ -13,7 +13,7 @@ use sealpost_storage::client::conversations::{
 };
 
 use super::groups::{refused, unknown};
-use super::sending::{event_id, idempotency, message_text, no_entry, reused, text_of};
+use super::sending::{event_id, idempotency, no_entry, reused, text_of};
 use crate::api::{ApiError, ErrorKind, Progress, SendParams, SendResult, WaitFor};
 use crate::engine::core::{Core, stopping};
 use crate::engine::groups::{Cause, Own, Turned};
@@ -34,7 +34,7 @@ impl Core {
         let reply_to = params.reply_to.map(|entry| self.name_in(&peer, entry)).transpose()?;
         let own = self.public_key.fingerprint();
         let body = event::Body::Text {
-            text: message_text(&text)?.into(),
+            text: self.annotated(&text, &params.mentions)?,
             reply_to: reply_to.map(|name| changes::reference(&name, own)),
         };
         let expiry_secs = self.expiry_of(group)?;

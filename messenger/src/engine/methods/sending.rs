@@ -78,12 +78,15 @@ impl Core {
             expiry_secs: None,
         };
         let text = match content {
-            Content::Text(text) if reply_to.is_some() || expiry_secs.is_some() => text,
-            Content::Text(text) => {
+            Content::Text(text)
+                if reply_to.is_none() && expiry_secs.is_none() && params.mentions.is_empty() =>
+            {
                 return Ok((plain(Body::Text(text.clone())), Content::Text(text)));
             }
-            Content::Bytes(_) if reply_to.is_some() => {
-                return Err(ErrorKind::InvalidParams.error("only a text can be an answer"));
+            Content::Text(text) => text,
+            Content::Bytes(_) if reply_to.is_some() || !params.mentions.is_empty() => {
+                return Err(ErrorKind::InvalidParams
+                    .error("only a text can be an answer or mention people"));
             }
             Content::Bytes(bytes) => {
                 return Ok((plain(Body::Bytes(bytes.clone())), Content::Bytes(bytes)));
@@ -92,7 +95,7 @@ impl Core {
         };
         let own = self.public_key.fingerprint();
         let body = event::Body::Text {
-            text: message_text(&text)?.into(),
+            text: self.annotated(&text, &params.mentions)?,
             reply_to: reply_to.map(|name| changes::reference(&name, own)),
         };
         let encoded = new_event(body, expiry_secs)?;
@@ -169,8 +172,8 @@ pub(in crate::engine) fn unsent(entry: u64) -> ApiError {
 pub(in crate::engine) fn idempotency(params: &SendParams) -> Result<Option<Idempotency>, ApiError> {
     let Some(key) = idempotency_key(params.idempotency_key.as_deref())? else { return Ok(None) };
     // What is sent to whom. How long the caller waits makes no other request of it.
-    let SendParams { recipient, message, bytes_hex, reply_to, .. } = params;
-    let request = serde_json::to_vec(&(recipient, message, bytes_hex, reply_to));
+    let SendParams { recipient, message, bytes_hex, mentions, reply_to, .. } = params;
+    let request = serde_json::to_vec(&(recipient, message, bytes_hex, mentions, reply_to));
     let request_hash = Sha256::digest(request.map_err(ApiError::internal)?).into();
     Ok(Some(Idempotency { key, request_hash }))
 }

@@ -95,7 +95,10 @@ impl Mailbox {
         }
         let conn = drain.conn;
         if drain.more {
-            let limit = drain.window(limits, share, &self.in_flight)?;
+            let Some(limit) = drain.window(limits, share, &self.in_flight) else {
+                let whole = drain.window(limits, usize::MAX, &self.in_flight);
+                return whole.map(|_| DrainStep::AwaitRoom);
+            };
             (drain.reading, drain.more) = (true, false);
             return Some(DrainStep::ReadPage { conn, after: drain.cursor, limit });
         }
