@@ -10,7 +10,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
 use rustix::process::Signal;
-use support::{ALICE, Daemon, ProgramBed, until, write_private, write_script};
+use serde_json::json;
+use support::{ALICE, Daemon, ProgramBed, objects, until, write_private, write_script};
 
 /// Path of the configuration file in the data folder of a bed.
 fn file(bed: &ProgramBed) -> PathBuf {
@@ -86,6 +87,9 @@ fn file_that_is_missing_or_that_others_can_change_is_refused() {
     assert!(check().failed(1).contains("can't read the configuration"));
     fs::write(&path, "").unwrap();
     assert!(check().succeeded().contains("is right"));
+    let json = ["config", "check", "--json", "--config", path.to_str().unwrap()];
+    let said = objects(&bed.sealpostd(&json).succeeded()).remove(0);
+    assert_eq!(said, json!({ "right": true, "file": path.to_str().unwrap() }));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
     assert!(check().failed(1).contains("others may change"));
 }
@@ -148,7 +152,11 @@ fn mistyped_data_folder_is_no_new_server() {
 #[test]
 fn file_in_the_data_folder_does_not_say_where_it_is() {
     let bed = ProgramBed::new();
-    bed.sealpostd(&["init"]).succeeded();
+    let said = bed.sealpostd(&["--listen", "127.0.0.1:7465", "init", "--json"]).succeeded();
+    let said = objects(&said).remove(0);
+    let address = bed.sealpostd(&["address"]).succeeded();
+    assert_eq!(said["address"], address.trim_end());
+    assert_eq!(said["config"], file(&bed).to_str().unwrap());
     fs::write(file(&bed), "data = \"elsewhere\"\n").unwrap();
     let refused = bed.sealpostd(&["config", "check"]);
     // The command line goes before it, but the line is a mistake all the same.

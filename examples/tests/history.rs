@@ -184,3 +184,40 @@ fn removed_contact_is_a_stranger_again() {
     let nobody = bed.sealpost("bob", &remove).failed(4);
     assert!(nobody.contains("is not a contact"), "{nobody}");
 }
+
+#[test]
+fn mentions_stand_for_people_until_an_edit_takes_them_back() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    bed.sealpost("alice", &["send", BOB, "hello"]).succeeded();
+    let mentioned = format!("@Bob={BOB}");
+    let to_bob = ["send", BOB, "--wait", "stored", "--mention"];
+    let send =
+        |mention: &str, text| bed.sealpost("alice", &[&to_bob[..], &[mention, text]].concat());
+    send(&mentioned, "Grüße, @Bob und @Bob").succeeded();
+    let wrong = send(&mentioned, "nobody in particular").failed(2);
+    assert!(wrong.contains(r#"the message does not contain "@Bob""#), "{wrong}");
+    let unknown = send("@Eve=+4915100000009", "@Eve").failed(4);
+    assert!(unknown.contains("+4915100000009 can't be mentioned"), "{unknown}");
+
+    bed.sealpost("bob", &["listen", "--count", "2"]).succeeded();
+    let last = |home| {
+        let page = bed.sealpost(home, &["call", "history", r#"{"limit":1}"#]).succeeded();
+        objects(&page)[0]["entries"][0].clone()
+    };
+    let is_bob = json!([{ "start": 7, "length": 4, "number": BOB }]);
+    assert_eq!((&last("alice")["mentions"], &last("bob")["mentions"]), (&is_bob, &is_bob));
+
+    let entry = last("alice")["entry"].clone();
+    let edit = json!({ "entry": entry, "message": "Greetings" }).to_string();
+    bed.sealpost("alice", &["call", "editMessage", &edit]).succeeded();
+    until("the edit arrives", || {
+        for home in ["alice", "bob"] {
+            bed.sealpost(home, &["listen", "--seconds", "1"]).succeeded();
+        }
+        last("bob")["body"]["text"] == "Greetings"
+    });
+    assert!(last("bob").get("mentions").is_none());
+    server.stop();
+}

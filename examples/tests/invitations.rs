@@ -4,8 +4,9 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use support::{ALICE, BOB, ProgramBed, objects};
+use support::{ALICE, BOB, ProgramBed, objects, write_private};
 
 /// Makes an invitation while no server runs. Returns its link.
 fn invite(bed: &ProgramBed, args: &[&str]) -> String {
@@ -50,6 +51,39 @@ fn link_registers_as_many_as_it_is_good_for() {
     assert!(listed.lines().count() == 2, "the note is on one line: {listed}");
     let listed = objects(&bed.sealpostd(&["invite", "list", "--json"]).succeeded());
     assert_eq!((&listed[0]["state"], &listed[0]["uses_left"]), (&"used up".into(), &0.into()));
+}
+
+#[test]
+fn link_that_other_users_must_not_see_comes_from_a_file_or_standard_input() {
+    let bed = ProgramBed::new();
+    let place = ProgramBed::reusable_address();
+    make_folder(&bed, &place);
+    let link = invite(&bed, &["--uses", "2"]);
+    let server = bed.serve_at(&place, INVITE);
+    let file = bed.path("link.txt");
+    write_private(&file, &format!("{link}\n"));
+    let from_file = ["register", "--link-file", file.to_str().unwrap(), ALICE];
+    bed.sealpost("alice", &from_file).succeeded();
+
+    let mut typed = bed.start("bob", &["register", "--link-file", "-", BOB]);
+    let code = link.split('#').nth(1).unwrap();
+    assert!(bed.processes().iter().all(|command| !command.contains(code)));
+    typed.type_line(&link);
+    assert_eq!(typed.line(), format!("registered {BOB} as user 2"));
+    server.stop();
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = bed.sealpost("eve", &from_file).failed(1);
+    assert!(refused.contains("must be 600"), "{refused}");
+    write_private(&bed.path("empty.txt"), "nothing of the kind");
+    let empty = bed.path("empty.txt");
+    let refused = ["register", "--link-file", empty.to_str().unwrap(), ALICE];
+    let refused = bed.sealpost("eve", &refused).failed(1);
+    assert!(refused.contains("no address and no link"), "{refused}");
+    for args in [&["register", ALICE][..], &["register", &link, "--link-file", "-", ALICE]] {
+        let ended = bed.sealpost("eve", args);
+        assert_eq!(ended.status.code(), Some(2), "{args:?}: {}", ended.stderr);
+    }
 }
 
 #[test]

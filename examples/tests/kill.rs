@@ -14,9 +14,42 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sealpost_core::client::store::{Content, Token};
 use sealpost_core::entropy::Entropy;
+use sealpost_core::time::Timestamp;
+use sealpost_storage::client::SqliteClientStorage;
+use sealpost_storage::client::conversations::{Body, NewCopy, NewEntry, Peer};
 use support::sender::{Ledger, Sender};
 use support::{BOB, Daemon, ProgramBed, Running, numbers, numbers_from_alice, objects, until};
+
+#[test]
+fn message_that_was_kept_when_its_client_was_killed_is_sent_once_by_the_next_one() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    // As a process leaves it that is killed between its commit and the command to its machine.
+    let mut store = SqliteClientStorage::open(&bed.path("alice/client.db")).unwrap();
+    let (phone, content) = (BOB.parse().unwrap(), Content::Text("kept".into()));
+    let new = NewEntry {
+        body: Body::Text("kept".into()),
+        event_id: None,
+        event: None,
+        reply_to: None,
+        expiry_secs: None,
+    };
+    let copy = NewCopy { token: Token(77), phone, key: None, content };
+    let at = Timestamp::from_unix_secs(1_800_000_000);
+    store.append(&Peer::Person(phone), (&new, at), &[copy], None).unwrap();
+    drop(store);
+    for _ in 0..2 {
+        bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    }
+    let heard = bed.sealpost("bob", &["listen", "--seconds", "2"]).succeeded();
+    assert_eq!(heard.matches(": kept").count(), 1, "{heard}");
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    let sent = objects(&bed.sealpost("alice", &["history", "--json", BOB]).succeeded());
+    assert_eq!((sent.len(), &sent[0]["progress"]["state"]), (1, &"delivered".into()), "{sent:?}");
+}
 
 #[test]
 fn killed_server_loses_nothing_that_it_acknowledged() {

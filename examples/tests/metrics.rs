@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{ALICE, BOB, Daemon, PATIENCE, ProgramBed, until};
+use serde_json::json;
+use support::{ALICE, BOB, Daemon, PATIENCE, ProgramBed, objects, until};
 
 const METRICS: [&str; 2] = ["--metrics", "127.0.0.1:0"];
 
@@ -152,9 +153,16 @@ fn health_is_told_over_http_and_by_the_command() {
         assert_eq!(get(&at, path), (200, said.into()));
     }
     assert_eq!(bed.sealpostd(&["health"]).succeeded(), "ready\n", "through the admin socket");
+    let said = objects(&bed.sealpostd(&["health", "--json"]).succeeded()).remove(0);
+    assert_eq!(said, json!({ "ready": true, "reason": null }));
     assert_eq!(bed.sealpostd(&["health", "--metrics", &at]).succeeded(), "ready\n");
     server.stop();
     assert!(bed.sealpostd(&["health"]).failed(1).contains("no server runs on"));
+    let ended = bed.sealpostd(&["health", "--json"]);
+    assert_eq!(ended.status.code(), Some(1));
+    let said = objects(&ended.stdout).remove(0);
+    assert_eq!(said["ready"], false);
+    assert!(said["reason"].as_str().unwrap().contains("no server runs on"), "{said}");
     let said = bed.sealpostd(&["health", "--metrics", &at]).failed(1);
     assert!(said.contains("does not answer on"), "{said}");
 }

@@ -249,7 +249,7 @@ fn what_is_kept_for_a_forgotten_contact_is_given_back() {
     fixture.bed.command(Command::Forget { phone });
     let (refusal, content) = (SendRefusal::Cancelled, Content::Text("hello".into()));
     let refused = Notice::SendRefused { token, to, refusal, content };
-    assert_eq!(fixture.bed.take_notices(), [refused, Notice::Forgotten { phone }]);
+    assert_eq!(fixture.bed.take_notices(), [Notice::Forgotten { phone }, refused]);
     assert_eq!(fixture.bed.store.inner().load().unwrap().drafts, []);
 }
 

@@ -92,6 +92,32 @@ fn a_kept_message_is_given_up_when_the_application_asks() {
 }
 
 #[test]
+fn a_message_is_given_up_once_the_store_has_forgotten_it() {
+    let mut fixture = ClientFixture::online(Limits::default());
+    fixture.bed.cut(fixture.conn);
+    let to = UserRef::Phone(bob().phone);
+    let token = fixture.bed.send_text(to, "hello");
+    fixture.bed.take_notices();
+    // A store that needs somebody.
+    fixture.bed.fail_store(1, StoreError::DiskFull);
+    fixture.bed.command(Command::Cancel { token });
+    let failed = |error| Notice::StoreFailed { error };
+    let kept = [failed(StoreError::DiskFull), Notice::NotCancelled { token }];
+    assert_eq!(fixture.bed.take_notices(), kept);
+    // A store that is busy is asked again.
+    fixture.bed.fail_store(1, StoreError::Busy);
+    fixture.bed.command(Command::Cancel { token });
+    assert_eq!(fixture.bed.take_notices(), [failed(StoreError::Busy)]);
+    fixture.bed.hold_store = true;
+    fixture.bed.advance(Duration::from_secs(1));
+    assert_eq!(fixture.bed.take_notices(), [], "a crash would bring it again");
+    fixture.bed.hold_store = false;
+    fixture.bed.release_store();
+    let (refusal, content) = (SendRefusal::Cancelled, Content::Text("hello".into()));
+    assert_eq!(fixture.bed.take_notices(), [Notice::SendRefused { token, to, refusal, content }]);
+}
+
+#[test]
 fn a_message_that_is_not_durable_yet_can_not_be_given_up() {
     let mut fixture = ClientFixture::online(Limits::default());
     fixture.bed.cut(fixture.conn);

@@ -109,7 +109,7 @@ fn a_deleted_users_session_ends_and_what_was_in_flight_is_refused() {
     assert_eq!(error(&bob.receive_all(&mut bed)), over);
     assert!(bed.is_closed(bob.conn));
     assert_eq!(refused(&alice.receive_all(&mut bed)), ErrorCode::UnknownUser);
-    assert_eq!(bed.held().mailboxes, 0);
+    assert_eq!(bed.held().totals.mailboxes, 0);
     reconnect(&mut bed, &mut bob);
     assert_eq!(error(&bob.receive_all(&mut bed)).1, ErrorCode::UnknownUser);
 }

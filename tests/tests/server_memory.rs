@@ -55,7 +55,7 @@ fn verified_bytes_are_free_again() {
     bed.hold_jobs = false;
     bed.release_jobs(|jobs| jobs.reverse());
     assert!(!bed.is_paused(alice.conn));
-    assert_eq!(bed.held().all_sender_bytes, 0);
+    assert_eq!(bed.held().totals.sender_bytes, 0);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_sender_is_paused_by_the_bytes_that_wait_for_the_store() {
     bed.hold_store = false;
     bed.release_store();
     assert!(!bed.is_paused(alice.conn));
-    assert_eq!(bed.held().all_sender_bytes, 0);
+    assert_eq!(bed.held().totals.sender_bytes, 0);
 }
 
 #[test]
@@ -83,16 +83,16 @@ fn bytes_of_a_session_that_ended_count_until_their_jobs_are_done() {
     send(&mut bed, &mut alice, &bob, "two");
     // The second is verified, and waits for the first.
     bed.release_jobs(|jobs| jobs.swap(0, 1));
-    assert_eq!(bed.held().all_sender_bytes, 0);
+    assert_eq!(bed.held().totals.sender_bytes, 0);
     for text in ["three", "four"] {
         send(&mut bed, &mut alice, &bob, text);
     }
     let mut first = None;
     bed.release_jobs(|jobs| first = Some(jobs.remove(0)));
     bed.cut(alice.conn);
-    assert_eq!(bed.held().all_sender_bytes, packet_memory(len), "the third, whose job goes on");
+    assert_eq!(bed.held().totals.sender_bytes, packet_memory(len), "the third, whose job goes on");
     bed.release_jobs(|jobs| jobs.extend(first));
-    assert_eq!(bed.held().all_sender_bytes, 0);
+    assert_eq!(bed.held().totals.sender_bytes, 0);
 }
 
 #[test]
@@ -149,16 +149,20 @@ fn a_page_counts_as_in_flight_while_it_is_read() {
         send(&mut bed, &mut alice, &bob, TEXT);
     }
     bob.reconnect_to(&mut bed);
-    assert_eq!(bed.held().all_in_flight_bytes, 4 * packet_memory(len));
+    assert_eq!(bed.held().totals.in_flight_bytes, 4 * packet_memory(len));
     bed.hold_store = true;
     acknowledge(&mut bed, &mut bob, &alice, 1, &[1, 2, 3, 4]);
     bed.release_store(); // the settlement: the next page is asked for
     let receipt = packet_memory(receipt_len(&mut bob, &alice));
     let shortest = 4 * len / SIGNATURE_LEN + 1;
     let page = 4 * len + shortest * packet_memory(0);
-    assert_eq!(bed.held().all_in_flight_bytes, page + receipt, "as if its items were the shortest");
+    assert_eq!(
+        bed.held().totals.in_flight_bytes,
+        page + receipt,
+        "as if its items were the shortest"
+    );
     bed.release_store();
-    assert_eq!(bed.held().all_in_flight_bytes, 2 * packet_memory(len) + receipt);
+    assert_eq!(bed.held().totals.in_flight_bytes, 2 * packet_memory(len) + receipt);
 }
 
 #[test]
@@ -210,13 +214,13 @@ fn a_page_of_short_messages_takes_no_more_memory_than_a_fair_share() {
     for _ in 0..5 {
         send(&mut bed, &mut alice, &carol, "");
     }
-    while bed.held().all_in_flight_bytes < 3 * share {
+    while bed.held().totals.in_flight_bytes < 3 * share {
         send(&mut bed, &mut alice, &bob, "");
     }
-    let before = bed.held().all_in_flight_bytes;
+    let before = bed.held().totals.in_flight_bytes;
     carol.reconnect_to(&mut bed);
     assert_eq!(carol.receive_all(&mut bed), [1, 2].map(|id| message(&alice, id)));
-    let page = bed.held().all_in_flight_bytes - before;
+    let page = bed.held().totals.in_flight_bytes - before;
     assert!(page <= share, "{page} bytes, though a share is {share}");
 }
 
@@ -230,7 +234,7 @@ fn at_twice_the_total_in_flight_recipients_are_sent_one_item_at_a_time() {
         send(&mut bed, &mut alice, &bob, TEXT);
     }
     send(&mut bed, &mut alice, &bob, &TEXT.repeat(10));
-    assert!(bed.held().all_in_flight_bytes >= 2 * total, "the last one passed it");
+    assert!(bed.held().totals.in_flight_bytes >= 2 * total, "the last one passed it");
     for _ in 0..3 {
         send(&mut bed, &mut alice, &carol, TEXT);
     }

@@ -63,7 +63,7 @@ fn the_connection_that_holds_most_is_closed_when_all_hold_too_much() {
     send_part(&mut bed, &mut alice, &bob, 20_000);
     let rest = send_part(&mut bed, &mut bob, &carol, 12_000);
     send_part(&mut bed, &mut carol, &bob, 8_000);
-    assert_eq!(bed.held().all_connection_bytes, 40_000);
+    assert_eq!(bed.held().totals.connection_bytes, 40_000);
     assert!(shed(&mut bed).is_empty());
     // Strangers hold less each, but one byte too much together.
     let stranger = bed.connect();
@@ -89,9 +89,9 @@ fn an_eighth_of_the_memory_is_made_free() {
             conn
         })
         .collect();
-    assert_eq!((bed.held().all_connection_bytes, bed.stats().relieved), (40_000, 0));
+    assert_eq!((bed.held().totals.connection_bytes, bed.stats().relieved), (40_000, 0));
     bed.input_bytes(stranger.conn, part);
-    assert_eq!((bed.held().all_connection_bytes, bed.stats().relieved), (35_000, 11));
+    assert_eq!((bed.held().totals.connection_bytes, bed.stats().relieved), (35_000, 11));
     assert_eq!(strangers.iter().filter(|conn| bed.is_closed(**conn)).count(), 11);
 }
 
@@ -103,12 +103,12 @@ fn what_is_in_flight_counts_and_is_stored_when_its_connection_is_closed() {
         send(&mut bed, &mut alice, &bob, "text");
     }
     assert_eq!((bed.stats().forwarded, bed.stats().stored), (10, 0));
-    let in_flight = bed.held().all_connection_bytes;
+    let in_flight = bed.held().totals.connection_bytes;
     send_part(&mut bed, &mut alice, &bob, 15_000);
     assert_eq!(bed.stats().relieved, 0);
     send_part(&mut bed, &mut carol, &bob, 40_001 - 15_000 - in_flight);
     assert!(bed.is_closed(bob.conn));
-    assert_eq!((bed.stats().relieved, bed.held().all_in_flight_bytes), (1, 0));
+    assert_eq!((bed.stats().relieved, bed.held().totals.in_flight_bytes), (1, 0));
     assert_eq!(alice.receive_all(&mut bed), [stored(&bob, &ids)]);
     assert_eq!(bob.reconnect_to(&mut bed), 10);
     let messages: Vec<_> = ids.iter().map(|id| message(&alice, *id)).collect();
@@ -124,12 +124,12 @@ fn lists_that_wait_count_until_they_are_empty() {
     bed.fail_store(1, StoreError::DiskFull);
     let refused = send(&mut bed, &mut alice, &bob, "refused for now");
     assert!(matches!(alice.receive_all(&mut bed)[..], [Received::Error(..)]));
-    let name = bed.held().all_connection_bytes;
+    let name = bed.held().totals.connection_bytes;
     assert!(name >= 16, "the refused message is remembered");
     bed.advance(Duration::from_secs(1));
     bed.input_packet(alice.conn, &refused);
     assert_eq!(alice.receive_all(&mut bed), [stored(&bob, &[1])]);
-    assert_eq!(bed.held().all_connection_bytes, 0, "it was repeated");
+    assert_eq!(bed.held().totals.connection_bytes, 0, "it was repeated");
 
     let packets = [2, 3].map(|_| {
         let key = bob.public_key().clone();
@@ -140,18 +140,18 @@ fn lists_that_wait_count_until_they_are_empty() {
         bed.input_packet(alice.conn, packet);
     }
     bed.release_jobs(|_| {});
-    assert!(bed.held().all_connection_bytes >= 16, "one ack waits for the one being sealed");
+    assert!(bed.held().totals.connection_bytes >= 16, "one ack waits for the one being sealed");
     bed.hold_jobs = false;
     bed.release_jobs(|_| {});
-    assert_eq!(bed.held().all_connection_bytes, 0);
+    assert_eq!(bed.held().totals.connection_bytes, 0);
 
     bed.hold_jobs = true;
     let mut stranger = ScriptedClient::unregistered(&mut bed, 3);
     let request = stranger.register(bed.now().wall);
     bed.input_packet(stranger.conn, &request);
-    assert_eq!(bed.held().all_connection_bytes, 0, "the request has begun");
+    assert_eq!(bed.held().totals.connection_bytes, 0, "the request has begun");
     bed.input_packet(stranger.conn, &request);
-    assert!(bed.held().all_connection_bytes >= request.bytes().len(), "the second one waits");
+    assert!(bed.held().totals.connection_bytes >= request.bytes().len(), "the second one waits");
 }
 
 #[test]
@@ -165,16 +165,16 @@ fn at_twice_the_total_no_packet_is_taken_until_there_is_room() {
     for _ in 0..4 {
         send(&mut bed, &mut alice, &carol, "text");
     }
-    assert_eq!(bed.held().all_sender_bytes, 4 * packet_memory(len));
+    assert_eq!(bed.held().totals.sender_bytes, 4 * packet_memory(len));
     send(&mut bed, &mut bob, &carol, "text");
     assert_eq!((bed.waiting_jobs(), bed.held().unread_bytes), (4, len));
-    assert_eq!(bed.held().all_sender_bytes, 4 * packet_memory(len));
+    assert_eq!(bed.held().totals.sender_bytes, 4 * packet_memory(len));
     bed.hold_jobs = false;
     bed.release_jobs(|_| {});
     bed.advance(Duration::from_millis(49));
     assert_eq!(bed.held().unread_bytes, len, "the pause is not over");
     bed.advance(Duration::from_millis(1));
-    assert_eq!((bed.held().unread_bytes, bed.held().all_sender_bytes), (0, 0));
+    assert_eq!((bed.held().unread_bytes, bed.held().totals.sender_bytes), (0, 0));
     assert!(!bed.is_paused(bob.conn));
     drop(bob.receive_all(&mut bed));
 }
@@ -185,10 +185,10 @@ fn answers_that_are_being_made_count_as_packets() {
     bed.hold_jobs = true;
     bed.input_packet(alice.conn, &alice.receipts_taken(bed.now().wall.plus_secs(-600), &[]));
     assert_eq!(bed.waiting_jobs(), 1, "the refusal of a packet with an old date");
-    assert!(bed.held().all_sender_bytes >= packet_memory(0));
+    assert!(bed.held().totals.sender_bytes >= packet_memory(0));
     bed.hold_jobs = false;
     bed.release_jobs(|_| {});
-    assert_eq!(bed.held().all_sender_bytes, 0);
+    assert_eq!(bed.held().totals.sender_bytes, 0);
     assert!(matches!(alice.receive_all(&mut bed)[..], [Received::Error(..)]));
 }
 

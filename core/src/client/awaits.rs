@@ -88,6 +88,8 @@ pub(super) enum AwaitStore {
     TokensFound { tokens: usize },
     /// Messages that can't be sealed yet are being kept.
     DraftsKept(Pending<Vec<DraftId>>),
+    /// Messages that were given up are being forgotten.
+    DraftsDropped(Pending<Vec<DraftId>>),
     /// The messages at the front of the sealing queue are being put into the outbox.
     Enqueued(Pending<Vec<QueuedMessage>>),
     /// Messages that were signed again are being put in place of their former packets.

@@ -61,7 +61,7 @@ pub enum Command {
     },
     /// Give up a message that is kept and has no id yet. The answer is
     /// [`Notice::SendRefused`](super::Notice::SendRefused) with
-    /// [`SendRefusal::Cancelled`](super::SendRefusal::Cancelled), or
+    /// [`SendRefusal::Cancelled`](super::SendRefusal::Cancelled) once the store has forgotten it, or
     /// [`Notice::NotCancelled`](super::Notice::NotCancelled): what has its id is on its way.
     Cancel {
         /// The application's name for the message.

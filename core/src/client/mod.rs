@@ -287,6 +287,7 @@ impl Client {
             }
             AwaitStore::TokensFound { tokens } => self.on_tokens_found(answer.named(tokens)?),
             AwaitStore::DraftsKept(ids) => self.on_drafts_kept(answer.all_kept(ids)?),
+            AwaitStore::DraftsDropped(ids) => self.on_drafts_dropped(answer.all_kept(ids)?),
             AwaitStore::Enqueued(messages) => self.on_enqueued(answer.all_kept(messages)?),
             AwaitStore::Readdressed(messages) => {
                 self.on_readdressed_stored(answer.all_kept(messages)?);

@@ -90,7 +90,8 @@ pub enum Notice {
         /// Content of the message, given back.
         content: Content,
     },
-    /// A message can't be given up: it has its id, or is about to get it, or there is none.
+    /// A message can't be given up: it has its id, or is about to get it, or there is none, or the store
+    /// failed to forget it.
     NotCancelled {
         /// The application's name for the message.
         token: Token,

@@ -50,7 +50,7 @@ use self::state::settling::Unfinished;
 use self::state::shedding::Shedding;
 use self::state::touched::Touched;
 use self::state::user_meters::UserMeters;
-pub use self::stats::{Held, Stats};
+pub use self::stats::{Held, Stats, Totals};
 use self::store::{StoreOp, StoreOutcome};
 use crate::crypto::Outcome;
 use crate::entropy::Entropy;

@@ -20,13 +20,27 @@ pub struct Stats {
     pub clock_is_implausible: bool,
 }
 
-/// What a server holds in memory at the moment, by what bounds it ([`Limits`](super::Limits)).
+/// What a server holds in memory at the moment, in total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Totals {
     /// Users with items on their way to them or to the store, or with a drain under way.
     pub mailboxes: usize,
     /// Jobs and store operations whose outcome is awaited.
     pub awaited: usize,
+    /// Memory of all packets that are being verified or wait for the store, and of answers that are
+    /// being made.
+    pub sender_bytes: usize,
+    /// Memory of what all connections hold, and of what is in flight to them.
+    pub connection_bytes: usize,
+    /// Memory of what is in flight to all recipients, pages that are being read among it.
+    pub in_flight_bytes: usize,
+}
+
+/// What a server holds in memory at the moment, by what bounds it ([`Limits`](super::Limits)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// What is counted in total.
+    pub totals: Totals,
     /// Store operations that failed and are to be repeated.
     pub unfinished: usize,
     /// One-time passwords of the last 24 hours.
@@ -55,17 +69,10 @@ pub struct Held {
     pub unstored: usize,
     /// Bytes of packets that are being verified or wait for the store: the most of any session.
     pub sender_bytes: usize,
-    /// Memory of all packets that are being verified or wait for the store, and of answers that are
-    /// being made.
-    pub all_sender_bytes: usize,
-    /// Memory of what all connections hold, and of what is in flight to them.
-    pub all_connection_bytes: usize,
     /// Items in flight: the most to any recipient.
     pub in_flight_items: usize,
     /// Bytes in flight: the most to any recipient.
     pub in_flight_bytes: usize,
-    /// Memory of what is in flight to all recipients, pages that are being read among it.
-    pub all_in_flight_bytes: usize,
     /// Items named by acknowledgements that wait for an append: the most of any recipient.
     pub deferred: usize,
 }

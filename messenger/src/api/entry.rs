@@ -135,7 +135,7 @@ pub enum Body {
 /// A place in a text that stands for a person. Places are counted in characters, which are Unicode
 /// scalar values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Mention {
     /// Characters before it.
     pub start: u32,

@@ -1,7 +1,7 @@
 //! The thread that takes what the client machine puts out.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use sealpost_core::client::store::InboxItem;
@@ -11,6 +11,7 @@ use sealpost_mio::{Application, Control, DialError};
 
 use super::clock;
 use super::core::Core;
+use super::timeline::APPLIED_AT_ONCE;
 use crate::api::{ApiError, Changed, Connection, ErrorKind};
 
 /// An output of the machine.
@@ -56,12 +57,20 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
     let mut expire_at = Instant::now();
     // Messages are applied in order: one that the store can't take waits, and those after it.
     let mut backlog = VecDeque::new();
+    // What came behind messages that arrived together.
+    let mut behind = None;
     loop {
         let retry_at = (!backlog.is_empty()).then(|| Instant::now() + RETRY);
         let next = [connect_at, retry_at].into_iter().flatten().fold(expire_at, Instant::min);
-        let output = outputs.recv_timeout(next.saturating_duration_since(Instant::now()));
+        let output = match behind.take() {
+            Some(output) => Ok(output),
+            None => outputs.recv_timeout(next.saturating_duration_since(Instant::now())),
+        };
         match output {
-            Ok(Output::Message(item)) => backlog.push_back(item),
+            Ok(Output::Message(item)) => {
+                backlog.push_back(item);
+                behind = gather(outputs, &mut backlog);
+            }
             Ok(Output::Unreachable(reason)) => core.hub.note_unreachable(reason),
             Ok(Output::Connect(pause)) => connect_at = Some(Instant::now() + pause),
             Ok(Output::Notice(Notice::Stopped) | Output::Ended)
@@ -87,15 +96,26 @@ pub(super) fn take(core: &Core, outputs: &Receiver<Output>) {
     }
 }
 
-fn apply(core: &Core, backlog: &mut VecDeque<Box<InboxItem>>) {
-    while let Some(item) = backlog.front() {
-        let received = core.receive(item);
-        let is_received = received.is_ok();
-        log_failure(received, "can't take over a message that arrived; trying again");
-        if !is_received {
-            return;
+/// Takes the messages that have arrived by now, so that one transaction applies them. Returns the
+/// output after them, if there is one.
+fn gather(outputs: &Receiver<Output>, backlog: &mut VecDeque<Box<InboxItem>>) -> Option<Output> {
+    while backlog.len() < APPLIED_AT_ONCE {
+        match outputs.try_recv() {
+            Ok(Output::Message(item)) => backlog.push_back(item),
+            Ok(other) => return Some(other),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
         }
-        backlog.pop_front();
+    }
+    None
+}
+
+fn apply(core: &Core, backlog: &mut VecDeque<Box<InboxItem>>) {
+    while !backlog.is_empty() {
+        let received = core.receive(backlog.make_contiguous());
+        let Ok(taken) = received else {
+            return log_failure(received, "can't take over messages that arrived; trying again");
+        };
+        backlog.drain(..taken);
     }
 }
 

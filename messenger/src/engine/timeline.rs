@@ -1,16 +1,19 @@
 //! Keeping the timeline as the machine's outputs say.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Display;
 use std::sync::atomic::Ordering;
 
 use sealpost_core::client::store::{Content, Failure, InboxId, InboxItem, Trust};
 use sealpost_core::client::{Command, SendRefusal, Token};
 use sealpost_core::event::GroupId;
+use sealpost_core::frame::StoreError;
 use sealpost_core::groups::{Input, ItemId, Mine, Record};
 use sealpost_core::ids::{MessageId, Phone};
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
-    Applied, Change, EntryId, GroupPost, GroupStep, Notice, Peer, UnsentCopy, Visibility,
+    Applied, Change, Effect, EntryId, GroupPost, GroupStep, Notice, Peer, UnsentCopy, Visibility,
 };
 
 use super::core::Core;
@@ -19,33 +22,44 @@ use super::{changes, clock};
 use crate::api::{ApiError, Changed};
 
 impl Core {
-    /// Takes over a message that arrived. A message that was taken over before changes nothing.
-    pub(super) fn receive(&self, item: &InboxItem) -> Result<(), ApiError> {
-        match groups::concern(item) {
-            Some(concern) => self.receive_for_group(item, concern)?,
-            None => self.receive_from_person(item)?,
+    /// Takes over the first of the messages that arrived, those from people in one transaction.
+    /// Returns how many were taken over. A message that was taken over before changes nothing.
+    pub(super) fn receive(&self, items: &[Box<InboxItem>]) -> Result<usize, ApiError> {
+        let Some(first) = items.first() else { return Ok(0) };
+        if let Some(concern) = groups::concern(first) {
+            self.receive_for_group(first, concern)?;
+            self.taken_over(first.place)?;
+            return Ok(1);
         }
-        self.handle.command(Command::MarkShown { up_to: item.place });
-        self.arrived(item.place)
+        let from_people = items.iter().take_while(|item| groups::concern(item).is_none());
+        let effects = from_people.take(APPLIED_AT_ONCE).map(|item| Effect {
+            item: (**item).clone(),
+            peer: Peer::Person(item.message.phone),
+            change: changes::of(item, self.public_key.fingerprint()),
+        });
+        let effects: Vec<_> = effects.collect();
+        let taken = effects.len();
+        let last = effects.last().map_or(first.place, |effect| effect.item.place);
+        self.receive_from_people(effects)?;
+        self.taken_over(last)?;
+        Ok(taken)
     }
 
-    fn receive_from_person(&self, item: &InboxItem) -> Result<(), ApiError> {
-        let change = changes::of(item, self.public_key.fingerprint());
-        let peer = Peer::Person(item.message.phone);
-        let received = item.clone();
-        let is_for_files = matches!(change, Change::File(_));
+    fn receive_from_people(&self, mut effects: Vec<Effect>) -> Result<(), ApiError> {
+        let is_for_files = |effect: &Effect| matches!(effect.change, Change::File(_));
+        let has_file_events = effects.iter().any(is_for_files);
         let applied = self.write(move |store| {
-            let found = store.conversation(&peer)?;
-            let is_blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
-            let change = if is_blocked { Change::Drop } else { change };
-            store.apply(&received, &peer, &change)
+            drop_blocked(store, &mut effects)?;
+            store.apply_all(&effects)
         })?;
-        if is_for_files && applied != Applied::Before {
+        if has_file_events {
             self.files.arrived();
         }
-        match applied {
-            Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(entry),
-            Applied::Ignored | Applied::Before => {}
+        for applied in applied {
+            match applied {
+                Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(entry),
+                Applied::Ignored | Applied::Before => {}
+            }
         }
         Ok(())
     }
@@ -126,8 +140,10 @@ impl Core {
         Ok(found.is_some_and(|found| found.visibility == Visibility::Blocked))
     }
 
-    /// Lets consumers see the inbox up to a place that was applied, and what groups have released.
-    fn arrived(&self, place: InboxId) -> Result<(), ApiError> {
+    /// Tells the machine that messages up to a place were taken over. Lets consumers see the inbox up to
+    /// there, and what groups have released.
+    fn taken_over(&self, place: InboxId) -> Result<(), ApiError> {
+        self.handle.command(Command::MarkShown { up_to: place });
         let has_released = self.released_up_to.load(Ordering::Acquire) > place.0;
         let up_to = if has_released {
             self.read(SqliteClientStorage::settled_up_to)?.max(place)
@@ -291,6 +307,27 @@ impl Core {
     }
 }
 
+/// Drops what blocked people have sent.
+fn drop_blocked(store: &SqliteClientStorage, effects: &mut [Effect]) -> Result<(), StoreError> {
+    let mut blocked = BTreeMap::new();
+    for Effect { item, peer, change } in effects {
+        let is_blocked = match blocked.entry(item.message.phone) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let found = store.conversation(peer)?;
+                let visibility = found.map(|found| found.visibility);
+                *unknown.insert(visibility == Some(Visibility::Blocked))
+            }
+        };
+        if is_blocked {
+            *change = Change::Drop;
+        }
+    }
+    Ok(())
+}
+
+/// Most messages that are applied in one transaction. Others who use the store wait for it.
+pub(super) const APPLIED_AT_ONCE: usize = 256;
 /// Most messages that are given to the machine again at the start. There are more only if a process
 /// ended in the middle of as many requests.
 const UNSENT_MAX: u32 = 10_000;

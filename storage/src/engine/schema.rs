@@ -176,6 +176,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenFailure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Before a migration, which may need more than fits into the cache: no text goes to a file of
+    // SQLite's elsewhere, and none is needed on a disk that is full.
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     Ok(connection)
 }
 
@@ -204,7 +207,6 @@ const WRITER_PRAGMAS: &str = "
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
-    PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -2048;
     PRAGMA wal_autocheckpoint = 4096;
     PRAGMA journal_size_limit = 67108864;

@@ -1,7 +1,7 @@
 -- A database of schema 11, as it was released. Never edited.
 CREATE VIRTUAL TABLE search USING fts5 (
         text, tag, content = 'timeline', content_rowid = 'entry',
-        tokenize = 'unicode61 remove_diacritics 2'
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3 4'
     );
 CREATE TABLE account (
         only_row           INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -110,7 +110,7 @@ CREATE TABLE timeline (
         expiry_secs   INTEGER,
         expires_at    INTEGER,
         tag           TEXT GENERATED ALWAYS AS ('c' || conversation) VIRTUAL
-    , written INTEGER NOT NULL DEFAULT 0, cause TEXT, repeats INTEGER NOT NULL DEFAULT 1) STRICT;
+    , written INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE sources (
         place INTEGER PRIMARY KEY,
         entry INTEGER NOT NULL REFERENCES timeline
@@ -234,7 +234,6 @@ CREATE UNIQUE INDEX file_sends_names
         ON file_sends (direction, peer, file_id, round, piece);
 CREATE INDEX file_sends_to_send ON file_sends (made) WHERE content IS NOT NULL;
 CREATE INDEX group_items_released ON group_items (place) WHERE fate = 1;
-CREATE INDEX timeline_causes ON timeline (cause) WHERE cause IS NOT NULL;
 CREATE TRIGGER search_insert AFTER INSERT ON timeline BEGIN
         INSERT INTO search (rowid, text, tag) VALUES (new.entry, new.text, new.tag);
     END;
@@ -260,8 +259,8 @@ INSERT INTO former_contacts VALUES (3, X'30820122300D06092A864886F70D01010105000
 INSERT INTO drafts VALUES (1, 104, '+1555000004', NULL, 0, X'6472616674', NULL);
 INSERT INTO conversations VALUES (1, '+1555000002', NULL, NULL, 0, NULL, NULL, 1, 0, '', 1, 0, 2, 0);
 INSERT INTO conversations VALUES (2, NULL, X'09090909090909090909090909090909', 'climbers', 0, NULL, 3600, 0, 0, '', 0, 0, 0, 0);
-INSERT INTO timeline VALUES (1, 1, 4, X'829188E357226519E1150838BEA56237F036CF123A5F9B4FF8CB5F71B2ED30CC', '+1555000002', X'06060606060606060606060606060606', NULL, 1800000001, 1800000002, 0, 'edited', NULL, NULL, NULL, NULL, NULL, 1800000002, NULL, 0, 0, 0, 60, 1800000065, 0, NULL, 1);
-INSERT INTO timeline VALUES (2, 1, NULL, NULL, NULL, X'06060606060606060606060606060606', NULL, 1800000004, NULL, 0, 'hello', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 60, NULL, 0, NULL, 1);
+INSERT INTO timeline VALUES (1, 1, 4, X'829188E357226519E1150838BEA56237F036CF123A5F9B4FF8CB5F71B2ED30CC', '+1555000002', X'06060606060606060606060606060606', NULL, 1800000001, 1800000002, 0, 'edited', NULL, NULL, NULL, NULL, NULL, 1800000002, NULL, 0, 0, 0, 60, 1800000065, 0);
+INSERT INTO timeline VALUES (2, 1, NULL, NULL, NULL, X'06060606060606060606060606060606', NULL, 1800000004, NULL, 0, 'hello', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 60, NULL, 0);
 INSERT INTO sources VALUES (5, 1);
 INSERT INTO originals VALUES (1, 1800000002, 'received');
 INSERT INTO reactions VALUES (1, X'', NULL, '👍', 1800000003);

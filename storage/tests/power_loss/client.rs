@@ -77,19 +77,19 @@ impl Subject for Client {
         store: &mut SqliteClientStorage,
         random: &mut Random,
     ) -> Result<(), StoreError> {
-        match random.below(5) {
+        match random.below(6) {
             0 => {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
                 store.move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
             }
-            1 => conversations::append(store, random),
-            2 => conversations::take_over(store),
+            1 | 2 => conversations::change_own(store, random),
+            3 => conversations::take_over(store),
             _ => conversations::apply_next(store),
         }
     }
 
     fn change_model(model: &mut Model, random: &mut Random) {
-        match random.below(5) {
+        match random.below(6) {
             0 => {
                 let server = *public_key(random.pick(&[1, 2])).fingerprint();
                 model
@@ -97,8 +97,8 @@ impl Subject for Client {
                     .move_server(&server, random.pick(TRANSPORTS), random.pick(HOSTS))
                     .unwrap();
             }
-            1 => model.append(random),
-            2 => model.take_over(),
+            1 | 2 => model.change_own(random),
+            3 => model.take_over(),
             _ => model.apply_next(),
         }
     }

@@ -1,6 +1,8 @@
 //! The timeline of a client's store: messages are applied, and entries of our own added, between the
 //! requests of the machine.
 
+use std::collections::BTreeSet;
+
 use sealpost_core::client::store::{ClientOp, ClientOutcome, Content, InboxId, InboxItem, Token};
 use sealpost_core::event::{
     Caption, EncodedEvent, FileId, FileName, FileOffer, FileSize, GroupId, MediaType, PieceLen,
@@ -10,7 +12,8 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::Storage;
 use sealpost_storage::client::conversations::{
-    Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, NewCopy, NewEntry, Peer, Written,
+    Body, Change, Entry, GroupPost, GroupRecord, GroupStep, GroupTurn, Idempotency, NewCopy,
+    NewEntry, OwnChange, Peer, Written,
 };
 use sealpost_storage::client::transfers::{NewSend, TakenOver, TransferStep};
 use sealpost_storage::client::{
@@ -25,6 +28,28 @@ use crate::random::Random;
 pub(crate) struct Model {
     pub(crate) memory: MemoryClientStorage,
     timeline: Timeline,
+    /// Entries of each peer's conversation.
+    entries: Vec<Vec<Shown>>,
+    /// Idempotency keys of requests that were carried out.
+    keys: BTreeSet<String>,
+}
+
+/// An entry.
+#[derive(Clone, Debug)]
+struct Shown {
+    text: String,
+    lifetime: Lifetime,
+}
+
+/// How far the life of an entry has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lifetime {
+    /// It does not expire.
+    Endless,
+    /// It expires, and its life has not begun.
+    Ahead,
+    /// It has begun.
+    Begun,
 }
 
 /// What a timeline shows of each peer's conversation, the copies to be sent, and the place up to which
@@ -56,21 +81,27 @@ impl Model {
             transfers: Vec::new(),
             answers: Vec::new(),
         };
-        Self { memory, timeline }
+        Self { memory, timeline, entries: Vec::new(), keys: BTreeSet::new() }
     }
 
     pub(crate) fn timeline(&self) -> Timeline {
         let mut timeline = self.timeline.clone();
+        let texts = |entries: &Vec<Shown>| entries.iter().map(|entry| entry.text.clone()).collect();
+        timeline.conversations = self.entries.iter().map(texts).collect();
         timeline.conversations.resize(PEERS.len(), Vec::new());
         timeline.unsent.sort_unstable();
         timeline.applied = timeline.applied.or(Some(InboxId::START));
         timeline
     }
 
-    fn conversation(&mut self, peer: u16) -> &mut Vec<String> {
-        self.timeline.conversations.resize(PEERS.len(), Vec::new());
+    fn conversation(&mut self, peer: u16) -> &mut Vec<Shown> {
+        self.entries.resize(PEERS.len(), Vec::new());
         let index = PEERS.iter().position(|other| *other == peer).unwrap();
-        &mut self.timeline.conversations[index]
+        &mut self.entries[index]
+    }
+
+    fn add(&mut self, peer: u16, text: String, lifetime: Lifetime) {
+        self.conversation(peer).push(Shown { text, lifetime });
     }
 
     pub(crate) fn apply_next(&mut self) {
@@ -92,7 +123,7 @@ impl Model {
             posts.push(token_at(&item));
             return;
         }
-        self.conversation(peer).push(shown(&item));
+        self.add(peer, shown(&item), Lifetime::Endless);
         if is_file(item.place) {
             self.timeline.arrivals.push(item.place);
         }
@@ -108,10 +139,34 @@ impl Model {
         self.timeline.answers.push(answer(place));
     }
 
-    pub(crate) fn append(&mut self, random: &mut Random) {
-        let (peer, copy, text) = own(random);
-        self.conversation(peer).push(text);
-        self.timeline.unsent.push(copy.token);
+    pub(crate) fn change_own(&mut self, random: &mut Random) {
+        let Own { peer, copy, text, step } = own(random);
+        match step {
+            OwnStep::Say(key) => {
+                if key.is_none_or(|key| self.keys.insert(key)) {
+                    self.add(peer, text, Lifetime::Endless);
+                    self.timeline.unsent.push(copy.token);
+                }
+            }
+            OwnStep::SayForAWhile => self.add(peer, text, Lifetime::Ahead),
+            OwnStep::Edit => {
+                let is_own = |entry: &&mut Shown| is_own(&entry.text);
+                if let Some(entry) = self.conversation(peer).iter_mut().rev().find(is_own) {
+                    entry.text = text;
+                    self.timeline.unsent.push(copy.token);
+                }
+            }
+            OwnStep::BeginExpiry => self.move_on(Lifetime::Ahead, |entry| {
+                entry.lifetime = Lifetime::Begun;
+            }),
+            OwnStep::Expire => self.move_on(Lifetime::Begun, |entry| {
+                *entry = Shown { text: EXPIRED.into(), lifetime: Lifetime::Endless };
+            }),
+        }
+    }
+
+    fn move_on(&mut self, from: Lifetime, change: impl Fn(&mut Shown)) {
+        self.entries.iter_mut().flatten().filter(|entry| entry.lifetime == from).for_each(change);
     }
 }
 
@@ -151,14 +206,34 @@ pub(crate) fn take_over(store: &mut SqliteClientStorage) -> Result<(), StoreErro
     })
 }
 
-/// Adds an entry of our own.
-pub(crate) fn append(
+/// Adds an entry of our own, changes one, or ends the life of those that are to expire.
+pub(crate) fn change_own(
     store: &mut SqliteClientStorage,
     random: &mut Random,
 ) -> Result<(), StoreError> {
-    let (peer, copy, text) = own(random);
+    let Own { peer, copy, text, step } = own(random);
     let peer = Peer::Person(phone(peer));
-    store.append(&peer, (&new(text), at(1)), &[copy], None).map(drop)
+    match step {
+        OwnStep::Say(key) => {
+            let key = key.map(|key| Idempotency { key, request_hash: [8; 32] });
+            store.append(&peer, (&new(text), at(1)), &[copy], key.as_ref()).map(drop)
+        }
+        OwnStep::SayForAWhile => {
+            let new = NewEntry { expiry_secs: Some(10), ..new(text) };
+            store.append(&peer, (&new, at(1)), &[], None).map(drop)
+        }
+        OwnStep::Edit => {
+            let Some(found) = store.conversation(&peer)? else { return Ok(()) };
+            let entries = store.entries_before(found.id, None, u32::MAX)?;
+            let Some(last) = entries.iter().rev().find(|entry| is_own(&shown_text(entry))) else {
+                return Ok(());
+            };
+            let edit = OwnChange::Edit { text, event: None };
+            store.change((last.id, &edit), at(2), &[copy]).map(drop)
+        }
+        OwnStep::BeginExpiry => store.begin_expiry_of_delivered(at(5)).map(drop),
+        OwnStep::Expire => store.expire(at(1_000), u32::MAX).map(drop),
+    }
 }
 
 /// Reads the timeline of a store.
@@ -168,11 +243,7 @@ pub(crate) fn stored(store: &SqliteClientStorage) -> Result<Timeline, StoreError
             return Ok(Vec::new());
         };
         let entries = store.entries_before(found.id, None, u32::MAX)?;
-        let texts = entries.into_iter().map(|entry| {
-            let Body::Text(text) = entry.body else { panic!("only texts were added") };
-            text
-        });
-        Ok(texts.collect())
+        Ok(entries.iter().map(shown_text).collect())
     };
     let kept = store.group_records()?.pop().map(|(_, record)| record).unwrap_or_default();
     let posts = store.group_posts(u32::MAX)?.into_iter().map(|post| post.token).collect();
@@ -232,13 +303,52 @@ const fn token_at(item: &InboxItem) -> Token {
     Token((2 << 40) + item.place.0)
 }
 
-fn own(random: &mut Random) -> (u16, NewCopy, String) {
+/// What the user does.
+struct Own {
+    peer: u16,
+    copy: NewCopy,
+    text: String,
+    step: OwnStep,
+}
+
+enum OwnStep {
+    /// Adds an entry, once for each idempotency key.
+    Say(Option<String>),
+    /// Adds an entry that expires, and goes to nobody.
+    SayForAWhile,
+    /// Edits the last entry of ours.
+    Edit,
+    BeginExpiry,
+    Expire,
+}
+
+fn own(random: &mut Random) -> Own {
     let peer = random.pick(PEERS);
-    let text = "own words ".repeat(random.pick(&[1, 1, 900]));
+    let text = OWN_WORDS.repeat(random.pick(&[1, 2, 900]));
     let token = Token(1_000_000 + random.between(0, 1 << 40));
     let copy =
         NewCopy { token, phone: phone(peer), key: None, content: Content::Text(text.clone()) };
-    (peer, copy, text)
+    let step = match random.below(8) {
+        0..2 => OwnStep::Say(None),
+        2..4 => OwnStep::Say(Some(format!("request {}", random.below(6)))),
+        4 => OwnStep::SayForAWhile,
+        5 => OwnStep::Edit,
+        6 => OwnStep::BeginExpiry,
+        _ => OwnStep::Expire,
+    };
+    Own { peer, copy, text, step }
+}
+
+fn is_own(text: &str) -> bool {
+    text.starts_with(OWN_WORDS)
+}
+
+fn shown_text(entry: &Entry) -> String {
+    match &entry.body {
+        Body::Text(text) => text.clone(),
+        Body::Expired => EXPIRED.to_owned(),
+        other => panic!("nothing else was added: {other:?}"),
+    }
 }
 
 /// Whether the message at this place is an event of a file transfer.
@@ -279,5 +389,7 @@ const fn new(text: String) -> NewEntry {
     NewEntry { body, event_id: None, event: None, reply_to: None, expiry_secs: None }
 }
 
+const OWN_WORDS: &str = "own words ";
+const EXPIRED: &str = "expired";
 const GROUP: GroupId = GroupId([9; 16]);
 const PEERS: &[u16] = &[2, 3, 4];

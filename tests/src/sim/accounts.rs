@@ -10,9 +10,9 @@ use sealpost_core::wire::{ItemId, ItemKind};
 use sealpost_storage::Storage;
 
 use super::application::Goal;
+use super::disk::LastWrite;
 use super::event::SimEvent;
 use super::model;
-use super::plan::LastWrite;
 use super::process::ProcessId;
 use super::world::World;
 

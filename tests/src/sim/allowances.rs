@@ -13,7 +13,7 @@ use sealpost_storage::MemoryStorage;
 use super::bounds::LARGEST_MESSAGE;
 use super::disk::Done;
 use super::disk_limits::Mailboxes;
-use super::plan::Settings;
+use super::settings::Settings;
 use super::trust::Verdict;
 use super::world::World;
 

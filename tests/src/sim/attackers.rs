@@ -10,7 +10,7 @@ use sealpost_core::wire::{Deframer, Packet, Profile};
 
 use super::crypto::CryptoKind;
 use super::model;
-use super::plan::Attack;
+use super::step::Attack;
 use crate::scripted_client::ScriptedClient;
 
 /// Every attacker.

@@ -11,8 +11,9 @@ use sealpost_core::wire::{
 use super::attackers::{Admission, MalloryState, Stranger};
 use super::model;
 use super::network::LinkId;
-use super::plan::{Attack, End, Otps};
 use super::process::ProcessId;
+use super::settings::Otps;
+use super::step::{Attack, End};
 use super::world::World;
 use crate::scripted_client::Received;
 

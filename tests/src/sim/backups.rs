@@ -4,8 +4,8 @@
 use sealpost_storage::client::MemoryClientStorage;
 
 use super::application::Goal;
+use super::disk::LastWrite;
 use super::event::SimEvent;
-use super::plan::LastWrite;
 use super::process::ProcessId;
 use super::world::World;
 

@@ -2,7 +2,7 @@
 
 use sealpost_core::server::limits::{Limits, Rate};
 
-use super::plan::Settings;
+use super::settings::Settings;
 
 /// Times within which promises must be kept, in microseconds.
 #[derive(Clone, Copy, Debug)]

@@ -12,9 +12,9 @@ use sealpost_storage::Storage;
 use sealpost_storage::client::{ClientStorage, MemoryClientStorage};
 
 use super::application::{App, Goal};
+use super::disk::LastWrite;
 use super::event::SimEvent;
 use super::model;
-use super::plan::LastWrite;
 use super::process::ProcessId;
 use super::world::World;
 
@@ -40,7 +40,8 @@ impl World {
         host.crypto = self.env.settings.crypto.runner(key, noise);
         let App { goal, user, .. } = self.apps[client];
         self.apps[client] = App { goal, user, ..App::new(key) };
-        self.model.directory_lost(client);
+        let fingerprint = *self.clients[client].host.crypto.public_key().fingerprint();
+        self.model.directory_lost(client, fingerprint);
         self.env.queue.schedule_after(down_ms * 1_000, SimEvent::Start(ProcessId::Client(client)));
     }
 

@@ -5,8 +5,8 @@ use sealpost_core::ids::ConnId;
 
 use super::environment::Environment;
 use super::network::{Arrival, LinkId};
-use super::plan::End;
 use super::process::ProcessId;
+use super::step::End;
 use super::world::World;
 
 impl World {

@@ -5,8 +5,8 @@ use sealpost_storage::client::ClientStorage;
 
 use super::application::Goal;
 use super::event::SimEvent;
-use super::plan::End;
 use super::process::ProcessId;
+use super::step::End;
 use super::world::World;
 
 impl World {
@@ -20,6 +20,7 @@ impl World {
         self.stop_faults();
         self.come_to_rest(ahead);
         if self.violation().is_none() {
+            self.model.forget_former_contacts();
             self.write_in_calm();
             self.come_to_rest(ahead);
         }
@@ -62,6 +63,7 @@ impl World {
         }
         let verdict = self.model.at_rest();
         self.check(verdict);
+        self.check_applications();
         self.check_nothing_held();
         self.check_invitations();
         // Greedy users are gone, with what is stored for them.

@@ -6,8 +6,8 @@ use sealpost_core::ids::{Phone, Ticket};
 use sealpost_core::server::{DeliveryId, DeliveryOutcome};
 
 use super::network::LinkId;
-use super::plan::End;
 use super::process::ProcessId;
+use super::step::End;
 
 /// An event in the queue. Events for a process carry its incarnation.
 pub(super) enum SimEvent {

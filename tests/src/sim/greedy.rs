@@ -13,8 +13,9 @@ use sealpost_core::wire::{
 use super::attackers::Attackers;
 use super::event::SimEvent;
 use super::model;
-use super::plan::{End, Greed, Settings};
 use super::process::ProcessId;
+use super::settings::Settings;
+use super::step::{End, Greed};
 use super::world::World;
 use crate::scripted_client::{Received, ScriptedClient};
 

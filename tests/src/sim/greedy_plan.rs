@@ -3,7 +3,8 @@
 use sealpost_storage::Quota;
 
 use super::dice::Dice;
-use super::plan::{Greed, Rates, Settings, Step, StepKind};
+use super::settings::{Rates, Settings};
+use super::step::{Greed, Step, StepKind};
 
 /// Adds greedy users. One client is away meanwhile: it has written to one of the others before, and
 /// all of them write to it while the greedy users fill its mailbox.

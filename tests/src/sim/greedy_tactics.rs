@@ -8,7 +8,7 @@ use sealpost_core::wire::{Lookup, MessageHead, Op, Packet};
 
 use super::greedy::GreedyUser;
 use super::model;
-use super::plan::Greed;
+use super::step::Greed;
 use super::world::World;
 
 /// A packet to be sent.

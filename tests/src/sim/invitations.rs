@@ -9,7 +9,9 @@ use sealpost_storage::{InvitationRecord, MemoryStorage, NewInvitation};
 
 use super::dice::Dice;
 use super::model;
-use super::plan::{Plan, Registering, Settings, StepKind};
+use super::plan::Plan;
+use super::settings::{Registering, Settings};
+use super::step::StepKind;
 use super::trust::Verdict;
 use super::world::World;
 

@@ -1,11 +1,11 @@
 //! Checks what the server holds in memory. The bounds are its limits, plus what one input may add
 //! before reading pauses.
 
-use sealpost_core::server::Held;
 use sealpost_core::server::limits::{Limits, packet_memory};
+use sealpost_core::server::{Held, Totals};
 use sealpost_core::wire::{Packet, SIGNATURE_LEN};
 
-use super::plan::Settings;
+use super::settings::Settings;
 use super::world::World;
 
 /// Inputs between two checks. A check costs more than most inputs.
@@ -33,7 +33,10 @@ impl World {
             // Refused messages that were given up or delivered instead of repeated are remembered
             // until the session ends.
             refused: held.refused,
-            all_connection_bytes: if held.refused == 0 { 0 } else { held.all_connection_bytes },
+            totals: Totals {
+                connection_bytes: if held.refused == 0 { 0 } else { held.totals.connection_bytes },
+                ..Totals::default()
+            },
             ..Held::default()
         };
         if held != expected {
@@ -73,7 +76,7 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         ("bytes in flight", held.in_flight_bytes, bytes),
         (
             "bytes in flight to all",
-            held.all_in_flight_bytes,
+            held.totals.in_flight_bytes,
             // Over the total, everyone keeps a fair share: those who hold less together as much again.
             // Each share is passed by an item, and the window that passes the total may be a whole one.
             2 * limits.in_flight_bytes_in_all
@@ -83,13 +86,13 @@ fn excess(held: &Held, limits: &Limits, settings: &Settings) -> Option<String> {
         ("bytes of a sender", held.sender_bytes, limits.held_bytes + input + spilled),
         (
             "bytes of all senders",
-            held.all_sender_bytes,
+            held.totals.sender_bytes,
             // At twice the total no packet is taken, but what leaves a window waits for the store.
             2 * limits.held_bytes_in_all + packet_memory(Packet::MAX_LEN) + recipients * window,
         ),
         (
             "bytes of all connections",
-            held.all_connection_bytes,
+            held.totals.connection_bytes,
             limits.connection_bytes_in_all + input + window,
         ),
         (

@@ -14,6 +14,7 @@
 mod accounts;
 mod allowances;
 mod application;
+mod applications;
 mod attackers;
 mod attacks;
 mod backups;
@@ -25,10 +26,13 @@ mod dice;
 mod disk;
 mod disk_limits;
 mod drain;
+mod drawn_settings;
 mod environment;
+mod episodes;
 mod event;
 mod event_queue;
 mod fairness;
+mod fault_family;
 mod generate;
 mod greedy;
 mod greedy_plan;
@@ -47,7 +51,9 @@ mod run;
 mod script;
 mod scripted_world;
 mod server_keys;
+mod settings;
 mod state_names;
+mod step;
 mod steps;
 mod tally;
 mod timeliness;
@@ -55,15 +61,15 @@ mod trace;
 mod trust;
 mod world;
 
-pub use crypto::InsecureRsa;
+pub use crypto::{CryptoKind, InsecureRsa};
 pub use dice::Dice;
-pub use generate::FaultFamily;
-pub use plan::{
-    Attack, CryptoKind, DiskFault, End, Greed, KeyStep, LastWrite, Misbehaviour, Otps, Plan, Rates,
-    Registering, Settings, Step, StepKind, Tampering, Width,
-};
+pub use disk::{DiskFault, LastWrite};
+pub use fault_family::FaultFamily;
+pub use plan::Plan;
 pub use recordings::{RecordedRun, run_recorded};
 pub use run::{RunResult, run, run_with_trace, shrink};
+pub use settings::{Otps, Rates, Registering, Settings, Width};
+pub use step::{Attack, End, Greed, KeyStep, Misbehaviour, Step, StepKind, Tampering};
 pub use tally::Tally;
 pub use trace::Trace;
 pub use world::World;

@@ -10,8 +10,8 @@ use sealpost_core::frame::Flow;
 use sealpost_core::ids::ConnId;
 use sealpost_core::time::Mono;
 
-use super::plan::{End, Misbehaviour, Tampering};
 use super::process::ProcessId;
+use super::step::{End, Misbehaviour, Tampering};
 
 /// Id of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

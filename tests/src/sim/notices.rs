@@ -6,9 +6,9 @@ use sealpost_core::server::{self, DeliveryOutcome, OtpDelivery};
 use sealpost_core::wire::Otp;
 
 use super::application::Goal;
+use super::disk::LastWrite;
 use super::event::SimEvent;
 use super::node::Output;
-use super::plan::LastWrite;
 use super::process::ProcessId;
 use super::state_names::{error_state, notice_state};
 use super::world::World;
@@ -150,6 +150,7 @@ impl World {
         self.env.trace.note(now, &[11], || format!("client {client}: {notice:?}"));
         self.env.tally.state(notice_state(notice));
         self.handle_key_notice(client, notice);
+        self.take_answer(client, notice);
         match notice {
             Notice::Online { pending } => {
                 self.apps[client].online = true;

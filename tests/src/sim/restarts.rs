@@ -3,15 +3,16 @@
 use sealpost_core::client::{self, Client, Command};
 use sealpost_core::entropy::Entropy;
 use sealpost_core::frame::{Event, Input};
-use sealpost_core::ids::UserRef;
 use sealpost_core::server::Server;
 use sealpost_storage::client::ClientStorage;
 
 use super::application::Goal;
+use super::applications::Asked;
+use super::disk::LastWrite;
 use super::event::SimEvent;
 use super::invitations::Invitations;
-use super::plan::{End, LastWrite};
 use super::process::ProcessId;
+use super::step::End;
 use super::world::World;
 
 impl World {
@@ -48,6 +49,7 @@ impl World {
                 let app = &mut self.apps[index];
                 (app.online, app.caught_up, app.retry_scheduled) = (false, false, false);
                 app.offers.clear();
+                app.asked = Asked::default();
                 self.send_again(index);
                 if self.apps[index].goal == Goal::Online {
                     self.go_online(index);
@@ -62,9 +64,9 @@ impl World {
 
     /// Has an application send again what it sent before the restart.
     fn send_again(&mut self, client: usize) {
-        for (token, to, content) in self.apps[client].sent() {
+        for message in self.apps[client].sent() {
             self.env.tally.state("client: message sent again");
-            self.command(client, Command::Send { token, to: UserRef::Phone(to), content });
+            self.command(client, message.command());
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::plan::{Plan, Settings, StepKind};
+use super::plan::Plan;
+use super::settings::Settings;
+use super::step::StepKind;
 use super::tally::Tally;
 use super::trace::Trace;
 use super::world::World;

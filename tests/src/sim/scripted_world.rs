@@ -14,11 +14,14 @@ use sealpost_storage::Usage;
 use sealpost_storage::client::{ClientStorage, HistoryEntry};
 
 use super::application::App;
+use super::disk::LastWrite;
 use super::model;
 use super::node::Node;
-use super::plan::{LastWrite, Plan, Settings, StepKind};
+use super::plan::Plan;
 use super::process::ProcessId;
 use super::script::Script;
+use super::settings::Settings;
+use super::step::StepKind;
 use super::trace::Trace;
 use super::world::World;
 use crate::content::text_of;

@@ -4,7 +4,7 @@ use sealpost_core::frame::{Event, Input};
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::ClientStorage;
 
-use super::plan::KeyStep;
+use super::step::KeyStep;
 use super::world::World;
 
 /// The server's key files. Keys are indices; a start of the server reads them.

@@ -1,6 +1,6 @@
 //! Names of the states that machines reach, for the summary of a run.
 
-use sealpost_core::client::{Notice, OfflineReason, ServerKeyChange, Suspicion};
+use sealpost_core::client::{Notice, OfflineReason, SendRefusal, ServerKeyChange, Suspicion};
 use sealpost_core::server::store::{
     Appended, CreateOutcome, InvitationOutcome, LookupOutcome, ReconnectOutcome, StoreOp,
     StoreOutcome, StoreReply,
@@ -125,6 +125,10 @@ pub(super) const fn notice_state(notice: &Notice) -> &'static str {
         Notice::RegistrationFailed { .. } => "client: registration failed",
         Notice::Kept { .. } => "client: message kept for later",
         Notice::Queued { .. } => "client: message queued",
+        Notice::SendRefused { refusal: SendRefusal::Cancelled, .. } => "client: message given up",
+        Notice::SendRefused { refusal: SendRefusal::OtherKey, .. } => {
+            "client: message refused, because its key is another one"
+        }
         Notice::SendRefused { .. } => "client: message refused",
         Notice::NotCancelled { .. } => "client: message not cancelled",
         Notice::Stored { .. } => "client: messages stored",

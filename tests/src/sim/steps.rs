@@ -2,13 +2,14 @@
 
 use sealpost_core::client::{Command, Token};
 use sealpost_core::frame::{Event, Input};
-use sealpost_core::ids::UserRef;
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Mono;
 
-use super::application::Goal;
+use super::application::{Goal, SentMessage};
+use super::disk::{DiskFault, LastWrite};
 use super::event::SimEvent;
-use super::plan::{DiskFault, End, LastWrite, StepKind};
 use super::process::ProcessId;
+use super::step::{End, StepKind};
 use super::world::World;
 
 impl World {
@@ -25,6 +26,11 @@ impl World {
             StepKind::Send { from, to, count, size } => {
                 self.send_messages(*from, *to, *count, *size);
             }
+            StepKind::SendToKey { from, to, owner, size } => {
+                self.send_to_key(*from, *to, *owner, *size);
+            }
+            StepKind::Cancel { client, back } => self.cancel(*client, *back),
+            StepKind::Forget { client, contact } => self.forget(*client, *contact),
             StepKind::Cut { client } => self.cut(*client),
             StepKind::HalfOpen { client, unaware } => self.half_open(*client, *unaware),
             StepKind::Stall { client, from, ms } => self.stall(*client, *from, *ms),
@@ -112,19 +118,30 @@ impl World {
     }
 
     pub(super) fn send_messages(&mut self, from: usize, to: usize, count: u32, size: u32) {
+        for _ in 0..count {
+            self.send_message(from, to, None, size);
+        }
+    }
+
+    /// Sends a message, to whoever has a phone number or to the owner of a key.
+    pub(super) fn send_message(
+        &mut self,
+        from: usize,
+        to: usize,
+        key: Option<Fingerprint>,
+        size: u32,
+    ) {
         let people = self.clients.len() + self.greedy.len();
         let runs = self.clients.get(from).is_some_and(|node| node.machine.is_some());
         if !runs || to >= people || from == to {
             return;
         }
-        for _ in 0..count {
-            let (number, content) = self.model.write(from, to, size as usize);
-            self.env.tally.messages += 1;
-            let (token, to) = (Token(number), self.phone_of(to));
-            self.apps[from].sends(token, to, content.clone());
-            self.command(from, Command::Send { token, to: UserRef::Phone(to), content });
-            self.expect_queued(from, number);
-        }
+        let (number, content) = self.model.write(from, to, key, size as usize);
+        self.env.tally.messages += 1;
+        let message = SentMessage { token: Token(number), to: self.phone_of(to), key, content };
+        self.apps[from].sends(message.clone());
+        self.command(from, message.command());
+        self.expect_queued(from, number);
     }
 
     fn cut(&mut self, client: usize) {

@@ -17,8 +17,9 @@ use sealpost_core::wire::{ErrorReply, Op};
 
 use super::bounds::{Bounds, DAY_SECS};
 use super::environment::Environment;
-use super::plan::{Plan, StepKind};
+use super::plan::Plan;
 use super::process::ProcessId;
+use super::step::StepKind;
 use super::world::World;
 
 /// What is due, and since when each party has been calm.
@@ -221,6 +222,9 @@ impl Environment {
             StepKind::Register { .. }
             | StepKind::Connect { .. }
             | StepKind::Send { .. }
+            | StepKind::SendToKey { .. }
+            | StepKind::Cancel { .. }
+            | StepKind::Forget { .. }
             | StepKind::BackUp { .. }
             // Nothing that a greedy user does may disturb others.
             | StepKind::Greed { .. }

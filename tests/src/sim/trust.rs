@@ -14,13 +14,16 @@ pub(super) type Verdict = Result<(), String>;
 #[derive(Debug, Default)]
 pub(super) struct Trusted {
     contacts: BTreeMap<Phone, Contact>,
+    /// Contacts that were forgotten. What was under way to or from them may still be as if they were
+    /// not.
+    former: BTreeMap<Phone, Contact>,
 }
 
 #[derive(Debug)]
 struct Contact {
     pinned: Known,
-    /// Every user id that was ever pinned, in order.
-    accepted: Vec<UserId>,
+    /// Every user id and key that was ever pinned, in order.
+    accepted: Vec<Known>,
     /// User ids whose safety numbers were compared.
     verified: Vec<UserId>,
 }
@@ -46,7 +49,7 @@ impl Trusted {
                 self.pin(*phone, accepted);
                 if let Some(contact) = self.contacts.get_mut(phone) {
                     let former = std::mem::replace(&mut contact.pinned, Known::of(accepted));
-                    contact.accepted.push(accepted.user);
+                    contact.accepted.push(Known::of(accepted));
                     // A comparison of safety numbers is one of keys, whatever id has the key.
                     let is_same_key = former.fingerprint == contact.pinned.fingerprint;
                     if is_same_key && contact.verified.contains(&former.user) {
@@ -54,7 +57,9 @@ impl Trusted {
                     }
                 }
             }
-            ClientOp::ForgetContact { phone } => drop(self.contacts.remove(phone)),
+            ClientOp::ForgetContact { phone } => {
+                self.former.extend(self.contacts.remove_entry(phone));
+            }
             ClientOp::MarkVerified { phone, fingerprint } => {
                 if let Some(contact) = self.contacts.get_mut(phone)
                     && contact.pinned.fingerprint == *fingerprint
@@ -88,29 +93,64 @@ impl Trusted {
 
     fn pin(&mut self, phone: Phone, binding: &Binding) {
         let pinned = Known::of(binding);
-        let accepted = vec![pinned.user];
+        let accepted = vec![pinned];
         let pin = || Contact { pinned, accepted, verified: Vec::new() };
         self.contacts.entry(phone).or_insert_with(pin);
     }
 
-    /// Checks that the user for whom a message is sealed was accepted for the phone.
-    pub(super) fn sealed(&self, phone: Phone, recipient: UserId) -> Verdict {
-        if self.accepted(phone).contains(&recipient) {
+    /// Nothing is under way any more that was begun before a contact was forgotten.
+    pub(super) fn forget_former(&mut self) {
+        self.former.clear();
+    }
+
+    /// The contacts, with the ids that are pinned.
+    pub(super) fn pinned(&self) -> BTreeMap<Phone, UserId> {
+        self.contacts.iter().map(|(phone, contact)| (*phone, contact.pinned.user)).collect()
+    }
+
+    /// Every id that was pinned for a contact.
+    pub(super) fn ids_of(&self, phone: Phone) -> Vec<UserId> {
+        self.accepted(phone).iter().map(|known| known.user).collect()
+    }
+
+    /// Checks that the user for whom a message is sealed was accepted for the phone, and has the key
+    /// that the message is for.
+    pub(super) fn sealed(
+        &self,
+        phone: Phone,
+        recipient: UserId,
+        key: Option<&Fingerprint>,
+    ) -> Verdict {
+        let mut known = self.accepted(phone).iter().chain(self.former(phone));
+        if known
+            .any(|known| known.user == recipient && key.is_none_or(|key| *key == known.fingerprint))
+        {
             return Ok(());
         }
-        Err(format!("a message to {phone:?} is sealed for {recipient:?}, who was never accepted"))
+        Err(format!(
+            "a message to {phone:?} is sealed for {recipient:?}, who was never accepted, or has \
+             another key than the one that it is for"
+        ))
     }
 
     /// Checks the trust that a received message is shown with.
     pub(super) fn shown(&self, message: &IncomingMessage) -> Verdict {
         let IncomingMessage { phone, sender, trust, .. } = message;
         let accepted = self.accepted(*phone);
-        let contact = self.contacts.get(phone);
+        let is_sender = |known: &Known| known.user == *sender;
+        let verifies = |contact: &Contact| contact.verified.contains(sender);
+        let mut contacts = self.contacts.get(phone).into_iter().chain(self.former.get(phone));
         let holds = match trust {
             // Trust on first use holds even if the contact could not be recorded yet.
-            Trust::FirstUse => accepted.is_empty() || accepted.contains(sender),
-            Trust::Verified => contact.is_some_and(|contact| contact.verified.contains(sender)),
-            Trust::Changed => accepted.first().is_none_or(|first| first != sender),
+            Trust::FirstUse => {
+                let mut known = accepted.iter().chain(self.former(*phone));
+                accepted.is_empty() || known.any(is_sender)
+            }
+            Trust::Verified => contacts.any(verifies),
+            Trust::Changed => {
+                let is_first = accepted.first().is_some_and(is_sender);
+                !is_first || self.former.contains_key(phone)
+            }
         };
         if holds {
             return Ok(());
@@ -118,7 +158,11 @@ impl Trusted {
         Err(format!("a message of {sender:?} is shown as from {phone:?} with trust {trust:?}"))
     }
 
-    fn accepted(&self, phone: Phone) -> &[UserId] {
+    fn accepted(&self, phone: Phone) -> &[Known] {
         self.contacts.get(&phone).map_or(&[], |contact| &contact.accepted)
+    }
+
+    fn former(&self, phone: Phone) -> &[Known] {
+        self.former.get(&phone).map_or(&[], |contact| &contact.accepted)
     }
 }

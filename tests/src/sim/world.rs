@@ -27,12 +27,14 @@ use super::invitations::{self, Invitations};
 use super::model::{self, Model};
 use super::network::Network;
 use super::node::Node;
-use super::plan::{End, Otps, Plan, Registering, Step};
+use super::plan::Plan;
 use super::process::ProcessId;
 use super::recordings::Recordings;
 use super::script::Script;
 use super::server_keys::ServerKeys;
+use super::settings::{Otps, Registering};
 use super::state_names::{store_state, store_words};
+use super::step::{End, Step};
 use super::tally::Tally;
 use super::timeliness::Timeliness;
 use super::trace::Trace;
@@ -116,6 +118,8 @@ impl World {
             Node::new(ProcessId::Client(index), crypto, MemoryClientStorage::new(identity))
         };
         let clients: Vec<_> = (0..settings.clients).map(client).collect();
+        let keys =
+            clients.iter().map(|node| *node.host.crypto.public_key().fingerprint()).collect();
         let mut attackers = Attackers::new(&server_config, settings.crypto, settings.clients);
         let mut greedy = GreedyUser::all(&attackers, &settings);
         let mut server = Node::new(ProcessId::Server, server_crypto, store);
@@ -143,7 +147,7 @@ impl World {
             settings,
         };
         let mut world = Self {
-            model: Model::new(clients.len(), plan),
+            model: Model::new(keys, plan),
             apps: (1..=clients.len()).map(App::new).collect(),
             unused_keys: env.settings.crypto.keys(),
             accounts_to_delete: BTreeSet::new(),

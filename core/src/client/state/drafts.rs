@@ -19,6 +19,8 @@ pub(in crate::client) struct Drafts {
     /// Drafts that the store has been asked to keep, one operation at a time: if it fails, none
     /// after them may have been kept.
     keeping: Count,
+    /// Drafts that the store has been asked to forget, one operation at a time.
+    dropping: Count,
     /// Bytes of all contents.
     bytes: Count,
 }
@@ -40,6 +42,10 @@ enum Stage {
     Keeping,
     /// It is durable.
     Kept,
+    /// It was given up: the store is to forget it before anybody is told.
+    Cancelled,
+    /// The store is at work on that.
+    Dropping,
 }
 
 /// Whether the store holds a draft.
@@ -52,8 +58,13 @@ pub(in crate::client) enum Kept {
 impl Drafts {
     /// The drafts that the store holds at the start.
     pub(in crate::client) fn new(drafts: Vec<Draft>) -> Self {
-        let (keeping, bytes) = (Count::ZERO, Count::ZERO);
-        let mut this = Self { waiting: BTreeMap::new(), next: DraftId(1), keeping, bytes };
+        let mut this = Self {
+            waiting: BTreeMap::new(),
+            next: DraftId(1),
+            keeping: Count::ZERO,
+            dropping: Count::ZERO,
+            bytes: Count::ZERO,
+        };
         for Draft { id, token, to, key, content } in drafts {
             // Saturates because the number comes from the store, which anybody may have written.
             this.next = this.next.max(DraftId(id.0.saturating_add(1)));
@@ -142,9 +153,70 @@ impl Drafts {
         self.take_all(|waiting| waiting.stage == Stage::Kept && is_recipient(waiting.to))
     }
 
-    /// Takes out the durable draft with this token.
-    pub(in crate::client) fn take_kept(&mut self, token: Token) -> Option<NewMessage> {
-        self.take_all(|waiting| waiting.stage == Stage::Kept && waiting.token == token).pop()
+    /// Gives up the durable draft with this token. Returns whether there is one.
+    pub(in crate::client) fn cancel(&mut self, token: Token) -> bool {
+        self.cancel_all(|waiting| waiting.token == token) > 0
+    }
+
+    /// Gives up the durable drafts for recipients to whom `is_recipient` applies.
+    pub(in crate::client) fn cancel_for(&mut self, is_recipient: impl Fn(UserRef) -> bool) {
+        self.cancel_all(|waiting| is_recipient(waiting.to));
+    }
+
+    fn cancel_all(&mut self, is_cancelled: impl Fn(&Waiting) -> bool) -> usize {
+        let kept = self.waiting.values_mut().filter(|waiting| waiting.stage == Stage::Kept);
+        let cancelled = kept.filter(|waiting| is_cancelled(waiting));
+        cancelled.map(|waiting| waiting.stage = Stage::Cancelled).count()
+    }
+
+    /// What the store is to forget now.
+    pub(in crate::client) fn next_cancelled(
+        &mut self,
+    ) -> Option<(Vec<DraftId>, Pending<Vec<DraftId>>)> {
+        if self.dropping.get() > 0 {
+            return None;
+        }
+        let cancelled =
+            self.waiting.iter_mut().filter(|(_, waiting)| waiting.stage == Stage::Cancelled);
+        let drop = |(id, waiting): (&DraftId, &mut Waiting)| {
+            waiting.stage = Stage::Dropping;
+            *id
+        };
+        let ids: Vec<_> = cancelled.map(drop).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        self.dropping.take(ids.len());
+        Some((ids.clone(), Pending::new(ids)))
+    }
+
+    /// The store has forgotten a draft, which leaves.
+    pub(in crate::client) fn dropped(&mut self, id: &Durable<DraftId>) -> Option<NewMessage> {
+        self.dropping.release(1);
+        let waiting = self.waiting.remove(id.get())?;
+        self.bytes.release(waiting.content.as_bytes().len());
+        let Waiting { to, key, content, token, .. } = waiting;
+        Some(NewMessage { token, to, key, draft: None, content })
+    }
+
+    /// The store has forgotten nothing: it may be asked again.
+    pub(in crate::client) fn drop_again(&mut self) {
+        self.end_of_dropping(Stage::Cancelled);
+    }
+
+    /// The store can't forget anything: what was given up is to be sent after all. Returns the tokens.
+    pub(in crate::client) fn keep_dropped(&mut self) -> Vec<Token> {
+        self.end_of_dropping(Stage::Kept)
+    }
+
+    fn end_of_dropping(&mut self, next: Stage) -> Vec<Token> {
+        self.dropping.release(self.dropping.get());
+        let dropping = self.waiting.values_mut().filter(|waiting| waiting.stage == Stage::Dropping);
+        let end = |waiting: &mut Waiting| {
+            waiting.stage = next;
+            waiting.token
+        };
+        dropping.map(end).collect()
     }
 
     /// Recipients of durable drafts.
@@ -173,11 +245,17 @@ impl Drafts {
         self.keeping.get() > 0
     }
 
+    /// Whether the store is forgetting drafts that were given up.
+    pub(in crate::client) const fn are_being_dropped(&self) -> bool {
+        self.dropping.get() > 0
+    }
+
     pub(in crate::client) fn is_consistent(&self) -> Result<(), &'static str> {
-        let keeping = self.waiting.values().filter(|waiting| waiting.stage == Stage::Keeping);
+        let at = |stage| self.waiting.values().filter(|waiting| waiting.stage == stage).count();
+        let under_way = (at(Stage::Keeping), at(Stage::Dropping));
         let bytes: usize =
             self.waiting.values().map(|waiting| waiting.content.as_bytes().len()).sum();
-        if keeping.count() != self.keeping.get() || bytes != self.bytes.get() {
+        if under_way != (self.keeping.get(), self.dropping.get()) || bytes != self.bytes.get() {
             return Err("drafts are miscounted");
         }
         Ok(())
@@ -231,11 +309,35 @@ mod tests {
         assert_eq!(drafts.kept(&Durable::assumed(DraftId(1))), Some(Token(1)));
         let kept = [1, 2, 4].map(|token| drafts.with_token(Token(token)));
         assert_eq!(kept, [Some(Kept::Durably), Some(Kept::NotYet), None]);
-        assert!(drafts.take_kept(Token(2)).is_none(), "it is not durable");
+        assert!(!drafts.cancel(Token(2)), "it is not durable");
         assert_eq!(ids(&drafts.take_for(|named| named == to())), [1]);
         drafts.retry_batch();
         assert_eq!(drafts.is_consistent(), Ok(()));
         assert_eq!(ids(&drafts.take_unkept()), [2, 3]);
+        assert_eq!((drafts.size(), drafts.is_consistent()), ((0, 0), Ok(())));
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_once_the_store_has_forgotten_it() {
+        let mut drafts = drafts(2);
+        drafts.next_batch(9).unwrap();
+        for id in 1..=2 {
+            drafts.kept(&Durable::assumed(DraftId(id)));
+        }
+        assert!(drafts.cancel(Token(1)));
+        assert!(!drafts.cancel(Token(1)), "it was given up");
+        assert_eq!(drafts.with_token(Token(1)), Some(Kept::NotYet));
+        assert_eq!(drafts.next_cancelled().unwrap().0, [DraftId(1)]);
+        assert!(drafts.next_cancelled().is_none(), "one operation at a time");
+        drafts.drop_again();
+        assert_eq!(ids(&drafts.take_for(|named| named == to())), [2], "the other one goes");
+        assert!(!drafts.are_kept());
+        assert_eq!(drafts.next_cancelled().unwrap().0, [DraftId(1)]);
+        assert_eq!(drafts.keep_dropped(), [Token(1)]);
+        assert!(drafts.are_kept() && drafts.cancel(Token(1)));
+        drafts.next_cancelled().unwrap();
+        let dropped = drafts.dropped(&Durable::assumed(DraftId(1))).unwrap();
+        assert_eq!((dropped.token, dropped.draft), (Token(1), None));
         assert_eq!((drafts.size(), drafts.is_consistent()), ((0, 0), Ok(())));
     }
 

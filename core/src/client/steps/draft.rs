@@ -77,10 +77,46 @@ impl Client {
 
     /// [`Command::Cancel`](crate::client::Command::Cancel).
     pub(in crate::client) fn cancel_draft(&mut self, token: Token) {
-        match self.drafts.take_kept(token) {
-            Some(draft) => self.refuse_message(draft, SendRefusal::Cancelled),
-            None => self.out.notify(Notice::NotCancelled { token }),
+        if !self.drafts.cancel(token) {
+            self.out.notify(Notice::NotCancelled { token });
         }
+    }
+
+    /// Has the store forget the drafts that were given up, one operation at a time. The application is
+    /// told after that: what it was told is given up is not sent after a crash.
+    pub(in crate::client) fn drop_cancelled(&mut self) {
+        if self.store_rests() {
+            return;
+        }
+        if let Some((drafts, ids)) = self.drafts.next_cancelled() {
+            self.out.store(ClientOp::DropDrafts(drafts), AwaitStore::DraftsDropped(ids));
+        }
+    }
+
+    pub(in crate::client) fn on_drafts_dropped(
+        &mut self,
+        dropped: Result<Vec<Durable<DraftId>>, StoreError>,
+    ) {
+        match dropped {
+            Ok(ids) => {
+                for id in ids {
+                    if let Some(draft) = self.drafts.dropped(&id) {
+                        self.tell_refused(draft, SendRefusal::Cancelled);
+                    }
+                }
+            }
+            Err(StoreError::Busy) => {
+                self.drafts.drop_again();
+                self.rest_store();
+            }
+            // These pass only if somebody acts, so the application is told.
+            Err(StoreError::DiskFull | StoreError::Io | StoreError::Corrupt) => {
+                for token in self.drafts.keep_dropped() {
+                    self.out.notify(Notice::NotCancelled { token });
+                }
+            }
+        }
+        self.number_drafts();
     }
 
     /// A draft is refused: the store is not to bring it again.

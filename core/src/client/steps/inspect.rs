@@ -45,12 +45,13 @@ impl Client {
     fn check_store_operations(&self) -> Result<(), &'static str> {
         let (mut pins, mut enqueuing, mut receiving, mut reserving) = (0, 0, 0, 0);
         let (mut keeping, mut refusals, mut readdressing, mut failing) = (0, 0, 0, 0);
-        let mut checking = 0;
+        let (mut checking, mut dropping) = (0, 0);
         for operation in self.out.stores() {
             match operation {
                 AwaitStore::Pinned(_) => pins += 1,
                 AwaitStore::TokensFound { .. } => checking += 1,
                 AwaitStore::DraftsKept(_) => keeping += 1,
+                AwaitStore::DraftsDropped(_) => dropping += 1,
                 AwaitStore::MarkedFailed { .. } => failing += 1,
                 AwaitStore::MarkedUndeliverable(packets) => refusals += packets.len(),
                 AwaitStore::Enqueued(_) => enqueuing += 1,
@@ -74,6 +75,7 @@ impl Client {
             && receiving <= usize::from(self.inbox.is_storing())
             && checking <= usize::from(self.token_checks.is_asking())
             && keeping <= usize::from(self.drafts.are_being_kept())
+            && dropping <= usize::from(self.drafts.are_being_dropped())
             && failing <= self.unrecorded.failing()
             && refusals <= self.unrecorded.refusals()
             && reserving <= usize::from(self.receipt_numbers.is_reserving());

@@ -23,6 +23,7 @@ impl Client {
         self.check_tokens();
         // Drafts before sealing: nothing else is begun for them before they are durable.
         self.keep_drafts();
+        self.drop_cancelled();
         // Sealing takes longest, so it begins before the store work on earlier messages.
         self.seal_next();
         // Before `enqueue_next`, which waits until everybody is pinned: the store works in order,

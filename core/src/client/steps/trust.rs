@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use crate::client::Client;
 use crate::client::alarm::Alarm;
 use crate::client::awaits::AwaitStore;
-use crate::client::notice::{LookupFailure, Notice, SendRefusal, Suspicion};
+use crate::client::notice::{LookupFailure, Notice, Suspicion};
 use crate::client::state::contacts::{Acceptance, Comparison, Learnt};
 use crate::client::store::{Binding, ClientOp, Failure};
 use crate::frame::{Durable, Pending, StoreError};
@@ -109,9 +109,7 @@ impl Client {
         // Otherwise they would make it a contact again.
         let contacts = &self.contacts;
         let is_theirs = |to| contacts.find(to).is_some_and(|contact| contact.phone == *phone.get());
-        for draft in self.drafts.take_for(is_theirs) {
-            self.refuse_message(draft, SendRefusal::Cancelled);
-        }
+        self.drafts.cancel_for(is_theirs);
         if let Some(user) = self.contacts.forget(&phone) {
             // Nobody decides any more whether what is held back goes on.
             self.outbox.release(user);

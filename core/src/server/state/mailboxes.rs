@@ -183,7 +183,9 @@ mod tests {
         let mut total = InFlightTotal::default();
         let whole = limits.in_flight_bytes_in_all;
         total.begin_page(whole);
-        owners.map(|owner| total.await_room(owner));
+        for owner in owners {
+            total.await_room(owner);
+        }
         assert_eq!(total.next_with_room(&limits), None, "there is no room");
         for owner in owners.into_iter().cycle().take(6) {
             total.end_page(whole);
@@ -192,7 +194,9 @@ mod tests {
             total.begin_page(whole);
             total.await_room(owner);
         }
-        owners.map(|owner| total.forget_waiting(owner));
+        for owner in owners {
+            total.forget_waiting(owner);
+        }
         total.end_page(whole);
         assert_eq!(total.next_with_room(&limits), None, "nobody waits");
     }

@@ -74,7 +74,7 @@ const HOME_HELP: &str =
 
 const EXAMPLES: &str = "Examples:
   sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
-  sealpost register 'sealposts://chat.example.org:7465/FINGERPRINT#CODE' +4915112345678
+  sealpost register --link-file - +4915112345678
   sealpost send +4915187654321 'See you at eight'
   sealpost send --file photo.jpg +4915187654321 'The view from up here'
   sealpost files accept 12
@@ -172,11 +172,17 @@ pub(crate) enum Task {
 
 /// Options of `register`.
 #[derive(clap::Args, Debug)]
+#[command(allow_missing_positional = true, after_help = REGISTER_EXAMPLES)]
 pub(crate) struct RegisterArgs {
     /// Address of the server, sealposts://HOST:PORT/FINGERPRINT (or without the s of TLS), or an
-    /// invitation link, which ends in #CODE; its operator has both
-    #[arg(value_name = "ADDRESS|LINK")]
-    pub(crate) server: AddressOrLink,
+    /// invitation link, which ends in #CODE; its operator has both. Other users of this machine see
+    /// the arguments of programs that run: pass a link with --link-file there
+    #[arg(value_name = "ADDRESS|LINK", required_unless_present = "link_file")]
+    pub(crate) server: Option<AddressOrLink>,
+    /// File whose first line is the address or the link, and that others can't read; - reads it from
+    /// standard input, and asks for it on a terminal
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    pub(crate) link_file: Option<PathBuf>,
     /// Your phone number, for example +4915112345678; spaces and dashes are ignored
     #[arg(value_name = "+PHONE", value_parser = phone_number)]
     pub(crate) phone: Phone,
@@ -191,6 +197,11 @@ pub(crate) struct RegisterArgs {
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) timeout: u64,
 }
+
+const REGISTER_EXAMPLES: &str = "Examples:
+  sealpost register sealposts://chat.example.org:7465/FINGERPRINT +4915112345678
+  sealpost register --link-file invitation.txt +4915112345678
+  sealpost register --link-file - +4915112345678";
 
 /// The server to register with, and the invitation of the link, if it is one.
 #[derive(Clone, Debug)]

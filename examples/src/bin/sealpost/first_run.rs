@@ -19,7 +19,15 @@ pub(crate) fn make_account(home: &Home) -> Result<(), Failure> {
     let PhoneNumber(phone) = ask("Your phone number, for example +49 151 12345678: ")?;
     let passphrase: YesOrNo = ask("Encrypt the key on this device with a passphrase? (y/n) ")?;
     let passphrase = matches!(passphrase, YesOrNo::Yes);
-    register(home, &RegisterArgs { server, phone, have_otp: false, passphrase, timeout: 30 })
+    let args = RegisterArgs {
+        server: Some(server),
+        link_file: None,
+        phone,
+        have_otp: false,
+        passphrase,
+        timeout: 30,
+    };
+    register(home, &args)
 }
 
 enum YesOrNo {

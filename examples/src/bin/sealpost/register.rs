@@ -1,15 +1,16 @@
 //! `sealpost register`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use sealpost_core::client::store::Snapshot;
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
-use sealpost_core::wire::Otp;
+use sealpost_core::wire::{Invitation, Otp};
 use sealpost_mio::SignalHandling;
-use sealpost_programs::{Failure, Line, secret_line_of_stdin, tell};
+use sealpost_programs::{Failure, Line, secret_line_of_file, secret_line_of_stdin, tell};
 
-use crate::args::RegisterArgs;
+use crate::args::{AddressOrLink, RegisterArgs};
 use crate::home::Home;
 use crate::passphrase;
 use crate::session::{Session, deadline_in};
@@ -17,13 +18,14 @@ use crate::session::{Session, deadline_in};
 /// Creates a key, and registers an account with it. An account that was registered before is
 /// registered again, with the same key, if the server does not know it any more.
 pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> {
+    let AddressOrLink { address, invitation } = server(args)?;
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
-    let account = home.open_or_make(&args.server.address, args.phone, passphrase)?;
+    let account = home.open_or_make(&address, args.phone, passphrase)?;
     let known = Known::of(&account.snapshot);
     // Signals end the program at once: the prompt for the password would not notice a graceful
     // stop.
     let session = Session::start(account, SignalHandling::Ignore)?;
-    let user = make_account(&session, known, args)?;
+    let user = make_account(&session, known, invitation, args)?;
     session.finish()?;
     let phone = args.phone;
     match known.user {
@@ -59,11 +61,31 @@ enum Step {
     AskForOtp,
 }
 
-fn make_account(session: &Session, known: Known, args: &RegisterArgs) -> Result<UserId, Failure> {
+/// The server to register with: from the command line, a file or standard input.
+fn server(args: &RegisterArgs) -> Result<AddressOrLink, Failure> {
+    let line = match (&args.server, args.link_file.as_deref()) {
+        (Some(server), _) => return Ok(server.clone()),
+        (None, Some(file)) if file != Path::new("-") => secret_line_of_file(file)?,
+        (None, Some(_) | None) => {
+            if io::stdin().is_terminal() {
+                write!(io::stderr(), "Address or link: ")?;
+            }
+            secret_line_of_stdin()?.unwrap_or_default()
+        }
+    };
+    line.trim().parse().map_err(Failure::context("the first line is no address and no link"))
+}
+
+fn make_account(
+    session: &Session,
+    known: Known,
+    invitation: Option<Invitation>,
+    args: &RegisterArgs,
+) -> Result<UserId, Failure> {
     session.command(if args.have_otp && (known.user.is_none() || known.registering) {
         Command::Confirm { otp: ask_for_otp(args)? }
     } else {
-        Command::Register { invitation: args.server.invitation.clone() }
+        Command::Register { invitation }
     });
     loop {
         let deadline = deadline_in(args.timeout);

@@ -79,7 +79,10 @@ impl ProfileName {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Make the data folder with keys, an empty database and a commented configuration file
-    Init,
+    Init {
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Print the configuration in force as a file, with every option, its default, and whether a
     /// reload applies it
     Config {
@@ -112,6 +115,8 @@ pub(crate) enum Task {
         /// socket in the data folder]
         #[arg(long, value_name = "ADDR")]
         metrics: Option<SocketAddr>,
+        #[command(flatten)]
+        format: FormatArg,
     },
     /// Change the log levels of the running server, or print them
     LogLevel {
@@ -215,7 +220,10 @@ pub(crate) enum Task {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigTask {
     /// Check the file, the environment and the command line, as the server does at its start
-    Check,
+    Check {
+        #[command(flatten)]
+        format: FormatArg,
+    },
 }
 
 /// Commands on users.

@@ -12,6 +12,7 @@ use sealpost_storage::{Inspector, Progress};
 use serde_json::json;
 
 use crate::data::{self, DataFolder};
+use crate::key::SUCCESSOR;
 use crate::manifest::{self, FORMAT, Manifest, Sum, profile_name};
 use crate::size::Size;
 
@@ -53,12 +54,7 @@ fn fill(data: &DataFolder, inspector: &Inspector, to: &Folder) -> Result<Manifes
         }
     })?;
     let mut files = BTreeMap::from([(data::DATABASE.to_owned(), manifest::sum(&database)?)]);
-    for name in data.kept_files()? {
-        // One that is gone meanwhile was a temporary one.
-        if let Some(sum) = manifest::copy(&data.file(&name), &to.file(&name))? {
-            files.insert(name, sum);
-        }
-    }
+    files.extend(copy_files(data, in_order(data.kept_files()?), to)?);
     if !files.contains_key(data::KEY) {
         return Err(Failure::new(format_args!(
             "{} is missing: without it a backup is worth nothing",
@@ -69,6 +65,35 @@ fn fill(data: &DataFolder, inspector: &Inspector, to: &Folder) -> Result<Manifes
     manifest.write(to)?;
     sync(to.path())?;
     Ok(manifest)
+}
+
+/// The order in which files are copied: the successor of the server's key before the key. If the old
+/// key is retired meanwhile, the successor is copied under the one name or under both. The other way
+/// round, the backup could have only the old key.
+fn in_order(mut names: Vec<String>) -> Vec<String> {
+    names.sort_by_key(|name| name != SUCCESSOR);
+    names
+}
+
+fn copy_files(
+    data: &DataFolder,
+    names: impl IntoIterator<Item = String>,
+    to: &Folder,
+) -> Result<BTreeMap<String, Sum>, Failure> {
+    let mut files = BTreeMap::new();
+    for name in names {
+        // One that is gone meanwhile was a temporary one, or the successor, which is the key now.
+        if let Some(sum) = manifest::copy(&data.file(&name), &to.file(&name))? {
+            files.insert(name, sum);
+        }
+    }
+    // The old key was retired between the two copies.
+    if files.contains_key(SUCCESSOR) && files.get(SUCCESSOR) == files.get(data::KEY) {
+        let successor = to.file(SUCCESSOR);
+        fs::remove_file(&successor).map_err(Failure::context(successor.display()))?;
+        files.remove(SUCCESSOR);
+    }
+    Ok(files)
 }
 
 /// Opens the copy as an operator would, and checks all of it.
@@ -203,3 +228,35 @@ fn tell(Progress { done_bytes, all_bytes }: Progress) {
 }
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies the files of a folder in which the old key is retired before the file `at` is copied.
+    /// Returns the contents of the copies.
+    fn copied_while_retiring(at: &str) -> BTreeMap<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::make(&folder.path().join("data")).unwrap();
+        fs::write(data.file(data::KEY), "old key").unwrap();
+        fs::write(data.file(SUCCESSOR), "new key").unwrap();
+        let to = Folder::make(&folder.path().join("copy")).unwrap();
+        let names = in_order(data.kept_files().unwrap()).into_iter().inspect(|name| {
+            if name == at {
+                fs::rename(data.file(SUCCESSOR), data.file(data::KEY)).unwrap();
+            }
+        });
+        let files = copy_files(&data, names, &to).unwrap();
+        files.into_keys().map(|name| (name.clone(), to.read(&name).unwrap())).collect()
+    }
+
+    #[test]
+    fn backup_has_the_new_key_whenever_the_old_one_is_retired() {
+        let key = |content: &str| (data::KEY.to_owned(), content.to_owned());
+        let new = BTreeMap::from([key("new key")]);
+        assert_eq!(copied_while_retiring(SUCCESSOR), new, "before the copy");
+        assert_eq!(copied_while_retiring(data::KEY), new, "between the two");
+        let both = BTreeMap::from([key("old key"), (SUCCESSOR.to_owned(), "new key".to_owned())]);
+        assert_eq!(copied_while_retiring("never"), both, "after it");
+    }
+}

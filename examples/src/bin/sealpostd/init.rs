@@ -1,6 +1,7 @@
 //! Commands before the first start: making a data folder, and the configuration.
 
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Format, Line};
+use serde_json::json;
 
 use crate::address::address;
 use crate::args::ProfileName;
@@ -11,7 +12,7 @@ use crate::tls::Certificate;
 
 /// Makes a data folder with keys, an empty database, and a configuration file that contains what the
 /// environment and the command line have set.
-pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
+pub(crate) fn init(layers: &Layers, format: Format) -> Result<(), Failure> {
     let settings = layers.settings()?;
     let config = Config::new(&settings)?;
     let data = DataFolder::make(&config.data)?;
@@ -29,14 +30,25 @@ pub(crate) fn init(layers: &Layers) -> Result<(), Failure> {
     let (_, profile) = data.open(config.profile.map(ProfileName::profile), config.quota())?;
     let keys = data.keys(&*provider)?;
     let fingerprint = *keys.private.public_key().fingerprint();
-    Line::text(format_args!("made the data folder {path}"))?;
+    let mut known = None;
     if config.port_is_known() {
         let certificate = Certificate::load(&config.tls)?;
         let address = address(&config, certificate.as_ref(), profile, None, fingerprint)?;
         data.write_address(&address)?;
-        Line::text(format_args!("clients register with {address}"))?;
+        known = Some(address.to_string());
     }
     let file = own.unwrap_or_else(|| data.config_file());
+    if format == Format::Json {
+        return Line::json(&json!({
+            "data": data.path().to_string_lossy(),
+            "config": file.to_string_lossy(),
+            "address": known,
+        }));
+    }
+    Line::text(format_args!("made the data folder {path}"))?;
+    if let Some(address) = known {
+        Line::text(format_args!("clients register with {address}"))?;
+    }
     Line::text(format_args!(
         "next: say in {} how one-time passwords are delivered (otp.route), and start sealpostd \
          with the same --data",
@@ -52,10 +64,15 @@ pub(crate) fn print_config(layers: &Layers) -> Result<(), Failure> {
 }
 
 /// Checks everything that a start checks before it opens the data folder.
-pub(crate) fn check_config(layers: &Layers) -> Result<(), Failure> {
+pub(crate) fn check_config(layers: &Layers, format: Format) -> Result<(), Failure> {
     let config = Config::new(&layers.settings()?)?;
     Couriers::check(&config.otp)?;
-    match layers.file(&config.data) {
+    let file = layers.file(&config.data);
+    if format == Format::Json {
+        let file = file.as_ref().map(|file| file.to_string_lossy());
+        return Line::json(&json!({ "right": true, "file": file }));
+    }
+    match file {
         Some(file) => Line::text(format_args!("{} is right", file.display())),
         None => Line::text("the configuration is right; there is no file"),
     }

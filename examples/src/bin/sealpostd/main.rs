@@ -53,9 +53,11 @@ fn run(args: Args) -> Result<(), Failure> {
     let existing = || DataFolder::existing(&path()?);
     match args.task {
         None => serve::serve(&layers, args.init),
-        Some(Task::Init) => init::init(&layers),
+        Some(Task::Init { format }) => init::init(&layers, format.format()),
         Some(Task::Config { task: None }) => init::print_config(&layers),
-        Some(Task::Config { task: Some(ConfigTask::Check) }) => init::check_config(&layers),
+        Some(Task::Config { task: Some(ConfigTask::Check { format }) }) => {
+            init::check_config(&layers, format.format())
+        }
         Some(Task::Users { task: UserTask::List { format } }) => {
             show::users(&existing()?, format.format())
         }
@@ -77,9 +79,9 @@ fn run(args: Args) -> Result<(), Failure> {
         }
         Some(Task::Invite { task }) => invite::run(&existing()?, &task),
         Some(Task::Stats { format }) => admin::stats(&existing()?, format.format()),
-        Some(Task::Health { metrics }) => {
+        Some(Task::Health { metrics, format }) => {
             let configured = Config::new(&layers.settings()?)?.metrics.listen;
-            metrics::health(metrics.or(configured), existing)
+            metrics::health(metrics.or(configured), existing, format.format())
         }
         Some(Task::LogLevel { level, format }) => {
             admin::change_log_level(&existing()?, level, format.format())

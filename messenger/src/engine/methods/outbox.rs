@@ -156,10 +156,7 @@ impl Core {
             Notice::NotCancelled { token: kept } if *kept == token => Some(false),
             _ => None,
         });
-        let cancelled = cancelled.map_err(|vain| self.unanswered(vain))?;
-        // The notice comes before the draft is gone from the store.
-        self.settle();
-        Ok(cancelled)
+        cancelled.map_err(|vain| self.unanswered(vain))
     }
 }
 

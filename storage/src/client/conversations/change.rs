@@ -1,8 +1,20 @@
 //! What a received message does to the timeline.
 
+use sealpost_core::client::store::InboxItem;
 use sealpost_core::event::{EncodedEvent, EventId};
 
-use super::{Body, ConversationId, EntryId, EntryRef};
+use super::{Body, ConversationId, EntryId, EntryRef, Peer};
+
+/// A received message, and what it does to a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The message.
+    pub item: InboxItem,
+    /// The conversation.
+    pub peer: Peer,
+    /// The change.
+    pub change: Change,
+}
 
 /// What a received message does. The application makes it from the message's content; who may do it
 /// is decided by the store.

@@ -26,7 +26,7 @@ mod ids;
 mod outgoing;
 mod progress;
 
-pub use change::{Applied, Change, NewEntry};
+pub use change::{Applied, Change, Effect, NewEntry};
 pub use conversation::{Conversation, Mute, Originals, ReadMarks, Visibility};
 pub use entry::{Body, Entry, Original, Reaction};
 pub use group::{GroupPost, GroupRecord, GroupStep, GroupTurn, Notice, Saying, TurnDone, Written};

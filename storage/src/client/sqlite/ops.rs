@@ -59,7 +59,12 @@ impl Ops<'_> {
             ClientOp::KeepDrafts(drafts) => {
                 drafts.iter().try_for_each(|draft| self.keep_draft(draft))?;
             }
-            ClientOp::DropDrafts(ids) => ids.iter().try_for_each(|id| self.drop_draft(*id))?,
+            ClientOp::DropDrafts(ids) => {
+                for id in ids {
+                    self.copy_returned(*id)?;
+                    self.drop_draft(*id)?;
+                }
+            }
             ClientOp::Enqueue(messages) => {
                 messages.iter().try_for_each(|message| self.enqueue(message))?;
             }

@@ -97,8 +97,8 @@ pub(crate) struct Run {
     pub(crate) minutes: Option<f64>,
 
     /// Kinds of faults from which each seed picks some: network, crashes, power, disks, clocks, wire,
-    /// attackers, dishonest, directories, backups, held-back, greedy, accounts, server-keys; or none
-    /// [default: all]
+    /// attackers, dishonest, directories, backups, held-back, greedy, accounts, server-keys,
+    /// applications; or none [default: all]
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = fault)]
     pub(crate) faults: Option<Vec<FaultName>>,
 

@@ -6,7 +6,8 @@ mod texts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealpost_core::client::store::{Content, Status};
-use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::ids::{MessageId, Phone, UserId};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 
 use super::plan::Plan;
@@ -42,6 +43,11 @@ pub(in crate::sim) struct Model {
     has_losses: bool,
     /// Number of clients.
     clients: usize,
+    /// The key that each client has.
+    keys: Vec<Fingerprint>,
+    /// Accounts of senders and recipients between which the chain of messages began anew when a contact
+    /// was forgotten. What was being sealed then may still name the message before it.
+    restarted_chains: BTreeSet<(UserId, UserId)>,
     /// Date of each user's last 106 that the server accepted.
     reconnects: BTreeMap<UserId, Timestamp>,
     /// Whether an account was ever deleted: then not every message is delivered.
@@ -58,7 +64,11 @@ pub(in crate::sim) struct Model {
 struct Message {
     from: usize,
     to: usize,
+    /// The key that it is for, whoever has the phone number.
+    key: Option<Fingerprint>,
     len: usize,
+    /// Whether its sender was told that it is given up, and will not be sent.
+    cancelled: bool,
     /// Accounts of sender and recipient, once the message is durable in the sender's outbox.
     sender_and_recipient: Option<(UserId, UserId)>,
     /// Id in the sender's outbox.
@@ -94,7 +104,8 @@ struct Recipient {
 }
 
 impl Model {
-    pub(in crate::sim) fn new(clients: usize, plan: &Plan) -> Self {
+    pub(in crate::sim) fn new(keys: Vec<Fingerprint>, plan: &Plan) -> Self {
+        let clients = keys.len();
         let honest_server = plan.server_is_honest();
         let in_order = honest_server && !plan.replays();
         let people = clients + plan.settings.greedy;
@@ -107,6 +118,7 @@ impl Model {
             known_ids,
             all_ids,
             clients,
+            keys,
             honest_server,
             in_order,
             ..Self::default()
@@ -144,7 +156,8 @@ impl Model {
     }
 
     /// Notes that a client lost its directory.
-    pub(in crate::sim) fn directory_lost(&mut self, client: usize) {
+    pub(in crate::sim) fn directory_lost(&mut self, client: usize, new_key: Fingerprint) {
+        self.keys[client] = new_key;
         self.recipients[client] = Recipient::default();
         self.known_ids[client] = None;
         self.all_ids[client].clear();
@@ -261,13 +274,50 @@ impl Model {
     }
 
     /// Adds a message of about this size. Returns its number and content. Every third is an event.
-    pub(in crate::sim) fn write(&mut self, from: usize, to: usize, size: usize) -> (u64, Content) {
+    pub(in crate::sim) fn write(
+        &mut self,
+        from: usize,
+        to: usize,
+        key: Option<Fingerprint>,
+        size: usize,
+    ) -> (u64, Content) {
         let number = self.messages.len();
         let written = text(number, size);
-        self.messages.push(Message::new(from, to, written.len()));
+        self.messages.push(Message { key, ..Message::new(from, to, written.len()) });
         let number = number as u64;
         let event = if number % 3 == 2 { text_event(number, &written) } else { None };
         (number, event.unwrap_or(Content::Text(written)))
+    }
+
+    /// Notes that a client has told its application that a message is given up.
+    pub(in crate::sim) fn cancelled(&mut self, number: u64) -> Verdict {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let message = self.messages.get_mut(index).ok_or("an unknown text is given up")?;
+        message.cancelled = true;
+        if message.sender_and_recipient.is_some() && !self.recipients[message.from].restored {
+            return Err(format!("text {number} is given up, and is in the outbox"));
+        }
+        Ok(())
+    }
+
+    /// Nothing is under way any more that was begun before a contact was forgotten.
+    pub(in crate::sim) fn forget_former_contacts(&mut self) {
+        for recipient in &mut self.recipients {
+            recipient.trusted.forget_former();
+        }
+    }
+
+    /// Checks the contacts in a client's store.
+    pub(in crate::sim) fn contacts_are(
+        &self,
+        client: usize,
+        contacts: &BTreeMap<Phone, UserId>,
+    ) -> Verdict {
+        let Recipient { trusted, restored, .. } = &self.recipients[client];
+        if *restored || trusted.pinned() == *contacts {
+            return Ok(());
+        }
+        Err(format!("client {client} has other contacts than it pinned and did not forget"))
     }
 
     /// Adds a message with a text that a scenario chose. All such texts must differ.
@@ -347,7 +397,9 @@ impl Message {
         Self {
             from,
             to,
+            key: None,
             len,
+            cancelled: false,
             sender_and_recipient: None,
             id: None,
             previous: None,

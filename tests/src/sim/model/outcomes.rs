@@ -5,7 +5,7 @@ use sealpost_core::client::store::{
     ClientOp, ClientOutcome, ClientReply, Failure, InboxItem, IncomingMessage, OutgoingMessage,
     Placement, QueuedMessage, ReceivedContent, Status,
 };
-use sealpost_core::ids::{MessageId, UserId};
+use sealpost_core::ids::{MessageId, Phone, UserId};
 use sealpost_core::server::store::{Appended, ReconnectOutcome, StoreOp, StoreOutcome, StoreReply};
 use sealpost_core::wire::{ItemId, ItemKind};
 
@@ -49,6 +49,9 @@ impl Model {
     ) -> Verdict {
         let user = self.known_ids[client];
         if outcome.is_ok() {
+            if let (ClientOp::ForgetContact { phone }, Some(user)) = (op, user) {
+                self.restart_chain(client, user, *phone);
+            }
             self.recipients[client].trusted.apply(op);
         }
         match (op, outcome) {
@@ -99,6 +102,14 @@ impl Model {
         }
     }
 
+    /// A client forgets a contact: its next message to them names none before it.
+    fn restart_chain(&mut self, client: usize, user: UserId, phone: Phone) {
+        for id in self.recipients[client].trusted.ids_of(phone) {
+            self.last.remove(&(user, id));
+            self.restarted_chains.insert((user, id));
+        }
+    }
+
     /// A client has another user id: the same messages go by it from now on.
     fn renamed(&mut self, client: usize, user: UserId) {
         let Some(former) = self.known_ids[client].replace(user).filter(|former| *former != user)
@@ -137,7 +148,12 @@ impl Model {
         let id = message.id.0;
         let number = self.number_of(&message.content).ok_or("an unknown text is queued")?;
         let user = user.ok_or("a client without an id queues a message")?;
-        self.recipients[client].trusted.sealed(message.phone, message.recipient)?;
+        let written = &self.messages[number];
+        let trusted = &self.recipients[client].trusted;
+        trusted.sealed(message.phone, message.recipient, written.key.as_ref())?;
+        if written.cancelled {
+            return Err(format!("text {number} was given up, and is queued"));
+        }
         let named = self.by_message_id.entry((user, message.id)).or_default();
         if !named.contains(&number) {
             named.push(number);
@@ -186,6 +202,9 @@ impl Model {
                 "{name} is text {number}, from another sender or to another recipient"
             ));
         }
+        if written.key.is_some_and(|key| key != self.keys[recipient]) {
+            return Err(format!("{name} is text {number}, which is for another key"));
+        }
         let accounts = written.sender_and_recipient.map(|(sender, to)| (sender, Some(to)));
         // A message that was signed again may arrive with its former signature.
         let is_former = self.all_ids[written.from].contains(&message.sender) && loses;
@@ -204,7 +223,10 @@ impl Model {
         if restored {
             return Ok(());
         }
-        if !self.may_follow(previous, continuity) {
+        let is_restarted = accounts.is_some_and(|(sender, to)| {
+            to.is_some_and(|to| self.restarted_chains.contains(&(sender, to)))
+        });
+        if !is_restarted && !self.may_follow(previous, continuity) {
             return Err(format!("{name}, text {number}, is reported as {continuity:?}"));
         }
         let before = self.recipients[recipient].last_from.insert(from, number);

@@ -15,6 +15,7 @@ from .types import (
     GroupId,
     GroupsResult,
     HistoryResult,
+    Mention,
     Mute,
     OutboxResult,
     Peer,
@@ -52,6 +53,7 @@ class Methods(ABC):
         recipient: Peer,
         bytes_hex: str | None = None,
         idempotency_key: str | None = None,
+        mentions: tuple[Mention, ...] | None = None,
         message: str | None = None,
         reply_to: int | None = None,
         timeout_seconds: int = 30,
@@ -63,6 +65,8 @@ class Methods(ABC):
         bytes_hex: Bytes in an application's own format, in hexadecimal digits.
         idempotency_key: A name that the caller gives to the request, at most 64 bytes. A repeat
             under the same name sends nothing, and returns the result of the first one.
+        mentions: The people whom the text mentions, at most 64. Each is a contact, a member of a
+            group, or the user.
         message: Text.
         reply_to: Number of the entry that it answers.
         timeout_seconds: How long to wait, in seconds.
@@ -72,6 +76,7 @@ class Methods(ABC):
             "recipient": recipient,
             "bytesHex": bytes_hex,
             "idempotencyKey": idempotency_key,
+            "mentions": mentions,
             "message": message,
             "replyTo": reply_to,
             "timeoutSeconds": timeout_seconds,
@@ -79,13 +84,25 @@ class Methods(ABC):
         }
         return self.call("send", params, SendResult)
 
-    def edit_message(self, *, entry: int, message: str) -> SendResult:
+    def edit_message(
+        self,
+        *,
+        entry: int,
+        message: str,
+        mentions: tuple[Mention, ...] | None = None,
+    ) -> SendResult:
         """Changes the text of a message that was sent from here.
 
         entry: Number of the entry.
         message: The text from now on.
+        mentions: The people whom it mentions, as for `send`.
         """
-        return self.call("editMessage", {"entry": entry, "message": message}, SendResult)
+        params: dict[str, object] = {
+            "entry": entry,
+            "message": message,
+            "mentions": mentions,
+        }
+        return self.call("editMessage", params, SendResult)
 
     def remote_delete(self, *, entry: int) -> SendResult:
         """Takes a message back that was sent from here: recipients are asked to delete it.

@@ -294,6 +294,19 @@ class Copy:
     """Phone number of the recipient."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A place in a text that stands for a person. Places are counted in characters, which are
+    Unicode scalar values."""
+
+    length: int
+    """How many characters it has, at least one."""
+    number: PhoneNumber | None = None
+    """Phone number of the person. Absent for somebody who is not known here; needed to send."""
+    start: int
+    """Characters before it."""
+
+
 Peer: TypeAlias = str
 """A person's phone number, or `group:` and the id of a group."""
 
@@ -352,6 +365,8 @@ class Entry:
     """Phone number of its author; absent for what was sent from here."""
     group_name: str | None = None
     """Name of the group that it is in."""
+    mentions: tuple[Mention, ...] = ()
+    """The people whom its text mentions, in the order of the text."""
     message_id: int | None = None
     """Id of the message on the wire, for what was received: unique among its author's messages,
     unless the author was restored from a backup."""

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use sealpost_core::server::{Held, Stats as MachineStats};
+use sealpost_core::server::{Stats as MachineStats, Totals};
 use sealpost_core::time::Timestamp;
 use sealpost_mio::CommitTimes;
 use sealpost_programs::utc;
@@ -103,7 +103,7 @@ impl Live {
     pub(super) fn new(
         since: SystemTime,
         stats: MachineStats,
-        held: Held,
+        totals: Totals,
         commits: CommitTimes,
     ) -> Self {
         let MachineStats { connections, sessions, shed, relieved, forwarded, stored, .. } = stats;
@@ -119,7 +119,7 @@ impl Live {
             stored,
             shed,
             relieved,
-            held_bytes: held.all_connection_bytes.saturating_add(held.all_sender_bytes),
+            held_bytes: totals.connection_bytes.saturating_add(totals.sender_bytes),
             commits: commits.into(),
         }
     }

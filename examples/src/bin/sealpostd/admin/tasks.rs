@@ -39,9 +39,9 @@ fn figures(place: &Place<'_>) -> Result<Figures, Failure> {
     let stored = place.data().inspect()?.stats()?;
     let live = match place {
         Place::Running(server) => {
-            let machine = server.handle.with_machine(|server| (server.stats(), server.held()));
-            let (stats, held) = machine.recv().map_err(stopped)?;
-            Some(Live::new(server.since, stats, held, server.store.commit_times()))
+            let machine = server.handle.with_machine(|server| (server.stats(), server.totals()));
+            let (stats, totals) = machine.recv().map_err(stopped)?;
+            Some(Live::new(server.since, stats, totals, server.store.commit_times()))
         }
         Place::Stopped(_) => None,
     };

@@ -126,15 +126,15 @@ impl Snapshot {
     }
 
     fn memory(&self, page: &mut Page<'_>) -> fmt::Result {
-        let (held, limits) = (&self.held, &self.memory_limits);
+        let (held, limits) = (&self.totals, &self.memory_limits);
         page.gauges(
             ("sealpost_held", "Memory of packets that the server holds, by what bounds it"),
             Some(&Unit::Bytes),
             "what",
             [
-                ("senders", held.all_sender_bytes as u64),
-                ("in_flight", held.all_in_flight_bytes as u64),
-                ("connections", held.all_connection_bytes as u64),
+                ("senders", held.sender_bytes as u64),
+                ("in_flight", held.in_flight_bytes as u64),
+                ("connections", held.connection_bytes as u64),
                 ("unread", self.queued_bytes),
             ],
         )?;
@@ -270,7 +270,7 @@ const fn is_sent(op: Op) -> bool {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use sealpost_core::server::{Held, Stats};
+    use sealpost_core::server::{Stats, Totals};
     use sealpost_storage::{Stats as Stored, Usage};
 
     use super::*;
@@ -283,7 +283,7 @@ mod tests {
         Snapshot {
             is_ready: true,
             stats: Stats::default(),
-            held: Held::default(),
+            totals: Totals::default(),
             counters: Counters::default(),
             memory_limits: MemoryLimits::default(),
             queued_bytes: 0,

@@ -4,21 +4,29 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use sealpost_programs::{Failure, Line};
+use sealpost_programs::{Failure, Format, Line};
+use serde_json::json;
 
 use crate::admin;
 use crate::data::DataFolder;
 
-/// Prints `ready`, or fails with the reason why the server is not. Without an address, the server's
-/// admin socket is asked.
+/// Prints `ready`, or fails with the reason why the server is not; as JSON, the reason is printed as
+/// well. Without an address, the server's admin socket is asked.
 pub(crate) fn health(
     address: Option<SocketAddr>,
     data: impl FnOnce() -> Result<DataFolder, Failure>,
+    format: Format,
 ) -> Result<(), Failure> {
-    match address {
-        Some(address) => ask(local(address))?,
-        None => admin::ask_ready(&data()?)?,
+    let answer = match address {
+        Some(address) => ask(local(address)),
+        None => data().and_then(|data| admin::ask_ready(&data)),
+    };
+    if format == Format::Json {
+        let reason = answer.as_ref().err().map(ToString::to_string);
+        Line::json(&json!({ "ready": answer.is_ok(), "reason": reason }))?;
+        return answer;
     }
+    answer?;
     Line::text("ready")
 }
 

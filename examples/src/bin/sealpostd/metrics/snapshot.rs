@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sealpost_core::server::{Counters, Held, Stats};
+use sealpost_core::server::{Counters, Stats, Totals};
 use sealpost_mio::CommitTimes;
 use sealpost_storage::Stats as Stored;
 
@@ -17,7 +17,7 @@ use crate::tls::Expiry;
 pub(super) struct Snapshot {
     pub(super) is_ready: bool,
     pub(super) stats: Stats,
-    pub(super) held: Held,
+    pub(super) totals: Totals,
     pub(super) counters: Counters,
     pub(super) memory_limits: MemoryLimits,
     /// Memory of what is queued for connections.
@@ -45,8 +45,8 @@ impl Snapshot {
     pub(super) fn take(server: &Running) -> Result<Self, String> {
         let machine = server
             .handle
-            .with_machine(|machine| (machine.stats(), machine.held(), *machine.counters()));
-        let (stats, held, counters) = answer(&machine, "the thread that serves connections")?;
+            .with_machine(|machine| (machine.stats(), machine.totals(), *machine.counters()));
+        let (stats, totals, counters) = answer(&machine, "the thread that serves connections")?;
         let stored = server.data.inspect().and_then(|inspector| Ok(inspector.stats()?));
         if let Err(failure) = &stored {
             tracing::warn!(
@@ -56,7 +56,7 @@ impl Snapshot {
         Ok(Self {
             is_ready: ready(server).is_ok(),
             stats,
-            held,
+            totals,
             counters,
             memory_limits: server.memory_limits,
             queued_bytes: server.handle.queued_bytes() as u64,

@@ -7,7 +7,7 @@ use sealpost_core::time::Timestamp;
 
 use super::timeline::{Addition, Received, Timeline};
 use crate::client::conversations::{
-    Applied, Author, Change, ConversationId, EntryId, EntryRef, NewEntry, Peer,
+    Applied, Author, Change, ConversationId, Effect, EntryId, EntryRef, NewEntry, Peer,
 };
 use crate::client::sqlite::SqliteClientStorage;
 use crate::engine::column;
@@ -28,6 +28,16 @@ impl SqliteClientStorage {
         change: &Change,
     ) -> Result<Applied, StoreError> {
         self.write(|connection| Timeline(connection).apply(item, peer, change))
+    }
+
+    /// Applies messages as [`apply`](Self::apply) does, all of them in one transaction.
+    pub fn apply_all(&mut self, effects: &[Effect]) -> Result<Vec<Applied>, StoreError> {
+        self.write(|connection| {
+            let timeline = Timeline(connection);
+            let apply =
+                |effect: &Effect| timeline.apply(&effect.item, &effect.peer, &effect.change);
+            effects.iter().map(apply).collect()
+        })
     }
 }
 

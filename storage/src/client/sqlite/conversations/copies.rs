@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 use sealpost_core::client::SendRefusal;
-use sealpost_core::client::store::{Content, ReceivedContent, Token};
+use sealpost_core::client::store::{Content, DraftId, ReceivedContent, Token};
 use sealpost_core::frame::StoreError;
 use sealpost_core::keys::Fingerprint;
 
@@ -162,6 +162,17 @@ impl Ops<'_> {
              WHERE token = ?1 AND content IS NOT NULL",
         )?
         .execute([sql_token(token)])
+        .map(drop)
+    }
+
+    /// The machine gives a copy up, which has its content again: after a crash before the refusal was
+    /// recorded, it is sent again.
+    pub(in crate::client::sqlite) fn copy_returned(&self, draft: DraftId) -> rusqlite::Result<()> {
+        self.prepare(
+            "UPDATE copies SET kind = drafts.kind, content = drafts.content
+             FROM drafts WHERE draft_id = ?1 AND drafts.token = copies.token",
+        )?
+        .execute([draft.0.cast_signed()])
         .map(drop)
     }
 }

@@ -211,3 +211,18 @@ pub(in crate::client::sqlite) const CONVERSATIONS: &str = "
           AND author IS NOT NULL AND kind <> 4 AND entry > read_up_to);
     UPDATE account SET applied_up_to = (SELECT coalesce(max(place), 0) FROM inbox);
 ";
+
+/// Adds an index of the beginnings of words. Without it, SQLite reads every place of every word with
+/// the beginning that is searched for, before it returns the first entry.
+///
+/// Longer beginnings are found among the words themselves: few words have them, and each has few
+/// places. An index cannot be changed, so it is built again from the timeline.
+pub(in crate::client::sqlite) const BEGINNINGS_OF_WORDS: &str = "
+    DROP TABLE search;
+    CREATE VIRTUAL TABLE search USING fts5 (
+        text, tag, content = 'timeline', content_rowid = 'entry',
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3 4'
+    );
+    INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
+    INSERT INTO search (search) VALUES ('rebuild');
+";

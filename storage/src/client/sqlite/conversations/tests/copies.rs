@@ -1,13 +1,15 @@
 //! Copies of our entries.
 
 use sealpost_core::client::SendRefusal;
-use sealpost_core::client::store::{ClientOp, Content, Draft, DraftId, Failure, Token};
+use sealpost_core::client::store::{
+    ClientOp, Content, Draft, DraftId, Failure, OutgoingMessage, Token,
+};
 use sealpost_core::event::{EncodedEvent, GroupId, Target};
 use sealpost_core::ids::{MessageId, UserRef};
 
 use super::bed::{Bed, copy, of_own, person, said, text};
 use crate::client::OutboxCounts;
-use crate::client::conformance::harness::user;
+use crate::client::conformance::harness::{outgoing, user};
 use crate::client::conversations::{
     Applied, Author, Cancelled, Carries, CopyFailure, EntryRef, Idempotency, Made, NewCopy,
     NewEntry, OwnChange, Peer, Progress, Sending,
@@ -43,6 +45,30 @@ fn copy_is_to_be_sent_until_the_machine_has_it() {
     assert_eq!(unsent(&mut bed), []);
     assert_eq!(bed.store().entry_of_copy(Token(1)).unwrap().unwrap().1, first);
     assert_eq!(bed.store().entry_of_copy(Token(9)), Ok(None));
+}
+
+#[test]
+fn copy_that_the_machine_gives_up_is_to_be_sent_until_the_refusal_is_recorded() {
+    let mut bed = Bed::new();
+    let (to, content) = (UserRef::Phone(phone(4)), Content::Text("hello".into()));
+    for token in [1, 2] {
+        bed.say(4, token, "hello");
+        let (id, token) = (DraftId(token.into()), Token(token.into()));
+        let draft = Draft { id, token, to, key: None, content: content.clone() };
+        bed.commit(ClientOp::KeepDrafts(vec![draft]));
+    }
+    assert_eq!(unsent(&mut bed), []);
+    bed.commit(ClientOp::DropDrafts(vec![DraftId(2)]));
+    bed.reopen();
+    assert_eq!(unsent(&mut bed), [2], "as after a crash");
+    assert_eq!(bed.store().unsent_copies(9).unwrap()[0].copy, copy(2, 4, "hello"));
+    bed.store().refuse_copy(Token(2), SendRefusal::Cancelled, &content).unwrap();
+    assert_eq!(unsent(&mut bed), []);
+    // A draft that becomes a message is not given up.
+    let (token, draft) = (Token(1), Some(DraftId(1)));
+    let message = OutgoingMessage { token, draft, content, ..outgoing(1, 4) };
+    bed.commit(ClientOp::Enqueue(vec![message]));
+    assert_eq!(unsent(&mut bed), []);
 }
 
 #[test]
