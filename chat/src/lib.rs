@@ -15,6 +15,7 @@ mod stage;
 mod terminal;
 mod text;
 mod theme;
+mod thumbnail;
 mod update;
 mod view;
 mod zone;
@@ -24,8 +25,11 @@ pub use model::Model;
 pub use pictures::pictures;
 pub use request::{Answer, Request};
 pub use stage::Stage;
-pub use terminal::{Backend, Mouse, Options, Reconnecting, RunError, run};
+pub use terminal::{
+    Backend, Keeping, Mouse, Options, Reconnecting, RunError, require_terminal, run,
+};
 pub use theme::Theme;
-pub use update::{Effect, Focus, Message, start, update};
+pub use thumbnail::{Pictures, Thumbnail, Unshowable};
+pub use update::{Effect, Focus, Message, PictureOrder, start, update};
 pub use view::{Picture, view};
 pub use zone::Zone;

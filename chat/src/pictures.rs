@@ -9,7 +9,8 @@ use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::Time;
 use unicode_width::UnicodeWidthStr;
 
-use crate::{Stage, Theme, view::ISOLATES};
+use crate::view::ISOLATES;
+use crate::{Stage, Theme};
 
 /// The names of the pictures, and the pictures. They are always the same.
 pub fn pictures() -> Vec<(&'static str, String)> {
@@ -27,9 +28,10 @@ pub fn pictures() -> Vec<(&'static str, String)> {
 /// Name, size, colours, and the keys that lead there.
 type Scene = (&'static str, (u16, u16), Theme, &'static str);
 
-const SCENES: [Scene; 4] = [
+const SCENES: [Scene; 5] = [
     ("chat-80x24.svg", (80, 24), Theme::Dark, "S e e Space y o u Space t h e r e"),
     ("chat-40x10.svg", (40, 10), Theme::Dark, "End"),
+    ("chat-group-80x24.svg", (80, 24), Theme::Dark, "M-a M-v Down"),
     ("chat-key-80x24.svg", (80, 24), Theme::Dark, "C-t b e n Enter M-v"),
     ("chat-search-80x24.svg", (80, 24), Theme::Light, "C-f h u t"),
 ];
@@ -100,7 +102,25 @@ impl Run<'_> {
         }
     }
 
+    /// Writes the two pixels of each cell of a picture.
+    fn write_pixels(&self, out: &mut String) {
+        let (x, y) = (tenths(x_of(self.x) + X_MARGIN), y_of(self.y) + Y_MARGIN);
+        let (width, half) = (tenths(x_of(self.columns)), ROW_HEIGHT / 2);
+        for (colour, y) in [(self.look.fg, y), (self.look.bg, y + half)] {
+            if let Color::Rgb(red, green, blue) = colour {
+                let _ = writeln!(
+                    out,
+                    "<path d=\"M{x} {y}h{width}v{half}h-{width}\" fill=\"#{red:02x}{green:02x}{blue:02x}\" \
+                     shape-rendering=\"crispEdges\"/>"
+                );
+            }
+        }
+    }
+
     fn write(&self, out: &mut String, colours: &Palette) {
+        if self.look.bg != Color::Reset {
+            return self.write_pixels(out);
+        }
         let is_reversed = self.look.modifier.contains(Modifier::REVERSED);
         let mut colour = colours.of_text(self.look.fg);
         let (x, y) = (x_of(self.x) + X_MARGIN, y_of(self.y) + Y_MARGIN);
@@ -139,7 +159,7 @@ impl Run<'_> {
 }
 
 fn looks_like(a: &Cell, b: &Cell) -> bool {
-    a.fg == b.fg && a.modifier == b.modifier
+    a.fg == b.fg && a.bg == b.bg && a.modifier == b.modifier
 }
 
 fn escaped(text: &str) -> String {

@@ -3,11 +3,12 @@
 use sealpost_messenger::api::{
     AcceptFile, ApiError, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
     ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
-    Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup, ListContacts,
-    ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, ReactionParams,
-    RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile,
-    SendFileParams, SendParams, SendReaction, SendResult, Status, StatusResult, SubscribeChanges,
-    TrustKey, TrustParams, UpdateContact, UpdateContactParams, UpdateConversation,
+    ForgetGroup, Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup,
+    ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method,
+    QuitGroup, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
+    SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult, Status,
+    StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact,
+    UpdateContactParams, UpdateConversation, UpdateGroup, UpdateGroupParams,
 };
 
 macro_rules! requests {
@@ -77,6 +78,14 @@ requests! {
     Join(GroupParams) = JoinGroup => Group,
     /// Declines the invitation to a group.
     Decline(GroupParams) = DeclineGroup => Done,
+    /// Makes a group, or changes one.
+    UpdateGroup(UpdateGroupParams) = UpdateGroup => Group,
+    /// Becomes the owner of a group.
+    TakeOver(GroupParams) = TakeOverGroup => Group,
+    /// Leaves a group.
+    Leave(GroupParams) = QuitGroup => Done,
+    /// Forgets the members of a group.
+    Forget(GroupParams) = ForgetGroup => Done,
     /// Asks the server who has a phone number.
     LookUp(LookUpParams) = LookUp => Contact,
 }
@@ -106,7 +115,7 @@ impl Request {
     /// Whether it waits for the server, or reads a large file, so that others should not
     /// wait behind it.
     pub const fn is_slow(&self) -> bool {
-        matches!(self, Self::LookUp(_) | Self::Search(_) | Self::SendFile(_))
+        matches!(self, Self::LookUp(_) | Self::Search(_) | Self::SendFile(_) | Self::UpdateGroup(_))
     }
 }
 

@@ -7,7 +7,9 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Size;
 use sealpost_messenger::api::{Notification, Time};
 
-use crate::{Demo, Effect, Message, Model, Picture, Request, Theme, Zone, start, update, view};
+use crate::{
+    Demo, Effect, Message, Model, Picture, Pictures, Request, Theme, Zone, start, update, view,
+};
 
 /// A screen without a terminal.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl Stage {
         let (demo, notifications) = Demo::new(now);
         // What was told before there was a screen is in the lists.
         while notifications.try_recv().is_ok() {}
-        let model = Model::new(size, now, Zone::UTC, theme);
+        let model = Model::new(size, now, Zone::UTC, theme).with_pictures(Pictures::InTrueColour);
         let mut stage =
             Self { model, demo, notifications, effects: Vec::new(), requests: Vec::new() };
         let effects = start(&mut stage.model);
@@ -91,12 +93,18 @@ impl Stage {
         for effect in effects {
             match effect {
                 Effect::Request(request) => self.answer(request),
+                Effect::Picture(order) => {
+                    let made = order.make(Demo::open);
+                    let effects = update(&mut self.model, Message::Pictured(order, made));
+                    self.carry_out(effects);
+                }
                 Effect::Ring
                 | Effect::Notify(_)
                 | Effect::OpenEditor(_)
                 | Effect::OpenLink(_)
                 | Effect::Copy(_)
                 | Effect::Redraw
+                | Effect::Suspend
                 | Effect::Quit => self.effects.push(effect),
             }
         }

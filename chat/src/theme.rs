@@ -2,6 +2,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::thumbnail::Rgb;
+
 /// A part of a line that has one meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -66,6 +68,14 @@ impl Theme {
             Self::Dark => style.fg(dark(tone)),
             Self::Light => style.fg(light(tone)),
             Self::Plain => style,
+        }
+    }
+
+    /// About the colour behind the text.
+    pub(crate) const fn background(self) -> Rgb {
+        match self {
+            Self::Dark | Self::Plain => [0; 3],
+            Self::Light => [255; 3],
         }
     }
 

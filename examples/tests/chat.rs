@@ -145,6 +145,29 @@ fn screen_goes_on_when_the_daemon_dies() {
     assert_eq!(texts, ["before", "after"]);
 }
 
+#[test]
+fn control_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
+    let Some(tmux) = Tmux::run("stop", "sh -i") else { return };
+    tmux.text(&format!("{SEALPOST} chat --demo --utc"));
+    tmux.keys(&["Enter"]);
+    tmux.shows("connected");
+    tmux.text("half a thou");
+    tmux.keys(&["C-z"]);
+    let screen = tmux.shows("topped");
+    assert!(!screen.contains("Anna"), "the terminal is not the shell's: {screen}");
+    tmux.text("stty -a | grep -q ' icanon' && stty -a | grep -q ' echo ' && echo coo''ked");
+    tmux.keys(&["Enter"]);
+    tmux.shows("cooked");
+    tmux.resize("100", "30");
+    tmux.text("fg");
+    tmux.keys(&["Enter"]);
+    tmux.shows("> half a thou");
+    tmux.text("ght");
+    let screen = tmux.shows("> half a thought");
+    assert_eq!(screen.lines().count(), 30, "{screen}");
+    assert!(!screen.contains("topped"), "{screen}");
+}
+
 /// Drives the program where there is no tmux: Python has pseudoterminals.
 const DRIVER: &str = r#"
 import os, pty, select, signal, sys, termios, time

@@ -3,17 +3,19 @@
 use sealpost_messenger::api::{
     AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
     ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
-    Empty, EntryParams, ErrorKind, FileState, GroupStanding, History, HistoryParams, HistoryResult,
-    JoinGroup, KeyTrust, ListContacts, ListConversations, ListGroups, LookUp, LookUpParams,
-    MarkRead, MarkReadParams, Method, Peer, Progress, Quote, Reaction, ReactionParams, RefuseFile,
-    RemoteDelete, RetryMessage, SaveDraft, Search, SearchParams, Send, SendFile, SendParams,
-    SendReaction, SendResult, Status, StatusResult, SubscribeChanges, TrustKey, TrustParams,
-    UpdateContact, UpdateContactParams, UpdateConversation,
+    Empty, EntryParams, ErrorKind, FileState, ForgetGroup,
+    GroupStanding::{Declined, Invited, Joined, Out},
+    History, HistoryParams, HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations,
+    ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, QuitGroup,
+    Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
+    SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status, StatusResult,
+    SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
+    UpdateConversation, UpdateGroup,
 };
 use serde_json::Value;
 
 use super::files::{accept_file, end_file, send_file};
-use super::groups::{answer_invitation, groups};
+use super::groups::{forget, groups, stand, take_over, update_group};
 use super::story;
 use super::world::{Plan, World};
 
@@ -55,10 +57,16 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         TrustKey => trust,
         LookUp => look_up,
         ListGroups => |world: &mut World, _: &_| Ok::<_, ApiError>(groups(world)),
-        JoinGroup => |world: &mut World, params: &_| answer_invitation(world, *params, GroupStanding::Joined),
+        UpdateGroup => update_group,
+        JoinGroup => |world: &mut World, params: &_| stand(world, *params, &[Invited], Joined),
         DeclineGroup => |world: &mut World, params: &_| {
-            answer_invitation(world, *params, GroupStanding::Declined).map(|_| Empty {})
+            stand(world, *params, &[Invited], Declined).map(|_| Empty {})
         },
+        QuitGroup => |world: &mut World, params: &_| {
+            stand(world, *params, &[Joined], Out).map(|_| Empty {})
+        },
+        TakeOverGroup => |world: &mut World, params: &_| take_over(world, *params),
+        ForgetGroup => |world: &mut World, params: &_| forget(world, *params),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Entry, FileState, GroupId, KeyTrust, OfferedKey, Peer, PhoneNumber,
-    Progress, Reaction, Role, Trust,
+    Body, Connection, Contact, Entry, FileState, GroupId, GroupStanding, KeyTrust, OfferedKey,
+    Peer, PhoneNumber, Progress, Reaction, Role, Trust,
 };
 
 use super::groups::group;
@@ -74,8 +74,9 @@ fn introduce(world: &mut World) {
     world.members.insert(FAMILY, vec![ANNA(), BEN(), MUM()]);
     let account = world.account;
     if let Some(family) = world.conversation(FAMILY) {
-        let people = [(MUM(), Role::Owner), (ANNA(), Role::Successor(1)), (BEN(), Role::Member)];
-        family.group = Some(Box::new(group(FAMILY, "Family", &people, (account, true))));
+        let people = [(ANNA(), Role::Successor(1)), (BEN(), Role::Member), (MUM(), Role::Member)];
+        let own = (account, Role::Owner, GroupStanding::Joined);
+        family.group = Some(Box::new(group(FAMILY, "Family", &people, own)));
     }
     if let Some(ben) = world.contacts.get_mut(&BEN()) {
         let safety_number = safety_number(77);
@@ -142,13 +143,13 @@ fn today(world: &mut World) {
         ANNA(),
         Body::File {
             file: "1".to_owned(),
-            name: "route.jpg".to_owned(),
-            media_type: "image/jpeg".to_owned(),
+            name: "route.png".to_owned(),
+            media_type: "image/png".to_owned(),
             size: 1_234_567,
             done: 1_234_567,
             state: FileState::Complete,
             reason: None,
-            path: Some("~/.sealpost/files/route.jpg".to_owned()),
+            path: Some(PHOTO.to_owned()),
             text: "This is the one I mean. The description is at https://climb.example/routes/42"
                 .to_owned(),
             recipients: Vec::new(),
@@ -228,10 +229,11 @@ fn plan(world: &mut World) {
     };
     world.plan(8, write(FAMILY, BEN(), "Pears! 🎉"));
     let people = [(SARAH(), Role::Owner), (ANNA(), Role::Member)];
+    let invited = (world.account, Role::Member, GroupStanding::Invited);
     world.plan(
         60,
         Plan::Invite {
-            group: Box::new(group(CHOIR, "Choir", &people, (world.account, false))),
+            group: Box::new(group(CHOIR, "Choir", &people, invited)),
             text: "שרה כהן invites you to the group “Choir”.",
         },
     );
@@ -302,6 +304,9 @@ people! {
     TANAKA = 105;
     BOT = 106;
 }
+
+/// Path of a picture that the demo has.
+pub(super) const PHOTO: &str = "~/.sealpost/files/route.png";
 
 const FAMILY: Peer = Peer::Group(GroupId([0xfa; 16]));
 const CHOIR: Peer = Peer::Group(GroupId([0xc0; 16]));

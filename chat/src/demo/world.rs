@@ -37,6 +37,8 @@ pub(super) enum Plan {
     Progress { entry: u64, progress: Progress },
     /// Somebody invites the user to a group.
     Invite { group: Box<Group>, text: &'static str },
+    /// Somebody who was invited to a group joins.
+    Join { with: Peer, phone: PhoneNumber },
     /// A file gets further: this many percent of it are there.
     Transfer { entry: u64, percent: u64 },
     /// Somebody reacts.
@@ -163,7 +165,12 @@ impl World {
         let here = || self.entries.iter().filter(|entry| entry.conversation == known.with);
         let unread = here().filter(|entry| entry.from.is_some() && entry.entry > seen).count();
         let unread = u64::try_from(unread).unwrap_or(u64::MAX);
-        Conversation { unread, last: here().next_back().cloned(), ..known.clone() }
+        Conversation {
+            unread,
+            read_up_to: seen,
+            last: here().next_back().cloned(),
+            ..known.clone()
+        }
     }
 
     /// Begins a conversation with nobody in it yet.
@@ -172,6 +179,7 @@ impl World {
             with,
             name: name.map(str::to_owned),
             unread: 0,
+            read_up_to: 0,
             last: None,
             mute: Mute::Off,
             blocked: false,
@@ -209,6 +217,7 @@ impl World {
                 let notice = self.sent(with, Body::Notice { text: text.to_owned() });
                 self.add(notice);
             }
+            Plan::Join { with, phone } => super::groups::join(self, with, phone),
             Plan::Progress { entry, progress } => {
                 self.change(entry, |entry| {
                     for copy in &mut entry.copies {

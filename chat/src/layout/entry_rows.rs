@@ -1,16 +1,17 @@
 //! The rows of each entry of a conversation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use sealpost_messenger::api::{
-    Arrival, Body, Entry, Peer, Progress, Time, Trust, WrittenIn, failures,
-};
+use sealpost_messenger::api::{Body, Entry, Peer, Progress, Trust, failures};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
+use super::facts::{self, written_at};
 use super::file_rows::file_rows;
+use super::text_rows::text_rows;
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
-use crate::model::{Model, Thread};
-use crate::text::{clip, links, one_line, wrap};
+use crate::model::{Model, Thread, picture_of};
+use crate::text::{clip, one_line, wrap};
 use crate::theme::{Line, Span, Tone};
 
 /// The rows of a conversation for a width in columns.
@@ -57,7 +58,7 @@ impl Page<'_> {
         let first = rows.len();
         self.write_body(rows);
         if let Some(row) = rows.get_mut(first) {
-            row.margin = self.margin();
+            row.margin = facts::margin(self.model, self.entry);
         }
         self.write_fate(rows);
         self.write_reactions(rows);
@@ -115,6 +116,7 @@ impl Page<'_> {
                     return;
                 };
                 rows.push(self.row(Gutter::File, line));
+                self.write_picture(rows);
                 if !text.is_empty() {
                     self.write_text(rows, text);
                 }
@@ -132,6 +134,24 @@ impl Page<'_> {
         }
     }
 
+    fn write_picture(&self, rows: &mut Vec<Row>) {
+        let shown = picture_of(self.entry).and_then(|path| self.model.gallery.shown(path));
+        match shown {
+            None => {}
+            Some(Ok(picture)) => {
+                let row = |row| Row {
+                    picture: Some((Arc::clone(picture), row)),
+                    ..self.row(Gutter::Text, Line::new())
+                };
+                rows.extend((0..picture.rows()).map(row));
+            }
+            Some(Err(why)) => {
+                let why = OneLine(why);
+                self.write_gone(rows, &format!("the picture can't be shown: {why}"));
+            }
+        }
+    }
+
     fn write_text(&self, rows: &mut Vec<Row>, text: &str) {
         let columns = self.text_columns();
         let is_whole = self.thread.unfolded.contains(&self.entry.entry);
@@ -144,10 +164,10 @@ impl Page<'_> {
         if lines.next().is_some() || shown.len() < text.len() {
             self.write_gone(rows, "… more: M-Up selects it, o shows it all");
         }
-        if let Some(how) = self.arrival() {
+        if let Some(how) = facts::arrival(self.entry) {
             self.write_gone(rows, how);
         }
-        if let Some(state) = self.written_in() {
+        if let Some(state) = facts::written_in(self.entry) {
             self.write_gone(rows, state);
         }
     }
@@ -208,44 +228,6 @@ impl Page<'_> {
         }
     }
 
-    /// Time and progress.
-    fn margin(&self) -> Line {
-        let time = self.model.zone.clock(written_at(self.entry));
-        let edited = if self.entry.edited_at.is_some() { "✎" } else { " " };
-        let (tone, mark) = match &self.entry.progress {
-            None => (Tone::Faint, "  "),
-            Some(Progress::Failed { .. }) => (Tone::Warning, "✗ "),
-            Some(Progress::Queued) => (Tone::Faint, "· "),
-            Some(Progress::Stored) => (Tone::Faint, "✓ "),
-            Some(Progress::Delivered) => (Tone::Text, "✓✓"),
-            Some(Progress::Read) => (Tone::Seen, "✔✔"),
-        };
-        vec![Span::new(Tone::Faint, format!("{edited}{time} ")), Span::new(tone, mark)]
-    }
-
-    /// State of the group in which the entry was written, if that must be said.
-    const fn written_in(&self) -> Option<&'static str> {
-        match self.entry.written_in {
-            None => None,
-            Some(WrittenIn::Older) => Some("written before the last change of the group"),
-            Some(WrittenIn::BeforeRemoval) => {
-                Some("written before its author was removed, as they say")
-            }
-            Some(WrittenIn::OtherState) => Some("its author has another version of the group"),
-        }
-    }
-
-    const fn arrival(&self) -> Option<&'static str> {
-        match self.entry.arrival {
-            None => None,
-            Some(Arrival::Late) => Some("came late"),
-            Some(Arrival::FillsGap) => Some("came late: it was missing"),
-            Some(Arrival::ReusedId) => {
-                Some("its number was used before: was its author restored from a backup?")
-            }
-        }
-    }
-
     fn is_new_day(&self) -> bool {
         let time = written_at(self.entry);
         self.before.is_none_or(|before| !self.model.zone.same_day(written_at(before), time))
@@ -278,7 +260,7 @@ impl Page<'_> {
     fn unopened(&self, count: usize) -> Row {
         let text = format!("{count} messages do not open.");
         let mut row = self.row(Gutter::Gone, vec![Span::new(Tone::Notice, text)]);
-        row.margin = self.margin();
+        row.margin = facts::margin(self.model, self.entry);
         row
     }
 
@@ -304,31 +286,6 @@ fn author_tone(entry: &Entry) -> Tone {
         None => Tone::Own,
         Some(phone) => Tone::Author(u8::try_from(phone.0.digits() % 7 % 4).unwrap_or(0)),
     }
-}
-
-/// The time of writing, as its author says; not after its arrival.
-fn written_at(entry: &Entry) -> Time {
-    entry.received_at.map_or(entry.sent_at, |received| received.min(entry.sent_at))
-}
-
-/// The rows of a line of text, with its links.
-fn text_rows(line: &str, columns: usize) -> Vec<Line> {
-    let links = links(line);
-    let row = |range: std::ops::Range<usize>| {
-        let mut spans = Line::new();
-        let mut at = range.start;
-        let inside = links.iter().filter(|link| link.start < range.end && link.end > range.start);
-        for link in inside {
-            let (start, end) = (link.start.max(range.start), link.end.min(range.end));
-            spans.push(Span::new(Tone::Text, line.get(at..start).unwrap_or_default()));
-            spans.push(Span::new(Tone::Link, line.get(start..end).unwrap_or_default()));
-            at = end;
-        }
-        spans.push(Span::new(Tone::Text, line.get(at..range.end).unwrap_or_default()));
-        spans.retain(|span| !span.text.is_empty());
-        spans
-    };
-    wrap(line, columns).into_iter().map(row).collect()
 }
 
 /// As much of a long message as is looked at.

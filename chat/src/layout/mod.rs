@@ -2,9 +2,11 @@
 //! counts as seen, and a mouse points at a place.
 
 mod entry_rows;
+mod facts;
 mod file_rows;
 mod row;
 mod status;
+mod text_rows;
 mod window;
 
 pub(crate) use row::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};

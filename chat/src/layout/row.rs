@@ -1,6 +1,9 @@
 //! A row of a conversation.
 
+use std::sync::Arc;
+
 use crate::theme::Line;
+use crate::thumbnail::Thumbnail;
 
 /// A row of a conversation. Its gutter and its margin are the program's own: what people write stays
 /// between them, so it can't pose as anything else.
@@ -12,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) line: Line,
     /// What is at the right edge: time and progress.
     pub(crate) margin: Line,
+    /// A picture, and which of its rows this is.
+    pub(crate) picture: Option<(Arc<Thumbnail>, u16)>,
 }
 
 /// What a row is.
@@ -49,7 +54,7 @@ impl Gutter {
 
 impl Row {
     pub(crate) const fn new(entry: u64, gutter: Gutter, line: Line) -> Self {
-        Self { entry, gutter, line, margin: Vec::new() }
+        Self { entry, gutter, line, margin: Vec::new(), picture: None }
     }
 
     /// Columns at the left.

@@ -3,6 +3,7 @@
 use sealpost_messenger::api::Connection;
 use sealpost_messenger::foreign_text::OneLine;
 
+use crate::Keeping;
 use crate::model::Model;
 use crate::theme::Tone;
 
@@ -33,6 +34,9 @@ fn connection(model: &Model) -> (Tone, String) {
             (Tone::Warning, format!("offline since {}: {}", clock(*since), OneLine(reason)))
         }
     };
+    if model.keeping == Keeping::Nothing {
+        text = format!("incognito · {text}");
+    }
     if model.queued > 0 {
         text = format!("{} waiting to be sent · {text}", model.queued);
     }

@@ -2,7 +2,8 @@
 
 use crate::model::{Model, Position};
 
-use super::{Row, Screen, entry_rows};
+use super::{GUTTER_WIDTH, MARGIN_WIDTH, Row, Screen, entry_rows};
+use crate::thumbnail::Bounds;
 
 /// The rows of the open conversation, and which of them are on the screen.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,15 @@ impl Window {
     pub(crate) fn visible(&self) -> &[Row] {
         let end = self.first.saturating_add(self.count);
         self.rows.get(self.first..end).unwrap_or_default()
+    }
+
+    /// Bounds for a picture on this screen: a third of it, or all of it for one that was opened.
+    pub(crate) fn picture_bounds(model: &Model, entry: u64) -> Bounds {
+        let area = Screen::of(model).thread;
+        let taken = u16::try_from(GUTTER_WIDTH.saturating_add(MARGIN_WIDTH)).unwrap_or(u16::MAX);
+        let is_open = model.thread.as_ref().is_some_and(|open| open.unfolded.contains(&entry));
+        let rows = if is_open { area.height.saturating_sub(2) } else { model.size.height / 3 };
+        Bounds { columns: area.width.saturating_sub(taken).max(1), rows: rows.max(1) }
     }
 
     /// The last entry whose last row is on the screen.

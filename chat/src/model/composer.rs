@@ -66,16 +66,19 @@ impl Composer {
 
     /// Inserts a text at the cursor, as far as there is room.
     pub(crate) fn insert(&mut self, text: &str) {
-        let text = cleaned(text);
         if self.text.len().saturating_add(text.len()) > MAX_LEN {
             return;
         }
         // What is inserted may join its neighbours, so the whole is cleaned: a joiner that is typed
-        // between two emoji stays.
+        // between two emoji, or two Persian letters, stays.
         let (before, after) = self.halves();
-        let after = after.to_owned();
-        self.text = [before, &text, &after].concat();
-        self.cursor = self.text.len().saturating_sub(after.len());
+        let head = cleaned(&[before, text].concat());
+        let whole = cleaned(&[&head, after].concat());
+        // A joiner at the end of the head may not fit what is behind it.
+        let fits = whole.starts_with(&head);
+        let cursor = if fits { head.len() } else { whole.len().saturating_sub(after.len()) };
+        self.cursor = whole.floor_char_boundary(cursor);
+        self.text = whole;
     }
 
     pub(crate) fn edit(&mut self, edit: Edit) {
@@ -230,6 +233,25 @@ mod tests {
         ] {
             assert_eq!(after(start, edits), end, "{start:?} {edits:?}");
         }
+    }
+
+    #[test]
+    fn joiners_are_kept_as_they_are_typed() {
+        for text in ["👩\u{200d}🚀", "می\u{200c}خواهم"] {
+            let mut composer = Composer::default();
+            for c in text.chars() {
+                composer.insert(c.encode_utf8(&mut [0; 4]));
+            }
+            assert_eq!(composer.text(), text);
+        }
+        assert_eq!(after("🚀|", &[Edit::Left]), "|🚀");
+        let mut composer = Composer::new("🚀");
+        composer.edit(Edit::Left);
+        composer.insert("👩");
+        composer.insert("\u{200d}");
+        assert_eq!(composer.text(), "👩\u{200d}🚀");
+        composer.insert("x");
+        assert!(composer.text.is_char_boundary(composer.cursor));
     }
 
     #[test]

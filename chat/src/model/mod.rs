@@ -2,24 +2,31 @@
 //! draws.
 
 mod composer;
+mod gallery;
+mod group;
 mod overlay;
 mod roster;
 mod thread;
 
 pub(crate) use composer::{Composer, Edit};
-pub(crate) use overlay::{Confirm, Overlay, Search};
-pub(crate) use roster::Candidate;
+pub(crate) use gallery::{Gallery, picture_of};
+pub(crate) use group::{
+    Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, member_deeds,
+    successors,
+};
+pub(crate) use overlay::{Confirm, GroupChange, Overlay, Search};
+pub(crate) use roster::{Candidate, unread};
 pub(crate) use thread::{Position, Step, Thread};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::layout::Size;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Conversation, Entry, Mute, Peer, PhoneNumber, Time,
+    Body, Connection, Contact, Conversation, Entry, GroupId, Mute, Peer, PhoneNumber, Time,
 };
 
 use crate::text::one_line;
-use crate::{Request, Theme, Zone};
+use crate::{Keeping, Pictures, Request, Theme, Zone};
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -36,6 +43,9 @@ pub struct Model {
     pub(crate) queued: u64,
     /// The conversations, the one with the latest entry first.
     pub(crate) conversations: Vec<Conversation>,
+    /// Groups to which the user was invited when the conversations were listed last; `None` before
+    /// the first list.
+    pub(crate) invitations: Option<BTreeSet<GroupId>>,
     pub(crate) contacts: BTreeMap<PhoneNumber, Contact>,
     pub(crate) thread: Option<Thread>,
     pub(crate) composer: Composer,
@@ -51,6 +61,8 @@ pub struct Model {
     pub(crate) draft: DraftState,
     pub(crate) prefix: Prefix,
     pub(crate) rang_at: Option<Time>,
+    pub(crate) gallery: Gallery,
+    pub(crate) keeping: Keeping,
 }
 
 /// What is written is for.
@@ -116,6 +128,7 @@ impl Model {
             connection: None,
             queued: 0,
             conversations: Vec::new(),
+            invitations: None,
             contacts: BTreeMap::new(),
             thread: None,
             composer: Composer::default(),
@@ -128,7 +141,23 @@ impl Model {
             draft: DraftState::default(),
             prefix: Prefix::None,
             rang_at: None,
+            gallery: Gallery::new(Pictures::Hidden),
+            keeping: Keeping::Everything,
         }
+    }
+
+    /// The model with pictures, in the colours that the terminal has.
+    #[must_use]
+    pub fn with_pictures(self, pictures: Pictures) -> Self {
+        // Without colours they would be noise.
+        let pictures = if self.theme == Theme::Plain { Pictures::Hidden } else { pictures };
+        Self { gallery: Gallery::new(pictures), ..self }
+    }
+
+    /// The model of an account that is kept, or not.
+    #[must_use]
+    pub fn with_keeping(self, keeping: Keeping) -> Self {
+        Self { keeping, ..self }
     }
 
     /// The time that is shown as now.

@@ -1,8 +1,8 @@
 //! What lies over the conversation: lists and questions.
 
-use sealpost_messenger::api::{Entry, Peer, PhoneNumber};
+use sealpost_messenger::api::{Entry, GroupId, PhoneNumber};
 
-use super::Composer;
+use super::{Composer, People};
 
 /// What lies over the conversation.
 #[derive(Clone, Debug)]
@@ -15,8 +15,14 @@ pub(crate) enum Overlay {
     Help { scrolled: usize },
     /// Shows the safety number of a contact, or both after its key has changed, and asks.
     Key { phone: PhoneNumber },
-    /// Shows the members of a group, and asks about an invitation.
-    Members { with: Peer },
+    /// Shows a group and its members, and what can be done with them.
+    Group { group_id: GroupId, chosen: usize },
+    /// Asks for the name of a new group, or another name of one that there is.
+    GroupName { group_id: Option<GroupId>, name: Composer },
+    /// Chooses people to be invited to a group.
+    People(People),
+    /// Chooses after what time messages of the conversation disappear.
+    Expiry { chosen: usize },
     /// Chooses until when the conversation is silent.
     Mute { chosen: usize },
     /// Chooses an emoji for an entry.
@@ -27,6 +33,27 @@ pub(crate) enum Overlay {
     File { path: Composer },
     /// Asks before something is done that can't be undone.
     Confirm(Confirm),
+}
+
+impl Overlay {
+    /// The place of what is chosen in a list, or the first row that is shown.
+    pub(crate) const fn chosen(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Switcher { chosen, .. }
+            | Self::Search(Search { chosen, .. })
+            | Self::Help { scrolled: chosen }
+            | Self::Group { chosen, .. }
+            | Self::People(People { chosen, .. })
+            | Self::Expiry { chosen }
+            | Self::Mute { chosen } => Some(chosen),
+            Self::Key { .. }
+            | Self::React { .. }
+            | Self::Name { .. }
+            | Self::GroupName { .. }
+            | Self::File { .. }
+            | Self::Confirm(_) => None,
+        }
+    }
 }
 
 /// A search over the history.
@@ -48,4 +75,21 @@ pub(crate) enum Confirm {
     Delete { entry: u64 },
     /// Opens a web address.
     Open { link: String },
+    /// Ends the program, with everything that it has not kept.
+    Quit,
+    /// Does something to a group, of which a row was chosen.
+    Group { group_id: GroupId, chosen: usize, change: GroupChange },
+}
+
+/// A change of a group that can't be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupChange {
+    /// Removes a member.
+    Remove(PhoneNumber),
+    /// Makes a member the owner.
+    HandOver(PhoneNumber),
+    /// Makes the user the owner.
+    TakeOver,
+    Leave,
+    Forget,
 }

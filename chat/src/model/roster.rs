@@ -1,8 +1,8 @@
 //! The conversations and contacts, in order, and how they are found.
 
-use sealpost_messenger::api::{Peer, PhoneNumber};
+use sealpost_messenger::api::{Conversation, Peer, PhoneNumber};
 
-use super::Model;
+use super::{Model, is_invitation};
 
 /// What the switcher offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,16 @@ pub(crate) enum Candidate {
     Known { with: Peer, name: String },
     /// A phone number to look up.
     LookUp { phone: PhoneNumber },
+}
+
+impl Candidate {
+    /// The phone number, if it is a person.
+    pub(crate) const fn person(&self) -> Option<PhoneNumber> {
+        match self {
+            Self::Known { with: Peer::Person(phone), .. } | Self::LookUp { phone } => Some(*phone),
+            Self::Known { with: Peer::Group(_), .. } => None,
+        }
+    }
 }
 
 impl Model {
@@ -55,13 +65,18 @@ impl Model {
     /// The next conversation with something unseen, those that make a noise first.
     pub(crate) fn next_unread(&self) -> Option<Peer> {
         let open = self.thread.as_ref().map(|thread| thread.with);
-        let unread = || {
+        let waiting = || {
             let others = self.conversations.iter().filter(move |known| Some(known.with) != open);
-            others.filter(|known| known.unread > 0)
+            others.filter(|known| unread(known) > 0)
         };
-        let loud = unread().find(|known| !self.is_muted(known));
-        loud.or_else(|| unread().next()).map(|known| known.with)
+        let loud = waiting().find(|known| !self.is_muted(known));
+        loud.or_else(|| waiting().next()).map(|known| known.with)
     }
+}
+
+/// Count of what the user has not seen or answered in a conversation. An invitation counts as one.
+pub(crate) fn unread(conversation: &Conversation) -> u64 {
+    conversation.unread.saturating_add(u64::from(is_invitation(conversation)))
 }
 
 /// How well a name fits what was typed: its characters in order, few others between them, near the

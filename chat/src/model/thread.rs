@@ -24,7 +24,8 @@ pub(crate) struct Thread {
     pub(crate) unfolded: BTreeSet<u64>,
     /// The last entry of which it was recorded that the user has seen it.
     pub(crate) seen: u64,
-    unread: u64,
+    /// The last entry that was seen before the conversation was opened, if some were not.
+    read_up_to: Option<u64>,
 }
 
 /// Which part of the rows is on the screen.
@@ -39,8 +40,8 @@ pub(crate) enum Position {
 }
 
 impl Thread {
-    /// A conversation in which so many entries were not seen.
-    pub(crate) const fn new(with: Peer, unread: u64) -> Self {
+    /// A conversation that is opened at its end.
+    pub(crate) const fn new(with: Peer) -> Self {
         Self {
             with,
             entries: Vec::new(),
@@ -52,16 +53,25 @@ impl Thread {
             selected: None,
             unfolded: BTreeSet::new(),
             seen: 0,
-            unread,
+            read_up_to: None,
         }
     }
 
     /// A conversation that is opened at one of its entries.
     pub(crate) const fn at(with: Peer, entry: u64) -> Self {
-        let mut thread = Self::new(with, 0);
+        let mut thread = Self::new(with);
         thread.is_at_end = false;
         thread.selected = Some(entry);
         thread.position = Position::Around { entry };
+        thread
+    }
+
+    /// A conversation that is opened at the first entry that was not seen.
+    pub(crate) const fn unread(with: Peer, read_up_to: u64) -> Self {
+        let mut thread = Self::new(with);
+        thread.is_at_end = false;
+        thread.read_up_to = Some(read_up_to);
+        thread.seen = read_up_to;
         thread
     }
 
@@ -69,12 +79,13 @@ impl Thread {
     pub(crate) fn first_pages(&self) -> Vec<HistoryParams> {
         let with = Some(self.with);
         let page = HistoryParams { with, limit: PAGE, ..HistoryParams::default() };
-        if let Position::Around { entry } = self.position {
-            let before = HistoryParams { before: entry.checked_add(1), ..page.clone() };
-            return vec![before, HistoryParams { after: Some(entry), ..page }];
-        }
-        let limit = u32::try_from(self.unread).unwrap_or(u32::MAX).saturating_add(PAGE);
-        vec![HistoryParams { limit: limit.min(MAX_PAGE), ..page }]
+        let around = match self.position {
+            Position::Around { entry } => Some(entry),
+            Position::End | Position::From { .. } => self.read_up_to,
+        };
+        let Some(entry) = around else { return vec![page] };
+        let before = HistoryParams { before: entry.checked_add(1), ..page.clone() };
+        vec![before, HistoryParams { after: Some(entry), ..page }]
     }
 
     /// The page before those that are loaded.
@@ -102,9 +113,7 @@ impl Thread {
             self.more_before = page.more;
         }
         page.entries.into_iter().for_each(|entry| self.insert(entry));
-        if asked.before.is_none() && asked.after.is_none() {
-            self.find_first_unread();
-        }
+        self.find_first_unread();
         self.drop_excess(asked.after.is_some());
     }
 
@@ -155,15 +164,18 @@ impl Thread {
         }
     }
 
+    /// Shows the first entry that was not seen, once it is here: many of the user's own may be before
+    /// it.
     fn find_first_unread(&mut self) {
-        let count = usize::try_from(self.unread).unwrap_or(usize::MAX);
-        let received = || self.entries.iter().filter(|entry| entry.from.is_some());
-        let Some(before) = count.checked_sub(1) else { return };
-        // More were not seen than a page has: as many as there are.
-        let first = received().rev().nth(before).or_else(|| received().next());
-        self.first_unread = first.map(|entry| entry.entry);
-        if let Some(entry) = self.first_unread {
-            self.position = Position::Around { entry };
+        let Some(read_up_to) = self.read_up_to else { return };
+        let is_unread = |entry: &&Entry| entry.from.is_some() && entry.entry > read_up_to;
+        let Some(first) = self.entries.iter().find(is_unread).map(|entry| entry.entry) else {
+            return;
+        };
+        self.read_up_to = None;
+        self.first_unread = Some(first);
+        if self.position == Position::End {
+            self.position = Position::Around { entry: first };
         }
     }
 
@@ -195,8 +207,89 @@ pub(crate) enum Step {
 /// Entries of a page.
 const PAGE: u32 = 60;
 
-/// Largest page that a client gives.
-const MAX_PAGE: u32 = 1000;
-
-/// Entries that are held: as many as the largest page has.
+/// Entries that are held.
 const MAX_ENTRIES: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealpost_messenger::api::Body;
+
+    fn entry(number: u64, from: Option<&str>) -> Entry {
+        let peer: Peer = "+15550100101".parse().unwrap();
+        let at = "2026-11-26T12:03:00Z".parse().unwrap();
+        Entry {
+            entry: number,
+            conversation: peer,
+            from: from.map(|from| from.parse().unwrap()),
+            message_id: None,
+            sent_at: at,
+            received_at: from.map(|_| at),
+            body: Body::Text { text: number.to_string() },
+            mentions: Vec::new(),
+            reply_to: None,
+            edited_at: None,
+            reactions: Vec::new(),
+            progress: None,
+            copies: Vec::new(),
+            trust: None,
+            arrival: None,
+            after_gap: false,
+            group_name: None,
+            written_in: None,
+            expires_at: None,
+        }
+    }
+
+    /// Answers a request from a history.
+    fn page(history: &[Entry], asked: &HistoryParams) -> HistoryResult {
+        let limit = usize::try_from(asked.limit).unwrap();
+        let fits = |entry: &&Entry| {
+            asked.before.is_none_or(|before| entry.entry < before)
+                && asked.after.is_none_or(|after| entry.entry > after)
+        };
+        let mut entries: Vec<Entry> = history.iter().filter(fits).cloned().collect();
+        let more = entries.len() > limit;
+        if asked.after.is_some() {
+            entries.truncate(limit);
+        } else {
+            entries.drain(..entries.len().saturating_sub(limit));
+        }
+        HistoryResult { entries, more }
+    }
+
+    #[test]
+    fn thousands_of_unread_entries_begin_at_the_first_one() {
+        let from = Some("+15550100101");
+        let history: Vec<Entry> = (1..=5000).map(|number| entry(number, from)).collect();
+        let mut thread = Thread::unread(history[0].conversation, 700);
+        for asked in thread.first_pages() {
+            thread.take_page(&asked, page(&history, &asked));
+        }
+        assert_eq!(thread.first_unread, Some(701));
+        assert_eq!(thread.position, Position::Around { entry: 701 });
+        assert_eq!((thread.entries[0].entry, thread.entries.last().unwrap().entry), (641, 760));
+        assert!(thread.more_before && !thread.is_at_end);
+        while let Some(asked) = thread.later_page() {
+            thread.take_page(&asked, page(&history, &asked));
+        }
+        assert_eq!(thread.entries.len(), MAX_ENTRIES);
+        assert_eq!(thread.entries.last().unwrap().entry, 5000);
+        assert_eq!(thread.first_unread, Some(701), "the mark does not move");
+    }
+
+    #[test]
+    fn first_unread_entry_is_found_behind_many_of_the_users_own() {
+        let mut history: Vec<Entry> = (1..=200).map(|number| entry(number, None)).collect();
+        history.push(entry(201, Some("+15550100101")));
+        let mut thread = Thread::unread(history[0].conversation, 0);
+        for asked in thread.first_pages() {
+            thread.take_page(&asked, page(&history, &asked));
+        }
+        assert_eq!(thread.position, Position::End);
+        while let Some(asked) = thread.later_page() {
+            thread.take_page(&asked, page(&history, &asked));
+        }
+        assert_eq!(thread.position, Position::Around { entry: 201 });
+    }
+}

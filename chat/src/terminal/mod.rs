@@ -6,6 +6,7 @@ mod session;
 mod workers;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
@@ -16,7 +17,8 @@ use ratatui::crossterm::event::{self, Event};
 use ratatui::layout::Size;
 use sealpost_messenger::api::{Caller, Changed, Connection, Notification, Time};
 
-use crate::{Effect, Focus, Message, Model, Theme, Zone, start, update, view};
+use crate::thumbnail;
+use crate::{Effect, Focus, Message, Model, Pictures, Theme, Zone, start, update, view};
 use session::{Awaited, Session};
 use workers::Workers;
 
@@ -26,6 +28,21 @@ pub struct Backend {
     pub caller: Arc<dyn Caller + Send + Sync>,
     /// Notifications. The client has ended when its other end is dropped.
     pub notifications: Receiver<Notification>,
+    /// Reads the files of pictures.
+    pub(crate) open: OpenFile,
+}
+
+/// Returns the bytes of a file.
+pub(crate) type OpenFile = fn(&Path) -> io::Result<Vec<u8>>;
+
+impl Backend {
+    /// Whoever carries out requests, with files on the disk.
+    pub fn new(
+        caller: Arc<dyn Caller + Send + Sync>,
+        notifications: Receiver<Notification>,
+    ) -> Self {
+        Self { caller, notifications, open: thumbnail::read }
+    }
 }
 
 /// How the screen is shown.
@@ -35,10 +52,23 @@ pub struct Options {
     pub zone: Zone,
     /// Colours.
     pub theme: Theme,
+    /// Colours of pictures.
+    pub pictures: Pictures,
+    /// What is kept when the program ends.
+    pub keeping: Keeping,
     /// Whether the mouse is used.
     pub mouse: Mouse,
     /// Whether the user may be asked something when the client has to be connected again.
     pub reconnecting: Reconnecting,
+}
+
+/// What is kept when the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// The client keeps what it has.
+    Everything,
+    /// The account is gone with the program, and nothing is written to the disk.
+    Nothing,
 }
 
 /// Whether the user may be asked something when the client has to be connected again.
@@ -70,6 +100,14 @@ pub enum RunError {
     NoTerminal,
 }
 
+/// Fails where there is no terminal to show the screen on.
+///
+/// # Errors
+/// [`RunError::NoTerminal`].
+pub fn require_terminal() -> Result<(), RunError> {
+    Session::check()
+}
+
 /// Shows the screen until the user quits, or until `connect` returns `None`. It is called at the
 /// start, and again when the client has ended. `clock` returns the time now. The terminal is as it was when the call returns, and after a panic.
 ///
@@ -84,7 +122,8 @@ pub fn run<E: From<RunError>>(
     let Some(mut backend) = connect()? else { return Ok(()) };
     let mut session = Session::begin(options.mouse)?;
     let size = session.size().map_err(RunError::from)?;
-    let mut model = Model::new(size, clock(), options.zone.clone(), options.theme);
+    let model = Model::new(size, clock(), options.zone.clone(), options.theme);
+    let mut model = model.with_pictures(options.pictures).with_keeping(options.keeping);
     loop {
         let screen =
             Loop::new(&mut model, &mut session, &clock, backend).map_err(RunError::from)?;
@@ -135,7 +174,7 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
         backend: Backend,
     ) -> io::Result<Self> {
         let (sender, answers): (Sender<Message>, _) = mpsc::channel();
-        let workers = Workers::start(&backend.caller, &sender)?;
+        let workers = Workers::start(&backend.caller, backend.open, &sender)?;
         let notifications = backend.notifications;
         Ok(Self {
             model,
@@ -178,6 +217,9 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
         let now = (self.clock)();
         if now != self.model.now() {
             self.take(Message::Tick(now))?;
+        }
+        if self.session.resume()? {
+            self.go_on()?;
         }
         if self.session.is_to_end() {
             self.take(Message::Stopped)?;
@@ -223,6 +265,12 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
         self.carry_out(effects)
     }
 
+    /// The program was stopped, and goes on: the terminal may have another size.
+    fn go_on(&mut self) -> io::Result<()> {
+        let size = self.session.size()?;
+        self.take(Message::Resized(size))
+    }
+
     fn take_event(&mut self, event: Event) -> io::Result<()> {
         self.take(match event {
             Event::Key(key) => Message::Key(key),
@@ -249,7 +297,12 @@ impl<'a, C: Fn() -> Time> Loop<'a, C> {
                 Effect::Copy(text) => output::copy(&text)?,
                 Effect::OpenLink(link) => editor::open_link(&link)?,
                 Effect::OpenEditor(text) => self.edit(&text)?,
+                Effect::Picture(order) => self.workers.picture(order),
                 Effect::Redraw => self.session.clear()?,
+                Effect::Suspend => {
+                    self.session.stop()?;
+                    self.go_on()?;
+                }
                 Effect::Quit => self.ended = Some(Ended::Quit),
             }
         }

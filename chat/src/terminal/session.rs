@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use ratatui::Terminal;
@@ -20,8 +21,10 @@ use ratatui::crossterm::terminal::{
 use ratatui::layout::Size;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::{Signal, kill_current_process_group};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
+use super::workers::PICTURES;
 use super::{Mouse, RunError};
 use crate::Picture;
 
@@ -32,6 +35,8 @@ pub(super) struct Session {
     is_active: bool,
     /// Set by a signal that asks the program to end.
     is_to_end: Arc<AtomicBool>,
+    /// Set when the program goes on after it was stopped.
+    has_gone_on: Arc<AtomicBool>,
 }
 
 /// What came of waiting for the terminal.
@@ -69,6 +74,10 @@ impl Session {
     pub(super) fn begin(mouse: Mouse) -> Result<Self, RunError> {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |report| {
+            // What panics there is caught, and the screen stays.
+            if thread::current().name() == Some(PICTURES) {
+                return;
+            }
             restore();
             before(report);
         }));
@@ -78,10 +87,12 @@ impl Session {
             signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&is_to_end))?;
             signal_hook::flag::register(signal, Arc::clone(&is_to_end))?;
         }
+        let has_gone_on = Arc::default();
+        signal_hook::flag::register(SIGCONT, Arc::clone(&has_gone_on))?;
         enter(mouse)?;
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| restore())?;
-        Ok(Self { terminal, mouse, is_active: true, is_to_end })
+        Ok(Self { terminal, mouse, is_active: true, is_to_end, has_gone_on })
     }
 
     /// Whether a signal has asked the program to end.
@@ -120,6 +131,25 @@ impl Session {
 
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.terminal.clear()
+    }
+
+    /// Stops the program until the shell lets it go on. Nothing happens where no shell could do that.
+    pub(super) fn stop(&mut self) -> io::Result<()> {
+        // The shell waits for everything that runs with the program, such as a script around it. The
+        // signal is handled before the call returns: this is the main thread.
+        self.suspend(|| kill_current_process_group(Signal::TSTP))??;
+        self.has_gone_on.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the terminal again if the program was stopped from outside and goes on. Returns whether it
+    /// was.
+    pub(super) fn resume(&mut self) -> io::Result<bool> {
+        let has_gone_on = self.has_gone_on.swap(false, Ordering::Relaxed);
+        if has_gone_on {
+            self.suspend(|| ())?;
+        }
+        Ok(has_gone_on)
     }
 
     /// Gives the terminal to something else for a while.

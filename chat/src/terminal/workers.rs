@@ -8,16 +8,18 @@ use std::thread::{self, JoinHandle};
 
 use sealpost_messenger::api::Caller;
 
-use crate::{Message, Request};
+use super::OpenFile;
+use crate::{Message, PictureOrder, Request};
 
-/// One thread for requests in order, one for those that wait for the server.
+/// One thread for requests in order, one for those that wait for the server, one for pictures.
 pub(super) struct Workers {
-    quick: Worker,
-    slow: Worker,
+    quick: Worker<Request>,
+    slow: Worker<Request>,
+    pictures: Worker<PictureOrder>,
 }
 
-struct Worker {
-    requests: Sender<Request>,
+struct Worker<T> {
+    orders: Sender<T>,
     thread: JoinHandle<()>,
 }
 
@@ -40,37 +42,69 @@ fn with_absolute_path(request: Request) -> Request {
 type SharedCaller = Arc<dyn Caller + Send + Sync>;
 
 impl Workers {
-    pub(super) fn start(caller: &SharedCaller, answers: &Sender<Message>) -> io::Result<Self> {
-        let start = |name| Worker::start(name, Arc::clone(caller), answers.clone());
-        Ok(Self { quick: start("requests")?, slow: start("slow requests")? })
+    pub(super) fn start(
+        caller: &SharedCaller,
+        open: OpenFile,
+        answers: &Sender<Message>,
+    ) -> io::Result<Self> {
+        let start = |name| {
+            let caller = Arc::clone(caller);
+            Worker::start(name, answers.clone(), move |request| {
+                let request = with_absolute_path(request);
+                let answer = request.carry_out(caller.as_ref()).map(Box::new);
+                Message::Answered(Box::new(request), answer)
+            })
+        };
+        let make = move |order: PictureOrder| {
+            let made = order.make(open);
+            Message::Pictured(order, made)
+        };
+        Ok(Self {
+            quick: start("requests")?,
+            slow: start("slow requests")?,
+            pictures: Worker::start(PICTURES, answers.clone(), make)?,
+        })
     }
 
     pub(super) fn ask(&self, request: Request) {
         let worker = if request.is_slow() { &self.slow } else { &self.quick };
-        // It fails only after a panic of the thread, which has been reported.
-        let _ = worker.requests.send(request);
+        worker.give(request);
     }
 
-    /// Waits until everything quick is done. Whatever waits for the server is left.
+    pub(super) fn picture(&self, order: PictureOrder) {
+        self.pictures.give(order);
+    }
+
+    /// Waits until everything quick is done. Pictures, and whatever waits for the server, are left.
     pub(super) fn finish(self) {
-        drop(self.quick.requests);
+        drop(self.quick.orders);
         let _ = self.quick.thread.join();
     }
 }
 
-impl Worker {
-    fn start(name: &str, caller: SharedCaller, answers: Sender<Message>) -> io::Result<Self> {
-        let (requests, waiting): (_, Receiver<Request>) = mpsc::channel();
+impl<T: Send + 'static> Worker<T> {
+    fn start(
+        name: &str,
+        answers: Sender<Message>,
+        work: impl Fn(T) -> Message + Send + 'static,
+    ) -> io::Result<Self> {
+        let (orders, waiting): (_, Receiver<T>) = mpsc::channel();
         let work = move || {
-            for request in waiting {
-                let request = with_absolute_path(request);
-                let answer = request.carry_out(caller.as_ref()).map(Box::new);
-                if answers.send(Message::Answered(Box::new(request), answer)).is_err() {
+            for order in waiting {
+                if answers.send(work(order)).is_err() {
                     return;
                 }
             }
         };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(work)?;
-        Ok(Self { requests, thread })
+        Ok(Self { orders, thread })
+    }
+
+    fn give(&self, order: T) {
+        // It fails only after a panic of the thread, which has been reported.
+        let _ = self.orders.send(order);
     }
 }
+
+/// Name of the thread whose panics are caught, and show nothing.
+pub(super) const PICTURES: &str = "pictures";

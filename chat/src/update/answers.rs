@@ -2,10 +2,11 @@
 
 use sealpost_messenger::api::{
     ApiError, Contact, ConversationsResult, EditParams, Peer, SendFileParams, SendParams,
+    UpdateGroupParams,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
-use super::{Effect, opening, sending};
+use super::{Effect, groups, notifications, opening, sending};
 use crate::model::{Model, Overlay};
 use crate::{Answer, Request};
 
@@ -34,6 +35,7 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
         (_, Answer::Conversations(ConversationsResult { conversations })) => {
             let last = conversations.iter().filter_map(|known| Some(known.last.as_ref()?.entry));
             model.latest = model.latest.max(last.max().unwrap_or(0));
+            notifications::announce_invitations(model, &conversations, effects);
             model.conversations = conversations;
             if model.thread.is_none()
                 && let Some(first) = model.conversations.first()
@@ -79,13 +81,24 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             model.stale.contacts.spoil();
             model.stale.conversations.spoil();
         }
-        (_, Answer::Group(_))
-        | (
-            Request::MarkRead(_) | Request::Update(_) | Request::SaveDraft(_) | Request::Decline(_),
-            Answer::Done(_),
-        ) => {
+        (Request::UpdateGroup(UpdateGroupParams { group_id: None, .. }), Answer::Group(group)) => {
             model.stale.conversations.spoil();
+            model.remark = None;
+            opening::open(model, Peer::Group(group.group_id), effects);
         }
+        (_, Answer::Group(_)) => {
+            model.stale.conversations.spoil();
+            model.remark = None;
+        }
+        (
+            Request::MarkRead(_)
+            | Request::Update(_)
+            | Request::SaveDraft(_)
+            | Request::Decline(_)
+            | Request::Leave(_)
+            | Request::Forget(_),
+            Answer::Done(_),
+        ) => model.stale.conversations.spoil(),
         (_, Answer::Sent(_)) => model.stale.status.spoil(),
         (_, Answer::Done(_) | Answer::Entries(_)) => {}
     }
@@ -107,6 +120,9 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     }
     if let Request::SendFile(SendFileParams { caption, .. }) = request {
         sending::put_back(model, caption);
+    }
+    if let Request::UpdateGroup(params) = request {
+        groups::put_back(model, params);
     }
     if let Some(Overlay::Search(search)) = &mut model.overlay {
         search.is_running = false;

@@ -4,9 +4,10 @@ use sealpost_messenger::api::Peer;
 
 use super::keys::Command;
 use super::settle::save_draft;
-use super::{Effect, opening, sending};
+use super::{Effect, groups, opening, sending, settings};
+use crate::Keeping;
 use crate::layout::{Window, reveal, scroll};
-use crate::model::{Composer, Edit, Model, Overlay, Purpose, Search, Step};
+use crate::model::{Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds};
 
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     match command {
@@ -29,32 +30,42 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Newest => opening::to_the_end(model, effects),
         Command::Select => select(model, Step::Last),
         Command::SafetyNumber => match model.thread.as_ref().map(|thread| thread.with) {
-            Some(with @ Peer::Group(_)) => {
-                model.stale.conversations.spoil();
-                model.overlay = Some(Overlay::Members { with });
-            }
+            Some(Peer::Group(group_id)) => groups::show(model, group_id),
             Some(Peer::Person(_)) | None => person(model, |phone, _| Overlay::Key { phone }),
         },
-        Command::Name => {
-            person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) });
-        }
+        Command::Name => name(model),
+        Command::NewGroup => groups::begin(model),
+        Command::Expiry => settings::ask_for_expiry(model),
         Command::Mute => {
             if model.thread.is_some() {
                 model.overlay = Some(Overlay::Mute { chosen: 0 });
             }
         }
-        Command::OpenEditor => {
-            effects.push(Effect::OpenEditor(model.composer.text().to_owned()));
-        }
+        Command::OpenEditor => open_editor(model, effects),
         Command::Help => model.overlay = Some(Overlay::Help { scrolled: 0 }),
         Command::Redraw => effects.push(Effect::Redraw),
+        Command::Suspend => effects.push(Effect::Suspend),
         Command::Back => back(model),
-        Command::Quit => {
-            save_draft(model, effects);
-            effects.push(Effect::Quit);
+        Command::Quit if model.keeping == Keeping::Nothing => {
+            model.overlay = Some(Overlay::Confirm(Confirm::Quit));
         }
+        Command::Quit => quit(model, effects),
         Command::Edit(edit) => write(model, edit, effects),
     }
+}
+
+/// Ends the program. What is written is kept.
+pub(super) fn quit(model: &mut Model, effects: &mut Vec<Effect>) {
+    save_draft(model, effects);
+    effects.push(Effect::Quit);
+}
+
+fn open_editor(model: &mut Model, effects: &mut Vec<Effect>) {
+    if model.keeping == Keeping::Nothing {
+        model.remark = Some("Incognito: an editor would write to the disk.".to_owned());
+        return;
+    }
+    effects.push(Effect::OpenEditor(model.composer.text().to_owned()));
 }
 
 /// Moves the selection, and shows what is selected.
@@ -105,6 +116,16 @@ fn person(
     let name = contact.and_then(|known| known.name.clone()).unwrap_or_default();
     model.stale.contacts.spoil();
     model.overlay = Some(overlay(phone, &name));
+}
+
+/// Asks for the name of a contact, or of a group.
+fn name(model: &mut Model) {
+    let group = model.open_conversation().and_then(|open| open.group.as_deref()).cloned();
+    match group {
+        Some(group) if deeds(&group).contains(&Deed::Rename) => groups::rename(model, &group),
+        Some(_) => model.remark = Some("Only the owner of a group names it.".to_owned()),
+        None => person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) }),
+    }
 }
 
 fn back(model: &mut Model) {

@@ -21,11 +21,14 @@ pub(crate) enum Command {
     Newest,
     Select,
     SafetyNumber,
+    NewGroup,
     Mute,
+    Expiry,
     Name,
     OpenEditor,
     Help,
     Redraw,
+    Suspend,
     Back,
     Quit,
     Edit(Edit),
@@ -65,11 +68,14 @@ const CONVERSATIONS: &[Binding] = keys! {
     "M-a" => Command::NextUnread, "next one with unread messages";
     "C-t M-k" => Command::Switcher, "go to a person, a group, or a new phone number";
     "C-f C-r" => Command::Search, "search all messages";
-    "M-v" => Command::SafetyNumber, "safety number, or the members of a group";
-    "M-n" => Command::Name, "name of the contact";
+    "M-v" => Command::SafetyNumber, "safety number; of a group its members, and all that can be done";
+    "M-n" => Command::Name, "name of the contact or the group";
+    "M-g" => Command::NewGroup, "make a group";
     "M-m" => Command::Mute, "mute";
+    "M-t" => Command::Expiry, "let messages disappear after a time";
     "F1 M-h" => Command::Help, "this help";
     "C-l" => Command::Redraw, "draw the screen again";
+    "C-z" => Command::Suspend, "stop for a while; fg in the shell goes on";
     "C-q" => Command::Quit, "quit; so does C-c twice";
 };
 

@@ -3,6 +3,7 @@
 
 mod answers;
 mod commands;
+mod groups;
 mod keys;
 mod mouse;
 mod notifications;
@@ -10,17 +11,23 @@ mod opening;
 mod overlays;
 mod selection;
 mod sending;
+mod settings;
 mod settle;
 
 pub(crate) use keys::bindings;
-pub(crate) use overlays::{EMOJI, MUTES};
+pub(crate) use overlays::EMOJI;
 pub(crate) use selection::SELECTION_KEYS;
+pub(crate) use settings::{EXPIRIES, MUTES};
+
+use std::io;
+use std::path::Path;
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Size;
 use sealpost_messenger::api::{ApiError, Empty, Notification, Time};
 
 use crate::model::{DraftState, Model, Stale};
+use crate::thumbnail::{self, Bounds, Rgb, Thumbnail, Unshowable};
 use crate::{Answer, Request};
 
 /// Something that happened.
@@ -42,6 +49,8 @@ pub enum Message {
     Notified(Notification),
     /// A request was carried out.
     Answered(Box<Request>, Result<Box<Answer>, ApiError>),
+    /// A picture was made, or can't be.
+    Pictured(PictureOrder, Result<Thumbnail, Unshowable>),
     /// The program is asked to end.
     Stopped,
     /// The editor was closed, with this text.
@@ -72,10 +81,39 @@ pub enum Effect {
     OpenLink(String),
     /// Put a text on the clipboard.
     Copy(String),
+    /// Make a picture of a file.
+    Picture(PictureOrder),
     /// Draw everything again.
     Redraw,
+    /// Stop the program until the shell lets it go on.
+    Suspend,
     /// End the program.
     Quit,
+}
+
+/// A picture that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PictureOrder {
+    /// Path of its file.
+    pub(crate) path: String,
+    pub(crate) bounds: Bounds,
+    /// Shown where it is transparent.
+    pub(crate) background: Rgb,
+}
+
+impl PictureOrder {
+    /// Makes the picture. `open` returns the bytes of a file.
+    ///
+    /// # Errors
+    /// The file can't be read, or is not a picture that can be shown.
+    pub fn make(
+        &self,
+        open: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Thumbnail, Unshowable> {
+        let bytes = open(Path::new(&self.path))
+            .map_err(|error| Unshowable::Unreadable(error.to_string()))?;
+        thumbnail::make(bytes, self.bounds, self.background)
+    }
 }
 
 /// What is to be done at the start, and after notifications were missed.
@@ -104,7 +142,8 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Answered(request, answer) => {
             answers::take(model, *request, answer.map(|answer| *answer), &mut effects);
         }
-        Message::Stopped => commands::run(model, keys::Command::Quit, &mut effects),
+        Message::Pictured(order, made) => model.gallery.take(&order.path, made),
+        Message::Stopped => commands::quit(model, &mut effects),
         Message::Edited(Ok(text)) => model.composer.set(text.strip_suffix('\n').unwrap_or(&text)),
         Message::Edited(Err(why)) => model.remark = Some(why),
     }

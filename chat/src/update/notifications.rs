@@ -1,9 +1,11 @@
 //! What the client tells.
 
-use sealpost_messenger::api::{Body, Changed, Entry, Notification};
+use std::collections::BTreeSet;
+
+use sealpost_messenger::api::{Body, Changed, Conversation, Entry, Notification, Peer};
 
 use super::Effect;
-use crate::model::Model;
+use crate::model::{Model, is_invitation};
 
 pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
     match notification {
@@ -66,14 +68,35 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     if model.has_focus && is_open {
         return;
     }
+    // The text stays off the lock screen.
+    let name = model.name(entry.conversation);
+    ring(model, format!("Message from {name}"), effects);
+}
+
+/// Rings for invitations to groups that have come since the last list.
+pub(super) fn announce_invitations(
+    model: &mut Model,
+    conversations: &[Conversation],
+    effects: &mut Vec<Effect>,
+) {
+    let of_group = |conversation: &Conversation| match conversation.with {
+        Peer::Group(group_id) if is_invitation(conversation) => Some(group_id),
+        Peer::Group(_) | Peer::Person(_) => None,
+    };
+    let now: BTreeSet<_> = conversations.iter().filter_map(of_group).collect();
+    let before = model.invitations.replace(now.clone());
+    if before.is_some_and(|before| !now.is_subset(&before)) {
+        ring(model, "Invitation to a group".to_owned(), effects);
+    }
+}
+
+fn ring(model: &mut Model, notice: String, effects: &mut Vec<Effect>) {
     // One ring for all that come at once.
     if model.rang_at.replace(model.now) == Some(model.now) {
         return;
     }
     effects.push(Effect::Ring);
     if !model.has_focus {
-        // The text stays off the lock screen.
-        let name = model.name(entry.conversation);
-        effects.push(Effect::Notify(format!("Message from {name}")));
+        effects.push(Effect::Notify(notice));
     }
 }

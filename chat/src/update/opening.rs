@@ -13,8 +13,12 @@ pub(super) fn open(model: &mut Model, with: Peer, effects: &mut Vec<Effect>) {
     if model.thread.as_ref().is_some_and(|thread| thread.with == with) {
         return;
     }
-    let unread = model.conversation(with).map_or(0, |known| known.unread);
-    show(model, Thread::new(with, unread), effects);
+    let unread = model.conversation(with).filter(|known| known.unread > 0);
+    let thread = match unread {
+        Some(known) => Thread::unread(with, known.read_up_to),
+        None => Thread::new(with),
+    };
+    show(model, thread, effects);
 }
 
 /// Opens a conversation at one of its entries.
@@ -31,7 +35,7 @@ pub(super) fn to_the_end(model: &mut Model, effects: &mut Vec<Effect>) {
         thread.position = Position::End;
         return;
     }
-    let thread = Thread::new(thread.with, 0);
+    let thread = Thread::new(thread.with);
     load(model, thread, effects);
 }
 
@@ -39,7 +43,7 @@ pub(super) fn to_the_end(model: &mut Model, effects: &mut Vec<Effect>) {
 pub(super) fn load_again(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(open) = &model.thread else { return };
     let mut thread = match open.position {
-        Position::End => Thread::new(open.with, 0),
+        Position::End => Thread::new(open.with),
         Position::From { entry, .. } | Position::Around { entry } => Thread::at(open.with, entry),
     };
     thread.selected = open.selected;

@@ -2,46 +2,27 @@
 
 use ratatui::crossterm::event::KeyEvent;
 use sealpost_messenger::api::{
-    ConversationParams, EntryParams, GroupId, GroupParams, GroupStanding, LookUpParams, Mute, Peer,
-    PhoneNumber, ReactionParams, SearchParams, Time, TrustParams, UpdateContactParams,
+    EntryParams, LookUpParams, Peer, PhoneNumber, ReactionParams, SearchParams, TrustParams,
+    UpdateContactParams,
 };
 
 use super::keys::{Command, command, type_into};
-use super::{Effect, opening, selection, sending};
+use super::{EXPIRIES, Effect, MUTES, groups, opening, selection, sending, settings};
 use crate::Request;
 use crate::layout::Window;
-use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search};
-
-/// How long a conversation can be muted, and how that is called.
-pub(crate) const MUTES: [(&str, MuteFor); 5] = [
-    ("for 1 hour", MuteFor::Secs(3600)),
-    ("for 8 hours", MuteFor::Secs(8 * 3600)),
-    ("for 1 day", MuteFor::Secs(24 * 3600)),
-    ("always", MuteFor::Ever),
-    ("not", MuteFor::Never),
-];
-
-/// For how long a conversation is muted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum MuteFor {
-    Secs(i64),
-    Ever,
-    Never,
-}
+use crate::model::{Candidate, Composer, Confirm, Model, Overlay, People, Search, group_rows};
 
 /// Emoji that a key offers.
 pub(crate) const EMOJI: [&str; 8] = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉", "👀"];
 
 /// A key was pressed while something lies over the conversation.
 pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut Vec<Effect>) {
-    if matches!(name, "Esc" | "C-g") || command(name) == Some(Command::Quit) {
-        model.overlay = None;
-        if command(name) == Some(Command::Quit) {
-            super::commands::run(model, Command::Quit, effects);
-        }
-        return;
+    if let Some(command @ (Command::Quit | Command::Suspend | Command::Redraw)) = command(name) {
+        return super::commands::run(model, command, effects);
     }
     match name {
+        "Esc" | "C-g" => return leave(model),
+        "Tab" if matches!(model.overlay, Some(Overlay::People(_))) => return groups::mark(model),
         "Up" | "C-p" | "S-Tab" => return choose(model, -1),
         "Down" | "C-n" | "Tab" => return choose(model, 1),
         "PgUp" => return choose(model, -PAGE),
@@ -60,52 +41,63 @@ pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut 
     answer(model, name, effects);
 }
 
+/// Closes what lies over the conversation. A question about a group gives way to the group.
+fn leave(model: &mut Model) {
+    if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) = model.overlay.take() {
+        groups::show_at(model, group_id, chosen);
+    }
+}
+
 /// Where a character goes that is typed.
 pub(super) fn input(model: &mut Model) -> Option<&mut Composer> {
     match model.overlay.as_mut()? {
         Overlay::Switcher { query, .. } => Some(query),
         Overlay::Search(search) => Some(&mut search.query),
         Overlay::React { emoji, .. } => Some(emoji),
-        Overlay::Name { name, .. } => Some(name),
         Overlay::File { path } => Some(path),
+        Overlay::Name { name, .. } | Overlay::GroupName { name, .. } => Some(name),
+        Overlay::People(people) => Some(&mut people.query),
         Overlay::Help { .. }
         | Overlay::Key { .. }
-        | Overlay::Members { .. }
+        | Overlay::Group { .. }
         | Overlay::Mute { .. }
+        | Overlay::Expiry { .. }
         | Overlay::Confirm(_) => None,
     }
 }
 
 /// Moves the choice, or what is shown.
 pub(super) fn choose(model: &mut Model, step: isize) {
-    let candidates = match &model.overlay {
+    let count = match &model.overlay {
         Some(Overlay::Switcher { query, .. }) => model.candidates(query.text()).len(),
-        _ => 0,
-    };
-    let moved =
-        |at: usize, count: usize| at.saturating_add_signed(step).min(count.saturating_sub(1));
-    match &mut model.overlay {
-        Some(Overlay::Switcher { chosen, .. }) => *chosen = moved(*chosen, candidates),
-        Some(Overlay::Search(search)) => {
-            search.chosen = moved(search.chosen, search.results.len());
+        Some(Overlay::Search(search)) => search.results.len(),
+        Some(Overlay::Help { .. }) => MAX_HELP,
+        Some(Overlay::Mute { .. }) => MUTES.len(),
+        Some(Overlay::Expiry { .. }) => EXPIRIES.len(),
+        Some(Overlay::People(people)) => model.invitees(people).len(),
+        Some(Overlay::Group { group_id, .. }) => {
+            model.group(*group_id).map_or(0, |group| group_rows(group).len())
         }
-        Some(Overlay::Help { scrolled }) => *scrolled = moved(*scrolled, MAX_HELP),
-        Some(Overlay::Mute { chosen }) => *chosen = moved(*chosen, MUTES.len()),
         Some(
             Overlay::Key { .. }
-            | Overlay::Members { .. }
             | Overlay::React { .. }
             | Overlay::Name { .. }
+            | Overlay::GroupName { .. }
             | Overlay::File { .. }
             | Overlay::Confirm(_),
         )
-        | None => {}
+        | None => 0,
+    };
+    if let Some(chosen) = model.overlay.as_mut().and_then(Overlay::chosen) {
+        *chosen = chosen.saturating_add_signed(step).min(count.saturating_sub(1));
     }
 }
 
 fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
     match &mut model.overlay {
-        Some(Overlay::Switcher { chosen, .. }) => *chosen = 0,
+        Some(Overlay::Switcher { chosen, .. } | Overlay::People(People { chosen, .. })) => {
+            *chosen = 0;
+        }
         Some(Overlay::Search(search)) => {
             effects.extend(ask(search));
         }
@@ -120,8 +112,10 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(
             Overlay::Help { .. }
             | Overlay::Key { .. }
-            | Overlay::Members { .. }
+            | Overlay::Group { .. }
+            | Overlay::GroupName { .. }
             | Overlay::Mute { .. }
+            | Overlay::Expiry { .. }
             | Overlay::Name { .. }
             | Overlay::File { .. }
             | Overlay::Confirm(_),
@@ -141,7 +135,15 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
             Some(entry) => opening::open_at(model, entry.conversation, entry.entry, effects),
             None => model.overlay = Some(Overlay::Search(search)),
         },
-        Some(Overlay::Mute { chosen }) => mute(model, chosen, effects),
+        Some(Overlay::Mute { chosen }) => settings::mute(model, chosen, effects),
+        Some(Overlay::Expiry { chosen }) => settings::expire(model, chosen, effects),
+        Some(Overlay::Group { group_id, chosen }) => {
+            groups::enter(model, group_id, chosen, effects);
+        }
+        Some(Overlay::GroupName { group_id, name }) => {
+            groups::named(model, group_id, name, effects);
+        }
+        Some(Overlay::People(people)) => groups::invite(model, people, effects),
         Some(Overlay::React { entry, emoji }) => {
             let emoji = emoji.text().trim().to_owned();
             effects.push(Effect::Request(Request::React(ReactionParams { entry, emoji })));
@@ -155,7 +157,7 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
         }
         Some(Overlay::File { path }) => sending::send_file(model, path.text(), effects),
         // These are answered with letters, so that nobody agrees by accident.
-        overlay @ Some(Overlay::Key { .. } | Overlay::Members { .. } | Overlay::Confirm(_)) => {
+        overlay @ Some(Overlay::Key { .. } | Overlay::Confirm(_)) => {
             model.overlay = overlay;
         }
         Some(Overlay::Help { .. }) | None => {}
@@ -176,32 +178,31 @@ fn switch(model: &mut Model, candidate: Option<&Candidate>, effects: &mut Vec<Ef
     }
 }
 
-fn mute(model: &mut Model, chosen: usize, effects: &mut Vec<Effect>) {
-    let Some(thread) = &model.thread else { return };
-    let Some((_, length)) = MUTES.get(chosen) else { return };
-    let mute = match length {
-        MuteFor::Secs(secs) => Mute::Until(Time(model.now.0.plus_secs(*secs))),
-        MuteFor::Ever => Mute::Always,
-        MuteFor::Never => Mute::Off,
-    };
-    let params = ConversationParams { mute: Some(mute), ..ConversationParams::of(thread.with) };
-    effects.push(Effect::Request(Request::Update(params)));
-}
-
 /// A letter answers a question.
 fn answer(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
     match (model.overlay.take(), name) {
         (Some(Overlay::Key { phone }), "a" | "v") => {
             effects.extend(trust(model, phone, name == "v"));
         }
-        (Some(Overlay::Confirm(confirm)), "y") => effects.push(match confirm {
-            Confirm::Delete { entry } => Effect::Request(Request::Delete(EntryParams { entry })),
-            Confirm::Open { link } => Effect::OpenLink(link),
-        }),
-        (Some(Overlay::Members { with: Peer::Group(group_id) }), "j" | "d") => {
-            effects.extend(answer_invitation(model, group_id, name == "j"));
+        (Some(Overlay::Confirm(confirm)), "y") => match confirm {
+            Confirm::Delete { entry } => {
+                effects.push(Effect::Request(Request::Delete(EntryParams { entry })));
+            }
+            Confirm::Open { link } => effects.push(Effect::OpenLink(link)),
+            Confirm::Quit => super::commands::quit(model, effects),
+            Confirm::Group { group_id, chosen, change } => {
+                effects.push(groups::confirmed(group_id, change));
+                groups::show_at(model, group_id, chosen);
+            }
+        },
+        (Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })), "n") => {
+            groups::show_at(model, group_id, chosen);
         }
         (Some(Overlay::Confirm(_)), "n") => {}
+        (Some(overlay @ Overlay::Group { group_id, chosen }), _) => {
+            model.overlay = Some(overlay);
+            groups::press(model, group_id, chosen, name, effects);
+        }
         (overlay, _) => model.overlay = overlay,
     }
 }
@@ -218,15 +219,6 @@ fn trust(model: &Model, phone: PhoneNumber, verified: bool) -> Option<Effect> {
     };
     let params = TrustParams { recipient: phone, safety_number: number.clone(), verified };
     Some(Effect::Request(Request::Trust(params)))
-}
-
-/// Joins a group to which the user is invited, or declines. In other groups the letters do nothing.
-fn answer_invitation(model: &Model, group_id: GroupId, joins: bool) -> Option<Effect> {
-    let group = model.conversation(Peer::Group(group_id))?.group.as_deref()?;
-    let is_asked = group.newer_states && joins || group.standing == GroupStanding::Invited;
-    let params = GroupParams { group_id };
-    let request = if joins { Request::Join(params) } else { Request::Decline(params) };
-    is_asked.then_some(Effect::Request(request))
 }
 
 /// Asks for what is typed now, and for the next page when the end of the results is chosen.

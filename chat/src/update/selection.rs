@@ -15,7 +15,7 @@ pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
     ("e", "edit"),
     ("d", "delete, here and there"),
     ("+", "react"),
-    ("o", "show all of it, or open its link"),
+    ("o", "show all of it, a picture larger; open its link"),
     ("c", "copy"),
     ("R", "send again what failed"),
     ("y n x", "accept a file, refuse it, give it up"),

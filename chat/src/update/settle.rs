@@ -2,10 +2,12 @@
 
 use sealpost_messenger::api::{DraftParams, Empty, MarkReadParams};
 
-use super::Effect;
+use std::collections::BTreeSet;
+
+use super::{Effect, PictureOrder};
 use crate::Request;
 use crate::layout::Window;
-use crate::model::{Model, Purpose};
+use crate::model::{Model, Purpose, picture_of};
 
 /// Asks for what is stale, loads what comes on the screen, records what the user has seen, keeps the
 /// draft.
@@ -14,6 +16,7 @@ pub(super) fn settle(model: &mut Model, effects: &mut Vec<Effect>) {
     let window = Window::of(model);
     load_more(model, &window, effects);
     mark_read(model, &window, effects);
+    ask_for_pictures(model, &window, effects);
     keep_draft(model, effects);
 }
 
@@ -39,6 +42,28 @@ fn load_more(model: &mut Model, window: &Window, effects: &mut Vec<Effect>) {
         None
     };
     effects.extend(page.map(|page| Effect::Request(Request::History(page))));
+}
+
+/// Asks for the pictures on the screen, in the size that it has for them.
+fn ask_for_pictures(model: &mut Model, window: &Window, effects: &mut Vec<Effect>) {
+    let Some(thread) = &model.thread else { return };
+    let on_screen: BTreeSet<u64> = window.visible().iter().map(|row| row.entry).collect();
+    let entries = thread.entries.iter().filter(|entry| on_screen.contains(&entry.entry));
+    let found: Vec<_> = entries
+        .filter_map(|entry| Some((picture_of(entry)?.to_owned(), entry.entry)))
+        .map(|(path, entry)| (path, Window::picture_bounds(model, entry)))
+        .collect();
+    for (path, bounds) in &found {
+        if model.gallery.ask(path, *bounds) {
+            let background = model.theme.background();
+            effects.push(Effect::Picture(PictureOrder {
+                path: path.clone(),
+                bounds: *bounds,
+                background,
+            }));
+        }
+    }
+    model.gallery.keep(&found.into_iter().map(|(path, _)| path).collect());
 }
 
 /// Only what was on the screen counts as seen, and only while the user looks at it.

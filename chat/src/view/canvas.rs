@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use crate::Theme;
 use crate::text::{glyphs, is_right_to_left, width};
 use crate::theme::{Span, Tone};
+use crate::thumbnail::{Pictures, Rgb};
 
 /// The cells of a screen.
 pub(super) struct Canvas {
@@ -45,6 +46,26 @@ impl Canvas {
         let columns = u16::try_from(columns).unwrap_or(u16::MAX);
         if let Some(from) = area.width.checked_sub(columns) {
             self.write(area, row, from, line);
+        }
+    }
+
+    /// Draws a row of a picture into an area.
+    pub(super) fn draw_pixels(
+        &mut self,
+        area: Rect,
+        row: u16,
+        from: u16,
+        pixels: &[[Rgb; 2]],
+        pictures: Pictures,
+    ) {
+        for (column, [upper, lower]) in (from..area.width).zip(pixels) {
+            let at = Position::new(area.x.saturating_add(column), area.y.saturating_add(row));
+            if let Some(cell) = self.buffer.cell_mut(at) {
+                cell.reset();
+                cell.set_symbol(UPPER_HALF)
+                    .set_fg(pictures.colour(*upper))
+                    .set_bg(pictures.colour(*lower));
+            }
         }
     }
 
@@ -156,6 +177,9 @@ impl Canvas {
         }
     }
 }
+
+/// Its upper half has the colour of text, its lower half that of the background.
+const UPPER_HALF: &str = "▀";
 
 const FIRST_STRONG_ISOLATE: &str = "\u{2068}";
 const POP_ISOLATE: &str = "\u{2069}";

@@ -1,8 +1,11 @@
 //! The screen, drawn from the model alone.
 
 mod canvas;
-mod members;
+mod group;
+mod help;
+mod key;
 mod overlays;
+mod panel;
 mod parts;
 
 pub(crate) use canvas::ISOLATES;

@@ -1,13 +1,13 @@
 //! The parts of the screen.
 
 use ratatui::layout::{Position, Rect};
-use sealpost_messenger::api::{Conversation, Mute, Peer};
+use sealpost_messenger::api::{Conversation, Group, GroupStanding, Mute, Peer};
 
 use super::canvas::Canvas;
 use crate::layout::{
     Gutter, PROMPT_WIDTH, Screen, Window, banner as banner_text, composer_columns, status_text,
 };
-use crate::model::{Model, Purpose, text_of};
+use crate::model::{Model, Purpose, text_of, unread};
 use crate::text::{clip, one_line, width, wrap};
 use crate::theme::{Line, Span, Tone};
 
@@ -26,7 +26,7 @@ pub(super) fn sidebar(canvas: &mut Canvas, model: &Model, area: Rect) {
         let marks_width: usize = marks.iter().map(|mark| width(&mark.text)).sum();
         let room = usize::from(inner.width).saturating_sub(marks_width).saturating_sub(3);
         let name = model.name(conversation.with);
-        let tone = if conversation.unread > 0 { Tone::Strong } else { Tone::Text };
+        let tone = if unread(conversation) > 0 { Tone::Strong } else { Tone::Text };
         let name = Span::new(tone, clip(&name, room));
         canvas.write(inner, row, 0, &[Span::new(Tone::Faint, kind_mark(conversation.with)), name]);
         canvas.write_right(inner, row, &marks);
@@ -64,9 +64,10 @@ fn marks(model: &Model, conversation: &Conversation) -> Line {
     if is_muted {
         marks.push(Span::new(Tone::Faint, "z "));
     }
-    if conversation.unread > 0 {
+    let unread = unread(conversation);
+    if unread > 0 {
         let tone = if is_muted { Tone::Faint } else { Tone::Unread };
-        marks.push(Span::new(tone, format!("{} ", conversation.unread.min(999))));
+        marks.push(Span::new(tone, format!("{} ", count(unread))));
     }
     marks
 }
@@ -88,6 +89,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: R
         if matches!(thread.with, Peer::Person(_)) {
             facts.push(if conversation.verified { "verified" } else { "not verified" }.to_owned());
         }
+        facts.extend(conversation.group.as_deref().map(membership));
         if conversation.blocked {
             facts.push("blocked".to_owned());
         }
@@ -110,6 +112,20 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: R
     canvas.write_right(area, 0, &[Span::new(Tone::Unread, below)]);
 }
 
+/// How the user stands to a group; how many have joined, if the user has.
+fn membership(group: &Group) -> String {
+    match group.standing {
+        GroupStanding::Invited => "you are invited".to_owned(),
+        GroupStanding::Accepted => "joining".to_owned(),
+        GroupStanding::Joined => {
+            let joined = group.members.iter().filter(|member| member.joined).count();
+            format!("{joined} member{}", if joined == 1 { "" } else { "s" })
+        }
+        GroupStanding::Declined => "declined".to_owned(),
+        GroupStanding::Leaving | GroupStanding::Out => "you have left".to_owned(),
+    }
+}
+
 pub(super) fn banner(canvas: &mut Canvas, model: &Model, area: Rect) {
     if let Some(text) = banner_text(model) {
         let text = clip(&text, usize::from(area.width).saturating_sub(3)).into_owned();
@@ -129,6 +145,11 @@ pub(super) fn thread(canvas: &mut Canvas, model: &Model, window: &Window, area: 
         canvas.write(area, y, 1, &[Span::new(Tone::Faint, row.gutter.mark())]);
         canvas.write(area, y, row.indent(), &row.line);
         canvas.write_right(area, y, &row.margin);
+        if let Some((picture, at)) = &row.picture {
+            let pictures = model.gallery.pictures;
+            canvas.draw_pixels(area, y, row.indent(), picture.row(*at), pictures);
+            continue;
+        }
         if thread.selected == Some(row.entry) && row.gutter != Gutter::Head {
             canvas.choose(area, y);
         }
@@ -226,11 +247,16 @@ pub(super) fn status(canvas: &mut Canvas, model: &Model, area: Rect) {
 fn hint(model: &Model) -> String {
     let open = model.thread.as_ref().map(|thread| thread.with);
     let others = model.conversations.iter().filter(|known| Some(known.with) != open);
-    let unread: u64 = others.map(|known| known.unread).sum();
+    let unread: u64 = others.map(unread).sum();
     if unread > 0 && Screen::of(model).sidebar.width == 0 {
-        return format!("M-a {unread} unread");
+        return format!("M-a {} unread", count(unread));
     }
     "F1 help".to_owned()
+}
+
+/// A count, in four columns.
+fn count(unread: u64) -> String {
+    if unread > 999 { "999+".to_owned() } else { unread.to_string() }
 }
 
 /// As much of a text as can be on one row.
@@ -238,7 +264,7 @@ pub(super) fn beginning(text: &str) -> &str {
     text.get(..text.floor_char_boundary(300)).unwrap_or(text)
 }
 
-fn duration(secs: u32) -> String {
+pub(super) fn duration(secs: u32) -> String {
     match secs {
         0..60 => format!("{secs} s"),
         60..3_600 => format!("{} min", secs / 60),

@@ -37,6 +37,7 @@ const FORGERIES: &[&str] = &[
     "\u{3164}\u{115f}\u{2800}\u{e000}\u{fff9}\u{fdd0}",
     "क्षि क्षि क्षि ज़ि त्र्य \u{94d}\u{94d}",
     "\t\t\ttabs\t",
+    "می\u{200c}خواهم \u{200c}\u{200c} ن\u{200d}\u{200d} a\u{200c}b ශ්\u{200d}රී",
     "",
 ];
 
@@ -79,20 +80,29 @@ fn shown(entry: Entry, width: u16, height: u16) -> Stage {
 fn assert_harmless(stage: &Stage, what: &str) {
     for row in rows(&stage.picture().buffer) {
         let mut is_open = false;
+        let mut before = ' ';
         for c in row.chars() {
             match c {
                 '\u{2068}' => assert!(!std::mem::replace(&mut is_open, true), "{what:?}: {row:?}"),
                 '\u{2069}' => assert!(std::mem::take(&mut is_open), "{what:?}: {row:?}"),
                 '\u{200d}' | '\u{fe0f}' => {}
+                // It separates letters that would join.
+                '\u{200c}' => assert!(joins(before), "{what:?}: {row:?}"),
                 _ => {
                     let steers = c.is_control()
                         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}' | '\u{61c}' | '\u{e0000}'..='\u{e0fff}' | '\u{3164}');
                     assert!(!steers, "{what:?}: {c:?} in {row:?}");
                 }
             }
+            before = c;
         }
         assert!(!is_open, "{what:?}: {row:?}");
     }
+}
+
+/// Whether it is a letter or sign of a script whose letters join.
+fn joins(c: char) -> bool {
+    matches!(c, '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{1e900}'..='\u{1e95f}')
 }
 
 /// The gutters of the rows of the conversation, from its second author on.
@@ -187,6 +197,32 @@ fn pasted_text_is_harmless_before_it_is_sent() {
     }
 }
 
+#[test]
+fn only_files_that_are_here_are_looked_at_as_pictures() {
+    let picture = |state, path: &str| {
+        let mut entry = entry("x");
+        entry.body = Body::File {
+            file: "1".to_owned(),
+            name: "seal.png".to_owned(),
+            media_type: "image/png".to_owned(),
+            size: 1,
+            done: 1,
+            state,
+            reason: None,
+            path: Some(path.to_owned()),
+            text: String::new(),
+            recipients: Vec::new(),
+        };
+        rows(&shown(entry, 80, 24).picture().buffer).join("\n")
+    };
+    let broken = picture(FileState::Complete, "/nowhere/seal.png");
+    assert!(broken.contains("the picture can't be shown"), "{broken}");
+    let offered = picture(FileState::Offered, "/nowhere/seal.png");
+    assert!(!offered.contains("can't be shown"), "{offered}");
+    let whole = picture(FileState::Complete, "~/.sealpost/files/route.png");
+    assert!(whole.contains("▀▀▀"), "{whole}");
+}
+
 fn texts() -> impl Strategy<Value = String> {
     let nasty = prop_oneof![
         Just('\n'),
@@ -235,6 +271,14 @@ const KEYS: &[&str] = &[
     "C-w",
     "C-k",
     "C-y",
+    "C-z",
+    "M-g",
+    "M-t",
+    "Tab",
+    "i",
+    "l",
+    "x",
+    "s",
     "a",
     "r",
     "e",

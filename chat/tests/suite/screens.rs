@@ -40,6 +40,11 @@ fn screens_are_as_they_were() {
         ("scrolled", "PgUp PgUp", 0),
         ("group-copies", "M-a M-Up Up Up", 0),
         ("group-members", "M-a M-v", 0),
+        ("group-new", "M-g C l i m b e r s", 0),
+        ("group-invite", "M-a M-v i b e n Tab", 0),
+        ("group-leave", "M-a M-v l", 0),
+        ("expiry", "M-t Down", 0),
+        ("picture", "M-Up Up Up Up o Esc", 0),
         ("file-offered", "C-t m u m Enter", 0),
         ("file-underway", "C-t m u m Enter M-Up y Esc", 2),
         ("file-send", "M-o", 0),
@@ -50,6 +55,12 @@ fn screens_are_as_they_were() {
             stage.wait(secs);
             compare(&format!("{name}-{width}x{height}"), &stage, &mut differing);
         }
+    }
+    for (width, height) in SIZES {
+        let mut stage = stage(width, height);
+        stage.wait(61);
+        stage.press("C-t c h o i r Enter M-v");
+        compare(&format!("group-invitation-{width}x{height}"), &stage, &mut differing);
     }
     assert!(differing.is_empty(), "SEALPOST_WRITE_SCREENS=1 writes\n{}", differing.join("\n"));
 }

@@ -17,6 +17,9 @@ pub struct Conversation {
     pub name: Option<String>,
     /// Count of entries that were received and not seen.
     pub unread: u64,
+    /// Number of the last entry that was seen; 0 if none was.
+    #[serde(default)]
+    pub read_up_to: u64,
     /// Its last entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Entry>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sealpost_core::client::store::Snapshot;
 use sealpost_core::crypto::Crypto;
 use sealpost_mio::Destination;
-use sealpost_storage::client::{Identity, SqliteClientStorage};
+use sealpost_storage::client::{Identity, Location, SqliteClientStorage};
 
 /// An account in a home that no other process uses.
 pub struct Account {
@@ -17,10 +17,10 @@ pub struct Account {
     pub snapshot: Snapshot,
     /// The database, open for writing.
     pub store: SqliteClientStorage,
-    /// Path of the database, for reading beside its writer.
-    pub database: PathBuf,
-    /// Folder of received files, which is made if there is none.
-    pub files: PathBuf,
+    /// Where the database is, for reading beside its writer.
+    pub database: Location,
+    /// Folder of received files, which is made if there is none; `None` if no files are kept.
+    pub files: Option<PathBuf>,
     /// A runner with the account's private key.
     pub crypto: Crypto,
     /// Keeps other processes out until it is dropped.

@@ -1,6 +1,5 @@
 //! What every part of the engine works with.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +8,7 @@ use sealpost_core::frame::StoreError;
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::PublicKey;
 use sealpost_mio::{Handle, StoreHandle};
-use sealpost_storage::client::{Identity, SqliteClientStorage};
+use sealpost_storage::client::{Identity, Location, SqliteClientStorage};
 
 use super::files::Files;
 use super::groups::Desk;
@@ -27,7 +26,7 @@ pub(super) struct Core {
     pub(super) safety_numbers: SafetyNumbers,
     pub(super) version: &'static str,
     pub(super) store: StoreHandle<SqliteClientStorage>,
-    pub(super) database: PathBuf,
+    pub(super) database: Location,
     pub(super) groups: Mutex<Desk>,
     /// Last place of the inbox that a message got when its group released it.
     pub(super) released_up_to: AtomicU64,
@@ -42,11 +41,8 @@ impl Core {
         read: impl FnOnce(&SqliteClientStorage) -> Result<T, StoreError>,
     ) -> Result<T, ApiError> {
         let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let reader = match spare {
-            Some(reader) => reader,
-            None => SqliteClientStorage::open_read_only(&self.database)
-                .map_err(|error| ErrorKind::Storage.error(error))?,
-        };
+        let reader = spare.map_or_else(|| self.database.open_read_only(), Ok);
+        let reader = reader.map_err(|error| ErrorKind::Storage.error(error))?;
         let found = read(&reader).map_err(|error| ErrorKind::Storage.error(error));
         let mut spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.len() < READERS_MAX {

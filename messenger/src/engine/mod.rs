@@ -104,7 +104,7 @@ impl Engine {
         } = account;
         let arrived = consumers::begin(&mut store)?;
         // Paths of received files are shown to programs in other folders.
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        let folder = folder.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
         let released = store.last_released()?.map_or(0, |place| place.0);
         let desk = groups::Desk::new(crypto.fork(), identity.phone);
         let public_key = crypto.public_key().clone();

@@ -15,7 +15,8 @@ use super::SafeName;
 /// that is not shown.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    root: PathBuf,
+    /// `None` if no files are kept.
+    root: Option<PathBuf>,
 }
 
 /// Names a partial file.
@@ -37,10 +38,15 @@ impl Folder {
     /// # Errors
     /// A folder can't be made, or there is something else, such as a link.
     pub fn open(root: &Path) -> io::Result<Self> {
-        let folder = Self { root: root.to_owned() };
-        make(&folder.root)?;
-        make(&folder.partial_folder())?;
+        let folder = Self { root: Some(root.to_owned()) };
+        make(root)?;
+        make(&folder.partial_folder()?)?;
         Ok(folder)
+    }
+
+    /// No folder: nothing can be written.
+    pub const fn none() -> Self {
+        Self { root: None }
     }
 
     /// Writes bytes into a partial file, durably. The same bytes may be written again.
@@ -48,7 +54,8 @@ impl Folder {
     /// # Errors
     /// They may be there or not: the disk is full, or failed.
     pub fn write(&self, partial: &Partial, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let path = self.partial_folder().join(&partial.0);
+        let folder = self.partial_folder()?;
+        let path = folder.join(&partial.0);
         let mut options = OpenOptions::new();
         options.write(true).create(true).mode(0o600).custom_flags(NO_LINKS);
         let file = options.open(&path)?;
@@ -56,7 +63,7 @@ impl Folder {
         file.write_all_at(bytes, offset)?;
         file.sync_data()?;
         // The name must survive as well as the bytes.
-        if is_new { sync(&self.partial_folder()) } else { Ok(()) }
+        if is_new { sync(&folder) } else { Ok(()) }
     }
 
     /// Checks size and hash of a partial file, and gives it a name that no other file has. The partial
@@ -74,14 +81,14 @@ impl Folder {
         if size == 0 {
             self.write(partial, 0, &[])?;
         }
-        let path = self.partial_folder().join(&partial.0);
+        let (root, path) = (self.root()?, self.partial_folder()?.join(&partial.0));
         let file = OpenOptions::new().read(true).custom_flags(NO_LINKS).open(&path)?;
         let metadata = file.metadata()?;
         if metadata.len() != size || hash(&file)? != *sha256 {
             return Ok(Finished::Mismatch);
         }
         for number in 1..=SAME_NAME_MAX {
-            let named = self.root.join(name.numbered(number));
+            let named = root.join(name.numbered(number));
             // A link is made only if the name is free: nothing is ever replaced.
             match fs::hard_link(&path, &named) {
                 Ok(()) => {}
@@ -93,7 +100,7 @@ impl Folder {
                 }
                 Err(error) => return Err(error),
             }
-            sync(&self.root)?;
+            sync(root)?;
             return Ok(Finished::Saved(named));
         }
         Err(io::Error::other(format!("{SAME_NAME_MAX} files are called {name}: move some away")))
@@ -104,7 +111,8 @@ impl Folder {
     /// # Errors
     /// It can't be deleted.
     pub fn discard(&self, partial: &Partial) -> io::Result<()> {
-        match fs::remove_file(self.partial_folder().join(&partial.0)) {
+        let Ok(folder) = self.partial_folder() else { return Ok(()) };
+        match fs::remove_file(folder.join(&partial.0)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
@@ -115,7 +123,8 @@ impl Folder {
     /// # Errors
     /// The folder can't be read, or a file can't be deleted.
     pub fn sweep(&self, open: &[Partial]) -> io::Result<()> {
-        for entry in fs::read_dir(self.partial_folder())? {
+        let Ok(folder) = self.partial_folder() else { return Ok(()) };
+        for entry in fs::read_dir(folder)? {
             let name = entry?.file_name().into_string();
             let partial = Partial(name.unwrap_or_else(|name| name.to_string_lossy().into_owned()));
             if !open.contains(&partial) {
@@ -125,8 +134,12 @@ impl Folder {
         Ok(())
     }
 
-    fn partial_folder(&self) -> PathBuf {
-        self.root.join(".partial")
+    fn root(&self) -> io::Result<&Path> {
+        self.root.as_deref().ok_or_else(|| io::Error::other("no files are kept here"))
+    }
+
+    fn partial_folder(&self) -> io::Result<PathBuf> {
+        Ok(self.root()?.join(".partial"))
     }
 }
 
@@ -249,6 +262,15 @@ mod tests {
             assert_eq!(outcome, Finished::Mismatch);
         }
         assert!(!bed.root.join("x").exists());
+    }
+
+    #[test]
+    fn nothing_is_written_without_a_folder() {
+        let (folder, partial) = (Folder::none(), Partial("p".into()));
+        folder.write(&partial, 0, b"x").unwrap_err();
+        folder.finish(&partial, 0, &[0; 32], &SafeName::of("x")).unwrap_err();
+        folder.discard(&partial).unwrap();
+        folder.sweep(&[]).unwrap();
     }
 
     #[test]

@@ -5,16 +5,19 @@
 //! A character is shown as itself only if it is visible, stays in its place, and moves nothing
 //! around it. Control and format characters (also those that reverse the direction of text or join
 //! emoji), line and paragraph separators, invisible letters, private and unassigned code points are
-//! shown as escapes. On one line, so is the backslash, so that different texts are shown differently.
+//! shown as escapes; joiners are, unless they change how the letters beside them look. On one line, so
+//! is the backslash, so that different texts are shown differently.
 //! [`framed_lines`] is for a place that has room for several lines.
 
 mod framed;
+mod joiners;
 
 pub use framed::{cleaned, framed_lines};
 
 use std::fmt::{self, Display, Write};
 use std::io;
 
+use joiners::{Before, Place};
 use serde_json::ser::Formatter;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
@@ -24,22 +27,19 @@ pub struct OneLine<D>(pub D);
 
 impl<D: Display> Display for OneLine<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaped { out: f, judge: Judge::default() }, "{}", self.0)
-    }
-}
-
-struct Escaped<'a, 'b> {
-    out: &'a mut fmt::Formatter<'b>,
-    judge: Judge,
-}
-
-impl Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| match c {
-            '\n' | '\r' | '\t' | '\\' => write!(self.out, "{}", c.escape_default()),
-            c if self.judge.is_harmless(c) => self.out.write_char(c),
-            c => write!(self.out, "{}", c.escape_unicode()),
-        })
+        let text = self.0.to_string();
+        let (mut judge, mut before) = (Judge::default(), Before::default());
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            let joins = before.admits(c, rest.peek().copied(), Place::Line);
+            before = before.after(c);
+            match c {
+                '\n' | '\r' | '\t' | '\\' => write!(f, "{}", c.escape_default())?,
+                c if joins || judge.is_harmless(c) => f.write_char(c)?,
+                c => write!(f, "{}", c.escape_unicode())?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -231,6 +231,21 @@ mod tests {
             "❤\u{fe0f} 👍🏽 1\u{fe0f}\u{20e3} ½ €",
         ] {
             assert_eq!(shown(text), text);
+        }
+    }
+
+    #[test]
+    fn joiners_stay_only_where_they_change_letters() {
+        for text in ["حسین\u{200c}زاده", "ශ්\u{200d}රී"] {
+            assert_eq!(shown(text), text);
+        }
+        for (text, escaped) in [
+            ("An\u{200c}na", r"An\u{200c}na"),
+            ("کار\u{200c}ها", "کار\\u{200c}ها"),
+            ("ه\u{200d}ه", "ه\\u{200d}ه"),
+            ("👩\u{200d}🚀", "👩\\u{200d}🚀"),
+        ] {
+            assert_eq!(shown(text), escaped);
         }
     }
 

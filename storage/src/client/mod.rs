@@ -26,5 +26,5 @@ pub use history::{HistoryEntry, Place, SentMessage};
 pub use identity::Identity;
 pub use memory::MemoryClientStorage;
 pub use outbox::OutboxCounts;
-pub use sqlite::SqliteClientStorage;
+pub use sqlite::{Location, MemoryDatabase, SqliteClientStorage};
 pub use storage::ClientStorage;

@@ -91,6 +91,37 @@ impl Schema {
         open().map_err(|reason| OpenError { path: path.into(), reason })
     }
 
+    /// Creates a database in memory for writing. Connections to the same URI share it.
+    pub(crate) fn create_in_memory(
+        &self,
+        uri: &str,
+        fill: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<Connection, OpenError> {
+        let create = || self.prepare(connect_in_memory(uri)?, fill);
+        create().map_err(|reason| OpenError { path: uri.into(), reason })
+    }
+
+    /// Opens a database in memory for writing, which a connection has created.
+    pub(crate) fn open_in_memory(&self, uri: &str) -> Result<Connection, OpenError> {
+        let open = || {
+            let connection = connect_in_memory(uri)?;
+            self.identify(&connection)?.ok_or(OpenFailure::Missing)?;
+            self.prepare(connection, |_| Ok(()))
+        };
+        open().map_err(|reason| OpenError { path: uri.into(), reason })
+    }
+
+    /// Opens a database in memory for reading only, alongside its writer.
+    pub(crate) fn read_in_memory(&self, uri: &str) -> Result<Connection, OpenError> {
+        let open = || {
+            let connection = connect_in_memory(uri)?;
+            connection.execute_batch(READER_PRAGMAS)?;
+            self.identify(&connection)?.ok_or(OpenFailure::Missing)?;
+            Ok(connection)
+        };
+        open().map_err(|reason: OpenFailure| OpenError { path: uri.into(), reason })
+    }
+
     /// Migrates a connection's database, and configures the connection for writing.
     fn prepare(
         &self,
@@ -179,6 +210,17 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenFailure> {
     // Before a migration, which may need more than fits into the cache: no text goes to a file of
     // SQLite's elsewhere, and none is needed on a disk that is full.
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    Ok(connection)
+}
+
+/// Opens a database in the memory of this process.
+fn connect_in_memory(uri: &str) -> Result<Connection, OpenFailure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 

@@ -65,6 +65,14 @@ pub(crate) struct Args {
     pub(crate) task: Task,
 }
 
+const INCOGNITO_HELP: &str = "Make a new account that is gone when the program ends: key, contacts and \
+                              messages are in memory alone, and nothing is written to the disk. No \
+                              other command can use it meanwhile";
+const CHAT_EXAMPLES: &str = "Examples:
+  sealpost chat
+  sealpost chat --demo
+  sealpost chat --theme light --no-pictures
+  sealpost chat --incognito --files /tmp/received";
 const THEME_HELP: &str =
     "Colours [default: dark, or plain if the environment variable NO_COLOR is set]";
 const COMMAND_HELP: &str = "Command of the shell whose first line of output is the passphrase of the \
@@ -223,15 +231,25 @@ impl FromStr for AddressOrLink {
 }
 
 /// Options of `chat`.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = CHAT_EXAMPLES)]
 pub(crate) struct ChatArgs {
     /// Show made-up people, without an account and without a network; nothing is kept
     #[arg(long)]
     pub(crate) demo: bool,
+    #[arg(long, conflicts_with = "demo", help = INCOGNITO_HELP)]
+    pub(crate) incognito: bool,
+    /// With --incognito, keep files that you accept in this folder, where they stay
+    #[arg(long, value_name = "DIR", requires = "incognito")]
+    pub(crate) files: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) zone: ZoneArg,
     #[arg(long, value_enum, help = THEME_HELP)]
     pub(crate) theme: Option<ThemeName>,
+    /// Show the names of pictures only
+    #[arg(long)]
+    pub(crate) no_pictures: bool,
     /// Leave the mouse to the terminal, which selects text with it
     #[arg(long)]
     pub(crate) no_mouse: bool,

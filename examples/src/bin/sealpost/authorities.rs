@@ -23,10 +23,10 @@ impl Authorities {
         Self { named }
     }
 
-    /// How to reach the server of the account in a home.
+    /// How to reach the server of an account, which may be in a home.
     pub(crate) fn destination(
         &self,
-        home: &Folder,
+        home: Option<&Folder>,
         identity: &Identity,
     ) -> Result<Destination, Failure> {
         let host_port = identity.host_port.clone();
@@ -44,9 +44,9 @@ impl Authorities {
         }
     }
 
-    fn tls(&self, home: &Folder, identity: &Identity) -> Result<TlsClient, Failure> {
+    fn tls(&self, home: Option<&Folder>, identity: &Identity) -> Result<TlsClient, Failure> {
         let (host, _) = identity.split_place();
-        let kept = Some(home.file(CERTIFICATES)).filter(|file| file.exists());
+        let kept = home.map(|home| home.file(CERTIFICATES)).filter(|file| file.exists());
         match self.named.clone().or(kept) {
             None => TlsClient::with_system_authorities(host).map_err(Failure::context(host)),
             Some(file) => TlsClient::with_authorities(host, read(&file)?.as_bytes())

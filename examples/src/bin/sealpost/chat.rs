@@ -3,28 +3,33 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealpost_chat::{Backend, Demo, Mouse, Options, Reconnecting, Theme, run};
+use sealpost_chat::{
+    Backend, Demo, Keeping, Mouse, Options, Pictures, Reconnecting, Theme, require_terminal, run,
+};
+use sealpost_core::crypto::Provider;
 use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::Time;
 use sealpost_messenger::rpc::Remote;
 use sealpost_programs::{Failure, now};
 
 use crate::args::{ChatArgs, ThemeName};
+use crate::authorities::Authorities;
 use crate::first_run::make_account;
 use crate::hands::{Found, OwnHome};
 use crate::home::Home;
+use crate::incognito::Incognito;
 
 /// Shows conversations until the user quits.
 pub(crate) fn chat(home: &Home, args: &ChatArgs) -> Result<(), Failure> {
     if home.is_new() {
         make_account(home)?;
     }
-    let mut connection = Connection { home, own: None, connected_at: None };
+    let mut connection = Connection { home, own: None };
     let reconnecting =
         if home.asks_for_passphrase() { Reconnecting::Asks } else { Reconnecting::Quiet };
     let outcome = run(|| connection.connect(), &options(args, reconnecting), clock);
     // Also if the terminal has failed.
-    let finished = connection.own.map_or(Ok(()), |own| own.finish());
+    let finished = connection.own.map_or(Ok(()), OwnClient::finish);
     outcome.and(finished)
 }
 
@@ -33,45 +38,78 @@ pub(crate) fn demo(args: &ChatArgs) -> Result<(), Failure> {
     run(|| Ok::<_, Failure>(Some(Demo::live(clock)?)), &options(args, Reconnecting::Quiet), clock)
 }
 
+/// Registers an account in memory, and shows its conversations until the user quits.
+pub(crate) fn incognito(
+    authorities: Authorities,
+    provider: Arc<dyn Provider>,
+    args: &ChatArgs,
+) -> Result<(), Failure> {
+    require_terminal()?;
+    let incognito = Incognito::register(authorities, provider, args.files.clone())?;
+    let (own, _) = OwnHome::start(incognito.account()?)?;
+    own.engine.connect();
+    let mut own = OwnClient { own: Box::new(own), connected_at: None };
+    let options = Options { keeping: Keeping::Nothing, ..options(args, Reconnecting::Quiet) };
+    let outcome = run(|| Ok::<_, Failure>(own.connect()), &options, clock);
+    outcome.and(own.finish())
+}
+
 /// Connects to whoever has the home.
 struct Connection<'a> {
     home: &'a Home,
-    /// The home, if this process has it.
-    own: Option<Box<OwnHome>>,
-    connected_at: Option<Instant>,
+    /// The client, if this process has the home.
+    own: Option<OwnClient>,
 }
 
 impl Connection<'_> {
     /// Connects, at the start and after the connection was lost. `None` if the client of this process
     /// has stopped.
     fn connect(&mut self) -> Result<Option<Backend>, Failure> {
-        let before = self.connected_at.replace(Instant::now());
-        if let Some(own) = &self.own {
-            let has_stopped = before.is_some_and(|before| before.elapsed() < STOPPED_WITHIN);
-            return Ok((!has_stopped).then(|| backend_of(own)));
+        if let Some(own) = &mut self.own {
+            return Ok(own.connect());
         }
         match Found::at(self.home)? {
             Found::Owner(greeted) => {
                 let (remote, notifications) = Remote::new(greeted)?;
-                Ok(Some(Backend { caller: Arc::new(remote), notifications }))
+                Ok(Some(Backend::new(Arc::new(remote), notifications)))
             }
             Found::Own(own, _) => {
                 own.engine.connect();
-                Ok(Some(backend_of(self.own.insert(own))))
+                Ok(self.own.insert(OwnClient { own, connected_at: None }).connect())
             }
         }
     }
 }
 
-fn backend_of(own: &OwnHome) -> Backend {
-    let (access, notifications) = own.engine.access();
-    Backend { caller: Arc::new(access), notifications }
+/// A client in this process.
+struct OwnClient {
+    own: Box<OwnHome>,
+    connected_at: Option<Instant>,
+}
+
+impl OwnClient {
+    /// Connects to the client; `None` if it has stopped.
+    fn connect(&mut self) -> Option<Backend> {
+        let before = self.connected_at.replace(Instant::now());
+        let has_stopped = before.is_some_and(|before| before.elapsed() < STOPPED_WITHIN);
+        if has_stopped {
+            return None;
+        }
+        let (access, notifications) = self.own.engine.access();
+        Some(Backend::new(Arc::new(access), notifications))
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        self.own.finish()
+    }
 }
 
 fn options(args: &ChatArgs, reconnecting: Reconnecting) -> Options {
     Options {
         zone: args.zone.zone(),
         theme: theme(args.theme),
+        pictures: if args.no_pictures { Pictures::Hidden } else { pictures() },
+        keeping: Keeping::Everything,
         mouse: if args.no_mouse { Mouse::Left } else { Mouse::Captured },
         reconnecting,
     }
@@ -84,6 +122,20 @@ fn theme(name: Option<ThemeName>) -> Theme {
         None if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => Theme::Plain,
         Some(ThemeName::Dark) | None => Theme::Dark,
     }
+}
+
+/// The colours that the terminal says it has.
+fn pictures() -> Pictures {
+    let var = |name| std::env::var(name).unwrap_or_default();
+    let (term, colours) = (var("TERM"), var("COLORTERM"));
+    let has_all = ["alacritty", "foot", "wezterm", "xterm-ghostty", "xterm-kitty"];
+    if matches!(colours.as_str(), "truecolor" | "24bit")
+        || term.ends_with("-direct")
+        || has_all.iter().any(|known| term.starts_with(known))
+    {
+        return Pictures::InTrueColour;
+    }
+    if term.contains("256color") { Pictures::In256Colours } else { Pictures::Hidden }
 }
 
 /// The time of this machine, if its clock is after 1970.

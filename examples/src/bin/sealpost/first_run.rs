@@ -14,20 +14,25 @@ use crate::register::register;
 /// Asks for what an account needs, and registers it.
 pub(crate) fn make_account(home: &Home) -> Result<(), Failure> {
     tell(format_args!("There is no account in {} yet.", home.path().display()))?;
+    let args = ask_for_account()?;
+    let passphrase: YesOrNo = ask("Encrypt the key on this device with a passphrase? (y/n) ")?;
+    let passphrase = matches!(passphrase, YesOrNo::Yes);
+    register(home, &RegisterArgs { passphrase, ..args })
+}
+
+/// Asks for the server and the phone number of a new account.
+pub(crate) fn ask_for_account() -> Result<RegisterArgs, Failure> {
     tell("The operator of your server has its address, or an invitation link for you.")?;
     let server: AddressOrLink = ask("Address or link: ")?;
     let PhoneNumber(phone) = ask("Your phone number, for example +49 151 12345678: ")?;
-    let passphrase: YesOrNo = ask("Encrypt the key on this device with a passphrase? (y/n) ")?;
-    let passphrase = matches!(passphrase, YesOrNo::Yes);
-    let args = RegisterArgs {
+    Ok(RegisterArgs {
         server: Some(server),
         link_file: None,
         phone,
         have_otp: false,
-        passphrase,
+        passphrase: false,
         timeout: 30,
-    };
-    register(home, &args)
+    })
 }
 
 enum YesOrNo {

@@ -11,7 +11,7 @@ use sealpost_core::keys::Plaintext;
 use sealpost_messenger::api::{
     ApiError, Caller, Changed, ErrorKind, Method, Notification, SubscribeChanges,
 };
-use sealpost_messenger::engine::{Access, Config, Engine};
+use sealpost_messenger::engine::{Access, Account, Config, Engine};
 use sealpost_messenger::rpc::{Greeted, Listener, Remote};
 use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, VERSION, entropy, tell};
@@ -198,10 +198,8 @@ impl OwnHome {
             None => key.insert(home.load_key()?),
         };
         let Some(account) = home.try_open(key)? else { return Ok(None) };
-        require_account(&account.snapshot)?;
-        let config = Config { signals: SignalHandling::Stop, version: VERSION };
-        let engine = Engine::start(account, entropy()?, config)?;
-        let (access, notifications) = engine.access();
+        let (own, notifications) = Self::start(account)?;
+        let engine = &own.engine;
         let listener = match service {
             Service::Adopted(socket) => {
                 Listener::adopt(home.path(), socket, engine.door()).map(Some)
@@ -211,7 +209,16 @@ impl OwnHome {
         };
         let listener =
             listener.map_err(Failure::context(format!("can't serve {}", home.path().display())))?;
-        Ok(Some((Self { access, engine, listener }, notifications)))
+        Ok(Some((Self { listener, ..own }, notifications)))
+    }
+
+    /// Starts the client of an account, offline. Nobody else is served.
+    pub(crate) fn start(account: Account) -> Result<(Self, Receiver<Notification>), Failure> {
+        require_account(&account.snapshot)?;
+        let config = Config { signals: SignalHandling::Stop, version: VERSION };
+        let engine = Engine::start(account, entropy()?, config)?;
+        let (access, notifications) = engine.access();
+        Ok((Self { access, engine, listener: None }, notifications))
     }
 
     /// Lets go of the home, after the requests of others that are being carried out.

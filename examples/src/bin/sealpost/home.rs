@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
-use sealpost_core::crypto::Provider;
+use sealpost_core::crypto::{Crypto, Provider};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
 use sealpost_messenger::api::ErrorKind;
 use sealpost_messenger::engine::Account;
 use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
-use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
+use sealpost_storage::client::{ClientStorage, Identity, Location, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
 use sealpost_storage::{OpenError, OpenFailure};
 
@@ -170,20 +170,17 @@ impl Home {
         key: &Plaintext,
         store: SqliteClientStorage,
     ) -> Result<Account, Failure> {
-        let provider = Arc::clone(&self.provider);
-        let private = provider
-            .load_key(key.expose())
+        let crypto = crypto(&self.provider, key)
             .map_err(Failure::context(self.folder.join(KEY).display()))?;
-        publish_key(&self.folder.join(PUBLIC_KEY), private.public_key())?;
-        // A dummy: only servers wrap session keys.
-        let crypto = runner(provider, private, SymmetricKey::from_bytes([0; 32]))?;
+        publish_key(&self.folder.join(PUBLIC_KEY), crypto.public_key())?;
         let database = self.folder.join(DATABASE);
         let damaged = || Failure::context(database.display());
         let identity = store.identity().map_err(damaged())?;
         let snapshot = store.load().map_err(damaged())?;
-        let server = self.authorities.destination(folder, &identity)?;
+        let server = self.authorities.destination(Some(folder), &identity)?;
         let lock = Box::new(lock);
-        let files = self.folder.join(FILES);
+        let files = Some(self.folder.join(FILES));
+        let database = Location::File(database);
         Ok(Account { identity, server, snapshot, store, database, files, crypto, lock })
     }
 
@@ -338,6 +335,13 @@ pub(crate) fn require_account(snapshot: &Snapshot) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A runner with an account's key.
+pub(crate) fn crypto(provider: &Arc<dyn Provider>, key: &Plaintext) -> Result<Crypto, Failure> {
+    let private = provider.load_key(key.expose())?;
+    // A dummy: only servers wrap session keys.
+    runner(Arc::clone(provider), private, SymmetricKey::from_bytes([0; 32]))
+}
+
 /// Makes message and receipt ids continue from the clock. The account may be older than its
 /// database: ids that it used before are then known only to a lost database, and are far below the
 /// ones that the clock gives.
@@ -346,7 +350,8 @@ pub(crate) fn number_from_the_clock(store: &mut SqliteClientStorage) -> Result<(
     Ok(store.number_from(since_1970.as_secs() << NUMBERS_A_SECOND_LOG2)?)
 }
 
-fn identity(address: &ServerAddress, phone: Phone) -> Identity {
+/// The account of a phone number on a server.
+pub(crate) fn identity(address: &ServerAddress, phone: Phone) -> Identity {
     Identity {
         phone,
         server: *address.fingerprint(),

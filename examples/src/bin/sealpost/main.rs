@@ -22,6 +22,7 @@ mod group_args;
 mod hands;
 mod history;
 mod home;
+mod incognito;
 mod listen;
 mod markdown;
 mod marks;
@@ -61,6 +62,15 @@ fn run(args: Args) -> Result<(), Failure> {
     // Lines of the log would be drawn into the screen.
     if !matches!(args.task, Task::Chat(_)) || !io::stderr().is_terminal() {
         log_to_stderr(LevelFilter::ERROR, LogFormat::Text)?;
+    }
+    if let Task::Chat(chat_args) = &args.task
+        && chat_args.incognito
+    {
+        if args.home.is_some() {
+            return Err(Failure::usage("--incognito has no home: leave --home out"));
+        }
+        let provider = args.crypto.provider(args.verify);
+        return chat::incognito(Authorities::new(args.ca), provider, chat_args);
     }
     let passphrases = Passphrases::of(args.passphrase_file, args.passphrase_command);
     let home = || {

@@ -7,6 +7,7 @@ use sealpost_core::client::store::Snapshot;
 use sealpost_core::client::{Command, Notice, OfflineReason, OtpSource, RegistrationFailure};
 use sealpost_core::ids::UserId;
 use sealpost_core::wire::{Invitation, Otp};
+use sealpost_messenger::engine::Account;
 use sealpost_mio::SignalHandling;
 use sealpost_programs::{Failure, Line, secret_line_of_file, secret_line_of_stdin, tell};
 
@@ -22,11 +23,7 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
     let passphrase = args.passphrase.then(passphrase::ask_for_new).transpose()?;
     let account = home.open_or_make(&address, args.phone, passphrase)?;
     let known = Known::of(&account.snapshot);
-    // Signals end the program at once: the prompt for the password would not notice a graceful
-    // stop.
-    let session = Session::start(account, SignalHandling::Ignore)?;
-    let user = make_account(&session, known, invitation, args)?;
-    session.finish()?;
+    let user = register_account(account, invitation, args)?;
     let phone = args.phone;
     match known.user {
         None => Line::text(format_args!("registered {phone} as user {user}")),
@@ -38,6 +35,21 @@ pub(crate) fn register(home: &Home, args: &RegisterArgs) -> Result<(), Failure> 
              user {known} any more"
         )),
     }
+}
+
+/// Registers an account, and asks for its one-time password.
+pub(crate) fn register_account(
+    account: Account,
+    invitation: Option<Invitation>,
+    args: &RegisterArgs,
+) -> Result<UserId, Failure> {
+    let known = Known::of(&account.snapshot);
+    // Signals end the program at once: the prompt for the password would not notice a graceful
+    // stop.
+    let session = Session::start(account, SignalHandling::Ignore)?;
+    let user = make_account(&session, known, invitation, args)?;
+    session.finish()?;
+    Ok(user)
 }
 
 /// What the home knows of the account before the server is asked.
@@ -62,7 +74,7 @@ enum Step {
 }
 
 /// The server to register with: from the command line, a file or standard input.
-fn server(args: &RegisterArgs) -> Result<AddressOrLink, Failure> {
+pub(crate) fn server(args: &RegisterArgs) -> Result<AddressOrLink, Failure> {
     let line = match (&args.server, args.link_file.as_deref()) {
         (Some(server), _) => return Ok(server.clone()),
         (None, Some(file)) if file != Path::new("-") => secret_line_of_file(file)?,

@@ -1,7 +1,7 @@
 //! The thread that works on transfers.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ use crate::files::{Desk, Folder, Origin, Stamp};
 /// Works on transfers.
 pub(super) struct Clerk {
     pub(super) core: Arc<Core>,
-    folder: PathBuf,
+    /// Folder of received files; `None` if none are kept.
+    pub(super) folder: Option<PathBuf>,
     /// `None` while the store or the folder fails: the machine would be ahead of them.
     pub(super) desk: Option<Desk>,
     pub(super) sends: Sends,
@@ -49,7 +50,7 @@ enum Start {
 }
 
 impl Clerk {
-    pub(super) fn new(core: Arc<Core>, folder: PathBuf) -> Self {
+    pub(super) fn new(core: Arc<Core>, folder: Option<PathBuf>) -> Self {
         let start = Start::Awaits { place: InboxId::START, has_caught_up: false };
         Self {
             core,
@@ -166,7 +167,8 @@ impl Clerk {
             })
             .collect();
         self.sends = Sends::of(&sends);
-        let folder = Folder::open(&self.folder).map_err(|error| self.folder_failed(&error))?;
+        let folder = self.folder.as_deref().map_or_else(|| Ok(Folder::none()), Folder::open);
+        let folder = folder.map_err(|error| self.folder_failed(&error))?;
         let records = known.into_iter().map(|known| (known.id, known.record));
         let desk = Desk::new(folder, records, sources, queued)
             .map_err(|error| self.folder_failed(&error))?;
@@ -180,8 +182,9 @@ impl Clerk {
     }
 
     fn folder_failed(&self, error: &std::io::Error) -> ApiError {
+        let folder = self.folder.as_deref().unwrap_or_else(|| Path::new("no folder"));
         ErrorKind::Storage
-            .error(format_args!("can't use {} for received files: {error}", self.folder.display()))
+            .error(format_args!("can't use {} for received files: {error}", folder.display()))
     }
 
     /// Phone number of the contact whose pinned key this is.

@@ -149,6 +149,6 @@ impl Files {
 pub(super) struct Inbound(Receiver<Work>);
 
 /// Works on transfers until the engine stops.
-pub(super) fn work(core: Arc<Core>, folder: PathBuf, inbound: &Inbound) {
+pub(super) fn work(core: Arc<Core>, folder: Option<PathBuf>, inbound: &Inbound) {
     clerk::Clerk::new(core, folder).work(&inbound.0);
 }

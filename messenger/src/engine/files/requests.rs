@@ -32,6 +32,11 @@ pub(in crate::engine) struct Offered {
 
 impl Clerk {
     pub(super) fn command(&mut self, command: Command) -> Result<(), ApiError> {
+        if self.folder.is_none() && matches!(command, Command::Accept(_)) {
+            return Err(ErrorKind::NotAllowed.error(
+                "no files are kept here: sealpost chat --incognito takes them with --files DIR",
+            ));
+        }
         let Some(desk) = &mut self.desk else { return Err(resting()) };
         let effects = desk.handle(Input::Command(command));
         if let Some(refusal) = refusal(&effects) {

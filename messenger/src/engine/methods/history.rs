@@ -238,6 +238,7 @@ fn shown(
         with: entries::peer(&found.peer),
         name: found.name,
         unread: found.unread,
+        read_up_to: found.read_up_to.map_or(0, |entry| entry.0),
         last: found.last.map(|last| entries.shown(last)).transpose()?,
         mute: match found.mute {
             kept::Mute::Off => Mute::Off,

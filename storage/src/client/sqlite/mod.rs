@@ -3,6 +3,7 @@
 //! - `tables`: the schema, and `row`: rows of it as values.
 //! - `ops`: the requests as SQL; `arrivals`: the one that receives messages; `failures`: those that
 //!   mark messages as failed.
+//! - `location`: the file that a database is in, or the memory.
 //! - `conversations/`: the tables of conversations; `transfers/`: those of file transfers.
 
 mod arrivals;
@@ -10,12 +11,15 @@ mod arrivals;
 pub(super) mod bed;
 mod conversations;
 mod failures;
+mod location;
 mod ops;
 mod row;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod transfers;
+
+pub use location::{Location, MemoryDatabase};
 
 use std::path::Path;
 

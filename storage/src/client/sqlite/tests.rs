@@ -18,7 +18,7 @@ use crate::engine::OpenFailure;
 use crate::engine::Schema;
 use crate::engine::test_folder::{folder, make_private};
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     Identity {
         phone: phone(1),
         server: Fingerprint([7; 32]),

@@ -582,6 +582,8 @@ class Conversation:
     """Name of the contact or of the group."""
     read_receipts: bool = False
     """Whether each side tells the other what it has seen."""
+    read_up_to: int = 0
+    """Number of the last entry that was seen; 0 if none was."""
     unread: int
     """Count of entries that were received and not seen."""
     verified: bool = False
