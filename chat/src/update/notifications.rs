@@ -60,8 +60,10 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     if entry.entry <= model.latest || !is_message {
         return;
     }
+    let is_meant = model.is_meant(entry);
     let conversation = model.conversation(entry.conversation);
-    if conversation.is_some_and(|known| model.is_muted(known) || known.blocked) {
+    let is_quiet = |known| model.is_muted(known) && !is_meant;
+    if conversation.is_some_and(|known| is_quiet(known) || known.blocked) {
         return;
     }
     let is_open = model.thread.as_ref().is_some_and(|open| open.with == entry.conversation);
@@ -70,7 +72,12 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     }
     // The text stays off the lock screen.
     let name = model.name(entry.conversation);
-    ring(model, format!("Message from {name}"), effects);
+    let notice = if is_meant {
+        format!("You were mentioned: {name}")
+    } else {
+        format!("Message from {name}")
+    };
+    ring(model, notice, effects);
 }
 
 /// Rings for invitations to groups that have come since the last list.
