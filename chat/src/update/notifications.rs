@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sealpost_messenger::api::{Body, Changed, Conversation, Entry, Notification, Peer};
 
 use super::Effect;
+use crate::Keeping;
 use crate::model::{Model, is_invitation};
 
 pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
@@ -60,9 +61,12 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     if model.has_focus && is_open {
         return;
     }
-    // The text stays off the lock screen.
-    let name = model.name(entry.conversation);
-    ring(model, format!("Message from {name}"), effects);
+    // The text stays off the lock screen, and names out of what a desktop may keep.
+    let notice = match model.keeping {
+        Keeping::Everything => format!("Message from {}", model.name(entry.conversation)),
+        Keeping::Nothing => "Message".to_owned(),
+    };
+    ring(model, notice, effects);
 }
 
 /// Rings for invitations to groups that have come since the last list.
