@@ -1,4 +1,5 @@
 #![cfg(test)]
+#![expect(clippy::print_stdout, reason = "says that nothing was tested")]
 //! `sealpost doctor`, which says what is wrong with a home; and safety numbers as QR codes.
 
 mod support;
@@ -8,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rusqlite::Connection;
 use serde_json::Value;
+use support::small_disk::SmallDisk;
 use support::{ALICE, BOB, ProgramBed, objects};
 
 /// The state of each check, and what was found.
@@ -97,6 +99,33 @@ fn each_fault_is_found_and_has_an_advice() {
     let advised = bed.sealpost("nobody", &["doctor"]);
     assert!(advised.stdout.contains("sealpost register"), "{advised:?}");
     assert!(advised.failed(1).contains("one check"));
+}
+
+#[test]
+fn full_disk_and_one_that_can_only_be_read_are_found() {
+    let bed = ProgramBed::new();
+    let Some((disk, wrapper)) = SmallDisk::at(&bed, "disk") else {
+        return println!("users can't create namespaces here: nothing was tested");
+    };
+    let server = bed.serve(&[]);
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let alice = |args: &[&str]| bed.start_under(&wrapper, "disk/alice", args).end();
+    alice(&["register", &server.address, ALICE]).succeeded();
+    // It has less room than doctor would like, and more than the client needs.
+    let found = alice(&["doctor"]).succeeded();
+    assert!(found.contains("warning  disk         "), "{found}");
+    disk.fill_up();
+    let found = alice(&["doctor"]);
+    assert!(found.stdout.contains("error    disk         0 MiB free; make room"), "{found:?}");
+    assert!(found.failed(1).contains("error"));
+    disk.make_room(None);
+    alice(&["doctor"]).succeeded();
+    disk.make_read_only(&wrapper);
+    let found = alice(&["doctor"]);
+    let line = "error    disk         it can only be read; mount it for writing";
+    assert!(found.stdout.contains(line), "{found:?}");
+    assert!(!found.stderr.contains("panic"), "{found:?}");
+    found.failed(1);
 }
 
 #[test]

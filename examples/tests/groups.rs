@@ -20,111 +20,9 @@ use sealpost_core::groups::{
 use sealpost_core::keys::PublicKey;
 use sealpost_messenger::api::GroupId;
 use serde_json::{Value, json};
+use support::group_bed::{CAROL, DAVE, GroupBed, NAME, PEOPLE, daemon, keys, members};
 use support::sender::{send_contents, sign_state};
-use support::{ALICE, BOB, Daemon, ProgramBed, Running, objects, until};
-
-const CAROL: &str = "+4915100000003";
-const DAVE: &str = "+4915100000004";
-const PEOPLE: [(&str, &str); 3] = [("alice", ALICE), ("bob", BOB), ("carol", CAROL)];
-const NAME: &str = "Climbers";
-
-/// Alice's group with Bob and Carol, who have joined, and Dave, who is not in it. All have daemons.
-struct GroupBed {
-    bed: ProgramBed,
-    server: Daemon,
-    daemons: Vec<Running>,
-}
-
-impl GroupBed {
-    fn new() -> Self {
-        let bed = ProgramBed::new();
-        let server = bed.serve(&[]);
-        for (home, phone) in PEOPLE.into_iter().chain([("dave", DAVE)]) {
-            bed.register(&server, home, phone);
-        }
-        let daemons = PEOPLE.iter().map(|(home, _)| daemon(&bed, home)).collect();
-        let this = Self { bed, server, daemons };
-        this.group("alice", &["create", NAME, BOB, CAROL]);
-        for home in ["bob", "carol"] {
-            until("the invitation comes", || this.standing(home) == "invited");
-            this.group(home, &["join", NAME]);
-        }
-        this.agree(|group| members(group).len() == 3 && all_joined(group));
-        this
-    }
-
-    /// Runs a command about groups, which must succeed.
-    fn group(&self, home: &str, args: &[&str]) -> String {
-        let args: Vec<_> = ["group"].iter().chain(args).copied().collect();
-        self.bed.sealpost(home, &args).succeeded()
-    }
-
-    /// The only group of a home.
-    fn shown(&self, home: &str) -> Option<Value> {
-        objects(&self.group(home, &["list", "--json"])).into_iter().next()
-    }
-
-    fn standing(&self, home: &str) -> String {
-        let group = self.shown(home).unwrap_or_default();
-        group["standing"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Waits until all three have the same newest state, and it is as it should be.
-    fn agree(&self, is_right: impl Fn(&Value) -> bool) {
-        until("all agree", || {
-            let shown = PEOPLE.map(|(home, _)| self.shown(home));
-            let state =
-                |group: &Value| (group["epoch"].clone(), keys(group), group["name"].clone());
-            let [Some(first), Some(second), Some(third)] = shown else { return false };
-            is_right(&first) && state(&first) == state(&second) && state(&second) == state(&third)
-        });
-    }
-
-    /// Texts of the group in a home, with the phone number of each author; none for its own.
-    fn texts(&self, home: &str) -> Vec<(Option<String>, String)> {
-        let Some(group) = self.shown(home) else { return Vec::new() };
-        let params = json!({ "with": group["groupId"], "limit": 1000 }).to_string();
-        let page = self.bed.sealpost(home, &["call", "history", &params]).succeeded();
-        let page: Value = serde_json::from_str(&page).unwrap();
-        let text = |entry: &Value| {
-            let from = entry["from"].as_str().map(str::to_owned);
-            Some((from, entry["body"]["text"].as_str().filter(|_| is_text(entry))?.to_owned()))
-        };
-        page["entries"].as_array().unwrap().iter().filter_map(text).collect()
-    }
-
-    fn send(&self, home: &str, text: &str) {
-        self.bed.sealpost(home, &["send", NAME, text, "--wait", "none"]).sent();
-    }
-}
-
-fn daemon(bed: &ProgramBed, home: &str) -> Running {
-    loop {
-        let mut daemon = bed.start(home, &["daemon"]);
-        // A command that took the home over from a killed daemon has it for a moment.
-        thread::sleep(Duration::from_millis(200));
-        if daemon.is_running() {
-            assert_eq!(daemon.line(), "ready");
-            return daemon;
-        }
-    }
-}
-
-fn is_text(entry: &Value) -> bool {
-    entry["body"]["type"] == "text"
-}
-
-fn members(group: &Value) -> &[Value] {
-    group["members"].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn all_joined(group: &Value) -> bool {
-    members(group).iter().all(|member| member["joined"] == true)
-}
-
-fn keys(group: &Value) -> Vec<Value> {
-    members(group).iter().map(|member| member["fingerprint"].clone()).collect()
-}
+use support::{BOB, ProgramBed, objects, until};
 
 #[test]
 fn group_of_three_talks_and_whoever_is_removed_gets_nothing_more() {
@@ -170,7 +68,7 @@ fn group_of_three_talks_and_whoever_is_removed_gets_nothing_more() {
     assert_eq!(serde_json::from_str::<Value>(&all).unwrap()["entries"], json!([]));
     let unknown = group.bed.sealpost("dave", &["send", NAME, "hello?"]).failed(4);
     assert!(unknown.contains("there is no group Climbers"), "{unknown}");
-    assert_eq!(group.server.stop().status.code(), Some(0));
+    assert_eq!(group.server.take().unwrap().stop().status.code(), Some(0));
 }
 
 #[test]

@@ -170,6 +170,47 @@ fn client_says_why_it_does_not_trust_a_server() {
 }
 
 #[test]
+fn doctor_says_what_is_wrong_with_the_certificate_and_what_to_do() {
+    let (authority, place) = (TestAuthority::new(), ProgramBed::reusable_address());
+    let host = [place.split(':').next().unwrap()];
+    let tls = TlsBed::new(&authority.issue(&host), &authority);
+    let server = tls.bed.serve_at(&place, &tls.options());
+    tls.register(&server, "alice", ALICE);
+    let doctor = || tls.bed.sealpost("alice", &["doctor"]);
+    let healthy = doctor().succeeded();
+    assert!(healthy.contains("ok       certificate  valid for the server's name"), "{healthy}");
+    server.stop();
+    let faults = [
+        (
+            TestAuthority::new().issue(&host),
+            "from an unknown authority",
+            "with --ca; else somebody may sit between you and the server",
+        ),
+        (
+            authority.issue(&["example.org", "example.net"]),
+            "is for example.org and example.net, not for this host",
+            "give sealpost address its new name",
+        ),
+        (
+            authority.issue_for(&host, Validity::Briefly),
+            "has expired",
+            "ask the server's operator to renew the certificate",
+        ),
+    ];
+    for (certificate, found, advice) in faults {
+        tls.put(&certificate);
+        let server = tls.bed.serve_at(&place, &tls.options());
+        until("the fault is found", || doctor().stdout.contains(found));
+        let ended = doctor();
+        let is_it = |line: &&str| line.starts_with("error    certificate  ");
+        let line = ended.stdout.lines().find(is_it).unwrap_or_default();
+        assert!(line.contains(found) && line.contains(advice), "{ended:?}");
+        assert!(ended.failed(1).contains("one check has found an error"));
+        server.stop();
+    }
+}
+
+#[test]
 fn plain_tcp_on_a_public_address_is_warned_of() {
     let bed = ProgramBed::new();
     let server = bed.start_sealpostd(&["--init", "--listen", "0.0.0.0:0"]);

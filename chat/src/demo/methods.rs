@@ -132,6 +132,7 @@ fn search(world: &mut World, asked: &SearchParams) -> HistoryResult {
         | Body::Expired
         | Body::Undecryptable
         | Body::NeedsNewerVersion
+        | Body::Invitation { .. }
         | Body::Notice { .. }
         | Body::Unknown => false,
     };
@@ -164,7 +165,7 @@ fn send(world: &mut World, params: &SendParams) -> Result<SendResult, ApiError> 
         world.plan(secs, Plan::Progress { entry: number, progress });
     }
     story::answer(world, with, number);
-    Ok(SendResult { entry: number, message_id: None, progress: Progress::Queued })
+    Ok(sent(number))
 }
 
 /// What an answer quotes.
@@ -178,6 +179,7 @@ pub(super) fn quote(world: &World, number: u64) -> Option<Quote> {
         | Body::Expired
         | Body::Undecryptable
         | Body::NeedsNewerVersion
+        | Body::Invitation { .. }
         | Body::Notice { .. }
         | Body::Unknown => String::new(),
     };
@@ -301,7 +303,7 @@ fn own(world: &World, number: u64) -> Result<(), ApiError> {
 }
 
 pub(super) const fn sent(entry: u64) -> SendResult {
-    SendResult { entry, message_id: None, progress: Progress::Queued }
+    SendResult { entry, message_id: None, progress: Progress::Queued, copies: Vec::new() }
 }
 
 pub(super) fn not_found() -> ApiError {

@@ -152,6 +152,7 @@ fn today(world: &mut World) {
             path: Some(PHOTO.to_owned()),
             text: "This is the one I mean. The description is at https://climb.example/routes/42"
                 .to_owned(),
+            recipients: Vec::new(),
         },
     );
     photo.reactions = vec![
@@ -216,6 +217,7 @@ pub(super) fn file(name: &str, media_type: &str, size: u64, text: &str) -> Body 
         reason: None,
         path: None,
         text: text.to_owned(),
+        recipients: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealpost_messenger::api::{Body, Entry, Peer, Progress, Trust};
+use sealpost_messenger::api::{Body, Entry, Peer, Progress, Trust, failures};
 use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::facts::{self, written_at};
@@ -47,7 +47,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn write(&self, rows: &mut Vec<Row>) {
         self.write_separators(rows);
-        if let Body::Notice { text } = &self.entry.body {
+        if let Body::Invitation { text } | Body::Notice { text } = &self.entry.body {
             let text = OneLine(text).to_string();
             return self.write_own(rows, Gutter::Notice, Tone::Notice, &format!("• {text}"));
         }
@@ -130,7 +130,7 @@ impl Page<'_> {
             Body::NeedsNewerVersion | Body::Unknown => {
                 self.write_gone(rows, "This message needs a newer version of Sealpost.");
             }
-            Body::Notice { .. } => {}
+            Body::Invitation { .. } | Body::Notice { .. } => {}
         }
     }
 
@@ -174,9 +174,13 @@ impl Page<'_> {
 
     /// Why a message is not sent; and who of a group has it, while it is selected.
     fn write_fate(&self, rows: &mut Vec<Row>) {
+        const AGAIN: &str = "M-Up selects it, R tries again";
         if let Some(Progress::Failed { reason }) = &self.entry.progress {
+            self.write_gone(rows, &format!("not sent: {}; {AGAIN}", OneLine(reason)));
+        } else if let Some((_, reason)) = failures(&self.entry.copies).next() {
+            let (failed, all) = (failures(&self.entry.copies).count(), self.entry.copies.len());
             let reason = OneLine(reason);
-            self.write_gone(rows, &format!("not sent: {reason}; M-Up selects it, R tries again"));
+            self.write_gone(rows, &format!("not sent to {failed} of {all}: {reason}; {AGAIN}"));
         }
         if self.thread.selected != Some(self.entry.entry) || self.entry.copies.len() < 2 {
             return;
@@ -237,7 +241,7 @@ impl Page<'_> {
     fn needs_author(&self) -> bool {
         self.before.is_none_or(|before| {
             let pause = written_at(self.entry).0.secs_since(written_at(before).0);
-            let is_notice = matches!(before.body, Body::Notice { .. });
+            let is_notice = matches!(before.body, Body::Invitation { .. } | Body::Notice { .. });
             is_notice
                 || before.from != self.entry.from
                 || before.trust != self.entry.trust

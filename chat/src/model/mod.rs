@@ -246,6 +246,7 @@ pub(crate) fn text_of(body: &Body) -> Option<&str> {
         | Body::Expired
         | Body::Undecryptable
         | Body::NeedsNewerVersion
+        | Body::Invitation { .. }
         | Body::Notice { .. }
         | Body::Unknown => None,
     }

@@ -127,6 +127,11 @@ impl Thread {
         }
     }
 
+    pub(crate) fn remove_entry(&mut self, number: u64) {
+        self.entries.retain(|entry| entry.entry != number);
+        self.selected = self.selected.filter(|selected| *selected != number);
+    }
+
     pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.entry == number)
     }

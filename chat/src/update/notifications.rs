@@ -32,6 +32,14 @@ fn change(model: &mut Model, changed: Changed, effects: &mut Vec<Effect>) {
                 thread.take_entry(*entry);
             }
         }
+        Changed::EntryRemoved { conversation, entry } => {
+            model.stale.conversations.spoil();
+            if let Some(thread) = &mut model.thread
+                && thread.with == conversation
+            {
+                thread.remove_entry(entry);
+            }
+        }
         Changed::Contact { .. } | Changed::Conversation { .. } => {
             model.stale.conversations.spoil();
             model.stale.contacts.spoil();

@@ -1,6 +1,6 @@
 //! What the keys do to a selected message.
 
-use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
+use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress, failures};
 
 use super::keys::Command;
 use super::{Effect, commands, keys, sending};
@@ -48,7 +48,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
     let Some(entry) = selected.cloned() else { return deselect(model) };
     let number = entry.entry;
     let is_own = entry.from.is_none();
-    if matches!(entry.body, Body::Notice { .. }) {
+    if matches!(entry.body, Body::Invitation { .. } | Body::Notice { .. }) {
         model.remark = Some("This is not a message.".to_owned());
         return;
     }
@@ -76,11 +76,17 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             None => model.remark = Some("There is no text to copy.".to_owned()),
         },
         "y" | "n" | "x" => file(model, name, &entry, effects),
-        "R" if matches!(entry.progress, Some(Progress::Failed { .. })) => {
+        "R" if has_failed(&entry) => {
             effects.push(Effect::Request(Request::Retry(EntryParams { entry: number })));
         }
         _ => model.remark = Some("It has not failed.".to_owned()),
     }
+}
+
+/// Whether a message was not sent, or not to every member of a group.
+fn has_failed(entry: &Entry) -> bool {
+    entry.progress.as_ref().is_some_and(Progress::has_failed)
+        || failures(&entry.copies).next().is_some()
 }
 
 /// Accepts a file, refuses it, or gives it up.

@@ -160,6 +160,7 @@ fn names_quotes_reactions_and_reasons_are_harmless() {
             reason: Some((*text).to_owned()),
             path: Some((*text).to_owned()),
             text: (*text).to_owned(),
+            recipients: Vec::new(),
         };
         entry.reply_to = Some(Quote { entry: None, from: None, text: (*text).to_owned() });
         entry.reactions = vec![Reaction { from: entry.from, emoji: (*text).to_owned() }];
@@ -210,6 +211,7 @@ fn only_files_that_are_here_are_looked_at_as_pictures() {
             reason: None,
             path: Some(path.to_owned()),
             text: String::new(),
+            recipients: Vec::new(),
         };
         rows(&shown(entry, 80, 24).picture().buffer).join("\n")
     };

@@ -82,8 +82,11 @@ impl Files {
         let open = |(other, record): &(TransferId, &Record)| {
             record.is_open() && other.direction == id.direction
         };
+        let most = match id.direction {
+            Direction::Incoming => limits::OPEN_INCOMING,
+            Direction::Outgoing => limits::OPEN_OUTGOING,
+        };
         let with_peer = self.records().filter(open).filter(|(other, _)| other.peer == id.peer);
-        with_peer.count() < limits::OPEN_OF_ONE
-            && self.records().filter(open).count() < limits::OPEN
+        with_peer.count() < limits::OPEN_OF_ONE && self.records().filter(open).count() < most
     }
 }

@@ -30,8 +30,12 @@ pub const CONFIRM_EVERY: u32 = 16;
 /// Open transfers with one peer, in each direction.
 pub const OPEN_OF_ONE: usize = 8;
 
-/// Open transfers in each direction.
-pub const OPEN: usize = 64;
+/// Open transfers that peers have offered.
+pub const OPEN_INCOMING: usize = 64;
+
+/// Open transfers that we have offered. A file for a group of 50 is 49 of them, and some wait for a
+/// member who does not answer.
+pub const OPEN_OUTGOING: usize = 512;
 
 /// Transfers that are remembered after their end, so that a peer who has missed the end learns of it.
 pub const ENDED: usize = 256;

@@ -103,7 +103,7 @@ impl Files {
         if ended > limits::ENDED + limits::QUEUED {
             return Err("too many ended transfers are remembered");
         }
-        if self.transfers.len() - ended > 2 * limits::OPEN {
+        if self.transfers.len() - ended > limits::OPEN_INCOMING + limits::OPEN_OUTGOING {
             return Err("too many transfers are open");
         }
         if self.queued(None) > limits::QUEUED {

@@ -3,8 +3,8 @@
 use super::{answers, data, handle, id, key, offer, piece, sized};
 use sealpost_core::event::{FileAnswer, FileId, FilePiece};
 use sealpost_core::files::{
-    Action, Command, Consent, Direction, End, Failure, Files, Input, Outgoing, PieceName, Read,
-    Told, limits,
+    Action, Command, CommandRefusal, Consent, Direction, End, Failure, Files, Input, Outgoing,
+    PieceName, Read, Told, limits,
 };
 
 #[test]
@@ -78,6 +78,22 @@ fn a_peer_has_a_bounded_number_of_open_offers_and_others_have_theirs() {
     assert!(!offered(1, 8));
     assert!((2..9).all(|user| (0..8).all(|number| offered(user, number))));
     assert!(!offered(9, 0), "64 in all");
+}
+
+#[test]
+fn files_for_whole_groups_are_offered_until_there_are_too_many() {
+    let mut files = Files::new([], []);
+    let mut offered = |user: u8, number: u8| {
+        let mut offer = offer(3);
+        offer.file = FileId([number; 16]);
+        let actions = handle(&mut files, Input::Command(Command::Send { to: key(user), offer }));
+        let refused = Told::CommandRefused(CommandRefusal::TooMany);
+        !actions.iter().any(|action| matches!(action, Action::Tell(_, told) if *told == refused))
+    };
+    assert!((0..8).all(|number| (1..50).all(|user| offered(user, number))));
+    assert!(!offered(1, 8), "8 to one peer");
+    assert!((0..8).all(|number| (50..65).all(|user| offered(user, number))));
+    assert!(!offered(65, 0), "512 in all");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 
 mod daemon;
+pub(crate) mod group_bed;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
 pub(crate) mod sender;

@@ -87,6 +87,17 @@ impl SmallDisk {
         }
     }
 
+    /// Mounts a file system of its own for reading only. `enter` is the command under which programs see
+    /// it.
+    pub(crate) fn make_read_only(&self, enter: &[&str]) {
+        let Self::OwnFileSystem { ballast, .. } = self else { panic!("not a file system") };
+        let inside = ballast.parent().unwrap().components().skip(4).collect::<PathBuf>();
+        let [program, args @ ..] = enter else { panic!("no command") };
+        let mut command = Command::new(program);
+        command.args(args).args(["mount", "-o", "remount,ro"]).arg(PathBuf::from("/").join(inside));
+        assert!(command.status().unwrap().success());
+    }
+
     /// Whether a file or folder is on a file system of its own.
     pub(crate) fn holds(&self, name: &str) -> bool {
         self.path(name).exists()

@@ -39,7 +39,8 @@ pub struct Entry {
     /// Reactions, one for each person at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
-    /// How far it has come, for what was sent from here: in a group, the least far of its copies.
+    /// How far it has come, for what was sent from here: in a group, the least far of its copies, apart
+    /// from those that failed. It has failed only if every copy has; `copies` has each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// The copies of what was sent from here, one for each recipient.
@@ -90,9 +91,10 @@ pub enum Body {
         media_type: String,
         /// Its size in bytes.
         size: u64,
-        /// Bytes that its recipient has.
+        /// Bytes that its recipient has; in a group, the mean of those who have taken it or may.
         done: u64,
-        /// How far the transfer is.
+        /// How far the transfer is: in a group, underway or offered as long as it is for anybody, and
+        /// complete if anybody has it.
         state: FileState,
         /// Why it ended without the file, or why it does not go on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,6 +105,9 @@ pub enum Body {
         /// What its sender wrote with it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
+        /// How far it is for each member, if it was sent from here to a group.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recipients: Vec<FileRecipient>,
     },
     /// Its author took it back.
     Deleted,
@@ -112,6 +117,11 @@ pub enum Body {
     Undecryptable,
     /// It is of a kind that this version does not know.
     NeedsNewerVersion,
+    /// An invitation to the group that the conversation is with.
+    Invitation {
+        /// Who invites to what, in words.
+        text: String,
+    },
     /// Not a message: something that happened to the conversation, in words.
     Notice {
         /// What happened.
@@ -157,6 +167,21 @@ pub enum FileState {
     Unknown,
 }
 
+/// How far the transfer of a file to a member of a group is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileRecipient {
+    /// Phone number of the member.
+    pub to: PhoneNumber,
+    /// Bytes that the member has.
+    pub done: u64,
+    /// How far the transfer is.
+    pub state: FileState,
+    /// Why it ended without the file, or why it does not go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// What a message answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -199,6 +224,13 @@ pub enum Progress {
     Delivered,
     /// The recipient has seen it, and says so.
     Read,
+}
+
+impl Progress {
+    /// Whether nothing more will be sent.
+    pub const fn has_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
 }
 
 /// A copy of a message, for one recipient.

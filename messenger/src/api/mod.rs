@@ -6,6 +6,7 @@
 
 mod contact;
 mod conversation;
+mod copies;
 mod entry;
 mod error;
 mod group;
@@ -17,11 +18,14 @@ mod time;
 
 pub use contact::{Contact, KeyTrust, OfferedKey};
 pub use conversation::{Conversation, Mute};
+pub use copies::{failures, summary};
 pub use entry::{
-    Arrival, Body, Copy, Entry, FileState, Mention, Progress, Quote, Reaction, Trust, WrittenIn,
+    Arrival, Body, Copy, Entry, FileRecipient, FileState, Mention, Progress, Quote, Reaction,
+    Trust, WrittenIn,
 };
 pub use error::{ApiError, ErrorData, ErrorKind};
 pub use group::{Group, GroupStanding, Member, Role};
+pub(crate) use methods::for_each_method;
 pub use methods::*;
 pub use notification::{
     Changed, Connection, EndReason, Hello, Notification, Receive, ReceiveEnded, ReceivedEvent,

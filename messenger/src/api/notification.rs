@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Contact, Entry, Peer, PhoneNumber, Time};
+use super::{Contact, Entry, GroupId, Peer, PhoneNumber, Time};
 
 /// The first line of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -107,6 +107,17 @@ pub enum ReceivedEvent {
         /// The emoji; empty if the reaction was taken back.
         emoji: String,
     },
+    /// Somebody invites the user to a group. `joinGroup` accepts it, `declineGroup` does not.
+    Invitation {
+        /// Number of its entry.
+        entry: u64,
+        /// Phone number of whoever invites.
+        from: PhoneNumber,
+        /// Id of the group.
+        group: GroupId,
+        /// Name of the group, as its owner says.
+        name: String,
+    },
     #[serde(other)]
     /// A later version of the interface says more.
     Unknown,
@@ -120,6 +131,13 @@ pub enum Changed {
     Entry {
         /// The entry.
         entry: Box<Entry>,
+    },
+    /// An entry is gone, because what it told of is over.
+    EntryRemoved {
+        /// The conversation that it was in.
+        conversation: Peer,
+        /// Number of the entry.
+        entry: u64,
     },
     /// A conversation is not as it was: its name, its count of unread entries, its settings.
     Conversation {

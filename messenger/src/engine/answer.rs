@@ -22,10 +22,9 @@ impl Answer {
     }
 
     /// The answer of a method that waits: what it has begun, or why it has begun nothing.
-    pub(super) fn later<M: Method, F>(begun: Result<F, ApiError>) -> Self
-    where
-        F: FnOnce() -> Result<M::Result, ApiError> + Send + 'static,
-    {
+    pub(super) fn later<M: Method>(
+        begun: Result<impl FnOnce() -> Result<M::Result, ApiError> + Send + 'static, ApiError>,
+    ) -> Self {
         match begun {
             Ok(wait) => {
                 Self::Later(Waiting(Box::new(move || wait().and_then(|result| json::<M>(&result)))))

@@ -22,8 +22,8 @@ pub(super) fn of(item: &InboxItem, own: &Fingerprint) -> Change {
 
 fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Trust) -> Change {
     let expiry = event.expiry.map(|secs| u32::try_from(secs.value()).unwrap_or(u32::MAX));
-    // No file comes from a key that the user has not accepted, nor goes there. Groups have none.
-    let may_transfer = trust != Trust::Changed && event.group.is_none();
+    // No file comes from a key that the user has not accepted, nor goes there.
+    let may_transfer = trust != Trust::Changed;
     match &event.body {
         event::Body::Text { text, reply_to } => {
             let reply_to = reply_to.as_ref().map(|reference| entry_ref(reference, own));
@@ -60,7 +60,10 @@ fn of_event(event: &Event, encoded: &EncodedEvent, own: &Fingerprint, trust: Tru
             let entry = new_entry(body, event.id, encoded, None, expiry);
             if may_transfer { Change::File(Some(entry)) } else { Change::Append(entry) }
         }
-        event::Body::FilePiece(_) | event::Body::FileAnswer { .. } if may_transfer => {
+        // A file that is offered in a group goes to each member apart.
+        event::Body::FilePiece(_) | event::Body::FileAnswer { .. }
+            if may_transfer && event.group.is_none() =>
+        {
             Change::File(None)
         }
         event::Body::FilePiece(_)
@@ -137,9 +140,10 @@ fn new_entry(
 mod tests {
     use sealpost_core::client::store::{Arrival, Continuity, InboxId, IncomingMessage};
     use sealpost_core::event::{
-        Caption, FileAnswer, FileId, FileName, FileOffer, FilePiece, FileSize, MediaType,
-        PieceData, PieceLen,
+        Caption, FileAnswer, FileId, FileName, FileOffer, FilePiece, FileSize, GroupId, GroupTag,
+        MediaType, PieceData, PieceLen,
     };
+    use sealpost_core::groups::StateHash;
     use sealpost_core::ids::{MessageId, UserId};
     use sealpost_core::time::Timestamp;
     use sealpost_core::wire::RequestHash;
@@ -147,7 +151,11 @@ mod tests {
     use super::*;
 
     fn item(body: event::Body, trust: Trust) -> InboxItem {
-        let event = Event { id: EventId([1; 16]), group: None, expiry: None, body };
+        item_of(None, body, trust)
+    }
+
+    fn item_of(group: Option<GroupTag>, body: event::Body, trust: Trust) -> InboxItem {
+        let event = Event { id: EventId([1; 16]), group, expiry: None, body };
         let content = Content::Event(EncodedEvent::new(event));
         let message = IncomingMessage {
             sender: UserId::new(1).unwrap(),
@@ -188,6 +196,13 @@ mod tests {
         }
         let change = |body: &event::Body| of(&item(body.clone(), Trust::Changed), &own);
         assert!(matches!(change(&offer), Change::Append(_)), "it is shown all the same");
+        assert_eq!([&piece, &answer].map(change), [Change::Nothing, Change::Nothing]);
+
+        // In a group it is the offer alone that all of them get.
+        let group = GroupId([3; 16]);
+        let tag = Some(GroupTag { group, epoch: 0, state_hash: StateHash([0; 32]) });
+        let change = |body: &event::Body| of(&item_of(tag, body.clone(), Trust::FirstUse), &own);
+        assert!(matches!(change(&offer), Change::File(Some(_))));
         assert_eq!([&piece, &answer].map(change), [Change::Nothing, Change::Nothing]);
     }
 }

@@ -3,6 +3,7 @@
 use sealpost_core::client::store::{
     ClientOp, ClientReply, Content, InboxId, InboxItem, ReceivedContent,
 };
+use sealpost_core::event::GroupId;
 use sealpost_core::frame::StoreError;
 use sealpost_storage::Storage;
 use sealpost_storage::client::SqliteClientStorage;
@@ -13,7 +14,7 @@ use sealpost_storage::client::conversations::{
 use super::changes;
 use super::core::Core;
 use super::groups::{self, Concern};
-use crate::api::{PhoneNumber, ReceivedEvent};
+use crate::api::{self, PhoneNumber, ReceivedEvent};
 
 /// Name under which `sealpost listen` receives.
 pub const LISTENER: &str = "listen";
@@ -59,7 +60,8 @@ pub(super) fn event(
             None
         }
         Some(Concern::Text(tag)) => store.conversation(&Peer::Group(tag.group))?,
-        Some(Concern::States(..) | Concern::Request(..) | Concern::Nothing) => None,
+        Some(Concern::States(Some(group), _)) => return invitation(store, item, group),
+        Some(Concern::States(None, _) | Concern::Request(..) | Concern::Nothing) => None,
     };
     let Some(conversation) = found.filter(is_shown) else { return Ok(None) };
     let target = |name: &EntryRef| match store.find_entry(conversation.id, name)? {
@@ -83,8 +85,26 @@ pub(super) fn event(
             from,
             emoji: emoji.unwrap_or_default(),
         }),
-        Change::Read { .. } | Change::File(None) | Change::Nothing => None,
+        Change::Read { .. } | Change::File(None) | Change::Drop | Change::Nothing => None,
     })
+}
+
+/// The invitation that came with states of a group.
+fn invitation(
+    store: &SqliteClientStorage,
+    item: &InboxItem,
+    group: GroupId,
+) -> Result<Option<ReceivedEvent>, StoreError> {
+    let Some(entry) = store.entry_at(item.place)? else { return Ok(None) };
+    let conversation = store.conversation(&Peer::Group(group))?;
+    Ok(conversation.filter(|found| found.visibility == Visibility::Shown).map(|found| {
+        ReceivedEvent::Invitation {
+            entry: entry.0,
+            from: PhoneNumber(item.message.phone),
+            group: api::GroupId(group.0),
+            name: found.name.unwrap_or_default(),
+        }
+    }))
 }
 
 /// A message as it was when it arrived. What was taken back or has expired since is not told.
@@ -97,7 +117,7 @@ fn as_it_arrived(
     let Some(entry) = store.entry_at(item.place)? else { return Ok(None) };
     let mut entries = core.entries(store);
     let Some(mut message) = entries.find(entry)? else { return Ok(None) };
-    let is_gone = matches!(message.body, crate::api::Body::Deleted | crate::api::Body::Expired);
+    let is_gone = matches!(message.body, api::Body::Deleted | api::Body::Expired);
     if !is_gone {
         let event = match &item.message.content {
             ReceivedContent::Opened(Content::Event(event)) => Some(event),

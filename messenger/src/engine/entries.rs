@@ -42,7 +42,12 @@ impl Entries<'_> {
     }
 
     /// An entry as the interface shows it.
-    pub(super) fn shown(&mut self, entry: kept::Entry) -> Result<Entry, StoreError> {
+    pub(super) fn shown(&mut self, mut entry: kept::Entry) -> Result<Entry, StoreError> {
+        if let kept::Body::Notice(text) = &mut entry.body
+            && entry.repeats > 1
+        {
+            *text = format!("{text} ({} times)", entry.repeats);
+        }
         let (conversation, group_name) = self.peer(entry.conversation)?;
         let reply_to = entry.reply_to.map(|name| self.quote(entry.conversation, &name));
         let is_own = entry.author == kept::Author::Own;
@@ -60,7 +65,7 @@ impl Entries<'_> {
             sent_at: Time(entry.sent_at),
             received_at: entry.received_at.map(Time),
             progress: entry.progress().map(progress),
-            body: self.body(entry.body, entry.event.as_ref(), Some(entry.id))?,
+            body: self.body(entry.body, entry.event.as_ref(), Some((entry.id, &entry.copies)))?,
             mentions,
             reply_to: reply_to.transpose()?,
             edited_at: entry.edited_at.map(Time),
@@ -75,12 +80,13 @@ impl Entries<'_> {
         })
     }
 
-    /// What an entry says. With its number, a file is shown as it is now, otherwise as it was offered.
+    /// What an entry says. With its number and its copies, a file is shown as it is now, otherwise as
+    /// it was offered.
     pub(super) fn body(
         &self,
         body: kept::Body,
         event: Option<&EncodedEvent>,
-        entry: Option<EntryId>,
+        now: Option<(EntryId, &[kept::Copy])>,
     ) -> Result<Body, StoreError> {
         Ok(match body {
             kept::Body::Text(text) => Body::Text { text },
@@ -88,14 +94,15 @@ impl Entries<'_> {
             kept::Body::File(text) => match event.map(EncodedEvent::event) {
                 Some(Ok(event::Event { body: event::Body::FileOffer(offer), .. })) => {
                     let notes = &self.core.files.notes;
-                    let Some(entry) = entry else {
+                    let Some((entry, copies)) = now else {
                         return Ok(file_body(offer, text, Shown::AsOffered, notes));
                     };
-                    let transfer = self.store.transfer_of_entry(entry)?;
-                    file_body(offer, text, Shown::Now(transfer.as_ref()), notes)
+                    let transfers = self.store.transfers_of_entry(entry)?;
+                    file_body(offer, text, Shown::Now(&transfers, copies), notes)
                 }
                 Some(_) | None => Body::NeedsNewerVersion,
             },
+            kept::Body::Invitation(text) => Body::Invitation { text },
             kept::Body::Notice(text) => Body::Notice { text },
             kept::Body::Undecryptable => Body::Undecryptable,
             kept::Body::NeedsNewerVersion => Body::NeedsNewerVersion,
@@ -124,7 +131,11 @@ impl Entries<'_> {
         Ok(mentions::shown(event, |key| phones?.get(key).copied()))
     }
 
-    fn peer(&mut self, conversation: ConversationId) -> Result<(Peer, Option<String>), StoreError> {
+    /// With whom a conversation is, and the name of a group.
+    pub(super) fn peer(
+        &mut self,
+        conversation: ConversationId,
+    ) -> Result<(Peer, Option<String>), StoreError> {
         if let Some(known) = self.peers.get(&conversation) {
             return Ok(known.clone());
         }
@@ -157,9 +168,10 @@ impl Entries<'_> {
             return Ok(Quote { entry: None, from: None, text: String::new() });
         };
         let text = match &found.body {
-            kept::Body::Text(text) | kept::Body::File(text) | kept::Body::Notice(text) => {
-                text.chars().take(QUOTE_CHARS).collect()
-            }
+            kept::Body::Text(text)
+            | kept::Body::File(text)
+            | kept::Body::Invitation(text)
+            | kept::Body::Notice(text) => text.chars().take(QUOTE_CHARS).collect(),
             kept::Body::Bytes(_)
             | kept::Body::Undecryptable
             | kept::Body::NeedsNewerVersion
@@ -197,7 +209,8 @@ pub(super) fn progress(progress: kept::Progress) -> Progress {
     }
 }
 
-fn copy(copy: &kept::Copy) -> Copy {
+/// A copy as the interface shows it.
+pub(super) fn copy(copy: &kept::Copy) -> Copy {
     Copy {
         to: PhoneNumber(copy.phone),
         message_id: copy.message.map(|id| id.0),

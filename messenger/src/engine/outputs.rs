@@ -150,8 +150,13 @@ fn heed(core: &Core, notice: &Notice) {
             let next_attempt = retry_in.map(|pause| clock::after(since, pause));
             core.hub.set_connection(&Connection::Offline { since, reason, next_attempt });
         }
-        Notice::Stored { ids } | Notice::Delivered { ids, .. } | Notice::Failed { ids, .. } => {
+        Notice::Stored { ids } | Notice::Delivered { ids, .. } => {
             core.progressed(ids);
+            core.reached(ids);
+        }
+        Notice::Failed { ids, failure } => {
+            core.progressed(ids);
+            core.given_up(ids, *failure);
         }
         Notice::Queued { token, .. } => core.token_progressed(*token),
         Notice::SendRefused { token, refusal, content, .. } => {
@@ -159,9 +164,11 @@ fn heed(core: &Core, notice: &Notice) {
         }
         Notice::Found { phone, .. }
         | Notice::KeyChanged { phone, .. }
-        | Notice::KeyAccepted { phone, .. }
-        | Notice::OfferWithdrawn { phone }
         | Notice::Verified { phone } => core.contact_changed(*phone),
+        Notice::KeyAccepted { phone, .. } | Notice::OfferWithdrawn { phone } => {
+            core.contact_changed(*phone);
+            core.key_settled(*phone);
+        }
         Notice::Moved { phone, .. } => {
             core.contact_changed(*phone);
             warn(core, format!("{phone} has registered again, with the same key"));

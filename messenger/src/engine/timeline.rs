@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Display;
 use std::sync::atomic::Ordering;
 
-use sealpost_core::client::store::{Content, InboxId, InboxItem, Trust};
+use sealpost_core::client::store::{Content, Failure, InboxId, InboxItem, Trust};
 use sealpost_core::client::{Command, SendRefusal, Token};
+use sealpost_core::event::GroupId;
 use sealpost_core::frame::StoreError;
-use sealpost_core::groups::{Input, ItemId};
-use sealpost_core::ids::MessageId;
+use sealpost_core::groups::{Input, ItemId, Mine, Record};
+use sealpost_core::ids::{MessageId, Phone};
 use sealpost_storage::client::SqliteClientStorage;
 use sealpost_storage::client::conversations::{
-    Applied, Change, Effect, EntryId, GroupPost, GroupStep, Peer, UnsentCopy, Visibility,
+    Applied, Change, Effect, EntryId, GroupPost, GroupStep, Notice, Peer, UnsentCopy, Visibility,
 };
 
 use super::core::Core;
-use super::groups::{self, Cause, Concern};
+use super::groups::{self, Cause, Concern, causes};
 use super::{changes, clock};
 use crate::api::{ApiError, Changed};
 
@@ -47,7 +49,7 @@ impl Core {
         let is_for_files = |effect: &Effect| matches!(effect.change, Change::File(_));
         let has_file_events = effects.iter().any(is_for_files);
         let applied = self.write(move |store| {
-            ignore_blocked(store, &mut effects)?;
+            drop_blocked(store, &mut effects)?;
             store.apply_all(&effects)
         })?;
         if has_file_events {
@@ -87,23 +89,21 @@ impl Core {
                  accepted.",
                 message.phone
             );
-            return steps(vec![GroupStep::Hide(item.place), GroupStep::Note { with, text }]);
+            let notice = Notice { text, cause: Some(causes::other_key(message.phone)) };
+            return steps(vec![GroupStep::Hide(item.place), GroupStep::Note { with, notice }]);
         }
-        let found = self.read(|store| store.conversation(&with))?;
-        let is_blocked = found.is_some_and(|found| found.visibility == Visibility::Blocked);
+        let is_blocked = self.is_blocked(&with)?;
+        let drop = || vec![GroupStep::Drop(Box::new(item.clone()))];
         let input = match concern {
             Concern::Nothing => return steps(hide()),
-            Concern::Text(_) if is_blocked => return steps(hide()),
+            Concern::Text(_) if is_blocked => return steps(drop()),
             Concern::Text(tag) => Input::Text { from, tag, item: ItemId(item.place.0) },
             Concern::Request(tag, request) => Input::Request { from, tag, request },
             Concern::States(group, bytes) => match self.verify_states(&bytes) {
                 Ok(states) => {
                     let group = states.group();
-                    let is_known = self.with_groups(|groups| {
-                        group.is_some_and(|group| groups.group(group).is_some())
-                    })?;
-                    if is_blocked && !is_known {
-                        return steps(hide());
+                    if self.is_unwanted(group, is_blocked)? {
+                        return steps(drop());
                     }
                     Input::States { from, states }
                 }
@@ -114,6 +114,30 @@ impl Core {
             },
         };
         Ok(Cause { inputs: vec![input], ..Cause::default() })
+    }
+
+    /// Whether states of a group are ignored: those of one that the user has blocked and is not leaving,
+    /// and those with which a blocked person invites.
+    fn is_unwanted(
+        &self,
+        group: Option<GroupId>,
+        is_sender_blocked: bool,
+    ) -> Result<bool, ApiError> {
+        let Some(group) = group else { return Ok(is_sender_blocked) };
+        let mine = self.with_groups(|groups| groups.group(group).map(Record::mine))?;
+        let is_blocked = self.is_blocked(&Peer::Group(group))?;
+        Ok(match mine {
+            None | Some(Mine::Out) => is_blocked || is_sender_blocked && mine.is_none(),
+            Some(
+                Mine::Invited | Mine::Accepted | Mine::Joined | Mine::Declined | Mine::Leaving,
+            ) => false,
+        })
+    }
+
+    /// Whether the user has blocked a person or a group.
+    pub(super) fn is_blocked(&self, peer: &Peer) -> Result<bool, ApiError> {
+        let found = self.read(|store| store.conversation(peer))?;
+        Ok(found.is_some_and(|found| found.visibility == Visibility::Blocked))
     }
 
     /// Tells the machine that messages up to a place were taken over. Lets consumers see the inbox up to
@@ -210,7 +234,7 @@ impl Core {
         };
         match dropped {
             Ok(Some(post)) if is_final => {
-                self.tell_unreachable(&post, refusal);
+                self.tell_unreachable(post.group, post.phone, &refusal);
                 true
             }
             Ok(post) => post.is_some(),
@@ -222,12 +246,33 @@ impl Core {
     }
 
     /// Says in a group that a member gets nothing of it.
-    fn tell_unreachable(&self, post: &GroupPost, refusal: SendRefusal) {
-        let text = format!("{} gets no changes of this group: {refusal}.", post.phone);
-        let note = GroupStep::Note { with: Peer::Group(post.group), text };
+    fn tell_unreachable(&self, group: GroupId, phone: Phone, why: &dyn Display) {
+        let is_member = self.with_groups(|groups| {
+            let record = groups.group(group);
+            let members = record.map(|record| &record.state().parts().members);
+            members.is_some_and(|members| members.values().any(|member| member.phone == phone))
+        });
+        // Whoever is removed is told, too, and it does not matter whether that is known there.
+        if !is_member.unwrap_or(false) {
+            return;
+        }
+        let text = format!("{phone} gets no changes of this group: {why}.");
+        let notice = Notice { text, cause: Some(causes::unreached(phone)) };
+        let note = GroupStep::Note { with: Peer::Group(group), notice };
         let cause = Cause { steps: vec![note], ..Cause::default() };
         if let Err(error) = self.group_turn(cause) {
             tracing::error!(%error, "can't tell that a member of a group is not reached");
+        }
+    }
+
+    /// Says in groups whom the given-up messages among these don't reach.
+    pub(super) fn given_up(&self, ids: &[MessageId], failure: Failure) {
+        for id in ids {
+            match self.read(|store| store.sent_for_group(*id)) {
+                Ok(Some(sent)) => self.tell_unreachable(sent.group, sent.phone, &failure),
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "can't read a message that was given up"),
+            }
         }
     }
 
@@ -262,8 +307,8 @@ impl Core {
     }
 }
 
-/// Drops what blocked people have sent: their messages are applied without effect.
-fn ignore_blocked(store: &SqliteClientStorage, effects: &mut [Effect]) -> Result<(), StoreError> {
+/// Drops what blocked people have sent.
+fn drop_blocked(store: &SqliteClientStorage, effects: &mut [Effect]) -> Result<(), StoreError> {
     let mut blocked = BTreeMap::new();
     for Effect { item, peer, change } in effects {
         let is_blocked = match blocked.entry(item.message.phone) {
@@ -275,7 +320,7 @@ fn ignore_blocked(store: &SqliteClientStorage, effects: &mut [Effect]) -> Result
             }
         };
         if is_blocked {
-            *change = Change::Nothing;
+            *change = Change::Drop;
         }
     }
     Ok(())

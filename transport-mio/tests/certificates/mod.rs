@@ -28,6 +28,8 @@ pub enum Validity {
     Expired,
     /// From tomorrow.
     Future,
+    /// From yesterday, for some seconds more.
+    Briefly,
 }
 
 impl TestAuthority {
@@ -57,6 +59,7 @@ impl TestAuthority {
             Validity::Now => (now - DAY, now + DAY),
             Validity::Expired => (now - 2 * DAY, now - DAY),
             Validity::Future => (now + DAY, now + 2 * DAY),
+            Validity::Briefly => (now - DAY, now + BRIEFLY),
         };
         (params.not_before, params.not_after) = (from.into(), until.into());
         let key = KeyPair::generate().unwrap();
@@ -66,3 +69,5 @@ impl TestAuthority {
 }
 
 const DAY: Duration = Duration::from_hours(24);
+/// Long enough for a server to start with a certificate, and short enough to wait for its end.
+const BRIEFLY: Duration = Duration::from_secs(10);

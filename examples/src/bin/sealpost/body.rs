@@ -34,9 +34,9 @@ impl Body {
     /// The content of an entry.
     pub(crate) fn of(body: &api::Body) -> Self {
         match body {
-            api::Body::Text { text } | api::Body::Notice { text } => {
-                Self::Text { text: text.clone() }
-            }
+            api::Body::Text { text }
+            | api::Body::Invitation { text }
+            | api::Body::Notice { text } => Self::Text { text: text.clone() },
             api::Body::Bytes { hex } => Self::Bytes { hex: hex.clone() },
             api::Body::File { name, size, text, .. } => {
                 Self::File { file: name.clone(), size: *size, text: text.clone() }

@@ -8,8 +8,8 @@ use sealpost_core::client::store::{Contact, Verification};
 use sealpost_core::ids::Phone;
 use sealpost_core::time::Timestamp;
 use sealpost_messenger::api::{
-    Block, ConversationParams, Mute, Peer, PersonParams, PhoneNumber, RemoveContact,
-    RemoveContactParams, Time, Unblock, UpdateContact, UpdateContactParams, UpdateConversation,
+    Block, ConversationParams, Mute, PeerParams, PhoneNumber, RemoveContact, RemoveContactParams,
+    Time, Unblock, UpdateContact, UpdateContactParams, UpdateConversation,
 };
 use sealpost_programs::{Failure, Format, FormatArg, Line, now};
 use sealpost_storage::client::conversations::{Conversation, Peer as KeptPeer, Visibility};
@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::confirm::confirm;
 use crate::hands::{Hands, failure};
 use crate::home::Home;
+use crate::recipient::{Recipient, recipient};
 
 /// Options of `contacts`.
 #[derive(clap::Args, Clone, Debug)]
@@ -40,18 +41,19 @@ enum ContactTask {
         /// The name; without it, the name is taken away
         name: Option<String>,
     },
-    /// Drop messages of a person from now on. They are not told, and still get receipts: a receipt
-    /// is what lets the server forget a message
+    /// Drop messages of a person from now on, and give up files on their way. They are not told, and
+    /// still get receipts: a receipt is what lets the server forget a message. A group is left, and
+    /// further invitations to it are ignored
     Block {
-        /// Phone number
-        #[arg(value_name = "+PHONE")]
-        who: PhoneNumber,
+        /// Phone number, or name of a group
+        #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+        who: Recipient,
     },
-    /// Take messages of a person again. What was dropped does not come back
+    /// Take messages of a person again, or invitations to a group. What was dropped does not come back
     Unblock {
-        /// Phone number
-        #[arg(value_name = "+PHONE")]
-        who: PhoneNumber,
+        /// Phone number, or name of a group
+        #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+        who: Recipient,
     },
     /// Forget a person: the key, whether you have verified it, the name, and messages that wait. The
     /// next message to or from there makes them a contact again, whose key is trusted on first use
@@ -68,18 +70,18 @@ enum ContactTask {
     },
     /// Let new messages of a person or a group make no noise
     Mute {
-        /// Phone number, or id of a group
-        #[arg(value_name = "+PHONE|GROUP")]
-        who: Peer,
+        /// Phone number, or name of a group
+        #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+        who: Recipient,
         /// How long: 1h, 8h, 1d, or always
         #[arg(default_value = "always")]
         time: MuteTime,
     },
     /// Let new messages of a person or a group make noise again
     Unmute {
-        /// Phone number, or id of a group
-        #[arg(value_name = "+PHONE|GROUP")]
-        who: Peer,
+        /// Phone number, or name of a group
+        #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+        who: Recipient,
     },
 }
 
@@ -136,9 +138,9 @@ fn list(home: &Home, format: Format) -> Result<(), Failure> {
 /// A change of a contact or of a conversation.
 enum Change {
     Name(Phone, String),
-    Block(Phone),
-    Unblock(Phone),
-    Mute(Peer, Mute),
+    Block(Recipient),
+    Unblock(Recipient),
+    Mute(Recipient, Mute),
     Remove(RemoveContactParams),
 }
 
@@ -146,18 +148,20 @@ impl Change {
     fn of(task: &ContactTask) -> Result<Self, Failure> {
         Ok(match task {
             ContactTask::Name { who, name } => Self::Name(who.0, name.clone().unwrap_or_default()),
-            ContactTask::Block { who } => Self::Block(who.0),
-            ContactTask::Unblock { who } => Self::Unblock(who.0),
+            ContactTask::Block { who } => Self::Block(who.clone()),
+            ContactTask::Unblock { who } => Self::Unblock(who.clone()),
             ContactTask::Remove { who, with_history, .. } => {
                 Self::Remove(RemoveContactParams { recipient: *who, with_history: *with_history })
             }
-            ContactTask::Mute { who, time: MuteTime::Always } => Self::Mute(*who, Mute::Always),
+            ContactTask::Mute { who, time: MuteTime::Always } => {
+                Self::Mute(who.clone(), Mute::Always)
+            }
             ContactTask::Mute { who, time: MuteTime::For(time) } => {
                 let secs = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
                 let until = now()?.unix_secs().saturating_add(secs);
-                Self::Mute(*who, Mute::Until(Time(Timestamp::from_unix_secs(until))))
+                Self::Mute(who.clone(), Mute::Until(Time(Timestamp::from_unix_secs(until))))
             }
-            ContactTask::Unmute { who } => Self::Mute(*who, Mute::Off),
+            ContactTask::Unmute { who } => Self::Mute(who.clone(), Mute::Off),
         })
     }
 
@@ -172,7 +176,7 @@ impl Change {
 
     /// Makes the change, and returns what to tell the person.
     fn apply(self, hands: &Hands) -> Result<String, Failure> {
-        let person = |phone: Phone| PersonParams { recipient: PhoneNumber(phone) };
+        let peer = |who: &Recipient| who.peer(&hands.owner);
         let (done, said) = match self {
             Self::Name(phone, name) => {
                 let said = match &*name {
@@ -182,13 +186,17 @@ impl Change {
                 let params = UpdateContactParams { recipient: PhoneNumber(phone), name };
                 (hands.call::<UpdateContact>(&params), said)
             }
-            Self::Block(phone) => {
-                let said = format!("{phone} is blocked: what comes from there is dropped");
-                (hands.call::<Block>(&person(phone)), said)
+            Self::Block(who) => {
+                let what = match who {
+                    Recipient::Person(_) => "what comes from there is dropped",
+                    Recipient::Group(_) => "you leave it, and invitations to it are ignored",
+                };
+                let said = format!("{who} is blocked: {what}");
+                (hands.call::<Block>(&PeerParams { recipient: peer(&who)? }), said)
             }
-            Self::Unblock(phone) => {
-                let said = format!("{phone} is not blocked");
-                (hands.call::<Unblock>(&person(phone)), said)
+            Self::Unblock(who) => {
+                let said = format!("{who} is not blocked");
+                (hands.call::<Unblock>(&PeerParams { recipient: peer(&who)? }), said)
             }
             Self::Remove(params) => {
                 let RemoveContactParams { recipient, with_history } = params;
@@ -197,14 +205,15 @@ impl Change {
                 let said = format!("{recipient} is no contact any more; {kept} kept");
                 (hands.call::<RemoveContact>(&params), said)
             }
-            Self::Mute(with, mute) => {
+            Self::Mute(who, mute) => {
                 let said = match mute {
-                    Mute::Off => format!("{with} is not muted"),
+                    Mute::Off => format!("{who} is not muted"),
                     Mute::Until(until) => {
-                        format!("{with} is muted until {}", Zone::system().stamp(until))
+                        format!("{who} is muted until {}", Zone::system().stamp(until))
                     }
-                    Mute::Always => format!("{with} is muted"),
+                    Mute::Always => format!("{who} is muted"),
                 };
+                let with = peer(&who)?;
                 let params =
                     ConversationParams { mute: Some(mute), ..ConversationParams::of(with) };
                 (hands.call::<UpdateConversation>(&params), said)
@@ -277,6 +286,7 @@ const EXAMPLES: &str = "Examples:
   sealpost contacts name +4915187654321 Bob
   sealpost contacts mute +4915187654321 8h
   sealpost contacts block +4915187654321
+  sealpost contacts mute Climbers
   sealpost contacts remove +4915187654321 --with-history";
 
 /// Longest time that can be named; longer is always.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::{Duration, Instant};
 
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use sealpost_core::address::Transport;
 use sealpost_core::client::Limits;
 use sealpost_core::client::store::Account;
@@ -168,6 +168,15 @@ fn examine_disk(folder: &Folder) -> Finding {
         Ok(disk) => disk,
         Err(error) => return Check::Disk.warning(error, "look yourself whether there is room"),
     };
+    if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Check::Disk.error(
+            "it can only be read",
+            "mount it for writing, or repair it: nothing can be stored, and nothing is taken",
+        );
+    }
+    if disk.f_files > 0 && disk.f_favail == 0 {
+        return Check::Disk.error("it has no room for another file", "delete files there");
+    }
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} MiB free", free >> 20);
     let make_room = "make room: messages that can't be stored are not taken";
@@ -250,10 +259,24 @@ fn examine_connection(
         }
     };
     if reason.contains("certificate") {
-        let advice = "pass the authority's certificate with --ca, or ask the server's operator";
+        let advice = about_certificate(&reason);
         return vec![Check::Certificate.error(reason, advice)];
     }
     vec![Check::Server.error(format_args!("{place}: {reason}"), ask)]
+}
+
+/// What to do about a server's certificate that is not accepted. The reason is a
+/// [`DialError`](sealpost_mio::DialError) in words.
+fn about_certificate(reason: &str) -> &'static str {
+    if reason.contains("expired") || reason.contains("not valid yet") {
+        "if the clock of this device is right, ask the server's operator to renew the certificate"
+    } else if reason.contains("not for this host") {
+        "if the server has moved, give sealpost address its new name; else ask its operator for a \
+         certificate for this one"
+    } else {
+        "if you know that the server's operator has an authority of their own, pass its certificate \
+         with --ca; else somebody may sit between you and the server"
+    }
 }
 
 const EXAMPLES: &str =

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sealpost_chat::Zone;
 use sealpost_messenger::api::{
-    self, Changed, Connection, Contact, Entry, Peer, Progress, ReceivedEvent, Time,
+    self, Changed, Connection, Contact, Entry, Peer, PhoneNumber, Progress, ReceivedEvent, Time,
 };
-use sealpost_programs::{Failure, Format, Line};
+use sealpost_programs::{Failure, Format, Line, OneLine};
 use serde::Serialize;
 
 use crate::body::Body;
@@ -58,7 +58,18 @@ pub(crate) enum Event {
     Deleted { from: String, entry: u64 },
     /// Somebody reacted to a message, or took a reaction back, which is then empty.
     Reaction { from: String, entry: u64, emoji: String },
-    /// News of a group: an invitation, a new member, another name.
+    /// An invitation to a group.
+    Invitation {
+        /// Phone number of whoever invites.
+        from: String,
+        /// Id of the group.
+        group: String,
+        /// Name of the group, as its owner says.
+        group_name: String,
+        /// Number of the invitation in this home.
+        entry: u64,
+    },
+    /// News of a group: a new member, another name.
     Group {
         /// Id of the group.
         group: String,
@@ -87,6 +98,8 @@ pub(crate) enum Event {
     },
     /// The server has stored a message of ours durably.
     Stored {
+        /// Phone number of the recipient.
+        to: String,
         /// Ids of the messages.
         ids: Vec<u64>,
     },
@@ -126,8 +139,8 @@ pub(crate) enum Event {
 /// What was printed already, so that a change of something else does not print it again.
 #[derive(Debug, Default)]
 pub(crate) struct Printed {
-    /// Progress of each copy that is not delivered yet, by message id.
-    copies: BTreeMap<u64, Progress>,
+    /// Progress of each copy, by the number of its message and the recipient.
+    copies: BTreeMap<(u64, PhoneNumber), Progress>,
     /// Offered keys, by phone number.
     offers: BTreeMap<String, String>,
     /// Last notice of a group.
@@ -150,6 +163,12 @@ impl Event {
             ReceivedEvent::Reaction { entry, from, emoji } => {
                 vec![Self::Reaction { from: from.to_string(), entry: *entry, emoji: emoji.clone() }]
             }
+            ReceivedEvent::Invitation { entry, from, group, name } => vec![Self::Invitation {
+                from: from.to_string(),
+                group: group.to_string(),
+                group_name: name.clone(),
+                entry: *entry,
+            }],
             ReceivedEvent::Unknown => Vec::new(),
         }
     }
@@ -191,7 +210,9 @@ impl Event {
                 Self::of_connection(connection, printed).into_iter().collect()
             }
             Changed::Warning { text } => vec![Self::Warning { text: text.clone() }],
-            Changed::Conversation { .. } | Changed::Unknown => Vec::new(),
+            Changed::EntryRemoved { .. } | Changed::Conversation { .. } | Changed::Unknown => {
+                Vec::new()
+            }
         }
     }
 
@@ -202,15 +223,12 @@ impl Event {
             let by = copy.to.to_string();
             let event = match &copy.progress {
                 Progress::Queued => continue,
-                Progress::Stored => Self::Stored { ids },
+                Progress::Stored => Self::Stored { to: by, ids },
                 Progress::Delivered | Progress::Read => Self::Delivered { by, ids },
                 Progress::Failed { reason } => Self::Failed { to: by, ids, reason: reason.clone() },
             };
-            let Some(id) = copy.message_id else {
-                events.push(event);
-                continue;
-            };
-            if printed.copies.insert(id, copy.progress.clone()).as_ref() != Some(&copy.progress) {
+            let key = (entry.entry, copy.to);
+            if printed.copies.insert(key, copy.progress.clone()).as_ref() != Some(&copy.progress) {
                 events.push(event);
             }
         }
@@ -292,6 +310,12 @@ impl Event {
             Self::Reaction { from, entry, emoji } => {
                 format!("* {from} reacted to the message {entry}: {emoji}")
             }
+            Self::Invitation { from, group_name, .. } => {
+                let name = OneLine(group_name);
+                format!(
+                    "* {from} invites you to the group “{name}”: sealpost group join, or decline"
+                )
+            }
             Self::Group { group_name, text, .. } => {
                 let name = group_name.as_deref().unwrap_or_default();
                 format!("* group “{name}”: {text}")
@@ -300,7 +324,7 @@ impl Event {
                 format!("* the key of {phone} has changed: run sealpost verify {phone}")
             }
             Self::Delivered { by, ids } => format!("* delivered to {by}: {}", list(ids)),
-            Self::Stored { ids } => format!("* stored at the server: {}", list(ids)),
+            Self::Stored { to, ids } => format!("* stored for {to}: {}", list(ids)),
             Self::Failed { to, reason, .. } => format!("* not sent to {to}: {reason}"),
             Self::Online { pending } => format!("* online, {pending} waiting"),
             Self::CaughtUp { drained } => format!("* caught up, {drained} came"),

@@ -1,10 +1,9 @@
 //! The command line of `sealpost files`.
 
 use clap::Subcommand;
-use sealpost_core::ids::Phone;
 use sealpost_programs::FormatArg;
 
-use crate::args::phone_number;
+use crate::recipient::{Recipient, recipient};
 
 /// Options of `files`.
 #[derive(clap::Args, Debug)]
@@ -24,7 +23,7 @@ Examples:
   sealpost files accept-up-to 10000000 +4915187654321";
 
 /// What is done about files.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum FilesTask {
     /// List the latest files: number, state, size, name, and where it is (the default)
     List {
@@ -53,13 +52,13 @@ pub(crate) enum FilesTask {
         /// Number of the file, as listed
         entry: u64,
     },
-    /// Accept the files of a person without asking, as long as those on their way have at most so many
-    /// bytes; 0 to be asked about each
+    /// Accept the files of a person, or those in a group, without asking, as long as all on their way
+    /// have at most so many bytes; 0 to be asked about each
     AcceptUpTo {
         /// Bytes; a file has at most 67108864
         bytes: u64,
-        /// Phone number of the person
-        #[arg(value_name = "+PHONE", value_parser = phone_number)]
-        phone: Phone,
+        /// Phone number of the person, or name of the group
+        #[arg(value_name = "+PHONE|GROUP", value_parser = recipient)]
+        from: Recipient,
     },
 }

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    CancelMessage, Changed, Empty, Entry, EntryParams, ErrorKind, ListOutbox, Notification,
-    Progress, RetryMessage,
+    CancelMessage, CancelResult, ChangeKind, Changed, Empty, Entry, EntryParams, ErrorKind,
+    ListOutbox, Notification, OutboxChange, OutboxResult, Progress, RetryMessage, failures,
+    summary,
 };
-use sealpost_programs::{Failure, Format, FormatArg, Line, tell};
+use sealpost_programs::{Failure, Format, FormatArg, Line, OneLine, tell};
 
 use crate::args::ZoneArg;
 use crate::body::Body;
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
-use crate::transcript::{marks, whom};
+use crate::transcript::{fates, marks, whom};
 
 /// Options of `outbox`.
 #[derive(clap::Args, Clone, Debug)]
@@ -30,7 +31,8 @@ pub(crate) struct OutboxArgs {
 /// What is done about messages of the outbox.
 #[derive(clap::Subcommand, Clone, Debug)]
 enum OutboxTask {
-    /// Send messages again that failed, and print how far they got
+    /// Send messages again that failed, and changes of them, and print how far they got. In a group,
+    /// only the copies that failed are sent, to those who are members now
     Retry {
         /// Numbers of the messages, as outbox shows them [default: all that failed]
         #[arg(value_name = "NUMBER")]
@@ -40,7 +42,8 @@ enum OutboxTask {
         #[arg(long, value_name = "S", default_value_t = 30)]
         timeout: u64,
     },
-    /// Give messages up that wait. One that is on its way can't be given up
+    /// Give messages up that wait, for all recipients to whom they are not on their way. A change of a
+    /// message can't be given up: make another one
     Cancel {
         /// Numbers of the messages, as outbox shows them
         #[arg(value_name = "NUMBER", required = true)]
@@ -61,24 +64,48 @@ fn list(home: &Home, args: &OutboxArgs) -> Result<(), Failure> {
     let hands = Hands::offline(home)?;
     let listed = waiting(&hands);
     hands.finish()?;
-    let zone = args.zone.zone();
-    for entry in listed? {
-        match args.format.format() {
+    let OutboxResult { entries, changes } = listed?;
+    let (format, zone) = (args.format.format(), args.zone.zone());
+    for entry in entries {
+        match format {
             Format::Json => Line::json(&entry)?,
             Format::Text => {
                 let (number, stamp) = (entry.entry, zone.stamp(entry.sent_at));
                 let marks = marks(&entry).join(", ");
                 let text = Body::of(&entry.body).text();
                 Line::text(format!("{number:>6}  {stamp}  {} [{marks}]: {text}", whom(&entry)))?;
+                fates(&entry.copies).iter().try_for_each(Line::text)?;
             }
         }
     }
-    Ok(())
+    changes.iter().try_for_each(|change| match format {
+        Format::Json => Line::json(change),
+        Format::Text => Line::text(described(change)),
+    })
 }
 
-fn waiting(hands: &Hands) -> Result<Vec<Entry>, Failure> {
-    let listed = hands.call::<ListOutbox>(&Empty {}).map_err(|error| failure(&error))?;
-    Ok(listed.entries)
+/// A change on one line. One of a group has no number: it is sent until it arrives.
+fn described(change: &OutboxChange) -> String {
+    let number = change.entry.map_or_else(|| "-".to_owned(), |entry| entry.to_string());
+    let what = match change.change {
+        ChangeKind::Edit => "edit of a message",
+        ChangeKind::Delete => "message taken back",
+        ChangeKind::Reaction => "reaction to a message",
+        ChangeKind::Read => "what was seen",
+        ChangeKind::Group => "change of the group",
+        ChangeKind::Unknown => "change",
+    };
+    let with = change
+        .group_name
+        .as_ref()
+        .map_or_else(|| change.conversation.to_string(), |name| format!("“{}”", OneLine(name)));
+    let people: Vec<_> = change.copies.iter().map(|copy| copy.to.to_string()).collect();
+    let (marks, people) = (summary(&change.progress, &change.copies), people.join(", "));
+    format!("{number:>6}  {what} in {with} [{marks}]: for {people}")
+}
+
+fn waiting(hands: &Hands) -> Result<OutboxResult, Failure> {
+    hands.call::<ListOutbox>(&Empty {}).map_err(|error| failure(&error))
 }
 
 fn retry(home: &Home, entries: &[u64], timeout: u64) -> Result<(), Failure> {
@@ -90,16 +117,15 @@ fn retry(home: &Home, entries: &[u64], timeout: u64) -> Result<(), Failure> {
 
 fn retry_with(hands: &Hands, named: &[u64], timeout: u64) -> Result<(), Failure> {
     let mut outcome = Outcome::default();
-    let failed = if named.is_empty() {
-        let has_failed = |entry: &Entry| matches!(entry.progress, Some(Progress::Failed { .. }));
-        waiting(hands)?.into_iter().filter(has_failed).map(|entry| entry.entry).collect()
-    } else {
-        named.to_vec()
-    };
+    let outbox = waiting(hands)?;
+    let failed = if named.is_empty() { with_failures(&outbox) } else { named.to_vec() };
     let mut sending = BTreeSet::new();
     for entry in failed {
+        let is_message = outbox.entries.iter().any(|listed| listed.entry == entry);
         match hands.call::<RetryMessage>(&EntryParams { entry }) {
-            Ok(_) => drop(sending.insert(entry)),
+            Ok(_) if is_message => drop(sending.insert(entry)),
+            // The progress of a message does not say how far its changes are.
+            Ok(_) => Line::text(format_args!("queued the changes of {entry}"))?,
             Err(error) => outcome.add(failure(&error))?,
         }
     }
@@ -109,6 +135,14 @@ fn retry_with(hands: &Hands, named: &[u64], timeout: u64) -> Result<(), Failure>
         outcome.keep();
     }
     outcome.end()
+}
+
+/// Numbers of the messages of which a copy failed, or a copy of a change.
+fn with_failures(outbox: &OutboxResult) -> Vec<u64> {
+    let entries = outbox.entries.iter().map(|entry| (Some(entry.entry), &entry.copies));
+    let changes = outbox.changes.iter().map(|change| (change.entry, &change.copies));
+    let failed = entries.chain(changes).filter(|(_, copies)| failures(copies).next().is_some());
+    failed.filter_map(|(entry, _)| entry).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Prints how far messages get, until all are stored or have failed again. Those that wait stay in
@@ -128,23 +162,31 @@ fn follow(
         if !sending.contains(&entry.entry) {
             continue;
         }
-        let word = match &entry.progress {
-            None | Some(Progress::Queued) => continue,
-            Some(Progress::Failed { reason }) => {
-                sending.remove(&entry.entry);
-                let refused = ErrorKind::Refused.exit_status();
-                let message = format_args!("message {} failed again: {reason}", entry.entry);
-                outcome.add(Failure::with_status(message, refused))?;
-                continue;
-            }
-            Some(Progress::Stored) => "stored",
-            Some(Progress::Delivered) => "delivered",
-            Some(Progress::Read) => "read",
+        let Some(progress) = entry.progress.as_ref().filter(|it| **it != Progress::Queued) else {
+            continue;
         };
         sending.remove(&entry.entry);
-        Line::text(format_args!("{word} {}", entry.entry))?;
+        match failed_again(&entry) {
+            Some(failure) => outcome.add(failure)?,
+            None => {
+                Line::text(format_args!("{} {}", summary(progress, &entry.copies), entry.entry))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The failure of a message of which a copy has failed.
+fn failed_again(entry: &Entry) -> Option<Failure> {
+    let failed: Vec<_> = failures(&entry.copies).collect();
+    let (_, reason) = failed.first()?;
+    let people: Vec<_> = failed.iter().map(|(to, _)| to.to_string()).collect();
+    let people = match entry.copies.len() {
+        1 => String::new(),
+        _ => format!(" for {}", people.join(", ")),
+    };
+    let message = format_args!("message {} failed again{people}: {reason}", entry.entry);
+    Some(Failure::with_status(message, ErrorKind::Refused.exit_status()))
 }
 
 fn cancel(home: &Home, entries: &[u64]) -> Result<(), Failure> {
@@ -152,7 +194,19 @@ fn cancel(home: &Home, entries: &[u64]) -> Result<(), Failure> {
     let mut outcome = Outcome::default();
     for &entry in entries {
         match hands.call::<CancelMessage>(&EntryParams { entry }) {
-            Ok(_) => Line::text(format_args!("cancelled {entry}"))?,
+            Ok(CancelResult { cancelled, too_late }) => {
+                let too_late: Vec<_> = too_late.iter().map(ToString::to_string).collect();
+                let others = match &*too_late {
+                    [] => String::new(),
+                    people => format!(
+                        " for {} of {}; too late for {}",
+                        cancelled.len(),
+                        cancelled.len() + people.len(),
+                        people.join(", ")
+                    ),
+                };
+                Line::text(format_args!("cancelled {entry}{others}"))?;
+            }
             Err(error) => outcome.add(failure(&error))?,
         }
     }

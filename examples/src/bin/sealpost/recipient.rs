@@ -1,5 +1,7 @@
 //! Recipients as people name them: a phone number, or a group by its name or the beginning of its id.
 
+use std::fmt;
+
 use sealpost_core::ids::Phone;
 use sealpost_messenger::api::{
     ApiError, Caller, ErrorKind, Group, GroupStanding, ListGroups, Method, Peer, PhoneNumber,
@@ -23,6 +25,15 @@ pub(crate) fn recipient(text: &str) -> Result<Recipient, sealpost_messenger::api
         return text.parse().map(|PhoneNumber(phone)| Recipient::Person(phone));
     }
     Ok(Recipient::Group(text.to_owned()))
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(phone) => phone.fmt(f),
+            Self::Group(name) => write!(f, "“{}”", OneLine(name)),
+        }
+    }
 }
 
 impl Recipient {
@@ -82,7 +93,7 @@ pub(crate) fn find_group<'a>(groups: &'a [Group], name: &str) -> Result<&'a Grou
     )))
 }
 
-fn refused(message: std::fmt::Arguments<'_>) -> Failure {
+fn refused(message: fmt::Arguments<'_>) -> Failure {
     Failure::with_status(message, ErrorKind::NotFound.exit_status())
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use sealpost_messenger::api::{
-    ErrorKind, Progress, Send, SendFile, SendFileParams, SendParams, SendResult, WaitFor,
+    ErrorKind, Progress, Send, SendFile, SendFileParams, SendParams, SendResult, WaitFor, failures,
+    summary,
 };
 use sealpost_programs::{Failure, Format, Line};
 
 use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::Home;
-use crate::recipient::Recipient;
 use crate::send_args::{SendArgs, Wait};
 use crate::transfer::{self, Goal};
 
@@ -54,27 +54,41 @@ pub(crate) fn send(home: &Home, args: SendArgs) -> Result<(), Failure> {
         }
     };
     match format {
-        Format::Json => Line::json(&sent),
-        Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry)),
+        Format::Json => Line::json(&sent)?,
+        Format::Text => Line::text(format_args!("{} {}", word(&sent)?, sent.entry))?,
     }
+    all_sent(&sent)
+}
+
+/// Fails if a member of a group does not get the message.
+fn all_sent(sent: &SendResult) -> Result<(), Failure> {
+    let failed: Vec<_> =
+        failures(&sent.copies).map(|(to, reason)| format!("{to}: {reason}")).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = format_args!(
+        "not sent to {}; sealpost outbox retry {} tries again",
+        failed.join("; "),
+        sent.entry
+    );
+    Err(Failure::with_status(message, ErrorKind::Refused.exit_status()))
 }
 
 /// Offers one file, and waits for what was asked for.
 fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
-    let Recipient::Person(phone) = args.to else {
-        return Err(Failure::usage("a file goes to one person: a group takes texts only"));
-    };
     let wait = args.wait.unwrap_or(Wait::Delivered);
     let shown = path.display();
     let path = path.canonicalize().map_err(Failure::context(format!("can't send {shown}")))?;
     let path = path.to_str().ok_or_else(|| {
         Failure::usage(format_args!("can't send {shown}: its path is not UTF-8; rename it"))
     })?;
-    let params = SendFileParams {
-        recipient: phone.into(),
+    let key = key()?;
+    let params = |recipient| SendFileParams {
+        recipient,
         path: path.into(),
         caption: args.text.clone().unwrap_or_default(),
-        idempotency_key: Some(key()?),
+        idempotency_key: Some(key.clone()),
         wait_for: match wait {
             Wait::None => WaitFor::Queued,
             Wait::Stored | Wait::Delivered => WaitFor::Stored,
@@ -82,21 +96,20 @@ fn send_file(home: &Home, path: &Path, args: &SendArgs) -> Result<(), Failure> {
         timeout_seconds: seconds(args.timeout),
     };
     let goal = if wait == Wait::Delivered { Goal::Complete } else { Goal::Begun };
-    let begin = |hands: &Hands| hands.call::<SendFile>(&params).map(|sent| sent.entry);
+    let begin = |hands: &Hands| {
+        let params = params(args.to.peer(&hands.owner)?);
+        hands.call::<SendFile>(&params).map(|sent| sent.entry).map_err(|error| failure(&error))
+    };
     let entry = transfer::follow(home, begin, goal, Duration::from_secs(args.timeout))?;
     transfer::print(&entry, args.format.format())
 }
 
-fn word(sent: &SendResult) -> Result<&'static str, Failure> {
-    Ok(match &sent.progress {
-        Progress::Queued => "queued",
-        Progress::Stored => "stored",
-        Progress::Delivered => "delivered",
-        Progress::Read => "read",
-        Progress::Failed { reason } => {
-            return Err(Failure::with_status(reason, ErrorKind::Refused.exit_status()));
-        }
-    })
+/// How far the message got, with its number of copies if they differ.
+fn word(sent: &SendResult) -> Result<String, Failure> {
+    if let Progress::Failed { reason } = &sent.progress {
+        return Err(Failure::with_status(reason, ErrorKind::Refused.exit_status()));
+    }
+    Ok(summary(&sent.progress, &sent.copies))
 }
 
 /// The content of the message: the argument, or standard input unchanged. It is text if it is

@@ -15,7 +15,7 @@ pub(crate) fn status(home: &Home, format: Format, zone: &Zone) -> Result<(), Fai
     let store = home.look()?;
     let identity = store.identity()?;
     let snapshot = store.load()?;
-    let OutboxCounts { queued, stored, delivered, failed } = store.outbox()?;
+    let OutboxCounts { queued, stored, delivered, failed } = store.message_counts()?;
     let status = Status {
         phone: identity.phone.to_string(),
         id: snapshot.account.user.map(sealpost_core::ids::UserId::value),

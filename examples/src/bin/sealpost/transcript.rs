@@ -1,7 +1,9 @@
 //! Entries of conversations, as commands print them.
 
+use std::collections::BTreeMap;
+
 use sealpost_chat::Zone;
-use sealpost_messenger::api::{Entry, Peer, Progress, Quote, Reaction};
+use sealpost_messenger::api::{Copy, Entry, Peer, Progress, Quote, Reaction, summary};
 use sealpost_programs::{Failure, Format, Line};
 
 use crate::body::Body;
@@ -28,6 +30,7 @@ impl Transcript {
         let stamp = self.zone.stamp(entry.sent_at);
         let mut lines = vec![format!("{stamp}  {} [{marks}]: {}", whom(entry), body.text())];
         lines.extend(entry.reply_to.as_ref().map(answered));
+        lines.extend(fates(&entry.copies));
         lines.extend(entry.reactions.iter().map(reacted));
         lines
     }
@@ -48,7 +51,7 @@ pub(crate) fn whom(entry: &Entry) -> String {
 pub(crate) fn marks(entry: &Entry) -> Vec<String> {
     let first = match (&entry.progress, entry.from) {
         (_, Some(_)) => TrustName::from(entry.trust).words().to_owned(),
-        (Some(progress), None) => word(progress),
+        (Some(progress), None) => summary(progress, &entry.copies),
         (None, None) => "noted".to_owned(),
     };
     let arrival = entry.arrival.map(|arrival| ArrivalName::from(arrival).words().to_owned());
@@ -58,15 +61,23 @@ pub(crate) fn marks(entry: &Entry) -> Vec<String> {
     [first].into_iter().chain(arrival).chain(written).chain(gap).chain(edited).collect()
 }
 
-/// How far a message has come, in words.
-pub(crate) fn word(progress: &Progress) -> String {
-    match progress {
-        Progress::Queued => "queued".to_owned(),
-        Progress::Stored => "stored".to_owned(),
-        Progress::Delivered => "delivered".to_owned(),
-        Progress::Read => "read".to_owned(),
-        Progress::Failed { reason } => format!("failed: {reason}"),
+/// For whom the copies of a message are how far, if they differ.
+pub(crate) fn fates(copies: &[Copy]) -> Vec<String> {
+    let mut people: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for copy in copies {
+        let fate = match &copy.progress {
+            Progress::Read => "read by".to_owned(),
+            Progress::Delivered => "delivered to".to_owned(),
+            Progress::Stored => "stored for".to_owned(),
+            Progress::Queued => "queued for".to_owned(),
+            Progress::Failed { reason } => format!("failed, because {reason}, for"),
+        };
+        people.entry(fate).or_default().push(copy.to.to_string());
     }
+    if people.len() < 2 {
+        return Vec::new();
+    }
+    people.into_iter().map(|(fate, people)| format!("    {fate} {}", people.join(", "))).collect()
 }
 
 fn answered(quote: &Quote) -> String {
@@ -121,6 +132,31 @@ mod tests {
                 [format!("1970-01-01 00:00:00Z  to +4915112345678 [{shown}]: hi")]
             );
         }
+    }
+
+    #[test]
+    fn copies_that_differ_are_told_apart() {
+        let copy = |digit: u8, progress| Copy {
+            to: format!("+491511234567{digit}").parse().unwrap(),
+            message_id: None,
+            progress,
+        };
+        let reason = "nobody is registered".to_owned();
+        let copies = vec![
+            copy(1, Progress::Delivered),
+            copy(2, Progress::Failed { reason }),
+            copy(3, Progress::Delivered),
+        ];
+        let progress = Some(Progress::Delivered);
+        let own = Entry { from: None, progress, copies, ..entry(text("hi")) };
+        assert_eq!(
+            lines(&own),
+            [
+                "1970-01-01 00:00:00Z  to +4915112345678 [delivered to 2 of 3, failed for 1]: hi",
+                "    delivered to +4915112345671, +4915112345673",
+                "    failed, because nobody is registered, for +4915112345672",
+            ]
+        );
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use sealpost_messenger::api::{
-    ApiError, Body, Changed, Entry, ErrorKind, FileState, ListFiles, ListFilesParams, Notification,
+    Body, Changed, Entry, ErrorKind, FileRecipient, FileState, ListFiles, ListFilesParams,
+    Notification,
 };
 use sealpost_programs::{Failure, Format, Line, OneLine, tell};
 
 use crate::hands::{Hands, failure, subscribe_changes};
 use crate::home::Home;
+use crate::transcript::whom;
 
 /// How far a transfer is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) enum Goal {
 /// repeated if the owner of the home ends. Returns the entry as it was last.
 pub(crate) fn follow(
     home: &Home,
-    begin: impl Fn(&Hands) -> Result<u64, ApiError>,
+    begin: impl Fn(&Hands) -> Result<u64, Failure>,
     goal: Goal,
     patience: Duration,
 ) -> Result<Entry, Failure> {
@@ -33,7 +35,7 @@ pub(crate) fn follow(
     loop {
         let hands = Hands::take(home, subscribe_changes)?;
         let number = begun.map_or_else(|| begin(&hands), Ok);
-        let followed = number.map_err(|error| failure(&error)).and_then(|number| {
+        let followed = number.and_then(|number| {
             begun = Some(number);
             Follower::new(number, goal, patience).follow(&hands)
         });
@@ -182,7 +184,33 @@ fn write(text: &str) -> Result<(), Failure> {
 pub(crate) fn print(entry: &Entry, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => Line::json(entry),
-        Format::Text => Line::text(text(entry)),
+        Format::Text => {
+            Line::text(text(entry))?;
+            recipients(entry).iter().try_for_each(|it| Line::text(format!("  {}", of_one(it))))
+        }
+    }
+}
+
+/// How far a file is for each member of a group.
+fn recipients(entry: &Entry) -> &[FileRecipient] {
+    if let Body::File { recipients, .. } = &entry.body { recipients } else { &[] }
+}
+
+fn of_one(recipient: &FileRecipient) -> String {
+    let FileRecipient { to, done, state, reason } = recipient;
+    let reason = reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
+    format!("{:<10} {done:>16} B to {to}{reason}", word(*state))
+}
+
+const fn word(state: FileState) -> &'static str {
+    match state {
+        FileState::Offered => "offered",
+        FileState::Underway => "underway",
+        FileState::Complete => "complete",
+        FileState::Refused => "refused",
+        FileState::Cancelled => "cancelled",
+        FileState::Failed => "failed",
+        FileState::Unknown => "?",
     }
 }
 
@@ -192,23 +220,19 @@ fn text(entry: &Entry) -> String {
         return format!("{:<10} {:>6}", "gone", entry.entry);
     };
     let percent = done.saturating_mul(100).checked_div(*size).unwrap_or(0);
-    let state = match state {
-        FileState::Offered => "offered".to_owned(),
-        FileState::Underway => format!("{percent} %"),
-        FileState::Complete => "complete".to_owned(),
-        FileState::Refused => "refused".to_owned(),
-        FileState::Cancelled => "cancelled".to_owned(),
-        FileState::Failed => "failed".to_owned(),
-        FileState::Unknown => "?".to_owned(),
+    let state = if *state == FileState::Underway {
+        format!("{percent} %")
+    } else {
+        word(*state).to_owned()
     };
-    let direction = if entry.from.is_some() { "from" } else { "to" };
+    let direction = if entry.from.is_some() { "from " } else { "" };
     let place = match (reason, path) {
         (Some(reason), _) => format!("  {reason}"),
         (None, Some(path)) if entry.from.is_some() => format!("  {path}"),
         (None, _) => String::new(),
     };
-    let Entry { entry, conversation, .. } = entry;
-    format!("{state:<10} {entry:>6} {size:>9} B {direction} {conversation}  {name}{place}")
+    let number = entry.entry;
+    format!("{state:<10} {number:>6} {size:>9} B {direction}{}  {name}{place}", whom(entry))
 }
 
 /// Files among which one is looked for.

@@ -43,7 +43,8 @@ pub struct StatusResult {
     pub connection: Connection,
     /// Count of contacts.
     pub contacts: u64,
-    /// Count of messages that wait to be sent.
+    /// Count of messages that wait to be sent: of what people wrote, with files that were offered, and
+    /// without what clients tell each other. In a group, a message is as far as `progress` of its entry.
     pub queued: u64,
     /// Count of messages that the server has stored.
     pub stored: u64,

@@ -7,8 +7,8 @@ use super::{Empty, EntryParams, SendResult, WaitFor, method};
 use crate::api::{Entry, Peer};
 
 method! {
-    /// Offers a file of at most 64 MiB to a person. It is sent once they accept it; until then it must
-    /// stay as it is.
+    /// Offers a file of at most 64 MiB to a person, or to everybody in a group. It is sent to whoever
+    /// accepts it; until then it must stay as it is.
     SendFile, "sendFile", SendFileParams => SendResult
 }
 

@@ -43,6 +43,22 @@ macro_rules! method {
 }
 use method;
 
+/// Passes every method to a macro, so that none is missing in what it makes.
+macro_rules! for_each_method {
+    ($make:ident) => {
+        $make! {
+            Version, Status, Send, EditMessage, RemoteDelete, SendReaction, ListOutbox,
+            RetryMessage, CancelMessage, SendFile, ListFiles, AcceptFile, RefuseFile, CancelFile,
+            SubscribeReceive, Acknowledge, UnsubscribeReceive, ListConsumers, RemoveConsumer,
+            SubscribeChanges, ListConversations, History, Search, MarkRead, SaveDraft,
+            UpdateConversation, ListContacts, UpdateContact, RemoveContact, Block, Unblock, LookUp,
+            TrustKey, ListGroups, UpdateGroup, JoinGroup, DeclineGroup, QuitGroup, TakeOverGroup,
+            ForgetGroup,
+        }
+    };
+}
+pub(crate) use for_each_method;
+
 /// How long methods wait that wait, in seconds.
 const fn default_timeout() -> u32 {
     30
@@ -77,46 +93,9 @@ impl Description {
     }
 }
 
+macro_rules! descriptions {
+    ($($method:ident,)+) => { &[$(Description::of::<$method>(),)+] };
+}
+
 /// Every method.
-pub const METHODS: &[Description] = &[
-    Description::of::<Version>(),
-    Description::of::<Status>(),
-    Description::of::<Send>(),
-    Description::of::<EditMessage>(),
-    Description::of::<RemoteDelete>(),
-    Description::of::<SendReaction>(),
-    Description::of::<ListOutbox>(),
-    Description::of::<RetryMessage>(),
-    Description::of::<CancelMessage>(),
-    Description::of::<SendFile>(),
-    Description::of::<ListFiles>(),
-    Description::of::<AcceptFile>(),
-    Description::of::<RefuseFile>(),
-    Description::of::<CancelFile>(),
-    Description::of::<SubscribeReceive>(),
-    Description::of::<Acknowledge>(),
-    Description::of::<UnsubscribeReceive>(),
-    Description::of::<ListConsumers>(),
-    Description::of::<RemoveConsumer>(),
-    Description::of::<SubscribeChanges>(),
-    Description::of::<ListConversations>(),
-    Description::of::<History>(),
-    Description::of::<Search>(),
-    Description::of::<MarkRead>(),
-    Description::of::<SaveDraft>(),
-    Description::of::<UpdateConversation>(),
-    Description::of::<ListContacts>(),
-    Description::of::<UpdateContact>(),
-    Description::of::<RemoveContact>(),
-    Description::of::<Block>(),
-    Description::of::<Unblock>(),
-    Description::of::<LookUp>(),
-    Description::of::<TrustKey>(),
-    Description::of::<ListGroups>(),
-    Description::of::<UpdateGroup>(),
-    Description::of::<JoinGroup>(),
-    Description::of::<DeclineGroup>(),
-    Description::of::<QuitGroup>(),
-    Description::of::<TakeOverGroup>(),
-    Description::of::<ForgetGroup>(),
-];
+pub const METHODS: &[Description] = for_each_method!(descriptions);

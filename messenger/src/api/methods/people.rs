@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Empty, method};
-use crate::api::{Contact, PhoneNumber};
+use crate::api::{Contact, Peer, PhoneNumber};
 
 method! {
     /// Lists the contacts: people whose keys are known.
@@ -25,14 +25,15 @@ method! {
 }
 
 method! {
-    /// Drops what comes from a person, quietly. The server forgets a message only for a receipt, so the
-    /// person is told that messages are delivered, as before, and never that they are read.
-    Block, "block", PersonParams => Empty
+    /// Drops what comes from a person, quietly, and gives up files on their way. The server forgets a
+    /// message only for a receipt, so the person is told that messages are delivered, as before, and never
+    /// that they are read. A group is left, and further invitations to it are ignored.
+    Block, "block", PeerParams => Empty
 }
 
 method! {
-    /// Takes messages of a person again.
-    Unblock, "unblock", PersonParams => Empty
+    /// Takes messages of a person again, or invitations to a group.
+    Unblock, "unblock", PeerParams => Empty
 }
 
 method! {
@@ -54,12 +55,12 @@ pub struct ContactsResult {
     pub contacts: Vec<Contact>,
 }
 
-/// A person.
+/// A person or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PersonParams {
-    /// Phone number.
-    pub recipient: PhoneNumber,
+pub struct PeerParams {
+    /// The person or the group.
+    pub recipient: Peer,
 }
 
 /// A name for a contact.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Empty, method};
-use crate::api::{Entry, Mention, Peer, Progress};
+use crate::api::{Copy, Entry, Mention, Peer, PhoneNumber, Progress};
 
 method! {
     /// Sends a message.
@@ -27,18 +27,21 @@ method! {
 }
 
 method! {
-    /// Lists what waits to be sent, and what failed and why.
+    /// Lists what waits to be sent, and what failed and why: messages, changes of messages, and changes
+    /// of groups.
     ListOutbox, "listOutbox", Empty => OutboxResult
 }
 
 method! {
-    /// Sends a message again that failed.
+    /// Sends the copies of a message again that failed, and those of its changes. In a group, they go
+    /// to those who are members now.
     RetryMessage, "retryMessage", EntryParams => SendResult
 }
 
 method! {
-    /// Gives up a message that could not be sent yet. One that is on its way can't be given up.
-    CancelMessage, "cancelMessage", EntryParams => Empty
+    /// Gives up the copies of a message that could not be sent yet, and of its changes for the same
+    /// recipients. Copies that are on their way can't be given up, nor a change alone.
+    CancelMessage, "cancelMessage", EntryParams => CancelResult
 }
 
 /// What to send. Either `message` or `bytesHex` is needed.
@@ -96,8 +99,22 @@ pub struct SendResult {
     /// Id of the message on the wire, once it has one; absent for groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<u64>,
-    /// How far it has come.
+    /// How far it has come: in a group, as `progress` of its entry.
     pub progress: Progress,
+    /// The copies in a group, one for each recipient.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<Copy>,
+}
+
+/// What was given up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelResult {
+    /// Recipients who don't get the message.
+    pub cancelled: Vec<PhoneNumber>,
+    /// Recipients who have it, or to whom it is on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub too_late: Vec<PhoneNumber>,
 }
 
 /// An entry.
@@ -135,6 +152,48 @@ pub struct ReactionParams {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxResult {
-    /// The entries concerned, the oldest first.
+    /// Messages, the oldest first.
     pub entries: Vec<Entry>,
+    /// Changes of messages and of groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<OutboxChange>,
+}
+
+/// A change that waits, or that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxChange {
+    /// What kind of change it is.
+    pub change: ChangeKind,
+    /// Number of the entry that it changes; absent for a change of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+    /// The conversation of the entry, or the group.
+    pub conversation: Peer,
+    /// Name of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
+    /// How far it has come, as `progress` of an entry.
+    pub progress: Progress,
+    /// Its copies that wait or failed, one for each recipient.
+    pub copies: Vec<Copy>,
+}
+
+/// Kinds of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// Another text of a message.
+    Edit,
+    /// A message that is taken back.
+    Delete,
+    /// A reaction, or the end of one.
+    Reaction,
+    /// What was seen.
+    Read,
+    /// The state of a group, or an answer to one. It is sent until it arrives.
+    Group,
+    #[serde(other)]
+    /// A later version of the interface says more.
+    Unknown,
 }

@@ -1,9 +1,8 @@
 //! Events of peers, as inputs of the machine of transfers.
 
 use sealpost_core::client::store::{Content, InboxItem, ReceivedContent};
-use sealpost_core::event::{self, FileOffer};
+use sealpost_core::event::{self, Event, FileOffer, GroupTag};
 use sealpost_core::files::{Consent, Direction, Input, TransferId};
-use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::Peer;
 use sealpost_storage::client::transfers::TakenOver;
 
@@ -26,11 +25,13 @@ impl Clerk {
 
     fn take_over(&mut self, item: &InboxItem) -> Result<(), ApiError> {
         let from = item.message.signed_by;
-        let (input, offers) = match file_event(item) {
+        let event = file_event(item);
+        let (input, offers) = match event.map(|event| &event.body) {
             Some(event::Body::FileOffer(offer)) => {
                 let id =
                     TransferId { direction: Direction::Incoming, peer: from, file: offer.file };
-                (Some(self.offer_of(item, from, offer)?), Some(id))
+                let group = event.and_then(|event| event.group);
+                (Some(self.offer_of(item, group, offer)?), Some(id))
             }
             Some(event::Body::FilePiece(piece)) => {
                 (Some(Input::Piece { from, piece: piece.clone() }), None)
@@ -49,10 +50,14 @@ impl Clerk {
     fn offer_of(
         &self,
         item: &InboxItem,
-        from: Fingerprint,
+        group: Option<GroupTag>,
         offer: &FileOffer,
     ) -> Result<Input, ApiError> {
-        let peer = Peer::Person(item.message.phone);
+        let from = item.message.signed_by;
+        let peer = match group {
+            Some(tag) => Peer::Group(tag.group),
+            None => Peer::Person(item.message.phone),
+        };
         let conversation = self.core.read(|store| store.conversation(&peer))?;
         let consent = match conversation.map_or(0, |found| found.accepted_files) {
             0 => Consent::Ask,
@@ -62,11 +67,11 @@ impl Clerk {
     }
 }
 
-fn file_event(item: &InboxItem) -> Option<&event::Body> {
+fn file_event(item: &InboxItem) -> Option<&Event> {
     let ReceivedContent::Opened(Content::Event(encoded)) = &item.message.content else {
         return None;
     };
-    encoded.event().ok().map(|event| &event.body)
+    encoded.event().ok()
 }
 
 /// Arrivals that are read at once, 60 KB each.

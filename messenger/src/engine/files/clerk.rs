@@ -113,6 +113,11 @@ impl Clerk {
                 let done = self.offer(*offered);
                 give_answer(done, &answer)
             }
+            Work::OfferToGroup(offered, answer) => {
+                let done = self.offer_to_group(*offered);
+                give_answer(done, &answer)
+            }
+            Work::GiveUp => self.give_up(),
             Work::Stop => Ok(()),
         };
         self.check(done);
@@ -172,7 +177,8 @@ impl Clerk {
         if let Start::Awaits { place, .. } = &mut self.start {
             *place = (*place).max(last);
         }
-        self.send_unsent()
+        self.send_unsent()?;
+        self.give_up()
     }
 
     fn folder_failed(&self, error: &std::io::Error) -> ApiError {
@@ -188,6 +194,11 @@ impl Clerk {
             self.read_contacts()?;
         }
         Ok(self.peers.get(key).copied())
+    }
+
+    /// As [`phone_of`](Self::phone_of), of those contacts that were read.
+    pub(super) fn known_phone_of(&self, key: &Fingerprint) -> Option<Phone> {
+        self.peers.get(key).copied()
     }
 
     /// Who has which key.

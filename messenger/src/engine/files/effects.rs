@@ -7,7 +7,7 @@ use sealpost_core::client::store::{Content, Token};
 use sealpost_core::event::{self, FilePiece};
 use sealpost_core::files::{EventName, Fate, Input, Outgoing, Pause, PieceName, Told, TransferId};
 use sealpost_storage::client::conversations::NewCopy;
-use sealpost_storage::client::transfers::{NewSend, SendPlace, TakenOver, TransferStep};
+use sealpost_storage::client::transfers::{KeptSend, NewSend, SendPlace, TakenOver, TransferStep};
 
 use super::clerk::{Clerk, RETRY};
 use super::fates::fate_of;
@@ -95,38 +95,48 @@ impl Clerk {
         (after, inputs): (&mut Vec<After>, &mut VecDeque<Input>),
     ) -> Result<(), ApiError> {
         let Message { name, content } = message;
-        let key = Some(id.peer);
+        let before = match name {
+            Some(name) => self.core.read(|store| store.file_send(&id, name))?,
+            None => None,
+        };
+        if let Some(before) = before
+            .filter(|before| name == Some(EventName::Offer) || before.place != SendPlace::Unsent)
+        {
+            return self.take_up(before, after, inputs);
+        }
         let Some(phone) = self.phone_of(&id.peer)? else {
             // Whoever had this key has another one, and must not get what was meant for it.
             inputs.extend(name.map(|name| Input::Sent { id, name, fate: Fate::Failed }));
             return Ok(());
         };
-        let before = match name {
-            Some(name) => self.core.read(|store| store.file_send(&id, name))?,
-            None => None,
-        };
-        let Some(before) = before else {
+        let token = if let Some(before) = before {
+            before.token
+        } else {
             let token = token()?;
             let kept = name.is_none().then(|| content.clone());
             step.sends.push(NewSend { token, id, name, content: kept });
-            self.sends.add(token, id, name);
-            after.push(After::Send(NewCopy { token, phone, key, content }));
-            return Ok(());
+            token
         };
-        self.sends.add(before.token, id, name);
-        match (before.place, name) {
-            // The offer's content is that of its entry, which `send_unsent` of the core has sent.
-            (SendPlace::Unsent, Some(EventName::Offer)) => {
-                let sent = self.core.read(|store| store.unsent_copy(before.token))?;
-                after.extend(sent.map(|unsent| After::Send(unsent.copy)));
-            }
-            (SendPlace::Unsent, _) => {
-                let token = before.token;
-                after.push(After::Send(NewCopy { token, phone, key, content }));
-            }
-            (SendPlace::Draft | SendPlace::Outbox(..), _) => {}
+        self.sends.add(token, id, name);
+        after.push(After::Send(NewCopy { token, phone, key: Some(id.peer), content }));
+        Ok(())
+    }
+
+    /// Takes up a message that was sent before, or an offer that is sent as a copy of its entry: in a
+    /// group to somebody who may not be a contact yet.
+    fn take_up(
+        &mut self,
+        before: KeptSend,
+        after: &mut Vec<After>,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<(), ApiError> {
+        let KeptSend { token, id, name, place } = before;
+        self.sends.add(token, id, name);
+        if place == SendPlace::Unsent {
+            let unsent = self.core.read(|store| store.unsent_copy(token))?;
+            after.extend(unsent.map(|unsent| After::Send(unsent.copy)));
         }
-        if let (Some(fate), Some(name)) = (fate_of(before.place), name) {
+        if let (Some(fate), Some(name)) = (fate_of(place), name) {
             inputs.push_back(Input::Sent { id, name, fate });
         }
         Ok(())

@@ -12,12 +12,14 @@
 //! | `effects` | carries out what the machine asks for |
 //! | `fates` | what became of messages |
 //! | `requests` | what users want |
+//! | `group` | files that are offered to a group |
 //! | `notes` | what is shown of transfers beyond their records |
 
 mod arrivals;
 mod clerk;
 mod effects;
 mod fates;
+mod group;
 mod notes;
 mod requests;
 
@@ -33,6 +35,7 @@ use sealpost_storage::client::conversations::Made;
 
 use super::core::{Core, stopping};
 use crate::api::ApiError;
+pub(super) use group::OfferedToGroup;
 pub(super) use notes::Notes;
 pub(super) use requests::Offered;
 
@@ -58,6 +61,10 @@ enum Work {
     Command(Command, SyncSender<Result<(), ApiError>>),
     /// A user offers a file.
     Offer(Box<Offered>, SyncSender<Result<Made, ApiError>>),
+    /// A user offers a file to a group.
+    OfferToGroup(Box<OfferedToGroup>, SyncSender<Result<Made, ApiError>>),
+    /// Somebody was blocked, or a group has changed.
+    GiveUp,
     Stop,
 }
 
@@ -113,6 +120,18 @@ impl Files {
         let (answer, answered) = mpsc::sync_channel(1);
         self.give(Work::Offer(Box::new(offered), answer));
         answered.recv().map_err(|_| stopping())?
+    }
+
+    /// Offers a file to a group, and waits until the offer is durable.
+    pub(super) fn offer_to_group(&self, offered: OfferedToGroup) -> Result<Made, ApiError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.give(Work::OfferToGroup(Box::new(offered), answer));
+        answered.recv().map_err(|_| stopping())?
+    }
+
+    /// Gives up transfers with people who were blocked or have left a group, without waiting for that.
+    pub(super) fn give_up(&self) {
+        self.give(Work::GiveUp);
     }
 
     pub(super) fn stop(&self) {

@@ -60,13 +60,7 @@ impl Clerk {
         let effects = desk.handle(Input::Command(Command::Send { to, offer }));
         if let Some(refusal) = refusal(&effects) {
             desk.remove_source(id);
-            return Err(match refusal {
-                CommandRefusal::TooLarge => ErrorKind::TooLong.error(refusal),
-                CommandRefusal::TooMany => ErrorKind::Busy.error(refusal).with_retry_after(60),
-                CommandRefusal::Exists | CommandRefusal::NotOpen | CommandRefusal::NotOffered => {
-                    ErrorKind::NotAllowed.error(refusal)
-                }
-            });
+            return Err(not_offered(refusal));
         }
         let transfer = NewTransfer { id, record, origin };
         let made = self.core.write(move |store| {
@@ -86,7 +80,7 @@ impl Clerk {
     }
 }
 
-fn refusal(effects: &[Effect]) -> Option<CommandRefusal> {
+pub(super) fn refusal(effects: &[Effect]) -> Option<CommandRefusal> {
     effects.iter().find_map(|effect| match effect {
         Effect::Tell(_, Told::CommandRefused(refusal)) => Some(*refusal),
         Effect::Tell(..)
@@ -98,8 +92,19 @@ fn refusal(effects: &[Effect]) -> Option<CommandRefusal> {
     })
 }
 
+/// The error for a file that is not offered.
+pub(super) fn not_offered(refusal: CommandRefusal) -> ApiError {
+    match refusal {
+        CommandRefusal::TooLarge => ErrorKind::TooLong.error(refusal),
+        CommandRefusal::TooMany => ErrorKind::Busy.error(refusal).with_retry_after(60),
+        CommandRefusal::Exists | CommandRefusal::NotOpen | CommandRefusal::NotOffered => {
+            ErrorKind::NotAllowed.error(refusal)
+        }
+    }
+}
+
 /// The store has failed, and is tried again.
-fn resting() -> ApiError {
+pub(super) fn resting() -> ApiError {
     ErrorKind::Storage
         .error("file transfers rest because the disk failed; see the log, and try again")
         .with_retry_after(5)

@@ -211,6 +211,9 @@ impl Core {
             desk.machine = None;
             return Ok(turned);
         }
+        if plan.has_files {
+            self.files.arrived();
+        }
         self.after_turn(&turned.done, plan.sends, &plan.changed);
         Ok(turned)
     }
@@ -227,6 +230,10 @@ impl Core {
                 Applied::Added(_, entry) | Applied::Changed(_, entry) => self.show_entry(*entry),
                 Applied::Ignored | Applied::Before => {}
             }
+        }
+        self.show_removed(&done.removed);
+        if !changed.is_empty() {
+            self.files.give_up();
         }
         for group in changed {
             let with = entries::peer(&Peer::Group(*group));

@@ -9,7 +9,9 @@
 //! | `inputs` | messages as inputs of the machine |
 //! | `plan` | actions of the machine as one turn of the store |
 //! | `news` | what a conversation says of its group, in words |
+//! | `causes` | names of what notices tell of |
 
+pub(super) mod causes;
 mod desk;
 mod inputs;
 mod news;

@@ -10,9 +10,10 @@ use sealpost_core::groups::{
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{
-    GroupPost, GroupRecord, GroupStep, NewCopy, Peer, Written,
+    Change, GroupPost, GroupRecord, GroupStep, NewCopy, Notice, Peer, Written,
 };
 
+use super::causes;
 use super::desk::{Cause, Own};
 use super::news::{self, Names};
 use crate::api::ApiError;
@@ -34,6 +35,8 @@ pub(super) struct Plan<'a> {
     pub(super) sends: Vec<NewCopy>,
     pub(super) changed: BTreeSet<GroupId>,
     pub(super) refused: Option<CommandRefusal>,
+    /// Whether an event of a file transfer is among what is shown.
+    pub(super) has_files: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -55,6 +58,7 @@ impl<'a> Plan<'a> {
             sends: Vec::new(),
             changed: BTreeSet::new(),
             refused: None,
+            has_files: false,
         }
     }
 
@@ -154,12 +158,17 @@ impl<'a> Plan<'a> {
     fn show(&mut self, group: GroupId, item: ItemId, how: Shown) -> Result<(), ApiError> {
         let Some(item) = self.item(item)? else { return Ok(()) };
         let change = changes::of(&item, self.core.public_key.fingerprint());
+        self.has_files |= matches!(change, Change::File(_));
         let written = match how {
             Shown::Current => Written::Current,
             Shown::Older => Written::Older,
             Shown::BeforeRemoval => Written::BeforeRemoval,
             Shown::OtherState => Written::OtherState,
         };
+        let cause = causes::refused(item.message.phone);
+        if self.core.read(|store| store.has_notices_of(&cause))? {
+            self.steps.push(GroupStep::Settle { with: Peer::Group(group), cause });
+        }
         self.steps.push(GroupStep::Show { item: Box::new(item), group, change, written });
         Ok(())
     }
@@ -167,9 +176,13 @@ impl<'a> Plan<'a> {
     fn refuse(&mut self, group: GroupId, item: ItemId, why: Refusal) -> Result<(), ApiError> {
         self.steps.push(GroupStep::Hide(InboxId(item.0)));
         let Some(item) = self.item(item)? else { return Ok(()) };
-        let text = news::refused(&self.names().phone(item.message.phone), why);
-        let with = self.conversation_for(group, Some(item.message.phone));
-        self.steps.extend(with.map(|with| GroupStep::Note { with, text }));
+        let phone = item.message.phone;
+        let notice = Notice {
+            text: news::refused(&self.names().phone(phone), why),
+            cause: Some(causes::refused(phone)),
+        };
+        let with = self.conversation_for(group, Some(phone));
+        self.steps.extend(with.map(|with| GroupStep::Note { with, notice }));
         Ok(())
     }
 
@@ -179,11 +192,29 @@ impl<'a> Plan<'a> {
             return;
         }
         let after = self.machine.group(group).map(Record::state);
+        self.settle_for_former_members(group, after);
         let lines = news::lines(told, self.before.as_ref(), after, &self.names());
+        if let (Told::Invited { .. }, Some(message)) = (told, self.message) {
+            let item = Box::new(message.clone());
+            self.steps.push(GroupStep::Invite { item, group, text: lines.concat() });
+            return;
+        }
         let sender = self.message.map(|message| message.message.phone);
         let Some(with) = self.conversation_for(group, sender) else { return };
-        let notes = lines.into_iter().map(|text| GroupStep::Note { with, text });
-        self.steps.extend(notes.collect::<Vec<_>>());
+        for text in lines {
+            self.steps.push(GroupStep::Note { with, notice: Notice { text, cause: None } });
+        }
+    }
+
+    /// It does not matter any more whether somebody is reached who is not in the group.
+    fn settle_for_former_members(&mut self, group: GroupId, after: Option<&State>) {
+        let Some(before) = &self.before else { return };
+        for (key, member) in &before.parts().members {
+            if after.is_none_or(|after| after.member(key).is_none()) {
+                let cause = causes::unreached(member.phone);
+                self.steps.push(GroupStep::Settle { with: Peer::Group(group), cause });
+            }
+        }
     }
 
     /// Where news of a group are shown. Strangers must not open conversations of groups, so those of

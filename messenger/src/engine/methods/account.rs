@@ -16,12 +16,7 @@ impl Access {
 
 impl Core {
     pub(in crate::engine) fn status(&self) -> Result<StatusResult, ApiError> {
-        let (snapshot, counts) = self.read(|store| {
-            let mut counts = store.outbox()?;
-            // What groups are about to send waits as well.
-            counts.queued += store.group_posts(u32::MAX)?.len() as u64;
-            Ok((store.load()?, counts))
-        })?;
+        let (snapshot, counts) = self.read(|store| Ok((store.load()?, store.message_counts()?)))?;
         let OutboxCounts { queued, stored, delivered, failed } = counts;
         Ok(StatusResult {
             phone: PhoneNumber(self.identity.phone),

@@ -1,23 +1,18 @@
-//! Changing what was said: edits, deletions, reactions; and what waits to be sent.
+//! Changing what was said: edits, deletions, reactions.
 
-use std::collections::BTreeSet;
-
+use sealpost_core::client::Command;
 use sealpost_core::client::store::Content;
-use sealpost_core::client::{Command, Notice, Token};
 use sealpost_core::event::{self, Emoji};
 use sealpost_core::ids::UserRef;
 use sealpost_storage::client::conversations::{
-    Applied, Author, Body as Kind, Cancelled, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
-    Progress as Kept,
+    Applied, Author, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
 };
 
 use super::sending::{new_event, no_entry, token, unsent};
 use crate::api::{
-    ApiError, EditParams, Empty, EntryParams, ErrorKind, OutboxResult, Progress, ReactionParams,
-    SendResult,
+    ApiError, EditParams, EntryParams, ErrorKind, Progress, ReactionParams, SendResult,
 };
 use crate::engine::core::Core;
-use crate::engine::hub::deadline_in;
 use crate::engine::{changes, clock};
 
 impl Core {
@@ -48,84 +43,6 @@ impl Core {
         )?;
         let body = event::Body::Reaction { target, emoji: shown };
         self.change(&found, body, |_| OwnChange::React((!emoji.is_empty()).then_some(emoji)))
-    }
-
-    pub(in crate::engine) fn list_outbox(&self) -> Result<OutboxResult, ApiError> {
-        self.read(|store| {
-            let waiting = store.waiting_copies(OUTBOX_MAX)?;
-            let failed = store.failed_copies(OUTBOX_MAX)?;
-            let ids: BTreeSet<EntryId> =
-                waiting.iter().chain(&failed).map(|sending| sending.entry).collect();
-            let mut entries = self.entries(store);
-            let found: Result<Vec<_>, _> = ids.into_iter().map(|id| entries.find(id)).collect();
-            Ok(OutboxResult { entries: found?.into_iter().flatten().collect() })
-        })
-    }
-
-    pub(in crate::engine) fn retry(&self, params: EntryParams) -> Result<SendResult, ApiError> {
-        let found = self.own_entry(params.entry)?;
-        if let Kind::File(_) = found.body {
-            return Err(ErrorKind::NotAllowed
-                .error(format_args!("entry {} offers a file: send the file again", params.entry)));
-        }
-        let failed = found.copies.iter().filter(|copy| matches!(copy.progress, Kept::Failed(_)));
-        let mut count = 0;
-        for copy in failed {
-            let (token, again) = (copy.token, token()?);
-            if let Some(unsent) = self.write(move |store| store.retry_copy(token, again))? {
-                self.command_send(unsent.copy);
-                count += 1;
-            }
-        }
-        if count == 0 {
-            return Err(ErrorKind::NotAllowed.error(format_args!(
-                "entry {} has not failed, or what it said is gone",
-                params.entry
-            )));
-        }
-        self.show_entry(found.id);
-        Ok(queued(found.id))
-    }
-
-    pub(in crate::engine) fn cancel(&self, params: EntryParams) -> Result<Empty, ApiError> {
-        let found = self.own_entry(params.entry)?;
-        if let Kind::File(_) = found.body {
-            return Err(ErrorKind::NotAllowed.error(format_args!(
-                "entry {} offers a file: give it up with cancelFile",
-                params.entry
-            )));
-        }
-        let mut cancelled = 0;
-        for copy in &found.copies {
-            let token = copy.token;
-            match self.write(move |store| store.cancel_copy(token))? {
-                Cancelled::Done => cancelled += 1,
-                Cancelled::IsDraft if self.cancel_draft(token)? => cancelled += 1,
-                Cancelled::IsDraft | Cancelled::TooLate => {}
-                Cancelled::Unknown => return Err(no_entry(params.entry)),
-            }
-        }
-        if cancelled == 0 {
-            return Err(ErrorKind::NotAllowed.error(format_args!(
-                "entry {} is on its way, and can't be given up",
-                params.entry
-            )));
-        }
-        self.show_entry(found.id);
-        Ok(Empty {})
-    }
-
-    /// Has the machine give up a message that it keeps. Returns whether it did.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "few of the notices matter here")]
-    fn cancel_draft(&self, token: Token) -> Result<bool, ApiError> {
-        let watch = self.hub.watch();
-        self.handle.command(Command::Cancel { token });
-        let cancelled = watch.until(deadline_in(LOCAL_TIMEOUT_SECS), |notice| match notice {
-            Notice::SendRefused { token: refused, .. } if *refused == token => Some(true),
-            Notice::NotCancelled { token: kept } if *kept == token => Some(false),
-            _ => None,
-        });
-        cancelled.map_err(|vain| self.unanswered(vain))
     }
 
     /// Makes a change to an entry, and tells the others.
@@ -170,7 +87,7 @@ impl Core {
     }
 
     /// With whom the conversation of an entry is.
-    fn peer_of(&self, found: &Entry) -> Result<Peer, ApiError> {
+    pub(super) fn peer_of(&self, found: &Entry) -> Result<Peer, ApiError> {
         let conversation = self.read(|store| store.conversation_of(found.conversation))?;
         Ok(conversation.ok_or_else(|| no_entry(found.id.0))?.peer)
     }
@@ -209,11 +126,6 @@ fn was_changed(entry: EntryId, applied: Applied) -> Result<(), ApiError> {
     }
 }
 
-const fn queued(entry: EntryId) -> SendResult {
-    SendResult { entry: entry.0, message_id: None, progress: Progress::Queued }
+pub(super) const fn queued(entry: EntryId) -> SendResult {
+    SendResult { entry: entry.0, message_id: None, progress: Progress::Queued, copies: Vec::new() }
 }
-
-/// How long what needs no server may take.
-const LOCAL_TIMEOUT_SECS: u32 = 30;
-/// Most messages listed of those that wait, and of those that failed.
-const OUTBOX_MAX: u32 = 1_000;

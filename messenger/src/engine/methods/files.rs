@@ -1,27 +1,32 @@
 //! Files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use sealpost_core::client::store::Content;
 use sealpost_core::event::{
-    self, Caption, FileId, FileName, FileOffer, FileSize, MediaType, PieceLen,
+    self, Caption, FileId, FileName, FileOffer, FileSize, GroupId, MediaType, PieceLen,
 };
 use sealpost_core::files::{Command, CommandRefusal, TransferId, limits};
+use sealpost_core::ids::Phone;
 use sealpost_storage::client::conversations::{
     Body, EntryId, Idempotency, Made, NewCopy, NewEntry, Peer,
 };
+use sealpost_storage::client::transfers::Origin;
 use sha2::{Digest, Sha256};
 
-use super::sending::{Journey, event_id, idempotency_key, new_event, reused, token};
+use super::journey::Journey;
+use super::sending::{event_id, idempotency_key, new_event, reused, token};
 use crate::api::{
     ApiError, Empty, EntryParams, ErrorKind, FilesResult, ListFilesParams, SendFileParams,
-    SendResult,
+    SendResult, WaitFor,
 };
 use crate::engine::clock;
 use crate::engine::core::Core;
 use crate::engine::entries;
-use crate::engine::files::Offered;
+use crate::engine::files::{Offered, OfferedToGroup};
 use crate::engine::hub::deadline_in;
 use crate::engine::methods::history::limited;
 use crate::files::{Source, media_type};
@@ -34,52 +39,82 @@ impl Core {
     ) -> Result<impl FnOnce() -> Result<SendResult, ApiError> + use<>, ApiError> {
         let deadline = deadline_in(params.timeout_seconds);
         let idempotency = idempotency(&params)?;
-        let peer = entries::kept_peer(&params.recipient);
-        let Peer::Person(phone) = peer else {
-            return Err(ErrorKind::InvalidParams.error("a group takes texts only, and no files"));
-        };
         let path = absolute(&params.path)?;
         let core = Arc::clone(self);
         Ok(move || {
-            let SendFileParams { caption, wait_for, .. } = params;
-            let contact = core.known_or_looked_up(phone, deadline)?;
-            let to = *contact.pinned.public_key.fingerprint();
-            let source = open(&path)?;
-            let offer = offer(&path, &source, &caption)?;
-            let expiry_secs =
-                core.read(|store| store.conversation(&peer))?.and_then(|found| found.expiry_secs);
-            let encoded = new_event(event::Body::FileOffer(offer.clone()), expiry_secs)?;
-            let entry = NewEntry {
-                body: Body::File(caption),
-                event_id: event_id(&encoded),
-                event: Some(encoded.clone()),
-                reply_to: None,
-                expiry_secs,
-            };
-            let token = token()?;
-            let content = Content::Event(encoded);
-            let copy = NewCopy { token, phone, key: Some(to), content };
-            let at = clock::now().0;
-            let watch = core.hub.watch();
-            let conversation = peer;
-            let made = core.files.offer(Offered {
-                conversation,
-                to,
-                offer,
-                entry,
-                copy,
-                at,
-                path,
-                source,
-                idempotency,
-            })?;
-            let journey = match made {
-                Made::New(entry) => Journey::begins(entry, token, phone, wait_for),
-                Made::Before(entry) => core.journey_of(entry, phone, wait_for)?,
-                Made::OtherRequest => return Err(reused()),
-            };
-            core.follow(&watch, journey, deadline)
+            let SendFileParams { recipient, caption, wait_for, .. } = params;
+            let file = FileToSend { path, caption, idempotency, wait_for, deadline };
+            match entries::kept_peer(&recipient) {
+                Peer::Person(phone) => core.send_file_to_person(phone, file),
+                Peer::Group(group) => core.send_file_to_group(group, file),
+            }
         })
+    }
+
+    fn send_file_to_person(
+        self: &Arc<Self>,
+        phone: Phone,
+        file: FileToSend,
+    ) -> Result<SendResult, ApiError> {
+        let FileToSend { path, caption, idempotency, wait_for, deadline } = file;
+        let conversation = Peer::Person(phone);
+        if self.is_blocked(&conversation)? {
+            return Err(ErrorKind::NotAllowed.error(format_args!(
+                "{phone} is blocked, and could not answer: unblock them first"
+            )));
+        }
+        let contact = self.known_or_looked_up(phone, deadline)?;
+        let to = *contact.pinned.public_key.fingerprint();
+        let source = open(&path)?;
+        let offer = offer(&path, &source, &caption)?;
+        let found = self.read(|store| store.conversation(&conversation))?;
+        let expiry_secs = found.and_then(|found| found.expiry_secs);
+        let encoded = new_event(event::Body::FileOffer(offer.clone()), expiry_secs)?;
+        let entry = NewEntry {
+            body: Body::File(caption),
+            event_id: event_id(&encoded),
+            event: Some(encoded.clone()),
+            reply_to: None,
+            expiry_secs,
+        };
+        let (token, content) = (token()?, Content::Event(encoded));
+        let copy = NewCopy { token, phone, key: Some(to), content };
+        let at = clock::now().0;
+        let watch = self.hub.watch();
+        let made = self.files.offer(Offered {
+            conversation,
+            to,
+            offer,
+            entry,
+            copy,
+            at,
+            path,
+            source,
+            idempotency,
+        })?;
+        let journey = match made {
+            Made::New(entry) => Journey::begins(entry, token, phone, wait_for),
+            Made::Before(entry) => self.journey_of(entry, phone, wait_for)?,
+            Made::OtherRequest => return Err(reused()),
+        };
+        self.follow(&watch, journey, deadline)
+    }
+
+    fn send_file_to_group(&self, group: GroupId, file: FileToSend) -> Result<SendResult, ApiError> {
+        let FileToSend { path, caption, idempotency, wait_for, deadline } = file;
+        let source = open(&path)?;
+        let offer = offer(&path, &source, &caption)?;
+        let origin = Origin { path, stamp: source.stamp().to_bytes() };
+        let expiry_secs = self.expiry_of(group)?;
+        let at = clock::now().0;
+        let watch = self.hub.watch();
+        let offered = OfferedToGroup { group, offer, expiry_secs, at, origin, idempotency };
+        match self.files.offer_to_group(offered)? {
+            Made::New(entry) | Made::Before(entry) => {
+                self.follow_copies(&watch, entry, wait_for, deadline)
+            }
+            Made::OtherRequest => Err(reused()),
+        }
     }
 
     pub(in crate::engine) fn list_files(
@@ -90,8 +125,9 @@ impl Core {
         self.read(|store| {
             let transfers = store.transfers(limit)?;
             let mut entries = self.entries(store);
-            let ids = transfers.iter().filter_map(|transfer| transfer.entry);
-            let found: Result<Vec<_>, _> = ids.map(|id| entries.find(id)).collect();
+            // A file for a group has several transfers.
+            let ids: BTreeSet<_> = transfers.iter().filter_map(|transfer| transfer.entry).collect();
+            let found: Result<Vec<_>, _> = ids.into_iter().map(|id| entries.find(id)).collect();
             Ok(FilesResult { entries: found?.into_iter().flatten().collect() })
         })
     }
@@ -113,26 +149,44 @@ impl Core {
         entry: u64,
         command: fn(TransferId) -> Command,
     ) -> Result<Empty, ApiError> {
-        let found = self.read(|store| store.transfer_of_entry(EntryId(entry)))?;
-        let Some(transfer) = found else {
+        let found = self.read(|store| store.transfers_of_entry(EntryId(entry)))?;
+        let Some(first) = found.first() else {
             self.kept_entry(entry)?;
             return Err(ErrorKind::NotFound
                 .error(format_args!("entry {entry} offers no file that can be transferred")));
         };
-        self.files.command(command(transfer.id))?;
+        let open: Vec<_> = found.iter().filter(|found| found.record.is_open()).collect();
+        if open.is_empty() {
+            // The machine says why not.
+            return self.files.command(command(first.id)).map(|()| Empty {});
+        }
+        for transfer in open {
+            self.files.command(command(transfer.id))?;
+        }
         Ok(Empty {})
     }
 
     /// Gives up the transfer of an entry that is taken back, if it is not over.
     pub(in crate::engine) fn give_up_file(&self, entry: EntryId) -> Result<(), ApiError> {
-        let found = self.read(|store| store.transfer_of_entry(entry))?;
-        let Some(transfer) = found.filter(|found| found.record.is_open()) else { return Ok(()) };
-        match self.files.command(Command::Cancel(transfer.id)) {
-            // It is over by now.
-            Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => Ok(()),
-            done => done,
+        let found = self.read(|store| store.transfers_of_entry(entry))?;
+        for transfer in found.iter().filter(|found| found.record.is_open()) {
+            match self.files.command(Command::Cancel(transfer.id)) {
+                // It is over by now.
+                Err(error) if error.kind() == Some(ErrorKind::NotAllowed) => {}
+                done => done?,
+            }
         }
+        Ok(())
     }
+}
+
+/// A file that is offered, and how long its sender waits for what.
+struct FileToSend {
+    path: PathBuf,
+    caption: String,
+    idempotency: Option<Idempotency>,
+    wait_for: WaitFor,
+    deadline: Instant,
 }
 
 /// The path, if it does not depend on the folder that a process is in.

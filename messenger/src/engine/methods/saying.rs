@@ -1,13 +1,15 @@
 //! What the user says in a group, and how far its copies have come.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use sealpost_core::client::Notice;
 use sealpost_core::event::{self, EncodedEvent, GroupId};
-use sealpost_core::groups::{Command, GroupCommand, Input, ItemId, Mine};
+use sealpost_core::groups::{Command, GroupCommand, Input, ItemId, Mine, Standing};
+use sealpost_core::keys::Fingerprint;
 use sealpost_storage::client::conversations::{
-    Body, EntryId, GroupStep, NewCopy, NewEntry, Peer, Progress as Kept,
+    Body, EntryId, GroupStep, NewCopy, NewEntry, Peer, Progress as Kept, Saying,
 };
 
 use super::groups::{refused, unknown};
@@ -36,17 +38,16 @@ impl Core {
             reply_to: reply_to.map(|name| changes::reference(&name, own)),
         };
         let expiry_secs = self.expiry_of(group)?;
-        let step = move |encoded: EncodedEvent, copies: Vec<NewCopy>| GroupStep::Say {
-            group,
-            new: NewEntry {
+        let step = move |encoded: EncodedEvent, copies: Vec<NewCopy>| {
+            let new = NewEntry {
                 body: Body::Text(text),
                 event_id: event_id(&encoded),
                 event: Some(encoded),
                 reply_to,
                 expiry_secs,
-            },
-            copies,
-            idempotency,
+            };
+            let transfers = Vec::new();
+            GroupStep::Say(Box::new(Saying { group, new, copies, transfers, idempotency }))
         };
         // Before the machine can answer.
         let watch = self.hub.watch();
@@ -91,7 +92,32 @@ impl Core {
         turned.refused.map_or(Ok(turned), |why| Err(refused(why)))
     }
 
-    fn expiry_of(&self, group: GroupId) -> Result<Option<u32>, ApiError> {
+    /// Keys of those to whom a file goes that is offered in a group: everybody else who has joined, and is
+    /// not blocked. None if the user has left.
+    pub(in crate::engine) fn takers_in(
+        &self,
+        group: GroupId,
+    ) -> Result<BTreeSet<Fingerprint>, ApiError> {
+        let own = *self.public_key.fingerprint();
+        let others: Vec<_> = self.with_groups(|groups| {
+            let record = groups.group(group).filter(|record| record.mine() == Mine::Joined);
+            let members = record.into_iter().flat_map(|record| {
+                let members = &record.state().parts().members;
+                members.iter().filter(|(key, member)| {
+                    member.standing == Standing::Joined && **key != own && !record.is_excluded(key)
+                })
+            });
+            members.map(|(key, member)| (*key, member.phone)).collect()
+        })?;
+        let mut takers = BTreeSet::new();
+        for (key, phone) in others {
+            takers.extend((!self.is_blocked(&Peer::Person(phone))?).then_some(key));
+        }
+        Ok(takers)
+    }
+
+    /// How long texts of a group live, in seconds.
+    pub(super) fn expiry_of(&self, group: GroupId) -> Result<Option<u32>, ApiError> {
         self.with_groups(|groups| {
             let record = groups.group(group)?;
             Some(record.state().parts().expiry_secs).filter(|secs| *secs > 0)
@@ -99,7 +125,7 @@ impl Core {
     }
 
     /// Waits until every copy of an entry has got as far as requested, or has failed.
-    fn follow_copies(
+    pub(super) fn follow_copies(
         &self,
         watch: &Watch,
         entry: EntryId,
@@ -113,11 +139,11 @@ impl Core {
         };
         loop {
             let found = self.read(|store| store.entry(entry))?.ok_or_else(|| no_entry(entry.0))?;
-            let is_over =
-                |progress: Kept| progress >= enough || matches!(progress, Kept::Failed(_));
+            let is_over = |progress: Kept| progress >= enough || progress.has_failed();
             if found.copies.iter().all(|copy| is_over(copy.progress)) {
                 let progress = found.progress().map_or(Progress::Queued, entries::progress);
-                return Ok(SendResult { entry: entry.0, message_id: None, progress });
+                let copies = found.copies.iter().map(entries::copy).collect();
+                return Ok(SendResult { entry: entry.0, message_id: None, progress, copies });
             }
             if self.hub.has_given_up() {
                 return Err(self.copies_kept(entry));

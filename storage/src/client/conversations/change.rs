@@ -59,6 +59,9 @@ pub enum Change {
     /// ([`file_arrivals`](crate::client::SqliteClientStorage::file_arrivals)). An offer adds an entry,
     /// too.
     File(Option<NewEntry>),
+    /// Overwrites the content of the message, whose sender is blocked. That it was received is known as
+    /// long as it is among the 1,024 latest of its sender.
+    Drop,
     /// Nothing, as far as the timeline is concerned.
     Nothing,
 }

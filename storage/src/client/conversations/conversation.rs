@@ -73,14 +73,3 @@ pub enum Originals {
     /// They are kept beside the entry.
     Kept,
 }
-
-/// A copy of ours that was not acknowledged, for a list of what waits and what failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sending {
-    /// Entry that it carries or changes.
-    pub entry: EntryId,
-    /// Conversation of the entry.
-    pub conversation: ConversationId,
-    /// The copy.
-    pub copy: super::Copy,
-}

@@ -45,6 +45,8 @@ pub struct Entry {
     pub continuity: Continuity,
     /// State of its group in which it was written, as far as that must be shown.
     pub written: Written,
+    /// How often what a notice tells of has happened.
+    pub repeats: u32,
     /// Lifetime in seconds, once it was shown or delivered.
     pub expiry_secs: Option<u32>,
     /// End of its lifetime, once that has begun.
@@ -56,9 +58,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// How far an entry of our own has come: as far as the copy that came least far.
+    /// How far an entry of our own has come: as far as the copy that came least far among those that
+    /// have not failed. It has failed only if every copy has.
     pub fn progress(&self) -> Option<Progress> {
-        self.copies.iter().map(|copy| copy.progress).min()
+        let all = self.copies.iter().map(|copy| copy.progress);
+        all.clone().filter(|progress| !progress.has_failed()).min().or_else(|| all.min())
     }
 }
 
@@ -73,6 +77,8 @@ pub enum Body {
     File(String),
     /// Something that happened in the conversation.
     Notice(String),
+    /// An invitation to the group that the conversation is with.
+    Invitation(String),
     /// The message was signed by its author, but does not open.
     Undecryptable,
     /// An event of a type that this version does not know.

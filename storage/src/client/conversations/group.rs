@@ -7,6 +7,7 @@ use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 
 use super::{Applied, Change, EntryId, Idempotency, NewCopy, NewEntry, OwnChange, Peer};
+use crate::client::transfers::NewTransfer;
 
 /// Everything that follows from one input of the machine of groups.
 #[derive(Clone, Debug)]
@@ -41,24 +42,33 @@ pub enum GroupStep {
     },
     /// Shows nothing of the message at this place, for now or for ever.
     Hide(InboxId),
+    /// Overwrites the content of a message, whose sender is blocked.
+    Drop(Box<InboxItem>),
     /// Adds a notice to a conversation.
     Note {
         /// Conversation.
         with: Peer,
-        /// Text of the notice.
+        /// The notice.
+        notice: Notice,
+    },
+    /// Removes the notice of a cause from a conversation.
+    Settle {
+        /// Conversation.
+        with: Peer,
+        /// Name of the cause.
+        cause: String,
+    },
+    /// Adds the invitation that came with a message.
+    Invite {
+        /// The message.
+        item: Box<InboxItem>,
+        /// Its group.
+        group: GroupId,
+        /// Text of the invitation.
         text: String,
     },
     /// Adds an entry of our own with its copies.
-    Say {
-        /// Group.
-        group: GroupId,
-        /// The entry.
-        new: NewEntry,
-        /// Its copies.
-        copies: Vec<NewCopy>,
-        /// The caller's name for the request.
-        idempotency: Option<Idempotency>,
-    },
+    Say(Box<Saying>),
     /// Changes an entry, with the copies that tell the others.
     Alter {
         /// The entry.
@@ -68,6 +78,31 @@ pub enum GroupStep {
         /// The copies.
         copies: Vec<NewCopy>,
     },
+}
+
+/// Something that happened in a conversation, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The words.
+    pub text: String,
+    /// Name of its cause: notices of one cause are one entry, which counts them, and goes away with the
+    /// cause.
+    pub cause: Option<String>,
+}
+
+/// An entry of our own in a group.
+#[derive(Clone, Debug)]
+pub struct Saying {
+    /// Group.
+    pub group: GroupId,
+    /// The entry.
+    pub new: NewEntry,
+    /// Its copies.
+    pub copies: Vec<NewCopy>,
+    /// Transfers of the file that it offers, each to the owner of the key that a copy is for.
+    pub transfers: Vec<NewTransfer>,
+    /// The caller's name for the request.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// What is kept of a group.
@@ -103,6 +138,8 @@ pub struct GroupPost {
 pub struct TurnDone {
     /// Entries that were added or changed, in order.
     pub applied: Vec<Applied>,
+    /// Entries that were removed.
+    pub removed: Vec<(Peer, EntryId)>,
     /// Last place of the inbox that a message got which is shown only now.
     pub released: Option<InboxId>,
     /// A request was repeated, and made this entry the first time; nothing was done.

@@ -27,9 +27,11 @@ mod outgoing;
 mod progress;
 
 pub use change::{Applied, Change, Effect, NewEntry};
-pub use conversation::{Conversation, Mute, Originals, ReadMarks, Sending, Visibility};
+pub use conversation::{Conversation, Mute, Originals, ReadMarks, Visibility};
 pub use entry::{Body, Entry, Original, Reaction};
-pub use group::{GroupPost, GroupRecord, GroupStep, GroupTurn, TurnDone, Written};
+pub use group::{GroupPost, GroupRecord, GroupStep, GroupTurn, Notice, Saying, TurnDone, Written};
 pub use ids::{Author, ConversationId, EntryId, EntryRef, Peer};
-pub use outgoing::{Idempotency, Made, NewCopy, OwnChange, UnsentCopy};
+pub use outgoing::{
+    Carries, GroupSending, Idempotency, Made, NewCopy, OwnChange, Sending, UnsentCopy,
+};
 pub use progress::{Cancelled, Copy, CopyFailure, Progress};

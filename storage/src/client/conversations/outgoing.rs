@@ -1,11 +1,11 @@
 //! What we do to the timeline, and the copies that tell the others.
 
 use sealpost_core::client::store::{Content, Token};
-use sealpost_core::event::EncodedEvent;
+use sealpost_core::event::{EncodedEvent, GroupId};
 use sealpost_core::ids::Phone;
 use sealpost_core::keys::Fingerprint;
 
-use super::EntryId;
+use super::{ConversationId, Copy, EntryId};
 
 /// A change that we make to an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,37 @@ pub struct UnsentCopy {
     pub entry: EntryId,
     /// The copy.
     pub copy: NewCopy,
+}
+
+/// A copy of ours that was not acknowledged, for a list of what waits and what failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Entry that it carries or changes.
+    pub entry: EntryId,
+    /// Conversation of the entry.
+    pub conversation: ConversationId,
+    /// The copy.
+    pub copy: Copy,
+    /// What it carries.
+    pub carries: Carries,
+}
+
+/// What a copy carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// The entry.
+    Entry,
+    /// A change of the entry; `None` if the event is gone.
+    Change(Option<EncodedEvent>),
+}
+
+/// A state or a request of a group, as a message to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSending {
+    /// The group.
+    pub group: GroupId,
+    /// Phone number of the recipient.
+    pub phone: Phone,
 }
 
 /// A name that a caller gives to its request, so that a repeated one is carried out once.

@@ -3,6 +3,7 @@
 use sealpost_core::client::SendRefusal;
 use sealpost_core::client::store::{Failure, Token};
 use sealpost_core::ids::{MessageId, Phone};
+use sealpost_core::keys::Fingerprint;
 use sealpost_core::time::Timestamp;
 
 /// A message to one recipient that carries an entry of ours.
@@ -12,6 +13,8 @@ pub struct Copy {
     pub token: Token,
     /// Phone number of the recipient.
     pub phone: Phone,
+    /// Fingerprint of the key that the recipient must have, if it must be a certain one.
+    pub key: Option<Fingerprint>,
     /// Id of the message, once it has one.
     pub message: Option<MessageId>,
     /// How far it has come.
@@ -33,6 +36,13 @@ pub enum Progress {
     Delivered,
     /// The recipient has seen it.
     Read,
+}
+
+impl Progress {
+    /// Whether the copy will not be sent.
+    pub const fn has_failed(self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 /// Why a copy will not be sent.

@@ -5,6 +5,7 @@ use sealpost_core::address::Transport;
 use sealpost_core::keys::Fingerprint;
 
 use super::conversations::group_schema::GROUPS;
+use super::conversations::notices::NOTICES;
 use super::conversations::schema::{BEGINNINGS_OF_WORDS, CONVERSATIONS};
 use super::transfers::schema::FILES;
 use crate::client::identity::Identity;
@@ -13,7 +14,20 @@ use crate::engine::{Schema, column};
 /// Schema of `client.db`. The application id spells `SpCl`.
 pub(super) const CLIENT: Schema = Schema {
     application_id: i32::from_be_bytes(*b"SpCl"),
-    migrations: &[V1, V2, V3, V4, V5, V6, V7, CONVERSATIONS, FILES, GROUPS, BEGINNINGS_OF_WORDS],
+    migrations: &[
+        V1,
+        V2,
+        V3,
+        V4,
+        V5,
+        V6,
+        V7,
+        CONVERSATIONS,
+        FILES,
+        GROUPS,
+        BEGINNINGS_OF_WORDS,
+        NOTICES,
+    ],
 };
 
 /// Ids are unsigned elsewhere and signed here, bit for bit. Times are in seconds since 1970.

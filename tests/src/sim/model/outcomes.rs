@@ -104,10 +104,8 @@ impl Model {
 
     /// A client forgets a contact: its next message to them names none before it.
     fn restart_chain(&mut self, client: usize, user: UserId, phone: Phone) {
-        for id in self.recipients[client].trusted.ids_of(phone) {
-            self.last.remove(&(user, id));
-            self.restarted_chains.insert((user, id));
-        }
+        let ids = self.recipients[client].trusted.ids_of(phone);
+        self.restarted_chains.extend(ids.into_iter().map(|id| (user, id)));
     }
 
     /// A client has another user id: the same messages go by it from now on.

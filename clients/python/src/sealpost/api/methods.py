@@ -5,6 +5,7 @@ from types import NoneType
 from typing import TypeVar
 
 from .types import (
+    CancelResult,
     ConsumersResult,
     Contact,
     ContactsResult,
@@ -119,22 +120,25 @@ class Methods(ABC):
         return self.call("sendReaction", {"emoji": emoji, "entry": entry}, SendResult)
 
     def list_outbox(self) -> OutboxResult:
-        """Lists what waits to be sent, and what failed and why."""
+        """Lists what waits to be sent, and what failed and why: messages, changes of messages, and
+        changes of groups."""
         return self.call("listOutbox", {}, OutboxResult)
 
     def retry_message(self, *, entry: int) -> SendResult:
-        """Sends a message again that failed.
+        """Sends the copies of a message again that failed, and those of its changes. In a group,
+        they go to those who are members now.
 
         entry: Number of the entry.
         """
         return self.call("retryMessage", {"entry": entry}, SendResult)
 
-    def cancel_message(self, *, entry: int) -> None:
-        """Gives up a message that could not be sent yet. One that is on its way can't be given up.
+    def cancel_message(self, *, entry: int) -> CancelResult:
+        """Gives up the copies of a message that could not be sent yet, and of its changes for the
+        same recipients. Copies that are on their way can't be given up, nor a change alone.
 
         entry: Number of the entry.
         """
-        self.call("cancelMessage", {"entry": entry}, NoneType)
+        return self.call("cancelMessage", {"entry": entry}, CancelResult)
 
     def send_file(
         self,
@@ -146,8 +150,8 @@ class Methods(ABC):
         timeout_seconds: int = 30,
         wait_for: WaitFor = "queued",
     ) -> SendResult:
-        """Offers a file of at most 64 MiB to a person. It is sent once they accept it; until then
-        it must stay as it is.
+        """Offers a file of at most 64 MiB to a person, or to everybody in a group. It is sent to
+        whoever accepts it; until then it must stay as it is.
 
         path: Absolute path of the file.
         recipient: Whom it is for.
@@ -334,18 +338,20 @@ class Methods(ABC):
         """
         self.call("removeContact", {"recipient": recipient, "withHistory": with_history}, NoneType)
 
-    def block(self, *, recipient: PhoneNumber) -> None:
-        """Drops what comes from a person, quietly. The server forgets a message only for a receipt,
-        so the person is told that messages are delivered, as before, and never that they are read.
+    def block(self, *, recipient: Peer) -> None:
+        """Drops what comes from a person, quietly, and gives up files on their way. The server
+        forgets a message only for a receipt, so the person is told that messages are delivered, as
+        before, and never that they are read. A group is left, and further invitations to it are
+        ignored.
 
-        recipient: Phone number.
+        recipient: The person or the group.
         """
         self.call("block", {"recipient": recipient}, NoneType)
 
-    def unblock(self, *, recipient: PhoneNumber) -> None:
-        """Takes messages of a person again.
+    def unblock(self, *, recipient: Peer) -> None:
+        """Takes messages of a person again, or invitations to a group.
 
-        recipient: Phone number.
+        recipient: The person or the group.
         """
         self.call("unblock", {"recipient": recipient}, NoneType)
 

@@ -16,6 +16,24 @@ FileState: TypeAlias = (
 """How far the transfer of a file is."""
 
 
+PhoneNumber: TypeAlias = str
+"""A phone number with its country; spaces and dashes are ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecipient:
+    """How far the transfer of a file to a member of a group is."""
+
+    done: int
+    """Bytes that the member has."""
+    reason: str | None = None
+    """Why it ended without the file, or why it does not go on."""
+    state: FileState
+    """How far the transfer is."""
+    to: PhoneNumber
+    """Phone number of the member."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyText:
     """Text."""
@@ -39,7 +57,7 @@ class BodyFile:
     """A file. Name and type are what its sender says."""
 
     done: int
-    """Bytes that its recipient has."""
+    """Bytes that its recipient has; in a group, the mean of those who have taken it or may."""
     file: str
     """Id of the transfer."""
     media_type: str
@@ -50,10 +68,13 @@ class BodyFile:
     """Where it is, once it is complete."""
     reason: str | None = None
     """Why it ended without the file, or why it does not go on."""
+    recipients: tuple[FileRecipient, ...] = ()
+    """How far it is for each member, if it was sent from here to a group."""
     size: int
     """Its size in bytes."""
     state: FileState
-    """How far the transfer is."""
+    """How far the transfer is: in a group, underway or offered as long as it is for anybody, and
+    complete if anybody has it."""
     text: str = ""
     """What its sender wrote with it."""
     type: Literal["file"] = "file"
@@ -88,6 +109,15 @@ class BodyNeedsNewerVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BodyInvitation:
+    """An invitation to the group that the conversation is with."""
+
+    text: str
+    """Who invites to what, in words."""
+    type: Literal["invitation"] = "invitation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyNotice:
     """Not a message: something that happened to the conversation, in words."""
 
@@ -104,10 +134,25 @@ Body: TypeAlias = (
     | BodyExpired
     | BodyUndecryptable
     | BodyNeedsNewerVersion
+    | BodyInvitation
     | BodyNotice
     | Unknown
 )
 """What an entry says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelResult:
+    """What was given up."""
+
+    cancelled: tuple[PhoneNumber, ...]
+    """Recipients who don't get the message."""
+    too_late: tuple[PhoneNumber, ...] = ()
+    """Recipients who have it, or to whom it is on its way."""
+
+
+ChangeKind: TypeAlias = Literal["edit", "delete", "reaction", "read", "group", "unknown"]
+"""Kinds of changes."""
 
 
 Time: TypeAlias = datetime
@@ -164,10 +209,6 @@ class OfferedKey:
     """SHA-256 of the key, in hexadecimal digits."""
     safety_number: str
     """Safety number with this key."""
-
-
-PhoneNumber: TypeAlias = str
-"""A phone number with its country; spaces and dashes are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +371,8 @@ class Entry:
     """Id of the message on the wire, for what was received: unique among its author's messages,
     unless the author was restored from a backup."""
     progress: Progress | None = None
-    """How far it has come, for what was sent from here: in a group, the least far of its copies."""
+    """How far it has come, for what was sent from here: in a group, the least far of its copies,
+    apart from those that failed. It has failed only if every copy has; `copies` has each."""
     reactions: tuple[Reaction, ...] = ()
     """Reactions, one for each person at most."""
     received_at: Time | None = None
@@ -353,6 +395,17 @@ class ChangedEntry:
     entry: Entry
     """The entry."""
     type: Literal["entry"] = "entry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedEntryRemoved:
+    """An entry is gone, because what it told of is over."""
+
+    conversation: Peer
+    """The conversation that it was in."""
+    entry: int
+    """Number of the entry."""
+    type: Literal["entryRemoved"] = "entryRemoved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +447,7 @@ class ChangedWarning:
 
 Changed: TypeAlias = (
     ChangedEntry
+    | ChangedEntryRemoved
     | ChangedConversation
     | ChangedContact
     | ChangedConnection
@@ -589,11 +643,31 @@ class HistoryResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxChange:
+    """A change that waits, or that failed."""
+
+    change: ChangeKind
+    """What kind of change it is."""
+    conversation: Peer
+    """The conversation of the entry, or the group."""
+    copies: tuple[Copy, ...]
+    """Its copies that wait or failed, one for each recipient."""
+    entry: int | None = None
+    """Number of the entry that it changes; absent for a change of a group."""
+    group_name: str | None = None
+    """Name of the group."""
+    progress: Progress
+    """How far it has come, as `progress` of an entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxResult:
     """What waits, and what failed."""
 
+    changes: tuple[OutboxChange, ...] = ()
+    """Changes of messages and of groups."""
     entries: tuple[Entry, ...]
-    """The entries concerned, the oldest first."""
+    """Messages, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -642,11 +716,27 @@ class ReceivedEventReaction:
     type: Literal["reaction"] = "reaction"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedEventInvitation:
+    """Somebody invites the user to a group. `joinGroup` accepts it, `declineGroup` does not."""
+
+    entry: int
+    """Number of its entry."""
+    from_: PhoneNumber
+    """Phone number of whoever invites."""
+    group: GroupId
+    """Id of the group."""
+    name: str
+    """Name of the group, as its owner says."""
+    type: Literal["invitation"] = "invitation"
+
+
 ReceivedEvent: TypeAlias = (
     ReceivedEventMessage
     | ReceivedEventEdited
     | ReceivedEventDeleted
     | ReceivedEventReaction
+    | ReceivedEventInvitation
     | Unknown
 )
 """What arrived."""
@@ -679,12 +769,14 @@ class ReceiveEnded:
 class SendResult:
     """What became of a message."""
 
+    copies: tuple[Copy, ...] = ()
+    """The copies in a group, one for each recipient."""
     entry: int
     """Number of its entry."""
     message_id: int | None = None
     """Id of the message on the wire, once it has one; absent for groups."""
     progress: Progress
-    """How far it has come."""
+    """How far it has come: in a group, as `progress` of its entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -708,7 +800,9 @@ class StatusResult:
     phone: PhoneNumber
     """Phone number of the account."""
     queued: int
-    """Count of messages that wait to be sent."""
+    """Count of messages that wait to be sent: of what people wrote, with files that were offered,
+    and without what clients tell each other. In a group, a message is as far as `progress` of its
+    entry."""
     server: str
     """Address of the server."""
     stored: int

@@ -85,6 +85,10 @@ impl Timeline<'_> {
         let find = |entry: &_| self.find_for(peer, entry);
         Ok(match change {
             Change::Nothing => Applied::Ignored,
+            Change::Drop => {
+                self.drop_received(item)?;
+                Applied::Ignored
+            }
             Change::Append(new) => self.append_received(item, peer, new)?,
             Change::File(offer) => {
                 self.queue_file_event(item.place)?;
@@ -128,7 +132,7 @@ impl Timeline<'_> {
         })
     }
 
-    fn append_received(
+    pub(super) fn append_received(
         &self,
         item: &InboxItem,
         peer: &Peer,

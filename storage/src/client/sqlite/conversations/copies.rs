@@ -1,16 +1,14 @@
-//! Copies: which are to be sent, how far they have come, and what can be done about them.
+//! Copies: which are to be sent, and what can be done about them.
 
-use rusqlite::{OptionalExtension, Params, params};
+use rusqlite::{OptionalExtension, params};
 use sealpost_core::client::SendRefusal;
 use sealpost_core::client::store::{Content, DraftId, ReceivedContent, Token};
 use sealpost_core::frame::StoreError;
 use sealpost_core::keys::Fingerprint;
 
-use super::row::{self, CANCELLED, COPY_COLUMNS};
+use super::row::{self, CANCELLED};
 use super::timeline::Timeline;
-use crate::client::conversations::{
-    Cancelled, ConversationId, EntryId, NewCopy, Sending, UnsentCopy,
-};
+use crate::client::conversations::{Cancelled, ConversationId, EntryId, NewCopy, UnsentCopy};
 use crate::client::sqlite::SqliteClientStorage;
 use crate::client::sqlite::ops::{Ops, sql_token};
 use crate::client::sqlite::row as machine;
@@ -78,48 +76,6 @@ impl SqliteClientStorage {
         })
     }
 
-    /// Copies that the server does not hold yet, at most `limit`, in the order of their entries: those
-    /// in the outbox, those that can't be sealed yet, and those that the machine does not have.
-    pub fn waiting_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
-        self.read(|connection| {
-            let timeline = Timeline(connection);
-            let mut waiting = Vec::new();
-            for from in [
-                "outbox INDEXED BY outbox_queued JOIN copies USING (token) WHERE status = 0
-                 ORDER BY outbox.place",
-                "drafts JOIN copies USING (token) LEFT JOIN outbox USING (token)
-                 ORDER BY draft_id",
-                "copies INDEXED BY copies_to_send LEFT JOIN outbox USING (token)
-                 WHERE copies.content IS NOT NULL AND refused IS NULL ORDER BY copies.token",
-            ] {
-                waiting.extend(timeline.sendings(&format!("{from} LIMIT ?1"), [limit])?);
-            }
-            waiting.sort_by_key(|sending| sending.entry);
-            waiting.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(waiting)
-        })
-    }
-
-    /// Copies that the machine gave up or refused, latest first.
-    pub fn failed_copies(&self, limit: u32) -> Result<Vec<Sending>, StoreError> {
-        self.read(|connection| {
-            let timeline = Timeline(connection);
-            let mut failed = timeline.sendings(
-                "outbox INDEXED BY outbox_failed JOIN copies USING (token) WHERE status >= 3
-                 ORDER BY outbox.place DESC LIMIT ?1",
-                [limit],
-            )?;
-            failed.extend(timeline.sendings(
-                "copies LEFT JOIN outbox USING (token) WHERE refused IS NOT NULL
-                 ORDER BY copies.token LIMIT ?1",
-                [limit],
-            )?);
-            failed.sort_by_key(|sending| std::cmp::Reverse(sending.entry));
-            failed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(failed)
-        })
-    }
-
     /// Withdraws a copy that the machine does not have yet.
     pub fn cancel_copy(&mut self, token: Token) -> Result<Cancelled, StoreError> {
         self.write(|connection| {
@@ -174,22 +130,6 @@ impl SqliteClientStorage {
 }
 
 impl Timeline<'_> {
-    fn sendings(&self, from: &str, query: impl Params) -> rusqlite::Result<Vec<Sending>> {
-        // The conversation is looked up for each of the few rows.
-        let sql = format!(
-            "SELECT {COPY_COLUMNS}, copies.entry,
-                    (SELECT conversation FROM timeline WHERE timeline.entry = copies.entry)
-             FROM {from}"
-        );
-        let mut statement = self.prepare(&sql)?;
-        let sendings = statement.query_map(query, |row| {
-            let entry = EntryId(id(row, 6)?);
-            let conversation = ConversationId(id(row, 7)?);
-            Ok(Sending { entry, conversation, copy: row::copy(row)? })
-        })?;
-        sendings.collect()
-    }
-
     fn retry(&self, token: Token, again: Token) -> rusqlite::Result<Option<UnsentCopy>> {
         let moved = self
             .prepare(

@@ -21,17 +21,21 @@ impl SqliteClientStorage {
         })
     }
 
-    /// Begins the lifetimes of entries of our own whose copies are all delivered. Returns how many.
+    /// Begins the lifetimes of entries of our own whose copies are all delivered, apart from those that
+    /// failed. Returns how many.
     pub fn begin_expiry_of_delivered(&mut self, now: Timestamp) -> Result<usize, StoreError> {
         self.write(|connection| {
             Timeline(connection)
                 .prepare(
                     "UPDATE timeline SET expires_at = ?1 + expiry_secs
                      WHERE expiry_secs IS NOT NULL AND expires_at IS NULL AND author IS NULL
+                       AND EXISTS (
+                           SELECT 1 FROM copies JOIN outbox USING (token)
+                           WHERE copies.entry = timeline.entry AND carries = 0 AND status = 2)
                        AND NOT EXISTS (
                            SELECT 1 FROM copies LEFT JOIN outbox USING (token)
                            WHERE copies.entry = timeline.entry AND carries = 0
-                             AND status IS NOT 2)",
+                             AND ifnull(status, 0) < 2 AND refused IS NULL)",
                 )?
                 .execute([now.unix_secs()])
         })

@@ -9,8 +9,8 @@ use sealpost_core::time::Timestamp;
 use super::row::{self, ENTRY};
 use super::timeline::{Addition, Timeline};
 use crate::client::conversations::{
-    Applied, Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, Idempotency, Made,
-    NewCopy, NewEntry, Peer, TurnDone, Written,
+    Applied, Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, Made, NewCopy, NewEntry,
+    Peer, Saying, TurnDone, Written,
 };
 use crate::client::sqlite::SqliteClientStorage;
 use crate::client::sqlite::ops::{sql_place, sql_token};
@@ -48,13 +48,20 @@ impl Timeline<'_> {
                     self.prepare("INSERT OR IGNORE INTO group_items VALUES (?1, ?2)")?
                         .execute([sql_place(place.0), HIDDEN])?;
                 }
-                GroupStep::Note { with, text } => {
-                    let new = notice(text.clone());
-                    done.applied.push(self.add_own(with, &new, &[], turn.at)?);
+                GroupStep::Drop(item) => self.drop_received(item)?,
+                GroupStep::Note { with, notice } => {
+                    done.applied.push(self.note(with, notice, turn.at)?);
                 }
-                GroupStep::Say { group, new, copies, idempotency } => {
-                    let entry = (new, copies.as_slice());
-                    if !self.say(*group, entry, (idempotency.as_ref(), turn.at), &mut done)? {
+                GroupStep::Settle { with, cause } => {
+                    let settled = self.settle(cause, Some(with))?;
+                    done.removed.extend(settled);
+                }
+                GroupStep::Invite { item, group, text } => {
+                    let new = new_entry(Body::Invitation(text.clone()));
+                    done.applied.push(self.append_received(item, &Peer::Group(*group), &new)?);
+                }
+                GroupStep::Say(saying) => {
+                    if !self.say(saying, turn.at, &mut done)? {
                         return Ok(done);
                     }
                 }
@@ -111,13 +118,9 @@ impl Timeline<'_> {
 
     /// Adds an entry of our own to a group. Returns whether the turn goes on: not if the request was
     /// made before.
-    fn say(
-        &self,
-        group: GroupId,
-        (new, copies): (&NewEntry, &[NewCopy]),
-        (idempotency, at): (Option<&Idempotency>, Timestamp),
-        done: &mut TurnDone,
-    ) -> rusqlite::Result<bool> {
+    fn say(&self, saying: &Saying, at: Timestamp, done: &mut TurnDone) -> rusqlite::Result<bool> {
+        let Saying { group, new, copies, transfers, idempotency } = saying;
+        let idempotency = idempotency.as_ref();
         match self.made_before(idempotency, at)? {
             Some(Made::Before(entry) | Made::New(entry)) => {
                 done.made_before = Some(entry);
@@ -129,15 +132,19 @@ impl Timeline<'_> {
             }
             None => {}
         }
-        let added = self.add_own(&Peer::Group(group), new, copies, at)?;
+        let added = self.add_own(&Peer::Group(*group), new, copies, at)?;
         if let Applied::Added(_, entry) = added {
             self.remember(idempotency, entry, at)?;
+            for transfer in transfers {
+                let offer = copies.iter().find(|copy| copy.key == Some(transfer.id.peer));
+                offer.map_or(Ok(()), |offer| self.begin_transfer(entry, offer, transfer))?;
+            }
         }
         done.applied.push(added);
         Ok(true)
     }
 
-    fn add_own(
+    pub(super) fn add_own(
         &self,
         with: &Peer,
         new: &NewEntry,
@@ -194,9 +201,8 @@ impl Timeline<'_> {
     }
 }
 
-/// A notice.
-const fn notice(text: String) -> NewEntry {
-    let body = Body::Notice(text);
+/// An entry that is no event.
+pub(super) const fn new_entry(body: Body) -> NewEntry {
     NewEntry { body, event_id: None, event: None, reply_to: None, expiry_secs: None }
 }
 

@@ -147,7 +147,10 @@ impl Timeline<'_> {
             .map(drop)
     }
 
-    fn one_conversation(&self, id: ConversationId) -> rusqlite::Result<Option<Conversation>> {
+    pub(super) fn one_conversation(
+        &self,
+        id: ConversationId,
+    ) -> rusqlite::Result<Option<Conversation>> {
         let sql =
             format!("SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE conversation = ?1");
         let found =
@@ -157,6 +160,19 @@ impl Timeline<'_> {
 
     fn with_last(&self, (found, last): (Conversation, i64)) -> rusqlite::Result<Conversation> {
         Ok(Conversation { last: self.entry(EntryId(last.cast_unsigned()))?, ..found })
+    }
+
+    /// Counts what was received and not seen, apart from what was taken back or has expired.
+    pub(super) fn count_unread(&self, conversation: ConversationId) -> rusqlite::Result<()> {
+        self.prepare(
+            "UPDATE conversations SET unread = (
+                 SELECT count(*) FROM timeline
+                 WHERE timeline.conversation = ?1 AND author IS NOT NULL AND kind <> 4
+                   AND kind NOT IN (6, 7) AND entry > read_up_to)
+             WHERE conversation = ?1",
+        )?
+        .execute([conversation.0.cast_signed()])
+        .map(drop)
     }
 
     fn read_up_to(
@@ -175,14 +191,7 @@ impl Timeline<'_> {
              WHERE conversation = ?1",
         )?
         .execute([id, up_to])?;
-        self.prepare(
-            "UPDATE conversations SET unread = (
-                 SELECT count(*) FROM timeline
-                 WHERE timeline.conversation = ?1 AND author IS NOT NULL AND kind <> 4
-                   AND entry > read_up_to)
-             WHERE conversation = ?1",
-        )?
-        .execute([id])?;
+        self.count_unread(conversation)?;
         self.prepare(
             "UPDATE timeline SET expires_at = ?3 + expiry_secs
              WHERE conversation = ?1 AND entry <= ?2 AND author IS NOT NULL

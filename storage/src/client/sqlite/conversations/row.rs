@@ -19,7 +19,7 @@ use crate::engine::column::{Unreadable, id, optional, phone, timestamp};
 pub(super) const ENTRY_COLUMNS: &str = "entry, conversation, place, author, phone_number, \
      event_id, message_id, sent_at, received_at, kind, text, data, reply_own, reply_author, \
      reply_event, reply_message, edited_at, deleted_at, trust, arrival, continuity, expiry_secs, \
-     expires_at, written";
+     expires_at, written, repeats";
 
 /// Reads an entry without its reactions and copies.
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -50,6 +50,7 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         expiry_secs: row.get(21)?,
         expires_at: optional(row, 22, timestamp)?,
         written: written(row.get(23)?)?,
+        repeats: row.get(24)?,
         reactions: Vec::new(),
         copies: Vec::new(),
     })
@@ -136,6 +137,7 @@ fn body(row: &Row<'_>) -> rusqlite::Result<(Body, Option<EncodedEvent>)> {
         UNDECRYPTABLE => Body::Undecryptable,
         FILE => Body::File(text()?),
         NOTICE => Body::Notice(text()?),
+        INVITATION => Body::Invitation(text()?),
         NEEDS_NEWER_VERSION => Body::NeedsNewerVersion,
         DELETED => Body::Deleted,
         EXPIRED => Body::Expired,
@@ -158,6 +160,7 @@ pub(super) fn body_columns<'a>(
         Body::Undecryptable => (UNDECRYPTABLE, None, data),
         Body::File(text) => (FILE, Some(text), data),
         Body::Notice(text) => (NOTICE, Some(text), data),
+        Body::Invitation(text) => (INVITATION, Some(text), data),
         Body::NeedsNewerVersion => (NEEDS_NEWER_VERSION, None, data),
         Body::Deleted => (DELETED, None, None),
         Body::Expired => (EXPIRED, None, None),
@@ -208,7 +211,7 @@ pub(super) const fn mute_column(mute: Mute) -> Option<i64> {
 
 /// Columns that [`copy`] reads, in its order, of `copies` and what `outbox` has for it.
 pub(super) const COPY_COLUMNS: &str = "copies.token, copies.phone_number, outbox.message_id, \
-     outbox.status, copies.refused, copies.read_at";
+     outbox.status, copies.refused, copies.read_at, copies.recipient_key";
 
 pub(super) fn copy(row: &Row<'_>) -> rusqlite::Result<Copy> {
     let read_at = optional(row, 5, timestamp)?;
@@ -227,6 +230,7 @@ pub(super) fn copy(row: &Row<'_>) -> rusqlite::Result<Copy> {
     Ok(Copy {
         token: machine::token(row, 0)?,
         phone: phone(row, 1)?,
+        key: row.get::<_, Option<[u8; 32]>>(6)?.map(Fingerprint),
         message: optional(row, 2, machine::message_id)?,
         progress,
         read_at,
@@ -274,6 +278,7 @@ const NOTICE: i64 = 4;
 const NEEDS_NEWER_VERSION: i64 = 5;
 pub(super) const DELETED: i64 = 6;
 pub(super) const EXPIRED: i64 = 7;
+const INVITATION: i64 = 8;
 
 /// What copies carry: the entry itself, or a change of it.
 pub(super) const ENTRY: i64 = 0;

@@ -244,6 +244,10 @@ impl Timeline<'_> {
                  reply_author = NULL, reply_event = NULL, reply_message = NULL WHERE entry = ?1",
         )?
         .execute([id, kind])?;
+        let conversation = self
+            .prepare("SELECT conversation FROM timeline WHERE entry = ?1")?
+            .query_row([id], |row| column::id(row, 0))?;
+        self.count_unread(ConversationId(conversation))?;
         self.prepare("DELETE FROM reactions WHERE entry = ?1")?.execute([id])?;
         // A transfer that goes on needs the name; the file itself belongs to the user.
         self.prepare(

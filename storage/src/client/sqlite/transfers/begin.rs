@@ -1,11 +1,11 @@
-//! A transfer of ours begins with an entry, whose copy is the offer.
+//! Transfers of ours begin with an entry, whose copies are the offers.
 
 use sealpost_core::files::EventName;
 use sealpost_core::frame::StoreError;
 use sealpost_core::time::Timestamp;
 
 use super::step::Transfers;
-use crate::client::conversations::{Idempotency, Made, NewCopy, NewEntry, Peer};
+use crate::client::conversations::{EntryId, Idempotency, Made, NewCopy, NewEntry, Peer};
 use crate::client::sqlite::SqliteClientStorage;
 use crate::client::sqlite::conversations::Timeline;
 use crate::client::transfers::{NewSend, NewTransfer};
@@ -21,18 +21,11 @@ impl SqliteClientStorage {
         transfer: &NewTransfer,
         idempotency: Option<&Idempotency>,
     ) -> Result<Made, StoreError> {
-        let NewTransfer { id, record, origin } = transfer;
-        // The copy has the content.
-        let send =
-            NewSend { token: offer.token, id: *id, name: Some(EventName::Offer), content: None };
         self.write(|connection| {
-            let copies = std::slice::from_ref(offer);
-            let made = Timeline(connection).append(peer, (new, at), copies, idempotency)?;
+            let (timeline, copies) = (Timeline(connection), std::slice::from_ref(offer));
+            let made = timeline.append(peer, (new, at), copies, idempotency)?;
             if let Made::New(entry) = made {
-                let transfers = Transfers(connection);
-                transfers.keep(id, record)?;
-                transfers.set_origin(id, entry, origin)?;
-                transfers.add_send(&send)?;
+                timeline.begin_transfer(entry, offer, transfer)?;
             }
             Ok(made)
         })
@@ -45,5 +38,23 @@ impl SqliteClientStorage {
         now: Timestamp,
     ) -> Result<Option<Made>, StoreError> {
         self.write(|connection| Timeline(connection).made_before(idempotency, now))
+    }
+}
+
+impl Timeline<'_> {
+    /// Adds a transfer of the file that an entry offers, to the recipient of one of its copies.
+    pub(in crate::client::sqlite) fn begin_transfer(
+        &self,
+        entry: EntryId,
+        offer: &NewCopy,
+        transfer: &NewTransfer,
+    ) -> rusqlite::Result<()> {
+        let NewTransfer { id, record, origin } = transfer;
+        let transfers = Transfers(self.0);
+        transfers.keep(id, record)?;
+        transfers.set_origin(id, entry, origin)?;
+        // The copy has the content.
+        let name = Some(EventName::Offer);
+        transfers.add_send(&NewSend { token: offer.token, id: *id, name, content: None })
     }
 }

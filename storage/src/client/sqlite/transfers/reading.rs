@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use sealpost_core::client::store::{Content, ReceivedContent, Token};
+use sealpost_core::event::GroupId;
 use sealpost_core::files::{EventName, TransferId};
 use sealpost_core::frame::StoreError;
 
@@ -18,20 +19,34 @@ impl SqliteClientStorage {
         self.read(|connection| transfers(connection, "state <> 3 OR ended_order IS NOT NULL", ()))
     }
 
-    /// The latest transfers that an entry shows, at most `limit`, the oldest first.
+    /// The transfers that the latest entries show, at most `limit` entries, the oldest first.
     pub fn transfers(&self, limit: u32) -> Result<Vec<Transfer>, StoreError> {
         self.read(|connection| {
-            let which = "entry IS NOT NULL ORDER BY entry DESC LIMIT ?1";
-            let mut found = transfers(connection, which, [limit])?;
-            found.reverse();
-            Ok(found)
+            let which = "entry IN (
+                 SELECT DISTINCT entry FROM transfers WHERE entry IS NOT NULL
+                 ORDER BY entry DESC LIMIT ?1) ORDER BY entry, peer";
+            transfers(connection, which, [limit])
         })
     }
 
-    /// The transfer that an entry shows.
-    pub fn transfer_of_entry(&self, entry: EntryId) -> Result<Option<Transfer>, StoreError> {
+    /// The transfers that an entry shows: one for each recipient of a file of ours.
+    pub fn transfers_of_entry(&self, entry: EntryId) -> Result<Vec<Transfer>, StoreError> {
         self.read(|connection| {
-            Ok(transfers(connection, "entry = ?1", [entry.0.cast_signed()])?.pop())
+            transfers(connection, "entry = ?1 ORDER BY peer", [entry.0.cast_signed()])
+        })
+    }
+
+    /// Transfers of ours that are not over, and whose files were offered in a group, with the group.
+    pub fn open_group_transfers(&self) -> Result<Vec<(GroupId, TransferId)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT group_id, direction, peer, file_id
+                       FROM transfers JOIN timeline USING (entry)
+                           JOIN conversations USING (conversation)
+                       WHERE direction = 1 AND state <> 3 AND group_id IS NOT NULL";
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement
+                .query_map((), |row| Ok((GroupId(row.get(0)?), row::transfer_id(row, 1)?)))?;
+            found.collect()
         })
     }
 

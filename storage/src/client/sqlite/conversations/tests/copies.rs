@@ -4,14 +4,15 @@ use sealpost_core::client::SendRefusal;
 use sealpost_core::client::store::{
     ClientOp, Content, Draft, DraftId, Failure, OutgoingMessage, Token,
 };
-use sealpost_core::event::{GroupId, Target};
+use sealpost_core::event::{EncodedEvent, GroupId, Target};
 use sealpost_core::ids::{MessageId, UserRef};
 
 use super::bed::{Bed, copy, of_own, person, said, text};
+use crate::client::OutboxCounts;
 use crate::client::conformance::harness::{outgoing, user};
 use crate::client::conversations::{
-    Applied, Author, Cancelled, CopyFailure, EntryRef, Idempotency, Made, NewEntry, OwnChange,
-    Peer, Progress,
+    Applied, Author, Cancelled, Carries, CopyFailure, EntryRef, Idempotency, Made, NewCopy,
+    NewEntry, OwnChange, Peer, Progress, Sending,
 };
 use crate::conformance::{at, phone};
 
@@ -119,6 +120,61 @@ fn entry_has_come_as_far_as_the_copy_that_came_least_far() {
         assert_eq!(bed.store().find_entry(conversation, &name), Ok(Some(entry)));
     }
     assert_eq!(bed.entry(entry).name, None, "it has two names");
+}
+
+#[test]
+fn entry_has_failed_only_if_every_copy_has() {
+    let mut bed = Bed::new();
+    let copies = [copy(1, 2, "hello"), copy(2, 3, "hello")];
+    let group = Peer::Group(GroupId([1; 16]));
+    let new = NewEntry { expiry_secs: Some(60), ..said(1, "hello") };
+    let made = bed.store().append(&group, (&new, at(0)), &copies, None).unwrap();
+    let Made::New(entry) = made else { panic!("{made:?}") };
+    let refuse = |bed: &mut Bed, token| {
+        let content = Content::Text("hello".into());
+        bed.store().refuse_copy(Token(token), SendRefusal::UnknownUser, &content).unwrap();
+    };
+    let counts = |bed: &mut Bed| {
+        let OutboxCounts { queued, stored, delivered, failed } =
+            bed.store().message_counts().unwrap();
+        [queued, stored, delivered, failed]
+    };
+    refuse(&mut bed, 1);
+    assert_eq!(bed.entry(entry).progress(), Some(Progress::Queued));
+    assert_eq!(bed.store().begin_expiry_of_delivered(at(0)), Ok(0));
+    bed.enqueue(2, 3);
+    assert_eq!(counts(&mut bed), [1, 0, 0, 0], "one message, whatever its copies");
+    bed.deliver(2, 3);
+    assert_eq!(bed.entry(entry).progress(), Some(Progress::Delivered));
+    assert_eq!(bed.store().begin_expiry_of_delivered(at(0)), Ok(1), "nothing else is awaited");
+    let failed = bed.say(2, 3, "alone");
+    refuse(&mut bed, 3);
+    let refused = Progress::Failed(CopyFailure::Refused(SendRefusal::UnknownUser));
+    assert_eq!(bed.entry(failed).progress(), Some(refused));
+    assert_eq!(counts(&mut bed), [0, 0, 1, 1]);
+}
+
+#[test]
+fn changes_that_wait_are_told_from_messages() {
+    let mut bed = Bed::new();
+    let entry = bed.say(2, 1, "one");
+    let event = [&[0xa2, 0x00, 0x18, 99, 0x01, 0x50][..], &[7; 16]].concat();
+    let event = EncodedEvent::parse(event.into()).unwrap();
+    let reaction = NewCopy { content: Content::Event(event.clone()), ..copy(5, 2, "") };
+    let react = OwnChange::React(Some("👍".into()));
+    bed.store().change((entry, &react), at(3), &[reaction]).unwrap();
+    let carried = |found: Vec<Sending>| -> Vec<_> {
+        found.into_iter().map(|sending| (sending.copy.token.0, sending.carries)).collect()
+    };
+    let change = Carries::Change(Some(event.clone()));
+    let waiting = bed.store().waiting_copies(9).unwrap();
+    assert_eq!(carried(waiting), [(1, Carries::Entry), (5, change.clone())]);
+    bed.store().refuse_copy(Token(5), SendRefusal::KeyChanged, &Content::Event(event)).unwrap();
+    let all = bed.store().copies_of(entry).unwrap();
+    assert!(all[1].copy.progress.has_failed());
+    assert_eq!(carried(all), [(1, Carries::Entry), (5, change)]);
+    let counts = bed.store().message_counts().unwrap();
+    assert_eq!((counts.queued, counts.failed), (1, 0), "only messages are counted");
 }
 
 #[test]

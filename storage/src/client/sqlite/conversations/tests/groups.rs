@@ -1,14 +1,16 @@
 //! Turns of the machine of groups.
 
-use sealpost_core::client::store::{ClientOp, Draft, DraftId, InboxId, InboxItem, Token};
+use sealpost_core::client::store::{
+    ClientOp, Content, Draft, DraftId, InboxId, InboxItem, ReceivedContent, Token,
+};
 use sealpost_core::event::{EncodedEvent, GroupId};
 use sealpost_core::ids::UserRef;
 
 use super::bed::{Bed, added, copy, person, said};
-use crate::client::conformance::harness::author;
+use crate::client::conformance::harness::{author, incoming};
 use crate::client::conversations::{
-    Applied, Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, Idempotency, Peer,
-    TurnDone, Written,
+    Applied, Body, Change, GroupPost, GroupRecord, GroupStep, GroupTurn, Idempotency, Notice, Peer,
+    Saying, TurnDone, Written,
 };
 use crate::conformance::{at, phone};
 
@@ -26,6 +28,11 @@ fn record(bytes: &[u8], name: &str) -> GroupStep {
 fn show(item: &InboxItem, event: u8, text: &str, written: Written) -> GroupStep {
     let change = Change::Append(said(event, text));
     GroupStep::Show { item: Box::new(item.clone()), group: GROUP, change, written }
+}
+
+fn note(text: &str, cause: Option<&str>) -> GroupStep {
+    let notice = Notice { text: text.into(), cause: cause.map(str::to_owned) };
+    GroupStep::Note { with: Peer::Group(GROUP), notice }
 }
 
 fn post(token: u64) -> GroupPost {
@@ -46,7 +53,7 @@ fn turn_is_taken_once_and_survives_a_restart() {
         record(b"first", "climbers"),
         record(b"second", "climbers again"),
         GroupStep::Post(post(5)),
-        GroupStep::Note { with: Peer::Group(GROUP), text: "invited".into() },
+        note("invited", None),
         show(&item, 1, "hello", Written::Older),
     ];
     let first = turn(Some(&item), steps);
@@ -74,7 +81,7 @@ fn post_is_to_be_sent_until_the_machine_has_it() {
     };
     assert_eq!(tokens(&mut bed), [7, 5, 6], "in the order in which they were made");
     let GroupPost { token, phone, key, event, .. } = post(5);
-    let content = sealpost_core::client::store::Content::Event(event);
+    let content = Content::Event(event);
     let to = UserRef::Phone(phone);
     bed.commit(ClientOp::KeepDrafts(vec![Draft {
         id: DraftId(1),
@@ -121,11 +128,15 @@ fn message_that_waited_comes_behind_what_consumers_may_have_seen() {
 #[test]
 fn own_text_is_said_once_for_each_request() {
     let mut bed = Bed::new();
-    let say = |event, request_hash| GroupStep::Say {
-        group: GROUP,
-        new: said(event, "hello"),
-        copies: [2, 3].map(|to| copy(u64::from(event) * 10 + u64::from(to), to, "hello")).into(),
-        idempotency: Some(Idempotency { key: "one".into(), request_hash }),
+    let say = |event, request_hash| {
+        let token = |to| u64::from(event) * 10 + u64::from(to);
+        GroupStep::Say(Box::new(Saying {
+            group: GROUP,
+            new: said(event, "hello"),
+            copies: [2, 3].map(|to| copy(token(to), to, "hello")).into(),
+            transfers: Vec::new(),
+            idempotency: Some(Idempotency { key: "one".into(), request_hash }),
+        }))
     };
     let first = take(&mut bed, &turn(None, vec![say(1, [1; 32])]));
     let (conversation, entry) = added(first.applied[0]);
@@ -159,4 +170,66 @@ fn edit_in_a_group_is_its_author_s_alone() {
         assert_eq!(bed.entry(entry).body, Body::Text(expected.into()));
     }
     assert_eq!(bed.texts(conversation).len(), 1);
+}
+
+#[test]
+fn notices_of_one_cause_are_counted_and_go_with_it() {
+    let mut bed = Bed::new();
+    let once = vec![note("before", None), note("Bob is not reached", Some("unreached 2"))];
+    let done = take(&mut bed, &turn(None, once));
+    let (conversation, entry) = added(done.applied[1]);
+    let again = note("Bob is still not reached", Some("unreached 2"));
+    let done = take(&mut bed, &turn(None, vec![again, note("other", Some("unreached 3"))]));
+    assert_eq!(done.applied[0], Applied::Changed(conversation, entry));
+    let noted = bed.entry(entry);
+    assert_eq!((noted.body, noted.repeats), (Body::Notice("Bob is still not reached".into()), 2));
+    let (_, other) = added(done.applied[1]);
+    assert_eq!(bed.store().has_notices_of("unreached 3"), Ok(true));
+
+    assert_eq!(bed.store().settle(&["unreached 3".into()]), Ok(vec![(Peer::Group(GROUP), other)]));
+    assert_eq!(bed.store().has_notices_of("unreached 3"), Ok(false));
+    let settle = |with| GroupStep::Settle { with, cause: "unreached 2".into() };
+    let elsewhere = take(&mut bed, &turn(None, vec![settle(person(2))]));
+    assert_eq!(elsewhere.removed, []);
+    let done = take(&mut bed, &turn(None, vec![settle(Peer::Group(GROUP))]));
+    assert_eq!(done.removed, [(Peer::Group(GROUP), entry)]);
+    assert_eq!(bed.texts(conversation), ["Notice(\"before\")"]);
+    let last = bed.store().conversation_of(conversation).unwrap().unwrap().last;
+    assert_eq!(last.map(|last| last.body), Some(Body::Notice("before".into())));
+}
+
+#[test]
+fn invitation_has_the_place_of_its_message_and_is_unread() {
+    let mut bed = Bed::new();
+    let item = bed.arrive(2);
+    let invite =
+        GroupStep::Invite { item: Box::new(item.clone()), group: GROUP, text: "come".into() };
+    let done = take(&mut bed, &turn(Some(&item), vec![record(b"first", "climbers"), invite]));
+    let (conversation, entry) = added(done.applied[0]);
+    assert_eq!(bed.store().entry_at(item.place), Ok(Some(entry)));
+    assert_eq!(bed.entry(entry).body, Body::Invitation("come".into()));
+    let unread = |bed: &mut Bed| bed.store().conversation_of(conversation).unwrap().unwrap().unread;
+    assert_eq!(unread(&mut bed), 1);
+    bed.store().read_up_to(conversation, entry, at(0)).unwrap();
+    assert_eq!(unread(&mut bed), 0);
+}
+
+#[test]
+fn message_of_a_blocked_person_leaves_its_hash_for_a_while() {
+    let mut bed = Bed::new();
+    let (_, before) = bed.hear(2, 1, "before");
+    let kept = bed.entry(before).place.unwrap();
+    let drop = |item: &InboxItem| turn(Some(item), vec![GroupStep::Drop(Box::new(item.clone()))]);
+    let first = bed.arrive(2);
+    take(&mut bed, &drop(&first));
+    let left = bed.store().inbox_at(first.place).unwrap().unwrap().message;
+    assert_eq!(left.content, ReceivedContent::Opened(Content::Bytes(Vec::new())));
+    assert_eq!(left.packet_hash, first.message.packet_hash, "a repeat is still known");
+    bed.commit(ClientOp::Receive((100..1_124).map(|id| incoming(id, 2, None)).collect()));
+    for item in bed.store().inbox_after(first.place, u32::MAX).unwrap() {
+        assert_eq!(bed.store().apply(&item, &person(2), &Change::Drop), Ok(Applied::Ignored));
+    }
+    assert_eq!(bed.store().inbox_at(first.place), Ok(None));
+    assert!(bed.store().inbox_at(kept).unwrap().is_some(), "what is shown stays");
+    assert_eq!(bed.store().inbox_behind(InboxId::START), Ok(1_025));
 }
