@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sealpost_messenger::api::{Body, Changed, Conversation, Entry, Notification, Peer};
 
 use super::Effect;
+use crate::Keeping;
 use crate::model::{Model, is_invitation};
 
 pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
@@ -70,12 +71,13 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     if model.has_focus && is_open {
         return;
     }
-    // The text stays off the lock screen.
-    let name = model.name(entry.conversation);
-    let notice = if is_meant {
-        format!("You were mentioned: {name}")
-    } else {
-        format!("Message from {name}")
+    // The text stays off the lock screen, and names out of what a desktop may keep.
+    let notice = match (model.keeping, is_meant) {
+        (Keeping::Everything, true) => {
+            format!("You were mentioned: {}", model.name(entry.conversation))
+        }
+        (Keeping::Everything, false) => format!("Message from {}", model.name(entry.conversation)),
+        (Keeping::Nothing, _) => "Message".to_owned(),
     };
     ring(model, notice, effects);
 }
