@@ -27,7 +27,7 @@ struct Released {
 }
 
 /// Every schema but the present ones.
-const RELEASED: [Released; 12] = [
+const RELEASED: [Released; 13] = [
     server(1, include_str!("../golden/server-1.sql")),
     server(2, include_str!("../golden/server-2.sql")),
     client(1, include_str!("../golden/client-1.sql")),
@@ -40,6 +40,7 @@ const RELEASED: [Released; 12] = [
     client(8, include_str!("../golden/client-8.sql")),
     client(9, include_str!("../golden/client-9.sql")),
     client(10, include_str!("../golden/client-10.sql")),
+    client(11, include_str!("../golden/client-11.sql")),
 ];
 
 const fn server(version: u32, sql: &'static str) -> Released {
