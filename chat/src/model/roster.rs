@@ -74,9 +74,10 @@ impl Model {
     }
 }
 
-/// Count of what the user has not seen or answered in a conversation. An invitation counts as one.
+/// Count of what the user has not seen in a conversation: one at least, until an invitation is
+/// answered.
 pub(crate) fn unread(conversation: &Conversation) -> u64 {
-    conversation.unread.saturating_add(u64::from(is_invitation(conversation)))
+    conversation.unread.max(u64::from(is_invitation(conversation)))
 }
 
 /// How well a name fits what was typed: its characters in order, few others between them, near the
