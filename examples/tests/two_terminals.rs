@@ -132,6 +132,31 @@ fn two_people_live_in_their_terminals() {
             screen.contains("verified") && !screen.contains("mark as verified")
         });
     }
+
+    // She makes a group, and he joins it.
+    alice.keys(&["M-g"]);
+    alice.shows("New group");
+    alice.text("Climbers");
+    alice.keys(&["Enter"]);
+    alice.shows("Invite to Climbers");
+    alice.text(BOB);
+    alice.shows(&format!("> {BOB}"));
+    alice.keys(&["Tab"]);
+    alice.shows(&format!("✔ {BOB}"));
+    alice.keys(&["Enter"]);
+    alice.shows("# Climbers  1 member");
+    bob.shows("# Climbers       1");
+    bob.keys(&["M-a"]);
+    bob.shows("Join Climbers? M-v");
+    bob.keys(&["M-v"]);
+    bob.shows(&format!("{ALICE} invites you"));
+    bob.text("j");
+    bob.shows("# Climbers  2 members");
+    alice.shows("# Climbers  2 members");
+    bob.keys(&["Escape"]);
+    until("the group has gone", || !bob.screen().contains("Group Climbers"));
+    write(&bob, "Hello, both of us");
+    alice.shows("│ Hello, both of us");
     for terminal in [&alice, &bob] {
         terminal.keys(&["C-q"]);
         terminal.shows("status 0");

@@ -8,7 +8,7 @@ use sealpost_messenger::foreign_text::{OneLine, framed_lines};
 
 use super::facts::{self, written_at};
 use super::file_rows::file_rows;
-use super::text_rows::text_rows;
+use super::text_rows::{names, text_rows};
 use super::{GUTTER_WIDTH, Gutter, MARGIN_WIDTH, Row};
 use crate::model::{Model, Thread, picture_of};
 use crate::text::{clip, one_line, wrap};
@@ -157,7 +157,8 @@ impl Page<'_> {
         let is_whole = self.thread.unfolded.contains(&self.entry.entry);
         let most = if is_whole { usize::MAX } else { FOLDED_ROWS };
         let shown = if is_whole { text } else { beginning(text) };
-        let mut lines = framed_lines(shown).flat_map(|line| text_rows(&line, columns));
+        let names = names(text, &self.entry.mentions);
+        let mut lines = framed_lines(shown).flat_map(|line| text_rows(&line, columns, &names));
         for row in lines.by_ref().take(most) {
             rows.push(self.row(Gutter::Text, row));
         }

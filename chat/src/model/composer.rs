@@ -81,6 +81,12 @@ impl Composer {
         self.text = whole;
     }
 
+    /// Puts a text in place of some bytes in front of the cursor.
+    pub(crate) fn replace_left(&mut self, bytes: usize, text: &str) {
+        self.cut(self.cursor.saturating_sub(bytes), self.cursor);
+        self.insert(text);
+    }
+
     pub(crate) fn edit(&mut self, edit: Edit) {
         match edit {
             Edit::Left => self.cursor = self.left(),

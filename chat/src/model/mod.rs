@@ -4,6 +4,7 @@
 mod composer;
 mod gallery;
 mod group;
+mod mention;
 mod overlay;
 mod roster;
 mod thread;
@@ -14,6 +15,7 @@ pub(crate) use group::{
     Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, member_deeds,
     successors,
 };
+pub(crate) use mention::Completion;
 pub(crate) use overlay::{Confirm, GroupChange, Overlay, Search};
 pub(crate) use roster::{Candidate, unread};
 pub(crate) use thread::{Position, Step, Thread};

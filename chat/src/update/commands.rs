@@ -7,7 +7,9 @@ use super::settle::save_draft;
 use super::{Effect, groups, opening, sending, settings};
 use crate::Keeping;
 use crate::layout::{Window, reveal, scroll};
-use crate::model::{Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds};
+use crate::model::{
+    Completion, Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds,
+};
 
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     match command {
@@ -17,7 +19,10 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
                 model.overlay = Some(Overlay::File { path: Composer::default() });
             }
         }
-        Command::Next => go(model, model.neighbour(true), effects),
+        Command::Next => match model.completion() {
+            Some(completion) => complete(model, &completion),
+            None => go(model, model.neighbour(true), effects),
+        },
         Command::Previous => go(model, model.neighbour(false), effects),
         Command::NextUnread => go(model, model.next_unread(), effects),
         Command::Switcher => {
@@ -58,6 +63,14 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
 pub(super) fn quit(model: &mut Model, effects: &mut Vec<Effect>) {
     save_draft(model, effects);
     effects.push(Effect::Quit);
+}
+
+/// Completes a name, as far as it is certain, and shows which ones it may become.
+fn complete(model: &mut Model, completion: &Completion) {
+    model.composer.replace_left(completion.replaced, &completion.name);
+    if completion.choices.len() > 1 {
+        model.remark = Some(completion.choices.join("  "));
+    }
 }
 
 fn open_editor(model: &mut Model, effects: &mut Vec<Effect>) {

@@ -63,7 +63,7 @@ macro_rules! keys {
 }
 
 const CONVERSATIONS: &[Binding] = keys! {
-    "Tab C-n" => Command::Next, "next conversation";
+    "Tab C-n" => Command::Next, "next conversation; behind an @, completes the name of who is meant";
     "S-Tab C-p" => Command::Previous, "previous conversation";
     "M-a" => Command::NextUnread, "next one with unread messages";
     "C-t M-k" => Command::Switcher, "go to a person, a group, or a new phone number";

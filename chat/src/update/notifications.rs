@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sealpost_messenger::api::{Body, Changed, Conversation, Entry, Notification, Peer};
 
 use super::Effect;
+use crate::Keeping;
 use crate::model::{Model, is_invitation};
 
 pub(super) fn take(model: &mut Model, notification: Notification, effects: &mut Vec<Effect>) {
@@ -60,17 +61,25 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
     if entry.entry <= model.latest || !is_message {
         return;
     }
+    let is_meant = model.is_meant(entry);
     let conversation = model.conversation(entry.conversation);
-    if conversation.is_some_and(|known| model.is_muted(known) || known.blocked) {
+    let is_quiet = |known| model.is_muted(known) && !is_meant;
+    if conversation.is_some_and(|known| is_quiet(known) || known.blocked) {
         return;
     }
     let is_open = model.thread.as_ref().is_some_and(|open| open.with == entry.conversation);
     if model.has_focus && is_open {
         return;
     }
-    // The text stays off the lock screen.
-    let name = model.name(entry.conversation);
-    ring(model, format!("Message from {name}"), effects);
+    // The text stays off the lock screen, and names out of what a desktop may keep.
+    let notice = match (model.keeping, is_meant) {
+        (Keeping::Everything, true) => {
+            format!("You were mentioned: {}", model.name(entry.conversation))
+        }
+        (Keeping::Everything, false) => format!("Message from {}", model.name(entry.conversation)),
+        (Keeping::Nothing, _) => "Message".to_owned(),
+    };
+    ring(model, notice, effects);
 }
 
 /// Rings for invitations to groups that have come since the last list.

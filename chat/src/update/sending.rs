@@ -1,6 +1,6 @@
 //! Sending what was written.
 
-use sealpost_messenger::api::{Body, EditParams, SendFileParams, SendParams, WaitFor};
+use sealpost_messenger::api::{Body, EditParams, Mention, SendFileParams, SendParams, WaitFor};
 
 use super::{Effect, new_draft, opening};
 use crate::Request;
@@ -17,12 +17,11 @@ pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     }
     let with = thread.with;
     let text = model.composer.take();
+    let mentions = model.mentions_in(&text);
     let request = match std::mem::take(&mut model.purpose) {
-        Purpose::Edit { entry } => {
-            Request::Edit(EditParams { entry, message: text, mentions: Vec::new() })
-        }
-        Purpose::Reply { entry } => Request::Send(message(with, text, Some(entry))),
-        Purpose::New => Request::Send(message(with, text, None)),
+        Purpose::Edit { entry } => Request::Edit(EditParams { entry, message: text, mentions }),
+        Purpose::Reply { entry } => Request::Send(message(with, text, mentions, Some(entry))),
+        Purpose::New => Request::Send(message(with, text, mentions, None)),
     };
     if !matches!(request, Request::Edit(_)) {
         // The client forgets the draft of what was sent only when it is told to.
@@ -103,13 +102,14 @@ pub(super) fn give_up_purpose(model: &mut Model) {
 const fn message(
     recipient: sealpost_messenger::api::Peer,
     text: String,
+    mentions: Vec<Mention>,
     reply_to: Option<u64>,
 ) -> SendParams {
     SendParams {
         recipient,
         message: Some(text),
         bytes_hex: None,
-        mentions: Vec::new(),
+        mentions,
         reply_to,
         idempotency_key: None,
         wait_for: WaitFor::Queued,

@@ -41,32 +41,6 @@ const FORGERIES: &[&str] = &[
     "",
 ];
 
-fn entry(text: &str) -> Entry {
-    let from = "+15550100105".parse().unwrap();
-    let at = Time(now().0.plus_secs(60));
-    Entry {
-        entry: 1000,
-        conversation: Peer::Person(from),
-        from: Some(from),
-        message_id: None,
-        sent_at: at,
-        received_at: Some(at),
-        body: Body::Text { text: text.to_owned() },
-        mentions: Vec::new(),
-        reply_to: None,
-        edited_at: None,
-        reactions: Vec::new(),
-        progress: None,
-        copies: Vec::new(),
-        trust: None,
-        arrival: None,
-        after_gap: false,
-        group_name: None,
-        written_in: None,
-        expires_at: None,
-    }
-}
-
 /// The conversation with one more entry.
 fn shown(entry: Entry, width: u16, height: u16) -> Stage {
     let mut stage = stage(width, height);

@@ -2,6 +2,7 @@
 //! The screen, from what goes in to what is shown.
 
 mod hostile_text;
+mod mentions;
 mod pictures;
 mod screens;
 mod support;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 use ratatui::style::Modifier;
 use sealpost_chat::{Picture, Stage, Theme};
-use sealpost_messenger::api::Time;
+use sealpost_messenger::api::{Body, Entry, Peer, Time};
 use unicode_width::UnicodeWidthStr;
 
 /// The people of the demo on a screen.
@@ -47,5 +47,32 @@ pub(crate) fn text(picture: &Picture) -> String {
     match picture.cursor {
         Some(cursor) => out + &format!("cursor {},{}\n", cursor.x, cursor.y),
         None => out + "no cursor\n",
+    }
+}
+
+/// A message of somebody whom the demo knows.
+pub(crate) fn entry(text: &str) -> Entry {
+    let from = "+15550100105".parse().unwrap();
+    let at = Time(now().0.plus_secs(60));
+    Entry {
+        entry: 1000,
+        conversation: Peer::Person(from),
+        from: Some(from),
+        message_id: None,
+        sent_at: at,
+        received_at: Some(at),
+        body: Body::Text { text: text.to_owned() },
+        mentions: Vec::new(),
+        reply_to: None,
+        edited_at: None,
+        reactions: Vec::new(),
+        progress: None,
+        copies: Vec::new(),
+        trust: None,
+        arrival: None,
+        after_gap: false,
+        group_name: None,
+        written_in: None,
+        expires_at: None,
     }
 }

@@ -344,11 +344,11 @@ fn is_own(text: &str) -> bool {
 }
 
 fn shown_text(entry: &Entry) -> String {
-    match &entry.body {
-        Body::Text(text) => text.clone(),
-        Body::Expired => EXPIRED.to_owned(),
-        other => panic!("nothing else was added: {other:?}"),
+    if entry.body == Body::Expired {
+        return EXPIRED.to_owned();
     }
+    let Body::Text(text) = &entry.body else { panic!("only texts were added") };
+    text.clone()
 }
 
 /// Whether the message at this place is an event of a file transfer.

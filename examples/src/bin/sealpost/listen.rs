@@ -37,8 +37,13 @@ pub(crate) struct ListenArgs {
 pub(crate) fn listen(home: &Home, args: &ListenArgs) -> Result<(), Failure> {
     let deadline =
         args.seconds.and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
-    let mut printer =
-        Printer { args, zone: args.zone.zone(), shown: 0, printed: Printed::default() };
+    let mut printer = Printer {
+        args,
+        zone: args.zone.zone(),
+        shown: 0,
+        unacknowledged: None,
+        printed: Printed::default(),
+    };
     loop {
         let hands = Hands::take(home, subscribe)?;
         let stopped = Stopped::default();
@@ -71,6 +76,17 @@ fn subscribe(caller: &dyn Caller) -> Result<(), ApiError> {
     caller.request(SubscribeReceive::NAME, consumer).map(drop)
 }
 
+/// The next notification, if it comes in time.
+fn wait(hands: &Hands, deadline: Option<Instant>) -> Result<Notification, RecvTimeoutError> {
+    match deadline {
+        None => hands.notifications.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(deadline) => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            hands.notifications.recv_timeout(left)
+        }
+    }
+}
+
 /// How printing ended.
 enum Ended {
     /// As many messages as requested were printed.
@@ -86,52 +102,59 @@ struct Printer<'a> {
     args: &'a ListenArgs,
     zone: Zone,
     shown: u64,
+    /// Place of the last message that was printed and not acknowledged.
+    unacknowledged: Option<u64>,
     printed: Printed,
 }
 
 impl Printer<'_> {
     fn print_all(&mut self, hands: &Hands, deadline: Option<Instant>) -> Result<Ended, Failure> {
         while self.args.count.is_none_or(|count| self.shown < count) {
-            let next = match deadline {
-                None => hands.notifications.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    hands.notifications.recv_timeout(left)
-                }
+            let next = match hands.notifications.try_recv() {
+                Ok(next) => Ok(next),
+                // Messages that come together are acknowledged together.
+                Err(_) if !self.acknowledge(hands)? => return Ok(Ended::Ending),
+                Err(_) => wait(hands, deadline),
             };
             match next {
                 Ok(notification) => {
-                    if !self.print(hands, &notification)? {
-                        return Ok(Ended::Ending);
-                    }
+                    self.print(hands, &notification)?;
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(Ended::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
             }
         }
+        self.acknowledge(hands)?;
         Ok(Ended::Done)
     }
 
-    /// Prints a notification. Returns whether the owner of the home still takes requests.
-    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<bool, Failure> {
+    /// Acknowledges what was printed: a message that was not printed comes again. Returns whether the
+    /// owner of the home still takes requests.
+    fn acknowledge(&mut self, hands: &Hands) -> Result<bool, Failure> {
+        let Some(up_to) = self.unacknowledged.take() else { return Ok(true) };
+        let params = AcknowledgeParams { consumer: LISTENER.into(), up_to };
+        match hands.call::<Acknowledge>(&params) {
+            Ok(_) => Ok(true),
+            // It is ending: the messages come again the next time.
+            Err(error) if error.kind() == Some(ErrorKind::Unavailable) => Ok(false),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Prints a notification.
+    fn print(&mut self, hands: &Hands, notification: &Notification) -> Result<(), Failure> {
         let format = self.args.format.format();
         match notification {
-            Notification::Hello(_) => Ok(true),
+            Notification::Hello(_) => Ok(()),
             Notification::Receive(receive) => {
                 for event in Event::of_received(&receive.event) {
                     event.print(format, &self.zone)?;
                 }
-                // Only after printing: a message that was not printed comes again.
-                let params = AcknowledgeParams { consumer: LISTENER.into(), up_to: receive.place };
+                self.unacknowledged = Some(receive.place);
                 if let ReceivedEvent::Message { .. } = receive.event {
                     self.shown += 1;
                 }
-                match hands.call::<Acknowledge>(&params) {
-                    Ok(_) => Ok(true),
-                    // It is ending: the message comes again the next time.
-                    Err(error) if error.kind() == Some(ErrorKind::Unavailable) => Ok(false),
-                    Err(error) => Err(failure(&error)),
-                }
+                Ok(())
             }
             Notification::ReceiveEnded(ended) => {
                 let reason = ended.reason;
@@ -147,7 +170,7 @@ impl Printer<'_> {
                 {
                     return Err(Failure::new(reason));
                 }
-                Ok(true)
+                Ok(())
             }
         }
     }
