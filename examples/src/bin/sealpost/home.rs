@@ -1,5 +1,7 @@
 //! The client's home: its files, and how they are created.
 
+mod key;
+
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,12 +11,12 @@ use sealpost_core::address::ServerAddress;
 use sealpost_core::client::store::Snapshot;
 use sealpost_core::crypto::{Crypto, Provider};
 use sealpost_core::ids::Phone;
-use sealpost_core::keys::{PemError, Plaintext, PublicKey, SymmetricKey};
+use sealpost_core::keys::{Plaintext, PublicKey, SymmetricKey};
 use sealpost_messenger::api::ErrorKind;
 use sealpost_messenger::engine::Account;
-use sealpost_programs::{Failure, Folder, FolderLock, random_rng, runner};
+use sealpost_programs::{Failure, Folder, FolderLock, runner};
 use sealpost_storage::client::{ClientStorage, Identity, Location, SqliteClientStorage};
-use sealpost_storage::key_file::{KeyFile, KeyFileError, publish_key};
+use sealpost_storage::key_file::publish_key;
 use sealpost_storage::{OpenError, OpenFailure};
 
 use crate::authorities::Authorities;
@@ -242,60 +244,6 @@ impl Home {
             SqliteClientStorage::create(database, identity).map_err(|error| self.refused(error))?;
         number_from_the_clock(&mut store)?;
         Ok(store)
-    }
-
-    fn make_key(&self, passphrase: Option<Passphrase>) -> Result<Plaintext, Failure> {
-        let passphrase = match passphrase {
-            Some(passphrase) => Some(passphrase),
-            None => self.passphrases.unasked()?,
-        };
-        let key = self.provider.generate_key(&mut *random_rng()?)?;
-        let secret = passphrase.as_ref().map(|passphrase| passphrase.as_bytes());
-        KeyFile::new(self.folder.join(KEY)).create(&key, secret, &mut *random_rng()?)?;
-        Ok(key)
-    }
-
-    /// The key, or `None` if none has been created yet.
-    fn existing_key(&self) -> Result<Option<Plaintext>, Failure> {
-        match KeyFile::new(self.folder.join(KEY)).load(None) {
-            Err(KeyFileError::Missing(_)) => Ok(None),
-            _ => self.load_key().map(Some),
-        }
-    }
-
-    /// Whether the user is asked for a passphrase when the key is loaded.
-    pub(crate) fn asks_for_passphrase(&self) -> bool {
-        let loaded = KeyFile::new(self.folder.join(KEY)).load(None);
-        self.passphrases.are_asked_for()
-            && matches!(loaded, Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)))
-    }
-
-    /// Loads the key, and asks for its passphrase if it has one.
-    pub(crate) fn load_key(&self) -> Result<Plaintext, Failure> {
-        let file = KeyFile::new(self.folder.join(KEY));
-        match file.load(None) {
-            Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
-                let passphrase = self.passphrases.present()?;
-                Ok(file.load(Some(passphrase.as_bytes()))?)
-            }
-            loaded => Ok(loaded?),
-        }
-    }
-
-    /// Encrypts the key with another passphrase, or leaves it in the clear.
-    pub(crate) fn protect_key(&self, passphrase: Option<&Passphrase>) -> Result<(), Failure> {
-        let folder = self.registered_folder()?;
-        let _lock = self.lock(&folder)?;
-        let file = KeyFile::new(folder.file(KEY));
-        let before = match file.load(None) {
-            Err(KeyFileError::Pem(_, PemError::PassphraseNeeded)) => {
-                Some(self.passphrases.present()?)
-            }
-            loaded => loaded.map(|_| None)?,
-        };
-        let before = before.as_ref().map(|passphrase| passphrase.as_bytes());
-        let after = passphrase.map(|passphrase| passphrase.as_bytes());
-        Ok(file.protect(before, after, &mut *random_rng()?)?)
     }
 
     fn lock(&self, folder: &Folder) -> Result<FolderLock, Failure> {
