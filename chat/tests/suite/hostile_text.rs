@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use ratatui::layout::Size;
 use sealpost_chat::{Message, Stage};
 use sealpost_messenger::api::{
-    Body, Changed, Connection, Entry, FileState, Notification, Peer, Quote, Reaction, Time,
+    Body, Changed, Connection, Entry, FileState, Notification, Quote, Reaction,
 };
 
-use crate::support::{now, rows, stage};
+use crate::support::{entry, now, rows, stage};
 
 /// Columns of the list of conversations at 80 columns.
 const SIDEBAR: usize = 20;
