@@ -15,9 +15,10 @@ fn mention(start: u32, length: u32, number: &str) -> Mention {
 /// The mentions of what is sent.
 fn sent(stage: &mut Stage) -> Vec<Mention> {
     stage.press("Enter");
-    let sends = stage.requests().into_iter().filter_map(|request| match request {
-        Request::Send(SendParams { mentions, .. }) => Some(mentions),
-        _ => None,
+    let requests = stage.requests().into_iter();
+    let sends = requests.filter_map(|request| {
+        let Request::Send(SendParams { mentions, .. }) = request else { return None };
+        Some(mentions)
     });
     sends.flatten().collect()
 }
