@@ -91,17 +91,19 @@ fn outbox_lists_what_waits_and_cancels_it() {
     assert_eq!(cancelled, format!("cancelled {number}\n"));
     let refused = bed.sealpost("alice", &["outbox", "cancel", &number]).failed(4);
     assert!(refused.contains("can't be given up"), "{refused}");
-    // It is not lost: it is listed as cancelled, and can be sent after all.
+    // The outbox forgets it, and the history does not.
     let listed = objects(&bed.sealpost("alice", &["outbox", "--json"]).succeeded());
-    let reason = json!({ "state": "failed", "reason": "cancelled" });
-    assert_eq!(listed[0]["progress"], reason);
-    assert_eq!(listed[1], *two);
+    assert_eq!(listed, [two.clone()]);
+    let history = bed.sealpost("alice", &["history", BOB]).succeeded();
+    assert!(history.contains("[failed: cancelled]: one"), "{history}");
     let _server = bed.serve_at(&place, &[]);
     bed.sealpost("alice", &["send", BOB, "three"]).succeeded();
     let heard = objects(&bed.sealpost("bob", &["listen", "--json", "--count", "2"]).succeeded());
     let texts: Vec<_> = heard.iter().filter_map(|event| event["text"].as_str()).collect();
     assert_eq!(texts, ["two", "three"]);
-    let retried = bed.sealpost("alice", &["outbox", "retry"]).succeeded();
+    // It is sent after all only if it is named.
+    assert_eq!(bed.sealpost("alice", &["outbox", "retry"]).succeeded(), "");
+    let retried = bed.sealpost("alice", &["outbox", "retry", &number]).succeeded();
     assert_eq!(retried, format!("stored {number}\n"));
     bed.sealpost("bob", &["listen", "--count", "1"]).succeeded();
     let nobody = bed.sealpost("alice", &["outbox", "cancel", "999"]).failed(4);

@@ -64,8 +64,9 @@ impl Model {
         let choices: Vec<String> = names.filter(|name| begins(name)).collect();
         let first = choices.first()?.clone();
         let name = choices.iter().fold(first, |shared, name| shared_beginning(&shared, name));
-        let is_complete = choices.len() == 1 && name == begun;
-        (!is_complete).then_some(Completion { replaced: begun.len(), name, choices })
+        // Behind a whole name, the text goes on.
+        let name = if choices.len() == 1 { name + " " } else { name };
+        Some(Completion { replaced: begun.len(), name, choices })
     }
 
     /// Those who can be mentioned in the conversation that is open.

@@ -71,7 +71,12 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             let with = Peer::Person(contact.phone);
             learn(model, contact);
             model.remark = None;
-            opening::open(model, with, effects);
+            // Whoever has left the dialog meanwhile stays where they are.
+            if let Some(Overlay::Switcher { .. }) = model.overlay {
+                opening::open(model, with, effects);
+            } else {
+                model.stale.conversations.spoil();
+            }
         }
         (_, Answer::Contact(contact)) => {
             model.stale.conversations.spoil();

@@ -129,7 +129,12 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     match model.overlay.take() {
         Some(Overlay::Switcher { query, chosen }) => {
             let candidates = model.candidates(query.text());
-            switch(model, candidates.get(chosen), effects);
+            let candidate = candidates.get(chosen);
+            if matches!(candidate, Some(Candidate::LookUp { .. })) {
+                // What is typed meanwhile must not go to the conversation that is still open.
+                model.overlay = Some(Overlay::Switcher { query, chosen });
+            }
+            switch(model, candidate, effects);
         }
         Some(Overlay::Search(search)) => match search.results.get(search.chosen) {
             Some(entry) => opening::open_at(model, entry.conversation, entry.entry, effects),

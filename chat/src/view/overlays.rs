@@ -1,5 +1,7 @@
 //! Lists and questions, drawn over the conversation.
 
+use std::borrow::Cow;
+
 use ratatui::layout::{Position, Rect};
 use sealpost_messenger::api::{Body, Entry, Peer};
 use sealpost_messenger::foreign_text::OneLine;
@@ -41,7 +43,10 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
         Overlay::Switcher { query, chosen } => {
             let found = model.candidates(query.text());
             let lines = found.iter().map(|found| candidate(model, found)).collect();
-            let hint = "a part of a name, or a phone number · Enter opens · Esc";
+            let hint = match &model.remark {
+                Some(remark) => Cow::Owned(remark.clone()),
+                None => "a part of a name, or a phone number · Enter opens · Esc".into(),
+            };
             Panel::new("Go to", hint).with_input(query).with_list(lines, *chosen)
         }
         Overlay::Search(search) => search_panel(model, search, columns),

@@ -66,7 +66,7 @@ impl InFlightTotal {
 
     /// The next owner whose drain waits for room, if there is some. They take turns.
     pub(in crate::server) fn next_with_room(&mut self, limits: &Limits) -> Option<UserId> {
-        if self.memory() >= limits.in_flight_bytes_in_all {
+        if self.waiting.is_empty() || self.memory() >= limits.in_flight_bytes_in_all {
             return None;
         }
         let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);

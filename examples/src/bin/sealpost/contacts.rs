@@ -33,7 +33,7 @@ pub(crate) struct ContactsArgs {
 /// What is done with a contact.
 #[derive(clap::Subcommand, Clone, Debug)]
 enum ContactTask {
-    /// Give a person a name, which only you see
+    /// Give a person a name. Others see it only where you write it, for example to mention somebody
     Name {
         /// Phone number
         #[arg(value_name = "+PHONE")]

@@ -71,7 +71,8 @@ pub(crate) enum GroupTask {
         /// Seconds after which messages disappear; 0 if they stay
         seconds: u32,
     },
-    /// Name those who may take over when you are gone, the first one first, as the owner
+    /// Name those who may take over, at any time and without being asked, the first one first, as the
+    /// owner
     Successors {
         #[arg(value_name = "GROUP", help = GROUP_HELP)]
         group: String,

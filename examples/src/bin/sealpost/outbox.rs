@@ -34,7 +34,8 @@ enum OutboxTask {
     /// Send messages again that failed, and changes of them, and print how far they got. In a group,
     /// only the copies that failed are sent, to those who are members now
     Retry {
-        /// Numbers of the messages, as outbox shows them [default: all that failed]
+        /// Numbers of the messages, as outbox or history shows them [default: all that failed; not what
+        /// was given up]
         #[arg(value_name = "NUMBER")]
         entries: Vec<u64>,
         /// How long to wait until the server has stored them, in seconds; after that they stay
@@ -121,7 +122,9 @@ fn retry_with(hands: &Hands, named: &[u64], timeout: u64) -> Result<(), Failure>
     let failed = if named.is_empty() { with_failures(&outbox) } else { named.to_vec() };
     let mut sending = BTreeSet::new();
     for entry in failed {
-        let is_message = outbox.entries.iter().any(|listed| listed.entry == entry);
+        // What was given up is in no list.
+        let is_message = outbox.entries.iter().any(|listed| listed.entry == entry)
+            || outbox.changes.iter().all(|change| change.entry != Some(entry));
         match hands.call::<RetryMessage>(&EntryParams { entry }) {
             Ok(_) if is_message => drop(sending.insert(entry)),
             // The progress of a message does not say how far its changes are.

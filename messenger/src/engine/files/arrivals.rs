@@ -23,6 +23,15 @@ impl Clerk {
         Ok(())
     }
 
+    /// Takes everything over that has arrived.
+    pub(super) fn take_over_all(&mut self) -> Result<(), ApiError> {
+        self.has_arrivals = true;
+        while self.has_arrivals && self.desk.is_some() {
+            self.take_over_some()?;
+        }
+        Ok(())
+    }
+
     fn take_over(&mut self, item: &InboxItem) -> Result<(), ApiError> {
         let from = item.message.signed_by;
         let event = file_event(item);

@@ -105,6 +105,10 @@ impl Clerk {
             }
             Work::ContactsChanged => self.read_contacts(),
             Work::Fate(fate) => self.on_fate(fate),
+            Work::TakeOver(answer) => {
+                let done = self.take_over_all();
+                give_answer(done, &answer)
+            }
             Work::Command(command, answer) => {
                 let done = self.command(command);
                 give_answer(done, &answer)

@@ -57,6 +57,8 @@ enum Work {
     ContactsChanged,
     /// Something became of messages.
     Fate(MessageFate),
+    /// Offers that have arrived are to be known when this is answered.
+    TakeOver(SyncSender<Result<(), ApiError>>),
     /// A user wants something.
     Command(Command, SyncSender<Result<(), ApiError>>),
     /// A user offers a file.
@@ -112,6 +114,13 @@ impl Files {
     pub(super) fn command(&self, command: Command) -> Result<(), ApiError> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.give(Work::Command(command, answer));
+        answered.recv().map_err(|_| stopping())?
+    }
+
+    /// Waits until transfers are known whose offers have arrived.
+    pub(super) fn take_over(&self) -> Result<(), ApiError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.give(Work::TakeOver(answer));
         answered.recv().map_err(|_| stopping())?
     }
 

@@ -5,7 +5,7 @@ use sealpost_core::client::store::Content;
 use sealpost_core::event::{self, Emoji};
 use sealpost_core::ids::UserRef;
 use sealpost_storage::client::conversations::{
-    Applied, Author, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer,
+    Applied, Author, Entry, EntryId, GroupStep, NewCopy, OwnChange, Peer, Progress as Kept,
 };
 
 use super::sending::{new_event, no_entry, token, unsent};
@@ -19,6 +19,7 @@ impl Core {
     pub(in crate::engine) fn edit(&self, params: EditParams) -> Result<SendResult, ApiError> {
         let EditParams { entry, message, mentions } = params;
         let found = self.own_entry(entry)?;
+        was_sent(&found)?;
         let target = self.reference_to(&found)?;
         if message.is_empty() {
             return Err(ErrorKind::InvalidParams.error("the message is empty"));
@@ -37,6 +38,7 @@ impl Core {
     pub(in crate::engine) fn react(&self, params: ReactionParams) -> Result<SendResult, ApiError> {
         let ReactionParams { entry, emoji } = params;
         let found = self.kept_entry(entry)?;
+        was_sent(&found)?;
         let target = self.reference_to(&found)?;
         let shown = (!emoji.is_empty()).then(|| Emoji::new(emoji.clone())).transpose().map_err(
             |error| ErrorKind::InvalidParams.error(format_args!("not a reaction: {error}")),
@@ -116,6 +118,17 @@ impl Core {
         let name = found.name.ok_or_else(|| unsent(found.id.0))?;
         Ok(changes::reference(&name, self.public_key.fingerprint()))
     }
+}
+
+/// Others would get a change of what they don't have, and not apply it when it is sent after all.
+fn was_sent(found: &Entry) -> Result<(), ApiError> {
+    if found.progress().is_some_and(Kept::has_failed) {
+        return Err(ErrorKind::NotAllowed.error(format_args!(
+            "entry {} was not sent to anybody, so nobody could see it change: send another one",
+            found.id.0
+        )));
+    }
+    Ok(())
 }
 
 fn was_changed(entry: EntryId, applied: Applied) -> Result<(), ApiError> {

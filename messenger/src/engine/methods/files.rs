@@ -149,9 +149,15 @@ impl Core {
         entry: u64,
         command: fn(TransferId) -> Command,
     ) -> Result<Empty, ApiError> {
-        let found = self.read(|store| store.transfers_of_entry(EntryId(entry)))?;
-        let Some(first) = found.first() else {
+        let find = || self.read(|store| store.transfers_of_entry(EntryId(entry)));
+        let mut found = find()?;
+        if found.is_empty() {
             self.kept_entry(entry)?;
+            // Its offer may have just arrived.
+            self.files.take_over()?;
+            found = find()?;
+        }
+        let Some(first) = found.first() else {
             return Err(ErrorKind::NotFound
                 .error(format_args!("entry {entry} offers no file that can be transferred")));
         };

@@ -42,7 +42,11 @@ impl Core {
     pub(in crate::engine) fn retry(&self, params: EntryParams) -> Result<SendResult, ApiError> {
         let EntryParams { entry } = params;
         let found = self.kept_entry(entry)?;
-        let failed = self.copies_of(found.id, |sending| sending.copy.progress.has_failed())?;
+        // Of what was taken back, the news alone can be sent again.
+        let is_gone = found.body == Kind::Deleted;
+        let failed = self.copies_of(found.id, |sending| {
+            sending.copy.progress.has_failed() && !(is_gone && sending.carries == Carries::Entry)
+        })?;
         if offers_file(&found) && failed.iter().any(|sending| sending.carries == Carries::Entry) {
             return Err(ErrorKind::NotAllowed
                 .error(format_args!("entry {entry} offers a file: send the file again")));
@@ -86,6 +90,8 @@ impl Core {
             return Err(ErrorKind::NotAllowed
                 .error(format_args!("entry {entry} offers a file: give it up with cancelFile")));
         }
+        // A copy that was just handed to the machine is seen there then, and given up by it.
+        self.settle();
         let waiting = self.copies_of(found.id, |it| it.copy.progress == Kept::Queued)?;
         let (message, changes): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|sending| sending.carries == Carries::Entry);

@@ -96,8 +96,9 @@ impl Mailbox {
         let conn = drain.conn;
         if drain.more {
             let Some(limit) = drain.window(limits, share, &self.in_flight) else {
-                let whole = drain.window(limits, usize::MAX, &self.in_flight);
-                return whole.map(|_| DrainStep::AwaitRoom);
+                let is_held_up = share < usize::MAX
+                    && drain.window(limits, usize::MAX, &self.in_flight).is_some();
+                return is_held_up.then_some(DrainStep::AwaitRoom);
             };
             (drain.reading, drain.more) = (true, false);
             return Some(DrainStep::ReadPage { conn, after: drain.cursor, limit });

@@ -10,6 +10,7 @@ use crate::client::conversations::{
     Conversation, ConversationId, EntryId, Mute, Originals, Peer, ReadMarks, Visibility,
 };
 use crate::client::sqlite::SqliteClientStorage;
+use crate::client::sqlite::ops::sql_place;
 use crate::engine::column;
 
 impl SqliteClientStorage {
@@ -181,7 +182,7 @@ impl Timeline<'_> {
         up_to: EntryId,
         at: Timestamp,
     ) -> rusqlite::Result<Option<EntryId>> {
-        let (id, up_to) = (conversation.0.cast_signed(), up_to.0.cast_signed());
+        let (id, up_to) = (conversation.0.cast_signed(), sql_place(up_to.0));
         let before = self
             .prepare("SELECT read_up_to FROM conversations WHERE conversation = ?1")?
             .query_row([id], |row| column::id(row, 0))

@@ -10,6 +10,7 @@ use crate::client::conversations::{
     Author, ConversationId, Copy, Entry, EntryId, EntryRef, Original, Reaction,
 };
 use crate::client::sqlite::SqliteClientStorage;
+use crate::client::sqlite::ops::sql_place;
 use crate::engine::column::{optional, phone, timestamp};
 
 impl SqliteClientStorage {
@@ -21,7 +22,7 @@ impl SqliteClientStorage {
         before: Option<EntryId>,
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let before = before.map_or(i64::MAX, |entry| entry.0.cast_signed());
+        let before = before.map_or(i64::MAX, |entry| sql_place(entry.0));
         self.read(|connection| {
             let sql = "conversation = ?1 AND entry < ?2 ORDER BY entry DESC LIMIT ?3";
             let mut page = Timeline(connection).page(sql, (conversation, before, limit))?;
@@ -37,7 +38,7 @@ impl SqliteClientStorage {
         after: EntryId,
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let page = (conversation, after.0.cast_signed(), limit);
+        let page = (conversation, sql_place(after.0), limit);
         self.read(|connection| {
             let sql = "conversation = ?1 AND entry > ?2 ORDER BY entry LIMIT ?3";
             Timeline(connection).page(sql, page)

@@ -7,6 +7,7 @@ use super::row::{self, ENTRY_COLUMNS};
 use super::timeline::Timeline;
 use crate::client::conversations::{ConversationId, Entry, EntryId};
 use crate::client::sqlite::SqliteClientStorage;
+use crate::client::sqlite::ops::sql_place;
 
 impl SqliteClientStorage {
     /// Entries that contain every word of `text`, at most `limit`, latest first, and from before
@@ -21,7 +22,7 @@ impl SqliteClientStorage {
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
         let Some(query) = query(text, conversation) else { return Ok(Vec::new()) };
-        let before = before.map_or(i64::MAX, |entry| entry.0.cast_signed());
+        let before = before.map_or(i64::MAX, |entry| sql_place(entry.0));
         self.read(|connection| {
             let sql = format!(
                 "SELECT {ENTRY_COLUMNS} FROM timeline WHERE entry IN (

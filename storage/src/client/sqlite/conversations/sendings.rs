@@ -51,8 +51,8 @@ impl SqliteClientStorage {
             )?;
             failed.extend(timeline.sendings(
                 "copies LEFT JOIN outbox USING (token) LEFT JOIN drafts USING (token)
-                 WHERE refused IS NOT NULL ORDER BY copies.token LIMIT ?1",
-                [limit],
+                 WHERE refused IS NOT NULL AND refused <> ?2 ORDER BY copies.token LIMIT ?1",
+                params![limit, row::CANCELLED],
             )?);
             failed.sort_by_key(|sending| std::cmp::Reverse(sending.entry));
             failed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

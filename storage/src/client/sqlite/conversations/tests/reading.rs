@@ -34,7 +34,7 @@ fn conversations_are_in_the_order_of_their_last_entries_with_what_is_unread() {
     assert_eq!(bed.store().read_up_to(second, EntryId(1), at(5)), Ok(None));
     let found = bed.store().conversation(&person(2)).unwrap().unwrap();
     assert_eq!((found.unread, found.read_up_to), (1, Some(EntryId(1))));
-    assert_eq!(bed.store().read_up_to(second, EntryId(99), at(5)), Ok(Some(EntryId(1))));
+    assert_eq!(bed.store().read_up_to(second, EntryId(u64::MAX), at(5)), Ok(Some(EntryId(1))));
     assert_eq!(bed.store().read_up_to(second, EntryId(1), at(5)), Ok(Some(last)), "never back");
     bed.hear(2, 4, "five");
     let found = bed.store().conversation_of(second).unwrap().unwrap();
@@ -58,6 +58,8 @@ fn pages_go_both_ways() {
         entries.unwrap().iter().map(text).collect::<Vec<_>>().concat()
     };
     assert_eq!(page(None, None), "45");
+    assert_eq!(page(Some(u64::MAX), None), "45");
+    assert_eq!(page(None, Some(u64::MAX)), "");
     assert_eq!(page(Some(7), None), "23");
     assert_eq!(page(Some(3), None), "1");
     assert_eq!((page(None, Some(0)), page(None, Some(5))), ("12".into(), "45".into()));
