@@ -93,7 +93,7 @@ fn outbox_lists_what_waits_and_cancels_it() {
     assert!(refused.contains("can't be given up"), "{refused}");
     // The outbox forgets it, and the history does not.
     let listed = objects(&bed.sealpost("alice", &["outbox", "--json"]).succeeded());
-    assert_eq!(listed, [two.clone()]);
+    assert_eq!((listed.len(), &listed[0]), (1, two));
     let history = bed.sealpost("alice", &["history", BOB]).succeeded();
     assert!(history.contains("[failed: cancelled]: one"), "{history}");
     let _server = bed.serve_at(&place, &[]);

@@ -72,6 +72,13 @@ impl Core {
         let _ = self.store.with_store(|_| ()).recv();
     }
 
+    /// Waits until the store has what was commanded before.
+    pub(super) fn settle_commands(&self) {
+        // A turn takes commands up, and the next one hands over what they ask of the store.
+        let _ = self.handle.with_machine(|_| ()).recv();
+        self.settle();
+    }
+
     /// Shows that a contact is not as it was.
     pub(super) fn contact_changed(&self, phone: Phone) {
         self.settle();

@@ -91,7 +91,7 @@ impl Core {
                 .error(format_args!("entry {entry} offers a file: give it up with cancelFile")));
         }
         // A copy that was just handed to the machine is seen there then, and given up by it.
-        self.settle();
+        self.settle_commands();
         let waiting = self.copies_of(found.id, |it| it.copy.progress == Kept::Queued)?;
         let (message, changes): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|sending| sending.carries == Carries::Entry);
