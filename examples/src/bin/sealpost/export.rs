@@ -82,7 +82,7 @@ pub(crate) fn import(home: &Home, args: &ImportArgs) -> Result<(), Failure> {
     Line::text(format_args!("imported {phone} into {}", path.display()))?;
     Line::text(
         "Use it on one device only. What waited to be sent when it was exported is not sent by \
-         itself: sealpost outbox lists it",
+         itself: sealpost history shows it as cancelled, and sealpost outbox retry NUMBER sends it",
     )
 }
 
