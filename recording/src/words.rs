@@ -58,7 +58,13 @@ words! {
     Registrants { Anyone = "anyone", Invited = "invited", Nobody = "nobody" }
     DeliveryOutcome { Accepted = "accepted", Refused = "refused" }
     AccountChange { Deleted = "deleted", Suspended = "suspended" }
-    StoreError { Busy = "busy", DiskFull = "disk-full", Io = "io", Corrupt = "corrupt" }
+    StoreError {
+        Busy = "busy",
+        Unavailable = "unavailable",
+        DiskFull = "disk-full",
+        Io = "io",
+        Corrupt = "corrupt",
+    }
     InvitationOutcome { Good = "good", Rejected = "rejected" }
     ReconnectOutcome {
         Recorded = "recorded",

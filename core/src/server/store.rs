@@ -14,7 +14,8 @@ use crate::server::limits::packet_memory;
 use crate::time::Timestamp;
 use crate::wire::{InReplyTo, InvitationHash, ItemId, Packet, SIGNATURE_LEN};
 
-/// One operation. It is durable as a whole, or has no effect.
+/// One operation. It is durable as a whole, or has no effect. In a store that several servers share, a
+/// crash may leave part of it, which does no harm and is completed when the operation is repeated.
 #[derive(Clone, Debug)]
 pub enum StoreOp {
     /// Creates an account. Ids start at 1, grow, and are never given twice, not even after a user
@@ -276,8 +277,8 @@ pub enum ReconnectOutcome {
 pub enum Appended {
     /// The packet is stored.
     Stored,
-    /// A message of this sender, or a receipt of this recipient, was stored under the same id
-    /// before; the first one is kept.
+    /// A message of this sender, or a receipt of this recipient, is stored under the same id; the
+    /// first one is kept. A store that several servers share looks in this mailbox only.
     Duplicate,
     /// The mailbox is full, or the sender's share of it. Never the answer for a receipt.
     MailboxFull,

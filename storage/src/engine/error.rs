@@ -148,7 +148,7 @@ pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
 pub(super) fn affects_one_request(error: &rusqlite::Error) -> bool {
     match store_error(error) {
         StoreError::Corrupt => true,
-        StoreError::Busy | StoreError::DiskFull | StoreError::Io => false,
+        StoreError::Busy | StoreError::Unavailable | StoreError::DiskFull | StoreError::Io => false,
     }
 }
 

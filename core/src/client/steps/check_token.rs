@@ -52,7 +52,7 @@ impl Client {
                     }
                 }
             }
-            Err(StoreError::Busy) => {
+            Err(StoreError::Busy | StoreError::Unavailable) => {
                 self.token_checks.retry_batch();
                 self.rest_store();
             }

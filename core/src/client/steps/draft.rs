@@ -35,7 +35,7 @@ impl Client {
                 }
                 self.number_drafts();
             }
-            Err(StoreError::Busy) => {
+            Err(StoreError::Busy | StoreError::Unavailable) => {
                 self.drafts.retry_batch();
                 self.rest_store();
             }
@@ -105,7 +105,7 @@ impl Client {
                     }
                 }
             }
-            Err(StoreError::Busy) => {
+            Err(StoreError::Busy | StoreError::Unavailable) => {
                 self.drafts.drop_again();
                 self.rest_store();
             }

@@ -76,7 +76,7 @@ impl Client {
                     self.out.notify(Notice::Queued { token, id });
                 }
             }
-            Err(StoreError::Busy) => {
+            Err(StoreError::Busy | StoreError::Unavailable) => {
                 self.sealing.retry_batch();
                 self.rest_store();
             }
