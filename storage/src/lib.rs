@@ -2,7 +2,8 @@
 //!
 //! - [`Storage`] is the trait: one call, one durable transaction. Its documentation is the contract
 //!   of every store.
-//! - [`server`] holds the server's store, in memory and in SQLite. Its names are also re-exported
+//! - [`server`] holds the server's store, in memory, in SQLite, and with the feature `jetstream` in NATS
+//!   JetStream, where several servers can share it. Its names are also re-exported
 //!   here.
 //! - [`client`] holds the client's store, in the same two forms.
 //! - [`Faulty`] wraps any store and makes it fail on demand.

@@ -5,9 +5,8 @@
 /// The associated types tell the server's store from the client's: the server's takes [`StoreOp`]
 /// and answers [`StoreOutcome`].
 ///
-/// The trait has room for a store that several servers share: requests are intentions with
-/// idempotent effects, so two servers may race, and an item that one server appends to a mailbox
-/// could reach the other as an event of its own, next to the outcomes. No such store exists yet.
+/// Several servers can share a store whose engine is a service of its own. Requests are intentions
+/// with idempotent effects, so two servers may race.
 ///
 /// [`StoreOp`]: sealpost_core::server::store::StoreOp
 /// [`StoreOutcome`]: sealpost_core::server::store::StoreOutcome
@@ -30,7 +29,8 @@ pub trait Storage {
     /// - **Each atomic.** A request takes effect entirely or not at all. One that cannot be carried
     ///   out (a damaged row; a packet that is not an item of the mailbox it is meant for, or has
     ///   another profile) fails alone, with `Corrupt`, and the others take effect.
-    /// - **All or nothing.** If the transaction fails, every request gets the error and none takes
+    /// - **All or nothing.** A shared store carries out each request by itself, so each has an outcome
+    ///   of its own; after `Unavailable`, it may have taken effect. In every other store, if the transaction fails, every request gets the error and none takes
     ///   effect. `Busy` and `DiskFull` may pass: repeat the requests later. `Io` needs the
     ///   operator. After `Io`, the transaction may turn out to be complete after all, but only if
     ///   the store is reopened before the next commit that changes something.

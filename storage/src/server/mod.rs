@@ -2,15 +2,19 @@
 //!
 //! - [`MemoryStorage`] is the executable specification; the simulator runs on it.
 //! - [`SqliteStorage`] keeps everything in one SQLite file, for production.
+//! - [`jetstream`] (feature of the same name) keeps everything in NATS JetStream, where several servers
+//!   can share it.
 //! - [`Inspector`] reads that file alongside a running server, for the operator.
 //! - [`Marked`] wraps either, and tells the folder's mark which user ids are handed out.
-//! - `conformance` (feature of the same name) is the suite that both pass.
+//! - `conformance` (feature of the same name) is the suite that all of them pass.
 
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod daily_use;
 mod invitations;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 mod marked;
 mod memory;
 mod quota;

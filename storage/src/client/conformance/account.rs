@@ -52,7 +52,7 @@ fn new_store_is_blank<S: Subject>(store: &mut Harness<S>) {
     assert_eq!((snapshot.contacts, snapshot.outbox), (vec![], vec![]));
     assert_eq!((snapshot.last_message, snapshot.next_receipt), (None, ReceiptId(1)));
     assert_eq!(store.store().outbox(), Ok(OutboxCounts::default()));
-    assert_eq!(store.unshown_ids(), []);
+    assert_eq!(store.unshown_ids(), [0_u64; 0]);
 }
 
 fn identity_never_changes_but_for_the_address<S: Subject>(store: &mut Harness<S>) {

@@ -1,9 +1,10 @@
-//! Random requests to the memory store and to SQLite, which must agree on every outcome.
+//! Random requests to the memory store and to another one, which must agree on every outcome.
 
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use sealpost_core::ids::{UserId, UserRef};
 use sealpost_core::server::store::{
     PageLimit, PresentedInvitation, Seq, Settlement, StoreOp, StoreOutcome, StoreReply,
@@ -19,7 +20,7 @@ use crate::server::sqlite::bed::SqliteBed;
 use crate::server::suspension::Suspension;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(in crate::server) enum Step {
     Commit(Vec<Plan>),
     Reopen,
     Delete(u16),
@@ -30,7 +31,7 @@ enum Step {
 
 /// A request, except for its places: each store numbers them independently.
 #[derive(Clone, Debug)]
-enum Plan {
+pub(in crate::server) enum Plan {
     Create { n: u16, max_id: u64, invitation: Option<(u8, i64)> },
     CheckInvitation { n: u16, code: u8, secs: i64 },
     Find(u64),
@@ -50,7 +51,7 @@ enum Plan {
 }
 
 #[derive(Clone, Debug)]
-struct Item {
+pub(in crate::server) struct Item {
     kind: ItemKind,
     origin: u64,
     id: u64,
@@ -61,59 +62,71 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn memory_and_sqlite_agree(
-        profile in prop_oneof![Just(Profile::Compact), Just(Profile::Wide)],
-        steps in vec(step(), 1..40),
-    ) {
-        let mut memory = MemoryStorage::new(profile, SHARES);
-        let mut sqlite = SqliteBed::new(profile, SHARES);
-        // Places that pages of both stores have named, in the same order.
-        let mut places = vec![(Seq::START, Seq::START)];
-        // An operator's codes are never drawn twice.
-        let mut codes = Vec::new();
-        for step in steps {
-            match step {
-                Step::Reopen => (memory, sqlite) = (memory.reopen(), sqlite.reopen()),
-                Step::Delete(n) => {
-                    prop_assert_eq!(memory.delete_user(phone(n)), sqlite.delete_user(phone(n)));
-                }
-                Step::Suspend(n, suspension) => {
-                    prop_assert_eq!(
-                        memory.set_suspension(phone(n), suspension),
-                        sqlite.set_suspension(phone(n), suspension)
-                    );
-                }
-                Step::Invite { code, .. } if codes.contains(&code) => {}
-                Step::Invite { code, uses, secs, n } => {
-                    codes.push(code);
-                    let invitation = invitation(code, uses, secs, n);
-                    let id = memory.create_invitation(invitation.clone());
-                    prop_assert_eq!(Subject::create_invitation(&mut sqlite, invitation), id);
-                }
-                Step::Revoke(id) => {
-                    prop_assert_eq!(memory.revoke_invitation(id), sqlite.revoke_invitation(id));
-                }
-                Step::Commit(plans) => {
-                    let known: Vec<_> = places.iter().map(|place| place.0).collect();
-                    let mut expected = commit(&mut memory, profile, &plans, &known);
-                    let known: Vec<_> = places.iter().map(|place| place.1).collect();
-                    let mut outcomes = commit(&mut sqlite, profile, &plans, &known);
-                    let new = take_places(&mut expected).into_iter();
-                    places.extend(new.zip(take_places(&mut outcomes)));
-                    prop_assert_eq!(outcomes, expected);
-                }
-            }
-            prop_assert_eq!(memory.invitations(), sqlite.invitations());
-            prop_assert!(memory.is_consistent() && sqlite.is_consistent());
-        }
+    fn memory_and_sqlite_agree(profile in profile(), steps in vec(step(), 1..40)) {
+        agree(SqliteBed::new(profile, SHARES), profile, steps)?;
     }
+}
+
+/// Carries out the same steps on the memory store and on an empty other one.
+pub(in crate::server) fn agree<S: Subject>(
+    mut other: S,
+    profile: Profile,
+    steps: Vec<Step>,
+) -> Result<(), TestCaseError> {
+    let mut memory = MemoryStorage::new(profile, SHARES);
+    // Places that pages of both stores have named, in the same order, with their mailboxes.
+    let (mut places, mut other_places) = (Vec::new(), Vec::new());
+    // An operator's codes are never drawn twice.
+    let mut codes = Vec::new();
+    for step in steps {
+        match step {
+            Step::Reopen => (memory, other) = (memory.reopen(), other.reopen()),
+            Step::Delete(n) => {
+                prop_assert_eq!(memory.delete_user(phone(n)), other.delete_user(phone(n)));
+            }
+            Step::Suspend(n, suspension) => {
+                prop_assert_eq!(
+                    memory.set_suspension(phone(n), suspension),
+                    other.set_suspension(phone(n), suspension)
+                );
+            }
+            Step::Invite { code, .. } if codes.contains(&code) => {}
+            Step::Invite { code, uses, secs, n } => {
+                codes.push(code);
+                let invitation = invitation(code, uses, secs, n);
+                let id = memory.create_invitation(invitation.clone());
+                prop_assert_eq!(other.create_invitation(invitation), id);
+            }
+            Step::Revoke(id) => {
+                prop_assert_eq!(memory.revoke_invitation(id), other.revoke_invitation(id));
+            }
+            Step::Commit(mut plans) => {
+                if other.is_shared() {
+                    plans.iter_mut().for_each(Plan::avoid_what_shared_stores_do_otherwise);
+                }
+                let mut expected = commit(&mut memory, profile, &plans, &places);
+                let mut outcomes = commit(&mut other, profile, &plans, &other_places);
+                places.extend(take_places(&plans, &mut expected));
+                other_places.extend(take_places(&plans, &mut outcomes));
+                prop_assert_eq!(outcomes, expected);
+            }
+        }
+        prop_assert_eq!(memory.invitations(), other.invitations());
+        prop_assert!(memory.is_consistent() && other.is_consistent());
+    }
+    Ok(())
+}
+
+/// Either profile.
+pub(in crate::server) fn profile() -> impl Strategy<Value = Profile> {
+    prop_oneof![Just(Profile::Compact), Just(Profile::Wide)]
 }
 
 fn commit(
     store: &mut impl Subject,
     profile: Profile,
     plans: &[Plan],
-    places: &[Seq],
+    places: &[Place],
 ) -> Vec<StoreOutcome> {
     let requests: Vec<_> = plans.iter().map(|plan| plan.request(profile, places)).collect();
     let mut outcomes = Vec::new();
@@ -121,21 +134,60 @@ fn commit(
     outcomes
 }
 
+/// A place, and the owner of the mailbox that it is in.
+type Place = (u64, Seq);
+
 /// Replaces the places in every page by zero and returns them.
-fn take_places(outcomes: &mut [StoreOutcome]) -> Vec<Seq> {
+fn take_places(plans: &[Plan], outcomes: &mut [StoreOutcome]) -> Vec<Place> {
     let mut places = Vec::new();
-    for outcome in outcomes {
-        if let Ok(StoreReply::Page(page)) = outcome {
+    for (plan, outcome) in plans.iter().zip(outcomes) {
+        if let (Plan::Page { recipient, .. }, Ok(StoreReply::Page(page))) = (plan, outcome) {
             assert!(page.items.is_sorted_by(|a, b| a.seq < b.seq));
-            places
-                .extend(page.items.iter_mut().map(|item| std::mem::replace(&mut item.seq, Seq(0))));
+            let seqs = page.items.iter_mut().map(|item| std::mem::replace(&mut item.seq, Seq(0)));
+            places.extend(seqs.map(|seq| (*recipient, seq)));
         }
     }
     places
 }
 
 impl Plan {
-    fn request(&self, profile: Profile, places: &[Seq]) -> StoreOp {
+    /// Gives items in different mailboxes different ids, and lets everything expire at once.
+    fn avoid_what_shared_stores_do_otherwise(&mut self) {
+        let apart = |id: &mut u64, owner: u64| *id += 100 * owner;
+        match self {
+            Self::Append { recipient, items, .. } => {
+                for item in items {
+                    apart(&mut item.id, *recipient);
+                }
+            }
+            Self::Settle { recipient, sender, receipt, messages, .. } => {
+                apart(receipt, *sender);
+                for id in messages {
+                    apart(id, *recipient);
+                }
+            }
+            Self::Drop { recipient, receipts, .. } => {
+                for id in receipts {
+                    apart(id, *recipient);
+                }
+            }
+            Self::Expire { secs, limit } => (*secs, *limit) = (1_000, u32::MAX),
+            Self::Create { .. }
+            | Self::CheckInvitation { .. }
+            | Self::Find(_)
+            | Self::FindPhone(_)
+            | Self::LookUp { .. }
+            | Self::FindSender { .. }
+            | Self::Reconnect { .. }
+            | Self::Clock { .. }
+            | Self::Count(_)
+            | Self::Answer { .. }
+            | Self::Undeliverable { .. }
+            | Self::Page { .. } => {}
+        }
+    }
+
+    fn request(&self, profile: Profile, places: &[Place]) -> StoreOp {
         match self {
             &Self::Create { n, max_id, invitation } => StoreOp::CreateUser {
                 phone: phone(n),
@@ -183,7 +235,7 @@ impl Plan {
             },
             Self::Page { recipient, after, items, bytes } => StoreOp::Page {
                 recipient: user(*recipient),
-                after: places[after % places.len()],
+                after: place(places, *recipient, *after),
                 limit: PageLimit { items: *items, bytes: *bytes },
             },
             Self::Settle { recipient, sender, receipt: id, messages, secs } => {
@@ -218,6 +270,14 @@ impl Item {
     }
 }
 
+/// One of the places in a mailbox, or its start.
+fn place(places: &[Place], recipient: u64, choice: usize) -> Seq {
+    let mut known: Vec<_> =
+        places.iter().filter(|place| place.0 == recipient).map(|place| place.1).collect();
+    known.push(Seq::START);
+    known[choice % known.len()]
+}
+
 fn presented((code, secs): (u8, i64)) -> PresentedInvitation {
     PresentedInvitation { hash: InvitationHash([code; 32]), at: at(secs) }
 }
@@ -237,7 +297,7 @@ fn user(id: u64) -> UserId {
     UserId::new(id).expect("not 0")
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(in crate::server) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => vec(plan(), 0..8).prop_map(Step::Commit),
         2 => Just(Step::Reopen),

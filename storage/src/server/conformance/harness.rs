@@ -28,7 +28,7 @@ pub(super) const QUOTA: Quota = Quota {
 };
 
 /// Small, so that cases can fill a sender's share, a mailbox and the store.
-pub(super) const SHARES: Quota = Quota {
+pub(crate) const SHARES: Quota = Quota {
     messages: 8,
     bytes: 4_000,
     shares: Shares::Limited,

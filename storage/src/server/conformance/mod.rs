@@ -15,7 +15,7 @@
 mod clock;
 mod deliveries;
 #[cfg(test)]
-mod differential;
+pub(super) mod differential;
 mod harness;
 mod invitations;
 mod mailboxes;
@@ -28,6 +28,8 @@ mod transactions;
 mod undeliverable;
 mod users;
 
+#[cfg(all(test, feature = "jetstream"))]
+pub(super) use harness::SHARES;
 #[cfg(test)]
 pub(super) use harness::counted;
 pub use subject::Subject;

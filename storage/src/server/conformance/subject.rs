@@ -11,6 +11,14 @@ use crate::storage::Storage;
 
 /// An implementation under test.
 pub trait Subject: Storage<Op = StoreOp, Outcome = StoreOutcome> + Sized {
+    /// Whether several servers can share the store, which promises less then:
+    ///
+    /// - The id of an item is unique in its mailbox only, because mailboxes are apart.
+    /// - Expiry deletes any of the items that are old enough, not the oldest first.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Closes the store and opens it again, as after a restart of the process.
     #[must_use]
     fn reopen(self) -> Self;

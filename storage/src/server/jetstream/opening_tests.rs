@@ -1,0 +1,116 @@
+//! Which engines and deployments are refused.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpListener;
+use std::{fs, thread};
+
+use sealpost_core::wire::Profile;
+
+use super::bed::JetStreamBed;
+use super::slot::Value;
+use super::test_engine::TestEngine;
+use super::{Config, Credentials, JetStreamStorage, OpenJetStreamError, Tls};
+use crate::engine::test_folder::folder;
+use crate::server::quota::Quota;
+
+#[test]
+fn deployment_that_this_program_does_not_understand_is_refused() {
+    let Some(engine) = TestEngine::start() else { return };
+    let refused = |config: &Config, profile| {
+        JetStreamStorage::open(config, profile, Quota::default()).unwrap_err()
+    };
+    let mut bed = JetStreamBed::new(&engine, Profile::Wide, Quota::default());
+    let config = bed.config().clone();
+    assert!(matches!(refused(&config, Profile::Compact), OpenJetStreamError::OtherProfile));
+
+    let storage = bed.storage();
+    let other = Value::Record(br#"{"version":2,"what":"nobody knows"}"#.to_vec());
+    let (connection, key) = (&storage.connection, storage.layout.layout());
+    let written = storage.driver.block_on(async {
+        let slot = connection.read(&key).await?;
+        connection.commit(&[key.write(slot.revision, other)]).await
+    });
+    written.unwrap();
+    let other = refused(&config, Profile::Wide);
+    assert!(matches!(other, OpenJetStreamError::OtherLayout { found: 2, known: 1 }), "{other}");
+}
+
+#[test]
+fn stream_that_was_lost_or_changed_is_not_replaced() {
+    let Some(engine) = TestEngine::start() else { return };
+    let mut bed = JetStreamBed::new(&engine, Profile::Wide, Quota::default());
+    let config = bed.config().clone();
+    let refused = || JetStreamStorage::open(&config, Profile::Wide, Quota::default()).unwrap_err();
+    let storage = bed.storage();
+    let (stream, context) = (storage.layout.mailboxes(1), storage.connection.context());
+    storage.driver.block_on(context.delete_stream(&stream)).unwrap();
+    assert!(matches!(refused(), OpenJetStreamError::LostStream(lost) if lost == stream));
+    let other = async_nats::jetstream::stream::Config {
+        name: stream.clone(),
+        subjects: vec![storage.layout.mailbox_subjects(1)],
+        ..Default::default()
+    };
+    storage.driver.block_on(context.create_stream(other)).unwrap();
+    assert!(matches!(refused(), OpenJetStreamError::ForeignStream(found) if found == stream));
+}
+
+#[test]
+fn engine_asks_for_a_password() {
+    let lines = "authorization { user: sealpost, password: swordfish }";
+    let Some(engine) = TestEngine::start_with(1, lines) else { return };
+    let with = |credentials| {
+        let config = Config { credentials, ..engine.deployment() };
+        JetStreamStorage::open(&config, Profile::Wide, Quota::default())
+    };
+    let password = |password: &str| Credentials::Password {
+        user: "sealpost".into(),
+        password: password.to_owned().into(),
+    };
+    for wrong in [Credentials::None, password("haddock")] {
+        assert!(matches!(with(wrong).unwrap_err(), OpenJetStreamError::Connect(_)));
+    }
+    assert!(with(password("swordfish")).is_ok());
+}
+
+#[test]
+fn connection_uses_tls_and_trusts_the_named_authority_only() {
+    let folder = folder();
+    let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let [authority, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    fs::write(&authority, certificate.cert.pem()).unwrap();
+    fs::write(&key, certificate.signing_key.serialize_pem()).unwrap();
+    let lines = format!("tls {{ cert_file: {authority:?}, key_file: {key:?} }}");
+    let Some(engine) = TestEngine::start_with(1, &lines) else { return };
+    let with = |authorities| {
+        let config = Config { tls: Some(Tls { authorities }), ..engine.deployment() };
+        JetStreamStorage::open(&config, Profile::Wide, Quota::default())
+    };
+    assert!(with(Some(authority)).is_ok());
+    let stranger = with(None).unwrap_err();
+    assert!(matches!(stranger, OpenJetStreamError::Connect(_)), "{stranger}");
+
+    let plain = TestEngine::start().unwrap();
+    let config = Config { tls: Some(Tls::default()), ..plain.deployment() };
+    let refused = JetStreamStorage::open(&config, Profile::Wide, Quota::default()).unwrap_err();
+    assert!(matches!(refused, OpenJetStreamError::Connect(_)), "it has no TLS: {refused}");
+}
+
+#[test]
+fn engine_that_is_too_old_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("nats://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let info = r#"{"server_id":"S","version":"2.13.9","max_payload":1048576,"headers":true}"#;
+        write!(socket, "INFO {info}\r\n").unwrap();
+        for line in BufReader::new(socket.try_clone().unwrap()).lines().map_while(Result::ok) {
+            if line == "PING" {
+                socket.write_all(b"PONG\r\n").unwrap();
+            }
+        }
+    });
+    let config = Config::new(vec![address]);
+    let refused = JetStreamStorage::open(&config, Profile::Wide, Quota::default()).unwrap_err();
+    let expected = "NATS server 2.13.9 is too old: 2.14 or newer is needed";
+    assert_eq!(refused.to_string(), expected);
+}
