@@ -16,6 +16,8 @@ pub struct Config {
     pub servers: Vec<String>,
     /// How the engine knows this server.
     pub credentials: Credentials,
+    /// How it is known that the engine acknowledges only what is on its disks.
+    pub syncing: Syncing,
     /// TLS to the engine; `None` for a connection in the clear, on a network that is trusted.
     pub tls: Option<Tls>,
     /// Name of the deployment. Several deployments can share an engine.
@@ -45,6 +47,16 @@ pub enum Credentials {
     },
 }
 
+/// How it is known that the engine syncs what it acknowledges. Its default does so every two minutes,
+/// and its clients are not told.
+#[derive(Clone, Debug)]
+pub enum Syncing {
+    /// Its servers are asked at the start, by this user of its system account.
+    AskedBy(Credentials),
+    /// The operator has made sure of `sync_interval: always` on every server.
+    Trusted,
+}
+
 /// TLS to the engine.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
@@ -55,9 +67,10 @@ pub struct Tls {
 impl Config {
     /// The deployment `sealpost` on these servers: 16 shards, three copies of each stream, and a
     /// patience of 10 s.
-    pub fn new(servers: Vec<String>) -> Self {
+    pub fn new(servers: Vec<String>, syncing: Syncing) -> Self {
         Self {
             servers,
+            syncing,
             credentials: Credentials::None,
             tls: None,
             deployment: "sealpost".into(),
@@ -96,7 +109,7 @@ mod tests {
 
     #[test]
     fn names_and_sizes_that_the_engine_would_refuse_are_refused() {
-        let config = Config::new(vec!["nats://localhost".into()]);
+        let config = Config::new(vec!["nats://localhost".into()], Syncing::Trusted);
         assert!(config.validate().is_ok());
         for name in ["", "a.b", "a b", "*", ">", "ü", &"a".repeat(33)] {
             let config = Config { deployment: name.into(), ..config.clone() };

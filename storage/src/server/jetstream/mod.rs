@@ -4,7 +4,7 @@
 //! is a table of records; a batch that the engine stores as a whole, if each record is still the one
 //! that was read, is a transaction on it.
 //!
-//! - `config`, `opening`: which engine and which deployment; `layout`: names of streams and subjects.
+//! - `config`, `opening`, `survey`: which engine and which deployment; `layout`: names of streams and subjects.
 //! - `connection`: reads and transactions; `slot`: what they read and write; `driver`: the thread that
 //!   keeps the connection; `retry`: operations begin again where another server was faster;
 //!   `failure`: what an error means.
@@ -38,6 +38,7 @@ mod ops;
 mod records;
 mod retry;
 mod slot;
+mod survey;
 #[cfg(test)]
 mod test_engine;
 #[cfg(test)]
@@ -49,7 +50,7 @@ use sealpost_core::server::store::{StoreOp, StoreOutcome};
 use sealpost_core::time::Timestamp;
 use sealpost_core::wire::Profile;
 
-pub use config::{Config, Credentials, Tls};
+pub use config::{Config, Credentials, Syncing, Tls};
 pub use failure::JetStreamError;
 pub use opening::OpenJetStreamError;
 

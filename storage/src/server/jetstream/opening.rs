@@ -8,12 +8,13 @@ use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, Stora
 use async_nats::{Client, ConnectOptions};
 use sealpost_core::wire::Profile;
 
-use super::config::{Config, Credentials};
+use super::config::{Config, Credentials, Syncing};
 use super::connection::{ANSWER_TIMEOUT, Connection};
 use super::failure::Failure;
 use super::layout::Layout;
 use super::records::{LayoutFields, LayoutRecord, Record};
 use super::retry::retried;
+use super::survey::survey;
 
 /// Why a deployment could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,25 @@ pub enum OpenJetStreamError {
         /// Its version.
         found: String,
     },
+    /// A server of the engine acknowledges what it has not written to its disk.
+    #[error(
+        "NATS server {0} acknowledges messages that a power loss can take: set sync_interval: always \
+         in its jetstream block"
+    )]
+    NotSynced(String),
+    /// Fewer servers than there are to be replicas answered about their storage.
+    #[error("{found} of {needed} NATS servers with JetStream answered: start the others")]
+    TooFewServers {
+        /// How many answered.
+        found: usize,
+        /// How many the deployment needs.
+        needed: usize,
+    },
+    /// The servers don't tell this user how they store.
+    #[error(
+        "the user who is to ask the NATS servers how they store is not one of the system account"
+    )]
+    NotSystemUser,
     /// The runtime of the client could not be started.
     #[error("cannot start the NATS client: {0}")]
     Runtime(#[from] std::io::Error),
@@ -69,10 +89,29 @@ impl From<Failure> for OpenJetStreamError {
     }
 }
 
-/// Connects to the engine, and verifies that it is new enough.
+/// Connects to the engine, and verifies that it is new enough and, unless it is trusted, that it
+/// syncs.
 pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStreamError> {
+    let client = connect_as(config, &config.credentials).await?;
+    // Transactions are newer than most of the engine, and this version repairs them.
+    if !client.is_server_compatible(2, 14, 0) {
+        return Err(OpenJetStreamError::OldServer { found: client.server_info().version });
+    }
+    match &config.syncing {
+        Syncing::Trusted => {}
+        Syncing::AskedBy(system) => {
+            survey(&connect_as(config, system).await?, config.replicas).await?;
+        }
+    }
+    Ok(Connection::new(client, config.patience))
+}
+
+async fn connect_as(
+    config: &Config,
+    credentials: &Credentials,
+) -> Result<Client, OpenJetStreamError> {
     let mut options = ConnectOptions::new().name("sealpost").request_timeout(Some(ANSWER_TIMEOUT));
-    options = match &config.credentials {
+    options = match credentials {
         Credentials::None => options,
         Credentials::Password { user, password } => {
             options.user_and_password(user.clone(), password.to_string())
@@ -84,18 +123,8 @@ pub(super) async fn connect(config: &Config) -> Result<Connection, OpenJetStream
             options = options.add_root_certificates(authorities.clone());
         }
     }
-    let failed = |error: async_nats::ConnectError| OpenJetStreamError::Connect(error.to_string());
-    let client = options.connect(&config.servers).await.map_err(failed)?;
-    require_version(&client)?;
-    Ok(Connection::new(client, config.patience))
-}
-
-/// Transactions are newer than most of the engine, and are repaired by this version.
-fn require_version(client: &Client) -> Result<(), OpenJetStreamError> {
-    if client.is_server_compatible(2, 14, 0) {
-        return Ok(());
-    }
-    Err(OpenJetStreamError::OldServer { found: client.server_info().version })
+    let connected = options.connect(&config.servers).await;
+    connected.map_err(|error| OpenJetStreamError::Connect(error.to_string()))
 }
 
 /// Opens a deployment, creating what is missing of a new one.

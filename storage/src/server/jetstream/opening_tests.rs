@@ -9,7 +9,7 @@ use sealpost_core::wire::Profile;
 use super::bed::JetStreamBed;
 use super::slot::Value;
 use super::test_engine::TestEngine;
-use super::{Config, Credentials, JetStreamStorage, OpenJetStreamError, Tls};
+use super::{Config, Credentials, JetStreamStorage, OpenJetStreamError, Syncing, Tls};
 use crate::engine::test_folder::folder;
 use crate::server::quota::Quota;
 
@@ -96,6 +96,39 @@ fn connection_uses_tls_and_trusts_the_named_authority_only() {
 }
 
 #[test]
+fn engine_that_does_not_sync_is_refused() {
+    let lines = "system_account: SYS\n\
+                 accounts { SYS { users: [ { user: system, password: s } ] },\
+                 APP { jetstream: enabled, users: [ { user: sealpost, password: a } ] } }";
+    let user = |user: &str, password: &str| Credentials::Password {
+        user: user.into(),
+        password: password.to_owned().into(),
+    };
+    let (sealpost, system) = (user("sealpost", "a"), user("system", "s"));
+    let open = |engine: &TestEngine, syncing, replicas| {
+        let credentials = sealpost.clone();
+        let config = Config { credentials, syncing, replicas, ..engine.deployment() };
+        JetStreamStorage::open(&config, Profile::Wide, Quota::default())
+    };
+    let asked_by = |user: &Credentials| Syncing::AskedBy(user.clone());
+    let Some(engine) = TestEngine::start_with(3, lines) else { return };
+    assert!(open(&engine, asked_by(&system), 3).is_ok());
+    let refused = open(&engine, asked_by(&sealpost), 3).unwrap_err();
+    assert!(matches!(refused, OpenJetStreamError::NotSystemUser), "{refused}");
+    let refused = open(&engine, asked_by(&system), 5).unwrap_err();
+    let expected = "3 of 5 NATS servers with JetStream answered: start the others";
+    assert_eq!(refused.to_string(), expected);
+
+    let lax = TestEngine::start_syncing("2m", 1, lines).unwrap();
+    let refused = open(&lax, asked_by(&system), 1).unwrap_err();
+    assert!(
+        matches!(&refused, OpenJetStreamError::NotSynced(node) if node == "node0"),
+        "{refused}"
+    );
+    assert!(open(&lax, Syncing::Trusted, 1).is_ok());
+}
+
+#[test]
 fn engine_that_is_too_old_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("nats://{}", listener.local_addr().unwrap());
@@ -109,7 +142,7 @@ fn engine_that_is_too_old_is_refused() {
             }
         }
     });
-    let config = Config::new(vec![address]);
+    let config = Config::new(vec![address], Syncing::Trusted);
     let refused = JetStreamStorage::open(&config, Profile::Wide, Quota::default()).unwrap_err();
     let expected = "NATS server 2.13.9 is too old: 2.14 or newer is needed";
     assert_eq!(refused.to_string(), expected);

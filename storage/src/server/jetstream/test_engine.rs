@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::Config;
+use super::{Config, Syncing};
 use crate::engine::test_folder::folder;
 
 /// One or more `nats-server` processes, killed at the end.
@@ -41,6 +41,11 @@ impl TestEngine {
 
     /// Starts an engine with further lines of configuration.
     pub(super) fn start_with(nodes: usize, lines: &str) -> Option<Self> {
+        Self::start_syncing("always", nodes, lines)
+    }
+
+    /// Starts an engine that syncs at this interval.
+    pub(super) fn start_syncing(interval: &str, nodes: usize, lines: &str) -> Option<Self> {
         if program().is_none() {
             assert!(env::var_os(PROGRAM).is_none(), "{PROGRAM} names no program");
             // Not a macro, whose output is shown only if the test fails.
@@ -52,7 +57,7 @@ impl TestEngine {
         let (ports, routes) = (free_ports(nodes), free_ports(nodes));
         let nodes = (0..nodes).map(|n| {
             let config = folder.path().join(format!("node{n}.conf"));
-            let text = configuration(folder.path(), n, ports[n], &routes);
+            let text = configuration(folder.path(), n, ports[n], &routes, interval);
             fs::write(&config, format!("{text}{lines}\n")).unwrap();
             Node { config, port: ports[n], process: None }
         });
@@ -71,7 +76,7 @@ impl TestEngine {
             deployment: format!("test{number}"),
             shards: 3,
             replicas: self.nodes.len(),
-            ..Config::new(self.nodes.iter().map(address).collect())
+            ..Config::new(self.nodes.iter().map(address).collect(), Syncing::Trusted)
         }
     }
 
@@ -132,11 +137,11 @@ impl Drop for TestEngine {
     }
 }
 
-fn configuration(folder: &Path, node: usize, port: u16, routes: &[u16]) -> String {
+fn configuration(folder: &Path, node: usize, port: u16, routes: &[u16], sync: &str) -> String {
     let store = folder.join(format!("store{node}"));
     let single = format!(
         "server_name: node{node}\nlisten: \"127.0.0.1:{port}\"\n\
-         jetstream {{ store_dir: {store:?}, sync_interval: always }}\n"
+         jetstream {{ store_dir: {store:?}, sync_interval: {sync} }}\n"
     );
     if routes.len() == 1 {
         return single;
