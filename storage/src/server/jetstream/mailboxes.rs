@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::fill::Fill;
 use super::layout::{Layout, MailboxKeys, item_of};
 use super::mailbox::Mailbox;
+use super::pace::Pace;
 use super::records::Record;
 use super::retry::retried;
 use super::slot::{Entry, Slot, Value, Write};
@@ -29,10 +30,12 @@ pub(super) struct Mailboxes<'a> {
     pub(super) profile: Profile,
     pub(super) quota: Quota,
     pub(super) fill: &'a Fill,
+    pub(super) pace: &'a Pace,
 }
 
 /// A mailbox as it was read, to be changed.
 pub(super) struct OpenMailbox {
+    owner: UserId,
     pub(super) keys: MailboxKeys,
     pub(super) revision: u64,
     pub(super) mailbox: Mailbox,
@@ -52,16 +55,21 @@ impl<'a> Mailboxes<'a> {
     /// Opens a mailbox to append to it; `None` if its owner has no account. A new account has a
     /// mailbox without a record.
     pub(super) async fn open(&self, owner: UserId) -> Result<Option<OpenMailbox>, Failure> {
-        let open = self.read(owner).await?;
+        let open = self.read_to_change(owner).await?;
         let exists = open.revision > 0 || self.accounts().exists(owner).await?;
         Ok(Some(open).filter(|open| exists && !open.mailbox.is_closed))
+    }
+
+    async fn read_to_change(&self, owner: UserId) -> Result<OpenMailbox, Failure> {
+        self.pace.turn(owner).await;
+        self.read(owner).await
     }
 
     async fn read(&self, owner: UserId) -> Result<OpenMailbox, Failure> {
         let keys = self.layout.mailbox(owner);
         let slot = self.connection.read(&keys.record()).await?;
         let mailbox = Mailbox::of(&slot)?.unwrap_or_default();
-        Ok(OpenMailbox { keys, revision: slot.revision, mailbox })
+        Ok(OpenMailbox { owner, keys, revision: slot.revision, mailbox })
     }
 
     /// Writes changes of items together with the record of their mailbox.
@@ -74,6 +82,7 @@ impl<'a> Mailboxes<'a> {
         // The record is last, so its sequence is above those of all items.
         changes.push(open.keys.record().write(open.revision, mailbox.value()?));
         self.connection.commit(&changes).await?;
+        self.pace.changed(open.owner);
         self.fill.change(open.mailbox.usage, mailbox.usage);
         Ok(())
     }
@@ -182,7 +191,7 @@ impl<'a> Mailboxes<'a> {
     }
 
     async fn try_remove(&self, owner: UserId, ids: &[ItemId]) -> Result<(), Failure> {
-        let open = self.read(owner).await?;
+        let open = self.read_to_change(owner).await?;
         if open.revision == 0 {
             return Ok(());
         }

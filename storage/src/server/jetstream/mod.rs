@@ -7,7 +7,7 @@
 //! - `config`, `opening`, `survey`: which engine and which deployment; `layout`: names of streams and subjects.
 //! - `connection`: reads and transactions; `slot`: what they read and write; `driver`: the thread that
 //!   keeps the connection; `retry`: operations begin again where another server was faster;
-//!   `failure`: what an error means.
+//!   `pace`: why others come to their turn; `failure`: what an error means.
 //! - `records`, `values`, `mailbox`: what is stored.
 //! - `accounts`, `invitations`, `mailboxes`, `append`, `expiry`, `deletion`: the operations on each;
 //!   `ops`: which request is which, and which run at once; `fill`: how full the store is.
@@ -35,6 +35,7 @@ mod opening;
 #[cfg(test)]
 mod opening_tests;
 mod ops;
+mod pace;
 mod records;
 mod retry;
 mod slot;
@@ -65,6 +66,7 @@ use failure::Failure;
 use fill::Fill;
 use layout::Layout;
 use mailboxes::Mailboxes;
+use pace::Pace;
 
 /// A deployment in NATS JetStream, open for reading and writing. Other servers may have it open too.
 #[derive(Debug)]
@@ -74,6 +76,7 @@ pub struct JetStreamStorage {
     profile: Profile,
     quota: SharedQuota,
     fill: Fill,
+    pace: Pace,
     failure: Option<String>,
     /// Dropped last: the connection needs it.
     driver: Driver,
@@ -93,8 +96,9 @@ impl JetStreamStorage {
             let layout = opening::open(&connection, config, profile).await?;
             Ok::<_, OpenJetStreamError>((connection, layout))
         })?;
-        let (quota, fill) = (SharedQuota::new(quota), Fill::default());
-        Ok(Self { connection, layout, profile, quota, fill, failure: None, driver })
+        let quota = SharedQuota::new(quota);
+        let (fill, pace, failure) = (Fill::default(), Pace::default(), None);
+        Ok(Self { connection, layout, profile, quota, fill, pace, failure, driver })
     }
 
     /// Returns the quota, to change it while the store is in use.
@@ -147,8 +151,8 @@ impl JetStreamStorage {
     }
 
     fn mailboxes(&self) -> Mailboxes<'_> {
-        let Self { connection, layout, profile, quota, fill, .. } = self;
-        Mailboxes { connection, layout, profile: *profile, quota: quota.current(), fill }
+        let Self { connection, layout, profile, quota, fill, pace, .. } = self;
+        Mailboxes { connection, layout, profile: *profile, quota: quota.current(), fill, pace }
     }
 }
 

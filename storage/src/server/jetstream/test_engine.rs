@@ -80,13 +80,13 @@ impl TestEngine {
         }
     }
 
-    /// Stops the first process, which keeps its connections and answers nothing.
-    pub(super) fn suspend(&self) {
-        self.signal(Signal::STOP);
+    /// Stops a process, which keeps its connections and answers nothing.
+    pub(super) fn suspend(&self, node: usize) {
+        self.signal(node, Signal::STOP);
     }
 
-    pub(super) fn resume(&self) {
-        self.signal(Signal::CONT);
+    pub(super) fn resume(&self, node: usize) {
+        self.signal(node, Signal::CONT);
     }
 
     pub(super) fn kill(&mut self, node: usize) {
@@ -102,8 +102,8 @@ impl TestEngine {
         self.wait_for(node);
     }
 
-    fn signal(&self, signal: Signal) {
-        let process = self.nodes[0].process.as_ref().unwrap();
+    fn signal(&self, node: usize, signal: Signal) {
+        let process = self.nodes[node].process.as_ref().unwrap();
         kill_process(Pid::from_child(process), signal).unwrap();
     }
 

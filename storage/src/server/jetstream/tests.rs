@@ -169,11 +169,11 @@ fn transaction_whose_answer_was_lost_is_recognized() {
     let storage = bed.another();
     let (key, value) = (storage.layout.clock(), Clock { newest: at(5).into() }.value().unwrap());
     let write = [key.write(0, value.clone())];
-    engine.suspend();
+    engine.suspend(0);
     let committed = thread::scope(|scope| {
         let committed = scope.spawn(|| storage.driver.block_on(storage.connection.commit(&write)));
         thread::sleep(Duration::from_secs(3));
-        engine.resume();
+        engine.resume(0);
         committed.join().unwrap()
     });
     assert!(committed.is_ok(), "{committed:?}");
