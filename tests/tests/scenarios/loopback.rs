@@ -1,5 +1,6 @@
-//! A deployment over real sockets on 127.0.0.1: both machines under `sealpost-mio`, SQLite stores,
-//! real cryptography, and a relay between each client and the server.
+//! A deployment over real sockets on 127.0.0.1: both machines under `sealpost-mio`, stores in SQLite
+//! or, for the server, in NATS JetStream, real cryptography, and a relay between each client and the
+//! server.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,20 +18,22 @@ use sealpost_mio::{
     CertificateChain, ClientHost, Destination, HostConfig, ListeningSocket, LocalAddress,
     ServerHost, TlsClient, TlsServer,
 };
+use sealpost_storage::Usage;
 use sealpost_storage::client::{ClientStorage, HistoryEntry, Identity, SqliteClientStorage};
-use sealpost_storage::{Inspector, SqliteStorage, Usage};
 use sealpost_tests::scenarios::{Deployment, Device, Observation, Reachability};
 use sealpost_tests::sim::{CryptoKind, Otps, Settings};
 
 use crate::certificates::{TestAuthority, TestCertificate};
 use crate::process::{ClientApplication, Disk, Process, Reporter, ServerApplication};
 use crate::relay::{Relay, ServerAddr};
+use crate::server_disk::{ServerDisk, ServerStore};
 
 /// A server, its clients and their relays, all in this process.
 pub(crate) struct Loopback {
     settings: Settings,
     started: Instant,
-    server: Option<Process<Server, SqliteStorage>>,
+    server: Option<Process<Server, ServerStore>>,
+    server_disk: ServerDisk,
     server_addr: ServerAddr,
     clients: Vec<ClientSlot>,
     sender: Sender<Observation>,
@@ -70,12 +73,13 @@ struct ClientSlot {
 
 impl Loopback {
     /// Starts the server and the clients, which are offline, with fresh databases.
-    pub(crate) fn new(settings: &Settings, transport: Transport) -> Self {
+    pub(crate) fn new(settings: &Settings, transport: Transport, server_disk: ServerDisk) -> Self {
         let (sender, receiver) = mpsc::channel();
         let mut this = Self {
             settings: settings.clone(),
             started: Instant::now(),
             server: None,
+            server_disk,
             server_addr: Arc::new(Mutex::new(None)),
             clients: Vec::new(),
             sender,
@@ -114,10 +118,6 @@ impl Loopback {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.started_machines.to_le_bytes());
         Entropy::from_seed(seed)
-    }
-
-    fn server_path(&self) -> PathBuf {
-        self.folder.path().join("server.db")
     }
 
     /// On a computer busy with other tests, a recipient's receipt may be late. Only a recipient
@@ -258,8 +258,7 @@ impl Deployment for Loopback {
 
     fn start_server(&mut self) {
         let entropy = self.entropy();
-        let quota = self.settings.quota();
-        let store = SqliteStorage::open(&self.server_path(), self.settings.profile(), quota);
+        let store = self.server_disk.open(self.settings.profile(), self.settings.quota());
         let crypto = CryptoKind::Real.runner(0, self.started_machines);
         let config = server::Config {
             profile: self.settings.profile(),
@@ -274,7 +273,7 @@ impl Deployment for Loopback {
             exempt_networks: Vec::new(),
             limits: self.server_limits(),
         };
-        let (disk, dead) = (Disk::new(store.unwrap()), Arc::default());
+        let (disk, dead) = (Disk::new(store), Arc::default());
         let tls = self.tls.as_ref().map(|tls| tls.server.clone());
         let socket = ListeningSocket::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let LocalAddress::Tcp(addr) = *socket.local_address() else { panic!("{socket:?}") };
@@ -297,7 +296,7 @@ impl Deployment for Loopback {
     }
 
     fn pending(&self) -> Usage {
-        Inspector::open(&self.server_path()).unwrap().stats().unwrap().pending
+        self.server_disk.pending(self.settings.profile())
     }
 }
 

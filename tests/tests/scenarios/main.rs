@@ -17,11 +17,19 @@ mod failures;
 mod loopback;
 mod process;
 mod relay;
+mod server_disk;
+#[cfg(feature = "jetstream")]
+#[path = "../../../storage/src/server/jetstream/test_engine.rs"]
+#[expect(dead_code, reason = "faults of the engine are for the tests of the store")]
+mod test_engine;
 
 use loopback::Loopback;
 use sealpost_core::address::Transport;
+#[cfg(feature = "jetstream")]
+use sealpost_storage::server::jetstream::{Config, Syncing};
 use sealpost_tests::scenarios::{Deployment, Device, Outcome, Scenario};
 use sealpost_tests::sim::{Settings, World};
+use server_disk::ServerDisk;
 
 const ALICE: Device = Device(0);
 const BOB: Device = Device(1);
@@ -35,9 +43,17 @@ fn run(settings: &Settings, script: impl Fn(&mut Scenario<'_>)) {
     }
     for transport in [Transport::Tcp, Transport::Tls] {
         assert_eq!(
-            run_on(&mut Loopback::new(settings, transport), &script),
+            run_on(&mut Loopback::new(settings, transport, ServerDisk::sqlite()), &script),
             seen,
             "left: over sockets ({transport:?}), right: simulated"
+        );
+    }
+    #[cfg(feature = "jetstream")]
+    if let Some(disk) = ServerDisk::jetstream() {
+        assert_eq!(
+            run_on(&mut Loopback::new(settings, Transport::Tcp, disk), &script),
+            seen,
+            "left: with a store in NATS JetStream, right: simulated"
         );
     }
 }

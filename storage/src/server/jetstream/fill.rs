@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::layout::Layout;
 use super::mailbox::Mailbox;
+use super::records::Record as _;
 use crate::server::usage::Usage;
 
 /// Bytes of the packets in all mailboxes. Adding them up reads the record of every mailbox, so this
@@ -43,10 +44,11 @@ impl Fill {
         if streams <= limit {
             return Ok(streams);
         }
-        match fresh(&self.packets, PACKETS_MAX_AGE) {
-            Some(bytes) => Ok(bytes),
-            None => Ok(remember(&self.packets, size_of_packets(connection, layout).await?)),
+        if let Some(bytes) = fresh(&self.packets, PACKETS_MAX_AGE) {
+            return Ok(bytes);
         }
+        let bytes = usage_of_all(connection, layout).await?.all_bytes();
+        Ok(remember(&self.packets, bytes))
     }
 
     /// The counters of a mailbox have changed.
@@ -89,8 +91,12 @@ async fn size_of_streams(connection: &Connection, layout: &Layout) -> Result<u64
     Ok(try_join_all(sizes).await?.into_iter().fold(0, u64::saturating_add))
 }
 
-async fn size_of_packets(connection: &Connection, layout: &Layout) -> Result<u64, Failure> {
-    let mut bytes = 0_u64;
+/// Adds up the counters of all mailboxes.
+pub(super) async fn usage_of_all(
+    connection: &Connection,
+    layout: &Layout,
+) -> Result<Usage, Failure> {
+    let mut all = Usage::default();
     for shard in 0..layout.shards {
         let filter = layout.every_mailbox(shard);
         let mut next = Some(1);
@@ -98,13 +104,16 @@ async fn size_of_packets(connection: &Connection, layout: &Layout) -> Result<u64
             let listing = connection.list(&layout.mailboxes(shard), &filter, from).await?;
             next = listing.next;
             for entry in &listing.entries {
-                let mailbox: Mailbox =
-                    serde_json::from_slice(&entry.body).map_err(|_| Failure::Damaged("mailbox"))?;
-                bytes = bytes.saturating_add(mailbox.usage.all_bytes());
+                let Usage { messages, receipts, bytes, receipt_bytes } =
+                    Mailbox::read(entry)?.usage;
+                all.messages = all.messages.saturating_add(messages);
+                all.receipts = all.receipts.saturating_add(receipts);
+                all.bytes = all.bytes.saturating_add(bytes);
+                all.receipt_bytes = all.receipt_bytes.saturating_add(receipt_bytes);
             }
         }
     }
-    Ok(bytes)
+    Ok(all)
 }
 
 /// A request to each stream.

@@ -58,6 +58,7 @@ pub use opening::OpenJetStreamError;
 use super::invitations::{InvitationRecord, NewInvitation};
 use super::quota::{Quota, SharedQuota};
 use super::suspension::{Suspension, SuspensionOutcome};
+use super::usage::Usage;
 use crate::storage::Storage;
 use accounts::Accounts;
 use connection::Connection;
@@ -134,6 +135,11 @@ impl JetStreamStorage {
     /// Returns all invitations, in the order of their ids.
     pub fn invitations(&self) -> Result<Vec<InvitationRecord>, JetStreamError> {
         Ok(self.driver.block_on(self.accounts().invitations().list())?)
+    }
+
+    /// Returns the usage of all mailboxes together. Reads the record of each.
+    pub fn usage(&self) -> Result<Usage, JetStreamError> {
+        Ok(self.driver.block_on(fill::usage_of_all(&self.connection, &self.layout))?)
     }
 
     /// Deletes a user, their mailbox, and the messages from them in other mailboxes, which nobody

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::slot::{Slot, Value};
+use super::slot::{Entry, Slot, Value};
 use super::values::{Hex, Seconds, UserNumber};
 use crate::server::daily_use::DailyUse;
 use crate::server::invitations::InvitationRecord;
@@ -25,8 +25,11 @@ pub(super) trait Record: Serialize + DeserializeOwned {
 
     /// Reads a slot; `None` if it is empty.
     fn of(slot: &Slot) -> Result<Option<Self>, Failure> {
-        let Some(entry) = &slot.entry else { return Ok(None) };
-        serde_json::from_slice(&entry.body).map(Some).map_err(|_| Failure::Damaged(Self::NAME))
+        slot.entry.as_ref().map(Self::read).transpose()
+    }
+
+    fn read(entry: &Entry) -> Result<Self, Failure> {
+        serde_json::from_slice(&entry.body).map_err(|_| Failure::Damaged(Self::NAME))
     }
 }
 

@@ -12,10 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{Config, Syncing};
-use crate::engine::test_folder::folder;
 
 /// One or more `nats-server` processes, killed at the end.
-pub(super) struct TestEngine {
+pub(crate) struct TestEngine {
     nodes: Vec<Node>,
     _folder: TempDir,
 }
@@ -30,22 +29,22 @@ struct Node {
 impl TestEngine {
     /// Starts an engine of one node. Where there is no program, says so and returns `None`: the test
     /// is skipped.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with(1, "")
     }
 
     /// Starts an engine of three nodes.
-    pub(super) fn start_cluster() -> Option<Self> {
+    pub(crate) fn start_cluster() -> Option<Self> {
         Self::start_with(3, "")
     }
 
     /// Starts an engine with further lines of configuration.
-    pub(super) fn start_with(nodes: usize, lines: &str) -> Option<Self> {
+    pub(crate) fn start_with(nodes: usize, lines: &str) -> Option<Self> {
         Self::start_syncing("always", nodes, lines)
     }
 
     /// Starts an engine that syncs at this interval.
-    pub(super) fn start_syncing(interval: &str, nodes: usize, lines: &str) -> Option<Self> {
+    pub(crate) fn start_syncing(interval: &str, nodes: usize, lines: &str) -> Option<Self> {
         if program().is_none() {
             assert!(env::var_os(PROGRAM).is_none(), "{PROGRAM} names no program");
             // Not a macro, whose output is shown only if the test fails.
@@ -53,7 +52,8 @@ impl TestEngine {
             std::io::stderr().write_all(skipped.as_bytes()).unwrap();
             return None;
         }
-        let folder = folder();
+        // In shared memory where the system has it: these tests do not test the disk.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let (ports, routes) = (free_ports(nodes), free_ports(nodes));
         let nodes = (0..nodes).map(|n| {
             let config = folder.path().join(format!("node{n}.conf"));
@@ -68,7 +68,7 @@ impl TestEngine {
     }
 
     /// A deployment that no other test uses, with a replica on each node.
-    pub(super) fn deployment(&self) -> Config {
+    pub(crate) fn deployment(&self) -> Config {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let address = |node: &Node| format!("nats://127.0.0.1:{}", node.port);
@@ -81,15 +81,15 @@ impl TestEngine {
     }
 
     /// Stops a process, which keeps its connections and answers nothing.
-    pub(super) fn suspend(&self, node: usize) {
+    pub(crate) fn suspend(&self, node: usize) {
         self.signal(node, Signal::STOP);
     }
 
-    pub(super) fn resume(&self, node: usize) {
+    pub(crate) fn resume(&self, node: usize) {
         self.signal(node, Signal::CONT);
     }
 
-    pub(super) fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         if let Some(mut process) = self.nodes[node].process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -97,7 +97,7 @@ impl TestEngine {
     }
 
     /// Starts a node that was killed, on its old files.
-    pub(super) fn restart(&mut self, node: usize) {
+    pub(crate) fn restart(&mut self, node: usize) {
         self.spawn(node);
         self.wait_for(node);
     }
@@ -141,7 +141,8 @@ fn configuration(folder: &Path, node: usize, port: u16, routes: &[u16], sync: &s
     let store = folder.join(format!("store{node}"));
     let single = format!(
         "server_name: node{node}\nlisten: \"127.0.0.1:{port}\"\n\
-         jetstream {{ store_dir: {store:?}, sync_interval: {sync} }}\n"
+         jetstream {{ store_dir: \"{}\", sync_interval: {sync} }}\n",
+        store.display()
     );
     if routes.len() == 1 {
         return single;
