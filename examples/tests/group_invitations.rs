@@ -100,10 +100,25 @@ fn group_is_muted_by_name_and_blocked_for_good() {
     assert_eq!((group.standing("bob").as_str(), group.entries("bob").len()), ("out", before));
     assert_eq!(conversation(bed, "bob").unwrap()["blocked"], true);
 
+    let listed = bed.sealpost("bob", &["contacts"]).succeeded();
+    assert!(
+        listed.lines().any(|line| line.contains("blocked") && line.ends_with(NAME)),
+        "{listed}"
+    );
+    let listed = bed.sealpost("bob", &["group", "list"]).succeeded();
+    assert!(listed.contains("  blocked   "), "{listed}");
+    let refused = bed.sealpost("bob", &["group", "join", NAME]).failed(4);
+    assert!(refused.contains("unblock it"), "{refused}");
+
+    // What came meanwhile is gone; an invitation that nobody has answered is sent again.
     bed.sealpost("bob", &["contacts", "unblock", NAME]).succeeded();
-    group.group("alice", &["remove", NAME, BOB]);
     group.group("alice", &["invite", NAME, BOB]);
     until("the invitation comes", || group.standing("bob") == "invited");
+    assert_eq!(conversation(bed, "bob").unwrap()["unread"], 1);
+    group.group("bob", &["join", NAME]);
+    until("Bob is in again", || group.standing("bob") == "joined");
+    let member = bed.sealpost("alice", &["group", "invite", NAME, BOB]).failed(4);
+    assert!(member.contains("is a member already"), "{member}");
     let nobody = bed.sealpost("bob", &["contacts", "mute", "Divers"]).failed(4);
     assert!(nobody.contains("there is no group Divers"), "{nobody}");
     assert!(!objects(&bed.sealpost("bob", &["contacts", "--json"]).succeeded()).is_empty());

@@ -179,6 +179,7 @@ pub(super) fn group(
         expiry_seconds: 0,
         members: others.chain([own]).collect(),
         newer_states: false,
+        blocked: false,
     }
 }
 

@@ -16,6 +16,7 @@ use sealpost_storage::client::conversations::{Conversation, Peer as KeptPeer, Vi
 use serde::Serialize;
 
 use crate::confirm::confirm;
+use crate::group::SHORT;
 use crate::hands::{Hands, failure};
 use crate::home::Home;
 use crate::recipient::{Recipient, recipient};
@@ -121,18 +122,27 @@ pub(crate) fn contacts(home: &Home, args: &ContactsArgs) -> Result<(), Failure> 
     Line::text(changed?)
 }
 
-/// Prints the contacts: people whose keys are known.
+/// Prints the contacts: people whose keys are known, then those who are only named or blocked, and
+/// groups that are blocked.
 fn list(home: &Home, format: Format) -> Result<(), Failure> {
     let store = home.look()?;
+    let mut conversations = store.conversations(u32::MAX)?;
     for contact in store.contacts()? {
-        let conversation = store.conversation(&KeptPeer::Person(contact.phone))?;
+        let with = KeptPeer::Person(contact.phone);
+        let at = conversations.iter().position(|conversation| conversation.peer == with);
+        let conversation = at.map(|at| conversations.swap_remove(at));
         let known = Known { contact, conversation };
         match format {
             Format::Json => Line::json(&known.json())?,
             Format::Text => Line::text(known.line())?,
         }
     }
-    Ok(())
+    let mut others: Vec<_> = conversations.iter().filter_map(Other::of).collect();
+    others.sort_by_key(Other::who);
+    others.iter().try_for_each(|other| match format {
+        Format::Json => Line::json(&other.json()),
+        Format::Text => Line::text(other.line()),
+    })
 }
 
 /// A change of a contact or of a conversation.
@@ -227,6 +237,55 @@ impl Change {
 struct Known {
     contact: Contact,
     conversation: Option<Conversation>,
+}
+
+/// Somebody whose key is not known, or a group.
+struct Other<'a>(&'a Conversation);
+
+#[derive(Serialize)]
+struct OtherJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    blocked: bool,
+}
+
+impl<'a> Other<'a> {
+    /// A conversation that is to be listed among the contacts.
+    fn of(conversation: &'a Conversation) -> Option<Self> {
+        let is_blocked = conversation.visibility == Visibility::Blocked;
+        let is_named =
+            matches!(conversation.peer, KeptPeer::Person(_)) && conversation.name.is_some();
+        (is_blocked || is_named).then_some(Self(conversation))
+    }
+
+    /// Phone number, or id of the group.
+    fn who(&self) -> (Option<String>, Option<String>) {
+        match self.0.peer {
+            KeptPeer::Person(phone) => (Some(phone.to_string()), None),
+            KeptPeer::Group(group) => (None, Some(hex::encode(group.0))),
+        }
+    }
+
+    fn json(&self) -> OtherJson<'_> {
+        let (phone, group) = self.who();
+        let blocked = self.0.visibility == Visibility::Blocked;
+        OtherJson { phone, group, name: self.0.name.as_deref(), blocked }
+    }
+
+    fn line(&self) -> String {
+        let OtherJson { phone, group, name, blocked } = self.json();
+        let (who, what) = match (phone, group) {
+            (Some(phone), _) => (phone, "key unknown"),
+            (None, group) => (group.unwrap_or_default().chars().take(SHORT).collect(), "group"),
+        };
+        let blocked = if blocked { "  blocked" } else { "" };
+        let name = name.map(|name| format!("  {name}")).unwrap_or_default();
+        format!("{who:<16}  {what:<12}{blocked}{name}")
+    }
 }
 
 #[derive(Serialize)]

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use sealpost_core::address::Transport;
-use sealpost_core::client::Limits;
 use sealpost_core::client::store::Account;
+use sealpost_core::client::{Limits, OfflineReason};
 use sealpost_core::keys::PemError;
-use sealpost_messenger::api::{Changed, Connection, Empty, Notification, Status};
+use sealpost_messenger::api::{
+    Changed, Connection, Empty, ErrorKind, ListContacts, LookUp, LookUpParams, Notification, Status,
+};
 use sealpost_programs::{Failure, Folder, Format, FormatArg, Line};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError};
 
 use crate::finding::{Check, Finding, State};
-use crate::hands::{Hands, failure, subscribe_changes};
+use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::{Home, KEY, SOCKET, require_account};
 
 /// Options of `doctor`.
@@ -62,13 +64,17 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
     findings.extend([examine_socket(home, &folder), examine_disk(&folder)]);
     let Some((identity, account)) = account else { return findings };
     if args.offline || findings.iter().any(|finding| finding.state == State::Error) {
-        findings.push(examine_clock(&account));
+        findings.push(examine_clock(&account, Measured::Before));
         return findings;
     }
     let connection = connect(home, args.timeout);
     // The session may have shown how far the clocks differ.
+    let measured = match &connection {
+        Ok(Contact { connection: Connection::Online { .. }, .. }) => Measured::Now,
+        Ok(_) | Err(_) => Measured::Before,
+    };
     let account = home.look().ok().and_then(|store| store.load().ok()).map(|it| it.account);
-    findings.extend(account.as_ref().map(examine_clock));
+    findings.extend(account.as_ref().map(|account| examine_clock(account, measured)));
     findings.extend(examine_connection(&identity, connection));
     findings
 }
@@ -189,12 +195,24 @@ fn examine_disk(folder: &Folder) -> Finding {
     }
 }
 
-fn examine_clock(account: &Account) -> Finding {
+/// When the clocks were compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measured {
+    Now,
+    /// In an earlier session.
+    Before,
+}
+
+fn examine_clock(account: &Account, measured: Measured) -> Finding {
     let limits = Limits::default();
     let secs = account.clock_offset_secs;
     let size = secs.unsigned_abs();
     let direction = if secs < 0 { "ahead of" } else { "behind" };
-    let found = format!("{size} s {direction} the server's");
+    let when = match measured {
+        Measured::Now => "",
+        Measured::Before => " in the last session; not checked now",
+    };
+    let found = format!("{size} s {direction} the server's{when}");
     let advice = "set the clock of this device, or let it follow a time server";
     if size >= limits.clock_refusal_secs {
         Check::Clock.error(found, advice)
@@ -205,12 +223,50 @@ fn examine_clock(account: &Account) -> Finding {
     }
 }
 
+/// The connection to the server.
+struct Contact {
+    connection: Connection,
+    proof: Proof,
+}
+
+/// What shows that the server still answers.
+#[derive(Debug, PartialEq, Eq)]
+enum Proof {
+    /// A session that began now, or an answer.
+    Answer,
+    /// Nothing but that the connection of another process was not lost.
+    Connection,
+    /// It did not answer.
+    Silence(String),
+}
+
 /// How the connection to the server is, once that is known.
-fn connect(home: &Home, timeout: u64) -> Result<Connection, Failure> {
+fn connect(home: &Home, timeout: u64) -> Result<Contact, Failure> {
     let hands = Hands::take(home, subscribe_changes)?;
-    let connection = await_connection(&hands, timeout);
+    let contact = await_connection(&hands, timeout).map(|connection| {
+        let is_new = hands.runs_here() || !matches!(connection, Connection::Online { .. });
+        let proof = if is_new { Proof::Answer } else { ask(&hands, timeout) };
+        Contact { connection, proof }
+    });
     hands.finish()?;
-    connection
+    contact
+}
+
+/// Has the process that has the home ask the server for a contact, because its connection may be dead
+/// without a sign.
+fn ask(hands: &Hands, timeout: u64) -> Proof {
+    let listed = hands.call::<ListContacts>(&Empty {}).map(|listed| listed.contacts);
+    let Some(recipient) = listed.ok().and_then(|contacts| Some(contacts.first()?.phone)) else {
+        return Proof::Connection;
+    };
+    let params = LookUpParams { recipient, timeout_seconds: seconds(timeout) };
+    match hands.call::<LookUp>(&params) {
+        Err(error) if error.kind() == Some(ErrorKind::Unavailable) => {
+            Proof::Silence(error.to_string())
+        }
+        // A refusal is an answer, too.
+        Ok(_) | Err(_) => Proof::Answer,
+    }
 }
 
 fn await_connection(hands: &Hands, timeout: u64) -> Result<Connection, Failure> {
@@ -237,30 +293,40 @@ fn await_connection(hands: &Hands, timeout: u64) -> Result<Connection, Failure> 
     }
 }
 
-fn examine_connection(
-    identity: &Identity,
-    connection: Result<Connection, Failure>,
-) -> Vec<Finding> {
+fn examine_connection(identity: &Identity, contact: Result<Contact, Failure>) -> Vec<Finding> {
     let place = &identity.host_port;
     let ask = "check the network and the address (sealpost address), or ask the server's operator";
-    let reason = match connection {
-        Ok(Connection::Online { .. }) => {
-            let certificate = (identity.transport == Transport::Tls)
-                .then(|| Check::Certificate.ok("valid for the server's name"));
-            let server =
-                Check::Server.ok(format_args!("{place} answers, with the key of the address"));
-            return certificate.into_iter().chain([server]).collect();
-        }
-        Ok(Connection::Offline { reason, .. }) => reason,
-        Ok(Connection::Connecting { .. }) => "no answer in time".to_owned(),
+    let Contact { connection, proof } = match contact {
+        Ok(contact) => contact,
         Err(error) => {
             let advice = "see the other lines";
             return vec![Check::Server.error(format_args!("not checked: {error}"), advice)];
         }
     };
+    let reason = match connection {
+        Connection::Online { .. } => {
+            let certificate = (identity.transport == Transport::Tls)
+                .then(|| Check::Certificate.ok("valid for the server's name"));
+            let server = match proof {
+                Proof::Answer => {
+                    Check::Server.ok(format_args!("{place} answers, with the key of the address"))
+                }
+                Proof::Connection => Check::Server.ok(format_args!(
+                    "{place} is connected; not asked, because there is no contact to look up"
+                )),
+                Proof::Silence(why) => Check::Server.error(why, ask),
+            };
+            return certificate.into_iter().chain([server]).collect();
+        }
+        Connection::Offline { reason, .. } => reason,
+        Connection::Connecting { .. } => "no answer in time".to_owned(),
+    };
     if reason.contains("certificate") {
         let advice = about_certificate(&reason);
         return vec![Check::Certificate.error(reason, advice)];
+    }
+    if reason == OfflineReason::Displaced.to_string() {
+        return vec![Check::Server.error(reason, ELSEWHERE)];
     }
     vec![Check::Server.error(format_args!("{place}: {reason}"), ask)]
 }
@@ -287,6 +353,9 @@ is 1 if there is an error.
 Examples:
   sealpost doctor
   sealpost doctor --offline --json";
+
+const ELSEWHERE: &str = "end the other program, which uses a copy of this home; then run sealpost call connect. If there is \
+     no such program, somebody else has your key: ask the server's operator to suspend the account";
 
 /// Below this SQLite may not be able to commit.
 const DISK_ERROR: u64 = 16 << 20;

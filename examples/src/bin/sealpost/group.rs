@@ -177,6 +177,7 @@ pub(crate) fn short(group: &Group) -> String {
 
 const fn standing(group: &Group) -> &'static str {
     match group.standing {
+        _ if group.blocked => "blocked",
         _ if group.newer_states => "outdated",
         GroupStanding::Invited => "invited",
         GroupStanding::Accepted => "joining",
@@ -201,5 +202,5 @@ fn of_member(member: &Member) -> String {
 }
 
 /// Digits of a group's id that are shown.
-const SHORT: usize = 8;
+pub(crate) const SHORT: usize = 8;
 const PAUSE: Duration = Duration::from_millis(50);
