@@ -1,22 +1,18 @@
 //! `sealpost doctor`: what is wrong with a home, and what to do about it.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::time::{Duration, Instant};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use sealpost_core::address::Transport;
+use sealpost_core::client::Limits;
 use sealpost_core::client::store::Account;
-use sealpost_core::client::{Limits, OfflineReason};
 use sealpost_core::keys::PemError;
-use sealpost_messenger::api::{
-    Changed, Connection, Empty, ErrorKind, ListContacts, LookUp, LookUpParams, Notification, Status,
-};
+use sealpost_messenger::api::Connection;
 use sealpost_programs::{Failure, Folder, Format, FormatArg, Line};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError};
 
+use crate::doctor_server::{Reached, connect, examine_connection};
 use crate::finding::{Check, Finding, State};
-use crate::hands::{Hands, failure, seconds, subscribe_changes};
 use crate::home::{Home, KEY, SOCKET, require_account};
 
 /// Options of `doctor`.
@@ -70,7 +66,7 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
     let connection = connect(home, args.timeout);
     // The session may have shown how far the clocks differ.
     let measured = match &connection {
-        Ok(Contact { connection: Connection::Online { .. }, .. }) => Measured::Now,
+        Ok(Reached { connection: Connection::Online { .. }, .. }) => Measured::Now,
         Ok(_) | Err(_) => Measured::Before,
     };
     let account = home.look().ok().and_then(|store| store.load().ok()).map(|it| it.account);
@@ -223,128 +219,6 @@ fn examine_clock(account: &Account, measured: Measured) -> Finding {
     }
 }
 
-/// The connection to the server.
-struct Contact {
-    connection: Connection,
-    proof: Proof,
-}
-
-/// What shows that the server still answers.
-#[derive(Debug, PartialEq, Eq)]
-enum Proof {
-    /// A session that began now, or an answer.
-    Answer,
-    /// Nothing but that the connection of another process was not lost.
-    Connection,
-    /// It did not answer.
-    Silence(String),
-}
-
-/// How the connection to the server is, once that is known.
-fn connect(home: &Home, timeout: u64) -> Result<Contact, Failure> {
-    let hands = Hands::take(home, subscribe_changes)?;
-    let contact = await_connection(&hands, timeout).map(|connection| {
-        let is_new = hands.runs_here() || !matches!(connection, Connection::Online { .. });
-        let proof = if is_new { Proof::Answer } else { ask(&hands, timeout) };
-        Contact { connection, proof }
-    });
-    hands.finish()?;
-    contact
-}
-
-/// Has the process that has the home ask the server for a contact, because its connection may be dead
-/// without a sign.
-fn ask(hands: &Hands, timeout: u64) -> Proof {
-    let listed = hands.call::<ListContacts>(&Empty {}).map(|listed| listed.contacts);
-    let Some(recipient) = listed.ok().and_then(|contacts| Some(contacts.first()?.phone)) else {
-        return Proof::Connection;
-    };
-    let params = LookUpParams { recipient, timeout_seconds: seconds(timeout) };
-    match hands.call::<LookUp>(&params) {
-        Err(error) if error.kind() == Some(ErrorKind::Unavailable) => {
-            Proof::Silence(error.to_string())
-        }
-        // A refusal is an answer, too.
-        Ok(_) | Err(_) => Proof::Answer,
-    }
-}
-
-fn await_connection(hands: &Hands, timeout: u64) -> Result<Connection, Failure> {
-    let deadline = Instant::now().checked_add(Duration::from_secs(timeout));
-    let mut connection =
-        hands.call::<Status>(&Empty {}).map_err(|error| failure(&error))?.connection;
-    // At the start it is offline, and nothing was tried.
-    let mut was_tried = !hands.runs_here();
-    loop {
-        match connection {
-            Connection::Online { .. } => return Ok(connection),
-            Connection::Offline { .. } if was_tried => return Ok(connection),
-            Connection::Offline { .. } | Connection::Connecting { .. } => was_tried = true,
-        }
-        let left = deadline
-            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        connection = loop {
-            match hands.notifications.recv_timeout(left) {
-                Ok(Notification::Changed(Changed::Connection { connection })) => break connection,
-                Ok(_) => {}
-                Err(_) => return Ok(connection),
-            }
-        };
-    }
-}
-
-fn examine_connection(identity: &Identity, contact: Result<Contact, Failure>) -> Vec<Finding> {
-    let place = &identity.host_port;
-    let ask = "check the network and the address (sealpost address), or ask the server's operator";
-    let Contact { connection, proof } = match contact {
-        Ok(contact) => contact,
-        Err(error) => {
-            let advice = "see the other lines";
-            return vec![Check::Server.error(format_args!("not checked: {error}"), advice)];
-        }
-    };
-    let reason = match connection {
-        Connection::Online { .. } => {
-            let certificate = (identity.transport == Transport::Tls)
-                .then(|| Check::Certificate.ok("valid for the server's name"));
-            let server = match proof {
-                Proof::Answer => {
-                    Check::Server.ok(format_args!("{place} answers, with the key of the address"))
-                }
-                Proof::Connection => Check::Server.ok(format_args!(
-                    "{place} is connected; not asked, because there is no contact to look up"
-                )),
-                Proof::Silence(why) => Check::Server.error(why, ask),
-            };
-            return certificate.into_iter().chain([server]).collect();
-        }
-        Connection::Offline { reason, .. } => reason,
-        Connection::Connecting { .. } => "no answer in time".to_owned(),
-    };
-    if reason.contains("certificate") {
-        let advice = about_certificate(&reason);
-        return vec![Check::Certificate.error(reason, advice)];
-    }
-    if reason == OfflineReason::Displaced.to_string() {
-        return vec![Check::Server.error(reason, ELSEWHERE)];
-    }
-    vec![Check::Server.error(format_args!("{place}: {reason}"), ask)]
-}
-
-/// What to do about a server's certificate that is not accepted. The reason is a
-/// [`DialError`](sealpost_mio::DialError) in words.
-fn about_certificate(reason: &str) -> &'static str {
-    if reason.contains("expired") || reason.contains("not valid yet") {
-        "if the clock of this device is right, ask the server's operator to renew the certificate"
-    } else if reason.contains("not for this host") {
-        "if the server has moved, give sealpost address its new name; else ask its operator for a \
-         certificate for this one"
-    } else {
-        "if you know that the server's operator has an authority of their own, pass its certificate \
-         with --ca; else somebody may sit between you and the server"
-    }
-}
-
 const EXAMPLES: &str =
     "Each line says ok, warning or error, what was checked, what was found, and what to \
 do. The exit status
@@ -353,9 +227,6 @@ is 1 if there is an error.
 Examples:
   sealpost doctor
   sealpost doctor --offline --json";
-
-const ELSEWHERE: &str = "end the other program, which uses a copy of this home; then run sealpost call connect. If there is \
-     no such program, somebody else has your key: ask the server's operator to suspend the account";
 
 /// Below this SQLite may not be able to commit.
 const DISK_ERROR: u64 = 16 << 20;
