@@ -62,6 +62,28 @@ fn invitation_reaches_consumers_until_they_acknowledge_it_and_is_unread_until_it
     until("Dave is in", || group.standing("dave") == "joined");
 }
 
+/// Each command has the home for a moment only, and has told the others when it ends.
+#[test]
+fn group_is_made_and_changed_by_short_commands() {
+    let bed = ProgramBed::new();
+    let server = bed.serve(&[]);
+    bed.register_both(&server);
+    let group = |home: &str, args: &[&str]| {
+        bed.sealpost(home, &[&["group"][..], args].concat()).succeeded()
+    };
+    let hear = |home: &str| bed.sealpost(home, &["listen", "--count", "1"]).succeeded();
+    group("alice", &["create", NAME, BOB]);
+    assert!(bed.sealpost("bob", &["listen", "--seconds", "2"]).stdout.contains("invites you"));
+    group("bob", &["join", NAME]);
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    bed.sealpost("alice", &["send", NAME, "welcome"]).succeeded();
+    assert!(hear("bob").contains("welcome"));
+    group("bob", &["leave", NAME]);
+    bed.sealpost("alice", &["listen", "--seconds", "2"]).succeeded();
+    let shown = group("alice", &["list"]);
+    assert!(shown.contains("1 of 1 joined"), "{shown}");
+}
+
 #[test]
 fn notices_of_one_cause_are_counted_and_go_with_it() {
     let mut group = GroupBed::new();
