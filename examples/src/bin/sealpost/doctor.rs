@@ -6,12 +6,11 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use sealpost_core::client::Limits;
 use sealpost_core::client::store::Account;
 use sealpost_core::keys::PemError;
-use sealpost_messenger::api::Connection;
 use sealpost_programs::{Failure, Folder, Format, FormatArg, Line};
 use sealpost_storage::client::{ClientStorage, Identity, SqliteClientStorage};
 use sealpost_storage::key_file::{KeyFile, KeyFileError};
 
-use crate::doctor_server::{Reached, connect, examine_connection};
+use crate::doctor_server::{connect, examine_connection};
 use crate::finding::{Check, Finding, State};
 use crate::home::{Home, KEY, SOCKET, require_account};
 
@@ -66,7 +65,7 @@ fn examine(home: &Home, args: &DoctorArgs) -> Vec<Finding> {
     let connection = connect(home, args.timeout);
     // The session may have shown how far the clocks differ.
     let measured = match &connection {
-        Ok(Reached { connection: Connection::Online { .. }, .. }) => Measured::Now,
+        Ok(reached) if reached.has_answered() => Measured::Now,
         Ok(_) | Err(_) => Measured::Before,
     };
     let account = home.look().ok().and_then(|store| store.load().ok()).map(|it| it.account);

@@ -16,8 +16,15 @@ use crate::home::Home;
 
 /// The connection to the server, and whether it leads there.
 pub(crate) struct Reached {
-    pub(crate) connection: Connection,
+    connection: Connection,
     proof: Proof,
+}
+
+impl Reached {
+    /// Whether the server has answered now.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.proof == Proof::Answer && matches!(self.connection, Connection::Online { .. })
+    }
 }
 
 /// What shows that the server still answers.
