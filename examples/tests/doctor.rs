@@ -85,6 +85,9 @@ fn account_that_went_online_elsewhere_is_taken_back() {
     bed.register_both(&server);
     let daemon = bed.start("alice", &["daemon"]);
     assert_eq!(daemon.line(), "ready");
+    until("it is online", || {
+        bed.sealpost("alice", &["status"]).succeeded().contains("session   online")
+    });
     // A copy of the home, without the socket and the lock of its owner.
     let copy = bed.path("copy");
     fs::create_dir(&copy).unwrap();
