@@ -12,8 +12,8 @@ mod thread;
 pub(crate) use composer::{Composer, Edit};
 pub(crate) use gallery::{Gallery, picture_of};
 pub(crate) use group::{
-    Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, member_deeds,
-    successors,
+    Deed, GroupRow, InvitedTo, MemberDeed, People, deeds, group_rows, is_invitation, is_owner,
+    member_deeds, needs_successor, successors,
 };
 pub(crate) use mention::Completion;
 pub(crate) use overlay::{Confirm, GroupChange, Overlay, Search};

@@ -177,7 +177,7 @@ fn confirm_panel(model: &Model, confirm: &Confirm, columns: usize) -> Panel<'sta
                         goes on knowing its number.";
             ("Quit?", format!("{text}{queued}"))
         }
-        Confirm::Group { change, .. } => group::question(model, *change),
+        Confirm::Group { group_id, change, .. } => group::question(model, *group_id, *change),
     };
     let mut lines = Paragraphs::new(columns.max(1));
     lines.say(Tone::Text, &text);

@@ -185,6 +185,25 @@ fn group_is_made_with_those_who_are_marked() {
 }
 
 #[test]
+fn typed_number_is_invited_with_those_who_are_marked() {
+    let mut stage = stage(80, 24);
+    stage.press("M-g C l i m b e r s Enter b e n Tab");
+    deeds(&mut stage);
+    stage.type_text("+1 999");
+    stage.press("Enter");
+    assert_eq!(deeds(&mut stage), [], "not a whole number yet");
+    assert!(text(&stage.picture()).contains("Nobody has this name"));
+    stage.type_text(" 555 0199");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Enter invites 2"), "{screen}");
+    stage.press("Enter");
+    let asked = deeds(&mut stage);
+    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
+    let members: Vec<_> = params.members.iter().map(|phone| Peer::Person(*phone)).collect();
+    assert_eq!(members, [person(102), "+19995550199".parse().unwrap()]);
+}
+
+#[test]
 fn nobody_is_removed_by_accident() {
     let mut stage = stage(80, 24);
     stage.press("M-a M-v Down");
@@ -211,9 +230,6 @@ fn roles_are_changed_by_the_owner() {
     assert!(text(&stage.picture()).contains("+15550100102, successor 2"));
     stage.press("Up s");
     assert!(text(&stage.picture()).contains("+15550100102, successor 1"));
-    stage.press("l y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("name a successor before you leave"), "{screen}");
     stage.press("Down Down Down x");
     let screen = text(&stage.picture());
     assert!(screen.contains("can't be done with the row"), "nobody removes themselves: {screen}");
@@ -224,6 +240,25 @@ fn roles_are_changed_by_the_owner() {
     stage.press("l y");
     let screen = text(&stage.picture());
     assert!(screen.contains("You are not a member") && screen.contains("Forget its"), "{screen}");
+}
+
+#[test]
+fn owner_is_told_at_once_to_name_a_successor_before_leaving() {
+    let mut stage = stage(80, 24);
+    stage.press("M-a M-v s");
+    deeds(&mut stage);
+    stage.press("l y");
+    assert_eq!(deeds(&mut stage), [], "nothing was asked, so nothing is confirmed");
+    stage.press("l");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Up and Down select a member:"), "{screen}");
+    assert!(screen.contains("name a successor before you leave. Up and Down select"), "{screen}");
+    assert!(screen.contains("o makes them the owner"), "{screen}");
+    stage.press("Down s l");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Ben Okafor owns the group then."), "{screen}");
+    stage.press("y");
+    assert!(matches!(deeds(&mut stage)[..], [Request::UpdateGroup(_), Request::Leave(_)]));
 }
 
 #[test]
