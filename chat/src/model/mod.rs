@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::layout::Size;
 use sealpost_messenger::api::{
-    Body, Connection, Contact, Conversation, Entry, GroupId, Mute, Peer, PhoneNumber, Time,
+    Body, Connection, Contact, Conversation, Entry, GroupId, Mute, Peer, PhoneNumber, Progress,
+    Time, failures,
 };
 
 use crate::text::one_line;
@@ -252,6 +253,12 @@ pub(crate) fn text_of(body: &Body) -> Option<&str> {
         | Body::Notice { .. }
         | Body::Unknown => None,
     }
+}
+
+/// Whether a message was not sent, or not to every member of a group.
+pub(crate) fn has_failed(entry: &Entry) -> bool {
+    entry.progress.as_ref().is_some_and(Progress::has_failed)
+        || failures(&entry.copies).next().is_some()
 }
 
 impl Freshness {

@@ -11,8 +11,8 @@ pub(crate) enum Overlay {
     Switcher { query: Composer, chosen: usize },
     /// Finds messages.
     Search(Search),
-    /// Lists the keys.
-    Help { scrolled: usize },
+    /// Lists the keys, over what was asked before.
+    Help { scrolled: usize, under: Option<Box<Overlay>> },
     /// Shows the safety number of a contact, or both after its key has changed, and asks.
     Key { phone: PhoneNumber },
     /// Shows a group and its members, and what can be done with them.
@@ -41,7 +41,7 @@ impl Overlay {
         match self {
             Self::Switcher { chosen, .. }
             | Self::Search(Search { chosen, .. })
-            | Self::Help { scrolled: chosen }
+            | Self::Help { scrolled: chosen, .. }
             | Self::Group { chosen, .. }
             | Self::People(People { chosen, .. })
             | Self::Expiry { chosen }

@@ -4,7 +4,7 @@ use sealpost_messenger::api::Peer;
 
 use super::keys::Command;
 use super::settle::save_draft;
-use super::{Effect, groups, opening, sending, settings};
+use super::{Effect, groups, opening, overlays, sending, settings};
 use crate::Keeping;
 use crate::layout::{Window, reveal, scroll};
 use crate::model::{
@@ -47,7 +47,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             }
         }
         Command::OpenEditor => open_editor(model, effects),
-        Command::Help => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        Command::Help => overlays::help(model),
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Suspend => effects.push(Effect::Suspend),
         Command::Back => back(model),

@@ -65,7 +65,7 @@ macro_rules! keys {
 const CONVERSATIONS: &[Binding] = keys! {
     "Tab C-n" => Command::Next, "next conversation; behind an @, completes the name of who is meant";
     "S-Tab C-p" => Command::Previous, "previous conversation";
-    "M-a" => Command::NextUnread, "next one with unread messages";
+    "M-a" => Command::NextUnread, "next conversation with unread messages";
     "C-t M-k" => Command::Switcher, "go to a person, a group, or a new phone number";
     "C-f C-r" => Command::Search, "search all messages";
     "M-v" => Command::SafetyNumber, "safety number; of a group its members, and all that can be done";

@@ -17,7 +17,9 @@ pub(crate) const EMOJI: [&str; 8] = ["👍", "❤️", "😂", "😮", "😢", "
 
 /// A key was pressed while something lies over the conversation.
 pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut Vec<Effect>) {
-    if let Some(command @ (Command::Quit | Command::Suspend | Command::Redraw)) = command(name) {
+    if let Some(command @ (Command::Quit | Command::Suspend | Command::Redraw | Command::Help)) =
+        command(name)
+    {
         return super::commands::run(model, command, effects);
     }
     match name {
@@ -41,9 +43,22 @@ pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut 
     answer(model, name, effects);
 }
 
-/// Closes what lies over the conversation. A question about a group gives way to the group.
+/// Shows the keys, or no longer.
+pub(super) fn help(model: &mut Model) {
+    model.overlay = match model.overlay.take() {
+        Some(Overlay::Help { under, .. }) => under.map(|under| *under),
+        under => Some(Overlay::Help { scrolled: 0, under: under.map(Box::new) }),
+    };
+}
+
+/// Closes what lies over the conversation. A question about a group gives way to the group, and the
+/// keys to what they were shown over.
 fn leave(model: &mut Model) {
-    if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) = model.overlay.take() {
+    if let Some(Overlay::Help { .. }) = model.overlay {
+        help(model);
+    } else if let Some(Overlay::Confirm(Confirm::Group { group_id, chosen, .. })) =
+        model.overlay.take()
+    {
         groups::show_at(model, group_id, chosen);
     }
 }
@@ -71,7 +86,7 @@ pub(super) fn choose(model: &mut Model, step: isize) {
     let count = match &model.overlay {
         Some(Overlay::Switcher { query, .. }) => model.candidates(query.text()).len(),
         Some(Overlay::Search(search)) => search.results.len(),
-        Some(Overlay::Help { .. }) => MAX_HELP,
+        Some(Overlay::Help { .. }) => crate::view::rows_of_help(model),
         Some(Overlay::Mute { .. }) => MUTES.len(),
         Some(Overlay::Expiry { .. }) => EXPIRIES.len(),
         Some(Overlay::People(people)) => model.invitees(people).len(),
@@ -165,7 +180,8 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
         overlay @ Some(Overlay::Key { .. } | Overlay::Confirm(_)) => {
             model.overlay = overlay;
         }
-        Some(Overlay::Help { .. }) | None => {}
+        Some(Overlay::Help { under, .. }) => model.overlay = under.map(|under| *under),
+        None => {}
     }
 }
 
@@ -259,6 +275,3 @@ pub(super) fn entry_at(model: &Model, row: usize) -> Option<u64> {
 const PAGE: isize = 10;
 const LOOK_UP_SECS: u32 = 30;
 const MAX_RESULTS: u32 = 200;
-
-/// Rows of the help, at most.
-const MAX_HELP: usize = 60;

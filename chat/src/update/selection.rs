@@ -1,11 +1,11 @@
 //! What the keys do to a selected message.
 
-use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress, failures};
+use sealpost_messenger::api::{Body, Entry, EntryParams, FileState};
 
 use super::keys::Command;
-use super::{Effect, commands, keys, sending};
+use super::{Effect, commands, keys, overlays, sending};
 use crate::Request;
-use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, text_of};
+use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, has_failed, text_of};
 use crate::text::links;
 
 /// Keys of a selected message, and how the help says what they do.
@@ -29,7 +29,7 @@ pub(super) fn press(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "Home" | "g" => commands::select(model, Step::First),
         "End" | "G" => commands::select(model, Step::Last),
         "Esc" | "q" | "C-g" => deselect(model),
-        "?" => model.overlay = Some(Overlay::Help { scrolled: 0 }),
+        "?" => overlays::help(model),
         "r" | "Enter" | "e" | "d" | "+" | "o" | "c" | "R" | "y" | "n" | "x" => {
             act(model, name, effects);
         }
@@ -81,12 +81,6 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         }
         _ => model.remark = Some("It has not failed.".to_owned()),
     }
-}
-
-/// Whether a message was not sent, or not to every member of a group.
-fn has_failed(entry: &Entry) -> bool {
-    entry.progress.as_ref().is_some_and(Progress::has_failed)
-        || failures(&entry.copies).next().is_some()
 }
 
 /// Accepts a file, refuses it, or gives it up.

@@ -144,8 +144,8 @@ pub(super) fn people_panel<'a>(model: &Model, people: &'a People) -> Panel<'a> {
     let found = model.invitees(people);
     let lines = found.iter().map(|candidate| invitee(people, candidate)).collect();
     let hint = match (people.marked.as_slice(), model.invited(people)) {
-        ([], _) => "a name or a phone number · Tab marks · Enter invites · Esc".to_owned(),
-        (_, Some(invited)) => format!("Tab marks · Enter invites {} · Esc", invited.len()),
+        ([], _) => "Enter invites · Tab marks · a name or a phone number · Esc".to_owned(),
+        (_, Some(invited)) => format!("Enter invites {} · Tab marks · Esc", invited.len()),
         (_, None) => "a name or a phone number · Esc".to_owned(),
     };
     Panel::new(format!("Invite to {to}"), hint)

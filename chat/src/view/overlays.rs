@@ -11,6 +11,7 @@ use super::help::help;
 use super::panel::{Panel, Paragraphs};
 use super::parts::beginning;
 use super::{group, key};
+use crate::layout::Screen;
 use crate::model::{Candidate, Confirm, Model, Overlay, Search, text_of, unread};
 use crate::text::{clip, one_line, width};
 use crate::theme::{Line, Span, Tone};
@@ -26,6 +27,14 @@ pub(super) fn draw(
     let area = area(model.size.width, bottom);
     let columns = usize::from(area.width).saturating_sub(4);
     panel(model, overlay, columns).draw(canvas, area)
+}
+
+/// Count of positions to which the help can be scrolled.
+pub(crate) fn rows_of_help(model: &Model) -> usize {
+    let area = area(model.size.width, Screen::of(model).status.y);
+    let shown = usize::from(area.height.saturating_sub(2));
+    let rows = help(usize::from(area.width).saturating_sub(4)).len();
+    rows.saturating_sub(shown).saturating_add(1)
 }
 
 /// The middle of a large screen, all of a small one.
@@ -45,12 +54,12 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             let lines = found.iter().map(|found| candidate(model, found)).collect();
             let hint = match &model.remark {
                 Some(remark) => Cow::Owned(remark.clone()),
-                None => "a part of a name, or a phone number · Enter opens · Esc".into(),
+                None => "Enter opens · a part of a name, or a phone number · Esc".into(),
             };
             Panel::new("Go to", hint).with_input(query).with_list(lines, *chosen)
         }
         Overlay::Search(search) => search_panel(model, search, columns),
-        Overlay::Help { scrolled } => {
+        Overlay::Help { scrolled, .. } => {
             let panel = Panel::new("Keys", "Up, Down, PgUp, PgDn · Esc");
             panel.with_lines(help(columns)).scrolled(*scrolled)
         }
@@ -58,7 +67,7 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
         Overlay::Group { group_id, chosen } => group::panel(model, *group_id, *chosen, columns),
         Overlay::GroupName { group_id, name } => {
             let title = if group_id.is_some() { "Name of the group" } else { "New group" };
-            let hint = "its name, for everybody in it · Enter · Esc";
+            let hint = "Enter goes on · its name, for everybody in it · Esc";
             Panel::new(title, hint).with_input(name)
         }
         Overlay::People(people) => group::people_panel(model, people),
@@ -78,11 +87,11 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             Panel::new("React", hint).with_input(emoji).with_lines(lines)
         }
         Overlay::Name { phone, name } => {
-            let hint = "only you see it · Enter · Esc";
+            let hint = "Enter · only you see it · Esc";
             Panel::new(format!("Name of {phone}"), hint).with_input(name)
         }
         Overlay::File { path } => {
-            let hint = "its path · what is written goes with it · Enter · Esc";
+            let hint = "Enter sends it · its path · what is written goes with it · Esc";
             Panel::new("Send a file", hint).with_input(path)
         }
         Overlay::Confirm(confirm) => confirm_panel(model, confirm, columns),
@@ -136,7 +145,7 @@ fn search_panel<'a>(model: &Model, search: &'a Search, columns: usize) -> Panel<
         let text = if search.is_running { "Searching …" } else { "No message has these words." };
         lines.push(vec![Span::new(Tone::Faint, text)]);
     }
-    let hint = "words, the last one may be a beginning · Enter shows it in its place · Esc";
+    let hint = "Enter shows it in its place · words, the last may be a beginning · Esc";
     let panel = Panel::new("Search", hint).with_input(&search.query);
     if search.results.is_empty() {
         panel.with_lines(lines)

@@ -443,3 +443,42 @@ fn file_is_sent_with_what_is_written() {
     let screen = text(&stage.picture());
     assert!(screen.contains("seal.png  2.3 MB") && screen.contains("look"), "{screen}");
 }
+
+#[test]
+fn help_lies_over_a_question_and_gives_it_back() {
+    let mut stage = stage(40, 10);
+    stage.press("M-o");
+    stage.type_text("~/seal");
+    stage.press("F1");
+    for _ in 0..20 {
+        stage.press("PgDn");
+    }
+    assert!(text(&stage.picture()).contains("the key has changed"), "the last row of the help");
+    stage.press("Up Up");
+    assert!(!text(&stage.picture()).contains("the key has changed"), "it stops at its end");
+    stage.press("F1");
+    assert!(text(&stage.picture()).contains("> ~/seal"));
+    stage.press("F1 Esc");
+    assert!(text(&stage.picture()).contains("> ~/seal"));
+}
+
+#[test]
+fn hints_are_whole_and_end_with_the_key_of_the_help() {
+    for keys in ["", "M-Up", "C-f h u t", "C-t", "M-a M-v Down", "M-o", "M-n", "M-g", "M-v"] {
+        for width in [40, 60, 80, 120] {
+            let mut stage = stage(width, 24);
+            stage.press(keys);
+            let screen = text(&stage.picture());
+            let (rest, status) =
+                screen.trim_end().rsplit_once('\n').unwrap().0.rsplit_once('\n').unwrap();
+            assert!(status.ends_with("F1 help"), "{keys} {width}: {screen}");
+            for hints in rest.lines().filter_map(|row| row.split_once("└─ ")?.1.split_once(" ─"))
+            {
+                assert!(
+                    !hints.0.contains('…') && hints.0.ends_with("Esc"),
+                    "{keys} {width}: {screen}"
+                );
+            }
+        }
+    }
+}
