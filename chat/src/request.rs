@@ -44,6 +44,8 @@ requests! {
     Contacts(Empty) = ListContacts => Contacts,
     /// Returns a page of a conversation.
     History(HistoryParams) = History => Entries,
+    /// Returns what was not seen of a conversation, in which mentions are looked for.
+    Unseen(HistoryParams) = History => Entries,
     /// Finds entries.
     Search(SearchParams) = Search => Entries,
     /// Sends a message.

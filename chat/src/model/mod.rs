@@ -49,6 +49,10 @@ pub struct Model {
     /// Groups to which the user was invited when the conversations were listed last; `None` before
     /// the first list.
     pub(crate) invitations: Option<BTreeSet<GroupId>>,
+    /// The last entry of each conversation that mentions the user, as far as it is known.
+    pub(crate) mentions: BTreeMap<Peer, u64>,
+    /// Whether what was not seen may have mentions that are not known.
+    pub(crate) has_unknown_mentions: bool,
     pub(crate) contacts: BTreeMap<PhoneNumber, Contact>,
     pub(crate) thread: Option<Thread>,
     pub(crate) composer: Composer,
@@ -132,6 +136,8 @@ impl Model {
             queued: 0,
             conversations: Vec::new(),
             invitations: None,
+            mentions: BTreeMap::new(),
+            has_unknown_mentions: false,
             contacts: BTreeMap::new(),
             thread: None,
             composer: Composer::default(),

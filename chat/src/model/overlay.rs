@@ -26,7 +26,7 @@ pub(crate) enum Overlay {
     /// Chooses until when the conversation is silent.
     Mute { chosen: usize },
     /// Chooses an emoji for an entry.
-    React { entry: u64, emoji: Composer },
+    React { entry: u64, emoji: Composer, chosen: usize },
     /// Asks for the name of a contact.
     Name { phone: PhoneNumber, name: Composer },
     /// Asks for the path of a file to be sent.
@@ -44,10 +44,10 @@ impl Overlay {
             | Self::Help { scrolled: chosen, .. }
             | Self::Group { chosen, .. }
             | Self::People(People { chosen, .. })
+            | Self::React { chosen, .. }
             | Self::Expiry { chosen }
             | Self::Mute { chosen } => Some(chosen),
             Self::Key { .. }
-            | Self::React { .. }
             | Self::Name { .. }
             | Self::GroupName { .. }
             | Self::File { .. }

@@ -47,6 +47,9 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             let by_phone = contacts.contacts.into_iter().map(|contact| (contact.phone, contact));
             model.contacts = by_phone.collect();
         }
+        (Request::Unseen(_), Answer::Entries(page)) => {
+            page.entries.iter().for_each(|entry| model.note_mention(entry));
+        }
         (Request::History(asked), Answer::Entries(page)) => {
             if let Some(thread) = &mut model.thread
                 && asked.with == Some(thread.with)

@@ -2,18 +2,14 @@
 
 use ratatui::crossterm::event::KeyEvent;
 use sealpost_messenger::api::{
-    EntryParams, LookUpParams, Peer, PhoneNumber, ReactionParams, SearchParams, TrustParams,
-    UpdateContactParams,
+    EntryParams, LookUpParams, Peer, PhoneNumber, SearchParams, TrustParams, UpdateContactParams,
 };
 
 use super::keys::{Command, command, type_into};
-use super::{EXPIRIES, Effect, MUTES, groups, opening, selection, sending, settings};
+use super::{EXPIRIES, Effect, MUTES, groups, opening, reactions, sending, settings};
 use crate::Request;
 use crate::layout::Window;
 use crate::model::{Candidate, Composer, Confirm, Model, Overlay, People, Search, group_rows};
-
-/// Emoji that a key offers.
-pub(crate) const EMOJI: [&str; 8] = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉", "👀"];
 
 /// A key was pressed while something lies over the conversation.
 pub(super) fn press(model: &mut Model, name: &str, key: KeyEvent, effects: &mut Vec<Effect>) {
@@ -93,9 +89,9 @@ pub(super) fn choose(model: &mut Model, step: isize) {
         Some(Overlay::Group { group_id, .. }) => {
             model.group(*group_id).map_or(0, |group| group_rows(group).len())
         }
+        Some(Overlay::React { entry, .. }) => reactions::offered(model, *entry).len(),
         Some(
             Overlay::Key { .. }
-            | Overlay::React { .. }
             | Overlay::Name { .. }
             | Overlay::GroupName { .. }
             | Overlay::File { .. }
@@ -116,12 +112,11 @@ fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(Overlay::Search(search)) => {
             effects.extend(ask(search));
         }
-        Some(Overlay::React { emoji, .. }) => {
-            // A digit stands for one of those that are offered.
-            let number = emoji.text().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-            if let Some(offered) = number.and_then(|at| EMOJI.get(at)) {
-                emoji.set(offered);
-                enter(model, effects);
+        Some(Overlay::React { entry, emoji, .. }) => {
+            let (entry, typed) = (*entry, emoji.text().to_owned());
+            if let Some(chosen) = reactions::digit(model, entry, &typed) {
+                model.overlay = None;
+                reactions::react(model, entry, ("", chosen), effects);
             }
         }
         Some(
@@ -164,11 +159,8 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
             groups::named(model, group_id, name, effects);
         }
         Some(Overlay::People(people)) => groups::invite(model, people, effects),
-        Some(Overlay::React { entry, emoji }) => {
-            let emoji = emoji.text().trim().to_owned();
-            effects.push(Effect::Request(Request::React(ReactionParams { entry, emoji })));
-            // What is typed next is a message.
-            selection::deselect(model);
+        Some(Overlay::React { entry, emoji, chosen }) => {
+            reactions::react(model, entry, (emoji.text(), chosen), effects);
         }
         Some(Overlay::Name { phone, name }) => {
             let name = name.text().trim().to_owned();

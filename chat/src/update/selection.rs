@@ -3,9 +3,9 @@
 use sealpost_messenger::api::{Body, Entry, EntryParams, FileState};
 
 use super::keys::Command;
-use super::{Effect, commands, keys, overlays, sending};
+use super::{Effect, commands, keys, overlays, reactions, sending};
 use crate::Request;
-use crate::model::{Composer, Confirm, Model, Overlay, Purpose, Step, has_failed, text_of};
+use crate::model::{Confirm, Model, Overlay, Purpose, Step, has_failed, text_of};
 use crate::text::links;
 
 /// Keys of a selected message, and how the help says what they do.
@@ -64,9 +64,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         }
         "d" if is_own => model.overlay = Some(Overlay::Confirm(Confirm::Delete { entry: number })),
         "e" | "d" => model.remark = Some("Only its author can do that.".to_owned()),
-        "+" => {
-            model.overlay = Some(Overlay::React { entry: number, emoji: Composer::default() });
-        }
+        "+" => reactions::begin(model, number),
         "o" => open(model, &entry),
         "c" => match text_of(&entry.body) {
             Some(text) => {

@@ -12,10 +12,10 @@ use super::panel::{Panel, Paragraphs};
 use super::parts::beginning;
 use super::{group, key};
 use crate::layout::Screen;
-use crate::model::{Candidate, Confirm, Model, Overlay, Search, text_of, unread};
+use crate::model::{Candidate, Composer, Confirm, Model, Overlay, Search, text_of, unread};
 use crate::text::{clip, one_line, width};
 use crate::theme::{Line, Span, Tone};
-use crate::update::{EMOJI, EXPIRIES, MUTES};
+use crate::update::{EXPIRIES, MUTES, reactions};
 
 /// Draws an overlay above a row, and returns where the cursor is.
 pub(super) fn draw(
@@ -79,13 +79,7 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             let names = EXPIRIES.iter().map(|(name, _)| *name);
             choice("New messages disappear, for everybody", names, *chosen)
         }
-        Overlay::React { emoji, .. } => {
-            let number =
-                |(at, emoji): (usize, &&str)| plain(format!(" {}  {emoji}", at.saturating_add(1)));
-            let lines = EMOJI.iter().enumerate().map(number).collect();
-            let hint = "a number, or an emoji and Enter · nothing takes it back · Esc";
-            Panel::new("React", hint).with_input(emoji).with_lines(lines)
-        }
+        Overlay::React { entry, emoji, chosen } => react_panel(model, *entry, emoji, *chosen),
         Overlay::Name { phone, name } => {
             let hint = "Enter · only you see it · Esc";
             Panel::new(format!("Name of {phone}"), hint).with_input(name)
@@ -96,6 +90,25 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
         }
         Overlay::Confirm(confirm) => confirm_panel(model, confirm, columns),
     }
+}
+
+/// The emoji that are offered, of which one is chosen until another one is typed.
+fn react_panel<'a>(model: &Model, entry: u64, typed: &'a Composer, chosen: usize) -> Panel<'a> {
+    let own = reactions::own(model, entry);
+    let line = |(number, offered): (usize, &str)| {
+        let what = match own {
+            Some(own) if offered.is_empty() => format!("take {} back", one_line(own)),
+            Some(own) if offered == own => format!("{offered}  your reaction now"),
+            Some(_) | None => offered.to_owned(),
+        };
+        plain(format!(" {number}  {what}"))
+    };
+    let offered = reactions::offered(model, entry);
+    let hint =
+        format!("Enter or 1 to {} reacts · or type any emoji · Up/Down · Esc", offered.len());
+    let lines = (1..).zip(offered).map(line).collect();
+    let panel = Panel::new("Your reaction", hint).with_input(typed);
+    if typed.is_blank() { panel.with_list(lines, chosen) } else { panel.with_lines(lines) }
 }
 
 /// A list from which one thing is chosen.
@@ -111,7 +124,8 @@ fn choice<'a>(
 fn candidate(model: &Model, candidate: &Candidate) -> Line {
     match candidate {
         Candidate::Known { with, name } => {
-            let unread = model.conversation(*with).map_or(0, unread);
+            let conversation = model.conversation(*with);
+            let unread = conversation.map_or(0, unread);
             let mut line = match with {
                 Peer::Person(phone) => vec![
                     Span::new(Tone::Text, format!("  {name}")),
@@ -127,7 +141,9 @@ fn candidate(model: &Model, candidate: &Candidate) -> Line {
                 Peer::Group(_) => vec![Span::new(Tone::Faint, "# "), Span::new(Tone::Text, name)],
             };
             if unread > 0 {
-                line.push(Span::new(Tone::Unread, format!("  {unread} unread")));
+                let is_mentioned = conversation.is_some_and(|known| model.is_mentioned(known));
+                let mark = if is_mentioned { "  @" } else { "" };
+                line.push(Span::new(Tone::Unread, format!("{mark}  {unread} unread")));
             }
             line
         }

@@ -65,6 +65,9 @@ fn marks(model: &Model, conversation: &Conversation) -> Line {
     if is_muted {
         marks.push(Span::new(Tone::Faint, "z "));
     }
+    if model.is_mentioned(conversation) {
+        marks.push(Span::new(Tone::Unread, "@ "));
+    }
     let unread = unread(conversation);
     if unread > 0 {
         let tone = if is_muted { Tone::Faint } else { Tone::Unread };

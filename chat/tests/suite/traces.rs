@@ -3,11 +3,12 @@
 use ratatui::layout::Size;
 use sealpost_chat::{Effect, Focus, Message, Request, Stage};
 use sealpost_messenger::api::{
-    ConversationParams, DraftParams, EditParams, EntryParams, GroupParams, MarkReadParams, Mute,
-    Peer, ReactionParams, SendFileParams, Time, TrustParams, WaitFor,
+    Changed, ConversationParams, DraftParams, EditParams, Entry, EntryParams, GroupParams,
+    MarkReadParams, Mute, Notification, Peer, ReactionParams, SendFileParams, Time, TrustParams,
+    WaitFor,
 };
 
-use crate::support::{now, stage, text};
+use crate::support::{entry, now, stage, text};
 
 fn person(last: u64) -> Peer {
     format!("+1555010{last:04}").parse().unwrap()
@@ -23,6 +24,7 @@ fn deeds(stage: &mut Stage) -> Vec<Request> {
                 | Request::Conversations(_)
                 | Request::Contacts(_)
                 | Request::History(_)
+                | Request::Unseen(_)
         )
     };
     stage.requests().into_iter().filter(is_deed).collect()
@@ -331,6 +333,33 @@ fn digit_chooses_a_reaction_and_what_is_typed_next_is_a_message() {
 }
 
 #[test]
+fn reaction_is_chosen_in_the_list_and_taken_back_there() {
+    let mut stage = stage(80, 24);
+    let reacted = |stage: &mut Stage| {
+        let deeds = deeds(stage).into_iter();
+        let reactions = deeds.filter_map(|request| {
+            let Request::React(ReactionParams { emoji, .. }) = request else { return None };
+            Some(emoji)
+        });
+        reactions.collect::<Vec<_>>()
+    };
+    stage.press("M-Up Up + Down Down Enter");
+    assert_eq!(reacted(&mut stage), ["😂"]);
+    stage.press("M-Up Up +");
+    let screen = text(&stage.picture());
+    let now = screen.lines().find(|row| row.contains("3  😂  your reaction now"));
+    assert!(now.is_some_and(|row| row.ends_with('<')), "it is chosen: {screen}");
+    stage.type_text("🦭");
+    assert!(!text(&stage.picture()).lines().nth(6).unwrap().ends_with('<'), "typed instead");
+    stage.press("Enter");
+    assert_eq!(reacted(&mut stage), ["🦭"]);
+    stage.press("M-Up Up + Up");
+    assert!(text(&stage.picture()).contains("9  take 🦭 back"));
+    stage.press("9");
+    assert_eq!(reacted(&mut stage), [""]);
+}
+
+#[test]
 fn bell_rings_once_for_what_the_user_does_not_see() {
     let mut stage = stage(80, 24);
     stage.press("C-t 1 0 5 Enter");
@@ -387,6 +416,28 @@ fn scrolling_up_shows_all_of_the_history_and_end_comes_back() {
     stage.press("End");
     let screen = text(&stage.picture());
     assert!(screen.contains("deleted") && !screen.contains('↓'), "{screen}");
+}
+
+#[test]
+fn view_follows_new_messages_below_the_mark_of_what_is_new() {
+    let mut stage = stage(80, 24);
+    stage.press("M-a");
+    assert!(text(&stage.picture()).contains("─ new ─"));
+    let with = "group:fafafafafafafafafafafafafafafafa".parse().unwrap();
+    for number in 1..=12 {
+        let written = format!("line {number}");
+        let entry = Entry { entry: 1_000 + number, conversation: with, ..entry(&written) };
+        let changed = Changed::Entry { entry: Box::new(entry) };
+        stage.take(Message::Notified(Notification::Changed(changed)));
+        let screen = text(&stage.picture());
+        assert!(screen.contains(&written) && !screen.contains('↓'), "{screen}");
+    }
+    stage.press("PgUp");
+    let entry = Entry { entry: 1_020, conversation: with, ..entry("not followed") };
+    let changed = Changed::Entry { entry: Box::new(entry) };
+    stage.take(Message::Notified(Notification::Changed(changed)));
+    let screen = text(&stage.picture());
+    assert!(!screen.contains("not followed") && screen.contains('↓'), "{screen}");
 }
 
 #[test]
