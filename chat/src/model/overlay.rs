@@ -1,6 +1,6 @@
 //! What lies over the conversation: lists and questions.
 
-use sealpost_messenger::api::{Entry, GroupId, PhoneNumber};
+use sealpost_messenger::api::{Entry, GroupId, Peer, PhoneNumber};
 
 use super::{Composer, People};
 
@@ -73,6 +73,8 @@ pub(crate) struct Search {
 pub(crate) enum Confirm {
     /// Takes a message back.
     Delete { entry: u64 },
+    /// Drops what comes from a person, or leaves a group for good.
+    Block { with: Peer },
     /// Opens a web address.
     Open { link: String },
     /// Ends the program, with everything that it has not kept.

@@ -6,7 +6,7 @@ use sealpost_messenger::api::{
 };
 use sealpost_messenger::foreign_text::OneLine;
 
-use super::{Effect, groups, notifications, opening, sending};
+use super::{Effect, groups, notifications, opening, selection, sending};
 use crate::model::{Model, Overlay};
 use crate::{Answer, Request};
 
@@ -102,6 +102,8 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             Request::MarkRead(_)
             | Request::Update(_)
             | Request::SaveDraft(_)
+            | Request::Block(_)
+            | Request::Unblock(_)
             | Request::Decline(_)
             | Request::Leave(_)
             | Request::Forget(_),
@@ -135,7 +137,13 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     if let Some(Overlay::Search(search)) = &mut model.overlay {
         search.is_running = false;
     }
-    model.remark = Some(OneLine(&error.message).to_string());
+    let deleted = match (request, &model.thread) {
+        (Request::Delete(asked), Some(thread)) => thread.entry(asked.entry),
+        _ => None,
+    };
+    let has_failed = deleted.is_some_and(selection::reached_nobody);
+    let why = if has_failed { selection::FAILED } else { &error.message };
+    model.remark = Some(OneLine(why).to_string());
 }
 
 fn learn(model: &mut Model, contact: Contact) {

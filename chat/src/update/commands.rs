@@ -1,15 +1,15 @@
 //! What the keys of the conversation do.
 
-use sealpost_messenger::api::Peer;
+use sealpost_messenger::api::{Peer, PeerParams};
 
 use super::keys::Command;
 use super::settle::save_draft;
 use super::{Effect, groups, opening, overlays, sending, settings};
-use crate::Keeping;
 use crate::layout::{Window, reveal, scroll};
 use crate::model::{
     Completion, Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds,
 };
+use crate::{Keeping, Request};
 
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     match command {
@@ -46,6 +46,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
                 model.overlay = Some(Overlay::Mute { chosen: 0 });
             }
         }
+        Command::Block => block(model, effects),
         Command::OpenEditor => open_editor(model, effects),
         Command::Help => overlays::help(model),
         Command::Redraw => effects.push(Effect::Redraw),
@@ -138,6 +139,20 @@ fn name(model: &mut Model) {
         Some(group) if deeds(&group).contains(&Deed::Rename) => groups::rename(model, &group),
         Some(_) => model.remark = Some("Only the owner of a group names it.".to_owned()),
         None => person(model, |phone, name| Overlay::Name { phone, name: Composer::new(name) }),
+    }
+}
+
+/// Asks before the open conversation is blocked; unblocks it at once.
+fn block(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(open) = model.open_conversation() else { return };
+    let (with, name) = (open.with, model.name(open.with));
+    if open.blocked {
+        effects.push(Effect::Request(Request::Unblock(PeerParams { recipient: with })));
+        model.remark = Some(format!("{name} is not blocked any more."));
+    } else if let Some(why) = open.group.as_deref().and_then(groups::why_not_leave) {
+        model.remark = Some(why.to_owned());
+    } else {
+        model.overlay = Some(Overlay::Confirm(Confirm::Block { with }));
     }
 }
 

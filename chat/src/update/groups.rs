@@ -1,6 +1,8 @@
 //! What the keys do in the panel of a group, and where people are invited to one.
 
-use sealpost_messenger::api::{Group, GroupId, GroupParams, Peer, PhoneNumber, UpdateGroupParams};
+use sealpost_messenger::api::{
+    Group, GroupId, GroupParams, GroupStanding, Peer, PhoneNumber, UpdateGroupParams,
+};
 
 use super::{Effect, opening, settings};
 use crate::Request;
@@ -81,13 +83,19 @@ fn carry_out(
         Deed::Rename => rename(model, group),
         Deed::Expire => settings::ask_for_expiry(model),
         Deed::TakeOver => model.overlay = confirm(GroupChange::TakeOver),
-        Deed::Leave if needs_successor(group) => {
-            let can_own = group.members.iter().any(|member| member.joined && !member.own);
-            model.remark = Some(if can_own { NAME_SUCCESSOR } else { REMOVE_INVITED }.to_owned());
-        }
-        Deed::Leave => model.overlay = confirm(GroupChange::Leave),
+        Deed::Leave => match why_not_leave(group) {
+            Some(why) => model.remark = Some(why.to_owned()),
+            None => model.overlay = confirm(GroupChange::Leave),
+        },
         Deed::Forget => model.overlay = confirm(GroupChange::Forget),
     }
+}
+
+/// Why the user can't leave a group yet, and what to do first.
+pub(super) fn why_not_leave(group: &Group) -> Option<&'static str> {
+    let can_own = group.members.iter().any(|member| member.joined && !member.own);
+    let why = if can_own { NAME_SUCCESSOR } else { REMOVE_INVITED };
+    (group.standing == GroupStanding::Joined && needs_successor(group)).then_some(why)
 }
 
 /// Does to a member what a key stands for. Returns whether it can be done.

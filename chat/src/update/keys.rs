@@ -23,6 +23,7 @@ pub(crate) enum Command {
     SafetyNumber,
     NewGroup,
     Mute,
+    Block,
     Expiry,
     Name,
     OpenEditor,
@@ -72,6 +73,7 @@ const CONVERSATIONS: &[Binding] = keys! {
     "M-n" => Command::Name, "name of the contact or the group";
     "M-g" => Command::NewGroup, "make a group";
     "M-m" => Command::Mute, "mute";
+    "M-x" => Command::Block, "block, or no longer";
     "M-t" => Command::Expiry, "let messages disappear after a time";
     "F1 M-h" => Command::Help, "this help";
     "C-l" => Command::Redraw, "draw the screen again";

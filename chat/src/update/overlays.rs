@@ -2,7 +2,8 @@
 
 use ratatui::crossterm::event::KeyEvent;
 use sealpost_messenger::api::{
-    EntryParams, LookUpParams, Peer, PhoneNumber, SearchParams, TrustParams, UpdateContactParams,
+    EntryParams, LookUpParams, Peer, PeerParams, PhoneNumber, SearchParams, TrustParams,
+    UpdateContactParams,
 };
 
 use super::keys::{Command, command, type_into};
@@ -200,6 +201,9 @@ fn answer(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         (Some(Overlay::Confirm(confirm)), "y") => match confirm {
             Confirm::Delete { entry } => {
                 effects.push(Effect::Request(Request::Delete(EntryParams { entry })));
+            }
+            Confirm::Block { with } => {
+                effects.push(Effect::Request(Request::Block(PeerParams { recipient: with })));
             }
             Confirm::Open { link } => effects.push(Effect::OpenLink(link)),
             Confirm::Quit => super::commands::quit(model, effects),

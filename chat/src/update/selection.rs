@@ -1,6 +1,6 @@
 //! What the keys do to a selected message.
 
-use sealpost_messenger::api::{Body, Entry, EntryParams, FileState};
+use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
 
 use super::keys::Command;
 use super::{Effect, commands, keys, overlays, reactions, sending};
@@ -52,6 +52,10 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         model.remark = Some("This is not a message.".to_owned());
         return;
     }
+    if matches!(name, "r" | "Enter" | "e" | "+") && reached_nobody(&entry) {
+        model.remark = Some(if is_file(&entry) { FILE_FAILED } else { FAILED }.to_owned());
+        return;
+    }
     match name {
         "r" | "Enter" => {
             sending::give_up_purpose(model);
@@ -79,6 +83,15 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         }
         _ => model.remark = Some("It has not failed.".to_owned()),
     }
+}
+
+/// Whether a message has failed for everybody, so that nobody could see a change of it.
+pub(super) fn reached_nobody(entry: &Entry) -> bool {
+    entry.progress.as_ref().is_some_and(Progress::has_failed)
+}
+
+const fn is_file(entry: &Entry) -> bool {
+    matches!(entry.body, Body::File { .. })
 }
 
 /// Accepts a file, refuses it, or gives it up.
@@ -125,3 +138,8 @@ pub(super) fn deselect(model: &mut Model) {
         thread.selected = None;
     }
 }
+
+/// Said of a message that nobody has.
+pub(super) const FAILED: &str = "This message has failed, and nobody has it: R sends it again. Else it stays \
+                                 here, and is not sent.";
+const FILE_FAILED: &str = "This file has failed, and nobody has it: M-o sends it again.";

@@ -192,6 +192,7 @@ fn confirm_panel(model: &Model, confirm: &Confirm, columns: usize) -> Panel<'sta
         Confirm::Delete { .. } => {
             ("Delete?", "It is deleted here, and recipients are asked to delete it.".to_owned())
         }
+        Confirm::Block { with } => block_question(model, *with),
         Confirm::Open { link } => ("Open this address?", link.clone()),
         Confirm::Quit => {
             let queued = match model.queued {
@@ -207,6 +208,24 @@ fn confirm_panel(model: &Model, confirm: &Confirm, columns: usize) -> Panel<'sta
     let mut lines = Paragraphs::new(columns.max(1));
     lines.say(Tone::Text, &text);
     Panel::new(title, "y yes · n no").with_lines(lines.into_lines())
+}
+
+/// What blocking does.
+fn block_question(model: &Model, with: Peer) -> (&'static str, String) {
+    let name = model.name(with);
+    let name = clip(&name, 30);
+    let text = match with {
+        Peer::Person(_) => format!(
+            "What {name} writes is dropped, and files on their way are given up. {name} is not told: \
+             messages are shown to them as delivered, never as read. The history stays here. M-x \
+             unblocks."
+        ),
+        Peer::Group(_) => format!(
+            "You leave {name}, and further invitations to it are ignored. Its history stays here. M-x \
+             unblocks."
+        ),
+    };
+    ("Block?", text)
 }
 
 fn plain(text: impl Into<String>) -> Line {

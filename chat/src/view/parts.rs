@@ -95,7 +95,7 @@ pub(super) fn title(canvas: &mut Canvas, model: &Model, window: &Window, area: R
         }
         facts.extend(conversation.group.as_deref().map(membership));
         if conversation.blocked {
-            facts.push("blocked".to_owned());
+            facts.push("blocked: M-x unblocks".to_owned());
         }
         match conversation.mute {
             Mute::Always => facts.push("muted".to_owned()),

@@ -2,9 +2,9 @@
 
 use ratatui::style::Modifier;
 use sealpost_chat::{Effect, Focus, Message, Request, Stage};
-use sealpost_messenger::api::{Body, Changed, Entry, Mention, Notification, SendParams};
+use sealpost_messenger::api::{Body, Entry, Mention, SendParams};
 
-use crate::support::{entry, rows, stage, text};
+use crate::support::{entry, rows, stage, tell, text};
 
 const OWN: &str = "+15550100000";
 
@@ -48,11 +48,6 @@ fn tab_completes_what_is_certain_and_names_the_others() {
     stage.type_text("x");
     stage.press("Tab");
     assert!(!text(&stage.picture()).contains("> @x"), "Tab went to the next conversation");
-}
-
-fn tell(stage: &mut Stage, entry: Entry) {
-    let changed = Changed::Entry { entry: Box::new(entry) };
-    stage.take(Message::Notified(Notification::Changed(changed)));
 }
 
 #[test]

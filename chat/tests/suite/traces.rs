@@ -1,34 +1,13 @@
 //! Inputs, and exactly what is then asked for and done.
 
 use ratatui::layout::Size;
-use sealpost_chat::{Effect, Focus, Message, Request, Stage};
+use sealpost_chat::{Effect, Focus, Message, Request};
 use sealpost_messenger::api::{
-    Changed, ConversationParams, DraftParams, EditParams, Entry, EntryParams, GroupParams,
-    MarkReadParams, Mute, Notification, Peer, ReactionParams, SendFileParams, Time, TrustParams,
-    WaitFor,
+    ConversationParams, DraftParams, EditParams, Entry, MarkReadParams, Mute, Peer, PeerParams,
+    SendFileParams, Time, TrustParams, WaitFor,
 };
 
-use crate::support::{entry, now, stage, text};
-
-fn person(last: u64) -> Peer {
-    format!("+1555010{last:04}").parse().unwrap()
-}
-
-/// What was asked for, without lists and pages.
-fn deeds(stage: &mut Stage) -> Vec<Request> {
-    let is_deed = |request: &Request| {
-        !matches!(
-            request,
-            Request::Subscribe(_)
-                | Request::Status(_)
-                | Request::Conversations(_)
-                | Request::Contacts(_)
-                | Request::History(_)
-                | Request::Unseen(_)
-        )
-    };
-    stage.requests().into_iter().filter(is_deed).collect()
-}
+use crate::support::{deeds, entry, now, person, stage, tell, text};
 
 fn is_mark_read(request: &Request) -> bool {
     matches!(request, Request::MarkRead(_))
@@ -120,166 +99,6 @@ fn changed_key_is_accepted_only_by_its_letter_and_its_own_number() {
 }
 
 #[test]
-fn invitation_is_a_question_and_only_its_letters_answer_it() {
-    let mut stage = stage(80, 24);
-    stage.wait(61);
-    stage.press("C-t c h o i r Enter");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("Join Choir? M-v"), "{screen}");
-    stage.press("M-v");
-    deeds(&mut stage);
-    stage.press("Enter Space y a");
-    assert_eq!(deeds(&mut stage), []);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("invites you. Nothing of the group is shown"), "{screen}");
-    stage.press("j");
-    let asked = deeds(&mut stage);
-    let [Request::Join(GroupParams { .. })] = &asked[..] else { panic!("{asked:?}") };
-    stage.press("M-v");
-    let screen = text(&stage.picture());
-    assert!(!screen.contains("Join Choir?") && !screen.contains("d  Decline"), "{screen}");
-    stage.press("j d");
-    assert_eq!(deeds(&mut stage), [], "there is nothing to answer any more");
-}
-
-#[test]
-fn invitation_counts_as_unread_and_rings() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a");
-    stage.wait(58);
-    stage.press("C-t 1 0 5 Enter");
-    stage.effects();
-    stage.take(Message::Focused(Focus::Lost));
-    stage.wait(3);
-    let invited = Effect::Notify("Invitation to a group".to_owned());
-    assert_eq!(stage.effects(), [Effect::Ring, invited]);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("# Choir          1 │"), "{screen}");
-    stage.press("M-a M-v d");
-    assert!(matches!(deeds(&mut stage)[..], [.., Request::Decline(_)]));
-    let screen = text(&stage.picture());
-    assert!(screen.contains("You have declined"), "{screen}");
-    stage.press("Esc");
-    assert!(text(&stage.picture()).contains("# Choir            │"));
-}
-
-#[test]
-fn group_is_made_with_those_who_are_marked() {
-    let mut stage = stage(80, 24);
-    stage.press("M-g Enter");
-    assert!(text(&stage.picture()).contains("1 to 128 bytes"));
-    stage.type_text("Climbers");
-    stage.press("Enter");
-    deeds(&mut stage);
-    stage.press("b e n Tab + 1 5 5 5 0 1 9 9 9 9 1 Tab");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("✔ Ben Okafor") && screen.contains("✔ +15550199991"), "{screen}");
-    stage.press("Enter");
-    let asked = deeds(&mut stage);
-    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!(params.name.as_deref(), Some("Climbers"));
-    let members: Vec<_> = params.members.iter().map(|phone| Peer::Person(*phone)).collect();
-    assert_eq!(members, [person(102), "+15550199991".parse().unwrap()]);
-    let screen = text(&stage.picture());
-    assert!(screen.contains("│ # Climbers  1 member"), "{screen}");
-    stage.wait(3);
-    assert!(text(&stage.picture()).contains("3 members"));
-}
-
-#[test]
-fn typed_number_is_invited_with_those_who_are_marked() {
-    let mut stage = stage(80, 24);
-    stage.press("M-g C l i m b e r s Enter b e n Tab");
-    deeds(&mut stage);
-    stage.type_text("+1 999");
-    stage.press("Enter");
-    assert_eq!(deeds(&mut stage), [], "not a whole number yet");
-    assert!(text(&stage.picture()).contains("Nobody has this name"));
-    stage.type_text(" 555 0199");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("Enter invites 2"), "{screen}");
-    stage.press("Enter");
-    let asked = deeds(&mut stage);
-    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
-    let members: Vec<_> = params.members.iter().map(|phone| Peer::Person(*phone)).collect();
-    assert_eq!(members, [person(102), "+19995550199".parse().unwrap()]);
-}
-
-#[test]
-fn nobody_is_removed_by_accident() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-v Down");
-    deeds(&mut stage);
-    stage.press("x Enter n");
-    assert_eq!(deeds(&mut stage), []);
-    assert!(text(&stage.picture()).contains("Group Family"), "the question gives way to the group");
-    stage.press("x y");
-    let asked = deeds(&mut stage);
-    let [Request::UpdateGroup(params)] = &asked[..] else { panic!("{asked:?}") };
-    let removed: Vec<_> = params.remove_members.iter().map(|phone| Peer::Person(*phone)).collect();
-    assert_eq!(removed, [person(102)]);
-    assert!(!text(&stage.picture()).contains("Ben Okafor  +"));
-}
-
-#[test]
-fn roles_are_changed_by_the_owner() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-v Down s");
-    let asked = deeds(&mut stage);
-    let Some(Request::UpdateGroup(params)) = asked.last() else { panic!("{asked:?}") };
-    let named = params.successors.iter().flatten().map(|phone| Peer::Person(*phone));
-    assert_eq!(named.collect::<Vec<_>>(), [person(101), person(102)]);
-    assert!(text(&stage.picture()).contains("+15550100102, successor 2"));
-    stage.press("Up s");
-    assert!(text(&stage.picture()).contains("+15550100102, successor 1"));
-    stage.press("Down Down Down x");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("can't be done with the row"), "nobody removes themselves: {screen}");
-    stage.press("Up Up o y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("+15550100102, owner"), "{screen}");
-    assert!(!screen.contains("Invite people"), "only its owner does that: {screen}");
-    stage.press("l y");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("You are not a member") && screen.contains("Forget its"), "{screen}");
-}
-
-#[test]
-fn owner_is_told_at_once_to_name_a_successor_before_leaving() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-v s");
-    deeds(&mut stage);
-    stage.press("l y");
-    assert_eq!(deeds(&mut stage), [], "nothing was asked, so nothing is confirmed");
-    stage.press("l");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("Up and Down select a member:"), "{screen}");
-    assert!(screen.contains("name a successor before you leave. Up and Down select"), "{screen}");
-    assert!(screen.contains("o makes them the owner"), "{screen}");
-    stage.press("Down s l");
-    let screen = text(&stage.picture());
-    assert!(screen.contains("Ben Okafor owns the group then."), "{screen}");
-    stage.press("y");
-    assert!(matches!(deeds(&mut stage)[..], [Request::UpdateGroup(_), Request::Leave(_)]));
-}
-
-#[test]
-fn group_gets_another_name_and_messages_disappear() {
-    let mut stage = stage(80, 24);
-    stage.press("M-a M-n");
-    stage.type_text(" Okafor");
-    stage.press("Enter Esc");
-    assert!(text(&stage.picture()).contains("│ # Family Okafor"));
-    deeds(&mut stage);
-    stage.press("M-t Down Down Down Enter");
-    let asked = deeds(&mut stage);
-    let [Request::Update(ConversationParams { expiry_seconds: Some(3600), .. })] = asked[..] else {
-        panic!("{asked:?}");
-    };
-    assert!(text(&stage.picture()).contains("disappears after 1 h"));
-}
-
-#[test]
 fn up_edits_the_last_own_message_and_escape_gives_it_up() {
     let mut stage = stage(80, 24);
     deeds(&mut stage);
@@ -291,72 +110,6 @@ fn up_edits_the_last_own_message_and_escape_gives_it_up() {
     let deeds = deeds(&mut stage);
     let [Request::Edit(EditParams { message, .. })] = &deeds[..] else { panic!("{deeds:?}") };
     assert_eq!(message, "Yes! I'll bring the rope, and the good coffee.!");
-}
-
-#[test]
-fn deleting_and_opening_links_asks_first() {
-    let mut stage = stage(120, 40);
-    stage.press("C-t 1 0 6 Enter M-Up o");
-    assert!(text(&stage.picture()).contains("https://weather.example/oslo"));
-    stage.press("Enter n o y");
-    assert_eq!(stage.effects(), [Effect::OpenLink("https://weather.example/oslo".to_owned())]);
-    stage.press("Esc C-t A n n a Enter");
-    stage.type_text("oops");
-    stage.press("Enter M-Up d Enter n");
-    deeds(&mut stage);
-    stage.press("d y");
-    assert!(matches!(deeds(&mut stage)[..], [Request::Delete(_)]));
-}
-
-#[test]
-fn others_messages_can_be_neither_edited_nor_deleted() {
-    let mut stage = stage(80, 24);
-    stage.press("C-t 1 0 6 Enter M-Up");
-    deeds(&mut stage);
-    stage.press("e d y");
-    assert_eq!(deeds(&mut stage), []);
-    assert!(!text(&stage.picture()).contains("Delete?"));
-}
-
-#[test]
-fn digit_chooses_a_reaction_and_what_is_typed_next_is_a_message() {
-    let mut stage = stage(80, 24);
-    stage.press("M-Up Up");
-    deeds(&mut stage);
-    stage.press("+ 2");
-    let deeds = deeds(&mut stage);
-    let [Request::React(ReactionParams { emoji, .. })] = &deeds[..] else { panic!("{deeds:?}") };
-    assert_eq!(emoji, "❤️");
-    assert!(text(&stage.picture()).contains("└ ❤️"));
-    stage.press("o k");
-    assert!(text(&stage.picture()).contains("> ok"));
-}
-
-#[test]
-fn reaction_is_chosen_in_the_list_and_taken_back_there() {
-    let mut stage = stage(80, 24);
-    let reacted = |stage: &mut Stage| {
-        let deeds = deeds(stage).into_iter();
-        let reactions = deeds.filter_map(|request| {
-            let Request::React(ReactionParams { emoji, .. }) = request else { return None };
-            Some(emoji)
-        });
-        reactions.collect::<Vec<_>>()
-    };
-    stage.press("M-Up Up + Down Down Enter");
-    assert_eq!(reacted(&mut stage), ["😂"]);
-    stage.press("M-Up Up +");
-    let screen = text(&stage.picture());
-    let now = screen.lines().find(|row| row.contains("3  😂  your reaction now"));
-    assert!(now.is_some_and(|row| row.ends_with('<')), "it is chosen: {screen}");
-    stage.type_text("🦭");
-    assert!(!text(&stage.picture()).lines().nth(6).unwrap().ends_with('<'), "typed instead");
-    stage.press("Enter");
-    assert_eq!(reacted(&mut stage), ["🦭"]);
-    stage.press("M-Up Up + Up");
-    assert!(text(&stage.picture()).contains("9  take 🦭 back"));
-    stage.press("9");
-    assert_eq!(reacted(&mut stage), [""]);
 }
 
 #[test]
@@ -426,16 +179,12 @@ fn view_follows_new_messages_below_the_mark_of_what_is_new() {
     let with = "group:fafafafafafafafafafafafafafafafa".parse().unwrap();
     for number in 1..=12 {
         let written = format!("line {number}");
-        let entry = Entry { entry: 1_000 + number, conversation: with, ..entry(&written) };
-        let changed = Changed::Entry { entry: Box::new(entry) };
-        stage.take(Message::Notified(Notification::Changed(changed)));
+        tell(&mut stage, Entry { entry: 1_000 + number, conversation: with, ..entry(&written) });
         let screen = text(&stage.picture());
         assert!(screen.contains(&written) && !screen.contains('↓'), "{screen}");
     }
     stage.press("PgUp");
-    let entry = Entry { entry: 1_020, conversation: with, ..entry("not followed") };
-    let changed = Changed::Entry { entry: Box::new(entry) };
-    stage.take(Message::Notified(Notification::Changed(changed)));
+    tell(&mut stage, Entry { entry: 1_020, conversation: with, ..entry("not followed") });
     let screen = text(&stage.picture());
     assert!(!screen.contains("not followed") && screen.contains('↓'), "{screen}");
 }
@@ -447,28 +196,6 @@ fn phone_number_with_spaces_begins_a_conversation() {
     assert!(text(&stage.picture()).contains("│ +15550199991"));
     stage.press("C-t + 1 5 5 5 0 1 9 9 9 9 0 Enter");
     assert!(text(&stage.picture()).contains("nobody is registered with +15550199990"));
-}
-
-#[test]
-fn file_is_accepted_refused_or_given_up_by_its_letter() {
-    for (keys, accepted) in [("y", true), ("n", false)] {
-        let mut stage = stage(80, 24);
-        stage.press("C-t m u m Enter M-Up");
-        deeds(&mut stage);
-        stage.press(keys);
-        let deeds = deeds(&mut stage);
-        let (([Request::AcceptFile(EntryParams { entry })], true)
-        | ([Request::RefuseFile(EntryParams { entry })], false)) = (&deeds[..], accepted)
-        else {
-            panic!("{deeds:?}");
-        };
-        let entry = *entry;
-        stage.wait(2);
-        assert_eq!(text(&stage.picture()).contains("46 %"), accepted);
-        stage.press("x");
-        let expected = accepted.then_some(Request::CancelFile(EntryParams { entry }));
-        assert_eq!(self::deeds(&mut stage), expected.into_iter().collect::<Vec<_>>());
-    }
 }
 
 #[test]
@@ -532,4 +259,26 @@ fn hints_are_whole_and_end_with_the_key_of_the_help() {
             }
         }
     }
+}
+
+#[test]
+fn blocking_says_what_it_does_and_is_undone_by_the_same_key() {
+    let mut stage = stage(120, 24);
+    stage.press("C-t m u m Enter");
+    deeds(&mut stage);
+    stage.press("M-x Enter n M-x");
+    let screen = text(&stage.picture());
+    assert!(screen.contains("What Mum writes is dropped"), "{screen}");
+    assert!(screen.contains("delivered, never as read"), "{screen}");
+    assert_eq!(deeds(&mut stage), []);
+    stage.press("y");
+    let recipient = person(103);
+    assert_eq!(deeds(&mut stage), [Request::Block(PeerParams { recipient })]);
+    assert!(text(&stage.picture()).contains("blocked: M-x unblocks"));
+    stage.wait(20);
+    assert!(!text(&stage.picture()).contains("Call me when you have a moment"));
+    stage.press("M-x");
+    assert_eq!(deeds(&mut stage), [Request::Unblock(PeerParams { recipient })]);
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Mum is not blocked any more.") && !screen.contains("blocked:"));
 }
