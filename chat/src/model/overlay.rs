@@ -29,8 +29,8 @@ pub(crate) enum Overlay {
     React { entry: u64, emoji: Composer, chosen: usize },
     /// Asks for the name of a contact.
     Name { phone: PhoneNumber, name: Composer },
-    /// Asks for the path of a file to be sent.
-    File { path: Composer },
+    /// Asks for the path of a file to be sent; again, if it could not be sent.
+    File { path: Composer, error: Option<String> },
     /// Asks before something is done that can't be undone.
     Confirm(Confirm),
 }

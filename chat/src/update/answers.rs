@@ -1,8 +1,7 @@
 //! What came of requests.
 
 use sealpost_messenger::api::{
-    ApiError, Contact, ConversationsResult, EditParams, Peer, SendFileParams, SendParams,
-    UpdateGroupParams,
+    ApiError, Contact, ConversationsResult, EditParams, Peer, SendParams, UpdateGroupParams,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
@@ -128,8 +127,8 @@ fn fail(model: &mut Model, request: &Request, error: &ApiError) {
     {
         sending::put_back(model, text);
     }
-    if let Request::SendFile(SendFileParams { caption, .. }) = request {
-        sending::put_back(model, caption);
+    if let Request::SendFile(params) = request {
+        sending::ask_again(model, params, &OneLine(&error.message).to_string());
     }
     if let Request::UpdateGroup(params) = request {
         groups::put_back(model, params);

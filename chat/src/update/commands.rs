@@ -5,18 +5,18 @@ use sealpost_messenger::api::{Peer, PeerParams};
 use super::keys::Command;
 use super::settle::save_draft;
 use super::{Effect, groups, opening, overlays, sending, settings};
+use crate::Request;
 use crate::layout::{Window, reveal, scroll};
 use crate::model::{
     Completion, Composer, Confirm, Deed, Edit, Model, Overlay, Purpose, Search, Step, deeds,
 };
-use crate::{Keeping, Request};
 
 pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     match command {
         Command::Send => sending::send(model, effects),
         Command::SendFile => {
             if model.thread.is_some() {
-                model.overlay = Some(Overlay::File { path: Composer::default() });
+                model.overlay = Some(Overlay::File { path: Composer::default(), error: None });
             }
         }
         Command::Next => match model.completion() {
@@ -52,7 +52,7 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
         Command::Redraw => effects.push(Effect::Redraw),
         Command::Suspend => effects.push(Effect::Suspend),
         Command::Back => back(model),
-        Command::Quit if model.keeping == Keeping::Nothing => {
+        Command::Quit if model.keeping.is_incognito() => {
             model.overlay = Some(Overlay::Confirm(Confirm::Quit));
         }
         Command::Quit => quit(model, effects),
@@ -75,7 +75,7 @@ fn complete(model: &mut Model, completion: &Completion) {
 }
 
 fn open_editor(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.keeping == Keeping::Nothing {
+    if model.keeping.is_incognito() {
         model.remark = Some("Incognito: an editor would write to the disk.".to_owned());
         return;
     }

@@ -84,7 +84,7 @@ fn announce(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
             format!("You were mentioned: {}", model.name(entry.conversation))
         }
         (Keeping::Everything, false) => format!("Message from {}", model.name(entry.conversation)),
-        (Keeping::Nothing, _) => "Message".to_owned(),
+        (Keeping::FilesOnly | Keeping::Nothing, _) => "Message".to_owned(),
     };
     ring(model, notice, effects);
 }

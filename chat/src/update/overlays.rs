@@ -66,7 +66,7 @@ pub(super) fn input(model: &mut Model) -> Option<&mut Composer> {
         Overlay::Switcher { query, .. } => Some(query),
         Overlay::Search(search) => Some(&mut search.query),
         Overlay::React { emoji, .. } => Some(emoji),
-        Overlay::File { path } => Some(path),
+        Overlay::File { path, .. } => Some(path),
         Overlay::Name { name, .. } | Overlay::GroupName { name, .. } => Some(name),
         Overlay::People(people) => Some(&mut people.query),
         Overlay::Help { .. }
@@ -168,7 +168,7 @@ pub(super) fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
             let params = UpdateContactParams { recipient: phone, name };
             effects.push(Effect::Request(Request::Name(params)));
         }
-        Some(Overlay::File { path }) => sending::send_file(model, path.text(), effects),
+        Some(Overlay::File { path, .. }) => sending::send_file(model, path, effects),
         // These are answered with letters, so that nobody agrees by accident.
         overlay @ Some(Overlay::Key { .. } | Overlay::Confirm(_)) => {
             model.overlay = overlay;

@@ -4,9 +4,9 @@ use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
 
 use super::keys::Command;
 use super::{Effect, commands, keys, overlays, reactions, sending};
-use crate::Request;
 use crate::model::{Confirm, Model, Overlay, Purpose, Step, has_failed, text_of};
 use crate::text::links;
+use crate::{Keeping, Request};
 
 /// Keys of a selected message, and how the help says what they do.
 pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
@@ -102,6 +102,10 @@ fn file(model: &mut Model, name: &str, entry: &Entry, effects: &mut Vec<Effect>)
     };
     let params = EntryParams { entry: entry.entry };
     let is_offer = *state == FileState::Offered && entry.from.is_some();
+    if name == "y" && is_offer && model.keeping == Keeping::Nothing {
+        model.remark = Some(NO_FOLDER.to_owned());
+        return;
+    }
     let request = match (name, state) {
         ("y", _) if is_offer => Request::AcceptFile(params),
         ("n", _) if is_offer => Request::RefuseFile(params),
@@ -142,4 +146,6 @@ pub(super) fn deselect(model: &mut Model) {
 /// Said of a message that nobody has.
 pub(super) const FAILED: &str = "This message has failed, and nobody has it: R sends it again. Else it stays \
                                  here, and is not sent.";
+const NO_FOLDER: &str = "Incognito without a folder for files: sealpost chat --incognito --files DIR has \
+                         one.";
 const FILE_FAILED: &str = "This file has failed, and nobody has it: M-o sends it again.";

@@ -3,6 +3,7 @@
 use sealpost_messenger::api::{Body, Entry, FileState, Peer};
 
 use super::parts::count;
+use crate::Keeping;
 use crate::layout::Screen;
 use crate::model::{Model, has_failed, unread};
 use crate::text::{clip, width};
@@ -14,7 +15,7 @@ pub(super) fn hints(model: &Model) -> String {
     let hints = match (&model.overlay, selected) {
         // A panel has its own.
         (Some(_), _) => Vec::new(),
-        (None, Some(entry)) => of_selected(entry),
+        (None, Some(entry)) => of_selected(model, entry),
         (None, None) => of_writing(model),
     };
     let hints = hints.into_iter().map(|(key, about)| format!("{key} {about}"));
@@ -72,11 +73,14 @@ fn of_writing(model: &Model) -> Vec<Hint> {
     hints
 }
 
-fn of_selected(entry: &Entry) -> Vec<Hint> {
+fn of_selected(model: &Model, entry: &Entry) -> Vec<Hint> {
     let is_own = entry.from.is_none();
     let mut hints: Vec<(&str, &str)> = Vec::new();
     if let Body::File { state, .. } = &entry.body {
         match (state, is_own) {
+            (FileState::Offered, false) if model.keeping == Keeping::Nothing => {
+                hints.push(("n", "refuse"));
+            }
             (FileState::Offered, false) => hints.extend([("y", "accept"), ("n", "refuse")]),
             (FileState::Offered | FileState::Underway, _) => hints.push(("x", "give up")),
             (

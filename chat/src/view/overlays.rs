@@ -84,9 +84,13 @@ fn panel<'a>(model: &Model, overlay: &'a Overlay, columns: usize) -> Panel<'a> {
             let hint = "Enter · only you see it · Esc";
             Panel::new(format!("Name of {phone}"), hint).with_input(name)
         }
-        Overlay::File { path } => {
+        Overlay::File { path, error } => {
             let hint = "Enter sends it · its path · what is written goes with it · Esc";
-            Panel::new("Send a file", hint).with_input(path)
+            let mut text = Paragraphs::new(columns);
+            if let Some(error) = error {
+                text.say(Tone::Warning, &format!("Not sent: {error}"));
+            }
+            Panel::new("Send a file", hint).with_input(path).with_lines(text.into_lines())
         }
         Overlay::Confirm(confirm) => confirm_panel(model, confirm, columns),
     }

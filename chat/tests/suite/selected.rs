@@ -1,6 +1,6 @@
 //! Keys of a selected message: exactly what is then asked for and done.
 
-use sealpost_chat::{Effect, Request, Stage};
+use sealpost_chat::{Effect, Keeping, Request, Stage};
 use sealpost_messenger::api::{Entry, EntryParams, Progress, ReactionParams};
 
 use crate::support::{deeds, entry, stage, tell, text};
@@ -91,6 +91,40 @@ fn file_is_accepted_refused_or_given_up_by_its_letter() {
         let expected = accepted.then_some(Request::CancelFile(EntryParams { entry }));
         assert_eq!(self::deeds(&mut stage), expected.into_iter().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn incognito_accepts_a_file_only_where_there_is_a_folder() {
+    for (keeping, accepts) in
+        [(Keeping::Nothing, false), (Keeping::FilesOnly, true), (Keeping::Everything, true)]
+    {
+        let mut stage = stage(80, 24).keeping(keeping);
+        stage.press("C-t m u m Enter");
+        deeds(&mut stage);
+        let screen = text(&stage.picture());
+        assert_eq!(screen.contains("y accepts"), accepts, "{screen}");
+        assert_eq!(screen.contains("--files DIR"), !accepts, "{screen}");
+        stage.press("M-Up");
+        assert_eq!(text(&stage.picture()).contains("y accept ·"), accepts);
+        stage.press("y");
+        let is_accepted = matches!(deeds(&mut stage)[..], [Request::AcceptFile(_)]);
+        assert_eq!(is_accepted, accepts);
+        let says_how = text(&stage.picture()).contains("sealpost chat --incognito --files DIR");
+        assert_eq!(says_how, !accepts);
+    }
+}
+
+#[test]
+fn where_a_file_is_can_be_read_on_a_small_terminal() {
+    let mut stage = stage(40, 20);
+    stage.press("C-t m u m Enter M-Up y Esc");
+    stage.wait(2);
+    let screen = text(&stage.picture());
+    assert!(screen.contains("┆ ████░░░░░░ 46 %"), "{screen}");
+    stage.wait(3);
+    let screen = text(&stage.picture());
+    let words: String = screen.lines().filter_map(|row| row.trim().strip_prefix('┆')).collect();
+    assert!(words.replace(' ', "").contains("~/.sealpost/files/peartart.pdf"), "{screen}");
 }
 
 #[test]

@@ -206,7 +206,13 @@ fn file_is_sent_with_what_is_written() {
     stage.press("M-o");
     stage.press("Enter");
     assert_eq!(deeds(&mut stage), [], "no path, no file");
-    stage.press("M-o");
+    stage.type_text("~/pictures/");
+    stage.press("Enter");
+    assert!(matches!(deeds(&mut stage)[..], [Request::SendFile(_)]));
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Not sent: ~/pictures/ is a folder"), "{screen}");
+    assert!(screen.contains("> ~/pictures/  "), "what was typed is still there: {screen}");
+    stage.press("C-u");
     stage.type_text("'~/pictures/seal.png' ");
     stage.press("Enter");
     let params = SendFileParams {
