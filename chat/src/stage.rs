@@ -126,7 +126,7 @@ impl Stage {
 }
 
 /// The key with a name, as the help writes it.
-fn key(name: &str) -> Option<KeyEvent> {
+pub(crate) fn key(name: &str) -> Option<KeyEvent> {
     let mut modifiers = KeyModifiers::NONE;
     let mut rest = name;
     for (prefix, modifier) in

@@ -197,6 +197,7 @@ pub(super) fn key_name(key: KeyEvent) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage;
     use std::collections::BTreeSet;
 
     #[test]
@@ -205,6 +206,16 @@ mod tests {
         for binding in bindings().iter().flat_map(|group| group.bindings) {
             for key in binding.keys.split(' ') {
                 assert!(seen.insert(key), "{key} has two meanings");
+            }
+        }
+    }
+
+    #[test]
+    fn each_key_of_the_help_is_pressed_under_its_name() {
+        for binding in bindings().iter().flat_map(|group| group.bindings) {
+            for name in binding.keys.split(' ') {
+                assert_eq!(key_name(stage::key(name).unwrap()), name);
+                assert_eq!(command(name), Some(binding.command), "{name}");
             }
         }
     }

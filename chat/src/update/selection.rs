@@ -4,13 +4,15 @@ use sealpost_messenger::api::{Body, Entry, EntryParams, FileState, Progress};
 
 use super::keys::Command;
 use super::{Effect, commands, keys, overlays, reactions, sending};
-use crate::model::{Confirm, Model, Overlay, Purpose, Step, has_failed, text_of};
+use crate::layout::Window;
+use crate::model::{Confirm, Model, Overlay, Purpose, Step, has_failed, picture_of, text_of};
 use crate::text::links;
 use crate::{Keeping, Request};
 
 /// Keys of a selected message, and how the help says what they do.
-pub(crate) const SELECTION_KEYS: [(&str, &str); 10] = [
+pub(crate) const SELECTION_KEYS: [(&str, &str); 11] = [
     ("Up Down k j", "select another message"),
+    ("Home End g G", "select the first one that is loaded, or the last one"),
     ("r Enter", "answer"),
     ("e", "edit"),
     ("d", "delete, here and there"),
@@ -126,11 +128,17 @@ fn open(model: &mut Model, entry: &Entry) {
             Some(line.get(link)?.to_owned())
         })
     });
+    let rows_before = Window::of(model).rows.len();
     let Some(thread) = &mut model.thread else { return };
     let was_folded = thread.unfolded.insert(entry.entry);
     match link {
         Some(link) => model.overlay = Some(Overlay::Confirm(Confirm::Open { link })),
-        None if was_folded => {}
+        None if was_folded => {
+            let shows_more = Window::of(model).rows.len() > rows_before;
+            if !shows_more && picture_of(entry).is_none() {
+                model.remark = Some("All of it is shown.".to_owned());
+            }
+        }
         None => {
             thread.unfolded.remove(&entry.entry);
         }

@@ -3,6 +3,7 @@
 
 mod groups;
 mod hostile_text;
+mod keys;
 mod mentions;
 mod pictures;
 mod screens;
