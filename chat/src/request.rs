@@ -1,14 +1,14 @@
 //! What the screen asks the client to do.
 
 use sealpost_messenger::api::{
-    AcceptFile, ApiError, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
+    AcceptFile, ApiError, Block, Caller, CancelFile, Contact, ContactsResult, ConversationParams,
     ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
     ForgetGroup, Group, GroupParams, History, HistoryParams, HistoryResult, JoinGroup,
     ListContacts, ListConversations, LookUp, LookUpParams, MarkRead, MarkReadParams, Method,
-    QuitGroup, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
-    SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult, Status,
-    StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact,
-    UpdateContactParams, UpdateConversation, UpdateGroup, UpdateGroupParams,
+    PeerParams, QuitGroup, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
+    Search, SearchParams, Send, SendFile, SendFileParams, SendParams, SendReaction, SendResult,
+    Status, StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, Unblock,
+    UpdateContact, UpdateContactParams, UpdateConversation, UpdateGroup, UpdateGroupParams,
 };
 
 macro_rules! requests {
@@ -44,6 +44,8 @@ requests! {
     Contacts(Empty) = ListContacts => Contacts,
     /// Returns a page of a conversation.
     History(HistoryParams) = History => Entries,
+    /// Returns what was not seen of a conversation, in which mentions are looked for.
+    Unseen(HistoryParams) = History => Entries,
     /// Finds entries.
     Search(SearchParams) = Search => Entries,
     /// Sends a message.
@@ -72,6 +74,10 @@ requests! {
     Update(ConversationParams) = UpdateConversation => Done,
     /// Gives a contact a name.
     Name(UpdateContactParams) = UpdateContact => Done,
+    /// Drops what comes from a person, or leaves a group for good.
+    Block(PeerParams) = Block => Done,
+    /// Takes messages again, or invitations to a group.
+    Unblock(PeerParams) = Unblock => Done,
     /// Trusts a key.
     Trust(TrustParams) = TrustKey => Contact,
     /// Accepts the invitation to a group.

@@ -8,7 +8,8 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{Notification, Time};
 
 use crate::{
-    Demo, Effect, Message, Model, Picture, Pictures, Request, Theme, Zone, start, update, view,
+    Demo, Effect, Keeping, Message, Model, Picture, Pictures, Request, Theme, Zone, start, update,
+    view,
 };
 
 /// A screen without a terminal.
@@ -34,6 +35,12 @@ impl Stage {
         stage.carry_out(effects);
         stage.listen();
         stage
+    }
+
+    /// The screen of an account that is kept, or not.
+    #[must_use]
+    pub fn keeping(self, keeping: Keeping) -> Self {
+        Self { model: self.model.with_keeping(keeping), ..self }
     }
 
     /// Presses keys, which are written as the help writes them and separated by spaces: `C-t b e n
@@ -119,7 +126,7 @@ impl Stage {
 }
 
 /// The key with a name, as the help writes it.
-fn key(name: &str) -> Option<KeyEvent> {
+pub(crate) fn key(name: &str) -> Option<KeyEvent> {
     let mut modifiers = KeyModifiers::NONE;
     let mut rest = name;
     for (prefix, modifier) in

@@ -1,16 +1,16 @@
 //! The methods, as far as a screen needs them.
 
 use sealpost_messenger::api::{
-    AcceptFile, ApiError, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
+    AcceptFile, ApiError, Block, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
     ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
-    Empty, EntryParams, ErrorKind, FileState, ForgetGroup,
+    Empty, EntryParams, ErrorKind, FileState, ForgetGroup, GroupParams,
     GroupStanding::{Declined, Invited, Joined, Out},
     History, HistoryParams, HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations,
-    ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, Progress, QuitGroup,
-    Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft, Search,
-    SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status, StatusResult,
-    SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, UpdateContact, UpdateContactParams,
-    UpdateConversation, UpdateGroup,
+    ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, PeerParams, Progress,
+    QuitGroup, Quote, Reaction, ReactionParams, RefuseFile, RemoteDelete, RetryMessage, SaveDraft,
+    Search, SearchParams, Send, SendFile, SendParams, SendReaction, SendResult, Status,
+    StatusResult, SubscribeChanges, TakeOverGroup, TrustKey, TrustParams, Unblock, UpdateContact,
+    UpdateContactParams, UpdateConversation, UpdateGroup,
 };
 use serde_json::Value;
 
@@ -54,6 +54,8 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         SaveDraft => |world: &mut World, params: &_| Ok::<_, ApiError>(save_draft(world, params)),
         UpdateConversation => update_conversation,
         UpdateContact => update_contact,
+        Block => |world: &mut World, params: &PeerParams| block(world, params.recipient, true),
+        Unblock => |world: &mut World, params: &PeerParams| block(world, params.recipient, false),
         TrustKey => trust,
         LookUp => look_up,
         ListGroups => |world: &mut World, _: &_| Ok::<_, ApiError>(groups(world)),
@@ -252,6 +254,17 @@ fn update_contact(world: &mut World, params: &UpdateContactParams) -> Result<Emp
     if let Some(conversation) = world.conversation(Peer::Person(params.recipient)) {
         conversation.name = name;
     }
+    Ok(Empty {})
+}
+
+fn block(world: &mut World, with: Peer, blocked: bool) -> Result<Empty, ApiError> {
+    let conversation = world.conversation(with).ok_or_else(not_found)?;
+    conversation.blocked = blocked;
+    let group_id = conversation.group.as_ref().map(|group| group.group_id);
+    if let Some(group_id) = group_id.filter(|_| blocked) {
+        stand(world, GroupParams { group_id }, &[Joined, Invited, Out], Out)?;
+    }
+    world.tell(Changed::Conversation { with });
     Ok(Empty {})
 }
 

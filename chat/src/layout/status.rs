@@ -3,7 +3,6 @@
 use sealpost_messenger::api::Connection;
 use sealpost_messenger::foreign_text::OneLine;
 
-use crate::Keeping;
 use crate::model::Model;
 use crate::theme::Tone;
 
@@ -34,7 +33,7 @@ fn connection(model: &Model) -> (Tone, String) {
             (Tone::Warning, format!("offline since {}: {}", clock(*since), OneLine(reason)))
         }
     };
-    if model.keeping == Keeping::Nothing {
+    if model.keeping.is_incognito() {
         text = format!("incognito · {text}");
     }
     if model.queued > 0 {

@@ -67,8 +67,17 @@ pub struct Options {
 pub enum Keeping {
     /// The client keeps what it has.
     Everything,
+    /// The account is gone with the program. Files that the user accepts stay in a folder.
+    FilesOnly,
     /// The account is gone with the program, and nothing is written to the disk.
     Nothing,
+}
+
+impl Keeping {
+    /// Whether the account is gone with the program.
+    pub(crate) const fn is_incognito(self) -> bool {
+        matches!(self, Self::FilesOnly | Self::Nothing)
+    }
 }
 
 /// Whether the user may be asked something when the client has to be connected again.

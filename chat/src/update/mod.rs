@@ -9,13 +9,13 @@ mod mouse;
 mod notifications;
 mod opening;
 mod overlays;
+pub(crate) mod reactions;
 mod selection;
 mod sending;
 mod settings;
 mod settle;
 
 pub(crate) use keys::bindings;
-pub(crate) use overlays::EMOJI;
 pub(crate) use selection::SELECTION_KEYS;
 pub(crate) use settings::{EXPIRIES, MUTES};
 
@@ -120,6 +120,7 @@ impl PictureOrder {
 pub fn start(model: &mut Model) -> Vec<Effect> {
     // What was asked of a client that has ended is not answered.
     model.stale = Stale::all();
+    model.has_unknown_mentions = true;
     let mut effects = vec![Effect::Request(Request::Subscribe(Empty {}))];
     opening::load_again(model, &mut effects);
     settle::settle(model, &mut effects);

@@ -3,12 +3,14 @@
 mod canvas;
 mod group;
 mod help;
+mod hints;
 mod key;
 mod overlays;
 mod panel;
 mod parts;
 
 pub(crate) use canvas::ISOLATES;
+pub(crate) use overlays::rows_of_help;
 pub(crate) use parts::first_conversation;
 
 use ratatui::buffer::Buffer;

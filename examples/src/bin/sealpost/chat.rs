@@ -49,7 +49,8 @@ pub(crate) fn incognito(
     let (own, _) = OwnHome::start(incognito.account()?)?;
     own.engine.connect();
     let mut own = OwnClient { own: Box::new(own), connected_at: None };
-    let options = Options { keeping: Keeping::Nothing, ..options(args, Reconnecting::Quiet) };
+    let keeping = if args.files.is_some() { Keeping::FilesOnly } else { Keeping::Nothing };
+    let options = Options { keeping, ..options(args, Reconnecting::Quiet) };
     let outcome = run(|| Ok::<_, Failure>(own.connect()), &options, clock);
     outcome.and(own.finish())
 }
