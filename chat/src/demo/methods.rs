@@ -1,9 +1,10 @@
 //! The methods, as far as a screen needs them.
 
 use sealpost_messenger::api::{
-    AcceptFile, ApiError, Block, Body, CancelFile, Changed, Contact, ContactsResult, Conversation,
-    ConversationParams, ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams,
-    Empty, EntryParams, ErrorKind, FileState, ForgetGroup, GroupParams,
+    AcceptFile, ApiError, Block, Body, CancelFile, CancelMessage, CancelResult, Changed, Connect,
+    ConnectResult, Connection, Contact, ContactsResult, Conversation, ConversationParams,
+    ConversationsResult, DeclineGroup, DraftParams, EditMessage, EditParams, Empty, EntryParams,
+    ErrorKind, FileState, ForgetGroup, GroupParams,
     GroupStanding::{Declined, Invited, Joined, Out},
     History, HistoryParams, HistoryResult, JoinGroup, KeyTrust, ListContacts, ListConversations,
     ListGroups, LookUp, LookUpParams, MarkRead, MarkReadParams, Method, Peer, PeerParams, Progress,
@@ -49,6 +50,8 @@ pub(super) fn request(world: &mut World, method: &str, params: Value) -> Result<
         EditMessage => edit,
         RemoteDelete => |world: &mut World, params: &_| delete(world, *params),
         SendReaction => react,
+        CancelMessage => |world: &mut World, params: &_| give_up(world, *params),
+        Connect => |world: &mut World, _: &_| Ok::<_, ApiError>(connect(world)),
         RetryMessage => |world: &mut World, params: &_| retry(world, *params),
         MarkRead => |world: &mut World, params: &_| Ok::<_, ApiError>(mark_read(world, params)),
         SaveDraft => |world: &mut World, params: &_| Ok::<_, ApiError>(save_draft(world, params)),
@@ -224,6 +227,19 @@ fn retry(world: &mut World, params: EntryParams) -> Result<SendResult, ApiError>
     world.change(params.entry, |entry| entry.progress = Some(Progress::Queued));
     world.plan(1, Plan::Progress { entry: params.entry, progress: Progress::Stored });
     Ok(sent(params.entry))
+}
+
+fn give_up(world: &mut World, params: EntryParams) -> Result<CancelResult, ApiError> {
+    own(world, params.entry)?;
+    let reason = "cancelled".to_owned();
+    world.change(params.entry, |entry| entry.progress = Some(Progress::Failed { reason }));
+    Ok(CancelResult { cancelled: Vec::new(), too_late: Vec::new() })
+}
+
+fn connect(world: &mut World) -> ConnectResult {
+    let connection = Connection::Online { since: world.now, waiting: None };
+    world.connection = connection.clone();
+    ConnectResult { connection }
 }
 
 fn mark_read(world: &mut World, params: &MarkReadParams) -> Empty {

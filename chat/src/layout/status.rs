@@ -30,7 +30,8 @@ fn connection(model: &Model) -> (Tone, String) {
             (Tone::Warning, text)
         }
         Some(Connection::Offline { since, reason, next_attempt: None }) => {
-            (Tone::Warning, format!("offline since {}: {}", clock(*since), OneLine(reason)))
+            let (since, reason) = (clock(*since), OneLine(reason));
+            (Tone::Warning, format!("offline since {since}: {reason}; M-r connects"))
         }
     };
     if model.keeping.is_incognito() {

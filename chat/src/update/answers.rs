@@ -1,7 +1,8 @@
 //! What came of requests.
 
 use sealpost_messenger::api::{
-    ApiError, Contact, ConversationsResult, EditParams, Peer, SendParams, UpdateGroupParams,
+    ApiError, CancelResult, ConnectResult, Contact, ConversationsResult, EditParams, Peer,
+    SendParams, UpdateGroupParams,
 };
 use sealpost_messenger::foreign_text::OneLine;
 
@@ -108,6 +109,14 @@ fn succeed(model: &mut Model, request: Request, answer: Answer, effects: &mut Ve
             | Request::Forget(_),
             Answer::Done(_),
         ) => model.stale.conversations.spoil(),
+        (_, Answer::Cancelled(CancelResult { too_late, .. })) => {
+            model.stale.status.spoil();
+            model.remark = Some(match too_late.len() {
+                0 => "Given up. R sends it after all.".to_owned(),
+                late => format!("Given up, but too late for {late}."),
+            });
+        }
+        (_, Answer::Connected(ConnectResult { connection })) => model.connection = Some(connection),
         (_, Answer::Sent(_)) => model.stale.status.spoil(),
         (_, Answer::Done(_) | Answer::Entries(_)) => {}
     }

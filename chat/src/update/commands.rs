@@ -1,6 +1,6 @@
 //! What the keys of the conversation do.
 
-use sealpost_messenger::api::{Peer, PeerParams};
+use sealpost_messenger::api::{ConnectParams, Peer, PeerParams};
 
 use super::keys::Command;
 use super::settle::save_draft;
@@ -45,6 +45,10 @@ pub(super) fn run(model: &mut Model, command: Command, effects: &mut Vec<Effect>
             if model.thread.is_some() {
                 model.overlay = Some(Overlay::Mute { chosen: 0 });
             }
+        }
+        Command::Connect => {
+            let params = ConnectParams { timeout_seconds: CONNECT_SECS };
+            effects.push(Effect::Request(Request::Connect(params)));
         }
         Command::Block => block(model, effects),
         Command::OpenEditor => open_editor(model, effects),
@@ -161,3 +165,6 @@ fn back(model: &mut Model) {
         sending::give_up_purpose(model);
     }
 }
+
+/// How long an attempt to connect may take.
+const CONNECT_SECS: u32 = 30;

@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Mute,
     Block,
     Expiry,
+    Connect,
     Name,
     OpenEditor,
     Help,
@@ -75,6 +76,7 @@ const CONVERSATIONS: &[Binding] = keys! {
     "M-m" => Command::Mute, "mute";
     "M-x" => Command::Block, "block, or no longer";
     "M-t" => Command::Expiry, "let messages disappear after a time";
+    "M-r" => Command::Connect, "connect now, also after the account went online elsewhere";
     "F1 M-h" => Command::Help, "this help";
     "C-l" => Command::Redraw, "draw the screen again";
     "C-z" => Command::Suspend, "stop for a while; fg in the shell goes on";

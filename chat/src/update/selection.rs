@@ -10,7 +10,7 @@ use crate::text::links;
 use crate::{Keeping, Request};
 
 /// Keys of a selected message, and how the help says what they do.
-pub(crate) const SELECTION_KEYS: [(&str, &str); 11] = [
+pub(crate) const SELECTION_KEYS: [(&str, &str); 12] = [
     ("Up Down k j", "select another message"),
     ("Home End g G", "select the first one that is loaded, or the last one"),
     ("r Enter", "answer"),
@@ -20,7 +20,8 @@ pub(crate) const SELECTION_KEYS: [(&str, &str); 11] = [
     ("o", "show all of it, a picture larger; open its link"),
     ("c", "copy"),
     ("R", "send again what failed"),
-    ("y n x", "accept a file, refuse it, give it up"),
+    ("y n", "accept a file, refuse it"),
+    ("x", "give up a file, or a message that waits or has failed"),
     ("Esc q", "back"),
 ];
 
@@ -79,6 +80,7 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
             }
             None => model.remark = Some("There is no text to copy.".to_owned()),
         },
+        "x" if is_own && !is_file(&entry) => give_up(model, &entry, effects),
         "y" | "n" | "x" => file(model, name, &entry, effects),
         "R" if has_failed(&entry) => {
             effects.push(Effect::Request(Request::Retry(EntryParams { entry: number })));
@@ -90,6 +92,17 @@ fn act(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
 /// Whether a message has failed for everybody, so that nobody could see a change of it.
 pub(super) fn reached_nobody(entry: &Entry) -> bool {
     entry.progress.as_ref().is_some_and(Progress::has_failed)
+}
+
+/// Gives a message up that waits, or that has failed.
+fn give_up(model: &mut Model, entry: &Entry, effects: &mut Vec<Effect>) {
+    let waits = entry.copies.iter().any(|copy| copy.progress == Progress::Queued)
+        || entry.progress == Some(Progress::Queued);
+    if waits || has_failed(entry) {
+        effects.push(Effect::Request(Request::GiveUp(EntryParams { entry: entry.entry })));
+    } else {
+        model.remark = Some("It is on its way, or was sent.".to_owned());
+    }
 }
 
 const fn is_file(entry: &Entry) -> bool {
@@ -152,8 +165,8 @@ pub(super) fn deselect(model: &mut Model) {
 }
 
 /// Said of a message that nobody has.
-pub(super) const FAILED: &str = "This message has failed, and nobody has it: R sends it again. Else it stays \
-                                 here, and is not sent.";
+pub(super) const FAILED: &str =
+    "This message has failed, and nobody has it: R sends it again, x gives it up.";
 const NO_FOLDER: &str = "Incognito without a folder for files: sealpost chat --incognito --files DIR has \
                          one.";
 const FILE_FAILED: &str = "This file has failed, and nobody has it: M-o sends it again.";

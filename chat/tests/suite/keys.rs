@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use sealpost_chat::Stage;
+use sealpost_chat::{Request, Stage};
 
-use crate::support::{rows, stage, text};
+use crate::support::{deeds, rows, stage, text};
 
 /// Keys of a section of the help, or of all of it.
 fn keys_of_help(section: Option<&str>) -> BTreeSet<String> {
@@ -96,6 +96,14 @@ fn keys_of_a_selected_message_all_do_something() {
         assert_ne!(before, after, "{name}");
         assert!(!after.contains("A message is selected"), "{name}: {after}");
     }
+}
+
+#[test]
+fn connection_is_made_on_demand() {
+    let mut stage = stage(80, 24);
+    deeds(&mut stage);
+    stage.press("M-r");
+    assert!(matches!(deeds(&mut stage)[..], [Request::Connect(_)]));
 }
 
 #[test]

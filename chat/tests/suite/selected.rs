@@ -21,6 +21,23 @@ fn deleting_and_opening_links_asks_first() {
 }
 
 #[test]
+fn message_is_given_up_as_long_as_it_waits() {
+    let mut stage = stage(80, 24);
+    stage.type_text("too early");
+    stage.press("Enter M-Up");
+    deeds(&mut stage);
+    stage.press("x");
+    assert!(matches!(deeds(&mut stage)[..], [Request::GiveUp(_)]));
+    let screen = text(&stage.picture());
+    assert!(screen.contains("Given up"), "{screen}");
+    // The one before was delivered long ago.
+    stage.press("e");
+    assert!(text(&stage.picture()).contains("x gives it up"), "nobody can see it change");
+    stage.press("Esc M-Up Up x");
+    assert_eq!(deeds(&mut stage), []);
+}
+
+#[test]
 fn others_messages_can_be_neither_edited_nor_deleted() {
     let mut stage = stage(80, 24);
     stage.press("C-t 1 0 6 Enter M-Up");
