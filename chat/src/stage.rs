@@ -43,6 +43,15 @@ impl Stage {
         Self { model: self.model.with_keeping(keeping), ..self }
     }
 
+    /// The screen of a terminal that shows pictures in this way.
+    #[cfg(test)]
+    pub(crate) fn with_pictures(self, pictures: Pictures) -> Self {
+        let now = self.model.now();
+        let mut stage = Self { model: self.model.with_pictures(pictures), ..self };
+        stage.take(Message::Tick(now));
+        stage
+    }
+
     /// Presses keys, which are written as the help writes them and separated by spaces: `C-t b e n
     /// Enter`.
     pub fn press(&mut self, keys: &str) {

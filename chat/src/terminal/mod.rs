@@ -1,6 +1,8 @@
 //! The loop around the screen: events of the terminal, and whoever carries out requests.
 
 mod editor;
+mod graphics;
+mod kitty;
 mod output;
 mod session;
 mod workers;
@@ -52,14 +54,27 @@ pub struct Options {
     pub zone: Zone,
     /// Colours.
     pub theme: Theme,
-    /// Colours of pictures.
+    /// Colours of pictures that are made of half blocks.
     pub pictures: Pictures,
+    /// Whether the terminal shows images of its own instead.
+    pub graphics: Graphics,
     /// What is kept when the program ends.
     pub keeping: Keeping,
     /// Whether the mouse is used.
     pub mouse: Mouse,
     /// Whether the user may be asked something when the client has to be connected again.
     pub reconnecting: Reconnecting,
+}
+
+/// Whether the terminal shows images of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Graphics {
+    /// If it can: one that may be able to is asked.
+    Auto,
+    /// No: pictures are made of half blocks.
+    Blocks,
+    /// Yes, by the protocol of kitty.
+    Kitty,
 }
 
 /// What is kept when the program ends.
@@ -132,7 +147,9 @@ pub fn run<E: From<RunError>>(
     let mut session = Session::begin(options.mouse)?;
     let size = session.size().map_err(RunError::from)?;
     let model = Model::new(size, clock(), options.zone.clone(), options.theme);
-    let mut model = model.with_pictures(options.pictures).with_keeping(options.keeping);
+    let pictures =
+        graphics::pictures(options.graphics, options.pictures).map_err(RunError::from)?;
+    let mut model = model.with_pictures(pictures).with_keeping(options.keeping);
     loop {
         let screen =
             Loop::new(&mut model, &mut session, &clock, backend).map_err(RunError::from)?;

@@ -27,7 +27,7 @@ use ratatui::layout::Size;
 use sealpost_messenger::api::{ApiError, Empty, Notification, Time};
 
 use crate::model::{DraftState, Model, Stale};
-use crate::thumbnail::{self, Bounds, Rgb, Thumbnail, Unshowable};
+use crate::thumbnail::{self, Bounds, Form, Rgb, Thumbnail, Unshowable};
 use crate::{Answer, Request};
 
 /// Something that happened.
@@ -99,6 +99,7 @@ pub struct PictureOrder {
     pub(crate) bounds: Bounds,
     /// Shown where it is transparent.
     pub(crate) background: Rgb,
+    pub(crate) form: Form,
 }
 
 impl PictureOrder {
@@ -112,7 +113,7 @@ impl PictureOrder {
     ) -> Result<Thumbnail, Unshowable> {
         let bytes = open(Path::new(&self.path))
             .map_err(|error| Unshowable::Unreadable(error.to_string()))?;
-        thumbnail::make(bytes, self.bounds, self.background)
+        thumbnail::make(bytes, self.bounds, self.background, self.form)
     }
 }
 

@@ -68,12 +68,13 @@ fn ask_for_pictures(model: &mut Model, window: &Window, effects: &mut Vec<Effect
         .map(|(path, entry)| (path, Window::picture_bounds(model, entry)))
         .collect();
     for (path, bounds) in &found {
-        if model.gallery.ask(path, *bounds) {
+        if let Some(form) = model.gallery.ask(path, *bounds) {
             let background = model.theme.background();
             effects.push(Effect::Picture(PictureOrder {
                 path: path.clone(),
                 bounds: *bounds,
                 background,
+                form,
             }));
         }
     }

@@ -151,7 +151,7 @@ pub(super) fn thread(canvas: &mut Canvas, model: &Model, window: &Window, area: 
         canvas.write_right(area, y, &row.margin);
         if let Some((picture, at)) = &row.picture {
             let pictures = model.gallery.pictures;
-            canvas.draw_pixels(area, y, row.indent(), picture.row(*at), pictures);
+            canvas.draw_picture(area, (y, row.indent()), (picture, *at), pictures);
             continue;
         }
         if thread.selected == Some(row.entry) && row.gutter != Gutter::Head {
