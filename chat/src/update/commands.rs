@@ -150,10 +150,13 @@ fn name(model: &mut Model) {
 fn block(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(open) = model.open_conversation() else { return };
     let (with, name) = (open.with, model.name(open.with));
+    let group = open.group.as_deref();
     if open.blocked {
         effects.push(Effect::Request(Request::Unblock(PeerParams { recipient: with })));
         model.remark = Some(format!("{name} is not blocked any more."));
-    } else if let Some(why) = open.group.as_deref().and_then(groups::why_not_leave) {
+    } else if let Some((group, why)) = group.and_then(|it| Some((it, groups::why_not_leave(it)?))) {
+        let group_id = group.group_id;
+        groups::show(model, group_id);
         model.remark = Some(why.to_owned());
     } else {
         model.overlay = Some(Overlay::Confirm(Confirm::Block { with }));

@@ -241,10 +241,8 @@ fn new_params() -> UpdateGroupParams {
     UpdateGroupParams { timeout_seconds: LOOK_UP_SECS, ..UpdateGroupParams::default() }
 }
 
-const NAME_SUCCESSOR: &str = "You own the group: name a successor before you leave. Up and Down select a \
-                              member, s lets them succeed you, o makes them the owner now.";
-const REMOVE_INVITED: &str = "You own the group, and nobody has joined it: remove those who are invited \
-                              before you leave. Up and Down select one, x removes.";
+const NAME_SUCCESSOR: &str = "Name a successor first: Up/Down selects, s names, o makes owner.";
+const REMOVE_INVITED: &str = "Remove who is invited first: Up/Down selects, x removes.";
 /// How long to wait for the server, when people are looked up.
 const LOOK_UP_SECS: u32 = 30;
 /// Longest name of a group.

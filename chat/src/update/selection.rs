@@ -164,9 +164,8 @@ pub(super) fn deselect(model: &mut Model) {
     }
 }
 
-/// Said of a message that nobody has.
+/// Remark on a message that nobody has.
 pub(super) const FAILED: &str =
-    "This message has failed, and nobody has it: R sends it again, x gives it up.";
-const NO_FOLDER: &str = "Incognito without a folder for files: sealpost chat --incognito --files DIR has \
-                         one.";
+    "This has failed, and nobody has it: R sends it again, x gives it up.";
+const NO_FOLDER: &str = "No folder for files: start with sealpost chat --incognito --files DIR.";
 const FILE_FAILED: &str = "This file has failed, and nobody has it: M-o sends it again.";

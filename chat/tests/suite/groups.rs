@@ -140,8 +140,8 @@ fn owner_is_told_at_once_to_name_a_successor_before_leaving() {
     stage.press("l");
     let screen = text(&stage.picture());
     assert!(screen.contains("Up and Down select a member:"), "{screen}");
-    assert!(screen.contains("name a successor before you leave. Up and Down select"), "{screen}");
-    assert!(screen.contains("o makes them the owner"), "{screen}");
+    assert!(screen.contains("Name a successor first: Up/Down selects, s names"), "{screen}");
+    assert!(screen.contains("o makes owner"), "{screen}");
     stage.press("Down s l");
     let screen = text(&stage.picture());
     assert!(screen.contains("Ben Okafor owns the group then."), "{screen}");
@@ -169,7 +169,7 @@ fn group_gets_another_name_and_messages_disappear() {
 fn group_is_blocked_by_whoever_may_leave_it() {
     let mut stage = stage(80, 24);
     stage.press("M-a M-v s Esc M-x");
-    assert!(text(&stage.picture()).contains("name a successor before you leave"));
+    assert!(text(&stage.picture()).contains("Name a successor first"));
     stage.press("M-v s Esc M-x");
     assert!(text(&stage.picture()).contains("You leave Family, and further invitations"));
     stage.press("y");

@@ -156,7 +156,7 @@ fn failed_message_is_said_to_have_failed_with_the_key_that_sends_it_again() {
         stage.press(key);
         let screen = text(&stage.picture());
         assert!(
-            screen.contains("has failed, and nobody has it: R sends it again"),
+            screen.contains("This has failed, and nobody has it: R sends it again"),
             "{key}: {screen}"
         );
         assert_eq!(deeds(&mut stage), [], "{key}");
