@@ -34,18 +34,11 @@ fn what_is_behind_a_list_or_below_the_screen_is_not_seen() {
     let mut stage = stage(40, 10);
     assert!(text(&stage.picture()).contains("↓"), "the last entries are below the screen");
     assert_eq!(deeds(&mut stage), [], "the first unread message is not all on the screen");
-    stage.press("PgDn");
     stage.press("F1");
-    let [Request::MarkRead(first)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
     stage.take(Message::Resized(Size::new(40, 40)));
-    assert_eq!(deeds(&mut stage), []);
+    assert_eq!(deeds(&mut stage), [], "they are behind the help");
     stage.press("Esc");
-    let read = deeds(&mut stage);
-    assert!(
-        read.is_empty()
-            || matches!(read[..], [Request::MarkRead(second)] if second.up_to > first.up_to),
-        "{read:?}"
-    );
+    let [Request::MarkRead(_)] = deeds(&mut stage)[..] else { panic!("nothing was read") };
 }
 
 #[test]
